@@ -1,0 +1,35 @@
+# Two commands: `make run` starts everything on this machine, `make test` checks everything.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: run test lint unit setup clean
+.DEFAULT_GOAL := run
+
+# The virtual environment is rebuilt only when the dependency list changes.
+$(VENV)/.installed: pyproject.toml
+	@echo "==> installing the Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.installed
+
+run: setup
+	@exec $(BIN)/ecpmon up $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/python -m pytest tests/unit
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

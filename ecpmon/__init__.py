@@ -1,0 +1,1 @@
+"""ecpmon: a multi-tenant SLA monitor for AI contact-centre services."""

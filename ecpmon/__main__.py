@@ -1,0 +1,3 @@
+from ecpmon.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Alerts: condition grammar and state machine (pure), engine, outbox worker, notifiers."""

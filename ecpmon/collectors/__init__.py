@@ -1,0 +1,1 @@
+"""Collectors: one module per source; fetching (I/O) and parsing (pure) apart."""

@@ -1,0 +1,149 @@
+"""The error tree. Every error carries a stable code, an HTTP status and whether trying again can help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class EcpError(Exception):
+    """Base of every error that we raise on purpose.
+
+    `code` is part of the public contract (api.md §1); `status` is the HTTP status an API answers with;
+    `retryable` tells callers of our own (workers, clients) whether the same call may succeed later.
+    """
+
+    code: str = "INTERNAL_ERROR"
+    status: int = 500
+    retryable: bool = False
+    retry_after: int | None = None
+
+    def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = dict(details or {})
+
+
+class TemporaryError(EcpError):
+    """A dependency failed in a way that passes: try again later."""
+
+    status = 503
+    retryable = True
+    retry_after = 2
+
+
+class PermanentError(EcpError):
+    """Trying the same thing again gives the same answer."""
+
+    status = 400
+
+
+class DatabaseUnavailable(TemporaryError):
+    code = "DATABASE_ERROR"
+
+
+class MonitoringUnavailable(TemporaryError):
+    """A metric source (Prometheus, simulator) did not answer, or its answer cannot be trusted."""
+
+    code = "MONITORING_UNAVAILABLE"
+
+
+class SimulatorUnavailable(TemporaryError):
+    code = "SIMULATOR_UNAVAILABLE"
+
+
+class Overloaded(TemporaryError):
+    code = "OVERLOADED"
+
+
+class ValidationFailed(PermanentError):
+    """`details["fields"]` holds one `{field, message}` per bad field."""
+
+    code = "VALIDATION_FAILED"
+    status = 422
+
+    def __init__(self, message: str, *, fields: list[dict[str, str]] | None = None) -> None:
+        super().__init__(message, details={"fields": fields or []})
+
+
+class BadRequest(PermanentError):
+    code = "BAD_REQUEST"
+
+
+class InvalidDemoMode(PermanentError):
+    code = "INVALID_DEMO_MODE"
+
+
+class InvalidPreset(PermanentError):
+    code = "INVALID_PRESET"
+    status = 422
+
+
+class TenantNotFound(PermanentError):
+    code = "TENANT_NOT_FOUND"
+    status = 404
+
+    def __init__(self, tenant_id: str) -> None:
+        super().__init__(f"there is no tenant {tenant_id!r}", details={"tenant_id": tenant_id})
+
+
+class NotFound(PermanentError):
+    code = "NOT_FOUND"
+    status = 404
+
+
+class TenantAlreadyExists(PermanentError):
+    code = "TENANT_ALREADY_EXISTS"
+    status = 409
+
+    def __init__(self, tenant_id: str, existing_status: str) -> None:
+        super().__init__(
+            f"a tenant {tenant_id!r} exists already",
+            details={"tenant_id": tenant_id, "existing_status": existing_status},
+        )
+
+
+class Conflict(PermanentError):
+    code = "CONFLICT"
+    status = 409
+
+
+class Unauthorized(PermanentError):
+    code = "UNAUTHORIZED"
+    status = 401
+
+
+class Forbidden(PermanentError):
+    code = "FORBIDDEN"
+    status = 403
+
+
+class PayloadTooLarge(PermanentError):
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+
+class RateLimited(TemporaryError):
+    code = "RATE_LIMITED"
+    status = 429
+    retry_after = 1
+
+
+class InsufficientResources(PermanentError):
+    code = "INSUFFICIENT_RESOURCES"
+    status = 422
+
+
+class DeploymentFailed(PermanentError):
+    code = "DEPLOYMENT_FAILED"
+    status = 422
+
+
+class LocalStackError(EcpError):
+    """The embedded stack cannot go on; `hint` is the sentence that says what to do next."""
+
+    code = "LOCAL_STACK"
+
+    def __init__(self, message: str, *, hint: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, details=details)
+        self.hint = hint

@@ -1,0 +1,1 @@
+"""The embedded stack: fetch, configure and supervise TimescaleDB, Prometheus and Alertmanager."""

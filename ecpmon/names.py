@@ -1,0 +1,31 @@
+"""Names that must agree everywhere: metric names, jobs, channels, leases."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Pushed metric name -> (metric_type, canonical metric_name); api.md §3. Anything else is `custom`.
+CANONICAL_METRICS: Final[dict[str, tuple[str, str]]] = {
+    "cpu_usage": ("cpu", "cpu_usage"),
+    "cpu": ("cpu", "cpu_usage"),
+    "memory_usage": ("memory", "memory_usage"),
+    "memory": ("memory", "memory_usage"),
+    "gpu_usage": ("gpu", "gpu_usage"),
+    "gpu": ("gpu", "gpu_usage"),
+    "network_in": ("network", "network_in"),
+    "network_out": ("network", "network_out"),
+    "storage_used": ("storage", "storage_used"),
+    "request_count": ("request", "request_count"),
+    "response_time": ("response", "response_time"),
+    "error_rate": ("error", "error_rate"),
+    "up": ("sla", "up"),
+}
+METRIC_TYPES: Final = (
+    "cpu", "memory", "gpu", "network", "storage", "request", "response", "error", "sla", "custom",
+)  # fmt: skip
+
+UP_METRIC: Final = "up"
+ERROR_RATE_METRIC: Final = "error_rate"
+
+# Names of the simulator's Prometheus series that our rules and collectors read.
+SIM_TENANT_READY: Final = "ecp_sim_tenant_ready"

@@ -1,0 +1,1 @@
+"""Orchestrator: sizing and deployment of tenants."""

@@ -1,0 +1,21 @@
+"""Where the files beside the package are: `sql/`, `rules/`, `grafana/`.
+
+In a wheel they sit in `ecpmon/_data/`; in a checkout beside the package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data_dir(name: str) -> Path:
+    """Folder `name` (`sql`, `rules`, `grafana`) of this installation.
+
+    Raises FileNotFoundError when the installation lacks it.
+    """
+    for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"this installation of ecpmon has no {name}/ folder; reinstall the package")

@@ -1,0 +1,1 @@
+"""The deployment simulator: a deterministic cluster model and the process that serves it."""

@@ -1,0 +1,1 @@
+"""Pure SLA arithmetic: spans, windows, error budget, burn rate, incidents. `now` is always an argument."""
