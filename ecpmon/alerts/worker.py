@@ -1,0 +1,207 @@
+"""Delivers what is in the outbox: at least once, in order per lane, a bounded number at a time.
+
+"Sent" is recorded after sending. Whatever goes wrong in between (the database, a crash, a shutdown that
+takes too long) lets the lease run out, and the notification is delivered again under the same
+idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as _random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from ecpmon.alerts.backoff import Backoff
+from ecpmon.alerts.notifiers import Notifier
+from ecpmon.alerts.outbox import Outbox
+from ecpmon.model.alerts import (
+    DeliveryOutcome,
+    DeliveryReason,
+    DeliveryResult,
+    Notification,
+)
+
+_log: Final = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """`lease` must exceed the slowest notifier's time limit, or a slow delivery is made twice.
+
+    `grace`: how long a shutdown waits for deliveries in flight; keep it under the process's own.
+    """
+
+    concurrency: int = 32
+    poll: timedelta = timedelta(seconds=1)
+    lease: timedelta = timedelta(seconds=60)
+    grace: timedelta = timedelta(seconds=15)
+
+
+@dataclass(slots=True)
+class WorkerCounters:
+    """Since the start; the metrics read them. `results` counts by (action type, reason)."""
+
+    claimed: int = 0
+    claim_errors: int = 0
+    record_errors: int = 0
+    results: Counter[tuple[str, DeliveryReason]] = field(default_factory=Counter)
+
+
+class DeliveryWorker:
+    """One per process is enough; several, on several replicas, are safe: the outbox claims atomically.
+
+    `notifiers` by action type (`webhook`, `email`). `clock` gives aware UTC times. `on_result` is called
+    after each try, before it is recorded.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        notifiers: Mapping[str, Notifier],
+        clock: Callable[[], datetime],
+        *,
+        limits: WorkerLimits | None = None,
+        backoff: Backoff | None = None,
+        random: Callable[[], float] = _random.random,
+        on_result: Callable[[Notification, DeliveryResult], None] | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._notifiers = notifiers
+        self._clock = clock
+        self._limits = limits or WorkerLimits()
+        self._backoff = backoff or Backoff()
+        self._random = random
+        self._on_result = on_result
+        self._wake = asyncio.Event()
+        self._flying: set[asyncio.Task[None]] = set()
+        self.counters = WorkerCounters()
+
+    def wake(self) -> None:
+        """Something was put into the outbox: look now instead of at the next poll."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; then claim no more, and give what is in flight `grace` to end."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._launch()
+                await self._sleep()
+        finally:
+            await self._land()
+
+    async def run_once(self) -> int:
+        """Claim once, deliver that, and return how many there were."""
+        launched = await self._launch()
+        await self._land()
+        return launched
+
+    async def _launch(self) -> int:
+        room = self._limits.concurrency - len(self._flying)
+        if room <= 0:
+            return 0
+        try:
+            claimed = await self._outbox.claim(self._clock(), room, self._limits.lease)
+        except Exception as error:  # noqa: BLE001 - the loop outlives any failure of the store
+            self.counters.claim_errors += 1
+            _log.warning("outbox_claim_failed", error=str(error), error_type=type(error).__name__)
+            return 0
+        self.counters.claimed += len(claimed)
+        for notification in claimed:
+            task = asyncio.create_task(self._handle(notification))
+            self._flying.add(task)
+            task.add_done_callback(self._landed)
+        return len(claimed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._flying.discard(task)
+        self._wake.set()  # its lane may have a next one, and there is room again
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.poll.total_seconds()):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _land(self) -> None:
+        """Wait for what is in flight; what is too slow is cancelled, and its lease will run out."""
+        if not self._flying:
+            return
+        _, late = await asyncio.wait(self._flying, timeout=self._limits.grace.total_seconds())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _handle(self, notification: Notification) -> None:
+        log = _log.bind(
+            tenant_id=notification.tenant_id,
+            rule_id=notification.rule_id,
+            notification_id=notification.id,
+            action=notification.action.type,
+            attempt=notification.attempt,
+        )
+        result = await self._try(notification, log)
+        self.counters.results[notification.action.type, result.reason] += 1
+        try:
+            if self._on_result is not None:
+                self._on_result(notification, result)
+            await self._record(notification, result, log)
+        except Exception:
+            self.counters.record_errors += 1
+            log.exception("delivery_not_recorded", outcome=result.outcome.value, reason=result.reason.value)
+
+    async def _try(self, notification: Notification, log: structlog.stdlib.BoundLogger) -> DeliveryResult:
+        notifier = self._notifiers.get(notification.action.type)
+        if notifier is None:
+            error = f"no notifier for {notification.action.type} is configured"
+            return DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.NO_NOTIFIER, error=error)
+        try:
+            return await notifier.deliver(notification, self._clock())
+        except Exception as error:
+            log.exception("notifier_failed")
+            text = f"{type(error).__name__}: {error}"[:500]
+            return DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.INTERNAL, error=text)
+
+    async def _record(
+        self, notification: Notification, result: DeliveryResult, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        now = self._clock()
+        if result.outcome is DeliveryOutcome.DELIVERED:
+            await self._outbox.record_sent(notification, now, result)
+            log.info("notification_sent", status_code=result.status_code)
+            return
+        again = self._next_attempt(notification, result, now)
+        log.warning(
+            "notification_failed",
+            reason=result.reason.value,
+            status_code=result.status_code,
+            error=result.error,
+            next_attempt_at=again.isoformat() if again else None,
+        )
+        if again is not None:
+            await self._outbox.record_retry(notification, again, result)
+            return
+        if result.outcome is DeliveryOutcome.RETRY:
+            last = f"{result.reason}: {result.error}" if result.error else result.reason.value
+            result = replace(result, outcome=DeliveryOutcome.PARK, reason=DeliveryReason.GAVE_UP, error=last)
+        await self._outbox.record_parked(notification, now, result)
+
+    def _next_attempt(
+        self, notification: Notification, result: DeliveryResult, now: datetime
+    ) -> datetime | None:
+        if result.outcome is DeliveryOutcome.PARK:
+            return None
+        return self._backoff.next_attempt(
+            attempt=notification.attempt,
+            created_at=notification.created_at,
+            now=now,
+            random=self._random,
+            retry_after=result.retry_after,
+        )

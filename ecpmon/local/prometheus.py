@@ -1,0 +1,75 @@
+"""Prometheus of the embedded stack: its configuration, command line and rule files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ecpmon.local.packages import Binaries
+from ecpmon.local.paths import ServiceUser, make_private_dir
+from ecpmon.local.ports import PortPlan
+from ecpmon.local.postgres import write_private
+
+SCRAPE_INTERVAL = "15s"
+LOOKBACK_DELTA = (
+    "40s"  # a little over two scrapes: what stopped reporting vanishes soon, one lost scrape does not
+)
+RETENTION = "30d"
+
+
+def render_prometheus_config(ports: PortPlan, *, rules_glob: str) -> str:
+    """prometheus.yml: scrape the simulator and our API, evaluate our rules, alert the Alertmanager."""
+    config: dict[str, Any] = {
+        "global": {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL},
+        "rule_files": [rules_glob],
+        "alerting": {"alertmanagers": [{"static_configs": [_target(ports.alertmanager)]}]},
+        "scrape_configs": [
+            # the simulator speaks for many tenants and nodes: its labels are the true ones
+            {"job_name": "simulator", "honor_labels": True, "static_configs": [_target(ports.simulator)]},
+            {"job_name": "ecpmon", "static_configs": [_target(ports.api)]},
+        ],
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def _target(port: int) -> dict[str, list[str]]:
+    return {"targets": [f"127.0.0.1:{port}"]}
+
+
+def prepare_prometheus(folder: Path, ports: PortPlan, rules: Path | None, user: ServiceUser | None) -> None:
+    """Write the configuration and copy the rule files into `folder`, where the service user can read them."""
+    make_private_dir(folder, user)
+    make_private_dir(folder / "data", user)
+    copies = folder / "rules"
+    shutil.rmtree(copies, ignore_errors=True)
+    make_private_dir(copies, user)
+    for source in _rule_files(rules):
+        write_private(copies / source.name, source.read_text(), user)
+    config = render_prometheus_config(ports, rules_glob=str(copies / "*.yml"))
+    write_private(folder / "prometheus.yml", config, user)
+
+
+def _rule_files(rules: Path | None) -> Iterable[Path]:
+    return sorted(rules.glob("*.yml")) if rules is not None and rules.is_dir() else ()
+
+
+def prometheus_argv(binaries: Binaries, folder: Path, port: int) -> tuple[str, ...]:
+    """The command line."""
+    pages = binaries.prometheus_root / "usr/share/prometheus/web"
+    consoles = binaries.prometheus_root / "etc/prometheus"
+    return (
+        os.fspath(binaries.prometheus),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--storage.tsdb.retention.time={RETENTION}",
+        f"--query.lookback-delta={LOOKBACK_DELTA}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.local-assets={pages}",
+        f"--web.console.templates={consoles / 'consoles'}",
+        f"--web.console.libraries={consoles / 'console_libraries'}",
+    )

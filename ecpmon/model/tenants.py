@@ -1,0 +1,120 @@
+"""Tenants: identity, SLA target, resources."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecpmon.model.samples import Source
+
+DEFAULT_TARGET: Final = Decimal("99.5")
+# `ecp-ai-{tenant_id}` must be a valid namespace: 63 characters less the prefix of 7.
+TENANT_ID_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$"
+STALENESS_FACTOR: Final = 2.5
+
+
+class TenantStatus(StrEnum):
+    PENDING = "pending"
+    DEPLOYING = "deploying"
+    RUNNING = "running"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+class Preset(StrEnum):
+    MICRO = "micro"
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+def parse_percentage(text: str) -> Decimal:
+    """`"99.9%"` or `"99.9"` as a percentage strictly between 0 and 100.
+
+    Raises ValueError: a target of 100 % leaves no error budget and one of 0 % promises nothing.
+    """
+    match = re.fullmatch(r"\s*(\d{1,3}(?:\.\d{1,6})?)\s*%?\s*", text)
+    try:
+        value = Decimal(match.group(1)) if match else None
+    except InvalidOperation:  # pragma: no cover - the pattern admits only decimals
+        value = None
+    if value is None or not Decimal(0) < value < Decimal(100):
+        raise ValueError("must be a percentage between 0 and 100, both excluded, such as 99.9%")
+    return value
+
+
+def parse_milliseconds(text: str) -> float:
+    """`"200ms"` or `"1.5s"` in milliseconds. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s)\s*", text)
+    if match is None or float(match.group(1)) <= 0:
+        raise ValueError("must be a duration such as 200ms or 1.5s")
+    return float(match.group(1)) * (1000 if match.group(2) == "s" else 1)
+
+
+class SlaTarget(BaseModel):
+    """What the contract promises. Strings as in the public API."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    availability: str = f"{DEFAULT_TARGET}%"
+    response_time: str | None = None
+    concurrent_users: int | None = Field(default=None, ge=1)
+
+    @property
+    def percent(self) -> Decimal:
+        return parse_percentage(self.availability)
+
+    @property
+    def fraction(self) -> float:
+        """The target as a fraction in (0, 1)."""
+        return float(self.percent / 100)
+
+
+class Resources(BaseModel):
+    """Kubernetes quantities, as in the public API: `cpu="24000m"`, `memory="32Gi"`, `storage="1.0TB"`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    cpu: str = "0m"
+    memory: str = "0Gi"
+    gpu: int = 0
+    storage: str = "0TB"
+
+
+class Tenant(BaseModel):
+    """A tenant as stored. `key` is the internal number, `tenant_id` the public name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: int
+    tenant_id: str
+    name: str | None
+    preset: str
+    is_demo: bool
+    status: TenantStatus
+    service_requirements: dict[str, int]
+    resources: Resources
+    sla_target: SlaTarget
+    gpu_type: str | None = None
+    description: str | None = None
+    sli_source: str = "auto"
+    deployed_to: str | None = None
+    push_interval: timedelta = timedelta(seconds=60)
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+    @property
+    def evidence_source(self) -> Source:
+        """Where this tenant's availability evidence comes from (data-and-sla.md §3)."""
+        if self.sli_source != "auto":
+            return Source(self.sli_source)
+        if self.deployed_to == "simulator":
+            return Source.SIMULATOR
+        return Source.PROMETHEUS if self.deployed_to in ("kubernetes", "gitops") else Source.PUSH

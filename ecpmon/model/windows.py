@@ -1,0 +1,107 @@
+"""Values of window arithmetic: results per window, incidents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+ROLLING_WINDOWS: Final[dict[str, timedelta]] = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+
+
+class Verdict(StrEnum):
+    """What a contract may claim: the bounds decide, not the point estimate."""
+
+    MET = "met"
+    BREACHED = "breached"
+    UNDETERMINED = "undetermined"
+
+
+class SlaStatus(StrEnum):
+    MEETING = "meeting"
+    AT_RISK = "at_risk"
+    VIOLATED = "violated"
+    NO_DATA = "no_data"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Seconds of each state in a window; `eligible` starts at the tenant's first observation."""
+
+    eligible: float
+    down: float
+    gap: float
+
+    @property
+    def measured(self) -> float:
+        return self.eligible - self.gap
+
+    @property
+    def up(self) -> float:
+        return self.eligible - self.gap - self.down
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBudget:
+    """Seconds; `remaining` is signed and never clamped, `remaining_fraction` is None without eligible time."""
+
+    total: float
+    consumed: float
+
+    @property
+    def remaining(self) -> float:
+        return self.total - self.consumed
+
+    @property
+    def remaining_fraction(self) -> float | None:
+        return self.remaining / self.total if self.total > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A run of down time; down spans parted by less up time than the flap limit are one incident.
+
+    `down_seconds` counts the down time only; `ongoing` when it reaches the end of what was looked at.
+    """
+
+    start: datetime
+    end: datetime
+    down_seconds: float
+    ongoing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """Everything known about one tenant in one window `[start, end)`. Fractions, seconds, unrounded."""
+
+    window: str
+    start: datetime
+    end: datetime
+    target: float
+    tally: Tally
+    availability: float | None
+    low: float | None
+    high: float | None
+    coverage: float | None
+    verdict: Verdict
+    status: SlaStatus
+    budget: ErrorBudget
+    burn_rate: float | None
+    projected_exhaustion: datetime | None
+    incidents: tuple[Incident, ...]
+
+    @property
+    def failure_count(self) -> int:
+        return len(self.incidents)
+
+    @property
+    def recovery_time_avg(self) -> float | None:
+        """Mean seconds to recover over the incidents that have ended; None without one."""
+        ended = [i.down_seconds for i in self.incidents if not i.ongoing]
+        return sum(ended) / len(ended) if ended else None

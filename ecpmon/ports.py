@@ -1,0 +1,351 @@
+"""Small Protocols between layers that must not import each other. Every one has a real implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from ecpmon.model.alerts import AlertRule, RuleState
+from ecpmon.model.availability import Span
+from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+from ecpmon.model.windows import SlaStatus, WindowResult
+
+
+class Clock(Protocol):
+    """The only way to learn the time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    tenant_id: str
+    name: str | None
+    preset: str
+    is_demo: bool
+    service_requirements: Mapping[str, int]
+    resources: Resources
+    sla_target: SlaTarget
+    gpu_type: str | None = None
+    description: str | None = None
+    sli_source: str = "auto"
+    push_interval: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPage:
+    tenants: tuple[Tenant, ...]
+    total: int
+    demo: int
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    deployment_id: str
+    method: str
+    status: str
+    message: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class TenantStore(Protocol):
+    async def create(self, new: NewTenant, deployment_id: str, now: datetime) -> Tenant:
+        """Store a tenant with its first deployment row (`pending`). Raises TenantAlreadyExists."""
+        ...
+
+    async def get(self, tenant_id: str) -> Tenant:
+        """A live tenant. Raises TenantNotFound."""
+        ...
+
+    async def get_with_deleted(self, tenant_id: str) -> Tenant:
+        """The live tenant of that name, else the one deleted last. Raises TenantNotFound."""
+        ...
+
+    async def page(
+        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+    ) -> TenantPage:
+        """Live tenants by age. `allowed` None means every tenant (an administrator's view)."""
+        ...
+
+    async def live(self) -> list[Tenant]:
+        """Every live tenant: for collectors and jobs, which serve them all."""
+        ...
+
+    async def delete(self, tenant: Tenant, now: datetime) -> None:
+        """Take the tenant out of service; its SLA history stays readable."""
+        ...
+
+    async def set_deployed(
+        self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
+    ) -> Tenant:
+        """Record where the tenant runs; a change of evidence source opens a new regime at `now`."""
+        ...
+
+    async def add_regime(
+        self, tenant: Tenant, valid_from: datetime, source: Source, holds: timedelta
+    ) -> None:
+        """From `valid_from` on evidence comes from `source` and holds for `holds`."""
+        ...
+
+    async def start_deployment(
+        self, tenant: Tenant, deployment_id: str, method: str, now: datetime
+    ) -> None: ...
+
+    async def finish_deployment(
+        self, deployment_id: str, status: str, message: str, now: datetime
+    ) -> None: ...
+
+    async def latest_deployment(self, tenant: Tenant) -> Deployment | None: ...
+
+
+class SampleWriter(Protocol):
+    async def write(self, batch: Batch) -> IngestResult:
+        """Commit a batch (grouped with others under load). Returning means committed.
+
+        Raises DatabaseUnavailable within about a second when the database is away.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a plot. `value` is the average over the step."""
+
+    ts: datetime
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    ts: datetime
+    metric_type: str
+    value: float
+
+
+class MonitoringStore(Protocol):
+    async def points(
+        self,
+        tenant: Tenant,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        metric_type: str | None = None,
+        source: Source | None = None,
+    ) -> dict[tuple[str, str], list[Point]]:
+        """(metric_type, metric_name) -> points, oldest first; read from the tier whose resolution fits `step`."""
+        ...
+
+    async def latest(self, tenant: Tenant, since: datetime) -> dict[str, Latest]:
+        """metric_name -> newest value since `since`, from the source that reported last."""
+        ...
+
+    async def aggregate(
+        self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
+    ) -> float | None:
+        """avg, min, max, last or rate (per second, counter resets respected) of a metric in (start, end]."""
+        ...
+
+    async def metric_names(self, tenant: Tenant) -> set[str]:
+        """Names this tenant has ever sent."""
+        ...
+
+
+class AvailabilityStore(Protocol):
+    async def timeline(self, tenant: Tenant, start: datetime, now: datetime) -> list[Span]:
+        """The tenant's spans that touch `[start, now)`, up to `now`, the open tail attributed."""
+        ...
+
+    async def timelines(self, start: datetime, now: datetime) -> dict[str, list[Span]]:
+        """The same for every live tenant at once, by tenant_id (jobs and the operators' summary)."""
+        ...
+
+    async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
+        """window -> live status as last stored, for its hysteresis."""
+        ...
+
+    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]: ...
+
+    async def store_current(self, results: Mapping[str, Sequence[WindowResult]], now: datetime) -> None:
+        """Store the evaluation of tenant_id -> windows."""
+        ...
+
+    async def current_30d(self, tenant_ids: Sequence[str]) -> dict[str, float]:
+        """tenant_id -> stored 30-day availability fraction, for listings; absent before any data."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWithState:
+    rule: AlertRule
+    state: RuleState
+    alert_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """A stored state change of a rule."""
+
+    event_id: int
+    tenant_id: str
+    rule_id: str
+    alert_id: str
+    alert_name: str
+    severity: str
+    kind: str
+    from_state: str
+    to_state: str
+    at: datetime
+    value: float | None
+    threshold: float | None
+    metric: str | None
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A state change about to be stored with its notifications: pairs of (action dict, payload dict)."""
+
+    alert_id: str
+    from_state: str
+    to_state: str
+    at: datetime
+    value: float | None
+    threshold: float | None
+    metric: str | None
+    reason: str
+    message: str
+    notifications: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
+
+
+class AlertStore(Protocol):
+    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
+        """Raises Conflict when the tenant has a rule of that name, TenantNotFound."""
+        ...
+
+    async def rules(self, tenant: Tenant) -> list[RuleWithState]: ...
+
+    async def get(self, tenant: Tenant, rule_id: str) -> RuleWithState:
+        """Raises NotFound, also for another tenant's rule."""
+        ...
+
+    async def delete(self, tenant: Tenant, rule_id: str) -> None:
+        """Raises NotFound."""
+        ...
+
+    async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:
+        """Rules of live tenants, for the engine."""
+        ...
+
+    async def advance(
+        self,
+        rule: AlertRule,
+        before: RuleState,
+        after: RuleState,
+        alert_id: str | None,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        """Store a state with its events and notifications in one transaction.
+
+        None when somebody else changed the rule's state since `before` was read: read again, nothing was stored.
+        """
+        ...
+
+    async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]: ...
+
+    async def last_event_of_each(self) -> dict[str, AlertEvent]:
+        """tenant_id -> newest firing or resolved event, for the summary."""
+        ...
+
+    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAlert:
+    tenant_id: str | None
+    fingerprint: str
+    starts_at: datetime
+    ends_at: datetime | None
+    status: str
+    alert_name: str
+    severity: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+class ExternalAlertStore(Protocol):
+    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
+        """Store what is new and return just that; deliveries seen before are left out."""
+        ...
+
+    async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `tenants` None means every tenant."""
+
+    name: str
+    roles: frozenset[str]
+    tenants: frozenset[str] | None
+
+    def may_see(self, tenant_id: str) -> bool:
+        return self.tenants is None or tenant_id in self.tenants
+
+
+class TokenStore(Protocol):
+    async def find(self, token: str, now: datetime) -> Caller | None:
+        """The caller of a bearer token, None when unknown, expired or revoked. Tokens are stored hashed."""
+        ...
+
+    async def create(
+        self, name: str, roles: Sequence[str], tenants: Sequence[str], now: datetime, expires: datetime | None
+    ) -> str:
+        """A new token, shown once."""
+        ...
+
+
+class AttemptLog(Protocol):
+    """Where collectors report attempts and resume."""
+
+    async def watermark(self, source: Source) -> datetime | None: ...
+
+    async def last_attempt(self, source: Source, since: datetime) -> datetime | None: ...
+
+
+class Health(Protocol):
+    async def ready(self) -> dict[str, Any]:
+        """Component -> state for `/ready`; `ok` is False while any of them is not."""
+        ...
+
+
+class SimulatorClient(Protocol):
+    """What we ask of the deployment simulator. Raises SimulatorUnavailable."""
+
+    async def deploy(self, tenant: Tenant) -> int:
+        """Deploy the tenant's services; the number of services."""
+        ...
+
+    async def remove(self, tenant_id: str) -> None: ...
+
+    async def status(self) -> dict[str, Any]: ...
+
+    async def trigger_failure(
+        self, tenant_id: str, failure_type: str, duration_seconds: float | None, severity: float | None
+    ) -> dict[str, Any]: ...
+
+    async def clear_failures(self, tenant_id: str) -> dict[str, Any]: ...
+
+    async def failure_types(self) -> dict[str, Any]: ...

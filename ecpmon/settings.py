@@ -1,0 +1,92 @@
+"""Settings: the only reader of the environment. Every field is `ECPMON_<NAME>`; docs/settings.md is checked against this."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Frozen settings of one `ecpmon serve` process."""
+
+    model_config = SettingsConfigDict(env_prefix="ECPMON_", frozen=True, extra="ignore")
+
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL URL of the production database (TimescaleDB is required)."
+    )
+    demo_database_url: SecretStr | None = Field(
+        default=None, description="URL of the demo database; without it `X-Demo-Mode: true` answers 503."
+    )
+    demo_mode_default: bool = Field(
+        default=False, description="Mode of requests that carry no `X-Demo-Mode` header."
+    )
+    host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    port: int = Field(default=8001, ge=0, le=65535, description="Port the API listens on.")
+    external_url: str = Field(
+        default="http://127.0.0.1:8001", description="URL under which people reach this API; used in alerts."
+    )
+
+    auth: Literal["none", "tokens"] = Field(
+        default="tokens",
+        description="`none` is for development on loopback and refused on any other address.",
+    )
+    auth_none_anywhere: bool = Field(
+        default=False, description="Allow `ECPMON_AUTH=none` on an address other than loopback."
+    )
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="Largest request body in bytes.")
+    max_batch: int = Field(default=10_000, ge=1, description="Most push entries in one request.")
+    max_series_per_tenant: int = Field(
+        default=2_000,
+        ge=10,
+        description="Series a tenant may create; samples past it are rejected and counted.",
+    )
+
+    simulator_url: str | None = Field(default=None, description="URL of the deployment simulator.")
+    simulator_interval: float = Field(default=5.0, gt=0, description="Seconds between simulator pulls.")
+    prometheus_url: str | None = Field(default=None, description="URL of a Prometheus-compatible store.")
+    prometheus_interval: float = Field(default=15.0, gt=0, description="Seconds between Prometheus points.")
+    prometheus_headers: dict[str, str] = Field(
+        default_factory=dict, description="Extra headers for Prometheus, such as `X-Scope-OrgID` (JSON)."
+    )
+    alertmanager_url: str | None = Field(default=None, description="URL of Alertmanager, shown to people.")
+    pull_timeout: float = Field(default=4.0, gt=0, description="Seconds one pull may take.")
+    pull_buffer_frames: int = Field(
+        default=200_000, ge=100, description="Pulled frames kept in memory while the database is away."
+    )
+
+    raw_retention_days: float = Field(default=7, gt=0, description="Raw samples are kept this long.")
+    rollup_5m_retention_days: float = Field(
+        default=90, gt=0, description="5-minute rollups are kept this long."
+    )
+    rollup_1h_retention_days: float = Field(
+        default=760, gt=0, description="Hourly rollups are kept this long."
+    )
+    sla_retention_days: float = Field(default=760, gt=0, description="SLA history is kept this long.")
+
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="HMAC key of outgoing webhooks; empty: a key is made once and kept in the database.",
+    )
+    webhook_allow_loopback: bool = Field(
+        default=False, description="Allow webhook targets on loopback (the embedded stack does)."
+    )
+    webhook_allow_private: bool = Field(
+        default=False, description="Allow webhook targets in private networks."
+    )
+    smtp_host: str | None = Field(default=None, description="SMTP server for e-mail actions.")
+    smtp_port: int = Field(default=25, ge=1, le=65535, description="Port of the SMTP server.")
+    smtp_from: str = Field(default="ecpmon@localhost", description="Sender of e-mail notifications.")
+    sla_webhook_url: str | None = Field(
+        default=None, description="Webhook that the built-in SLA rules of every new tenant notify."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
+
+    @field_validator("simulator_url", "prometheus_url", "alertmanager_url", "external_url")
+    @classmethod
+    def _plain_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must be an http:// or https:// URL")
+        return value.rstrip("/") if value else value

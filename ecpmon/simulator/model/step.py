@@ -1,0 +1,136 @@
+"""Time: `step` runs every transition that is due, at its exact instant, and nothing else."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import replace
+
+from ecpmon.simulator.model import effects, lifecycle
+from ecpmon.simulator.model.controllers import is_rolling, reconcile
+from ecpmon.simulator.model.objects import Deployment, Tenant, Timer
+from ecpmon.simulator.model.scheduler import schedule_pending
+from ecpmon.simulator.model.state import CHECKPOINT, ClusterState, Draft, Event
+from ecpmon.simulator.model.times import HOUR, Micros
+from ecpmon.simulator.model.traffic import traffic_at
+from ecpmon.simulator.model.truth import record
+
+_POD_HANDLERS = {
+    Timer.RUN: lifecycle.on_run,
+    Timer.READY: lifecycle.on_ready,
+    Timer.CRASH: lifecycle.on_crash,
+    Timer.RESTART: lifecycle.on_restart,
+}
+
+
+def step(state: ClusterState, dt: Micros) -> ClusterState:
+    """The cluster `dt` microseconds later. Any split of `dt` gives the same truth.
+
+    Raises ValueError when `dt` is negative: time does not run backwards.
+    """
+    if dt < 0:
+        raise ValueError("time does not run backwards")
+    target = state.now + dt
+    due = state.next_due()
+    if due is None or due > target:
+        return replace(state, now=target)
+    draft = Draft(state)
+    _run_until(draft, target)
+    return draft.freeze(target)
+
+
+def finish(draft: Draft) -> ClusterState:
+    """The state after a command: consequences of this very instant are part of it."""
+    settle(draft)
+    _run_until(draft, draft.now)
+    return draft.freeze(draft.now)
+
+
+def settle(draft: Draft) -> None:
+    """After everything that happens in one instant: roll, place, and write down what it means."""
+    for tenant_id in sorted(draft.touched):
+        for deployment in _deployments(draft, tenant_id):
+            if is_rolling(draft, deployment):
+                reconcile(draft, deployment)
+    if draft.capacity_changed and draft.pending:
+        schedule_pending(draft)
+    draft.capacity_changed = False
+    for tenant_id in sorted(draft.touched):
+        if tenant_id in draft.tenants:
+            _refresh(draft, draft.tenants[tenant_id])
+    draft.touched.clear()
+
+
+def _run_until(draft: Draft, target: Micros) -> None:
+    while draft.events and draft.events[0][0] <= target:
+        draft.now = draft.events[0][0]
+        while draft.events and draft.events[0][0] == draft.now:
+            _handle(draft, heapq.heappop(draft.events))
+        settle(draft)
+    draft.now = target
+
+
+def _handle(draft: Draft, event: Event) -> None:
+    """Run one event, unless what it was made for has changed since."""
+    due, _, kind, key = event
+    if kind == CHECKPOINT:
+        _checkpoint(draft)
+    elif kind.startswith("pod:"):
+        pod = draft.pods.get(key)
+        if pod is not None and pod.timer == kind and pod.timer_due == due:
+            _POD_HANDLERS[pod.timer](draft, replace(pod, timer=Timer.NONE))
+    else:
+        _handle_failure(draft, kind, key)
+
+
+def _handle_failure(draft: Draft, kind: str, failure_id: str) -> None:
+    failure = draft.failures.get(failure_id)
+    if failure is None:
+        return
+    if kind == effects.START and not failure.active:
+        effects.start_failure(draft, failure)
+    elif kind == effects.END:
+        effects.end_failure(draft, failure)
+    elif kind == effects.EVICT:
+        effects.evict(draft, failure)
+    elif kind == effects.OOM:
+        effects.kill_leaking(draft, failure)
+
+
+def _checkpoint(draft: Draft) -> None:
+    """Once an hour the counters are brought forward, so that reading them stays cheap."""
+    for deployment in draft.deployments.values():
+        traffic = traffic_at(draft.seed, deployment, draft.now)
+        draft.deployments[deployment.meta.key] = replace(deployment, traffic=traffic)
+    draft.push(draft.now + HOUR, CHECKPOINT, "")
+
+
+def _refresh(draft: Draft, tenant: Tenant) -> None:
+    """Recompute every service's condition and the tenant's truth at this instant."""
+    deployments = [_refreshed(draft, d) for d in _deployments(draft, tenant.tenant_id)]
+    for deployment in deployments:
+        draft.deployments[deployment.meta.key] = deployment
+    wanted = [d for d in deployments if d.spec.replicas > 0]
+    if tenant.truth:
+        up = all(d.condition.up > 0 for d in wanted if d.counted)
+    else:
+        up = bool(wanted) and all(d.condition.up > 0 for d in wanted)
+    truth = record(tenant.truth, draft.now, up)
+    if truth != tenant.truth:
+        draft.tenants[tenant.tenant_id] = replace(tenant, truth=truth)
+
+
+def _refreshed(draft: Draft, deployment: Deployment) -> Deployment:
+    condition = effects.condition_of(draft, deployment)
+    counted = deployment.spec.replicas > 0 and (deployment.counted or condition.up > 0)
+    if condition == deployment.condition and counted == deployment.counted:
+        return deployment
+    traffic = traffic_at(draft.seed, deployment, draft.now)
+    meta = replace(deployment.meta, resource_version=draft.next_revision())
+    return replace(deployment, meta=meta, condition=condition, counted=counted, traffic=traffic)
+
+
+def _deployments(draft: Draft, tenant_id: str) -> list[Deployment]:
+    tenant = draft.tenants.get(tenant_id)
+    if tenant is None:
+        return []
+    return [draft.deployments[f"{tenant.namespace}/{name}"] for name in tenant.services]

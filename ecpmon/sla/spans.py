@@ -1,0 +1,174 @@
+"""From observations to spans: the availability timeline (data-and-sla.md §3).
+
+An observation holds until the next one, at most its own `holds`; what nobody measured is a gap. All functions
+are pure. `Head` is the still-open end of a timeline, so that a quiet month is one row and an observation that
+changes nothing rewrites nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The open end: `state` since `since`, last seen by an observation at `last`, good for `holds` after it."""
+
+    state: SpanState
+    since: datetime
+    last: datetime
+    holds: timedelta
+
+    @property
+    def expires(self) -> datetime:
+        return self.last + self.holds
+
+    @property
+    def observation(self) -> Observation:
+        return Observation(self.last, self.state is SpanState.DOWN, self.holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What a stored timeline becomes: `spans` replace the closed spans that were handed in, `head` the head."""
+
+    spans: tuple[Span, ...]
+    head: Head
+
+
+def state_of(observation: Observation) -> SpanState:
+    return SpanState.DOWN if observation.down else SpanState.UP
+
+
+def coalesce(spans: Iterable[Span]) -> list[Span]:
+    """Spans in time order with touching neighbours of one state and reason made one."""
+    merged: list[Span] = []
+    for span in spans:
+        if span.start >= span.end:
+            continue
+        last = merged[-1] if merged else None
+        if last and last.end == span.start and (last.state, last.reason) == (span.state, span.reason):
+            merged[-1] = replace(last, end=span.end)
+        else:
+            merged.append(span)
+    return merged
+
+
+def lay(observations: Sequence[Observation], end: datetime) -> list[Span]:
+    """Spans from the first observation to `end` (the next observation's time, or any later instant).
+
+    `observations` are in time order with distinct times, all before `end` or at it. Gaps carry no reason yet:
+    see `attribute`.
+    """
+    spans: list[Span] = []
+    for index, seen in enumerate(observations):
+        following = observations[index + 1].ts if index + 1 < len(observations) else end
+        held_until = min(following, seen.ts + seen.holds)
+        spans.append(Span(seen.ts, held_until, state_of(seen)))
+        if held_until < following:
+            spans.append(Span(held_until, following, SpanState.GAP))
+    return coalesce(spans)
+
+
+def clip(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:
+    """The parts of `spans` inside `[start, end)`."""
+    return [
+        replace(span, start=max(span.start, start), end=min(span.end, end))
+        for span in spans
+        if span.end > start and span.start < end
+    ]
+
+
+def splice(existing: Sequence[Span], start: datetime, end: datetime, content: Sequence[Span]) -> list[Span]:
+    """`existing` with `[start, end)` replaced by `content`, coalesced."""
+    before = [replace(s, end=min(s.end, start)) for s in existing if s.start < start]
+    after = [replace(s, start=max(s.start, end)) for s in existing if s.end > end]
+    return coalesce([*before, *content, *after])
+
+
+def closed_part(head: Head | None) -> list[Span]:
+    """The part of the head that no later observation can change: from `since` to the last observation."""
+    return [Span(head.since, head.last, head.state)] if head and head.since < head.last else []
+
+
+def make_head(spans: list[Span], last: Observation) -> tuple[list[Span], Head]:
+    """Take the head off a timeline that ends at the last observation."""
+    state = state_of(last)
+    if spans and spans[-1].end == last.ts and spans[-1].state is state:
+        return spans[:-1], Head(state, spans[-1].start, last.ts, last.holds)
+    return spans, Head(state, last.ts, last.ts, last.holds)
+
+
+def rewrite(
+    nearby: Sequence[Span],
+    head: Head | None,
+    observations: Sequence[Observation],
+    following: datetime | None,
+    content: Sequence[Span] | None = None,
+) -> Patch:
+    """Put `observations` into a timeline: in order, late, duplicate or correcting, all the same way.
+
+    `nearby` are the stored closed spans that overlap or touch `[first observation, following)`; `head` the open
+    end; `observations` is everything known from the first to the last new one, in order, old ones included;
+    `following` the time of the next known observation after them (None: they are the newest). `content` is
+    `lay(observations, following or last)` with its gaps attributed, when the caller has done so.
+    """
+    first, last = observations[0], observations[-1]
+    stop = following or last.ts
+    laid = lay(observations, stop) if content is None else content
+    existing = coalesce([*nearby, *closed_part(head)])
+    # Nothing stored lies after the newest observation, so both cases are the same splice.
+    newest = last if following is None or head is None else head.observation
+    closed, new_head = make_head(splice(existing, first.ts, stop, laid), newest)
+    return Patch(tuple(closed), new_head)
+
+
+def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason) -> list[Span]:
+    """The whole timeline up to `now`: closed spans, the head as far as it holds, then a gap with reason `tail`.
+
+    Before the first observation there is nothing. `now` may lie in the past: everything later is cut.
+    """
+    spans = list(closed)
+    if head is not None:
+        spans.append(Span(head.since, min(head.expires, max(now, head.last)), head.state))
+        if head.expires < now:
+            spans.append(Span(head.expires, now, SpanState.GAP, tail))
+    return coalesce(replace(s, end=min(s.end, now)) for s in spans if s.start < now)
+
+
+def attribute(
+    spans: Sequence[Span], attempts: Sequence[datetime], awake: timedelta, silent: GapReason
+) -> list[Span]:
+    """Give every reasonless gap its reason, splitting it where the reason changes.
+
+    `attempts` are the instants, in order, at which our collector is known to have been at work; each says it
+    was awake for `awake` after (or until its next attempt). While awake the other side was silent: `silent`.
+    Otherwise we were blind: COLLECTOR_DOWN.
+    """
+    result: list[Span] = []
+    for span in spans:
+        if span.state is SpanState.GAP and span.reason is None:
+            result.extend(_attributed(span, attempts, awake, silent))
+        else:
+            result.append(span)
+    return coalesce(result)
+
+
+def _attributed(gap: Span, attempts: Sequence[datetime], awake: timedelta, silent: GapReason) -> list[Span]:
+    pieces: list[Span] = []
+    cursor = gap.start
+    for at in attempts:
+        watched_from, watched_to = max(at, cursor), min(at + awake, gap.end)
+        if watched_to <= cursor or at >= gap.end:
+            continue
+        if cursor < watched_from:
+            pieces.append(Span(cursor, watched_from, SpanState.GAP, GapReason.COLLECTOR_DOWN))
+        pieces.append(Span(watched_from, watched_to, SpanState.GAP, silent))
+        cursor = watched_to
+    if cursor < gap.end:
+        pieces.append(Span(cursor, gap.end, SpanState.GAP, GapReason.COLLECTOR_DOWN))
+    return pieces

@@ -1,0 +1,166 @@
+"""The connection pool, its codecs, and the border where asyncpg's exceptions become ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+import orjson
+
+from ecpmon.errors import Conflict, DatabaseUnavailable, EcpError, PermanentError
+
+ACQUIRE_TIMEOUT = 1.0
+COMMAND_TIMEOUT = 60.0
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
+)
+
+
+class DatabaseRefused(PermanentError):
+    """The database refused a statement: a broken invariant or a bug, never a passing fault."""
+
+    code = "DATABASE_ERROR"
+    status = 500
+
+
+@contextmanager
+def wrap_errors() -> Iterator[None]:
+    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused."""
+    try:
+        yield
+    except EcpError:
+        raise
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict("this exists already", details={"constraint": error.constraint_name}) from error
+    except _AWAY as error:
+        raise DatabaseUnavailable("the database does not answer; try again shortly") from error
+    except asyncpg.PostgresError as error:
+        raise DatabaseRefused(f"the database refused the statement: {error}") from error
+
+
+@dataclass
+class QueryStats:
+    """What `X-Debug-Info` shows of one request."""
+
+    queries: int = 0
+    milliseconds: float = 0.0
+
+
+query_stats: ContextVar[QueryStats | None] = ContextVar("query_stats", default=None)
+
+
+def _count(record: asyncpg.connection.LoggedQuery) -> None:
+    stats = query_stats.get()
+    if stats is not None:
+        stats.queries += 1
+        stats.milliseconds += record.elapsed * 1000
+
+
+async def _prepare(connection: asyncpg.Connection[Any]) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=lambda v: orjson.dumps(v).decode(), decoder=orjson.loads
+        )
+    connection.add_query_logger(_count)
+
+
+class Database:
+    """One PostgreSQL database with TimescaleDB. Opens lazily, so that it may be away when we start."""
+
+    def __init__(self, url: str, *, max_connections: int = 12, name: str = "ecpmon") -> None:
+        self._url = url
+        self._max = max_connections
+        self._name = name
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._opening = asyncio.Lock()
+
+    async def _open(self) -> asyncpg.Pool[Any]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._max,
+                    timeout=ACQUIRE_TIMEOUT,
+                    command_timeout=COMMAND_TIMEOUT,
+                    max_inactive_connection_lifetime=300,
+                    init=_prepare,
+                    server_settings={"application_name": self._name, "timezone": "UTC"},
+                )
+            return self._pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A pooled connection. Raises DatabaseUnavailable within about a second when the database is away."""
+        with wrap_errors():
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, sql: str, *args: Any) -> list[Any]:
+        async with self.connection() as connection:
+            return list(await connection.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: Any) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        async with self.connection() as connection:
+            return str(await connection.execute(sql, *args))
+
+    async def dedicated(self, on_lost: Callable[[], None] | None = None) -> Any:
+        """A connection of one's own, for what a pool would undo: advisory locks and LISTEN.
+
+        `on_lost` is called when it breaks. The caller closes it.
+        """
+        with wrap_errors():
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=ACQUIRE_TIMEOUT,
+                command_timeout=10,
+                server_settings={
+                    "application_name": f"{self._name}-dedicated",
+                    "tcp_keepalives_idle": "5",
+                    "tcp_keepalives_interval": "2",
+                    "tcp_keepalives_count": "3",
+                },
+            )
+        if on_lost is not None:
+            connection.add_termination_listener(lambda _: on_lost())
+        return connection
+
+    async def ping(self) -> float:
+        """Seconds one round trip takes."""
+        began = perf_counter()
+        await self.fetchval("SELECT 1")
+        return perf_counter() - began
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await asyncio.wait_for(pool.close(), 3)

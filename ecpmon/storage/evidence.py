@@ -1,0 +1,211 @@
+"""Keeping the availability timeline in step with the frames, inside the transaction that stores them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.samples import Frame, Source
+from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.sla.evidence import EvidenceRules, is_down
+from ecpmon.sla.spans import Head, attribute, lay, rewrite
+from ecpmon.storage.queries import load
+
+# The push endpoint's heartbeat is written every 10 s; one missed beat is not blindness.
+PUSH_AWAKE: Final = timedelta(seconds=30)
+_CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """Which source is evidence from `valid_from` on, and how long its observations hold."""
+
+    valid_from: datetime
+    source: Source
+    holds: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class HeadChange:
+    tenant: int
+    before: Head | None
+    after: Head
+    first: datetime
+
+
+def regime_at(regimes: Sequence[Regime], ts: datetime) -> Regime:
+    """The regime in force at `ts`; the first one reaches back to the beginning of time."""
+    index = bisect_right([r.valid_from for r in regimes], ts) - 1
+    return regimes[max(index, 0)]
+
+
+def silent_reason(source: Source) -> GapReason:
+    return GapReason.NOT_PUSHED if source is Source.PUSH else GapReason.TARGET_FAILED
+
+
+def awake_for(regime: Regime) -> timedelta:
+    return PUSH_AWAKE if regime.source is Source.PUSH else regime.holds
+
+
+def merged_observations(
+    values: Iterable[tuple[datetime, Source, str, float]], regimes: Sequence[Regime], rules: EvidenceRules
+) -> list[Observation]:
+    """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
+    by_instant: dict[datetime, dict[str, float]] = defaultdict(dict)
+    for ts, source, name, value in values:
+        if regime_at(regimes, ts).source is source:
+            by_instant[ts][name] = value
+    found = []
+    for ts in sorted(by_instant):
+        regime = regime_at(regimes, ts)
+        down = is_down(by_instant[ts], rules.of(regime.source))
+        if down is not None:
+            found.append(Observation(ts, down, regime.holds))
+    return found
+
+
+def evidence_of(frame: Frame) -> list[tuple[datetime, Source, str, float]]:
+    return [
+        (frame.ts, frame.source, s.key.metric_name, s.value)
+        for s in frame.samples
+        if not s.key.labels and s.key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
+    ]
+
+
+class TimelineWriter:
+    """Applies evidence to stored timelines. Call with the heads locked, after the frames are in."""
+
+    def __init__(self, rules: EvidenceRules) -> None:
+        self._rules = rules
+        self._sql = load("ingest")
+
+    async def apply(
+        self, connection: Any, evidence: dict[int, list[tuple[datetime, Source, str, float]]]
+    ) -> list[HeadChange]:
+        """`evidence`: new values per tenant. Returns the heads as they were and are."""
+        tenants = sorted(evidence)
+        heads = {r["tenant"]: r for r in await connection.fetch(self._sql["lock_heads"], tenants)}
+        regimes = await self.regimes(connection, tenants)
+        changes: list[HeadChange] = []
+        spans: list[tuple[int, Span]] = []
+        for tenant in tenants:
+            fresh = merged_observations(evidence[tenant], regimes[tenant], self._rules)
+            if not fresh or tenant not in heads:
+                continue
+            head = head_of(heads[tenant])
+            patch_spans, after, first = await self._patch(connection, tenant, head, fresh, regimes[tenant])
+            spans.extend((tenant, s) for s in patch_spans)
+            changes.append(HeadChange(tenant, head, after, first))
+        await self._store(connection, changes, spans)
+        return changes
+
+    async def regimes(self, connection: Any, tenants: list[int]) -> dict[int, list[Regime]]:
+        found: dict[int, list[Regime]] = defaultdict(list)
+        for r in await connection.fetch(self._sql["regimes"], tenants):
+            found[r["tenant"]].append(Regime(r["valid_from"], Source(r["source"]), r["holds"]))
+        return found
+
+    async def _patch(
+        self, connection: Any, tenant: int, head: Head | None, fresh: list[Observation], regimes: list[Regime]
+    ) -> tuple[tuple[Span, ...], Head, datetime]:
+        following: datetime | None = None
+        nearby: list[Span] = []
+        if head is None:
+            known = fresh
+        elif fresh[0].ts > head.last:
+            known = [head.observation, *fresh]
+        else:
+            known, following = await self._around(connection, tenant, head, fresh, regimes)
+            nearby = await self._take_nearby(connection, tenant, known[0].ts, following or known[-1].ts)
+        content = lay(known, following or known[-1].ts)
+        content = await self._explain(connection, tenant, content, regimes)
+        patch = rewrite(nearby, head, known, following, content)
+        return patch.spans, patch.head, fresh[0].ts
+
+    async def _around(
+        self, connection: Any, tenant: int, head: Head, fresh: list[Observation], regimes: list[Regime]
+    ) -> tuple[list[Observation], datetime | None]:
+        """Late evidence: everything known over its range, and the instant of the next observation."""
+        first, last = fresh[0].ts, fresh[-1].ts
+        rows = await connection.fetch(self._sql["raw_evidence"], tenant, first, last)
+        known = merged_observations(_values(rows), regimes, self._rules)
+        after = last
+        while after < head.last:
+            rows = await connection.fetch(self._sql["next_evidence"], tenant, after, head.last, _CHUNK)
+            counted = merged_observations(_values(rows), regimes, self._rules)
+            if counted:
+                return known, counted[0].ts
+            if len(rows) < _CHUNK:
+                # The frames behind the head are past raw retention; the head itself is what we know.
+                return known, head.last
+            after = rows[-1]["ts"]
+        return known, None
+
+    async def _take_nearby(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
+        rows = await connection.fetch(self._sql["nearby_spans"], tenant, start, stop)
+        spans = [span_of(r) for r in rows]
+        if spans:
+            await connection.execute(
+                self._sql["delete_spans"], tenant, [s.start for s in spans], spans[0].start, spans[-1].end
+            )
+        return spans
+
+    async def _explain(
+        self, connection: Any, tenant: int, content: list[Span], regimes: list[Regime]
+    ) -> list[Span]:
+        explained: list[Span] = []
+        for span in content:
+            if span.state is not SpanState.GAP:
+                explained.append(span)
+                continue
+            regime = regime_at(regimes, span.start)
+            awake = awake_for(regime)
+            rows = await connection.fetch(
+                self._sql["awake_between"], regime.source.value, span.start - awake, span.end, tenant
+            )
+            explained.extend(attribute([span], [r["ts"] for r in rows], awake, silent_reason(regime.source)))
+        return explained
+
+    async def _store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
+        if spans:
+            await connection.execute(
+                self._sql["insert_spans"],
+                [t for t, _ in spans],
+                [s.start for _, s in spans],
+                [s.end for _, s in spans],
+                [s.state.value for _, s in spans],
+                [s.reason.value if s.reason else None for _, s in spans],
+            )
+        if changes:
+            await connection.execute(
+                self._sql["update_heads"],
+                [c.tenant for c in changes],
+                [c.first for c in changes],
+                [c.after.state.value for c in changes],
+                [c.after.since for c in changes],
+                [c.after.last for c in changes],
+                [c.after.holds for c in changes],
+            )
+
+
+def _values(rows: Iterable[Any]) -> Iterable[tuple[datetime, Source, str, float]]:
+    for r in rows:
+        if r["data_source"] in Source.__members__.values():
+            yield r["ts"], Source(r["data_source"]), r["metric_name"], r["value"]
+
+
+def head_of(row: Any) -> Head | None:
+    """The head of a row of `availability_heads`; None before the first observation."""
+    if row["state"] is None:
+        return None
+    return Head(SpanState(row["state"]), row["since"], row["last_observed_at"], row["holds"])
+
+
+def span_of(row: Any) -> Span:
+    reason = GapReason(row["reason"]) if row["reason"] else None
+    return Span(row["start"], row["end"], SpanState(row["state"]), reason)

@@ -1,0 +1,104 @@
+"""Reading samples: plots from the tier that fits, newest values, windows for alert conditions."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import Latest, Point
+from ecpmon.storage.database import Database
+from ecpmon.storage.queries import load
+
+_FIVE_MINUTES = timedelta(minutes=5)
+_HOUR = timedelta(hours=1)
+
+
+def tier_for(step: timedelta) -> str:
+    """The coarsest tier whose resolution fits `step`: rows read grow with the points returned."""
+    if step >= _HOUR and step % _HOUR == timedelta(0):
+        return "rollup_1h_points"
+    return "rollup_5m_points" if step >= _FIVE_MINUTES else "raw_points"
+
+
+def rate_of(values: list[tuple[datetime, float]]) -> float | None:
+    """Increase per second between the first and the last value; a fall is a counter reset. None under two values."""
+    if len(values) < 2:
+        return None
+    increase = sum(
+        after - before if after >= before else after
+        for (_, before), (_, after) in itertools.pairwise(values)
+    )
+    seconds = (values[-1][0] - values[0][0]).total_seconds()
+    return increase / seconds if seconds > 0 else None
+
+
+class PgMonitoringStore:
+    """`ports.MonitoringStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("monitoring")
+
+    async def points(
+        self,
+        tenant: Tenant,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        metric_type: str | None = None,
+        source: Source | None = None,
+    ) -> dict[tuple[str, str], list[Point]]:
+        chosen = (source or await self._main_source(tenant)).value
+        sql = self._sql[tier_for(step)]
+        found: dict[tuple[str, str], list[Point]] = {}
+        for r in await self._database.fetch(sql, tenant.key, start, end, step, metric_type, chosen):
+            points = found.setdefault((r["metric_type"], r["metric_name"]), [])
+            points.append(Point(r["bucket"], r["value"], r["low"], r["high"]))
+        return found
+
+    async def _main_source(self, tenant: Tenant) -> Source:
+        """The evidence source if it has ever said anything, else whichever has."""
+        rows = await self._database.fetch(self._sql["sources"], tenant.key)
+        known = {r["data_source"] for r in rows}
+        preferred = tenant.evidence_source
+        if preferred.value in known or not known:
+            return preferred
+        return next((s for s in Source if s.value in known), preferred)
+
+    async def latest(self, tenant: Tenant, since: datetime) -> dict[str, Latest]:
+        rows = await self._database.fetch(
+            self._sql["latest"], tenant.key, since, tenant.evidence_source.value
+        )
+        return {r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"]) for r in rows}
+
+    async def aggregate(
+        self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
+    ) -> float | None:
+        series = await self._database.fetchrow(
+            self._sql["series_of_metric"], tenant.key, metric, tenant.evidence_source.value
+        )
+        if series is None:
+            return None
+        rows = await self._database.fetch(self._sql["metric_window"], tenant.key, start, end, series["id"])
+        values = [(r["ts"], r["value"]) for r in rows]
+        numbers = [v for _, v in values]
+        if not numbers:
+            return None
+        match function:
+            case "avg":
+                return float(sum(numbers) / len(numbers))
+            case "min":
+                return float(min(numbers))
+            case "max":
+                return float(max(numbers))
+            case "last":
+                return float(numbers[-1])
+            case "rate":
+                return rate_of(values)
+        raise ValidationFailed(f"unknown function {function!r}; known are avg, min, max, last, rate")
+
+    async def metric_names(self, tenant: Tenant) -> set[str]:
+        return {r["metric_name"] for r in await self._database.fetch(self._sql["metric_names"], tenant.key)}

@@ -1,0 +1,161 @@
+"""Tenants, their deployments and their evidence regimes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ecpmon.errors import Conflict, TenantAlreadyExists, TenantNotFound
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.ports import Deployment, NewTenant, TenantPage
+from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.queries import load
+
+
+def tenant_of(row: Any) -> Tenant:
+    """A row of `tenants` as a value. People may have inserted it by hand: what is missing gets its default."""
+    resources = row["resources"]
+    return Tenant(
+        key=row["id"],
+        tenant_id=row["tenant_id"],
+        name=row["name"],
+        preset=row["preset"],
+        is_demo=row["is_demo"],
+        status=TenantStatus(row["status"]),
+        service_requirements={k: int(v) for k, v in row["service_requirements"].items()},
+        resources=Resources(
+            cpu=str(resources.get("cpu") or row["cpu_limit"] or "0m"),
+            memory=str(resources.get("memory") or row["memory_limit"] or "0Gi"),
+            gpu=int(resources.get("gpu") or row["gpu_limit"] or 0),
+            storage=str(resources.get("storage") or row["storage_limit"] or "0TB"),
+        ),
+        sla_target=SlaTarget.model_validate(row["sla_target"]),
+        gpu_type=row["gpu_type"],
+        description=row["description"],
+        sli_source=row["sli_source"],
+        deployed_to=row["deployed_to"],
+        push_interval=timedelta(seconds=row["push_interval_seconds"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+class PgTenantStore:
+    """`ports.TenantStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("tenants")
+
+    async def create(self, new: NewTenant, deployment_id: str, now: datetime) -> Tenant:
+        try:
+            async with self._database.transaction() as connection:
+                with wrap_errors():
+                    row = await connection.fetchrow(self._sql["insert"], *_insert_values(new), now)
+                    await connection.execute(
+                        self._sql["insert_deployment"],
+                        deployment_id,
+                        row["id"],
+                        "demo" if new.is_demo else "simulator",
+                        "pending",
+                        "not deployed yet",
+                        now,
+                        None,
+                    )
+        except Conflict:
+            existing = await self.get(new.tenant_id)
+            raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
+        return tenant_of(row)
+
+    async def get(self, tenant_id: str) -> Tenant:
+        row = await self._database.fetchrow(self._sql["by_name"], tenant_id)
+        if row is None:
+            raise TenantNotFound(tenant_id)
+        return tenant_of(row)
+
+    async def get_with_deleted(self, tenant_id: str) -> Tenant:
+        row = await self._database.fetchrow(self._sql["by_name_with_deleted"], tenant_id)
+        if row is None:
+            raise TenantNotFound(tenant_id)
+        return tenant_of(row)
+
+    async def page(
+        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+    ) -> TenantPage:
+        names = list(allowed) if allowed is not None else None
+        counts = await self._database.fetchrow(self._sql["counts"], names, preset, status)
+        rows = await self._database.fetch(self._sql["page"], names, preset, status, skip, limit)
+        return TenantPage(
+            tuple(tenant_of(r) for r in rows), counts["total"], counts["demo"], counts["active"]
+        )
+
+    async def live(self) -> list[Tenant]:
+        return [tenant_of(r) for r in await self._database.fetch(self._sql["live"])]
+
+    async def delete(self, tenant: Tenant, now: datetime) -> None:
+        if await self._database.fetchval(self._sql["mark_deleted"], tenant.key, now) is None:
+            raise TenantNotFound(tenant.tenant_id)
+
+    async def set_deployed(
+        self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
+    ) -> Tenant:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                row = await connection.fetchrow(
+                    self._sql["set_deployed"], tenant.key, deployed_to, status, now
+                )
+                changed = tenant_of(row)
+                source = changed.evidence_source
+                latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
+                if (latest["source"], latest["holds"]) != (source.value, holds):
+                    await connection.execute(self._sql["add_regime"], tenant.key, now, source.value, holds)
+        return changed
+
+    async def add_regime(
+        self, tenant: Tenant, valid_from: datetime, source: Source, holds: timedelta
+    ) -> None:
+        await self._database.execute(self._sql["add_regime"], tenant.key, valid_from, source.value, holds)
+
+    async def start_deployment(self, tenant: Tenant, deployment_id: str, method: str, now: datetime) -> None:
+        await self._database.execute(
+            self._sql["insert_deployment"], deployment_id, tenant.key, method, "running", "started", now, None
+        )
+
+    async def finish_deployment(self, deployment_id: str, status: str, message: str, now: datetime) -> None:
+        await self._database.execute(self._sql["finish_deployment"], deployment_id, status, message, now)
+
+    async def latest_deployment(self, tenant: Tenant) -> Deployment | None:
+        row = await self._database.fetchrow(self._sql["latest_deployment"], tenant.key)
+        if row is None:
+            return None
+        return Deployment(
+            row["deployment_id"],
+            row["method"],
+            row["status"],
+            row["message"],
+            row["created_at"],
+            row["finished_at"],
+        )
+
+
+def _insert_values(new: NewTenant) -> tuple[Any, ...]:
+    return (
+        new.tenant_id,
+        new.name,
+        new.preset,
+        new.is_demo,
+        dict(new.service_requirements),
+        new.resources.model_dump(),
+        new.sla_target.model_dump(exclude_none=True),
+        new.resources.cpu,
+        new.resources.memory,
+        new.resources.gpu,
+        new.resources.storage,
+        new.gpu_type,
+        new.description,
+        new.sli_source,
+        int(new.push_interval.total_seconds()),
+    )

@@ -1,0 +1,48 @@
+-- name: spans
+SELECT lower(period) AS start, upper(period) AS "end", state, reason FROM availability_spans
+WHERE tenant = $1 AND period && tstzrange($2, $3) ORDER BY 1
+
+-- name: head
+SELECT * FROM availability_heads WHERE tenant = $1
+
+-- name: regimes
+SELECT tenant, valid_from, source, holds FROM evidence_regimes WHERE tenant = ANY($1::bigint[])
+ORDER BY tenant, valid_from
+
+-- name: all_spans
+-- Every live tenant: for jobs and for callers who may see all of them.
+SELECT s.tenant, lower(period) AS start, upper(period) AS "end", state, reason
+FROM availability_spans s
+WHERE s.period && tstzrange($1, $2) AND s.tenant = ANY($3::bigint[])
+ORDER BY s.tenant, 2
+
+-- name: all_heads
+SELECT h.*, t.tenant_id FROM availability_heads h JOIN tenants t ON t.id = h.tenant
+WHERE t.deleted_at IS NULL
+
+-- name: statuses
+SELECT window_name, status FROM sla_current WHERE tenant = $1
+
+-- name: all_statuses
+SELECT t.tenant_id, c.window_name, c.status FROM sla_current c JOIN tenants t ON t.id = c.tenant
+WHERE t.deleted_at IS NULL
+
+-- name: store_current
+INSERT INTO sla_current AS c (tenant, window_name, as_of, status, availability, coverage, burn_rate,
+                              budget_remaining_seconds, budget_remaining_fraction)
+SELECT t.id, x.window_name, $2, x.status, x.availability, x.coverage, x.burn, x.remaining, x.fraction
+FROM unnest($1::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::float8[], $9::float8[])
+     AS x (tenant_id, window_name, status, availability, coverage, burn, remaining, fraction)
+JOIN tenants t ON t.tenant_id = x.tenant_id AND t.deleted_at IS NULL
+ORDER BY 1, 2
+ON CONFLICT (tenant, window_name) DO UPDATE
+SET as_of = excluded.as_of, status = excluded.status, availability = excluded.availability,
+    coverage = excluded.coverage, burn_rate = excluded.burn_rate,
+    budget_remaining_seconds = excluded.budget_remaining_seconds,
+    budget_remaining_fraction = excluded.budget_remaining_fraction
+WHERE c.as_of <= excluded.as_of
+
+-- name: current_30d
+SELECT t.tenant_id, c.availability FROM sla_current c JOIN tenants t ON t.id = c.tenant
+WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND c.window_name = '30d'
+  AND c.availability IS NOT NULL

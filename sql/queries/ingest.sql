@@ -1,0 +1,93 @@
+-- name: lock_heads
+-- Heads of the tenants of a batch, locked in one order so that writers cannot deadlock.
+SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenant FOR UPDATE
+
+-- name: regimes
+SELECT tenant, valid_from, source, holds FROM evidence_regimes
+WHERE tenant = ANY($1::bigint[]) ORDER BY tenant, valid_from
+
+-- name: mark_rollups
+INSERT INTO rollup_dirty (tenant, bucket)
+SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
+ORDER BY 1, 2
+ON CONFLICT (tenant, bucket) DO UPDATE SET generation = rollup_dirty.generation + 1
+
+-- name: raw_evidence
+-- Evidence values of one tenant in [$2, $3], oldest first; of two values of one instant the later accepted wins.
+SELECT f.ts, s.data_source, s.metric_name, v.value
+FROM frames f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts <= $3
+  AND s.metric_name IN ('up', 'error_rate') AND s.labels = '{}'
+ORDER BY f.ts, f.seq
+
+-- name: next_evidence
+-- Evidence values after $2 up to $3, oldest first, $4 rows at most.
+SELECT f.ts, s.data_source, s.metric_name, v.value
+FROM frames f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3
+  AND s.metric_name IN ('up', 'error_rate') AND s.labels = '{}'
+ORDER BY f.ts, f.seq LIMIT $4
+
+-- name: live_tenants
+SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+ORDER BY id FOR KEY SHARE
+
+-- name: insert_attempts
+INSERT INTO pull_attempts (ts, source, tenant, outcome, duration_ms, detail)
+SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::text[], $5::float8[], $6::text[])
+
+-- name: known_series
+SELECT id, tenant, data_source, metric_type, metric_name, labels FROM series WHERE tenant = ANY($1::bigint[])
+
+-- name: intern_series
+INSERT INTO series (tenant, data_source, metric_type, metric_name, labels)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
+ON CONFLICT DO NOTHING
+
+-- name: nearby_spans
+-- Closed spans that overlap or touch [$2, $3].
+SELECT lower(period) AS start, upper(period) AS "end", state, reason FROM availability_spans
+WHERE tenant = $1 AND period && tstzrange($2::timestamptz - INTERVAL '1 microsecond', $3, '[]')
+ORDER BY 1
+
+-- name: delete_spans
+-- $2: the starts of the spans
+DELETE FROM availability_spans
+WHERE tenant = $1 AND period && tstzrange($3, $4, '[]') AND lower(period) = ANY($2::timestamptz[])
+
+-- name: insert_spans
+INSERT INTO availability_spans (tenant, period, state, reason)
+SELECT tenant, tstzrange(s, e), state, reason
+FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[]) AS x (tenant, s, e, state, reason)
+
+-- name: update_heads
+UPDATE availability_heads h
+SET first_observed_at = least(coalesce(h.first_observed_at, x.first), x.first),
+    state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::interval[])
+     AS x (tenant, first, state, since, last, holds)
+WHERE h.tenant = x.tenant
+
+-- name: awake_between
+-- When our collector of a source was at work for a tenant: attempts for all tenants or for this one.
+SELECT ts FROM pull_attempts
+WHERE source = $1 AND ts >= $2 AND ts < $3 AND outcome <> 'collector_down' AND (tenant IS NULL OR tenant = $4)
+ORDER BY ts
+
+-- name: last_attempt
+SELECT max(ts) FROM pull_attempts WHERE source = $1 AND outcome <> 'collector_down' AND ts > $2
+
+-- name: watermark
+SELECT collected FROM collector_watermarks WHERE source = $1
+
+-- name: set_watermark
+INSERT INTO collector_watermarks (source, collected) VALUES ($1, $2)
+ON CONFLICT (source) DO UPDATE SET collected = greatest(collector_watermarks.collected, excluded.collected)
+
+-- name: take_hand_made
+DELETE FROM evidence_dirty WHERE id IN (SELECT id FROM evidence_dirty ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
+RETURNING tenant, ts

@@ -1,0 +1,99 @@
+-- name: raw_points
+SELECT metric_type, metric_name, time_bucket($4::interval, ts) AS bucket,
+       avg(value) AS value, min(value) AS low, max(value) AS high
+FROM (
+  SELECT DISTINCT ON (v.series, f.ts) s.metric_type, s.metric_name, f.ts, v.value
+  FROM frames f
+  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  JOIN series s ON s.id = v.series
+  WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3
+    AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+  ORDER BY v.series, f.ts, f.seq DESC
+) merged
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+
+-- name: rollup_5m_points
+SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS bucket,
+       sum(r.total) / sum(r.points) AS value, min(r.low) AS low, max(r.high) AS high
+FROM series s JOIN rollup_5m r ON r.series = s.id
+WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
+  AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+
+-- name: rollup_1h_points
+SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS bucket,
+       sum(r.total) / sum(r.points) AS value, min(r.low) AS low, max(r.high) AS high
+FROM series s JOIN rollup_1h r ON r.series = s.id
+WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
+  AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+
+-- name: latest
+SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, f.ts, v.value
+FROM frames f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.tenant = $1 AND f.ts > $2 AND s.labels = '{}'
+ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
+
+-- name: metric_window
+-- Values of one metric in ($2, $3], merged, from the source that is evidence, else from the one with most points.
+SELECT DISTINCT ON (f.ts) f.ts, v.value
+FROM frames f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3 AND v.series = $4
+ORDER BY f.ts, f.seq DESC
+
+-- name: series_of_metric
+SELECT id, data_source FROM series
+WHERE tenant = $1 AND metric_name = $2 AND labels = '{}' ORDER BY (data_source = $3) DESC, id
+
+-- name: metric_names
+SELECT DISTINCT metric_name FROM series WHERE tenant = $1
+
+-- name: sources
+SELECT DISTINCT data_source FROM series WHERE tenant = $1
+
+-- name: rollups_pending
+SELECT min(bucket) AS oldest, count(*) AS marks FROM rollup_dirty
+
+-- name: take_dirty
+DELETE FROM rollup_dirty WHERE (tenant, bucket) IN (
+  SELECT tenant, bucket FROM rollup_dirty WHERE bucket < $1 ORDER BY bucket, tenant LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING tenant, bucket
+
+-- name: clear_5m
+DELETE FROM rollup_5m r USING series s, unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
+WHERE s.id = r.series AND s.tenant = d.tenant AND r.bucket = d.bucket
+
+-- name: roll_5m
+INSERT INTO rollup_5m (bucket, series, total, low, high, points)
+SELECT bucket, series, sum(value), min(value), max(value), count(*) FROM (
+  SELECT DISTINCT ON (d.bucket, v.series, f.ts) d.bucket, v.series, v.value
+  FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
+  JOIN frames f ON f.tenant = d.tenant AND f.ts >= d.bucket AND f.ts < d.bucket + INTERVAL '5 minutes'
+  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  WHERE f.ts >= $3 AND f.ts < $4
+  ORDER BY d.bucket, v.series, f.ts, f.seq DESC
+) merged
+GROUP BY bucket, series
+ON CONFLICT (series, bucket) DO UPDATE
+SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points
+
+-- name: roll_1h
+INSERT INTO rollup_1h (bucket, series, total, low, high, points)
+SELECT d.hour, r.series, sum(r.total), min(r.low), max(r.high), sum(r.points)
+FROM (SELECT DISTINCT tenant, time_bucket('1 hour', bucket) AS hour
+      FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, bucket)) AS d
+JOIN series s ON s.tenant = d.tenant
+JOIN rollup_5m r ON r.series = s.id AND r.bucket >= d.hour AND r.bucket < d.hour + INTERVAL '1 hour'
+WHERE r.bucket >= $3 AND r.bucket < $4
+GROUP BY d.hour, r.series
+ON CONFLICT (series, bucket) DO UPDATE
+SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points
+
+-- name: drop_chunks
+SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
+
+-- name: drop_spans
+DELETE FROM availability_spans WHERE upper(period) < $1

@@ -1,0 +1,64 @@
+-- name: insert
+INSERT INTO tenants (tenant_id, name, preset, is_demo, status, service_requirements, resources, sla_target,
+                     cpu_limit, memory_limit, gpu_limit, storage_limit, gpu_type, description, sli_source,
+                     push_interval_seconds, created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
+RETURNING *
+
+-- name: by_name
+SELECT * FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL
+
+-- name: by_name_with_deleted
+SELECT * FROM tenants WHERE tenant_id = $1 ORDER BY deleted_at DESC NULLS FIRST LIMIT 1
+
+-- name: by_names
+SELECT * FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+
+-- name: counts
+-- $1 allowed names or NULL for all, $2 preset or NULL, $3 status or NULL
+SELECT count(*) AS total, count(*) FILTER (WHERE is_demo) AS demo,
+       count(*) FILTER (WHERE status IN ('running', 'degraded')) AS active
+FROM tenants
+WHERE deleted_at IS NULL
+  AND ($1::text[] IS NULL OR tenant_id = ANY($1))
+  AND ($2::text IS NULL OR preset = $2)
+  AND ($3::text IS NULL OR status = $3)
+
+-- name: page
+SELECT * FROM tenants
+WHERE deleted_at IS NULL
+  AND ($1::text[] IS NULL OR tenant_id = ANY($1))
+  AND ($2::text IS NULL OR preset = $2)
+  AND ($3::text IS NULL OR status = $3)
+ORDER BY id
+OFFSET $4 LIMIT $5
+
+-- name: live
+SELECT * FROM tenants WHERE deleted_at IS NULL ORDER BY id
+
+-- name: mark_deleted
+UPDATE tenants SET deleted_at = $2, updated_at = $2, status = 'deleting'
+WHERE id = $1 AND deleted_at IS NULL RETURNING id
+
+-- name: set_deployed
+UPDATE tenants SET deployed_to = $2, status = $3, updated_at = $4 WHERE id = $1 RETURNING *
+
+-- name: set_status
+UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2
+
+-- name: add_regime
+INSERT INTO evidence_regimes (tenant, valid_from, source, holds) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant, valid_from) DO UPDATE SET source = excluded.source, holds = excluded.holds
+
+-- name: latest_regime
+SELECT source, holds FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from DESC LIMIT 1
+
+-- name: insert_deployment
+INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: finish_deployment
+UPDATE deployments SET status = $2, message = $3, finished_at = $4 WHERE deployment_id = $1
+
+-- name: latest_deployment
+SELECT * FROM deployments WHERE tenant = $1 ORDER BY created_at DESC LIMIT 1

@@ -1,0 +1,139 @@
+"""The real parts for every test: fetched once into the user's cache, started once per test session.
+
+`stack_binaries`   the executables (PostgreSQL with TimescaleDB, Prometheus, promtool, Alertmanager, amtool)
+`postgres_server`  a running private cluster; `.cluster.psql(db, sql)`, `.kill()`, `.start()`, `.stop()`
+`make_database`    `make_database()` creates an empty database with the extensions and returns its DSN
+`free_port`        `free_port()` returns a TCP port on 127.0.0.1 that nobody listens on
+`shared_tmp`       an empty folder that the unprivileged service user can reach (pytest's are 0700)
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ecpmon.local.packages import Binaries, fetch_binaries
+from ecpmon.local.paths import cache_dir, service_user
+from ecpmon.local.postgres import PostgresCluster
+from ecpmon.local.process import launch_argv, log_tail
+
+
+class PostgresServer:
+    """A private cluster that tests may kill and start again. Not durable: fsync is off."""
+
+    def __init__(self, cluster: PostgresCluster) -> None:
+        self.cluster = cluster
+        self._log = cluster.folder.parent / "postgres.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def dsn(self, database: str) -> str:
+        return self.cluster.dsn(database)
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start and wait until connections are accepted; retries while killed backends linger."""
+        self.cluster.clear_stale_lock()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                self._spawn()
+            if self.cluster.is_ready():
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise AssertionError(f"PostgreSQL did not start:\n{log_tail(self._log, 30)}")
+
+    def stop(self) -> None:
+        """Fast shutdown, then force."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """kill -9 of the postmaster; its backends notice and end by themselves."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _spawn(self) -> None:
+        argv = launch_argv(self.cluster.argv(), self.cluster.user, signal.SIGINT)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env=self.cluster.env, cwd="/", start_new_session=True,
+            )  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    return _free_port
+
+
+@pytest.fixture(scope="session")
+def stack_binaries() -> Binaries:
+    cache = cache_dir(os.environ, service_user())
+    return fetch_binaries(cache, lambda _what, _done, _total: None)
+
+
+@pytest.fixture
+def shared_tmp() -> Iterator[Path]:
+    yield from _shared_folder()
+
+
+@pytest.fixture(scope="session")
+def _session_folder() -> Iterator[Path]:
+    yield from _shared_folder()
+
+
+def _shared_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ecpmon-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(stack_binaries: Binaries, _session_folder: Path) -> Iterator[PostgresServer]:
+    cluster = PostgresCluster(
+        bin_dir=stack_binaries.postgres_bin,
+        folder=_session_folder / "postgres",
+        port=_free_port(),
+        user=service_user(),
+        durable=False,
+    )
+    cluster.initialise()
+    server = PostgresServer(cluster)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres_server: PostgresServer) -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: postgres_server.cluster.ensure_database(f"test_{next(numbers)}")

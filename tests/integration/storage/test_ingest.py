@@ -1,0 +1,174 @@
+"""Frames in, availability out: the same answer whatever the order, the split or the repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch, Rejection
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla.spans import lay, make_head, timeline
+from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from tests.integration.storage.conftest import T0
+
+UP = SeriesKey("sla", "up")
+CPU = SeriesKey("cpu", "cpu_usage")
+HOLDS = timedelta(seconds=12.5)
+MakeTenant = Callable[..., Awaitable[Tenant]]
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def frame(tenant: Tenant, seconds: float, up: float, *more: Sample) -> Frame:
+    return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), (Sample(UP, up), *more))
+
+
+def ok(seconds: float, outcome: AttemptOutcome = AttemptOutcome.OK, tenant: Tenant | None = None) -> Attempt:
+    return Attempt(at(seconds), Source.SIMULATOR, outcome, 3.0, None, tenant.tenant_id if tenant else None)
+
+
+async def spans_of(database: Database, tenant: Tenant, now: datetime) -> list[Span]:
+    return await PgAvailabilityStore(database).timeline(tenant, at(-86_400 * 40), now)
+
+
+async def test_frames_become_rows_of_monitoring_data_and_spans(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    first = await ingest.commit([Batch((frame(tenant, 0, 1, Sample(CPU, 40.5)),))])
+    second = await ingest.commit([Batch((frame(tenant, 5, 0, Sample(CPU, 41)),))])
+    assert [r.accepted for r in (*first, *second)] == [2, 2]
+    assert [c.state for r in (*first, *second) for c in r.changes] == [SpanState.UP, SpanState.DOWN]
+    assert await spans_of(database, tenant, at(10)) == [
+        Span(at(0), at(5), SpanState.UP),
+        Span(at(5), at(10), SpanState.DOWN),
+    ]
+    rows = await database.fetch(
+        "SELECT metric_type, metric_name, metric_value, timestamp, data_source FROM monitoring_data "
+        "WHERE tenant_id = $1 AND metric_type = 'cpu' ORDER BY timestamp",
+        tenant.tenant_id,
+    )
+    assert [tuple(r) for r in rows] == [
+        ("cpu", "cpu_usage", 40.5, at(0), "simulator"),
+        ("cpu", "cpu_usage", 41.0, at(5), "simulator"),
+    ]
+
+
+async def test_sending_the_same_again_in_another_split_changes_no_answer(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    whole = frame(tenant, 0, 1, Sample(CPU, 1.0))
+    await ingest.commit([Batch((whole, frame(tenant, 5, 0)))])
+    before = await spans_of(database, tenant, at(30))
+    query = "SELECT * FROM monitoring_data WHERE tenant_id = $1 ORDER BY timestamp, metric_name"
+    rows = await database.fetch(query, tenant.tenant_id)
+    await ingest.commit([Batch((frame(tenant, 5, 0),))])
+    await ingest.commit([Batch((whole,))])
+    split = Frame(tenant.tenant_id, Source.SIMULATOR, at(0), (Sample(CPU, 1.0),))
+    await ingest.commit([Batch((split,)), Batch((frame(tenant, 0, 1),))])
+    assert await spans_of(database, tenant, at(30)) == before
+    assert await database.fetch(query, tenant.tenant_id) == rows
+
+
+async def test_a_correction_of_the_same_instant_wins(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await ingest.commit([Batch((frame(tenant, 0, 1), frame(tenant, 5, 0), frame(tenant, 10, 1)))])
+    await ingest.commit([Batch((frame(tenant, 5, 1),))])
+    assert await spans_of(database, tenant, at(12)) == [Span(at(0), at(12), SpanState.UP)]
+
+
+async def test_gaps_say_who_was_blind(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    failed = AttemptOutcome.TARGET_FAILED
+    # A source of its own time range: attempts for all tenants would explain other tests' gaps too.
+    await ingest.commit([Batch((frame(tenant, 0, 1),), (ok(0, tenant=tenant),))])
+    for second in (5, 10, 15):
+        await ingest.commit([Batch((), (ok(second, failed, tenant),))])
+    await ingest.commit([Batch((frame(tenant, 60, 1),), (ok(60, tenant=tenant),))])
+    assert await spans_of(database, tenant, at(61)) == [
+        Span(at(0), at(12.5), SpanState.UP),
+        Span(at(12.5), at(27.5), SpanState.GAP, GapReason.TARGET_FAILED),
+        Span(at(27.5), at(60), SpanState.GAP, GapReason.COLLECTOR_DOWN),
+        Span(at(60), at(61), SpanState.UP),
+    ]
+    tail = await spans_of(database, tenant, at(200))
+    assert tail[-1] == Span(at(72.5), at(200), SpanState.GAP, GapReason.COLLECTOR_DOWN)
+
+
+async def test_only_the_source_that_is_evidence_votes(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    pushed = Frame(tenant.tenant_id, Source.PUSH, at(1), (Sample(UP, 0),))
+    await ingest.commit([Batch((frame(tenant, 0, 1), pushed))])
+    assert await spans_of(database, tenant, at(5)) == [Span(at(0), at(5), SpanState.UP)]
+
+
+async def test_unknown_tenants_and_too_many_series_are_rejected_and_the_rest_is_kept(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    many = tuple(Sample(SeriesKey("custom", f"m{n}"), n) for n in range(120))
+    stranger = Frame("nobody-here", Source.PUSH, at(0), (Sample(CPU, 1),))
+    mine = Frame(tenant.tenant_id, Source.SIMULATOR, at(0), many)
+    result, other = await ingest.commit([Batch((mine, stranger)), Batch((frame(tenant, 0, 1),))])
+    assert result.accepted == 100
+    reasons = [r.reason for r in result.rejected]
+    assert reasons.count(Rejection.TOO_MANY_SERIES) == 20
+    assert reasons.count(Rejection.UNKNOWN_TENANT) == 1
+    assert [r.reason for r in other.rejected] == [Rejection.TOO_MANY_SERIES]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=3), min_size=1, max_size=8
+    )
+)
+async def test_stored_spans_equal_recomputation_from_raw_frames(
+    migrated_dsn: str, batches: list[list[tuple[int, bool]]]
+) -> None:
+    from ecpmon.sla.evidence import DEFAULT_RULES
+    from tests.integration.storage import conftest
+
+    database = Database(migrated_dsn, max_connections=2)
+    try:
+        store = IngestStore(database, DEFAULT_RULES, 100)
+        make = conftest.make_tenant.__wrapped__(database)  # type: ignore[attr-defined]
+        tenant = await make()
+        raw: dict[int, bool] = {}
+        for batch in batches:
+            raw.update(batch)
+            await store.commit([Batch(tuple(frame(tenant, s * 4, 0 if down else 1) for s, down in batch))])
+        seen = [Observation(at(s * 4), raw[s], HOLDS) for s in sorted(raw)]
+        closed, head = make_head(lay(seen, seen[-1].ts), seen[-1])
+        expected = timeline(closed, head, at(300), GapReason.COLLECTOR_DOWN)
+        stored = await spans_of(database, tenant, at(300))
+        assert [(s.start, s.end, s.state) for s in stored] == [(s.start, s.end, s.state) for s in expected]
+    finally:
+        await database.close()
+
+
+async def test_the_database_refuses_overlapping_spans(database: Database, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant()
+    insert = "INSERT INTO availability_spans VALUES ($1, tstzrange($2, $3), 'up', NULL)"
+    await database.execute(insert, tenant.key, at(0), at(10))
+    with pytest.raises(Exception) as caught:
+        await database.execute(insert, tenant.key, at(9), at(12))
+    assert isinstance(caught.value.__cause__, asyncpg.ExclusionViolationError)

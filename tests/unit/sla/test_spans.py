@@ -1,0 +1,133 @@
+"""Incremental spans equal recomputation, whatever the order, duplicates or losses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.sla.spans import Head, attribute, clip, coalesce, lay, make_head, rewrite, timeline
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+HOLDS = timedelta(seconds=12.5)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def seen(seconds: float, *, down: bool = False) -> Observation:
+    return Observation(at(seconds), down, HOLDS)
+
+
+def span(start: float, end: float, state: str, reason: GapReason | None = None) -> Span:
+    return Span(at(start), at(end), SpanState(state), reason)
+
+
+class StoredTimeline:
+    """What storage does with patches, in memory: spans and a head, plus the raw observations."""
+
+    def __init__(self) -> None:
+        self.raw: dict[datetime, Observation] = {}
+        self.closed: list[Span] = []
+        self.head: Head | None = None
+
+    def ingest(self, batch: list[Observation]) -> None:
+        for observation in batch:
+            self.raw[observation.ts] = observation
+        first, last = min(o.ts for o in batch), max(o.ts for o in batch)
+        if self.head and first > self.head.last:
+            first = self.head.last  # in order: continue from the head
+        known = [self.raw[ts] for ts in sorted(self.raw) if first <= ts <= last]
+        following = min((ts for ts in self.raw if ts > last), default=None)
+        stop = following or last
+        nearby = [s for s in self.closed if s.end >= first and s.start <= stop]
+        patch = rewrite(nearby, self.head, known, following)
+        kept = [s for s in self.closed if s.end < first or s.start > stop]
+        self.closed = sorted([*kept, *patch.spans], key=lambda s: s.start)
+        self.head = patch.head
+
+
+def recomputed(raw: dict[datetime, Observation]) -> tuple[list[Span], Head]:
+    ordered = [raw[ts] for ts in sorted(raw)]
+    return make_head(lay(ordered, ordered[-1].ts), ordered[-1])
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 120), st.booleans()), min_size=1, max_size=4),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_incremental_equals_recomputation(batches: list[list[tuple[int, bool]]]) -> None:
+    stored = StoredTimeline()
+    for batch in batches:
+        latest = {second * 3: down for second, down in batch}
+        stored.ingest([seen(second, down=down) for second, down in latest.items()])
+    closed, head = recomputed(stored.raw)
+    assert stored.closed == closed
+    assert stored.head == head
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.integers(0, 200), st.booleans(), min_size=1), st.integers(0, 300))
+def test_a_timeline_is_gapless_ordered_and_maximal(raw: dict[int, bool], now: int) -> None:
+    closed, head = recomputed({at(s): seen(s, down=d) for s, d in raw.items()})
+    spans = timeline(closed, head, at(now), GapReason.NOT_PUSHED)
+    for left, right in zip(spans, spans[1:], strict=False):
+        assert left.end == right.start
+        assert (left.state, left.reason) != (right.state, right.reason)
+    if spans:
+        assert spans[0].start == at(min(raw))
+        assert spans[-1].end == at(now)
+
+
+def test_an_observation_holds_for_its_staleness_then_the_time_is_a_gap() -> None:
+    assert lay([seen(0), seen(60, down=True)], at(65)) == [
+        span(0, 12.5, "up"),
+        span(12.5, 60, "gap"),
+        span(60, 65, "down"),
+    ]
+
+
+def test_a_late_up_observation_inside_down_time_splits_it() -> None:
+    stored = StoredTimeline()
+    stored.ingest([seen(0, down=True)])
+    stored.ingest([seen(10, down=True)])
+    stored.ingest([seen(5)])
+    assert stored.closed == [span(0, 5, "down"), span(5, 10, "up")]
+    assert stored.head == Head(SpanState.DOWN, at(10), at(10), HOLDS)
+
+
+def test_gaps_are_attributed_to_whoever_was_blind() -> None:
+    gap = span(0, 60, "gap")
+    attempts = [at(0), at(5), at(10), at(40)]
+    assert attribute([gap], attempts, timedelta(seconds=12.5), GapReason.TARGET_FAILED) == [
+        span(0, 22.5, "gap", GapReason.TARGET_FAILED),
+        span(22.5, 40, "gap", GapReason.COLLECTOR_DOWN),
+        span(40, 52.5, "gap", GapReason.TARGET_FAILED),
+        span(52.5, 60, "gap", GapReason.COLLECTOR_DOWN),
+    ]
+
+
+@given(
+    st.lists(st.integers(0, 100), unique=True).map(sorted),
+    st.integers(0, 50),
+    st.integers(51, 100),
+    st.integers(1, 30),
+)
+def test_attribution_neither_adds_nor_loses_time(attempts: list[int], start: int, end: int, awake: int) -> None:
+    pieces = attribute(
+        [span(start, end, "gap")], [at(a) for a in attempts], timedelta(seconds=awake), GapReason.TARGET_FAILED
+    )
+    assert coalesce([Span(p.start, p.end, p.state) for p in pieces]) == [span(start, end, "gap")]
+    assert all(p.reason for p in pieces)
+
+
+def test_clip_cuts_at_both_ends_and_drops_the_rest() -> None:
+    spans = [span(0, 10, "up"), span(10, 20, "down"), span(20, 30, "up")]
+    assert clip(spans, at(5), at(20)) == [span(5, 10, "up"), span(10, 20, "down")]
