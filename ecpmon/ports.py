@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from ecpmon.model.alerts import AlertRule, RuleState
+from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.availability import Span
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.samples import Source
@@ -130,6 +130,7 @@ class Latest:
     ts: datetime
     metric_type: str
     value: float
+    source: Source = Source.PUSH
 
 
 class MonitoringStore(Protocol):
@@ -215,7 +216,7 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A state change about to be stored with its notifications: pairs of (action dict, payload dict)."""
+    """A state change about to be stored with its notifications: (idempotency key, action, payload) each."""
 
     alert_id: str
     from_state: str
@@ -226,7 +227,7 @@ class NewEvent:
     metric: str | None
     reason: str
     message: str
-    notifications: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
+    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
 
 
 class AlertStore(Protocol):

@@ -93,8 +93,9 @@ def debian_mirror(index_targets: str) -> str | None:
 class AptWorkspace:
     """A private apt in `folder`. Not safe for two processes at once: the caller holds a lock."""
 
-    def __init__(self, folder: Path, platform: AptPlatform) -> None:
+    def __init__(self, folder: Path, platform: AptPlatform, *, retries: int = 3) -> None:
         self.folder = folder
+        self.retries = retries
         self.platform = platform
         self.archives = folder / "archives"
 
@@ -104,7 +105,17 @@ class AptWorkspace:
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
         self._sources.write_text(render_sources(self.platform))
         self._conf.write_text(render_conf(self.folder, self.platform, as_root=os.geteuid() == 0))
-        self._run(["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"])
+        self._run(
+            [
+                "apt-get",
+                "update",
+                "-q",
+                "-o",
+                f"Acquire::Retries={self.retries}",
+                "-o",
+                "APT::Update::Error-Mode=any",
+            ]
+        )
 
     def sizes(self, packages: Sequence[str]) -> dict[str, int]:
         """Bytes to download by file name; files that are here already are left out."""
@@ -115,7 +126,7 @@ class AptWorkspace:
         """Download `packages` and return the verified `.deb` files."""
         sizes = self.sizes(packages)
         with watch_folder(self.archives, sum(sizes.values()), progress):
-            self._run(["apt-get", "download", "-q", *packages])
+            self._run(["apt-get", "download", "-q", "-o", f"Acquire::Retries={self.retries}", *packages])
         files = sorted(self.archives.glob("*.deb"))
         missing = [name for name in packages if not any(f.name.startswith(name + "_") for f in files)]
         if missing:
@@ -165,7 +176,6 @@ def render_conf(folder: Path, platform: AptPlatform, *, as_root: bool) -> str:
         "Dir::Etc::preferences": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",
         "Dir::Log": folder,
-        "Acquire::Retries": "3",
         "Acquire::http::Timeout": "30",
         "Acquire::https::Timeout": "30",
     }

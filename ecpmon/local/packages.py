@@ -136,7 +136,7 @@ def _fetch_missing(cache: Path, bundles: Sequence[Bundle], architecture: str, pr
         _unpack(mine, folder, progress)
         if bundle is POSTGRESQL:
             _patch_postgres(folder, architecture, progress)
-        else:
+        elif bundle is PROMETHEUS:
             _patch_alertmanager(folder / "usr/bin/prometheus-alertmanager")
         _stamp(folder).write_text("\n".join(f.name for f in mine) + "\n")
     shutil.rmtree(apt.folder, ignore_errors=True)  # verified and unpacked: the lists and archives have served

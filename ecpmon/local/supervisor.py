@@ -115,17 +115,23 @@ class _Child:
     async def start(self) -> None:
         self._ready = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._keep_running(), name=f"supervise-{self.spec.name}")
-        await asyncio.shield(self._ready)
+        await asyncio.wait({self._ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.done():
+            await self._task  # raises what nobody foresaw
+            raise asyncio.CancelledError  # stopped before it was ready
+        await self._ready
 
     async def stop(self) -> None:
         self._stopping.set()
         if self._task is not None:
-            await self._task
+            await asyncio.gather(
+                self._task, return_exceptions=True
+            )  # the others must be stopped all the same
         if self._ready is not None and not self._ready.cancel() and not self._ready.cancelled():
             self._ready.exception()  # seen, even when whoever awaited it was cancelled
 
     async def _keep_running(self) -> None:
-        """Until stopped or given up. Never raises: the outcome goes to `_ready` or `_failed`."""
+        """Until stopped or given up; the outcome goes to `_ready` or `_failed`."""
         quick_deaths = 0
         while not self._stopping.is_set():
             started = asyncio.get_running_loop().time()
@@ -133,6 +139,9 @@ class _Child:
                 code = await self._run_to_death()
             except LocalStackError as error:
                 self._give_up(error)
+                return
+            except OSError as error:
+                self._give_up(_cannot_start(self.spec, error))
                 return
             if code is None:
                 return
@@ -268,6 +277,13 @@ def explain_exit(name: str, code: int, tail: str) -> str:
     if code < 0:
         return f"{name} was killed ({signal.Signals(-code).name})"
     return f"{name} ended with exit code {code}"
+
+
+def _cannot_start(spec: ChildSpec, error: OSError) -> LocalStackError:
+    return LocalStackError(
+        f"{spec.name} cannot be started: {error.strerror or error} ({error.filename or spec.argv[0]})",
+        hint="check that the file exists and that you may use it; removing ecpmon's cache fetches it again",
+    )
 
 
 def _hint(tail: str, log_file: Path) -> str:

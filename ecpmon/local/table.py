@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -33,14 +34,14 @@ Summary = Mapping[str, Any]
 
 
 def percent(value: float | None) -> str:
-    """A percentage with three decimals, cut and not rounded: only a perfect window reads 100 %."""
+    """A percentage with three decimals, cut and not rounded: only a perfect window reads 100%."""
     if value is None:
         return DASH
     exact = Decimal(repr(value))
     if exact == 100:
-        return "100 %"
+        return "100%"
     cut = exact.quantize(Decimal("0.001"), rounding=ROUND_DOWN)
-    return "<0.001 %" if cut == 0 < exact else f"{cut} %"
+    return "<0.001%" if cut == 0 < exact else f"{cut}%"
 
 
 def availability(window: Mapping[str, Any] | None) -> str:
@@ -59,14 +60,12 @@ def budget(error_budget: Mapping[str, Any] | None) -> str:
         return DASH
     minutes = _floor(error_budget["remaining_minutes"], "0.1")
     share = error_budget.get("remaining_percent")
-    return f"{minutes} min" + (f" ({_floor(share, '1')} %)" if share is not None else "")
+    return f"{minutes} min" + (f" ({_floor(share, '1')}%)" if share is not None else "")
 
 
 def _floor(value: float, step: str) -> Decimal:
     """Towards minus infinity: a budget is never shown larger than it is."""
-    exact = Decimal(repr(value))
-    cut = exact.quantize(Decimal(step), rounding=ROUND_DOWN if exact >= 0 else ROUND_UP)
-    return abs(cut) if cut == 0 else cut
+    return Decimal(repr(value)).quantize(Decimal(step), rounding=ROUND_FLOOR)
 
 
 def burn_rate(rates: Mapping[str, Any] | None) -> str:
@@ -76,10 +75,10 @@ def burn_rate(rates: Mapping[str, Any] | None) -> str:
 
 
 def last_alert(alert: Mapping[str, Any] | None) -> str:
-    """Name, state and time (UTC, to the minute) of a tenant's last alert."""
+    """Name, state and time (UTC: month-day hour:minute) of a tenant's last alert."""
     if not alert:
         return DASH
-    at = str(alert.get("at") or "").replace("T", " ")[:16]
+    at = str(alert.get("at") or "").replace("T", " ")[5:16]
     return " ".join(part for part in (str(alert.get("alert_name")), str(alert.get("status")), at) if part)
 
 
@@ -99,12 +98,13 @@ def tenant_cells(tenant: Mapping[str, Any]) -> list[str]:
 
 def summary_table(summary: Summary) -> Table:
     """The rich table of a summary."""
-    table = Table(title=f"SLA as of {summary.get('as_of', DASH)}", title_justify="left")
-    for heading in ("tenant", "state", "status"):
-        table.add_column(heading, no_wrap=heading == "tenant")
+    title = f"SLA as of {summary.get('as_of', DASH)}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+    for heading in ("tenant", "now", "status"):
+        table.add_column(heading, no_wrap=True)
     for heading in (*WINDOWS, "budget left", "burn 1h"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("last alert")
+    table.add_column("last alert", overflow="fold")
     for tenant in summary.get("tenants", []):
         cells = [Text(cell) for cell in tenant_cells(tenant)]
         cells[1].stylize(_STATE_STYLE.get(cells[1].plain, ""))
@@ -132,8 +132,7 @@ def plain_lines(summary: Summary) -> list[str]:
         "last_alert=",
     )
     return [
-        f"{as_of} "
-        + " ".join(h + c.replace(" %", "%") for h, c in zip(headings, tenant_cells(tenant), strict=True))
+        f"{as_of} " + " ".join(h + c for h, c in zip(headings, tenant_cells(tenant), strict=True))
         for tenant in summary.get("tenants", [])
     ]
 
@@ -161,12 +160,12 @@ def url_lines(urls: StackUrls) -> Text:
 
 
 async def fetch_summary(session: ClientSession, api: str) -> Summary:
-    """The summary from the API. Raises aiohttp.ClientError, TimeoutError or ValueError."""
+    """The summary from the API. Raises ClientError, TimeoutError, TypeError or ValueError."""
     async with session.get(f"{api}/api/v1/sla/summary") as answer:
         answer.raise_for_status()
         decoded = await answer.json()
     if not isinstance(decoded, dict):
-        raise ValueError("the summary is not an object")
+        raise TypeError("the summary is not an object")
     return decoded
 
 
@@ -225,7 +224,7 @@ async def _watch_plain(
 async def _try_fetch(session: ClientSession, api: str) -> tuple[Summary | None, str | None]:
     try:
         return await fetch_summary(session, api), None
-    except (ClientError, TimeoutError, ValueError) as error:
+    except (ClientError, TimeoutError, TypeError, ValueError) as error:
         return None, f"the API does not answer ({type(error).__name__}); trying again"
 
 

@@ -6,12 +6,20 @@ never rounded here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.windows import ErrorBudget, Incident, SlaStatus, Tally, Verdict, WindowResult
+from ecpmon.model.windows import (
+    ROLLING_WINDOWS,
+    ErrorBudget,
+    Incident,
+    SlaStatus,
+    Tally,
+    Verdict,
+    WindowResult,
+)
 from ecpmon.sla.spans import clip
 
 # Hysteresis of the live status (data-and-sla.md §3; slo-practice: exhausted leaves at 2 %).
@@ -137,3 +145,17 @@ def evaluate(
         projected_exhaustion=projected_exhaustion(left, burn, target, end),
         incidents=tuple(incidents(spans, start, end)),
     )
+
+
+def rolling(
+    spans: Sequence[Span],
+    now: datetime,
+    target: float,
+    previous: Mapping[str, SlaStatus] | None = None,
+    names: Sequence[str] = tuple(ROLLING_WINDOWS),
+) -> list[WindowResult]:
+    """The rolling windows that end at `now`, shortest first as in `ROLLING_WINDOWS`."""
+    before = previous or {}
+    return [
+        evaluate(name, spans, now - ROLLING_WINDOWS[name], now, target, before.get(name)) for name in names
+    ]

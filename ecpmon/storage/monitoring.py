@@ -28,8 +28,7 @@ def rate_of(values: list[tuple[datetime, float]]) -> float | None:
     if len(values) < 2:
         return None
     increase = sum(
-        after - before if after >= before else after
-        for (_, before), (_, after) in itertools.pairwise(values)
+        after - before if after >= before else after for (_, before), (_, after) in itertools.pairwise(values)
     )
     seconds = (values[-1][0] - values[0][0]).total_seconds()
     return increase / seconds if seconds > 0 else None
@@ -72,7 +71,11 @@ class PgMonitoringStore:
         rows = await self._database.fetch(
             self._sql["latest"], tenant.key, since, tenant.evidence_source.value
         )
-        return {r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"]) for r in rows}
+        return {
+            r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"], Source(r["data_source"]))
+            for r in rows
+            if r["data_source"] in Source.__members__.values()
+        }
 
     async def aggregate(
         self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime

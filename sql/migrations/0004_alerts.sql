@@ -14,11 +14,9 @@ CREATE TABLE alert_rules (
   UNIQUE (tenant, alert_name)
 );
 
--- Where a rule stands; `for` needs nothing else, so it holds across restarts. `generation` lets a writer see that
--- somebody else was faster.
+-- Where a rule stands; `for` needs nothing else, so it holds across restarts.
 CREATE TABLE alert_states (
   rule_id       uuid PRIMARY KEY REFERENCES alert_rules (rule_id) ON DELETE CASCADE,
-  generation    bigint NOT NULL DEFAULT 0,
   status        text NOT NULL DEFAULT 'inactive' CHECK (status IN ('inactive', 'pending', 'firing')),
   since         timestamptz,
   pending_since timestamptz,
@@ -69,6 +67,7 @@ CREATE TABLE notifications (
   claimed_until   timestamptz,
   finished_at     timestamptz,
   last_status     integer,
+  last_reason     text,
   last_answer     text,
   CHECK ((status = 'pending') = (finished_at IS NULL))
 );

@@ -29,7 +29,7 @@ WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- name: latest
-SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, f.ts, v.value
+SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
 FROM frames f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
@@ -61,10 +61,6 @@ SELECT min(bucket) AS oldest, count(*) AS marks FROM rollup_dirty
 DELETE FROM rollup_dirty WHERE (tenant, bucket) IN (
   SELECT tenant, bucket FROM rollup_dirty WHERE bucket < $1 ORDER BY bucket, tenant LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING tenant, bucket
-
--- name: clear_5m
-DELETE FROM rollup_5m r USING series s, unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
-WHERE s.id = r.series AND s.tenant = d.tenant AND r.bucket = d.bucket
 
 -- name: roll_5m
 INSERT INTO rollup_5m (bucket, series, total, low, high, points)

@@ -28,7 +28,7 @@ MAX_RECIPIENTS: Final = 20
 SUBJECT_LENGTH: Final = 200
 # Deliberately narrower than RFC 5321: no quoted local parts, no address literals, ASCII only.
 _ADDRESS: Final = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,251}[A-Za-z0-9]"
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 )
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 # Trouble between us and our own server: says nothing about the message, so it is tried again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ecpmon.errors import NotFound, TenantNotFound, ValidationFailed
+from ecpmon.errors import Conflict, TenantNotFound, ValidationFailed
 from ecpmon.simulator.model import effects
 from ecpmon.simulator.model.controllers import reconcile, template_hash
 from ecpmon.simulator.model.failures import Failure, FailureType
@@ -22,7 +22,7 @@ from ecpmon.simulator.model.objects import (
     Traffic,
 )
 from ecpmon.simulator.model.scenarios import ScenarioStep
-from ecpmon.simulator.model.state import ClusterState, Draft
+from ecpmon.simulator.model.state import ClusterState, Draft, first_events
 from ecpmon.simulator.model.step import finish
 from ecpmon.simulator.model.times import Micros
 from ecpmon.simulator.model.traffic import traffic_at
@@ -225,7 +225,7 @@ def write_past(state: ClusterState, tenant_id: str, start: Micros) -> ClusterSta
 
 
 def set_clock(state: ClusterState, now: Micros) -> ClusterState:
-    """Move an empty cluster to another time. NotFound is never raised here; the caller checks emptiness."""
+    """Move an empty cluster to another time; Conflict once it has a tenant."""
     if state.tenants:
-        raise NotFound("the clock can only be set before any tenant exists")
-    return replace(state, now=now)
+        raise Conflict("the clock can only be set before any tenant exists; use advance")
+    return replace(state, now=now, events=first_events(now))

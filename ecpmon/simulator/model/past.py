@@ -14,8 +14,8 @@ from typing import Final
 from ecpmon.simulator.model.failures import FailureType
 from ecpmon.simulator.model.hashing import unit
 from ecpmon.simulator.model.objects import Condition, PastRecord, ServiceSpec, Tenant
-from ecpmon.simulator.model.times import DAY, HOUR, MINUTE, SECOND, Micros, rfc3339
-from ecpmon.simulator.model.truth import Transition
+from ecpmon.simulator.model.times import DAY, HOUR, MINUTE, Micros, rfc3339
+from ecpmon.simulator.model.truth import Interval, Transition, intervals
 from ecpmon.simulator.model.view import Values, summarise
 from ecpmon.simulator.model.workload import (
     REQUESTS_PER_SESSION,
@@ -121,6 +121,12 @@ def past_truth(seed: int, tenant: Tenant) -> list[Transition]:
     return transitions
 
 
+def timeline(seed: int, tenant: Tenant) -> list[Interval]:
+    """The tenant's whole truth: the written past, then the live time. There may be a hole between them."""
+    past_end = tenant.past.end if tenant.past else None
+    return intervals([(past_truth(seed, tenant), past_end), (tenant.truth, None)])
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """One line of history."""
@@ -201,8 +207,3 @@ def _combined(running: tuple[Incident, ...], index: int, replicas: int) -> Condi
         elif incident.kind is FailureType.ERROR_BURST:
             errors = max(errors, incident.severity)
     return Condition(replicas, alive, up, spike, latency, errors)
-
-
-def grid_seconds(interval: Micros) -> float:
-    """`interval` in seconds, for people."""
-    return interval / SECOND

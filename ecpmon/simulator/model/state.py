@@ -53,8 +53,12 @@ def new_state(seed: int, now: Micros, *, nodes: int = 4, capacity: Resources = N
         labels = {"kubernetes.io/hostname": name, "nvidia.com/gpu.present": str(capacity.gpu > 0).lower()}
         meta = Meta(name, "", uid(seed, "node", name), now, number, labels=labels)
         made[name] = Node(meta, capacity)
-    first = (now // HOUR + 1) * HOUR
-    return ClusterState(seed, now, made, events=((first, 0, CHECKPOINT, ""),), revision=nodes, sequence=1)
+    return ClusterState(seed, now, made, events=first_events(now), revision=nodes, sequence=1)
+
+
+def first_events(now: Micros) -> tuple[Event, ...]:
+    """What an empty cluster waits for: the next full hour."""
+    return (((now // HOUR + 1) * HOUR, 0, CHECKPOINT, ""),)
 
 
 class Draft:

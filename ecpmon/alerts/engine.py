@@ -1,0 +1,189 @@
+"""Evaluates rules: at every tick, and at once when an observation changes something a rule reads."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from ecpmon.alerts.evaluate import Evaluation, Reading
+from ecpmon.alerts.judgement import Facts, Intervals, judge, saved_condition
+from ecpmon.alerts.machine import advance
+from ecpmon.alerts.message import drafts, summary
+from ecpmon.alerts.syntax import AggFunction, references
+from ecpmon.errors import EcpError, TenantNotFound
+from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity, Transition
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import (
+    AlertEvent,
+    AlertStore,
+    AvailabilityStore,
+    MonitoringStore,
+    NewEvent,
+    RuleWithState,
+    TenantStore,
+)
+from ecpmon.sla.burn import BurnPolicy
+
+_log = structlog.get_logger(__name__)
+
+# Every window an SLA rule reads lies within this.
+SLA_LOOKBACK: Final = timedelta(days=30)
+_SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
+
+
+def default_rules(tenant_id: str, actions: Sequence[Action] = ()) -> list[AlertRule]:
+    """The SLA rules every tenant has: two burn-rate policies, the budget at 20 % and at 0, no data."""
+
+    def rule(
+        name: str,
+        kind: RuleKind,
+        condition: str,
+        severity: Severity,
+        policy: str | None = None,
+        wait: int = 0,
+    ) -> AlertRule:
+        return AlertRule(
+            str(uuid.uuid4()), tenant_id, name, kind, condition, wait, severity, tuple(actions), policy
+        )
+
+    page, ticket = Severity.PAGE, Severity.TICKET
+    budget, burn = RuleKind.BUDGET, RuleKind.BURN_RATE
+    return [
+        rule("sla_burn_rate_page", burn, "burn rate: 2 % in 1h/5m or 5 % in 6h/30m", page, "page"),
+        rule("sla_burn_rate_ticket", burn, "burn rate: 10 % in 1d/2h or 10 % in 3d/6h", ticket, "ticket"),
+        rule("sla_budget_low", budget, "budget_remaining(30d) <= 20", ticket),
+        rule("sla_budget_exhausted", budget, "budget_remaining(30d) <= 0", page),
+        rule("sla_no_data", RuleKind.NO_DATA, "nothing measured for 5 minutes", ticket, wait=300),
+    ]
+
+
+class AlertEngine:
+    """Stateless between calls: everything a rule remembers is in its stored state."""
+
+    def __init__(
+        self,
+        *,
+        alerts: AlertStore,
+        tenants: TenantStore,
+        monitoring: MonitoringStore,
+        availability: AvailabilityStore,
+        policies: Mapping[str, BurnPolicy],
+        intervals: Intervals,
+        external_url: str,
+        on_event: Callable[[AlertEvent], None],
+    ) -> None:
+        self._alerts = alerts
+        self._tenants = tenants
+        self._monitoring = monitoring
+        self._availability = availability
+        self._policies = policies
+        self._intervals = intervals
+        self._external_url = external_url
+        self._on_event = on_event
+        self.errors = 0
+
+    async def install_defaults(self, tenant: Tenant, actions: Sequence[Action], now: datetime) -> None:
+        """Give a tenant the SLA rules it lacks (people may have inserted the tenant by hand)."""
+        present = {r.rule.alert_name for r in await self._alerts.rules(tenant)}
+        for rule in default_rules(tenant.tenant_id, actions):
+            if rule.alert_name not in present:
+                await self._alerts.create(rule, now)
+
+    async def evaluate_all(self, now: datetime) -> int:
+        """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""
+        return await self._evaluate(await self._alerts.all_rules(), now)
+
+    async def evaluate_tenants(self, tenant_ids: Sequence[str], now: datetime, *, sla: bool) -> int:
+        """The rules of some tenants; `sla` False leaves out those that only read the availability timeline."""
+        rules = await self._alerts.all_rules(tenant_ids)
+        if not sla:
+            rules = [r for r in rules if r.rule.kind not in _SLA_KINDS]
+        return await self._evaluate(rules, now)
+
+    async def _evaluate(self, rules: Sequence[RuleWithState], now: datetime) -> int:
+        by_tenant: dict[str, list[RuleWithState]] = defaultdict(list)
+        for rule in rules:
+            by_tenant[rule.rule.tenant_id].append(rule)
+        changes = 0
+        for tenant_id, own in by_tenant.items():
+            try:
+                tenant = await self._tenants.get(tenant_id)
+                changes += await self._evaluate_tenant(tenant, own, now)
+            except TenantNotFound:
+                continue  # deleted meanwhile
+            except EcpError as error:
+                if error.retryable:
+                    raise
+                self.errors += 1
+                _log.exception("rules_not_evaluated", tenant=tenant_id)
+        return changes
+
+    async def _evaluate_tenant(self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime) -> int:
+        facts = await self._facts(tenant, [r.rule for r in rules], now)
+        changes = 0
+        for entry in rules:
+            evaluation = judge(entry.rule, entry.state, facts, self._policies)
+            changes += await self._advance(entry, evaluation, now)
+        return changes
+
+    async def _facts(self, tenant: Tenant, rules: Sequence[AlertRule], now: datetime) -> Facts:
+        wanted = [references(saved_condition(r)) for r in rules if r.kind is RuleKind.THRESHOLD]
+        needs_spans = len(wanted) < len(rules) or any(w.sla for w in wanted)
+        spans = await self._availability.timeline(tenant, now - SLA_LOOKBACK, now) if needs_spans else []
+        since = now - self._intervals.stalest(tenant)
+        latest = await self._monitoring.latest(tenant, since) if wanted else {}
+        aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
+        for term in {t for w in wanted for t in w.aggregates}:
+            key = (term.function, term.name, term.window)
+            aggregates[key] = await self._monitoring.aggregate(
+                tenant, term.name, term.function.value, now - term.window, now
+            )
+        return Facts(tenant, now, spans, latest, self._intervals, aggregates)
+
+    async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> int:
+        rule, before = entry.rule, entry.state
+        after, transitions = advance(
+            before, evaluation.result, now, rule.for_, value=evaluation.reading.value
+        )
+        if not transitions and after.status is RuleStatus.INACTIVE and not after.frozen:
+            return 0  # nothing to remember
+        alert_id = entry.alert_id or (str(uuid.uuid4()) if after.status is not RuleStatus.INACTIVE else None)
+        new = [
+            self._event(rule, transition, evaluation.reading, alert_id)
+            for transition in transitions
+            if alert_id is not None
+        ]
+        kept = alert_id if after.status is not RuleStatus.INACTIVE else None
+        stored = await self._alerts.advance(rule, before, after, kept, new, now)
+        if stored is None:
+            _log.info("rule_changed_meanwhile", tenant=rule.tenant_id, rule=rule.alert_name)
+            return 0
+        for event in stored:
+            _log.info(
+                "alert_state", tenant=event.tenant_id, rule=event.alert_name, old=event.from_state,
+                new=event.to_state, reason=event.reason, value=event.value,
+            )  # fmt: skip
+            self._on_event(event)
+        return len(stored)
+
+    def _event(
+        self, rule: AlertRule, transition: Transition, reading: Reading, alert_id: str | None
+    ) -> NewEvent:
+        messages = drafts(rule, transition, reading, self._external_url)
+        return NewEvent(
+            alert_id=alert_id or "",
+            from_state=transition.old.value,
+            to_state=transition.new.value,
+            at=transition.at,
+            value=reading.value,
+            threshold=reading.threshold,
+            metric=reading.metric,
+            reason=transition.reason.value,
+            message=summary(rule, transition, reading),
+            notifications=tuple((d.idempotency_key, d.action, d.payload) for d in messages),
+        )

@@ -1,0 +1,158 @@
+"""Whether a rule's condition holds now. Pure: what was read from the stores comes in as values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from ecpmon.alerts.evaluate import Evaluation, Reading, evaluate
+from ecpmon.alerts.grammar import parse
+from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.ports import Latest
+from ecpmon.sla import burn, windows
+from ecpmon.sla.spans import clip
+
+# Budgets below which a stock rule fires, and the budget it needs to resolve (slo-practice.md, hysteresis).
+BUDGET_LEAVES: Final = {20.0: 25.0, 0.0: 2.0}
+# Percentages of a budget that has hardly begun to grow mean nothing.
+BUDGET_MIN_HISTORY: Final = timedelta(hours=24)
+
+
+class _AnyName(Collection[str]):
+    """Names were checked when the rule was saved; a series that has since gone must not make it unreadable."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def saved_condition(rule: AlertRule) -> Condition:
+    """The tree of a stored rule's condition."""
+    return parse(rule.condition, _AnyName())
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often each source reports; a value older than the staleness factor times this is not known."""
+
+    simulator: timedelta
+    prometheus: timedelta
+
+    def of(self, source: Source, tenant: Tenant) -> timedelta:
+        match source:
+            case Source.SIMULATOR:
+                return self.simulator
+            case Source.PROMETHEUS:
+                return self.prometheus
+            case Source.PUSH:
+                return tenant.push_interval
+
+    def stalest(self, tenant: Tenant) -> timedelta:
+        """The longest time any value may be fresh."""
+        return max(self.of(source, tenant) for source in Source) * STALENESS_FACTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about one tenant at `now`; `Values` for conditions."""
+
+    tenant: Tenant
+    now: datetime
+    spans: Sequence[Span]
+    latest: Mapping[str, Latest]
+    intervals: Intervals
+    aggregates: Mapping[tuple[AggFunction, str, timedelta], float | None] = field(default_factory=dict)
+
+    def last(self, metric: str) -> float | None:
+        found = self.latest.get(metric)
+        if found is None:
+            return None
+        fresh_for = self.intervals.of(found.source, self.tenant) * STALENESS_FACTOR
+        return found.value if self.now - found.ts <= fresh_for else None
+
+    def aggregate(self, function: AggFunction, metric: str, window: timedelta) -> float | None:
+        return self.aggregates.get((function, metric, window))
+
+    def burn_rate(self, window: timedelta) -> float | None:
+        return windows.burn_rate(windows.tally(self.spans, self.now - window, self.now), self.target)
+
+    def budget_remaining(self, window: timedelta) -> float | None:
+        left = windows.budget(windows.tally(self.spans, self.now - window, self.now), self.target)
+        return None if left.remaining_fraction is None else left.remaining_fraction * 100
+
+    @property
+    def target(self) -> float:
+        return self.tenant.sla_target.fraction
+
+    @property
+    def history(self) -> timedelta:
+        """Time since the first observation, as far as `spans` reach back."""
+        return self.now - self.spans[0].start if self.spans else timedelta(0)
+
+    def window_burn(self, window: timedelta) -> burn.WindowBurn:
+        seconds = windows.tally(self.spans, self.now - window, self.now)
+        coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
+        return burn.WindowBurn(
+            windows.burn_rate(seconds, self.target), coverage, self._failed_observations(window)
+        )
+
+    def _failed_observations(self, window: timedelta) -> int:
+        interval = self.intervals.of(self.tenant.evidence_source, self.tenant)
+        inside = clip(self.spans, self.now - window, self.now)
+        return sum(max(1, round((s.end - s.start) / interval)) for s in inside if s.state is SpanState.DOWN)
+
+
+def judge(
+    rule: AlertRule, state: RuleState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]
+) -> Evaluation:
+    """The rule's condition at `facts.now`; `result` None freezes it."""
+    match rule.kind:
+        case RuleKind.BURN_RATE:
+            return _burn(rule, state, facts, policies)
+        case RuleKind.BUDGET:
+            return _budget(rule, state, facts)
+        case RuleKind.NO_DATA:
+            return _no_data(facts)
+        case RuleKind.THRESHOLD:
+            return evaluate(saved_condition(rule), facts)
+
+
+def _burn(
+    rule: AlertRule, state: RuleState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]
+) -> Evaluation:
+    policy = burn.reachable(policies[rule.policy or "page"], facts.target)
+    firing = state.status is RuleStatus.FIRING
+    decision = burn.evaluate(policy, facts.target, facts.window_burn, facts.history, firing)
+    hours = decision.pair.long.total_seconds() / 3600
+    reading = Reading(
+        f"burn_rate({hours:g}h)", CompareOp.GT, decision.long.burn, decision.factor, decision.fired
+    )
+    return Evaluation(decision.fired, reading)
+
+
+def _budget(rule: AlertRule, state: RuleState, facts: Facts) -> Evaluation:
+    found = evaluate(saved_condition(rule), facts)
+    if facts.history < BUDGET_MIN_HISTORY:
+        return Evaluation(None if state.status is RuleStatus.FIRING else False, found.reading)
+    value, threshold = found.reading.value, found.reading.threshold
+    if state.status is RuleStatus.FIRING and value is not None and threshold is not None:
+        return Evaluation(value < BUDGET_LEAVES.get(threshold, threshold), found.reading)
+    return found
+
+
+def _no_data(facts: Facts) -> Evaluation:
+    """True while the newest known state is a gap. A tenant never observed has nothing to miss."""
+    blind = bool(facts.spans) and facts.spans[-1].state is SpanState.GAP
+    seconds = facts.spans[-1].seconds if blind else 0.0
+    return Evaluation(blind, Reading("gap_seconds", CompareOp.GT, seconds, 0.0, blind))

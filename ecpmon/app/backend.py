@@ -1,0 +1,292 @@
+"""Everything that serves one database: stores, writer, alert engine, delivery, collectors and jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+
+from ecpmon.alerts.engine import AlertEngine
+from ecpmon.alerts.judgement import Intervals
+from ecpmon.alerts.policy import default_policies
+from ecpmon.app.delivery import Delivery
+from ecpmon.app.triggers import AlertTrigger
+from ecpmon.collectors.base import Collector
+from ecpmon.collectors.prometheus import PrometheusCollector
+from ecpmon.collectors.rules import SliRules
+from ecpmon.collectors.runner import CollectorRunner, Heartbeat, TenantDirectory, record_blindness
+from ecpmon.collectors.simulator import SimulatorCollector
+from ecpmon.errors import EcpError
+from ecpmon.jobs import Job, Jobs
+from ecpmon.model.alerts import Action, WebhookAction
+from ecpmon.model.ingest import Attempt, IngestResult
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.model.windows import ROLLING_WINDOWS
+from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
+from ecpmon.ports import AlertEvent, Clock
+from ecpmon.settings import Settings
+from ecpmon.sla.windows import rolling
+from ecpmon.storage.alerts import PgAlertStore, PgExternalAlertStore
+from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.evidence import PUSH_AWAKE
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.lease import Lease
+from ecpmon.storage.migrations import is_current
+from ecpmon.storage.monitoring import PgMonitoringStore
+from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.upkeep import Upkeep
+from ecpmon.storage.writer import GroupWriter
+from ecpmon.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+
+
+class BackendRuntime:
+    """One database and what runs on it. `pulls` False: a demo backend, which only takes pushes.
+
+    `on_commit` and `on_event` tell the sockets; both are called on the event loop and must not block.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        settings: Settings,
+        clock: Clock,
+        rules: SliRules,
+        telemetry: Telemetry,
+        session: aiohttp.ClientSession,
+        demo: bool,
+        on_commit: Callable[[IngestResult], None],
+        on_event: Callable[[AlertEvent], None],
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.demo = demo
+        self.telemetry = telemetry
+        self._tell_sockets = on_commit
+        self._tell_event = on_event
+        self.database = Database(url, name="ecpmon-demo" if demo else "ecpmon")
+        self.ingest = IngestStore(self.database, rules.evidence, settings.max_series_per_tenant)
+        self.writer = GroupWriter(self.ingest, self._committed)
+        self.tenants = PgTenantStore(self.database)
+        self.monitoring = PgMonitoringStore(self.database)
+        self.availability = PgAvailabilityStore(self.database)
+        self.alerts = PgAlertStore(self.database)
+        self.external_alerts = PgExternalAlertStore(self.database)
+        self.outbox = PgOutbox(self.database)
+        self.upkeep = Upkeep(self.database)
+        self.lease = Lease(self.database)
+        self.engine = AlertEngine(
+            alerts=self.alerts,
+            tenants=self.tenants,
+            monitoring=self.monitoring,
+            availability=self.availability,
+            policies=default_policies(),
+            intervals=Intervals(
+                timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
+            ),
+            external_url=settings.external_url,
+            on_event=self._event,
+        )
+        self.trigger = AlertTrigger(self.engine, clock)
+        self.delivery = Delivery(settings, self.database, clock, telemetry)
+        self.simulator: SimulatorDeployer | None = None
+        self.runners: list[CollectorRunner] = []
+        self._closing: list[Callable[[], None]] = []
+        if not demo:
+            self._add_collectors(session, rules)
+        self._heartbeat = Heartbeat(self.writer, clock)
+        self.jobs = Jobs(self._job_list(), self.lease, telemetry)
+
+    def _add_collectors(self, session: aiohttp.ClientSession, rules: SliRules) -> None:
+        settings, collectors = self.settings, list[Collector]()
+        if settings.simulator_url:
+            self.simulator = SimulatorDeployer(session, settings.simulator_url, settings.pull_timeout)
+            every = timedelta(seconds=settings.simulator_interval)
+            collectors.append(
+                SimulatorCollector(session, settings.simulator_url, every, settings.pull_timeout)
+            )
+        if settings.prometheus_url:
+            prometheus = PrometheusCollector(
+                settings.prometheus_url,
+                rules.prometheus,
+                timedelta(seconds=settings.prometheus_interval),
+                settings.pull_timeout,
+                timedelta(days=settings.raw_retention_days),
+                settings.prometheus_headers,
+            )
+            self._closing.append(prometheus.close)
+            collectors.append(prometheus)
+        directory = TenantDirectory(self.tenants)
+        self.runners = [
+            CollectorRunner(
+                c, self.writer, directory, self.ingest, self.clock, settings.pull_buffer_frames, self._attempted
+            )
+            for c in collectors
+        ]
+
+    def _job_list(self) -> list[Job]:
+        pulls = [
+            Job(f"collect_{r.collector.source.value}", r.collector.interval.total_seconds(), r.run_once)
+            for r in self.runners
+        ]
+        return [
+            Job("lease", 2, self._keep_lease, everywhere=True),
+            Job("blindness", 3600, self._record_blindness),
+            Job("heartbeat", 10, self._heartbeat.run_once, everywhere=True),
+            *pulls,
+            Job("hand_made", 5, self.ingest.take_in_hand_made),
+            Job("default_rules", 15, self.install_missing_rules),
+            Job("rolling_sla", 5, self.roll_sla),
+            Job("alerts", 5, self.evaluate_alerts),
+            Job("rollups", 20, self.roll_up),
+            Job("retention", 3600, self.retain),
+            Job("gauges", 10, self._update_gauges, everywhere=True),
+        ]
+
+    async def start(self) -> None:
+        await self.writer.__aenter__()
+        self.trigger.start()
+        self.delivery.start()
+        await self.jobs.start()
+
+    async def stop(self) -> None:
+        """Jobs first, then what they feed; the database last."""
+        await self.jobs.stop()
+        await self.trigger.stop()
+        await self.delivery.stop()
+        await self.writer.__aexit__()
+        for close in self._closing:
+            close()
+        await self.lease.release()
+        await self.database.close()
+
+    # --- what jobs do -------------------------------------------------------------------------------------
+
+    async def _keep_lease(self) -> None:
+        held = await self.lease.keep()
+        if not self.demo:
+            self.telemetry.leader.set(1 if held else 0)
+
+    async def _record_blindness(self) -> None:
+        """Once after taking the lease matters; later calls find that we have been awake."""
+        now = self.clock.now()
+        for source, awake in self._awake():
+            attempt = await record_blindness(self.ingest, self.writer, source, now, awake)
+            if attempt:
+                _log.info("was_blind", source=source.value, seconds=attempt.duration_ms / 1000)
+
+    def _awake(self) -> list[tuple[Source, timedelta]]:
+        pulled = [(r.collector.source, r.collector.interval * STALENESS_FACTOR) for r in self.runners]
+        return [(Source.PUSH, PUSH_AWAKE), *pulled]
+
+    async def roll_sla(self) -> None:
+        """Evaluate every window of every tenant and keep the result."""
+        now = self.clock.now()
+        tenants = {t.tenant_id: t for t in await self.tenants.live()}
+        timelines = await self.availability.timelines(now - max(ROLLING_WINDOWS.values()), now)
+        statuses = await self.availability.all_statuses()
+        results = {
+            name: rolling(timelines.get(name, []), now, tenant.sla_target.fraction, statuses.get(name))
+            for name, tenant in tenants.items()
+        }
+        await self.availability.store_current(results, now)
+        if self.demo:
+            return
+        gauges = self.telemetry.tenants
+        gauges.keep_only(tenants)
+        self.telemetry.active_tenants.set(len(tenants))
+        for name, windows in results.items():
+            for w in windows:
+                figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
+                gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})
+
+    async def evaluate_alerts(self) -> None:
+        await self.engine.evaluate_all(self.clock.now())
+
+    async def install_missing_rules(self) -> None:
+        """SLA rules for tenants that somebody inserted by hand."""
+        for tenant in await self.tenants.live():
+            await self.install_rules(tenant)
+
+    async def install_rules(self, tenant: Tenant) -> None:
+        await self.engine.install_defaults(tenant, self._default_actions(), self.clock.now())
+
+    def _default_actions(self) -> Sequence[Action]:
+        return (WebhookAction(self.settings.sla_webhook_url),) if self.settings.sla_webhook_url else ()
+
+    async def roll_up(self) -> None:
+        while await self.upkeep.roll_up(self.clock.now()):
+            await asyncio.sleep(0)  # let pulls and pushes in between batches
+
+    async def retain(self) -> None:
+        now, s = self.clock.now(), self.settings
+        days = {
+            "frames": s.raw_retention_days,
+            "pull_attempts": s.raw_retention_days,
+            "rollup_5m": s.rollup_5m_retention_days,
+            "rollup_1h": s.rollup_1h_retention_days,
+            "availability_spans": s.sla_retention_days,
+        }
+        await self.roll_up()
+        await self.upkeep.retain({name: now - timedelta(days=d) for name, d in days.items()})
+
+    async def _update_gauges(self) -> None:
+        now, telemetry = self.clock.now(), self.telemetry
+        for runner in self.runners:
+            source = runner.collector.source.value
+            telemetry.waiting.labels(source).set(runner.waiting_frames)
+            if runner.last_success:
+                telemetry.pull_lag.labels(source).set((now - runner.last_success).total_seconds())
+        if not self.demo:
+            pending, parked = await self.outbox.queue()
+            telemetry.outbox_pending.set(pending)
+            telemetry.outbox_parked.set(parked)
+            telemetry.rollup_backlog.set(await self.upkeep.backlog())
+            telemetry.rule_errors.set(self.engine.errors)
+
+    # --- what happens after a commit ------------------------------------------------------------------------
+
+    def _committed(self, result: IngestResult) -> None:
+        for frame in result.frames:
+            self.telemetry.samples.labels(frame.source.value).inc(len(frame.samples))
+            if not self.demo:
+                usage = {s.key.metric_name: s.value for s in frame.samples}
+                self.telemetry.tenants.usage(frame.tenant_id, usage)
+        for refused in result.rejected:
+            self.telemetry.rejected.labels(refused.reason.value).inc()
+        self.trigger.notice(result)
+        self._tell_sockets(result)
+
+    def _event(self, event: AlertEvent) -> None:
+        self.delivery.wake()
+        self._tell_event(event)
+
+    def _attempted(self, attempt: Attempt) -> None:
+        source = attempt.source.value
+        self.telemetry.pulls.labels(source, attempt.outcome.value).inc()
+        self.telemetry.pull_seconds.labels(source).observe(attempt.duration_ms / 1000)
+
+    async def ready(self) -> dict[str, Any]:
+        """`ports.Health`: can this backend serve?"""
+        try:
+            seconds = await self.database.ping()
+            current = await is_current(self.database)
+        except EcpError as error:
+            return {"ok": False, "database": error.message, "migrations": "unknown", "leadership": "unknown"}
+        role = "leader" if self.lease.held else "follower"
+        return {
+            "ok": current and self.lease.known,
+            "database": "ok",
+            "database_ms": round(seconds * 1000, 2),
+            "migrations": "current" if current else "pending: run `ecpmon migrate`",
+            "leadership": role if self.lease.known else "unknown",
+        }

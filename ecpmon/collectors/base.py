@@ -1,0 +1,55 @@
+"""What collectors have in common: the Protocol, and samples from named numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.names import CANONICAL_METRICS
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one pull brought. `until`: how far the source has now been read."""
+
+    frames: tuple[Frame, ...]
+    until: datetime
+
+
+class Collector(Protocol):
+    """One source that is pulled."""
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def interval(self) -> timedelta: ...
+
+    async def collect(
+        self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
+    ) -> Collected:
+        """Read what the source has to say about `tenants` after `watermark`.
+
+        Raises MonitoringUnavailable when it does not answer, or answers with something that cannot be trusted.
+        """
+        ...
+
+
+def series_key(name: str) -> SeriesKey:
+    """The canonical series of a metric name; unknown names are `custom`."""
+    metric_type, metric_name = CANONICAL_METRICS.get(name, ("custom", name))
+    return SeriesKey(metric_type, metric_name)
+
+
+def samples_of(values: Mapping[str, Any]) -> tuple[Sample, ...]:
+    """Named numbers as samples; what is not a finite number is left out."""
+    return tuple(
+        Sample(series_key(name), float(value))
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )

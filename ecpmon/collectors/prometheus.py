@@ -1,0 +1,163 @@
+"""Pulls Prometheus (or any compatible store) by range queries, so that live reading and backfill are one path.
+
+The only user of prometheus-api-client, which is synchronous: it runs in one worker thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+
+from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.collectors.rules import PrometheusRule
+from ecpmon.errors import MonitoringUnavailable
+from ecpmon.model.samples import Frame, Source
+from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.names import UP_METRIC
+
+# Prometheus refuses more points per series in one answer.
+MAX_POINTS: Final = 11_000
+# An instant this fresh may still be waiting for its scrape to be stored.
+SETTLING: Final = timedelta(seconds=2)
+
+# (tenant, instant) -> value
+Values = dict[tuple[str, datetime], float]
+
+
+def parse(result: Any, tenant_label: str) -> Values:
+    """The matrix of a range query by tenant and instant (pure). Raises MonitoringUnavailable on anything else.
+
+    Series without the tenant label are nobody's and left out; NaN and infinities are no values.
+    """
+    values: Values = {}
+    if not isinstance(result, list):
+        raise MonitoringUnavailable("Prometheus sent no matrix")
+    for series in result:
+        try:
+            tenant = series["metric"].get(tenant_label)
+            points = [
+                (datetime.fromtimestamp(float(ts), UTC), float(value)) for ts, value in series["values"]
+            ]
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise MonitoringUnavailable("Prometheus sent a series that is none") from error
+        if tenant:
+            values.update({(tenant, ts): value for ts, value in points if value == value})
+    return values
+
+
+def assemble(
+    answers: Mapping[str, Values], ages: Values | None, wanted: frozenset[str], staleness: timedelta
+) -> tuple[Frame, ...]:
+    """Frames from the answers by metric name (pure). Availability older than `staleness` is no evidence."""
+    points: dict[tuple[datetime, str], dict[str, float]] = defaultdict(dict)
+    for name, values in answers.items():
+        for (tenant, ts), value in values.items():
+            if tenant not in wanted:
+                continue
+            age = ages.get((tenant, ts), 0.0) if ages is not None else 0.0
+            if name == UP_METRIC and age > staleness.total_seconds():
+                continue
+            points[ts, tenant][name] = value
+    return tuple(
+        Frame(tenant, Source.PROMETHEUS, ts, samples_of(points[ts, tenant])) for ts, tenant in sorted(points)
+    )
+
+
+def spans_to_ask(
+    watermark: datetime | None, now: datetime, interval: timedelta, oldest: timedelta
+) -> list[tuple[datetime, datetime]]:
+    """Aligned ranges, oldest first, each within MAX_POINTS; empty when nothing new is due (pure)."""
+    step = interval.total_seconds()
+    last = (now - SETTLING).timestamp() // step * step
+    since = watermark.timestamp() if watermark else last - step
+    since = max(since, (now - oldest).timestamp())
+    first = since // step * step + step
+    ranges: list[tuple[datetime, datetime]] = []
+    while first <= last:
+        end = min(last, first + step * (MAX_POINTS - 1))
+        ranges.append((datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(end, UTC)))
+        first = end + step
+    return ranges
+
+
+class PrometheusCollector:
+    """`Collector` for Prometheus. Call `close()` at the end."""
+
+    source = Source.PROMETHEUS
+
+    def __init__(
+        self,
+        url: str,
+        rule: PrometheusRule,
+        interval: timedelta,
+        timeout: float,
+        backfill: timedelta,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.interval = interval
+        self._rule = rule
+        self._timeout = timeout
+        self._backfill = backfill
+        self._warnings: list[str] = []
+        session = requests.Session()
+        session.trust_env = False
+        session.hooks["response"].append(self._note_warnings)
+        self._client = PrometheusConnect(
+            url=url, headers=dict(headers or {}), session=session, timeout=timeout, retry=0
+        )
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="prometheus")
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def collect(
+        self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
+    ) -> Collected:
+        """The oldest range that is due (the next call goes on), so that a long backfill shows progress."""
+        ranges = spans_to_ask(watermark, now, self.interval, self._backfill)
+        if not ranges:
+            return Collected((), watermark or now)
+        start, end = ranges[0]
+        loop = asyncio.get_running_loop()
+        answers = await loop.run_in_executor(self._executor, self._ask_all, start, end)
+        ages = answers.pop("", None)
+        wanted = frozenset(t.tenant_id for t in tenants)
+        return Collected(assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR), end)
+
+    def _ask_all(self, start: datetime, end: datetime) -> dict[str, Values]:
+        answers = {UP_METRIC: self._ask(self._rule.availability, start, end)}
+        if self._rule.age:
+            answers[""] = self._ask(self._rule.age, start, end)
+        for name, expression in self._rule.metrics.items():
+            answers[name] = self._ask(expression, start, end)
+        return answers
+
+    def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
+        self._warnings.clear()
+        try:
+            result = self._client.custom_query_range(
+                expression, start, end, f"{self.interval.total_seconds():g}", timeout=self._timeout
+            )
+        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
+            raise MonitoringUnavailable(f"Prometheus does not answer: {error}") from error
+        if self._warnings:
+            # Partial data would falsify an SLA; better to ask again.
+            raise MonitoringUnavailable(f"Prometheus warns of partial data: {'; '.join(self._warnings)}")
+        return parse(result, self._rule.tenant_label)
+
+    def _note_warnings(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        """prometheus-api-client drops `warnings`; they are read here."""
+        try:
+            document = response.json()
+        except ValueError:
+            return  # not JSON: the client reports the status
+        if isinstance(document, dict):
+            self._warnings.extend(map(str, document.get("warnings") or []))

@@ -1,0 +1,56 @@
+"""`rules/sli.yaml`: which observation means down, and what is asked of Prometheus. Schema-checked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.resources import data_dir
+from ecpmon.sla.evidence import EvidenceRule, EvidenceRules
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceRule(_Strict):
+    error_rate_down_at: Fraction | None = None
+
+
+class PrometheusRule(SourceRule):
+    tenant_label: str = "tenant_id"
+    availability: str
+    age: str | None = None
+    metrics: dict[str, str] = Field(default_factory=dict)
+
+
+class SliRules(_Strict):
+    push: SourceRule
+    simulator: SourceRule
+    prometheus: PrometheusRule
+
+    @property
+    def evidence(self) -> EvidenceRules:
+        return EvidenceRules(
+            push=EvidenceRule(self.push.error_rate_down_at),
+            simulator=EvidenceRule(self.simulator.error_rate_down_at),
+            prometheus=EvidenceRule(self.prometheus.error_rate_down_at),
+        )
+
+
+def load_sli_rules(text: str | None = None) -> SliRules:
+    """The shipped rules, or `text`. Raises ValidationFailed with one entry per bad field."""
+    if text is None:
+        text = (data_dir("rules") / "sli.yaml").read_text(encoding="utf-8")
+    try:
+        return SliRules.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ValidationFailed(f"the SLI rules are not YAML: {error}") from error
+    except ValidationError as error:
+        fields = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        raise ValidationFailed("the SLI rules are not as they should be", fields=fields) from error

@@ -1,0 +1,160 @@
+"""Runs a collector: every attempt recorded, nothing lost while the database is away."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from time import perf_counter
+
+import structlog
+
+from ecpmon.collectors.base import Collected, Collector
+from ecpmon.errors import DatabaseUnavailable, MonitoringUnavailable
+from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import AttemptLog, Clock, SampleWriter, TenantStore
+
+_log = structlog.get_logger(__name__)
+
+
+class TenantDirectory:
+    """The live tenants, remembered while the database is away."""
+
+    def __init__(self, tenants: TenantStore) -> None:
+        self._tenants = tenants
+        self._known: list[Tenant] = []
+
+    async def live(self) -> Sequence[Tenant]:
+        try:
+            self._known = await self._tenants.live()
+        except DatabaseUnavailable:
+            _log.debug("tenants_from_memory", tenants=len(self._known))
+        return self._known
+
+
+class CollectorRunner:
+    """One pull at a time. Batches wait in memory, at most `max_frames` frames, while they cannot be committed.
+
+    Past that bound the oldest are given up and counted in `dropped_frames`; their time becomes a gap.
+    """
+
+    def __init__(
+        self,
+        collector: Collector,
+        writer: SampleWriter,
+        directory: TenantDirectory,
+        log: AttemptLog,
+        clock: Clock,
+        max_frames: int,
+        on_attempt: Callable[[Attempt], None] = lambda _: None,
+    ) -> None:
+        self.collector = collector
+        self._writer = writer
+        self._directory = directory
+        self._attempts = log
+        self._clock = clock
+        self._max_frames = max_frames
+        self._on_attempt = on_attempt
+        self._waiting: deque[Batch] = deque()
+        self._watermark: datetime | None = None
+        self._watermark_known = False
+        self.dropped_frames = 0
+        self.last_success: datetime | None = None
+
+    @property
+    def waiting_frames(self) -> int:
+        return sum(len(b.frames) for b in self._waiting)
+
+    async def run_once(self) -> AttemptOutcome:
+        """Pull, then commit everything that waits. Never raises for a source or database that is away."""
+        await self._learn_watermark()
+        tenants = await self._directory.live()
+        now = self._clock.now()
+        began = perf_counter()
+        try:
+            collected = await self.collector.collect(tenants, self._watermark, now)
+        except MonitoringUnavailable as error:
+            collected = None
+            attempt = self._attempt(now, AttemptOutcome.TARGET_FAILED, began, error.message[:300])
+            _log.warning("pull_failed", source=self.collector.source.value, error=error.message)
+        else:
+            attempt = self._attempt(now, AttemptOutcome.OK, began)
+            self.last_success = now
+        self._on_attempt(attempt)
+        self._queue(attempt, collected)
+        await self._drain()
+        return attempt.outcome
+
+    def _attempt(
+        self, now: datetime, outcome: AttemptOutcome, began: float, detail: str | None = None
+    ) -> Attempt:
+        return Attempt(now, self.collector.source, outcome, (perf_counter() - began) * 1000, detail)
+
+    async def _learn_watermark(self) -> None:
+        if self._watermark_known:
+            return
+        try:
+            self._watermark = await self._attempts.watermark(self.collector.source)
+            self._watermark_known = True
+        except DatabaseUnavailable:
+            _log.info("watermark_unknown", source=self.collector.source.value)
+
+    def _queue(self, attempt: Attempt, collected: Collected | None) -> None:
+        if collected is None:
+            self._waiting.append(Batch(attempts=(attempt,)))
+        else:
+            marks = ((self.collector.source, collected.until),)
+            self._waiting.append(Batch(collected.frames, (attempt,), marks))
+            self._watermark = collected.until
+        while self.waiting_frames > self._max_frames or len(self._waiting) > self._max_frames:
+            lost = self._waiting.popleft()
+            self.dropped_frames += len(lost.frames)
+            _log.error("pulled_frames_given_up", source=self.collector.source.value, frames=len(lost.frames))
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            try:
+                await self._writer.write(self._waiting[0])
+            except DatabaseUnavailable as error:
+                _log.warning(
+                    "database_away",
+                    source=self.collector.source.value,
+                    waiting=len(self._waiting),
+                    error=error.message,
+                )
+                return
+            self._waiting.popleft()
+
+
+class Heartbeat:
+    """Says that the push endpoint can take samples, so that silence and blindness can be told apart."""
+
+    def __init__(self, writer: SampleWriter, clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def run_once(self) -> bool:
+        attempt = Attempt(self._clock.now(), Source.PUSH, AttemptOutcome.OK, 0.0)
+        try:
+            await self._writer.write(Batch(attempts=(attempt,)))
+        except DatabaseUnavailable:
+            return False
+        return True
+
+
+async def record_blindness(
+    log: AttemptLog, writer: SampleWriter, source: Source, now: datetime, awake: timedelta
+) -> Attempt | None:
+    """At start: since when nobody was collecting, as one `collector_down` attempt lasting until `now`.
+
+    None when there was no attempt within the last 30 days or it is recent enough to have been awake all along.
+    """
+    last = await log.last_attempt(source, now - timedelta(days=30))
+    if last is None or now - last <= awake:
+        return None
+    seconds = (now - last).total_seconds()
+    attempt = Attempt(last + awake, source, AttemptOutcome.COLLECTOR_DOWN, seconds * 1000, "restarted")
+    await writer.write(Batch(attempts=(attempt,)))
+    return attempt

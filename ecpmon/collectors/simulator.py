@@ -1,0 +1,92 @@
+"""Pulls the deployment simulator's metrics: readiness is the evidence, the rest is stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+
+from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.errors import MonitoringUnavailable
+from ecpmon.model.samples import Frame, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.names import UP_METRIC
+
+# A reply further from our clock than this is not taken: it would rewrite the past or the future.
+MAX_SKEW: Final = timedelta(minutes=5)
+MAX_REPLY_BYTES: Final = 64 * 2**20
+
+
+def parse_time(value: Any) -> datetime:
+    """An RFC 3339 instant. Raises MonitoringUnavailable for anything else, naive times included."""
+    try:
+        ts = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise MonitoringUnavailable(f"the simulator sent a timestamp that is none: {value!r}") from error
+    if ts.tzinfo is None:
+        raise MonitoringUnavailable(f"the simulator sent a timestamp without a zone: {value!r}")
+    return ts.astimezone(UTC)
+
+
+def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
+    """One tenant's entry of the simulator's reply (pure). `ready` null says nothing about availability."""
+    metrics = entry.get("metrics")
+    values: dict[str, Any] = dict(metrics) if isinstance(metrics, Mapping) else {}
+    values.pop(UP_METRIC, None)
+    external = entry.get("external")
+    if isinstance(external, Mapping):
+        values.update({f"external_{name}": value for name, value in external.items()})
+    ready = entry.get("ready")
+    if isinstance(ready, bool):
+        values[UP_METRIC] = 1 if ready else 0
+    return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values))
+
+
+def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
+    """Frames of the wanted tenants from a reply of `GET /api/v1/metrics` (pure)."""
+    if not isinstance(document, Mapping) or not isinstance(document.get("tenants"), list):
+        raise MonitoringUnavailable("the simulator's reply has no list of tenants")
+    until = parse_time(document.get("timestamp"))
+    if abs(until - now) > MAX_SKEW:
+        raise MonitoringUnavailable(
+            f"the simulator's clock says {until.isoformat()}, ours {now.isoformat()}; set them alike"
+        )
+    frames = [
+        frame_of(entry, entry["tenant_id"])
+        for entry in document["tenants"]
+        if isinstance(entry, Mapping) and entry.get("tenant_id") in wanted
+    ]
+    return Collected(tuple(f for f in frames if f.samples), until)
+
+
+class SimulatorCollector:
+    """`Collector` for the simulator. One request per pull, whatever the number of tenants."""
+
+    source = Source.SIMULATOR
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, interval: timedelta, timeout: float) -> None:
+        self.interval = interval
+        self._session = session
+        self._url = url
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def collect(
+        self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
+    ) -> Collected:
+        wanted = frozenset(t.tenant_id for t in tenants if t.deployed_to == "simulator")
+        return parse(await self._fetch(), wanted, now)
+
+    async def _fetch(self) -> Any:
+        try:
+            async with self._session.get(f"{self._url}/api/v1/metrics", timeout=self._timeout) as response:
+                if response.status != 200:
+                    raise MonitoringUnavailable(f"the simulator answers {response.status}")
+                if (response.content_length or 0) > MAX_REPLY_BYTES:
+                    raise MonitoringUnavailable("the simulator's reply is too large")
+                return await response.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise MonitoringUnavailable(
+                f"the simulator does not answer: {error or type(error).__name__}"
+            ) from error

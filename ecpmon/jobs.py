@@ -1,0 +1,108 @@
+"""Which job runs when, and under which lease. The only user of APScheduler.
+
+APScheduler only wakes us: its memory store holds no state worth keeping, every job finds what is due by its own
+watermark or mark, and only the holder of the lease runs the jobs that must run once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from ecpmon.errors import EcpError
+from ecpmon.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+# The default of one second silently drops a job when the loop stalls.
+MISFIRE_GRACE_SECONDS = 60
+_REASONS = {EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "still_running", EVENT_JOB_ERROR: "error"}
+
+
+class Leadership(Protocol):
+    @property
+    def held(self) -> bool: ...
+
+    async def keep(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`run` every `seconds`; `everywhere`: on every replica, else only where the lease is held."""
+
+    name: str
+    seconds: float
+    run: Callable[[], Awaitable[object]]
+    everywhere: bool = False
+
+
+class Jobs:
+    """Runs jobs until stopped. A job that fails is logged, counted and tried again at its next turn."""
+
+    def __init__(self, jobs: Sequence[Job], lease: Leadership, telemetry: Telemetry) -> None:
+        self._jobs = {job.name: job for job in jobs}
+        self._lease = lease
+        self._telemetry = telemetry
+        self._running: set[asyncio.Task[object]] = set()
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
+        for job in jobs:
+            # A bound coroutine function: APScheduler would never await a lambda or a callable object.
+            self._scheduler.add_job(
+                self._turn, "interval", seconds=job.seconds, args=[job.name], id=job.name,
+                max_instances=1, coalesce=True, misfire_grace_time=MISFIRE_GRACE_SECONDS,
+            )  # fmt: skip
+
+    async def start(self) -> None:
+        """Run everything once, in the order given, then by the clock."""
+        for name in self._jobs:
+            await self._turn(name)
+        self._scheduler.start()
+
+    async def stop(self, patience: float = 10.0) -> None:
+        """No new turns; the running ones are awaited before APScheduler would cancel them."""
+        if self._scheduler.running:
+            self._scheduler.pause()
+        if self._running:
+            await asyncio.wait(self._running, timeout=patience)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for task in self._running:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _turn(self, name: str) -> None:
+        job = self._jobs[name]
+        if not job.everywhere and not self._lease.held:
+            return
+        task = asyncio.ensure_future(self._guarded(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await task
+
+    async def _guarded(self, job: Job) -> None:
+        began = perf_counter()
+        try:
+            await job.run()
+        except EcpError as error:
+            level = _log.warning if error.retryable else _log.error
+            level("job_failed", job=job.name, error=error.message)
+            self._telemetry.job_failures.labels(job.name, error.code.lower()).inc()
+        except Exception:  # noqa: BLE001 - a bug in one job must not stop the others; it is logged and counted
+            _log.exception("job_broken", job=job.name)
+            self._telemetry.job_failures.labels(job.name, "bug").inc()
+        finally:
+            self._telemetry.job_seconds.labels(job.name).observe(perf_counter() - began)
+
+    def _note(self, event: JobEvent) -> None:
+        reason = _REASONS.get(event.code, "unknown")
+        self._telemetry.job_failures.labels(event.job_id, reason).inc()
+        _log.warning("job_not_run", job=event.job_id, reason=reason)

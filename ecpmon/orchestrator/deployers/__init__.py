@@ -1,0 +1,1 @@
+"""Deployers: where a tenant is brought to run."""

@@ -1,0 +1,89 @@
+"""Deploys tenants into the simulator and breaks them there, over its REST API (api.md §7)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from ecpmon.errors import BadRequest, Conflict, NotFound, PermanentError, SimulatorUnavailable, ValidationFailed
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.sizing import plan_tenant
+
+_BY_STATUS: dict[int, type[PermanentError]] = {404: NotFound, 409: Conflict, 400: BadRequest}
+
+
+class SimulatorDeployer:
+    """`ports.SimulatorClient`. Raises SimulatorUnavailable when it does not answer."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
+        self._session = session
+        self._url = url
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def deploy(self, tenant: Tenant) -> int:
+        plan = plan_tenant(tenant.service_requirements, tenant.sla_target, tenant.preset)
+        services = [
+            {
+                "name": service.service_name,
+                "replicas": service.replicas,
+                "cpu_millicores": _number(service.cpu_request, "m"),
+                "memory_mib": _number(service.memory_request, "Mi"),
+                "sessions": service.sessions,
+            }
+            for service in plan.services
+        ]
+        await self._call("PUT", f"/api/v1/tenants/{quote(tenant.tenant_id, safe='')}", {"services": services})
+        return len(services)
+
+    async def remove(self, tenant_id: str) -> None:
+        try:
+            await self._call("DELETE", f"/api/v1/tenants/{quote(tenant_id, safe='')}")
+        except NotFound:
+            return  # gone already is what was wanted
+
+    async def status(self) -> dict[str, Any]:
+        return await self._call("GET", "/api/v1/metrics/system")
+
+    async def trigger_failure(
+        self, tenant_id: str, failure_type: str, duration_seconds: float | None, severity: float | None
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"failure_type": failure_type}
+        if duration_seconds is not None:
+            body["duration_seconds"] = duration_seconds
+        if severity is not None:
+            body["severity"] = severity
+        return await self._call("POST", f"/api/v1/failures/{quote(tenant_id, safe='')}", body)
+
+    async def clear_failures(self, tenant_id: str) -> dict[str, Any]:
+        return await self._call("DELETE", f"/api/v1/failures/{quote(tenant_id, safe='')}")
+
+    async def failure_types(self) -> dict[str, Any]:
+        return await self._call("GET", "/api/v1/failures/types")
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            async with self._session.request(
+                method, self._url + path, json=body, timeout=self._timeout
+            ) as response:
+                document = await response.json(content_type=None) if response.status != 204 else {}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise SimulatorUnavailable("the simulator does not answer; is it running?") from error
+        answer: dict[str, Any] = document if isinstance(document, dict) else {"items": document}
+        if response.status >= 400:
+            raise _refusal(response.status, answer)
+        return answer
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> Exception:
+    error = answer.get("error")
+    message = error.get("message") if isinstance(error, dict) else None
+    text = f"the simulator refused: {message or status}"
+    if status >= 500:
+        return SimulatorUnavailable(text)
+    return _BY_STATUS[status](text) if status in _BY_STATUS else ValidationFailed(text)
+
+
+def _number(quantity: str, unit: str) -> int:
+    return int(quantity.removesuffix(unit))

@@ -1,0 +1,130 @@
+"""Prometheus text exposition of the state; made new for every scrape, so deleted tenants leave no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from ecpmon.names import SIM_TENANT_READY
+from ecpmon.simulator.model.objects import Tenant
+from ecpmon.simulator.model.state import ClusterState
+from ecpmon.simulator.model.times import SECOND
+from ecpmon.simulator.model.view import ServiceView, Values, pod_ready, service_views, tenant_metrics
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+# name, help, metric, factor to the base unit
+_TENANT_GAUGES = (
+    ("ecp_sim_tenant_cpu_usage", "CPU in percent of the requests.", "cpu_usage", 1.0),
+    ("ecp_sim_tenant_memory_usage", "Memory in percent of the requests.", "memory_usage", 1.0),
+    ("ecp_sim_tenant_gpu_usage", "GPU in percent.", "gpu_usage", 1.0),
+    ("ecp_sim_tenant_response_seconds", "Mean response time.", "response_time", 0.001),
+    ("ecp_sim_tenant_error_ratio", "Share of requests that fail.", "error_rate", 1.0),
+    ("ecp_sim_tenant_sessions", "Open sessions.", "sessions", 1.0),
+    ("ecp_sim_tenant_network_rps", "Requests per second offered.", "network_rps", 1.0),
+    ("ecp_sim_tenant_storage_bytes", "Bytes stored.", "storage_used", 1.0),
+)
+_NODE_GAUGES = (
+    ("ecp_sim_node_cpu_%s_cores", "cpu_millicores", 0.001),
+    ("ecp_sim_node_memory_%s_bytes", "memory_bytes", 1.0),
+    ("ecp_sim_node_gpu_%s", "gpu", 1.0),
+)
+
+
+def exposition(state: ClusterState) -> bytes:
+    """The text of one scrape at `state.now`."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_StateCollector(state))
+    return generate_latest(registry)
+
+
+class _StateCollector(Collector):
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: a registry of one collector has no names to keep apart."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._state
+        views = {t.tenant_id: service_views(state, t) for t in state.tenants.values()}
+        yield from _tenant_families(state, views)
+        yield _requests(views)
+        yield from _pod_families(state)
+        yield from _node_families(state)
+        clock = GaugeMetricFamily("ecp_sim_time_seconds", "Simulated time since the epoch.")
+        clock.add_metric([], state.now / SECOND)
+        yield clock
+
+
+def _tenant_families(state: ClusterState, views: dict[str, list[ServiceView]]) -> Iterator[Metric]:
+    ready = GaugeMetricFamily(
+        SIM_TENANT_READY,
+        "1 when every service has a reachable pod; absent before the first time.",
+        labels=["tenant_id"],
+    )
+    failures = GaugeMetricFamily(
+        "ecp_sim_active_failures", "Failures that hold now.", labels=["tenant_id", "failure_type"]
+    )
+    measured: list[tuple[Tenant, Values]] = []
+    for tenant in state.tenants.values():
+        if tenant.ready is not None:
+            ready.add_metric([tenant.tenant_id], float(tenant.ready))
+            measured.append((tenant, tenant_metrics(state, tenant, views[tenant.tenant_id])))
+    counts: dict[tuple[str, str], int] = {}
+    for failure in state.failures.values():
+        if failure.active:
+            key = (failure.tenant_id, failure.failure_type.value)
+            counts[key] = counts.get(key, 0) + 1
+    for (tenant_id, kind), count in sorted(counts.items()):
+        failures.add_metric([tenant_id, kind], count)
+    yield ready
+    yield failures
+    for name, text, metric, factor in _TENANT_GAUGES:
+        family = GaugeMetricFamily(name, text, labels=["tenant_id"])
+        for tenant, values in measured:
+            family.add_metric([tenant.tenant_id], values[metric] * factor)
+        yield family
+
+
+def _requests(views: dict[str, list[ServiceView]]) -> Metric:
+    family = CounterMetricFamily(
+        "ecp_sim_requests", "Requests offered, by outcome.", labels=["tenant_id", "service", "code"]
+    )
+    for tenant_id, services in views.items():
+        for view in services:
+            errors = int(view.traffic.errors)
+            good = int(view.traffic.requests - view.traffic.errors)
+            family.add_metric([tenant_id, view.deployment.spec.name, "200"], good)
+            family.add_metric([tenant_id, view.deployment.spec.name, "503"], errors)
+    return family
+
+
+def _pod_families(state: ClusterState) -> Iterator[Metric]:
+    labels = ["tenant_id", "service", "pod"]
+    ready = GaugeMetricFamily("ecp_sim_pod_ready", "1 when the pod's probe passes.", labels=labels)
+    restarts = CounterMetricFamily("ecp_sim_pod_restarts", "Container restarts.", labels=labels)
+    for pod in state.pods.values():
+        values = [pod.tenant_id, pod.service, pod.meta.name]
+        ready.add_metric(values, float(pod_ready(state, pod)))
+        restarts.add_metric(values, pod.restarts)
+    yield ready
+    yield restarts
+
+
+def _node_families(state: ClusterState) -> Iterator[Metric]:
+    ready = GaugeMetricFamily("ecp_sim_node_ready", "1 when the node is alive.", labels=["node"])
+    for node in state.nodes.values():
+        ready.add_metric([node.meta.name], float(node.ready))
+    yield ready
+    for pattern, attribute, factor in _NODE_GAUGES:
+        for what in ("capacity", "used"):
+            family = GaugeMetricFamily(pattern % what, f"{what} of the node.", labels=["node"])
+            for node in state.nodes.values():
+                family.add_metric([node.meta.name], getattr(getattr(node, what), attribute) * factor)
+            yield family

@@ -1,0 +1,134 @@
+"""The simulator's process: routes, ticker, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ecpmon.simulator import routes_reading, routes_tenants, routes_time
+from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
+from ecpmon.simulator.snapshot import SnapshotStore
+from ecpmon.simulator.web import ENGINE, errors_and_ids
+
+log = logging.getLogger("ecpmon.simulator")
+
+DEFAULT_PORT: Final = 6360
+MAX_BODY: Final = 4 * 1024**2
+
+_ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
+    ("GET", "/health", routes_reading.health, "the process is alive"),
+    ("GET", "/metrics", routes_reading.prometheus, "Prometheus text exposition"),
+    ("GET", "/api/v1/tenants", routes_tenants.list_all, "all tenants"),
+    ("GET", "/api/v1/tenants/{tenant_id}", routes_tenants.get_one, "services, pods and why they wait"),
+    (
+        "PUT",
+        "/api/v1/tenants/{tenant_id}",
+        routes_tenants.put_one,
+        "deploy: {services:[{name, replicas, cpu_millicores, memory_mib, gpu, sessions, startup_seconds?}]}",
+    ),
+    ("DELETE", "/api/v1/tenants/{tenant_id}", routes_tenants.delete_one, "remove the tenant and its truth"),
+    ("GET", "/api/v1/metrics", routes_reading.all_metrics, "numbers of every tenant"),
+    ("GET", "/api/v1/metrics/system", routes_reading.system_metrics, "capacity and use of the cluster"),
+    ("GET", "/api/v1/metrics/{tenant_id}", routes_reading.tenant_metrics, "numbers of one tenant"),
+    ("POST", "/api/v1/external-metrics", routes_tenants.post_external, "{tenant_id, source, metrics}"),
+    ("GET", "/api/v1/failures/types", routes_tenants.failure_types, "what can go wrong"),
+    ("GET", "/api/v1/failures/{tenant_id}", routes_tenants.list_failures, "active and scheduled failures"),
+    (
+        "POST",
+        "/api/v1/failures/{tenant_id}",
+        routes_tenants.post_failure,
+        "{failure_type, duration_seconds?, severity?, target_service?}",
+    ),
+    ("DELETE", "/api/v1/failures/{tenant_id}", routes_tenants.delete_failures, "end all of them now"),
+    ("GET", "/api/v1/scenarios", routes_tenants.list_scenarios, "timed failures that ship with us"),
+    (
+        "POST",
+        "/api/v1/scenarios/{tenant_id}",
+        routes_tenants.post_scenario,
+        "{scenario} or {steps:[{at, failure_type, duration?, severity?, target_service?}]}, seconds from now",
+    ),
+    ("GET", "/api/v1/truth/{tenant_id}", routes_reading.truth, "exact up and down intervals; ?from=&to="),
+    ("GET", "/api/v1/clock", routes_time.get_clock, "simulated time"),
+    ("POST", "/api/v1/clock/advance", routes_time.advance, "manual clock: {seconds} or {to}"),
+    ("POST", "/api/v1/clock/set", routes_time.set_now, "manual clock, before any tenant: {to}"),
+    (
+        "POST",
+        "/api/v1/history",
+        routes_time.history,
+        "NDJSON of the past, and its truth: {duration_seconds, interval_seconds, tenants, end?}",
+    ),
+)
+
+
+def create_app(engine: Engine) -> web.Application:
+    """The application around `engine`; it owns the ticker and closes the engine when it stops."""
+    app = web.Application(middlewares=[errors_and_ids], client_max_size=MAX_BODY)
+    app[ENGINE] = engine
+    for method, path, handler, _ in _ROUTES:
+        app.router.add_route(method, path, handler)
+    endpoints = [(method, path, summary) for method, path, _, summary in _ROUTES]
+    page = routes_reading.docs_page([("GET", "/docs", "this page"), *endpoints])
+
+    async def docs(_: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="text/html")
+
+    app.router.add_get("/docs", docs)
+    app.cleanup_ctx.append(_ticking)
+    return app
+
+
+async def _ticking(app: web.Application) -> AsyncIterator[None]:
+    ticker = asyncio.create_task(app[ENGINE].run(), name="simulator-ticker")
+    yield
+    ticker.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await ticker
+    await app[ENGINE].close()
+
+
+async def serve(
+    host: str,
+    port: int,
+    state_dir: Path | str,
+    *,
+    seed: int = 1,
+    speed: float = 1.0,
+    manual_clock: bool = False,
+    nodes: int = 4,
+) -> None:
+    """Serve until SIGTERM, SIGINT or cancellation; the state is kept in `state_dir`.
+
+    Raises StateUnusable when the folder cannot be used and OSError when the port is taken.
+    """
+    store = SnapshotStore(Path(state_dir))
+    try:
+        engine = open_engine(store, EngineOptions(seed, speed, manual_clock, nodes))
+    except BaseException:
+        store.close()
+        raise
+    runner = web.AppRunner(create_app(engine), access_log=None, shutdown_timeout=5.0)
+    stopped = asyncio.Event()
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        _stop_on_signals(stopped)
+        log.info("simulator listens on http://%s:%s (docs at /docs)", host, port)
+        await stopped.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _stop_on_signals(stopped: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Not the main thread (a test): whoever runs the loop cancels us instead.
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, stopped.set)

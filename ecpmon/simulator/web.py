@@ -1,0 +1,123 @@
+"""What every route shares: one error shape, request ids, JSON in and out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ValidationError
+
+from ecpmon.errors import BadRequest, EcpError, ValidationFailed
+from ecpmon.simulator.engine import Engine
+from ecpmon.simulator.schemas import parse_moment
+
+log = logging.getLogger("ecpmon.simulator")
+
+ENGINE: Final = web.AppKey("engine", Engine)
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def engine_of(request: web.Request) -> Engine:
+    return request.app[ENGINE]
+
+
+def answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(document), status=status, headers=headers, content_type="application/json"
+    )
+
+
+async def read_body(request: web.Request, model: type[M], *, optional: bool = False) -> M:
+    """The request's JSON as `model`: BadRequest when it is not JSON, ValidationFailed when it does not fit."""
+    raw = await request.read()
+    if not raw and optional:
+        raw = b"{}"
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from None
+    return validated(model, document)
+
+
+def validated(model: type[M], document: Any) -> M:
+    """`document` as `model`; ValidationFailed with one entry per bad field."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        fields = [
+            {"field": ".".join(map(str, item["loc"])) or "body", "message": item["msg"]}
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise ValidationFailed("the request has bad fields", fields=fields) from None
+
+
+def moment_in_query(request: web.Request, name: str) -> int | None:
+    """A time in the query as microseconds, None when absent; ValidationFailed when it is no time."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return parse_moment(text)
+    except (ValueError, OverflowError):
+        field = {"field": name, "message": "must be an RFC 3339 time such as 2026-01-20T14:30:00Z"}
+        raise ValidationFailed("the request has bad fields", fields=[field]) from None
+
+
+@web.middleware
+async def errors_and_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure becomes the one error shape; every answer carries its request id."""
+    sent = request.headers.get("X-Request-ID", "")
+    request_id = sent if _REQUEST_ID.fullmatch(sent) else f"req-{uuid4().hex[:16]}"
+    request["request_id"] = request_id
+    response = await _guarded(request, handler)
+    if not response.prepared:
+        response.headers["X-Request-ID"] = request_id
+    return response
+
+
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except EcpError as error:
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return _problem(request, error.status, error.code, error.message, error.details, headers)
+    except web.HTTPException as error:
+        code = _CODES.get(error.status, "BAD_REQUEST")
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        message = f"{request.method} {request.path}: {error.reason}"
+        return _problem(request, error.status, code, message, {}, headers)
+    except ConnectionError:
+        raise
+    except Exception:
+        log.exception("request %s failed: %s %s", request["request_id"], request.method, request.path)
+        message = "the simulator failed to answer; its log has the details"
+        return _problem(request, 500, "INTERNAL_ERROR", message, {}, {})
+
+
+def _problem(
+    request: web.Request,
+    status: int,
+    code: str,
+    message: str,
+    details: Mapping[str, Any],
+    headers: Mapping[str, str],
+) -> web.Response:
+    body = {
+        "code": code,
+        "message": message,
+        "details": details,
+        # Not simulated time: this is about the request, and helps to find it in logs.
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_id": request["request_id"],
+    }
+    return answer({"error": body}, status=status, headers=headers)

@@ -1,0 +1,266 @@
+"""Alert rules with their state, state changes with their notifications, and what Alertmanager told us."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ecpmon.errors import Conflict, NotFound, TenantNotFound
+from ecpmon.model.alerts import (
+    AlertRule,
+    RuleKind,
+    RuleState,
+    RuleStatus,
+    Severity,
+    action_from_dict,
+    action_key,
+    action_to_dict,
+)
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import AlertEvent, ExternalAlert, NewEvent, RuleWithState
+from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.queries import load
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def rule_of(row: Any) -> RuleWithState:
+    rule = AlertRule(
+        rule_id=str(row["rule_id"]),
+        tenant_id=row["tenant_id"],
+        alert_name=row["alert_name"],
+        kind=RuleKind(row["kind"]),
+        condition=row["condition"],
+        for_seconds=int(row["for_seconds"]),
+        severity=Severity(row["severity"]),
+        actions=tuple(action_from_dict(a) for a in row["actions"]),
+        policy=row["policy"],
+    )
+    state = RuleState(
+        status=RuleStatus(row["status"]),
+        since=row["since"],
+        pending_since=row["pending_since"],
+        held=row["held"],
+        evaluated_at=row["evaluated_at"],
+        value=row["value"],
+        frozen=row["frozen"],
+        frozen_since=row["frozen_since"],
+    )
+    alert_id = str(row["alert_id"]) if row["alert_id"] else None
+    return RuleWithState(rule, state, alert_id, row["created_at"])
+
+
+def _event_of(row: Any) -> AlertEvent:
+    return AlertEvent(
+        event_id=row["event_id"],
+        tenant_id=row["tenant_id"],
+        rule_id=str(row["rule_id"]),
+        alert_id=str(row["alert_id"]),
+        alert_name=row["alert_name"],
+        severity=row["severity"],
+        kind=row["kind"],
+        from_state=row["from_state"],
+        to_state=row["to_state"],
+        at=row["at"],
+        value=row["value"],
+        threshold=row["threshold"],
+        metric=row["metric"],
+        reason=row["reason"],
+        message=row["message"],
+    )
+
+
+class PgAlertStore:
+    """`ports.AlertStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("alerts")
+
+    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
+        try:
+            async with self._database.transaction() as connection:
+                with wrap_errors():
+                    stored = await connection.fetchval(
+                        self._sql["insert_rule"],
+                        rule.rule_id,
+                        rule.tenant_id,
+                        rule.alert_name,
+                        rule.kind.value,
+                        rule.condition,
+                        rule.for_seconds,
+                        rule.severity.value,
+                        [action_to_dict(a) for a in rule.actions],
+                        rule.policy,
+                        now,
+                    )
+                    if stored is None:
+                        raise TenantNotFound(rule.tenant_id)
+                    await connection.execute(self._sql["insert_state"], rule.rule_id)
+        except Conflict as error:
+            raise Conflict(
+                f"the tenant has an alert {rule.alert_name!r} already",
+                details={"alert_name": rule.alert_name},
+            ) from error
+        return RuleWithState(rule, RuleState(), None, now)
+
+    async def rules(self, tenant: Tenant) -> list[RuleWithState]:
+        return [rule_of(r) for r in await self._database.fetch(self._sql["rules"], tenant.key, None)]
+
+    async def get(self, tenant: Tenant, rule_id: str) -> RuleWithState:
+        number = _uuid(rule_id)
+        rows = await self._database.fetch(self._sql["rules"], tenant.key, number) if number else []
+        if not rows:
+            raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
+        return rule_of(rows[0])
+
+    async def delete(self, tenant: Tenant, rule_id: str) -> None:
+        number = _uuid(rule_id)
+        gone = await self._database.fetchval(self._sql["delete_rule"], tenant.key, number) if number else None
+        if gone is None:
+            raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
+
+    async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:
+        names = list(tenant_ids) if tenant_ids is not None else None
+        return [rule_of(r) for r in await self._database.fetch(self._sql["all_rules"], names)]
+
+    async def advance(
+        self,
+        rule: AlertRule,
+        before: RuleState,
+        after: RuleState,
+        alert_id: str | None,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                taken = await connection.fetchval(
+                    self._sql["advance"],
+                    rule.rule_id,
+                    before.status.value,
+                    before.evaluated_at,
+                    after.status.value,
+                    after.since,
+                    after.pending_since,
+                    after.held,
+                    after.evaluated_at,
+                    after.value,
+                    after.frozen,
+                    after.frozen_since,
+                    alert_id,
+                )
+                if taken is None:
+                    return None
+                return [await self._record(connection, rule, event, now) for event in events]
+
+    async def _record(self, connection: Any, rule: AlertRule, event: NewEvent, now: datetime) -> AlertEvent:
+        row = await connection.fetchrow(
+            self._sql["insert_event"],
+            rule.rule_id,
+            event.alert_id,
+            event.from_state,
+            event.to_state,
+            event.at,
+            event.value,
+            event.threshold,
+            event.metric,
+            event.reason,
+            event.message,
+        )
+        for key, action, payload in event.notifications:
+            await connection.execute(
+                self._sql["insert_notification"],
+                uuid.UUID(key),
+                row["tenant"],
+                rule.rule_id,
+                row["event_id"],
+                f"{rule.rule_id}:{action_key(action)}",
+                action_to_dict(action),
+                dict(payload),
+                now,
+            )
+        return AlertEvent(
+            event_id=row["event_id"],
+            tenant_id=rule.tenant_id,
+            rule_id=rule.rule_id,
+            alert_id=event.alert_id,
+            alert_name=rule.alert_name,
+            severity=rule.severity.value,
+            kind=rule.kind.value,
+            from_state=event.from_state,
+            to_state=event.to_state,
+            at=event.at,
+            value=event.value,
+            threshold=event.threshold,
+            metric=event.metric,
+            reason=event.reason,
+            message=event.message,
+        )
+
+    async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]:
+        return [
+            _event_of(r) for r in await self._database.fetch(self._sql["recent_events"], tenant.key, limit)
+        ]
+
+    async def last_event_of_each(self) -> dict[str, AlertEvent]:
+        rows = await self._database.fetch(self._sql["last_event_of_each"])
+        return {r["tenant_id"]: _event_of(r) for r in rows}
+
+    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
+        rows = await self._database.fetch(self._sql["deliveries"], tenant.key, limit)
+        return [{**dict(r), "rule_id": str(r["rule_id"])} for r in rows]
+
+
+class PgExternalAlertStore:
+    """`ports.ExternalAlertStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("alerts")
+
+    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
+        fresh: list[ExternalAlert] = []
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                for alert in alerts:
+                    row = await connection.fetchrow(
+                        self._sql["record_external"],
+                        alert.tenant_id,
+                        alert.fingerprint,
+                        alert.starts_at,
+                        alert.ends_at,
+                        alert.status,
+                        alert.alert_name,
+                        alert.severity,
+                        dict(alert.labels),
+                        dict(alert.annotations),
+                        now,
+                    )
+                    if row is not None:
+                        fresh.append(alert)
+        return fresh
+
+    async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]:
+        rows = await self._database.fetch(self._sql["recent_external"], tenant.key, limit)
+        return [
+            ExternalAlert(
+                tenant.tenant_id,
+                r["fingerprint"],
+                r["starts_at"],
+                r["ends_at"],
+                r["status"],
+                r["alert_name"],
+                r["severity"],
+                r["labels"],
+                r["annotations"],
+            )
+            for r in rows
+        ]

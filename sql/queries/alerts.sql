@@ -1,0 +1,103 @@
+-- name: insert_rule
+INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
+SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
+WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id
+
+-- name: insert_state
+INSERT INTO alert_states (rule_id) VALUES ($1)
+
+-- name: rules
+SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
+       s.frozen_since, s.alert_id
+FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
+WHERE r.tenant = $1 AND ($2::uuid IS NULL OR r.rule_id = $2)
+ORDER BY r.created_at, r.alert_name
+
+-- name: all_rules
+-- Live tenants' rules, for the engine, which serves them all; $1 narrows it to some tenants.
+SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
+       s.frozen_since, s.alert_id
+FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
+WHERE t.deleted_at IS NULL AND ($1::text[] IS NULL OR t.tenant_id = ANY($1))
+ORDER BY t.id, r.created_at, r.alert_name
+
+-- name: delete_rule
+DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
+
+-- name: advance
+UPDATE alert_states
+SET status = $4, since = $5, pending_since = $6, held = $7, evaluated_at = $8, value = $9, frozen = $10,
+    frozen_since = $11, alert_id = $12
+WHERE rule_id = $1 AND status = $2 AND evaluated_at IS NOT DISTINCT FROM $3
+RETURNING rule_id
+
+-- name: insert_event
+INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
+                          threshold, metric, reason, message)
+SELECT r.tenant, r.rule_id, $2, r.alert_name, r.severity, r.kind, $3, $4, $5, $6, $7, $8, $9, $10
+FROM alert_rules r WHERE r.rule_id = $1
+RETURNING event_id, tenant
+
+-- name: insert_notification
+INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, created_at, next_attempt_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+ON CONFLICT (idempotency_key) DO NOTHING
+
+-- name: recent_events
+SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
+WHERE e.tenant = $1 ORDER BY e.event_id DESC LIMIT $2
+
+-- name: last_event_of_each
+SELECT DISTINCT ON (e.tenant) e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
+WHERE t.deleted_at IS NULL AND (e.to_state = 'firing' OR e.from_state = 'firing')
+ORDER BY e.tenant, e.event_id DESC
+
+-- name: deliveries
+SELECT n.notification_id, n.rule_id, e.alert_name, e.to_state, n.action, n.status, n.attempts, n.created_at,
+       n.next_attempt_at, n.finished_at, n.last_status, n.last_reason, n.last_answer
+FROM notifications n JOIN alert_events e USING (event_id)
+WHERE n.tenant = $1 ORDER BY n.notification_id DESC LIMIT $2
+
+-- name: claim
+-- The oldest pending notification of every lane, if it is due and free; a tenant's second after every other's first.
+WITH heads AS (
+  SELECT DISTINCT ON (lane) notification_id, tenant FROM notifications
+  WHERE status = 'pending' ORDER BY lane, notification_id
+), due AS (
+  SELECT n.notification_id, row_number() OVER (PARTITION BY n.tenant ORDER BY n.notification_id) AS turn
+  FROM heads JOIN notifications n USING (notification_id)
+  WHERE n.next_attempt_at <= $1 AND (n.claimed_until IS NULL OR n.claimed_until <= $1)
+), chosen AS (
+  SELECT n.notification_id FROM notifications n JOIN due USING (notification_id)
+  WHERE n.status = 'pending' AND (n.claimed_until IS NULL OR n.claimed_until <= $1)
+  ORDER BY due.turn, n.notification_id LIMIT $2 FOR UPDATE OF n SKIP LOCKED
+)
+UPDATE notifications n SET claimed_until = $3
+FROM chosen, alert_events e, tenants t
+WHERE n.notification_id = chosen.notification_id AND e.event_id = n.event_id AND t.id = n.tenant
+RETURNING n.*, e.alert_name, t.tenant_id
+
+-- name: record_final
+UPDATE notifications
+SET status = $2, finished_at = $3, attempts = attempts + 1, claimed_until = NULL, last_status = $4, last_reason = $5,
+    last_answer = $6
+WHERE notification_id = $1 AND status = 'pending'
+
+-- name: record_retry
+UPDATE notifications
+SET next_attempt_at = $2, attempts = attempts + 1, claimed_until = NULL, last_status = $3, last_reason = $4, last_answer = $5
+WHERE notification_id = $1 AND status = 'pending' AND attempts <= $6
+
+-- name: queue
+SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'parked') AS parked
+FROM notifications
+
+-- name: record_external
+INSERT INTO external_alerts (tenant, fingerprint, starts_at, ends_at, status, alert_name, severity, labels, annotations,
+                             received_at)
+VALUES ((SELECT id FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL), $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (fingerprint, starts_at, status) DO NOTHING
+RETURNING id, tenant
+
+-- name: recent_external
+SELECT * FROM external_alerts WHERE tenant = $1 ORDER BY id DESC LIMIT $2
