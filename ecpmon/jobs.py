@@ -61,10 +61,16 @@ class Jobs:
             )  # fmt: skip
 
     async def start(self) -> None:
-        """Run everything once, in the order given, then by the clock."""
+        """Run everything once in the background, in the order given, then by the clock."""
+        self._scheduler.start()
+        first = asyncio.create_task(self.run_all(), name="first-turns")
+        self._running.add(first)
+        first.add_done_callback(self._running.discard)
+
+    async def run_all(self) -> None:
+        """Every job once, in the order given (tests on a clock of their own call this)."""
         for name in self._jobs:
             await self._turn(name)
-        self._scheduler.start()
 
     async def stop(self, patience: float = 10.0) -> None:
         """No new turns; the running ones are awaited before APScheduler would cancel them."""

@@ -48,9 +48,10 @@ SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 # Names of api.md §8 that the simulator reports beside the canonical ones.
 SIMULATOR_METRICS: Final = frozenset({"network_rps", SIM_TENANT_READY})
 _AGG_BOUNDS: Final = (timedelta(seconds=1), timedelta(hours=24))
+# The longest window the SLA engine looks at; a longer one would be answered from part of its data.
 _SLA_BOUNDS: Final = {
-    SlaFunction.BURN_RATE: (timedelta(minutes=1), timedelta(days=90)),
-    SlaFunction.BUDGET_REMAINING: (timedelta(hours=1), timedelta(days=90)),
+    SlaFunction.BURN_RATE: (timedelta(minutes=1), timedelta(days=30)),
+    SlaFunction.BUDGET_REMAINING: (timedelta(hours=1), timedelta(days=30)),
 }
 
 

@@ -131,7 +131,12 @@ def judge(
 def _burn(
     rule: AlertRule, state: RuleState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]
 ) -> Evaluation:
-    policy = burn.reachable(policies[rule.policy or "page"], facts.target)
+    chosen = policies[rule.policy or "page"]
+    try:
+        policy = burn.reachable(chosen, facts.target)
+    except burn.PolicyError:
+        # A target so low that even a full outage never burns fast enough: the policy has nothing to say.
+        return Evaluation(False, Reading("burn_rate", CompareOp.GT, None, None, False))
     firing = state.status is RuleStatus.FIRING
     decision = burn.evaluate(policy, facts.target, facts.window_burn, facts.history, firing)
     hours = decision.pair.long.total_seconds() / 3600

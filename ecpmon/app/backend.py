@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -91,7 +90,8 @@ class BackendRuntime:
             availability=self.availability,
             policies=default_policies(),
             intervals=Intervals(
-                timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
+                timedelta(seconds=settings.simulator_interval),
+                timedelta(seconds=settings.prometheus_interval),
             ),
             external_url=settings.external_url,
             on_event=self._event,
@@ -128,7 +128,13 @@ class BackendRuntime:
         directory = TenantDirectory(self.tenants)
         self.runners = [
             CollectorRunner(
-                c, self.writer, directory, self.ingest, self.clock, settings.pull_buffer_frames, self._attempted
+                c,
+                self.writer,
+                directory,
+                self.ingest,
+                self.clock,
+                settings.pull_buffer_frames,
+                self._attempted,
             )
             for c in collectors
         ]
@@ -224,8 +230,10 @@ class BackendRuntime:
         return (WebhookAction(self.settings.sla_webhook_url),) if self.settings.sla_webhook_url else ()
 
     async def roll_up(self) -> None:
-        while await self.upkeep.roll_up(self.clock.now()):
-            await asyncio.sleep(0)  # let pulls and pushes in between batches
+        """One batch after the other; pulls and pushes get in between."""
+        done = 1
+        while done:
+            done = await self.upkeep.roll_up(self.clock.now())
 
     async def retain(self) -> None:
         now, s = self.clock.now(), self.settings

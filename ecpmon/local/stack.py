@@ -37,13 +37,17 @@ class StackUrls:
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What to start. `environ` is the caller's environment, `checkout` the folder the stack belongs to."""
+    """What to start. `environ` is the caller's environment, `checkout` the folder the stack belongs to.
+
+    `durable=False` is for tests: the database does without fsync.
+    """
 
     checkout: Path
     environ: Mapping[str, str]
     ports: PortPlan = field(default_factory=PortPlan)
     host: str = "127.0.0.1"
     policy: RestartPolicy = field(default_factory=RestartPolicy)
+    durable: bool = True
 
 
 class LocalStack:
@@ -161,7 +165,11 @@ class LocalStack:
         if self._own is not None:
             return None
         cluster = PostgresCluster(
-            binaries.postgres_bin, self.instance.part("postgres"), ports.postgres, self._user
+            binaries.postgres_bin,
+            self.instance.part("postgres"),
+            ports.postgres,
+            self._user,
+            durable=self._options.durable,
         )
         cluster.initialise()
         cluster.clear_stale_lock()  # before the port check: a server left behind is ours to stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 
@@ -16,7 +17,7 @@ from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.step import step
 from ecpmon.simulator.model.times import Micros, from_seconds, rfc3339
 from ecpmon.simulator.schemas import AdvanceBody, HistoryBody, SetClockBody
-from ecpmon.simulator.web import answer, engine_of, read_body
+from ecpmon.simulator.web import REQUEST_ID, answer, engine_of, read_body
 
 LINES_PER_CHUNK = 250  # some ten milliseconds of work between two looks at other requests
 
@@ -72,7 +73,7 @@ async def history(request: web.Request) -> web.StreamResponse:
         return changed, (changed, start, end)
 
     state, start, end = await engine_of(request).command(change)
-    response = web.StreamResponse(headers={"X-Request-ID": request["request_id"]})
+    response = web.StreamResponse(headers={"X-Request-ID": request[REQUEST_ID]})
     response.content_type = "application/x-ndjson"
     await response.prepare(request)
     interval = from_seconds(body.interval_seconds)
@@ -80,6 +81,7 @@ async def history(request: web.Request) -> web.StreamResponse:
         lines = _lines(state, tenant_id, start, end, interval)
         while chunk := b"".join(islice(lines, LINES_PER_CHUNK)):
             await response.write(chunk)
+            await asyncio.sleep(0)  # a reader that keeps up never makes `write` wait: let others in
     await response.write_eof()
     return response
 

@@ -21,7 +21,8 @@ from ecpmon.simulator.schemas import parse_moment
 log = logging.getLogger("ecpmon.simulator")
 
 ENGINE: Final = web.AppKey("engine", Engine)
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+_ID_SENT: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 
 M = TypeVar("M", bound=BaseModel)
@@ -77,8 +78,8 @@ def moment_in_query(request: web.Request, name: str) -> int | None:
 async def errors_and_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure becomes the one error shape; every answer carries its request id."""
     sent = request.headers.get("X-Request-ID", "")
-    request_id = sent if _REQUEST_ID.fullmatch(sent) else f"req-{uuid4().hex[:16]}"
-    request["request_id"] = request_id
+    request_id = sent if _ID_SENT.fullmatch(sent) else f"req-{uuid4().hex[:16]}"
+    request[REQUEST_ID] = request_id
     response = await _guarded(request, handler)
     if not response.prepared:
         response.headers["X-Request-ID"] = request_id
@@ -99,7 +100,7 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     except ConnectionError:
         raise
     except Exception:
-        log.exception("request %s failed: %s %s", request["request_id"], request.method, request.path)
+        log.exception("request %s failed: %s %s", request[REQUEST_ID], request.method, request.path)
         message = "the simulator failed to answer; its log has the details"
         return _problem(request, 500, "INTERNAL_ERROR", message, {}, {})
 
@@ -118,6 +119,6 @@ def _problem(
         "details": details,
         # Not simulated time: this is about the request, and helps to find it in logs.
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "request_id": request["request_id"],
+        "request_id": request[REQUEST_ID],
     }
     return answer({"error": body}, status=status, headers=headers)

@@ -28,7 +28,7 @@ CREATE TABLE availability_heads (
 -- One source is evidence at a time; a change of source or of its interval is a new row.
 CREATE TABLE evidence_regimes (
   tenant     bigint NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
-  valid_from timestamptz NOT NULL,
+  valid_from timestamptz NOT NULL CHECK (isfinite(valid_from)),
   source     text NOT NULL CHECK (source IN ('prometheus', 'simulator', 'push')),
   holds      interval NOT NULL CHECK (holds > INTERVAL '0'),
   PRIMARY KEY (tenant, valid_from)
@@ -38,7 +38,7 @@ CREATE FUNCTION tenant_starts() RETURNS trigger AS $$
 BEGIN
   INSERT INTO availability_heads (tenant) VALUES (NEW.id);
   INSERT INTO evidence_regimes (tenant, valid_from, source, holds)
-  VALUES (NEW.id, '-infinity', CASE WHEN NEW.sli_source = 'auto' THEN 'push' ELSE NEW.sli_source END,
+  VALUES (NEW.id, '1970-01-01T00:00:00Z', CASE WHEN NEW.sli_source = 'auto' THEN 'push' ELSE NEW.sli_source END,
           make_interval(secs => 2.5 * NEW.push_interval_seconds));
   RETURN NULL;
 END

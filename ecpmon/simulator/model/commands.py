@@ -21,6 +21,7 @@ from ecpmon.simulator.model.objects import (
     Tenant,
     Traffic,
 )
+from ecpmon.simulator.model.past import MAX_PAST
 from ecpmon.simulator.model.scenarios import ScenarioStep
 from ecpmon.simulator.model.state import ClusterState, Draft, first_events
 from ecpmon.simulator.model.step import finish
@@ -57,7 +58,7 @@ def put_tenant(state: ClusterState, tenant_id: str, services: Sequence[ServiceSp
         tenant = Tenant(tenant_id, draft.ordinals, draft.now, ())
         draft.ordinals += 1
     names = tuple(spec.name for spec in services)
-    for gone in set(tenant.services) - set(names):
+    for gone in sorted(set(tenant.services) - set(names)):
         _drop_deployment(draft, f"{tenant.namespace}/{gone}")
     draft.tenants[tenant_id] = replace(tenant, services=names)
     draft.touched.add(tenant_id)
@@ -206,7 +207,7 @@ def put_external(
 
 
 def write_past(state: ClusterState, tenant_id: str, start: Micros) -> ClusterState:
-    """Extend the tenant's truth into the past, back to `start`; already written time stays as it is.
+    """Extend the tenant's truth back to `start`, MAX_PAST at most; already written time stays as it is.
 
     The past ends where the live truth begins, or now for a tenant that was never ready.
     """
@@ -216,9 +217,9 @@ def write_past(state: ClusterState, tenant_id: str, start: Micros) -> ClusterSta
         end = tenant.truth[0][0] if tenant.truth else state.now
         if start >= end:
             return state
-        past = PastRecord(start, end, specs_of(state, tenant))
-    elif start < past.start:
-        past = replace(past, start=start)
+        past = PastRecord(max(start, end - MAX_PAST), end, specs_of(state, tenant))
+    elif start < past.start and past.start > past.end - MAX_PAST:
+        past = replace(past, start=max(start, past.end - MAX_PAST))
     else:
         return state
     return replace(state, tenants={**state.tenants, tenant_id: replace(tenant, past=past)})

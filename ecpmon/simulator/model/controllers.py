@@ -34,11 +34,12 @@ def reconcile(draft: Draft, deployment: Deployment) -> None:
     fresh = [p for p in pods if p.replica_set == current.meta.key]
     old = [p for p in pods if p.replica_set != current.meta.key]
     wanted = deployment.spec.replicas
-    room = wanted + -(-wanted // 4) - len(pods) if old else wanted - len(fresh)
-    for _ in range(min(wanted - len(fresh), room)):
-        _create_pod(draft, deployment, current)
     _remove(draft, fresh, len(fresh) - wanted)
     _retire(draft, old, fresh, wanted)
+    room = wanted + -(-wanted // 4) - len(draft.pods_of[deployment.meta.key])
+    missing = wanted - len(fresh)
+    for _ in range(min(missing, room) if old else missing):
+        _create_pod(draft, deployment, current)
     _record_replicas(draft, deployment)
 
 

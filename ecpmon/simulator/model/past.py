@@ -150,13 +150,13 @@ def observations(
 ) -> Iterator[Observed]:
     """What a collector would have seen at every multiple of `interval` in `[start, end)`, in time order.
 
-    `end` is cut to the end of the past. Counters count from `MAX_PAST` before that end, so that a line
+    The span is cut to the written past. Counters count from `MAX_PAST` before its end, so that a line
     does not depend on what was asked for.
     """
-    queue = incidents(seed, tenant, PastRecord(min(start, past.start), past.end, past.services))
+    queue = incidents(seed, tenant, past)
     services = [_PastService(seed, tenant.tenant_id, spec, past.end - MAX_PAST) for spec in past.services]
     running: list[Incident] = []
-    at = -(-start // interval) * interval
+    at = -(-max(start, past.start) // interval) * interval
     while at < min(end, past.end):
         while queue and queue[0].start <= at:
             running.append(queue.pop(0))

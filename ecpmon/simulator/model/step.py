@@ -110,6 +110,7 @@ def _refresh(draft: Draft, tenant: Tenant) -> None:
     for deployment in deployments:
         draft.deployments[deployment.meta.key] = deployment
     wanted = [d for d in deployments if d.spec.replicas > 0]
+    # Scaled to nothing on purpose is not an outage: nobody was promised a pod.
     if tenant.truth:
         up = all(d.condition.up > 0 for d in wanted if d.counted)
     else:

@@ -52,7 +52,8 @@ def quiet(_what: str, _done: int, _total: int) -> None:
 
 def make(checkout: Path, ports: PortPlan, messages: list[Message] | None = None, **env: str) -> LocalStack:
     emit = (messages if messages is not None else []).append
-    return LocalStack(StackOptions(checkout, environment(**env), ports), emit=emit, progress=quiet)
+    options = StackOptions(checkout, environment(**env), ports, durable=False)
+    return LocalStack(options, emit=emit, progress=quiet)
 
 
 @asynccontextmanager
@@ -97,10 +98,9 @@ async def test_everything_starts_works_together_and_stops(checkout: Path, ports:
         assert migrated["ECPMON_DEMO_DATABASE_URL"].endswith("/ecp_orchestrator_demo")
         assert migrated["ECPMON_LOG_LEVEL"] == "debug"
         await _until_targets_are(session, stack.urls.prometheus, {"simulator", "ecpmon"})
-        page = await session.get(f"{stack.urls.prometheus}/classic/graph")
-        assert page.status == 200
-        script = await session.get(f"{stack.urls.prometheus}/classic/static/jquery/jquery.min.js")
-        assert script.status == 200
+        for path in ("graph", "static/jquery/jquery.min.js"):
+            async with session.get(f"{stack.urls.prometheus}/classic/{path}") as answer:
+                assert answer.status == 200
     assert processes_below(checkout) == []
 
 

@@ -106,7 +106,7 @@ REFUSED = [
     ("avg(nope_zz, 5m) > 1", 5, "unknown metric"),
     ("median(cpu_usage, 5m) > 1", 1, "there is no function 'median'"),
     ("avgg(cpu_usage, 5m) > 1", 1, "did you mean 'avg'?"),
-    ("burn_rate(1s) > 1", 11, "outside 1m to 90d"),
+    ("burn_rate(1s) > 1", 11, "outside 1m to 30d"),
     ("budget_remaining(cpu_usage) > 1", 18, "expected a duration"),
     ('"cpu_usage > 1', 1, "not closed"),
     ('"" > 1', 1, "empty"),

@@ -51,7 +51,7 @@ def test_every_line_says_what_the_truth_says_and_metrics_agree() -> None:
         state = write_past(state, name, state.now - 40 * DAY)
         tenant = state.tenants[name]
         truth = timeline(state.seed, tenant)
-        lines = _lines(state, tenant, 40, MINUTE)
+        lines = _lines(state, tenant, 40, 2 * MINUTE)
         assert any(not line.ready for line in lines)
         for line in lines:
             assert state_at(truth, line.at) is line.ready

@@ -1,0 +1,41 @@
+"""The aiohttp application: every route of every module, behind the middlewares."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ecpmon.api import alerts, health, monitoring, simulator, sla, tenants, webhooks, websockets
+from ecpmon.api.context import CONTEXT, ApiContext
+from ecpmon.api.limits import RateLimiter
+from ecpmon.api.middleware import LIMITER, ROUTES, envelope, gate
+from ecpmon.api.routing import Permission, Route, Routes
+
+_MODULES = (alerts, health, monitoring, simulator, sla, tenants, webhooks, websockets)
+
+
+def route_table() -> list[Route]:
+    """Every route there is, `/docs` included."""
+    table = [route for module in _MODULES for route in module.routes.table]
+    own = Routes()
+
+    @own.get("/docs", Permission.OPEN)
+    async def docs(_: web.Request) -> web.Response:
+        """This list."""
+        return web.Response(text=page, content_type="text/html")
+
+    table.extend(own.table)
+    page = health.docs_page(table)
+    return table
+
+
+def create_api(context: ApiContext) -> web.Application:
+    """The API around `context`. Whoever calls this starts and stops what is behind it."""
+    app = web.Application(middlewares=[envelope, gate], client_max_size=context.settings.max_body_bytes)
+    table = route_table()
+    app[CONTEXT] = context
+    app[LIMITER] = RateLimiter()
+    app[ROUTES] = {route.handler: route for route in table}
+    for route in table:
+        app.router.add_route(route.method, route.path, route.handler)
+    app.on_shutdown.append(websockets.close_all)
+    return app

@@ -1,0 +1,62 @@
+"""Who calls, and what they may do (api.md §9)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.routing import ROLES, Permission, Route
+from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
+from ecpmon.ports import Caller
+
+# With authentication off (development on loopback) everybody is this.
+EVERYBODY: Final = Caller("anonymous", frozenset({"admin"}), None)
+_NOBODY: Final = Caller("nobody", frozenset(), frozenset())
+MAX_TOKEN: Final = 4096
+
+
+def bearer_token(request: web.Request) -> str | None:
+    """The token of the Authorization header, or of a socket's `Sec-WebSocket-Protocol: bearer, <token>`."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    if len(offered) == 2 and offered[0] == "bearer":
+        return offered[1]
+    return None
+
+
+async def identify(request: web.Request) -> Caller:
+    """The caller. Raises Unauthorized without a valid token, DatabaseUnavailable when it cannot be checked."""
+    context = request.app[CONTEXT]
+    if context.settings.auth == "none":
+        return EVERYBODY
+    token = bearer_token(request)
+    if not token or len(token) > MAX_TOKEN:
+        raise Unauthorized("send `Authorization: Bearer <token>`; `ecpmon token` makes one")
+    caller = await context.tokens.find(token, context.clock.now())
+    if caller is None:
+        raise Unauthorized("this token is unknown, expired or revoked")
+    return caller
+
+
+def authorise(request: web.Request, caller: Caller, route: Route) -> None:
+    """Raises TenantNotFound for another's tenant (it does not exist for them), Forbidden for a lacking role."""
+    tenant_id = request.match_info.get("tenant_id")
+    if tenant_id is not None and not caller.may_see(tenant_id):
+        raise TenantNotFound(tenant_id)
+    allowed = ROLES[route.permission]
+    if not caller.roles & allowed:
+        raise Forbidden(f"this needs one of the roles {', '.join(sorted(allowed))}")
+
+
+async def admit(request: web.Request, route: Route) -> None:
+    """Put the caller into the request, or raise."""
+    if route.permission is Permission.OPEN:
+        request[CALLER] = _NOBODY
+        return
+    caller = await identify(request)
+    authorise(request, caller, route)
+    request[CALLER] = caller

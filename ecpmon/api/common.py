@@ -1,0 +1,156 @@
+"""Small things every handler needs: the tenant of the request, JSON in and out, times and percentages."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
+from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
+from ecpmon.model.tenants import Tenant
+
+M = TypeVar("M", bound=BaseModel)
+MAX_FIELDS_SHOWN: Final = 50
+
+
+def rfc3339(at: datetime) -> str:
+    """UTC with `Z`; fractions of a second only where there are any."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def percent(fraction: float | None) -> float | None:
+    """0–1 as 0–100, unrounded."""
+    return None if fraction is None else fraction * 100
+
+
+def minutes(seconds: float) -> float:
+    return seconds / 60
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer; datetimes become RFC 3339 with `Z`."""
+    body = orjson.dumps(document, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def now_of(request: web.Request) -> datetime:
+    return request.app[CONTEXT].clock.now()
+
+
+def backend_of(request: web.Request) -> Backend:
+    return request[BACKEND]
+
+
+def check_visible(request: web.Request, tenant_id: str) -> None:
+    """Another's tenant does not exist for this caller: 404, not 403."""
+    if not request[CALLER].may_see(tenant_id):
+        raise TenantNotFound(tenant_id)
+
+
+async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tenant:
+    """The tenant named in the path, if the caller may see it. Raises TenantNotFound."""
+    tenant_id = request.match_info["tenant_id"]
+    check_visible(request, tenant_id)
+    store = backend_of(request).tenants
+    return await (store.get_with_deleted(tenant_id) if with_deleted else store.get(tenant_id))
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body as JSON. `NaN` and infinities come out as floats, so that they can be refused one by one.
+
+    Raises BadRequest (not JSON, too deep), PayloadTooLarge.
+    """
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        limit = request.app[CONTEXT].settings.max_body_bytes
+        raise PayloadTooLarge(f"the body is larger than {limit} bytes; send it in parts") from error
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+
+
+async def read_model(request: web.Request, model: type[M], *, optional: bool = False) -> M:
+    """The body as `model`. Raises ValidationFailed with one entry per bad field."""
+    if optional and not request.can_read_body:
+        return parse_model({}, model)
+    return parse_model(await read_json(request), model)
+
+
+def parse_model(document: Any, model: type[M]) -> M:
+    if not isinstance(document, dict):
+        raise ValidationFailed(
+            "the body must be a JSON object", fields=[{"field": "", "message": "not an object"}]
+        )
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ValidationFailed("some fields are not as they should be", fields=field_errors(error)) from error
+
+
+def field_errors(error: ValidationError) -> list[dict[str, str]]:
+    return [
+        {"field": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
+        for e in error.errors(include_url=False, include_input=False, include_context=False)[
+            :MAX_FIELDS_SHOWN
+        ]
+    ]
+
+
+def bad_field(field: str, message: str) -> ValidationFailed:
+    return ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
+
+
+def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number from the query string. Raises ValidationFailed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.lstrip("-").isdigit() or len(text) > 12 or not low <= int(text) <= high:
+        raise bad_field(name, f"must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def query_float(request: web.Request, name: str, default: float, low: float, high: float) -> float:
+    """A number from the query string, `low < x <= high`. Raises ValidationFailed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low < value <= high:
+        raise bad_field(name, f"must be a number over {low:g} and at most {high:g}")
+    return value
+
+
+def parse_time(text: str) -> datetime:
+    """Any ISO 8601 time; a naive one means UTC. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def query_time(request: web.Request, name: str, default: datetime) -> datetime:
+    """A time from the query string. Raises ValidationFailed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    try:
+        # A `+` of an offset that was not escaped arrives as a space.
+        return parse_time(text.replace(" ", "+") if "T" in text else text)
+    except (ValueError, OverflowError):
+        raise bad_field(name, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None

@@ -1,0 +1,72 @@
+"""What handlers work with: one `Backend` per database, and what the whole process shares."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter
+
+from ecpmon.api.hub import Hub
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import (
+    AlertStore,
+    AvailabilityStore,
+    Caller,
+    Clock,
+    ExternalAlertStore,
+    Health,
+    MonitoringStore,
+    SampleWriter,
+    SimulatorClient,
+    TenantStore,
+    TokenStore,
+)
+from ecpmon.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One database and what serves it; `X-Demo-Mode` chooses between two of them."""
+
+    demo: bool
+    tenants: TenantStore
+    writer: SampleWriter
+    monitoring: MonitoringStore
+    availability: AvailabilityStore
+    alerts: AlertStore
+    external_alerts: ExternalAlertStore
+    health: Health
+    hub: Hub
+    simulator: SimulatorClient | None
+    # Called after a tenant was stored: gives it its SLA rules.
+    on_tenant_created: Callable[[Tenant], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class DebugTimer:
+    """Counts database work of one request: `start()` resets, `read()` gives (queries, milliseconds)."""
+
+    start: Callable[[], None]
+    read: Callable[[], tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    settings: Settings
+    clock: Clock
+    production: Backend
+    demo: Backend | None
+    tokens: TokenStore
+    registry: CollectorRegistry
+    requests: Counter  # ecp_tenant_requests_total{tenant_id,method,status}
+    timer: DebugTimer
+
+
+CONTEXT: Final = web.AppKey("context", ApiContext)
+# Set by the middlewares for every request.
+BACKEND: Final = web.RequestKey("backend", Backend)
+CALLER: Final = web.RequestKey("caller", Caller)
+REQUEST_ID: Final = web.RequestKey("request_id", str)

@@ -1,0 +1,49 @@
+"""Korean sentences by error code, for callers whose `Accept-Language` prefers `ko`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KOREAN: Final[dict[str, str]] = {
+    "BAD_REQUEST": "요청을 이해할 수 없습니다.",
+    "CONFLICT": "현재 상태와 충돌하는 요청입니다.",
+    "DATABASE_ERROR": "데이터베이스에 연결할 수 없습니다. 잠시 후 다시 시도하세요.",
+    "DEPLOYMENT_FAILED": "배포에 실패했습니다.",
+    "FORBIDDEN": "이 작업에 대한 권한이 없습니다.",
+    "INSUFFICIENT_RESOURCES": "클러스터 리소스가 부족합니다.",
+    "INTERNAL_ERROR": "내부 오류가 발생했습니다.",
+    "INVALID_DEMO_MODE": "X-Demo-Mode 헤더는 true 또는 false여야 합니다.",
+    "INVALID_PRESET": "알 수 없는 프리셋입니다.",
+    "METHOD_NOT_ALLOWED": "허용되지 않는 메서드입니다.",
+    "MONITORING_UNAVAILABLE": "모니터링 서비스를 사용할 수 없습니다. 잠시 후 다시 시도하세요.",
+    "NOT_FOUND": "요청한 항목을 찾을 수 없습니다.",
+    "OVERLOADED": "요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
+    "PAYLOAD_TOO_LARGE": "요청 본문이 너무 큽니다.",
+    "RATE_LIMITED": "요청 한도를 초과했습니다. 잠시 후 다시 시도하세요.",
+    "SIMULATOR_UNAVAILABLE": "시뮬레이터가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
+    "TENANT_ALREADY_EXISTS": "같은 ID의 테넌트가 이미 존재합니다.",
+    "TENANT_NOT_FOUND": "테넌트를 찾을 수 없습니다.",
+    "UNAUTHORIZED": "인증이 필요합니다.",
+    "VALIDATION_FAILED": "입력값이 올바르지 않습니다.",
+}
+
+
+def prefers_korean(accept_language: str) -> bool:
+    """Whether Korean outranks English in an Accept-Language header."""
+    weights = {"ko": 0.0, "en": 0.0}
+    for part in accept_language.lower().split(","):
+        tag, _, parameters = part.strip().partition(";")
+        language = tag.split("-")[0]
+        if language in weights:
+            weights[language] = max(weights[language], _weight(parameters))
+    return weights["ko"] > 0 and weights["ko"] >= weights["en"]
+
+
+def _weight(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

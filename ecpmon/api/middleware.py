@@ -1,0 +1,128 @@
+"""Around every request: its id, its log context, its errors, its mode, its caller, its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import orjson
+import structlog
+from aiohttp import web
+
+from ecpmon.api.auth import admit
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
+from ecpmon.api.errors import error_response, http_error_response, internal_error_response, request_id_of
+from ecpmon.api.limits import RateLimiter
+from ecpmon.api.routing import Permission, Route
+from ecpmon.api.websockets import refuse
+from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode
+
+_log = structlog.get_logger(__name__)
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LIMITER: Final = web.AppKey("limiter", RateLimiter)
+ROUTES: Final = web.AppKey("routes", dict[Callable[..., object], Route])
+_SOCKET_CODES: Final = {401: 4401, 403: 4403, 404: 4404}
+_TRUE_FALSE: Final = {"true": True, "false": False}
+
+
+def route_of(request: web.Request) -> Route | None:
+    """What was declared about the handler; None for unknown paths and wrong methods."""
+    return request.app[ROUTES].get(request.match_info.handler)
+
+
+def demo_mode(request: web.Request, default: bool) -> bool:
+    """From `X-Demo-Mode`; sockets may say `?demo=` instead. Raises InvalidDemoMode."""
+    given = request.headers.get("X-Demo-Mode")
+    route = route_of(request)
+    if given is None and route is not None and route.socket:
+        given = request.query.get("demo")
+    if given is None:
+        return default
+    if given not in _TRUE_FALSE:
+        raise InvalidDemoMode("X-Demo-Mode must be true or false", details={"given": given[:40]})
+    return _TRUE_FALSE[given]
+
+
+def choose_backend(request: web.Request) -> Backend:
+    context = request.app[CONTEXT]
+    if not demo_mode(request, context.settings.demo_mode_default):
+        return context.production
+    if context.demo is None:
+        raise DatabaseUnavailable("there is no demo database here; set ECPMON_DEMO_DATABASE_URL")
+    return context.demo
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
+    """Outermost: request id, log context, every error in the one shape, metrics and debug headers."""
+    request_id = request_id_of(request)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    if "tenant_id" in request.match_info:
+        structlog.contextvars.bind_contextvars(tenant=request.match_info["tenant_id"])
+    context = request.app[CONTEXT]
+    context.timer.start()
+    response = await _answer(request, handler)
+    _count(request, response)
+    if not response.prepared:
+        response.headers["X-Request-ID"] = request_id
+        if request.headers.get("X-Debug") == "true":
+            response.headers["X-Debug-Info"] = _debug_info(request)
+    return response
+
+
+async def _answer(request: web.Request, handler: Next) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except EcpError as error:
+        if error.status >= 500:
+            _log.warning("request_failed", path=request.path, code=error.code, error=error.message)
+        route = route_of(request)
+        if route is not None and route.socket and error.status in _SOCKET_CODES and _is_upgrade(request):
+            return await refuse(request, _SOCKET_CODES[error.status], error.message)
+        return error_response(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return http_error_response(request, error)
+    except Exception:  # noqa: BLE001 - the last line of defence: nobody gets a traceback, the log does
+        _log.exception("request_broken", path=request.path)
+        return internal_error_response(request)
+
+
+def _is_upgrade(request: web.Request) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def _count(request: web.Request, response: web.StreamResponse) -> None:
+    tenant_id = request.match_info.get("tenant_id")
+    # Only tenants that exist make series; names that people guess must not.
+    if tenant_id is not None and CALLER in request and response.status not in (401, 404):
+        request.app[CONTEXT].requests.labels(tenant_id, request.method, str(response.status)).inc()
+
+
+def _debug_info(request: web.Request) -> str:
+    queries, milliseconds = request.app[CONTEXT].timer.read()
+    route = route_of(request)
+    backend = request.get(BACKEND)
+    info = {
+        "route": route.path if route else None,
+        "mode": None if backend is None else "demo" if backend.demo else "production",
+        "db_ms": round(milliseconds, 3),
+        "queries": queries,
+    }
+    return orjson.dumps(info).decode()
+
+
+@web.middleware
+async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
+    """Mode, caller, permission and rate, before any handler runs."""
+    route = route_of(request)
+    if route is None:
+        return await handler(request)  # 404 or 405
+    request[BACKEND] = choose_backend(request)
+    await admit(request, route)
+    if route.permission is not Permission.OPEN:
+        caller = f"{request[CALLER].name}@{request.remote}"
+        request.app[LIMITER].check(caller, request.app[CONTEXT].clock.now())
+    return await handler(request)

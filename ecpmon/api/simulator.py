@@ -1,0 +1,99 @@
+"""The simulator through the orchestrator: deploy tenants there and break them (api.md §7)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, Field, StrictBool, StrictStr
+
+from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import EcpError, SimulatorUnavailable
+from ecpmon.model.tenants import STALENESS_FACTOR
+from ecpmon.ports import SimulatorClient
+
+routes = Routes()
+
+
+class DeployBody(BaseModel):
+    include_monitoring: StrictBool = True
+    enable_sla_tracking: StrictBool = True
+    failure_scenarios: StrictBool = False
+
+
+class FailureBody(BaseModel):
+    failure_type: Annotated[StrictStr, Field(min_length=1, max_length=50)]
+    duration_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, strict=True)] | None = None
+    severity: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+
+
+def simulator_of(request: web.Request) -> SimulatorClient:
+    client = backend_of(request).simulator
+    if client is None:
+        raise SimulatorUnavailable("no simulator is configured here; set ECPMON_SIMULATOR_URL")
+    return client
+
+
+@routes.post("/api/v1/simulator/deploy/{tenant_id}", Permission.OPERATE)
+async def deploy(request: web.Request) -> web.Response:
+    """Deploy a tenant into the simulator, whose readiness then is its SLA evidence."""
+    backend, tenant = backend_of(request), await tenant_of(request)
+    body = await read_model(request, DeployBody, optional=True)
+    settings = request.app[CONTEXT].settings
+    client = simulator_of(request)
+    deployment_id = f"sim-deploy-{uuid.uuid4().hex[:12]}"
+    await backend.tenants.start_deployment(tenant, deployment_id, "simulator", now_of(request))
+    try:
+        count = await client.deploy(tenant)
+    except EcpError as error:
+        await backend.tenants.finish_deployment(deployment_id, "failed", error.message, now_of(request))
+        raise
+    holds = timedelta(seconds=settings.simulator_interval * STALENESS_FACTOR)
+    now = now_of(request)
+    await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
+    await backend.tenants.finish_deployment(deployment_id, "completed", f"{count} services", now)
+    return reply(
+        {
+            "status": "success",
+            "deployment_id": deployment_id,
+            "simulator_dashboard": f"{settings.simulator_url}/api/v1/tenants/{tenant.tenant_id}",
+            "resources_count": count,
+            "sla_monitoring": body.enable_sla_tracking,
+        }
+    )
+
+
+@routes.get("/api/v1/simulator/status", Permission.READ)
+async def status(request: web.Request) -> web.Response:
+    """Capacity and use of the simulated cluster."""
+    return reply({"status": "running", "cluster": await simulator_of(request).status()})
+
+
+@routes.get("/api/v1/simulator/failures/types", Permission.READ)
+async def failure_types(request: web.Request) -> web.Response:
+    """Failures that can be triggered, and what each does."""
+    return reply(await simulator_of(request).failure_types())
+
+
+@routes.post("/api/v1/simulator/failures/{tenant_id}/trigger", Permission.OPERATE)
+async def trigger(request: web.Request) -> web.Response:
+    """Break a tenant on purpose."""
+    tenant = await tenant_of(request)
+    body = await read_model(request, FailureBody)
+    return reply(
+        await simulator_of(request).trigger_failure(
+            tenant.tenant_id, body.failure_type, body.duration_seconds, body.severity
+        ),
+        202,
+    )
+
+
+@routes.delete("/api/v1/simulator/failures/{tenant_id}", Permission.OPERATE)
+async def clear(request: web.Request) -> web.Response:
+    """End every failure of a tenant now."""
+    tenant = await tenant_of(request)
+    return reply(await simulator_of(request).clear_failures(tenant.tenant_id))

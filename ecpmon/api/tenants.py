@@ -1,0 +1,295 @@
+"""Tenants: list, create, read, delete (api.md §2)."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
+
+from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
+from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import Conflict, InvalidPreset, ValidationFailed
+from ecpmon.model.tenants import (
+    TENANT_ID_PATTERN,
+    Preset,
+    SlaTarget,
+    Tenant,
+    TenantStatus,
+    parse_milliseconds,
+    parse_percentage,
+)
+from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
+from ecpmon.ports import NewTenant
+
+routes = Routes()
+_RUNNING: Final = (TenantStatus.RUNNING, TenantStatus.DEGRADED, TenantStatus.DEPLOYING)
+
+
+class TargetBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    availability: StrictStr = "99.5%"
+    response_time: StrictStr | None = None
+    concurrent_users: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
+
+    @field_validator("availability")
+    @classmethod
+    def _percentage(cls, value: str) -> str:
+        parse_percentage(value)
+        return value.strip()
+
+    @field_validator("response_time")
+    @classmethod
+    def _duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_milliseconds(value)
+        return value
+
+
+class TenantBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
+    name: Annotated[StrictStr, Field(min_length=1, max_length=200)]
+    preset: StrictStr | None = None
+    service_requirements: dict[StrictStr, StrictInt]
+    sla_target: TargetBody = TargetBody()
+    description: Annotated[StrictStr, Field(max_length=2000)] | None = None
+    sli_source: Annotated[StrictStr, Field(pattern="^(auto|prometheus|simulator|push)$")] = "auto"
+    push_interval: Annotated[StrictInt, Field(ge=1, le=86_400)] = 60
+
+
+def _check_preset(preset: str | None) -> str | None:
+    if preset is not None and preset not in list(Preset):
+        known = ", ".join(Preset)
+        raise InvalidPreset(f"unknown preset; known are {known}", details={"preset": preset[:40]})
+    return preset
+
+
+def shown_percentage(fraction: float | None) -> str | None:
+    """`"99.86%"`, cut to two decimals and never rounded up: 99.996 % is not shown as 100 %."""
+    if fraction is None:
+        return None
+    return f"{math.floor(fraction * 10_000 + 1e-9) / 100:.2f}%" if fraction < 1 else "100%"
+
+
+async def response_times(backend: Backend, tenants: list[Tenant], request: web.Request) -> dict[str, str]:
+    """Mean response time of the last 30 days per tenant, as `"265ms"`; absent before any data."""
+    now = now_of(request)
+    found: dict[str, str] = {}
+    for tenant in tenants:
+        points = await backend.monitoring.points(
+            tenant, now - timedelta(days=30), now, timedelta(days=1), "response"
+        )
+        values = [p.value for series in points.values() for p in series]
+        if values:
+            found[tenant.tenant_id] = f"{sum(values) / len(values):.0f}ms"
+    return found
+
+
+def _row(tenant: Tenant, availability: float | None, response_time: str | None) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.name,
+        "preset": tenant.preset,
+        "is_demo": tenant.is_demo,
+        "status": tenant.status.value,
+        "services_count": len(tenant.service_requirements),
+        "cpu_limit": tenant.resources.cpu,
+        "memory_limit": tenant.resources.memory,
+        "gpu_limit": tenant.resources.gpu,
+        "storage_limit": tenant.resources.storage,
+        "gpu_type": tenant.gpu_type,
+        "sla_availability": shown_percentage(availability),
+        "sla_response_time": response_time,
+        "created_at": tenant.created_at,
+        "description": tenant.description,
+    }
+
+
+@routes.get("/api/v1/tenants", Permission.READ)
+async def list_tenants_plain(request: web.Request) -> web.Response:
+    """The tenants the caller may see."""
+    return await list_tenants(request)
+
+
+@routes.get("/api/v1/tenants/", Permission.READ)
+async def list_tenants(request: web.Request) -> web.Response:
+    """The tenants the caller may see."""
+    backend, caller = backend_of(request), request[CALLER]
+    skip = query_int(request, "skip", 0, 0, 10**9)
+    limit = query_int(request, "limit", 100, 1, 1000)
+    status = request.query.get("status")
+    if status is not None and status not in list(TenantStatus):
+        raise bad_field("status", f"known are {', '.join(TenantStatus)}")
+    page = await backend.tenants.page(
+        allowed=None if caller.tenants is None else sorted(caller.tenants),
+        preset=_check_preset(request.query.get("preset")),
+        status=status,
+        skip=skip,
+        limit=limit,
+    )
+    measured = await backend.availability.current_30d([t.tenant_id for t in page.tenants])
+    times = await response_times(backend, list(page.tenants), request)
+    return reply(
+        {
+            "tenants": [_row(t, measured.get(t.tenant_id), times.get(t.tenant_id)) for t in page.tenants],
+            "total_count": page.total,
+            "demo_count": page.demo,
+            "active_count": page.active,
+            "pagination": {"skip": skip, "limit": limit, "has_more": skip + len(page.tenants) < page.total},
+        }
+    )
+
+
+@routes.post("/api/v1/tenants", Permission.MANAGE_TENANTS)
+async def create_tenant_plain(request: web.Request) -> web.Response:
+    """Create a tenant; nothing is deployed yet."""
+    return await create_tenant(request)
+
+
+@routes.post("/api/v1/tenants/", Permission.MANAGE_TENANTS)
+async def create_tenant(request: web.Request) -> web.Response:
+    """Create a tenant; nothing is deployed yet."""
+    backend, now = backend_of(request), now_of(request)
+    body = await read_model(request, TenantBody)
+    target = SlaTarget(**body.sla_target.model_dump())
+    plan = plan_tenant(body.service_requirements, target, _check_preset(body.preset))
+    new = NewTenant(
+        tenant_id=body.tenant_id,
+        name=body.name,
+        preset=plan.preset,
+        is_demo=backend.demo,
+        service_requirements=body.service_requirements,
+        resources=plan.resources,
+        sla_target=target,
+        gpu_type=plan.gpu_type,
+        description=body.description,
+        sli_source=body.sli_source,
+        push_interval=timedelta(seconds=body.push_interval),
+    )
+    if not request[CALLER].may_see(body.tenant_id):
+        raise ValidationFailed(
+            "your token does not reach a tenant of that name",
+            fields=[{"field": "tenant_id", "message": "not in the token's tenant_access"}],
+        )
+    deployment_id = f"dep-{uuid.uuid4().hex[:12]}"
+    tenant = await backend.tenants.create(new, deployment_id, now)
+    await backend.on_tenant_created(tenant)
+    return reply(_created(tenant, plan, deployment_id), 201)
+
+
+def _created(tenant: Tenant, plan: TenantPlan, deployment_id: str) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant.tenant_id,
+        "status": tenant.status.value,
+        "deployment_id": deployment_id,
+        "estimated_resources": plan.resources.model_dump(),
+        "estimated_cost": plan.estimated_cost,
+        "deployment_time": plan.deployment_time,
+        "created_at": tenant.created_at,
+    }
+
+
+@routes.post("/api/v1/tenants/calculate-resources", Permission.READ)
+async def calculate_resources(request: web.Request) -> web.Response:
+    """What a set of services would need, and what it would cost."""
+    body = await read_model(request, CalculateBody)
+    plan = plan_tenant(body.service_requirements, SlaTarget(**body.sla_target.model_dump()), None)
+    return reply(
+        {
+            "recommended_preset": plan.recommended_preset,
+            "resources": plan.resources.model_dump(),
+            "gpu_type": plan.gpu_type,
+            "estimated_cost": plan.estimated_cost,
+            "alternatives": [
+                {
+                    "preset": a.preset,
+                    "resources": a.resources.model_dump(),
+                    "cost": a.cost,
+                    "performance_impact": a.performance_impact,
+                }
+                for a in plan.alternatives
+            ],
+        }
+    )
+
+
+class CalculateBody(BaseModel):
+    service_requirements: dict[StrictStr, StrictInt]
+    sla_target: TargetBody = TargetBody()
+
+
+@routes.get("/api/v1/tenants/{tenant_id}", Permission.READ)
+async def get_tenant(request: web.Request) -> web.Response:
+    """One tenant in detail."""
+    tenant = await tenant_of(request)
+    return reply(
+        {
+            "tenant_id": tenant.tenant_id,
+            "name": tenant.name,
+            "preset": tenant.preset,
+            "is_demo": tenant.is_demo,
+            "status": tenant.status.value,
+            "service_requirements": tenant.service_requirements,
+            "resources": tenant.resources.model_dump(),
+            "gpu_type": tenant.gpu_type,
+            "sla_target": tenant.sla_target.model_dump(exclude_none=True),
+            "sli_source": tenant.sli_source,
+            "push_interval": int(tenant.push_interval.total_seconds()),
+            "services": _services(tenant),
+            "description": tenant.description,
+            "created_at": tenant.created_at,
+            "updated_at": tenant.updated_at,
+        }
+    )
+
+
+def _services(tenant: Tenant) -> list[dict[str, Any]]:
+    """From the plan; a tenant inserted by hand may ask for services the catalogue does not know: then none."""
+    try:
+        plan = plan_tenant(tenant.service_requirements, tenant.sla_target, None)
+    except ValidationFailed:
+        return []
+    return [
+        {
+            "service_name": s.service_name,
+            "service_type": s.service_type,
+            "enabled": True,
+            "count": s.replicas,
+            "image": s.image,
+            "resources": {"cpu_request": s.cpu_request, "memory_request": s.memory_request},
+        }
+        for s in plan.services
+    ]
+
+
+@routes.delete("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
+async def delete_tenant(request: web.Request) -> web.Response:
+    """Remove the deployment, then the tenant; its SLA history stays readable until retention ends."""
+    backend, tenant = backend_of(request), await tenant_of(request)
+    force = request.query.get("force", "false")
+    if force not in ("true", "false"):
+        raise bad_field("force", "must be true or false")
+    if tenant.status in _RUNNING and force == "false":
+        raise Conflict(
+            "the tenant is running; add ?force=true to remove it all the same",
+            details={"tenant_id": tenant.tenant_id, "status": tenant.status.value},
+        )
+    if tenant.deployed_to == "simulator" and backend.simulator is not None:
+        await backend.simulator.remove(tenant.tenant_id)
+    await backend.tenants.delete(tenant, now_of(request))
+    backend.hub.tenant_deleted(tenant.tenant_id)
+    return reply(
+        {
+            "message": f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable",
+            "deletion_id": f"del-{uuid.uuid4().hex[:12]}",
+            "estimated_time": "done",
+        },
+        202,
+    )

@@ -1,0 +1,149 @@
+"""The composition root: settings become a running service, started and stopped in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import aiohttp
+import structlog
+from aiohttp import web
+from prometheus_client import Counter
+
+from ecpmon.api.application import create_api
+from ecpmon.api.context import ApiContext, Backend, DebugTimer
+from ecpmon.api.hub import Hub
+from ecpmon.app.backend import BackendRuntime
+from ecpmon.app.logging import configure_logging
+from ecpmon.collectors.rules import load_sli_rules
+from ecpmon.errors import PermanentError
+from ecpmon.ports import Clock
+from ecpmon.settings import Settings
+from ecpmon.storage.access import PgTokenStore
+from ecpmon.storage.database import QueryStats, query_stats
+from ecpmon.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+# Kubernetes kills after 30 s; the default of aiohttp is 60.
+SHUTDOWN_SECONDS = 15.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+RUNTIMES: web.AppKey[list[BackendRuntime]] = web.AppKey("runtimes", list)
+
+
+class SystemClock:
+    """The only reader of the system's clock in a running service."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class UnsafeSettings(PermanentError):
+    code = "UNSAFE_SETTINGS"
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse what would put an open door on the network."""
+    if settings.auth == "none" and settings.host not in _LOOPBACK and not settings.auth_none_anywhere:
+        raise UnsafeSettings(
+            f"ECPMON_AUTH=none is for loopback, not for {settings.host}; use ECPMON_AUTH=tokens "
+            "and make a token with `ecpmon token`"
+        )
+    if settings.database_url is None:
+        raise UnsafeSettings("ECPMON_DATABASE_URL is not set")
+
+
+async def create_app(settings: Settings, clock: Clock | None = None) -> web.Application:
+    """The whole service as an aiohttp application; its cleanup context starts and stops what it needs."""
+    check_settings(settings)
+    the_clock = clock or SystemClock()
+    telemetry, rules = Telemetry(), load_sli_rules()
+    session = aiohttp.ClientSession(trust_env=False)
+
+    def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
+        hub = Hub()
+        made = BackendRuntime(
+            url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
+            demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
+        )  # fmt: skip
+        return made, _backend(made, hub)
+
+    made = [runtime(_url(settings, demo=False), demo=False)]
+    if settings.demo_database_url:
+        made.append(runtime(_url(settings, demo=True), demo=True))
+    runtimes = [r for r, _ in made]
+    app = create_api(
+        ApiContext(
+            settings=settings,
+            clock=the_clock,
+            production=made[0][1],
+            demo=made[1][1] if len(made) > 1 else None,
+            tokens=PgTokenStore(runtimes[0].database),
+            registry=telemetry.registry,
+            requests=Counter(
+                "ecp_tenant_requests", "API requests of tenants", ["tenant_id", "method", "status"],
+                registry=telemetry.registry,
+            ),
+            timer=DebugTimer(_start_timer, _read_timer),
+        )
+    )  # fmt: skip
+    app[RUNTIMES] = runtimes
+    app.cleanup_ctx.append(_running(runtimes, session))
+    return app
+
+
+def _url(settings: Settings, *, demo: bool) -> str:
+    secret = settings.demo_database_url if demo else settings.database_url
+    return secret.get_secret_value() if secret else ""
+
+
+def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
+    return Backend(
+        demo=runtime.demo,
+        tenants=runtime.tenants,
+        writer=runtime.writer,
+        monitoring=runtime.monitoring,
+        availability=runtime.availability,
+        alerts=runtime.alerts,
+        external_alerts=runtime.external_alerts,
+        health=runtime,
+        hub=hub,
+        simulator=runtime.simulator,
+        on_tenant_created=runtime.install_rules,
+    )
+
+
+def _running(runtimes: list[BackendRuntime], session: aiohttp.ClientSession):  # type: ignore[no-untyped-def]
+    async def context(_: web.Application) -> AsyncIterator[None]:
+        for runtime in runtimes:
+            await runtime.start()
+        yield
+        for runtime in reversed(runtimes):
+            await runtime.stop()
+        await session.close()
+
+    return context
+
+
+def _start_timer() -> None:
+    query_stats.set(QueryStats())
+
+
+def _read_timer() -> tuple[int, float]:
+    stats = query_stats.get() or QueryStats()
+    return stats.queries, stats.milliseconds
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    check_settings(settings)
+    configure_logging(settings)
+    _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
+    web.run_app(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        access_log=None,
+        print=lambda *_: None,
+    )

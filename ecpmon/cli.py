@@ -1,0 +1,191 @@
+"""The command line: parse arguments, call the application."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+
+from ecpmon.errors import EcpError, LocalStackError
+from ecpmon.settings import Settings
+
+_ROLES = ("viewer", "ingest", "operator", "tenant_admin", "admin")
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+
+
+class Duration(click.ParamType):
+    """`30d`, `12h`, `90m`."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"(\d{1,4})([mhd])", str(value))
+        if match is None or int(match[1]) == 0:
+            self.fail("give a duration such as 30d, 12h or 90m", param, ctx)
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"ECPMON_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise click.ClickException("the settings are not right:\n  " + "\n  ".join(lines)) from error
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise click.ClickException(
+            "ECPMON_DATABASE_URL is not set; set it to a PostgreSQL with TimescaleDB, or use `ecpmon up`"
+        )
+    return settings.database_url.get_secret_value()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ecpmon")
+def cli() -> None:
+    """Multi-tenant SLA monitor for AI contact-centre services.
+
+    `ecpmon up` runs everything on this machine; `ecpmon serve` runs the service alone.
+    """
+
+
+@cli.command()
+@click.option("--history", type=Duration(), help="Give the demo tenants a past of this length, such as 30d.")
+@click.option("--port-offset", type=int, default=0, show_default=True, help="Add this to every port.")
+@click.option("--api-port", type=int, help="Port of the API (8001).")
+@click.option("--simulator-port", type=int, help="Port of the simulator (6360).")
+@click.option("--postgres-port", type=int, help="Port of PostgreSQL (5433).")
+@click.option("--prometheus-port", type=int, help="Port of Prometheus (9090).")
+@click.option("--alertmanager-port", type=int, help="Port of Alertmanager (9093).")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path.cwd,
+    help="Folder whose .ecpmon/ holds the data (default: the current one).",
+)
+def up(
+    history: timedelta | None,
+    port_offset: int,
+    api_port: int | None,
+    simulator_port: int | None,
+    postgres_port: int | None,
+    prometheus_port: int | None,
+    alertmanager_port: int | None,
+    directory: Path,
+) -> None:
+    """Run TimescaleDB, Prometheus, Alertmanager, the simulator and ecpmon on this machine.
+
+    Creates two tenants, deploys them into the simulator and shows a live table. Ctrl-C stops every process
+    and leaves the data; the next start goes on with it.
+    """
+    from ecpmon.app.up import up as run
+    from ecpmon.local.ports import plan_ports
+
+    console = Console()
+    ports = plan_ports(
+        port_offset,
+        api=api_port,
+        simulator=simulator_port,
+        postgres=postgres_port,
+        prometheus=prometheus_port,
+        alertmanager=alertmanager_port,
+    )
+    asyncio.run(run(directory, ports, history, console))
+
+
+@cli.command()
+def serve() -> None:
+    """Run the ecpmon service. Everything is set by ECPMON_* variables; see docs/settings.md."""
+    from ecpmon.app import run
+
+    settings = _settings()
+    _database_url(settings)
+    run(settings)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the production database, and the demo one if it is set, up to date."""
+    from ecpmon.storage.database import Database
+    from ecpmon.storage.migrations import migrate as apply
+
+    settings = _settings()
+    urls = {"production": _database_url(settings)}
+    if settings.demo_database_url:
+        urls["demo"] = settings.demo_database_url.get_secret_value()
+
+    async def run() -> None:
+        for name, url in urls.items():
+            count = await apply(Database(url), tell=lambda line, name=name: click.echo(f"{name}: {line}"))  # type: ignore[misc]
+            click.echo(f"{name}: {count} migrations applied" if count else f"{name}: up to date")
+
+    asyncio.run(run())
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=6360, show_default=True, help="Port to listen on.")
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder that keeps the simulated cluster across restarts.",
+)
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same cluster and noise.")
+@click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
+@click.option("--manual-clock", is_flag=True, help="Time moves only by POST /api/v1/clock/advance.")
+def simulator(host: str, port: int, state_dir: Path, seed: int, speed: float, manual_clock: bool) -> None:
+    """Run the deployment simulator."""
+    from ecpmon.simulator.server import serve as run
+
+    asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock))
+
+
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--role", "roles", multiple=True, required=True, type=click.Choice(_ROLES), help="May be repeated."
+)
+@click.option(
+    "--tenant", "tenants", multiple=True, required=True, help="A tenant's id, or * for all; may be repeated."
+)
+@click.option("--valid", type=Duration(), help="How long it is valid, such as 90d (default: until revoked).")
+def token(name: str, roles: tuple[str, ...], tenants: tuple[str, ...], valid: timedelta | None) -> None:
+    """Create an API token called NAME and print it. It is stored hashed and cannot be shown again."""
+    from ecpmon.storage.access import PgTokenStore
+    from ecpmon.storage.database import Database
+
+    url = _database_url(_settings())
+
+    async def run() -> str:
+        database = Database(url)
+        now = datetime.now(UTC)
+        try:
+            return await PgTokenStore(database).create(
+                name, roles, tenants, now, now + valid if valid else None
+            )
+        finally:
+            await database.close()
+
+    click.echo(asyncio.run(run()))
+
+
+def main() -> None:
+    """Entry point. Errors of ours are shown as a sentence with what to do next, never as a traceback."""
+    try:
+        cli()
+    except LocalStackError as error:
+        click.echo(f"error: {error.message}\n  what to do: {error.hint}", err=True)
+        sys.exit(1)
+    except EcpError as error:
+        click.echo(f"error: {error.message}", err=True)
+        sys.exit(1)

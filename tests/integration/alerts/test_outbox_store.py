@@ -1,0 +1,139 @@
+"""The outbox in SQL keeps the contract that the worker relies on."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from ecpmon.alerts.message import drafts
+from ecpmon.model.alerts import (
+    Action,
+    AlertRule,
+    RuleKind,
+    RuleState,
+    RuleStatus,
+    Severity,
+    Transition,
+    TransitionReason,
+)
+from ecpmon.model.tenants import Resources, SlaTarget
+from ecpmon.ports import NewEvent, NewTenant, RuleWithState
+from ecpmon.storage.alerts import PgAlertStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
+from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.tenants import PgTenantStore
+from tests.unit.alerts.outbox_contract import OutboxContract, Put
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def dsn(make_database: Callable[[], str]) -> str:
+    """A database of its own: a claim serves every tenant, so other tests' rows would come along."""
+    made = make_database()
+
+    async def run() -> None:
+        database = Database(made)
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(run())
+    return made
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    database = Database(dsn)
+    await database.execute("TRUNCATE tenants CASCADE")
+    yield database
+    await database.close()
+
+
+class Producer:
+    """Puts notifications in by the only way there is: state changes of stored rules."""
+
+    def __init__(self, database: Database) -> None:
+        self._tenants = PgTenantStore(database)
+        self._alerts = PgAlertStore(database)
+        self._rules: dict[tuple[str, int], AlertRule] = {}
+        self._known: set[str] = set()
+        self._states: dict[str, RuleState] = {}
+
+    async def put(self, tenant_id: str, number: int, action: Action, created_at: datetime) -> None:
+        rule = await self._rule(tenant_id, number)
+        before = self._states.get(rule.rule_id, RuleState())
+        after = RuleState(RuleStatus.FIRING, since=created_at, evaluated_at=created_at)
+        key = uuid.uuid4().hex
+        change = Transition(
+            RuleStatus.INACTIVE, RuleStatus.FIRING, created_at, 1.0, TransitionReason.FIRED_AT_ONCE
+        )
+        (draft,) = drafts(rule_with(rule, action), change, None, "http://127.0.0.1")
+        event = NewEvent(
+            alert_id=str(uuid.uuid4()),
+            from_state="inactive",
+            to_state="firing",
+            at=created_at,
+            value=1.0,
+            threshold=None,
+            metric=None,
+            reason="fired_at_once",
+            message="test",
+            notifications=((key, action, draft.payload),),
+        )
+        stored = await self._alerts.advance(rule, before, after, event.alert_id, [event], created_at)
+        assert stored is not None
+        self._states[rule.rule_id] = after
+
+    async def _rule(self, tenant_id: str, number: int) -> AlertRule:
+        if tenant_id not in self._known:
+            await self._tenants.create(new_tenant(tenant_id), f"dep-{tenant_id}", T0)
+            self._known.add(tenant_id)
+        if (tenant_id, number) not in self._rules:
+            stored: RuleWithState = await self._alerts.create(new_rule(tenant_id, number), T0)
+            self._rules[tenant_id, number] = stored.rule
+        return self._rules[tenant_id, number]
+
+
+def rule_with(rule: AlertRule, action: Action) -> AlertRule:
+    return AlertRule(
+        rule.rule_id, rule.tenant_id, rule.alert_name, rule.kind, rule.condition, 0, rule.severity, (action,)
+    )
+
+
+def new_rule(tenant_id: str, number: int) -> AlertRule:
+    return AlertRule(
+        rule_id=str(uuid.uuid4()),
+        tenant_id=tenant_id,
+        alert_name=f"rule {number}",
+        kind=RuleKind.THRESHOLD,
+        condition="cpu_usage > 80",
+        for_seconds=0,
+        severity=Severity.WARNING,
+    )
+
+
+def new_tenant(tenant_id: str) -> NewTenant:
+    return NewTenant(
+        tenant_id=tenant_id,
+        name=None,
+        preset="small",
+        is_demo=False,
+        service_requirements={"chatbot": 1},
+        resources=Resources(cpu="1000m", memory="1Gi", gpu=0, storage="0.1TB"),
+        sla_target=SlaTarget(availability="99.5%"),
+    )
+
+
+class TestPgOutbox(OutboxContract):
+    @pytest.fixture
+    def outbox(self, database: Database) -> PgOutbox:
+        return PgOutbox(database)
+
+    @pytest.fixture
+    def put(self, database: Database) -> Put:
+        return Producer(database).put

@@ -1,0 +1,88 @@
+"""A real simulator process on a free loopback port, and a small JSON client for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+DEADLINE = 30.0
+SERVICE = {
+    "name": "callbot",
+    "replicas": 3,
+    "cpu_millicores": 500,
+    "memory_mib": 1024,
+    "gpu": 0,
+    "sessions": 50,
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Simulator:
+    """Start, kill and resume one simulator; `call` returns (status, parsed body)."""
+
+    def __init__(self, state_dir: Path, *options: str) -> None:
+        self.state_dir = state_dir
+        self.options = options
+        self.port = free_port()
+        self.log = state_dir.parent / "simulator.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Simulator:
+        command = [sys.executable, "-W", "error", "-m", "ecpmon.simulator", "--port", str(self.port)]
+        command += ["--state-dir", str(self.state_dir), *self.options]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        limit = time.monotonic() + DEADLINE
+        while time.monotonic() < limit:
+            try:
+                if self.call("GET", "/health")[0] == 200:
+                    return self
+            except (URLError, ConnectionError):
+                assert self._process.poll() is None, self.log.read_text()
+                time.sleep(0.02)
+        raise AssertionError(f"the simulator did not start: {self.log.read_text()}")
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        assert self._process is not None
+        if self._process.poll() is None:
+            os.kill(self._process.pid, number)
+        return self._process.wait(timeout=DEADLINE)
+
+    def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, dict[str, str]]:
+        request = Request(f"http://127.0.0.1:{self.port}{path}", data=body, method=method)
+        try:
+            with urlopen(request, timeout=DEADLINE) as response:
+                return response.status, response.read(), dict(response.headers)
+        except HTTPError as error:
+            with error:
+                return error.code, error.read(), dict(error.headers)
+
+    def call(self, method: str, path: str, document: Any = None) -> tuple[int, Any]:
+        body = None if document is None else json.dumps(document).encode()
+        status, raw, _ = self.raw(method, path, body)
+        return status, json.loads(raw) if raw else None
+
+    def ok(self, method: str, path: str, document: Any = None) -> Any:
+        status, answer = self.call(method, path, document)
+        assert status < 300, (method, path, status, answer)
+        return answer
+
+    def advance(self, seconds: float) -> str:
+        return str(self.ok("POST", "/api/v1/clock/advance", {"seconds": seconds})["now"])
+
+    def deploy(self, tenant: str = "acme", *services: dict[str, Any]) -> None:
+        self.ok("PUT", f"/api/v1/tenants/{tenant}", {"services": list(services) or [SERVICE]})

@@ -1,0 +1,157 @@
+"""Samples out: plots, rollups, hand-made SQL, and what people's own queries see."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from ecpmon.errors import EcpError
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.names import CANONICAL_METRICS
+from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.monitoring import PgMonitoringStore, tier_for
+from ecpmon.storage.upkeep import Upkeep
+from tests.integration.storage.conftest import T0
+
+CPU = SeriesKey("cpu", "cpu_usage")
+MakeTenant = Callable[..., Awaitable[Tenant]]
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def cpu(tenant: Tenant, seconds: float, value: float) -> Frame:
+    return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), (Sample(CPU, value),))
+
+
+async def roll_everything(database: Database) -> None:
+    upkeep = Upkeep(database)
+    while await upkeep.roll_up(at(0), everything=True):
+        pass
+
+
+@pytest.mark.parametrize("step", [timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)])
+async def test_every_tier_gives_the_same_averages(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, step: timedelta
+) -> None:
+    tenant = await make_tenant()
+    frames = tuple(cpu(tenant, s, float(s % 7)) for s in range(0, 7200, 30))
+    await ingest.commit([Batch(frames)])
+    await roll_everything(database)
+    found = await PgMonitoringStore(database).points(tenant, at(0), at(7200), step)
+    points = found["cpu", "cpu_usage"]
+    width = step.total_seconds()
+    for point in points:
+        start = (point.ts - at(0)).total_seconds()
+        values = [float(s % 7) for s in range(0, 7200, 30) if start <= s < start + width]
+        assert point.value == pytest.approx(sum(values) / len(values))
+        assert (point.low, point.high) == (min(values), max(values))
+    assert len(points) == 7200 / width
+
+
+async def test_late_data_and_corrections_reach_the_rollups(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    store = PgMonitoringStore(database)
+    await ingest.commit([Batch((cpu(tenant, 0, 10), cpu(tenant, 60, 20)))])
+    await roll_everything(database)
+    await ingest.commit([Batch((cpu(tenant, 30, 30), cpu(tenant, 0, 40)))])
+    await roll_everything(database)
+    for step in (timedelta(minutes=5), timedelta(hours=1)):
+        points = (await store.points(tenant, at(0), at(300), step))["cpu", "cpu_usage"]
+        assert [p.value for p in points] == [30.0]
+    rows = await database.fetch("SELECT * FROM metrics_5m WHERE tenant_id = $1", tenant.tenant_id)
+    assert [(r["avg"], r["min"], r["max"], r["count"]) for r in rows] == [(30, 20, 40, 3)]
+
+
+async def test_a_step_chooses_the_coarsest_tier_that_fits() -> None:
+    assert tier_for(timedelta(seconds=15)) == "raw_points"
+    assert tier_for(timedelta(minutes=5)) == "rollup_5m_points"
+    assert tier_for(timedelta(minutes=90)) == "rollup_5m_points"
+    assert tier_for(timedelta(days=1)) == "rollup_1h_points"
+
+
+async def test_inserts_of_the_integration_guide_work(database: Database, ingest: IngestStore) -> None:
+    number = await database.fetchval(
+        "INSERT INTO tenants (tenant_id, name, preset, is_demo, service_requirements, resources, sla_target,"
+        " cpu_limit, memory_limit, gpu_limit) VALUES ('by-hand', 'By hand', 'medium', false, '{\"chatbot\": 50}',"
+        " '{\"cpu\": \"8000m\"}', '{\"availability\": \"99.9%\"}', '8000m', '16Gi', 2) RETURNING id"
+    )
+    insert = "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value) VALUES "
+    for metric, value in (("cpu", 65.5), ("memory", 78.2), ("gpu", 85.0)):
+        await database.execute(f"{insert} ({number}, '{metric}', '{metric}', {value})")
+    await database.execute(
+        "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value, timestamp)"
+        " VALUES ('by-hand', 'sla', 'up', 0, '2026-03-01T00:00:00Z')"
+    )
+    rows = await database.fetch(
+        "SELECT metric_name, metric_value, data_source FROM monitoring_data"
+        " WHERE tenant_id = 'by-hand' AND metric_type <> 'sla' ORDER BY metric_name"
+    )
+    assert [tuple(r) for r in rows] == [
+        ("cpu_usage", 65.5, "push"),
+        ("gpu_usage", 85.0, "push"),
+        ("memory_usage", 78.2, "push"),
+    ]
+    assert await ingest.take_in_hand_made() == 1
+    from ecpmon.storage.tenants import PgTenantStore
+
+    tenant = await PgTenantStore(database).get("by-hand")
+    spans = await PgAvailabilityStore(database).timeline(tenant, at(-10), at(10))
+    assert spans == [Span(at(0), at(10), SpanState.DOWN)]
+
+
+@pytest.mark.parametrize("target", ["100%", "0%", "NaN", "banana", "100.0"])
+async def test_targets_without_an_error_budget_are_refused_by_the_database(
+    database: Database, target: str
+) -> None:
+    with pytest.raises(EcpError):
+        await database.execute(
+            "INSERT INTO tenants (tenant_id, preset, service_requirements, resources, sla_target)"
+            " VALUES ('bad-target', 'small', '{}', '{}', jsonb_build_object('availability', $1::text))",
+            target,
+        )
+
+
+async def test_sql_and_python_agree_on_canonical_names(database: Database) -> None:
+    for pushed, expected in CANONICAL_METRICS.items():
+        row = await database.fetchrow("SELECT * FROM canonical_metric($1)", pushed)
+        assert (row["metric_type"], row["metric_name"]) == expected
+
+
+async def test_filters_on_tenant_and_time_reach_the_chunks(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await ingest.commit([Batch(tuple(cpu(tenant, 86_400 * d, 1) for d in range(5)))])
+    plan = await database.fetch(
+        "EXPLAIN SELECT metric_value FROM monitoring_data WHERE tenant_id = 'x' AND timestamp >= "
+        f"'{at(86_400 * 3).isoformat()}' AND timestamp < '{at(86_400 * 4).isoformat()}'"
+    )
+    text = "\n".join(r[0] for r in plan)
+    assert text.count("_hyper_") >= 1
+    chunks = {word for word in text.replace("(", " ").split() if word.endswith("_chunk")}
+    assert len(chunks) == 1, text
+
+
+async def test_aggregates_of_a_metric(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    counter = (10, 20, 5, 15)  # a reset after the second value
+    await ingest.commit([Batch(tuple(cpu(tenant, 10 * i, v) for i, v in enumerate(counter)))])
+    store = PgMonitoringStore(database)
+    window = (at(-1), at(30))
+    found = {f: await store.aggregate(tenant, "cpu_usage", f, *window) for f in ("avg", "min", "max", "last", "rate")}
+    assert found == {"avg": 12.5, "min": 5, "max": 20, "last": 15, "rate": pytest.approx(25 / 30)}
+    assert await store.aggregate(tenant, "cpu_usage", "avg", at(100), at(200)) is None
+    assert await store.aggregate(tenant, "unheard_of", "avg", *window) is None
