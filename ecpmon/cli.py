@@ -143,11 +143,16 @@ def migrate() -> None:
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same cluster and noise.")
 @click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
 @click.option("--manual-clock", is_flag=True, help="Time moves only by POST /api/v1/clock/advance.")
-def simulator(host: str, port: int, state_dir: Path, seed: int, speed: float, manual_clock: bool) -> None:
+@click.option("--nodes", default=4, show_default=True, help="Nodes of the simulated cluster.")
+def simulator(
+    host: str, port: int, state_dir: Path, seed: int, speed: float, manual_clock: bool, nodes: int
+) -> None:
     """Run the deployment simulator."""
     from ecpmon.simulator.server import serve as run
 
-    asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock))
+    asyncio.run(
+        run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes)
+    )
 
 
 @cli.command()

@@ -1,77 +1,98 @@
-"""Declaring routes: each says who may call it, so that a test can see that none was forgotten."""
+"""The route table: every route is declared with the permission it needs (api.md §9)."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+if TYPE_CHECKING:
+    from ecpmon.api.scope import Scope
+
+Handler = Callable[[web.Request, "Scope"], Awaitable[web.StreamResponse]]
+SocketHandler = Callable[[web.Request, "Scope", web.WebSocketResponse], Awaitable[None]]
 
 
 class Permission(StrEnum):
-    OPEN = "open"  # anybody, without a token
+    """What a route asks of its caller."""
+
+    OPEN = "open"  # nobody is asked who they are
+    METRICS = "metrics"  # open, or READ when the installation asks for a token
     READ = "read"
     INGEST = "ingest"
-    OPERATE = "operate"  # alerts, maintenance, failures, deploy
-    MANAGE_TENANTS = "manage_tenants"
-    ADMINISTER = "administer"
+    OPERATE = "operate"  # alerts, failures, deployments
+    MANAGE = "manage"  # create, change and delete tenants
 
 
-# Which roles hold a permission (api.md §9).
-ROLES: Final[dict[Permission, frozenset[str]]] = {
-    Permission.OPEN: frozenset(),
-    Permission.READ: frozenset({"viewer", "operator", "tenant_admin", "admin"}),
-    Permission.INGEST: frozenset({"ingest", "operator", "tenant_admin", "admin"}),
-    Permission.OPERATE: frozenset({"operator", "tenant_admin", "admin"}),
-    Permission.MANAGE_TENANTS: frozenset({"tenant_admin", "admin"}),
-    Permission.ADMINISTER: frozenset({"admin"}),
+_OPERATOR: Final = frozenset({Permission.READ, Permission.METRICS, Permission.OPERATE})
+ROLES: Final[dict[str, frozenset[Permission]]] = {
+    "viewer": frozenset({Permission.READ, Permission.METRICS}),
+    "ingest": frozenset({Permission.INGEST}),
+    "operator": _OPERATOR,
+    "tenant_admin": _OPERATOR | {Permission.MANAGE},
+    "admin": frozenset(Permission),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` is aiohttp's; `{tenant_id}` in it makes the route a tenant's. `socket`: a WebSocket."""
+    """`tenant`: the path names one in `{tenant_id}`. `socket`: a WebSocket; refusals are close codes there."""
 
     method: str
     path: str
-    handler: Handler
+    handler: Any
     permission: Permission
+    tenant: bool
+    socket: bool
     summary: str
-    socket: bool = False
-
-    @property
-    def of_tenant(self) -> bool:
-        return "{tenant_id}" in self.path
+    aliases: tuple[str, ...] = ()
+    overload_is_503: bool = False
 
 
 class Routes:
-    """A module's routes: `routes = Routes()`, then `@routes.get("/path", Permission.READ)`."""
+    """Collects the routes of one module."""
 
     def __init__(self) -> None:
         self.table: list[Route] = []
 
-    def _add(
-        self, method: str, path: str, permission: Permission, *, socket: bool = False
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        permission: Permission,
+        aliases: tuple[str, ...] = (),
+        overload_is_503: bool = False,
     ) -> Callable[[Handler], Handler]:
-        def register(handler: Handler) -> Handler:
-            summary = (handler.__doc__ or "").strip().split("\n")[0]
-            self.table.append(Route(method, path, handler, permission, summary, socket))
+        """Declare an HTTP route. Whether it is a tenant's is told by its path, so it cannot be forgotten."""
+
+        def declare(handler: Handler) -> Handler:
+            tenant = "{tenant_id}" in path
+            self.table.append(
+                Route(
+                    method, path, handler, permission, tenant, False, _summary(handler),
+                    aliases, overload_is_503,
+                )
+            )  # fmt: skip
             return handler
 
-        return register
+        return declare
 
-    def get(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
-        return self._add("GET", path, permission)
+    def socket(self, path: str, *, permission: Permission) -> Callable[[SocketHandler], SocketHandler]:
+        """Declare a WebSocket of a tenant."""
 
-    def post(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
-        return self._add("POST", path, permission)
+        def declare(handler: SocketHandler) -> SocketHandler:
+            self.table.append(Route("GET", path, handler, permission, True, True, _summary(handler)))
+            return handler
 
-    def delete(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
-        return self._add("DELETE", path, permission)
+        return declare
 
-    def socket(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
-        return self._add("GET", path, permission, socket=True)
+
+def _summary(handler: Callable[..., Any]) -> str:
+    return (handler.__doc__ or handler.__name__).strip().splitlines()[0]
+
+
+ROUTE_TABLE: web.AppKey[tuple[Route, ...]] = web.AppKey("ecpmon_routes", tuple)

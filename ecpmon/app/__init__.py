@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import aiohttp
@@ -53,8 +53,13 @@ def check_settings(settings: Settings) -> None:
         raise UnsafeSettings("ECPMON_DATABASE_URL is not set")
 
 
-async def create_app(settings: Settings, clock: Clock | None = None) -> web.Application:
-    """The whole service as an aiohttp application; its cleanup context starts and stops what it needs."""
+async def create_app(
+    settings: Settings, clock: Clock | None = None, *, run_jobs: bool = True
+) -> web.Application:
+    """The whole service as an aiohttp application; its cleanup context starts and stops what it needs.
+
+    With `run_jobs` False nobody turns the jobs but the caller (`app[RUNTIMES]`).
+    """
     check_settings(settings)
     the_clock = clock or SystemClock()
     telemetry, rules = Telemetry(), load_sli_rules()
@@ -88,7 +93,7 @@ async def create_app(settings: Settings, clock: Clock | None = None) -> web.Appl
         )
     )  # fmt: skip
     app[RUNTIMES] = runtimes
-    app.cleanup_ctx.append(_running(runtimes, session))
+    app.cleanup_ctx.append(_running(runtimes, session, run_jobs))
     return app
 
 
@@ -113,10 +118,12 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
     )
 
 
-def _running(runtimes: list[BackendRuntime], session: aiohttp.ClientSession):  # type: ignore[no-untyped-def]
+def _running(
+    runtimes: list[BackendRuntime], session: aiohttp.ClientSession, run_jobs: bool
+) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(_: web.Application) -> AsyncIterator[None]:
         for runtime in runtimes:
-            await runtime.start()
+            await runtime.start(run_jobs=run_jobs)
         yield
         for runtime in reversed(runtimes):
             await runtime.stop()

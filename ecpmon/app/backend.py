@@ -158,11 +158,13 @@ class BackendRuntime:
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
 
-    async def start(self) -> None:
+    async def start(self, *, run_jobs: bool = True) -> None:
+        """`run_jobs` False: the caller turns the jobs by hand (a timeline on a clock of its own)."""
         await self.writer.__aenter__()
         self.trigger.start()
         self.delivery.start()
-        await self.jobs.start()
+        if run_jobs:
+            await self.jobs.start()
 
     async def stop(self) -> None:
         """Jobs first, then what they feed; the database last."""

@@ -70,6 +70,14 @@ class LocalStack:
         self._own = own_databases(options.environ)
         self._lock: TextIO | None = None
         self._supervisor: Supervisor | None = None
+        self._databases: Databases | None = None
+
+    @property
+    def database_url(self) -> str:
+        """URL of the production database, once started."""
+        if self._databases is None:
+            raise RuntimeError("start() comes first")
+        return self._databases.production
 
     @property
     def urls(self) -> StackUrls:
@@ -134,6 +142,7 @@ class LocalStack:
         databases = _databases_of(cluster) if cluster is not None else self._own
         if databases is None:
             raise RuntimeError("there is a cluster unless the user brings databases")
+        self._databases = databases
         supervisor = self._supervisor = Supervisor(
             self._specs(binaries, cluster, databases), self._emit, self._options.policy
         )

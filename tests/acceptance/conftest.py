@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.world import World
+
+
+@pytest.fixture
+async def world(make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[World]:
+    async with World(make_database(), tmp_path, free_port) as world:
+        yield world
