@@ -1,33 +1,32 @@
-"""Rate limit per caller: token buckets in memory."""
+"""Requests per caller: a token bucket in memory."""
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
-# Buckets kept; the least recently used is forgotten, which at worst forgives its caller's past.
-MAX_BUCKETS: Final = 10_000
+from ecpmon.errors import RateLimited
+
+RATE_PER_SECOND: Final = 200.0
+BURST: Final = 1_000.0
+_MAX_CALLERS: Final = 10_000
 
 
 class RateLimiter:
-    """Each key may spend `burst` at once and `rate` per second after that."""
+    """`check(caller, now)` raises RateLimited once a caller's bucket is empty."""
 
-    def __init__(self, rate: float, burst: int, monotonic: Callable[[], float]) -> None:
+    def __init__(self, rate: float = RATE_PER_SECOND, burst: float = BURST) -> None:
         self._rate = rate
-        self._burst = float(burst)
-        self._monotonic = monotonic
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._burst = burst
+        self._buckets: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
 
-    def spend(self, key: str) -> int:
-        """0 when the caller may go on, else the whole seconds after which it may try again."""
-        now = self._monotonic()
-        level, at = self._buckets.get(key, (self._burst, now))
-        level = min(self._burst, level + (now - at) * self._rate)
-        allowed = level >= 1
-        self._buckets[key] = (level - 1 if allowed else level, now)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > MAX_BUCKETS:
+    def check(self, caller: str, now: datetime) -> None:
+        level, at = self._buckets.pop(caller, (self._burst, now))
+        # A clock that steps back must neither fill nor empty a bucket.
+        level = min(self._burst, level + max(0.0, (now - at).total_seconds()) * self._rate)
+        self._buckets[caller] = (max(level - 1, 0.0), now)
+        if len(self._buckets) > _MAX_CALLERS:
             self._buckets.popitem(last=False)
-        return 0 if allowed else max(1, math.ceil((1 - level) / self._rate))
+        if level < 1:
+            raise RateLimited(f"more than {self._rate:g} requests per second; slow down")

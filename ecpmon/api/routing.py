@@ -1,98 +1,77 @@
-"""The route table: every route is declared with the permission it needs (api.md §9)."""
+"""Declaring routes: each says who may call it, so that a test can see that none was forgotten."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from ecpmon.api.scope import Scope
-
-Handler = Callable[[web.Request, "Scope"], Awaitable[web.StreamResponse]]
-SocketHandler = Callable[[web.Request, "Scope", web.WebSocketResponse], Awaitable[None]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Permission(StrEnum):
-    """What a route asks of its caller."""
-
-    OPEN = "open"  # nobody is asked who they are
-    METRICS = "metrics"  # open, or READ when the installation asks for a token
+    OPEN = "open"  # anybody, without a token
     READ = "read"
     INGEST = "ingest"
-    OPERATE = "operate"  # alerts, failures, deployments
-    MANAGE = "manage"  # create, change and delete tenants
+    OPERATE = "operate"  # alerts, maintenance, failures, deploy
+    MANAGE_TENANTS = "manage_tenants"
+    ADMINISTER = "administer"
 
 
-_OPERATOR: Final = frozenset({Permission.READ, Permission.METRICS, Permission.OPERATE})
-ROLES: Final[dict[str, frozenset[Permission]]] = {
-    "viewer": frozenset({Permission.READ, Permission.METRICS}),
-    "ingest": frozenset({Permission.INGEST}),
-    "operator": _OPERATOR,
-    "tenant_admin": _OPERATOR | {Permission.MANAGE},
-    "admin": frozenset(Permission),
+# Which roles hold a permission (api.md §9).
+ROLES: Final[dict[Permission, frozenset[str]]] = {
+    Permission.OPEN: frozenset(),
+    Permission.READ: frozenset({"viewer", "operator", "tenant_admin", "admin"}),
+    Permission.INGEST: frozenset({"ingest", "operator", "tenant_admin", "admin"}),
+    Permission.OPERATE: frozenset({"operator", "tenant_admin", "admin"}),
+    Permission.MANAGE_TENANTS: frozenset({"tenant_admin", "admin"}),
+    Permission.ADMINISTER: frozenset({"admin"}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`tenant`: the path names one in `{tenant_id}`. `socket`: a WebSocket; refusals are close codes there."""
+    """`path` is aiohttp's; `{tenant_id}` in it makes the route a tenant's. `socket`: a WebSocket."""
 
     method: str
     path: str
-    handler: Any
+    handler: Handler
     permission: Permission
-    tenant: bool
-    socket: bool
     summary: str
-    aliases: tuple[str, ...] = ()
-    overload_is_503: bool = False
+    socket: bool = False
+
+    @property
+    def of_tenant(self) -> bool:
+        return "{tenant_id}" in self.path
 
 
 class Routes:
-    """Collects the routes of one module."""
+    """A module's routes: `routes = Routes()`, then `@routes.get("/path", Permission.READ)`."""
 
     def __init__(self) -> None:
         self.table: list[Route] = []
 
-    def route(
-        self,
-        method: str,
-        path: str,
-        *,
-        permission: Permission,
-        aliases: tuple[str, ...] = (),
-        overload_is_503: bool = False,
+    def _add(
+        self, method: str, path: str, permission: Permission, *, socket: bool = False
     ) -> Callable[[Handler], Handler]:
-        """Declare an HTTP route. Whether it is a tenant's is told by its path, so it cannot be forgotten."""
-
-        def declare(handler: Handler) -> Handler:
-            tenant = "{tenant_id}" in path
-            self.table.append(
-                Route(
-                    method, path, handler, permission, tenant, False, _summary(handler),
-                    aliases, overload_is_503,
-                )
-            )  # fmt: skip
+        def register(handler: Handler) -> Handler:
+            summary = (handler.__doc__ or "").strip().split("\n")[0]
+            self.table.append(Route(method, path, handler, permission, summary, socket))
             return handler
 
-        return declare
+        return register
 
-    def socket(self, path: str, *, permission: Permission) -> Callable[[SocketHandler], SocketHandler]:
-        """Declare a WebSocket of a tenant."""
+    def get(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+        return self._add("GET", path, permission)
 
-        def declare(handler: SocketHandler) -> SocketHandler:
-            self.table.append(Route("GET", path, handler, permission, True, True, _summary(handler)))
-            return handler
+    def post(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+        return self._add("POST", path, permission)
 
-        return declare
+    def delete(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+        return self._add("DELETE", path, permission)
 
-
-def _summary(handler: Callable[..., Any]) -> str:
-    return (handler.__doc__ or handler.__name__).strip().splitlines()[0]
-
-
-ROUTE_TABLE: web.AppKey[tuple[Route, ...]] = web.AppKey("ecpmon_routes", tuple)
+    def socket(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+        return self._add("GET", path, permission, socket=True)
