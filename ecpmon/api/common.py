@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 
 M = TypeVar("M", bound=BaseModel)
 MAX_FIELDS_SHOWN: Final = 50
@@ -62,6 +63,9 @@ def check_visible(request: web.Request, tenant_id: str) -> None:
 async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tenant:
     """The tenant named in the path, if the caller may see it. Raises TenantNotFound."""
     tenant_id = request.match_info["tenant_id"]
+    # Nothing but a possible name reaches the database.
+    if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
+        raise TenantNotFound(tenant_id[:100])
     check_visible(request, tenant_id)
     store = backend_of(request).tenants
     return await (store.get_with_deleted(tenant_id) if with_deleted else store.get(tenant_id))

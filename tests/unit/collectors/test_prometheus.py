@@ -1,0 +1,68 @@
+"""Range queries: what is asked, what is believed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecpmon.collectors.prometheus import MAX_POINTS, SETTLING, assemble, parse, spans_to_ask
+from ecpmon.errors import MonitoringUnavailable
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+STEP = timedelta(seconds=15)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def test_values_are_taken_by_tenant_and_instant_and_nan_is_none() -> None:
+    series = {"metric": {"tenant_id": "a"}, "values": [[T0.timestamp(), "1"], [at(15).timestamp(), "NaN"]]}
+    nobody = {"metric": {}, "values": [[T0.timestamp(), "0"]]}
+    assert parse([series, nobody], "tenant_id") == {("a", T0): 1.0}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [None, {}, [{}], [{"metric": None, "values": []}], [{"metric": {}, "values": [["x", "1"]]}],
+     [{"metric": {"tenant_id": "a"}, "values": [[1e400, "1"]]}], [{"metric": {}, "values": [[1]]}]],
+)  # fmt: skip
+def test_a_reply_that_is_no_matrix_is_an_error_not_an_outage(lie: object) -> None:
+    with pytest.raises(MonitoringUnavailable):
+        parse(lie, "tenant_id")
+
+
+def test_availability_that_prometheus_only_remembers_is_no_evidence() -> None:
+    answers = {"up": {("a", at(0)): 1.0, ("a", at(60)): 1.0}, "cpu_usage": {("a", at(60)): 40.0}}
+    ages = {("a", at(0)): 3.0, ("a", at(60)): 63.0}
+    frames = assemble(answers, ages, frozenset({"a"}), timedelta(seconds=37.5))
+    assert [(f.ts, {s.key.metric_name for s in f.samples}) for f in frames] == [
+        (at(0), {"up"}),
+        (at(60), {"cpu_usage"}),
+    ]
+
+
+def test_other_tenants_are_left_out() -> None:
+    assert assemble({"up": {("stranger", T0): 1.0}}, None, frozenset({"a"}), STEP) == ()
+
+
+@given(st.integers(0, 400_000), st.integers(0, 400_000))
+def test_asked_ranges_are_aligned_gapless_and_within_the_limit(since: int, lasting: int) -> None:
+    now = at(since + lasting)
+    ranges = spans_to_ask(at(since), now, STEP, timedelta(days=7))
+    expected = at(since)
+    for start, end in ranges:
+        assert start > expected
+        assert (start - expected) <= STEP
+        assert start.timestamp() % 15 == 0
+        assert (end - start) / STEP < MAX_POINTS
+        expected = end
+    assert now - expected < STEP + SETTLING or not ranges
+
+
+def test_nothing_is_asked_twice() -> None:
+    assert spans_to_ask(at(15), at(20), STEP, timedelta(days=7)) == []
+    assert spans_to_ask(at(15), at(32), STEP, timedelta(days=7)) == [(at(30), at(30))]
