@@ -73,10 +73,7 @@ def size_services(
     sessions: Mapping[str, int], promise: Promise, catalogue: Catalogue
 ) -> tuple[ServicePlan, ...]:
     """One plan per service. Expects a promise that every service can keep (`fastest`)."""
-    return tuple(
-        _size(name, wanted, catalogue.services[name], promise, catalogue.sla)
-        for name, wanted in sessions.items()
-    )
+    return tuple(_size(name, sessions, catalogue.services[name], promise, catalogue.sla) for name in sessions)
 
 
 def total(services: Iterable[ServicePlan]) -> Needs:
@@ -90,9 +87,11 @@ def total(services: Iterable[ServicePlan]) -> Needs:
     )
 
 
-def _size(name: str, sessions: int, spec: ServiceSpec, promise: Promise, policy: SlaPolicy) -> ServicePlan:
+def _size(
+    name: str, sessions: Mapping[str, int], spec: ServiceSpec, promise: Promise, policy: SlaPolicy
+) -> ServicePlan:
     per_replica = capacity(spec, policy, promise.response_ms)
-    units = math.ceil(sessions / per_replica)
+    units = math.ceil(sessions[name] / per_replica)
     # One writer: a second replica behind the same Service would be a second truth, so it grows instead.
     scale = units if spec.stateful else 1
     replicas = 1 if spec.stateful else units + promise.wants_spare(policy)
@@ -101,7 +100,7 @@ def _size(name: str, sessions: int, spec: ServiceSpec, promise: Promise, policy:
         service_name=name,
         service_type=spec.service_type,
         replicas=replicas,
-        sessions=sessions,
+        sessions=sessions[name],
         image=spec.image,
         cpu_request=f"{spec.cpu_request * scale}m",
         cpu_limit=f"{spec.cpu_limit * scale}m",
@@ -113,7 +112,7 @@ def _size(name: str, sessions: int, spec: ServiceSpec, promise: Promise, policy:
         spread=spread,
         disruption_budget=spread,
         needs=_needs(spec, replicas * scale),
-        why=tuple(_why(sessions, per_replica, units, spec, promise, policy)),
+        why=(*_origin(sessions, spec), *_why(sessions[name], per_replica, units, spec, promise, policy)),
         spec=spec,
     )
 
@@ -127,11 +126,15 @@ def _needs(spec: ServiceSpec, count: int) -> Needs:
     )
 
 
+def _origin(sessions: Mapping[str, int], spec: ServiceSpec) -> Iterable[str]:
+    dependents = [name for name in spec.needed_by if name in sessions]
+    if dependents:
+        yield f"shared part, needed by {', '.join(dependents)}"
+
+
 def _why(
     sessions: int, per_replica: Fraction, units: int, spec: ServiceSpec, promise: Promise, policy: SlaPolicy
 ) -> Iterable[str]:
-    if spec.needed_by:
-        yield f"shared part, serving {', '.join(spec.needed_by)}"
     if promise.response_ms is not None and per_replica < spec.sessions_per_replica:
         yield (
             f"a response time of {_short(promise.response_ms)} ms is below the {spec.response_time_ms} ms of the "
@@ -139,7 +142,8 @@ def _why(
         )
     load = f"{sessions} sessions at {_short(per_replica)} per replica"
     if spec.stateful:
-        yield f"{load}: {units} times the basic size; one writer, hence one replica that restarts from its volume"
+        grown = f" of {units} times the basic size" if units > 1 else ""
+        yield f"{load}: one replica{grown}. It is the only writer: a failure means a restart from its volume"
         return
     yield f"{load}: {units} to carry the load"
     if promise.wants_spare(policy):

@@ -18,7 +18,7 @@ from ecpmon.sla.spans import lay, make_head, timeline
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
-from tests.integration.storage.conftest import T0
+from tests.integration.conftest import T0
 
 UP = SeriesKey("sla", "up")
 CPU = SeriesKey("cpu", "cpu_usage")
@@ -145,7 +145,7 @@ async def test_stored_spans_equal_recomputation_from_raw_frames(
     migrated_dsn: str, batches: list[list[tuple[int, bool]]]
 ) -> None:
     from ecpmon.sla.evidence import DEFAULT_RULES
-    from tests.integration.storage import conftest
+    from tests.integration import conftest
 
     database = Database(migrated_dsn, max_connections=2)
     try:

@@ -16,7 +16,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
 from ecpmon.storage.writer import GroupWriter
-from tests.integration.storage.conftest import T0
+from tests.integration.conftest import T0
 
 MakeTenant = Callable[..., Awaitable[Tenant]]
 

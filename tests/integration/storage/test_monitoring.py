@@ -18,7 +18,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.monitoring import PgMonitoringStore, tier_for
 from ecpmon.storage.upkeep import Upkeep
-from tests.integration.storage.conftest import T0
+from tests.integration.conftest import T0
 
 CPU = SeriesKey("cpu", "cpu_usage")
 MakeTenant = Callable[..., Awaitable[Tenant]]

@@ -1,0 +1,203 @@
+"""Rules over the real database: event time moves, states and notifications follow, once each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ecpmon.alerts.engine import AlertEngine
+from ecpmon.alerts.judgement import Intervals
+from ecpmon.alerts.policy import default_policies
+from ecpmon.errors import Conflict, NotFound
+from ecpmon.model.alerts import AlertRule, RuleKind, Severity, WebhookAction
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import AlertEvent
+from ecpmon.storage.alerts import PgAlertStore
+from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.monitoring import PgMonitoringStore
+from ecpmon.storage.tenants import PgTenantStore
+from tests.integration.conftest import T0
+
+UP, CPU = SeriesKey("sla", "up"), SeriesKey("cpu", "cpu_usage")
+HOOK = WebhookAction("https://receiver.example/hook")
+MakeTenant = Callable[..., Awaitable[Tenant]]
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+class Bench:
+    """An engine over the real stores, and what it said."""
+
+    def __init__(self, database: Database, ingest: IngestStore) -> None:
+        self.events: list[AlertEvent] = []
+        self.database = database
+        self.ingest = ingest
+        self.alerts = PgAlertStore(database)
+        self.engine = AlertEngine(
+            alerts=self.alerts,
+            tenants=PgTenantStore(database),
+            monitoring=PgMonitoringStore(database),
+            availability=PgAvailabilityStore(database),
+            policies=default_policies(),
+            intervals=Intervals(timedelta(seconds=5), timedelta(seconds=15)),
+            external_url="http://ecpmon.example",
+            on_event=self.events.append,
+        )
+
+    async def rule(self, tenant: Tenant, condition: str, **more: Any) -> AlertRule:
+        rule = AlertRule(
+            str(uuid.uuid4()), tenant.tenant_id, more.pop("name", "r"), RuleKind.THRESHOLD, condition,
+            more.pop("wait", 0), Severity.WARNING, (HOOK,),
+        )  # fmt: skip
+        await self.alerts.create(rule, T0)
+        return rule
+
+    async def observe(self, tenant: Tenant, seconds: float, up: int, cpu: float = 10) -> None:
+        samples = (Sample(UP, up), Sample(CPU, cpu))
+        await self.ingest.commit([Batch((Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), samples),))])
+
+    async def evaluate(self, tenant: Tenant, seconds: float) -> list[str]:
+        before = len(self.events)
+        await self.engine.evaluate_tenants([tenant.tenant_id], at(seconds), sla=True)
+        return [f"{e.alert_name}:{e.from_state}>{e.to_state}" for e in self.events[before:]]
+
+    async def notifications(self, tenant: Tenant) -> list[str]:
+        rows = await self.database.fetch(
+            "SELECT payload FROM notifications WHERE tenant = $1 ORDER BY notification_id", tenant.key
+        )
+        return [r["payload"]["status"] for r in rows]
+
+
+@pytest.fixture
+def bench(database: Database, ingest: IngestStore) -> Bench:
+    return Bench(database, ingest)
+
+
+async def test_a_rule_without_for_fires_at_once_and_resolves_once(bench: Bench, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant()
+    await bench.rule(tenant, "cpu > 80")
+    await bench.observe(tenant, 0, 1, 90)
+    assert await bench.evaluate(tenant, 1) == ["r:inactive>firing"]
+    assert await bench.evaluate(tenant, 2) == []
+    await bench.observe(tenant, 5, 1, 20)
+    assert await bench.evaluate(tenant, 6) == ["r:firing>inactive"]
+    assert await bench.notifications(tenant) == ["firing", "resolved"]
+
+
+async def test_for_is_kept_across_restarts_of_the_engine(bench: Bench, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant()
+    await bench.rule(tenant, "cpu_usage > 80", wait=20)
+    fired: list[str] = []
+    for seconds in range(0, 30, 5):
+        await bench.observe(tenant, seconds, 1, 95)
+        fresh = Bench(bench.database, bench.ingest)  # every evaluation by another process
+        fired += [f"{seconds}:{e}" for e in await fresh.evaluate(tenant, seconds)]
+    assert fired == ["0:r:inactive>pending", "20:r:pending>firing"]
+
+
+async def test_missing_data_freezes_and_does_not_resolve(bench: Bench, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant()
+    rule = await bench.rule(tenant, "cpu_usage > 80")
+    await bench.observe(tenant, 0, 1, 90)
+    await bench.evaluate(tenant, 1)
+    await bench.evaluate(tenant, 300)
+    entry = await bench.alerts.get(tenant, rule.rule_id)
+    assert (entry.state.status.value, entry.state.frozen) == ("firing", True)
+    assert await bench.notifications(tenant) == ["firing"]
+
+
+async def test_two_engines_at_once_tell_it_once(bench: Bench, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant()
+    rule = await bench.rule(tenant, "cpu_usage > 80")
+    await bench.observe(tenant, 0, 1, 90)
+    stale = await bench.alerts.get(tenant, rule.rule_id)
+    await bench.evaluate(tenant, 1)
+    # The other engine read the rule before; its write must not go through.
+    from ecpmon.alerts.evaluate import Evaluation, Reading
+    from ecpmon.alerts.syntax import CompareOp
+
+    reading = Reading("cpu_usage", CompareOp.GT, 90.0, 80.0, True)
+    assert await bench.engine._advance(stale, Evaluation(True, reading), at(1)) == 0
+    assert await bench.notifications(tenant) == ["firing"]
+
+
+async def test_the_burn_rate_page_needs_both_windows_and_a_full_long_one(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(holds=timedelta(seconds=150))
+    await bench.engine.install_defaults(tenant, (HOOK,), T0)
+    await bench.engine.install_defaults(tenant, (HOOK,), T0)  # twice changes nothing
+    assert len(await bench.alerts.rules(tenant)) == 5
+    minute, hour = 60, 3600
+    # Down within the first hour of history: burning, but no firing before a full long window.
+    for seconds in range(0, hour, minute):
+        await bench.observe(tenant, seconds, 0 if 600 <= seconds < 1200 else 1)
+        assert "sla_burn_rate_page:inactive>firing" not in await bench.evaluate(tenant, seconds)
+    for seconds in range(hour, 7 * hour, minute):
+        await bench.observe(tenant, seconds, 1)
+    assert await bench.evaluate(tenant, 7 * hour - 1) == []
+    # 14.4 × 0.5 % of an hour are 4.32 minutes: an outage pages within five.
+    told: list[tuple[int, str]] = []
+    for seconds in range(7 * hour, 7 * hour + 10 * minute, minute):
+        await bench.observe(tenant, seconds, 0)
+        told += [(seconds - 7 * hour, e) for e in await bench.evaluate(tenant, seconds + 1)]
+    assert [e for e in told if "page" in e[1]] == [(300, "sla_burn_rate_page:inactive>firing")]
+    # It resolves on the long window: an hour after the outage, not when the short one is calm.
+    resolved = None
+    for seconds in range(7 * hour + 10 * minute, 9 * hour, minute):
+        await bench.observe(tenant, seconds, 1)
+        if "sla_burn_rate_page:firing>inactive" in await bench.evaluate(tenant, seconds + 1):
+            resolved = seconds - 7 * hour - 10 * minute
+            break
+    assert resolved is not None
+    assert 50 * minute <= resolved <= 60 * minute
+
+
+async def test_no_data_is_told_after_five_minutes_and_over_with_the_next_observation(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await bench.engine.install_defaults(tenant, (HOOK,), T0)
+    await bench.observe(tenant, 0, 1)
+    told = [(s, e) for s in range(10, 400, 10) for e in await bench.evaluate(tenant, s)]
+    assert told == [(20, "sla_no_data:inactive>pending"), (320, "sla_no_data:pending>firing")]
+    await bench.observe(tenant, 405, 1)
+    assert await bench.evaluate(tenant, 406) == ["sla_no_data:firing>inactive"]
+
+
+async def test_a_rule_belongs_to_its_tenant(bench: Bench, make_tenant: MakeTenant) -> None:
+    mine, other = await make_tenant(), await make_tenant()
+    rule = await bench.rule(mine, "cpu_usage > 80")
+    with pytest.raises(Conflict):
+        await bench.rule(mine, "cpu_usage > 90")
+    for wrong in (rule.rule_id, "not-a-uuid"):
+        with pytest.raises(NotFound):
+            await bench.alerts.get(other, wrong)
+        with pytest.raises(NotFound):
+            await bench.alerts.delete(other, wrong)
+    await bench.alerts.delete(mine, rule.rule_id)
+    assert await bench.alerts.rules(mine) == []
+
+
+async def test_a_target_no_outage_could_burn_fast_does_not_stop_the_other_rules(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await bench.database.execute(
+        "UPDATE tenants SET sla_target = '{\"availability\": \"50%\"}' WHERE id = $1", tenant.key
+    )
+    await bench.engine.install_defaults(tenant, (), T0)
+    await bench.rule(tenant, "cpu_usage > 80")
+    await bench.observe(tenant, 0, 0, 99)
+    assert await bench.evaluate(tenant, 1) == ["r:inactive>firing"]
+    assert bench.engine.errors == 0

@@ -1,0 +1,85 @@
+"""The wheel alone, in an empty environment: command line, migrations, server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the unpacked wheel; its dependencies come from this environment."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)], check=True, timeout=100
+    )
+    wheel = next(folder.glob("*.whl"))
+    site = folder / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, timeout=100)
+    return site
+
+
+def environment(site: Path, **more: str) -> dict[str, str]:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")}
+    return {**keep, "PYTHONPATH": str(site), **more}
+
+
+def run(site: Path, *arguments: str, **more: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "ecpmon", *arguments],
+        env=environment(site, **more), cwd=site, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_help_comes_from_the_wheel(installed: Path) -> None:
+    assert "ecpmon up" in run(installed, "--help")
+    where = subprocess.run(
+        [sys.executable, "-c", "import ecpmon; print(ecpmon.__file__)"],
+        env=environment(installed), cwd=installed, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert str(installed) in where.stdout
+
+
+def test_migrate_and_serve_from_the_wheel(
+    installed: Path, make_database: Callable[[], str], free_port: Callable[[], int]
+) -> None:
+    dsn, port = make_database(), free_port()
+    assert "migrations applied" in run(installed, "migrate", ECPMON_DATABASE_URL=dsn)
+    assert "up to date" in run(installed, "migrate", ECPMON_DATABASE_URL=dsn)
+    more = {"ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "none"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "ecpmon", "serve"], env=environment(installed, **more), cwd=installed
+    )
+    try:
+        assert ready(port)["ready"] is True
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+
+
+def ready(port: int) -> dict[str, object]:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
+                document: dict[str, object] = json.load(answer)
+                return document
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
