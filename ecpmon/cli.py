@@ -19,7 +19,7 @@ _ROLES = ("viewer", "ingest", "operator", "tenant_admin", "admin")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[timedelta]):
     """`30d`, `12h`, `90m`."""
 
     name = "duration"
@@ -150,9 +150,7 @@ def simulator(
     """Run the deployment simulator."""
     from ecpmon.simulator.server import serve as run
 
-    asyncio.run(
-        run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes)
-    )
+    asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes))
 
 
 @cli.command()

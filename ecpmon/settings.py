@@ -1,4 +1,7 @@
-"""Settings: the only reader of the environment. Every field is `ECPMON_<NAME>`; docs/settings.md is checked against this."""
+"""Settings: the only reader of the environment.
+
+Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
+"""
 
 from __future__ import annotations
 

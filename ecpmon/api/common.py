@@ -40,10 +40,14 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+def dumps(document: Any) -> bytes:
+    """JSON; datetimes become RFC 3339 with `Z`."""
+    return orjson.dumps(document, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
 def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer; datetimes become RFC 3339 with `Z`."""
-    body = orjson.dumps(document, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+    return web.Response(body=dumps(document), status=status, headers=headers, content_type="application/json")
 
 
 def now_of(request: web.Request) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -20,7 +20,7 @@ from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode
 _log = structlog.get_logger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LIMITER: Final = web.AppKey("limiter", RateLimiter)
-ROUTES: Final = web.AppKey("routes", dict[Callable[..., object], Route])
+ROUTES: Final = web.AppKey("routes", dict[Any, Route])
 _SOCKET_CODES: Final = {401: 4401, 403: 4403, 404: 4404}
 _TRUE_FALSE: Final = {"true": True, "false": False}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+H = TypeVar("H", bound=Handler)
 
 
 class Permission(StrEnum):
@@ -56,22 +57,22 @@ class Routes:
 
     def _add(
         self, method: str, path: str, permission: Permission, *, socket: bool = False
-    ) -> Callable[[Handler], Handler]:
-        def register(handler: Handler) -> Handler:
+    ) -> Callable[[H], H]:
+        def register(handler: H) -> H:
             summary = (handler.__doc__ or "").strip().split("\n")[0]
             self.table.append(Route(method, path, handler, permission, summary, socket))
             return handler
 
         return register
 
-    def get(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+    def get(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("GET", path, permission)
 
-    def post(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+    def post(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("POST", path, permission)
 
-    def delete(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+    def delete(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("DELETE", path, permission)
 
-    def socket(self, path: str, permission: Permission) -> Callable[[Handler], Handler]:
+    def socket(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("GET", path, permission, socket=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_v
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import Conflict, InvalidPreset, ValidationFailed
+from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, ValidationFailed
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
     Preset,
@@ -254,7 +254,7 @@ def _services(tenant: Tenant) -> list[dict[str, Any]]:
     """From the plan; a tenant inserted by hand may ask for services the catalogue does not know: then none."""
     try:
         plan = plan_tenant(tenant.service_requirements, tenant.sla_target, None)
-    except ValidationFailed:
+    except (ValidationFailed, InsufficientResources):
         return []
     return [
         {

@@ -106,18 +106,15 @@ def _target(case: Case, promise: Promise) -> SlaTarget:
 
 def _impact(case: Case, promise: Promise, preset: PresetSpec) -> str:
     asked, impacts = case.promise, []
-    if (
-        promise.response_ms is not None
-        and asked.response_ms is not None
-        and promise.response_ms > asked.response_ms
-    ):
-        growth = round((promise.response_ms / asked.response_ms - 1) * 100)
+    slower, before = promise.response_ms, asked.response_ms
+    if slower is not None and before is not None and slower > before:
+        growth = round((slower / before - 1) * 100)
         impacts.append(
-            f"response time about {growth} % longer ({promise.response_ms} ms rather than {float(asked.response_ms):g} ms)"
+            f"response time about {growth} % longer ({slower} ms rather than {float(before):g} ms)"
         )
     if promise.percent < asked.percent:
         impacts.append(
-            f"no spare replica: while a pod is down its share of the sessions suffers, "
+            "no spare replica: while a pod is down its share of the sessions suffers, "
             f"so {promise.percent} % can be promised rather than {asked.percent} %"
         )
     return "; ".join(impacts) or f"the target holds; {_tightest(case.needs(promise), preset)}"

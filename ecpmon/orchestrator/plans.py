@@ -34,7 +34,7 @@ class Needs(_Value):
 
     def beyond(self, preset: PresetSpec) -> dict[str, str | int]:
         """What `preset` lacks, by resource, as quantities; empty when it fits."""
-        lacking = {
+        lacking: dict[str, tuple[int, str | int]] = {
             "cpu": (self.cpu_millicores - preset.cpu, f"{self.cpu_millicores - preset.cpu}m"),
             "memory": (self.memory_mib - preset.memory, memory_text(self.memory_mib - preset.memory)),
             "gpu": (self.gpus - preset.gpu, self.gpus - preset.gpu),
@@ -44,7 +44,7 @@ class Needs(_Value):
 
 
 class ServicePlan(_Value):
-    """One service of a tenant. Quantities are per replica.
+    """One service of a tenant. Quantities are per replica; `memory_request` is always in Mi.
 
     `gpu` is the `nvidia.com/gpu` count of a container: a `gpu_share` below 1 asks for one shared device.
     `spread` and `disruption_budget` are False for a single replica: a budget there would block every drain.

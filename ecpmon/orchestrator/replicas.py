@@ -104,7 +104,7 @@ def _size(
         image=spec.image,
         cpu_request=f"{spec.cpu_request * scale}m",
         cpu_limit=f"{spec.cpu_limit * scale}m",
-        memory_request=memory_text(spec.memory_request * scale),
+        memory_request=f"{spec.memory_request * scale}Mi",
         memory_limit=memory_text(spec.memory_limit * scale),
         gpu=math.ceil(spec.gpu_share * scale),
         gpu_share=spec.gpu_share * scale,

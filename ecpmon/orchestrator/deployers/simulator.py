@@ -7,7 +7,14 @@ from urllib.parse import quote
 
 import aiohttp
 
-from ecpmon.errors import BadRequest, Conflict, NotFound, PermanentError, SimulatorUnavailable, ValidationFailed
+from ecpmon.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    PermanentError,
+    SimulatorUnavailable,
+    ValidationFailed,
+)
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.sizing import plan_tenant
 

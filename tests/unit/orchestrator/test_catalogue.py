@@ -1,8 +1,8 @@
-"""The catalogue files: what ships is sound, what is broken is refused by name."""
+"""The catalogue files: what ships, and what an own catalogue may not say."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,94 +10,135 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from ecpmon.model.tenants import Preset, SlaTarget
-from ecpmon.orchestrator.catalogue import CatalogueError, default_catalogue, load_catalogue
-from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.catalogue import (
+    FILES,
+    Catalogue,
+    CatalogueError,
+    default_catalogue,
+    load_catalogue,
+    memory_text,
+    parse_catalogue,
+    storage_text,
+)
 from ecpmon.resources import data_dir
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("services.yaml", "presets.yaml"):
-        (tmp_path / name).write_text((data_dir("rules") / name).read_text(encoding="utf-8"), encoding="utf-8")
-    return tmp_path
+SHIPPED = [(data_dir("rules") / name).read_text(encoding="utf-8") for name in FILES]
 
 
-def change(file: Path, path: str, value: Any) -> None:
-    document = at = yaml.safe_load(file.read_text(encoding="utf-8"))
-    *parents, last = path.split("/")
-    for key in parents:
-        at = at[key]
-    at[last] = value
-    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+def parse_changed(change: Callable[[Any, Any, Any], object]) -> Catalogue:
+    """The shipped catalogue with `change(services, presets, prices)` applied to the documents."""
+    documents = [yaml.safe_load(text) for text in SHIPPED]
+    change(*documents)
+    return parse_catalogue(*(yaml.safe_dump(document, sort_keys=False) for document in documents))
 
 
-def test_what_ships() -> None:
-    book = default_catalogue()
-    assert set(book.services) == {"callbot", "chatbot", "advisor", "nlp", "stt", "tts"}
-    assert list(book.presets) == list(Preset)
-    assert {s.port for s in book.services.values()} == {8080}
-    assert default_catalogue() is book
+def stt(**changes: object) -> Callable[[Any, Any, Any], object]:
+    """A change to one service."""
+    return lambda services, _presets, _prices: services["services"]["stt"].update(changes)
 
 
-def test_it_is_frozen() -> None:
+def redis(**changes: object) -> Callable[[Any, Any, Any], object]:
+    return lambda services, _presets, _prices: services["services"]["redis"].update(changes)
+
+
+def preset(name: str, **changes: object) -> Callable[[Any, Any, Any], object]:
+    return lambda _services, presets, _prices: presets["presets"][name].update(changes)
+
+
+def price(**changes: object) -> Callable[[Any, Any, Any], object]:
+    return lambda _services, _presets, prices: prices.update(changes)
+
+
+def test_the_shipped_catalogue_has_what_the_product_promises() -> None:
+    catalogue = default_catalogue()
+    ours = ["callbot", "chatbot", "advisor", "nlp", "stt", "tts"]
+    assert list(catalogue.services) == [*ours, "nginx", "redis", "vector-db"]
+    for name in ours:
+        spec = catalogue.services[name]
+        assert (spec.port, spec.service_port) == (8080, 80)
+        assert (spec.liveness.path, spec.readiness.path) == ("/health", "/ready")
+        assert spec.image.startswith(f"ecp-ai/{name}:")
+
+
+def test_the_catalogue_is_frozen() -> None:
     with pytest.raises(ValidationError):
-        default_catalogue().services["callbot"].port = 1  # type: ignore[misc]
+        default_catalogue().services["callbot"].cpu_limit = 1
 
 
-def test_a_deployment_brings_its_own(folder: Path) -> None:
-    change(folder / "presets.yaml", "prices/base", "0.005")
-    change(folder / "presets.yaml", "gpu_type", "a100")
-    found = plan_tenant({"callbot": 25}, SlaTarget(), "large", load_catalogue(folder))
-    assert (found.gpu_type, found.monthly_cost) == ("a100", Decimal("203.00"))
+def test_callbot_alone_needs_a_gpu() -> None:
+    assert [name for name, spec in default_catalogue().services.items() if spec.needs_gpu] == ["callbot"]
 
 
-@pytest.mark.parametrize(
-    ("file", "path", "value", "said"),
-    [
-        ("services", "services/callbot/sessions_per_replica", 0, "services.callbot.sessions_per_replica"),
-        ("services", "services/callbot/sessions_per_replica", True, "services.callbot.sessions_per_replica"),
-        ("services", "services/callbot/cpu/request", 9000, "the request must not exceed the limit"),
-        ("services", "services/callbot/image", "ecp-ai/callbot:latest", "pinned"),
-        ("services", "services/callbot/image", "ecp-ai/callbot", "services.callbot.image"),
-        ("services", "services/callbot/image", "registry:5000/ecp-ai/callbot", "services.callbot.image"),
-        ("services", "services/callbot/needs_gpu", False, "needs_gpu"),
-        ("services", "services/callbot/gpu", "0.0001", "services.callbot.gpu"),
-        ("services", "services/callbot/colour", "red", "services.callbot.colour"),
-        ("services", "services", {}, "services"),
-        ("services", "policy/spread_from", "100", "policy.spread_from"),
-        ("presets", "presets/large/gpu", 2, "large grants less of something than medium"),
-        ("presets", "presets/large/deployment_minutes", [30, 20], "[shortest, longest]"),
-        ("presets", "prices/vcpu", "-1", "prices.vcpu"),
-        ("presets", "prices/vcpu", float("nan"), "prices.vcpu"),
-        ("presets", "presets", {}, "presets"),
-    ],
-)
-def test_broken_data_is_refused_by_path(folder: Path, file: str, path: str, value: Any, said: str) -> None:
-    change(folder / f"{file}.yaml", path, value)
-    with pytest.raises(CatalogueError) as refused:
-        load_catalogue(folder)
-    assert f"{file}.yaml" in str(refused.value)
-    assert said in str(refused.value)
+WRONG: dict[str, tuple[Callable[[Any, Any, Any], object], str]] = {
+    "a tag that moves": (stt(image="x/stt:latest"), "services.stt.image"),
+    "no tag": (stt(image="x/stt"), "services.stt.image"),
+    "a port is no tag": (stt(image="r:5000/stt"), "services.stt.image"),
+    "an unknown key": (stt(cpus="1"), "services.stt.cpus"),
+    "a key missing": (lambda s, p, c: s["services"]["stt"].pop("image"), "services.stt.image"),
+    "CPU without unit": (stt(cpu_limit="2"), "services.stt.cpu_limit"),
+    "CPU as number": (stt(cpu_limit=2000), "services.stt.cpu_limit"),
+    "no CPU at all": (stt(cpu_limit="0m"), "services.stt.cpu_limit"),
+    "memory in bytes": (stt(memory_limit="2G"), "services.stt.memory_limit"),
+    "a part of a GB": (preset("micro", storage="0.0005TB"), "presets.micro.storage"),
+    "request above limit": (stt(cpu_request="9000m"), "services.stt"),
+    "a share without need": (stt(gpu_share=0.5), "services.stt"),
+    "a need without share": (stt(needs_gpu=True), "services.stt"),
+    "more than one GPU": (stt(needs_gpu=True, gpu_share=2), "services.stt.gpu_share"),
+    "state without a place": (stt(stateful=True), "services.stt"),
+    "a name Kubernetes refuses": (
+        lambda s, p, c: s["services"].update(STT=s["services"].pop("stt")),
+        "services.STT",
+    ),
+    "needed by nobody known": (redis(needed_by=["x"]), ""),
+    "shared by a shared part": (redis(needed_by=["nginx"]), ""),
+    "no services": (lambda s, p, c: s["services"].clear(), "services"),
+    "a preset smaller than the one before": (preset("large", gpu=2), ""),
+    "minutes the wrong way round": (preset("large", deployment_minutes=[9, 2]), "presets.large"),
+    "the spare promised without it": (lambda s, p, c: p["sla"].update(without_spare=99.5), "sla"),
+    "a negative price": (price(per_gpu=-1), "prices.per_gpu"),
+    "a price that is no number": (price(per_gpu=float("nan")), "prices.per_gpu"),
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (b"{", "not YAML"),
-        (b"", "document"),
-        (b"[1]", "document"),
-        (b"\xff\xfe\xff", "cannot be read"),
-        (b"services: {}\nservices: {}", "stands there twice"),
-        (b"? [a]\n: 1", "services.yaml"),
-    ],
-)
-def test_files_that_are_no_catalogue(folder: Path, text: bytes, said: str) -> None:
-    (folder / "services.yaml").write_bytes(text)
-    with pytest.raises(CatalogueError, match=said):
-        load_catalogue(folder)
+@pytest.mark.parametrize(("change", "field"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_refused_by_its_path(change: Callable[[Any, Any, Any], object], field: str) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        parse_changed(change)
+    found = [entry["field"] for entry in caught.value.details["fields"]]
+    assert any(path.startswith(field) for path in found), found
+    assert field in caught.value.message
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_digest_pins_an_image() -> None:
+    image = "ecp-ai/stt@sha256:" + "0" * 64
+    assert parse_changed(stt(image=image)).services["stt"].image == image
+
+
+@pytest.mark.parametrize("text", ["[", "- a", "", "a: &a [*a]\na: 1", "services: {a: 1, a: 2}"])
+def test_a_file_that_is_no_catalogue_is_refused(text: str) -> None:
+    with pytest.raises(CatalogueError):
+        parse_catalogue(text, *SHIPPED[1:])
+
+
+def test_an_own_folder_may_replace_one_file_only(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(SHIPPED[2].replace("platform_fee: 247", "platform_fee: 0"))
+    catalogue = load_catalogue(tmp_path)
+    assert catalogue.prices.platform_fee == 0
+    assert catalogue.services == default_catalogue().services
+
+
+def test_a_folder_that_is_missing_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="not a folder"):
+        load_catalogue(tmp_path / "typo")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CatalogueError, match="cannot be read"):
         load_catalogue(tmp_path)
+
+
+def test_quantities_read_as_in_the_public_api() -> None:
+    assert [memory_text(n) for n in (0, 512, 1024, 1536, 65536)] == ["0Mi", "512Mi", "1Gi", "1536Mi", "64Gi"]
+    shown = ["0.0TB", "0.03TB", "0.25TB", "1.0TB", "2.05TB"]
+    assert [storage_text(n) for n in (0, 30, 250, 1000, 2050)] == shown

@@ -103,6 +103,7 @@ def test_callbot_pods_look_like_the_documents_manifest() -> None:
     )  # fmt: skip
     assert (callbot.cpu_request, callbot.memory_request) == ("200m", "512Mi")
     assert (callbot.cpu_limit, callbot.memory_limit, callbot.gpu) == ("2000m", "4Gi", 1)
+    assert {plan.memory_request for plan in rest} == {"64Mi", "256Mi", "512Mi", "768Mi", "1024Mi"}
     assert [(plan.service_name, plan.replicas) for plan in rest] == [
         ("chatbot", 3), ("advisor", 2), ("stt", 3), ("tts", 3), ("nginx", 2), ("redis", 1), ("vector-db", 1),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -48,6 +48,16 @@ def rank(wanted: dict[str, int], target: SlaTarget) -> int:
         return PRESETS.index(plan_tenant(wanted, target).recommended_preset)
     except InsufficientResources:
         return len(PRESETS)
+
+
+def attempt(
+    wanted: dict[str, int], target: SlaTarget, preset: str | None
+) -> tuple[TenantPlan | None, dict[str, Any]]:
+    """The plan, or the details of the refusal."""
+    try:
+        return plan_tenant(wanted, target, preset), {}
+    except InsufficientResources as error:
+        return None, error.details
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,7 @@ def test_the_fastest_promise_is_reachable_and_one_ms_less_is_not(name: str) -> N
     spec = CATALOGUE.services[name]
     shortest = fastest(spec, CATALOGUE.sla)
     assert capacity(spec, CATALOGUE.sla, Fraction(shortest)) >= 1
-    assert capacity(spec, CATALOGUE.sla, Fraction(shortest - 1)) < 1
+    assert shortest == 1 or capacity(spec, CATALOGUE.sla, Fraction(shortest - 1)) < 1
 
 
 def test_a_response_time_no_replicas_reach_is_refused_with_the_shortest() -> None:
@@ -252,11 +262,9 @@ def test_the_replicas_of_a_service_carry_its_sessions(wanted: dict[str, int], ta
 def test_a_plan_fits_its_preset_and_every_alternative_is_granted_when_asked_for(
     wanted: dict[str, int], target: SlaTarget, preset: str | None
 ) -> None:
-    try:
-        plan = plan_tenant(wanted, target, preset)
-    except InsufficientResources as refused:
-        assert refused.details["missing"]
-        assume(False)
+    plan, refused = attempt(wanted, target, preset)
+    if plan is None:
+        assert refused["missing"]
         return
     assert not plan.needs.beyond(CATALOGUE.presets[plan.preset])
     assert PRESETS.index(plan.recommended_preset) <= PRESETS.index(plan.preset)
@@ -267,13 +275,11 @@ def test_a_plan_fits_its_preset_and_every_alternative_is_granted_when_asked_for(
 
 
 @given(modest, targets, st.sampled_from(PRESETS))
-def test_a_refusal_names_a_preset_that_is_granted(
+def test_a_refusal_names_what_would_be_granted(
     wanted: dict[str, int], target: SlaTarget, preset: str
 ) -> None:
-    try:
-        plan_tenant(wanted, target, preset)
-    except InsufficientResources as refused:
-        if "smallest_preset" in refused.details:
-            assert plan_tenant(wanted, target, refused.details["smallest_preset"])
-        if "fits_with" in refused.details:
-            assert plan_tenant(wanted, SlaTarget(**refused.details["fits_with"]), preset)
+    _, refused = attempt(wanted, target, preset)
+    if "smallest_preset" in refused:
+        assert plan_tenant(wanted, target, refused["smallest_preset"])
+    if "fits_with" in refused:
+        assert plan_tenant(wanted, SlaTarget(**refused["fits_with"]), preset)

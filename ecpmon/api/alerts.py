@@ -1,0 +1,187 @@
+"""Alert rules of a tenant (api.md §5)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Annotated, Any, Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
+from ecpmon.alerts.notifiers.email import check_recipients
+from ecpmon.alerts.targets import AddressGuard, check_headers, check_target
+from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import Conflict, ValidationFailed
+from ecpmon.model.alerts import (
+    Action,
+    AlertRule,
+    EmailAction,
+    RuleKind,
+    RuleStatus,
+    Severity,
+    WebhookAction,
+    action_to_dict,
+)
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import RuleWithState
+from ecpmon.settings import Settings
+
+routes = Routes()
+MAX_RULES: Final = 200
+MAX_FOR_SECONDS: Final = 7 * 86_400
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class ActionBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["webhook", "email"]
+    url: Annotated[StrictStr, Field(max_length=2000)] | None = None
+    method: Literal["POST", "PUT"] = "POST"
+    headers: dict[StrictStr, StrictStr] = Field(default_factory=dict, max_length=20)
+    recipients: Annotated[list[StrictStr], Field(max_length=50)] = Field(default_factory=list)
+
+
+class RuleBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    alert_name: Annotated[StrictStr, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    condition: StrictStr
+    duration: StrictStr = "0s"
+    severity: Severity = Severity.WARNING
+    actions: Annotated[list[ActionBody], Field(max_length=20)] = Field(default_factory=list)
+
+
+def seconds_of(duration: str) -> int:
+    """`5m` in seconds. Raises ValidationFailed."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", duration)
+    seconds = int(match[1]) * _UNITS[match[2]] if match else -1
+    if not 0 <= seconds <= MAX_FOR_SECONDS:
+        raise bad_field("duration", "must be a duration such as 30s, 5m or 2h, at most 7d")
+    return seconds
+
+
+def action_of(body: ActionBody, settings: Settings, index: int) -> Action:
+    """A checked action. Raises ValidationFailed naming the field."""
+    field = f"actions.{index}"
+    try:
+        if body.type == "email":
+            if settings.smtp_host is None:
+                raise ValidationFailed("no mail server is configured here; set ECPMON_SMTP_HOST")
+            return EmailAction(check_recipients(body.recipients))
+        if not body.url:
+            raise ValidationFailed("a webhook needs a url")
+        guard = AddressGuard(settings.webhook_allow_loopback, settings.webhook_allow_private)
+        return WebhookAction(check_target(body.url, guard), body.method, check_headers(body.headers))
+    except ValidationFailed as error:
+        raise bad_field(field, error.message) from error
+
+
+async def _checked_condition(request: web.Request, tenant: Tenant, text: str) -> str:
+    own = await backend_of(request).monitoring.metric_names(tenant)
+    try:
+        parse(text, known_metrics(own))
+    except ConditionError as error:
+        failed = bad_field("condition", error.message)
+        failed.details["position"] = error.position
+        raise failed from error
+    return text
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/alerts", Permission.OPERATE)
+async def create(request: web.Request) -> web.Response:
+    """Save a rule; its condition is parsed now, so that a typing error is found now."""
+    tenant, backend = await tenant_of(request), backend_of(request)
+    body = await read_model(request, RuleBody)
+    settings = request.app[CONTEXT].settings
+    rule = AlertRule(
+        rule_id=str(uuid.uuid4()),
+        tenant_id=tenant.tenant_id,
+        alert_name=body.alert_name,
+        kind=RuleKind.THRESHOLD,
+        condition=await _checked_condition(request, tenant, body.condition),
+        for_seconds=seconds_of(body.duration),
+        severity=body.severity,
+        actions=tuple(action_of(a, settings, i) for i, a in enumerate(body.actions)),
+    )
+    if len(await backend.alerts.rules(tenant)) >= MAX_RULES:
+        raise Conflict(f"a tenant has at most {MAX_RULES} rules; delete one first")
+    return reply(rule_document(await backend.alerts.create(rule, now_of(request))), 201)
+
+
+def rule_document(entry: RuleWithState) -> dict[str, Any]:
+    rule, state = entry.rule, entry.state
+    return {
+        "rule_id": rule.rule_id,
+        "tenant_id": rule.tenant_id,
+        "alert_name": rule.alert_name,
+        "kind": rule.kind.value,
+        "condition": rule.condition,
+        "duration": f"{rule.for_seconds}s",
+        "severity": rule.severity.value,
+        "actions": [masked(action_to_dict(a)) for a in rule.actions],
+        "state": state.status.value,
+        "since": state.since,
+        "value": state.value,
+        "frozen": state.frozen,
+        "alert_id": entry.alert_id,
+        "created_at": entry.created_at,
+    }
+
+
+def masked(action: dict[str, Any]) -> dict[str, Any]:
+    """Header values may be secrets: their names are shown, they are not."""
+    if "headers" not in action:
+        return action
+    return {**action, "headers": dict.fromkeys(action["headers"], "***")}
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/alerts", Permission.READ)
+async def list_rules(request: web.Request) -> web.Response:
+    """Every rule with its state, the built-in SLA rules included."""
+    tenant = await tenant_of(request)
+    rules = await backend_of(request).alerts.rules(tenant)
+    return reply({"tenant_id": tenant.tenant_id, "alerts": [rule_document(r) for r in rules]})
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/alerts/active", Permission.READ)
+async def active(request: web.Request) -> web.Response:
+    """Rules that are pending or firing."""
+    tenant = await tenant_of(request)
+    rules = await backend_of(request).alerts.rules(tenant)
+    shown = [rule_document(r) for r in rules if r.state.status is not RuleStatus.INACTIVE]
+    return reply({"tenant_id": tenant.tenant_id, "alerts": shown})
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/alerts/deliveries", Permission.READ)
+async def deliveries(request: web.Request) -> web.Response:
+    """Notifications, newest first: their tries and the last answer."""
+    tenant = await tenant_of(request)
+    found = await backend_of(request).alerts.deliveries(tenant, query_int(request, "limit", 100, 1, 1000))
+    shown = [{**d, "action": masked(d["action"])} for d in found]
+    return reply({"tenant_id": tenant.tenant_id, "deliveries": shown})
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.READ)
+async def get_rule(request: web.Request) -> web.Response:
+    """One rule with its state."""
+    tenant = await tenant_of(request)
+    return reply(rule_document(await backend_of(request).alerts.get(tenant, request.match_info["rule_id"])))
+
+
+@routes.delete("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)
+async def delete_rule(request: web.Request) -> web.Response:
+    """Delete a rule; what it had sent stays on record."""
+    tenant, store = await tenant_of(request), backend_of(request).alerts
+    entry = await store.get(tenant, request.match_info["rule_id"])
+    if entry.rule.kind is not RuleKind.THRESHOLD:
+        raise Conflict(
+            "this is one of the SLA rules every tenant has; it cannot be deleted",
+            details={"alert_name": entry.rule.alert_name},
+        )
+    await store.delete(tenant, entry.rule.rule_id)
+    return web.Response(status=204)

@@ -1,0 +1,68 @@
+"""Alert messages of `/ws/alerts` (api.md §8)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ecpmon.names import CANONICAL_METRICS
+from ecpmon.ports import AlertEvent, ExternalAlert, RuleWithState
+
+_RESOURCES: Final = frozenset({"cpu", "memory", "gpu", "storage", "network"})
+_SLA_TYPES: Final = {"burn_rate": "sla_burn_rate", "budget": "sla_budget", "no_data": "no_data"}
+
+
+def type_of(kind: str, metric: str | None) -> str:
+    """`resource_usage` for thresholds on resources, as in the source documents."""
+    if kind in _SLA_TYPES:
+        return _SLA_TYPES[kind]
+    known = CANONICAL_METRICS.get(metric or "")
+    return "resource_usage" if known and known[0] in _RESOURCES else "threshold"
+
+
+def message_of_event(event: AlertEvent) -> dict[str, Any]:
+    return {
+        "alert_id": event.alert_id,
+        "tenant_id": event.tenant_id,
+        "severity": event.severity,
+        "type": type_of(event.kind, event.metric),
+        "message": event.message,
+        "metric": event.metric,
+        "current_value": event.value,
+        "threshold": event.threshold,
+        "status": "firing" if event.to_state == "firing" else "resolved",
+        "timestamp": event.at,
+    }
+
+
+def message_of_external(alert: ExternalAlert) -> dict[str, Any]:
+    notes = alert.annotations
+    resolved = alert.status == "resolved"
+    return {
+        "alert_id": alert.fingerprint,
+        "tenant_id": alert.tenant_id,
+        "severity": alert.severity,
+        "type": "alertmanager",
+        "message": notes.get("summary") or notes.get("description") or alert.alert_name,
+        "metric": None,
+        "current_value": None,
+        "threshold": None,
+        "status": alert.status,
+        "timestamp": (alert.ends_at if resolved else None) or alert.starts_at,
+    }
+
+
+def message_of_rule(entry: RuleWithState) -> dict[str, Any]:
+    """A rule that is firing, for those who connect while it does."""
+    rule, state = entry.rule, entry.state
+    return {
+        "alert_id": entry.alert_id,
+        "tenant_id": rule.tenant_id,
+        "severity": rule.severity.value,
+        "type": type_of(rule.kind.value, None),
+        "message": f"{rule.alert_name} is firing: {rule.condition}",
+        "metric": None,
+        "current_value": state.value,
+        "threshold": None,
+        "status": "firing",
+        "timestamp": state.since,
+    }

@@ -1,0 +1,224 @@
+"""Fan-out to WebSockets: publishers never wait, memory per socket is bounded, slow ones are let go.
+
+Metrics need no queue: a socket reads the newest values when it is ready to send, so older ones are coalesced
+by themselves. Alerts are all told, from a bounded queue; a socket that overflows it is closed with 1013.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from aiohttp import WSCloseCode
+
+from ecpmon.api.events import message_of_event, message_of_external
+from ecpmon.api.keys import live_key
+from ecpmon.errors import Overloaded
+from ecpmon.model.availability import SpanState
+from ecpmon.model.ingest import IngestResult, StateChange
+from ecpmon.model.samples import Frame
+from ecpmon.ports import AlertEvent, ExternalAlert, Latest
+
+TENANT_GONE: Final = 4404
+
+
+class Outbox:
+    """What one socket still has to be told. `wake` is set when there is something."""
+
+    def __init__(self) -> None:
+        self.wake = asyncio.Event()
+        self.closed = asyncio.Event()
+        self.close_code = 1000
+        self.close_reason = ""
+
+    def close(self, code: int, reason: str) -> None:
+        """Ask the socket's own task to close it; the first code stands."""
+        if not self.closed.is_set():
+            self.close_code, self.close_reason = code, reason
+            self.closed.set()
+
+
+class ChangeOutbox(Outbox):
+    """State changes for a metrics socket; of very many unsent ones the newest stay."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self._changes: deque[StateChange] = deque(maxlen=bound)
+
+    def put(self, change: StateChange) -> None:
+        self._changes.append(change)
+        self.wake.set()
+
+    def take(self) -> list[StateChange]:
+        self.wake.clear()
+        taken = list(self._changes)
+        self._changes.clear()
+        return taken
+
+
+class AlertOutbox(Outbox):
+    """Alert messages; past `bound` unsent ones the socket has stayed behind and is closed."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self._bound = bound
+        self._messages: deque[dict[str, Any]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message: dict[str, Any]) -> None:
+        if self.closed.is_set():
+            return
+        if len(self._messages) >= self._bound:
+            self._messages.clear()
+            self.close(WSCloseCode.TRY_AGAIN_LATER, "this consumer stays behind")
+            return
+        self._messages.append(message)
+        self.wake.set()
+
+    def take(self) -> list[dict[str, Any]]:
+        self.wake.clear()
+        taken = list(self._messages)
+        self._messages.clear()
+        return taken
+
+
+class Feed:
+    """The newest values of one watched tenant, shared by its sockets. Lives while somebody watches."""
+
+    def __init__(self, tenant_id: str) -> None:
+        self.tenant_id = tenant_id
+        self.outboxes: set[ChangeOutbox] = set()
+        self.seeded = False
+        self.state: SpanState | None = None
+        self._values: dict[str, tuple[datetime, float]] = {}
+
+    def absorb(self, frame: Frame) -> None:
+        for sample in frame.samples:
+            self._keep(live_key(sample.key.metric_type, sample.key.metric_name), frame.ts, sample.value)
+
+    def seed(self, latest: dict[str, Latest]) -> None:
+        for name, value in latest.items():
+            self._keep(live_key(value.metric_type, name), value.ts, value.value)
+        self.seeded = True
+
+    def _keep(self, key: str, ts: datetime, value: float) -> None:
+        """Late data never replaces newer values."""
+        known = self._values.get(key)
+        if known is None or known[0] <= ts:
+            self._values[key] = (ts, value)
+
+    def change(self, change: StateChange) -> None:
+        self.state = change.state
+        for outbox in self.outboxes:
+            outbox.put(change)
+
+    def values(self) -> dict[str, float]:
+        return {key: value for key, (_, value) in self._values.items()}
+
+    def newest(self) -> datetime | None:
+        return max((ts for ts, _ in self._values.values()), default=None)
+
+
+class Hub:
+    """One per database. Publishers call `samples_committed`, `alert`, `external`, `tenant_deleted`."""
+
+    def __init__(
+        self,
+        *,
+        send_timeout: float = 10.0,
+        alert_bound: int = 256,
+        change_bound: int = 16,
+        max_sockets: int = 2_000,
+    ) -> None:
+        self.send_timeout = send_timeout
+        self._alert_bound = alert_bound
+        self._change_bound = change_bound
+        self._max_sockets = max_sockets
+        self._feeds: dict[str, Feed] = {}
+        self._listeners: defaultdict[str, set[AlertOutbox]] = defaultdict(set)
+        self._stopped = False
+
+    @property
+    def sockets(self) -> int:
+        watching = sum(len(feed.outboxes) for feed in self._feeds.values())
+        return watching + sum(map(len, self._listeners.values()))
+
+    @contextmanager
+    def watch(self, tenant_id: str) -> Iterator[tuple[Feed, ChangeOutbox]]:
+        """Join a tenant's feed. Raises Overloaded past the bound of sockets."""
+        self._admit()
+        feed = self._feeds.setdefault(tenant_id, Feed(tenant_id))
+        outbox = ChangeOutbox(self._change_bound)
+        feed.outboxes.add(outbox)
+        try:
+            yield feed, outbox
+        finally:
+            feed.outboxes.discard(outbox)
+            if not feed.outboxes and self._feeds.get(tenant_id) is feed:
+                del self._feeds[tenant_id]
+
+    @contextmanager
+    def listen(self, tenant_id: str) -> Iterator[AlertOutbox]:
+        """Receive a tenant's alerts. Raises Overloaded past the bound of sockets."""
+        self._admit()
+        outbox = AlertOutbox(self._alert_bound)
+        self._listeners[tenant_id].add(outbox)
+        try:
+            yield outbox
+        finally:
+            self._listeners[tenant_id].discard(outbox)
+            if not self._listeners[tenant_id]:
+                del self._listeners[tenant_id]
+
+    def _admit(self) -> None:
+        if self._stopped:
+            raise Overloaded("the server is stopping")
+        if self.sockets >= self._max_sockets:
+            raise Overloaded("too many open sockets; try again later")
+
+    def samples_committed(self, result: IngestResult) -> None:
+        """Newest values first, so that the message about a change already carries them."""
+        if not self._feeds:
+            return
+        for frame in result.frames:
+            if feed := self._feeds.get(frame.tenant_id):
+                feed.absorb(frame)
+        for change in result.changes:
+            if feed := self._feeds.get(change.tenant_id):
+                feed.change(change)
+
+    def alert(self, event: AlertEvent) -> None:
+        """Tell firing and resolved; the other changes of a rule concern nobody yet."""
+        if event.from_state != event.to_state and "firing" in (event.from_state, event.to_state):
+            self._tell(event.tenant_id, message_of_event(event))
+
+    def external(self, alert: ExternalAlert) -> None:
+        if alert.tenant_id is not None:
+            self._tell(alert.tenant_id, message_of_external(alert))
+
+    def _tell(self, tenant_id: str, message: dict[str, Any]) -> None:
+        for outbox in self._listeners.get(tenant_id, ()):
+            outbox.put(message)
+
+    def tenant_deleted(self, tenant_id: str) -> None:
+        """Close the tenant's sockets: a new tenant of that name is another tenant."""
+        for outbox in self._outboxes(tenant_id):
+            outbox.close(TENANT_GONE, "the tenant was deleted")
+        self._feeds.pop(tenant_id, None)
+
+    def _outboxes(self, tenant_id: str) -> list[Outbox]:
+        feed = self._feeds.get(tenant_id)
+        return [*(feed.outboxes if feed else ()), *self._listeners.get(tenant_id, ())]
+
+    def close(self) -> None:
+        """The server stops: every socket is closed with 1001, new ones are refused."""
+        self._stopped = True
+        for tenant_id in {*self._feeds, *self._listeners}:
+            for outbox in self._outboxes(tenant_id):
+                outbox.close(WSCloseCode.GOING_AWAY, "the server stops")

@@ -1,0 +1,241 @@
+"""SLA figures: windows, timeline, incidents, the operators' summary (api.md §4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, query_time, reply, tenant_of
+from ecpmon.api.context import CALLER
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.model.availability import Span
+from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import ROLLING_WINDOWS, SlaStatus, WindowResult
+from ecpmon.ports import AlertEvent
+from ecpmon.sla import windows as maths
+
+routes = Routes()
+MAX_POINTS: Final = 2_000
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
+_SEVERITY: Final = {SlaStatus.VIOLATED: 0, SlaStatus.AT_RISK: 1, SlaStatus.NO_DATA: 2, SlaStatus.MEETING: 3}
+
+
+def duration_of(text: str, field: str) -> timedelta:
+    """`5m`, `1h`, `30d`. Raises ValidationFailed."""
+    match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
+    if match is None:
+        raise bad_field(field, "must be a duration such as 5m, 1h or 30d")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def window_names(text: str) -> list[str]:
+    """The windows asked for. Raises ValidationFailed naming the known ones."""
+    names = [n.strip() for n in text.split(",")]
+    unknown = [n for n in names if n not in ROLLING_WINDOWS]
+    if unknown:
+        raise bad_field(
+            "windows", f"unknown window {unknown[0][:20]!r}; known are {', '.join(ROLLING_WINDOWS)}"
+        )
+    return list(dict.fromkeys(names))
+
+
+def window_document(w: WindowResult) -> dict[str, Any]:
+    """One window as the contract shows it: percentages and minutes, unrounded."""
+    left = w.budget
+    return {
+        "window": w.window,
+        "start": w.start,
+        "end": w.end,
+        "availability": percent(w.availability),
+        "bounds": {"low": percent(w.low), "high": percent(w.high)},
+        "coverage": percent(w.coverage),
+        "verdict": w.verdict.value,
+        "status": w.status.value,
+        "eligible_minutes": minutes(w.tally.eligible),
+        "up_minutes": minutes(w.tally.up),
+        "down_minutes": minutes(w.tally.down),
+        "gap_minutes": minutes(w.tally.gap),
+        "maintenance_minutes": 0.0,
+        "error_budget": {
+            "total_minutes": minutes(left.total),
+            "consumed_minutes": minutes(left.consumed),
+            "remaining_minutes": minutes(left.remaining),
+            "remaining_percent": percent(left.remaining_fraction),
+        },
+        "burn_rate": w.burn_rate,
+        "projected_exhaustion": w.projected_exhaustion,
+        "failure_count": w.failure_count,
+        "recovery_time_avg": w.recovery_time_avg,
+    }
+
+
+def _as_of(request: web.Request) -> tuple[datetime, bool]:
+    """The instant asked about, and whether it is the present."""
+    now = now_of(request)
+    at = query_time(request, "at", now)
+    if at > now:
+        raise bad_field("at", "lies in the future")
+    return at, "at" not in request.query
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/sla", Permission.READ)
+async def sla(request: web.Request) -> web.Response:
+    """Availability with bounds, budget, burn rate and incidents per window; `at` asks about the past."""
+    tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
+    names = window_names(request.query.get("windows", ",".join(ROLLING_WINDOWS)))
+    at, present = _as_of(request)
+    longest = max(ROLLING_WINDOWS[n] for n in names)
+    spans = await backend.availability.timeline(tenant, at - longest, at)
+    statuses = await backend.availability.statuses(tenant) if present else {}
+    found = maths.rolling(spans, at, tenant.sla_target.fraction, statuses, names)
+    return reply(
+        {
+            "tenant_id": tenant.tenant_id,
+            "target": float(tenant.sla_target.percent),
+            "as_of": at,
+            "windows": [window_document(w) for w in found],
+        }
+    )
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
+async def timeline(request: web.Request) -> web.Response:
+    """Availability over time, for a plot."""
+    tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
+    window, step = request.query.get("window", "24h"), request.query.get("step", "1h")
+    lasting, width = duration_of(window, "window"), duration_of(step, "step")
+    if lasting / width > MAX_POINTS:
+        raise bad_field("step", f"gives more than {MAX_POINTS} points; take a longer step")
+    # Steps start at multiples of their width, so that a plot does not shimmer.
+    end = now
+    start = now - lasting
+    start -= timedelta(seconds=start.timestamp() % width.total_seconds())
+    spans = await backend.availability.timeline(tenant, start, end)
+    points = [_plot_point(spans, at, min(at + width, end)) for at in _steps(start, end, width)]
+    return reply({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
+
+
+def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
+    count = -(-(end - start) // width)
+    return [start + width * i for i in range(count)]
+
+
+def _plot_point(spans: Sequence[Span], start: datetime, end: datetime) -> dict[str, Any]:
+    seconds = maths.tally(spans, start, end)
+    coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else None
+    return {
+        "timestamp": start,
+        "availability": percent(maths.availability(seconds)),
+        "coverage": percent(coverage),
+        "down_minutes": minutes(seconds.down),
+        "gap_minutes": minutes(seconds.gap),
+    }
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ)
+async def incidents(request: web.Request) -> web.Response:
+    """Outages: when, how long, and what each cost."""
+    tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
+    end = min(query_time(request, "to", now), now)
+    start = query_time(request, "from", end - timedelta(days=30))
+    if start >= end:
+        raise bad_field("from", "must lie before `to`")
+    spans = await backend.availability.timeline(tenant, start, end)
+    found = [
+        {
+            "start": i.start,
+            "end": None if i.ongoing and end == now else i.end,
+            "ongoing": i.ongoing and end == now,
+            "duration_seconds": (i.end - i.start).total_seconds(),
+            "down_seconds": i.down_seconds,
+            "cause": None,
+            "budget_minutes": minutes(i.down_seconds),
+        }
+        for i in maths.incidents(spans, start, end)
+    ]
+    return reply({"tenant_id": tenant.tenant_id, "from": start, "to": end, "incidents": found})
+
+
+@routes.get("/api/v1/simulator/sla/{tenant_id}/analysis", Permission.READ)
+async def analysis(request: web.Request) -> web.Response:
+    """A short analysis of one period."""
+    tenant, backend, now = await tenant_of(request), backend_of(request), now_of(request)
+    period = duration_of(request.query.get("period", "24h"), "period")
+    if period > timedelta(days=366):
+        raise bad_field("period", "is longer than a year")
+    spans = await backend.availability.timeline(tenant, now - period, now)
+    found = maths.evaluate("period", spans, now - period, now, tenant.sla_target.fraction)
+    shown = percent(found.availability)
+    return reply(
+        {
+            "tenant_id": tenant.tenant_id,
+            "current_sla": shown,
+            "target_sla": float(tenant.sla_target.percent),
+            "status": found.status.value,
+            "uptime_percentage": shown,
+            "failure_count": found.failure_count,
+            "recovery_time_avg": found.recovery_time_avg,
+        }
+    )
+
+
+@routes.get("/api/v1/sla/summary", Permission.READ)
+async def summary(request: web.Request) -> web.Response:
+    """Every tenant the caller may see, worst first."""
+    backend, now, caller = backend_of(request), now_of(request), request[CALLER]
+    tenants = [t for t in await backend.tenants.live() if caller.may_see(t.tenant_id)]
+    timelines = await backend.availability.timelines(now - max(ROLLING_WINDOWS.values()), now)
+    statuses = await backend.availability.all_statuses()
+    told = await backend.alerts.last_event_of_each()
+    rows = [
+        _row(t, timelines.get(t.tenant_id, []), statuses.get(t.tenant_id, {}), told, now) for t in tenants
+    ]
+    rows.sort(key=lambda r: r[0])
+    return reply({"as_of": now, "tenants": [row for _, row in rows]})
+
+
+def _row(
+    tenant: Tenant,
+    spans: Sequence[Span],
+    statuses: Mapping[str, SlaStatus],
+    told: Mapping[str, AlertEvent],
+    now: datetime,
+) -> tuple[tuple[int, float, str], dict[str, Any]]:
+    """The row and its place: by status, then by budget left, then by name."""
+    found = {w.window: w for w in maths.rolling(spans, now, tenant.sla_target.fraction, statuses)}
+    month = found["30d"]
+    left = percent(month.budget.remaining_fraction)
+    place = (_SEVERITY[month.status], left if left is not None else 100.0, tenant.tenant_id)
+    return place, {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.name,
+        "tenant_status": tenant.status.value,
+        "target": float(tenant.sla_target.percent),
+        "state": spans[-1].state.value if spans else "none",
+        "status": month.status.value,
+        "windows": {name: _summary_window(w) for name, w in found.items()},
+        "error_budget": {"remaining_minutes": minutes(month.budget.remaining), "remaining_percent": left},
+        "burn_rate": {name: found[name].burn_rate for name in ("1h", "24h")},
+        "last_alert": _last_alert(told.get(tenant.tenant_id)),
+    }
+
+
+def _summary_window(w: WindowResult) -> dict[str, Any]:
+    return {
+        "availability": percent(w.availability),
+        "status": w.status.value,
+        "coverage": percent(w.coverage),
+        "budget_remaining_percent": percent(w.budget.remaining_fraction),
+        "burn_rate": w.burn_rate,
+    }
+
+
+def _last_alert(event: AlertEvent | None) -> dict[str, Any] | None:
+    if event is None:
+        return None
+    status = "firing" if event.to_state == "firing" else "resolved"
+    return {"alert_name": event.alert_name, "status": status, "at": event.at}

@@ -1,0 +1,87 @@
+"""What Alertmanager tells us (api.md §5). The same alert delivered twice counts once."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ecpmon.api.common import backend_of, now_of, parse_time, read_model, reply
+from ecpmon.api.context import CALLER
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.ports import ExternalAlert
+
+routes = Routes()
+MAX_ALERTS: Final = 10_000
+# How Alertmanager writes "not over yet".
+_OPEN_END: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def go_time(value: Any) -> datetime:
+    """RFC 3339 as Go prints it, with up to nine digits after the second."""
+    if not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic turns ValueError into a field error
+    return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
+
+
+GoTime = Annotated[datetime, BeforeValidator(go_time)]
+
+
+class AlertBody(BaseModel):
+    """Newer Alertmanagers add fields; what is not known is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
+    startsAt: GoTime
+    endsAt: GoTime = _OPEN_END
+    fingerprint: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class WebhookBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    version: Literal["4"]
+    alerts: Annotated[list[AlertBody], Field(max_length=MAX_ALERTS)]
+
+
+@routes.post("/api/v1/webhooks/tenant-alert", Permission.OPERATE)
+async def tenant_alert(request: web.Request) -> web.Response:
+    """Record alerts from Alertmanager and pass new ones on to the tenant's sockets."""
+    backend, caller = backend_of(request), request[CALLER]
+    body = await read_model(request, WebhookBody)
+    told = [_external(a) for a in body.alerts]
+    visible = [a for a in told if a.tenant_id is None or caller.may_see(a.tenant_id)]
+    fresh = await backend.external_alerts.record(visible, now_of(request))
+    for alert in fresh:
+        backend.hub.external(alert)
+    return reply(
+        {
+            "status": "processed",
+            "received": len(told),
+            "new": len(fresh),
+            "duplicates": len(visible) - len(fresh),
+            "ignored": len(told) - len(visible),
+            "firing": sum(a.status == "firing" for a in fresh),
+            "resolved": sum(a.status == "resolved" for a in fresh),
+        }
+    )
+
+
+def _external(alert: AlertBody) -> ExternalAlert:
+    return ExternalAlert(
+        tenant_id=alert.labels.get("tenant_id"),
+        fingerprint=alert.fingerprint,
+        starts_at=alert.startsAt,
+        ends_at=None if alert.endsAt <= _OPEN_END else alert.endsAt,
+        status=alert.status,
+        alert_name=alert.labels.get("alertname", ""),
+        severity=alert.labels.get("severity", "none"),
+        labels=alert.labels,
+        annotations=alert.annotations,
+    )

@@ -1,0 +1,278 @@
+"""WebSockets: live metrics, the same with SLA figures, and alerts (api.md §8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from ecpmon.api.common import backend_of, now_of, parse_model, percent, tenant_of
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.errors import error_document
+from ecpmon.api.events import message_of_rule
+from ecpmon.api.hub import ChangeOutbox, Feed, Outbox
+from ecpmon.api.keys import asked_key
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
+from ecpmon.errors import BadRequest, EcpError
+from ecpmon.model.alerts import RuleStatus
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla.windows import evaluate
+
+routes = Routes()
+DEFAULT_INTERVAL_MS: Final = 5_000
+SEED_WINDOW: Final = timedelta(minutes=5)
+SLA_WINDOW: Final = timedelta(hours=24)
+REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
+
+
+class Subscribe(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    action: Literal["subscribe"]
+    metrics: (
+        Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=100)]], Field(min_length=1)] | None
+    ) = None
+    interval: Annotated[StrictInt, Field(ge=100, le=3_600_000)] = DEFAULT_INTERVAL_MS
+
+
+@dataclass
+class Subscription:
+    """What one socket wants: metric keys (None: all of them) and seconds between messages; None: silence."""
+
+    metrics: frozenset[str] | None
+    interval: float | None = DEFAULT_INTERVAL_MS / 1000
+
+    def take(self, message: Any) -> dict[str, Any] | None:
+        """Apply a client's message; the answer, if it needs one. Raises EcpError."""
+        action = message.get("action") if isinstance(message, dict) else None
+        match action:
+            case "ping":
+                return {"action": "pong"}
+            case "unsubscribe":
+                self.interval = None
+                return None
+            case "subscribe":
+                wanted = parse_model(message, Subscribe)
+                self.metrics = frozenset(map(asked_key, wanted.metrics)) if wanted.metrics else None
+                self.interval = wanted.interval / 1000
+                return None
+        raise BadRequest("the action must be subscribe, unsubscribe or ping")
+
+
+async def refuse(request: web.Request, code: int, reason: str) -> web.WebSocketResponse:
+    """Accept the upgrade, then close with a code that a browser can see."""
+    socket = await open_socket(request)
+    await close(socket, request, code, reason)
+    return socket
+
+
+async def close_all(app: web.Application) -> None:
+    """The server stops: every socket is closed with 1001."""
+    context = app[CONTEXT]
+    for backend in (context.production, context.demo):
+        if backend is not None:
+            backend.hub.close()
+
+
+@routes.socket("/ws/monitoring/{tenant_id}", Permission.READ)
+async def monitoring(request: web.Request) -> web.WebSocketResponse:
+    """Live metrics of a tenant; a change of its availability is told at once."""
+    return await _metrics_socket(request, Subscription(None), with_sla=False)
+
+
+@routes.socket("/api/v1/simulator/realtime/{tenant_id}", Permission.READ)
+async def realtime(request: web.Request) -> web.WebSocketResponse:
+    """Live metrics with the SLA figures of the last 24 hours."""
+    return await _metrics_socket(request, Subscription(REALTIME_METRICS), with_sla=True)
+
+
+async def _metrics_socket(
+    request: web.Request, subscription: Subscription, *, with_sla: bool
+) -> web.WebSocketResponse:
+    tenant = await tenant_of(request)
+    backend = backend_of(request)
+    with backend.hub.watch(tenant.tenant_id) as (feed, outbox):
+        if not feed.seeded:
+            feed.seed(await backend.monitoring.latest(tenant, now_of(request) - SEED_WINDOW))
+        socket = await open_socket(request)
+        changed = asyncio.Event()
+
+        async def compose(state: str | None) -> dict[str, Any]:
+            message = metrics_message(feed, subscription, state, request)
+            if with_sla:
+                message["sla_data"] = await _sla_data(request, tenant)
+            return message
+
+        sending = _send_metrics(
+            socket, feed, outbox, subscription, changed, compose, backend.hub.send_timeout
+        )
+        await _converse(request, socket, outbox, sending, subscription.take, changed)
+        return socket
+
+
+def metrics_message(
+    feed: Feed, subscription: Subscription, state: str | None, request: web.Request
+) -> dict[str, Any]:
+    """The newest values; with `state` it is the message about a change and `up` is part of it in any case."""
+    values = feed.values()
+    wanted = subscription.metrics
+    metrics = {k: v for k, v in values.items() if wanted is None or k in wanted}
+    message = {"timestamp": feed.newest() or now_of(request), "tenant_id": feed.tenant_id, "metrics": metrics}
+    if state is not None:
+        metrics["up"] = 1.0 if state == "up" else 0.0
+        message["state"] = state
+    return message
+
+
+async def _send_metrics(
+    socket: web.WebSocketResponse,
+    feed: Feed,
+    outbox: ChangeOutbox,
+    subscription: Subscription,
+    changed: asyncio.Event,
+    compose: Callable[[str | None], Awaitable[dict[str, Any]]],
+    limit: float,
+) -> None:
+    """A message now, then one per interval; a state change and a new subscription are answered at once."""
+    del feed  # read by `compose`
+    states: list[str | None] = [None]
+    while True:
+        for state in states:
+            await send(socket, await compose(state), limit)
+        states = await _next_states(outbox, subscription, changed)
+
+
+async def _next_states(
+    outbox: ChangeOutbox, subscription: Subscription, changed: asyncio.Event
+) -> list[str | None]:
+    """Wait for a state change, the next interval or a new subscription."""
+    waits = {asyncio.ensure_future(outbox.wake.wait()), asyncio.ensure_future(changed.wait())}
+    try:
+        await asyncio.wait(waits, timeout=subscription.interval, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    resubscribed = changed.is_set()
+    changed.clear()
+    found: list[str | None] = [change.state.value for change in outbox.take()]
+    if found:
+        return found
+    # Silence was asked for: the interval never ends, and only changes are told.
+    return [None] if subscription.interval is not None or not resubscribed else []
+
+
+async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any]:
+    now, backend = now_of(request), backend_of(request)
+    spans = await backend.availability.timeline(tenant, now - SLA_WINDOW, now)
+    found = evaluate("24h", spans, now - SLA_WINDOW, now, tenant.sla_target.fraction)
+    return {
+        "availability": percent(found.availability),
+        "status": found.status.value,
+        "uptime_percentage": percent(found.availability),
+        "downtime_minutes": found.tally.down / 60,
+    }
+
+
+@routes.socket("/ws/alerts/{tenant_id}", Permission.READ)
+async def alerts(request: web.Request) -> web.WebSocketResponse:
+    """Alerts of a tenant: first what is firing, then every change."""
+    tenant = await tenant_of(request)
+    backend = backend_of(request)
+    with backend.hub.listen(tenant.tenant_id) as outbox:
+        firing = [r for r in await backend.alerts.rules(tenant) if r.state.status is RuleStatus.FIRING]
+        socket = await open_socket(request)
+
+        async def sending() -> None:
+            for entry in firing:
+                await send(socket, message_of_rule(entry), backend.hub.send_timeout)
+            while True:
+                await outbox.wake.wait()
+                for message in outbox.take():
+                    await send(socket, message, backend.hub.send_timeout)
+
+        await _converse(request, socket, outbox, sending(), _only_ping, asyncio.Event())
+        return socket
+
+
+def _only_ping(message: Any) -> dict[str, Any] | None:
+    if isinstance(message, dict) and message.get("action") == "ping":
+        return {"action": "pong"}
+    if isinstance(message, dict) and message.get("action") in ("subscribe", "unsubscribe"):
+        return None
+    raise BadRequest("the action must be ping")
+
+
+async def _converse(
+    request: web.Request,
+    socket: web.WebSocketResponse,
+    outbox: Outbox,
+    sending: Any,
+    take: Callable[[Any], dict[str, Any] | None],
+    changed: asyncio.Event,
+) -> None:
+    """Send and receive until either side ends it; a consumer that does not read is let go with 1013."""
+    limit = backend_of(request).hub.send_timeout
+    tasks = {
+        asyncio.ensure_future(sending),
+        asyncio.ensure_future(_receive(request, socket, take, changed, limit)),
+        asyncio.ensure_future(outbox.closed.wait()),
+    }
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        code, reason = _ending(done, outbox)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await close(socket, request, code, reason)
+
+
+def _ending(done: set[asyncio.Future[Any]], outbox: Outbox) -> tuple[int, str]:
+    if outbox.closed.is_set():
+        return outbox.close_code, outbox.close_reason
+    for task in done:
+        error = task.exception()
+        if isinstance(error, SlowConsumer):
+            return WSCloseCode.TRY_AGAIN_LATER, "this consumer stays behind"
+        if isinstance(error, EcpError):
+            return WSCloseCode.TRY_AGAIN_LATER, error.message
+        if error is not None and not isinstance(error, Gone):
+            raise error
+    return WSCloseCode.OK, ""
+
+
+async def _receive(
+    request: web.Request,
+    socket: web.WebSocketResponse,
+    take: Callable[[Any], dict[str, Any] | None],
+    changed: asyncio.Event,
+    limit: float,
+) -> None:
+    """Read the client's messages; a bad one is answered with an error and the socket stays open."""
+    async for message in socket:
+        try:
+            answer = take(_decoded(message.type, message.data))
+            if answer is None:
+                changed.set()
+        except EcpError as error:
+            answer = error_document(request, error.code, error.message, error.details)
+        if answer is not None:
+            with contextlib.suppress(Gone):
+                await send(socket, answer, limit)
+
+
+def _decoded(kind: WSMsgType, data: Any) -> Any:
+    if kind is not WSMsgType.TEXT:
+        raise BadRequest("messages are JSON text")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise BadRequest("the message is not JSON") from None
