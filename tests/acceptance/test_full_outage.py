@@ -69,7 +69,7 @@ async def test_one_crashed_pod_of_several_is_no_outage(world: World) -> None:
     await world.sim("POST", "/api/v1/failures/several", body)
     await world.advance(20)
     status = await world.sim("GET", "/api/v1/tenants/several")
-    [chatbot] = [s for s in status["services"] if s["service"] == "chatbot"]
+    [chatbot] = [s for s in status["services"] if s["name"] == "chatbot"]
     assert 0 < chatbot["ready"] < chatbot["desired"]
     await world.advance(100)
     window = await world.sla("several")
