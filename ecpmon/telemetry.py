@@ -64,11 +64,22 @@ class TenantGauges(Collector):
 class Telemetry:
     """One per process; `registry` is what `/metrics` shows."""
 
+    def keep_only(self, tenant_ids: Iterable[str]) -> None:
+        """Drop every series of tenants that are not in `tenant_ids`."""
+        live = set(tenant_ids)
+        self.tenants.keep_only(live)
+        for metric in self.requests.collect():
+            for tenant_id in {s.labels["tenant_id"] for s in metric.samples} - live:
+                self.requests.remove_by_labels({"tenant_id": tenant_id})
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.tenants = TenantGauges()
         self.registry.register(self.tenants)
         r = self.registry
+        self.requests = Counter(
+            "ecp_tenant_requests", "API requests of tenants", ["tenant_id", "method", "status"], registry=r
+        )
         self.active_tenants = Gauge("ecp_active_tenants_total", "Live tenants", registry=r)
         self.samples = Counter("ecpmon_ingest_samples", "Samples committed", ["source"], registry=r)
         self.rejected = Counter("ecpmon_ingest_rejected_samples", "Samples refused", ["reason"], registry=r)

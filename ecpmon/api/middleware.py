@@ -96,8 +96,10 @@ def _is_upgrade(request: web.Request) -> bool:
 
 def _count(request: web.Request, response: web.StreamResponse) -> None:
     tenant_id = request.match_info.get("tenant_id")
-    # Only tenants that exist make series; names that people guess must not.
-    if tenant_id is not None and CALLER in request and response.status not in (401, 404):
+    # Only tenants that exist make series; names that people guess must not. The request that deletes one would
+    # bring its series back.
+    deleted = request.method == "DELETE" and response.status == 202
+    if tenant_id is not None and not deleted and CALLER in request and response.status not in (401, 404):
         request.app[CONTEXT].requests.labels(tenant_id, request.method, str(response.status)).inc()
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import aiohttp
 import structlog
 from aiohttp import web
-from prometheus_client import Counter
 
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
@@ -85,10 +84,7 @@ async def create_app(
             demo=made[1][1] if len(made) > 1 else None,
             tokens=PgTokenStore(runtimes[0].database),
             registry=telemetry.registry,
-            requests=Counter(
-                "ecp_tenant_requests", "API requests of tenants", ["tenant_id", "method", "status"],
-                registry=telemetry.registry,
-            ),
+            requests=telemetry.requests,
             timer=DebugTimer(_start_timer, _read_timer),
         )
     )  # fmt: skip

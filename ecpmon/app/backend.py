@@ -210,7 +210,7 @@ class BackendRuntime:
         if self.demo:
             return
         gauges = self.telemetry.tenants
-        gauges.keep_only(tenants)
+        self.telemetry.keep_only(tenants)
         self.telemetry.active_tenants.set(len(tenants))
         for name, windows in results.items():
             for w in windows:

@@ -1,0 +1,102 @@
+"""The whole service over real databases, with tokens; jobs are turned by hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from ecpmon.app import RUNTIMES, create_app
+from ecpmon.app.backend import BackendRuntime
+from ecpmon.settings import Settings
+from ecpmon.storage.access import PgTokenStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
+from tests.acceptance.world import ManualClock
+
+_numbers = itertools.count(1)
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Service:
+    url: str
+    session: aiohttp.ClientSession
+    runtime: BackendRuntime
+    clock: ManualClock
+    app: web.Application
+    tokens: dict[str, str]
+
+    def headers(self, who: str | None, **more: str) -> dict[str, str]:
+        return {**({"Authorization": f"Bearer {self.tokens[who]}"} if who else {}), **more}
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, who: str | None = "admin", **headers: str
+    ) -> tuple[int, Any, Any]:
+        """(status, JSON or text, headers)."""
+        data = {"json": body} if not isinstance(body, bytes) else {"data": body}
+        async with self.session.request(
+            method, self.url + path, headers=self.headers(who, **headers), **(data if body is not None else {})
+        ) as answer:
+            text = await answer.text()
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, await answer.json() if is_json else text, answer.headers
+
+    async def tenant(self, **more: Any) -> str:
+        """A new tenant of its own."""
+        name = more.pop("tenant_id", f"api-{next(_numbers)}")
+        body = {"tenant_id": name, "name": name, "service_requirements": {"chatbot": 10}, **more}
+        status, answer, _ = await self.ask("POST", "/api/v1/tenants/", body)
+        assert status == 201, answer
+        return name
+
+
+@pytest.fixture(scope="session")
+def api_dsns(make_database: Callable[[], str]) -> tuple[str, str]:
+    import asyncio
+
+    pair = (make_database(), make_database())
+
+    async def run() -> None:
+        for dsn in pair:
+            await migrate(Database(dsn))
+
+    asyncio.run(run())
+    return pair
+
+
+@pytest.fixture
+async def service(api_dsns: tuple[str, str], free_port: Callable[[], int]) -> AsyncIterator[Service]:
+    settings = Settings(
+        database_url=SecretStr(api_dsns[0]),
+        demo_database_url=SecretStr(api_dsns[1]),
+        max_body_bytes=200_000,
+        max_batch=500,
+        webhook_secret=SecretStr("x" * 32),
+    )
+    clock = ManualClock(NOW)
+    app = await create_app(settings, clock, run_jobs=False)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    runtime = app[RUNTIMES][0]
+    store = PgTokenStore(runtime.database)
+    tokens = {
+        "admin": await store.create("admin", ["admin"], ["*"], NOW, None),
+        "outsider": await store.create("charlie", ["admin"], ["somebody-elses"], NOW, None),
+        "viewer": await store.create("viewer", ["viewer"], ["*"], NOW, None),
+        "ingest": await store.create("agent", ["ingest"], ["*"], NOW, None),
+        "expired": await store.create("old", ["admin"], ["*"], NOW, NOW),
+        "wrong": "ecp_not-a-token",
+    }
+    async with aiohttp.ClientSession() as session:
+        yield Service(f"http://127.0.0.1:{port}", session, runtime, clock, app, tokens)
+    await runner.cleanup()
