@@ -16,6 +16,8 @@ from ecpmon.local.ports import PortPlan
 from ecpmon.local.postgres import write_private
 
 SCRAPE_INTERVAL = "15s"
+# As often as ecpmon itself asks the simulator, so that both see an outage equally soon.
+SIMULATOR_INTERVAL = "5s"
 LOOKBACK_DELTA = (
     "40s"  # a little over two scrapes: what stopped reporting vanishes soon, one lost scrape does not
 )
@@ -30,7 +32,12 @@ def render_prometheus_config(ports: PortPlan, *, rules_glob: str) -> str:
         "alerting": {"alertmanagers": [{"static_configs": [_target(ports.alertmanager)]}]},
         "scrape_configs": [
             # the simulator speaks for many tenants and nodes: its labels are the true ones
-            {"job_name": "simulator", "honor_labels": True, "static_configs": [_target(ports.simulator)]},
+            {
+                "job_name": "simulator",
+                "honor_labels": True,
+                "scrape_interval": SIMULATOR_INTERVAL,
+                "static_configs": [_target(ports.simulator)],
+            },
             {"job_name": "ecpmon", "static_configs": [_target(ports.api)]},
         ],
     }

@@ -9,6 +9,8 @@ from tests.acceptance.world import World
 
 
 @pytest.fixture
-async def world(make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[World]:
+async def world(
+    make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
+) -> AsyncIterator[World]:
     async with World(make_database(), tmp_path, free_port) as world:
         yield world

@@ -33,7 +33,10 @@ async def test_an_outage_from_trigger_to_recovery(world: World) -> None:
     alerts = await world.session.ws_connect(f"{world.api}/ws/alerts/broken")
 
     await world.call(
-        "POST", "/api/v1/simulator/failures/broken/trigger", {"failure_type": "full_outage", "duration_seconds": 240.0}, 202
+        "POST",
+        "/api/v1/simulator/failures/broken/trigger",
+        {"failure_type": "full_outage", "duration_seconds": 240.0},
+        202,
     )
     await world.advance(INTERVAL)
     message = await next_state(socket, "down")
@@ -65,7 +68,12 @@ async def test_an_outage_from_trigger_to_recovery(world: World) -> None:
 async def test_one_crashed_pod_of_several_is_no_outage(world: World) -> None:
     await world.add_tenant("several")
     await world.advance(60)
-    body = {"failure_type": "pod_crash", "severity": 0.5, "duration_seconds": 60.0, "target_service": "chatbot"}
+    body = {
+        "failure_type": "pod_crash",
+        "severity": 0.5,
+        "duration_seconds": 60.0,
+        "target_service": "chatbot",
+    }
     await world.sim("POST", "/api/v1/failures/several", body)
     await world.advance(20)
     status = await world.sim("GET", "/api/v1/tenants/several")

@@ -69,7 +69,9 @@ class Receiver:
         self._changed.set()
         return web.Response(status=status)
 
-    async def wait_for(self, condition: Callable[[list[Delivery]], bool], seconds: float = 10) -> list[Delivery]:
+    async def wait_for(
+        self, condition: Callable[[list[Delivery]], bool], seconds: float = 10
+    ) -> list[Delivery]:
         async with asyncio.timeout(seconds):
             while not condition(self.deliveries):
                 self._changed.clear()
@@ -169,7 +171,9 @@ class World:
             assert answer.status < 300, await answer.text()
             return await answer.json()
 
-    async def call(self, method: str, path: str, body: Any = None, status: int | None = None, **kw: Any) -> Any:
+    async def call(
+        self, method: str, path: str, body: Any = None, status: int | None = None, **kw: Any
+    ) -> Any:
         async with self.session.request(method, self.api + path, json=body, **kw) as answer:
             text = await answer.text()
             assert status is None or answer.status == status, text

@@ -54,7 +54,9 @@ def make_tenant(database: Database) -> MakeTenant:
     """`await make_tenant(source=Source.SIMULATOR, holds=timedelta(...))`."""
     store = PgTenantStore(database)
 
-    async def make(source: Source = Source.SIMULATOR, holds: timedelta = timedelta(seconds=12.5), **more: Any) -> Tenant:
+    async def make(
+        source: Source = Source.SIMULATOR, holds: timedelta = timedelta(seconds=12.5), **more: Any
+    ) -> Tenant:
         number = next(_numbers)
         new = NewTenant(
             tenant_id=more.pop("tenant_id", f"tenant-{number}"),

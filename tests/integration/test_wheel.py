@@ -22,7 +22,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run(
-        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)], check=True, timeout=100
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)],
+        check=True,
+        timeout=100,
     )
     wheel = next(folder.glob("*.whl"))
     site = folder / "site"
@@ -81,5 +83,3 @@ def ready(port: int) -> dict[str, object]:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-
-

@@ -83,7 +83,9 @@ def bench(database: Database, ingest: IngestStore) -> Bench:
     return Bench(database, ingest)
 
 
-async def test_a_rule_without_for_fires_at_once_and_resolves_once(bench: Bench, make_tenant: MakeTenant) -> None:
+async def test_a_rule_without_for_fires_at_once_and_resolves_once(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
     tenant = await make_tenant()
     await bench.rule(tenant, "cpu > 80")
     await bench.observe(tenant, 0, 1, 90)
@@ -194,7 +196,7 @@ async def test_a_target_no_outage_could_burn_fast_does_not_stop_the_other_rules(
 ) -> None:
     tenant = await make_tenant()
     await bench.database.execute(
-        "UPDATE tenants SET sla_target = '{\"availability\": \"50%\"}' WHERE id = $1", tenant.key
+        'UPDATE tenants SET sla_target = \'{"availability": "50%"}\' WHERE id = $1', tenant.key
     )
     await bench.engine.install_defaults(tenant, (), T0)
     await bench.rule(tenant, "cpu_usage > 80")

@@ -43,7 +43,10 @@ class Service:
         """(status, JSON or text, headers)."""
         data = {"json": body} if not isinstance(body, bytes) else {"data": body}
         async with self.session.request(
-            method, self.url + path, headers=self.headers(who, **headers), **(data if body is not None else {})
+            method,
+            self.url + path,
+            headers=self.headers(who, **headers),
+            **(data if body is not None else {}),
         ) as answer:
             text = await answer.text()
             is_json = "json" in answer.headers.get("Content-Type", "")

@@ -46,7 +46,9 @@ async def test_the_request_id_is_echoed_when_it_is_sane(service: Service) -> Non
     assert headers["X-Request-ID"].startswith("req-")
 
 
-async def test_a_bug_is_answered_without_a_traceback(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_is_answered_without_a_traceback(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
@@ -92,7 +94,9 @@ async def test_debug_information_is_given_when_asked_for(service: Service) -> No
 
 
 async def test_a_tenants_life(service: Service) -> None:
-    name = await service.tenant(preset="medium", sla_target={"availability": "99.9%", "response_time": "200ms"})
+    name = await service.tenant(
+        preset="medium", sla_target={"availability": "99.9%", "response_time": "200ms"}
+    )
     status, body, _ = await service.ask("POST", "/api/v1/tenants/", {**TENANT, "tenant_id": name})
     assert status == 409
     assert is_error(body, "TENANT_ALREADY_EXISTS")
@@ -100,7 +104,9 @@ async def test_a_tenants_life(service: Service) -> None:
     _, detail, _ = await service.ask("GET", f"/api/v1/tenants/{name}")
     assert detail["resources"] == {"cpu": "24000m", "memory": "32Gi", "gpu": 3, "storage": "1.0TB"}
     assert detail["sla_target"] == {"availability": "99.9%", "response_time": "200ms"}
-    assert {"service_name", "service_type", "enabled", "count", "image", "resources"} == set(detail["services"][0])
+    assert {"service_name", "service_type", "enabled", "count", "image", "resources"} == set(
+        detail["services"][0]
+    )
     _, page, _ = await service.ask("GET", "/api/v1/tenants/?limit=1000&preset=medium&status=pending")
     [row] = [t for t in page["tenants"] if t["tenant_id"] == name]
     assert (row["sla_availability"], row["sla_response_time"], row["cpu_limit"]) == (None, None, "24000m")
@@ -125,8 +131,8 @@ async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> No
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"tenant_id": "Upper"}, "tenant_id"), ({"tenant_id": "a" * 57}, "tenant_id"), ({"tenant_id": "-a"}, "tenant_id"),
-        ({"tenant_id": "a\x00b"}, "tenant_id"), ({"name": 5}, "name"), ({"name": ""}, "name"),
+        ({"tenant_id": "Upper"}, "tenant_id"), ({"tenant_id": "a" * 57}, "tenant_id"),
+        ({"tenant_id": "-a"}, "tenant_id"), ({"tenant_id": "a\x00b"}, "tenant_id"), ({"name": 5}, "name"), ({"name": ""}, "name"),
         ({"sla_target": {"availability": "100%"}}, "sla_target.availability"),
         ({"sla_target": {"availability": "0%"}}, "sla_target.availability"),
         ({"sla_target": {"availability": "NaN"}}, "sla_target.availability"),
@@ -138,7 +144,9 @@ async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> No
     ],
 )  # fmt: skip
 async def test_a_bad_field_is_named(service: Service, change: dict[str, Any], field: str) -> None:
-    status, body, _ = await service.ask("POST", "/api/v1/tenants/", {**TENANT, "tenant_id": "bad-one", **change})
+    status, body, _ = await service.ask(
+        "POST", "/api/v1/tenants/", {**TENANT, "tenant_id": "bad-one", **change}
+    )
     assert status == 422
     assert is_error(body, "VALIDATION_FAILED")
     assert field in [f["field"] for f in body["error"]["details"]["fields"]], body
@@ -181,7 +189,12 @@ async def test_timestamps_out_of_range_are_rejected_and_the_rest_is_kept(service
     status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", batch)
     assert status == 202
     assert answer["accepted"] == 1
-    assert [r["reason"] for r in answer["rejected"]] == ["in_the_future", "too_old", "bad_timestamp", "bad_timestamp"]
+    assert [r["reason"] for r in answer["rejected"]] == [
+        "in_the_future",
+        "too_old",
+        "bad_timestamp",
+        "bad_timestamp",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +278,12 @@ async def test_a_rules_life(service: Service) -> None:
     name = await service.tenant()
     url = f"/api/v1/tenants/{name}/alerts"
     hook = {"type": "webhook", "url": "https://hooks.example/x", "headers": {"X-Api-Key": "secret"}}
-    rule = {"alert_name": "high_cpu_usage", "condition": "cpu_usage > 80", "duration": "5m", "actions": [hook]}
+    rule = {
+        "alert_name": "high_cpu_usage",
+        "condition": "cpu_usage > 80",
+        "duration": "5m",
+        "actions": [hook],
+    }
     status, created, _ = await service.ask("POST", url, rule)
     assert status == 201
     assert (created["state"], created["duration"]) == ("inactive", "300s")

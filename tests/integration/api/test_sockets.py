@@ -132,7 +132,10 @@ async def test_alerts_are_told_in_order_and_firing_ones_to_newcomers(service: Se
 
 async def test_a_deleted_tenants_sockets_are_closed(service: Service) -> None:
     name = await service.tenant()
-    async with connect(service, f"/ws/monitoring/{name}") as one, connect(service, f"/ws/alerts/{name}") as two:
+    async with (
+        connect(service, f"/ws/monitoring/{name}") as one,
+        connect(service, f"/ws/alerts/{name}") as two,
+    ):
         await one.receive_json(timeout=5)
         await service.ask("DELETE", f"/api/v1/tenants/{name}")
         for socket in (one, two):

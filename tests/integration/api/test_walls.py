@@ -70,7 +70,9 @@ async def test_sockets_are_walls_too(service: Service, route: Route) -> None:
 async def test_a_socket_takes_its_token_as_a_sub_protocol(service: Service) -> None:
     tenant_id = await service.tenant()
     protocols = ("bearer", service.tokens["viewer"])
-    async with service.session.ws_connect(f"{service.url}/ws/monitoring/{tenant_id}", protocols=protocols) as socket:
+    async with service.session.ws_connect(
+        f"{service.url}/ws/monitoring/{tenant_id}", protocols=protocols
+    ) as socket:
         assert (await socket.receive_json(timeout=5))["tenant_id"] == tenant_id
         assert socket.protocol == "bearer"
 
@@ -85,7 +87,12 @@ async def test_lists_show_only_what_a_caller_may_see(service: Service) -> None:
 
 
 async def test_every_route_says_who_may_call_it() -> None:
-    assert {r.path for r in TABLE if r.permission is Permission.OPEN} == {"/health", "/ready", "/metrics", "/docs"}
+    assert {r.path for r in TABLE if r.permission is Permission.OPEN} == {
+        "/health",
+        "/ready",
+        "/metrics",
+        "/docs",
+    }
     assert all(r.summary for r in TABLE), "every handler's docstring is its line in /docs"
     assert len({r.handler for r in TABLE}) == len(TABLE)
 

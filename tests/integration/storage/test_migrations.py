@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from ecpmon.storage.database import Database
-from ecpmon.storage.migrations import Migration, MigrationError, discover, is_current, migrate, pending, statements
+from ecpmon.storage.migrations import (
+    Migration,
+    MigrationError,
+    discover,
+    is_current,
+    migrate,
+    pending,
+    statements,
+)
 
 
 async def test_two_processes_at_once_apply_everything_once(make_database: Callable[[], str]) -> None:
@@ -27,7 +35,9 @@ async def test_a_database_without_migrations_is_not_current(make_database: Calla
     await database.close()
 
 
-async def test_a_no_transaction_file_may_create_indexes_concurrently(make_database: Callable[[], str]) -> None:
+async def test_a_no_transaction_file_may_create_indexes_concurrently(
+    make_database: Callable[[], str],
+) -> None:
     database = Database(make_database())
     files = [
         Migration(1, "table", "CREATE TABLE t (a int);"),

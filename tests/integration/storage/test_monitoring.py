@@ -151,7 +151,10 @@ async def test_aggregates_of_a_metric(
     await ingest.commit([Batch(tuple(cpu(tenant, 10 * i, v) for i, v in enumerate(counter)))])
     store = PgMonitoringStore(database)
     window = (at(-1), at(30))
-    found = {f: await store.aggregate(tenant, "cpu_usage", f, *window) for f in ("avg", "min", "max", "last", "rate")}
+    found = {
+        f: await store.aggregate(tenant, "cpu_usage", f, *window)
+        for f in ("avg", "min", "max", "last", "rate")
+    }
     assert found == {"avg": 12.5, "min": 5, "max": 20, "last": 15, "rate": pytest.approx(25 / 30)}
     assert await store.aggregate(tenant, "cpu_usage", "avg", at(100), at(200)) is None
     assert await store.aggregate(tenant, "unheard_of", "avg", *window) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -78,7 +79,7 @@ def test_incremental_equals_recomputation(batches: list[list[tuple[int, bool]]])
 def test_a_timeline_is_gapless_ordered_and_maximal(raw: dict[int, bool], now: int) -> None:
     closed, head = recomputed({at(s): seen(s, down=d) for s, d in raw.items()})
     spans = timeline(closed, head, at(now), GapReason.NOT_PUSHED)
-    for left, right in zip(spans, spans[1:], strict=False):
+    for left, right in itertools.pairwise(spans):
         assert left.end == right.start
         assert (left.state, left.reason) != (right.state, right.reason)
     if spans:
@@ -120,9 +121,14 @@ def test_gaps_are_attributed_to_whoever_was_blind() -> None:
     st.integers(51, 100),
     st.integers(1, 30),
 )
-def test_attribution_neither_adds_nor_loses_time(attempts: list[int], start: int, end: int, awake: int) -> None:
+def test_attribution_neither_adds_nor_loses_time(
+    attempts: list[int], start: int, end: int, awake: int
+) -> None:
     pieces = attribute(
-        [span(start, end, "gap")], [at(a) for a in attempts], timedelta(seconds=awake), GapReason.TARGET_FAILED
+        [span(start, end, "gap")],
+        [at(a) for a in attempts],
+        timedelta(seconds=awake),
+        GapReason.TARGET_FAILED,
     )
     assert coalesce([Span(p.start, p.end, p.state) for p in pieces]) == [span(start, end, "gap")]
     assert all(p.reason for p in pieces)

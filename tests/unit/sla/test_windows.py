@@ -53,7 +53,12 @@ def test_nothing_is_eligible_before_the_first_observation() -> None:
 
 def test_a_window_without_data_claims_nothing() -> None:
     found = evaluate("1h", [], at(0), at(HOUR), 0.995)
-    assert (found.availability, found.low, found.burn_rate, found.status) == (None, None, None, SlaStatus.NO_DATA)
+    assert (found.availability, found.low, found.burn_rate, found.status) == (
+        None,
+        None,
+        None,
+        SlaStatus.NO_DATA,
+    )
     assert found.verdict is Verdict.UNDETERMINED
 
 
@@ -103,7 +108,9 @@ def test_status_has_hysteresis(remaining: float, before: str | None, expected: s
     assert status(remaining, 1, previous) is SlaStatus(expected)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["up", "down", "gap"]), st.integers(1, 5000)), min_size=1, max_size=12))
+@given(
+    st.lists(st.tuples(st.sampled_from(["up", "down", "gap"]), st.integers(1, 5000)), min_size=1, max_size=12)
+)
 def test_availability_lies_within_its_bounds_and_parts_add_up(parts: list[tuple[str, int]]) -> None:
     spans = timeline(*parts)
     end = spans[-1].end
