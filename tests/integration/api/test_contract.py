@@ -132,7 +132,8 @@ async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> No
     ("change", "field"),
     [
         ({"tenant_id": "Upper"}, "tenant_id"), ({"tenant_id": "a" * 57}, "tenant_id"),
-        ({"tenant_id": "-a"}, "tenant_id"), ({"tenant_id": "a\x00b"}, "tenant_id"), ({"name": 5}, "name"), ({"name": ""}, "name"),
+        ({"tenant_id": "-a"}, "tenant_id"), ({"tenant_id": "a\x00b"}, "tenant_id"),
+        ({"name": 5}, "name"), ({"name": ""}, "name"),
         ({"sla_target": {"availability": "100%"}}, "sla_target.availability"),
         ({"sla_target": {"availability": "0%"}}, "sla_target.availability"),
         ({"sla_target": {"availability": "NaN"}}, "sla_target.availability"),
