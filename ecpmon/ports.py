@@ -156,6 +156,12 @@ class MonitoringStore(Protocol):
         """avg, min, max, last or rate (per second, counter resets respected) of a metric in (start, end]."""
         ...
 
+    async def mean_response_times(
+        self, tenant_ids: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, float]:
+        """tenant_id -> mean response time in ms, from the hourly rollups; absent without data."""
+        ...
+
     async def metric_names(self, tenant: Tenant) -> set[str]:
         """Names this tenant has ever sent."""
         ...
@@ -262,6 +268,10 @@ class AlertStore(Protocol):
 
         None when somebody else changed the rule's state since `before` was read: read again, nothing was stored.
         """
+        ...
+
+    async def tenants_without_sla_rules(self) -> list[str]:
+        """Live tenants that lack the rules every tenant has (somebody inserted them by hand)."""
         ...
 
     async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from typing import Annotated
 
 from aiohttp import web
@@ -52,7 +51,8 @@ async def deploy(request: web.Request) -> web.Response:
     except EcpError as error:
         await backend.tenants.finish_deployment(deployment_id, "failed", error.message, now_of(request))
         raise
-    holds = timedelta(seconds=settings.simulator_interval * STALENESS_FACTOR)
+    source = tenant.deployed("simulator").evidence_source
+    holds = settings.interval_of(source, tenant.push_interval) * STALENESS_FACTOR
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
     await backend.tenants.finish_deployment(deployment_id, "completed", f"{count} services", now)

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
-from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, ValidationFailed
 from ecpmon.model.tenants import (
@@ -78,21 +78,7 @@ def shown_percentage(fraction: float | None) -> str | None:
     return f"{math.floor(fraction * 10_000 + 1e-9) / 100:.2f}%" if fraction < 1 else "100%"
 
 
-async def response_times(backend: Backend, tenants: list[Tenant], request: web.Request) -> dict[str, str]:
-    """Mean response time of the last 30 days per tenant, as `"265ms"`; absent before any data."""
-    now = now_of(request)
-    found: dict[str, str] = {}
-    for tenant in tenants:
-        points = await backend.monitoring.points(
-            tenant, now - timedelta(days=30), now, timedelta(days=1), "response"
-        )
-        values = [p.value for series in points.values() for p in series]
-        if values:
-            found[tenant.tenant_id] = f"{sum(values) / len(values):.0f}ms"
-    return found
-
-
-def _row(tenant: Tenant, availability: float | None, response_time: str | None) -> dict[str, Any]:
+def _row(tenant: Tenant, availability: float | None, response_time: float | None) -> dict[str, Any]:
     return {
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
@@ -106,7 +92,7 @@ def _row(tenant: Tenant, availability: float | None, response_time: str | None) 
         "storage_limit": tenant.resources.storage,
         "gpu_type": tenant.gpu_type,
         "sla_availability": shown_percentage(availability),
-        "sla_response_time": response_time,
+        "sla_response_time": None if response_time is None else f"{response_time:.0f}ms",
         "created_at": tenant.created_at,
         "description": tenant.description,
     }
@@ -135,7 +121,10 @@ async def list_tenants(request: web.Request) -> web.Response:
         limit=limit,
     )
     measured = await backend.availability.current_30d([t.tenant_id for t in page.tenants])
-    times = await response_times(backend, list(page.tenants), request)
+    now = now_of(request)
+    times = await backend.monitoring.mean_response_times(
+        [t.tenant_id for t in page.tenants], now - timedelta(days=30), now
+    )
     return reply(
         {
             "tenants": [_row(t, measured.get(t.tenant_id), times.get(t.tenant_id)) for t in page.tenants],

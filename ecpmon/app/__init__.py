@@ -110,7 +110,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         health=runtime,
         hub=hub,
         simulator=runtime.simulator,
-        on_tenant_created=runtime.install_rules,
+        on_tenant_created=runtime.tenant_created,
     )
 
 

@@ -222,10 +222,15 @@ class BackendRuntime:
 
     async def install_missing_rules(self) -> None:
         """SLA rules for tenants that somebody inserted by hand."""
-        for tenant in await self.tenants.live():
-            await self.install_rules(tenant)
+        for tenant_id in await self.alerts.tenants_without_sla_rules():
+            await self.tenant_created(await self.tenants.get(tenant_id))
 
-    async def install_rules(self, tenant: Tenant) -> None:
+    async def tenant_created(self, tenant: Tenant) -> None:
+        """What every new tenant gets: evidence that holds as long as its source's interval says, and SLA rules."""
+        source = tenant.evidence_source
+        if source is not Source.PUSH:
+            holds = self.settings.interval_of(source, tenant.push_interval) * STALENESS_FACTOR
+            await self.tenants.add_regime(tenant, tenant.created_at, source, holds)
         await self.engine.install_defaults(tenant, self._default_actions(), self.clock.now())
 
     def _default_actions(self) -> Sequence[Action]:

@@ -118,3 +118,7 @@ class Tenant(BaseModel):
         if self.deployed_to == "simulator":
             return Source.SIMULATOR
         return Source.PROMETHEUS if self.deployed_to in ("kubernetes", "gitops") else Source.PUSH
+
+    def deployed(self, where: str | None) -> Tenant:
+        """This tenant as it would be deployed to `where`."""
+        return self.model_copy(update={"deployed_to": where})

@@ -205,6 +205,9 @@ class PgAlertStore:
             message=event.message,
         )
 
+    async def tenants_without_sla_rules(self) -> list[str]:
+        return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_without_sla_rules"])]
+
     async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]:
         return [
             _event_of(r) for r in await self._database.fetch(self._sql["recent_events"], tenant.key, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ecpmon.errors import ValidationFailed
@@ -102,6 +103,12 @@ class PgMonitoringStore:
             case "rate":
                 return rate_of(values)
         raise ValidationFailed(f"unknown function {function!r}; known are avg, min, max, last, rate")
+
+    async def mean_response_times(
+        self, tenant_ids: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, float]:
+        rows = await self._database.fetch(self._sql["mean_response_times"], list(tenant_ids), start, end)
+        return {r["tenant_id"]: r["mean"] for r in rows}
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {r["metric_name"] for r in await self._database.fetch(self._sql["metric_names"], tenant.key)}

@@ -16,6 +16,9 @@ _log = structlog.get_logger(__name__)
 
 MAX_FRAMES_PER_COMMIT = 20_000
 MAX_WAITING = 5_000
+# A database that hangs, rather than being gone, must not hold callers and the writer for ever.
+ANSWER_SECONDS = 10.0
+COMMIT_SECONDS = 30.0
 
 
 class GroupWriter:
@@ -55,7 +58,11 @@ class GroupWriter:
         future: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, future))
         self._wake.set()
-        return await future
+        try:
+            return await asyncio.wait_for(future, ANSWER_SECONDS)
+        except TimeoutError:
+            # It may still be committed; sending it again changes nothing.
+            raise DatabaseUnavailable("the database is too slow to answer; send it again shortly") from None
 
     async def _run(self) -> None:
         while True:
@@ -76,7 +83,10 @@ class GroupWriter:
 
     async def _commit(self, group: list[tuple[Batch, asyncio.Future[IngestResult]]]) -> None:
         try:
-            results = await self._store.commit([batch for batch, _ in group])
+            async with asyncio.timeout(COMMIT_SECONDS):
+                results = await self._store.commit([batch for batch, _ in group])
+        except TimeoutError:
+            _fail(group, DatabaseUnavailable("the database hangs; send it again shortly"))
         except DatabaseUnavailable as error:
             _fail(group, error)
         except EcpError as error:

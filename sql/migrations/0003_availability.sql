@@ -39,7 +39,8 @@ BEGIN
   INSERT INTO availability_heads (tenant) VALUES (NEW.id);
   INSERT INTO evidence_regimes (tenant, valid_from, source, holds)
   VALUES (NEW.id, '1970-01-01T00:00:00Z', CASE WHEN NEW.sli_source = 'auto' THEN 'push' ELSE NEW.sli_source END,
-          make_interval(secs => 2.5 * NEW.push_interval_seconds));
+          CASE NEW.sli_source WHEN 'simulator' THEN INTERVAL '12.5 s' WHEN 'prometheus' THEN INTERVAL '37.5 s'
+               ELSE make_interval(secs => 2.5 * NEW.push_interval_seconds) END);
   RETURN NULL;
 END
 $$ LANGUAGE plpgsql;

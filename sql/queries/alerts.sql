@@ -101,3 +101,8 @@ RETURNING id, tenant
 
 -- name: recent_external
 SELECT * FROM external_alerts WHERE tenant = $1 ORDER BY id DESC LIMIT $2
+
+-- name: tenants_without_sla_rules
+SELECT t.tenant_id FROM tenants t
+WHERE t.deleted_at IS NULL
+  AND NOT EXISTS (SELECT FROM alert_rules r WHERE r.tenant = t.id AND r.kind = 'burn_rate')

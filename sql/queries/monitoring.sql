@@ -93,3 +93,10 @@ SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
 
 -- name: drop_spans
 DELETE FROM availability_spans WHERE upper(period) < $1
+
+-- name: mean_response_times
+SELECT t.tenant_id, sum(r.total) / sum(r.points) AS mean
+FROM tenants t JOIN series s ON s.tenant = t.id JOIN rollup_1h r ON r.series = s.id
+WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND s.metric_name = 'response_time'
+  AND r.bucket >= $2 AND r.bucket < $3
+GROUP BY t.tenant_id

@@ -139,6 +139,11 @@ async def test_every_part_is_killed_in_turn(running: Running) -> None:
     await ensure_demo_tenants(running.api, lambda _: None)
     async with running.session.post(f"{running.api}/api/v1/tenants/", json=PUSHED) as answer:
         assert answer.status == 201
+    by_prometheus = {**PUSHED, "tenant_id": "scraped", "sli_source": "prometheus"}
+    async with running.session.post(f"{running.api}/api/v1/tenants/", json=by_prometheus) as answer:
+        assert answer.status == 201
+    async with running.session.post(f"{running.api}/api/v1/simulator/deploy/scraped", json={}) as answer:
+        assert answer.status == 200
     pusher = Pusher(running.api)
     pusher.start()
     await until(running.all_up, 40, "every tenant is up")
