@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.availability import Span
 from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
 from ecpmon.model.windows import SlaStatus, WindowResult
@@ -36,6 +37,8 @@ class NewTenant:
     description: str | None = None
     sli_source: str = "auto"
     push_interval: timedelta = timedelta(seconds=60)
+    time_zone: str = "UTC"
+    maintenance_accounting: Accounting = Accounting.EXCLUDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,22 @@ class NewEvent:
     reason: str
     message: str
     notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+
+
+class MaintenanceStore(Protocol):
+    async def add(self, tenant: Tenant, planned: Maintenance) -> None: ...
+
+    async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
+        """What is planned, by start."""
+        ...
+
+    async def of_all(self) -> dict[str, list[Maintenance]]:
+        """The same for every live tenant, by tenant_id (jobs and the operators' summary)."""
+        ...
+
+    async def remove(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        """Raises NotFound, also for another tenant's window."""
+        ...
 
 
 class AlertStore(Protocol):

@@ -31,6 +31,7 @@ class TenantGauges(Collector):
     def __init__(self) -> None:
         self._usage: dict[str, dict[str, float]] = {}
         self._sla: dict[str, dict[str, dict[str, float]]] = {}
+        self._maintenance: dict[str, bool] = {}
 
     def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
         self._usage.setdefault(tenant_id, {}).update({k: v for k, v in values.items() if k in _USAGE})
@@ -39,11 +40,15 @@ class TenantGauges(Collector):
         known = {k: v for k, v in values.items() if v is not None}
         self._sla.setdefault(tenant_id, {})[window] = known
 
+    def maintenance(self, tenant_id: str, on: bool) -> None:
+        self._maintenance[tenant_id] = on
+
     def keep_only(self, tenant_ids: Iterable[str]) -> None:
         """Forget every tenant that is not in `tenant_ids`."""
         live = set(tenant_ids)
         self._usage = {k: v for k, v in self._usage.items() if k in live}
         self._sla = {k: v for k, v in self._sla.items() if k in live}
+        self._maintenance = {k: v for k, v in self._maintenance.items() if k in live}
 
     def collect(self) -> Iterator[Metric]:
         for key, (name, text) in _USAGE.items():
@@ -52,6 +57,12 @@ class TenantGauges(Collector):
                 if key in values:
                     family.add_metric([tenant_id], values[key])
             yield family
+        family = GaugeMetricFamily(
+            "ecp_tenant_maintenance", "1 while maintenance is on", labels=["tenant_id"]
+        )
+        for tenant_id, on in self._maintenance.items():
+            family.add_metric([tenant_id], float(on))
+        yield family
         for key, (name, text) in _SLA.items():
             family = GaugeMetricFamily(name, text, labels=["tenant_id", "window"])
             for tenant_id, windows in self._sla.items():

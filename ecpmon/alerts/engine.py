@@ -17,17 +17,20 @@ from ecpmon.alerts.message import drafts, summary
 from ecpmon.alerts.syntax import AggFunction, references
 from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity, Transition
+from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports import (
     AlertEvent,
     AlertStore,
     AvailabilityStore,
+    MaintenanceStore,
     MonitoringStore,
     NewEvent,
     RuleWithState,
     TenantStore,
 )
 from ecpmon.sla.burn import BurnPolicy
+from ecpmon.sla.maintenance import covered, exclude
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +75,7 @@ class AlertEngine:
         tenants: TenantStore,
         monitoring: MonitoringStore,
         availability: AvailabilityStore,
+        maintenance: MaintenanceStore,
         policies: Mapping[str, BurnPolicy],
         intervals: Intervals,
         external_url: str,
@@ -81,6 +85,7 @@ class AlertEngine:
         self._tenants = tenants
         self._monitoring = monitoring
         self._availability = availability
+        self._maintenance = maintenance
         self._policies = policies
         self._intervals = intervals
         self._external_url = external_url
@@ -134,7 +139,7 @@ class AlertEngine:
     async def _facts(self, tenant: Tenant, rules: Sequence[AlertRule], now: datetime) -> Facts:
         wanted = [references(saved_condition(r)) for r in rules if r.kind is RuleKind.THRESHOLD]
         needs_spans = len(wanted) < len(rules) or any(w.sla for w in wanted)
-        spans = await self._availability.timeline(tenant, now - SLA_LOOKBACK, now) if needs_spans else []
+        spans = await self._eligible_spans(tenant, now) if needs_spans else []
         since = now - self._intervals.stalest(tenant)
         latest = await self._monitoring.latest(tenant, since) if wanted else {}
         aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
@@ -144,6 +149,12 @@ class AlertEngine:
                 tenant, term.name, term.function.value, now - term.window, now
             )
         return Facts(tenant, now, spans, latest, self._intervals, aggregates)
+
+    async def _eligible_spans(self, tenant: Tenant, now: datetime) -> list[Span]:
+        """The timeline without maintenance: nobody is woken for what was planned."""
+        start = now - SLA_LOOKBACK
+        spans = await self._availability.timeline(tenant, start, now)
+        return exclude(spans, covered(await self._maintenance.of_tenant(tenant), start, now))
 
     async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> int:
         rule, before = entry.rule, entry.state

@@ -18,6 +18,7 @@ from ecpmon.ports import (
     Clock,
     ExternalAlertStore,
     Health,
+    MaintenanceStore,
     MonitoringStore,
     SampleWriter,
     SimulatorClient,
@@ -36,6 +37,7 @@ class Backend:
     writer: SampleWriter
     monitoring: MonitoringStore
     availability: AvailabilityStore
+    maintenance: MaintenanceStore
     alerts: AlertStore
     external_alerts: ExternalAlertStore
     health: Health

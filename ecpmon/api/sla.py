@@ -10,16 +10,22 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, query_time, reply, tenant_of
-from ecpmon.api.context import CALLER
+from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import ROLLING_WINDOWS, SlaStatus, WindowResult
+from ecpmon.model.windows import SlaStatus, WindowResult
 from ecpmon.ports import AlertEvent
 from ecpmon.sla import windows as maths
+from ecpmon.sla.maintenance import covered, exclude
+from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES, period
+from ecpmon.sla.terms import terms_of
+from ecpmon.sla.windows import Terms
 
 routes = Routes()
 MAX_POINTS: Final = 2_000
+DEFAULT_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
+SUMMARY_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
 _SEVERITY: Final = {SlaStatus.VIOLATED: 0, SlaStatus.AT_RISK: 1, SlaStatus.NO_DATA: 2, SlaStatus.MEETING: 3}
 
@@ -35,11 +41,9 @@ def duration_of(text: str, field: str) -> timedelta:
 def window_names(text: str) -> list[str]:
     """The windows asked for. Raises ValidationFailed naming the known ones."""
     names = [n.strip() for n in text.split(",")]
-    unknown = [n for n in names if n not in ROLLING_WINDOWS]
+    unknown = [n for n in names if n not in WINDOW_NAMES]
     if unknown:
-        raise bad_field(
-            "windows", f"unknown window {unknown[0][:20]!r}; known are {', '.join(ROLLING_WINDOWS)}"
-        )
+        raise bad_field("windows", f"unknown window {unknown[0][:20]!r}; known are {', '.join(WINDOW_NAMES)}")
     return list(dict.fromkeys(names))
 
 
@@ -51,6 +55,7 @@ def window_document(w: WindowResult) -> dict[str, Any]:
         "start": w.start,
         "end": w.end,
         "availability": percent(w.availability),
+        "availability_other_accounting": percent(w.availability_other_accounting),
         "bounds": {"low": percent(w.low), "high": percent(w.high)},
         "coverage": percent(w.coverage),
         "verdict": w.verdict.value,
@@ -59,7 +64,7 @@ def window_document(w: WindowResult) -> dict[str, Any]:
         "up_minutes": minutes(w.tally.up),
         "down_minutes": minutes(w.tally.down),
         "gap_minutes": minutes(w.tally.gap),
-        "maintenance_minutes": 0.0,
+        "maintenance_minutes": minutes(w.tally.maintenance),
         "error_budget": {
             "total_minutes": minutes(left.total),
             "consumed_minutes": minutes(left.consumed),
@@ -86,20 +91,29 @@ def _as_of(request: web.Request) -> tuple[datetime, bool]:
 async def sla(request: web.Request) -> web.Response:
     """Availability with bounds, budget, burn rate and incidents per window; `at` asks about the past."""
     tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
-    names = window_names(request.query.get("windows", ",".join(ROLLING_WINDOWS)))
+    names = window_names(request.query.get("windows", ",".join(DEFAULT_WINDOWS)))
     at, present = _as_of(request)
-    longest = max(ROLLING_WINDOWS[n] for n in names)
-    spans = await backend.availability.timeline(tenant, at - longest, at)
+    terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), at)
+    first = min(period(n, at, terms.zone).start for n in names)
+    spans = await backend.availability.timeline(tenant, first, at)
     statuses = await backend.availability.statuses(tenant) if present else {}
-    found = maths.rolling(spans, at, tenant.sla_target.fraction, statuses, names)
+    found = maths.standing(spans, at, tenant.sla_target.fraction, statuses, names, terms)
     return reply(
         {
             "tenant_id": tenant.tenant_id,
             "target": float(tenant.sla_target.percent),
             "as_of": at,
+            "time_zone": tenant.time_zone,
+            "maintenance_accounting": tenant.maintenance_accounting.value,
             "windows": [window_document(w) for w in found],
         }
     )
+
+
+async def _eligible(backend: Backend, tenant: Tenant, start: datetime, end: datetime) -> list[Span]:
+    """The timeline without maintenance."""
+    spans = await backend.availability.timeline(tenant, start, end)
+    return exclude(spans, covered(await backend.maintenance.of_tenant(tenant), start, end))
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
@@ -114,7 +128,7 @@ async def timeline(request: web.Request) -> web.Response:
     end = now
     start = now - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
-    spans = await backend.availability.timeline(tenant, start, end)
+    spans = await _eligible(backend, tenant, start, end)
     points = [_plot_point(spans, at, min(at + width, end)) for at in _steps(start, end, width)]
     return reply({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
 
@@ -144,7 +158,7 @@ async def incidents(request: web.Request) -> web.Response:
     start = query_time(request, "from", end - timedelta(days=30))
     if start >= end:
         raise bad_field("from", "must lie before `to`")
-    spans = await backend.availability.timeline(tenant, start, end)
+    spans = await _eligible(backend, tenant, start, end)
     found = [
         {
             "start": i.start,
@@ -164,11 +178,11 @@ async def incidents(request: web.Request) -> web.Response:
 async def analysis(request: web.Request) -> web.Response:
     """A short analysis of one period."""
     tenant, backend, now = await tenant_of(request), backend_of(request), now_of(request)
-    period = duration_of(request.query.get("period", "24h"), "period")
-    if period > timedelta(days=366):
+    lasting = duration_of(request.query.get("period", "24h"), "period")
+    if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
-    spans = await backend.availability.timeline(tenant, now - period, now)
-    found = maths.evaluate("period", spans, now - period, now, tenant.sla_target.fraction)
+    spans = await _eligible(backend, tenant, now - lasting, now)
+    found = maths.evaluate("period", spans, now - lasting, now, tenant.sla_target.fraction)
     shown = percent(found.availability)
     return reply(
         {
@@ -188,11 +202,20 @@ async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first."""
     backend, now, caller = backend_of(request), now_of(request), request[CALLER]
     tenants = [t for t in await backend.tenants.live() if caller.may_see(t.tenant_id)]
-    timelines = await backend.availability.timelines(now - max(ROLLING_WINDOWS.values()), now)
+    timelines = await backend.availability.timelines(now - LONGEST_WINDOW, now)
+    planned = await backend.maintenance.of_all()
     statuses = await backend.availability.all_statuses()
     told = await backend.alerts.last_event_of_each()
     rows = [
-        _row(t, timelines.get(t.tenant_id, []), statuses.get(t.tenant_id, {}), told, now) for t in tenants
+        _row(
+            t,
+            timelines.get(t.tenant_id, []),
+            statuses.get(t.tenant_id, {}),
+            told,
+            now,
+            terms_of(t, planned.get(t.tenant_id, ()), now),
+        )
+        for t in tenants
     ]
     rows.sort(key=lambda r: r[0])
     return reply({"as_of": now, "tenants": [row for _, row in rows]})
@@ -204,9 +227,13 @@ def _row(
     statuses: Mapping[str, SlaStatus],
     told: Mapping[str, AlertEvent],
     now: datetime,
+    terms: Terms,
 ) -> tuple[tuple[int, float, str], dict[str, Any]]:
     """The row and its place: by status, then by budget left, then by name."""
-    found = {w.window: w for w in maths.rolling(spans, now, tenant.sla_target.fraction, statuses)}
+    found = {
+        w.window: w
+        for w in maths.standing(spans, now, tenant.sla_target.fraction, statuses, SUMMARY_WINDOWS, terms)
+    }
     month = found["30d"]
     left = percent(month.budget.remaining_fraction)
     place = (_SEVERITY[month.status], left if left is not None else 100.0, tenant.tenant_id)

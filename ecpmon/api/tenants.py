@@ -14,6 +14,7 @@ from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_mod
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, ValidationFailed
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
     Preset,
@@ -25,6 +26,7 @@ from ecpmon.model.tenants import (
 )
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
 from ecpmon.ports import NewTenant
+from ecpmon.sla.maintenance import zone
 
 routes = Routes()
 _RUNNING: Final = (TenantStatus.RUNNING, TenantStatus.DEGRADED, TenantStatus.DEPLOYING)
@@ -62,6 +64,8 @@ class TenantBody(BaseModel):
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None
     sli_source: Annotated[StrictStr, Field(pattern="^(auto|prometheus|simulator|push)$")] = "auto"
     push_interval: Annotated[StrictInt, Field(ge=1, le=86_400)] = 60
+    time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
+    maintenance_accounting: Accounting = Accounting.EXCLUDE
 
 
 def _check_preset(preset: str | None) -> str | None:
@@ -161,6 +165,8 @@ async def create_tenant(request: web.Request) -> web.Response:
         description=body.description,
         sli_source=body.sli_source,
         push_interval=timedelta(seconds=body.push_interval),
+        time_zone=zone(body.time_zone).key,
+        maintenance_accounting=body.maintenance_accounting,
     )
     if not request[CALLER].may_see(body.tenant_id):
         raise ValidationFailed(
@@ -231,6 +237,8 @@ async def get_tenant(request: web.Request) -> web.Response:
             "sla_target": tenant.sla_target.model_dump(exclude_none=True),
             "sli_source": tenant.sli_source,
             "push_interval": int(tenant.push_interval.total_seconds()),
+            "time_zone": tenant.time_zone,
+            "maintenance_accounting": tenant.maintenance_accounting.value,
             "services": _services(tenant),
             "description": tenant.description,
             "created_at": tenant.created_at,

@@ -105,6 +105,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         writer=runtime.writer,
         monitoring=runtime.monitoring,
         availability=runtime.availability,
+        maintenance=runtime.maintenance,
         alerts=runtime.alerts,
         external_alerts=runtime.external_alerts,
         health=runtime,

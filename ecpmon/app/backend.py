@@ -25,17 +25,19 @@ from ecpmon.model.alerts import Action, WebhookAction
 from ecpmon.model.ingest import Attempt, IngestResult
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.model.windows import ROLLING_WINDOWS
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.ports import AlertEvent, Clock
 from ecpmon.settings import Settings
-from ecpmon.sla.windows import rolling
+from ecpmon.sla.periods import LONGEST_WINDOW
+from ecpmon.sla.terms import terms_of
+from ecpmon.sla.windows import standing
 from ecpmon.storage.alerts import PgAlertStore, PgExternalAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import PUSH_AWAKE
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
+from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.migrations import is_current
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
@@ -78,6 +80,7 @@ class BackendRuntime:
         self.tenants = PgTenantStore(self.database)
         self.monitoring = PgMonitoringStore(self.database)
         self.availability = PgAvailabilityStore(self.database)
+        self.maintenance = PgMaintenanceStore(self.database)
         self.alerts = PgAlertStore(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
@@ -88,6 +91,7 @@ class BackendRuntime:
             tenants=self.tenants,
             monitoring=self.monitoring,
             availability=self.availability,
+            maintenance=self.maintenance,
             policies=default_policies(),
             intervals=Intervals(
                 timedelta(seconds=settings.simulator_interval),
@@ -200,10 +204,18 @@ class BackendRuntime:
         """Evaluate every window of every tenant and keep the result."""
         now = self.clock.now()
         tenants = {t.tenant_id: t for t in await self.tenants.live()}
-        timelines = await self.availability.timelines(now - max(ROLLING_WINDOWS.values()), now)
+        timelines = await self.availability.timelines(now - LONGEST_WINDOW, now)
         statuses = await self.availability.all_statuses()
+        planned = await self.maintenance.of_all()
+        terms = {name: terms_of(tenant, planned.get(name, ()), now) for name, tenant in tenants.items()}
         results = {
-            name: rolling(timelines.get(name, []), now, tenant.sla_target.fraction, statuses.get(name))
+            name: standing(
+                timelines.get(name, []),
+                now,
+                tenant.sla_target.fraction,
+                statuses.get(name),
+                terms=terms[name],
+            )
             for name, tenant in tenants.items()
         }
         await self.availability.store_current(results, now)
@@ -212,6 +224,8 @@ class BackendRuntime:
         gauges = self.telemetry.tenants
         self.telemetry.keep_only(tenants)
         self.telemetry.active_tenants.set(len(tenants))
+        for name, contract in terms.items():
+            gauges.maintenance(name, any(i.start <= now < i.end for i in contract.maintenance))
         for name, windows in results.items():
             for w in windows:
                 figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 
 DEFAULT_TARGET: Final = Decimal("99.5")
@@ -106,6 +107,8 @@ class Tenant(BaseModel):
     sli_source: str = "auto"
     deployed_to: str | None = None
     push_interval: timedelta = timedelta(seconds=60)
+    time_zone: str = "UTC"
+    maintenance_accounting: Accounting = Accounting.EXCLUDE
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None

@@ -12,6 +12,7 @@ ROLLING_WINDOWS: Final[dict[str, timedelta]] = {
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
 }
 
 
@@ -32,11 +33,15 @@ class SlaStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Seconds of each state in a window; `eligible` starts at the tenant's first observation."""
+    """Seconds of each state in a window; `eligible` starts at the tenant's first observation.
+
+    `maintenance` is not part of `eligible`, unless the contract counts it as up.
+    """
 
     eligible: float
     down: float
     gap: float
+    maintenance: float = 0.0
 
     @property
     def measured(self) -> float:
@@ -45,6 +50,9 @@ class Tally:
     @property
     def up(self) -> float:
         return self.eligible - self.gap - self.down
+
+    def counting_maintenance_as_up(self) -> Tally:
+        return Tally(self.eligible + self.maintenance, self.down, self.gap, self.maintenance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ class WindowResult:
     target: float
     tally: Tally
     availability: float | None
+    # By the accounting rule that the contract did not pick; the same where there was no maintenance.
+    availability_other_accounting: float | None
     low: float | None
     high: float | None
     coverage: float | None

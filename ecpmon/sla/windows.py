@@ -7,12 +7,14 @@ never rounded here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import (
-    ROLLING_WINDOWS,
     ErrorBudget,
     Incident,
     SlaStatus,
@@ -20,6 +22,8 @@ from ecpmon.model.windows import (
     Verdict,
     WindowResult,
 )
+from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.spans import clip
 
 # Hysteresis of the live status (data-and-sla.md §3; slo-practice: exhausted leaves at 2 %).
@@ -27,15 +31,33 @@ AT_RISK_ENTERS: Final = 0.20
 AT_RISK_LEAVES: Final = 0.25
 VIOLATED_LEAVES: Final = 0.02
 FLAP_LIMIT: Final = timedelta(seconds=60)
+UTC_ZONE: Final = ZoneInfo("UTC")
 
 
-def tally(spans: Sequence[Span], start: datetime, end: datetime) -> Tally:
-    """Seconds per state inside `[start, end)`; what no span covers (before the first observation) is not eligible."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a contract says beside the target. `maintenance` is disjoint and in order, and reaches past `now`."""
+
+    maintenance: Sequence[Interval] = ()
+    accounting: Accounting = Accounting.EXCLUDE
+    zone: ZoneInfo = UTC_ZONE
+
+
+def tally(
+    spans: Sequence[Span], start: datetime, end: datetime, maintenance: Sequence[Interval] = ()
+) -> Tally:
+    """Seconds per state inside `[start, end)`.
+
+    What no span covers (before the first observation) is not eligible, nor is `maintenance`.
+    """
     inside = clip(spans, start, end)
+    left = exclude(inside, maintenance) if maintenance else inside
     by_state = dict.fromkeys(SpanState, 0.0)
-    for span in inside:
+    for span in left:
         by_state[span.state] += span.seconds
-    return Tally(sum(by_state.values()), by_state[SpanState.DOWN], by_state[SpanState.GAP])
+    eligible = sum(by_state.values())
+    taken_out = sum(s.seconds for s in inside) - eligible if maintenance else 0.0
+    return Tally(eligible, by_state[SpanState.DOWN], by_state[SpanState.GAP], taken_out)
 
 
 def availability(seconds: Tally) -> float | None:
@@ -122,40 +144,67 @@ def evaluate(
     end: datetime,
     target: float,
     previous: SlaStatus | None = None,
+    terms: Terms | None = None,
+    period_end: datetime | None = None,
 ) -> WindowResult:
-    """One window of one tenant. `spans` is the timeline up to `end`; `target` a fraction in (0, 1)."""
-    seconds = tally(spans, start, end)
-    low, high = bounds(seconds)
-    left = budget(seconds, target)
-    burn = burn_rate(seconds, target)
+    """One window of one tenant, as far as `end`.
+
+    `spans` is the timeline up to `end`; `target` a fraction in (0, 1). With `period_end` after `end` (a calendar
+    period that is not over) the budget is that of the whole period.
+    """
+    terms = terms or Terms()
+    excluded = tally(spans, start, end, terms.maintenance)
+    as_up = excluded.counting_maintenance_as_up()
+    chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
+    low, high = bounds(chosen)
+    left = _budget(chosen, target, end, period_end, terms)
+    burn = burn_rate(chosen, target)
     return WindowResult(
         window=window,
         start=start,
-        end=end,
+        end=period_end or end,
         target=target,
-        tally=seconds,
-        availability=availability(seconds),
+        tally=chosen,
+        availability=availability(chosen),
+        availability_other_accounting=availability(other),
         low=low,
         high=high,
-        coverage=seconds.measured / seconds.eligible if seconds.eligible > 0 else None,
+        coverage=chosen.measured / chosen.eligible if chosen.eligible > 0 else None,
         verdict=verdict(low, high, target),
-        status=status(left.remaining_fraction, seconds.measured, previous),
+        status=status(left.remaining_fraction, chosen.measured, previous),
         budget=left,
         burn_rate=burn,
         projected_exhaustion=projected_exhaustion(left, burn, target, end),
-        incidents=tuple(incidents(spans, start, end)),
+        incidents=tuple(incidents(exclude(spans, terms.maintenance), start, end)),
     )
 
 
-def rolling(
+def _budget(
+    seconds: Tally, target: float, end: datetime, period_end: datetime | None, terms: Terms
+) -> ErrorBudget:
+    """The budget so far, plus what the rest of a calendar period will add."""
+    if period_end is None or period_end <= end or seconds.eligible <= 0:
+        return budget(seconds, target)
+    rest = (period_end - end).total_seconds()
+    if terms.accounting is Accounting.EXCLUDE:
+        planned = [i for i in terms.maintenance if i.end > end and i.start < period_end]
+        rest -= sum((min(i.end, period_end) - max(i.start, end)).total_seconds() for i in planned)
+    return ErrorBudget((1 - target) * (seconds.eligible + rest), seconds.down)
+
+
+def standing(
     spans: Sequence[Span],
     now: datetime,
     target: float,
     previous: Mapping[str, SlaStatus] | None = None,
-    names: Sequence[str] = tuple(ROLLING_WINDOWS),
+    names: Sequence[str] = WINDOW_NAMES,
+    terms: Terms | None = None,
 ) -> list[WindowResult]:
-    """The rolling windows that end at `now`, shortest first as in `ROLLING_WINDOWS`."""
-    before = previous or {}
-    return [
-        evaluate(name, spans, now - ROLLING_WINDOWS[name], now, target, before.get(name)) for name in names
-    ]
+    """Every window called for, as of `now`: rolling ones end there, calendar ones are as far as they have got."""
+    before, terms = previous or {}, terms or Terms()
+    found = []
+    for name in names:
+        p = period(name, now, terms.zone)
+        calendar = p.end if p.end > now else None
+        found.append(evaluate(name, spans, p.start, now, target, before.get(name), terms, calendar))
+    return found

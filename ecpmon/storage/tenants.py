@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ecpmon.errors import Conflict, TenantAlreadyExists, TenantNotFound
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports import Deployment, NewTenant, TenantPage
@@ -37,6 +38,8 @@ def tenant_of(row: Any) -> Tenant:
         sli_source=row["sli_source"],
         deployed_to=row["deployed_to"],
         push_interval=timedelta(seconds=row["push_interval_seconds"]),
+        time_zone=row["time_zone"],
+        maintenance_accounting=Accounting(row["maintenance_accounting"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
@@ -158,4 +161,6 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         new.description,
         new.sli_source,
         int(new.push_interval.total_seconds()),
+        new.time_zone,
+        new.maintenance_accounting.value,
     )

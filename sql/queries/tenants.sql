@@ -1,8 +1,8 @@
 -- name: insert
 INSERT INTO tenants (tenant_id, name, preset, is_demo, status, service_requirements, resources, sla_target,
                      cpu_limit, memory_limit, gpu_limit, storage_limit, gpu_type, description, sli_source,
-                     push_interval_seconds, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)
+                     push_interval_seconds, time_zone, maintenance_accounting, created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
 RETURNING *
 
 -- name: by_name

@@ -22,6 +22,7 @@ from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.tenants import PgTenantStore
 from tests.integration.conftest import T0
@@ -48,6 +49,7 @@ class Bench:
             tenants=PgTenantStore(database),
             monitoring=PgMonitoringStore(database),
             availability=PgAvailabilityStore(database),
+            maintenance=PgMaintenanceStore(database),
             policies=default_policies(),
             intervals=Intervals(timedelta(seconds=5), timedelta(seconds=15)),
             external_url="http://ecpmon.example",

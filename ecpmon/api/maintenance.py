@@ -1,0 +1,107 @@
+"""Planned maintenance (api.md §4). Every figure is computed from it when asked, so past minutes follow at once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from ecpmon.api.alerts import seconds_of
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
+from ecpmon.api.context import CALLER
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import Conflict
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.sla.maintenance import check, occurrences, zone
+
+routes = Routes()
+MAX_WINDOWS: Final = 1_000
+SHOWN_AHEAD: Final = timedelta(days=90)
+
+
+class MaintenanceBody(BaseModel):
+    """One-off: `start` and `end` or `duration`. Recurring: `start`, `duration` and `rrule` (RFC 5545)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: StrictStr
+    end: StrictStr | None = None
+    duration: StrictStr | None = None
+    rrule: Annotated[StrictStr, Field(min_length=1, max_length=500)] | None = None
+    time_zone: Annotated[StrictStr, Field(max_length=60)] | None = None
+    title: Annotated[StrictStr, Field(max_length=200)] = ""
+    reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]
+
+
+def instant_of(text: str, field: str, local: ZoneInfo) -> datetime:
+    """An ISO 8601 time; without an offset it is wall-clock time of the maintenance's zone."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=local)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise bad_field(field, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
+
+
+def _planned(body: MaintenanceBody, zone_name: str, by: str, now: datetime) -> Maintenance:
+    local = zone(zone_name)
+    start = instant_of(body.start, "start", local)
+    if (body.end is None) == (body.duration is None):
+        raise bad_field("end", "give either end or duration")
+    duration = (
+        instant_of(body.end, "end", local) - start
+        if body.end is not None
+        else timedelta(seconds=seconds_of(body.duration or ""))
+    )
+    return Maintenance(
+        str(uuid.uuid4()), start, duration, body.reason.strip(), by, now, zone_name, body.rrule, body.title
+    )
+
+
+def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
+    ahead = occurrences(planned, now, now + SHOWN_AHEAD)[:10]
+    return {
+        "id": planned.maintenance_id,
+        "title": planned.title,
+        "reason": planned.reason,
+        "start": planned.start,
+        "end": planned.start + planned.duration,
+        "duration_seconds": planned.duration.total_seconds(),
+        "rrule": planned.rrule,
+        "time_zone": planned.time_zone,
+        "created_by": planned.created_by,
+        "created_at": planned.created_at,
+        "next_occurrences": [{"start": i.start, "end": i.end} for i in ahead],
+    }
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/maintenance", Permission.READ)
+async def list_maintenance(request: web.Request) -> web.Response:
+    """Planned windows, with what lies ahead of each."""
+    tenant, now = await tenant_of(request), now_of(request)
+    found = await backend_of(request).maintenance.of_tenant(tenant)
+    return reply({"tenant_id": tenant.tenant_id, "maintenance": [document(m, now) for m in found]})
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/maintenance", Permission.OPERATE)
+async def add(request: web.Request) -> web.Response:
+    """Plan a window, or enter a past one; what it covers is recomputed."""
+    tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
+    body = await read_model(request, MaintenanceBody)
+    planned = _planned(body, body.time_zone or tenant.time_zone, request[CALLER].name, now)
+    check(planned, now)
+    if len(await store.of_tenant(tenant)) >= MAX_WINDOWS:
+        raise Conflict(f"a tenant has at most {MAX_WINDOWS} maintenance windows; remove one first")
+    await store.add(tenant, planned)
+    return reply(document(planned, now), 201)
+
+
+@routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)
+async def remove(request: web.Request) -> web.Response:
+    """Take a window back, its past occurrences included; what it covered is recomputed."""
+    tenant, store = await tenant_of(request), backend_of(request).maintenance
+    await store.remove(tenant, request.match_info["maintenance_id"], request[CALLER].name, now_of(request))
+    return web.Response(status=204)

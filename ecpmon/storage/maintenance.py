@@ -1,0 +1,69 @@
+"""Planned maintenance of tenants."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from ecpmon.errors import NotFound
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.tenants import Tenant
+from ecpmon.storage.database import Database
+from ecpmon.storage.queries import load
+
+
+def maintenance_of(row: Any) -> Maintenance:
+    return Maintenance(
+        maintenance_id=str(row["maintenance_id"]),
+        start=row["starts_at"],
+        duration=row["duration"],
+        reason=row["reason"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        time_zone=row["time_zone"],
+        rrule=row["rrule"],
+        title=row["title"],
+    )
+
+
+class PgMaintenanceStore:
+    """`ports.MaintenanceStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("maintenance")
+
+    async def add(self, tenant: Tenant, planned: Maintenance) -> None:
+        await self._database.execute(
+            self._sql["insert"],
+            planned.maintenance_id,
+            tenant.key,
+            planned.start,
+            planned.duration,
+            planned.rrule,
+            planned.time_zone,
+            planned.title,
+            planned.reason,
+            planned.created_by,
+            planned.created_at,
+        )
+
+    async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
+        return [maintenance_of(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]
+
+    async def of_all(self) -> dict[str, list[Maintenance]]:
+        found: dict[str, list[Maintenance]] = defaultdict(list)
+        for row in await self._database.fetch(self._sql["of_all"]):
+            found[row["tenant_id"]].append(maintenance_of(row))
+        return dict(found)
+
+    async def remove(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        try:
+            number = uuid.UUID(maintenance_id)
+        except ValueError:
+            number = uuid.UUID(int=0)
+        gone = await self._database.fetchval(self._sql["remove"], tenant.key, number, now, by)
+        if gone is None:
+            raise NotFound("there is no such maintenance", details={"maintenance_id": maintenance_id[:60]})

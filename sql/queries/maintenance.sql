@@ -1,0 +1,15 @@
+-- name: insert
+INSERT INTO maintenance (maintenance_id, tenant, starts_at, duration, rrule, time_zone, title, reason, created_by, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: of_tenant
+SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY starts_at, maintenance_id
+
+-- name: of_all
+-- Every live tenant: for jobs and the operators' summary.
+SELECT m.*, t.tenant_id FROM maintenance m JOIN tenants t ON t.id = m.tenant
+WHERE t.deleted_at IS NULL AND m.removed_at IS NULL ORDER BY m.tenant, m.starts_at
+
+-- name: remove
+UPDATE maintenance SET removed_at = $3, removed_by = $4
+WHERE tenant = $1 AND maintenance_id = $2 AND removed_at IS NULL RETURNING maintenance_id

@@ -1,0 +1,111 @@
+"""Maintenance over the API: figures follow at once, past minutes included."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.integration.api.conftest import NOW, Service
+
+
+async def broken_hour(service: Service, **more: Any) -> str:
+    """A tenant that was down from 08:20 to 08:40."""
+    name = await service.tenant(push_interval=1200, **more)
+    for minutes, up in ((60, 1), (40, 0), (20, 1), (1, 1)):
+        entry = {"timestamp": (NOW - timedelta(minutes=minutes)).isoformat(), "metrics": {"up": up}}
+        await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", entry)
+    return name
+
+
+async def hour(service: Service, name: str) -> dict[str, Any]:
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla?windows=1h")
+    found: dict[str, Any] = body["windows"][0]
+    return found
+
+
+async def test_adding_and_removing_recomputes_the_past(service: Service) -> None:
+    name = await broken_hour(service)
+    assert (await hour(service, name))["down_minutes"] == 20
+    url = f"/api/v1/tenants/{name}/maintenance"
+    body = {"start": "2026-03-02T08:30:00Z", "end": "2026-03-02T08:50:00Z", "reason": "database upgrade"}
+    status, added, _ = await service.ask("POST", url, body)
+    assert status == 201
+    window = await hour(service, name)
+    assert (window["down_minutes"], window["maintenance_minutes"], window["eligible_minutes"]) == (10, 20, 40)
+    assert window["availability"] == pytest.approx(75)
+    assert window["availability_other_accounting"] == pytest.approx(100 * 50 / 60)
+    _, listed, _ = await service.ask("GET", url)
+    assert [m["id"] for m in listed["maintenance"]] == [added["id"]]
+    assert listed["maintenance"][0]["created_by"] == "admin"
+    _, incidents, _ = await service.ask("GET", f"/api/v1/tenants/{name}/incidents")
+    assert [i["down_seconds"] for i in incidents["incidents"]] == [600]
+    assert (await service.ask("DELETE", f"{url}/{added['id']}"))[0] == 204
+    assert (await service.ask("DELETE", f"{url}/{added['id']}"))[0] == 404
+    assert (await hour(service, name))["down_minutes"] == 20
+
+
+async def test_a_contract_may_count_it_as_up(service: Service) -> None:
+    name = await broken_hour(service, maintenance_accounting="count_as_up")
+    body = {"start": "2026-03-02T08:30:00Z", "duration": "20m", "reason": "upgrade"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    window = await hour(service, name)
+    assert window["availability"] == pytest.approx(100 * 50 / 60)
+    assert window["eligible_minutes"] == 60
+
+
+async def test_recurring_windows_say_when_they_come_next(service: Service) -> None:
+    name = await service.tenant(time_zone="Asia/Seoul")
+    body = {
+        "start": "2026-03-08T03:00",
+        "duration": "2h",
+        "rrule": "FREQ=WEEKLY;BYDAY=SU",
+        "reason": "weekly",
+    }
+    status, added, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    assert status == 201, added
+    assert (added["time_zone"], added["start"]) == ("Asia/Seoul", "2026-03-07T18:00:00Z")
+    assert [o["start"] for o in added["next_occurrences"][:2]] == [
+        "2026-03-07T18:00:00Z",
+        "2026-03-14T18:00:00Z",
+    ]
+
+
+async def test_another_tenants_window_does_not_exist(service: Service) -> None:
+    mine, other = await service.tenant(), await service.tenant()
+    body = {"start": "2026-03-02T08:30:00Z", "duration": "20m", "reason": "upgrade"}
+    _, added, _ = await service.ask("POST", f"/api/v1/tenants/{mine}/maintenance", body)
+    assert (await service.ask("DELETE", f"/api/v1/tenants/{other}/maintenance/{added['id']}"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"end": "2026-03-02T07:00:00Z"}, "end"), ({"duration": "1h"}, "end"), ({"end": None}, "end"),
+        ({"start": "tomorrow"}, "start"), ({"start": "2026-01-01T00:00:00Z"}, "end"), ({"reason": " "}, "reason"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"rrule": "FREQ=SECONDLY"}, "start"),
+        ({"start": "2026-03-02T10:00:00Z", "rrule": "FREQ=SECONDLY"}, "rrule"), ({"colour": "red"}, "colour"),
+    ],
+)  # fmt: skip
+async def test_maintenance_that_makes_no_sense(service: Service, change: dict[str, Any], field: str) -> None:
+    name = await service.tenant()
+    body = {"start": "2026-03-02T08:00:00Z", "end": "2026-03-02T12:00:00Z", "reason": "x", **change}
+    status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    assert status == 422
+    assert [f["field"] for f in answer["error"]["details"]["fields"]] == [field], answer
+
+
+@pytest.mark.parametrize("change", [{"time_zone": "Nowhere/At_All"}, {"maintenance_accounting": "forget"}])
+async def test_contracts_that_make_no_sense(service: Service, change: dict[str, Any]) -> None:
+    body = {"tenant_id": "odd-contract", "name": "x", "service_requirements": {"chatbot": 10}, **change}
+    assert (await service.ask("POST", "/api/v1/tenants/", body))[0] == 422
+
+
+async def test_calendar_windows_follow_the_tenants_zone(service: Service) -> None:
+    name = await service.tenant(time_zone="Asia/Seoul")
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla?windows=month,quarter,90d")
+    month, quarter, rolling = body["windows"]
+    assert (month["start"], month["end"]) == ("2026-02-28T15:00:00Z", "2026-03-31T15:00:00Z")
+    assert (quarter["start"], quarter["end"]) == ("2025-12-31T15:00:00Z", "2026-03-31T15:00:00Z")
+    assert rolling["window"] == "90d"

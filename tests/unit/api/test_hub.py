@@ -1,0 +1,276 @@
+"""The hub: newest values win, memory is bounded, publishers never wait, endings reach every socket."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ecpmon.api.hub import TENANT_GONE, Feed, Hub
+from ecpmon.errors import Overloaded
+from ecpmon.model.availability import SpanState
+from ecpmon.model.ingest import IngestResult, StateChange
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.ports import AlertEvent, ExternalAlert, Latest
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+TYPES = {"cpu_usage": "cpu", "memory_usage": "memory", "gpu_usage": "gpu", "up": "sla"}
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def frame(tenant_id: str, ts: datetime = NOW, **values: float) -> Frame:
+    samples = [Sample(SeriesKey(TYPES.get(name, "custom"), name), value) for name, value in values.items()]
+    return Frame(tenant_id, Source.PUSH, ts, tuple(samples))
+
+
+def committed(*frames: Frame, changes: tuple[StateChange, ...] = ()) -> IngestResult:
+    return IngestResult(len(frames), changes=changes, frames=frames)
+
+
+def down(tenant_id: str, ts: datetime = NOW) -> StateChange:
+    return StateChange(tenant_id, ts, SpanState.DOWN, SpanState.UP)
+
+
+def event(tenant_id: str = "acme", number: int = 1, **changes: Any) -> AlertEvent:
+    given = {
+        "event_id": number, "tenant_id": tenant_id, "rule_id": "r", "alert_id": f"alert-{number}",
+        "alert_name": "hot", "severity": "warning", "kind": "threshold", "from_state": "inactive",
+        "to_state": "firing", "at": NOW, "value": 90.0, "threshold": 80.0, "metric": "cpu_usage",
+        "reason": "fired_at_once", "message": "cpu is hot",
+    }  # fmt: skip
+    return AlertEvent(**{**given, **changes})
+
+
+def external(tenant_id: str | None = "acme", **changes: Any) -> ExternalAlert:
+    given = {
+        "tenant_id": tenant_id, "fingerprint": "f1", "starts_at": NOW, "ends_at": None, "status": "firing",
+        "alert_name": "Down", "severity": "critical", "labels": {}, "annotations": {"summary": "it is down"},
+    }  # fmt: skip
+    return ExternalAlert(**{**given, **changes})
+
+
+# --- metrics ------------------------------------------------------------------------------------------------
+
+
+def test_values_are_coalesced_to_the_newest_of_each_metric() -> None:
+    hub = Hub()
+    with hub.watch("acme") as (feed, _):
+        for second in range(1000):
+            hub.samples_committed(committed(frame("acme", at(second), cpu_usage=second)))
+        hub.samples_committed(committed(frame("acme", at(5), memory_usage=7)))
+        assert feed.values() == {"cpu": 999.0, "memory": 7.0}
+        assert feed.newest() == at(999)
+
+
+@pytest.mark.parametrize(("second", "expected"), [(-1, 40.0), (0, 41.0), (1, 41.0)])
+def test_late_data_never_replaces_newer_values(second: int, expected: float) -> None:
+    """The same instant said again is a correction: it counts."""
+    hub = Hub()
+    with hub.watch("acme") as (feed, _):
+        hub.samples_committed(committed(frame("acme", NOW, cpu_usage=40)))
+        hub.samples_committed(committed(frame("acme", at(second), cpu_usage=41)))
+        assert feed.values() == {"cpu": expected}
+
+
+def test_the_seed_fills_gaps_but_replaces_nothing_newer() -> None:
+    feed = Feed("acme")
+    feed.absorb(frame("acme", NOW, cpu_usage=50))
+    feed.seed({"cpu_usage": Latest(at(-10), "cpu", 1.0), "up": Latest(at(-10), "sla", 1.0)})
+    assert feed.values() == {"cpu": 50.0, "up": 1.0}
+    assert feed.seeded
+
+
+def test_a_custom_metric_keeps_its_own_name() -> None:
+    feed = Feed("acme")
+    custom = Sample(SeriesKey("custom", "gpu_usage"), 3.0)
+    feed.absorb(Frame("acme", Source.PUSH, NOW, (custom,)))
+    assert feed.values() == {"gpu_usage": 3.0}
+
+
+def test_tenants_do_not_see_each_other() -> None:
+    hub = Hub()
+    with (
+        hub.watch("acme") as (mine, my_outbox),
+        hub.watch("other") as (theirs, _),
+        hub.listen("acme") as told,
+    ):
+        change = down("other")
+        hub.samples_committed(committed(frame("other", cpu_usage=1), changes=(change,)))
+        hub.alert(event("other"))
+        hub.external(external("other"))
+        assert (mine.values(), theirs.values()) == ({}, {"cpu": 1.0})
+        assert (my_outbox.take(), len(told)) == ([], 0)
+
+
+def test_tenants_that_nobody_watches_take_no_memory() -> None:
+    hub = Hub()
+    for number in range(500):
+        name = f"t{number}"
+        hub.samples_committed(committed(frame(name, cpu_usage=1), changes=(down(name),)))
+        hub.alert(event(name))
+    with hub.watch("acme"):
+        hub.samples_committed(committed(frame("t1", cpu_usage=1)))
+        assert list(hub._feeds) == ["acme"]
+    assert (hub._feeds, dict(hub._listeners), hub.sockets) == ({}, {}, 0)
+
+
+def test_a_feed_is_shared_and_lives_as_long_as_its_last_watcher() -> None:
+    hub = Hub()
+    with hub.watch("acme") as (first, _):
+        with hub.watch("acme") as (second, _):
+            assert first is second
+            assert hub.sockets == 2
+        assert hub._feeds["acme"] is first
+    assert hub.sockets == 0
+    with hub.watch("acme") as (fresh, _):
+        assert fresh is not first
+
+
+# --- state changes ------------------------------------------------------------------------------------------
+
+
+def test_a_change_wakes_every_watcher_and_carries_its_own_values() -> None:
+    hub = Hub()
+    with hub.watch("acme") as (feed, one), hub.watch("acme") as (_, two):
+        change = down("acme")
+        hub.samples_committed(committed(frame("acme", up=0), changes=(change,)))
+        assert one.wake.is_set()
+        assert two.wake.is_set()
+        assert (one.take(), two.take()) == ([change], [change])
+        assert feed.values() == {"up": 0.0}
+        assert not one.wake.is_set()
+
+
+def test_of_very_many_unsent_changes_the_newest_stay() -> None:
+    hub = Hub(change_bound=2)
+    changes = tuple(down("acme", at(second)) for second in range(5))
+    with hub.watch("acme") as (_, outbox):
+        hub.samples_committed(committed(changes=changes))
+        assert outbox.take() == list(changes[-2:])
+        assert not outbox.closed.is_set()
+
+
+# --- alerts -------------------------------------------------------------------------------------------------
+
+
+def test_alerts_are_told_in_order() -> None:
+    hub = Hub()
+    with hub.listen("acme") as outbox:
+        for number in range(3):
+            hub.alert(event(number=number))
+        assert outbox.wake.is_set()
+        assert [m["alert_id"] for m in outbox.take()] == ["alert-0", "alert-1", "alert-2"]
+        assert not outbox.wake.is_set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        ("inactive", "firing", "firing"),
+        ("pending", "firing", "firing"),
+        ("firing", "inactive", "resolved"),
+        ("inactive", "pending", None),
+        ("pending", "inactive", None),
+        ("firing", "firing", None),
+    ],
+)
+def test_only_firing_and_resolved_are_told(before: str, after: str, status: str | None) -> None:
+    hub = Hub()
+    with hub.listen("acme") as outbox:
+        hub.alert(event(from_state=before, to_state=after))
+        assert [m["status"] for m in outbox.take()] == ([status] if status else [])
+
+
+def test_an_alert_message_has_the_fields_of_the_contract() -> None:
+    hub = Hub()
+    with hub.listen("acme") as outbox:
+        hub.alert(event())
+        hub.external(external(status="resolved", ends_at=at(60)))
+        hub.external(external(None))  # belongs to no tenant
+        ours, theirs = outbox.take()
+    assert ours == {
+        "alert_id": "alert-1", "tenant_id": "acme", "severity": "warning", "type": "resource_usage",
+        "message": "cpu is hot", "metric": "cpu_usage", "current_value": 90.0, "threshold": 80.0,
+        "status": "firing", "timestamp": NOW,
+    }  # fmt: skip
+    assert theirs.keys() == ours.keys()
+    assert (theirs["alert_id"], theirs["status"], theirs["timestamp"]) == ("f1", "resolved", at(60))
+
+
+def test_who_stays_behind_is_closed_and_forgotten_and_its_neighbour_is_not() -> None:
+    hub = Hub(alert_bound=3)
+    with hub.listen("acme") as slow, hub.listen("acme") as quick:
+        for number in range(10):
+            hub.alert(event(number=number))
+            assert [m["alert_id"] for m in quick.take()] == [f"alert-{number}"]
+        assert slow.closed.is_set()
+        assert (slow.close_code, len(slow)) == (1013, 0)
+        assert not quick.closed.is_set()
+
+
+# --- endings ------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_tenant_is_forgotten_and_its_sockets_are_asked_to_close() -> None:
+    hub = Hub()
+    with (
+        hub.watch("acme") as (old, watching),
+        hub.listen("acme") as listening,
+        hub.watch("other") as (_, other),
+    ):
+        hub.samples_committed(committed(frame("acme", cpu_usage=1)))
+        hub.tenant_deleted("acme")
+        assert (watching.close_code, listening.close_code) == (TENANT_GONE, TENANT_GONE)
+        assert watching.closed.is_set()
+        assert listening.closed.is_set()
+        assert not other.closed.is_set()
+        with hub.watch("acme") as (fresh, _):
+            assert fresh is not old
+            assert fresh.values() == {}
+    assert hub.sockets == 0
+
+
+def test_a_watcher_of_a_deleted_tenant_does_not_take_its_namesake_along() -> None:
+    """The old socket's task ends later than the new tenant's first socket opens."""
+    hub = Hub()
+    with ExitStack() as new:
+        with hub.watch("acme"):
+            hub.tenant_deleted("acme")
+            fresh, _ = new.enter_context(hub.watch("acme"))
+        assert hub._feeds["acme"] is fresh
+
+
+def test_at_the_end_everybody_is_closed_and_nobody_let_in() -> None:
+    hub = Hub()
+    with hub.watch("acme") as (_, watching), hub.listen("other") as listening:
+        hub.close()
+        assert (watching.close_code, listening.close_code) == (1001, 1001)
+    with pytest.raises(Overloaded), hub.watch("acme"):
+        pass
+    with pytest.raises(Overloaded), hub.listen("acme"):
+        pass
+
+
+def test_the_first_reason_to_close_stands() -> None:
+    hub = Hub()
+    with hub.watch("acme") as (_, outbox):
+        hub.tenant_deleted("acme")
+        hub.close()
+        outbox.close(1013, "late")
+        assert (outbox.close_code, outbox.close_reason) == (TENANT_GONE, "the tenant was deleted")
+
+
+def test_the_number_of_sockets_is_bounded_and_a_place_is_given_back() -> None:
+    hub = Hub(max_sockets=2)
+    with hub.watch("acme"):
+        with hub.listen("acme"):
+            with pytest.raises(Overloaded), hub.listen("other"):
+                pass
+            assert hub.sockets == 2
+        with hub.listen("other"):
+            assert hub.sockets == 2

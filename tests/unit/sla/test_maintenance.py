@@ -1,0 +1,166 @@
+"""Maintenance: recurring, across DST, before, during and after the fact; both accounting rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.maintenance import Accounting, Interval, Maintenance
+from ecpmon.sla.maintenance import check, covered, exclude, merged, occurrences
+from ecpmon.sla.periods import month_of, period
+from ecpmon.sla.windows import Terms, evaluate, standing, tally
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+DAY = 86_400
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def planned(
+    start: datetime, hours: float, rrule: str | None = None, zone: str = "UTC", reason: str = "x"
+) -> Maintenance:
+    return Maintenance("m", start, timedelta(hours=hours), reason, "someone", T0, zone, rrule)
+
+
+def test_the_two_accounting_rules_of_the_textbook() -> None:
+    # 1 h down in 7 d of which 1 d was maintenance: 60/8640 and 60/10080.
+    spans = [
+        Span(at(0), at(7 * DAY - 3600), SpanState.UP),
+        Span(at(7 * DAY - 3600), at(7 * DAY), SpanState.DOWN),
+    ]
+    day = (Interval(at(DAY), at(2 * DAY)),)
+    excluded = evaluate("7d", spans, at(0), at(7 * DAY), 0.995, terms=Terms(day))
+    as_up = evaluate("7d", spans, at(0), at(7 * DAY), 0.995, terms=Terms(day, Accounting.COUNT_AS_UP))
+    assert excluded.availability == pytest.approx(1 - 60 / 8640)
+    assert as_up.availability == pytest.approx(1 - 60 / 10080)
+    assert excluded.availability_other_accounting == as_up.availability
+    assert as_up.availability_other_accounting == excluded.availability
+    assert excluded.tally.maintenance == DAY
+
+
+def test_downtime_within_maintenance_is_not_charged_and_no_incident() -> None:
+    spans = [
+        Span(at(0), at(100), SpanState.UP),
+        Span(at(100), at(200), SpanState.DOWN),
+        Span(at(200), at(300), SpanState.UP),
+    ]
+    found = evaluate("x", spans, at(0), at(300), 0.9, terms=Terms((Interval(at(90), at(150)),)))
+    assert (found.tally.down, found.tally.eligible, found.tally.maintenance) == (50, 240, 60)
+    assert [(i.start, i.down_seconds) for i in found.incidents] == [(at(150), 50)]
+
+
+def test_a_weekly_window_keeps_its_wall_clock_time_across_dst() -> None:
+    # Sundays 02:30 in Berlin; on 2026-03-29 02:30 does not exist and the clock goes on to 03:30 summer time.
+    weekly = planned(datetime(2026, 3, 15, 1, 30, tzinfo=UTC), 2, "FREQ=WEEKLY;BYDAY=SU", "Europe/Berlin")
+    found = occurrences(weekly, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 13, tzinfo=UTC))
+    assert [i.start.strftime("%m-%d %H:%M") for i in found] == [
+        "03-15 01:30", "03-22 01:30", "03-29 01:30", "04-05 00:30", "04-12 00:30",
+    ]  # fmt: skip
+    assert all(i.end - i.start == timedelta(hours=2) for i in found)
+
+
+def test_overlapping_windows_count_once() -> None:
+    both = covered([planned(at(0), 2), planned(at(3600), 2)], at(0), at(DAY))
+    assert both == [Interval(at(0), at(3 * 3600))]
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (planned(at(0), 0), "end"), (planned(at(0), -1), "end"), (planned(at(0), 24 * 32), "end"),
+        (planned(at(0), 1, reason=" "), "reason"), (planned(at(-31 * DAY), 1), "start"),
+        (planned(at(-10), 1, "FREQ=DAILY"), "start"), (planned(at(0), 1, zone="Mars/Olympus"), "time_zone"),
+        (planned(at(0), 1, zone="../../etc/passwd"), "time_zone"), (planned(at(0), 1, "FREQ=HOURLY"), "rrule"),
+        (planned(at(0), 1, "every sunday"), "rrule"), (planned(at(0), 1, "FREQ=DAILY;DTSTART=20260101T000000"), "rrule"),
+        (planned(at(0), 1, "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31;COUNT=1"), "rrule"),
+        (planned(at(0), 1, "FREQ=DAILY;UNTIL=20200101T000000Z"), "rrule"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_by_field(bad: Maintenance, field: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        check(bad, T0)
+    assert [f["field"] for f in caught.value.details["fields"]] == [field]
+
+
+def test_maintenance_may_be_entered_up_to_thirty_days_afterwards() -> None:
+    check(planned(at(-29 * DAY), 3), T0)
+
+
+intervals = st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 200)), max_size=6).map(
+    lambda pairs: [Interval(at(s), at(s + n)) for s, n in pairs]
+)
+
+
+@given(intervals, st.lists(st.tuples(st.sampled_from(["up", "down"]), st.integers(1, 200)), max_size=8))
+def test_excluding_takes_out_exactly_the_covered_seconds(
+    taken: list[Interval], parts: list[tuple[str, int]]
+) -> None:
+    spans, cursor = [], 0
+    for state, seconds in parts:
+        spans.append(Span(at(cursor), at(cursor + seconds), SpanState(state)))
+        cursor += seconds
+    disjoint = merged(taken)
+    by_second = {
+        s: span.state
+        for span in spans
+        for s in range(int((span.start - T0).total_seconds()), int((span.end - T0).total_seconds()))
+    }
+    off = {
+        s
+        for i in taken
+        for s in range(int((i.start - T0).total_seconds()), int((i.end - T0).total_seconds()))
+    }
+    found = tally(spans, at(0), at(2000), disjoint)
+    assert found.eligible == len([s for s in by_second if s not in off])
+    assert found.down == len(
+        [s for s, state in by_second.items() if state is SpanState.DOWN and s not in off]
+    )
+    assert found.maintenance == len([s for s in by_second if s in off])
+    assert sum(s.seconds for s in exclude(spans, disjoint)) == found.eligible
+
+
+@pytest.mark.parametrize(
+    ("year", "month", "zone", "hours"),
+    [
+        (2026, 3, "Europe/Berlin", 31 * 24 - 1), (2026, 10, "Europe/Berlin", 31 * 24 + 1), (2026, 2, "Asia/Seoul", 28 * 24),
+        (2018, 11, "America/Sao_Paulo", 30 * 24 - 1), (2024, 2, "UTC", 29 * 24), (2026, 12, "Asia/Seoul", 31 * 24),
+    ],
+)  # fmt: skip
+def test_months_have_their_real_length(year: int, month: int, zone: str, hours: int) -> None:
+    found = month_of(year, month, ZoneInfo(zone))
+    assert found.end - found.start == timedelta(hours=hours)
+
+
+@given(
+    st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)),
+    st.sampled_from(
+        ["UTC", "Asia/Seoul", "America/New_York", "Pacific/Apia", "Africa/Cairo", "Europe/Berlin"]
+    ),
+    st.sampled_from(["month", "quarter"]),
+)
+def test_calendar_periods_tile_time(naive: datetime, zone: str, name: str) -> None:
+    now = naive.replace(tzinfo=UTC)
+    found = period(name, now, ZoneInfo(zone))
+    assert found.start <= now < found.end
+    assert period(name, found.end, ZoneInfo(zone)).start == found.end
+    assert period(name, found.start, ZoneInfo(zone)) == found
+
+
+def test_the_budget_of_a_running_month_is_that_of_the_whole_month() -> None:
+    now = datetime(2026, 3, 11, tzinfo=UTC)
+    spans = [Span(datetime(2026, 3, 1, tzinfo=UTC), now, SpanState.UP)]
+    [month] = standing(spans, now, 0.995, names=["month"])
+    assert month.end == datetime(2026, 4, 1, tzinfo=UTC)
+    assert month.budget.total / 60 == pytest.approx(223.2)
+    assert month.tally.eligible == 10 * DAY
+    ahead = Terms((Interval(datetime(2026, 3, 20, tzinfo=UTC), datetime(2026, 3, 21, tzinfo=UTC)),))
+    [less] = standing(spans, now, 0.995, names=["month"], terms=ahead)
+    assert less.budget.total / 60 == pytest.approx(223.2 - 7.2)
