@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ecpmon.names import CANONICAL_METRICS
-from ecpmon.ports import AlertEvent, ExternalAlert, RuleWithState
+from ecpmon.ports import AlertEvent, ExternalAlert
 
 _RESOURCES: Final = frozenset({"cpu", "memory", "gpu", "storage", "network"})
 _SLA_TYPES: Final = {"burn_rate": "sla_burn_rate", "budget": "sla_budget", "no_data": "no_data"}
@@ -48,21 +48,4 @@ def message_of_external(alert: ExternalAlert) -> dict[str, Any]:
         "threshold": None,
         "status": alert.status,
         "timestamp": (alert.ends_at if resolved else None) or alert.starts_at,
-    }
-
-
-def message_of_rule(entry: RuleWithState) -> dict[str, Any]:
-    """A rule that is firing, for those who connect while it does."""
-    rule, state = entry.rule, entry.state
-    return {
-        "alert_id": entry.alert_id,
-        "tenant_id": rule.tenant_id,
-        "severity": rule.severity.value,
-        "type": type_of(rule.kind.value, None),
-        "message": f"{rule.alert_name} is firing: {rule.condition}",
-        "metric": None,
-        "current_value": state.value,
-        "threshold": None,
-        "status": "firing",
-        "timestamp": state.since,
     }

@@ -10,25 +10,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
+import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecpmon.api.common import backend_of, now_of, parse_model, percent, tenant_of
-from ecpmon.api.context import CONTEXT
+from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.errors import error_document
-from ecpmon.api.events import message_of_rule
+from ecpmon.api.events import message_of_event
 from ecpmon.api.hub import ChangeOutbox, Feed, Outbox
 from ecpmon.api.keys import asked_key
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
-from ecpmon.errors import BadRequest, EcpError
+from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports import AlertEvent
 from ecpmon.sla.windows import evaluate
 
 routes = Routes()
+_log = structlog.get_logger(__name__)
 DEFAULT_INTERVAL_MS: Final = 5_000
 SEED_WINDOW: Final = timedelta(minutes=5)
+RECENT_EVENTS: Final = 1_000
 SLA_WINDOW: Final = timedelta(hours=24)
 REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
 
@@ -100,6 +104,7 @@ async def _metrics_socket(
     tenant = await tenant_of(request)
     backend = backend_of(request)
     with backend.hub.watch(tenant.tenant_id) as (feed, outbox):
+        await tenant_of(request)  # it may have been deleted before we could be told so
         if not feed.seeded:
             feed.seed(await backend.monitoring.latest(tenant, now_of(request) - SEED_WINDOW))
         socket = await open_socket(request)
@@ -111,9 +116,7 @@ async def _metrics_socket(
                 message["sla_data"] = await _sla_data(request, tenant)
             return message
 
-        sending = _send_metrics(
-            socket, feed, outbox, subscription, changed, compose, backend.hub.send_timeout
-        )
+        sending = _send_metrics(socket, outbox, subscription, changed, compose, backend.hub.send_timeout)
         await _converse(request, socket, outbox, sending, subscription.take, changed)
         return socket
 
@@ -134,7 +137,6 @@ def metrics_message(
 
 async def _send_metrics(
     socket: web.WebSocketResponse,
-    feed: Feed,
     outbox: ChangeOutbox,
     subscription: Subscription,
     changed: asyncio.Event,
@@ -142,7 +144,6 @@ async def _send_metrics(
     limit: float,
 ) -> None:
     """A message now, then one per interval; a state change and a new subscription are answered at once."""
-    del feed  # read by `compose`
     states: list[str | None] = [None]
     while True:
         for state in states:
@@ -169,9 +170,12 @@ async def _next_states(
     return [None] if subscription.interval is not None or not resubscribed else []
 
 
-async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any]:
+async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any] | None:
     now, backend = now_of(request), backend_of(request)
-    spans = await backend.availability.timeline(tenant, now - SLA_WINDOW, now)
+    try:
+        spans = await backend.availability.timeline(tenant, now - SLA_WINDOW, now)
+    except DatabaseUnavailable:
+        return None  # not known right now; the metrics go on
     found = evaluate("24h", spans, now - SLA_WINDOW, now, tenant.sla_target.fraction)
     return {
         "availability": percent(found.availability),
@@ -187,12 +191,13 @@ async def alerts(request: web.Request) -> web.WebSocketResponse:
     tenant = await tenant_of(request)
     backend = backend_of(request)
     with backend.hub.listen(tenant.tenant_id) as outbox:
-        firing = [r for r in await backend.alerts.rules(tenant) if r.state.status is RuleStatus.FIRING]
+        await tenant_of(request)  # it may have been deleted before we could be told so
+        firing = await _firing(backend, tenant)
         socket = await open_socket(request)
 
         async def sending() -> None:
-            for entry in firing:
-                await send(socket, message_of_rule(entry), backend.hub.send_timeout)
+            for event in firing:
+                await send(socket, message_of_event(event), backend.hub.send_timeout)
             while True:
                 await outbox.wake.wait()
                 for message in outbox.take():
@@ -200,6 +205,13 @@ async def alerts(request: web.Request) -> web.WebSocketResponse:
 
         await _converse(request, socket, outbox, sending(), _only_ping, asyncio.Event())
         return socket
+
+
+async def _firing(backend: Backend, tenant: Tenant) -> list[AlertEvent]:
+    """The events by which the rules that are firing began to."""
+    firing = {r.alert_id for r in await backend.alerts.rules(tenant) if r.state.status is RuleStatus.FIRING}
+    recent = await backend.alerts.recent_events(tenant, RECENT_EVENTS) if firing else []
+    return [e for e in reversed(recent) if e.alert_id in firing and e.to_state == "firing"]
 
 
 def _only_ping(message: Any) -> dict[str, Any] | None:
@@ -245,7 +257,9 @@ def _ending(done: set[asyncio.Future[Any]], outbox: Outbox) -> tuple[int, str]:
         if isinstance(error, EcpError):
             return WSCloseCode.TRY_AGAIN_LATER, error.message
         if error is not None and not isinstance(error, Gone):
-            raise error
+            # Raising would write an HTTP answer into the open socket.
+            _log.error("socket_broken", exc_info=error)
+            return WSCloseCode.INTERNAL_ERROR, "this is a fault of the server; it has been logged"
     return WSCloseCode.OK, ""
 
 

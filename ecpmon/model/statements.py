@@ -1,0 +1,63 @@
+"""Values of monthly statements. Fractions and seconds, unrounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from ecpmon.model.availability import Span
+from ecpmon.model.maintenance import Accounting, Interval
+from ecpmon.model.windows import Tally, WindowResult
+
+
+@dataclass(frozen=True, slots=True)
+class CreditTier:
+    """`credit` (fraction of the fee) when availability is below `below` (fraction; None: the contract's target)."""
+
+    below: float | None
+    credit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What the statement is made under; part of its digest."""
+
+    version: str
+    target: float
+    accounting: Accounting
+    time_zone: str
+    tiers: tuple[CreditTier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Time taken out, with who approved it and why."""
+
+    interval: Interval
+    reason: str
+    approved_by: str
+    entered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    day: date
+    tally: Tally
+    availability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A tenant-month. `final` is False while the month is not over."""
+
+    tenant_id: str
+    name: str
+    month: str
+    final: bool
+    contract: Contract
+    result: WindowResult
+    days: tuple[Day, ...]
+    gaps: tuple[Span, ...]
+    exclusions: tuple[Exclusion, ...]
+    credit: float | None
+    digest: str

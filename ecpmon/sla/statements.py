@@ -1,0 +1,226 @@
+"""The monthly statement: what happened, what was taken out and by whom, the verdict, the credit. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla import windows
+from ecpmon.sla.maintenance import covered, exclude, occurrences, zone
+from ecpmon.sla.periods import Period, month_of
+from ecpmon.sla.spans import clip
+from ecpmon.sla.windows import Terms
+
+_MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+
+
+def month_period(month: str, time_zone: str) -> Period:
+    """`2026-10` in a time zone. Raises ValidationFailed."""
+    match = _MONTH.fullmatch(month)
+    if match is None or not 2000 <= int(match[1]) <= 2200:
+        raise ValidationFailed(
+            "month: must be a month such as 2026-10",
+            fields=[{"field": "month", "message": "such as 2026-10"}],
+        )
+    return month_of(int(match[1]), int(match[2]), zone(time_zone))
+
+
+def contract_of(tenant: Tenant, version: str, tiers: Sequence[CreditTier]) -> Contract:
+    target = tenant.sla_target.fraction
+    return Contract(version, target, tenant.maintenance_accounting, tenant.time_zone, tuple(tiers))
+
+
+def credit(availability: float | None, contract: Contract) -> float | None:
+    """The first tier that the unrounded availability is below, lowest first; None without data."""
+    if availability is None:
+        return None
+    limits = [(contract.target if t.below is None else t.below, t.credit) for t in contract.tiers]
+    for below, amount in sorted(limits):
+        if availability < below:
+            return amount
+    return 0.0
+
+
+def statement(
+    tenant: Tenant,
+    month: str,
+    contract: Contract,
+    spans: Sequence[Span],
+    planned: Sequence[Maintenance],
+    now: datetime,
+) -> Statement:
+    """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both.
+
+    Raises ValidationFailed for a month that has not begun.
+    """
+    period = month_period(month, contract.time_zone)
+    if period.start >= now:
+        raise ValidationFailed(
+            "month: has not begun", fields=[{"field": "month", "message": "has not begun"}]
+        )
+    end = min(period.end, now)
+    inside = clip(spans, period.start, end)
+    off = tuple(covered(planned, period.start, period.end))
+    terms = Terms(off, contract.accounting, zone(contract.time_zone))
+    result = windows.evaluate(month, inside, period.start, end, contract.target, None, terms, period.end)
+    return Statement(
+        tenant_id=tenant.tenant_id,
+        name=tenant.name or tenant.tenant_id,
+        month=month,
+        final=period.end <= now,
+        contract=contract,
+        result=result,
+        days=_days(inside, period, end, terms),
+        gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
+        exclusions=_exclusions(planned, period),
+        credit=credit(result.availability, contract),
+        digest=digest(tenant.tenant_id, month, contract, inside, _exclusions(planned, period)),
+    )
+
+
+def _days(spans: Sequence[Span], period: Period, end: datetime, terms: Terms) -> tuple[Day, ...]:
+    """Calendar days of the contract's zone; those at a DST change have 23 or 25 hours."""
+    days: list[Day] = []
+    local = period.start.astimezone(terms.zone)
+    while (start := local.astimezone(UTC)) < end:
+        following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
+        until = min(following.astimezone(UTC), end)
+        found = windows.evaluate("day", spans, start, until, 0.5, None, terms)
+        days.append(Day(local.date(), found.tally, found.availability))
+        local = following
+    return tuple(days)
+
+
+def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusion, ...]:
+    found = [
+        Exclusion(interval, p.reason, p.created_by, p.created_at)
+        for p in planned
+        for interval in occurrences(p, period.start, period.end)
+    ]
+    return tuple(sorted(found, key=lambda e: (e.interval.start, e.interval.end, e.reason)))
+
+
+def digest(
+    tenant_id: str, month: str, contract: Contract, spans: Sequence[Span], exclusions: Sequence[Exclusion]
+) -> str:
+    """SHA-256 over everything that the statement was computed from."""
+    inputs = {
+        "tenant": tenant_id,
+        "month": month,
+        "contract": [
+            contract.version,
+            repr(contract.target),
+            contract.accounting,
+            contract.time_zone,
+            [[repr(t.below), repr(t.credit)] for t in contract.tiers],
+        ],
+        "spans": [[s.start.isoformat(), s.end.isoformat(), s.state, s.reason] for s in spans],
+        "exclusions": [
+            [e.interval.start.isoformat(), e.interval.end.isoformat(), e.reason, e.approved_by]
+            for e in exclusions
+        ],
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def document(s: Statement) -> dict[str, Any]:
+    """The statement as JSON-able data: percentages 0–100, minutes, RFC 3339."""
+    r, left = s.result, s.result.budget
+    return {
+        "tenant_id": s.tenant_id,
+        "name": s.name,
+        "month": s.month,
+        "state": "final" if s.final else "preliminary",
+        "period": {"start": _time(r.start), "end": _time(r.end)},
+        "contract": {
+            "version": s.contract.version,
+            "target": s.contract.target * 100,
+            "maintenance_accounting": s.contract.accounting.value,
+            "time_zone": s.contract.time_zone,
+            "credit_tiers": [
+                {"below": (t.below or s.contract.target) * 100, "credit_percent": t.credit * 100}
+                for t in s.contract.tiers
+            ],
+        },
+        "availability": _percent(r.availability),
+        "availability_other_accounting": _percent(r.availability_other_accounting),
+        "bounds": {"low": _percent(r.low), "high": _percent(r.high)},
+        "coverage": _percent(r.coverage),
+        "verdict": r.verdict.value,
+        "credit_percent": _percent(s.credit),
+        "eligible_minutes": r.tally.eligible / 60,
+        "down_minutes": r.tally.down / 60,
+        "gap_minutes": r.tally.gap / 60,
+        "maintenance_minutes": r.tally.maintenance / 60,
+        "error_budget": {
+            "total_minutes": left.total / 60,
+            "consumed_minutes": left.consumed / 60,
+            "remaining_minutes": left.remaining / 60,
+        },
+        "failure_count": r.failure_count,
+        "recovery_time_avg": r.recovery_time_avg,
+        "days": [_day(d) for d in s.days],
+        "incidents": [
+            {"start": _time(i.start), "end": _time(i.end), "down_minutes": i.down_seconds / 60}
+            for i in r.incidents
+        ],
+        "gaps": [
+            {"start": _time(g.start), "end": _time(g.end), "minutes": g.seconds / 60, "reason": str(g.reason)}
+            for g in s.gaps
+        ],
+        "exclusions": [
+            {
+                "start": _time(e.interval.start),
+                "end": _time(e.interval.end),
+                "reason": e.reason,
+                "approved_by": e.approved_by,
+                "entered_at": _time(e.entered_at),
+            }
+            for e in s.exclusions
+        ],
+        "digest": s.digest,
+    }
+
+
+def _day(d: Day) -> dict[str, Any]:
+    return {
+        "date": d.day.isoformat(),
+        "availability": _percent(d.availability),
+        "down_minutes": d.tally.down / 60,
+        "gap_minutes": d.tally.gap / 60,
+        "maintenance_minutes": d.tally.maintenance / 60,
+    }
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What a restatement changes: top-level figures as old and new, lists as what was added and removed."""
+    changes: dict[str, Any] = {}
+    for key in sorted(set(before) | set(after)):
+        old, new = before.get(key), after.get(key)
+        if old == new or key == "digest":
+            continue
+        if isinstance(old, list) and isinstance(new, list):
+            changes[key] = {
+                "removed": [x for x in old if x not in new],
+                "added": [x for x in new if x not in old],
+            }
+        else:
+            changes[key] = {"old": old, "new": new}
+    return changes
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else fraction * 100
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
