@@ -255,6 +255,39 @@ class MaintenanceStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedStatement:
+    """A stored revision of a tenant-month. `changes` against the one before; None for the first."""
+
+    revision: int
+    closed_at: datetime
+    digest: str
+    document: dict[str, Any]
+    changes: dict[str, Any] | None
+
+
+class StatementStore(Protocol):
+    async def revisions(self, tenant: Tenant, month: str) -> list[ClosedStatement]:
+        """Oldest first; empty when the month is not closed."""
+        ...
+
+    async def close(
+        self,
+        tenant: Tenant,
+        month: str,
+        revision: int,
+        document: dict[str, Any],
+        changes: dict[str, Any] | None,
+        now: datetime,
+    ) -> None:
+        """Store a revision; nothing happens when another process was faster."""
+        ...
+
+    async def closed_months(self) -> list[tuple[str, str]]:
+        """(tenant_id, month) of every live tenant, for the job that looks for late changes."""
+        ...
+
+
 class AlertStore(Protocol):
     async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
         """Raises Conflict when the tenant has a rule of that name, TenantNotFound."""

@@ -5,13 +5,10 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from ecpmon.model.samples import Source
 
 
 class Settings(BaseSettings):
@@ -89,16 +86,6 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
-
-    def interval_of(self, source: Source, push_interval: timedelta) -> timedelta:
-        """How often a source reports; `push_interval` is what the tenant declares."""
-        match source:
-            case Source.SIMULATOR:
-                return timedelta(seconds=self.simulator_interval)
-            case Source.PROMETHEUS:
-                return timedelta(seconds=self.prometheus_interval)
-            case Source.PUSH:
-                return push_interval
 
     @field_validator("simulator_url", "prometheus_url", "alertmanager_url", "external_url")
     @classmethod

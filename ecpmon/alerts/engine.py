@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from ecpmon.alerts.evaluate import Evaluation, Reading
-from ecpmon.alerts.judgement import Facts, Intervals, judge, saved_condition
+from ecpmon.alerts.judgement import Facts, judge, saved_condition
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.message import drafts, summary
 from ecpmon.alerts.syntax import AggFunction, references
@@ -30,6 +30,7 @@ from ecpmon.ports import (
     TenantStore,
 )
 from ecpmon.sla.burn import BurnPolicy
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered, exclude
 
 _log = structlog.get_logger(__name__)

@@ -12,10 +12,10 @@ from ecpmon.alerts.grammar import parse
 from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.ports import Latest
 from ecpmon.sla import burn, windows
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.spans import clip
 
 # Budgets below which a stock rule fires, and the budget it needs to resolve (slo-practice.md, hysteresis).
@@ -40,27 +40,6 @@ class _AnyName(Collection[str]):
 def saved_condition(rule: AlertRule) -> Condition:
     """The tree of a stored rule's condition."""
     return parse(rule.condition, _AnyName())
-
-
-@dataclass(frozen=True, slots=True)
-class Intervals:
-    """How often each source reports; a value older than the staleness factor times this is not known."""
-
-    simulator: timedelta
-    prometheus: timedelta
-
-    def of(self, source: Source, tenant: Tenant) -> timedelta:
-        match source:
-            case Source.SIMULATOR:
-                return self.simulator
-            case Source.PROMETHEUS:
-                return self.prometheus
-            case Source.PUSH:
-                return tenant.push_interval
-
-    def stalest(self, tenant: Tenant) -> timedelta:
-        """The longest time any value may be fresh."""
-        return max(self.of(source, tenant) for source in Source) * STALENESS_FACTOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ecpmon.api import alerts, health, maintenance, monitoring, simulator, sla, tenants, webhooks, websockets
+from ecpmon.api import (
+    alerts,
+    health,
+    maintenance,
+    monitoring,
+    simulator,
+    sla,
+    statements,
+    tenants,
+    webhooks,
+    websockets,
+)
 from ecpmon.api.context import CONTEXT, ApiContext
 from ecpmon.api.limits import RateLimiter
 from ecpmon.api.middleware import LIMITER, ROUTES, envelope, gate
 from ecpmon.api.routing import Permission, Route, Routes
 
-_MODULES = (alerts, health, maintenance, monitoring, simulator, sla, tenants, webhooks, websockets)
+_MODULES = (
+    alerts,
+    health,
+    maintenance,
+    monitoring,
+    simulator,
+    sla,
+    statements,
+    tenants,
+    webhooks,
+    websockets,
+)
 
 
 def route_table() -> list[Route]:

@@ -26,6 +26,7 @@ from ecpmon.ports import (
     TokenStore,
 )
 from ecpmon.settings import Settings
+from ecpmon.statements.service import StatementService
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Backend:
     monitoring: MonitoringStore
     availability: AvailabilityStore
     maintenance: MaintenanceStore
+    statements: StatementService
     alerts: AlertStore
     external_alerts: ExternalAlertStore
     health: Health

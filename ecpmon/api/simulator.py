@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Annotated
 
 from aiohttp import web
@@ -12,8 +13,9 @@ from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, SimulatorUnavailable
-from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.ports import SimulatorClient
+from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
 
 routes = Routes()
 
@@ -28,6 +30,12 @@ class FailureBody(BaseModel):
     failure_type: Annotated[StrictStr, Field(min_length=1, max_length=50)]
     duration_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, strict=True)] | None = None
     severity: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+
+
+def _intervals(settings: Settings) -> Intervals:
+    return Intervals(
+        timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
+    )
 
 
 def simulator_of(request: web.Request) -> SimulatorClient:
@@ -51,8 +59,8 @@ async def deploy(request: web.Request) -> web.Response:
     except EcpError as error:
         await backend.tenants.finish_deployment(deployment_id, "failed", error.message, now_of(request))
         raise
-    source = tenant.deployed("simulator").evidence_source
-    holds = settings.interval_of(source, tenant.push_interval) * STALENESS_FACTOR
+    deployed = tenant.deployed("simulator")
+    holds = _intervals(settings).holds(deployed.evidence_source, deployed)
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
     await backend.tenants.finish_deployment(deployment_id, "completed", f"{count} services", now)

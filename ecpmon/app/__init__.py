@@ -106,6 +106,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         monitoring=runtime.monitoring,
         availability=runtime.availability,
         maintenance=runtime.maintenance,
+        statements=runtime.statements,
         alerts=runtime.alerts,
         external_alerts=runtime.external_alerts,
         health=runtime,

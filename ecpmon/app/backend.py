@@ -10,7 +10,6 @@ import aiohttp
 import structlog
 
 from ecpmon.alerts.engine import AlertEngine
-from ecpmon.alerts.judgement import Intervals
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.triggers import AlertTrigger
@@ -28,9 +27,13 @@ from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.ports import AlertEvent, Clock
 from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.maintenance import zone
 from ecpmon.sla.periods import LONGEST_WINDOW
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import standing
+from ecpmon.statements.service import StatementService
+from ecpmon.statements.terms import load_terms
 from ecpmon.storage.alerts import PgAlertStore, PgExternalAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -41,6 +44,7 @@ from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.migrations import is_current
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
 from ecpmon.storage.writer import GroupWriter
@@ -81,11 +85,16 @@ class BackendRuntime:
         self.monitoring = PgMonitoringStore(self.database)
         self.availability = PgAvailabilityStore(self.database)
         self.maintenance = PgMaintenanceStore(self.database)
+        self._closed = PgStatementStore(self.database)
+        self.statements = StatementService(self.availability, self.maintenance, self._closed, load_terms())
         self.alerts = PgAlertStore(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
         self.upkeep = Upkeep(self.database)
         self.lease = Lease(self.database)
+        self._intervals = Intervals(
+            timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
+        )
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=self.tenants,
@@ -93,10 +102,7 @@ class BackendRuntime:
             availability=self.availability,
             maintenance=self.maintenance,
             policies=default_policies(),
-            intervals=Intervals(
-                timedelta(seconds=settings.simulator_interval),
-                timedelta(seconds=settings.prometheus_interval),
-            ),
+            intervals=self._intervals,
             external_url=settings.external_url,
             on_event=self._event,
         )
@@ -158,6 +164,7 @@ class BackendRuntime:
             Job("rolling_sla", 5, self.roll_sla),
             Job("alerts", 5, self.evaluate_alerts),
             Job("rollups", 20, self.roll_up),
+            Job("statements", 3600, self.close_statements),
             Job("retention", 3600, self.retain),
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
@@ -231,6 +238,17 @@ class BackendRuntime:
                 figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
                 gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})
 
+    async def close_statements(self) -> None:
+        """Close last month where it is due, and restate closed months whose inputs have changed."""
+        now = self.clock.now()
+        tenants = {t.tenant_id: t for t in await self.tenants.live()}
+        for tenant in tenants.values():
+            last_month = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
+            await self.statements.report(tenant, last_month.strftime("%Y-%m"), now)
+        for tenant_id, month in await self._closed.closed_months():
+            if await self.statements.restate(tenants[tenant_id], month, now):
+                _log.warning("statement_restated", tenant=tenant_id, month=month)
+
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
 
@@ -243,7 +261,7 @@ class BackendRuntime:
         """What every new tenant gets: evidence that holds as long as its source's interval says, and SLA rules."""
         source = tenant.evidence_source
         if source is not Source.PUSH:
-            holds = self.settings.interval_of(source, tenant.push_interval) * STALENESS_FACTOR
+            holds = self._intervals.holds(source, tenant)
             await self.tenants.add_regime(tenant, tenant.created_at, source, holds)
         await self.engine.install_defaults(tenant, self._default_actions(), self.clock.now())
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ecpmon.model.samples import Source
+from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 
 
@@ -47,3 +49,28 @@ def is_down(values: Mapping[str, float], rule: EvidenceRule) -> bool | None:
     if rule.error_rate_down_at is not None and ERROR_RATE_METRIC in values:
         votes.append(values[ERROR_RATE_METRIC] >= rule.error_rate_down_at)
     return any(votes) if votes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often each source reports; a value older than the staleness factor times this is not known."""
+
+    simulator: timedelta
+    prometheus: timedelta
+
+    def of(self, source: Source, tenant: Tenant) -> timedelta:
+        match source:
+            case Source.SIMULATOR:
+                return self.simulator
+            case Source.PROMETHEUS:
+                return self.prometheus
+            case Source.PUSH:
+                return tenant.push_interval
+
+    def holds(self, source: Source, tenant: Tenant) -> timedelta:
+        """How long an observation of `source` is good when nothing follows."""
+        return self.of(source, tenant) * STALENESS_FACTOR
+
+    def stalest(self, tenant: Tenant) -> timedelta:
+        """The longest time any value may be fresh."""
+        return max(self.of(source, tenant) for source in Source) * STALENESS_FACTOR

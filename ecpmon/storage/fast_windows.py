@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from ecpmon.model.windows import Tally
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
+
+# Eligible, down and gap time by the position of the instant that they reach to.
+_Sums = dict[int, list[timedelta]]
 
 
 class PgFastWindows:
@@ -33,19 +36,17 @@ class PgFastWindows:
         """Any periods `[start, end)`; what lies after `now` does not count. Seconds by tenant and period name."""
         clipped = {name: (min(start, now), min(end, now)) for name, (start, end) in periods.items()}
         instants = sorted({at for bounds in clipped.values() for at in bounds})
-        position = {at: index for index, at in enumerate(instants)}
+        # SQL counts from 1.
+        position = {at: index for index, at in enumerate(instants, start=1)}
         edges = [(name, position[start], position[end]) for name, (start, end) in clipped.items()]
-        rows = await self._database.fetch(self._sql["cumulative"], instants)
-        return {row["tenant_id"]: _differences(row, edges) for row in rows}
+        sums: dict[str, _Sums] = defaultdict(dict)
+        for tenant_id, n, *seconds in await self._database.fetch(self._sql["cumulative"], instants):
+            sums[tenant_id][n] = seconds
+        return {tenant_id: _differences(found, edges) for tenant_id, found in sums.items()}
 
 
-def _differences(row: Any, edges: Sequence[tuple[str, int, int]]) -> dict[str, Tally]:
-    _, eligible, down, gap = row
+def _differences(sums: _Sums, edges: Sequence[tuple[str, int, int]]) -> dict[str, Tally]:
     return {
-        name: Tally(
-            (eligible[end] - eligible[start]).total_seconds(),
-            (down[end] - down[start]).total_seconds(),
-            (gap[end] - gap[start]).total_seconds(),
-        )
+        name: Tally(*((b - a).total_seconds() for a, b in zip(sums[start], sums[end], strict=True)))
         for name, start, end in edges
     }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecpmon.alerts.engine import AlertEngine
-from ecpmon.alerts.judgement import Intervals
+from ecpmon.sla.evidence import Intervals
 from ecpmon.alerts.policy import default_policies
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity, WebhookAction

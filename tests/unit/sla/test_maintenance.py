@@ -131,7 +131,8 @@ def test_excluding_takes_out_exactly_the_covered_seconds(
 @pytest.mark.parametrize(
     ("year", "month", "zone", "hours"),
     [
-        (2026, 3, "Europe/Berlin", 31 * 24 - 1), (2026, 10, "Europe/Berlin", 31 * 24 + 1), (2026, 2, "Asia/Seoul", 28 * 24),
+        (2026, 3, "Europe/Berlin", 31 * 24 - 1), (2026, 10, "Europe/Berlin", 31 * 24 + 1),
+        (2026, 2, "Asia/Seoul", 28 * 24),
         (2018, 11, "America/Sao_Paulo", 30 * 24 - 1), (2024, 2, "UTC", 29 * 24), (2026, 12, "Asia/Seoul", 31 * 24),
     ],
 )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Closing a month once, and restating it when its inputs have changed since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ecpmon.model.statements import Contract, CreditTier
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore
+from ecpmon.sla.statements import contract_of, difference, document, month_period, statement
+
+# Late pushes are taken for the raw retention, so a month is closed some days after its end.
+CLOSE_AFTER: Final = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Version and credit tiers of the contracts here, from `rules/credits.yaml`."""
+
+    version: str
+    tiers: tuple[CreditTier, ...]
+
+
+class StatementService:
+    """`report` answers people, `restate` is called by a job."""
+
+    def __init__(
+        self,
+        availability: AvailabilityStore,
+        maintenance: MaintenanceStore,
+        statements: StatementStore,
+        terms: Terms,
+    ) -> None:
+        self._availability = availability
+        self._maintenance = maintenance
+        self._statements = statements
+        self._terms = terms
+
+    async def report(
+        self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
+    ) -> dict[str, Any] | None:
+        """The statement as data; None when that revision does not exist.
+
+        A month that is over is closed by the first call after `CLOSE_AFTER`; before that it is preliminary.
+        """
+        period = month_period(month, tenant.time_zone)
+        closed = await self._statements.revisions(tenant, month)
+        if not closed and now < period.end + CLOSE_AFTER:
+            preliminary = await self._compute(tenant, month, now)
+            return {**preliminary, "state": "preliminary"} if revision in (None, 0) else None
+        closed = await self._brought_up_to_date(tenant, month, closed, now)
+        wanted = [c for c in closed if revision is None or c.revision == revision]
+        return _shown(wanted[-1], len(closed)) if wanted else None
+
+    async def restate(self, tenant: Tenant, month: str, now: datetime) -> bool:
+        """Make a new revision when late data or maintenance changed a closed month; whether one was made."""
+        closed = await self._statements.revisions(tenant, month)
+        return len(await self._brought_up_to_date(tenant, month, closed, now)) > len(closed)
+
+    async def _brought_up_to_date(
+        self, tenant: Tenant, month: str, closed: list[ClosedStatement], now: datetime
+    ) -> list[ClosedStatement]:
+        fresh = await self._compute(tenant, month, now)
+        if closed and closed[-1].digest == fresh["digest"]:
+            return closed
+        changes = difference(closed[-1].document, fresh) if closed else None
+        await self._statements.close(tenant, month, len(closed) + 1, fresh, changes, now)
+        return await self._statements.revisions(tenant, month)
+
+    async def _compute(self, tenant: Tenant, month: str, now: datetime) -> dict[str, Any]:
+        period = month_period(month, tenant.time_zone)
+        end = min(period.end, now)
+        spans = await self._availability.timeline(tenant, period.start, max(end, period.start))
+        planned = await self._maintenance.of_tenant(tenant)
+        return document(statement(tenant, month, self._contract(tenant), spans, planned, now))
+
+    def _contract(self, tenant: Tenant) -> Contract:
+        return contract_of(tenant, self._terms.version, self._terms.tiers)
+
+
+def _shown(closed: ClosedStatement, revisions: int) -> dict[str, Any]:
+    return {
+        **closed.document,
+        "revision": closed.revision,
+        "revisions": revisions,
+        "closed_at": closed.closed_at.isoformat().replace("+00:00", "Z"),
+        "restates": closed.changes,
+    }

@@ -1,0 +1,42 @@
+"""Closed statements and their restatements. The database refuses to change a stored one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import ClosedStatement
+from ecpmon.storage.database import Database
+from ecpmon.storage.queries import load
+
+
+class PgStatementStore:
+    """`ports.StatementStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("statements")
+
+    async def revisions(self, tenant: Tenant, month: str) -> list[ClosedStatement]:
+        rows = await self._database.fetch(self._sql["revisions"], tenant.key, month)
+        return [
+            ClosedStatement(r["revision"], r["closed_at"], r["digest"], r["document"], r["changes"])
+            for r in rows
+        ]
+
+    async def close(
+        self,
+        tenant: Tenant,
+        month: str,
+        revision: int,
+        document: dict[str, Any],
+        changes: dict[str, Any] | None,
+        now: datetime,
+    ) -> None:
+        await self._database.execute(
+            self._sql["close"], tenant.key, month, revision, now, document["digest"], document, changes
+        )
+
+    async def closed_months(self) -> list[tuple[str, str]]:
+        return [(r["tenant_id"], r["month"]) for r in await self._database.fetch(self._sql["closed_months"])]

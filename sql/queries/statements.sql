@@ -1,0 +1,14 @@
+-- name: revisions
+SELECT revision, closed_at, digest, document, changes FROM statements
+WHERE tenant = $1 AND month = $2 ORDER BY revision
+
+-- name: close
+-- Two processes that close at once make one revision.
+INSERT INTO statements (tenant, month, revision, closed_at, digest, document, changes)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (tenant, month, revision) DO NOTHING
+
+-- name: closed_months
+-- Of every live tenant, for the job that looks for late changes.
+SELECT DISTINCT t.tenant_id, s.month FROM statements s JOIN tenants t ON t.id = s.tenant
+WHERE t.deleted_at IS NULL

@@ -1,0 +1,134 @@
+"""Statements: closed once, restated with a difference, in four formats that agree."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pypdf
+import pytest
+
+from ecpmon.storage.database import DatabaseRefused
+from tests.integration.api.conftest import NOW, Service
+
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+async def a_march(service: Service, **more: Any) -> str:
+    """A tenant observed all March (an hour per observation), down for five hours on the 10th; it is now April 2."""
+    name = await service.tenant(push_interval=3600, **more)
+    url = f"/api/v1/tenants/{name}/monitoring"
+    for week in range(5):
+        service.clock.set(MARCH + timedelta(days=min(7 * week + 7, 32)))
+        hours = range(7 * 24 * week, min(7 * 24 * (week + 1), 31 * 24 + 24))
+        batch = [
+            {
+                "timestamp": (MARCH + timedelta(hours=h)).isoformat(),
+                "metrics": {"up": 0 if 216 <= h < 221 else 1},
+            }
+            for h in hours
+        ]
+        status, body, _ = await service.ask("POST", url, batch)
+        assert (status, body["rejected"]) == (202, [])
+    return name
+
+
+async def report(service: Service, name: str, query: str = "") -> dict[str, Any]:
+    status, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03{query}")
+    assert status == 200, body
+    found: dict[str, Any] = body
+    return found
+
+
+async def test_a_month_is_closed_once_and_restated_with_a_difference(service: Service) -> None:
+    name = await a_march(service)
+    preliminary = await report(service, name)
+    assert (preliminary["state"], preliminary["down_minutes"]) == ("preliminary", 300)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    first = await report(service, name)
+    assert (first["state"], first["revision"], first["verdict"]) == ("final", 1, "breached")
+    assert first["availability"] == pytest.approx(100 * (744 - 5) / 744)
+    assert first["credit_percent"] == 5
+    assert first["coverage"] == 100
+    assert len(first["days"]) == 31
+    assert [d["down_minutes"] for d in first["days"] if d["down_minutes"]] == [300]
+    assert await report(service, name) == first
+    body = {"start": "2026-03-10T01:00:00Z", "duration": "4h", "reason": "approved by the customer"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    second = await report(service, name)
+    assert (second["revision"], second["down_minutes"], second["verdict"]) == (2, 60, "met")
+    assert second["restates"]["verdict"] == {"old": "breached", "new": "met"}
+    assert second["restates"]["exclusions"]["added"][0]["approved_by"] == "admin"
+    assert second["digest"] != first["digest"]
+    old = await report(service, name, "&revision=1")
+    assert (old["down_minutes"], old["revisions"]) == (300, 2)
+    tenant = await service.runtime.tenants.get(name)
+    assert not await service.runtime.statements.restate(tenant, "2026-03", service.clock.now())
+    with pytest.raises(DatabaseRefused, match="a closed statement is not changed"):
+        await service.runtime.database.execute("UPDATE statements SET digest = repeat('0', 64)")
+
+
+async def test_the_four_formats_agree(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    data = await report(service, name)
+    url = f"/api/v1/tenants/{name}/sla/report?month=2026-03&format="
+    _, text, headers = await service.ask("GET", url + "csv")
+    assert headers["Content-Type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [float(r["down_minutes"]) for r in rows] == [d["down_minutes"] for d in data["days"]]
+    _, page, _ = await service.ask("GET", url + "html")
+    async with service.session.get(service.url + url + "pdf", headers=service.headers("admin")) as answer:
+        assert answer.headers["Content-Type"] == "application/pdf"
+        pdf = pypdf.PdfReader(io.BytesIO(await answer.read()))
+    words = "\n".join(p.extract_text() for p in pdf.pages)
+    for text in (page, words):
+        for fact in (
+            "The SLA was not met.",
+            "99.327 %",
+            "99.500 %",
+            "300.0 min",
+            data["digest"],
+            "5 % of the monthly fee",
+        ):
+            assert fact in text, fact
+
+
+async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
+    name = await service.tenant(push_interval=3600, **{"name": "<script>alert(1)</script> 글로벌 콜센터"})
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(600)
+    url = f"/api/v1/tenants/{name}/sla/report?month=2026-03&format="
+    _, page, _ = await service.ask("GET", url + "html")
+    assert "<script>" not in page
+    async with service.session.get(service.url + url + "pdf", headers=service.headers("admin")) as answer:
+        pdf = pypdf.PdfReader(io.BytesIO(await answer.read()))
+    assert "글로벌 콜센터" in pdf.pages[0].extract_text()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("month=2026-13", 422), ("month=march", 422), ("month=2026-05", 422), ("month=2026-03&format=docx", 422),
+     ("month=2026-03&revision=0", 422), ("month=2026-03&revision=7", 404), ("month=1999-01", 422)],
+)  # fmt: skip
+async def test_statements_that_cannot_be(service: Service, query: str, status: int) -> None:
+    name = await service.tenant()
+    assert (await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?{query}"))[0] == status
+
+
+async def test_a_month_before_the_tenant_existed_claims_nothing(service: Service) -> None:
+    name = await service.tenant()
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-01")
+    assert (body["availability"], body["verdict"], body["credit_percent"]) == (None, "undetermined", None)
+
+
+async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.close_statements()
+    tenant = await service.runtime.tenants.get(name)
+    stored = await service.runtime._closed.revisions(tenant, "2026-03")
+    assert [r.revision for r in stored] == [1]
+    assert NOW < stored[0].closed_at

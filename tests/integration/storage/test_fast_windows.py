@@ -1,0 +1,181 @@
+"""Running sums give what the spans give: any window, any history, any way it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import ROLLING_WINDOWS, Tally
+from ecpmon.sla.evidence import DEFAULT_RULES
+from ecpmon.sla.windows import tally
+from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.fast_windows import PgFastWindows
+from ecpmon.storage.ingest import IngestStore
+from tests.integration.conftest import T0
+
+UP = SeriesKey("sla", "up")
+MakeTenant = Callable[..., Awaitable[Tenant]]
+LONG_AGO = T0 - timedelta(days=39)
+STEP = 4
+"""Seconds between the instants of a generated history; three of them are silence enough for a gap."""
+
+# What is sent at once: (tenant 0 or 1, instant, down?); a later word about the same instant wins.
+HISTORIES = st.lists(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 60), st.booleans()), min_size=1, max_size=5),
+    min_size=1,
+    max_size=8,
+)
+SECONDS = st.integers(-30, 330)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def frame(tenant: Tenant, seconds: float, down: bool) -> Frame:
+    return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), (Sample(UP, 0 if down else 1),))
+
+
+async def same_as_spans(
+    database: Database, tenant: Tenant, now: datetime, periods: dict[str, tuple[datetime, datetime]]
+) -> dict[str, Tally]:
+    """The tallies of `tenant`, after checking them against its spans."""
+    spans = (await PgAvailabilityStore(database).timelines(LONG_AGO, now))[tenant.tenant_id]
+    fast = (await PgFastWindows(database).between(now, periods))[tenant.tenant_id]
+    for name, (start, end) in periods.items():
+        slow = tally(spans, start, end)
+        expected = pytest.approx((slow.eligible, slow.down, slow.gap), abs=1e-6)
+        assert (fast[name].eligible, fast[name].down, fast[name].gap) == expected, (name, spans)
+    return fast
+
+
+def windows_around(start: datetime, end: datetime) -> dict[str, tuple[datetime, datetime]]:
+    return {
+        "some": (min(start, end), max(start, end)),
+        "empty": (start, start),
+        "to the end": (start, at(10_000)),
+        "all": (LONG_AGO, at(10_000)),
+    }
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=HISTORIES, now=SECONDS, start=SECONDS, end=SECONDS, kept=SECONDS)
+async def test_equals_the_tally_of_the_spans_after_every_batch(
+    migrated_dsn: str, history: list[list[tuple[int, int, bool]]], now: int, start: int, end: int, kept: int
+) -> None:
+    from tests.integration import conftest
+
+    database = Database(migrated_dsn, max_connections=2)
+    try:
+        store = IngestStore(database, DEFAULT_RULES, 100)
+        make = conftest.make_tenant.__wrapped__(database)  # type: ignore[attr-defined]
+        tenants = [await make(), await make()]
+        seen: set[int] = set()
+        for batch in history:
+            frames = tuple(frame(tenants[who], s * STEP, down) for who, s, down in batch)
+            await store.commit([Batch(frames)])
+            seen |= {who for who, _, _ in batch}
+            for who in sorted(seen):
+                await same_as_spans(database, tenants[who], at(now), windows_around(at(start), at(end)))
+                await same_as_spans(database, tenants[who], at(500), windows_around(at(start), at(end)))
+        await _after_retention(database, [tenants[w] for w in sorted(seen)], at(kept), store)
+    finally:
+        await database.close()
+
+
+async def _after_retention(
+    database: Database, tenants: list[Tenant], kept: datetime, store: IngestStore
+) -> None:
+    """What retention drops changes no window that begins later, also when data keeps coming."""
+    drop = "DELETE FROM availability_spans WHERE upper(period) < $1 AND tenant = ANY($2)"
+    await database.execute(drop, kept, [t.key for t in tenants])
+    for tenant in tenants:
+        later = {"later": (kept, at(10_000)), "a piece": (kept, kept + timedelta(seconds=50))}
+        if await database.fetchval(
+            "SELECT first_observed_at <= $1 FROM availability_heads WHERE tenant = $2", kept, tenant.key
+        ):
+            await same_as_spans(database, tenant, at(500), later)
+            await store.commit([Batch((frame(tenant, 450, True), frame(tenant, 480, False)))])
+            await same_as_spans(database, tenant, at(500), later)
+
+
+async def test_rolling_windows_include_the_head_and_the_open_tail(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await ingest.commit([Batch((frame(tenant, 0, False), frame(tenant, 5, True)))])
+    found = (await PgFastWindows(database).tallies(at(20), ROLLING_WINDOWS))[tenant.tenant_id]
+    # Up for 5 s, down until the observation expires 12.5 s later, then nobody knows.
+    assert found == dict.fromkeys(ROLLING_WINDOWS, Tally(eligible=20.0, down=12.5, gap=2.5))
+    short = (await PgFastWindows(database).tallies(at(20), {"3s": timedelta(seconds=3)}))[tenant.tenant_id]
+    assert short == {"3s": Tally(eligible=3.0, down=0.5, gap=2.5)}
+
+
+async def test_tenants_without_an_observation_and_deleted_tenants_are_left_out(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    silent, deleted = await make_tenant(), await make_tenant()
+    await ingest.commit([Batch((frame(deleted, 0, True), frame(deleted, 5, False)))])
+    await database.execute("UPDATE tenants SET deleted_at = now() WHERE id = $1", deleted.key)
+    found = await PgFastWindows(database).tallies(at(20), ROLLING_WINDOWS)
+    assert silent.tenant_id not in found
+    assert deleted.tenant_id not in found
+
+
+async def test_before_the_first_observation_nothing_is_eligible(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await ingest.commit([Batch((frame(tenant, 0, True),))])
+    found = await same_as_spans(database, tenant, at(-10), {"before": (at(-60), at(-10))})
+    assert found["before"] == Tally(0.0, 0.0, 0.0)
+
+
+async def test_no_windows_are_no_tallies(database: Database) -> None:
+    assert await PgFastWindows(database).tallies(at(0), {}) == {}
+
+
+async def test_rows_changed_by_hand_are_followed(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await ingest.commit([Batch(tuple(frame(tenant, s * 5, s % 4 == 1) for s in range(12)))])
+    periods = windows_around(at(3), at(43))
+    before = await same_as_spans(database, tenant, at(60), periods)
+    assert before["all"].down == 15
+    mine = "WHERE tenant = $1 AND lower(period) = $2"
+    await database.execute(f"UPDATE availability_spans SET state = 'up' {mine}", tenant.key, at(5))
+    assert (await same_as_spans(database, tenant, at(60), periods))["all"].down == 10
+    await database.execute(f"UPDATE availability_spans SET state = 'down' {mine}", tenant.key, at(10))
+    assert (await same_as_spans(database, tenant, at(60), periods))["all"].down == 25
+
+
+async def test_a_migration_of_existing_spans_equals_the_triggers(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    await ingest.commit([Batch(tuple(frame(tenant, s, s % 20 < 10) for s in (0, 5, 10, 15, 20, 60, 65, 70)))])
+    kept = "SELECT * FROM availability_sums WHERE tenant = $1 ORDER BY starts"
+    by_triggers = await database.fetch(kept, tenant.key)
+    await database.execute("DELETE FROM availability_sums WHERE tenant = $1", tenant.key)
+    backfill = _statement_of_the_migration("INSERT INTO availability_sums", "WHERE state <> 'up'")
+    await database.execute(backfill.replace("<> 'up'", f"<> 'up' AND tenant = {tenant.key}"))
+    assert await database.fetch(kept, tenant.key) == by_triggers
+    assert len(by_triggers) == 3
+
+
+def _statement_of_the_migration(start: str, having: str) -> str:
+    from ecpmon.resources import data_dir
+
+    text = (data_dir("sql") / "migrations/0006_fast_windows.sql").read_text()
+    statement = text[text.rindex(start) :]
+    assert having in statement
+    return statement

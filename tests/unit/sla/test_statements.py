@@ -1,0 +1,41 @@
+"""Credits and differences by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecpmon.model.maintenance import Accounting
+from ecpmon.model.statements import Contract, CreditTier
+from ecpmon.sla.statements import credit, difference
+from ecpmon.statements.render import percent
+from ecpmon.statements.terms import load_terms
+
+TIERS = (CreditTier(None, 0.05), CreditTier(0.95, 0.25), CreditTier(0.99, 0.10))
+CONTRACT = Contract("v1", 0.995, Accounting.EXCLUDE, "UTC", TIERS)
+
+
+@pytest.mark.parametrize(
+    ("availability", "expected"),
+    [(None, None), (1.0, 0.0), (0.995, 0.0), (0.99499999, 0.05), (0.99, 0.05), (0.9899, 0.10), (0.94, 0.25), (0.0, 0.25)],
+)  # fmt: skip
+def test_the_lowest_tier_that_is_missed_counts(availability: float | None, expected: float | None) -> None:
+    assert credit(availability, CONTRACT) == expected
+
+
+def test_the_shipped_tiers_are_readable() -> None:
+    assert load_terms().tiers[-1] == CreditTier(None, 0.05)
+
+
+def test_a_difference_names_what_changed_and_nothing_else() -> None:
+    before = {"a": 1, "b": 2, "list": [1, 2], "digest": "x"}
+    assert difference(before, {"a": 1, "b": 3, "list": [2, 3], "digest": "y"}) == {
+        "b": {"old": 2, "new": 3},
+        "list": {"removed": [1], "added": [3]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(99.99996, "99.999 %"), (100.0, "100 %"), (None, "–"), (99.5, "99.500 %")]
+)
+def test_percentages_are_never_rounded_up(value: float | None, shown: str) -> None:
+    assert percent(value) == shown
