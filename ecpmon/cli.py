@@ -7,6 +7,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from pydantic import ValidationError
@@ -180,6 +181,29 @@ def token(name: str, roles: tuple[str, ...], tenants: tuple[str, ...], valid: ti
             await database.close()
 
     click.echo(asyncio.run(run()))
+
+
+@cli.group()
+def sla() -> None:
+    """SLA figures and statements."""
+
+
+@sla.command()
+@click.argument("tenant_id")
+@click.option("--month", required=True, help="The month, such as 2026-10.")
+@click.option(
+    "--format", "shape", type=click.Choice(["json", "csv", "html", "pdf"]), default="json", show_default=True
+)
+@click.option("--revision", type=click.IntRange(min=1), help="An older revision (default: the newest).")
+@click.option(
+    "--output", type=click.File("wb"), default="-", help="Where to write it (default: standard output)."
+)
+def report(tenant_id: str, month: str, shape: str, revision: int | None, output: BinaryIO) -> None:
+    """Write the monthly statement of TENANT_ID. The first call after a month is over closes it."""
+    from ecpmon.app.report import report as make
+
+    url = _database_url(_settings())
+    output.write(asyncio.run(make(url, tenant_id, month, shape, datetime.now(UTC), revision)))
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.evaluate import Evaluation, evaluate
-from ecpmon.alerts.judgement import Facts, Intervals, judge, saved_condition
+from ecpmon.alerts.judgement import Facts, judge, saved_condition
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.syntax import AggFunction, Aggregate, References, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
@@ -28,6 +28,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ErrorBudget, Incident, Tally
 from ecpmon.ports import Latest, Point
 from ecpmon.sla import burn, windows
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 
 BUDGET_WINDOW: Final = timedelta(days=30)
@@ -66,11 +67,12 @@ class Timeline:
         first, after = bisect_right(self._ends, begin), bisect_left(self._starts, stop)
         if first >= after:
             return Tally(0.0, 0.0, 0.0), 0
-        total, down, gap, failures = (
-            sums[after] - sums[first] for sums in (self._all, self._down, self._gap, self._failures)
-        )
+        total = self._all[after] - self._all[first]
+        down = self._down[after] - self._down[first]
+        gap = self._gap[after] - self._gap[first]
+        failures = self._failures[after] - self._failures[first]
         # Only the first and the last span can reach out of the window.
-        for index in {first, after - 1}:
+        for index in (first,) if first == after - 1 else (first, after - 1):
             length = self._ends[index] - self._starts[index]
             inside = min(self._ends[index], stop) - max(self._starts[index], begin)
             total -= length - inside
@@ -295,10 +297,29 @@ def replay(
 
 def _looking(rule: AlertRule, policies: Mapping[str, burn.BurnPolicy]) -> tuple[Look, References]:
     """How to judge the rule, its condition parsed once, and what that reads."""
-    if rule.kind is not RuleKind.THRESHOLD:
-        return lambda state, facts: judge(rule, state, facts, policies), References()
+    if rule.kind is RuleKind.BURN_RATE:
+        return _burning(rule, policies), References()
     condition = saved_condition(rule)
     return lambda _, facts: evaluate(condition, facts), references(condition)
+
+
+def _burning(rule: AlertRule, policies: Mapping[str, burn.BurnPolicy]) -> Look:
+    """`judge` for a burn-rate rule, asked again only when something it reads has changed: mostly nothing has."""
+    pairs = policies[rule.policy or "page"].pairs
+    lengths = tuple({length for pair in pairs for length in (pair.long, pair.short)})
+    seen: tuple[object, ...] = ()
+    answer: Evaluation
+
+    def look(state: RuleState, facts: Facts) -> Evaluation:
+        nonlocal seen, answer
+        history = facts.history
+        voting = [history >= pair.long for pair in pairs]
+        reads = (state.status is RuleStatus.FIRING, voting, [facts.window_burn(w) for w in lengths])
+        if reads != seen:
+            seen, answer = reads, judge(rule, state, facts, policies)
+        return answer
+
+    return look
 
 
 def _reach(rule: AlertRule, wanted: References, policies: Mapping[str, burn.BurnPolicy]) -> timedelta:

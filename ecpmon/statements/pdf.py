@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from html import escape
+from itertools import groupby
 from typing import Any, Final
 
 from reportlab.lib import colors
@@ -17,6 +18,8 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, T
 
 from ecpmon.statements.render import facts, state_line, tables, title, verdict_sentence
 
+# What platypus puts around the text of a page, in points.
+FRAME_PADDING: Final = 6
 _KOREAN: Final = "HYGothic-Medium"
 _INK: Final = colors.HexColor("#1d2733")
 _GREY: Final = colors.HexColor("#5a6775")
@@ -28,20 +31,28 @@ _VERDICT: Final = {
 }
 
 
-def _font_of(text: str) -> str:
-    """Helvetica for what Latin-1 holds, the Korean font for the rest."""
+def _markup(text: str) -> str:
+    """Escaped text whose parts that Latin letters cannot write are set in the Korean font."""
+    parts = groupby(text, key=_is_latin)
+    return "".join(
+        escape("".join(run)) if latin else f'<font name="{_KOREAN}">{escape("".join(run))}</font>'
+        for latin, run in parts
+    )
+
+
+def _is_latin(letter: str) -> bool:
     try:
-        text.encode("cp1252")
+        letter.encode("cp1252")
     except UnicodeEncodeError:
-        return _KOREAN
-    return "Helvetica"
+        return False
+    return True
 
 
 def _paragraph(text: str, size: float, colour: Any = _INK, space: float = 0) -> Paragraph:
     style = ParagraphStyle(
-        "p", fontName=_font_of(text), fontSize=size, leading=size * 1.35, textColor=colour, spaceAfter=space
+        "p", fontName="Helvetica", fontSize=size, leading=size * 1.35, textColor=colour, spaceAfter=space
     )
-    return Paragraph(escape(text), style)
+    return Paragraph(_markup(text), style)
 
 
 def _grid(rows: list[list[str]], widths: list[float], head: list[str] | None) -> Table:
@@ -55,7 +66,7 @@ def _grid(rows: list[list[str]], widths: list[float], head: list[str] | None) ->
         ("LEFTPADDING", (0, 0), (-1, -1), 2),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ]
-    return Table(cells, colWidths=widths, style=TableStyle(style), repeatRows=1 if head else 0)
+    return Table(cells, colWidths=widths, style=TableStyle(style), repeatRows=1 if head else 0, hAlign="LEFT")
 
 
 def to_pdf(data: dict[str, Any]) -> bytes:
@@ -66,16 +77,17 @@ def to_pdf(data: dict[str, Any]) -> bytes:
         out, pagesize=A4, title=title(data), author="ecpmon", invariant=1,
         leftMargin=20 * mm, rightMargin=20 * mm, topMargin=18 * mm, bottomMargin=20 * mm,
     )  # fmt: skip
+    width = page.width - 2 * FRAME_PADDING
     story: list[Flowable] = [
         _paragraph(title(data), 17, space=2),
         _paragraph(state_line(data), 9, _GREY, space=8),
         _paragraph(verdict_sentence(data), 13, _VERDICT[data["verdict"]], space=8),
-        _grid([list(f) for f in facts(data)], [70 * mm, page.width - 70 * mm], None),
+        _grid([list(f) for f in facts(data)], [70 * mm, width - 70 * mm], None),
     ]
     for heading, columns, rows in tables(data):
         story += [Spacer(1, 7 * mm), _paragraph(heading, 12, space=4)]
-        width = page.width / len(columns)
-        story.append(_grid(rows, [width] * len(columns), columns) if rows else _paragraph("None.", 9, _GREY))
+        each = [width / len(columns)] * len(columns)
+        story.append(_grid(rows, each, columns) if rows else _paragraph("None.", 9, _GREY))
 
     def footer(canvas: Canvas, document: SimpleDocTemplate) -> None:
         canvas.saveState()

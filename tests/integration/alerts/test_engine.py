@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from ecpmon.alerts.engine import AlertEngine
-from ecpmon.sla.evidence import Intervals
 from ecpmon.alerts.policy import default_policies
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity, WebhookAction
@@ -18,6 +17,7 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports import AlertEvent
+from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database

@@ -97,7 +97,7 @@ async def test_the_four_formats_agree(service: Service) -> None:
 
 
 async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
-    name = await service.tenant(push_interval=3600, **{"name": "<script>alert(1)</script> 글로벌 콜센터"})
+    name = await service.tenant(push_interval=3600, name="<script>alert(1)</script> 글로벌 콜센터")
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
     service.clock.advance(600)
     url = f"/api/v1/tenants/{name}/sla/report?month=2026-03&format="
@@ -105,7 +105,9 @@ async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
     assert "<script>" not in page
     async with service.session.get(service.url + url + "pdf", headers=service.headers("admin")) as answer:
         pdf = pypdf.PdfReader(io.BytesIO(await answer.read()))
-    assert "글로벌 콜센터" in pdf.pages[0].extract_text()
+    words = pdf.pages[0].extract_text()
+    assert "글로벌" in words
+    assert "콜센터" in words
 
 
 @pytest.mark.parametrize(
@@ -131,4 +133,4 @@ async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     tenant = await service.runtime.tenants.get(name)
     stored = await service.runtime._closed.revisions(tenant, "2026-03")
     assert [r.revision for r in stored] == [1]
-    assert NOW < stored[0].closed_at
+    assert stored[0].closed_at > NOW

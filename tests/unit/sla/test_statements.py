@@ -16,7 +16,8 @@ CONTRACT = Contract("v1", 0.995, Accounting.EXCLUDE, "UTC", TIERS)
 
 @pytest.mark.parametrize(
     ("availability", "expected"),
-    [(None, None), (1.0, 0.0), (0.995, 0.0), (0.99499999, 0.05), (0.99, 0.05), (0.9899, 0.10), (0.94, 0.25), (0.0, 0.25)],
+    [(None, None), (1.0, 0.0), (0.995, 0.0), (0.99499999, 0.05), (0.99, 0.05), (0.9899, 0.10), (0.94, 0.25),
+     (0.0, 0.25)],
 )  # fmt: skip
 def test_the_lowest_tier_that_is_missed_counts(availability: float | None, expected: float | None) -> None:
     assert credit(availability, CONTRACT) == expected

@@ -1,0 +1,144 @@
+"""The systems under test as private processes: TimescaleDB, Prometheus and VictoriaMetrics, all from Debian.
+
+Each lives as long as its context, in a temporary folder, on a free port of 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ecpmon.local.apt import detect_architecture
+from ecpmon.local.packages import Binaries, Bundle, fetch_binaries, fetch_bundles
+from ecpmon.local.paths import cache_dir, make_private_dir, service_user
+from ecpmon.local.postgres import PostgresCluster
+from ecpmon.local.process import launch_argv, log_tail
+
+VICTORIA_METRICS = Bundle("victoria-metrics", ("victoria-metrics",))
+
+
+def fetch() -> tuple[Binaries, Path]:
+    """The embedded stack's programs, and VictoriaMetrics, which only this benchmark needs."""
+    cache = cache_dir(os.environ, service_user())
+    architecture = detect_architecture()
+    fetch_bundles(cache, [VICTORIA_METRICS], architecture, lambda *_: None)
+    programs = VICTORIA_METRICS.folder(cache, architecture) / "usr/bin"
+    return fetch_binaries(cache, lambda *_: None), programs / "victoria-metrics"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder that the service user can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="ecpmon-bench-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres(binaries: Binaries, folder: Path) -> Iterator[PostgresCluster]:
+    """A durable cluster, configured as `ecpmon up` configures it."""
+    cluster = PostgresCluster(binaries.postgres_bin, folder / "postgres", free_port(), service_user())
+    cluster.initialise()
+    log = folder / "postgres.log"
+    with _running(cluster.argv(), log, cluster.is_ready, signal.SIGINT, cluster.env):
+        yield cluster
+
+
+@contextmanager
+def prometheus(binaries: Binaries, folder: Path) -> Iterator[int]:
+    """Its port. All 30 days stay in the head block, in memory: its best case, and nothing runs beside a query."""
+    data, port = make_private_dir(folder / "prometheus", service_user()), free_port()
+    (folder / "prometheus.yml").write_text("scrape_configs: []\n")
+    argv = [
+        os.fspath(binaries.prometheus),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={data}",
+        "--storage.tsdb.min-block-duration=60d",
+        "--storage.tsdb.max-block-duration=60d",
+        "--storage.tsdb.retention.time=90d",
+        "--query.max-samples=500000000",
+        "--web.enable-remote-write-receiver",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+    ]
+    with _running(argv, folder / "prometheus.log", lambda: _answers(port, "/-/ready")):
+        yield port
+
+
+@contextmanager
+def victoria_metrics(program: Path, folder: Path) -> Iterator[int]:
+    """Its port."""
+    data, port = make_private_dir(folder / "victoria", service_user()), free_port()
+    argv = [
+        os.fspath(program),
+        f"-storageDataPath={data}",
+        "-retentionPeriod=3",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-loggerLevel=ERROR",
+    ]
+    with _running(argv, folder / "victoria.log", lambda: _answers(port, "/health")):
+        yield port
+
+
+@contextmanager
+def _running(
+    argv: Sequence[str],
+    log: Path,
+    ready: Callable[[], bool],
+    stop: signal.Signals = signal.SIGTERM,
+    env: dict[str, str] | None = None,
+) -> Iterator[None]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            launch_argv(argv, service_user(), stop),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=env or {"PATH": "/usr/bin:/bin", "TZ": "UTC"},
+        )
+    try:
+        _wait(process, ready, log)
+        yield
+    finally:
+        process.send_signal(stop)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        process.kill()
+
+
+def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"it did not start:\n{log_tail(log)}")
+        time.sleep(0.1)
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

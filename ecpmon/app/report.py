@@ -1,0 +1,52 @@
+"""`ecpmon sla report`: a statement from the command line, the same as over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from ecpmon.errors import NotFound
+from ecpmon.statements.pdf import to_pdf
+from ecpmon.statements.render import to_csv, to_html
+from ecpmon.statements.service import StatementService
+from ecpmon.statements.terms import load_terms
+from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.maintenance import PgMaintenanceStore
+from ecpmon.storage.statements import PgStatementStore
+from ecpmon.storage.tenants import PgTenantStore
+
+
+async def report(
+    database_url: str, tenant_id: str, month: str, shape: str, now: datetime, revision: int | None
+) -> bytes:
+    """The statement of a month in one of the formats. Raises TenantNotFound, ValidationFailed, NotFound."""
+    database = Database(database_url, name="ecpmon-report")
+    try:
+        service = StatementService(
+            PgAvailabilityStore(database),
+            PgMaintenanceStore(database),
+            PgStatementStore(database),
+            load_terms(),
+        )
+        tenant = await PgTenantStore(database).get_with_deleted(tenant_id)
+        data = await service.report(tenant, month, now, revision)
+    finally:
+        await database.close()
+    if data is None:
+        raise NotFound(f"there is no revision {revision} of the statement of {month}")
+    return rendered(data, shape)
+
+
+def rendered(data: dict[str, Any], shape: str) -> bytes:
+    """The bytes of a statement as `json`, `csv`, `html` or `pdf`."""
+    match shape:
+        case "csv":
+            return to_csv(data).encode()
+        case "html":
+            return to_html(data).encode()
+        case "pdf":
+            return to_pdf(data)
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"
