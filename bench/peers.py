@@ -55,6 +55,18 @@ class Peer:
         self._call("/internal/force_flush", b"", {})
         time.sleep(3)
 
+    def settle(self) -> None:
+        """Prometheus: wait until it has moved its full chunks out of the list that they are written in, which it
+        does every minute. Before that a query walks the list, and 30 days take it minutes."""
+        moved, deadline = -1.0, time.monotonic() + 100
+        while time.monotonic() < deadline:
+            time.sleep(2)
+            text = self._call("/metrics", b"", {}, "GET").decode()
+            before, moved = moved, float(text.split("\nprometheus_tsdb_mmap_chunks_total ")[1].split("\n")[0])
+            if moved > 0 and moved == before:
+                return
+        raise RuntimeError("Prometheus did not come to rest")
+
     def availability(self, now: datetime, window: str) -> dict[str, float]:
         """The mean of the observations of every tenant in the window that ends at `now`."""
         query = {"query": f"avg_over_time({METRIC}[{window}])", "time": f"{now.timestamp():.3f}"}
@@ -63,12 +75,12 @@ class Peer:
         result = orjson.loads(answer)["data"]["result"]
         return {r["metric"]["tenant"]: float(r["value"][1]) for r in result}
 
-    def _call(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+    def _call(self, path: str, body: bytes, headers: dict[str, str], method: str = "POST") -> bytes:
         connection = getattr(self._mine, "connection", None)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
             self._mine.connection = connection
-        connection.request("POST", path, body, headers)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         content: bytes = response.read()
         if response.status >= 300:

@@ -201,9 +201,14 @@ def sla() -> None:
 def report(tenant_id: str, month: str, shape: str, revision: int | None, output: BinaryIO) -> None:
     """Write the monthly statement of TENANT_ID. The first call after a month is over closes it."""
     from ecpmon.app.report import report as make
+    from ecpmon.sla.evidence import Intervals
 
-    url = _database_url(_settings())
-    output.write(asyncio.run(make(url, tenant_id, month, shape, datetime.now(UTC), revision)))
+    settings = _settings()
+    url = _database_url(settings)
+    intervals = Intervals(
+        timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
+    )
+    output.write(asyncio.run(make(url, intervals, tenant_id, month, shape, datetime.now(UTC), revision)))
 
 
 def main() -> None:

@@ -260,9 +260,9 @@ class Backtest:
         return sum(1 for d in self.detections if d.detected_at is None)
 
 
-def evaluations_in(start: datetime, end: datetime, step: timedelta) -> int:
-    """How often a replay evaluates: at `start` and every `step` after it, `end` included."""
-    return (end - start) // step + 1
+def evaluations_in(lasting: timedelta, step: timedelta) -> int:
+    """How often a replay evaluates: at its start and every `step` after it, its end included."""
+    return lasting // step + 1
 
 
 def replay(
@@ -276,7 +276,7 @@ def replay(
     """Evaluate `rule` (a threshold or a burn rate) every `step` from `start` to `end`."""
     look, wanted = _looking(rule, policies)
     state, unknown, told = RuleState(), 0, list[Transition]()
-    count = evaluations_in(start, end, step)
+    count = evaluations_in(end - start, step)
     for index in range(count):
         now = start + step * index
         evaluation = look(state, history.at(now, wanted))

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ecpmon.api import (
     alerts,
+    backtest,
     health,
     maintenance,
     monitoring,
@@ -23,6 +24,7 @@ from ecpmon.api.routing import Permission, Route, Routes
 
 _MODULES = (
     alerts,
+    backtest,
     health,
     maintenance,
     monitoring,

@@ -26,6 +26,7 @@ from ecpmon.ports import (
     TokenStore,
 )
 from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
 from ecpmon.statements.service import StatementService
 
 
@@ -40,6 +41,7 @@ class Backend:
     availability: AvailabilityStore
     maintenance: MaintenanceStore
     statements: StatementService
+    intervals: Intervals
     alerts: AlertStore
     external_alerts: ExternalAlertStore
     health: Health

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from typing import Annotated
 
 from aiohttp import web
@@ -14,8 +13,6 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, SimulatorUnavailable
 from ecpmon.ports import SimulatorClient
-from ecpmon.settings import Settings
-from ecpmon.sla.evidence import Intervals
 
 routes = Routes()
 
@@ -30,12 +27,6 @@ class FailureBody(BaseModel):
     failure_type: Annotated[StrictStr, Field(min_length=1, max_length=50)]
     duration_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, strict=True)] | None = None
     severity: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
-
-
-def _intervals(settings: Settings) -> Intervals:
-    return Intervals(
-        timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
-    )
 
 
 def simulator_of(request: web.Request) -> SimulatorClient:
@@ -60,7 +51,7 @@ async def deploy(request: web.Request) -> web.Response:
         await backend.tenants.finish_deployment(deployment_id, "failed", error.message, now_of(request))
         raise
     deployed = tenant.deployed("simulator")
-    holds = _intervals(settings).holds(deployed.evidence_source, deployed)
+    holds = backend.intervals.holds(deployed.evidence_source, deployed)
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
     await backend.tenants.finish_deployment(deployment_id, "completed", f"{count} services", now)

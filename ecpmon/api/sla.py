@@ -93,7 +93,7 @@ async def sla(request: web.Request) -> web.Response:
     tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
     names = window_names(request.query.get("windows", ",".join(DEFAULT_WINDOWS)))
     at, present = _as_of(request)
-    terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), at)
+    terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), at, backend.intervals)
     first = min(period(n, at, terms.zone).start for n in names)
     spans = await backend.availability.timeline(tenant, first, at)
     statuses = await backend.availability.statuses(tenant) if present else {}
@@ -213,7 +213,7 @@ async def summary(request: web.Request) -> web.Response:
             statuses.get(t.tenant_id, {}),
             told,
             now,
-            terms_of(t, planned.get(t.tenant_id, ()), now),
+            terms_of(t, planned.get(t.tenant_id, ()), now, backend.intervals),
         )
         for t in tenants
     ]

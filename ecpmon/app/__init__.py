@@ -107,6 +107,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         availability=runtime.availability,
         maintenance=runtime.maintenance,
         statements=runtime.statements,
+        intervals=runtime.intervals,
         alerts=runtime.alerts,
         external_alerts=runtime.external_alerts,
         health=runtime,

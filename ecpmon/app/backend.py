@@ -85,16 +85,18 @@ class BackendRuntime:
         self.monitoring = PgMonitoringStore(self.database)
         self.availability = PgAvailabilityStore(self.database)
         self.maintenance = PgMaintenanceStore(self.database)
+        self.intervals = Intervals(
+            timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
+        )
         self._closed = PgStatementStore(self.database)
-        self.statements = StatementService(self.availability, self.maintenance, self._closed, load_terms())
+        self.statements = StatementService(
+            self.availability, self.maintenance, self._closed, load_terms(), self.intervals
+        )
         self.alerts = PgAlertStore(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
         self.upkeep = Upkeep(self.database)
         self.lease = Lease(self.database)
-        self._intervals = Intervals(
-            timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
-        )
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=self.tenants,
@@ -102,7 +104,7 @@ class BackendRuntime:
             availability=self.availability,
             maintenance=self.maintenance,
             policies=default_policies(),
-            intervals=self._intervals,
+            intervals=self.intervals,
             external_url=settings.external_url,
             on_event=self._event,
         )
@@ -214,7 +216,10 @@ class BackendRuntime:
         timelines = await self.availability.timelines(now - LONGEST_WINDOW, now)
         statuses = await self.availability.all_statuses()
         planned = await self.maintenance.of_all()
-        terms = {name: terms_of(tenant, planned.get(name, ()), now) for name, tenant in tenants.items()}
+        terms = {
+            name: terms_of(tenant, planned.get(name, ()), now, self.intervals)
+            for name, tenant in tenants.items()
+        }
         results = {
             name: standing(
                 timelines.get(name, []),
@@ -261,7 +266,7 @@ class BackendRuntime:
         """What every new tenant gets: evidence that holds as long as its source's interval says, and SLA rules."""
         source = tenant.evidence_source
         if source is not Source.PUSH:
-            holds = self._intervals.holds(source, tenant)
+            holds = self.intervals.holds(source, tenant)
             await self.tenants.add_regime(tenant, tenant.created_at, source, holds)
         await self.engine.install_defaults(tenant, self._default_actions(), self.clock.now())
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from ecpmon.errors import NotFound
+from ecpmon.sla.evidence import Intervals
 from ecpmon.statements.pdf import to_pdf
 from ecpmon.statements.render import to_csv, to_html
 from ecpmon.statements.service import StatementService
@@ -20,7 +21,13 @@ from ecpmon.storage.tenants import PgTenantStore
 
 
 async def report(
-    database_url: str, tenant_id: str, month: str, shape: str, now: datetime, revision: int | None
+    database_url: str,
+    intervals: Intervals,
+    tenant_id: str,
+    month: str,
+    shape: str,
+    now: datetime,
+    revision: int | None,
 ) -> bytes:
     """The statement of a month in one of the formats. Raises TenantNotFound, ValidationFailed, NotFound."""
     database = Database(database_url, name="ecpmon-report")
@@ -30,6 +37,7 @@ async def report(
             PgMaintenanceStore(database),
             PgStatementStore(database),
             load_terms(),
+            intervals,
         )
         tenant = await PgTenantStore(database).get_with_deleted(tenant_id)
         data = await service.report(tenant, month, now, revision)

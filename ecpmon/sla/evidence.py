@@ -71,6 +71,11 @@ class Intervals:
         """How long an observation of `source` is good when nothing follows."""
         return self.of(source, tenant) * STALENESS_FACTOR
 
+    def sampling(self, tenant: Tenant) -> float:
+        """Seconds between two observations of the tenant's evidence; 0 for pushes, whose instants are exact."""
+        source = tenant.evidence_source
+        return 0.0 if source is Source.PUSH else self.of(source, tenant).total_seconds()
+
     def stalest(self, tenant: Tenant) -> timedelta:
         """The longest time any value may be fresh."""
         return max(self.of(source, tenant) for source in Source) * STALENESS_FACTOR

@@ -7,18 +7,18 @@ from datetime import datetime
 
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered, zone
 from ecpmon.sla.periods import LONGEST_WINDOW
 from ecpmon.sla.windows import Terms
 
 
-def terms_of(
-    tenant: Tenant, planned: Iterable[Maintenance], now: datetime, since: datetime | None = None
-) -> Terms:
-    """Accounting, time zone, and maintenance from `since` (default: the longest window) to the end of any period."""
-    start = since or now - LONGEST_WINDOW
+def terms_of(tenant: Tenant, planned: Iterable[Maintenance], now: datetime, intervals: Intervals) -> Terms:
+    """Accounting, time zone, sampling, and maintenance over the longest window and to the end of any period."""
+    start = now - LONGEST_WINDOW
     return Terms(
         maintenance=tuple(covered(planned, start, now + LONGEST_WINDOW)),
         accounting=tenant.maintenance_accounting,
         zone=zone(tenant.time_zone),
+        sampling=intervals.sampling(tenant),
     )

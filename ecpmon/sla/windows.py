@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,8 @@ class Terms:
     maintenance: Sequence[Interval] = ()
     accounting: Accounting = Accounting.EXCLUDE
     zone: ZoneInfo = UTC_ZONE
+    # Seconds between two observations of a polled source; 0 for pushes, whose instants are exact.
+    sampling: float = 0.0
 
 
 def tally(
@@ -65,11 +68,35 @@ def availability(seconds: Tally) -> float | None:
     return seconds.up / seconds.measured if seconds.measured > 0 else None
 
 
-def bounds(seconds: Tally) -> tuple[float | None, float | None]:
-    """Availability if every gap was down, and if every gap was up."""
+def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float | None, float | None]:
+    """Availability if every gap was down, and if every gap was up.
+
+    `early` and `late`: seconds by which polled down time may have begun before it was seen, and ended before.
+    """
     if seconds.eligible <= 0:
         return None, None
-    return seconds.up / seconds.eligible, (seconds.up + seconds.gap) / seconds.eligible
+    low = (seconds.up - early) / seconds.eligible
+    high = (seconds.up + seconds.gap + late) / seconds.eligible
+    return max(low, 0.0), min(high, 1.0)
+
+
+def sampling_doubt(
+    spans: Sequence[Span], start: datetime, end: datetime, sampling: float
+) -> tuple[float, float]:
+    """(early, late) for `bounds`: one interval of `sampling` seconds per seen edge between up and down.
+
+    An edge next to a gap adds nothing, the gap is in the bounds already. What happened wholly between two
+    observations nobody saw, and no bound knows of it.
+    """
+    if sampling <= 0:
+        return 0.0, 0.0
+    starts = ends = 0
+    for before, after in pairwise(clip(spans, start, end)):
+        if before.end == after.start:
+            states = (before.state, after.state)
+            starts += states == (SpanState.UP, SpanState.DOWN)
+            ends += states == (SpanState.DOWN, SpanState.UP)
+    return starts * sampling, ends * sampling
 
 
 def verdict(low: float | None, high: float | None, target: float) -> Verdict:
@@ -156,7 +183,7 @@ def evaluate(
     excluded = tally(spans, start, end, terms.maintenance)
     as_up = excluded.counting_maintenance_as_up()
     chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
-    low, high = bounds(chosen)
+    low, high = bounds(chosen, *sampling_doubt(spans, start, end, terms.sampling))
     left = _budget(chosen, target, end, period_end, terms)
     burn = burn_rate(chosen, target)
     return WindowResult(

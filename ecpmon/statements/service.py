@@ -9,6 +9,7 @@ from typing import Any, Final
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_of, difference, document, month_period, statement
 
 # Late pushes are taken for the raw retention, so a month is closed some days after its end.
@@ -32,11 +33,13 @@ class StatementService:
         maintenance: MaintenanceStore,
         statements: StatementStore,
         terms: Terms,
+        intervals: Intervals,
     ) -> None:
         self._availability = availability
         self._maintenance = maintenance
         self._statements = statements
         self._terms = terms
+        self._intervals = intervals
 
     async def report(
         self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
@@ -74,7 +77,8 @@ class StatementService:
         end = min(period.end, now)
         spans = await self._availability.timeline(tenant, period.start, max(end, period.start))
         planned = await self._maintenance.of_tenant(tenant)
-        return document(statement(tenant, month, self._contract(tenant), spans, planned, now))
+        sampling = self._intervals.sampling(tenant)
+        return document(statement(tenant, month, self._contract(tenant), spans, planned, now, sampling))
 
     def _contract(self, tenant: Tenant) -> Contract:
         return contract_of(tenant, self._terms.version, self._terms.tiers)

@@ -26,14 +26,15 @@ BEGIN
     ORDER BY b.starts LIMIT 1
   ) AS base
   CROSS JOIN LATERAL (
-    SELECT r.starts,
+    SELECT r.ctid AS place,
            base.down_before + sum(CASE WHEN r.is_down THEN r.ends - r.starts ELSE '0' END) OVER earlier AS down_before,
            base.gap_before + sum(CASE WHEN r.is_down THEN '0' ELSE r.ends - r.starts END) OVER earlier AS gap_before
     FROM availability_sums r WHERE r.tenant = c.tenant AND r.starts >= base.starts
     WINDOW earlier AS (ORDER BY r.starts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
   ) AS n
-  WHERE s.tenant = c.tenant AND s.starts = n.starts AND s.starts > base.starts
-    AND (s.down_before <> n.down_before OR s.gap_before <> n.gap_before);
+  -- By its place, so that no plan can search for it; the first row's own sums are NULL here. The caller has locked
+  -- the tenants' heads, nobody moves the rows meanwhile.
+  WHERE s.ctid = n.place AND (s.down_before <> n.down_before OR s.gap_before <> n.gap_before);
 END
 $$ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
 

@@ -80,10 +80,13 @@ class Receiver:
 
 
 class World:
-    def __init__(self, dsn: str, folder: Path, free_port: Callable[[], int], **settings: Any) -> None:
+    def __init__(
+        self, dsn: str, folder: Path, free_port: Callable[[], int], start: datetime = START, **settings: Any
+    ) -> None:
         self.dsn = dsn
         self.folder = folder
-        self.clock = ManualClock()
+        self.start = start
+        self.clock = ManualClock(start)
         self.receiver = Receiver()
         self._free_port = free_port
         self._extra = settings
@@ -101,7 +104,7 @@ class World:
         self._simulator_port = self._free_port()
         self.simulator_url = f"http://127.0.0.1:{self._simulator_port}"
         await self.start_simulator()
-        await self.sim("POST", "/api/v1/clock/set", {"to": START.isoformat()})
+        await self.sim("POST", "/api/v1/clock/set", {"to": self.start.isoformat()})
         await self.start_service()
         return self
 
@@ -192,7 +195,7 @@ class World:
         if deploy:
             await self.call("POST", f"/api/v1/simulator/deploy/{tenant_id}", {})
 
-    async def advance(self, seconds: float, *, tick: bool = True) -> None:
+    async def advance(self, seconds: float, *, tick: bool = True, pull: bool = False) -> None:
         """Time passes for everybody, `INTERVAL` seconds at a time, each followed by a pull and a tick."""
         left = seconds
         while left > 0:
@@ -201,6 +204,8 @@ class World:
             await self.advance_clocks(step)
             if tick:
                 await self.tick()
+            elif pull:
+                await self.pull()
 
     async def advance_clocks(self, seconds: float) -> None:
         await self.sim("POST", "/api/v1/clock/advance", {"seconds": seconds})
