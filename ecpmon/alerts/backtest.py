@@ -50,13 +50,16 @@ class Timeline:
         """`interval` is how often evidence comes: it makes a length of down time a number of failures."""
         self.spans = spans
         self._interval = interval // _MICROSECOND
+        self._states = [s.state for s in spans]
         self._starts = [_ticks(s.start) for s in spans]
         self._ends = [_ticks(s.end) for s in spans]
-        lengths = [end - start for start, end in zip(self._starts, self._ends, strict=True)]
-        down = [n if s.state is SpanState.DOWN else 0 for s, n in zip(spans, lengths, strict=True)]
-        gap = [n if s.state is SpanState.GAP else 0 for s, n in zip(spans, lengths, strict=True)]
-        self._all, self._down, self._gap = _running(lengths), _running(down), _running(gap)
+        self._lengths = [end - start for start, end in zip(self._starts, self._ends, strict=True)]
+        down, gap = self._lengths_of(SpanState.DOWN), self._lengths_of(SpanState.GAP)
+        self._all, self._down, self._gap = _running(self._lengths), _running(down), _running(gap)
         self._failures = _running(self._failures_in(n) for n in down)
+
+    def _lengths_of(self, state: SpanState) -> list[int]:
+        return [n if s is state else 0 for s, n in zip(self._states, self._lengths, strict=True)]
 
     def _failures_in(self, down: int) -> int:
         return max(1, round(down / self._interval)) if down else 0
@@ -73,14 +76,15 @@ class Timeline:
         failures = self._failures[after] - self._failures[first]
         # Only the first and the last span can reach out of the window.
         for index in (first,) if first == after - 1 else (first, after - 1):
-            length = self._ends[index] - self._starts[index]
             inside = min(self._ends[index], stop) - max(self._starts[index], begin)
-            total -= length - inside
-            if self.spans[index].state is SpanState.DOWN:
-                down -= length - inside
-                failures += self._failures_in(inside) - self._failures_in(length)
-            elif self.spans[index].state is SpanState.GAP:
-                gap -= length - inside
+            outside = self._lengths[index] - inside
+            total -= outside
+            state = self._states[index]
+            if state is SpanState.DOWN:
+                down -= outside
+                failures += self._failures_in(inside) - self._failures_in(inside + outside)
+            elif state is SpanState.GAP:
+                gap -= outside
         return Tally(total / 1_000_000, down / 1_000_000, gap / 1_000_000), failures
 
     def history(self, now: datetime) -> timedelta:
@@ -99,6 +103,7 @@ class Instant(Facts):
 
     timeline: Timeline = field(kw_only=True)
     fraction: float = field(kw_only=True)
+    _burns: dict[timedelta, burn.WindowBurn] = field(kw_only=True, default_factory=dict)
 
     def burn_rate(self, window: timedelta) -> float | None:
         return windows.burn_rate(self.timeline.tally(self.now - window, self.now)[0], self.target)
@@ -116,9 +121,12 @@ class Instant(Facts):
         return self.timeline.history(self.now)
 
     def window_burn(self, window: timedelta) -> burn.WindowBurn:
-        seconds, failures = self.timeline.tally(self.now - window, self.now)
-        coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
-        return burn.WindowBurn(windows.burn_rate(seconds, self.target), coverage, failures)
+        if window not in self._burns:
+            seconds, failures = self.timeline.tally(self.now - window, self.now)
+            coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
+            rate = windows.burn_rate(seconds, self.target)
+            self._burns[window] = burn.WindowBurn(rate, coverage, failures)
+        return self._burns[window]
 
 
 class Series:

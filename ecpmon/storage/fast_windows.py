@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from ecpmon.model.windows import Tally
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
-# Eligible, down and gap time by the position of the instant that they reach to.
-_Sums = dict[int, list[timedelta]]
+# Rows of `cumulative` by the position of their instant: tenant, position, eligible, down and gap time up to it.
+_Sums = dict[int, Any]
 
 
 class PgFastWindows:
@@ -39,14 +40,21 @@ class PgFastWindows:
         # SQL counts from 1.
         position = {at: index for index, at in enumerate(instants, start=1)}
         edges = [(name, position[start], position[end]) for name, (start, end) in clipped.items()]
+        rows = await self._database.fetch(self._sql["cumulative"], instants)
         sums: dict[str, _Sums] = defaultdict(dict)
-        for tenant_id, n, *seconds in await self._database.fetch(self._sql["cumulative"], instants):
-            sums[tenant_id][n] = seconds
+        for row in rows:
+            sums[row[0]][row[1]] = row
         return {tenant_id: _differences(found, edges) for tenant_id, found in sums.items()}
 
 
 def _differences(sums: _Sums, edges: Sequence[tuple[str, int, int]]) -> dict[str, Tally]:
-    return {
-        name: Tally(*((b - a).total_seconds() for a, b in zip(sums[start], sums[end], strict=True)))
-        for name, start, end in edges
-    }
+    tallies: dict[str, Tally] = {}
+    for name, start, end in edges:
+        _, _, eligible, down, gap = sums[end]
+        _, _, eligible_before, down_before, gap_before = sums[start]
+        tallies[name] = Tally(
+            (eligible - eligible_before).total_seconds(),
+            (down - down_before).total_seconds(),
+            (gap - gap_before).total_seconds(),
+        )
+    return tallies
