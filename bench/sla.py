@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -171,6 +172,7 @@ def _compare(peer: Peer, window: str, theirs: dict[str, float], mine: dict[str, 
 
 def _print_table(figures: Figures, history: History) -> None:
     base = next(iter(figures.values()))
+    print(f"\n{os.cpu_count()} cores, load average at the end {os.getloadavg()[0]:.1f}")
     print(f"\nMilliseconds for all {history.tenants:,} tenants (times ours), {DAYS} days of minutes:\n")
     print("| | " + " | ".join(WINDOWS) + " |\n|---|" + "---|" * len(WINDOWS))
     for name, row in figures.items():

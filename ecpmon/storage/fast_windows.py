@@ -11,7 +11,7 @@ from ecpmon.model.windows import Tally
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
-# Rows of `cumulative` by the position of their instant: tenant, position, eligible, down and gap time up to it.
+# Rows of `cumulative` by the position of their instant: tenant, position, seconds eligible, down and gap.
 _Sums = dict[int, Any]
 
 
@@ -48,13 +48,14 @@ class PgFastWindows:
 
 
 def _differences(sums: _Sums, edges: Sequence[tuple[str, int, int]]) -> dict[str, Tally]:
+    # Time is stored in microseconds, and the sums of decades still show them: rounding makes the result exact.
     tallies: dict[str, Tally] = {}
     for name, start, end in edges:
         _, _, eligible, down, gap = sums[end]
         _, _, eligible_before, down_before, gap_before = sums[start]
         tallies[name] = Tally(
-            (eligible - eligible_before).total_seconds(),
-            (down - down_before).total_seconds(),
-            (gap - gap_before).total_seconds(),
+            round(eligible - eligible_before, 6),
+            round(down - down_before, 6),
+            round(gap - gap_before, 6),
         )
     return tallies

@@ -1,12 +1,12 @@
 -- name: cumulative
--- Per live tenant and instant of $1 (none of them in the future): its position in $1, and the eligible, down and gap
--- time from the first observation to there. Down and gap count from an arbitrary origin: only differences mean
--- something. A window is two look-ups in an index, whatever its length and whatever happened in it.
+-- Per live tenant and instant of $1 (none of them in the future): its position in $1, and the seconds of eligible,
+-- down and gap time from the first observation to there. Down and gap count from an arbitrary origin: only
+-- differences mean something. A window is two look-ups in an index, whatever its length and whatever happened in it.
 SELECT t.tenant_id, i.n::int AS n,
-       greatest(i.at - h.first_observed_at, '0') AS eligible,
-       coalesce(s.down, '0') + CASE WHEN h.state = 'down'
-         THEN greatest(least(i.at, h.last_observed_at + h.holds) - h.since, '0') ELSE '0' END AS down,
-       coalesce(s.gap, '0') + greatest(i.at - (h.last_observed_at + h.holds), '0') AS gap
+       date_part('epoch', greatest(i.at - h.first_observed_at, '0')) AS eligible,
+       date_part('epoch', coalesce(s.down, '0') + CASE WHEN h.state = 'down'
+         THEN greatest(least(i.at, h.last_observed_at + h.holds) - h.since, '0') ELSE '0' END) AS down,
+       date_part('epoch', coalesce(s.gap, '0') + greatest(i.at - (h.last_observed_at + h.holds), '0')) AS gap
 FROM availability_heads h
 JOIN tenants t ON t.id = h.tenant
 CROSS JOIN unnest($1::timestamptz[]) WITH ORDINALITY AS i (at, n)

@@ -1,0 +1,46 @@
+"""The deploy gate and what a deployment cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.windows import ErrorBudget
+from ecpmon.sla.gate import GateReason, burned, decide
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("total", "consumed", "force", "why", "allowed", "reason"),
+    [
+        (100, 99.9, False, "", True, GateReason.BUDGET_LEFT),
+        (100, 100, False, "", False, GateReason.EXHAUSTED),
+        (100, 250, False, "a reason without force", False, GateReason.EXHAUSTED),
+        (100, 250, True, "  short ", False, GateReason.FORCED_WITHOUT_REASON),
+        (100, 250, True, "rolls back the faulty release", True, GateReason.FORCED),
+        (0, 0, False, "", True, GateReason.NO_HISTORY),
+    ],
+)
+def test_a_spent_budget_stops_deployments_unless_somebody_answers_for_it(
+    total: float, consumed: float, force: bool, why: str, allowed: bool, reason: GateReason
+) -> None:
+    decision = decide(ErrorBudget(total, consumed), force=force, why=why)
+    assert (decision.allowed, decision.reason) == (allowed, reason)
+    assert decision.remaining == total - consumed
+
+
+def test_only_the_hour_after_a_deployment_is_attributed_to_it() -> None:
+    spans = [
+        Span(at(0), at(600), SpanState.DOWN), Span(at(600), at(3000), SpanState.UP),
+        Span(at(3000), at(9000), SpanState.DOWN),
+    ]  # fmt: skip
+    assert burned(spans, at(300), at(9000)) == 300 + 900
+    assert burned(spans, at(300), at(400)) == 100
+    assert burned(spans, at(300), at(200)) == 0
