@@ -81,7 +81,7 @@ def action_of(body: ActionBody, settings: Settings, index: int) -> Action:
         raise bad_field(field, error.message) from error
 
 
-async def _checked_condition(request: web.Request, tenant: Tenant, text: str) -> str:
+async def checked_condition(request: web.Request, tenant: Tenant, text: str) -> str:
     own = await backend_of(request).monitoring.metric_names(tenant)
     try:
         parse(text, known_metrics(own))
@@ -103,7 +103,7 @@ async def create(request: web.Request) -> web.Response:
         tenant_id=tenant.tenant_id,
         alert_name=body.alert_name,
         kind=RuleKind.THRESHOLD,
-        condition=await _checked_condition(request, tenant, body.condition),
+        condition=await checked_condition(request, tenant, body.condition),
         for_seconds=seconds_of(body.duration),
         severity=body.severity,
         actions=tuple(action_of(a, settings, i) for i, a in enumerate(body.actions)),

@@ -149,19 +149,19 @@ def incidents(
 ) -> list[Incident]:
     """Down runs inside `[start, end)`, merged when less than `flap` of up time lies between them."""
     found: list[Incident] = []
+    blind = False  # whether there was a gap since the last down span
     for span in clip(spans, start, end):
         if span.state is not SpanState.DOWN:
+            blind = blind or span.state is SpanState.GAP
             continue
         last = found[-1] if found else None
-        if last and span.start - last.end < flap and not _gap_between(spans, last.end, span.start):
-            found[-1] = Incident(last.start, span.end, last.down_seconds + span.seconds, span.end >= end)
+        ongoing = span.end >= end
+        if last and not blind and span.start - last.end < flap:
+            found[-1] = Incident(last.start, span.end, last.down_seconds + span.seconds, ongoing)
         else:
-            found.append(Incident(span.start, span.end, span.seconds, span.end >= end))
+            found.append(Incident(span.start, span.end, span.seconds, ongoing))
+        blind = False
     return found
-
-
-def _gap_between(spans: Sequence[Span], start: datetime, end: datetime) -> bool:
-    return any(s.state is SpanState.GAP for s in clip(spans, start, end))
 
 
 def evaluate(
