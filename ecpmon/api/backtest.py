@@ -16,8 +16,7 @@ from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.judgement import saved_condition
 from ecpmon.alerts.policy import default_policies, parse_duration
 from ecpmon.alerts.syntax import References, references
-from ecpmon.api.alerts import checked_condition as checked_condition
-from ecpmon.api.alerts import seconds_of
+from ecpmon.api.alerts import checked_condition, seconds_of
 from ecpmon.api.common import (
     backend_of,
     bad_field,

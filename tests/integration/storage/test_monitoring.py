@@ -158,3 +158,28 @@ async def test_aggregates_of_a_metric(
     assert found == {"avg": 12.5, "min": 5, "max": 20, "last": 15, "rate": pytest.approx(25 / 30)}
     assert await store.aggregate(tenant, "cpu_usage", "avg", at(100), at(200)) is None
     assert await store.aggregate(tenant, "unheard_of", "avg", *window) is None
+
+
+async def test_retention_drops_whole_chunks_and_leaves_what_is_younger(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    # Far from the other tests' data, which must stay.
+    long_ago = -86_400.0 * 400
+    await ingest.commit([Batch((cpu(tenant, long_ago, 1), cpu(tenant, 0, 2)))])
+    await roll_everything(database)
+    await database.execute(
+        "INSERT INTO availability_spans VALUES ($1, tstzrange($2, $3), 'down', NULL)",
+        tenant.key, at(long_ago), at(long_ago + 60),
+    )  # fmt: skip
+    limit = at(long_ago + 86_400 * 60)
+    relations = ("frames", "pull_attempts", "rollup_5m", "rollup_1h", "availability_spans")
+    await Upkeep(database).retain(dict.fromkeys(relations, limit))
+    for relation, time, owner in (
+        ("frames", "ts", "tenant"), ("rollup_5m", "bucket", "series"), ("rollup_1h", "bucket", "series"),
+    ):  # fmt: skip
+        own = "= $1" if owner == "tenant" else "IN (SELECT id FROM series WHERE tenant = $1)"
+        found = await database.fetch(f"SELECT {time} AS at FROM {relation} WHERE {owner} {own}", tenant.key)
+        assert [(r["at"] - at(0)).total_seconds() for r in found] == [0], relation
+    spans = "SELECT count(*) FROM availability_spans WHERE tenant = $1"
+    assert await database.fetchval(spans, tenant.key) == 0
