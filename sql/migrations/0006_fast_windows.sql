@@ -88,7 +88,8 @@ $$ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enabl
 
 CREATE FUNCTION availability_sums_emptied() RETURNS trigger AS $$
 BEGIN
-  TRUNCATE availability_sums;
+  -- Not TRUNCATE: with CASCADE the sums may be in the same statement, and in use by it.
+  DELETE FROM availability_sums;
   RETURN NULL;
 END
 $$ LANGUAGE plpgsql;
