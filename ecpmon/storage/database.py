@@ -28,7 +28,6 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
-    asyncpg.exceptions.ObjectNotInPrerequisiteStateError,
 )
 
 

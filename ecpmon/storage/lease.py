@@ -58,3 +58,5 @@ class Lease:
         if connection is not None:
             with contextlib.suppress(EcpError), wrap_errors():
                 await connection.close(timeout=2)
+            if not connection.is_closed():
+                connection.terminate()  # the server did not answer: drop it on our side
