@@ -48,6 +48,7 @@ class Jobs:
 
     def __init__(self, jobs: Sequence[Job], lease: Leadership, telemetry: Telemetry) -> None:
         self._jobs = {job.name: job for job in jobs}
+        self._busy = dict.fromkeys(self._jobs, False)
         self._lease = lease
         self._telemetry = telemetry
         self._running: set[asyncio.Task[object]] = set()
@@ -87,12 +88,16 @@ class Jobs:
 
     async def _turn(self, name: str) -> None:
         job = self._jobs[name]
-        if not job.everywhere and not self._lease.held:
-            return
+        if self._busy[name] or (not job.everywhere and not self._lease.held):
+            return  # the first turn after the start may still be at work
+        self._busy[name] = True
         task = asyncio.ensure_future(self._guarded(job))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        await task
+        try:
+            await task
+        finally:
+            self._busy[name] = False
 
     async def _guarded(self, job: Job) -> None:
         began = perf_counter()

@@ -122,9 +122,11 @@ class PrometheusCollector:
         self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
     ) -> Collected:
         """The oldest range that is due (the next call goes on), so that a long backfill shows progress."""
-        ranges = spans_to_ask(watermark, now, self.interval, self._backfill)
+        # A clock that had run ahead left a watermark in the future; waiting for it would be blindness.
+        since = min(watermark, now) if watermark else None
+        ranges = spans_to_ask(since, now, self.interval, self._backfill)
         if not ranges:
-            return Collected((), watermark or now)
+            return Collected((), since or now)
         start, end = ranges[0]
         loop = asyncio.get_running_loop()
         answers = await loop.run_in_executor(self._executor, self._ask_all, start, end)

@@ -115,8 +115,9 @@ class CollectorRunner:
 
     async def _drain(self) -> None:
         while self._waiting:
+            batch = self._waiting[0]
             try:
-                await self._writer.write(self._waiting[0])
+                await self._writer.write(batch)
             except DatabaseUnavailable as error:
                 _log.warning(
                     "database_away",
@@ -125,7 +126,13 @@ class CollectorRunner:
                     error=error.message,
                 )
                 return
-            self._waiting.popleft()
+            except Exception:  # noqa: BLE001 - what is refused for good must not hold up everything behind it
+                _log.exception(
+                    "pulled_frames_refused", source=self.collector.source.value, frames=len(batch.frames)
+                )
+                self.dropped_frames += len(batch.frames)
+            if self._waiting and self._waiting[0] is batch:
+                self._waiting.popleft()
 
 
 class Heartbeat:

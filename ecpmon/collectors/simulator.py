@@ -37,7 +37,11 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     values.pop(UP_METRIC, None)
     external = entry.get("external")
     if isinstance(external, Mapping):
-        values.update({f"external_{name}": value for name, value in external.items()})
+        for posted in external.values():  # by the source that posted them
+            named = posted.get("metrics") if isinstance(posted, Mapping) else None
+            values.update(
+                {f"external_{k}": v for k, v in named.items()} if isinstance(named, Mapping) else {}
+            )
     ready = entry.get("ready")
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0

@@ -26,7 +26,7 @@ class PgAvailabilityStore:
         self._awake_sql = load("ingest")["awake_between"]
 
     async def timeline(self, tenant: Tenant, start: datetime, now: datetime) -> list[Span]:
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:
             rows = await connection.fetch(self._sql["spans"], tenant.key, start, now)
             head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
             closed = [span_of(r) for r in rows]
@@ -40,7 +40,7 @@ class PgAvailabilityStore:
             return _assemble(closed, head, now, [r["ts"] for r in awake], regime)
 
     async def timelines(self, start: datetime, now: datetime) -> dict[str, list[Span]]:
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:
             heads = await connection.fetch(self._sql["all_heads"])
             keys = [r["tenant"] for r in heads]
             spans: dict[int, list[Span]] = defaultdict(list)

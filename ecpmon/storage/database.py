@@ -117,6 +117,15 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Any]:
+        """Several reads of one instant: what commits between them is seen by none or all."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
         async with self.connection() as connection:
             return list(await connection.fetch(sql, *args))

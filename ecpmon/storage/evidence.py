@@ -121,6 +121,9 @@ class TimelineWriter:
             known = [head.observation, *fresh]
         else:
             known, following = await self._around(connection, tenant, head, fresh, regimes)
+            known = (
+                known or fresh
+            )  # nothing raw is left of that range: what was just accepted is what we know
             nearby = await self._take_nearby(connection, tenant, known[0].ts, following or known[-1].ts)
         content = lay(known, following or known[-1].ts)
         content = await self._explain(connection, tenant, content, regimes)

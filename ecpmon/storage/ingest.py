@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,7 +46,7 @@ class IngestStore:
                 ids = await self._series.intern(connection, _identities(frames, tenants))
                 await self._copy(connection, frames, tenants, ids)
                 await self._attempts(connection, batches, tenants)
-                changes = await self._timelines.apply(connection, _evidence(frames, tenants))
+                changes = await self._timelines.apply(connection, _evidence(frames, tenants, ids))
         self._series.remember(ids)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
@@ -131,12 +132,17 @@ def _identities(frames: Iterable[Frame], tenants: dict[str, int]) -> Iterable[Id
 
 
 def _evidence(
-    frames: Iterable[Frame], tenants: dict[str, int]
+    frames: Iterable[Frame], tenants: dict[str, int], ids: dict[Identity, int]
 ) -> dict[int, list[tuple[datetime, Source, str, float]]]:
+    """Evidence by tenant, of accepted samples only: what was rejected has no vote."""
     found: dict[int, list[tuple[datetime, Source, str, float]]] = defaultdict(list)
     for frame in frames:
-        if frame.tenant_id in tenants and (values := evidence_of(frame)):
-            found[tenants[frame.tenant_id]].extend(values)
+        key = tenants.get(frame.tenant_id)
+        if key is None:
+            continue
+        kept = tuple(s for s in frame.samples if (key, frame.source, s.key) in ids)
+        if values := evidence_of(replace(frame, samples=kept)):
+            found[key].extend(values)
     return dict(found)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ecpmon.errors import Conflict, TenantAlreadyExists, TenantNotFound
+import structlog
+
+from ecpmon.errors import Conflict, EcpError, TenantAlreadyExists, TenantNotFound
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports import Deployment, NewTenant, TenantPage
+from ecpmon.sla.maintenance import zone
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
+
+_log = structlog.get_logger(__name__)
 
 
 def tenant_of(row: Any) -> Tenant:
@@ -44,6 +49,21 @@ def tenant_of(row: Any) -> Tenant:
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
     )
+
+
+def readable(rows: Iterable[Any]) -> list[Tenant]:
+    """The tenants among `rows`. One that people inserted in a way nobody can read must not stop the others."""
+    found: list[Tenant] = []
+    for row in rows:
+        try:
+            tenant = tenant_of(row)
+            zone(tenant.time_zone)
+            _ = tenant.sla_target.fraction
+        except (ValueError, TypeError, EcpError):
+            _log.exception("tenant_unreadable", tenant=row["tenant_id"])
+        else:
+            found.append(tenant)
+    return found
 
 
 class PgTenantStore:
@@ -91,12 +111,10 @@ class PgTenantStore:
         names = list(allowed) if allowed is not None else None
         counts = await self._database.fetchrow(self._sql["counts"], names, preset, status)
         rows = await self._database.fetch(self._sql["page"], names, preset, status, skip, limit)
-        return TenantPage(
-            tuple(tenant_of(r) for r in rows), counts["total"], counts["demo"], counts["active"]
-        )
+        return TenantPage(tuple(readable(rows)), counts["total"], counts["demo"], counts["active"])
 
     async def live(self) -> list[Tenant]:
-        return [tenant_of(r) for r in await self._database.fetch(self._sql["live"])]
+        return readable(await self._database.fetch(self._sql["live"]))
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         if await self._database.fetchval(self._sql["mark_deleted"], tenant.key, now) is None:

@@ -90,20 +90,23 @@ class GroupWriter:
         except DatabaseUnavailable as error:
             _fail(group, error)
         except EcpError as error:
-            if len(group) == 1:
-                _fail(group, error)
-                return
-            # One bad batch must not take its neighbours down with it.
-            for single in group:
-                await self._commit([single])
-        except Exception as error:  # noqa: BLE001 - a bug here must reach the callers, not stop the writer
+            await self._apart(group, error)
+        except Exception as error:  # noqa: BLE001 - a bug here must reach its caller, not stop the writer
             _log.exception("commit_failed", batches=len(group))
-            _fail(group, error)
+            await self._apart(group, error)
         else:
             for (_, future), result in zip(group, results, strict=True):
                 if not future.done():
                     future.set_result(result)
                 self._on_commit(result)
+
+    async def _apart(self, group: list[tuple[Batch, asyncio.Future[IngestResult]]], error: Exception) -> None:
+        """One bad batch must not take its neighbours down with it."""
+        if len(group) == 1:
+            _fail(group, error)
+            return
+        for single in group:
+            await self._commit([single])
 
 
 def _fail(group: list[tuple[Batch, asyncio.Future[IngestResult]]], error: Exception) -> None:

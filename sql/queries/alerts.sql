@@ -105,4 +105,4 @@ SELECT * FROM external_alerts WHERE tenant = $1 ORDER BY id DESC LIMIT $2
 -- name: tenants_without_sla_rules
 SELECT t.tenant_id FROM tenants t
 WHERE t.deleted_at IS NULL
-  AND NOT EXISTS (SELECT FROM alert_rules r WHERE r.tenant = t.id AND r.kind = 'burn_rate')
+  AND (SELECT count(*) FROM alert_rules r WHERE r.tenant = t.id AND r.kind <> 'threshold') < 5

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -172,3 +173,53 @@ async def test_the_database_refuses_overlapping_spans(database: Database, make_t
     with pytest.raises(Exception) as caught:
         await database.execute(insert, tenant.key, at(9), at(12))
     assert isinstance(caught.value.__cause__, asyncpg.ExclusionViolationError)
+
+
+async def test_a_rejected_sample_has_no_vote_and_stops_nobody(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    full, other = await make_tenant(), await make_tenant()
+    many = tuple(Sample(SeriesKey("custom", f"m{n}"), n) for n in range(100))
+    await ingest.commit([Batch((Frame(full.tenant_id, Source.SIMULATOR, at(0), many),))])
+    for _ in range(2):  # the repeated instant is the one that used to break
+        refused, taken = await ingest.commit([Batch((frame(full, 5, 0),)), Batch((frame(other, 5, 1),))])
+        assert [r.reason for r in refused.rejected] == [Rejection.TOO_MANY_SERIES]
+        assert taken.accepted == 1
+    assert await spans_of(database, full, at(10)) == []
+
+
+async def test_a_commit_between_two_reads_is_seen_by_both_or_none(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await make_tenant(holds=timedelta(days=2))
+    await ingest.commit([Batch((frame(tenant, 0, 1),))])
+    store = PgAvailabilityStore(database)
+    whole = [Span(at(0), at(86_400), SpanState.UP)]
+
+    real = database.snapshot
+
+    @asynccontextmanager
+    async def meddled() -> AsyncIterator[object]:
+        async with real() as connection:
+            await connection.fetchval("SELECT 1")  # the snapshot is taken with the first statement
+            await ingest.commit([Batch((frame(tenant, 86_399, 0),))])
+            yield connection
+
+    monkeypatch.setattr(database, "snapshot", meddled)
+    assert await store.timeline(tenant, at(-10), at(86_400)) == whole
+    assert (await store.timelines(at(-10), at(86_400)))[tenant.tenant_id][0].state is SpanState.UP
+
+
+async def test_a_tenant_nobody_can_read_does_not_hide_the_others(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    from ecpmon.storage.tenants import PgTenantStore
+
+    fine = await make_tenant()
+    await database.execute(
+        "INSERT INTO tenants (tenant_id, preset, service_requirements, resources, sla_target)"
+        " VALUES ('odd-one', 'small', '{\"chatbot\": \"ten\"}', '{}', '{}')"
+    )
+    names = {t.tenant_id for t in await PgTenantStore(database).live()}
+    assert fine.tenant_id in names
+    assert "odd-one" not in names

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.collectors.prometheus import MAX_POINTS, SETTLING, assemble, parse, spans_to_ask
+from ecpmon.collectors.prometheus import (
+    MAX_POINTS,
+    SETTLING,
+    PrometheusCollector,
+    assemble,
+    parse,
+    spans_to_ask,
+)
+from ecpmon.collectors.rules import PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -66,3 +74,12 @@ def test_asked_ranges_are_aligned_gapless_and_within_the_limit(since: int, lasti
 def test_nothing_is_asked_twice() -> None:
     assert spans_to_ask(at(15), at(20), STEP, timedelta(days=7)) == []
     assert spans_to_ask(at(15), at(32), STEP, timedelta(days=7)) == [(at(30), at(30))]
+
+
+async def test_a_watermark_from_a_clock_that_ran_ahead_is_taken_back() -> None:
+    rule = PrometheusRule(availability="up")
+    collector = PrometheusCollector("http://127.0.0.1:9", rule, STEP, 1.0, timedelta(days=7))
+    found = await collector.collect([], at(86_400), at(3_617))
+    collector.close()
+    assert found.until == at(3_617)
+    assert spans_to_ask(found.until, at(3_632), STEP, timedelta(days=7)) == [(at(3_630), at(3_630))]

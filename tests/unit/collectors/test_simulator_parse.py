@@ -52,3 +52,12 @@ def test_numbers_that_are_none_are_left_out() -> None:
 def test_a_reply_that_lies_is_refused(lie: Any) -> None:
     with pytest.raises(MonitoringUnavailable):
         parse(lie, frozenset({"a"}), NOW)
+
+
+def test_external_metrics_are_stored_beside_its_own() -> None:
+    posted = {"ecp-orchestrator": {"timestamp": STAMP, "metrics": {"active_sessions": 85}}}
+    assert values(document(external=posted)) == {
+        "cpu_usage": 40.5,
+        "up": 1.0,
+        "external_active_sessions": 85.0,
+    }
