@@ -161,7 +161,7 @@ class BackendRuntime:
             Job("blindness", 3600, self._record_blindness),
             Job("heartbeat", 10, self._heartbeat.run_once, everywhere=True),
             *pulls,
-            Job("hand_made", 5, self.ingest.take_in_hand_made),
+            Job("hand_made", 5, self.take_in_hand_made),
             Job("default_rules", 15, self.install_missing_rules),
             Job("rolling_sla", 5, self.roll_sla),
             Job("alerts", 5, self.evaluate_alerts),
@@ -256,6 +256,10 @@ class BackendRuntime:
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
+
+    async def take_in_hand_made(self) -> None:
+        oldest = self.clock.now() - timedelta(days=self.settings.raw_retention_days)
+        await self.ingest.take_in_hand_made(oldest)
 
     async def install_missing_rules(self) -> None:
         """SLA rules for tenants that somebody inserted by hand."""

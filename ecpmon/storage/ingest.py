@@ -106,13 +106,18 @@ class IngestStore:
         value: datetime | None = await self._database.fetchval(self._sql["last_attempt"], source.value, since)
         return value
 
-    async def take_in_hand_made(self) -> int:
-        """Apply evidence that people inserted through `monitoring_data`; the number of rows taken in."""
+    async def take_in_hand_made(self, oldest: datetime) -> int:
+        """Apply evidence that people inserted through `monitoring_data`; the number of rows taken in.
+
+        Before `oldest` the frames around it are gone, and with them what the timeline was made of: it stays.
+        """
         async with self._database.transaction() as connection:
             with wrap_errors():
                 rows = await connection.fetch(self._sql["take_hand_made"])
                 evidence: dict[int, list[tuple[datetime, Source, str, float]]] = defaultdict(list)
                 for r in rows:
+                    if r["ts"] < oldest:
+                        continue
                     raw = await connection.fetch(self._sql["raw_evidence"], r["tenant"], r["ts"], r["ts"])
                     evidence[r["tenant"]].extend(
                         (v["ts"], Source(v["data_source"]), v["metric_name"], v["value"])

@@ -102,7 +102,12 @@ async def test_inserts_of_the_integration_guide_work(database: Database, ingest:
         ("gpu_usage", 85.0, "push"),
         ("memory_usage", 78.2, "push"),
     ]
-    assert await ingest.take_in_hand_made() == 1
+    assert await ingest.take_in_hand_made(at(-60)) == 1
+    await database.execute(
+        "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value, timestamp)"
+        " VALUES ('by-hand', 'sla', 'up', 1, '2026-01-01T00:00:00Z')"
+    )
+    await ingest.take_in_hand_made(at(-60))  # older than what raw samples can explain: the timeline stays
     from ecpmon.storage.tenants import PgTenantStore
 
     tenant = await PgTenantStore(database).get("by-hand")
