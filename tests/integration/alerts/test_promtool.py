@@ -1,0 +1,212 @@
+"""One truth for two evaluators: each timeline goes through ours and, with promtool, through the generated rules.
+
+Timelines are in minutes of `up`, `down`, `gap`, observed every 30 s. `flaky N/M` is one failed observation of
+every M for N minutes. The table says when alerts stand (minutes), so that neither evaluator judges itself.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecpmon.alerts.judgement import Facts
+from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.promrules import FILE_NAME, Targets, default_sli, render, shipped
+from ecpmon.local.packages import Binaries
+from ecpmon.model.availability import Observation, Span
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.resources import data_dir
+from ecpmon.sla.burn import BurnPolicy, evaluate
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.spans import clip, lay
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+STEP = timedelta(seconds=30)
+INTERVALS = Intervals(STEP, STEP)
+POLICIES = default_policies()
+ALERTS = {"page": "ECPErrorBudgetBurnPage", "ticket": "ECPErrorBudgetBurnTicket"}
+TENANT = Tenant(
+    key=1, tenant_id="t", name=None, preset="small", is_demo=False, status=TenantStatus.RUNNING,
+    service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.5%"),
+    sli_source="prometheus", created_at=T0, updated_at=T0,
+)  # fmt: skip
+HOLDS = INTERVALS.holds(TENANT.evidence_source, TENANT)
+
+Stretch = tuple[float, float]
+"""From the first to the first no longer firing instant, in minutes."""
+
+
+@dataclass(frozen=True)
+class Case:
+    sentence: str
+    timeline: str
+    page: tuple[Stretch, ...] = ()
+    ticket: tuple[Stretch, ...] = ()
+    shrink: int = 1
+
+    @property
+    def policies(self) -> dict[str, BurnPolicy]:
+        """The shipped ones; shrunk, three days need not be played in full (promtool takes a minute for that)."""
+        return POLICIES if self.shrink == 1 else {"ticket": shrunk(POLICIES["ticket"], self.shrink)}
+
+    @property
+    def rules(self) -> str:
+        return render(self.policies, Targets(), default_sli())
+
+
+def shrunk(policy: BurnPolicy, by: int) -> BurnPolicy:
+    """Period and windows divided: the factors stay."""
+    pairs = tuple(replace(pair, long=pair.long / by, short=pair.short / by) for pair in policy.pairs)
+    return replace(policy, period=policy.period / by, pairs=pairs)
+
+
+CASES = [
+    Case("a full outage after 8 h pages after 4.5 min and resolves on the long window",
+         "up 480, down 10, up 120", page=((484.5, 546),)),
+    Case("a short flap is no reason to wake anybody", "up 480, down 2, up 120"),
+    Case("an outage within the first hour of history, and over by its end, never fires",
+         "up 20, down 20, up 120"),
+    Case("an outage that lasts into the second hour fires with the first full hour",
+         "up 50, down 20, up 100", page=((60, 126),)),
+    Case("a gap in health alone fires nothing", "up 400, gap 60, up 120"),
+    Case("a gap after firing freezes the alert until the long window is measured again",
+         "up 480, down 6, gap 30, up 120", page=((484.5, 570),)),
+    Case("an outage after a gap waits for a measured hour, and the blind 6 h window then holds it",
+         "up 300, gap 40, up 40, down 30, up 120", page=((394, 530),)),
+    Case("it resolves and fires again; the second outage is caught early, and held, by the 6 h pair",
+         "up 480, down 10, up 90, down 10, up 120", page=((484.5, 546), (581.5, 710))),
+    Case("a slow burn of 2 % is a ticket with the first full day, and none when it has left the day",
+         "flaky 1500/50, up 380", ticket=((1440, 1865),)),
+    Case("two outages that only the longest ticket pair adds up; every window a twelfth, 3d as 6h",
+         "up 200, down 1, up 169, down 1.5, up 228.5", ticket=((371.5, 561),), shrink=12),
+]  # fmt: skip
+
+
+def values_of(timeline: str) -> list[int | None]:
+    """One value per step: 1 up, 0 down, None not observed."""
+    values: list[int | None] = []
+    for part in timeline.split(","):
+        word, length = part.split()
+        minutes, _, every = length.partition("/")
+        count = round(timedelta(minutes=float(minutes)) / STEP)
+        if word == "flaky":
+            values += [0 if index % int(every) == int(every) - 1 else 1 for index in range(count)]
+        else:
+            values += [{"up": 1, "down": 0, "gap": None}[word]] * count
+    return values
+
+
+def our_spans(values: list[int | None]) -> list[Span]:
+    seen = [Observation(T0 + i * STEP, v == 0, HOLDS) for i, v in enumerate(values) if v is not None]
+    return lay(seen, T0 + len(values) * STEP)
+
+
+def our_firings(values: list[int | None], policy: BurnPolicy) -> list[bool]:
+    """State at every step, by `ecpmon.sla.burn.evaluate` over spans and windows."""
+    spans, firing, states = our_spans(values), False, list[bool]()
+    for index in range(len(values)):
+        now = T0 + index * STEP
+        facts = Facts(TENANT, now, clip(spans, T0, now), {}, INTERVALS)
+        decision = evaluate(policy, facts.target, facts.window_burn, facts.history, firing)
+        firing = firing if decision.fired is None else decision.fired
+        states.append(firing)
+    return states
+
+
+def stretches(states: list[bool]) -> list[Stretch]:
+    """Where `states` are true, in minutes."""
+    found, start = list[Stretch](), 0
+    for state, group in groupby(states):
+        stop = start + len(list(group))
+        if state:
+            found.append((start * STEP / timedelta(minutes=1), stop * STEP / timedelta(minutes=1)))
+        start = stop
+    return found
+
+
+def notation(values: list[int | None]) -> str:
+    """promtool's: `1x4` is five ones, `_x5` five times nothing."""
+    runs = [(value, len(list(group))) for value, group in groupby(values)]
+    return " ".join(f"_x{n}" if value is None else f"{value}x{n - 1}" for value, n in runs)
+
+
+def instants(states: list[bool]) -> list[int]:
+    """Every 10 min, and beside each change; nothing within one step of a change, where either is right."""
+    changes = [i for i in range(1, len(states)) if states[i] != states[i - 1]]
+    wanted = {*range(0, len(states), 20), *(c - 2 for c in changes), *(c + 1 for c in changes)}
+    either = {i for c in changes for i in (c - 1, c)}
+    return sorted(i for i in wanted - either if 0 <= i < len(states))
+
+
+def expected_alert(rules_file: str, name: str) -> dict[str, Any]:
+    rules = yaml.safe_load(rules_file)["groups"][0]["rules"]
+    rule = next(rule for rule in rules if rule.get("alert") == name)
+    annotations = {k: v.replace("{{ $labels.tenant_id }}", "t") for k, v in rule["annotations"].items()}
+    return {"exp_labels": {**rule["labels"], "tenant_id": "t"}, "exp_annotations": annotations}
+
+
+def promtool_test(rules: str, values: list[int | None], states: dict[str, list[bool]]) -> str:
+    """A promtool test file: the timeline as a series, the states as expected alerts."""
+    checks = [
+        {
+            "eval_time": f"{i * round(STEP.total_seconds())}s",
+            "alertname": ALERTS[policy],
+            "exp_alerts": [expected] if states[policy][i] else [],
+        }
+        for policy, expected in ((policy, expected_alert(rules, ALERTS[policy])) for policy in sorted(states))
+        for i in instants(states[policy])
+    ]
+    series = {"series": 'ecp_sim_tenant_ready{tenant_id="t", service="chat"}', "values": notation(values)}
+    test = {"interval": "30s", "input_series": [series], "alert_rule_test": checks}
+    document = {"rule_files": [FILE_NAME], "evaluation_interval": "30s", "tests": [test]}
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def run_promtool(binaries: Binaries, folder: Path, rules: str, test: str) -> subprocess.CompletedProcess[str]:
+    (folder / FILE_NAME).write_text(rules, encoding="utf-8")
+    (folder / "test.yml").write_text(test, encoding="utf-8")
+    argv = [str(binaries.promtool), "test", "rules", "test.yml"]
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_cases_that_are_not_shrunk_run_the_shipped_file() -> None:
+    assert CASES[0].rules == shipped()
+
+
+def test_the_shipped_rule_files_pass_the_strictest_check(stack_binaries: Binaries) -> None:
+    files = sorted(map(str, (data_dir("rules") / "prometheus").glob("*.yml")))
+    argv = [str(stack_binaries.promtool), "check", "rules", "--lint=all", "--lint-fatal", *files]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)  # promtool plays the long ones for half a minute on a quiet machine
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.sentence)
+def test_both_evaluators_agree_within_one_interval(
+    case: Case, stack_binaries: Binaries, tmp_path: Path
+) -> None:
+    values = values_of(case.timeline)
+    states = {name: our_firings(values, policy) for name, policy in case.policies.items()}
+    assert {policy: tuple(stretches(found)) for policy, found in states.items()} == {
+        name: getattr(case, name) for name in case.policies
+    }
+    done = run_promtool(stack_binaries, tmp_path, case.rules, promtool_test(case.rules, values, states))
+    assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+
+
+def test_promtool_notices_a_disagreement_of_two_intervals(stack_binaries: Binaries, tmp_path: Path) -> None:
+    case = CASES[0]
+    values = values_of(case.timeline)
+    states = {name: our_firings(values, policy) for name, policy in case.policies.items()}
+    late = [False] * 3 + states["page"][:-3]
+    done = run_promtool(
+        stack_binaries, tmp_path, case.rules, promtool_test(case.rules, values, {**states, "page": late})
+    )
+    assert done.returncode == 1, done.stdout + done.stderr

@@ -1,0 +1,112 @@
+"""The generated Prometheus rules: committed as generated, with the policy's own numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.promrules import FILE_NAME, Sli, Targets, default_sli, main, render, shipped
+from ecpmon.resources import data_dir
+from ecpmon.sla.burn import PolicyError
+
+POLICIES = default_policies()
+SLI = Sli("min by (tenant_id) (up)")
+
+
+def rules_of(text: str) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+def recorded(text: str) -> dict[str, str]:
+    return {rule["record"]: rule["expr"] for rule in rules_of(text) if "record" in rule}
+
+
+def test_the_committed_file_is_what_the_generator_writes() -> None:
+    committed = (data_dir("rules") / "prometheus" / FILE_NAME).read_text(encoding="utf-8")
+    assert committed == shipped(), "run: python -m ecpmon.alerts.promrules"
+
+
+def test_the_command_writes_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--folder", str(tmp_path)])
+    assert capsys.readouterr().out == f"{tmp_path / FILE_NAME}\n"
+    assert (tmp_path / FILE_NAME).read_text(encoding="utf-8") == shipped()
+
+
+def test_targets_given_on_the_command_line_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--targets", '{"bank": 0.999}'])
+    assert "vector(0.999)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("window", ["5m", "30m", "1h", "2h", "6h", "1d", "3d"])
+def test_every_window_has_its_ratio_its_burn_rate_and_its_coverage(window: str) -> None:
+    wanted = {f"tenant:slo_{name}_{window}" for name in ("bad:ratio", "burn:rate", "coverage:ratio")}
+    assert wanted <= recorded(shipped()).keys()
+
+
+@pytest.mark.parametrize(
+    ("days", "page", "ticket"),
+    [(30, ("14.4", "6"), ("3", "1")), (7, ("3.36", "1.4"), ("0.7", "0.233333333333"))],
+)
+def test_factors_follow_from_the_period(days: int, page: tuple[str, str], ticket: tuple[str, str]) -> None:
+    policies = {name: policy.with_period(timedelta(days=days)) for name, policy in POLICIES.items()}
+    rules = recorded(render(policies, Targets(), SLI))
+    for name, windows, factors in (("page", ("1h", "6h"), page), ("ticket", ("1d", "3d"), ticket)):
+        for window, factor in zip(windows, factors, strict=True):
+            assert f"tenant:slo_burn:rate_{window} > {factor} and" in rules[f"tenant:slo_{name}:firing"]
+
+
+def test_alerts_carry_the_severity_and_the_source_of_the_policy() -> None:
+    alerts = {rule["labels"]["severity"]: rule for rule in rules_of(shipped()) if "alert" in rule}
+    assert set(alerts) == {"page", "ticket"}
+    for name, alert in alerts.items():
+        assert alert["annotations"]["source"] == POLICIES[name].source
+
+
+def test_the_expression_and_its_age_are_those_of_sli_yaml() -> None:
+    sli = default_sli()
+    up = recorded(shipped())["tenant:slo_up:min"]
+    assert sli.age is not None
+    assert sli.availability in up
+    assert f"({sli.age}) <= 75" in up
+
+
+def test_a_tenant_with_its_own_target_has_that_and_every_other_the_default() -> None:
+    text = render(POLICIES, Targets({"bank": 0.999}), SLI)
+    configured = [r for r in rules_of(text) if r.get("record") == "tenant:slo_target_configured:ratio"]
+    assert [(r["labels"], r["expr"]) for r in configured] == [({"tenant_id": "bank"}, "vector(0.999)")]
+    assert "or on (tenant_id)\n(0 * tenant:slo_history:seconds + 0.995)" in text.replace("      ", "")
+
+
+def test_the_order_of_the_input_does_not_matter() -> None:
+    backwards = dict(reversed(POLICIES.items()))
+    assert render(backwards, Targets({"b": 0.99, "a": 0.999}), SLI) == render(
+        POLICIES, Targets({"a": 0.999, "b": 0.99}), SLI
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "targets"),
+    [
+        ("a target of 100 %", Targets({"t": 1.0})),
+        ("a default of 0", Targets(default=0.0)),
+        ("not a number", Targets({"t": float("nan")})),
+        ("a default at which no page can fire", Targets(default=0.5)),
+    ],
+)
+def test_targets_that_cannot_work_are_refused(sentence: str, targets: Targets) -> None:
+    with pytest.raises(PolicyError):
+        render(POLICIES, targets, SLI)
+
+
+def test_policies_that_cannot_be_named_are_refused() -> None:
+    odd = replace(POLICIES["page"], name="no spaces")
+    with pytest.raises(PolicyError, match="name"):
+        render({"no spaces": odd}, Targets(), SLI)
+    with pytest.raises(PolicyError, match="no policy"):
+        render({}, Targets(), SLI)
