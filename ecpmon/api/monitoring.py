@@ -22,11 +22,11 @@ from ecpmon.api.common import (
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.keys import plot_key
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import MonitoringUnavailable, PayloadTooLarge, SimulatorUnavailable
+from ecpmon.errors import EcpError, MonitoringUnavailable, PayloadTooLarge
 from ecpmon.model.ingest import Batch, Rejection
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.names import CANONICAL_METRICS, METRIC_TYPES
-from ecpmon.ports import Point
+from ecpmon.ports import Point, SimulatorClient
 
 routes = Routes()
 MAX_POINTS: Final = 11_000
@@ -87,8 +87,9 @@ def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime 
     if given is None:
         return now, None
     try:
-        ts = parse_time(given)
-    except (TypeError, ValueError, OverflowError):
+        # RFC 3339 allows `t` and `z`, Python does not.
+        ts = parse_time(given.upper())
+    except (AttributeError, ValueError, OverflowError):
         return None, Rejection.BAD_TIMESTAMP
     if ts > now + FUTURE:
         return None, Rejection.IN_THE_FUTURE
@@ -101,11 +102,16 @@ def samples_of(metrics: dict[str, Any], rejected: Rejected, problem: Rejection |
     for name, value in metrics.items():
         reason = problem or _name_problem(name) or _value_problem(value)
         if reason is not None:
-            rejected.append({"metric": name[:MAX_NAME], "reason": reason.value})
+            rejected.append({"metric": _sayable(name[:MAX_NAME]), "reason": reason.value})
             continue
         metric_type, metric_name = CANONICAL_METRICS.get(name, ("custom", name))
         kept[SeriesKey(metric_type, metric_name)] = float(value)
     return tuple(Sample(key, value) for key, value in kept.items())
+
+
+def _sayable(name: str) -> str:
+    """JSON can hold half a surrogate pair, an answer in UTF-8 cannot."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _name_problem(name: str) -> Rejection | None:
@@ -168,25 +174,29 @@ async def system(request: web.Request) -> web.Response:
     page = await backend.tenants.page(allowed=allowed, preset=None, status=None, skip=0, limit=1)
     if backend.simulator is None:
         raise MonitoringUnavailable("no cluster is configured here; set ECPMON_SIMULATOR_URL")
+    cluster = await _cluster(backend.simulator)
+    return reply({**cluster, "total_tenants": page.total, "active_tenants": page.active})
+
+
+async def _cluster(simulator: SimulatorClient) -> dict[str, Any]:
+    """What the simulator says about its cluster. Raises MonitoringUnavailable."""
     try:
-        cluster = await backend.simulator.status()
-    except SimulatorUnavailable as error:
-        raise MonitoringUnavailable(error.message) from error
-    return reply(
-        {
-            "cluster_status": _cluster_status(cluster["nodes"]),
-            "total_tenants": page.total,
-            "active_tenants": page.active,
-            "total_resources": _quantities(cluster["capacity"]),
-            "used_resources": _quantities(cluster["used"]),
-            "utilization": _utilization(cluster["utilization"]),
+        said = await simulator.status()
+        return {
+            "cluster_status": _cluster_status(said["nodes"]),
+            "total_resources": _quantities(said["capacity"]),
+            "used_resources": _quantities(said["used"]),
+            "utilization": _utilization(said["utilization"]),
         }
-    )
+    except EcpError as error:  # a refusal as well: asking how it is cannot be our caller's mistake
+        raise MonitoringUnavailable(error.message) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MonitoringUnavailable("the simulator's answer is not what was asked for") from error
 
 
 def _cluster_status(nodes: list[dict[str, Any]]) -> str:
     ready = sum(1 for n in nodes if n["ready"])
-    if ready == len(nodes):
+    if nodes and ready == len(nodes):
         return "healthy"
     return "degraded" if ready else "critical"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from ecpmon.sla.windows import Terms
 
 routes = Routes()
 MAX_POINTS: Final = 2_000
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 SUMMARY_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -78,10 +80,18 @@ def window_document(w: WindowResult) -> dict[str, Any]:
     }
 
 
+def _past(request: web.Request, name: str, default: datetime) -> datetime:
+    """A time from the query string from which windows can be subtracted. Raises ValidationFailed."""
+    at = query_time(request, name, default)
+    if at < EARLIEST:
+        raise bad_field(name, f"lies before {EARLIEST.year}")
+    return at
+
+
 def _as_of(request: web.Request) -> tuple[datetime, bool]:
     """The instant asked about, and whether it is the present."""
     now = now_of(request)
-    at = query_time(request, "at", now)
+    at = _past(request, "at", now)
     if at > now:
         raise bad_field("at", "lies in the future")
     return at, "at" not in request.query
@@ -120,9 +130,10 @@ async def _eligible(backend: Backend, tenant: Tenant, start: datetime, end: date
 async def timeline(request: web.Request) -> web.Response:
     """Availability over time, for a plot."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    window, step = request.query.get("window", "24h"), request.query.get("step", "1h")
+    window, step = request.query.get("window", "30d"), request.query.get("step", "1h")
     lasting, width = duration_of(window, "window"), duration_of(step, "step")
-    if lasting / width > MAX_POINTS:
+    # The first step begins before the window, unless the clock is at a multiple of the width.
+    if lasting / width > MAX_POINTS - 1:
         raise bad_field("step", f"gives more than {MAX_POINTS} points; take a longer step")
     # Steps start at multiples of their width, so that a plot does not shimmer.
     end = now
@@ -154,8 +165,8 @@ def _plot_point(spans: Sequence[Span], start: datetime, end: datetime) -> dict[s
 async def incidents(request: web.Request) -> web.Response:
     """Outages: when, how long, and what each cost."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    end = min(query_time(request, "to", now), now)
-    start = query_time(request, "from", end - timedelta(days=30))
+    end = min(_past(request, "to", now), now)
+    start = _past(request, "from", max(end - timedelta(days=30), EARLIEST))
     if start >= end:
         raise bad_field("from", "must lie before `to`")
     spans = await _eligible(backend, tenant, start, end)
@@ -181,8 +192,12 @@ async def analysis(request: web.Request) -> web.Response:
     lasting = duration_of(request.query.get("period", "24h"), "period")
     if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
-    spans = await _eligible(backend, tenant, now - lasting, now)
-    found = maths.evaluate("period", spans, now - lasting, now, tenant.sla_target.fraction)
+    start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
+    terms = terms_of(tenant, planned, now, backend.intervals)
+    # A period may be longer than the windows that have names.
+    terms = replace(terms, maintenance=covered(planned, start, now))
+    spans = await backend.availability.timeline(tenant, start, now)
+    found = maths.evaluate("period", spans, start, now, tenant.sla_target.fraction, terms=terms)
     shown = percent(found.availability)
     return reply(
         {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecpmon.api.common import backend_of, now_of, parse_time, read_model, reply
 from ecpmon.api.context import CALLER
@@ -24,10 +24,19 @@ def go_time(value: Any) -> datetime:
     """RFC 3339 as Go prints it, with up to nine digits after the second."""
     if not isinstance(value, str):
         raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic turns ValueError into a field error
-    return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
+    try:
+        return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
+    except OverflowError as error:  # pydantic lets it through
+        raise ValueError("must be a time whose UTC lies in the years 1 to 9999") from error
+
+
+def storable(text: str) -> str:
+    """PostgreSQL holds no NUL; refusing it would lose every other alert of the message."""
+    return text.replace("\x00", "\ufffd")
 
 
 GoTime = Annotated[datetime, BeforeValidator(go_time)]
+Text = Annotated[str, AfterValidator(storable)]
 
 
 class AlertBody(BaseModel):
@@ -36,11 +45,11 @@ class AlertBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     status: Literal["firing", "resolved"]
-    labels: dict[str, str]
-    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: dict[Text, Text]
+    annotations: dict[Text, Text] = Field(default_factory=dict)
     startsAt: GoTime
     endsAt: GoTime = _OPEN_END
-    fingerprint: Annotated[str, Field(min_length=1, max_length=64)]
+    fingerprint: Annotated[str, Field(max_length=64, pattern=r"^[!-~]+$")]
 
 
 class WebhookBody(BaseModel):

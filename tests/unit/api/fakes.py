@@ -1,0 +1,364 @@
+"""In-memory stores behind the API, and `make_app`: handlers over real sockets without a database.
+
+The fakes keep the promises of `ecpmon.ports` and no more; whatever decides something (windows, grammar,
+targets, the hub) is the real thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter
+
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
+from ecpmon.api.errors import error_response, request_id_of
+from ecpmon.api.hub import Hub
+from ecpmon.errors import Conflict, EcpError, NotFound, TenantNotFound
+from ecpmon.model.alerts import AlertRule, RuleState
+from ecpmon.model.availability import Span
+from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.samples import Frame, Source
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.windows import SlaStatus
+from ecpmon.ports import (
+    AlertEvent,
+    Caller,
+    ExternalAlert,
+    Point,
+    RuleWithState,
+    TenantPage,
+)
+from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
+from ecpmon.statements.service import StatementService, Terms
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ADMIN = Caller("admin", frozenset({"admin"}), None)
+OUTSIDER = Caller("outsider", frozenset({"admin"}), frozenset({"somebody-elses"}))
+
+
+def ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+@dataclass
+class FakeClock:
+    instant: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+class FakeTenants:
+    def __init__(self) -> None:
+        self.rows: list[Tenant] = []
+
+    def add(self, tenant_id: str, target: str = "99.5%", **more: Any) -> Tenant:
+        """A tenant that is there already."""
+        given = {"name": tenant_id, "preset": "micro", "is_demo": False, "status": TenantStatus.RUNNING}
+        given |= {"service_requirements": {}, "resources": Resources(), "created_at": NOW, "updated_at": NOW}
+        sla = SlaTarget(availability=target)
+        made = Tenant(
+            **{**given, "key": len(self.rows) + 1, "tenant_id": tenant_id, "sla_target": sla, **more}
+        )
+        self.rows.append(made)
+        return made
+
+    async def get(self, tenant_id: str) -> Tenant:
+        for tenant in await self.live():
+            if tenant.tenant_id == tenant_id:
+                return tenant
+        raise TenantNotFound(tenant_id)
+
+    async def get_with_deleted(self, tenant_id: str) -> Tenant:
+        found = [t for t in self.rows if t.tenant_id == tenant_id]
+        if not found:
+            raise TenantNotFound(tenant_id)
+        return max(found, key=lambda t: (t.deleted_at is None, t.deleted_at or NOW))
+
+    async def page(
+        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+    ) -> TenantPage:
+        seen = [
+            t
+            for t in await self.live()
+            if (allowed is None or t.tenant_id in allowed)
+            and preset in (None, t.preset)
+            and status in (None, t.status.value)
+        ]
+        active = sum(t.status is TenantStatus.RUNNING for t in seen)
+        return TenantPage(tuple(seen[skip : skip + limit]), len(seen), sum(t.is_demo for t in seen), active)
+
+    async def live(self) -> list[Tenant]:
+        return [t for t in self.rows if t.deleted_at is None]
+
+    async def delete(self, tenant: Tenant, now: datetime) -> None:
+        self.rows[tenant.key - 1] = tenant.model_copy(update={"deleted_at": now})
+
+
+class FakeSamples:
+    """`SampleWriter` and `MonitoringStore` over one list of frames. Sending twice changes nothing."""
+
+    def __init__(self, tenants: FakeTenants, max_series: int = 1000) -> None:
+        self._tenants = tenants
+        self._max_series = max_series
+        self.batches: list[Batch] = []
+        self.stored: dict[tuple[str, Source, str, str], dict[datetime, float]] = {}
+        self.error: EcpError | None = None
+
+    async def write(self, batch: Batch) -> IngestResult:
+        if self.error:
+            raise self.error
+        self.batches.append(batch)
+        live = {t.tenant_id for t in await self._tenants.live()}
+        rejected: list[RejectedSample] = []
+        accepted = 0
+        for frame in batch.frames:
+            for sample in frame.samples:
+                why = Rejection.UNKNOWN_TENANT if frame.tenant_id not in live else self._keep(frame, sample)
+                accepted += why is None
+                if why is not None:
+                    rejected.append(RejectedSample(frame.tenant_id, sample.key.metric_name, why))
+        return IngestResult(accepted, tuple(rejected), (), batch.frames)
+
+    def _keep(self, frame: Frame, sample: Any) -> Rejection | None:
+        key = (frame.tenant_id, frame.source, sample.key.metric_type, sample.key.metric_name)
+        if key not in self.stored and len(self.stored) >= self._max_series:
+            return Rejection.TOO_MANY_SERIES
+        self.stored.setdefault(key, {})[frame.ts] = sample.value
+        return None
+
+    async def points(
+        self,
+        tenant: Tenant,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        metric_type: str | None = None,
+        source: Source | None = None,
+    ) -> dict[tuple[str, str], list[Point]]:
+        if self.error:
+            raise self.error
+        found: dict[tuple[str, str], list[Point]] = {}
+        for (name, said_by, kind, metric), values in self.stored.items():
+            wanted = name == tenant.tenant_id and said_by is (source or tenant.evidence_source)
+            if not wanted or metric_type not in (None, kind):
+                continue
+            buckets: dict[datetime, list[float]] = {}
+            for ts in sorted(t for t in values if start <= t < end):
+                at = ts - timedelta(seconds=ts.timestamp() % step.total_seconds())
+                buckets.setdefault(at, []).append(values[ts])
+            if buckets:
+                found[kind, metric] = [Point(t, sum(v) / len(v), min(v), max(v)) for t, v in buckets.items()]
+        return found
+
+    async def metric_names(self, tenant: Tenant) -> set[str]:
+        return {metric for name, _, _, metric in self.stored if name == tenant.tenant_id}
+
+
+class FakeAvailability:
+    """Timelines as tests put them. `asked` records what was read."""
+
+    def __init__(self, tenants: FakeTenants) -> None:
+        self._tenants = tenants
+        self.spans: dict[str, list[Span]] = {}
+        self.stored: dict[str, dict[str, SlaStatus]] = {}
+        self.asked: list[tuple[str, datetime, datetime]] = []
+
+    def _touching(self, tenant_id: str, start: datetime, now: datetime) -> list[Span]:
+        self.asked.append((tenant_id, start, now))
+        spans = [s for s in self.spans.get(tenant_id, []) if s.end > start and s.start < now]
+        return [Span(s.start, min(s.end, now), s.state, s.reason) for s in spans]
+
+    async def timeline(self, tenant: Tenant, start: datetime, now: datetime) -> list[Span]:
+        return self._touching(tenant.tenant_id, start, now)
+
+    async def timelines(self, start: datetime, now: datetime) -> dict[str, list[Span]]:
+        found = {t.tenant_id: self._touching(t.tenant_id, start, now) for t in await self._tenants.live()}
+        return {name: spans for name, spans in found.items() if spans}
+
+    async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
+        return dict(self.stored.get(tenant.tenant_id, {}))
+
+    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
+        return dict(self.stored)
+
+
+class FakeMaintenance:
+    def __init__(self) -> None:
+        self.planned: dict[str, list[Maintenance]] = {}
+
+    async def add(self, tenant: Tenant, planned: Maintenance) -> None:
+        self.planned.setdefault(tenant.tenant_id, []).append(planned)
+
+    async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
+        return sorted(self.planned.get(tenant.tenant_id, []), key=lambda m: m.start)
+
+    async def of_all(self) -> dict[str, list[Maintenance]]:
+        return dict(self.planned)
+
+
+class FakeAlerts:
+    def __init__(self) -> None:
+        self.entries: dict[str, RuleWithState] = {}
+        self.events: list[AlertEvent] = []
+        self.sent: dict[str, list[dict[str, Any]]] = {}
+
+    def put(self, rule: AlertRule, state: RuleState | None = None, alert_id: str | None = None) -> AlertRule:
+        self.entries[rule.rule_id] = RuleWithState(rule, state or RuleState(), alert_id, NOW)
+        return rule
+
+    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
+        names = {(e.rule.tenant_id, e.rule.alert_name) for e in self.entries.values()}
+        if (rule.tenant_id, rule.alert_name) in names:
+            raise Conflict("the tenant has an alert of that name already")
+        self.entries[rule.rule_id] = RuleWithState(rule, RuleState(), None, now)
+        return self.entries[rule.rule_id]
+
+    async def rules(self, tenant: Tenant) -> list[RuleWithState]:
+        return [e for e in self.entries.values() if e.rule.tenant_id == tenant.tenant_id]
+
+    async def get(self, tenant: Tenant, rule_id: str) -> RuleWithState:
+        entry = self.entries.get(rule_id)
+        if entry is None or entry.rule.tenant_id != tenant.tenant_id:
+            raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
+        return entry
+
+    async def delete(self, tenant: Tenant, rule_id: str) -> None:
+        await self.get(tenant, rule_id)
+        del self.entries[rule_id]
+
+    async def last_event_of_each(self) -> dict[str, AlertEvent]:
+        told = [e for e in self.events if "firing" in (e.from_state, e.to_state)]
+        return {e.tenant_id: e for e in sorted(told, key=lambda e: e.event_id)}
+
+    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
+        return self.sent.get(tenant.tenant_id, [])[:limit]
+
+
+class FakeExternalAlerts:
+    def __init__(self) -> None:
+        self.recorded: list[ExternalAlert] = []
+
+    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
+        fresh: list[ExternalAlert] = []
+        for alert in alerts:
+            known = {(a.fingerprint, a.starts_at, a.status) for a in self.recorded}
+            # What PostgreSQL cannot hold.
+            assert "\x00" not in repr_of(alert), "text with NUL"
+            if (alert.fingerprint, alert.starts_at, alert.status) not in known:
+                self.recorded.append(alert)
+                fresh.append(alert)
+        return fresh
+
+
+def repr_of(alert: ExternalAlert) -> str:
+    """Every text of an alert in one, as it is."""
+    pairs: list[Mapping[str, str]] = [alert.labels, alert.annotations]
+    texts = [text for mapping in pairs for pair in mapping.items() for text in pair]
+    return "".join([alert.tenant_id or "", alert.fingerprint, alert.alert_name, alert.severity, *texts])
+
+
+class FakeSimulator:
+    """Answers `document`, or raises `error`."""
+
+    def __init__(self, document: dict[str, Any] | None = None, error: EcpError | None = None) -> None:
+        self.document = document or {}
+        self.error = error
+
+    async def status(self) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        return self.document
+
+
+class _Nothing:
+    """A port that no handler under test may use: the first use is an AttributeError."""
+
+
+@dataclass
+class World:
+    """Everything behind the handlers; tests put facts in and look at what came out."""
+
+    settings: Settings = field(default_factory=Settings)
+    clock: FakeClock = field(default_factory=FakeClock)
+    tenants: FakeTenants = field(default_factory=FakeTenants)
+    maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
+    alerts: FakeAlerts = field(default_factory=FakeAlerts)
+    external_alerts: FakeExternalAlerts = field(default_factory=FakeExternalAlerts)
+    hub: Hub = field(default_factory=Hub)
+    simulator: FakeSimulator | None = None
+    intervals: Intervals = field(
+        default_factory=lambda: Intervals(timedelta(seconds=5), timedelta(seconds=15))
+    )
+
+    def __post_init__(self) -> None:
+        self.samples = FakeSamples(self.tenants)
+        self.availability = FakeAvailability(self.tenants)
+
+    def backend(self) -> Backend:
+        unused: Any = _Nothing()
+        stores: Any = self
+        statements = StatementService(
+            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals
+        )
+        return Backend(
+            demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
+            availability=stores.availability, maintenance=stores.maintenance, statements=statements,
+            intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
+            health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
+        )  # fmt: skip
+
+
+def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> web.Application:
+    """The routes of `modules` for one caller. Roles are not checked here, so a handler's own walls are seen."""
+    backend, unused = world.backend(), _Nothing()
+    tokens: Any = unused
+
+    @web.middleware
+    async def around(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        request[BACKEND], request[CALLER] = backend, caller
+        request_id_of(request)
+        try:
+            return await handler(request)
+        except EcpError as error:
+            return error_response(request, error)
+
+    app = web.Application(middlewares=[around], client_max_size=world.settings.max_body_bytes)
+    registry = CollectorRegistry()
+    requests = Counter("requests", "x", ["tenant_id", "method", "status"], registry=registry)
+    timer = DebugTimer(lambda: None, lambda: (0, 0.0))
+    app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, tokens, registry, requests, timer)
+    for module in modules:
+        for route in module.routes.table:
+            app.router.add_route(route.method, route.path, route.handler)
+    return app
+
+
+def error_of(status: int, body: Any) -> dict[str, Any]:
+    """The error of an answer, after checking that it has the one shape (api.md §1)."""
+    assert status >= 400, body
+    assert set(body) == {"error"}, body
+    assert set(body["error"]) == {"code", "message", "details", "timestamp", "request_id"}
+    found: dict[str, Any] = body["error"]
+    return found
+
+
+def fields_of(error: dict[str, Any]) -> list[str]:
+    """The names of the bad fields of a VALIDATION_FAILED."""
+    assert error["code"] == "VALIDATION_FAILED", error
+    return [f["field"] for f in error["details"]["fields"]]
+
+
+async def ask(client: Any, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """(status, JSON). `body`: bytes as they are, anything else as JSON."""
+    given = {} if body is None else {"data": body} if isinstance(body, bytes) else {"json": body}
+    async with client.request(method, path, **given) as answer:
+        return answer.status, await answer.json() if answer.status != 204 else None

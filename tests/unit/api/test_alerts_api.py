@@ -1,0 +1,293 @@
+"""Alert rules (api.md §5), over real sockets with stores in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import NOW, OUTSIDER, World, ago, ask, error_of, fields_of, make_app
+
+from ecpmon.api import alerts
+from ecpmon.api.routing import Permission
+from ecpmon.model.alerts import (
+    AlertRule,
+    EmailAction,
+    RuleKind,
+    RuleState,
+    RuleStatus,
+    Severity,
+    WebhookAction,
+)
+from ecpmon.model.samples import Source
+from ecpmon.settings import Settings
+
+URL = "/api/v1/tenants/acme/alerts"
+HOOK = {"type": "webhook", "url": "https://hooks.example/x", "headers": {"X-Api-Key": "top-secret"}}
+MAIL = {"type": "email", "recipients": ["a@b.example"]}
+RULE = {"alert_name": "high_cpu", "condition": "cpu_usage > 80"}
+
+
+@pytest.fixture
+def world() -> World:
+    made = World(settings=Settings(smtp_host="mail.example"))
+    made.tenants.add("acme")
+    made.tenants.add("other")
+    return made
+
+
+@pytest.fixture
+async def client(world: World, aiohttp_client: Any) -> Any:
+    return await aiohttp_client(make_app([alerts], world))
+
+
+def rule(number: int = 1, **change: Any) -> AlertRule:
+    made = AlertRule(
+        f"rule-{number}", "acme", f"r{number}", RuleKind.THRESHOLD, "cpu_usage > 80", 300, Severity.WARNING
+    )
+    return replace(made, **change)
+
+
+def test_who_may_do_what() -> None:
+    assert {(r.method, r.path.removeprefix("/api/v1/tenants/{tenant_id}")): r.permission for r in
+            alerts.routes.table} == {
+        ("POST", "/alerts"): Permission.OPERATE,
+        ("GET", "/alerts"): Permission.READ,
+        ("GET", "/alerts/active"): Permission.READ,
+        ("GET", "/alerts/deliveries"): Permission.READ,
+        ("GET", "/alerts/{rule_id}"): Permission.READ,
+        ("DELETE", "/alerts/{rule_id}"): Permission.OPERATE,
+    }  # fmt: skip
+
+
+async def test_a_rule_is_saved_and_shown(client: Any, world: World) -> None:
+    body = {**RULE, "duration": "5m", "severity": "page", "actions": [HOOK, MAIL]}
+    status, made = await ask(client, "POST", URL, body)
+    assert status == 201
+    masked = {**HOOK, "method": "POST", "headers": {"X-Api-Key": "***"}}
+    assert made == {
+        "rule_id": made["rule_id"], "tenant_id": "acme", "alert_name": "high_cpu", "kind": "threshold",
+        "condition": "cpu_usage > 80", "duration": "300s", "severity": "page", "actions": [masked, MAIL],
+        "state": "inactive", "since": None, "value": None, "frozen": False, "alert_id": None,
+        "created_at": "2026-03-02T09:00:00Z",
+    }  # fmt: skip
+    [entry] = world.alerts.entries.values()
+    assert entry.rule.actions == (
+        WebhookAction("https://hooks.example/x", "POST", (("X-Api-Key", "top-secret"),)),
+        EmailAction(("a@b.example",)),
+    )
+    assert await ask(client, "GET", f"{URL}/{made['rule_id']}") == (200, made)
+    assert await ask(client, "GET", URL) == (200, {"tenant_id": "acme", "alerts": [made]})
+
+
+async def test_what_is_left_out_has_a_default(client: Any) -> None:
+    _, made = await ask(client, "POST", URL, RULE)
+    assert (made["duration"], made["severity"], made["actions"]) == ("0s", "warning", [])
+
+
+async def test_two_rules_of_one_name_conflict(client: Any) -> None:
+    await ask(client, "POST", URL, RULE)
+    status, answer = await ask(client, "POST", URL, RULE)
+    assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
+    assert (await ask(client, "POST", "/api/v1/tenants/other/alerts", RULE))[0] == 201
+
+
+@pytest.mark.parametrize("duration", ["0s", "30s", "5m", "24h", "7d", "168h"])
+async def test_durations(client: Any, duration: str) -> None:
+    assert (await ask(client, "POST", URL, {**RULE, "duration": duration}))[0] == 201
+
+
+async def test_a_tenants_own_series_may_be_read(client: Any, world: World) -> None:
+    body = {**RULE, "condition": "queue_depth > 5"}
+    status, answer = await ask(client, "POST", URL, body)
+    assert (status, fields_of(error_of(status, answer))) == (422, ["condition"])
+    world.samples.stored["acme", Source.PUSH, "custom", "queue_depth"] = {NOW: 1.0}
+    assert (await ask(client, "POST", URL, body))[0] == 201
+    assert (await ask(client, "POST", "/api/v1/tenants/other/alerts", body))[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("condition", "position"),
+    [
+        ("", 1), ("cpu_usage", 10), ("cpu_usage >", 12), ("cpu_usgae > 80", 1), ("1 > 2", 1),
+        ("cpu_usage > 80 and", 19), ("avg(cpu_usage, 5x) > 1", 16), ("__import__('os')", 12),
+        ("cpu_usage > 80\x00", 15),
+    ],
+)  # fmt: skip
+async def test_a_bad_condition_is_refused_with_its_column(
+    client: Any, world: World, condition: str, position: int
+) -> None:
+    status, answer = await ask(client, "POST", URL, {**RULE, "condition": condition})
+    error = error_of(status, answer)
+    assert (status, fields_of(error), error["details"]["position"]) == (422, ["condition"], position)
+    assert f"column {position}" in error["details"]["fields"][0]["message"]
+    assert world.alerts.entries == {}
+
+
+@pytest.mark.parametrize("condition", ["(" * 100 + "cpu > 1" + ")" * 100, "cpu > 1 or " * 100 + "cpu > 1"])
+async def test_conditions_are_bounded(client: Any, condition: str) -> None:
+    status, answer = await ask(client, "POST", URL, {**RULE, "condition": condition})
+    assert (status, fields_of(error_of(status, answer))) == (422, ["condition"])
+
+
+def hook(**change: Any) -> dict[str, Any]:
+    return {"actions": [{**HOOK, **change}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"alert_name": ""}, "alert_name"), ({"alert_name": "x" * 201}, "alert_name"),
+        ({"alert_name": 5}, "alert_name"), ({"alert_name": "a\nb"}, "alert_name"),
+        ({"alert_name": "a\x00"}, "alert_name"), ({"condition": None}, "condition"), ({"condition": 5}, "condition"),
+        *(({"duration": d}, "duration") for d in ("", "soon", "5", "-5m", "5w", "8d", "169h", "1.5h", 300, None)),
+        ({"severity": "loud"}, "severity"), ({"severity": 1}, "severity"),
+        ({"actions": {}}, "actions"), ({"actions": [MAIL] * 21}, "actions"), ({"actions": ["x"]}, "actions.0"),
+        ({"actions": [{}]}, "actions.0.type"), ({"actions": [{"type": "pigeon"}]}, "actions.0.type"),
+        (hook(method="GET"), "actions.0.method"), (hook(headers={"X": 1}), "actions.0.headers.X"),
+        (hook(added=1), "actions.0.added"), (hook(headers=[]), "actions.0.headers"),
+        *((hook(url=u), "actions.0") for u in (
+            None, "", "/x", "ftp://hooks.example/", "file:///etc/passwd", "https://user:pw@hooks.example/",
+            "http://127.0.0.1/", "http://localhost/", "http://[::1]/", "http://2130706433/", "http://10.0.0.1/",
+            "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/", "https://hooks.example:22/",
+            "https://hooks.example/a b",
+        )),
+        *((hook(headers=h), "actions.0") for h in (
+            {"Host": "x"}, {"Content-Length": "0"}, {"X-ECP-Signature": "x"}, {"a b": "x"}, {"X": "a\r\nb: c"},
+            {"X": "é"}, {"X": "x" * 1025},
+        )),
+        ({"actions": [MAIL, {"type": "email"}]}, "actions.1"),
+        *(({"actions": [{"type": "email", "recipients": r}]}, "actions.0") for r in (
+            [], ["x"], ["a@b.example\nBcc: c@d.example"], ["a@b.example"] * 21,
+        )),
+        ({"actions": [{"type": "email", "recipients": [5]}]}, "actions.0.recipients.0"),
+    ],
+)  # fmt: skip
+async def test_a_bad_rule_is_refused_and_the_field_named(
+    client: Any, world: World, change: dict[str, Any], field: str
+) -> None:
+    status, answer = await ask(client, "POST", URL, {**RULE, **change})
+    assert (status, fields_of(error_of(status, answer))) == (422, [field])
+    assert world.alerts.entries == {}
+    assert "top-secret" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"alert_name": "\\ud800"}', b'{"actions": [{"type": "email", "\\ud800": 1}]}']
+)
+async def test_half_surrogate_pairs_are_refused(client: Any, body: bytes) -> None:
+    status, answer = await ask(client, "POST", URL, body)
+    assert (status, error_of(status, answer)["code"]) == (422, "VALIDATION_FAILED")
+
+
+@pytest.mark.parametrize("body", [[], "text", 5, None])
+async def test_bodies_that_are_no_rule(client: Any, body: Any) -> None:
+    status, _ = await ask(client, "POST", URL, json.dumps(body).encode())
+    assert status == 422
+
+
+@pytest.mark.parametrize(
+    ("settings", "action", "status"),
+    [
+        (Settings(webhook_allow_loopback=True), {**HOOK, "url": "http://127.0.0.1:9/x"}, 201),
+        (Settings(webhook_allow_loopback=True), {**HOOK, "url": "http://10.0.0.1/x"}, 422),
+        (Settings(webhook_allow_private=True), {**HOOK, "url": "http://10.0.0.1/x"}, 201),
+        (Settings(webhook_allow_private=True), {**HOOK, "url": "http://169.254.169.254/"}, 422),
+        (Settings(smtp_host=None), MAIL, 422),
+    ],
+)
+async def test_what_the_installation_allows(
+    aiohttp_client: Any, settings: Settings, action: Any, status: int
+) -> None:
+    world = World(settings=settings)
+    world.tenants.add("acme")
+    client = await aiohttp_client(make_app([alerts], world))
+    found, answer = await ask(client, "POST", URL, {**RULE, "actions": [action]})
+    assert found == status, answer
+    if action is MAIL:
+        assert "ECPMON_SMTP_HOST" in answer["error"]["message"]
+
+
+async def test_a_tenant_has_a_bounded_number_of_rules(client: Any, world: World) -> None:
+    for number in range(199):
+        world.alerts.put(rule(number))
+    assert (await ask(client, "POST", URL, RULE))[0] == 201
+    status, answer = await ask(client, "POST", URL, {**RULE, "alert_name": "one too many"})
+    assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
+    assert (await ask(client, "POST", "/api/v1/tenants/other/alerts", RULE))[0] == 201
+
+
+async def test_active_rules_are_those_that_are_pending_or_firing(client: Any, world: World) -> None:
+    world.alerts.put(rule(1))
+    world.alerts.put(rule(2), RuleState(RuleStatus.PENDING, since=ago(minutes=1), value=91.5))
+    firing = RuleState(RuleStatus.FIRING, since=ago(minutes=2), value=99.0, frozen=True)
+    world.alerts.put(rule(3, kind=RuleKind.BURN_RATE), firing, "alert-3")
+    _, body = await ask(client, "GET", URL + "/active")
+    shown = [(a["rule_id"], a["state"], a["value"], a["frozen"], a["alert_id"]) for a in body["alerts"]]
+    assert shown == [
+        ("rule-2", "pending", 91.5, False, None),
+        ("rule-3", "firing", 99.0, True, "alert-3"),
+    ]
+    assert body["alerts"][0]["since"] == "2026-03-02T08:59:00Z"
+    _, everything = await ask(client, "GET", URL)
+    assert len(everything["alerts"]) == 3
+
+
+async def test_a_rule_is_deleted(client: Any, world: World) -> None:
+    world.alerts.put(rule())
+    assert await ask(client, "DELETE", f"{URL}/rule-1") == (204, None)
+    for method in ("GET", "DELETE"):
+        status, answer = await ask(client, method, f"{URL}/rule-1")
+        assert (status, error_of(status, answer)["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("kind", [k for k in RuleKind if k is not RuleKind.THRESHOLD])
+async def test_the_rules_every_tenant_has_stay(client: Any, world: World, kind: RuleKind) -> None:
+    world.alerts.put(rule(kind=kind))
+    status, answer = await ask(client, "DELETE", f"{URL}/rule-1")
+    assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
+    assert "rule-1" in world.alerts.entries
+
+
+async def test_anothers_rule_does_not_exist(client: Any, world: World) -> None:
+    world.alerts.put(rule(tenant_id="other"))
+    for method in ("GET", "DELETE"):
+        assert (await ask(client, method, f"{URL}/rule-1"))[0] == 404
+    assert "rule-1" in world.alerts.entries
+
+
+def delivery(number: int, action: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "notification_id": number, "rule_id": "rule-1", "alert_name": "r1", "to_state": "firing",
+        "action": action, "status": "delivered", "attempts": 1, "created_at": NOW, "next_attempt_at": NOW,
+        "finished_at": NOW, "last_status": 200, "last_reason": "accepted", "last_answer": "ok",
+    }  # fmt: skip
+
+
+async def test_deliveries_show_no_secrets(client: Any, world: World) -> None:
+    world.alerts.sent["acme"] = [delivery(2, HOOK), delivery(1, MAIL)]
+    _, body = await ask(client, "GET", URL + "/deliveries")
+    assert [d["action"] for d in body["deliveries"]] == [{**HOOK, "headers": {"X-Api-Key": "***"}}, MAIL]
+    assert body["deliveries"][0]["finished_at"] == "2026-03-02T09:00:00Z"
+    _, body = await ask(client, "GET", URL + "/deliveries?limit=1")
+    assert [d["notification_id"] for d in body["deliveries"]] == [2]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "1.5", ""])
+async def test_limits_of_deliveries(client: Any, limit: str) -> None:
+    status, answer = await ask(client, "GET", f"{URL}/deliveries?limit={limit}")
+    assert (status, fields_of(error_of(status, answer))) == (422, ["limit"])
+
+
+@pytest.mark.parametrize("name", ["acme", "nobody", "Not%20A%20Name"])
+async def test_an_outsider_finds_nothing(aiohttp_client: Any, world: World, name: str) -> None:
+    world.alerts.put(rule())
+    client = await aiohttp_client(make_app([alerts], world, OUTSIDER))
+    url = f"/api/v1/tenants/{name}/alerts"
+    calls = [("POST", url, RULE), ("DELETE", f"{url}/rule-1", None)]
+    calls += [("GET", url + rest, None) for rest in ("", "/active", "/deliveries", "/rule-1")]
+    for method, path, body in calls:
+        status, answer = await ask(client, method, path, body)
+        assert (status, error_of(status, answer)["code"]) == (404, "TENANT_NOT_FOUND"), path
+    assert list(world.alerts.entries) == ["rule-1"]
