@@ -1,0 +1,1 @@
+-- Reserved within this change: contracts.
