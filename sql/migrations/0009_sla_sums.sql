@@ -1,1 +1,2 @@
 -- Reserved within this change: sla_sums.
+SELECT 1;

@@ -1,1 +1,2 @@
 -- Reserved within this change: request_slis.
+SELECT 1;

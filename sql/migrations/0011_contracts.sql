@@ -1,1 +1,2 @@
 -- Reserved within this change: contracts.
+SELECT 1;

@@ -1,1 +1,2 @@
 -- Reserved within this change: alert_history.
+SELECT 1;

@@ -1,1 +1,2 @@
 -- Reserved within this change: deployments.
+SELECT 1;

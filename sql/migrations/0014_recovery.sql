@@ -1,1 +1,2 @@
 -- Reserved within this change: recovery.
+SELECT 1;
