@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.maintenance import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,9 @@ def rewrite(
     return Patch(tuple(closed), new_head)
 
 
-def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason) -> list[Span]:
-    """The whole timeline up to `now`: closed spans, the head as far as it holds, then a gap with reason `tail`.
+def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason | None) -> list[Span]:
+    """The whole timeline up to `now`: closed spans, the head as far as it holds, then a gap with reason `tail`
+    (None: not known yet).
 
     Before the first observation there is nothing. `now` may lie in the past: everything later is cut.
     """
@@ -140,30 +142,27 @@ def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: Gap
     return coalesce(replace(s, end=min(s.end, now)) for s in spans if s.start < now)
 
 
-def attribute(
-    spans: Sequence[Span], attempts: Sequence[datetime], awake: timedelta, silent: GapReason
-) -> list[Span]:
+def attribute(spans: Sequence[Span], awake: Sequence[Interval], silent: GapReason) -> list[Span]:
     """Give every reasonless gap its reason, splitting it where the reason changes.
 
-    `attempts` are the instants, in order, at which our collector is known to have been at work; each says it
-    was awake for `awake` after (or until its next attempt). While awake the other side was silent: `silent`.
-    Otherwise we were blind: COLLECTOR_DOWN.
+    `awake`: disjoint, in order, when our collector is known to have been at work. Then the other side was silent:
+    `silent`. Otherwise we were blind: COLLECTOR_DOWN.
     """
     result: list[Span] = []
     for span in spans:
         if span.state is SpanState.GAP and span.reason is None:
-            result.extend(_attributed(span, attempts, awake, silent))
+            result.extend(_attributed(span, awake, silent))
         else:
             result.append(span)
     return coalesce(result)
 
 
-def _attributed(gap: Span, attempts: Sequence[datetime], awake: timedelta, silent: GapReason) -> list[Span]:
+def _attributed(gap: Span, awake: Sequence[Interval], silent: GapReason) -> list[Span]:
     pieces: list[Span] = []
     cursor = gap.start
-    for at in attempts:
-        watched_from, watched_to = max(at, cursor), min(at + awake, gap.end)
-        if watched_to <= cursor or at >= gap.end:
+    for watched in awake:
+        watched_from, watched_to = max(watched.start, cursor), min(watched.end, gap.end)
+        if watched_to <= watched_from:
             continue
         if cursor < watched_from:
             pieces.append(Span(cursor, watched_from, SpanState.GAP, GapReason.COLLECTOR_DOWN))

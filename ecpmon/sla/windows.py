@@ -7,7 +7,7 @@ never rounded here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -21,6 +21,7 @@ from ecpmon.model.windows import (
     SlaStatus,
     Tally,
     Verdict,
+    WindowFigures,
     WindowResult,
 )
 from ecpmon.sla.maintenance import exclude
@@ -181,12 +182,33 @@ def evaluate(
     """
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
+    base = figures(window, excluded, start, end, target, previous, terms, period_end)
+    low, high = bounds(base.tally, *sampling_doubt(spans, start, end, terms.sampling))
+    return WindowResult(
+        **{field.name: getattr(base, field.name) for field in fields(base)},
+        low=low,
+        high=high,
+        verdict=verdict(low, high, target),
+        incidents=tuple(incidents(exclude(spans, terms.maintenance), start, end)),
+    )
+
+
+def figures(
+    window: str,
+    excluded: Tally,
+    start: datetime,
+    end: datetime,
+    target: float,
+    previous: SlaStatus | None,
+    terms: Terms,
+    period_end: datetime | None,
+) -> WindowFigures:
+    """What `evaluate` says about a window of which only the totals outside of maintenance are known."""
     as_up = excluded.counting_maintenance_as_up()
     chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
-    low, high = bounds(chosen, *sampling_doubt(spans, start, end, terms.sampling))
     left = _budget(chosen, target, end, period_end, terms)
     burn = burn_rate(chosen, target)
-    return WindowResult(
+    return WindowFigures(
         window=window,
         start=start,
         end=period_end or end,
@@ -194,15 +216,11 @@ def evaluate(
         tally=chosen,
         availability=availability(chosen),
         availability_other_accounting=availability(other),
-        low=low,
-        high=high,
         coverage=chosen.measured / chosen.eligible if chosen.eligible > 0 else None,
-        verdict=verdict(low, high, target),
         status=status(left.remaining_fraction, chosen.measured, previous),
         budget=left,
         burn_rate=burn,
         projected_exhaustion=projected_exhaustion(left, burn, target, end),
-        incidents=tuple(incidents(exclude(spans, terms.maintenance), start, end)),
     )
 
 

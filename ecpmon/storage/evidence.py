@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Source
 from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.sla.evidence import EvidenceRules, is_down
@@ -48,8 +49,12 @@ def silent_reason(source: Source) -> GapReason:
     return GapReason.NOT_PUSHED if source is Source.PUSH else GapReason.TARGET_FAILED
 
 
-def awake_for(regime: Regime) -> timedelta:
-    return PUSH_AWAKE if regime.source is Source.PUSH else regime.holds
+async def awake_between(connection: Any, tenant: int, regime: Regime, asked: Interval) -> list[Interval]:
+    """When our collector of the regime's source was at work for the tenant: disjoint, in order."""
+    awake = PUSH_AWAKE if regime.source is Source.PUSH else regime.holds
+    sql = load("ingest")["awake_between"]
+    rows = await connection.fetch(sql, regime.source.value, asked.start, asked.end, tenant, awake)
+    return [Interval(r["start"], r["end"]) for r in rows]
 
 
 def merged_observations(
@@ -167,11 +172,8 @@ class TimelineWriter:
                 explained.append(span)
                 continue
             regime = regime_at(regimes, span.start)
-            awake = awake_for(regime)
-            rows = await connection.fetch(
-                self._sql["awake_between"], regime.source.value, span.start - awake, span.end, tenant
-            )
-            explained.extend(attribute([span], [r["ts"] for r in rows], awake, silent_reason(regime.source)))
+            awake = await awake_between(connection, tenant, regime, Interval(span.start, span.end))
+            explained.extend(attribute([span], awake, silent_reason(regime.source)))
         return explained
 
     async def _store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
