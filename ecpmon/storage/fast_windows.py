@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from ecpmon.model.availability import SpanState
@@ -13,7 +13,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
 # Rows of `cumulative` by their instant: seconds eligible, down and gap.
-_Sums = dict[datetime, list[float]]
+_Sums = dict[datetime, tuple[float, float, float]]
 
 
 class PgFastWindows:
@@ -40,14 +40,15 @@ class PgFastWindows:
             [g for g, of_group in enumerate(instants) for _ in of_group],
         )
         sums: dict[str, _Sums] = defaultdict(dict)
-        for tenant_id, at, *seconds in rows:
-            sums[tenant_id][at] = seconds
-        return {
-            tenant_id: {i: _between(sums[tenant_id], i, now) for i in intervals}
-            for intervals, tenants in groups.items()
-            for tenant_id in tenants
-            if tenant_id in sums
-        }
+        for tenant_id, at, eligible, down, gap in rows:
+            sums[tenant_id][at] = (eligible, down, gap)
+        found: dict[str, dict[Interval, Tally]] = {}
+        for intervals, tenants in groups.items():
+            edges = [(i, min(i.start, now), min(i.end, now)) for i in intervals]
+            for tenant_id in tenants:
+                if tenant_id in sums:
+                    found[tenant_id] = _differences(sums[tenant_id], edges)
+        return found
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         rows = await self._database.fetch(self._sql["states"], list(tenant_ids), now)
@@ -66,8 +67,13 @@ def _instants(intervals: Collection[Interval], now: datetime) -> list[datetime]:
     return sorted({min(at, now) for i in intervals for at in (i.start, i.end)})
 
 
-def _between(sums: _Sums, interval: Interval, now: datetime) -> Tally:
-    before, after = sums[min(interval.start, now)], sums[min(interval.end, now)]
-    # Time is stored in microseconds, and the sums of decades still show them: rounding makes the result exact.
-    eligible, down, gap = (round(b - a, 6) for a, b in zip(before, after, strict=True))
-    return Tally(eligible, down, gap)
+def _differences(sums: _Sums, edges: Sequence[tuple[Interval, datetime, datetime]]) -> dict[Interval, Tally]:
+    tallies = {}
+    for interval, start, end in edges:
+        eligible, down, gap = sums[end]
+        eligible_before, down_before, gap_before = sums[start]
+        # Time is stored in microseconds, and the sums of decades still show them: rounding makes it exact.
+        tallies[interval] = Tally(
+            round(eligible - eligible_before, 6), round(down - down_before, 6), round(gap - gap_before, 6)
+        )
+    return tallies
