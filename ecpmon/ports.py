@@ -39,6 +39,7 @@ class NewTenant:
     push_interval: timedelta = timedelta(seconds=60)
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    component_weights: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Head:
     since: datetime
     last: datetime
     holds: timedelta
+    share: float = 1.0
 
     @property
     def expires(self) -> datetime:
@@ -30,7 +31,7 @@ class Head:
 
     @property
     def observation(self) -> Observation:
-        return Observation(self.last, self.state is SpanState.DOWN, self.holds)
+        return Observation(self.last, self.share if self.state is SpanState.DOWN else 0.0, self.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,25 @@ class Patch:
     head: Head
 
 
-def state_of(observation: Observation) -> SpanState:
-    return SpanState.DOWN if observation.down else SpanState.UP
+def span_of(seen: Observation, end: datetime) -> Span:
+    """What an observation says about the time from it to `end`."""
+    if seen.down:
+        return Span(seen.ts, end, SpanState.DOWN, share=float(seen.share))
+    return Span(seen.ts, end, SpanState.UP)
+
+
+def _alike(one: Span, other: Span) -> bool:
+    return (one.state, one.reason, one.share) == (other.state, other.reason, other.share)
 
 
 def coalesce(spans: Iterable[Span]) -> list[Span]:
-    """Spans in time order with touching neighbours of one state and reason made one."""
+    """Spans in time order with touching neighbours of one state, reason and share made one."""
     merged: list[Span] = []
     for span in spans:
         if span.start >= span.end:
             continue
         last = merged[-1] if merged else None
-        if last and last.end == span.start and (last.state, last.reason) == (span.state, span.reason):
+        if last and last.end == span.start and _alike(last, span):
             merged[-1] = replace(last, end=span.end)
         else:
             merged.append(span)
@@ -69,7 +77,7 @@ def lay(observations: Sequence[Observation], end: datetime) -> list[Span]:
     for index, seen in enumerate(observations):
         following = observations[index + 1].ts if index + 1 < len(observations) else end
         held_until = min(following, seen.ts + seen.holds)
-        spans.append(Span(seen.ts, held_until, state_of(seen)))
+        spans.append(span_of(seen, held_until))
         if held_until < following:
             spans.append(Span(held_until, following, SpanState.GAP))
     return coalesce(spans)
@@ -93,15 +101,17 @@ def splice(existing: Sequence[Span], start: datetime, end: datetime, content: Se
 
 def closed_part(head: Head | None) -> list[Span]:
     """The part of the head that no later observation can change: from `since` to the last observation."""
-    return [Span(head.since, head.last, head.state)] if head and head.since < head.last else []
+    if head is None or head.since >= head.last:
+        return []
+    return [Span(head.since, head.last, head.state, share=head.share)]
 
 
 def make_head(spans: list[Span], last: Observation) -> tuple[list[Span], Head]:
     """Take the head off a timeline that ends at the last observation."""
-    state = state_of(last)
-    if spans and spans[-1].end == last.ts and spans[-1].state is state:
-        return spans[:-1], Head(state, spans[-1].start, last.ts, last.holds)
-    return spans, Head(state, last.ts, last.ts, last.holds)
+    head = span_of(last, last.ts)
+    if spans and spans[-1].end == last.ts and _alike(spans[-1], head):
+        return spans[:-1], Head(head.state, spans[-1].start, last.ts, last.holds, head.share)
+    return spans, Head(head.state, last.ts, last.ts, last.holds, head.share)
 
 
 def rewrite(
@@ -136,7 +146,8 @@ def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: Gap
     """
     spans = list(closed)
     if head is not None:
-        spans.append(Span(head.since, min(head.expires, max(now, head.last)), head.state))
+        until = min(head.expires, max(now, head.last))
+        spans.append(Span(head.since, until, head.state, share=head.share))
         if head.expires < now:
             spans.append(Span(head.expires, now, SpanState.GAP, tail))
     return coalesce(replace(s, end=min(s.end, now)) for s in spans if s.start < now)

@@ -9,12 +9,19 @@ from typing import Any
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
 from ecpmon.sla.spans import attribute, timeline
 from ecpmon.storage.database import Database
-from ecpmon.storage.evidence import Regime, awake_between, head_of, regime_at, silent_reason, span_of
+from ecpmon.storage.evidence import (
+    Regime,
+    awake_between,
+    head_of,
+    regime_at,
+    regime_of,
+    silent_reason,
+    span_of,
+)
 from ecpmon.storage.queries import load
 
 
@@ -41,7 +48,7 @@ class PgAvailabilityStore:
 
     async def _regimes(self, connection: Any, key: int) -> list[Regime]:
         rows = await connection.fetch(self._sql["regimes"], key)
-        return [Regime(r["valid_from"], Source(r["source"]), r["holds"]) for r in rows]
+        return [regime_of(r) for r in rows]
 
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
         rows = await self._database.fetch(self._sql["statuses"], tenant.key)

@@ -1,12 +1,12 @@
 -- name: spans
-SELECT lower(period) AS start, upper(period) AS "end", state, reason FROM availability_spans
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2, $3) ORDER BY 1
 
 -- name: head
 SELECT * FROM availability_heads WHERE tenant = $1
 
 -- name: regimes
-SELECT valid_from, source, holds FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from
+SELECT valid_from, source, holds, weights FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from
 
 -- name: statuses
 SELECT window_name, status FROM sla_current WHERE tenant = $1

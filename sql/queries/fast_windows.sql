@@ -5,7 +5,7 @@
 -- Heads are found once per tenant, not once per instant: hence the materialised part.
 WITH heads AS MATERIALIZED (
   SELECT w.gang, t.tenant_id, h.tenant, h.first_observed_at AS first, h.last_observed_at + h.holds AS expires,
-         CASE WHEN h.state = 'down' THEN h.since END AS down_since
+         CASE WHEN h.state = 'down' THEN h.since END AS down_since, h.share
   FROM unnest($1::text[], $2::int[]) AS w (tenant_id, gang)
   JOIN tenants t ON t.tenant_id = w.tenant_id AND t.deleted_at IS NULL
   JOIN availability_heads h ON h.tenant = t.id
@@ -14,12 +14,12 @@ WITH heads AS MATERIALIZED (
 SELECT h.tenant_id, i.at,
        date_part('epoch', greatest(i.at - h.first, '0')) AS eligible,
        date_part('epoch', coalesce(s.down, '0')
-         + coalesce(greatest(least(i.at, h.expires) - h.down_since, '0'), '0')) AS down,
+         + coalesce(greatest(least(i.at, h.expires) - h.down_since, '0') * h.share, '0')) AS down,
        date_part('epoch', coalesce(s.gap, '0') + greatest(i.at - h.expires, '0')) AS gap
 FROM heads h
 JOIN unnest($3::timestamptz[], $4::int[]) AS i (at, gang) USING (gang)
 LEFT JOIN LATERAL (
-  (SELECT b.down_before + CASE WHEN b.is_down THEN least(b.ends, i.at) - b.starts ELSE '0' END AS down,
+  (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, i.at) - b.starts) * b.share ELSE '0' END AS down,
           b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, i.at) - b.starts END AS gap
    FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= i.at ORDER BY b.starts DESC LIMIT 1)
   UNION ALL

@@ -42,6 +42,14 @@ def at(seconds: float) -> datetime:
 
 
 def frame(tenant: Tenant, seconds: float, down: bool) -> Frame:
+    if tenant.component_weights:
+        # One of the two is down at most: how much that counts differs.
+        low = "chatbot" if seconds % 8 else "callbot"
+        samples = tuple(
+            Sample(SeriesKey("sla", "up", (("service", name),)), 0 if down and name == low else 1)
+            for name in tenant.component_weights
+        )
+        return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), samples)
     return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), (Sample(UP, 0 if down else 1),))
 
 
@@ -90,7 +98,7 @@ async def test_equals_the_tally_of_the_spans_after_every_batch(
     try:
         store = IngestStore(database, DEFAULT_RULES, 100)
         make = conftest.make_tenant.__wrapped__(database)  # type: ignore[attr-defined]
-        tenants = [await make(), await make()]
+        tenants = [await make(), await make(component_weights={"callbot": 3, "chatbot": 1})]
         seen: set[int] = set()
         for batch in history:
             frames = tuple(frame(tenants[who], s * STEP, down) for who, s, down in batch)
