@@ -7,6 +7,7 @@ is known here", which is what custom resources look like.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +21,10 @@ SERVER_MINOR: Final = "1.36"
 _FOLDER: Final = f"kubernetes-json-schema/v{SERVER_MINOR}.0-local"
 _PREFIX: Final = "#/$defs/"
 QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+
+QUANTITY_TEXT: Final = re.compile(
+    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII
+)
 
 Node = dict[str, Any]
 
@@ -60,7 +65,7 @@ def ref_name(node: Node) -> str | None:
 
 
 def resolved(node: Node) -> Node:
-    """`node` with its reference followed; what stands beside the reference wins."""
+    """`node` with its reference followed; what stands beside the reference wins, `$ref` stays as the name."""
     name = ref_name(node)
     if name is None:
         return node
@@ -69,8 +74,7 @@ def resolved(node: Node) -> Node:
 
 @cache
 def _followed(name: str) -> Node:
-    target = definitions()[name]
-    return {**resolved(target), "$ref": _PREFIX + name} if "$ref" not in target else resolved(target)
+    return {**definitions()[name], "$ref": _PREFIX + name}
 
 
 def child(node: Node | None, key: str) -> Node | None:
@@ -128,9 +132,8 @@ def examine(document: Any, node: Node | None, path: str = "") -> tuple[Any, Find
 def _walk(value: Any, node: Node | None, path: str, found: Findings) -> Any:
     if node is None or not node:
         return value
-    if "oneOf" in node or ref_name(node) == QUANTITY:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            found.mistyped.append((path, _go_kind(value), "string or number"))
+    if "oneOf" in node:
+        _walk_text_or_number(value, node, path, found)
         return value
     kinds = _kinds_of(node)
     if isinstance(value, dict) and (not kinds or "object" in kinds):
@@ -144,6 +147,13 @@ def _walk(value: Any, node: Node | None, path: str, found: Findings) -> Any:
     if allowed and value not in allowed:
         found.unsupported.append((path, value, allowed))
     return value
+
+
+def _walk_text_or_number(value: Any, node: Node, path: str, found: Findings) -> None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        found.mistyped.append((path, _go_kind(value), "string or number"))
+    elif ref_name(node) == QUANTITY and not QUANTITY_TEXT.fullmatch(str(value)):
+        found.mistyped.append((path, str(value), "quantity"))
 
 
 def _walk_object(value: Document, node: Node, path: str, found: Findings) -> Document:
