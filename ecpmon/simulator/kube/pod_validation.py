@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import orjson
+
 from ecpmon.simulator.kube.status import Cause, Document
 
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
