@@ -194,17 +194,14 @@ def conflict_error(disputed: Iterable[tuple[Manager, Path]]) -> ApiError:
         {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field}
         for who, field in found
     ]
-    count = f"{len(found)} conflict{'s' if len(found) > 1 else ''}"
-    owners = dict.fromkeys(who for who, _ in found)
-    if len(owners) == 1:
-        fields = [field for _, field in found]
-        where = fields[0] if len(fields) == 1 else "\n" + "\n".join(f"- {field}" for field in fields)
-        text = (
-            f"Apply failed with {count}: conflict{'s' if len(found) > 1 else ''} with {found[0][0]}: {where}"
-        )
-    else:
-        lines = [f"- {field}: {who}" for who, field in found]
-        text = f"Apply failed with {count}: conflicts with several managers:\n" + "\n".join(lines)
+    plural = "s" if len(found) > 1 else ""
+    parts = []
+    for who in dict.fromkeys(who for who, _ in found):
+        fields = [field for other, field in found if other == who]
+        many = "s" if len(fields) > 1 else ""
+        where = " " + fields[0] if len(fields) == 1 else "".join(f"\n- {field}" for field in fields)
+        parts.append(f"conflict{many} with {who}:{where}")
+    text = f"Apply failed with {len(found)} conflict{plural}: " + "\n".join(parts)
     return ApiError(409, "Conflict", text, details={"causes": causes})
 
 

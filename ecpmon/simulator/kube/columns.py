@@ -96,7 +96,9 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
         values = ",".join(item.get("values") or ())
         spelled = {"In": f" in ({values})", "NotIn": f" notin ({values})", "Exists": ""}
         operator = item["operator"]
-        parts.append(f"!{item['key']}" if operator == "DoesNotExist" else item["key"] + spelled.get(operator, ""))
+        parts.append(
+            f"!{item['key']}" if operator == "DoesNotExist" else item["key"] + spelled.get(operator, "")
+        )
     return ",".join(parts) or NONE
 
 
@@ -222,7 +224,10 @@ JOBS: Final = (
     NAME,
     Column("Status", _job_status),
     Column("Completions", lambda d, _: f"{dig(d, 'status.succeeded', 0)}/{dig(d, 'spec.completions', 1)}"),
-    Column("Duration", lambda d, now: since(dig(d, "status.startTime"), now) if dig(d, "status.startTime") else ""),
+    Column(
+        "Duration",
+        lambda d, now: since(dig(d, "status.startTime"), now) if dig(d, "status.startTime") else "",
+    ),
     AGE,
     *_TEMPLATE_COLUMNS,
 )
@@ -234,7 +239,9 @@ CRON_JOBS: Final = (
     Column("Active", lambda d, _: len(dig(d, "status.active", [])), "integer"),
     Column(
         "Last Schedule",
-        lambda d, now: since(dig(d, "status.lastScheduleTime"), now) if dig(d, "status.lastScheduleTime") else NONE,
+        lambda d, now: (
+            since(dig(d, "status.lastScheduleTime"), now) if dig(d, "status.lastScheduleTime") else NONE
+        ),
     ),
     AGE,
 )

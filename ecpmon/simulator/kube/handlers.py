@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from aiohttp import web
@@ -13,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ecpmon.errors import EcpError
 from ecpmon.simulator.engine import Engine
-from ecpmon.simulator.kube import pods, reading, rendering, virtual, watching, writing
+from ecpmon.simulator.kube import pods, protobuf, reading, rendering, virtual, watching, writing
 from ecpmon.simulator.kube.catalogue import VIRTUAL
 from ecpmon.simulator.kube.hub import Hub
 from ecpmon.simulator.kube.negotiation import (
@@ -125,7 +126,10 @@ class Api:
 
     async def _virtual(self, request: web.Request, target: Target, wish: Wish) -> web.Response:
         if request.method == "POST":
-            return respond(virtual.review(target, await read_document(request)), wish, 201)
+            # What is asked matters little, since nobody is refused: a form we cannot read is as good.
+            is_protobuf = content_type_of(request) == protobuf.PROTOBUF
+            body: Document = {} if is_protobuf else await read_document(request)
+            return respond(virtual.review(target, body), wish, 201)
         options = list_options(target, request.query)
         state = await self.engine.view()
         documents = virtual.measured(state, target, options)
@@ -212,7 +216,7 @@ class Api:
     async def _below_pod(self, request: web.Request, target: Target, wish: Wish) -> web.StreamResponse:
         name = target.subresource.name if target.subresource else ""
         if name == "eviction":
-            body = await read_document(request)
+            body = await _eviction(request)
             dry = dry_run(request.query, body.get("deleteOptions") or {})
             document = await self._stored(lambda state: pods.evict(state, target, body), dry=dry)
             return respond(document, wish, 201)
@@ -226,16 +230,23 @@ class Api:
         if not flag(request.query, "follow"):
             return web.Response(text="".join(f"{line}\n" for line in lines), content_type="text/plain")
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            await response.prepare(request)
+            await self._follow_log(request, response, target, lines)
+        return response
+
+    async def _follow_log(
+        self, request: web.Request, response: web.StreamResponse, target: Target, lines: list[str]
+    ) -> None:
         since = self.hub.state.now
         while True:
             await watching.send(response, [f"{line}\n".encode() for line in lines])
             await asyncio.sleep(1.0)
             if self.hub.closed or request.transport is None:
-                return response
+                return
             state = await self.engine.view()
             if cluster.get(state, target.key) is None:
-                return response
+                return
             lines = cluster.pod_log(state, target.key, since=since, tail=None, previous=False)
             since = state.now
 
@@ -249,7 +260,11 @@ def _verb(request: web.Request, target: Target) -> str:
             verb = "watch"
         elif not target.name:
             verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
-        fits = (verb not in ("create",)) if target.name else verb in ("list", "watch", "deletecollection", "create")
+        fits = (
+            (verb not in ("create",))
+            if target.name
+            else verb in ("list", "watch", "deletecollection", "create")
+        )
         allowed = target.resource.verbs if fits else ()
     else:
         allowed = sub.verbs
@@ -286,22 +301,30 @@ def _patching(target: Target, patch: writing.Patch, write: Write) -> Change[Docu
     return lambda state: writing.patch(state, target, patch, write)
 
 
+async def _eviction(request: web.Request) -> Document:
+    """`kubectl drain` sends it as protobuf."""
+    if content_type_of(request) != protobuf.PROTOBUF:
+        return await read_document(request)
+    return protobuf.eviction(protobuf.envelope(await read_bytes(request))[2])
+
+
 async def _delete_options(request: web.Request) -> Document:
     """DeleteOptions from the body, if any, and the query."""
     raw = await read_bytes(request)
     options: Document = {}
     if raw.strip():
         kind = content_type_of(request)
-        if kind not in (JSON, YAML):
+        if kind not in (JSON, YAML, protobuf.PROTOBUF):
             raise unsupported_media_type((JSON, YAML))
-        found = parse(raw, kind)
+        if kind == protobuf.PROTOBUF:
+            found: Any = protobuf.delete_options(protobuf.envelope(raw)[2])
+        else:
+            found = parse(raw, kind)
         if not isinstance(found, dict):
             raise bad_request("DeleteOptions must be an object")
         options = found
-    for name in ("propagationPolicy",):
-        if request.query.get(name):
-            options = {**options, name: request.query[name]}
-    return options
+    asked = request.query.get("propagationPolicy")
+    return {**options, "propagationPolicy": asked} if asked else options
 
 
 def respond(document: object, wish: Wish, status: int = 200) -> web.Response:

@@ -126,5 +126,3 @@ def _read_token(text: str) -> tuple[int, str]:
         return int(found["rv"]), str(found["after"])
     except (binascii.Error, ValueError, KeyError, TypeError):
         raise bad_request("continue key is not valid: it must come from a list of this server") from None
-
-

@@ -18,9 +18,7 @@ def selected(state: ClusterState, target: Target, options: ListOptions) -> list[
     return found if wanted is None else [document for document in found if wanted(document)]
 
 
-def _candidates(
-    state: ClusterState, resource: Resource, namespace: str, name: str | None
-) -> list[Document]:
+def _candidates(state: ClusterState, resource: Resource, namespace: str, name: str | None) -> list[Document]:
     if name and (namespace or not resource.namespaced):
         document = cluster.get(state, cluster.ObjectKey(resource.name, namespace, name))
         return [] if document is None else [document]

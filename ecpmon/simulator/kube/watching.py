@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Iterable, Iterator
@@ -86,24 +87,23 @@ class Watch:
         return orjson.dumps({"type": "BOOKMARK", "object": document}, option=orjson.OPT_APPEND_NEWLINE)
 
 
-async def stream(
-    request: web.Request, watch: Watch, options: WatchOptions
-) -> web.StreamResponse:
+async def stream(request: web.Request, watch: Watch, options: WatchOptions) -> web.StreamResponse:
     """Answer until the client leaves, its time is over or the server stops."""
-    hub, version = watch.hub, watch.options.version
     seconds = options.timeout or random.uniform(1800, 3600)
     ends = time.monotonic() + seconds
     response = web.StreamResponse(headers={"Content-Type": JSON})
     response.enable_chunked_encoding()
     try:
-        first, position = _beginning(watch, options, version)
+        first, position = _beginning(watch, options, watch.options.version)
     except ApiError as error:
         first, position = [_error_line(error)], -1
-    await response.prepare(request)
-    await send(response, first)
-    if position >= 0:
-        await _follow(request, response, watch, position, ends, bookmarks=options.bookmarks)
-    await response.write_eof()
+    # A watcher that leaves is the usual end of a watch.
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await send(response, first)
+        if position >= 0:
+            await _follow(request, response, watch, position, ends, bookmarks=options.bookmarks)
+        await response.write_eof()
     return response
 
 

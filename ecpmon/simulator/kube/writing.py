@@ -333,7 +333,8 @@ def _checked(resource: Resource, document: Document, old: Document | None, write
     _refuse_types(resource, findings, write)
     _require_objects(resource, pruned)
     filled = with_defaults(resource, pruned)
-    causes = [required(path) for path in findings.missing]
+    # The status of an object is the server's own business.
+    causes = [required(path) for path in findings.missing if not path.startswith("status.")]
     causes += [unsupported(path, value, allowed) for path, value, allowed in findings.unsupported]
     said = {cause.field for cause in causes}
     causes += [cause for cause in causes_of(resource, filled, old) if cause.field not in said]
