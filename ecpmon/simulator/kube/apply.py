@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.fieldsets import (
     FieldSet,
@@ -31,6 +33,7 @@ from ecpmon.simulator.kube.status import ApiError, Document
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 # Nobody owns what the server writes, nor what identifies the object.
 _UNOWNED: Final = frozenset(
     {
@@ -148,7 +151,7 @@ def apply(
         return _with_managers(applied, entries)
     owners, times = managers_of(live)
     disputed = _conflicts(live, applied, schema, owners, manager)
-    if disputed and not force:
+    if disputed and not force and not _inherited(live, disputed, schema, manager):
         raise conflict_error(disputed)
     for other, path in disputed:
         owners[other] -= {path}
@@ -185,6 +188,21 @@ def _conflicts(
         for path in differing
         if path in fields
     ]
+
+
+def _inherited(
+    live: Document, disputed: Iterable[tuple[Manager, Path]], schema: Node | None, manager: Manager
+) -> bool:
+    """Whether kubectl disputes only what it wrote itself by client-side apply, as its annotation says."""
+    annotation = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    if manager.name != "kubectl" or not annotation:
+        return False
+    try:
+        written = leaves(orjson.loads(annotation), schema)
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        return False
+    now = leaves(live, schema)
+    return all(path in written and written[path] == now.get(path) for _, path in disputed)
 
 
 def conflict_error(disputed: Iterable[tuple[Manager, Path]]) -> ApiError:

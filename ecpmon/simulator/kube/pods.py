@@ -124,9 +124,7 @@ def _too_many(budget: Document) -> ApiError:
         "message": f"The disruption budget {name} does not allow another disruption now",
     }
     message = "Cannot evict pod as it would violate the pod's disruption budget."
-    return ApiError(
-        429, "TooManyRequests", message, details={"causes": [cause]}, headers={"Retry-After": "10"}
-    )
+    return ApiError(429, "TooManyRequests", message, details={"causes": [cause]})
 
 
 def proxied(state: ClusterState, target: Target) -> bytes:
