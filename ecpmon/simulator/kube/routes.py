@@ -33,7 +33,7 @@ def add_kube_routes(app: web.Application, engine: Engine) -> None:
     add("*", f"/api/v1/{{plural:{names}}}", api.handle)
     add("*", f"/api/v1/{{plural:{names}}}/{{rest:.*}}", api.handle)
     for path, handler in _DOCUMENTS:
-        add("*", path, handler)
+        add("*", f"{path}{{slash:/?}}", handler)  # the official clients ask with a slash at the end
     add("*", "/apis/{group}/{version}/{rest:.+}", api.handle)
     app.router.add_get("/kubeconfig", _kubeconfig)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -60,6 +60,13 @@ def prometheus(tmp_path: Path, simulator: Simulator, stack_binaries: Binaries) -
     process.wait(timeout=20)
 
 
+def _post(simulator: Simulator, path: str, document: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{simulator.port}{path}"
+    with urlopen(Request(url, json.dumps(document).encode(), headers), timeout=10) as answer:
+        assert answer.status == 201
+
+
 def _query(port: int, expression: str) -> list[dict[str, Any]]:
     try:
         with urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(expression)}", timeout=5) as answer:
@@ -97,7 +104,7 @@ def test_every_pod_is_found_labelled_scraped_and_forgotten(simulator: Simulator,
     assert len(memory) == 3
     # The watch brings what changes afterwards.
     simulator.ok("DELETE", "/api/v1/tenants/globex")
-    simulator.ok("POST", "/api/v1/namespaces", namespace("own"))
-    simulator.ok("POST", "/apis/apps/v1/namespaces/own/deployments", deployment("web", "own", replicas=2))
+    _post(simulator, "/api/v1/namespaces", namespace("own"))
+    _post(simulator, "/apis/apps/v1/namespaces/own/deployments", deployment("web", "own", replicas=2))
     _until(lambda: _pods_of(prometheus, "globex") == set())
     _until(lambda: len(_query(prometheus, 'up{namespace="own"} == 1')) == 2)
