@@ -249,6 +249,8 @@ class Api:
                 return
             lines = cluster.pod_log(state, target.key, since=since, tail=None, previous=False)
             since = state.now
+            if not flag(request.query, "timestamps"):
+                lines = [pods.untimed(line) for line in lines]
 
 
 def _verb(request: web.Request, target: Target) -> str:

@@ -138,6 +138,9 @@ _CONFIG_MAPS: Final = (
 )
 _ACCOUNTS: Final = (NAME, Column("Secrets", lambda d, _: len(d.get("secrets") or ()), "integer"), AGE)
 _LIMITS: Final = (NAME, Column("Created At", text("metadata.creationTimestamp")))
+_MODES: Final = {
+    "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP",
+}  # fmt: skip
 _CLAIMS: Final = (
     NAME,
     Column("Status", text("status.phase", "Pending")),
@@ -149,9 +152,6 @@ _CLAIMS: Final = (
     AGE,
     Column("VolumeMode", text("spec.volumeMode", "<unset>"), wide=True),
 )
-_MODES: Final = {
-    "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP",
-}  # fmt: skip
 _LEASES: Final = (NAME, Column("Holder", text("spec.holderIdentity", "")), AGE)
 _BINDINGS: Final = (
     NAME,

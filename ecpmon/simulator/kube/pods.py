@@ -28,8 +28,14 @@ def log_lines(state: ClusterState, target: Target, query: Mapping[str, str]) -> 
     previous = flag(query, "previous")
     if not any(_has_run(status, previous=previous) for status in _statuses(pod)):
         raise _no_log(pod, previous=previous)
-    since = _since(state, query)
-    return cluster.pod_log(state, target.key, since=since, tail=number(query, "tailLines"), previous=previous)
+    since, tail = _since(state, query), number(query, "tailLines")
+    lines = cluster.pod_log(state, target.key, since=since, tail=tail, previous=previous)
+    return lines if flag(query, "timestamps") else [untimed(line) for line in lines]
+
+
+def untimed(line: str) -> str:
+    """A line without the time that the node wrote in front of it."""
+    return line.partition(" ")[2]
 
 
 def _check_container(pod: Document, wanted: str) -> None:
