@@ -7,6 +7,7 @@ from typing import Final
 
 from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.deploying import rescale
+from ecpmon.simulator.model.hashing import digest
 from ecpmon.simulator.model.keys import Document, ObjectKey
 from ecpmon.simulator.model.objects import Deployment, Meta
 from ecpmon.simulator.model.quantities import quantity
@@ -24,8 +25,10 @@ _COMPONENT: Final = "horizontal-pod-autoscaler"
 
 
 def expect(draft: Draft, key: ObjectKey) -> None:
-    """Have a new autoscaler looked at, at the next full period."""
-    draft.push((draft.now // PERIOD + 1) * PERIOD, TICK, f"{key.namespace}/{key.name}")
+    """Have an autoscaler looked at, once a period, each at a second of its own within it."""
+    name = f"{key.namespace}/{key.name}"
+    offset = digest(draft.seed, TICK, name) % (PERIOD // SECOND) * SECOND
+    draft.push(((draft.now - offset) // PERIOD + 1) * PERIOD + offset, TICK, name)
 
 
 def on_tick(draft: Draft, name: str) -> None:
@@ -47,7 +50,7 @@ def on_tick(draft: Draft, name: str) -> None:
 
 def _write(draft: Draft, key: ObjectKey, found: Document, status: Document) -> None:
     if found.get("status") != status:
-        draft.put_object(key, {**found, "status": status})
+        draft.put_object(key, {**found, "status": status}, followed=False)
 
 
 def reading_of(draft: Draft, deployment: Deployment) -> Reading:

@@ -37,7 +37,7 @@ def follow(draft: Draft, namespace: str) -> None:
 
 def _set_status(draft: Draft, key: ObjectKey, document: Document, status: Document) -> None:
     if document.get("status") != status:
-        draft.put_object(key, {**document, "status": status})
+        draft.put_object(key, {**document, "status": status}, followed=False)
 
 
 def _follow_quota(draft: Draft, namespace: str, quota: Document) -> None:
@@ -122,10 +122,11 @@ def _put_derived(draft: Draft, key: ObjectKey, made: Document) -> None:
     found = draft.object(key)
     if found is None:
         identity = draft.identity(key)
-        draft.put_object(key, {**made, "metadata": {**identity, **made["metadata"]}})
+        draft.put_object(key, {**made, "metadata": {**identity, **made["metadata"]}}, followed=False)
         return
     if any(found.get(part) != made.get(part) for part in ("subsets", "endpoints", "ports")):
-        draft.put_object(key, {**found, **made, "metadata": {**found["metadata"], **made["metadata"]}})
+        metadata = {**found["metadata"], **made["metadata"]}
+        draft.put_object(key, {**found, **made, "metadata": metadata}, followed=False)
 
 
 def _endpoints(draft: Draft, service: Document, pods: list[Pod]) -> Document:

@@ -293,12 +293,16 @@ class Draft:
         prefix = f"{resource}/"
         return [found for path, found in self.objects.get(namespace, {}).items() if path.startswith(prefix)]
 
-    def put_object(self, key: ObjectKey, document: Document) -> Document:
-        """Store a document under a new resourceVersion; the answer is what is stored."""
+    def put_object(self, key: ObjectKey, document: Document, *, followed: bool = True) -> Document:
+        """Store a document under a new resourceVersion; the answer is what is stored.
+
+        `followed` is for what others follow from: a status, or what is derived itself, is nobody's cause.
+        """
         metadata = {**document["metadata"], "resourceVersion": str(self.next_revision())}
         stored = {**document, "metadata": metadata}
         self._writable(key.namespace)[key.path] = stored
-        self.dirty.add(key.namespace)
+        if followed:
+            self.dirty.add(key.namespace)
         return stored
 
     def drop_object(self, key: ObjectKey) -> None:
