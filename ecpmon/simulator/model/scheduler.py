@@ -58,21 +58,48 @@ def shortages(node: Node, wanted: Resources, spec: Manifest) -> list[str]:
     return reasons
 
 
-def explain(nodes: list[Node], wanted: Resources, spec: Manifest) -> str:
+def crowded_nodes(nodes: list[Node], beside: Counter[str], spec: Manifest) -> frozenset[str]:
+    """The nodes where one more pod would break a topology spread constraint that must hold.
+
+    Only ready nodes make a domain: pods of a dead one have to go somewhere.
+    """
+    found: set[str] = set()
+    for rule in spec.get("topologySpreadConstraints") or ():
+        if rule.get("whenUnsatisfiable") != "DoNotSchedule":
+            continue
+        domains: Counter[str] = Counter()
+        key = rule["topologyKey"]
+        where = {n.meta.name: n.meta.labels[key] for n in nodes if n.ready and key in n.meta.labels}
+        for name, domain in where.items():
+            domains[domain] += beside[name]
+        least = min(domains.values(), default=0)
+        full = {name for name, domain in where.items() if domains[domain] + 1 - least > rule["maxSkew"]}
+        found |= full | {n.meta.name for n in nodes if n.meta.name not in where}
+    return frozenset(found)
+
+
+def explain(nodes: list[Node], pod: Pod, spec: Manifest, crowded: frozenset[str]) -> str:
     """The sentence kube-scheduler writes, e.g. `0/4 nodes are available: 4 Insufficient cpu.`"""
-    counts = Counter(reason for node in nodes for reason in shortages(node, wanted, spec))
+    counts: Counter[str] = Counter()
+    for node in nodes:
+        reasons = shortages(node, pod.resources, spec)
+        if not reasons and node.meta.name in crowded:
+            reasons = ["node(s) didn't match pod topology spread constraints"]
+        counts.update(reasons)
     parts = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     return f"0/{len(nodes)} nodes are available: {parts}." if parts else "no nodes are available."
 
 
-def choose_node(draft: Draft, pod: Pod, spec: Manifest) -> str | None:
-    """The node with fewest pods of the same service, then the most free GPU-less, CPU-rich one."""
+def choose_node(draft: Draft, pod: Pod, spec: Manifest) -> tuple[str | None, str]:
+    """The node with fewest pods of the same service, then the one with most free CPU; or why there is none."""
     beside = Counter(other.node for other in draft.pods_in(pod.group) if other.node)
+    every = list(draft.nodes.values())
+    crowded = crowded_nodes(every, beside, spec)
     named = spec.get("nodeName")
-    nodes = [n for n in draft.nodes.values() if named in (None, n.meta.name)]
+    nodes = [n for n in every if named in (None, n.meta.name) and n.meta.name not in crowded]
     fitting = [n for n in nodes if not shortages(n, pod.resources, spec)]
     if not fitting:
-        return None
+        return None, explain(every, pod, spec, crowded)
 
     def preference(node: Node) -> tuple[int, float, str]:
         return (
@@ -81,26 +108,23 @@ def choose_node(draft: Draft, pod: Pod, spec: Manifest) -> str | None:
             node.meta.name,
         )
 
-    return min(fitting, key=preference).meta.name
+    return min(fitting, key=preference).meta.name, ""
 
 
 def schedule_pending(draft: Draft) -> None:
     """Try every waiting pod, oldest first. The same request is not tried twice in vain."""
-    hopeless: set[tuple[Resources, int]] = set()
-    nodes = list(draft.nodes.values())
+    hopeless: dict[tuple[Resources, int], str] = {}
     for key in tuple(draft.pending):
         pod = draft.pods[key]
         spec = pod_spec(draft, pod.manifest, pod.replica_set)
         # Replicas share their spec, so that its identity tells kinds of pods apart.
         kind = (pod.resources, id(spec))
-        node = None if kind in hopeless else choose_node(draft, pod, spec)
+        node, message = (None, hopeless[kind]) if kind in hopeless else choose_node(draft, pod, spec)
         if node is not None:
             draft.pending.remove(key)
             bind_and_start(draft, pod, node)
-            nodes = list(draft.nodes.values())
             continue
-        hopeless.add(kind)
-        message = explain(nodes, pod.resources, spec)
+        hopeless[kind] = message
         if pod.message != message:
             draft.put_pod(replace(pod, reason="Unschedulable", message=message))
             tell(draft, pod, "FailedScheduling", message, component=SCHEDULER, warning=True)

@@ -105,6 +105,21 @@ def test_cordons_and_taints_keep_pods_away_until_they_are_tolerated() -> None:
     assert is_ready(get(later(state, 8), PODS, "one"))
 
 
+def test_a_spread_that_must_hold_leaves_pods_waiting() -> None:
+    rule = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}
+    state = edit(cluster(nodes=2), "nodes", "node-2", "spec.unschedulable", True, "")
+    state = put(state, DEPLOYMENTS, "web", deployment(3, pod={"topologySpreadConstraints": [rule]}))
+    waiting = [p for p in pod_docs(later(state, 30)) if p["status"]["phase"] == "Pending"]
+    assert len(waiting) == 2
+    message = waiting[0]["status"]["conditions"][0]["message"]
+    assert message == (
+        "0/2 nodes are available: 1 node(s) didn't match pod topology spread constraints, "
+        "1 node(s) were unschedulable."
+    )
+    state = edit(state, "nodes", "node-2", "spec", {}, "")
+    assert status(later(state, 30))["availableReplicas"] == 3
+
+
 def test_addresses_are_unique() -> None:
     state = put(cluster(), DEPLOYMENTS, "web", deployment(60))
     state = later(put(state, DEPLOYMENTS, "more", deployment(60)), 30)

@@ -9,7 +9,7 @@ from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.objects import Happening, Manifest, Meta, Owner, WorkloadCondition
 from ecpmon.simulator.model.state import timestamp
 
-_MAX_CACHED: Final = 40_000
+_MAX_CACHED: Final = 24_000
 T = TypeVar("T")
 
 
