@@ -9,6 +9,7 @@ from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.deploying import rescale
 from ecpmon.simulator.model.hashing import digest
 from ecpmon.simulator.model.keys import Document, ObjectKey
+from ecpmon.simulator.model.manifests import MAX_REPLICAS
 from ecpmon.simulator.model.objects import Deployment, Meta
 from ecpmon.simulator.model.quantities import quantity
 from ecpmon.simulator.model.state import Draft, timestamp
@@ -67,7 +68,11 @@ def _evaluate(draft: Draft, name: str, found: Document, deployment: Deployment) 
     wishes = [_wish(ratio, deployment) for ratio, _ in measured if ratio is not None]
     active = bool(wishes) and current > 0 and deployment.condition.alive > 0
     wanted = max(wishes) if active else current
-    bounded = min(max(wanted, int(spec.get("minReplicas", 1))), int(spec["maxReplicas"])) if current else 0
+    bounded = (
+        min(max(wanted, int(spec.get("minReplicas", 1))), int(spec["maxReplicas"]), MAX_REPLICAS)
+        if current
+        else 0
+    )
     stable = _stabilised(draft, name, spec, current, bounded)
     if stable != current:
         _scale(draft, found, deployment, stable)

@@ -72,14 +72,14 @@ def is_available(draft: Draft, pod: Pod, settle: Micros) -> bool:
 
 
 def min_ready(manifest: Manifest) -> Micros:
-    return int(manifest["spec"].get("minReadySeconds") or 0) * SECOND
+    return max(0, int(manifest["spec"].get("minReadySeconds") or 0)) * SECOND
 
 
 def grace_of(draft: Draft, pod: Pod) -> Micros:
     """How long a deleted pod is still seen: what its container needs, its grace period at most."""
     spec = admission.pod_spec(draft, pod.manifest, pod.replica_set)
     seconds = spec.get("terminationGracePeriodSeconds")
-    return min(TERMINATION, (30 if seconds is None else int(seconds)) * SECOND)
+    return max(0, min(TERMINATION, (30 if seconds is None else int(seconds)) * SECOND))
 
 
 def _recreates(deployment: Deployment) -> bool:

@@ -10,6 +10,7 @@ from ecpmon.simulator.model.hashing import name_suffix
 from ecpmon.simulator.model.objects import (
     LABEL_SERVICE,
     LABEL_TENANT,
+    RESERVED_TENANTS,
     Fault,
     Manifest,
     Resources,
@@ -23,6 +24,7 @@ SESSIONS: Final = "ecp.ai/sessions"
 STARTUP: Final = "ecp.ai/startup-seconds"
 REVISION: Final = "deployment.kubernetes.io/revision"
 MANAGED_BY: Final = "ecp.ai/managed-by"
+MAX_REPLICAS: Final = 1000  # of one workload; a simulation has to hold them all
 SESSIONS_PER_REPLICA: Final = 20
 DEFAULT_STARTUP: Final[Micros] = 8 * SECOND
 _MAX_STARTUP: Final = 3600.0
@@ -56,7 +58,9 @@ def annotations_of(manifest: Manifest) -> dict[str, str]:
 def tenant_of_namespace(namespace: str, labels: Manifest) -> str:
     """The tenant whose namespace this is, if the labels say so as well; otherwise empty."""
     tenant = str(labels.get(LABEL_TENANT, ""))
-    return tenant if tenant and namespace == namespace_of(tenant) else ""
+    if not tenant or tenant in RESERVED_TENANTS:
+        return ""
+    return tenant if namespace == namespace_of(tenant) else ""
 
 
 def spec_of(name: str, manifest: Manifest, found: ServiceSpec | None = None) -> ServiceSpec:

@@ -18,6 +18,10 @@ LABEL_SERVICE: Final = "ecp.ai/service"
 LABEL_TEMPLATE: Final = "pod-template-hash"
 
 
+# Words that stand in the place of a tenant in the paths of the REST interface.
+RESERVED_TENANTS: Final = frozenset({"system", "types"})
+
+
 def namespace_of(tenant_id: str) -> str:
     return f"ecp-ai-{tenant_id}"
 

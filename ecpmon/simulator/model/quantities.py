@@ -13,6 +13,7 @@ from ecpmon.simulator.model.objects import Manifest, Resources
 GPU: Final = "nvidia.com/gpu"
 # An exponent belongs to the number; E alone means exa.
 _SPLIT: Final = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(.*)")
+_MOST: Final = 2**60
 _SUFFIXES: Final = {
     "": Decimal(1),
     **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
@@ -53,11 +54,13 @@ def spelled(resource: str, amount: Decimal) -> str:
 def requests_of(pod_spec: Manifest) -> Resources:
     """What the scheduler sets aside for a pod: the sum of its containers' requests."""
     wanted = [container_requests(container) for container in pod_spec.get("containers") or ()]
-    return Resources(
-        ceil(sum((quantity(w.get("cpu", 0)) for w in wanted), Decimal(0)) * 1000),
-        ceil(sum((quantity(w.get("memory", 0)) for w in wanted), Decimal(0))),
-        ceil(sum((quantity(w.get(GPU, 0)) for w in wanted), Decimal(0))),
-    )
+    return Resources(_total(wanted, "cpu", 1000), _total(wanted, "memory"), _total(wanted, GPU))
+
+
+def _total(wanted: list[dict[str, Any]], name: str, factor: int = 1) -> int:
+    """The sum over the containers, at most what a 64-bit integer holds: no node has that much anyway."""
+    total = sum((quantity(requests.get(name, 0)) for requests in wanted), Decimal(0))
+    return max(0, min(ceil(min(total, Decimal(_MOST)) * factor), _MOST))
 
 
 def container_requests(container: Manifest) -> dict[str, Any]:

@@ -21,12 +21,13 @@ from ecpmon.simulator.model.objects import (
     Tenant,
     Timer,
 )
-from ecpmon.simulator.model.times import HOUR, SECOND, Micros, rfc3339
+from ecpmon.simulator.model.times import DAY, HOUR, SECOND, Micros, rfc3339
 
 # (due, sequence, kind, key): entries of a heap. A pod's entry counts only while the pod waits for it.
 Event = tuple[Micros, int, str, str]
 CHECKPOINT = "checkpoint"
 
+MAX_WAIT: Micros = 100 * 365 * DAY
 TERMINATED = "pod:terminated"
 MAX_TOMBSTONES = 4096
 MAX_HAPPENINGS = 60  # per namespace
@@ -162,6 +163,8 @@ class Draft:
         return self.revision
 
     def push(self, due: Micros, kind: str, key: str) -> None:
+        # Whatever an object asks for: time does not run backwards, and instants stay 64-bit integers.
+        due = min(max(due, self.now), self.now + MAX_WAIT)
         heapq.heappush(self.events, (due, self.sequence, kind, key))
         self.sequence += 1
 

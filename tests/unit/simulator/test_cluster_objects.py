@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from cluster_kube import (
     BUDGETS,
@@ -38,6 +40,7 @@ from ecpmon.simulator.model.objects import Resources
 from ecpmon.simulator.model.quantities import quantity, spelled
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import SECOND
+from ecpmon.simulator.snapshot import FORMAT, Snapshot, _parse
 
 GPU = "nvidia.com/gpu"
 
@@ -218,6 +221,49 @@ def test_namespaces_must_exist_and_end_in_two_phases() -> None:
     assert not any(kube.items(state, r, NS) for r in ("events", "serviceaccounts", DEPLOYMENTS, REPLICA_SETS))
     with pytest.raises(Refused, match="may not be deleted"):
         remove(state, "namespaces", "default", "")
+
+
+BAD = {
+    "more replicas than a simulation can hold": ("spec.replicas", 10**9, "must be between 0 and 1000"),
+    "a surge that is no number": ("spec.strategy.rollingUpdate.maxSurge", "abc", "percentage"),
+    "a negative bound": ("spec.strategy.rollingUpdate.maxUnavailable", -1, "not negative"),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_no_deployment_has(sentence: str) -> None:
+    path, value, why = BAD[sentence]
+    state = put(cluster(), DEPLOYMENTS, "web", deployment())
+    with pytest.raises(Refused, match=why) as refused:
+        edit(state, DEPLOYMENTS, "web", path, value)
+    assert (refused.value.code, refused.value.causes[0]["field"]) == (422, path)
+
+
+ODD = {
+    "a negative grace period": ("spec.template.spec.terminationGracePeriodSeconds", -5),
+    "a negative minReadySeconds": ("spec.minReadySeconds", -1),
+    "a deadline in the past": ("spec.progressDeadlineSeconds", -10),
+    "a deadline beyond all time": ("spec.progressDeadlineSeconds", 2**62),
+    "more memory than there is": ("spec.template.spec.containers.0.resources.requests.memory", "1e40"),
+}
+
+
+@pytest.mark.parametrize("sentence", ODD)
+def test_time_goes_on_with(sentence: str) -> None:
+    path, value = ODD[sentence]
+    state = later(put(cluster(), DEPLOYMENTS, "web", deployment()), 30)
+    odd = edit(state, DEPLOYMENTS, "web", path, value)
+    assert odd.now == state.now
+    odd = remove(odd, PODS, pod_docs(odd)[0]["metadata"]["name"])
+    after = later(odd, 60)
+    assert after.now == state.now + 60 * SECOND
+    assert _parse(orjson.dumps(Snapshot(FORMAT, 5, after)), Path()).state == after
+
+
+def test_a_reserved_word_is_no_tenant() -> None:
+    body = deployment(labels={"ecp.ai/tenant": "system"})
+    state = cluster(namespace="ecp-ai-system")
+    assert not put(state, DEPLOYMENTS, "web", body, "ecp-ai-system").tenants
 
 
 def test_what_is_absent_cannot_be_removed() -> None:

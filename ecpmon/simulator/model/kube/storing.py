@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
@@ -21,6 +22,7 @@ from ecpmon.simulator.model.kube.reading import (
     get,
 )
 from ecpmon.simulator.model.manifests import (
+    MAX_REPLICAS,
     REVISION,
     SERVER_FIELDS,
     annotations_of,
@@ -40,6 +42,7 @@ _NO_GENERATION: Final = frozenset(
     ("services", "namespaces", "resourcequotas", "limitranges", "persistentvolumeclaims",
      "persistentvolumes", autoscaling.AUTOSCALERS)
 )  # fmt: skip
+_BOUND: Final = re.compile(r"\d{1,9}%?")
 _MODELLED: Final = frozenset((PODS, DEPLOYMENTS, REPLICA_SETS, NODES))
 
 
@@ -70,6 +73,26 @@ def put(
     if stored is None:
         raise Refused(500, "InternalError", f"{key.resource} {key.name!r} did not stay")
     return after, stored
+
+
+def _check_workload(key: ObjectKey, manifest: Manifest) -> None:
+    """Refused (422) for a number of replicas that is too much here, or bounds that are no numbers."""
+    spec = manifest["spec"]
+    found = spec.get("replicas")
+    if found is not None and not 0 <= int(found) <= MAX_REPLICAS:
+        raise _invalid(key, "spec.replicas", found, f"must be between 0 and {MAX_REPLICAS} in this simulator")
+    rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
+    for name in ("maxSurge", "maxUnavailable"):
+        if not _BOUND.fullmatch(str(rolling.get(name, 0))):
+            field = f"spec.strategy.rollingUpdate.{name}"
+            why = "must be an integer or a percentage (e.g '5%') that is not negative"
+            raise _invalid(key, field, rolling[name], why)
+
+
+def _invalid(key: ObjectKey, field: str, value: object, why: str) -> Refused:
+    message = f'Invalid value: "{value}": {why}'
+    cause = {"reason": "FieldValueInvalid", "message": message, "field": field}
+    return Refused(422, "Invalid", f'{key.resource} "{key.name}" is invalid: {field}: {message}', [cause])
 
 
 def _put_object(
@@ -113,6 +136,7 @@ def _put_deployment(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
     if annotations:
         metadata["annotations"] = annotations
     manifest = {**manifest, "metadata": metadata}
+    _check_workload(key, manifest)
     found = draft.deployments.get(path)
     if found is not None and found.manifest == manifest:
         return False
@@ -128,6 +152,7 @@ def _new_meta(draft: Draft, key: ObjectKey, kind: str, manifest: Manifest) -> Me
 
 
 def _put_replica_set(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
+    _check_workload(key, manifest)
     found = draft.replica_sets.get(f"{key.namespace}/{key.name}")
     if found is None:
         meta = _new_meta(draft, key, "replicaset", manifest)
