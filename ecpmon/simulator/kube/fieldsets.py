@@ -125,12 +125,16 @@ def _read(tree: dict[str, Any], at: Path) -> Iterator[Path]:
 
 def _canonical(step: str) -> str:
     """`k:` steps with their keys sorted, so that equal items have equal paths."""
-    if not step.startswith("k:"):
-        return step
+    keys = _keys(step) if step.startswith("k:") else None
+    return step if keys is None else "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _keys(step: str) -> dict[str, Any] | None:
     try:
-        return "k:" + orjson.dumps(orjson.loads(step[2:]), option=orjson.OPT_SORT_KEYS).decode()
+        found = orjson.loads(step[2:])
     except orjson.JSONDecodeError:
-        return step
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def describe(path: Path) -> str:
@@ -140,8 +144,7 @@ def describe(path: Path) -> str:
         kind, value = step[:2], step[2:]
         if kind == "f:":
             text += f".{value}"
-        elif kind == "k:":
-            keys = orjson.loads(value)
+        elif kind == "k:" and (keys := _keys(step)) is not None:
             text += "[" + ",".join(f"{k}={orjson.dumps(v).decode()}" for k, v in keys.items()) + "]"
         else:
             text += f"[={value}]"

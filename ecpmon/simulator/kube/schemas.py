@@ -20,6 +20,7 @@ from ecpmon.simulator.kube.status import Document
 SERVER_MINOR: Final = "1.36"
 _FOLDER: Final = f"kubernetes-json-schema/v{SERVER_MINOR}.0-local"
 _PREFIX: Final = "#/$defs/"
+_OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 QUANTITY_TEXT: Final = re.compile(
@@ -57,6 +58,11 @@ def schema_of(resource: Resource) -> Node | None:
         return None
     name = definition_name(resource.group, resource.version, resource.kind)
     return None if name is None else resolved({"$ref": _PREFIX + name})
+
+
+def object_meta() -> Node:
+    """The schema of every object's metadata."""
+    return resolved({"$ref": _PREFIX + _OBJECT_META})
 
 
 def ref_name(node: Node) -> str | None:

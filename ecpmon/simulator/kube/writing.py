@@ -11,7 +11,7 @@ from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.defaults import with_defaults
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.pod_validation import required, unsupported
-from ecpmon.simulator.kube.schemas import Findings, examine, schema_of
+from ecpmon.simulator.kube.schemas import Findings, examine, object_meta, schema_of
 from ecpmon.simulator.kube.status import (
     ApiError,
     Document,
@@ -151,15 +151,14 @@ def _update(
     resource = target.resource
     _check_version(resource, old, new["metadata"])
     sub = target.subresource.name if target.subresource else ""
-    sent = new["metadata"].get("managedFields")
     if sub == "status":
         new = _checked_types(resource, {**old, "status": new.get("status", {})}, write)
     else:
         new = _checked(resource, _carried(resource, old, new), old, write)
-    base = old
+    base, sent = old, new["metadata"].get("managedFields")
     if sent is not None and sent != old["metadata"].get("managedFields"):
         # Somebody edits the ownership itself, as kubectl does when it moves to server-side apply.
-        base = _managed(old, [entry for entry in sent if isinstance(entry, dict)])
+        base = _managed(old, sent)
     elif _plain(new) == _plain(old):
         return state, old
     owners = after_update(base, new, resource, Manager(write.manager, UPDATE, sub), now_of(state))
@@ -280,8 +279,11 @@ def rescale(
     new = change(scale_document(old))
     if new.get("kind", "Scale") != "Scale":
         raise bad_request(f"the kind in the data ({new['kind']}) does not match the expected kind (Scale)")
-    _check_version(target.resource, old, new.get("metadata") or {})
-    replicas = (new.get("spec") or {}).get("replicas", 0)
+    metadata, spec = new.get("metadata") or {}, new.get("spec") or {}
+    if not isinstance(metadata, dict) or not isinstance(spec, dict):
+        raise bad_request("Scale.metadata and Scale.spec must be objects")
+    _check_version(target.resource, old, metadata)
+    replicas = spec.get("replicas", 0)
     if isinstance(replicas, bool) or not isinstance(replicas, int):
         raise bad_request("Scale.spec.replicas: must be an integer")
     document = {**old, "spec": {**old["spec"], "replicas": replicas}}
@@ -329,9 +331,8 @@ def _propagation(options: Document) -> str:
 
 def _checked(resource: Resource, document: Document, old: Document | None, write: Write) -> Document:
     """The document pruned, defaulted and found valid; ApiError 400 or 422."""
-    pruned, findings = examine(document, schema_of(resource))
+    pruned, findings = _examined(resource, document)
     _refuse_types(resource, findings, write)
-    _require_objects(resource, pruned)
     filled = with_defaults(resource, pruned)
     # The status of an object is the server's own business.
     causes = [required(path) for path in findings.missing if not path.startswith("status.")]
@@ -345,21 +346,18 @@ def _checked(resource: Resource, document: Document, old: Document | None, write
 
 
 def _checked_types(resource: Resource, document: Document, write: Write) -> Document:
-    pruned, findings = examine(document, schema_of(resource))
+    pruned, findings = _examined(resource, document)
     _refuse_types(resource, findings, write)
-    _require_objects(resource, pruned)
-    result: Document = pruned
-    return result
+    return pruned
 
 
-def _require_objects(resource: Resource, document: Document) -> None:
-    """Custom resources have no schema; their labels and annotations must be maps of text all the same."""
-    for name in ("labels", "annotations"):
-        found = document["metadata"].get(name)
-        if found is not None and not (
-            isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
-        ):
-            raise _undecodable(resource, f"metadata.{name} must be a map of strings")
+def _examined(resource: Resource, document: Document) -> tuple[Document, Findings]:
+    """The document held against its schema; of custom resources only the metadata has one."""
+    schema = schema_of(resource)
+    if schema is not None:
+        return examine(document, schema)
+    metadata, findings = examine(document["metadata"], object_meta(), "metadata")
+    return {**document, "metadata": metadata}, findings
 
 
 def _refuse_types(resource: Resource, findings: Findings, write: Write) -> None:
