@@ -26,6 +26,8 @@ QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 QUANTITY_TEXT: Final = re.compile(
     r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?", re.ASCII
 )
+_MAX_QUANTITY: Final = 40
+_INT32, _INT64 = 32, 64
 
 Node = dict[str, Any]
 
@@ -149,6 +151,8 @@ def _walk(value: Any, node: Node | None, path: str, found: Findings) -> Any:
         return [_walk(item, inner, f"{path}[{index}]", found) for index, item in enumerate(value)]
     if kinds and not _fits(value, kinds):
         found.mistyped.append((path, _go_kind(value), next(iter(kinds))))
+    elif kinds == ["integer"] and not _is_integer(value, _INT32 if node.get("format") == "int32" else _INT64):
+        found.mistyped.append((path, f"number {value}", str(node.get("format", "int64"))))
     allowed = [item for item in node.get("enum", ()) if item is not None]
     if allowed and value not in allowed:
         found.unsupported.append((path, value, allowed))
@@ -158,8 +162,11 @@ def _walk(value: Any, node: Node | None, path: str, found: Findings) -> Any:
 def _walk_text_or_number(value: Any, node: Node, path: str, found: Findings) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         found.mistyped.append((path, _go_kind(value), "string or number"))
-    elif ref_name(node) == QUANTITY and not QUANTITY_TEXT.fullmatch(str(value)):
-        found.mistyped.append((path, str(value), "quantity"))
+    elif ref_name(node) == QUANTITY:
+        if not QUANTITY_TEXT.fullmatch(str(value)) or len(str(value)) > _MAX_QUANTITY:
+            found.mistyped.append((path, str(value), "quantity"))
+    elif not isinstance(value, str) and not _is_integer(value, _INT32):
+        found.mistyped.append((path, f"number {value}", "int32"))
 
 
 def _walk_object(value: Document, node: Node, path: str, found: Findings) -> Document:
@@ -198,6 +205,11 @@ def _fits(value: Any, kinds: list[str]) -> bool:
         }.get(kind, True)
         for kind in kinds
     )
+
+
+def _is_integer(value: Any, bits: int) -> bool:
+    """Whether `value` is a whole number that a signed integer of so many bits holds."""
+    return isinstance(value, int) and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
 
 
 def _go_kind(value: Any) -> str:

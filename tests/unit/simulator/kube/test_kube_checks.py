@@ -144,6 +144,15 @@ def test_types_unknown_fields_and_quantities_are_found_by_path() -> None:
     assert "stdin" not in pruned["spec"]["template"]["spec"]["containers"][0]
 
 
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 10**30, 1.5, True])
+def test_numbers_that_go_cannot_hold_are_refused(number: float) -> None:
+    document = deployment()
+    document["spec"]["replicas"] = number
+    document["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": number}}
+    paths = {path for path, _, _ in examine(document, schema_of(DEPLOYMENTS))[1].mistyped}
+    assert paths == {"spec.replicas", "spec.strategy.rollingUpdate.maxSurge"}
+
+
 def test_defaults_are_those_of_the_real_server_and_stay_put() -> None:
     filled = with_defaults(DEPLOYMENTS, deployment())
     spec = filled["spec"]
