@@ -32,10 +32,10 @@ class Hub:
     together, and one that falls behind the log's length is told to list again.
     """
 
-    def __init__(self, state: ClusterState) -> None:
+    def __init__(self, state: ClusterState, *, length: int = LOG_LENGTH) -> None:
         self.state = state
         self.closed = False
-        self._log: deque[Entry] = deque(maxlen=LOG_LENGTH)
+        self._log: deque[Entry] = deque(maxlen=length)
         self._position = 0  # of the log's end, counted since the start
         self._known_from = state.revision
         self._news = asyncio.Event()
@@ -47,7 +47,7 @@ class Hub:
         if before.revision == state.revision:
             return
         for change in cluster.changes(before, state):
-            if len(self._log) == LOG_LENGTH:
+            if len(self._log) == self._log.maxlen:
                 self._known_from = self._log[0].revision
             previous = cluster.get(before, change.key)
             revision = int(change.document["metadata"]["resourceVersion"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import signal
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -382,3 +385,15 @@ async def test_discovery_in_both_forms_agrees(http: Http) -> None:
     assert len(paths) == len(legacy)
     for entry in paths.values():
         assert (await http.ok("GET", entry["serverRelativeURL"]))["openapi"] == "3.0.0"
+
+
+async def test_open_watches_do_not_keep_the_process_from_stopping(tmp_path: Path) -> None:
+    running = Simulator(tmp_path / "state").start()
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as session,
+        session.get("/api/v1/pods?watch=1") as answer,
+    ):
+        before = time.monotonic()
+        assert await asyncio.to_thread(running.kill, signal.SIGTERM) == 0
+        assert time.monotonic() - before < 4
+        assert await Events(answer).ended()
