@@ -77,6 +77,10 @@ def create_app(engine: Engine) -> web.Application:
         app.router.add_route(method, path, handler)
     add_kube_routes(app, engine)
     endpoints = [(method, path, summary) for method, path, _, summary in _ROUTES]
+    endpoints += [
+        ("GET", "/kubeconfig", "for kubectl: the same cluster as a Kubernetes API"),
+        ("*", "/api/v1/{pods,nodes,namespaces,…}, /apis/…", "the Kubernetes API"),
+    ]
     page = routes_reading.docs_page([("GET", "/docs", "this page"), *endpoints])
 
     async def docs(_: web.Request) -> web.Response:

@@ -191,7 +191,8 @@ def _slice(draft: Draft, service: Document, pods: list[Pod]) -> Document:
         "metadata": {"labels": labels, "ownerReferences": [owner]},
         "addressType": "IPv4",
         "endpoints": [_endpoint(p) for p in pods],
-        "ports": _ports(draft, service, pods),
+        # A slice names every port, if only by nothing: kubectl's `describe` relies on it.
+        "ports": [{"name": "", **port} for port in _ports(draft, service, pods)],
     }
 
 
