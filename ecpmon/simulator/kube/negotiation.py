@@ -23,7 +23,6 @@ from ecpmon.simulator.kube.status import (
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 _OFFERED: Final = (JSON, YAML)
-_BODIES: Final = (JSON, YAML)
 
 
 class Form(StrEnum):
@@ -42,10 +41,6 @@ class Wish:
     media: str = JSON
     form: Form = Form.OBJECT
     aggregated: str = ""
-
-    @property
-    def content_type(self) -> str:
-        return self.media
 
 
 def wish_of(accept: str | None) -> Wish:
@@ -99,7 +94,7 @@ def content_type_of(request: web.Request) -> str:
     return request.content_type if "Content-Type" in request.headers else JSON
 
 
-async def read_document(request: web.Request, accepted: tuple[str, ...] = _BODIES) -> Document:
+async def read_document(request: web.Request, accepted: tuple[str, ...] = _OFFERED) -> Document:
     """The body as an object; ApiError 415 for another form, 400 for what cannot be read."""
     kind = content_type_of(request)
     if kind not in accepted:

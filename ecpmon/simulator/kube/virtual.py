@@ -12,7 +12,6 @@ from ecpmon.simulator.kube.writing import now_of
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.state import ClusterState
 
-METRICS_GROUP: Final = "metrics.k8s.io"
 _WINDOW: Final = "15s"
 
 
