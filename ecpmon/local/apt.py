@@ -93,8 +93,11 @@ def debian_mirror(index_targets: str) -> str | None:
 class AptWorkspace:
     """A private apt in `folder`. Not safe for two processes at once: the caller holds a lock."""
 
-    def __init__(self, folder: Path, platform: AptPlatform, *, retries: int = 3) -> None:
+    def __init__(
+        self, folder: Path, platform: AptPlatform, *, suite: str = SUITE, retries: int = 3
+    ) -> None:
         self.folder = folder
+        self.suite = suite
         self.retries = retries
         self.platform = platform
         self.archives = folder / "archives"
@@ -103,7 +106,7 @@ class AptWorkspace:
         """Write the private configuration and fetch the package lists (about 10 MB)."""
         for sub in ("lists/partial", "archives/partial"):
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
-        self._sources.write_text(render_sources(self.platform))
+        self._sources.write_text(render_sources(self.platform, self.suite))
         self._conf.write_text(render_conf(self.folder, self.platform, as_root=os.geteuid() == 0))
         self._run(
             [
@@ -152,10 +155,10 @@ class AptWorkspace:
         return done.stdout
 
 
-def render_sources(platform: AptPlatform) -> str:
+def render_sources(platform: AptPlatform, suite: str = SUITE) -> str:
     """The one line of our private sources file."""
     options = f"arch={platform.architecture} signed-by={platform.keyring} target=Packages lang=none"
-    return f"deb [{options}] {platform.mirror} {SUITE} main\n"
+    return f"deb [{options}] {platform.mirror} {suite} main\n"
 
 
 def render_conf(folder: Path, platform: AptPlatform, *, as_root: bool) -> str:

@@ -44,15 +44,16 @@ _POSTGRESQL_LIBRARIES = (
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Packages that are fetched and unpacked together."""
+    """Packages of one suite that are fetched and unpacked together."""
 
     name: str
     packages: tuple[str, ...]
+    suite: str = SUITE
 
     def folder(self, cache: Path, architecture: str) -> Path:
         """Where it is unpacked; the name changes whenever its contents would."""
         digest = hashlib.sha256("\n".join((str(_FORMAT), *self.packages)).encode()).hexdigest()[:8]
-        return cache / "packages" / f"{self.name}-{SUITE}-{architecture}-{digest}"
+        return cache / "packages" / f"{self.name}-{self.suite}-{architecture}-{digest}"
 
 
 POSTGRESQL = Bundle(
@@ -66,6 +67,9 @@ _PROMETHEUS_PAGES = (
     "libjs-rickshaw", "fonts-glyphicons-halflings",
 )  # fmt: skip
 PROMETHEUS = Bundle("prometheus", ("prometheus", "promtool", "prometheus-alertmanager", *_PROMETHEUS_PAGES))
+# Only the tests of the simulator's Kubernetes API need it: the suite's own and a newer one.
+KUBECTL = Bundle("kubectl", ("kubectl",))
+KUBECTL_NEWER = Bundle("kubectl", ("kubectl",), suite="forky")
 _ALERTMANAGER_SHARE = b"/usr/share/prometheus/alertmanager"
 
 
@@ -125,8 +129,16 @@ def fetch_bundles(cache: Path, bundles: Sequence[Bundle], architecture: str, pro
 
 def _fetch_missing(cache: Path, bundles: Sequence[Bundle], architecture: str, progress: Progress) -> None:
     _require_space(cache)
+    for suite in dict.fromkeys(bundle.suite for bundle in bundles):
+        wanted = [bundle for bundle in bundles if bundle.suite == suite]
+        _fetch_suite(cache, suite, wanted, architecture, progress)
+
+
+def _fetch_suite(
+    cache: Path, suite: str, bundles: Sequence[Bundle], architecture: str, progress: Progress
+) -> None:
     progress("package lists", 0, 1)
-    apt = AptWorkspace(cache / "apt", detect_platform())
+    apt = AptWorkspace(cache / "apt", detect_platform(), suite=suite)
     apt.prepare()
     progress("package lists", 1, 1)
     files = apt.download([name for bundle in bundles for name in bundle.packages], progress)

@@ -40,6 +40,13 @@ class Engine:
         self.clock = clock
         self._store = store
         self._lock = asyncio.Lock()
+        # Called with every new state, also when only time has moved; must not wait and must not fail.
+        self.on_change: Callable[[ClusterState], None] = lambda _: None
+
+    @property
+    def current(self) -> ClusterState:
+        """The last state that anybody saw; time may have passed since."""
+        return self._state
 
     async def view(self) -> ClusterState:
         """The state at the current simulated instant."""
@@ -57,6 +64,7 @@ class Engine:
             if changed is not current:
                 await self._save(changed)
                 self._state = changed
+                self.on_change(changed)
             return answer
 
     async def run(self) -> None:
@@ -85,6 +93,7 @@ class Engine:
         target = self.clock.target(self._state.now)
         if target > self._state.now:
             self._state = step(self._state, target - self._state.now)
+            self.on_change(self._state)
         return self._state
 
     async def _save(self, state: ClusterState) -> None:

@@ -125,6 +125,8 @@ def _pod_families(state: ClusterState) -> Iterator[Metric]:
     ready = GaugeMetricFamily("ecp_sim_pod_ready", "1 when the pod's probe passes.", labels=labels)
     restarts = CounterMetricFamily("ecp_sim_pod_restarts", "Container restarts.", labels=labels)
     for pod in state.pods.values():
+        if not pod.tenant_id:
+            continue  # what Kubernetes clients deploy beside the tenants has its own metrics there
         values = [pod.tenant_id, pod.service, pod.meta.name]
         ready.add_metric(values, float(pod_ready(state, pod)))
         restarts.add_metric(values, pod.restarts)

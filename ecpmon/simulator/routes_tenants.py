@@ -27,11 +27,11 @@ from ecpmon.simulator.model.commands import (
     put_tenant,
     tenant_of,
 )
+from ecpmon.simulator.model.objects import RESERVED_TENANTS
 from ecpmon.simulator.model.scenarios import FailureOrder, Scenario, ScenarioStep, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import rfc3339
 from ecpmon.simulator.schemas import (
-    RESERVED_TENANTS,
     TENANT_PATTERN,
     ExternalBody,
     ScenarioBody,

@@ -14,7 +14,6 @@ from ecpmon.simulator.model.times import Micros, from_seconds, to_micros
 # RFC 1123 labels; a tenant's namespace `ecp-ai-{tenant_id}` must be one too, and pod names get a suffix.
 TENANT_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$"
 SERVICE_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"
-RESERVED_TENANTS = frozenset({"system", "types"})  # words that stand in the place of a tenant in our paths
 
 
 def parse_moment(text: str) -> Micros:

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from ecpmon.simulator import routes_reading, routes_tenants, routes_time
 from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
+from ecpmon.simulator.kube.routes import add_kube_routes
 from ecpmon.simulator.snapshot import SnapshotStore
 from ecpmon.simulator.web import ENGINE, errors_and_ids
 
@@ -74,7 +75,12 @@ def create_app(engine: Engine) -> web.Application:
     app[ENGINE] = engine
     for method, path, handler, _ in _ROUTES:
         app.router.add_route(method, path, handler)
+    add_kube_routes(app, engine)
     endpoints = [(method, path, summary) for method, path, _, summary in _ROUTES]
+    endpoints += [
+        ("GET", "/kubeconfig", "for kubectl: the same cluster as a Kubernetes API"),
+        ("*", "/api/v1/{pods,nodes,namespaces,…}, /apis/…", "the Kubernetes API"),
+    ]
     page = routes_reading.docs_page([("GET", "/docs", "this page"), *endpoints])
 
     async def docs(_: web.Request) -> web.Response:

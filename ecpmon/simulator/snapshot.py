@@ -15,7 +15,7 @@ from ecpmon.errors import PermanentError, TemporaryError
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import Micros
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StateUnusable(PermanentError):

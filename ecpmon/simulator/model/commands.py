@@ -7,27 +7,18 @@ from dataclasses import replace
 
 from ecpmon.errors import Conflict, TenantNotFound, ValidationFailed
 from ecpmon.simulator.model import effects
-from ecpmon.simulator.model.controllers import reconcile, template_hash
+from ecpmon.simulator.model.deploying import clear_namespace, drop_deployment, open_tenant, put_deployment
 from ecpmon.simulator.model.failures import Failure, FailureType
-from ecpmon.simulator.model.hashing import digest, uid
-from ecpmon.simulator.model.objects import (
-    LABEL_SERVICE,
-    LABEL_TENANT,
-    Deployment,
-    ExternalMetrics,
-    Meta,
-    PastRecord,
-    ServiceSpec,
-    Tenant,
-    Traffic,
-)
+from ecpmon.simulator.model.hashing import digest
+from ecpmon.simulator.model.keys import ObjectKey
+from ecpmon.simulator.model.manifests import manifest_of
+from ecpmon.simulator.model.namespaces import is_closing
+from ecpmon.simulator.model.objects import ExternalMetrics, PastRecord, ServiceSpec, Tenant, namespace_of
 from ecpmon.simulator.model.past import MAX_PAST
 from ecpmon.simulator.model.scenarios import ScenarioStep
 from ecpmon.simulator.model.state import ClusterState, Draft, first_events
 from ecpmon.simulator.model.step import finish
 from ecpmon.simulator.model.times import Micros
-from ecpmon.simulator.model.traffic import traffic_at
-from ecpmon.simulator.model.workload import pod_sessions
 
 MAX_EXTERNAL_SOURCES = 16
 
@@ -41,7 +32,7 @@ def tenant_of(state: ClusterState, tenant_id: str) -> Tenant:
 
 
 def specs_of(state: ClusterState, tenant: Tenant) -> tuple[ServiceSpec, ...]:
-    return tuple(state.deployments[f"{tenant.namespace}/{name}"].spec for name in tenant.services)
+    return tuple(state.deployments[tenant.key_of(name)].spec for name in tenant.services)
 
 
 def put_tenant(state: ClusterState, tenant_id: str, services: Sequence[ServiceSpec]) -> ClusterState:
@@ -54,90 +45,42 @@ def put_tenant(state: ClusterState, tenant_id: str, services: Sequence[ServiceSp
     if tenant is not None and specs_of(state, tenant) == tuple(services):
         return state
     draft = Draft(state)
-    if tenant is None:
-        tenant = Tenant(tenant_id, draft.ordinals, draft.now, ())
-        draft.ordinals += 1
+    if is_closing(draft, namespace_of(tenant_id)):
+        raise Conflict(f"the namespace of tenant {tenant_id!r} is being deleted; try again")
+    tenant = open_tenant(draft, tenant_id)
     names = tuple(spec.name for spec in services)
     for gone in sorted(set(tenant.services) - set(names)):
-        _drop_deployment(draft, f"{tenant.namespace}/{gone}")
-    draft.tenants[tenant_id] = replace(tenant, services=names)
-    draft.touched.add(tenant_id)
+        drop_deployment(draft, tenant.key_of(gone), graceful=True)
     for spec in services:
-        _put_deployment(draft, tenant, spec)
+        found = draft.deployments.get(tenant.key_of(spec.name))
+        if found is not None and found.tenant_id != tenant_id:
+            # Somebody's deployment without the tenant's label stands in the place of the service.
+            drop_deployment(draft, found.meta.key, graceful=True)
+            found = None
+        if found is None or found.spec != spec:
+            put_deployment(draft, tenant.key_of(spec.name), manifest_of(spec, tenant_id), spec)
+    draft.tenants[tenant_id] = replace(draft.tenants[tenant_id], services=names)
+    draft.touched.add(tenant_id)
     return finish(draft)
-
-
-def _put_deployment(draft: Draft, tenant: Tenant, spec: ServiceSpec) -> None:
-    key = f"{tenant.namespace}/{spec.name}"
-    found = draft.deployments.get(key)
-    if found is None:
-        deployment = _new_deployment(draft, tenant, spec)
-    elif found.spec != spec:
-        deployment = _changed_deployment(draft, found, spec)
-    else:
-        return
-    draft.deployments[key] = deployment
-    draft.pods_of.setdefault(key, ())
-    reconcile(draft, deployment)
-
-
-def _new_deployment(draft: Draft, tenant: Tenant, spec: ServiceSpec) -> Deployment:
-    version = draft.next_revision()
-    key = f"{tenant.namespace}/{spec.name}"
-    meta = Meta(
-        name=spec.name,
-        namespace=tenant.namespace,
-        uid=uid(draft.seed, "deployment", key, version),
-        created_at=draft.now,
-        resource_version=version,
-        labels={LABEL_TENANT: tenant.tenant_id, LABEL_SERVICE: spec.name},
-    )
-    return Deployment(
-        meta=meta,
-        tenant_id=tenant.tenant_id,
-        spec=spec,
-        template_hash=template_hash(draft.seed, spec),
-        revision=1,
-        pod_sessions=pod_sessions(spec),
-        traffic=Traffic(draft.now),
-    )
-
-
-def _changed_deployment(draft: Draft, found: Deployment, spec: ServiceSpec) -> Deployment:
-    """A pod's capacity follows its CPU; more replicas of the same pod serve more sessions."""
-    hashed = template_hash(draft.seed, spec)
-    version = draft.next_revision()
-    grown = spec.resources.cpu_millicores / found.spec.resources.cpu_millicores
-    fresh = found.spec.sessions == 0 or found.spec.replicas == 0
-    return replace(
-        found,
-        meta=replace(found.meta, generation=found.meta.generation + 1, resource_version=version),
-        traffic=traffic_at(draft.seed, found, draft.now),
-        spec=spec,
-        template_hash=hashed,
-        revision=found.revision + (hashed != found.template_hash),
-        pod_sessions=pod_sessions(spec) if fresh else found.pod_sessions * grown,
-    )
 
 
 def delete_tenant(state: ClusterState, tenant_id: str) -> ClusterState:
     """Remove the tenant with everything it owns; what its failures had broken for others recovers."""
-    tenant = tenant_of(state, tenant_id)
+    tenant_of(state, tenant_id)
     draft = Draft(state)
-    _end_all(draft, tenant_id)
-    for name in tenant.services:
-        _drop_deployment(draft, f"{tenant.namespace}/{name}")
-    del draft.tenants[tenant_id]
+    drop_tenant(draft, tenant_id)
     return finish(draft)
 
 
-def _drop_deployment(draft: Draft, key: str) -> None:
-    for pod in draft.pods_in(key):
-        draft.drop_pod(pod.meta.key)
-    draft.pods_of.pop(key, None)
-    del draft.deployments[key]
-    for name in [n for n, rs in draft.replica_sets.items() if rs.deployment == key]:
-        del draft.replica_sets[name]
+def drop_tenant(draft: Draft, tenant_id: str, *, graceful: bool = False) -> None:
+    """End the tenant's failures and empty and close its namespace."""
+    end_all(draft, tenant_id)
+    namespace = draft.tenants[tenant_id].namespace
+    clear_namespace(draft, namespace, graceful=graceful)
+    del draft.tenants[tenant_id]
+    key = ObjectKey("namespaces", "", namespace)
+    if not graceful and draft.object(key) is not None:
+        draft.drop_object(key)
 
 
 def inject(
@@ -185,11 +128,11 @@ def end_failures(state: ClusterState, tenant_id: str) -> tuple[ClusterState, lis
     if not ended:
         return state, []
     draft = Draft(state)
-    _end_all(draft, tenant_id)
+    end_all(draft, tenant_id)
     return finish(draft), ended
 
 
-def _end_all(draft: Draft, tenant_id: str) -> None:
+def end_all(draft: Draft, tenant_id: str) -> None:
     for failure in [f for f in draft.failures.values() if f.tenant_id == tenant_id]:
         effects.end_failure(draft, failure)
 
@@ -227,6 +170,6 @@ def write_past(state: ClusterState, tenant_id: str, start: Micros) -> ClusterSta
 
 def set_clock(state: ClusterState, now: Micros) -> ClusterState:
     """Move an empty cluster to another time; Conflict once it has a tenant."""
-    if state.tenants:
+    if state.tenants or state.pods or state.terminating or len(state.events) > 1:
         raise Conflict("the clock can only be set before any tenant exists; use advance")
     return replace(state, now=now, events=first_events(now))

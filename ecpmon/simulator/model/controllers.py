@@ -3,102 +3,221 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
+from ecpmon.simulator.model import admission, happenings
 from ecpmon.simulator.model.hashing import name_suffix, uid
+from ecpmon.simulator.model.keys import ObjectKey, Refused
+from ecpmon.simulator.model.manifests import fault_of, labels_of, startup_of_manifest, surge_and_unavailable
 from ecpmon.simulator.model.objects import (
-    LABEL_SERVICE,
     LABEL_TEMPLATE,
-    LABEL_TENANT,
     Deployment,
+    Manifest,
     Meta,
     Owner,
     Pod,
     ReplicaSet,
-    ServiceSpec,
 )
+from ecpmon.simulator.model.quantities import requests_of
 from ecpmon.simulator.model.state import Draft
+from ecpmon.simulator.model.times import SECOND, Micros
 
-HISTORY_LIMIT = 10  # old ReplicaSets that are kept, as in Kubernetes
+DEPLOYMENTS: Final = "deployment-controller"
+REPLICA_SETS: Final = "replicaset-controller"
+STIR: Final = "workload:stir"
+RETRY: Final[Micros] = 30 * SECOND  # after a pod was refused
+TERMINATION: Final[Micros] = 2 * SECOND  # a container needs this long to stop when it is told to
 
 
-def template_hash(seed: int, spec: ServiceSpec) -> str:
-    """Changes when the pods have to be replaced: requests, but neither load nor replicas."""
-    wanted = spec.resources
-    return name_suffix(9, seed, "template", spec.name, wanted.cpu_millicores, wanted.memory_bytes, wanted.gpu)
+def reconcile_group(draft: Draft, group: str) -> None:
+    """Bring a deployment or a bare replica set one move nearer to what is wanted of it."""
+    deployment = draft.deployments.get(group)
+    if deployment is not None:
+        reconcile(draft, deployment)
+        return
+    for replica_set in draft.replica_sets_of(group):
+        pods = draft.pods_in(group)
+        wanted = int(replica_set.manifest["spec"].get("replicas", 1))
+        _remove(draft, pods, len(pods) - wanted, replica_set)
+        _fill(draft, None, replica_set, wanted - len(pods))
 
 
 def reconcile(draft: Draft, deployment: Deployment) -> None:
-    """Bring a deployment's pods one move nearer to its spec: surge 25 % up, unavailable 25 % down."""
+    """One move of a deployment, within its maxSurge and maxUnavailable."""
+    key = deployment.meta.key
+    if deployment.manifest["spec"].get("paused"):
+        _scale_paused(draft, deployment)
+        return
     current = _current_replica_set(draft, deployment)
-    pods = draft.pods_in(deployment.meta.key)
+    pods = draft.pods_in(key)
     fresh = [p for p in pods if p.replica_set == current.meta.key]
     old = [p for p in pods if p.replica_set != current.meta.key]
     wanted = deployment.spec.replicas
-    _remove(draft, fresh, len(fresh) - wanted)
-    _retire(draft, old, fresh, wanted)
-    room = wanted + -(-wanted // 4) - len(draft.pods_of[deployment.meta.key])
+    surge, unavailable = surge_and_unavailable(deployment.manifest, wanted)
+    _remove(draft, fresh, len(fresh) - wanted, current)
+    _retire(draft, deployment, old, fresh, wanted - unavailable)
     missing = wanted - len(fresh)
-    for _ in range(min(missing, room) if old else missing):
-        _create_pod(draft, deployment, current)
-    _record_replicas(draft, deployment)
+    if _recreates(deployment):
+        if any(p.group == key and p.replica_set != current.meta.key for p in draft.terminating.values()):
+            missing = 0
+    elif old:
+        missing = min(missing, wanted + surge - len(draft.pods_of[key]))
+    _fill(draft, deployment, current, missing)
+    _forget_old(draft, deployment, current)
 
 
-def is_rolling(draft: Draft, deployment: Deployment) -> bool:
-    owners = {draft.pods[key].replica_set for key in draft.pods_of.get(deployment.meta.key, ())}
-    return owners != {_replica_set_key(deployment)} and bool(owners)
+def is_available(draft: Draft, pod: Pod, settle: Micros) -> bool:
+    """Ready for at least minReadySeconds (`settle`)."""
+    return pod.serving and pod.ready_since is not None and draft.now - pod.ready_since >= settle
 
 
-def _retire(draft: Draft, old: list[Pod], fresh: list[Pod], wanted: int) -> None:
-    """Old pods that are not ready go first; ready ones as far as enough stay available."""
+def min_ready(manifest: Manifest) -> Micros:
+    return max(0, int(manifest["spec"].get("minReadySeconds") or 0)) * SECOND
+
+
+def grace_of(draft: Draft, pod: Pod) -> Micros:
+    """How long a deleted pod is still seen: what its container needs, its grace period at most."""
+    spec = admission.pod_spec(draft, pod.manifest, pod.replica_set)
+    seconds = spec.get("terminationGracePeriodSeconds")
+    return max(0, min(TERMINATION, (30 if seconds is None else int(seconds)) * SECOND))
+
+
+def _recreates(deployment: Deployment) -> bool:
+    return bool((deployment.manifest["spec"].get("strategy") or {}).get("type") == "Recreate")
+
+
+def _scale_paused(draft: Draft, deployment: Deployment) -> None:
+    """No new template is rolled out; the newest pods make up for a changed number."""
+    sets = draft.replica_sets_of(deployment.meta.key)
+    pods = draft.pods_in(deployment.meta.key)
+    if not sets:
+        return
+    newest = max(sets, key=lambda s: s.revision)
+    _remove(draft, pods, len(pods) - deployment.spec.replicas, newest)
+    _fill(draft, deployment, newest, deployment.spec.replicas - len(pods))
+
+
+def _retire(draft: Draft, deployment: Deployment, old: list[Pod], fresh: list[Pod], least: int) -> None:
+    """Old pods that serve nobody go first; the others as far as `least` stay available."""
     if not old:
         return
-    unready = [p for p in old if not p.ready]
-    ready = [p for p in old if p.ready]
-    available = len(ready) + sum(p.ready for p in fresh)
-    _remove(draft, unready, len(unready))
-    _remove(draft, ready, min(len(ready), available - (wanted - wanted // 4)))
+    settle = min_ready(deployment.manifest)
+    idle = [p for p in old if not is_available(draft, p, settle)]
+    serving = [p for p in old if is_available(draft, p, settle)]
+    available = len(serving) + sum(is_available(draft, p, settle) for p in fresh)
+    if _recreates(deployment):
+        least = 0
+    _remove(draft, idle, len(idle), None)
+    _remove(draft, serving, min(len(serving), available - least), None)
 
 
-def _remove(draft: Draft, pods: list[Pod], count: int) -> None:
+def _remove(draft: Draft, pods: list[Pod], count: int, owner: ReplicaSet | None) -> None:
     """Delete `count` of `pods`: without a node first, then not ready, then the youngest."""
+    if count <= 0:
+        return
     order = sorted(pods, key=lambda p: (p.node is not None, p.ready, -p.meta.created_at, p.meta.name))
-    for pod in order[: max(0, count)]:
-        draft.drop_pod(pod.meta.key)
+    for pod in order[:count]:
+        found = owner or draft.replica_sets.get(pod.replica_set)
+        drop(draft, pod)
+        if found is not None:
+            message = f"Deleted pod: {pod.meta.name}"
+            happenings.record(
+                draft, "ReplicaSet", found.meta, "SuccessfulDelete", message, component=REPLICA_SETS
+            )
 
 
-def _replica_set_key(deployment: Deployment) -> str:
+def drop(draft: Draft, pod: Pod) -> None:
+    """Delete a pod the way Kubernetes does: it is told to stop, and gone a moment later."""
+    if pod.node is not None:
+        name = admission.pod_spec(draft, pod.manifest, pod.replica_set)["containers"][0]["name"]
+        message = f"Stopping container {name}"
+        happenings.record(draft, "Pod", pod.meta, "Killing", message, component=happenings.KUBELET)
+    draft.drop_pod(pod.meta.key, grace_of(draft, pod))
+
+
+def replica_set_key(deployment: Deployment) -> str:
     return f"{deployment.meta.key}-{deployment.template_hash}"
 
 
 def _current_replica_set(draft: Draft, deployment: Deployment) -> ReplicaSet:
-    key = _replica_set_key(deployment)
+    key = replica_set_key(deployment)
     found = draft.replica_sets.get(key)
     if found is not None:
+        if found.revision != deployment.revision:
+            found = replace(found, revision=deployment.revision)
+            draft.put_replica_set(found)
         return found
     meta = deployment.meta
+    manifest = _replica_set_manifest(deployment)
     made = ReplicaSet(
         meta=Meta(
             name=key.split("/", 1)[1],
             namespace=meta.namespace,
             uid=uid(draft.seed, "replicaset", key, draft.revision),
             created_at=draft.now,
-            resource_version=draft.next_revision(),
-            labels={**meta.labels, LABEL_TEMPLATE: deployment.template_hash},
+            resource_version=0,
+            labels=labels_of(manifest),
             owners=(Owner("Deployment", meta.name, meta.uid),),
         ),
         deployment=meta.key,
         template_hash=deployment.template_hash,
-        resources=deployment.spec.resources,
+        resources=requests_of(manifest["spec"]["template"]["spec"]),
         replicas=0,
         revision=deployment.revision,
+        manifest=manifest,
     )
-    draft.replica_sets[key] = made
-    return made
+    draft.put_replica_set(made)
+    return draft.replica_sets[key]
 
 
-def _create_pod(draft: Draft, deployment: Deployment, owner: ReplicaSet) -> None:
+def _replica_set_manifest(deployment: Deployment) -> Manifest:
+    """The template with its hash in labels and selector."""
+    spec = deployment.manifest["spec"]
+    template = spec["template"]
+    metadata = template.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), LABEL_TEMPLATE: deployment.template_hash}
+    chosen = {**(spec["selector"].get("matchLabels") or {}), LABEL_TEMPLATE: deployment.template_hash}
+    settle = {"minReadySeconds": spec["minReadySeconds"]} if spec.get("minReadySeconds") else {}
+    return {
+        "metadata": {"labels": labels},
+        "spec": {
+            **settle,
+            "selector": {**spec["selector"], "matchLabels": chosen},
+            "template": {**template, "metadata": {**metadata, "labels": labels}},
+        },
+    }
+
+
+def _fill(draft: Draft, deployment: Deployment | None, owner: ReplicaSet, count: int) -> None:
+    """Create `count` pods; a refusal is written down and tried again later."""
+    refused = ""
+    for _ in range(count):
+        try:
+            _create_pod(draft, deployment, owner)
+        except Refused as error:
+            refused = error.message
+            message = f"Error creating: {refused}"
+            happenings.record(
+                draft, "ReplicaSet", owner.meta, "FailedCreate", message, component=REPLICA_SETS, warning=True
+            )
+            draft.push(draft.now + RETRY, STIR, owner.group)
+            break
+    owner = draft.replica_sets[owner.meta.key]
+    if bool(owner.refused) != bool(refused):
+        draft.put_replica_set(replace(owner, refused=refused, refused_at=draft.now))
+
+
+def _create_pod(draft: Draft, deployment: Deployment | None, owner: ReplicaSet) -> None:
+    template = owner.manifest["spec"]["template"]
     serial = draft.next_revision()
     name = f"{owner.meta.name}-{name_suffix(5, draft.seed, owner.meta.uid, serial)}"
+    key = ObjectKey("pods", owner.meta.namespace, name)
+    admission.check_namespace(draft, key)
+    spec = admission.limited(draft, key, template["spec"])
+    admission.check_quota(draft, key, {"spec": spec})
+    manifest = {} if spec is template["spec"] else {**template, "spec": spec}
+    deployed = deployment.manifest.get("metadata", {}).get("annotations") or {} if deployment else {}
+    own = (template.get("metadata") or {}).get("annotations") or {}
     pod = Pod(
         meta=Meta(
             name=name,
@@ -106,36 +225,38 @@ def _create_pod(draft: Draft, deployment: Deployment, owner: ReplicaSet) -> None
             uid=uid(draft.seed, "pod", name, serial),
             created_at=draft.now,
             resource_version=serial,
-            labels={
-                LABEL_TENANT: deployment.tenant_id,
-                LABEL_SERVICE: deployment.spec.name,
-                LABEL_TEMPLATE: owner.template_hash,
-            },
+            labels=template["metadata"]["labels"],
             owners=(Owner("ReplicaSet", owner.meta.name, owner.meta.uid),),
         ),
-        tenant_id=deployment.tenant_id,
-        service=deployment.spec.name,
+        tenant_id=deployment.tenant_id if deployment else "",
+        service=deployment.spec.name if deployment else "",
+        deployment=owner.deployment,
         replica_set=owner.meta.key,
-        resources=owner.resources,
+        resources=requests_of(spec) if manifest else owner.resources,
+        manifest=manifest,
+        startup=startup_of_manifest({**own, **deployed}, spec),
+        fault=fault_of(spec),
+        silenced=deployment.silenced if deployment else False,
     )
-    draft.pods_of[deployment.meta.key] = (*draft.pods_of.get(deployment.meta.key, ()), pod.meta.key)
+    admit_pod(draft, pod)
+    message = f"Created pod: {name}"
+    happenings.record(draft, "ReplicaSet", owner.meta, "SuccessfulCreate", message, component=REPLICA_SETS)
+
+
+def admit_pod(draft: Draft, pod: Pod) -> None:
+    """A new pod waits for a node."""
+    draft.pods_of[pod.group] = (*draft.pods_of.get(pod.group, ()), pod.meta.key)
     draft.pending.append(pod.meta.key)
     draft.capacity_changed = True
     draft.put_pod(pod)
 
 
-def _record_replicas(draft: Draft, deployment: Deployment) -> None:
-    """Write the pod counts into the ReplicaSets and forget the oldest empty ones."""
-    counts: dict[str, int] = {}
-    for pod in draft.pods_in(deployment.meta.key):
-        counts[pod.replica_set] = counts.get(pod.replica_set, 0) + 1
-    owned = [rs for rs in draft.replica_sets.values() if rs.deployment == deployment.meta.key]
-    for replica_set in owned:
-        count = counts.get(replica_set.meta.key, 0)
-        if count != replica_set.replicas:
-            meta = replace(replica_set.meta, resource_version=draft.next_revision())
-            draft.replica_sets[meta.key] = replace(replica_set, meta=meta, replicas=count)
-    current = _replica_set_key(deployment)
-    spare = [rs for rs in owned if rs.meta.key not in counts and rs.meta.key != current]
-    for replica_set in sorted(spare, key=lambda rs: rs.meta.resource_version)[:-HISTORY_LIMIT]:
-        del draft.replica_sets[replica_set.meta.key]
+def _forget_old(draft: Draft, deployment: Deployment, current: ReplicaSet) -> None:
+    """Keep revisionHistoryLimit old replica sets without pods."""
+    kept = deployment.manifest["spec"].get("revisionHistoryLimit")
+    used = {p.replica_set for p in draft.pods_in(deployment.meta.key)}
+    owned = draft.replica_sets_of(deployment.meta.key)
+    spare = [s for s in owned if s.meta.key not in used and s.meta.key != current.meta.key]
+    spare.sort(key=lambda s: s.revision)
+    for replica_set in spare[: max(0, len(spare) - (10 if kept is None else int(kept)))]:
+        draft.drop_replica_set(replica_set.meta.key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil
 
-from ecpmon.simulator.model.controllers import reconcile
+from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.failures import ADDED_LATENCY_MS, TOLERATION, Failure, FailureType, leak_period
 from ecpmon.simulator.model.hashing import unit
 from ecpmon.simulator.model.lifecycle import crash, doomed_by, launch, lose, on_restart, startup_of, strikes
@@ -32,7 +32,7 @@ def start_failure(draft: Draft, failure: Failure) -> None:
     for key in failure.pods:
         crash(draft, draft.pods[key], failure.failure_type)
     for name in failure.nodes:
-        draft.nodes[name] = replace(draft.nodes[name], ready=False)
+        _turn(draft, name, ready=False)
         for pod in _pods_on(draft, name):
             lose(draft, pod)
 
@@ -42,7 +42,7 @@ def end_failure(draft: Draft, failure: Failure) -> None:
     del draft.failures[failure.failure_id]
     draft.touched.add(failure.tenant_id)
     for name in failure.nodes:
-        draft.nodes[name] = replace(draft.nodes[name], ready=True)
+        _turn(draft, name, ready=True)
         draft.capacity_changed = True
         for pod in _pods_on(draft, name):
             on_restart(draft, pod)
@@ -51,15 +51,23 @@ def end_failure(draft: Draft, failure: Failure) -> None:
             _revive(draft, pod)
 
 
+def _turn(draft: Draft, name: str, *, ready: bool) -> None:
+    """A node dies or returns; one that was deleted meanwhile does neither."""
+    node = draft.nodes.get(name)
+    if node is None:
+        return
+    meta = replace(node.meta, resource_version=draft.next_revision())
+    draft.nodes[name] = replace(node, meta=meta, ready=ready, turned_at=draft.now)
+    reason = "NodeReady" if ready else "NodeNotReady"
+    message = f"Node {name} status is now: {reason}"
+    happenings.record(draft, "Node", meta, reason, message, component="node-controller")
+
+
 def evict(draft: Draft, failure: Failure) -> None:
     """The dead nodes' pods have been tolerated long enough: replace them elsewhere."""
-    owners: dict[str, None] = {}
     for name in failure.nodes:
         for pod in _pods_on(draft, name):
-            owners[pod.deployment] = None
             draft.drop_pod(pod.meta.key)
-    for key in owners:
-        reconcile(draft, draft.deployments[key])
 
 
 def kill_leaking(draft: Draft, failure: Failure) -> None:
@@ -80,18 +88,28 @@ def kill_leaking(draft: Draft, failure: Failure) -> None:
 def condition_of(draft: Draft, deployment: Deployment) -> Condition:
     """The service's condition from its pods and the failures that hold now."""
     alive = sum(p.ready for p in draft.pods_in(deployment.meta.key))
-    cut_off = False
+    cut_off = silenced = False
     condition = Condition(desired=deployment.spec.replicas)
     for failure in draft.active_failures(deployment.tenant_id):
         if not _concerns(failure, deployment.spec.name):
             continue
         if failure.failure_type is FailureType.FULL_OUTAGE:
-            alive = 0
+            silenced = True
         elif failure.failure_type is FailureType.NETWORK_PARTITION:
             cut_off = True
         else:
             condition = _degrade(condition, failure)
+    if silenced:
+        alive = 0
     return replace(condition, alive=alive, up=0 if cut_off else alive)
+
+
+def silences(draft: Draft, deployment: Deployment) -> bool:
+    """Whether a full outage keeps the probes of the whole service from passing."""
+    return any(
+        failure.failure_type is FailureType.FULL_OUTAGE and _concerns(failure, deployment.spec.name)
+        for failure in draft.active_failures(deployment.tenant_id)
+    )
 
 
 def _degrade(condition: Condition, failure: Failure) -> Condition:
@@ -117,7 +135,7 @@ def _concerns(failure: Failure, service: str) -> bool:
 def _services(draft: Draft, failure: Failure) -> list[Deployment]:
     tenant = draft.tenants[failure.tenant_id]
     names = [name for name in tenant.services if failure.target_service in (None, name)]
-    return [draft.deployments[f"{tenant.namespace}/{name}"] for name in names]
+    return [draft.deployments[tenant.key_of(name)] for name in names]
 
 
 def _targets(draft: Draft, failure: Failure) -> list[Pod]:

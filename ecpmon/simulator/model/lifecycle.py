@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.failures import Failure, FailureType
-from ecpmon.simulator.model.objects import Pod, PodPhase, Timer
+from ecpmon.simulator.model.happenings import KUBELET, SCHEDULER
+from ecpmon.simulator.model.objects import Ended, Fault, Pod, PodPhase, Timer
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import MINUTE, SECOND, Micros
 
@@ -17,27 +19,94 @@ CRASH_AFTER: Final[Micros] = 2 * SECOND  # a doomed container lives this long af
 CREATING_SHARE: Final = 4  # a quarter of the start-up time passes before the container runs
 
 
+PULL_TIME: Final[Micros] = 2 * SECOND  # a registry needs this long to say that it has no such image
+
+
 def startup_of(draft: Draft, pod: Pod) -> Micros:
-    return draft.deployments[pod.deployment].spec.startup
+    """A deployment's present word counts, also for pods that exist already."""
+    found = draft.deployments.get(pod.deployment)
+    return found.spec.startup if found else pod.startup
 
 
 def bind_and_start(draft: Draft, pod: Pod, node: str) -> None:
     """Bind a waiting pod; it is ready its start-up time later."""
     draft.bind(pod.meta.key, node)
+    draft.addresses += 1
     due = draft.now + startup_of(draft, pod) // CREATING_SHARE
     draft.put_pod(
-        replace(pod, node=node, reason="ContainerCreating", message="", timer=Timer.RUN, timer_due=due)
+        replace(
+            pod,
+            node=node,
+            reason="ContainerCreating",
+            message="",
+            timer=Timer.RUN,
+            timer_due=due,
+            address=draft.addresses,
+            bound_at=draft.now,
+        )
     )
+    message = f"Successfully assigned {pod.meta.key} to {node}"
+    tell(draft, pod, "Scheduled", message, component=SCHEDULER)
+
+
+def tell(
+    draft: Draft, pod: Pod, reason: str, message: str, *, component: str = KUBELET, warning: bool = False
+) -> None:
+    """An Event about a pod."""
+    happenings.record(draft, "Pod", pod.meta, reason, message, component=component, warning=warning)
+
+
+def _container(draft: Draft, pod: Pod) -> tuple[str, str]:
+    """Name and image of the first container."""
+    first = draft.manifest_of(pod)["spec"]["containers"][0]
+    return str(first.get("name", "")), str(first.get("image", ""))
 
 
 def on_run(draft: Draft, pod: Pod) -> None:
+    if pod.fault is Fault.PULL:
+        _cannot_pull(draft, pod)
+        return
+    name, image = _container(draft, pod)
+    tell(draft, pod, "Pulled", f'Container image "{image}" already present on machine')
+    tell(draft, pod, "Started", f"Started container {name}")
     startup = startup_of(draft, pod)
     launch(draft, pod, startup - startup // CREATING_SHARE)
 
 
+def _cannot_pull(draft: Draft, pod: Pod) -> None:
+    _, image = _container(draft, pod)
+    message = f'failed to pull and unpack image "{image}": not found'
+    tell(draft, pod, "Failed", f'Failed to pull image "{image}": {message}', warning=True)
+    due = draft.now + PULL_TIME
+    draft.put_pod(replace(pod, reason="ErrImagePull", message=message, timer=Timer.PULL, timer_due=due))
+
+
+def on_pull_failed(draft: Draft, pod: Pod) -> None:
+    """Wait before the image is pulled again."""
+    _, image = _container(draft, pod)
+    backoff = min(FIRST_BACKOFF << min(pod.backoff_step, 16), MAX_BACKOFF)
+    message = f'Back-off pulling image "{image}"'
+    tell(draft, pod, "BackOff", message)
+    draft.put_pod(
+        replace(
+            pod,
+            reason="ImagePullBackOff",
+            message=message,
+            backoff_step=pod.backoff_step + 1,
+            timer=Timer.RUN,
+            timer_due=draft.now + backoff,
+        )
+    )
+
+
 def launch(draft: Draft, pod: Pod, until_ready: Micros) -> None:
     """The container starts now; a failure that holds lets it crash soon instead of becoming ready."""
-    doomed = doomed_by(draft, pod) is not None
+    doomed = pod.fault is Fault.CRASH or doomed_by(draft, pod) is not None
+    timer = Timer.CRASH if doomed else Timer.READY
+    if timer is Timer.READY and pod.fault is Fault.UNREADY:
+        timer = Timer.NONE
+        message = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+        tell(draft, pod, "Unhealthy", message, warning=True)
     draft.put_pod(
         replace(
             pod,
@@ -46,7 +115,7 @@ def launch(draft: Draft, pod: Pod, until_ready: Micros) -> None:
             message="",
             started_at=draft.now,
             ready_since=None,
-            timer=Timer.CRASH if doomed else Timer.READY,
+            timer=timer,
             timer_due=draft.now + (CRASH_AFTER if doomed else until_ready),
         )
     )
@@ -57,6 +126,11 @@ def on_ready(draft: Draft, pod: Pod) -> None:
 
 
 def on_restart(draft: Draft, pod: Pod) -> None:
+    if pod.fault is Fault.PULL:
+        _cannot_pull(draft, pod)
+        return
+    name, _ = _container(draft, pod)
+    tell(draft, pod, "Started", f"Started container {name}")
     launch(draft, replace(pod, restarts=pod.restarts + 1), startup_of(draft, pod))
 
 
@@ -70,6 +144,9 @@ def crash(draft: Draft, pod: Pod, cause: str) -> None:
     rested = pod.ready_since is not None and draft.now - pod.ready_since >= BACKOFF_RESET
     step = 0 if rested else pod.backoff_step
     backoff = min(FIRST_BACKOFF << min(step, 16), MAX_BACKOFF)
+    name, _ = _container(draft, pod)
+    message = f"Back-off restarting failed container {name} in pod {pod.meta.name}"
+    tell(draft, pod, "BackOff", message, warning=True)
     draft.put_pod(
         replace(
             pod,
@@ -80,8 +157,16 @@ def crash(draft: Draft, pod: Pod, cause: str) -> None:
             backoff_step=step + 1,
             timer=Timer.RESTART,
             timer_due=draft.now + backoff,
+            ended=_ended(draft, pod, cause),
         )
     )
+
+
+def _ended(draft: Draft, pod: Pod, cause: str) -> Ended | None:
+    if pod.started_at is None or pod.phase is not PodPhase.RUNNING:
+        return pod.ended
+    killed = cause == "OOMKilled"
+    return Ended(pod.started_at, draft.now, "OOMKilled" if killed else "Error", 137 if killed else 1)
 
 
 def lose(draft: Draft, pod: Pod) -> None:

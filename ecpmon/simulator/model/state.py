@@ -8,12 +8,29 @@ from dataclasses import dataclass, field, replace
 
 from ecpmon.simulator.model.failures import Failure
 from ecpmon.simulator.model.hashing import uid
-from ecpmon.simulator.model.objects import Deployment, Meta, Node, Pod, ReplicaSet, Resources, Tenant, Timer
-from ecpmon.simulator.model.times import HOUR, Micros
+from ecpmon.simulator.model.keys import Document, ObjectKey
+from ecpmon.simulator.model.objects import (
+    Deployment,
+    Happening,
+    Manifest,
+    Meta,
+    Node,
+    Pod,
+    ReplicaSet,
+    Resources,
+    Tenant,
+    Timer,
+)
+from ecpmon.simulator.model.times import DAY, HOUR, SECOND, Micros, rfc3339
 
 # (due, sequence, kind, key): entries of a heap. A pod's entry counts only while the pod waits for it.
 Event = tuple[Micros, int, str, str]
 CHECKPOINT = "checkpoint"
+
+MAX_WAIT: Micros = 100 * 365 * DAY
+TERMINATED = "pod:terminated"
+MAX_TOMBSTONES = 4096
+MAX_HAPPENINGS = 60  # per namespace
 
 NODE_CAPACITY = Resources(cpu_millicores=96_000, memory_bytes=768 * 1024**3, gpu=8)
 
@@ -22,8 +39,11 @@ NODE_CAPACITY = Resources(cpu_millicores=96_000, memory_bytes=768 * 1024**3, gpu
 class ClusterState:
     """Everything the simulator knows at `now`. Mappings are never changed in place.
 
-    `pods_of` maps a deployment's key to its pods' keys in order of creation; `pending` holds the keys of
-    pods without a node, oldest first; `revision` is the source of resourceVersions and generated names.
+    `pods_of` maps a deployment's key (see `Pod.group`) to its pods' keys in order of creation; `pending`
+    holds the keys of pods without a node, oldest first; `terminating` pods are deleted, serve nobody, hold
+    no capacity and are gone soon. `objects` are the Kubernetes objects that are kept as documents, and
+    `happenings` the events, both by namespace. `tombstones` are the latest deletions, as (revision, key).
+    `revision` is the source of resourceVersions and generated names.
     """
 
     seed: int
@@ -40,6 +60,13 @@ class ClusterState:
     revision: int = 1
     sequence: int = 0
     ordinals: int = 0
+    terminating: Mapping[str, Pod] = field(default_factory=dict)
+    objects: Mapping[str, Mapping[str, Document]] = field(default_factory=dict)
+    happenings: Mapping[str, Mapping[str, Happening]] = field(default_factory=dict)
+    tombstones: tuple[tuple[int, str], ...] = ()
+    addresses: int = 0
+    # By autoscaler: (instant, replicas) it would have wanted lately.
+    recommendations: Mapping[str, tuple[tuple[Micros, int], ...]] = field(default_factory=dict)
 
     def next_due(self) -> Micros | None:
         return self.events[0][0] if self.events else None
@@ -53,7 +80,11 @@ def new_state(seed: int, now: Micros, *, nodes: int = 4, capacity: Resources = N
         labels = {"kubernetes.io/hostname": name, "nvidia.com/gpu.present": str(capacity.gpu > 0).lower()}
         meta = Meta(name, "", uid(seed, "node", name), now, number, labels=labels)
         made[name] = Node(meta, capacity)
-    return ClusterState(seed, now, made, events=first_events(now), revision=nodes, sequence=1)
+    empty = ClusterState(seed, now, made, events=first_events(now), revision=nodes, sequence=1)
+    draft = Draft(empty)
+    for name in ("default", "kube-system"):
+        draft.open_namespace(name, {})
+    return draft.freeze(now)
 
 
 def first_events(now: Micros) -> tuple[Event, ...]:
@@ -61,8 +92,17 @@ def first_events(now: Micros) -> tuple[Event, ...]:
     return (((now // HOUR + 1) * HOUR, 0, CHECKPOINT, ""),)
 
 
+def timestamp(at: Micros) -> str:
+    """Kubernetes writes whole seconds."""
+    return rfc3339(at // SECOND * SECOND)[:19] + "Z"
+
+
 class Draft:
-    """A state being changed within one instant; `freeze` makes it a value again."""
+    """A state being changed within one instant; `freeze` makes it a value again.
+
+    What has to be looked at again when the instant is over: `touched` tenants, `stirred` workloads (keys of
+    `pods_of`) and `dirty` namespaces.
+    """
 
     def __init__(self, state: ClusterState) -> None:
         self.base = state
@@ -80,8 +120,19 @@ class Draft:
         self.revision = state.revision
         self.sequence = state.sequence
         self.ordinals = state.ordinals
+        self.terminating = dict(state.terminating)
+        self.objects = dict(state.objects)
+        self.happenings = dict(state.happenings)
+        self.tombstones = list(state.tombstones)
+        self.addresses = state.addresses
+        self.recommendations = dict(state.recommendations)
         self.touched: set[str] = set()
+        self.stirred: set[str] = set()
+        self.dirty: set[str] = set()
         self.capacity_changed = False
+        self._own: set[int] = set()
+        self._pods_by_namespace: dict[str, dict[str, None]] | None = None
+        self._sets_by_group: dict[str, dict[str, None]] | None = None
 
     def freeze(self, now: Micros) -> ClusterState:
         return ClusterState(
@@ -99,6 +150,12 @@ class Draft:
             revision=self.revision,
             sequence=self.sequence,
             ordinals=self.ordinals,
+            terminating=self.terminating,
+            objects=self.objects,
+            happenings=self.happenings,
+            tombstones=tuple(self.tombstones[-MAX_TOMBSTONES:]),
+            addresses=self.addresses,
+            recommendations=self.recommendations,
         )
 
     def next_revision(self) -> int:
@@ -106,39 +163,200 @@ class Draft:
         return self.revision
 
     def push(self, due: Micros, kind: str, key: str) -> None:
+        # Whatever an object asks for: time does not run backwards, and instants stay 64-bit integers.
+        due = min(max(due, self.now), self.now + MAX_WAIT)
         heapq.heappush(self.events, (due, self.sequence, kind, key))
         self.sequence += 1
+
+    def stir(self, group: str) -> None:
+        """Have the workload looked at when this instant is over."""
+        if group:
+            self.stirred.add(group)
+
+    def bury(self, resource: str, namespace: str, name: str) -> None:
+        """Remember at which revision an object went."""
+        self.tombstones.append((self.next_revision(), f"{resource} {namespace} {name}"))
+        if len(self.tombstones) > 2 * MAX_TOMBSTONES:
+            del self.tombstones[:-MAX_TOMBSTONES]
+
+    # Pods
 
     def put_pod(self, pod: Pod) -> None:
         """Store a changed pod, with its timer, and mark its tenant for a fresh look."""
         meta = replace(pod.meta, resource_version=self.next_revision())
         before = self.pods.get(meta.key)
+        if before is not None and before.serving != pod.serving:
+            pod = replace(pod, turned_at=self.now)
         self.pods[meta.key] = replace(pod, meta=meta)
-        self.touched.add(pod.tenant_id)
+        if before is None and self._pods_by_namespace is not None:
+            self._pods_by_namespace.setdefault(meta.namespace, {})[meta.key] = None
+        self._mark(pod)
         waits = (pod.timer, pod.timer_due)
         if pod.timer is not Timer.NONE and (before is None or waits != (before.timer, before.timer_due)):
             self.push(pod.timer_due, pod.timer, meta.key)
+
+    def _mark(self, pod: Pod) -> None:
+        if pod.tenant_id:
+            self.touched.add(pod.tenant_id)
+        self.stir(pod.group)
+        self.dirty.add(pod.meta.namespace)
 
     def bind(self, key: str, node: str) -> None:
         """Take `key`'s requests from `node`'s capacity."""
         host = self.nodes[node]
         self.nodes[node] = replace(host, used=host.used.plus(self.pods[key].resources))
 
-    def drop_pod(self, key: str) -> None:
-        """Remove a pod and give back what it used."""
+    def drop_pod(self, key: str, grace: Micros = 0) -> None:
+        """Remove a pod and give back what it used; with a grace it can be seen terminating so long."""
         pod = self.pods.pop(key)
-        owner = pod.deployment
-        self.pods_of[owner] = tuple(other for other in self.pods_of[owner] if other != key)
-        self.touched.add(pod.tenant_id)
+        if pod.group in self.pods_of:
+            self.pods_of[pod.group] = tuple(other for other in self.pods_of[pod.group] if other != key)
+        if self._pods_by_namespace is not None:
+            self._pods_by_namespace[pod.meta.namespace].pop(key, None)
+        self._mark(pod)
         if pod.node is None:
             self.pending.remove(key)
         else:
             host = self.nodes[pod.node]
             self.nodes[pod.node] = replace(host, used=host.used.minus(pod.resources))
             self.capacity_changed = True
+        if grace and pod.node is not None:
+            meta = replace(pod.meta, resource_version=self.next_revision())
+            self.terminating[key] = replace(
+                pod,
+                meta=meta,
+                manifest=self.manifest_of(pod),
+                deleted_at=self.now,
+                ready_since=None,
+                turned_at=self.now,
+                timer=Timer.NONE,
+            )
+            self.push(self.now + grace, TERMINATED, key)
+        else:
+            self.bury("pods", pod.meta.namespace, pod.meta.name)
 
-    def pods_in(self, deployment: str) -> list[Pod]:
-        return [self.pods[key] for key in self.pods_of.get(deployment, ())]
+    def end_pod(self, key: str) -> None:
+        """The last that is seen of a terminating pod."""
+        pod = self.terminating.pop(key, None)
+        if pod is not None:
+            self.bury("pods", pod.meta.namespace, pod.meta.name)
+            self.stir(pod.group)
+            self.dirty.add(pod.meta.namespace)
+
+    def pods_in(self, group: str) -> list[Pod]:
+        return [self.pods[key] for key in self.pods_of.get(group, ())]
+
+    def pods_within(self, namespace: str) -> list[Pod]:
+        """Every pod of a namespace that is not terminating."""
+        if self._pods_by_namespace is None:
+            self._pods_by_namespace = {}
+            for key, pod in self.pods.items():
+                self._pods_by_namespace.setdefault(pod.meta.namespace, {})[key] = None
+        return [self.pods[key] for key in self._pods_by_namespace.get(namespace, ())]
+
+    def manifest_of(self, pod: Pod) -> Manifest:
+        """The pod's own manifest, or its replica set's template."""
+        if pod.manifest:
+            return pod.manifest
+        found: Manifest = self.replica_sets[pod.replica_set].manifest["spec"]["template"]
+        return found
+
+    # Workloads
+
+    def put_replica_set(self, replica_set: ReplicaSet) -> None:
+        key = replica_set.meta.key
+        meta = replace(replica_set.meta, resource_version=self.next_revision())
+        self.replica_sets[key] = replace(replica_set, meta=meta)
+        if self._sets_by_group is not None:
+            self._sets_by_group.setdefault(replica_set.group, {})[key] = None
+
+    def drop_replica_set(self, key: str) -> None:
+        gone = self.replica_sets.pop(key)
+        if self._sets_by_group is not None:
+            self._sets_by_group[gone.group].pop(key, None)
+        self.bury("replicasets.apps", gone.meta.namespace, gone.meta.name)
+
+    def replica_sets_of(self, group: str) -> list[ReplicaSet]:
+        if self._sets_by_group is None:
+            self._sets_by_group = {}
+            for key, found in self.replica_sets.items():
+                self._sets_by_group.setdefault(found.group, {})[key] = None
+        return [self.replica_sets[key] for key in self._sets_by_group.get(group, ())]
 
     def active_failures(self, tenant_id: str) -> list[Failure]:
         return [f for f in self.failures.values() if f.active and f.tenant_id == tenant_id]
+
+    # Objects that are kept as documents
+
+    def object(self, key: ObjectKey) -> Document | None:
+        return self.objects.get(key.namespace, {}).get(key.path)
+
+    def objects_of(self, namespace: str, resource: str) -> list[Document]:
+        """The documents of one kind in a namespace."""
+        prefix = f"{resource}/"
+        return [found for path, found in self.objects.get(namespace, {}).items() if path.startswith(prefix)]
+
+    def put_object(self, key: ObjectKey, document: Document, *, followed: bool = True) -> Document:
+        """Store a document under a new resourceVersion; the answer is what is stored.
+
+        `followed` is for what others follow from: a status, or what is derived itself, is nobody's cause.
+        """
+        metadata = {**document["metadata"], "resourceVersion": str(self.next_revision())}
+        stored = {**document, "metadata": metadata}
+        self._writable(key.namespace)[key.path] = stored
+        if followed:
+            self.dirty.add(key.namespace)
+        return stored
+
+    def drop_object(self, key: ObjectKey) -> None:
+        del self._writable(key.namespace)[key.path]
+        self.bury(key.resource, key.namespace, key.name)
+        self.dirty.add(key.namespace)
+
+    def _writable(self, namespace: str) -> dict[str, Document]:
+        """This namespace's documents, copied once per draft."""
+        found = self.objects.get(namespace)
+        if isinstance(found, dict) and id(found) in self._own:
+            return found
+        made = dict(found or {})
+        self._own.add(id(made))
+        self.objects[namespace] = made
+        return made
+
+    def writable_happenings(self, namespace: str) -> dict[str, Happening]:
+        """This namespace's events, copied once per draft."""
+        found = self.happenings.get(namespace)
+        if isinstance(found, dict) and id(found) in self._own:
+            return found
+        made = dict(found or {})
+        self._own.add(id(made))
+        self.happenings[namespace] = made
+        return made
+
+    def open_namespace(self, name: str, labels: dict[str, str]) -> None:
+        """Make a namespace with its default ServiceAccount, unless it exists."""
+        key = ObjectKey("namespaces", "", name)
+        if self.object(key) is not None:
+            return
+        labels = {**labels, "kubernetes.io/metadata.name": name}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {**self.identity(key), "labels": labels},
+            "spec": {"finalizers": ["kubernetes"]},
+            "status": {"phase": "Active"},
+        }
+        self.put_object(key, document)
+        self.greet_namespace(name)
+
+    def greet_namespace(self, name: str) -> None:
+        """What a new namespace gets by itself."""
+        key = ObjectKey("serviceaccounts", name, "default")
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self.identity(key)}
+        self.put_object(key, account)
+
+    def identity(self, key: ObjectKey) -> Document:
+        """The metadata that every new object gets."""
+        made = uid(self.seed, key.resource, key.namespace, key.name, self.revision)
+        namespace = {"namespace": key.namespace} if key.namespace else {}
+        return {"name": key.name, **namespace, "uid": made, "creationTimestamp": timestamp(self.now)}

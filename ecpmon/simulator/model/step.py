@@ -5,11 +5,13 @@ from __future__ import annotations
 import heapq
 from dataclasses import replace
 
-from ecpmon.simulator.model import effects, lifecycle
-from ecpmon.simulator.model.controllers import is_rolling, reconcile
+from ecpmon.simulator.model import autoscaling, effects, lifecycle, namespaces
+from ecpmon.simulator.model.controllers import STIR, reconcile_group
+from ecpmon.simulator.model.followers import follow
 from ecpmon.simulator.model.objects import Deployment, Tenant, Timer
+from ecpmon.simulator.model.rollout import observe_group
 from ecpmon.simulator.model.scheduler import schedule_pending
-from ecpmon.simulator.model.state import CHECKPOINT, ClusterState, Draft, Event
+from ecpmon.simulator.model.state import CHECKPOINT, TERMINATED, ClusterState, Draft, Event
 from ecpmon.simulator.model.times import HOUR, Micros
 from ecpmon.simulator.model.traffic import traffic_at
 from ecpmon.simulator.model.truth import record
@@ -19,6 +21,7 @@ _POD_HANDLERS = {
     Timer.READY: lifecycle.on_ready,
     Timer.CRASH: lifecycle.on_crash,
     Timer.RESTART: lifecycle.on_restart,
+    Timer.PULL: lifecycle.on_pull_failed,
 }
 
 
@@ -48,16 +51,35 @@ def finish(draft: Draft) -> ClusterState:
 def settle(draft: Draft) -> None:
     """After everything that happens in one instant: roll, place, and write down what it means."""
     for tenant_id in sorted(draft.touched):
-        for deployment in _deployments(draft, tenant_id):
-            if is_rolling(draft, deployment):
-                reconcile(draft, deployment)
+        _silence(draft, tenant_id)
+    for group in sorted(draft.stirred):
+        reconcile_group(draft, group)
     if draft.capacity_changed and draft.pending:
         schedule_pending(draft)
     draft.capacity_changed = False
+    for group in sorted(draft.stirred):
+        observe_group(draft, group)
+        deployment = draft.deployments.get(group)
+        if deployment is not None and not deployment.tenant_id:
+            draft.deployments[group] = _refreshed(draft, deployment)
     for tenant_id in sorted(draft.touched):
         if tenant_id in draft.tenants:
             _refresh(draft, draft.tenants[tenant_id])
-    draft.touched.clear()
+    for namespace in sorted(draft.dirty):
+        follow(draft, namespace)
+    for forgotten in (draft.touched, draft.stirred, draft.dirty):
+        forgotten.clear()
+
+
+def _silence(draft: Draft, tenant_id: str) -> None:
+    """A full outage shows in every pod of the services that it is about, from its start to its end."""
+    for deployment in _deployments(draft, tenant_id):
+        silenced = effects.silences(draft, deployment)
+        if silenced == deployment.silenced:
+            continue
+        draft.deployments[deployment.meta.key] = replace(deployment, silenced=silenced)
+        for pod in draft.pods_in(deployment.meta.key):
+            draft.put_pod(replace(pod, silenced=silenced))
 
 
 def _run_until(draft: Draft, target: Micros) -> None:
@@ -74,6 +96,15 @@ def _handle(draft: Draft, event: Event) -> None:
     due, _, kind, key = event
     if kind == CHECKPOINT:
         _checkpoint(draft)
+    elif kind == STIR:
+        draft.stir(key)
+        draft.dirty.add(key.removeprefix("replicasets/").split("/", 1)[0])
+    elif kind == autoscaling.TICK:
+        autoscaling.on_tick(draft, key)
+    elif kind == namespaces.CLOSE:
+        namespaces.on_close(draft, key)
+    elif kind == TERMINATED:
+        draft.end_pod(key)
     elif kind.startswith("pod:"):
         pod = draft.pods.get(key)
         if pod is not None and pod.timer == kind and pod.timer_due == due:
@@ -126,12 +157,11 @@ def _refreshed(draft: Draft, deployment: Deployment) -> Deployment:
     if condition == deployment.condition and counted == deployment.counted:
         return deployment
     traffic = traffic_at(draft.seed, deployment, draft.now)
-    meta = replace(deployment.meta, resource_version=draft.next_revision())
-    return replace(deployment, meta=meta, condition=condition, counted=counted, traffic=traffic)
+    return replace(deployment, condition=condition, counted=counted, traffic=traffic)
 
 
 def _deployments(draft: Draft, tenant_id: str) -> list[Deployment]:
     tenant = draft.tenants.get(tenant_id)
     if tenant is None:
         return []
-    return [draft.deployments[f"{tenant.namespace}/{name}"] for name in tenant.services]
+    return [draft.deployments[tenant.key_of(name)] for name in tenant.services]

@@ -30,7 +30,7 @@ def service_views(state: ClusterState, tenant: Tenant) -> list[ServiceView]:
     """The tenant's services in their order, at `state.now`."""
     views = []
     for name in tenant.services:
-        deployment = state.deployments[f"{tenant.namespace}/{name}"]
+        deployment = state.deployments[tenant.key_of(name)]
         shape = rhythm(state.seed, tenant.tenant_id, name)
         reading = observe(deployment.spec, deployment.pod_sessions, deployment.condition, shape, state.now)
         if not deployment.counted:
@@ -87,12 +87,14 @@ def summarise(readings: Sequence[tuple[ServiceSpec, Reading]], requests: int, at
 
 def pod_ready(state: ClusterState, pod: Pod) -> bool:
     """Whether the pod serves: its probe passes and no failure of the whole service lies above it."""
-    return pod.ready and state.deployments[pod.deployment].condition.alive > 0
+    found = state.deployments.get(pod.deployment)
+    return pod.serving and (found is None or found.condition.alive > 0)
 
 
 def pod_reachable(state: ClusterState, pod: Pod) -> bool:
     """Ready, and not cut off from its users."""
-    return pod.ready and state.deployments[pod.deployment].condition.up > 0
+    found = state.deployments.get(pod.deployment)
+    return pod.serving and (found is None or found.condition.up > 0)
 
 
 def pod_reason(state: ClusterState, pod: Pod) -> tuple[str, str]:
@@ -107,7 +109,7 @@ def pod_reason(state: ClusterState, pod: Pod) -> tuple[str, str]:
 
 
 def tenant_pods(state: ClusterState, tenant: Tenant, service: str) -> list[Pod]:
-    return [state.pods[key] for key in state.pods_of.get(f"{tenant.namespace}/{service}", ())]
+    return [state.pods[key] for key in state.pods_of.get(tenant.key_of(service), ())]
 
 
 def phase_counts(state: ClusterState) -> dict[str, int]:

@@ -1,0 +1,143 @@
+"""Pods as documents: phase, conditions and the state of their containers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ecpmon.simulator.model.addresses import node_address, pod_address
+from ecpmon.simulator.model.hashing import uid
+from ecpmon.simulator.model.keys import Document
+from ecpmon.simulator.model.kube.documents import metadata_of
+from ecpmon.simulator.model.objects import Manifest, Pod, PodPhase
+from ecpmon.simulator.model.quantities import container_requests, quantity
+from ecpmon.simulator.model.state import timestamp
+
+_LOST: Final = "NodeLost"
+
+
+def pod_document(pod: Pod, template: Manifest) -> Document:
+    """`template` is the pod's own manifest or its replica set's template."""
+    metadata = metadata_of(pod.meta, template, generation=False)
+    if pod.meta.owners:
+        metadata["generateName"] = f"{pod.meta.owners[0].name}-"
+    spec: Document = {"serviceAccountName": "default", "serviceAccount": "default", **template["spec"]}
+    if pod.node is not None:
+        spec["nodeName"] = pod.node
+    if pod.deleted_at is not None:
+        grace = spec.get("terminationGracePeriodSeconds")
+        metadata["deletionTimestamp"] = timestamp(pod.deleted_at)
+        metadata["deletionGracePeriodSeconds"] = 30 if grace is None else grace
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": spec,
+        "status": _status(pod, spec),
+    }
+
+
+def _status(pod: Pod, spec: Manifest) -> Document:
+    status: Document = {
+        "phase": "Running" if pod.phase is not PodPhase.PENDING else "Pending",
+        "conditions": _conditions(pod, spec),
+        "qosClass": _quality(spec),
+    }
+    if pod.reason == _LOST:
+        status |= {"reason": _LOST, "message": pod.message}
+    if pod.node is not None and pod.bound_at is not None:
+        status |= {"startTime": timestamp(pod.bound_at), "hostIP": node_address(pod.node)}
+        status["hostIPs"] = [{"ip": status["hostIP"]}]
+        if pod.started_at is not None:
+            status["podIP"] = pod_address(pod.address)
+            status["podIPs"] = [{"ip": status["podIP"]}]
+        status["containerStatuses"] = [_container(pod, c) for c in spec.get("containers") or ()]
+    return status
+
+
+def _conditions(pod: Pod, spec: Manifest) -> list[Document]:
+    created, bound = pod.meta.created_at, pod.bound_at
+    if bound is None:
+        waiting: Document = {
+            "type": "PodScheduled",
+            "status": "False",
+            "lastTransitionTime": timestamp(created),
+        }
+        if pod.message:
+            waiting |= {"reason": "Unschedulable", "message": pod.message}
+        return [waiting]
+    names = " ".join(str(c.get("name")) for c in spec.get("containers") or ())
+    ready = _fact("Ready", pod.serving, pod.turned_at or bound)
+    containers = _fact("ContainersReady", pod.serving, pod.turned_at or bound)
+    if not pod.serving:
+        why = {"reason": "ContainersNotReady", "message": f"containers with unready status: [{names}]"}
+        ready |= why
+        containers |= why
+    return [
+        _fact("PodReadyToStartContainers", pod.started_at is not None, pod.started_at or bound),
+        _fact("Initialized", True, bound),
+        ready,
+        containers,
+        _fact("PodScheduled", True, bound),
+    ]
+
+
+def _fact(kind: str, holds: bool, since: int) -> Document:
+    return {
+        "type": kind,
+        "status": "True" if holds else "False",
+        "lastProbeTime": None,
+        "lastTransitionTime": timestamp(since),
+    }
+
+
+def _container(pod: Pod, container: Manifest) -> Document:
+    name, image = str(container["name"]), str(container.get("image", ""))
+    running = pod.phase is PodPhase.RUNNING and pod.started_at is not None
+    document: Document = {
+        "name": name,
+        "state": _state(pod, running=running),
+        "lastState": _last(pod),
+        "ready": pod.serving,
+        "restartCount": pod.restarts,
+        "image": image,
+        "imageID": "",
+        "started": running,
+    }
+    if pod.started_at is not None:
+        run = uid(pod.meta.uid, name, pod.restarts).replace("-", "")
+        document["containerID"] = f"containerd://{run * 2}"
+        document["imageID"] = f"{image.partition('@')[0]}@sha256:{uid(image).replace('-', '') * 2}"
+    return document
+
+
+def _state(pod: Pod, *, running: bool) -> Document:
+    if running and pod.started_at is not None:
+        return {"running": {"startedAt": timestamp(pod.started_at)}}
+    waiting = {"reason": pod.reason}
+    return {"waiting": {**waiting, "message": pod.message} if pod.message else waiting}
+
+
+def _last(pod: Pod) -> Document:
+    if pod.ended is None:
+        return {}
+    return {
+        "terminated": {
+            "exitCode": pod.ended.exit_code,
+            "reason": pod.ended.reason,
+            "startedAt": timestamp(pod.ended.start),
+            "finishedAt": timestamp(pod.ended.end),
+        }
+    }
+
+
+def _quality(spec: Manifest) -> str:
+    """Guaranteed, Burstable or BestEffort, from the containers' CPU and memory."""
+    guaranteed, anything = True, False
+    for container in spec.get("containers") or ():
+        limits: Any = (container.get("resources") or {}).get("limits") or {}
+        requests = container_requests(container)
+        anything = anything or any(name in requests for name in ("cpu", "memory"))
+        for name in ("cpu", "memory"):
+            same = name in limits and quantity(limits[name]) == quantity(requests[name])
+            guaranteed = guaranteed and same
+    return "Guaranteed" if guaranteed else "Burstable" if anything else "BestEffort"

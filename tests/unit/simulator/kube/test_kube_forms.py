@@ -1,0 +1,189 @@
+"""Negotiation, paths, protobuf bodies, ages and OpenAPI: the small translations of the API."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecpmon.simulator.kube import openapi, protobuf
+from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES
+from ecpmon.simulator.kube.columns import duration
+from ecpmon.simulator.kube.negotiation import JSON, YAML, Form, parse, wish_of
+from ecpmon.simulator.kube.paths import target_of
+from ecpmon.simulator.kube.pod_validation import quantity
+from ecpmon.simulator.kube.status import ApiError
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media", "form"),
+    [
+        (None, JSON, Form.OBJECT),
+        ("*/*", JSON, Form.OBJECT),
+        ("application/vnd.kubernetes.protobuf,application/json", JSON, Form.OBJECT),
+        (f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", JSON, Form.TABLE),
+        ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", JSON, Form.OBJECT),
+        ("application/yaml", YAML, Form.OBJECT),
+        ("application/yaml;q=0.2,application/json;q=0.9", JSON, Form.OBJECT),
+        ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", JSON, Form.METADATA_LIST),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", JSON, Form.OBJECT),
+    ],
+)
+def test_the_first_form_that_we_have_is_given(accept: str | None, media: str, form: Form) -> None:
+    wish = wish_of(accept)
+    assert (wish.media, wish.form) == (media, form)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/vnd.kubernetes.protobuf", "text/html", TABLE.replace("v1", "v9")]
+)
+def test_what_we_do_not_have_is_not_acceptable(accept: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        wish_of(accept)
+    assert (refused.value.code, refused.value.reason) == (406, "NotAcceptable")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b"a: [", b"? {a: 1}\n: b", b"a: &x [1]\nb: *x", b"!!python/object:os.system {}", b"a: .nan\n1: 2"],
+)
+def test_unreadable_yaml_is_a_bad_request(text: bytes) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse(text, "application/apply-patch+yaml")
+    assert refused.value.code == 400
+
+
+def test_yaml_times_stay_text() -> None:
+    assert parse(b"a: 2026-11-02T08:00:00Z\nb: 2026-11-02", YAML) == {
+        "a": "2026-11-02T08:00:00Z", "b": "2026-11-02"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/api/v1/pods", ("pods", "", "", "")),
+        ("/api/v1/namespaces", ("namespaces", "", "", "")),
+        ("/api/v1/namespaces/a", ("namespaces", "", "a", "")),
+        ("/api/v1/namespaces/pods", ("namespaces", "", "pods", "")),
+        ("/api/v1/namespaces/a/status", ("namespaces", "", "a", "status")),
+        ("/api/v1/namespaces/a/pods", ("pods", "a", "", "")),
+        ("/api/v1/namespaces/a/pods/b/log", ("pods", "a", "b", "log")),
+        ("/api/v1/namespaces/a/pods/b/proxy/metrics", ("pods", "a", "b", "proxy")),
+        ("/api/v1/watch/namespaces/a/pods", ("pods", "a", "", "")),
+        ("/apis/apps/v1/namespaces/a/deployments/b/scale", ("deployments.apps", "a", "b", "scale")),
+        ("/apis/metrics.k8s.io/v1beta1/nodes", ("nodes.metrics.k8s.io", "", "", "")),
+    ],
+)
+def test_paths(path: str, found: tuple[str, str, str, str]) -> None:
+    target = target_of(path)
+    assert target is not None
+    sub = target.subresource.name if target.subresource else ""
+    assert (target.resource.name, target.namespace, target.name, sub) == found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/nothing",
+        "/api/v1/pods/a",  # a pod lives in a namespace
+        "/api/v1/namespaces/a/nodes/b",  # and a node does not
+        "/api/v1/namespaces/a/pods/b/nothing",
+        "/api/v1/namespaces/a/pods/b/log/more",
+        "/apis/apps/v9/deployments",
+        "/apis/apps/v1",
+        "/api/v1/watch",
+    ],
+)
+def test_paths_that_lead_nowhere(path: str) -> None:
+    assert target_of(path) is None
+
+
+@given(st.text(alphabet="/abcpods1v.:-", max_size=60))
+def test_no_path_breaks_the_parser(path: str) -> None:
+    for prefix in ("/api/v1/", "/apis/apps/v1/", "/apis/", ""):
+        target_of(prefix + path)
+
+
+def _message(*fields: tuple[int, bytes | int]) -> bytes:
+    raw = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            raw += bytes([number << 3, value])
+        else:
+            raw += bytes([number << 3 | 2, len(value)]) + value
+    return raw
+
+
+def test_delete_options_are_read_from_protobuf() -> None:
+    options = _message((1, 0), (2, _message((1, b"uid-1"))), (4, b"Foreground"), (5, b"All"))
+    about = _message((1, b"v1"), (2, b"DeleteOptions"))
+    version, kind, message = protobuf.envelope(b"k8s\x00" + _message((1, about), (2, options)))
+    assert (version, kind) == ("v1", "DeleteOptions")
+    assert protobuf.delete_options(message) == {
+        "gracePeriodSeconds": 0,
+        "preconditions": {"uid": "uid-1"},
+        "propagationPolicy": "Foreground",
+        "dryRun": ["All"],
+    }
+    assert protobuf.eviction(_message((1, b""), (2, options)))["deleteOptions"]["dryRun"] == ["All"]
+
+
+@given(st.binary(max_size=80))
+def test_broken_protobuf_is_a_bad_request(raw: bytes) -> None:
+    codes = set()
+    for read in (
+        lambda: protobuf.delete_options(protobuf.envelope(b"k8s\x00" + raw)[2]),
+        lambda: protobuf.eviction(raw),
+    ):
+        try:
+            read()
+        except ApiError as refused:
+            codes.add(refused.code)
+    assert codes <= {400}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (119, "119s"), (120, "2m"), (303, "5m3s"), (3599, "59m"), (12_000, "3h20m"), (90_000, "25h"),
+     (180_000, "2d2h"), (864_000, "10d"), (800 * 86_400, "2y70d"), (-5, "0s")],
+)  # fmt: skip
+def test_ages_read_as_kubectl_writes_them(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", 1), ("100m", 0.1), ("64Mi", 64 * 1024**2), ("1e3", 1000), ("1E", 10**18), ("2k", 2000),
+     ("1.5Gi", 1.5 * 1024**3), ("+5u", 5e-6), (2, 2)],
+)  # fmt: skip
+def test_quantities(text: str | int, value: float) -> None:
+    assert float(quantity(text)) == pytest.approx(value)
+
+
+def test_openapi_documents_are_complete_and_refer_to_themselves_only() -> None:
+    for path in openapi.group_versions():
+        document = orjson.loads(openapi.v3(path))
+        schemas = document["components"]["schemas"]
+        text = openapi.v3(path).decode()
+        references = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+        assert references <= set(schemas)
+        assert "$defs" not in text
+    swagger = openapi.v2().decode()
+    definitions = set(orjson.loads(swagger)["definitions"])
+    assert {part.split('"')[0] for part in swagger.split('"#/definitions/')[1:]} <= definitions
+
+
+def test_every_stored_kind_says_that_it_can_be_patched() -> None:
+    """kubectl looks here whether fieldValidation and dryRun are understood."""
+    for resource in RESOURCES:
+        path = f"apis/{resource.group}/{resource.version}" if resource.group else "api/v1"
+        operations = [
+            item["patch"] for item in orjson.loads(openapi.v3(path))["paths"].values() if "patch" in item
+        ]
+        mine = [o for o in operations if o["x-kubernetes-group-version-kind"]["kind"] == resource.kind]
+        assert {"dryRun", "fieldValidation"} <= {parameter["name"] for parameter in mine[0]["parameters"]}
+    assert len({r.name for r in CATALOGUE.all}) == len(CATALOGUE.all)
