@@ -45,7 +45,10 @@ def _requirements(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, int]
             raise click.UsageError(f"--file is not YAML: {error}") from error
         if not isinstance(document, dict):
             raise click.UsageError("--file: expected a mapping of services to sessions")
-        found.update(document.get("service_requirements", document))
+        needed = document.get("service_requirements", document)
+        if not isinstance(needed, dict):
+            raise click.UsageError("--file: service_requirements must be a mapping")
+        found.update(needed)
     for pair in " ".join(pairs).split():
         name, _, sessions = pair.partition("=")
         if not sessions.isdecimal() or len(sessions) > 9:

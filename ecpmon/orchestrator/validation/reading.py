@@ -13,7 +13,8 @@ from ecpmon.orchestrator.validation.report import Finding, Severity
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DOCUMENTS: Final = 500
 MAX_DEPTH: Final = 60
-MAX_ALIASES: Final = 50
+# Aliases of aliases multiply: ten of them make a document at most some 40 times larger.
+MAX_ALIASES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,19 @@ def read(text: str) -> tuple[list[Document], list[Finding]]:
         refused = _hostile(text)
         if refused is not None:
             return [], [refused]
-        found = list(yaml.load_all(text, Loader=_Loader))
+        found = [_plain(body) for body in yaml.load_all(text, Loader=_Loader)]
     except yaml.YAMLError as error:
         return [], [_stream("YAML_MALFORMED", f"not YAML: {_where(error)}")]
     except (ValueError, RecursionError, TypeError) as error:
         return [], [_stream("YAML_MALFORMED", f"not YAML that can be read: {error}")]
     return _documents(found)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: keys are text. Raises RecursionError for what contains itself."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _hostile(text: str) -> Finding | None:

@@ -64,7 +64,7 @@ def selector_findings(documents: Sequence[Document]) -> Iterator[Finding]:
 
 
 def _matches(selector: dict[str, Any], labels: dict[str, Any]) -> bool:
-    return bool(selector) and selector.items() <= labels.items()
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
 def replicas_of(document: Document) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +79,7 @@ def schema_findings(document: Document, version: str) -> Iterator[Finding]:
         yield document.error("SCHEMA", path, breach.message[:300])
 
 
-@cache
+@lru_cache(maxsize=512)  # the names come from strangers
 def validator(api: str, kind: str, version: str) -> Any:
     """A compiled validator; None for a kind that this version does not have."""
     own = _CUSTOM.get((api, kind))

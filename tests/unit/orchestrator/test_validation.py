@@ -64,3 +64,12 @@ def test_strict_turns_warnings_into_errors_and_gpus_are_counted() -> None:
     assert not validate_manifest("acme", text, cluster_gpus=3, strict=True).valid
     with pytest.raises(ValidationFailed):
         validate_manifest("acme", text, version="1.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a [*a]", "1: {2: 3}", "kind: [x]\napiVersion: {}", "? [a]\n: b", "metadata: 3\nspec: x\nkind: Service",
+     "apiVersion: apps/v1\nkind: Deployment\nspec: {selector: {matchLabels: {a: [b]}}}"],
+)  # fmt: skip
+def test_odd_shapes_are_findings_and_never_exceptions(text: str) -> None:
+    assert not validate_manifest("acme", text).valid
