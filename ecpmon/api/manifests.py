@@ -1,0 +1,79 @@
+"""Manifests: rendered from a tenant, and validation of those somebody else wrote (api.md §6)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from ecpmon.api.common import backend_of, bad_field, check_visible, read_model, reply, tenant_of
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.model.tenants import TENANT_ID_PATTERN
+from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
+from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.validation import DEFAULT_VERSION, validate_manifest
+
+routes = Routes()
+
+
+def _flag(request: web.Request, name: str, default: bool) -> bool:
+    text = request.query.get(name)
+    if text not in (None, "true", "false"):
+        raise bad_field(name, "must be true or false")
+    return default if text is None else text == "true"
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
+async def get_manifest(request: web.Request) -> web.Response:
+    """The tenant's Kubernetes objects; the same state gives the same bytes."""
+    tenant = await tenant_of(request)
+    shape = request.query.get("format", "yaml")
+    if shape not in ("yaml", "json"):
+        raise bad_field("format", "known are yaml, json")
+    options = ManifestOptions(
+        include_monitoring=_flag(request, "include_monitoring", True),
+        include_ingress=_flag(request, "include_ingress", False),
+        namespace=request.query.get("namespace") or None,
+    )
+    plan = plan_tenant(tenant.service_requirements, tenant.sla_target, tenant.preset)
+    objects = render(tenant, plan, options)
+    if shape == "json":
+        return web.Response(text=to_json(objects), content_type="application/json")
+    return web.Response(text=to_yaml(objects), content_type="application/yaml")
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
+async def post_manifest(request: web.Request) -> web.Response:
+    """The same as GET, for clients that post."""
+    return await get_manifest(request)
+
+
+class ValidateBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
+    manifest_content: StrictStr
+    strict_validation: StrictBool = False
+    target_simulator: StrictBool = False
+    kubernetes_version: StrictStr = DEFAULT_VERSION
+
+
+@routes.post("/api/v1/tenants/validate-manifest", Permission.READ)
+async def validate(request: web.Request) -> web.Response:
+    """What is wrong with a manifest, by document, object and field."""
+    body = await read_model(request, ValidateBody)
+    check_visible(request, body.tenant_id)
+    await backend_of(request).tenants.get(body.tenant_id)
+    report = await asyncio.to_thread(
+        validate_manifest,
+        body.tenant_id,
+        body.manifest_content,
+        version=body.kubernetes_version,
+        strict=body.strict_validation,
+    )
+    shown = report.shown()
+    if body.target_simulator:
+        shown["valid"] = report.valid and report.simulator_compatible
+    return reply(shown)

@@ -1,0 +1,127 @@
+"""Rendered objects: golden bytes, strictness on every version, and what the contract names.
+
+Regenerate the golden file: `python tests/unit/orchestrator/test_manifests.py`, then read the difference.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.model.tenants import SlaTarget, Tenant, TenantStatus
+from ecpmon.orchestrator.manifests import Manifest, ManifestOptions, render, to_json, to_yaml
+from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.validation import VERSIONS, validate_manifest
+
+GOLDEN = Path(__file__).parent / "golden" / "medium.yaml"
+MIXED = {"callbot": 50, "chatbot": 100, "advisor": 25, "stt": 30, "tts": 30}
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def rendered(
+    requirements: dict[str, int], availability: str = "99.9%", tenant_id: str = "acme", **options: Any
+) -> tuple[Manifest, ...]:
+    target = SlaTarget(availability=availability)
+    plan = plan_tenant(requirements, target)
+    tenant = Tenant(
+        key=1,
+        tenant_id=tenant_id,
+        name=None,
+        preset=plan.preset,
+        is_demo=False,
+        status=TenantStatus.PENDING,
+        service_requirements=requirements,
+        resources=plan.resources,
+        sla_target=target,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return render(tenant, plan, ManifestOptions(**options))
+
+
+def of_kind(objects: tuple[Manifest, ...], kind: str) -> dict[str, Manifest]:
+    return {o["metadata"]["name"]: o for o in objects if o["kind"] == kind}
+
+
+def test_the_golden_file() -> None:
+    assert to_yaml(rendered(MIXED, include_ingress=True)) == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_strictly_valid_on_every_version(version: str) -> None:
+    report = validate_manifest(
+        "acme", to_yaml(rendered(MIXED, include_ingress=True)), version=version, strict=True
+    )
+    assert report.errors == ()
+    assert report.resource_summary["estimated_pods"] == 18
+    assert (report.estimated_cost, report.deployment_time) == ("$350/month", "15-20 minutes")
+
+
+_SERVICES = st.dictionaries(
+    st.sampled_from(["callbot", "chatbot", "advisor", "nlp", "stt", "tts"]), st.integers(1, 30), min_size=1
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(_SERVICES, st.sampled_from(["99%", "99.5%", "99.9%"]), st.booleans())
+def test_any_plan_renders_the_same_bytes_and_is_valid(
+    requirements: dict[str, int], availability: str, ingress: bool
+) -> None:
+    first = to_yaml(rendered(requirements, availability, include_ingress=ingress))
+    assert first == to_yaml(rendered(requirements, availability, include_ingress=ingress))
+    assert validate_manifest("acme", first, strict=True).errors == ()
+
+
+def test_the_callbot_of_the_documents() -> None:
+    objects = rendered(MIXED)
+    made = of_kind(objects, "Deployment")["callbot"]
+    assert made["metadata"]["annotations"] == {"ecp.ai/sessions": "50"}
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"] == {
+        "requests": {"cpu": "200m", "memory": "512Mi", "nvidia.com/gpu": "1"},
+        "limits": {"cpu": "2000m", "memory": "4Gi", "nvidia.com/gpu": "1"},
+    }
+    assert {e["name"]: e["value"] for e in container["env"]} == {
+        "TENANT_ID": "acme", "SERVICE_TYPE": "callbot", "REDIS_URL": "redis://redis-service:6379",
+    }  # fmt: skip
+    assert container["livenessProbe"]["httpGet"] == {"path": "/health", "port": 8080}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": 8080}
+    port = of_kind(objects, "Service")["callbot-service"]["spec"]["ports"][0]
+    assert (port["port"], port["targetPort"]) == (80, 8080)
+
+
+def test_secrets_are_named_and_never_written() -> None:
+    assert not of_kind(rendered(MIXED, include_ingress=True), "Secret")
+
+
+def test_options_choose_what_is_there() -> None:
+    bare = {o["kind"] for o in rendered(MIXED, include_monitoring=False)}
+    full = {o["kind"] for o in rendered(MIXED, include_ingress=True)}
+    assert full - bare == {"Ingress", "ServiceMonitor", "PrometheusRule"}
+    elsewhere = rendered(MIXED, namespace="other")
+    assert {o["metadata"].get("namespace", o["metadata"]["name"]) for o in elsewhere} == {"other"}
+    with pytest.raises(ValidationFailed):
+        ManifestOptions(namespace="Not/A name")
+
+
+@pytest.mark.parametrize("tenant_id", ["1e3", "0123", "y", "no", "null", "0o7"])
+def test_ids_that_look_like_something_else_stay_text(tenant_id: str) -> None:
+    text = to_yaml(rendered({"chatbot": 1}, tenant_id=tenant_id))
+    assert f'ecp.ai/tenant: "{tenant_id}"' in text or f"ecp.ai/tenant: '{tenant_id}'" in text
+    assert validate_manifest(tenant_id, text).valid
+
+
+def test_json_holds_the_same_objects() -> None:
+    objects = rendered(MIXED)
+    assert yaml.safe_load(to_json(objects))["items"] == list(objects)
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(to_yaml(rendered(MIXED, include_ingress=True)), encoding="utf-8")

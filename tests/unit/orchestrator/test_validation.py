@@ -1,0 +1,75 @@
+"""Broken manifests: one file each in tests/corpus, `# expect: CODE path` in its first line.
+
+The mutations below break a rendered manifest in one place.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from test_manifests import MIXED, rendered
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.orchestrator.manifests import to_yaml
+from ecpmon.orchestrator.validation import validate_manifest
+from ecpmon.orchestrator.validation.quantities import quantity
+
+CORPUS = sorted((Path(__file__).parents[2] / "corpus" / "manifests" / "broken").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.stem)
+def test_a_broken_manifest_is_told_where(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    _, _, expected = text.split("\n")[0].partition("expect: ")
+    code, _, where = expected.partition(" ")
+    report = validate_manifest("acme", text)
+    found = {(f.code, f.path) for f in (*report.errors, *report.warnings)}
+    assert (code, where) in found
+
+
+def test_the_corpus_is_there() -> None:
+    assert len(CORPUS) >= 40
+
+
+def test_a_manifest_too_large_deep_or_full_of_aliases_is_not_built() -> None:
+    bomb = "a: &a [x,x]\n" + "".join(f"b{n}: &b{n} [*a,*a,*a,*a,*a,*a]\n" for n in range(20))
+    for text, code in (
+        ("#" * 1_000_001, "TOO_LARGE"),
+        (bomb, "TOO_MANY_ALIASES"),
+        ("[" * 80 + "]" * 80, "TOO_DEEP"),
+        ("--- {}\n" * 600, "TOO_MANY_DOCUMENTS"),
+    ):
+        assert [f.code for f in validate_manifest("acme", text).errors] == [code]
+
+
+@pytest.mark.parametrize("text", ["NaN", "1_000", " 1", "-1", "1e", "inf", "1GB", "", "1 Gi"])
+def test_what_kubernetes_refuses_is_no_quantity(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a quantity"):
+        quantity(text)
+
+
+def test_quantities_are_exact() -> None:
+    assert [quantity(t) for t in ("250m", "2", "1Ki", "1.5G", "1e3")] == [
+        Decimal("0.25"), 2, 1024, Decimal("1.5e9"), 1000,
+    ]  # fmt: skip
+
+
+def test_strict_turns_warnings_into_errors_and_gpus_are_counted() -> None:
+    text = to_yaml(rendered(MIXED))
+    assert [w.code for w in validate_manifest("acme", text, cluster_gpus=3).warnings] == ["GPU_CAPACITY"]
+    assert validate_manifest("acme", text, cluster_gpus=4).valid
+    assert not validate_manifest("acme", text, cluster_gpus=4).warnings
+    assert not validate_manifest("acme", text, cluster_gpus=3, strict=True).valid
+    with pytest.raises(ValidationFailed):
+        validate_manifest("acme", text, version="1.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a [*a]", "1: {2: 3}", "kind: [x]\napiVersion: {}", "? [a]\n: b", "metadata: 3\nspec: x\nkind: Service",
+     "apiVersion: apps/v1\nkind: Deployment\nspec: {selector: {matchLabels: {a: [b]}}}"],
+)  # fmt: skip
+def test_odd_shapes_are_findings_and_never_exceptions(text: str) -> None:
+    assert not validate_manifest("acme", text).valid
