@@ -313,6 +313,10 @@ class AlertStore(Protocol):
         """Raises Conflict when the tenant has a rule of that name, TenantNotFound."""
         ...
 
+    async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
+        """All in one transaction; a rule whose name its tenant has already is left out."""
+        ...
+
     async def rules(self, tenant: Tenant) -> list[RuleWithState]: ...
 
     async def get(self, tenant: Tenant, rule_id: str) -> RuleWithState:

@@ -94,11 +94,8 @@ class AlertEngine:
         self.errors = 0
 
     async def install_defaults(self, tenant: Tenant, actions: Sequence[Action], now: datetime) -> None:
-        """Give a tenant the SLA rules it lacks (people may have inserted the tenant by hand)."""
-        present = {r.rule.alert_name for r in await self._alerts.rules(tenant)}
-        for rule in default_rules(tenant.tenant_id, actions):
-            if rule.alert_name not in present:
-                await self._alerts.create(rule, now)
+        """Give a tenant the SLA rules it lacks, all or none (people may have inserted the tenant by hand)."""
+        await self._alerts.create_missing(default_rules(tenant.tenant_id, actions), now)
 
     async def evaluate_all(self, now: datetime) -> int:
         """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from ecpmon.cli.tenant import tenant
+from ecpmon.cli.rules import rules
 from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.settings import Settings
 
@@ -213,6 +214,7 @@ def report(tenant_id: str, month: str, shape: str, revision: int | None, output:
 
 
 cli.add_command(tenant)
+cli.add_command(rules)
 
 
 def main() -> None:

@@ -57,6 +57,21 @@ def rule_of(row: Any) -> RuleWithState:
     return RuleWithState(rule, state, alert_id, row["created_at"])
 
 
+def _rule_values(rule: AlertRule, now: datetime) -> tuple[Any, ...]:
+    return (
+        rule.rule_id,
+        rule.tenant_id,
+        rule.alert_name,
+        rule.kind.value,
+        rule.condition,
+        rule.for_seconds,
+        rule.severity.value,
+        [action_to_dict(a) for a in rule.actions],
+        rule.policy,
+        now,
+    )
+
+
 def _event_of(row: Any) -> AlertEvent:
     return AlertEvent(
         event_id=row["event_id"],
@@ -88,19 +103,7 @@ class PgAlertStore:
         try:
             async with self._database.transaction() as connection:
                 with wrap_errors():
-                    stored = await connection.fetchval(
-                        self._sql["insert_rule"],
-                        rule.rule_id,
-                        rule.tenant_id,
-                        rule.alert_name,
-                        rule.kind.value,
-                        rule.condition,
-                        rule.for_seconds,
-                        rule.severity.value,
-                        [action_to_dict(a) for a in rule.actions],
-                        rule.policy,
-                        now,
-                    )
+                    stored = await connection.fetchval(self._sql["insert_rule"], *_rule_values(rule, now))
                     if stored is None:
                         raise TenantNotFound(rule.tenant_id)
                     await connection.execute(self._sql["insert_state"], rule.rule_id)
@@ -110,6 +113,14 @@ class PgAlertStore:
                 details={"alert_name": rule.alert_name},
             ) from error
         return RuleWithState(rule, RuleState(), None, now)
+
+    async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                for rule in rules:
+                    values = _rule_values(rule, now)
+                    if await connection.fetchval(self._sql["insert_missing_rule"], *values) is not None:
+                        await connection.execute(self._sql["insert_state"], rule.rule_id)
 
     async def rules(self, tenant: Tenant) -> list[RuleWithState]:
         return [rule_of(r) for r in await self._database.fetch(self._sql["rules"], tenant.key, None)]

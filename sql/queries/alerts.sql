@@ -3,6 +3,11 @@ INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_secon
 SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
 WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id
 
+-- name: insert_missing_rule
+INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
+SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
+WHERE t.tenant_id = $2 AND t.deleted_at IS NULL ON CONFLICT (tenant, alert_name) DO NOTHING RETURNING rule_id
+
 -- name: insert_state
 INSERT INTO alert_states (rule_id) VALUES ($1)
 
@@ -48,9 +53,11 @@ SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
 WHERE e.tenant = $1 ORDER BY e.event_id DESC LIMIT $2
 
 -- name: last_event_of_each
-SELECT DISTINCT ON (e.tenant) e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
-WHERE t.deleted_at IS NULL AND (e.to_state = 'firing' OR e.from_state = 'firing')
-ORDER BY e.tenant, e.event_id DESC
+SELECT e.*, t.tenant_id FROM tenants t CROSS JOIN LATERAL (
+  SELECT * FROM alert_events
+  WHERE tenant = t.id AND (to_state = 'firing' OR from_state = 'firing') ORDER BY event_id DESC LIMIT 1
+) e
+WHERE t.deleted_at IS NULL ORDER BY t.id
 
 -- name: deliveries
 SELECT n.notification_id, n.rule_id, e.alert_name, e.to_state, n.action, n.status, n.attempts, n.created_at,
@@ -89,8 +96,9 @@ SET next_attempt_at = $2, attempts = attempts + 1, claimed_until = NULL, last_st
 WHERE notification_id = $1 AND status = 'pending' AND attempts <= $6
 
 -- name: queue
-SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'parked') AS parked
-FROM notifications
+-- Two counts, each by its partial index: what was sent is never read.
+SELECT (SELECT count(*) FROM notifications WHERE status = 'pending') AS pending,
+       (SELECT count(*) FROM notifications WHERE status = 'parked') AS parked
 
 -- name: record_external
 INSERT INTO external_alerts (tenant, fingerprint, starts_at, ends_at, status, alert_name, severity, labels, annotations,
