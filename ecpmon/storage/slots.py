@@ -1,0 +1,392 @@
+"""Keeping the minutes of counted objectives in step with the frames: whatever a mark covers is counted again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+
+from ecpmon.model.objectives import Counts
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import STALENESS_FACTOR
+from ecpmon.sla.counters import (
+    MINUTE,
+    Reading,
+    hour_of,
+    latency_minutes,
+    minute_of,
+    request_minutes,
+    rewritten,
+)
+from ecpmon.sla.evidence import Intervals
+from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.evidence import Regime, regime_at
+from ecpmon.storage.queries import load
+
+_MARKS: Final = 200
+# At most this much of one tenant's past per transaction.
+_LONGEST: Final = timedelta(hours=6)
+_BUCKET: Final = timedelta(minutes=5)
+RESPONSE_TIME: Final = "response_time"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """`[start, end)` of one tenant, whole minutes; `number` as the queries count them."""
+
+    number: int
+    tenant: int
+    start: datetime
+    end: datetime
+
+    @property
+    def minutes(self) -> Iterator[datetime]:
+        at = self.start
+        while at < self.end:
+            yield at
+            at += MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """Which source counts for an objective, and how long its readings hold."""
+
+    regimes: Sequence[Regime]
+    # A source that the objective names, instead of the tenant's evidence.
+    fixed: Source | None
+    holds: timedelta
+
+    def of(self, source: Source, ts: datetime) -> tuple[datetime | None, timedelta] | None:
+        """(era, holds) of a reading; None when its source does not count then. Eras are not compared."""
+        if self.fixed is not None:
+            return (None, self.holds) if source is self.fixed else None
+        regime = regime_at(self.regimes, ts)
+        if regime.source is not source:
+            return None
+        era = regime.valid_from
+        for earlier in reversed([r for r in self.regimes if r.valid_from < regime.valid_from]):
+            if earlier.source is not source:
+                break
+            era = earlier.valid_from
+        return era, regime.holds
+
+    @property
+    def reach(self) -> timedelta:
+        """The longest that any reading may hold."""
+        return self.holds if self.fixed is not None else max(r.holds for r in self.regimes)
+
+
+@dataclass(slots=True)
+class Counted:
+    """One objective and its series: number -> source, by role."""
+
+    key: int
+    tenant: int
+    indicator: Mapping[str, Any]
+    voices: Voices
+    whole: dict[int, Source] = field(default_factory=dict)
+    part: dict[int, Source] = field(default_factory=dict)
+
+    @property
+    def series(self) -> set[int]:
+        return self.whole.keys() | self.part.keys()
+
+    def metrics(self) -> dict[str, Mapping[str, Any]]:
+        """role -> selector"""
+        if self.indicator["kind"] == "latency":
+            return {"whole": {"metric": RESPONSE_TIME, "labels": {}}}
+        part = self.indicator.get("bad") or self.indicator["good"]
+        return {"whole": self.indicator["total"], "part": part}
+
+    def take(self, row: Any) -> None:
+        """Whether a series of the tenant is one of ours."""
+        if row["data_source"] not in Source.__members__.values():
+            return
+        source = Source(row["data_source"])
+        if self.voices.fixed not in (None, source):
+            return
+        latency = self.indicator["kind"] == "latency"
+        for role, selector in self.metrics().items():
+            exact = not latency or not row["labels"]
+            if row["metric_name"] == selector["metric"] and exact and _carries(row["labels"], selector):
+                (self.whole if role == "whole" else self.part)[row["id"]] = source
+
+    def minutes(
+        self, readings: Mapping[int, Sequence[tuple[datetime, float]]], stretch: Stretch
+    ) -> tuple[dict[datetime, Counts], datetime | None]:
+        """What the minutes of a stretch hold, and the first instant anything of the whole was read."""
+        whole, part = self._voiced(self.whole, readings), self._voiced(self.part, readings)
+        first = min((r.ts for s in whole for r in s if not r.is_marker), default=None)
+        if self.indicator["kind"] == "latency":
+            flat = [r for s in whole for r in s]
+            limit = float(self.indicator["threshold_ms"])
+            return latency_minutes(flat, limit, stretch.start, stretch.end), first
+        bad = "bad" in self.indicator
+        return request_minutes(whole, part, bad, stretch.start, stretch.end), first
+
+    def _voiced(
+        self, members: Mapping[int, Source], readings: Mapping[int, Sequence[tuple[datetime, float]]]
+    ) -> list[list[Reading]]:
+        """One list per series and era: an increase across a change of source would be counted by both."""
+        lists: dict[tuple[int, datetime | None], list[Reading]] = defaultdict(list)
+        for series, source in members.items():
+            for ts, value in readings.get(series, ()):
+                voice = self.voices.of(source, ts)
+                if voice is not None:
+                    lists[series, voice[0]].append(Reading(ts, value, voice[1]))
+        return list(lists.values())
+
+
+def _carries(labels: Mapping[str, str], selector: Mapping[str, Any]) -> bool:
+    return all(labels.get(k) == v for k, v in selector.get("labels", {}).items())
+
+
+def merged(ranges: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Touching and overlapping ranges made one, in order."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
+
+
+def _up(ts: datetime, step: timedelta) -> datetime:
+    rest = timedelta(seconds=ts.timestamp() % step.total_seconds())
+    return ts - rest + step if rest else ts
+
+
+class SlotKeeper:
+    """Counts marked stretches again. Not tenant-bound: it serves all."""
+
+    def __init__(self, database: Database, intervals: Intervals) -> None:
+        self._database = database
+        self._intervals = intervals
+        self._sql = load("slots")
+        self._regimes_sql = load("ingest")["regimes"]
+
+    async def backlog(self) -> int:
+        """Marks waiting."""
+        return int(await self._database.fetchval(self._sql["backlog"]))
+
+    async def refresh(self, oldest: datetime) -> int:
+        """Count one batch of marks again; the number of marks taken. Call until it returns 0.
+
+        Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are.
+        """
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                marks = await connection.fetch(self._sql["take_marks"], _MARKS)
+                if marks:
+                    await self._recount(connection, marks, _up(oldest, _BUCKET))
+                return len(marks)
+
+    async def _recount(self, connection: Any, marks: Sequence[Any], oldest: datetime) -> None:
+        work, rest = _shares(marks, oldest)
+        if rest:
+            await connection.execute(self._sql["put_marks"], *map(list, zip(*rest, strict=True)))
+        objectives = await self._objectives(connection, sorted({tenant for tenant, _, _ in work}))
+        by_tenant: dict[int, list[Counted]] = defaultdict(list)
+        for counted in objectives:
+            if counted.series:
+                by_tenant[counted.tenant].append(counted)
+        work = [w for w in work if w[0] in by_tenant]
+        if not work:
+            return
+        stretches = await self._stretches(connection, work, by_tenant)
+        readings = await self._readings(connection, stretches, by_tenant)
+        await self._store(connection, stretches, readings, by_tenant)
+
+    async def _objectives(self, connection: Any, tenants: list[int]) -> list[Counted]:
+        """The objectives in force, locked, with their series."""
+        regimes: dict[int, list[Regime]] = defaultdict(list)
+        for r in await connection.fetch(self._regimes_sql, tenants):
+            regimes[r["tenant"]].append(Regime(r["valid_from"], Source(r["source"]), r["holds"]))
+        found = [
+            self._counted(r, regimes[r["tenant"]])
+            for r in await connection.fetch(self._sql["lock_objectives"], tenants)
+        ]
+        names = {s["metric"] for c in found for s in c.metrics().values()}
+        by_tenant: dict[int, list[Counted]] = defaultdict(list)
+        for counted in found:
+            by_tenant[counted.tenant].append(counted)
+        for row in await connection.fetch(self._sql["series_of"], tenants, sorted(names)):
+            for counted in by_tenant[row["tenant"]]:
+                counted.take(row)
+        return found
+
+    def _counted(self, row: Any, regimes: Sequence[Regime]) -> Counted:
+        fixed = Source(row["indicator"]["source"]) if "source" in row["indicator"] else None
+        every = {
+            Source.PUSH: timedelta(seconds=row["push_interval_seconds"]),
+            Source.SIMULATOR: self._intervals.simulator,
+            Source.PROMETHEUS: self._intervals.prometheus,
+        }
+        holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
+        return Counted(row["id"], row["tenant"], row["indicator"], Voices(regimes, fixed, holds))
+
+    async def _stretches(
+        self,
+        connection: Any,
+        work: Sequence[tuple[int, datetime, datetime]],
+        by_tenant: Mapping[int, Sequence[Counted]],
+    ) -> list[Stretch]:
+        """The minutes that may have changed: what is marked, what its readings hold on for, and the minute of
+        each series' next reading, whose increase starts somewhere else now."""
+        following = await self._following(connection, work, by_tenant)
+        touched: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+        for tenant, start, end in work:
+            reach = max(c.voices.reach for c in by_tenant[tenant])
+            touched[tenant].append((start, _up(end + reach, MINUTE)))
+        for tenant, at in following:
+            touched[tenant].append((minute_of(at), minute_of(at) + MINUTE))
+        flat = [(t, a, b) for t, ranges in sorted(touched.items()) for a, b in merged(ranges)]
+        return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
+
+    async def _following(
+        self,
+        connection: Any,
+        work: Sequence[tuple[int, datetime, datetime]],
+        by_tenant: Mapping[int, Sequence[Counted]],
+    ) -> list[tuple[int, datetime]]:
+        series = sorted({s for cs in by_tenant.values() for c in cs for s in c.series})
+        seen = await connection.fetch(
+            self._sql["readings"],
+            [t for t, _, _ in work],
+            [a for _, a, _ in work],
+            [b for _, _, b in work],
+            series,
+            min(a for _, a, _ in work),
+            max(b for _, _, b in work),
+        )
+        asked = [(r["series"], *work[r["n"] - 1]) for r in seen]
+        if not asked:
+            return []
+        owner = {s: tenant for s, tenant, _, _ in asked}
+        rows = await connection.fetch(
+            self._sql["after"], [a[0] for a in asked], [a[1] for a in asked], [a[3] for a in asked]
+        )
+        return [(owner[r["series"]], r["ts"]) for r in rows]
+
+    async def _readings(
+        self, connection: Any, stretches: Sequence[Stretch], by_tenant: Mapping[int, Sequence[Counted]]
+    ) -> dict[int, dict[int, list[tuple[datetime, float]]]]:
+        """stretch -> series -> its readings, each with what comes before the stretch."""
+        starts = [s.start - max(c.voices.reach for c in by_tenant[s.tenant]) for s in stretches]
+        series = sorted({x for cs in by_tenant.values() for c in cs for x in c.series})
+        rows = await connection.fetch(
+            self._sql["readings"],
+            [s.tenant for s in stretches],
+            starts,
+            [s.end for s in stretches],
+            series,
+            min(starts),
+            max(s.end for s in stretches),
+        )
+        found: dict[int, dict[int, list[tuple[datetime, float]]]] = defaultdict(dict)
+        orphans: list[tuple[int, Stretch]] = []
+        for r in rows:
+            stretch = stretches[r["n"] - 1]
+            found[stretch.number][r["series"]] = list(zip(r["at"], r["values"], strict=True))
+            if not any(at < stretch.start and v >= 0 for at, v in found[stretch.number][r["series"]]):
+                orphans.append((r["series"], stretch))
+        for (number, name), before in (await self._bases(connection, orphans)).items():
+            found[number][name].insert(0, before)
+        return found
+
+    async def _bases(
+        self, connection: Any, orphans: Sequence[tuple[int, Stretch]]
+    ) -> dict[tuple[int, int], tuple[datetime, float]]:
+        """(stretch, series) -> the last reading before the stretch, however old."""
+        if not orphans:
+            return {}
+        rows = await connection.fetch(
+            self._sql["before"],
+            [name for name, _ in orphans],
+            [s.tenant for _, s in orphans],
+            [s.start for _, s in orphans],
+        )
+        found: dict[tuple[int, int], tuple[datetime, float]] = {}
+        for r in rows:
+            for name, stretch in orphans:
+                if name == r["series"] and stretch.start == r["at"]:
+                    found[stretch.number, name] = (r["ts"], r["value"])
+        return found
+
+    async def _store(
+        self,
+        connection: Any,
+        stretches: Sequence[Stretch],
+        readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
+        by_tenant: Mapping[int, Sequence[Counted]],
+    ) -> None:
+        fresh: dict[int, dict[datetime, Counts]] = defaultdict(dict)
+        touched: dict[tuple[int, datetime], list[datetime]] = defaultdict(list)
+        first: dict[int, datetime] = {}
+        for stretch in stretches:
+            for counted in by_tenant[stretch.tenant]:
+                minutes, at = counted.minutes(readings.get(stretch.number, {}), stretch)
+                fresh[counted.key].update(minutes)
+                if at is not None:
+                    first[counted.key] = min(at, first.get(counted.key, at))
+                for hour, group in groupby(stretch.minutes, key=hour_of):
+                    touched[counted.key, hour].extend(group)
+        await self._write(connection, fresh, touched)
+        if first:
+            await connection.execute(self._sql["first_seen"], list(first), list(first.values()))
+
+    async def _write(
+        self,
+        connection: Any,
+        fresh: Mapping[int, Mapping[datetime, Counts]],
+        touched: Mapping[tuple[int, datetime], Sequence[datetime]],
+    ) -> None:
+        keys = sorted(touched)
+        rows = await connection.fetch(self._sql["hours"], [k for k, _ in keys], [h for _, h in keys])
+        stored = {
+            (r["objective"], r["hour"]): [
+                Counts(*c) for c in zip(r["good"], r["total"], r["observed"], strict=True)
+            ]
+            for r in rows
+        }
+        changed: list[tuple[int, datetime, list[int], list[int], list[int]]] = []
+        for key, hour in keys:
+            old = stored.get((key, hour))
+            new = rewritten(old, hour, touched[key, hour], fresh[key])
+            if new != old and (old is not None or any(c != Counts() for c in new)):
+                changed.append(
+                    (key, hour, [c.good for c in new], [c.total for c in new], [c.observed for c in new])
+                )
+        if not changed:
+            return
+        await connection.executemany(self._sql["put_hour"], changed)
+        earliest: dict[int, datetime] = {}
+        for key, hour, *_ in changed:
+            earliest[key] = min(hour, earliest.get(key, hour))
+        await connection.execute(self._sql["carry"], list(earliest), list(earliest.values()))
+
+
+def _shares(
+    marks: Sequence[Any], oldest: datetime
+) -> tuple[list[tuple[int, datetime, datetime]], list[tuple[int, datetime, datetime]]]:
+    """(what to do now, what is left for later) as (tenant, start, end): at most `_LONGEST` of each tenant."""
+    ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for m in marks:
+        if m["ends"] > oldest:
+            ranges[m["tenant"]].append((max(m["starts"], oldest), m["ends"]))
+    work: list[tuple[int, datetime, datetime]] = []
+    rest: list[tuple[int, datetime, datetime]] = []
+    for tenant, found in sorted(ranges.items()):
+        left = _LONGEST
+        for start, end in merged(found):
+            cut = min(end, start + left)
+            if cut > start:
+                work.append((tenant, start, cut))
+            if cut < end:
+                rest.append((tenant, cut, end))
+            left -= cut - start
+    return work, rest
