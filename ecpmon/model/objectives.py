@@ -57,6 +57,7 @@ class Objective(BaseModel):
     kind: ObjectiveKind
     # As a fraction. 1 leaves no budget, 0 promises nothing; both are refused, and so is NaN.
     target: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, strict=True)]
+    display_name: Annotated[str, StringConstraints(max_length=200, strict=True)] = ""
     description: Annotated[str, StringConstraints(max_length=1050, strict=True)] = ""
     source: Source | None = None
     total: Selector | None = None
