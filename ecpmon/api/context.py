@@ -20,6 +20,7 @@ from ecpmon.ports import (
     Health,
     MaintenanceStore,
     MonitoringStore,
+    ObjectiveStore,
     SampleWriter,
     SimulatorClient,
     TenantStore,
@@ -40,6 +41,7 @@ class Backend:
     monitoring: MonitoringStore
     availability: AvailabilityStore
     maintenance: MaintenanceStore
+    objectives: ObjectiveStore
     statements: StatementService
     intervals: Intervals
     alerts: AlertStore

@@ -106,6 +106,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         monitoring=runtime.monitoring,
         availability=runtime.availability,
         maintenance=runtime.maintenance,
+        objectives=runtime.objectives.store,
         statements=runtime.statements,
         intervals=runtime.intervals,
         alerts=runtime.alerts,

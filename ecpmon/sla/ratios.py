@@ -5,7 +5,7 @@ Windows are whole minutes, because counts are kept by the minute; they end at th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -180,16 +180,16 @@ def standing(
     spans: Sequence[Stretch],
     before: Before,
     accounting: Accounting,
-    previous: Callable[[str], SlaStatus | None] = lambda _: None,
+    previous: Mapping[tuple[int, str], SlaStatus],
 ) -> list[RatioResult]:
-    """Every stretch of one objective. `previous`: window -> its status so far, for the hysteresis."""
+    """Every stretch of one objective. `previous`: (key, window) -> status so far, for the hysteresis."""
     return [
         evaluate(
             span,
             measure(stored.key, span, before),
             stored.first_at,
             stored.objective.target,
-            previous(span.window),
+            previous.get((stored.key, span.window)),
             accounting,
         )
         for span in spans

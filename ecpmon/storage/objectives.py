@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
@@ -22,15 +20,10 @@ def _stored(row: Any) -> StoredObjective:
     return StoredObjective(
         row["id"],
         row["tenant_id"],
-        Objective.model_validate_json(_json(row["definition"])),
+        Objective.model_validate(row["definition"]),
         row["inherited"],
         row["first_at"],
     )
-
-
-def _json(document: Mapping[str, Any]) -> str:
-    # Strict fields take JSON's arrays and strings only in JSON mode.
-    return orjson.dumps(document).decode()
 
 
 def _document(objective: Objective) -> dict[str, Any]:
@@ -68,19 +61,35 @@ class PgObjectiveStore:
             found.setdefault(row["tenant_id"], []).append(_stored(row))
         return found
 
-    async def put(self, tenant: Tenant, objectives: Sequence[Objective], now: datetime) -> list[bool]:
-        """Store objectives of a tenant, all or none; for each whether it is new to the tenant."""
+    async def put(
+        self, tenant: Tenant, objectives: Sequence[Objective], now: datetime, *, others: bool = True
+    ) -> list[bool]:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                await connection.execute(self._sql["lock_tenant"], tenant.key)
-                await self._install(connection, now, tenant.key)
-                rows = await connection.fetch(self._sql["of_tenant"], tenant.key)
-                known = {r["name"]: r for r in rows}
-                if len(known.keys() | {o.name for o in objectives}) > MAX_OBJECTIVES:
+                known = await self._locked(connection, tenant, now)
+                named = {o.name for o in objectives}
+                own = {n for n, r in known.items() if not r["inherited"]}
+                if len((known.keys() if others else self._defaults.keys()) | named) > MAX_OBJECTIVES:
                     raise Conflict(f"a tenant has at most {MAX_OBJECTIVES} objectives; delete one first")
                 for objective in objectives:
-                    await self._put(connection, tenant.key, known.get(objective.name), objective, now, False)
+                    same = objective == self._defaults.get(objective.name)
+                    await self._put(connection, tenant.key, known.get(objective.name), objective, now, same)
+                for name in sorted(own - named) if not others else ():
+                    await self._take_back(connection, tenant.key, known[name], now)
                 return [o.name not in known for o in objectives]
+
+    async def _locked(self, connection: Any, tenant: Tenant, now: datetime) -> dict[str, Any]:
+        """The rows in force by name, while nobody else changes them."""
+        await connection.execute(self._sql["lock_tenant"], tenant.key)
+        await self._install(connection, now, tenant.key)
+        return {r["name"]: r for r in await connection.fetch(self._sql["of_tenant"], tenant.key)}
+
+    async def _take_back(self, connection: Any, tenant: int, known: Any, now: datetime) -> None:
+        default = self._defaults.get(known["name"])
+        if default is not None:
+            await self._put(connection, tenant, known, default, now, True)
+        else:
+            await connection.execute(self._sql["retire"], tenant, known["id"], now)
 
     async def _put(
         self, connection: Any, tenant: int, known: Any, objective: Objective, now: datetime, inherited: bool
@@ -96,25 +105,14 @@ class PgObjectiveStore:
         )
 
     async def delete(self, tenant: Tenant, name: str, now: datetime) -> None:
-        """Take back the tenant's own objective; a default of that name is in force again.
-
-        Raises NotFound, also for another tenant's; Conflict for a default.
-        """
         async with self._database.transaction() as connection:
             with wrap_errors():
-                await connection.execute(self._sql["lock_tenant"], tenant.key)
-                await self._install(connection, now, tenant.key)
-                rows = await connection.fetch(self._sql["of_tenant"], tenant.key)
-                known = next((r for r in rows if r["name"] == name), None)
+                known = (await self._locked(connection, tenant, now)).get(name)
                 if known is None:
                     raise NotFound("there is no such objective", details={"objective": name[:63]})
                 if known["inherited"]:
                     raise Conflict("every tenant has this objective; define your own of that name instead")
-                default = self._defaults.get(name)
-                if default is not None:
-                    await self._put(connection, tenant.key, known, default, now, True)
-                else:
-                    await connection.execute(self._sql["retire"], tenant.key, known["id"], now)
+                await self._take_back(connection, tenant.key, known, now)
 
     async def sums(self, edges: Collection[tuple[int, datetime]]) -> dict[tuple[int, datetime], Counts]:
         """(objective's key, instant at a whole minute) -> everything counted before it, from some origin."""

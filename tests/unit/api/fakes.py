@@ -311,7 +311,7 @@ class World:
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
             availability=stores.availability, maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
-            health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
+            objectives=unused, health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip
 
 
