@@ -14,13 +14,16 @@ from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.ports import Clock, MaintenanceStore, TenantStore
 from ecpmon.resources import data_dir
 from ecpmon.settings import Settings
+from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.openslo import Promise
 from ecpmon.sla.ratios import Stretch, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
 from ecpmon.storage.slots import SlotKeeper
+from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.telemetry import ObjectiveFigures, Telemetry
 
 
@@ -143,3 +146,15 @@ def _figures(results: dict[tuple[str, str], list[RatioResult]]) -> ObjectiveFigu
         for (tenant_id, name), windows in results.items()
         for r in windows
     }
+
+
+async def export(database_url: str, tenant_id: str) -> str:
+    """The tenant's objectives as an OpenSLO v1 stream. Raises TenantNotFound, DatabaseUnavailable."""
+    database = Database(database_url, name="ecpmon-export")
+    try:
+        tenant = await PgTenantStore(database).get(tenant_id)
+        stored = await PgObjectiveStore(database, load_objectives()).of_tenant(tenant)
+    finally:
+        await database.close()
+    promise = Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
+    return yamlstream.dump(openslo.documents(promise, [s.objective for s in stored]))

@@ -13,6 +13,7 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
+from ecpmon.cli.slo import slo
 from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.settings import Settings
 
@@ -209,6 +210,9 @@ def report(tenant_id: str, month: str, shape: str, revision: int | None, output:
         timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
     )
     output.write(asyncio.run(make(url, intervals, tenant_id, month, shape, datetime.now(UTC), revision)))
+
+
+cli.add_command(slo)
 
 
 def main() -> None:
