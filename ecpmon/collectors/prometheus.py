@@ -6,9 +6,11 @@ The only user of prometheus-api-client, which is synchronous: it runs in one wor
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,10 +18,10 @@ import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
-from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.collectors.base import Collected, samples_of, series_key
 from ecpmon.collectors.rules import PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Source
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import UP_METRIC
 
@@ -30,6 +32,8 @@ SETTLING: Final = timedelta(seconds=2)
 
 # (tenant, instant) -> value
 Values = dict[tuple[str, datetime], float]
+# (tenant, instant) -> series -> value
+Counters = dict[tuple[str, datetime], dict[SeriesKey, float]]
 
 
 def parse(result: Any, tenant_label: str) -> Values:
@@ -51,6 +55,42 @@ def parse(result: Any, tenant_label: str) -> Values:
         if tenant:
             values.update({(tenant, ts): value for ts, value in points if value == value})
     return values
+
+
+def parse_counter(result: Any, tenant_label: str, name: str, labels: Sequence[str]) -> Counters:
+    """The matrix of a counter by tenant and instant, series by series (pure). Raises MonitoringUnavailable.
+
+    Also when two series cannot be told apart by `labels`: their values would be mistaken for restarts.
+    """
+    plain = series_key(name)
+    found: Counters = defaultdict(dict)
+    if not isinstance(result, list):
+        raise MonitoringUnavailable("Prometheus sent no matrix")
+    for series in result:
+        if not isinstance(series, dict) or not isinstance(series.get("metric"), dict):
+            raise MonitoringUnavailable("Prometheus sent a series that is none")
+        kept = tuple(sorted((k, str(series["metric"][k])) for k in labels if k in series["metric"]))
+        key = SeriesKey(plain.metric_type, plain.metric_name, kept)
+        for at, value in parse([series], tenant_label).items():
+            if key in found[at]:
+                raise MonitoringUnavailable(f"the labels of the counter {name} do not tell its series apart")
+            if math.isfinite(value):
+                found[at][key] = value
+    return found
+
+
+def with_counters(frames: Sequence[Frame], counters: Counters, wanted: frozenset[str]) -> tuple[Frame, ...]:
+    """The frames with the counters of their instants, and frames for instants that only counters know (pure)."""
+    left = {at: values for at, values in counters.items() if at[0] in wanted}
+    found: list[Frame] = []
+    for frame in frames:
+        more = left.pop((frame.tenant_id, frame.ts), {})
+        found.append(replace(frame, samples=frame.samples + tuple(Sample(k, v) for k, v in more.items())))
+    for (tenant, ts), values in left.items():
+        if values:
+            samples = tuple(Sample(k, v) for k, v in values.items())
+            found.append(Frame(tenant, Source.PROMETHEUS, ts, samples))
+    return tuple(sorted(found, key=lambda f: (f.ts, f.tenant_id)))
 
 
 def assemble(
@@ -129,20 +169,29 @@ class PrometheusCollector:
             return Collected((), since or now)
         start, end = ranges[0]
         loop = asyncio.get_running_loop()
-        answers = await loop.run_in_executor(self._executor, self._ask_all, start, end)
+        answers, counters = await loop.run_in_executor(self._executor, self._ask_all, start, end)
         ages = answers.pop("", None)
         wanted = frozenset(t.tenant_id for t in tenants)
-        return Collected(assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR), end)
+        frames = assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR)
+        return Collected(with_counters(frames, counters, wanted), end)
 
-    def _ask_all(self, start: datetime, end: datetime) -> dict[str, Values]:
+    def _ask_all(self, start: datetime, end: datetime) -> tuple[dict[str, Values], Counters]:
         answers = {UP_METRIC: self._ask(self._rule.availability, start, end)}
         if self._rule.age:
             answers[""] = self._ask(self._rule.age, start, end)
         for name, expression in self._rule.metrics.items():
             answers[name] = self._ask(expression, start, end)
-        return answers
+        counters: Counters = defaultdict(dict)
+        for name, counter in self._rule.counters.items():
+            result = self._ask_matrix(counter.expression, start, end)
+            for at, values in parse_counter(result, self._rule.tenant_label, name, counter.labels).items():
+                counters[at].update(values)
+        return answers, counters
 
     def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
+        return parse(self._ask_matrix(expression, start, end), self._rule.tenant_label)
+
+    def _ask_matrix(self, expression: str, start: datetime, end: datetime) -> Any:
         self._warnings.clear()
         try:
             result = self._client.custom_query_range(
@@ -153,7 +202,7 @@ class PrometheusCollector:
         if self._warnings:
             # Partial data would falsify an SLA; better to ask again.
             raise MonitoringUnavailable(f"Prometheus warns of partial data: {'; '.join(self._warnings)}")
-        return parse(result, self._rule.tenant_label)
+        return result
 
     def _note_warnings(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """prometheus-api-client drops `warnings`; they are read here."""

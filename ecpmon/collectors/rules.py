@@ -22,11 +22,23 @@ class SourceRule(_Strict):
     error_rate_down_at: Fraction | None = None
 
 
+class CounterRule(_Strict):
+    """A counter, read series by series: a sum over series would hide their restarts.
+
+    `labels` are kept and must tell a tenant's series apart, the restarts of which are then seen one by one.
+    """
+
+    expression: str
+    labels: tuple[str, ...] = Field(min_length=1, max_length=10)
+
+
 class PrometheusRule(SourceRule):
     tenant_label: str = "tenant_id"
     availability: str
     age: str | None = None
     metrics: dict[str, str] = Field(default_factory=dict)
+    # Our metric name -> what is read of it.
+    counters: dict[str, CounterRule] = Field(default_factory=dict)
 
 
 class SliRules(_Strict):

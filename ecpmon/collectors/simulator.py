@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.collectors.base import Collected, counters_of, samples_of
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Tenant
@@ -45,7 +45,11 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     ready = entry.get("ready")
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
-    return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values))
+    # A counter without labels would be one of the named numbers, and could pose as evidence.
+    counters = tuple(c for c in counters_of(entry.get("counters")) if c.key.labels)
+    return Frame(
+        tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values) + counters
+    )
 
 
 def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
