@@ -6,7 +6,7 @@ RETURNING tenant, starts, ends
 
 -- name: put_marks
 INSERT INTO objective_marks (tenant, starts, ends)
-SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS m (tenant, starts, ends)
+SELECT m.* FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS m (tenant, starts, ends)
 JOIN (SELECT id FROM tenants) AS t ON t.id = m.tenant
 ON CONFLICT (tenant, starts, ends) DO UPDATE SET generation = objective_marks.generation + 1
 

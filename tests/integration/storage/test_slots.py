@@ -272,3 +272,17 @@ async def test_retention_leaves_the_sums_of_what_it_keeps(counting: Counting) ->
     # A window that begins before what is kept holds what is kept.
     sums = await counting.store.sums({(key, T0), (key, end)})
     assert (sums[key, end] - sums[key, T0]).total == 10 * (299 - 119)
+
+
+async def test_a_long_past_is_counted_in_shares(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(minutes=10 * i), 10.0 * i) for i in range(150)])
+    await Upkeep(counting.database).roll_up(T0 + timedelta(days=9), everything=True)
+    # One mark for everything, as a new objective makes it.
+    await counting.database.execute("DELETE FROM objective_marks WHERE tenant = $1", counting.tenant.key)
+    await counting.database.execute(
+        "SELECT objective_marks_since($1, '-infinity')", counting.tenant.key
+    )
+    await counting.keeper.refresh(T0 - timedelta(days=1))
+    assert await counting.keeper.backlog() >= 1
+    await counting.settle()
+    await counting.check(T0, T0 + timedelta(hours=26))
