@@ -18,12 +18,13 @@ import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
-from ecpmon.collectors.base import Collected, samples_of, series_key
+from ecpmon.collectors.base import Collected, samples_of
 from ecpmon.collectors.rules import PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.names import UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
+from ecpmon.sla.evidence import series_key
 
 # Prometheus refuses more points per series in one answer.
 MAX_POINTS: Final = 11_000
@@ -41,20 +42,26 @@ def parse(result: Any, tenant_label: str) -> Values:
 
     Series without the tenant label are nobody's and left out; NaN and infinities are no values.
     """
-    values: Values = {}
+    return parse_components(result, tenant_label, None).get("", {})
+
+
+def parse_components(result: Any, tenant_label: str, component_label: str | None) -> dict[str, Values]:
+    """The same by component; series without that label are left out. Without a label to look for: under ""."""
+    found: dict[str, Values] = defaultdict(dict)
     if not isinstance(result, list):
         raise MonitoringUnavailable("Prometheus sent no matrix")
     for series in result:
         try:
             tenant = series["metric"].get(tenant_label)
+            component = series["metric"].get(component_label) if component_label else ""
             points = [
                 (datetime.fromtimestamp(float(ts), UTC), float(value)) for ts, value in series["values"]
             ]
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise MonitoringUnavailable("Prometheus sent a series that is none") from error
-        if tenant:
-            values.update({(tenant, ts): value for ts, value in points if value == value})
-    return values
+        if tenant and component is not None:
+            found[component].update({(tenant, ts): value for ts, value in points if value == value})
+    return found
 
 
 def parse_counter(result: Any, tenant_label: str, name: str, labels: Sequence[str]) -> Counters:
@@ -103,7 +110,7 @@ def assemble(
             if tenant not in wanted:
                 continue
             age = ages.get((tenant, ts), 0.0) if ages is not None else 0.0
-            if name == UP_METRIC and age > staleness.total_seconds():
+            if series_key(name).metric_name == UP_METRIC and age > staleness.total_seconds():
                 continue
             points[ts, tenant][name] = value
     return tuple(
@@ -176,22 +183,27 @@ class PrometheusCollector:
         return Collected(with_counters(frames, counters, wanted), end)
 
     def _ask_all(self, start: datetime, end: datetime) -> tuple[dict[str, Values], Counters]:
-        answers = {UP_METRIC: self._ask(self._rule.availability, start, end)}
-        if self._rule.age:
-            answers[""] = self._ask(self._rule.age, start, end)
-        for name, expression in self._rule.metrics.items():
+        rule = self._rule
+        answers = {UP_METRIC: self._ask(rule.availability, start, end)}
+        if rule.age:
+            answers[""] = self._ask(rule.age, start, end)
+        if rule.components:
+            result = self._result(rule.components, start, end)
+            for name, values in parse_components(result, rule.tenant_label, rule.component_label).items():
+                answers[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = values
+        for name, expression in rule.metrics.items():
             answers[name] = self._ask(expression, start, end)
         counters: Counters = defaultdict(dict)
-        for name, counter in self._rule.counters.items():
-            result = self._ask_matrix(counter.expression, start, end)
-            for at, values in parse_counter(result, self._rule.tenant_label, name, counter.labels).items():
-                counters[at].update(values)
+        for name, counter in rule.counters.items():
+            result = self._result(counter.expression, start, end)
+            for at, counts in parse_counter(result, rule.tenant_label, name, counter.labels).items():
+                counters[at].update(counts)
         return answers, counters
 
     def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
-        return parse(self._ask_matrix(expression, start, end), self._rule.tenant_label)
+        return parse(self._result(expression, start, end), self._rule.tenant_label)
 
-    def _ask_matrix(self, expression: str, start: datetime, end: datetime) -> Any:
+    def _result(self, expression: str, start: datetime, end: datetime) -> Any:
         self._warnings.clear()
         try:
             result = self._client.custom_query_range(

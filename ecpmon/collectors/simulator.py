@@ -10,9 +10,9 @@ import aiohttp
 
 from ecpmon.collectors.base import Collected, counters_of, samples_of
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Source
+from ecpmon.model.samples import Frame, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, ERROR_RATE_METRIC, UP_METRIC
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
 MAX_SKEW: Final = timedelta(minutes=5)
@@ -45,11 +45,28 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     ready = entry.get("ready")
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
-    # A counter without labels would be one of the named numbers, and could pose as evidence.
-    counters = tuple(c for c in counters_of(entry.get("counters")) if c.key.labels)
+        values.update(components_of(entry.get("services")))
+    counters = tuple(c for c in counters_of(entry.get("counters")) if not _is_evidence(c.key))
     return Frame(
         tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values) + counters
     )
+
+
+def _is_evidence(key: SeriesKey) -> bool:
+    """A counter must not pose as readiness, nor as one of the named numbers."""
+    return not key.labels or key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
+
+
+def components_of(services: Any) -> dict[str, int]:
+    """`up.<service>` of every service that is meant to run: 1 when one of its pods can be reached."""
+    found = {}
+    for service in services if isinstance(services, list) else ():
+        match service:
+            case {"service": str(name), "desired": int(desired), "ready": int(ready)} if desired > 0:
+                found[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = 1 if ready > 0 else 0
+            case _:
+                continue  # scaled to nothing on purpose, or nothing we know
+    return found
 
 
 def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:

@@ -109,6 +109,8 @@ class Tenant(BaseModel):
     push_interval: timedelta = timedelta(seconds=60)
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    # Component policy: weights by service, or None when any service that is down makes the tenant down.
+    component_weights: dict[str, float] | None = None
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None

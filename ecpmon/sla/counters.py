@@ -122,7 +122,7 @@ def _instants(series: Iterable[Iterable[Reading]]) -> list[Observation]:
         for r in readings:
             holds = timedelta(0) if r.is_marker else r.holds
             read[r.ts] = max(read.get(r.ts, holds), holds)
-    return [Observation(ts, False, holds) for ts, holds in sorted(read.items())]
+    return [Observation(ts, 0.0, holds) for ts, holds in sorted(read.items())]
 
 
 def request_minutes(
@@ -154,7 +154,7 @@ def latency_minutes(
     A reading holds until the next one, at most its `holds`; exactly at the threshold is within it.
     """
     observations = [
-        Observation(r.ts, r.value > threshold_ms, timedelta(0) if r.is_marker else r.holds)
+        Observation(r.ts, float(r.value > threshold_ms), timedelta(0) if r.is_marker else r.holds)
         for r in settled(readings)
     ]
     seen, within = _observed(observations, start, end)

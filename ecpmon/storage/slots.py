@@ -23,7 +23,7 @@ from ecpmon.sla.counters import (
 )
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import Regime, regime_at
+from ecpmon.storage.evidence import Regime, regime_at, regime_of
 from ecpmon.storage.queries import load
 
 _MARKS: Final = 200
@@ -205,7 +205,7 @@ class SlotKeeper:
         """The objectives in force, locked, with their series."""
         regimes: dict[int, list[Regime]] = defaultdict(list)
         for r in await connection.fetch(self._regimes_sql, tenants):
-            regimes[r["tenant"]].append(Regime(r["valid_from"], Source(r["source"]), r["holds"]))
+            regimes[r["tenant"]].append(regime_of(r))
         found = [
             self._counted(r, regimes[r["tenant"]])
             for r in await connection.fetch(self._sql["lock_objectives"], tenants)

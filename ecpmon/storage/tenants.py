@@ -45,6 +45,7 @@ def tenant_of(row: Any) -> Tenant:
         push_interval=timedelta(seconds=row["push_interval_seconds"]),
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
+        component_weights=row["component_weights"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
@@ -181,4 +182,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         int(new.push_interval.total_seconds()),
         new.time_zone,
         new.maintenance_accounting.value,
+        dict(new.component_weights) if new.component_weights else None,
     )
