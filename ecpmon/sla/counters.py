@@ -22,6 +22,8 @@ MINUTES: Final = 60
 HOUR: Final = timedelta(hours=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 NOTHING: Final = Counts()
+# Beyond it a double cannot count by one.
+MAX_COUNT: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Increase:
     reset: bool
 
 
+def is_count(value: float) -> bool:
+    """Whether a counter can stand at `value`: not negative, not NaN, and small enough to be counted on from."""
+    return 0 <= value <= MAX_COUNT
+
+
 def minute_of(ts: datetime) -> datetime:
     return ts.replace(second=0, microsecond=0)
 
@@ -66,12 +73,12 @@ def increases(readings: Iterable[Reading]) -> list[Increase]:
     """The increases of one series; in any order, with duplicates.
 
     The first reading counts nothing: what came before it is unknown. A fall means a restart from zero, so the new
-    value counts. Staleness markers and gaps end nothing. Infinite and negative values are no readings of a counter.
+    value counts. Staleness markers and gaps end nothing. What is no count (see `is_count`) is no reading.
     """
     found: list[Increase] = []
     last: int | None = None
     for reading in settled(readings):
-        if not math.isfinite(reading.value) or reading.value < 0:
+        if not is_count(reading.value):
             continue
         value = math.floor(reading.value)
         if last is not None:

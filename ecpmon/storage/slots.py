@@ -16,6 +16,7 @@ from ecpmon.sla.counters import (
     MINUTE,
     Reading,
     hour_of,
+    is_count,
     latency_minutes,
     minute_of,
     request_minutes,
@@ -29,6 +30,8 @@ from ecpmon.storage.queries import load
 _MARKS: Final = 200
 # At most this much of one tenant's past per transaction.
 _LONGEST: Final = timedelta(hours=6)
+# Two of them still fit a bigint; `carry` keeps to it as well.
+_MOST: Final = 4 * 10**18
 _BUCKET: Final = timedelta(minutes=5)
 RESPONSE_TIME: Final = "response_time"
 
@@ -140,6 +143,11 @@ class Counted:
         return list(lists.values())
 
 
+def _storable(count: int) -> int:
+    """Within what the database's sums can hold: one tenant's nonsense must not stop the counting of all."""
+    return max(-_MOST, min(count, _MOST))
+
+
 def _carries(labels: Mapping[str, str], selector: Mapping[str, Any]) -> bool:
     return all(labels.get(k) == v for k, v in selector.get("labels", {}).items())
 
@@ -173,22 +181,22 @@ class SlotKeeper:
         """Marks waiting."""
         return int(await self._database.fetchval(self._sql["backlog"]))
 
-    async def refresh(self, oldest: datetime) -> int:
-        """Count one batch of marks again; the number of marks taken. Call until it returns 0.
+    async def refresh(self, oldest: datetime) -> bool:
+        """Count one batch of marks again; whether more may be waiting: call until it returns False.
 
         Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are.
         """
         async with self._database.transaction() as connection:
             with wrap_errors():
                 marks = await connection.fetch(self._sql["take_marks"], _MARKS)
-                if marks:
-                    await self._recount(connection, marks, _up(oldest, _BUCKET))
-                return len(marks)
+                work, rest = _shares(marks, _up(oldest, _BUCKET))
+                if rest:
+                    await connection.execute(self._sql["put_marks"], *map(list, zip(*rest, strict=True)))
+                if work:
+                    await self._recount(connection, work)
+                return bool(rest) or len(marks) == _MARKS
 
-    async def _recount(self, connection: Any, marks: Sequence[Any], oldest: datetime) -> None:
-        work, rest = _shares(marks, oldest)
-        if rest:
-            await connection.execute(self._sql["put_marks"], *map(list, zip(*rest, strict=True)))
+    async def _recount(self, connection: Any, work: list[tuple[int, datetime, datetime]]) -> None:
         objectives = await self._objectives(connection, sorted({tenant for tenant, _, _ in work}))
         by_tenant: dict[int, list[Counted]] = defaultdict(list)
         for counted in objectives:
@@ -292,7 +300,7 @@ class SlotKeeper:
         for r in rows:
             stretch = stretches[r["n"] - 1]
             found[stretch.number][r["series"]] = list(zip(r["at"], r["values"], strict=True))
-            if not any(at < stretch.start and v >= 0 for at, v in found[stretch.number][r["series"]]):
+            if not any(at < stretch.start and is_count(v) for at, v in found[stretch.number][r["series"]]):
                 orphans.append((r["series"], stretch))
         for (number, name), before in (await self._bases(connection, orphans)).items():
             found[number][name].insert(0, before)
@@ -359,7 +367,13 @@ class SlotKeeper:
             new = rewritten(old, hour, touched[key, hour], fresh[key])
             if new != old and (old is not None or any(c != Counts() for c in new)):
                 changed.append(
-                    (key, hour, [c.good for c in new], [c.total for c in new], [c.observed for c in new])
+                    (
+                        key,
+                        hour,
+                        [_storable(c.good) for c in new],
+                        [_storable(c.total) for c in new],
+                        [c.observed for c in new],
+                    )
                 )
         if not changed:
             return

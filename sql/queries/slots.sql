@@ -31,7 +31,7 @@ WHERE v.series = ANY($4::int[]) AND f.ts >= $5 AND f.ts < $6
 GROUP BY e.n, v.series
 
 -- name: before
--- The last value that is one (finite, not negative) of each series before an instant. Frames cannot be searched by series, but the rollups know the
+-- The last value that is a count of each series before an instant. Frames cannot be searched by series, but the rollups know the
 -- buckets a series was seen in, and the marks know the buckets that are not rolled up yet.
 SELECT e.series, e.at, x.ts, x.value
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at)
@@ -44,8 +44,8 @@ CROSS JOIN LATERAL (
   ) AS b
   JOIN frames f ON f.tenant = e.tenant AND f.ts >= b.bucket AND f.ts < least(b.bucket + INTERVAL '5 minutes', e.at)
   WHERE e.series = ANY(f.series)
-    -- NaN and infinity are greater.
-    AND f.samples[array_position(f.series, e.series)] BETWEEN 0 AND 1.7e308
+    -- `counters.is_count`; NaN and infinity are greater.
+    AND f.samples[array_position(f.series, e.series)] BETWEEN 0 AND 9007199254740992
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
 ) AS x
 
@@ -77,7 +77,8 @@ ON CONFLICT (objective, hour) DO UPDATE SET good = excluded.good, total = exclud
 WHERE (h.good, h.total, h.observed) IS DISTINCT FROM (excluded.good, excluded.total, excluded.observed)
 
 -- name: carry
--- Makes `*_before` of the hours from $2 on continue the hour before; what is right already is not written.
+-- Makes `*_before` of the hours from $2 on continue the hour before; what is right already is not written. Kept
+-- within what two of them can be added up to: no tenant's nonsense may stop the counting of all.
 WITH base AS (
   SELECT c.objective, c.first, p.good_before + p.good[60] AS good, p.total_before + p.total[60] AS total,
          p.observed_before + p.observed[60] AS observed
@@ -86,8 +87,8 @@ WITH base AS (
                      ORDER BY h.hour DESC LIMIT 1) AS p ON true
 ), should AS (
   SELECT h.objective, h.hour,
-         coalesce(b.good, 0) + coalesce(sum(h.good[60]) OVER earlier, 0)::bigint AS good,
-         coalesce(b.total, 0) + coalesce(sum(h.total[60]) OVER earlier, 0)::bigint AS total,
+         greatest(least(coalesce(b.good, 0) + coalesce(sum(h.good[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS good,
+         greatest(least(coalesce(b.total, 0) + coalesce(sum(h.total[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS total,
          coalesce(b.observed, 0) + coalesce(sum(h.observed[60]) OVER earlier, 0)::bigint AS observed
   FROM base b JOIN objective_hours h ON h.objective = b.objective AND h.hour >= b.first
   WINDOW earlier AS (PARTITION BY h.objective ORDER BY h.hour ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -279,10 +280,45 @@ async def test_a_long_past_is_counted_in_shares(counting: Counting) -> None:
     await Upkeep(counting.database).roll_up(T0 + timedelta(days=9), everything=True)
     # One mark for everything, as a new objective makes it.
     await counting.database.execute("DELETE FROM objective_marks WHERE tenant = $1", counting.tenant.key)
-    await counting.database.execute(
-        "SELECT objective_marks_since($1, '-infinity')", counting.tenant.key
-    )
+    await counting.database.execute("SELECT objective_marks_since($1, '-infinity')", counting.tenant.key)
     await counting.keeper.refresh(T0 - timedelta(days=1))
     assert await counting.keeper.backlog() >= 1
     await counting.settle()
     await counting.check(T0, T0 + timedelta(hours=26))
+
+
+async def test_readings_that_arrive_while_it_counts_are_not_lost(counting: Counting) -> None:
+    """Writers and two counting jobs at once, all on the same bucket."""
+
+    async def write(key: SeriesKey, offset: float) -> None:
+        for i in range(40):
+            await counting.send([(key, T0 + timedelta(seconds=7 * i + offset), float(11 * i))])
+
+    async def count(done: asyncio.Event) -> None:
+        while not done.is_set():
+            await counting.keeper.refresh(T0 - timedelta(days=1))
+
+    done = asyncio.Event()
+    counters = [asyncio.create_task(count(done)) for _ in range(2)]
+    await asyncio.gather(write(OK, 0), write(BAD, 1), write(OTHER, 2), write(LATENCY, 3))
+    done.set()
+    await asyncio.gather(*counters)
+    await counting.settle()
+    await counting.check(T0 - timedelta(hours=1), T0 + timedelta(hours=1))
+
+
+async def test_a_tenant_that_sends_nonsense_does_not_stop_the_counting(
+    counting: Counting, make_tenant: MakeTenant
+) -> None:
+    other = Counting(counting.database, counting.ingest, await make_tenant(source=Source.PUSH, holds=HOLDS))
+    await other.store.install_defaults(T0, other.tenant)
+    huge = [0.0, 9e15] * 1200
+    for hour in range(3):
+        start = T0 + timedelta(hours=hour)
+        await other.send([(OK, start + timedelta(seconds=i), v) for i, v in enumerate(huge)])
+        await other.send([(OK, start + timedelta(seconds=2500), 1e300), (BAD, start, -5.0)])
+    await counting.send([(OK, T0, 1.0), (OK, T0 + MINUTE, 4.0)])
+    await counting.settle()
+    await counting.check(T0, T0 + timedelta(hours=1))
+    found = await other.minutes("requests", T0, T0 + timedelta(hours=4))
+    assert max(c.total for c in found.values()) > 10**17

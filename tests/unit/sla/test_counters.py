@@ -51,7 +51,7 @@ def totals(found: dict[datetime, Counts]) -> dict[int, tuple[int, int]]:
         ([(10, 8), (0, 5)], [(3, False)]),
         ([(0, 5), (10, 6), (10, 8), (0, 5)], [(3, False)]),
         ([(0, 1.2), (10, 2.9), (20, 3.1)], [(1, False), (1, False)]),  # whole numbers only
-        ([(0, 5), (10, inf), (20, -3), (30, 6)], [(1, False)]),
+        ([(0, 5), (10, inf), (20, -3), (25, 1e16), (30, 6)], [(1, False)]),
     ],
 )
 def test_increases(points: list[tuple[float, float]], expected: list[tuple[int, bool]]) -> None:
