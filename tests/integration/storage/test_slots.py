@@ -266,9 +266,7 @@ async def test_retention_leaves_the_sums_of_what_it_keeps(counting: Counting) ->
     start, end = T0 + timedelta(hours=3, minutes=7), T0 + timedelta(hours=5)
     before = await counting.minutes("requests", start, end)
     key = (await counting.stored())["requests"].key
-    await counting.database.execute(
-        "DELETE FROM objective_hours WHERE objective = $1 AND hour < $2", key, T0 + timedelta(hours=2)
-    )
+    await counting.store.retain(T0 + timedelta(hours=2))
     assert await counting.minutes("requests", start, end) == before
     # A window that begins before what is kept holds what is kept.
     sums = await counting.store.sums({(key, T0), (key, end)})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -181,3 +183,9 @@ def test_the_shipped_objectives_are_as_they_should_be() -> None:
 def test_rules_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ValidationFailed):
         load_objectives(text)
+
+
+def test_the_example_of_the_documentation_is_one() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "objectives.md").read_text(encoding="utf-8")
+    example = json.loads(text.split("```json\n")[1].split("```")[0])
+    assert Objective.model_validate({"name": "x", **example}).target == 0.999
