@@ -22,7 +22,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import BadRequest, NotFound, PayloadTooLarge, ValidationFailed
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla import openslo, yamlstream
+from ecpmon.sla import openslo, openslo_reader, yamlstream
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.ratios import edges, standing, stretch
@@ -119,7 +119,7 @@ async def delete(request: web.Request) -> web.Response:
 async def _given(request: web.Request, tenant: Tenant, name: str | None = None) -> list[Objective]:
     """The objectives of the body. Raises ValidationFailed with a path, BadRequest, PayloadTooLarge."""
     if request.content_type in _YAML_TYPES:
-        parsed = openslo.parse(yamlstream.load(await _text(request)), promise_of(tenant))
+        parsed = openslo_reader.parse(yamlstream.load(await _text(request)), promise_of(tenant))
         if parsed.availability not in (None, tenant.sla_target.fraction):
             raise bad_field("availability", f"is {tenant.sla_target.availability}; change it with the tenant")
         return list(parsed.objectives)

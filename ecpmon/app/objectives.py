@@ -24,6 +24,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.upkeep import Upkeep
 from ecpmon.telemetry import ObjectiveFigures, Telemetry
 
 
@@ -70,6 +71,7 @@ class Objectives:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self.store = PgObjectiveStore(around.database, load_objectives())
+        self._upkeep = Upkeep(around.database)
         self._slots = SlotKeeper(around.database, around.intervals)
 
     def jobs(self) -> list[Job]:
@@ -87,6 +89,9 @@ class Objectives:
     async def count(self) -> None:
         """One batch after the other; pulls and pushes get in between."""
         oldest = self._around.clock.now() - timedelta(days=self._around.settings.raw_retention_days)
+        # The rollups say where a series was seen last: without a backlog of theirs that is quickly found.
+        while await self._upkeep.roll_up(self._around.clock.now()):
+            pass
         while await self._slots.refresh(oldest):
             pass
 

@@ -33,13 +33,13 @@ def check(file: BinaryIO) -> None:
 
     Needs no database. Ends with 1 when anything is unsupported, naming its path.
     """
-    from ecpmon.sla import openslo, yamlstream
+    from ecpmon.sla import openslo_reader, yamlstream
 
     try:
         text = file.read(yamlstream.MAX_CHARACTERS * 4 + 1).decode("utf-8")
     except UnicodeDecodeError as error:
         raise click.ClickException("the file is not UTF-8") from error
-    found = openslo.parse(yamlstream.load(text))
+    found = openslo_reader.parse(yamlstream.load(text))
     if found.availability is not None:
         click.echo(f"availability: {found.availability:.10g} of the time")
     for o in found.objectives:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ecpmon.errors import PayloadTooLarge, ValidationFailed
 from ecpmon.model.objectives import OBJECTIVE_WINDOWS, Objective, Selector
 from ecpmon.sla import openslo, yamlstream
-from ecpmon.sla.openslo import Promise, documents, parse
+from ecpmon.sla.openslo import Promise, documents
+from ecpmon.sla.openslo_reader import parse
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.selectors import SelectorError, read, write
 
