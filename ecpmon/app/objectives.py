@@ -76,7 +76,7 @@ class Objectives:
 
     def jobs(self) -> list[Job]:
         return [
-            Job("objectives", 15, self.roll),
+            Job("objectives", 20, self.roll),
             Job("objective_retention", 3600, self.retain),
         ]
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 from ecpmon.model.availability import Observation, SpanState
@@ -168,34 +169,31 @@ def latency_minutes(
     return {minute: Counts(within.get(minute, 0), lasting, lasting) for minute, lasting in seen.items()}
 
 
-def running(minutes: Mapping[datetime, Counts], hour: datetime) -> list[Counts]:
-    """The 60 running sums of an hour: the n-th holds everything through its n-th minute."""
-    sums: list[Counts] = []
-    total = NOTHING
-    for index in range(MINUTES):
-        total += minutes.get(hour + index * MINUTE, NOTHING)
-        sums.append(total)
-    return sums
+# An hour's 60 running sums of good, total and observed: the n-th holds everything through the n-th minute.
+Sums = tuple[Sequence[int], Sequence[int], Sequence[int]]
 
 
-def apart(sums: Sequence[Counts], hour: datetime) -> dict[datetime, Counts]:
+def running(minutes: Mapping[datetime, Counts], hour: datetime) -> Sums:
+    """The running sums of the hour that begins at `hour`."""
+    return rewritten(None, hour, minutes, minutes)
+
+
+def _apart(sums: Sequence[int]) -> list[int]:
+    return [through - before for through, before in zip(sums, (0, *sums), strict=False)]
+
+
+def apart(sums: Sums, hour: datetime) -> dict[datetime, Counts]:
     """The minutes of an hour from its running sums: the inverse of `running`."""
-    minutes: dict[datetime, Counts] = {}
-    before = NOTHING
-    for index, through in enumerate(sums):
-        minutes[hour + index * MINUTE] = through - before
-        before = through
-    return minutes
+    cells = zip(*map(_apart, sums), strict=True)
+    return {hour + index * MINUTE: Counts(*cell) for index, cell in enumerate(cells)}
 
 
 def rewritten(
-    stored: Sequence[Counts] | None,
-    hour: datetime,
-    touched: Iterable[datetime],
-    fresh: Mapping[datetime, Counts],
-) -> list[Counts]:
+    stored: Sums | None, hour: datetime, touched: Iterable[datetime], fresh: Mapping[datetime, Counts]
+) -> Sums:
     """The running sums of an hour after its `touched` minutes became what `fresh` says (absent: nothing)."""
-    minutes = apart(stored, hour) if stored else {}
+    good, total, observed = map(_apart, stored) if stored else ([0] * MINUTES, [0] * MINUTES, [0] * MINUTES)
     for minute in touched:
-        minutes[minute] = fresh.get(minute, NOTHING)
-    return running(minutes, hour)
+        index, found = (minute - hour) // MINUTE, fresh.get(minute, NOTHING)
+        good[index], total[index], observed[index] = found.good, found.total, found.observed
+    return list(accumulate(good)), list(accumulate(total)), list(accumulate(observed))

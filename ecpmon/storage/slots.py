@@ -32,9 +32,11 @@ _MOST: Final = 4 * 10**18
 _BUCKET: Final = timedelta(minutes=5)
 
 
-def _storable(count: int) -> int:
-    """Within what the database's sums can hold: one tenant's nonsense must not stop the counting of all."""
-    return max(-_MOST, min(count, _MOST))
+def _storable(sums: Sequence[int]) -> list[int]:
+    """Within what the database can add up: one tenant's nonsense must not stop the counting of all."""
+    if min(sums) >= -_MOST and max(sums) <= _MOST:
+        return list(sums)
+    return [max(-_MOST, min(count, _MOST)) for count in sums]
 
 
 def merged(ranges: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
@@ -240,26 +242,14 @@ class SlotKeeper:
     ) -> None:
         keys = sorted(touched)
         rows = await connection.fetch(self._sql["hours"], [k for k, _ in keys], [h for _, h in keys])
-        stored = {
-            (r["objective"], r["hour"]): [
-                Counts(*c) for c in zip(r["good"], r["total"], r["observed"], strict=True)
-            ]
-            for r in rows
-        }
-        changed: list[tuple[int, datetime, list[int], list[int], list[int]]] = []
+        stored = {(r["objective"], r["hour"]): (r["good"], r["total"], r["observed"]) for r in rows}
+        changed: list[tuple[int, datetime, list[int], list[int], Sequence[int]]] = []
         for key, hour in keys:
             old = stored.get((key, hour))
-            new = rewritten(old, hour, touched[key, hour], fresh[key])
-            if new != old and (old is not None or any(c != Counts() for c in new)):
-                changed.append(
-                    (
-                        key,
-                        hour,
-                        [_storable(c.good) for c in new],
-                        [_storable(c.total) for c in new],
-                        [c.observed for c in new],
-                    )
-                )
+            good, total, observed = rewritten(old, hour, touched[key, hour], fresh[key])
+            new = (_storable(good), _storable(total), observed)
+            if new != old and (old is not None or any(map(any, new))):
+                changed.append((key, hour, *new))
         if not changed:
             return
         await connection.executemany(self._sql["put_hour"], changed)
