@@ -39,6 +39,18 @@ def _storable(sums: Sequence[int]) -> list[int]:
     return [max(-_MOST, min(count, _MOST)) for count in sums]
 
 
+def _touched(
+    work: Sequence[tuple[int, datetime, datetime]], by_tenant: Mapping[int, Sequence[Counted]]
+) -> list[Stretch]:
+    """The minutes that are marked, and those that their readings hold on for."""
+    ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for tenant, start, end in work:
+        reach = max(c.voices.reach for c in by_tenant[tenant])
+        ranges[tenant].append((start, _up(end + reach, MINUTE)))
+    flat = [(t, a, b) for t, found in sorted(ranges.items()) for a, b in merged(found)]
+    return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
+
+
 def merged(ranges: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
     """Touching and overlapping ranges made one, in order."""
     found: list[tuple[datetime, datetime]] = []
@@ -92,9 +104,11 @@ class SlotKeeper:
         work = [w for w in work if w[0] in by_tenant]
         if not work:
             return
-        stretches = await self._stretches(connection, work, by_tenant)
+        stretches = _touched(work, by_tenant)
         readings = await self._readings(connection, stretches, by_tenant)
-        await self._store(connection, stretches, readings, by_tenant)
+        following = await self._following(connection, work, stretches, readings)
+        readings.update(await self._readings(connection, following, by_tenant))
+        await self._store(connection, [*stretches, *following], readings, by_tenant)
 
     async def _objectives(self, connection: Any, tenants: list[int]) -> list[Counted]:
         """The objectives in force, locked, with their series."""
@@ -124,53 +138,44 @@ class SlotKeeper:
         holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
         return Counted(row["id"], row["tenant"], row["indicator"], Voices(regimes, fixed, holds))
 
-    async def _stretches(
-        self,
-        connection: Any,
-        work: Sequence[tuple[int, datetime, datetime]],
-        by_tenant: Mapping[int, Sequence[Counted]],
-    ) -> list[Stretch]:
-        """The minutes that may have changed: what is marked, what its readings hold on for, and the minute of
-        each series' next reading, whose increase starts somewhere else now."""
-        following = await self._following(connection, work, by_tenant)
-        touched: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-        for tenant, start, end in work:
-            reach = max(c.voices.reach for c in by_tenant[tenant])
-            touched[tenant].append((start, _up(end + reach, MINUTE)))
-        for tenant, at in following:
-            touched[tenant].append((minute_of(at), minute_of(at) + MINUTE))
-        flat = [(t, a, b) for t, ranges in sorted(touched.items()) for a, b in merged(ranges)]
-        return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
-
     async def _following(
         self,
         connection: Any,
         work: Sequence[tuple[int, datetime, datetime]],
-        by_tenant: Mapping[int, Sequence[Counted]],
-    ) -> list[tuple[int, datetime]]:
-        series = sorted({s for cs in by_tenant.values() for c in cs for s in c.series})
-        seen = await connection.fetch(
-            self._sql["readings"],
-            [t for t, _, _ in work],
-            [a for _, a, _ in work],
-            [b for _, _, b in work],
-            series,
-            min(a for _, a, _ in work),
-            max(b for _, _, b in work),
-        )
-        asked = [(r["series"], *work[r["n"] - 1]) for r in seen]
+        stretches: Sequence[Stretch],
+        readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
+    ) -> list[Stretch]:
+        """The minute of each series' next reading beyond the stretches: its increase starts somewhere else now."""
+        asked: list[tuple[int, Stretch]] = []
+        for stretch in stretches:
+            marked = max(b for t, _, b in work if t == stretch.tenant and stretch.start < b <= stretch.end)
+            for name, found in readings[stretch.number].items():
+                # A reading after what is marked is the next one, and counted again with its stretch.
+                if stretch.start <= found[-1][0] < marked:
+                    asked.append((name, stretch))
         if not asked:
             return []
-        owner = {s: tenant for s, tenant, _, _ in asked}
         rows = await connection.fetch(
-            self._sql["after"], [a[0] for a in asked], [a[1] for a in asked], [a[3] for a in asked]
+            self._sql["after"],
+            [name for name, _ in asked],
+            [s.tenant for _, s in asked],
+            [s.end for _, s in asked],
         )
-        return [(owner[r["series"]], r["ts"]) for r in rows]
+        owner = {name: s.tenant for name, s in asked}
+        minutes = {(owner[r["series"]], minute_of(r["ts"])) for r in rows}
+        fresh = [
+            (tenant, at)
+            for tenant, at in sorted(minutes)
+            if not any(s.tenant == tenant and s.start <= at < s.end for s in stretches)
+        ]
+        return [Stretch(len(stretches) + n, t, at, at + MINUTE) for n, (t, at) in enumerate(fresh, start=1)]
 
     async def _readings(
         self, connection: Any, stretches: Sequence[Stretch], by_tenant: Mapping[int, Sequence[Counted]]
     ) -> dict[int, dict[int, list[tuple[datetime, float]]]]:
         """stretch -> series -> its readings, each with what comes before the stretch."""
+        if not stretches:
+            return {}
         starts = [s.start - max(c.voices.reach for c in by_tenant[s.tenant]) for s in stretches]
         series = sorted({x for cs in by_tenant.values() for c in cs for x in c.series})
         rows = await connection.fetch(

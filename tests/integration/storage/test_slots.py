@@ -320,3 +320,20 @@ async def test_a_tenant_that_sends_nonsense_does_not_stop_the_counting(
     await counting.check(T0, T0 + timedelta(hours=1))
     found = await other.minutes("requests", T0, T0 + timedelta(hours=4))
     assert max(c.total for c in found.values()) > 10**17
+
+
+async def test_a_retired_objective_goes_with_its_last_counts(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(minutes=i), 10.0 * i) for i in range(90)])
+    await counting.settle()
+    old = (await counting.stored())["requests"].key
+    changed = OBJECTIVES[0].model_copy(update={"bad": None, "good": OBJECTIVES[0].bad})
+    await counting.store.put(counting.tenant, [changed], T0)
+
+    async def kept() -> bool:
+        return bool(await counting.database.fetchval("SELECT true FROM objectives WHERE id = $1", old))
+
+    await counting.store.retain(T0 + timedelta(hours=1))
+    assert await kept()
+    await counting.store.retain(T0 + timedelta(hours=9))
+    assert not await kept()
+    assert "requests" in await counting.stored()
