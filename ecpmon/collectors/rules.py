@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ecpmon.errors import ValidationFailed
+from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.resources import data_dir
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules
 
@@ -41,6 +42,13 @@ class PrometheusRule(SourceRule):
     metrics: dict[str, str] = Field(default_factory=dict)
     # Our metric name -> what is read of it.
     counters: dict[str, CounterRule] = Field(default_factory=dict)
+
+    @field_validator("counters")
+    @classmethod
+    def _no_evidence(cls, value: dict[str, CounterRule]) -> dict[str, CounterRule]:
+        if value.keys() & {UP_METRIC, ERROR_RATE_METRIC}:
+            raise ValueError("a counter must not be called like evidence")
+        return value
 
 
 class SliRules(_Strict):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ecpmon.collectors.prometheus import (
     MAX_POINTS,
@@ -18,7 +19,7 @@ from ecpmon.collectors.prometheus import (
     spans_to_ask,
     with_counters,
 )
-from ecpmon.collectors.rules import PrometheusRule
+from ecpmon.collectors.rules import CounterRule, PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import SeriesKey
 
@@ -122,3 +123,8 @@ def test_counters_join_the_frame_of_their_instant() -> None:
         ("a", at(0), {"up": 1.0, "requests_total": 7.0}),
         ("a", at(15), {"requests_total": 9.0}),
     ]
+
+
+def test_a_counter_cannot_be_called_like_evidence() -> None:
+    with pytest.raises(ValidationError, match="evidence"):
+        PrometheusRule(availability="up", counters={"up": CounterRule(expression="x", labels=("service",))})
