@@ -11,6 +11,7 @@ from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
+from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
@@ -272,6 +273,47 @@ class MaintenanceStore(Protocol):
 
     async def remove(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
         """Raises NotFound, also for another tenant's window."""
+        ...
+
+
+class ObjectiveStore(Protocol):
+    """Request-based and latency objectives. Every tenant has the defaults of `rules/objectives.yaml`."""
+
+    async def of_tenant(self, tenant: Tenant) -> list[StoredObjective]:
+        """Those in force, by name."""
+        ...
+
+    async def of_all(self) -> dict[str, list[StoredObjective]]:
+        """The same for every live tenant, by tenant_id (jobs)."""
+        ...
+
+    async def put(
+        self, tenant: Tenant, objectives: Sequence[Objective], now: datetime, *, others: bool = True
+    ) -> list[bool]:
+        """Store the tenant's own objectives, all or none; for each whether the name is new.
+
+        `others` False: these are all of its own, the others are taken back. What is counted differently from
+        before is counted anew from the raw samples. Raises Conflict when they would be too many.
+        """
+        ...
+
+    async def delete(self, tenant: Tenant, name: str, now: datetime) -> None:
+        """Take back the tenant's own objective; a default of that name is in force again.
+
+        Raises NotFound, also for another tenant's; Conflict for a default.
+        """
+        ...
+
+    async def sums(self, edges: Collection[tuple[int, datetime]]) -> dict[tuple[int, datetime], Counts]:
+        """(objective's key, instant at a whole minute) -> everything counted before it, from some origin."""
+        ...
+
+    async def statuses(self, tenant: Tenant | None = None) -> dict[tuple[int, str], SlaStatus]:
+        """(objective's key, window) -> live status as last stored; of one tenant or of all."""
+        ...
+
+    async def store_current(self, results: Mapping[int, Sequence[RatioResult]], now: datetime) -> None:
+        """Store the evaluation: objective's key -> windows."""
         ...
 
 

@@ -25,6 +25,19 @@ _SLA: Final = {
 }
 
 
+_OBJECTIVE: Final = {
+    "ratio": ("ecp_tenant_objective_ratio", "Good share of an objective over a window, 0 to 1"),
+    "coverage": ("ecp_tenant_objective_coverage_ratio", "Observed share of a window, 0 to 1"),
+    "burn_rate": ("ecp_tenant_objective_burn_rate", "Burn rate of an objective's budget over a window"),
+    "budget": (
+        "ecp_tenant_objective_error_budget_remaining_ratio",
+        "Share of an objective's budget left, negative when overspent",
+    ),
+}
+# (tenant, objective, window) -> figure -> value; figures without a value are left out
+ObjectiveFigures = Mapping[tuple[str, str, str], Mapping[str, float | None]]
+
+
 class TenantGauges(Collector):
     """Latest usage and SLA figures of the tenants that are live."""
 
@@ -32,6 +45,7 @@ class TenantGauges(Collector):
         self._usage: dict[str, dict[str, float]] = {}
         self._sla: dict[str, dict[str, dict[str, float]]] = {}
         self._maintenance: dict[str, bool] = {}
+        self._objectives: ObjectiveFigures = {}
 
     def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
         self._usage.setdefault(tenant_id, {}).update({k: v for k, v in values.items() if k in _USAGE})
@@ -42,6 +56,10 @@ class TenantGauges(Collector):
 
     def maintenance(self, tenant_id: str, on: bool) -> None:
         self._maintenance[tenant_id] = on
+
+    def objectives(self, figures: ObjectiveFigures) -> None:
+        """All of them at once: what is not named is gone."""
+        self._objectives = figures
 
     def keep_only(self, tenant_ids: Iterable[str]) -> None:
         """Forget every tenant that is not in `tenant_ids`."""
@@ -69,6 +87,16 @@ class TenantGauges(Collector):
                 for window, figures in windows.items():
                     if key in figures:
                         family.add_metric([tenant_id, window], figures[key])
+            yield family
+        yield from self._objective_families()
+
+    def _objective_families(self) -> Iterator[Metric]:
+        for key, (name, text) in _OBJECTIVE.items():
+            family = GaugeMetricFamily(name, text, labels=["tenant_id", "objective", "window"])
+            for labels, shown in self._objectives.items():
+                value = shown.get(key)
+                if value is not None:
+                    family.add_metric(labels, value)
             yield family
 
 
@@ -114,5 +142,8 @@ class Telemetry:
         self.leader = Gauge("ecpmon_leader", "1 while this process runs the jobs", registry=r)
         self.rollup_backlog = Gauge(
             "ecpmon_rollup_backlog_buckets", "Buckets waiting to be rolled up", registry=r
+        )
+        self.objective_backlog = Gauge(
+            "ecpmon_objective_backlog_marks", "Stretches waiting to be counted again", registry=r
         )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)

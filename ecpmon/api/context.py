@@ -20,6 +20,7 @@ from ecpmon.ports import (
     Health,
     MaintenanceStore,
     MonitoringStore,
+    ObjectiveStore,
     SampleWriter,
     SimulatorClient,
     TenantStore,
@@ -42,6 +43,7 @@ class Backend:
     availability: AvailabilityStore
     window_sums: WindowSums
     maintenance: MaintenanceStore
+    objectives: ObjectiveStore
     statements: StatementService
     intervals: Intervals
     alerts: AlertStore

@@ -100,6 +100,8 @@ class Feed:
 
     def absorb(self, frame: Frame) -> None:
         for sample in frame.samples:
+            if sample.key.labels:
+                continue  # one of several series of that name: none of them is the tenant's value
             self._keep(live_key(sample.key.metric_type, sample.key.metric_name), frame.ts, sample.value)
 
     def seed(self, latest: dict[str, Latest]) -> None:

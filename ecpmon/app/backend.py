@@ -12,6 +12,7 @@ import structlog
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
+from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.collectors.base import Collector
@@ -125,6 +126,18 @@ class BackendRuntime:
         if not demo:
             self._add_collectors(session, rules)
         self._heartbeat = Heartbeat(self.writer, clock)
+        self.objectives = Objectives(
+            Surroundings(
+                self.database,
+                settings,
+                clock,
+                telemetry,
+                self.tenants,
+                self.maintenance,
+                self.intervals,
+                demo,
+            )
+        )
         self.jobs = Jobs(self._job_list(), self.lease, telemetry)
 
     def _add_collectors(self, session: aiohttp.ClientSession, rules: SliRules) -> None:
@@ -175,6 +188,7 @@ class BackendRuntime:
             Job("rolling_sla", 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             Job("rollups", 20, self.roll_up),
+            *self.objectives.jobs(),
             Job("statements", 3600, self.close_statements),
             Job("retention", 3600, self.retain),
             Job("gauges", 10, self._update_gauges, everywhere=True),
@@ -247,6 +261,7 @@ class BackendRuntime:
         if source is not Source.PUSH:
             holds = self.intervals.holds(source, tenant)
             await self.tenants.add_regime(tenant, tenant.created_at, source, holds)
+        await self.objectives.store.install_defaults(self.clock.now(), tenant)
         await self.engine.install_defaults(tenant, self._default_actions(), self.clock.now())
 
     def _default_actions(self) -> Sequence[Action]:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ecpmon.cli.tenant import tenant
 from ecpmon.cli.rules import rules
+from ecpmon.cli.slo import slo
 from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.settings import Settings
 
@@ -215,6 +216,7 @@ def report(tenant_id: str, month: str, shape: str, revision: int | None, output:
 
 cli.add_command(tenant)
 cli.add_command(rules)
+cli.add_command(slo)
 
 
 def main() -> None:

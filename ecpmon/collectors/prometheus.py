@@ -6,9 +6,11 @@ The only user of prometheus-api-client, which is synchronous: it runs in one wor
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from ecpmon.collectors.base import Collected, samples_of
 from ecpmon.collectors.rules import PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Source
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
 from ecpmon.sla.evidence import series_key
@@ -31,6 +33,8 @@ SETTLING: Final = timedelta(seconds=2)
 
 # (tenant, instant) -> value
 Values = dict[tuple[str, datetime], float]
+# (tenant, instant) -> series -> value
+Counters = dict[tuple[str, datetime], dict[SeriesKey, float]]
 
 
 def parse(result: Any, tenant_label: str) -> Values:
@@ -58,6 +62,42 @@ def parse_components(result: Any, tenant_label: str, component_label: str | None
         if tenant and component is not None:
             found[component].update({(tenant, ts): value for ts, value in points if value == value})
     return found
+
+
+def parse_counter(result: Any, tenant_label: str, name: str, labels: Sequence[str]) -> Counters:
+    """The matrix of a counter by tenant and instant, series by series (pure). Raises MonitoringUnavailable.
+
+    Also when two series cannot be told apart by `labels`: their values would be mistaken for restarts.
+    """
+    plain = series_key(name)
+    found: Counters = defaultdict(dict)
+    if not isinstance(result, list):
+        raise MonitoringUnavailable("Prometheus sent no matrix")
+    for series in result:
+        if not isinstance(series, dict) or not isinstance(series.get("metric"), dict):
+            raise MonitoringUnavailable("Prometheus sent a series that is none")
+        kept = tuple(sorted((k, str(series["metric"][k])) for k in labels if k in series["metric"]))
+        key = SeriesKey(plain.metric_type, plain.metric_name, kept)
+        for at, value in parse([series], tenant_label).items():
+            if key in found[at]:
+                raise MonitoringUnavailable(f"the labels of the counter {name} do not tell its series apart")
+            if math.isfinite(value):
+                found[at][key] = value
+    return found
+
+
+def with_counters(frames: Sequence[Frame], counters: Counters, wanted: frozenset[str]) -> tuple[Frame, ...]:
+    """The frames with the counters of their instants, and frames for instants that only counters know (pure)."""
+    left = {at: values for at, values in counters.items() if at[0] in wanted}
+    found: list[Frame] = []
+    for frame in frames:
+        more = left.pop((frame.tenant_id, frame.ts), {})
+        found.append(replace(frame, samples=frame.samples + tuple(Sample(k, v) for k, v in more.items())))
+    for (tenant, ts), values in left.items():
+        if values:
+            samples = tuple(Sample(k, v) for k, v in values.items())
+            found.append(Frame(tenant, Source.PROMETHEUS, ts, samples))
+    return tuple(sorted(found, key=lambda f: (f.ts, f.tenant_id)))
 
 
 def assemble(
@@ -136,12 +176,13 @@ class PrometheusCollector:
             return Collected((), since or now)
         start, end = ranges[0]
         loop = asyncio.get_running_loop()
-        answers = await loop.run_in_executor(self._executor, self._ask_all, start, end)
+        answers, counters = await loop.run_in_executor(self._executor, self._ask_all, start, end)
         ages = answers.pop("", None)
         wanted = frozenset(t.tenant_id for t in tenants)
-        return Collected(assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR), end)
+        frames = assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR)
+        return Collected(with_counters(frames, counters, wanted), end)
 
-    def _ask_all(self, start: datetime, end: datetime) -> dict[str, Values]:
+    def _ask_all(self, start: datetime, end: datetime) -> tuple[dict[str, Values], Counters]:
         rule = self._rule
         answers = {UP_METRIC: self._ask(rule.availability, start, end)}
         if rule.age:
@@ -152,7 +193,12 @@ class PrometheusCollector:
                 answers[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = values
         for name, expression in rule.metrics.items():
             answers[name] = self._ask(expression, start, end)
-        return answers
+        counters: Counters = defaultdict(dict)
+        for name, counter in rule.counters.items():
+            result = self._result(counter.expression, start, end)
+            for at, counts in parse_counter(result, rule.tenant_label, name, counter.labels).items():
+                counters[at].update(counts)
+        return answers, counters
 
     def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
         return parse(self._result(expression, start, end), self._rule.tenant_label)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ecpmon.errors import ValidationFailed
+from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.resources import data_dir
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules
 
@@ -22,6 +23,16 @@ class SourceRule(_Strict):
     error_rate_down_at: Fraction | None = None
 
 
+class CounterRule(_Strict):
+    """A counter, read series by series: a sum over series would hide their restarts.
+
+    `labels` are kept and must tell a tenant's series apart, the restarts of which are then seen one by one.
+    """
+
+    expression: str
+    labels: tuple[str, ...] = Field(min_length=1, max_length=10)
+
+
 class PrometheusRule(SourceRule):
     tenant_label: str = "tenant_id"
     availability: str
@@ -29,6 +40,15 @@ class PrometheusRule(SourceRule):
     component_label: str = "service"
     components: str | None = None
     metrics: dict[str, str] = Field(default_factory=dict)
+    # Our metric name -> what is read of it.
+    counters: dict[str, CounterRule] = Field(default_factory=dict)
+
+    @field_validator("counters")
+    @classmethod
+    def _no_evidence(cls, value: dict[str, CounterRule]) -> dict[str, CounterRule]:
+        if value.keys() & {UP_METRIC, ERROR_RATE_METRIC}:
+            raise ValueError("a counter must not be called like evidence")
+        return value
 
 
 class SliRules(_Strict):

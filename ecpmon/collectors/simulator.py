@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.collectors.base import Collected, counters_of, samples_of
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Source
+from ecpmon.model.samples import Frame, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, ERROR_RATE_METRIC, UP_METRIC
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
 MAX_SKEW: Final = timedelta(minutes=5)
@@ -46,7 +46,15 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
         values.update(components_of(entry.get("services")))
-    return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values))
+    counters = tuple(c for c in counters_of(entry.get("counters")) if not _is_evidence(c.key))
+    return Frame(
+        tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values) + counters
+    )
+
+
+def _is_evidence(key: SeriesKey) -> bool:
+    """A counter must not pose as readiness, nor as one of the named numbers."""
+    return not key.labels or key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
 
 
 def components_of(services: Any) -> dict[str, int]:

@@ -98,11 +98,19 @@ def metrics_document(state: ClusterState, tenant: Tenant) -> Document:
             for view in views
         ],
         "metrics": tenant_metrics(state, tenant, views),
+        "counters": [counter for view in views for counter in _counters(view)],
         "external": {
             source: {"timestamp": rfc3339(posted.received_at), "metrics": posted.metrics}
             for source, posted in sorted(tenant.external.items())
         },
     }
+
+
+def _counters(view: ServiceView) -> list[Document]:
+    """A service's counters as they stand: not added up, so that each restart can be seen."""
+    counts = {"requests_total": view.traffic.requests, "errors_total": view.traffic.errors}
+    labels = {"service": view.deployment.spec.name}
+    return [{"metric": name, "labels": labels, "value": int(value)} for name, value in counts.items()]
 
 
 def system_document(state: ClusterState) -> Document:

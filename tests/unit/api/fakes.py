@@ -326,7 +326,7 @@ class World:
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
-            health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
+            objectives=unused, health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ecpmon.collectors.prometheus import (
     MAX_POINTS,
@@ -14,10 +15,13 @@ from ecpmon.collectors.prometheus import (
     PrometheusCollector,
     assemble,
     parse,
+    parse_counter,
     spans_to_ask,
+    with_counters,
 )
-from ecpmon.collectors.rules import PrometheusRule
+from ecpmon.collectors.rules import CounterRule, PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
+from ecpmon.model.samples import SeriesKey
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=15)
@@ -83,3 +87,44 @@ async def test_a_watermark_from_a_clock_that_ran_ahead_is_taken_back() -> None:
     collector.close()
     assert found.until == at(3_617)
     assert spans_to_ask(found.until, at(3_632), STEP, timedelta(days=7)) == [(at(3_630), at(3_630))]
+
+
+def counter(value: str, **labels: str) -> dict[str, object]:
+    return {"metric": {"tenant_id": "a", **labels}, "values": [[T0.timestamp(), value]]}
+
+
+def test_counters_are_read_series_by_series() -> None:
+    found = parse_counter(
+        [counter("7", pod="x", node="1"), counter("5", pod="y"), counter("NaN", pod="z")],
+        "tenant_id",
+        "requests_total",
+        ["pod"],
+    )
+    assert {k.labels: v for k, v in found["a", T0].items()} == {(("pod", "x"),): 7.0, (("pod", "y"),): 5.0}
+
+
+def test_series_that_the_labels_do_not_tell_apart_are_an_error() -> None:
+    with pytest.raises(MonitoringUnavailable, match="apart"):
+        parse_counter([counter("7", pod="x"), counter("5", pod="y")], "tenant_id", "requests_total", ["code"])
+
+
+@pytest.mark.parametrize("lie", [None, [3], [{}], [{"metric": {"tenant_id": "a"}, "values": 3}]])
+def test_a_counter_that_is_no_matrix_is_an_error(lie: object) -> None:
+    with pytest.raises(MonitoringUnavailable):
+        parse_counter(lie, "tenant_id", "requests_total", ["code"])
+
+
+def test_counters_join_the_frame_of_their_instant() -> None:
+    frames = assemble({"up": {("a", at(0)): 1.0}}, None, frozenset({"a"}), STEP)
+    key = SeriesKey("custom", "requests_total", (("pod", "x"),))
+    counters = {("a", at(0)): {key: 7.0}, ("a", at(15)): {key: 9.0}, ("stranger", at(0)): {key: 1.0}}
+    joined = with_counters(frames, counters, frozenset({"a"}))
+    assert [(f.tenant_id, f.ts, {s.key.metric_name: s.value for s in f.samples}) for f in joined] == [
+        ("a", at(0), {"up": 1.0, "requests_total": 7.0}),
+        ("a", at(15), {"requests_total": 9.0}),
+    ]
+
+
+def test_a_counter_cannot_be_called_like_evidence() -> None:
+    with pytest.raises(ValidationError, match="evidence"):
+        PrometheusRule(availability="up", counters={"up": CounterRule(expression="x", labels=("service",))})

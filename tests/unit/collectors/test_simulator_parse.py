@@ -61,3 +61,23 @@ def test_external_metrics_are_stored_beside_its_own() -> None:
         "up": 1.0,
         "external_active_sessions": 85.0,
     }
+
+
+def test_counters_are_series_of_their_own() -> None:
+    given = [
+        {"metric": "requests_total", "labels": {"service": "chatbot"}, "value": 7},
+        {"metric": "requests_total", "labels": {"service": "callbot"}, "value": 5},
+        {"metric": "up", "labels": {}, "value": 0},
+        {"metric": "up", "labels": {"service": "chatbot"}, "value": 0},
+        {"metric": "requests_total", "labels": {"service": 3}, "value": 5},
+        {"metric": "requests_total", "labels": {"service": "x"}, "value": "5"},
+        {"metric": "requests_total", "labels": {"service": "y"}, "value": float("inf")},
+        "nothing",
+    ]
+    frames = parse(document(counters=given), frozenset({"a"}), NOW).frames
+    labelled = {
+        s.key.labels: s.value for f in frames for s in f.samples if s.key.metric_name == "requests_total"
+    }
+    assert labelled == {(("service", "chatbot"),): 7.0, (("service", "callbot"),): 5.0}
+    assert [s.value for f in frames for s in f.samples if s.key.metric_name == "up"] == [1.0]
+    assert parse(document(counters="none"), frozenset({"a"}), NOW).frames

@@ -1,0 +1,226 @@
+"""Request-based and latency objectives, as JSON and as OpenSLO v1 YAML."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from ecpmon.api.common import (
+    backend_of,
+    bad_field,
+    field_errors,
+    now_of,
+    percent,
+    read_json,
+    reply,
+    tenant_of,
+)
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import BadRequest, NotFound, PayloadTooLarge, ValidationFailed
+from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla import openslo, openslo_reader, yamlstream
+from ecpmon.sla.openslo import Promise
+from ecpmon.sla.periods import WINDOW_NAMES
+from ecpmon.sla.ratios import edges, standing, stretch
+from ecpmon.sla.terms import terms_of
+
+routes = Routes()
+YAML: Final = "application/yaml"
+_YAML_TYPES: Final = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
+_ALL: Final = "/api/v1/tenants/{tenant_id}/objectives"
+_ONE: Final = "/api/v1/tenants/{tenant_id}/objectives/{objective}"
+
+
+def promise_of(tenant: Tenant) -> Promise:
+    return Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
+
+
+def document(stored: StoredObjective) -> dict[str, Any]:
+    shown = stored.objective.model_dump(mode="json", exclude_none=True)
+    return {**shown, "inherited": stored.inherited, "first_observation": stored.first_at}
+
+
+def _wants_yaml(request: web.Request) -> bool:
+    chosen = request.query.get("format", "json")
+    if chosen not in ("json", "openslo"):
+        raise bad_field("format", "known are json, openslo")
+    return chosen == "openslo"
+
+
+def _yaml(tenant: Tenant, stored: list[StoredObjective]) -> web.Response:
+    text = yamlstream.dump(openslo.documents(promise_of(tenant), [s.objective for s in stored]))
+    return web.Response(text=text, content_type=YAML)
+
+
+async def _find(request: web.Request, tenant: Tenant) -> StoredObjective:
+    """The objective named in the path. Raises NotFound, also for another tenant's."""
+    name = request.match_info["objective"]
+    for stored in await backend_of(request).objectives.of_tenant(tenant):
+        if stored.objective.name == name:
+            return stored
+    raise NotFound("there is no such objective", details={"objective": name[:63]})
+
+
+@routes.get(_ALL, Permission.READ)
+async def objectives(request: web.Request) -> web.Response:
+    """The tenant's objectives; `format=openslo` gives OpenSLO v1 YAML, with the availability target."""
+    tenant, as_yaml = await tenant_of(request, with_deleted=True), _wants_yaml(request)
+    found = await backend_of(request).objectives.of_tenant(tenant)
+    if as_yaml:
+        return _yaml(tenant, found)
+    return reply({"tenant_id": tenant.tenant_id, "objectives": [document(s) for s in found]})
+
+
+@routes.get(_ONE, Permission.READ)
+async def objective(request: web.Request) -> web.Response:
+    """One objective."""
+    tenant, as_yaml = await tenant_of(request, with_deleted=True), _wants_yaml(request)
+    stored = await _find(request, tenant)
+    if not as_yaml:
+        return reply(document(stored))
+    alone = openslo.documents(promise_of(tenant), [stored.objective])[1:]
+    return web.Response(text=yamlstream.dump(alone), content_type=YAML)
+
+
+@routes.put(_ALL, Permission.MANAGE_TENANTS)
+async def replace(request: web.Request) -> web.Response:
+    """Give the tenant exactly these objectives of its own, from JSON or OpenSLO YAML; all or none is stored."""
+    tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).objectives
+    given = await _given(request, tenant)
+    await store.put(tenant, given, now, others=False)
+    found = await store.of_tenant(tenant)
+    return reply({"tenant_id": tenant.tenant_id, "objectives": [document(s) for s in found]})
+
+
+@routes.put(_ONE, Permission.MANAGE_TENANTS)
+async def put(request: web.Request) -> web.Response:
+    """Define one objective, from JSON or from an OpenSLO SLO of its name."""
+    tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).objectives
+    name = request.match_info["objective"]
+    given = await _given(request, tenant, name)
+    if [o.name for o in given] != [name]:
+        raise bad_field("name", f"must be one objective called {name[:63]!r}")
+    (new,) = await store.put(tenant, given, now)
+    return reply(document(await _find(request, tenant)), 201 if new else 200)
+
+
+@routes.delete(_ONE, Permission.MANAGE_TENANTS)
+async def delete(request: web.Request) -> web.Response:
+    """Take the tenant's own objective back; a default of that name is in force again."""
+    tenant, store = await tenant_of(request), backend_of(request).objectives
+    await store.delete(tenant, request.match_info["objective"], now_of(request))
+    return web.Response(status=204)
+
+
+async def _given(request: web.Request, tenant: Tenant, name: str | None = None) -> list[Objective]:
+    """The objectives of the body. Raises ValidationFailed with a path, BadRequest, PayloadTooLarge."""
+    if request.content_type in _YAML_TYPES:
+        parsed = openslo_reader.parse(yamlstream.load(await _text(request)), promise_of(tenant))
+        if parsed.availability not in (None, tenant.sla_target.fraction):
+            raise bad_field("availability", f"is {tenant.sla_target.availability}; change it with the tenant")
+        return list(parsed.objectives)
+    body = await read_json(request)
+    if name is not None:
+        if not isinstance(body, dict) or body.get("name", name) != name:
+            raise bad_field("name", f"must be an object, called {name[:63]!r}")
+        return [_objective({**body, "name": name}, "")]
+    if (
+        not isinstance(body, dict)
+        or body.keys() != {"objectives"}
+        or not isinstance(body["objectives"], list)
+    ):
+        raise bad_field("objectives", "must be a list, and all there is")
+    found = [_objective(each, f"objectives.{index}.") for index, each in enumerate(body["objectives"])]
+    if len({o.name for o in found}) != len(found):
+        raise bad_field("objectives", "name one twice")
+    return found
+
+
+def _objective(body: Any, where: str) -> Objective:
+    # What we show can be sent back.
+    shown = {"inherited", "first_observation"}
+    if isinstance(body, dict):
+        body = {k: v for k, v in body.items() if k not in shown}
+    try:
+        return Objective.model_validate(body)
+    except ValidationError as error:
+        fields = [{**f, "field": where + f["field"]} for f in field_errors(error)]
+        raise ValidationFailed("some fields are not as they should be", fields=fields) from error
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        return (await request.read()).decode("utf-8")
+    except web.HTTPRequestEntityTooLarge as error:
+        limit = request.app[CONTEXT].settings.max_body_bytes
+        raise PayloadTooLarge(f"the body is larger than {limit} bytes; send it in parts") from error
+    except UnicodeDecodeError as error:
+        raise BadRequest("the body is not UTF-8") from error
+
+
+@routes.get(_ONE + "/status", Permission.READ)
+async def status(request: web.Request) -> web.Response:
+    """Ratio with bounds, verdict, budget and burn rate per window, up to the last whole minute."""
+    tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
+    stored = await _find(request, tenant)
+    names = _windows(request, stored)
+    terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), now, backend.intervals)
+    spans = [stretch(name, now, terms) for name in names]
+    before = await backend.objectives.sums(edges(stored.key, spans))
+    statuses = await backend.objectives.statuses(tenant)
+    found = standing(stored, spans, before, terms.accounting, statuses)
+    unit = 1.0 if stored.objective.kind is ObjectiveKind.REQUESTS else 1e6
+    return reply(
+        {
+            "tenant_id": tenant.tenant_id,
+            "objective": stored.objective.name,
+            "kind": stored.objective.kind.value,
+            "unit": "requests" if unit == 1.0 else "seconds",
+            "target": percent(stored.objective.target),
+            "as_of": now,
+            "windows": [window_document(r, unit) for r in found],
+        }
+    )
+
+
+def _windows(request: web.Request, stored: StoredObjective) -> list[str]:
+    text = request.query.get("windows")
+    names = list(stored.objective.windows) if text is None else [n.strip() for n in text.split(",")]
+    unknown = [n for n in names if n not in WINDOW_NAMES]
+    if unknown:
+        raise bad_field("windows", f"unknown window {unknown[0][:20]!r}; known are {', '.join(WINDOW_NAMES)}")
+    return list(dict.fromkeys(names))
+
+
+def window_document(r: RatioResult, unit: float) -> dict[str, Any]:
+    """One window: percentages, counts in requests or seconds, unrounded."""
+    return {
+        "window": r.window,
+        "start": r.start,
+        "end": r.end,
+        "ratio": percent(r.ratio),
+        "ratio_other_accounting": percent(r.ratio_other_accounting),
+        "bounds": {"low": percent(r.low), "high": percent(r.high)},
+        "coverage": percent(r.coverage),
+        "verdict": r.verdict.value,
+        "status": r.status.value,
+        "good": r.counts.good / unit,
+        "bad": r.counts.bad / unit,
+        "total": r.counts.total / unit,
+        # Whether good and total belong together.
+        "consistent": r.consistent,
+        "eligible_minutes": r.eligible / 60,
+        "observed_minutes": r.observed / 60,
+        "error_budget": {
+            "total": r.budget.total / unit,
+            "consumed": r.budget.consumed / unit,
+            "remaining": r.budget.remaining / unit,
+            "remaining_percent": percent(r.budget.remaining_fraction),
+        },
+        "burn_rate": r.burn_rate,
+        "projected_exhaustion": r.projected_exhaustion,
+    }

@@ -1,0 +1,165 @@
+"""Counting and evaluating the objectives of one backend, and the defaults of `rules/objectives.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.jobs import Job
+from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
+from ecpmon.ports import Clock, MaintenanceStore, TenantStore
+from ecpmon.resources import data_dir
+from ecpmon.settings import Settings
+from ecpmon.sla import openslo, yamlstream
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.openslo import Promise
+from ecpmon.sla.ratios import Stretch, edges, standing, stretch
+from ecpmon.sla.terms import terms_of
+from ecpmon.sla.windows import Terms
+from ecpmon.storage.database import Database
+from ecpmon.storage.objectives import PgObjectiveStore
+from ecpmon.storage.slots import SlotKeeper
+from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.upkeep import Upkeep
+from ecpmon.telemetry import ObjectiveFigures, Telemetry
+
+
+class _Defaults(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    objectives: list[Objective]
+
+
+def load_objectives(text: str | None = None) -> list[Objective]:
+    """The shipped defaults, or `text`. Raises ValidationFailed with one entry per bad field."""
+    if text is None:
+        text = (data_dir("rules") / "objectives.yaml").read_text(encoding="utf-8")
+    try:
+        found = _Defaults.model_validate(yaml.safe_load(text)).objectives
+    except yaml.YAMLError as error:
+        raise ValidationFailed(f"the objectives are not YAML: {error}") from error
+    except ValidationError as error:
+        fields = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        raise ValidationFailed("the objectives are not as they should be", fields=fields) from error
+    names = [o.name for o in found]
+    if len(set(names)) != len(names):
+        raise ValidationFailed("the objectives name one twice")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the backend has that is needed here."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+    telemetry: Telemetry
+    tenants: TenantStore
+    maintenance: MaintenanceStore
+    intervals: Intervals
+    demo: bool
+
+
+class Objectives:
+    """The objectives of one database. The jobs run on the leader only."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self.store = PgObjectiveStore(around.database, load_objectives())
+        self._upkeep = Upkeep(around.database)
+        self._slots = SlotKeeper(around.database, around.intervals)
+
+    def jobs(self) -> list[Job]:
+        return [
+            Job("objectives", 20, self.roll),
+            Job("objective_retention", 3600, self.retain),
+        ]
+
+    async def roll(self) -> None:
+        """Bring the counts up to date, evaluate every window of every objective, keep the result."""
+        await self.store.install_defaults(self._around.clock.now())
+        await self.count()
+        await self.evaluate(self._around.clock.now())
+
+    async def count(self) -> None:
+        """One batch after the other; pulls and pushes get in between."""
+        oldest = self._around.clock.now() - timedelta(days=self._around.settings.raw_retention_days)
+        # The rollups say where a series was seen last: without a backlog of theirs that is quickly found.
+        while await self._upkeep.roll_up(self._around.clock.now()):
+            pass
+        while await self._slots.refresh(oldest):
+            pass
+
+    async def evaluate(self, now: datetime) -> dict[tuple[str, str], list[RatioResult]]:
+        """(tenant, objective) -> its windows, all of them stored and shown as metrics."""
+        around = self._around
+        objectives, terms = await self.store.of_all(), await self._terms(now)
+        objectives = {name: found for name, found in objectives.items() if name in terms}
+        spans = {name: _spans(found, now, terms[name]) for name, found in objectives.items()}
+        wanted = {
+            edge
+            for name, found in objectives.items()
+            for stored in found
+            for edge in edges(stored.key, [spans[name][w] for w in stored.objective.windows])
+        }
+        before, statuses = await self.store.sums(wanted), await self.store.statuses()
+        results: dict[int, list[RatioResult]] = {}
+        named: dict[tuple[str, str], list[RatioResult]] = {}
+        for name, found in objectives.items():
+            for stored in found:
+                stretches = [spans[name][w] for w in stored.objective.windows]
+                windows = standing(stored, stretches, before, terms[name].accounting, statuses)
+                results[stored.key] = named[name, stored.objective.name] = windows
+        await self.store.store_current(results, now)
+        if not around.demo:
+            around.telemetry.tenants.objectives(_figures(named))
+            around.telemetry.objective_backlog.set(await self._slots.backlog())
+        return named
+
+    async def _terms(self, now: datetime) -> dict[str, Terms]:
+        around = self._around
+        planned = await around.maintenance.of_all()
+        return {
+            t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, around.intervals)
+            for t in await around.tenants.live()
+        }
+
+    async def retain(self) -> None:
+        now = self._around.clock.now()
+        await self.store.retain(now - timedelta(days=self._around.settings.sla_retention_days))
+
+
+def _spans(objectives: list[StoredObjective], now: datetime, terms: Terms) -> dict[str, Stretch]:
+    """Every window that any of the objectives names."""
+    names = {w for stored in objectives for w in stored.objective.windows}
+    return {name: stretch(name, now, terms) for name in names}
+
+
+def _figures(results: dict[tuple[str, str], list[RatioResult]]) -> ObjectiveFigures:
+    return {
+        (tenant_id, name, r.window): {
+            "ratio": r.ratio,
+            "coverage": r.coverage,
+            "burn_rate": r.burn_rate,
+            "budget": r.budget.remaining_fraction,
+        }
+        for (tenant_id, name), windows in results.items()
+        for r in windows
+    }
+
+
+async def export(database_url: str, tenant_id: str) -> str:
+    """The tenant's objectives as an OpenSLO v1 stream. Raises TenantNotFound, DatabaseUnavailable."""
+    database = Database(database_url, name="ecpmon-export")
+    try:
+        tenant = await PgTenantStore(database).get(tenant_id)
+        stored = await PgObjectiveStore(database, load_objectives()).of_tenant(tenant)
+    finally:
+        await database.close()
+    promise = Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
+    return yamlstream.dump(openslo.documents(promise, [s.objective for s in stored]))

@@ -1,0 +1,286 @@
+"""Keeping the minutes of counted objectives in step with the frames: whatever a mark covers is counted again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+
+from ecpmon.model.objectives import Counts
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import STALENESS_FACTOR
+from ecpmon.sla.counters import (
+    MINUTE,
+    hour_of,
+    is_count,
+    minute_of,
+    rewritten,
+)
+from ecpmon.sla.evidence import Intervals
+from ecpmon.storage.counted import Counted, Stretch, Voices
+from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.evidence import Regime, regime_of
+from ecpmon.storage.queries import load
+
+_MARKS: Final = 200
+# At most this much of one tenant's past per transaction.
+_LONGEST: Final = timedelta(hours=6)
+# Two of them still fit a bigint; `carry` keeps to it as well.
+_MOST: Final = 4 * 10**18
+_BUCKET: Final = timedelta(minutes=5)
+
+
+def _storable(sums: Sequence[int]) -> list[int]:
+    """Within what the database can add up: one tenant's nonsense must not stop the counting of all."""
+    if min(sums) >= -_MOST and max(sums) <= _MOST:
+        return list(sums)
+    return [max(-_MOST, min(count, _MOST)) for count in sums]
+
+
+def _touched(
+    work: Sequence[tuple[int, datetime, datetime]], by_tenant: Mapping[int, Sequence[Counted]]
+) -> list[Stretch]:
+    """The minutes that are marked, and those that their readings hold on for."""
+    ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for tenant, start, end in work:
+        reach = max(c.voices.reach for c in by_tenant[tenant])
+        ranges[tenant].append((start, _up(end + reach, MINUTE)))
+    flat = [(t, a, b) for t, found in sorted(ranges.items()) for a, b in merged(found)]
+    return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
+
+
+def merged(ranges: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Touching and overlapping ranges made one, in order."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
+
+
+def _up(ts: datetime, step: timedelta) -> datetime:
+    rest = timedelta(seconds=ts.timestamp() % step.total_seconds())
+    return ts - rest + step if rest else ts
+
+
+class SlotKeeper:
+    """Counts marked stretches again. Not tenant-bound: it serves all."""
+
+    def __init__(self, database: Database, intervals: Intervals) -> None:
+        self._database = database
+        self._intervals = intervals
+        self._sql = load("slots")
+        self._regimes_sql = load("ingest")["regimes"]
+
+    async def backlog(self) -> int:
+        """Marks waiting."""
+        return int(await self._database.fetchval(self._sql["backlog"]))
+
+    async def refresh(self, oldest: datetime) -> bool:
+        """Count one batch of marks again; whether more may be waiting: call until it returns False.
+
+        Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are.
+        """
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                marks = await connection.fetch(self._sql["take_marks"], _MARKS)
+                work, rest = _shares(marks, _up(oldest, _BUCKET))
+                if rest:
+                    await connection.execute(self._sql["put_marks"], *map(list, zip(*rest, strict=True)))
+                if work:
+                    await self._recount(connection, work)
+                return bool(rest) or len(marks) == _MARKS
+
+    async def _recount(self, connection: Any, work: list[tuple[int, datetime, datetime]]) -> None:
+        objectives = await self._objectives(connection, sorted({tenant for tenant, _, _ in work}))
+        by_tenant: dict[int, list[Counted]] = defaultdict(list)
+        for counted in objectives:
+            if counted.series:
+                by_tenant[counted.tenant].append(counted)
+        work = [w for w in work if w[0] in by_tenant]
+        if not work:
+            return
+        stretches = _touched(work, by_tenant)
+        readings = await self._readings(connection, stretches, by_tenant)
+        following = await self._following(connection, work, stretches, readings)
+        readings.update(await self._readings(connection, following, by_tenant))
+        await self._store(connection, [*stretches, *following], readings, by_tenant)
+
+    async def _objectives(self, connection: Any, tenants: list[int]) -> list[Counted]:
+        """The objectives in force, locked, with their series."""
+        regimes: dict[int, list[Regime]] = defaultdict(list)
+        for r in await connection.fetch(self._regimes_sql, tenants):
+            regimes[r["tenant"]].append(regime_of(r))
+        found = [
+            self._counted(r, regimes[r["tenant"]])
+            for r in await connection.fetch(self._sql["lock_objectives"], tenants)
+        ]
+        names = {s["metric"] for c in found for s in c.metrics().values()}
+        by_tenant: dict[int, list[Counted]] = defaultdict(list)
+        for counted in found:
+            by_tenant[counted.tenant].append(counted)
+        for row in await connection.fetch(self._sql["series_of"], tenants, sorted(names)):
+            for counted in by_tenant[row["tenant"]]:
+                counted.take(row)
+        return found
+
+    def _counted(self, row: Any, regimes: Sequence[Regime]) -> Counted:
+        fixed = Source(row["indicator"]["source"]) if "source" in row["indicator"] else None
+        every = {
+            Source.PUSH: timedelta(seconds=row["push_interval_seconds"]),
+            Source.SIMULATOR: self._intervals.simulator,
+            Source.PROMETHEUS: self._intervals.prometheus,
+        }
+        holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
+        return Counted(row["id"], row["tenant"], row["indicator"], Voices(regimes, fixed, holds))
+
+    async def _following(
+        self,
+        connection: Any,
+        work: Sequence[tuple[int, datetime, datetime]],
+        stretches: Sequence[Stretch],
+        readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
+    ) -> list[Stretch]:
+        """The minute of each series' next reading beyond the stretches: its increase starts somewhere else now."""
+        asked: list[tuple[int, Stretch]] = []
+        for stretch in stretches:
+            marked = max(b for t, _, b in work if t == stretch.tenant and stretch.start < b <= stretch.end)
+            for name, found in readings[stretch.number].items():
+                # A reading after what is marked is the next one, and counted again with its stretch.
+                if stretch.start <= found[-1][0] < marked:
+                    asked.append((name, stretch))
+        if not asked:
+            return []
+        rows = await connection.fetch(
+            self._sql["after"],
+            [name for name, _ in asked],
+            [s.tenant for _, s in asked],
+            [s.end for _, s in asked],
+        )
+        owner = {name: s.tenant for name, s in asked}
+        minutes = {(owner[r["series"]], minute_of(r["ts"])) for r in rows}
+        fresh = [
+            (tenant, at)
+            for tenant, at in sorted(minutes)
+            if not any(s.tenant == tenant and s.start <= at < s.end for s in stretches)
+        ]
+        return [Stretch(len(stretches) + n, t, at, at + MINUTE) for n, (t, at) in enumerate(fresh, start=1)]
+
+    async def _readings(
+        self, connection: Any, stretches: Sequence[Stretch], by_tenant: Mapping[int, Sequence[Counted]]
+    ) -> dict[int, dict[int, list[tuple[datetime, float]]]]:
+        """stretch -> series -> its readings, each with what comes before the stretch."""
+        if not stretches:
+            return {}
+        starts = [s.start - max(c.voices.reach for c in by_tenant[s.tenant]) for s in stretches]
+        series = sorted({x for cs in by_tenant.values() for c in cs for x in c.series})
+        rows = await connection.fetch(
+            self._sql["readings"],
+            [s.tenant for s in stretches],
+            starts,
+            [s.end for s in stretches],
+            series,
+            min(starts),
+            max(s.end for s in stretches),
+        )
+        found: dict[int, dict[int, list[tuple[datetime, float]]]] = defaultdict(dict)
+        orphans: list[tuple[int, Stretch]] = []
+        for r in rows:
+            stretch = stretches[r["n"] - 1]
+            found[stretch.number][r["series"]] = list(zip(r["at"], r["values"], strict=True))
+            if not any(at < stretch.start and is_count(v) for at, v in found[stretch.number][r["series"]]):
+                orphans.append((r["series"], stretch))
+        for (number, name), before in (await self._bases(connection, orphans)).items():
+            found[number][name].insert(0, before)
+        return found
+
+    async def _bases(
+        self, connection: Any, orphans: Sequence[tuple[int, Stretch]]
+    ) -> dict[tuple[int, int], tuple[datetime, float]]:
+        """(stretch, series) -> the last reading before the stretch, however old."""
+        if not orphans:
+            return {}
+        rows = await connection.fetch(
+            self._sql["before"],
+            [name for name, _ in orphans],
+            [s.tenant for _, s in orphans],
+            [s.start for _, s in orphans],
+        )
+        found: dict[tuple[int, int], tuple[datetime, float]] = {}
+        for r in rows:
+            for name, stretch in orphans:
+                if name == r["series"] and stretch.start == r["at"]:
+                    found[stretch.number, name] = (r["ts"], r["value"])
+        return found
+
+    async def _store(
+        self,
+        connection: Any,
+        stretches: Sequence[Stretch],
+        readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
+        by_tenant: Mapping[int, Sequence[Counted]],
+    ) -> None:
+        fresh: dict[int, dict[datetime, Counts]] = defaultdict(dict)
+        touched: dict[tuple[int, datetime], list[datetime]] = defaultdict(list)
+        first: dict[int, datetime] = {}
+        for stretch in stretches:
+            for counted in by_tenant[stretch.tenant]:
+                minutes, at = counted.minutes(readings.get(stretch.number, {}), stretch)
+                fresh[counted.key].update(minutes)
+                if at is not None:
+                    first[counted.key] = min(at, first.get(counted.key, at))
+                for hour, group in groupby(stretch.minutes, key=hour_of):
+                    touched[counted.key, hour].extend(group)
+        await self._write(connection, fresh, touched)
+        if first:
+            await connection.execute(self._sql["first_seen"], list(first), list(first.values()))
+
+    async def _write(
+        self,
+        connection: Any,
+        fresh: Mapping[int, Mapping[datetime, Counts]],
+        touched: Mapping[tuple[int, datetime], Sequence[datetime]],
+    ) -> None:
+        keys = sorted(touched)
+        rows = await connection.fetch(self._sql["hours"], [k for k, _ in keys], [h for _, h in keys])
+        stored = {(r["objective"], r["hour"]): (r["good"], r["total"], r["observed"]) for r in rows}
+        changed: list[tuple[int, datetime, list[int], list[int], Sequence[int]]] = []
+        for key, hour in keys:
+            old = stored.get((key, hour))
+            good, total, observed = rewritten(old, hour, touched[key, hour], fresh[key])
+            new = (_storable(good), _storable(total), observed)
+            if new != old and (old is not None or any(map(any, new))):
+                changed.append((key, hour, *new))
+        if not changed:
+            return
+        await connection.executemany(self._sql["put_hour"], changed)
+        earliest: dict[int, datetime] = {}
+        for key, hour, *_ in changed:
+            earliest[key] = min(hour, earliest.get(key, hour))
+        await connection.execute(self._sql["carry"], list(earliest), list(earliest.values()))
+
+
+def _shares(
+    marks: Sequence[Any], oldest: datetime
+) -> tuple[list[tuple[int, datetime, datetime]], list[tuple[int, datetime, datetime]]]:
+    """(what to do now, what is left for later) as (tenant, start, end): at most `_LONGEST` of each tenant."""
+    ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for m in marks:
+        if m["ends"] > oldest:
+            ranges[m["tenant"]].append((max(m["starts"], oldest), m["ends"]))
+    work: list[tuple[int, datetime, datetime]] = []
+    rest: list[tuple[int, datetime, datetime]] = []
+    for tenant, found in sorted(ranges.items()):
+        left = _LONGEST
+        for start, end in merged(found):
+            cut = min(end, start + left)
+            if cut > start:
+                work.append((tenant, start, cut))
+            if cut < end:
+                rest.append((tenant, cut, end))
+            left -= cut - start
+    return work, rest

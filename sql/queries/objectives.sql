@@ -1,0 +1,83 @@
+-- name: lock_tenant
+SELECT 1 FROM tenants WHERE id = $1 FOR UPDATE
+
+-- name: of_tenant
+SELECT o.*, t.tenant_id FROM objectives o JOIN tenants t ON t.id = o.tenant
+WHERE o.tenant = $1 AND o.retired_at IS NULL ORDER BY o.name
+
+-- name: of_all
+-- Every live tenant: for jobs.
+SELECT o.*, t.tenant_id FROM objectives o JOIN tenants t ON t.id = o.tenant
+WHERE t.deleted_at IS NULL AND o.retired_at IS NULL ORDER BY o.tenant, o.name
+
+-- name: insert
+INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: redefine
+UPDATE objectives SET inherited = $3, definition = $4 WHERE tenant = $1 AND id = $2
+
+-- name: retire
+UPDATE objectives SET retired_at = greatest($3, created_at) WHERE tenant = $1 AND id = $2
+
+-- name: retire_defaults
+-- Inherited objectives that the rules no longer hold, or that count something else now. $1 names, $2 indicators,
+-- $3 now, $4 one tenant or NULL for all.
+UPDATE objectives o SET retired_at = greatest($3, o.created_at)
+WHERE o.inherited AND o.retired_at IS NULL AND ($4::bigint IS NULL OR o.tenant = $4)
+  AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::jsonb[]) AS d (name, indicator)
+                  WHERE d.name = o.name AND d.indicator = o.indicator)
+
+-- name: redefine_defaults
+UPDATE objectives o SET definition = d.definition
+FROM unnest($1::text[], $2::jsonb[]) AS d (name, definition)
+WHERE o.inherited AND o.retired_at IS NULL AND o.name = d.name AND o.definition <> d.definition
+  AND ($3::bigint IS NULL OR o.tenant = $3)
+
+-- name: insert_defaults
+INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at)
+SELECT t.id, d.name, true, d.indicator, d.definition, $4
+FROM tenants t CROSS JOIN unnest($1::text[], $2::jsonb[], $3::jsonb[]) AS d (name, indicator, definition)
+WHERE t.deleted_at IS NULL AND ($5::bigint IS NULL OR t.id = $5)
+  AND NOT EXISTS (SELECT FROM objectives o WHERE o.tenant = t.id AND o.name = d.name AND o.retired_at IS NULL)
+ORDER BY t.id, d.name
+ON CONFLICT DO NOTHING
+
+-- name: sums
+-- Everything counted before each instant (a whole minute) of each objective, in the order asked.
+SELECT e.objective, e.at,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.good_before, 0)
+            ELSE h.good_before + coalesce(h.good[h.k], 0) END AS good,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.total_before, 0)
+            ELSE h.total_before + coalesce(h.total[h.k], 0) END AS total,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.observed_before, 0)
+            ELSE h.observed_before + coalesce(h.observed[h.k], 0) END AS observed
+FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at)
+LEFT JOIN LATERAL (
+  SELECT *, least(extract(epoch FROM e.at - hour)::bigint / 60, 60)::int AS k FROM objective_hours
+  WHERE objective = e.objective AND hour <= e.at ORDER BY hour DESC LIMIT 1
+) AS h ON true
+-- Before the oldest hour that retention left.
+LEFT JOIN LATERAL (
+  SELECT * FROM objective_hours WHERE h.objective IS NULL AND objective = e.objective ORDER BY hour LIMIT 1
+) AS f ON true
+
+-- name: statuses
+SELECT c.objective, c.window_name, c.status FROM objective_current c JOIN objectives o ON o.id = c.objective
+WHERE o.retired_at IS NULL AND ($1::bigint IS NULL OR o.tenant = $1)
+
+-- name: store_current
+INSERT INTO objective_current AS c (objective, window_name, as_of, status)
+SELECT x.objective, x.window_name, $2, x.status
+FROM unnest($1::bigint[], $3::text[], $4::text[]) AS x (objective, window_name, status)
+JOIN objectives o ON o.id = x.objective
+ORDER BY 1, 2
+ON CONFLICT (objective, window_name) DO UPDATE SET as_of = excluded.as_of, status = excluded.status
+WHERE c.as_of <= excluded.as_of
+
+-- name: drop_hours
+DELETE FROM objective_hours WHERE hour < $1
+
+-- name: drop_objectives
+-- Retired ones without counts left.
+DELETE FROM objectives o WHERE o.retired_at < $1
+  AND NOT EXISTS (SELECT FROM objective_hours h WHERE h.objective = o.id)

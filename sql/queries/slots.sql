@@ -1,0 +1,106 @@
+-- name: take_marks
+-- Oldest first, and only those of tenants that nobody else is at.
+DELETE FROM objective_marks WHERE (tenant, starts, ends) IN (
+  SELECT tenant, starts, ends FROM objective_marks ORDER BY starts, tenant LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING tenant, starts, ends
+
+-- name: put_marks
+INSERT INTO objective_marks (tenant, starts, ends)
+SELECT m.* FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS m (tenant, starts, ends)
+JOIN (SELECT id FROM tenants) AS t ON t.id = m.tenant
+ON CONFLICT (tenant, starts, ends) DO UPDATE SET generation = objective_marks.generation + 1
+
+-- name: lock_objectives
+-- In one order, so that two jobs cannot deadlock.
+SELECT o.id, o.tenant, o.indicator, o.first_at, t.push_interval_seconds
+FROM objectives o JOIN tenants t ON t.id = o.tenant
+WHERE o.tenant = ANY($1::bigint[]) AND o.retired_at IS NULL ORDER BY o.id FOR UPDATE OF o
+
+-- name: series_of
+SELECT id, tenant, data_source, metric_name, labels FROM series
+WHERE tenant = ANY($1::bigint[]) AND metric_name = ANY($2::text[])
+
+-- name: readings
+-- Values of the series $4 in the stretches [$2, $3) of tenants $1, by stretch (from 1) and series, in order; of two
+-- values of one instant the one accepted last comes last.
+SELECT e.n, v.series, array_agg(f.ts ORDER BY f.ts, f.seq) AS at, array_agg(v.value ORDER BY f.ts, f.seq) AS values
+FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS e (tenant, starts, ends, n)
+JOIN frames f ON f.tenant = e.tenant AND f.ts >= e.starts AND f.ts < e.ends
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+WHERE v.series = ANY($4::int[]) AND f.ts >= $5 AND f.ts < $6
+GROUP BY e.n, v.series
+
+-- name: before
+-- The last value that is a count of each series before an instant. Frames cannot be searched by series, but the rollups know the
+-- buckets a series was seen in, and the marks know the buckets that are not rolled up yet.
+SELECT e.series, e.at, x.ts, x.value
+FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at)
+CROSS JOIN LATERAL (
+  SELECT f.ts, f.samples[array_position(f.series, e.series)] AS value
+  FROM (
+    SELECT bucket FROM (SELECT r.bucket FROM rollup_5m r WHERE r.series = e.series AND r.bucket < e.at
+                        ORDER BY r.bucket DESC LIMIT 2) AS rolled
+    UNION SELECT d.bucket FROM rollup_dirty d WHERE d.tenant = e.tenant AND d.bucket < e.at
+  ) AS b
+  JOIN frames f ON f.tenant = e.tenant AND f.ts >= b.bucket AND f.ts < least(b.bucket + INTERVAL '5 minutes', e.at)
+  WHERE e.series = ANY(f.series)
+    -- `counters.is_count`; NaN and infinity are greater.
+    AND f.samples[array_position(f.series, e.series)] BETWEEN 0 AND 9007199254740992
+  ORDER BY f.ts DESC, f.seq DESC LIMIT 1
+) AS x
+
+-- name: after
+-- The instant of the next value of each series at or after an instant.
+SELECT e.series, x.ts
+FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at)
+CROSS JOIN LATERAL (
+  SELECT f.ts
+  FROM (
+    SELECT bucket FROM (SELECT r.bucket FROM rollup_5m r
+                        WHERE r.series = e.series AND r.bucket > e.at - INTERVAL '5 minutes'
+                        ORDER BY r.bucket LIMIT 2) AS rolled
+    UNION SELECT d.bucket FROM rollup_dirty d WHERE d.tenant = e.tenant AND d.bucket > e.at - INTERVAL '5 minutes'
+  ) AS b
+  JOIN frames f ON f.tenant = e.tenant AND f.ts >= greatest(b.bucket, e.at) AND f.ts < b.bucket + INTERVAL '5 minutes'
+  WHERE e.series = ANY(f.series)
+  ORDER BY f.ts LIMIT 1
+) AS x
+
+-- name: hours
+SELECT h.objective, h.hour, h.good, h.total, h.observed
+FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, hour)
+JOIN objective_hours h ON h.objective = e.objective AND h.hour = e.hour
+
+-- name: put_hour
+INSERT INTO objective_hours AS h (objective, hour, good, total, observed) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (objective, hour) DO UPDATE SET good = excluded.good, total = excluded.total, observed = excluded.observed
+WHERE (h.good, h.total, h.observed) IS DISTINCT FROM (excluded.good, excluded.total, excluded.observed)
+
+-- name: carry
+-- Makes `*_before` of the hours from $2 on continue the hour before; what is right already is not written. Kept
+-- within what two of them can be added up to: no tenant's nonsense may stop the counting of all.
+WITH base AS (
+  SELECT c.objective, c.first, p.good_before + p.good[60] AS good, p.total_before + p.total[60] AS total,
+         p.observed_before + p.observed[60] AS observed
+  FROM unnest($1::bigint[], $2::timestamptz[]) AS c (objective, first)
+  LEFT JOIN LATERAL (SELECT * FROM objective_hours h WHERE h.objective = c.objective AND h.hour < c.first
+                     ORDER BY h.hour DESC LIMIT 1) AS p ON true
+), should AS (
+  SELECT h.objective, h.hour,
+         greatest(least(coalesce(b.good, 0) + coalesce(sum(h.good[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS good,
+         greatest(least(coalesce(b.total, 0) + coalesce(sum(h.total[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS total,
+         coalesce(b.observed, 0) + coalesce(sum(h.observed[60]) OVER earlier, 0)::bigint AS observed
+  FROM base b JOIN objective_hours h ON h.objective = b.objective AND h.hour >= b.first
+  WINDOW earlier AS (PARTITION BY h.objective ORDER BY h.hour ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+UPDATE objective_hours h SET good_before = s.good, total_before = s.total, observed_before = s.observed
+FROM should s WHERE h.objective = s.objective AND h.hour = s.hour
+  AND (h.good_before, h.total_before, h.observed_before) IS DISTINCT FROM (s.good, s.total, s.observed)
+
+-- name: first_seen
+UPDATE objectives o SET first_at = least(coalesce(o.first_at, x.at), x.at)
+FROM unnest($1::bigint[], $2::timestamptz[]) AS x (objective, at)
+WHERE o.id = x.objective AND (o.first_at IS NULL OR o.first_at > x.at)
+
+-- name: backlog
+SELECT count(*) FROM objective_marks

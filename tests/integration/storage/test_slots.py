@@ -1,0 +1,339 @@
+"""Minutes of counts against recomputation from what was sent: late, duplicate, corrected, with resets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from ecpmon.model.ingest import Batch
+from ecpmon.model.objectives import Counts, Objective, StoredObjective
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla.counters import MINUTE, Reading, latency_minutes, request_minutes
+from ecpmon.sla.evidence import Intervals
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.objectives import PgObjectiveStore
+from ecpmon.storage.slots import SlotKeeper
+from ecpmon.storage.upkeep import Upkeep
+from tests.integration.conftest import T0, MakeTenant
+
+HOLDS = timedelta(seconds=150)
+INTERVALS = Intervals(timedelta(seconds=5), timedelta(seconds=15))
+OBJECTIVES = [
+    Objective.model_validate(
+        {
+            "name": "requests",
+            "kind": "requests",
+            "target": 0.99,
+            "total": {"metric": "requests_total"},
+            "bad": {"metric": "requests_total", "labels": {"code": "503"}},
+        }
+    ),
+    Objective.model_validate({"name": "latency", "kind": "latency", "target": 0.9, "threshold_ms": 200}),
+]
+OK = SeriesKey("custom", "requests_total", (("code", "200"), ("pod", "a")))
+BAD = SeriesKey("custom", "requests_total", (("code", "503"), ("pod", "a")))
+OTHER = SeriesKey("custom", "requests_total", (("code", "200"), ("pod", "b")))
+LATENCY = SeriesKey("response", "response_time")
+KEYS = (OK, BAD, OTHER, LATENCY)
+
+
+@dataclass
+class Sent:
+    """What was sent, so that everything can be counted again from the beginning."""
+
+    values: dict[SeriesKey, dict[datetime, float]] = field(default_factory=lambda: {k: {} for k in KEYS})
+
+    def readings(self, key: SeriesKey) -> list[Reading]:
+        return [Reading(ts, v, HOLDS) for ts, v in sorted(self.values[key].items())]
+
+    def expected(self, name: str, start: datetime, end: datetime) -> dict[datetime, Counts]:
+        if name == "latency":
+            found = latency_minutes(self.readings(LATENCY), 200, start, end)
+        else:
+            whole = [self.readings(k) for k in (OK, BAD, OTHER)]
+            found = request_minutes(whole, [self.readings(BAD)], True, start, end)
+        return {minute: c for minute, c in found.items() if c != Counts()}
+
+
+class Counting:
+    def __init__(self, database: Database, ingest: IngestStore, tenant: Tenant) -> None:
+        self.database, self.ingest, self.tenant = database, ingest, tenant
+        self.store = PgObjectiveStore(database, OBJECTIVES)
+        self.keeper = SlotKeeper(database, INTERVALS)
+        self.sent = Sent()
+
+    async def send(self, values: Sequence[tuple[SeriesKey, datetime, float]]) -> None:
+        frames = []
+        for key, ts, value in values:
+            self.sent.values[key][ts] = value
+            frames.append(Frame(self.tenant.tenant_id, Source.PUSH, ts, (Sample(key, value),)))
+        await self.ingest.commit([Batch(frames=tuple(frames))])
+
+    async def settle(self, oldest: datetime = T0 - timedelta(days=1)) -> None:
+        while await self.keeper.refresh(oldest):
+            pass
+
+    async def stored(self) -> dict[str, StoredObjective]:
+        return {s.objective.name: s for s in await self.store.of_tenant(self.tenant)}
+
+    async def minutes(self, name: str, start: datetime, end: datetime) -> dict[datetime, Counts]:
+        """By way of the running sums, so that they are tested as well."""
+        key = (await self.stored())[name].key
+        instants = [start + i * MINUTE for i in range((end - start) // MINUTE + 1)]
+        sums = await self.store.sums({(key, at) for at in instants})
+        found = {a: sums[key, b] - sums[key, a] for a, b in pairwise(instants)}
+        return {minute: c for minute, c in found.items() if c != Counts()}
+
+    async def check(self, start: datetime, end: datetime) -> None:
+        for objective in OBJECTIVES:
+            expected = self.sent.expected(objective.name, start, end)
+            assert await self.minutes(objective.name, start, end) == expected, objective.name
+
+
+@pytest.fixture
+async def counting(database: Database, ingest: IngestStore, make_tenant: MakeTenant) -> Counting:
+    tenant = await make_tenant(source=Source.PUSH, holds=HOLDS)
+    found = Counting(database, ingest, tenant)
+    await found.store.install_defaults(T0, tenant)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_incremental_counting_equals_counting_everything_again(counting: Counting, seed: int) -> None:
+    draw = random.Random(seed)
+    start, lasting = T0, timedelta(hours=5)
+    history: list[tuple[SeriesKey, datetime, float]] = []
+    for key in KEYS:
+        value, at = 0.0, start + timedelta(seconds=draw.uniform(0, 900))
+        while at < start + lasting:
+            if key is LATENCY:
+                value = draw.uniform(50, 350)
+            elif draw.random() < 0.03:
+                value = draw.randrange(20)  # a restart
+            else:
+                value += draw.randrange(50)
+            history.append((key, at, value))
+            # Mostly regular, sometimes silent for long.
+            step = draw.uniform(1500, 9000) if draw.random() < 0.02 else draw.choice([20, 60, 61.5])
+            at += timedelta(seconds=step)
+    pending = sorted(history, key=lambda h: h[1].timestamp() + draw.choice([0, 0, 0, 400, 5000]))
+    upkeep = Upkeep(counting.database)
+    while pending:
+        count = draw.randrange(1, 60)
+        batch, pending = pending[:count], pending[count:]
+        await counting.send(batch)
+        if draw.random() < 0.3:  # the same again, or a correction
+            again = draw.sample(batch, min(3, len(batch)))
+            await counting.send([(k, ts, v + draw.choice([0, 7])) for k, ts, v in again])
+        if draw.random() < 0.3:
+            await upkeep.roll_up(draw.choice([start, start + lasting]))
+        if draw.random() < 0.5:
+            await counting.settle()
+    await counting.settle()
+    await counting.check(start - timedelta(hours=1), start + lasting + timedelta(hours=1))
+    firsts = {name: s.first_at for name, s in (await counting.stored()).items()}
+    assert firsts["latency"] == min(counting.sent.values[LATENCY])
+    assert firsts["requests"] == min(ts for k in (OK, BAD, OTHER) for ts in counting.sent.values[k])
+
+
+async def test_late_data_rewrites_exactly_what_it_touches(counting: Counting) -> None:
+    every = timedelta(seconds=30)
+    await counting.send([(OK, T0 + i * every, 10.0 * i) for i in range(480)])
+    await counting.settle()
+    before = await counting.database.fetch(
+        "SELECT h.xmin::text, h.hour FROM objective_hours h JOIN objectives o ON o.id = h.objective "
+        "WHERE o.tenant = $1 ORDER BY hour",
+        counting.tenant.key,
+    )
+    assert len(before) == 5  # four hours, and what the last reading holds on for
+    # Corrects nothing in total: only the split between two minutes of the second hour.
+    at = T0 + timedelta(hours=1, minutes=10, seconds=45)
+    await counting.send([(OK, at, 10.0 * 141 + 9)])
+    await counting.settle()
+    after = await counting.database.fetch(
+        "SELECT h.xmin::text, h.hour FROM objective_hours h JOIN objectives o ON o.id = h.objective "
+        "WHERE o.tenant = $1 ORDER BY hour",
+        counting.tenant.key,
+    )
+    written = [a["hour"] for a, b in zip(after, before, strict=True) if a["xmin"] != b["xmin"]]
+    assert written == [T0 + timedelta(hours=1)]
+    await counting.check(T0, T0 + timedelta(hours=5))
+
+
+async def test_an_increase_over_a_long_silence_belongs_to_the_minute_that_saw_it(counting: Counting) -> None:
+    end = T0 + timedelta(hours=9)
+    await counting.send([(OK, T0, 100.0), (OK, T0 + timedelta(seconds=60), 110.0), (OK, end, 500.0)])
+    await Upkeep(counting.database).roll_up(end, everything=True)
+    await counting.settle()
+    found = await counting.minutes("requests", T0, end + timedelta(hours=1))
+    assert {m: c.total for m, c in found.items() if c.total} == {T0 + MINUTE: 10, end: 390}
+    # A late reading in the silence moves a part of it, hours apart.
+    await counting.send([(OK, T0 + timedelta(hours=4), 210.0)])
+    await counting.settle()
+    found = await counting.minutes("requests", T0, end + timedelta(hours=1))
+    assert {m: c.total for m, c in found.items() if c.total} == {
+        T0 + MINUTE: 10,
+        T0 + timedelta(hours=4): 100,
+        end: 290,
+    }
+    await counting.check(T0, end + timedelta(hours=1))
+
+
+async def test_what_is_older_than_the_raw_samples_stays_as_it_was(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(seconds=30 * i), 10.0 * i) for i in range(20)])
+    await counting.settle()
+    before = await counting.minutes("requests", T0, T0 + timedelta(hours=1))
+    await counting.send([(OK, T0 + timedelta(seconds=45), 1e6)])
+    await counting.settle(oldest=T0 + timedelta(hours=1))
+    assert await counting.minutes("requests", T0, T0 + timedelta(hours=1)) == before
+    assert await counting.keeper.backlog() == 0
+
+
+async def test_another_indicator_is_counted_from_the_raw_samples(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(seconds=30 * i), 10.0 * i) for i in range(20)])
+    await counting.send([(OTHER, T0 + timedelta(seconds=30 * i), 1.0 * i) for i in range(20)])
+    await counting.settle()
+    old = (await counting.stored())["requests"]
+    narrowed = Objective.model_validate(
+        {
+            "name": "requests",
+            "kind": "requests",
+            "target": 0.5,
+            "total": {"metric": "requests_total", "labels": {"pod": "b"}},
+            "good": {"metric": "requests_total", "labels": {"pod": "b", "code": "200"}},
+        }
+    )
+    assert await counting.store.put(counting.tenant, [narrowed], T0) == [False]
+    await counting.settle()
+    new = (await counting.stored())["requests"]
+    assert new.key != old.key
+    assert not new.inherited
+    found = await counting.minutes("requests", T0, T0 + timedelta(hours=1))
+    assert sum(c.total for c in found.values()) == 19 == sum(c.good for c in found.values())
+    # The old counts are still there, and the default comes back with a delete.
+    await counting.store.delete(counting.tenant, "requests", T0)
+    await counting.settle()
+    assert (
+        sum(c.total for c in (await counting.minutes("requests", T0, T0 + timedelta(hours=1))).values())
+        == 209
+    )
+
+
+async def test_only_the_evidence_source_counts_and_a_change_of_source_counts_nothing_twice(
+    counting: Counting, database: Database
+) -> None:
+    from ecpmon.storage.tenants import PgTenantStore
+
+    change = T0 + timedelta(minutes=10)
+    await PgTenantStore(database).add_regime(counting.tenant, change, Source.SIMULATOR, HOLDS)
+    frames = []
+    for i in range(41):
+        ts = T0 + timedelta(seconds=30 * i)
+        for source in (Source.PUSH, Source.SIMULATOR):
+            frames.append(Frame(counting.tenant.tenant_id, source, ts, (Sample(OK, 10.0 * i),)))
+    await counting.ingest.commit([Batch(frames=tuple(frames))])
+    await counting.settle()
+    found = await counting.minutes("requests", T0, T0 + timedelta(hours=1))
+    # 40 increases of 10; the one across the change is nobody's.
+    assert sum(c.total for c in found.values()) == 390
+
+
+async def test_the_view_shows_minutes(counting: Counting, database: Database) -> None:
+    await counting.send([(OK, T0 + timedelta(seconds=60 * i), 10.0 * i) for i in range(4)])
+    await counting.settle()
+    rows = await database.fetch(
+        "SELECT * FROM objective_minutes WHERE tenant_id = $1 AND objective = 'requests' ORDER BY minute",
+        counting.tenant.tenant_id,
+    )
+    assert [(r["minute"], r["good"], r["total"]) for r in rows][:4] == [
+        (T0, 0, 0),
+        *((T0 + i * MINUTE, 10, 10) for i in (1, 2, 3)),
+    ]
+    assert [float(r["observed_seconds"]) for r in rows] == [60, 60, 60, 60, 60, 30]
+
+
+async def test_retention_leaves_the_sums_of_what_it_keeps(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(minutes=i), 10.0 * i) for i in range(300)])
+    await counting.settle()
+    start, end = T0 + timedelta(hours=3, minutes=7), T0 + timedelta(hours=5)
+    before = await counting.minutes("requests", start, end)
+    key = (await counting.stored())["requests"].key
+    await counting.store.retain(T0 + timedelta(hours=2))
+    assert await counting.minutes("requests", start, end) == before
+    # A window that begins before what is kept holds what is kept.
+    sums = await counting.store.sums({(key, T0), (key, end)})
+    assert (sums[key, end] - sums[key, T0]).total == 10 * (299 - 119)
+
+
+async def test_a_long_past_is_counted_in_shares(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(minutes=10 * i), 10.0 * i) for i in range(150)])
+    await Upkeep(counting.database).roll_up(T0 + timedelta(days=9), everything=True)
+    # One mark for everything, as a new objective makes it.
+    await counting.database.execute("DELETE FROM objective_marks WHERE tenant = $1", counting.tenant.key)
+    await counting.database.execute("SELECT objective_marks_since($1, '-infinity')", counting.tenant.key)
+    await counting.keeper.refresh(T0 - timedelta(days=1))
+    assert await counting.keeper.backlog() >= 1
+    await counting.settle()
+    await counting.check(T0, T0 + timedelta(hours=26))
+
+
+async def test_readings_that_arrive_while_it_counts_are_not_lost(counting: Counting) -> None:
+    """Writers and two counting jobs at once, all on the same bucket."""
+
+    async def write(key: SeriesKey, offset: float) -> None:
+        for i in range(40):
+            await counting.send([(key, T0 + timedelta(seconds=7 * i + offset), float(11 * i))])
+
+    async def count(done: asyncio.Event) -> None:
+        while not done.is_set():
+            await counting.keeper.refresh(T0 - timedelta(days=1))
+
+    done = asyncio.Event()
+    counters = [asyncio.create_task(count(done)) for _ in range(2)]
+    await asyncio.gather(write(OK, 0), write(BAD, 1), write(OTHER, 2), write(LATENCY, 3))
+    done.set()
+    await asyncio.gather(*counters)
+    await counting.settle()
+    await counting.check(T0 - timedelta(hours=1), T0 + timedelta(hours=1))
+
+
+async def test_a_tenant_that_sends_nonsense_does_not_stop_the_counting(
+    counting: Counting, make_tenant: MakeTenant
+) -> None:
+    other = Counting(counting.database, counting.ingest, await make_tenant(source=Source.PUSH, holds=HOLDS))
+    await other.store.install_defaults(T0, other.tenant)
+    huge = [0.0, 9e15] * 1200
+    for hour in range(3):
+        start = T0 + timedelta(hours=hour)
+        await other.send([(OK, start + timedelta(seconds=i), v) for i, v in enumerate(huge)])
+        await other.send([(OK, start + timedelta(seconds=2500), 1e300), (BAD, start, -5.0)])
+    await counting.send([(OK, T0, 1.0), (OK, T0 + MINUTE, 4.0)])
+    await counting.settle()
+    await counting.check(T0, T0 + timedelta(hours=1))
+    found = await other.minutes("requests", T0, T0 + timedelta(hours=4))
+    assert max(c.total for c in found.values()) > 10**17
+
+
+async def test_a_retired_objective_goes_with_its_last_counts(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(minutes=i), 10.0 * i) for i in range(90)])
+    await counting.settle()
+    old = (await counting.stored())["requests"].key
+    changed = OBJECTIVES[0].model_copy(update={"bad": None, "good": OBJECTIVES[0].bad})
+    await counting.store.put(counting.tenant, [changed], T0)
+
+    async def kept() -> bool:
+        return bool(await counting.database.fetchval("SELECT true FROM objectives WHERE id = $1", old))
+
+    await counting.store.retain(T0 + timedelta(hours=1))
+    assert await kept()
+    await counting.store.retain(T0 + timedelta(hours=9))
+    assert not await kept()
+    assert "requests" in await counting.stored()
