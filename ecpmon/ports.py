@@ -11,6 +11,7 @@ from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.availability import Span
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.maintenance import Accounting, Maintenance
+from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
 from ecpmon.model.windows import SlaStatus, WindowResult
@@ -412,3 +413,77 @@ class SimulatorClient(Protocol):
     async def clear_failures(self, tenant_id: str) -> dict[str, Any]: ...
 
     async def failure_types(self) -> dict[str, Any]: ...
+
+
+class Restarter(Protocol):
+    """Restarts what a tenant runs."""
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """Restart the tenant's deployments; their number. The same `now` again starts nothing new.
+
+        Returns when the restart is ordered, not when it is done. Raises EcpError; `retryable` says whether
+        the same call may succeed later.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """A change of a recovery about to be stored, with what is told about it (as in `NewEvent`).
+
+    `restarted` is the number of deployments when a restart was just confirmed.
+    """
+
+    state: RecoveryState
+    reason: RecoveryReason
+    detail: str
+    due_at: datetime | None
+    message: str
+    restarted: int | None = None
+    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+
+
+class RecoveryStore(Protocol):
+    async def begin(self, alert: ExternalAlert, now: datetime) -> RecoveryState | None:
+        """Store a recovery for a firing alert, due now: `restarting`, or `joined` beside one under way.
+
+        None when this alert has one already, or its tenant does not exist.
+        """
+        ...
+
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
+        """Recoveries of live tenants that are due, taken for `lease`."""
+        ...
+
+    async def mark_restart(self, recovery: Recovery, now: datetime) -> Recovery | None:
+        """Record a try before it is made; its stamp is kept from the first. None when the claim was lost."""
+        ...
+
+    async def advance(self, recovery: Recovery, step: RecoveryStep, now: datetime) -> AlertEvent | None:
+        """Store a change with its event and notifications in one transaction, and let go of the claim.
+
+        None when nothing but the due time changed, or the claim was lost.
+        """
+        ...
+
+    async def restarts_since(self, recovery: Recovery, tenant: Tenant, since: datetime) -> int:
+        """How often the tenant was restarted for other alerts after `since`."""
+        ...
+
+    async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
+        """Whether Alertmanager has said that this alert is over."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
+        """Newest first."""
+        ...
+
+
+class RecoveryDesk(Protocol):
+    """Where alerts about tenants that are down are handed in."""
+
+    async def alerted(self, alerts: Sequence[ExternalAlert], now: datetime) -> int:
+        """Begin a recovery for every firing `ECPTenantDown` that has none; the number begun."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]: ...

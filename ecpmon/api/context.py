@@ -20,6 +20,7 @@ from ecpmon.ports import (
     Health,
     MaintenanceStore,
     MonitoringStore,
+    RecoveryDesk,
     SampleWriter,
     SimulatorClient,
     TenantStore,
@@ -44,6 +45,7 @@ class Backend:
     intervals: Intervals
     alerts: AlertStore
     external_alerts: ExternalAlertStore
+    recoveries: RecoveryDesk
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

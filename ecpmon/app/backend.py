@@ -12,6 +12,7 @@ import structlog
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
+from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.collectors.base import Collector
 from ecpmon.collectors.prometheus import PrometheusCollector
@@ -115,6 +116,17 @@ class BackendRuntime:
         self._closing: list[Callable[[], None]] = []
         if not demo:
             self._add_collectors(session, rules)
+        self.recoverer = make_recoverer(
+            self.database,
+            tenants=self.tenants,
+            availability=self.availability,
+            maintenance=self.maintenance,
+            alerts=self.alerts,
+            restarters={"simulator": self.simulator} if self.simulator else {},
+            default_actions=self._default_actions(),
+            external_url=settings.external_url,
+            on_event=self._event,
+        )
         self._heartbeat = Heartbeat(self.writer, clock)
         self.jobs = Jobs(self._job_list(), self.lease, telemetry)
 
@@ -165,6 +177,7 @@ class BackendRuntime:
             Job("default_rules", 15, self.install_missing_rules),
             Job("rolling_sla", 5, self.roll_sla),
             Job("alerts", 5, self.evaluate_alerts),
+            Job("recovery", 2, self.recover),
             Job("rollups", 20, self.roll_up),
             Job("statements", 3600, self.close_statements),
             Job("retention", 3600, self.retain),
@@ -256,6 +269,10 @@ class BackendRuntime:
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
+
+    async def recover(self) -> None:
+        """Go on with the recoveries that are due."""
+        await self.recoverer.run_once(self.clock.now())
 
     async def take_in_hand_made(self) -> None:
         oldest = self.clock.now() - timedelta(days=self.settings.raw_retention_days)

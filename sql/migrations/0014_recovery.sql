@@ -1,2 +1,36 @@
--- Reserved within this change: recovery.
-SELECT 1;
+-- Automatic recovery: one row per alert that a tenant is down. The due time is in the row, so that the re-check
+-- survives whatever happens to the process.
+CREATE TABLE recoveries (
+  recovery_id     uuid PRIMARY KEY,
+  tenant          bigint NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  alert_name      text NOT NULL,
+  severity        text NOT NULL,
+  fingerprint     text NOT NULL,
+  alert_starts_at timestamptz NOT NULL,
+  state           text NOT NULL CHECK (state IN ('restarting', 'waiting', 'recovered', 'escalated', 'joined')),
+  reason          text NOT NULL,
+  detail          text NOT NULL DEFAULT '',
+  -- Calls of the deployer; all of them carry the stamp `restart_at`, so that a repeated one starts nothing new.
+  tries           integer NOT NULL DEFAULT 0 CHECK (tries >= 0),
+  restart_at      timestamptz,
+  restarted_at    timestamptz,
+  restarted       integer CHECK (restarted >= 0),
+  due_at          timestamptz,
+  claimed_until   timestamptz,
+  created_at      timestamptz NOT NULL,
+  updated_at      timestamptz NOT NULL,
+  escalated_at    timestamptz,
+  ended_at        timestamptz,
+  -- The same alert delivered twice acts once. With the tenant, so that nobody can use up another's alert.
+  UNIQUE (tenant, fingerprint, alert_starts_at),
+  CHECK ((state IN ('recovered', 'joined')) = (ended_at IS NOT NULL)),
+  CHECK (state NOT IN ('restarting', 'waiting') OR due_at IS NOT NULL),
+  CHECK (ended_at IS NULL OR due_at IS NULL),
+  CHECK (state <> 'waiting' OR restarted_at IS NOT NULL),
+  CHECK ((restart_at IS NULL) = (tries = 0)),
+  CHECK ((restarted_at IS NULL) = (restarted IS NULL))
+);
+CREATE INDEX recoveries_due ON recoveries (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX recoveries_by_tenant ON recoveries (tenant, created_at DESC);
+-- One recovery of a tenant at a time.
+CREATE UNIQUE INDEX recoveries_under_way ON recoveries (tenant) WHERE state IN ('restarting', 'waiting');

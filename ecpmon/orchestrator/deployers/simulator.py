@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -49,6 +50,12 @@ class SimulatorDeployer:
             await self._call("DELETE", f"/api/v1/tenants/{quote(tenant_id, safe='')}")
         except NotFound:
             return  # gone already is what was wanted
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """`ports.Restarter`: new pods for every service; the number of services."""
+        path = f"/api/v1/tenants/{quote(tenant.tenant_id, safe='')}/restart"
+        answer = await self._call("POST", path, {"restarted_at": now.isoformat()})
+        return int(answer["restarted"])
 
     async def status(self) -> dict[str, Any]:
         return await self._call("GET", "/api/v1/metrics/system")
