@@ -43,6 +43,20 @@ class NewTenant:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantChange:
+    """Everything of a tenant that people may change, as it is to be."""
+
+    name: str | None
+    description: str | None
+    preset: str
+    service_requirements: Mapping[str, int]
+    resources: Resources
+    sla_target: SlaTarget
+    gpu_type: str | None
+    service_resources: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantPage:
     tenants: tuple[Tenant, ...]
     total: int
@@ -81,6 +95,17 @@ class TenantStore(Protocol):
 
     async def live(self) -> list[Tenant]:
         """Every live tenant: for collectors and jobs, which serve them all."""
+        ...
+
+    async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
+        """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
+
+        The SLA target that is replaced is kept: see `as_of`.
+        """
+        ...
+
+    async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
+        """The tenant with the SLA target that was in force at `at`."""
         ...
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:

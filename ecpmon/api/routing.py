@@ -71,6 +71,9 @@ class Routes:
     def post(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("POST", path, permission)
 
+    def put(self, path: str, permission: Permission) -> Callable[[H], H]:
+        return self._add("PUT", path, permission)
+
     def delete(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("DELETE", path, permission)
 

@@ -91,7 +91,7 @@ class BackendRuntime:
         )
         self._closed = PgStatementStore(self.database)
         self.statements = StatementService(
-            self.availability, self.maintenance, self._closed, load_terms(), self.intervals
+            self.availability, self.maintenance, self._closed, load_terms(), self.intervals, self.tenants
         )
         self.alerts = PgAlertStore(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)

@@ -109,6 +109,8 @@ class Tenant(BaseModel):
     push_interval: timedelta = timedelta(seconds=60)
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.
+    service_resources: dict[str, dict[str, str]] = Field(default_factory=dict)
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None

@@ -34,3 +34,27 @@ CREATE INDEX recoveries_due ON recoveries (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX recoveries_by_tenant ON recoveries (tenant, created_at DESC);
 -- One recovery of a tenant at a time.
 CREATE UNIQUE INDEX recoveries_under_way ON recoveries (tenant) WHERE state IN ('restarting', 'waiting');
+
+-- What was right-sized: per service the requests and limits that replace the catalogue's, as quantities.
+ALTER TABLE tenants ADD COLUMN service_resources jsonb NOT NULL DEFAULT '{}'
+  CHECK (jsonb_typeof(service_resources) = 'object');
+
+-- Former SLA targets: `sla_target` was promised until `replaced_at`. Kept by a trigger, so that no way of changing
+-- a tenant loses what was promised before; monthly statements are made under the target their month began with.
+CREATE TABLE sla_target_history (
+  tenant      bigint NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  replaced_at timestamptz NOT NULL,
+  sla_target  jsonb NOT NULL,
+  PRIMARY KEY (tenant, replaced_at)
+);
+CREATE FUNCTION keep_sla_target() RETURNS trigger AS $$
+BEGIN
+  -- Changed twice within one instant: what was promised before it stands.
+  INSERT INTO sla_target_history (tenant, replaced_at, sla_target)
+  VALUES (OLD.id, CASE WHEN NEW.updated_at > OLD.updated_at THEN NEW.updated_at ELSE clock_timestamp() END, OLD.sla_target)
+  ON CONFLICT (tenant, replaced_at) DO NOTHING;
+  RETURN NULL;
+END
+$$ LANGUAGE plpgsql;
+CREATE TRIGGER keep_sla_target AFTER UPDATE OF sla_target ON tenants
+  FOR EACH ROW WHEN (OLD.sla_target IS DISTINCT FROM NEW.sla_target) EXECUTE FUNCTION keep_sla_target();

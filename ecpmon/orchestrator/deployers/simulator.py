@@ -17,7 +17,7 @@ from ecpmon.errors import (
     ValidationFailed,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.tuning import plan_of
 
 _BY_STATUS: dict[int, type[PermanentError]] = {404: NotFound, 409: Conflict, 400: BadRequest}
 
@@ -31,7 +31,7 @@ class SimulatorDeployer:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def deploy(self, tenant: Tenant) -> int:
-        plan = plan_tenant(tenant.service_requirements, tenant.sla_target, tenant.preset)
+        plan = plan_of(tenant)
         services = [
             {
                 "name": service.service_name,

@@ -94,6 +94,9 @@ class FakeTenants:
         active = sum(t.status is TenantStatus.RUNNING for t in seen)
         return TenantPage(tuple(seen[skip : skip + limit]), len(seen), sum(t.is_demo for t in seen), active)
 
+    async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
+        return tenant
+
     async def live(self) -> list[Tenant]:
         return [t for t in self.rows if t.deleted_at is None]
 
@@ -322,7 +325,7 @@ class World:
         unused: Any = _Nothing()
         stores: Any = self
         statements = StatementService(
-            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals
+            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals, stores.tenants
         )
         return Backend(
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
