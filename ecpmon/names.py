@@ -29,3 +29,13 @@ ERROR_RATE_METRIC: Final = "error_rate"
 
 # Names of the simulator's Prometheus series that our rules and collectors read.
 SIM_TENANT_READY: Final = "ecp_sim_tenant_ready"
+
+# What one service of a tenant uses, as series labelled with `service` -> field of `ServiceUsage`. Custom, so that
+# nobody's sums over metric_type 'cpu' (percent of the tenant) meet millicores.
+SERVICE_LABEL: Final = "service"
+SERVICE_METRICS: Final[dict[str, str]] = {
+    "service_cpu_millicores": "cpu",
+    "service_memory_mib": "memory",
+    "service_sessions": "sessions",
+    "service_replicas": "replicas",
+}

@@ -14,6 +14,7 @@ from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+from ecpmon.model.usage import ServiceUsage
 from ecpmon.model.windows import SlaStatus, WindowResult
 
 
@@ -189,6 +190,12 @@ class MonitoringStore(Protocol):
         self, tenant_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, float]:
         """tenant_id -> mean response time in ms, from the hourly rollups; absent without data."""
+        ...
+
+    async def service_usage(
+        self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
+    ) -> dict[str, ServiceUsage]:
+        """service -> what it was measured to use in `[start, end)`; from samples, or from 5-minute rollups."""
         ...
 
     async def metric_names(self, tenant: Tenant) -> set[str]:

@@ -332,7 +332,7 @@ class BackendRuntime:
         for frame in result.frames:
             self.telemetry.samples.labels(frame.source.value).inc(len(frame.samples))
             if not self.demo:
-                usage = {s.key.metric_name: s.value for s in frame.samples}
+                usage = {s.key.metric_name: s.value for s in frame.samples if not s.key.labels}
                 self.telemetry.tenants.usage(frame.tenant_id, usage)
         for refused in result.rejected:
             self.telemetry.rejected.labels(refused.reason.value).inc()

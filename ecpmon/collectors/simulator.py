@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -10,13 +11,15 @@ import aiohttp
 
 from ecpmon.collectors.base import Collected, samples_of
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Source
+from ecpmon.model.samples import Frame, Sample, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import UP_METRIC
+from ecpmon.names import SERVICE_LABEL, UP_METRIC
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
 MAX_SKEW: Final = timedelta(minutes=5)
 MAX_REPLY_BYTES: Final = 64 * 2**20
+# As many as the simulator takes for one tenant.
+MAX_SERVICES: Final = 50
 
 
 def parse_time(value: Any) -> datetime:
@@ -45,7 +48,27 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     ready = entry.get("ready")
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
-    return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values))
+    samples = (*samples_of(values), *service_samples(entry.get("services")))
+    return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples)
+
+
+def service_samples(services: Any) -> tuple[Sample, ...]:
+    """What each service uses, for right-sizing; series labelled with the service, bounded in number.
+
+    A service without a ready pod tells only that: what no pod used is no measurement.
+    """
+    found: list[Sample] = []
+    for entry in services[:MAX_SERVICES] if isinstance(services, list) else ():
+        name = entry.get("service") if isinstance(entry, Mapping) else None
+        if not isinstance(name, str):
+            continue
+        values = {"service_sessions": entry.get("sessions"), "service_replicas": entry.get("ready")}
+        if entry.get("ready"):
+            values["service_cpu_millicores"] = entry.get("pod_cpu_millicores")
+            values["service_memory_mib"] = entry.get("pod_memory_mib")
+        labels = ((SERVICE_LABEL, name),)
+        found += [replace(s, key=replace(s.key, labels=labels)) for s in samples_of(values)]
+    return tuple(found)
 
 
 def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
