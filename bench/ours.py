@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from bench.observations import SLOT, History, tenant_name
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.windows import Tally
 from ecpmon.sla.evidence import DEFAULT_RULES
@@ -19,6 +20,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.queries import load
+from ecpmon.storage.tenants import PgTenantStore
 
 _CHUNK = 200  # tenants per statement
 _NEW_TENANTS = """
@@ -84,20 +86,25 @@ def _columns(spans: Sequence[tuple[int, Span]]) -> tuple[list[object], ...]:
 
 
 async def fast(
-    database: Database, now: datetime, windows: dict[str, timedelta]
+    database: Database, history: History, windows: dict[str, timedelta]
 ) -> dict[str, dict[str, Tally]]:
-    return await PgFastWindows(database).tallies(now, windows)
+    """Every window of every tenant by the way of the jobs and the operators' summary."""
+    asked = {name: Interval(history.now - length, history.now) for name, length in windows.items()}
+    names = [tenant_name(n) for n in range(history.tenants)]
+    found = await PgFastWindows(database).tallies(dict.fromkeys(names, asked.values()), history.now)
+    return {t: {name: tallies[i] for name, i in asked.items()} for t, tallies in found.items()}
 
 
 async def from_spans(
-    database: Database, now: datetime, windows: dict[str, timedelta]
+    database: Database, history: History, windows: dict[str, timedelta]
 ) -> dict[str, dict[str, Tally]]:
     """The same by reading every span of the longest window, for comparison."""
-    timelines = await PgAvailabilityStore(database).timelines(now - max(windows.values()), now)
-    return {
-        tenant: {name: tally(spans, now - length, now) for name, length in windows.items()}
-        for tenant, spans in timelines.items()
-    }
+    store, now = PgAvailabilityStore(database), history.now
+    found = {}
+    for tenant in await PgTenantStore(database).live():
+        spans = await store.timeline(tenant, now - max(windows.values()), now)
+        found[tenant.tenant_id] = {name: tally(spans, now - length, now) for name, length in windows.items()}
+    return found
 
 
 async def correct_sums(database: Database, later: int, now: datetime) -> float:

@@ -86,14 +86,14 @@ async def _measure_ours(
 
 
 async def _windows(database: Database, history: History) -> Figures:
-    now, figures = history.now, Figures()
+    figures = Figures()
     repeats = 9 if history.tenants <= 2000 else 5
     single = {
-        name: await ours.median_ms(lambda w={name: length}: ours.fast(database, now, w), repeats)
+        name: await ours.median_ms(lambda w={name: length}: ours.fast(database, history, w), repeats)
         for name, length in WINDOWS.items()
     }
-    together = await ours.median_ms(lambda: ours.fast(database, now, WINDOWS), repeats)
-    spans = await ours.median_ms(lambda: ours.from_spans(database, now, WINDOWS), 1)
+    together = await ours.median_ms(lambda: ours.fast(database, history, WINDOWS), repeats)
+    spans = await ours.median_ms(lambda: ours.from_spans(database, history, WINDOWS), 1)
     figures["ecpmon, one window at a time"] = single
     figures["ecpmon, all in one query (per window)"] = dict.fromkeys(WINDOWS, together / len(WINDOWS))
     figures["ecpmon, reading all spans (per window)"] = dict.fromkeys(WINDOWS, spans / len(WINDOWS))
@@ -102,8 +102,8 @@ async def _windows(database: Database, history: History) -> Figures:
 
 async def _answers(database: Database, history: History) -> dict[str, dict[str, float]]:
     """Availability by window and tenant, after checking the fast way against the spans."""
-    found = await ours.fast(database, history.now, WINDOWS)
-    slow = await ours.from_spans(database, history.now, WINDOWS)
+    found = await ours.fast(database, history, WINDOWS)
+    slow = await ours.from_spans(database, history, WINDOWS)
     for tenant, windows in found.items():
         for name, seconds in windows.items():
             _require_equal(seconds, slow[tenant][name], f"{tenant} {name}")

@@ -26,8 +26,11 @@ METRIC_TYPES: Final = (
 
 UP_METRIC: Final = "up"
 ERROR_RATE_METRIC: Final = "error_rate"
+# A pushed `up.callbot` is the `up` of the component callbot.
+COMPONENT_SEPARATOR: Final = "."
 
 # Names of the simulator's Prometheus series that our rules and collectors read.
+SIM_SERVICE_READY: Final = "ecp_sim_service_ready"
 SIM_TENANT_READY: Final = "ecp_sim_tenant_ready"
 
 # What one service of a tenant uses, as series labelled with `service` -> field of `ServiceUsage`. Custom, so that

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from ecpmon.model.alerts import Action, AlertRule, RuleState
-from ecpmon.model.availability import Span
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult
-from ecpmon.model.maintenance import Accounting, Maintenance
+from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
 from ecpmon.model.usage import ServiceUsage
-from ecpmon.model.windows import SlaStatus, WindowResult
+from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 
 
 class Clock(Protocol):
@@ -41,6 +41,7 @@ class NewTenant:
     push_interval: timedelta = timedelta(seconds=60)
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    component_weights: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +205,14 @@ class MonitoringStore(Protocol):
 
 
 class AvailabilityStore(Protocol):
-    async def timeline(self, tenant: Tenant, start: datetime, now: datetime) -> list[Span]:
-        """The tenant's spans that touch `[start, now)`, up to `now`, the open tail attributed."""
-        ...
+    async def timeline(
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+    ) -> list[Span]:
+        """The tenant's spans that touch `[start, now)`, up to `now`.
 
-    async def timelines(self, start: datetime, now: datetime) -> dict[str, list[Span]]:
-        """The same for every live tenant at once, by tenant_id (jobs and the operators' summary)."""
+        The gap after the last observation has reasons only when they are asked for: they cost a look at every
+        attempt since. Closed gaps always have theirs.
+        """
         ...
 
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
@@ -218,12 +221,29 @@ class AvailabilityStore(Protocol):
 
     async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]: ...
 
-    async def store_current(self, results: Mapping[str, Sequence[WindowResult]], now: datetime) -> None:
+    async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:
         """Store the evaluation of tenant_id -> windows."""
         ...
 
     async def current_30d(self, tenant_ids: Sequence[str]) -> dict[str, float]:
         """tenant_id -> stored 30-day availability fraction, for listings; absent before any data."""
+        ...
+
+
+class WindowSums(Protocol):
+    """Totals of the timeline whose cost grows neither with a window's length nor with what happened in it."""
+
+    async def tallies(
+        self, asked: Mapping[str, Collection[Interval]], now: datetime
+    ) -> dict[str, dict[Interval, Tally]]:
+        """Seconds by tenant_id and interval; what lies after `now` does not count. No observation: no entry.
+
+        Maintenance is unknown here. Tenant-bound by what is asked: name only whom the caller may see.
+        """
+        ...
+
+    async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
+        """What each tenant is now; absent before its first observation."""
         ...
 
 

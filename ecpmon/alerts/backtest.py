@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -55,7 +55,9 @@ class Timeline:
         self._ends = [_ticks(s.end) for s in spans]
         self._lengths = [end - start for start, end in zip(self._starts, self._ends, strict=True)]
         down, gap = self._lengths_of(SpanState.DOWN), self._lengths_of(SpanState.GAP)
-        self._all, self._down, self._gap = _running(self._lengths), _running(down), _running(gap)
+        # Down time counts by its share, failed observations do not.
+        charged = [n * s.down_share for n, s in zip(self._lengths, spans, strict=True)]
+        self._all, self._down, self._gap = _running(self._lengths), _running(charged), _running(gap)
         self._failures = _running(self._failures_in(n) for n in down)
 
     def _lengths_of(self, state: SpanState) -> list[int]:
@@ -81,11 +83,11 @@ class Timeline:
             total -= outside
             state = self._states[index]
             if state is SpanState.DOWN:
-                down -= outside
+                down -= outside * self.spans[index].share
                 failures += self._failures_in(inside) - self._failures_in(inside + outside)
             elif state is SpanState.GAP:
                 gap -= outside
-        return Tally(total / 1_000_000, down / 1_000_000, gap / 1_000_000), failures
+        return Tally(total / 1_000_000, down / 1_000_000, gap / 1_000_000), round(failures)
 
     def history(self, now: datetime) -> timedelta:
         """How long before `now` the first span begins that the engine, looking back as far as it does, would see."""
@@ -93,7 +95,7 @@ class Timeline:
         return max(now - self.spans[first].start, timedelta(0)) if first < len(self.spans) else timedelta(0)
 
 
-def _running(lengths: Iterator[int] | Sequence[int]) -> list[int]:
+def _running(lengths: Iterable[float]) -> list[float]:
     return list(itertools.accumulate(lengths, initial=0))
 
 

@@ -25,6 +25,7 @@ from ecpmon.ports import (
     SimulatorClient,
     TenantStore,
     TokenStore,
+    WindowSums,
 )
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
@@ -40,6 +41,7 @@ class Backend:
     writer: SampleWriter
     monitoring: MonitoringStore
     availability: AvailabilityStore
+    window_sums: WindowSums
     maintenance: MaintenanceStore
     statements: StatementService
     intervals: Intervals

@@ -25,8 +25,9 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, MonitoringUnavailable, PayloadTooLarge
 from ecpmon.model.ingest import Batch, Rejection
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
-from ecpmon.names import CANONICAL_METRICS, METRIC_TYPES
+from ecpmon.names import METRIC_TYPES
 from ecpmon.ports import Point, SimulatorClient
+from ecpmon.sla.evidence import series_key
 
 routes = Routes()
 MAX_POINTS: Final = 11_000
@@ -104,8 +105,7 @@ def samples_of(metrics: dict[str, Any], rejected: Rejected, problem: Rejection |
         if reason is not None:
             rejected.append({"metric": _sayable(name[:MAX_NAME]), "reason": reason.value})
             continue
-        metric_type, metric_name = CANONICAL_METRICS.get(name, ("custom", name))
-        kept[SeriesKey(metric_type, metric_name)] = float(value)
+        kept[series_key(name)] = float(value)
     return tuple(Sample(key, value) for key, value in kept.items())
 
 

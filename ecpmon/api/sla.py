@@ -13,15 +13,15 @@ from aiohttp import web
 from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, query_time, reply, tenant_of
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.model.availability import Span
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import SlaStatus, WindowResult
+from ecpmon.model.windows import SlaStatus, WindowFigures, WindowResult
 from ecpmon.ports import AlertEvent
+from ecpmon.sla import sums
 from ecpmon.sla import windows as maths
 from ecpmon.sla.maintenance import covered, exclude
-from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES, period
+from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Terms
 
 routes = Routes()
 MAX_POINTS: Final = 2_000
@@ -77,6 +77,7 @@ def window_document(w: WindowResult) -> dict[str, Any]:
         "projected_exhaustion": w.projected_exhaustion,
         "failure_count": w.failure_count,
         "recovery_time_avg": w.recovery_time_avg,
+        "time_between_failures_avg": w.time_between_failures_avg,
     }
 
 
@@ -219,38 +220,28 @@ async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first."""
     backend, now, caller = backend_of(request), now_of(request), request[CALLER]
     tenants = [t for t in await backend.tenants.live() if caller.may_see(t.tenant_id)]
-    timelines = await backend.availability.timelines(now - LONGEST_WINDOW, now)
     planned = await backend.maintenance.of_all()
+    terms = {t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, backend.intervals) for t in tenants}
+    asked = {name: sums.intervals_for(now, terms[name], SUMMARY_WINDOWS) for name in terms}
+    found = await backend.window_sums.tallies(asked, now)
+    states = await backend.window_sums.states(asked, now)
     statuses = await backend.availability.all_statuses()
     told = await backend.alerts.last_event_of_each()
-    rows = [
-        _row(
-            t,
-            timelines.get(t.tenant_id, []),
-            statuses.get(t.tenant_id, {}),
-            told,
-            now,
-            terms_of(t, planned.get(t.tenant_id, ()), now, backend.intervals),
+    rows = []
+    for t in tenants:
+        name, target = t.tenant_id, t.sla_target.fraction
+        windows = sums.standing(
+            found.get(name, {}), now, target, statuses.get(name, {}), terms[name], SUMMARY_WINDOWS
         )
-        for t in tenants
-    ]
+        rows.append(_row(t, {w.window: w for w in windows}, states.get(name), told.get(name)))
     rows.sort(key=lambda r: r[0])
     return reply({"as_of": now, "tenants": [row for _, row in rows]})
 
 
 def _row(
-    tenant: Tenant,
-    spans: Sequence[Span],
-    statuses: Mapping[str, SlaStatus],
-    told: Mapping[str, AlertEvent],
-    now: datetime,
-    terms: Terms,
+    tenant: Tenant, found: Mapping[str, WindowFigures], state: SpanState | None, told: AlertEvent | None
 ) -> tuple[tuple[int, float, str], dict[str, Any]]:
     """The row and its place: by status, then by budget left, then by name."""
-    found = {
-        w.window: w
-        for w in maths.standing(spans, now, tenant.sla_target.fraction, statuses, SUMMARY_WINDOWS, terms)
-    }
     month = found["30d"]
     left = percent(month.budget.remaining_fraction)
     place = (_SEVERITY[month.status], left if left is not None else 100.0, tenant.tenant_id)
@@ -259,16 +250,16 @@ def _row(
         "name": tenant.name,
         "tenant_status": tenant.status.value,
         "target": float(tenant.sla_target.percent),
-        "state": spans[-1].state.value if spans else "none",
+        "state": state.value if state else "none",
         "status": month.status.value,
         "windows": {name: _summary_window(w) for name, w in found.items()},
         "error_budget": {"remaining_minutes": minutes(month.budget.remaining), "remaining_percent": left},
         "burn_rate": {name: found[name].burn_rate for name in ("1h", "24h")},
-        "last_alert": _last_alert(told.get(tenant.tenant_id)),
+        "last_alert": _last_alert(told),
     }
 
 
-def _summary_window(w: WindowResult) -> dict[str, Any]:
+def _summary_window(w: WindowFigures) -> dict[str, Any]:
     return {
         "availability": percent(w.availability),
         "status": w.status.value,

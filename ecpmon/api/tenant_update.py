@@ -96,6 +96,7 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
     changed: dict[str, Any] = {
         name: getattr(body, name) for name in ("name", "description", "service_requirements") if name in given
     }
+    _keep_weighted(tenant, changed.get("service_requirements", tenant.service_requirements))
     if "sla_target" in given:
         changed["sla_target"] = SlaTarget.model_validate(
             {**tenant.sla_target.model_dump(), **body.sla_target.model_dump(exclude_unset=True)}
@@ -106,6 +107,13 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
             for name, quantities in (body.service_resources or {}).items()
         }
     return tenant.model_copy(update=changed)
+
+
+def _keep_weighted(tenant: Tenant, requirements: dict[str, int]) -> None:
+    """A service that a component weight names cannot go: its weight would count for ever."""
+    gone = sorted(set(tenant.component_weights or ()) - set(requirements))
+    if gone:
+        raise bad_field("service_requirements", f"{', '.join(gone)} carries a component weight and must stay")
 
 
 def _plan_before(tenant: Tenant) -> TenantPlan | None:

@@ -68,6 +68,21 @@ class TenantBody(BaseModel):
     push_interval: Annotated[StrictInt, Field(ge=1, le=86_400)] = 60
     time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    component_weights: (
+        dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
+    ) = None
+
+
+def _check_weights(body: TenantBody) -> dict[str, float] | None:
+    """Weights of services that the tenant has; without any, one service down is the tenant down."""
+    weights = body.component_weights
+    if weights is None:
+        return None
+    unknown = sorted(set(weights) - set(body.service_requirements))
+    if not weights or unknown:
+        known = ", ".join(body.service_requirements)
+        raise bad_field("component_weights", f"must name services of this tenant: {known}")
+    return weights
 
 
 def check_preset(preset: str | None) -> str | None:
@@ -170,6 +185,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         push_interval=timedelta(seconds=body.push_interval),
         time_zone=zone(body.time_zone).key,
         maintenance_accounting=body.maintenance_accounting,
+        component_weights=_check_weights(body),
     )
     if not request[CALLER].may_see(body.tenant_id):
         raise ValidationFailed(
@@ -243,6 +259,8 @@ async def get_tenant(request: web.Request) -> web.Response:
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
             "service_resources": tenant.service_resources,
+            "component_policy": "weighted" if tenant.component_weights else "any",
+            "component_weights": tenant.component_weights,
             "services": _services(tenant),
             "description": tenant.description,
             "created_at": tenant.created_at,

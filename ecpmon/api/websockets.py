@@ -26,14 +26,15 @@ from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports import AlertEvent
-from ecpmon.sla.windows import evaluate
+from ecpmon.sla import sums
+from ecpmon.sla.terms import terms_of
 
 routes = Routes()
 _log = structlog.get_logger(__name__)
 DEFAULT_INTERVAL_MS: Final = 5_000
 SEED_WINDOW: Final = timedelta(minutes=5)
 RECENT_EVENTS: Final = 1_000
-SLA_WINDOW: Final = timedelta(hours=24)
+SLA_WINDOW: Final = ("24h",)
 REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
 
 
@@ -173,10 +174,15 @@ async def _next_states(
 async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any] | None:
     now, backend = now_of(request), backend_of(request)
     try:
-        spans = await backend.availability.timeline(tenant, now - SLA_WINDOW, now)
+        terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), now, backend.intervals)
+        asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
+        tallies = await backend.window_sums.tallies(asked, now)
+        before = await backend.availability.statuses(tenant)
     except DatabaseUnavailable:
         return None  # not known right now; the metrics go on
-    found = evaluate("24h", spans, now - SLA_WINDOW, now, tenant.sla_target.fraction)
+    [found] = sums.standing(
+        tallies.get(tenant.tenant_id, {}), now, tenant.sla_target.fraction, before, terms, SLA_WINDOW
+    )
     return {
         "availability": percent(found.availability),
         "status": found.status.value,

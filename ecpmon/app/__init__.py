@@ -105,6 +105,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         writer=runtime.writer,
         monitoring=runtime.monitoring,
         availability=runtime.availability,
+        window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,
         statements=runtime.statements,
         intervals=runtime.intervals,

@@ -13,6 +13,7 @@ from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.recovery import make_recoverer
+from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.collectors.base import Collector
 from ecpmon.collectors.prometheus import PrometheusCollector
@@ -30,15 +31,13 @@ from ecpmon.ports import AlertEvent, Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import zone
-from ecpmon.sla.periods import LONGEST_WINDOW
-from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import standing
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import load_terms
 from ecpmon.storage.alerts import PgAlertStore, PgExternalAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import PUSH_AWAKE
+from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
 from ecpmon.storage.maintenance import PgMaintenanceStore
@@ -92,6 +91,16 @@ class BackendRuntime:
         self._closed = PgStatementStore(self.database)
         self.statements = StatementService(
             self.availability, self.maintenance, self._closed, load_terms(), self.intervals, self.tenants
+        )
+        self.window_sums = PgFastWindows(self.database)
+        self.rolling = RollingSla(
+            self.tenants,
+            self.window_sums,
+            self.availability,
+            self.maintenance,
+            self.intervals,
+            clock,
+            None if demo else telemetry,
         )
         self.alerts = PgAlertStore(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
@@ -175,7 +184,7 @@ class BackendRuntime:
             *pulls,
             Job("hand_made", 5, self.take_in_hand_made),
             Job("default_rules", 15, self.install_missing_rules),
-            Job("rolling_sla", 5, self.roll_sla),
+            Job("rolling_sla", 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             Job("recovery", 2, self.recover),
             Job("rollups", 20, self.roll_up),
@@ -221,40 +230,6 @@ class BackendRuntime:
     def _awake(self) -> list[tuple[Source, timedelta]]:
         pulled = [(r.collector.source, r.collector.interval * STALENESS_FACTOR) for r in self.runners]
         return [(Source.PUSH, PUSH_AWAKE), *pulled]
-
-    async def roll_sla(self) -> None:
-        """Evaluate every window of every tenant and keep the result."""
-        now = self.clock.now()
-        tenants = {t.tenant_id: t for t in await self.tenants.live()}
-        timelines = await self.availability.timelines(now - LONGEST_WINDOW, now)
-        statuses = await self.availability.all_statuses()
-        planned = await self.maintenance.of_all()
-        terms = {
-            name: terms_of(tenant, planned.get(name, ()), now, self.intervals)
-            for name, tenant in tenants.items()
-        }
-        results = {
-            name: standing(
-                timelines.get(name, []),
-                now,
-                tenant.sla_target.fraction,
-                statuses.get(name),
-                terms=terms[name],
-            )
-            for name, tenant in tenants.items()
-        }
-        await self.availability.store_current(results, now)
-        if self.demo:
-            return
-        gauges = self.telemetry.tenants
-        self.telemetry.keep_only(tenants)
-        self.telemetry.active_tenants.set(len(tenants))
-        for name, contract in terms.items():
-            gauges.maintenance(name, any(i.start <= now < i.end for i in contract.maintenance))
-        for name, windows in results.items():
-            for w in windows:
-                figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
-                gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})
 
     async def close_statements(self) -> None:
         """Close last month where it is due, and restate closed months whose inputs have changed."""

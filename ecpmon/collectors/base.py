@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import Frame, Sample, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import CANONICAL_METRICS
+from ecpmon.sla.evidence import series_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,6 @@ class Collector(Protocol):
         Raises MonitoringUnavailable when it does not answer, or answers with something that cannot be trusted.
         """
         ...
-
-
-def series_key(name: str) -> SeriesKey:
-    """The canonical series of a metric name; unknown names are `custom`."""
-    metric_type, metric_name = CANONICAL_METRICS.get(name, ("custom", name))
-    return SeriesKey(metric_type, metric_name)
 
 
 def samples_of(values: Mapping[str, Any]) -> tuple[Sample, ...]:

@@ -21,7 +21,8 @@ from ecpmon.collectors.rules import PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.names import UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
+from ecpmon.sla.evidence import series_key
 
 # Prometheus refuses more points per series in one answer.
 MAX_POINTS: Final = 11_000
@@ -37,20 +38,26 @@ def parse(result: Any, tenant_label: str) -> Values:
 
     Series without the tenant label are nobody's and left out; NaN and infinities are no values.
     """
-    values: Values = {}
+    return parse_components(result, tenant_label, None).get("", {})
+
+
+def parse_components(result: Any, tenant_label: str, component_label: str | None) -> dict[str, Values]:
+    """The same by component; series without that label are left out. Without a label to look for: under ""."""
+    found: dict[str, Values] = defaultdict(dict)
     if not isinstance(result, list):
         raise MonitoringUnavailable("Prometheus sent no matrix")
     for series in result:
         try:
             tenant = series["metric"].get(tenant_label)
+            component = series["metric"].get(component_label) if component_label else ""
             points = [
                 (datetime.fromtimestamp(float(ts), UTC), float(value)) for ts, value in series["values"]
             ]
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise MonitoringUnavailable("Prometheus sent a series that is none") from error
-        if tenant:
-            values.update({(tenant, ts): value for ts, value in points if value == value})
-    return values
+        if tenant and component is not None:
+            found[component].update({(tenant, ts): value for ts, value in points if value == value})
+    return found
 
 
 def assemble(
@@ -63,7 +70,7 @@ def assemble(
             if tenant not in wanted:
                 continue
             age = ages.get((tenant, ts), 0.0) if ages is not None else 0.0
-            if name == UP_METRIC and age > staleness.total_seconds():
+            if series_key(name).metric_name == UP_METRIC and age > staleness.total_seconds():
                 continue
             points[ts, tenant][name] = value
     return tuple(
@@ -135,14 +142,22 @@ class PrometheusCollector:
         return Collected(assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR), end)
 
     def _ask_all(self, start: datetime, end: datetime) -> dict[str, Values]:
-        answers = {UP_METRIC: self._ask(self._rule.availability, start, end)}
-        if self._rule.age:
-            answers[""] = self._ask(self._rule.age, start, end)
-        for name, expression in self._rule.metrics.items():
+        rule = self._rule
+        answers = {UP_METRIC: self._ask(rule.availability, start, end)}
+        if rule.age:
+            answers[""] = self._ask(rule.age, start, end)
+        if rule.components:
+            result = self._result(rule.components, start, end)
+            for name, values in parse_components(result, rule.tenant_label, rule.component_label).items():
+                answers[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = values
+        for name, expression in rule.metrics.items():
             answers[name] = self._ask(expression, start, end)
         return answers
 
     def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
+        return parse(self._result(expression, start, end), self._rule.tenant_label)
+
+    def _result(self, expression: str, start: datetime, end: datetime) -> Any:
         self._warnings.clear()
         try:
             result = self._client.custom_query_range(
@@ -153,7 +168,7 @@ class PrometheusCollector:
         if self._warnings:
             # Partial data would falsify an SLA; better to ask again.
             raise MonitoringUnavailable(f"Prometheus warns of partial data: {'; '.join(self._warnings)}")
-        return parse(result, self._rule.tenant_label)
+        return result
 
     def _note_warnings(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """prometheus-api-client drops `warnings`; they are read here."""

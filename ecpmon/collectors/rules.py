@@ -26,6 +26,8 @@ class PrometheusRule(SourceRule):
     tenant_label: str = "tenant_id"
     availability: str
     age: str | None = None
+    component_label: str = "service"
+    components: str | None = None
     metrics: dict[str, str] = Field(default_factory=dict)
 
 

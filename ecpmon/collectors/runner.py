@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -37,7 +38,8 @@ class TenantDirectory:
 class CollectorRunner:
     """One pull at a time. Batches wait in memory, at most `max_frames` frames, while they cannot be committed.
 
-    Past that bound the oldest are given up and counted in `dropped_frames`; their time becomes a gap.
+    Past that bound the oldest are given up and counted in `dropped_frames`. The stored watermark then stays before
+    them, so that a source that can be asked about the past is asked again; another's time becomes a gap.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class CollectorRunner:
         self._waiting: deque[Batch] = deque()
         self._watermark: datetime | None = None
         self._watermark_known = False
+        self._ask_again = False
         self.dropped_frames = 0
         self.last_success: datetime | None = None
 
@@ -85,6 +88,7 @@ class CollectorRunner:
         self._on_attempt(attempt)
         self._queue(attempt, collected)
         await self._drain()
+        self._keep_bound()
         return attempt.outcome
 
     def _attempt(
@@ -105,13 +109,21 @@ class CollectorRunner:
         if collected is None:
             self._waiting.append(Batch(attempts=(attempt,)))
         else:
-            marks = ((self.collector.source, collected.until),)
+            marks = () if self._ask_again else ((self.collector.source, collected.until),)
             self._waiting.append(Batch(collected.frames, (attempt,), marks))
             self._watermark = collected.until
+
+    def _keep_bound(self) -> None:
+        # After the attempt to write: a long past that was asked for again may be larger than the buffer.
         while self.waiting_frames > self._max_frames or len(self._waiting) > self._max_frames:
-            lost = self._waiting.popleft()
-            self.dropped_frames += len(lost.frames)
-            _log.error("pulled_frames_given_up", source=self.collector.source.value, frames=len(lost.frames))
+            self._give_up(self._waiting.popleft())
+
+    def _give_up(self, lost: Batch) -> None:
+        self.dropped_frames += len(lost.frames)
+        _log.error("pulled_frames_given_up", source=self.collector.source.value, frames=len(lost.frames))
+        if lost.frames and not self._ask_again:
+            self._ask_again = True
+            self._waiting = deque(replace(batch, watermarks=()) for batch in self._waiting)
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -133,6 +145,9 @@ class CollectorRunner:
                 self.dropped_frames += len(batch.frames)
             if self._waiting and self._waiting[0] is batch:
                 self._waiting.popleft()
+        if self._ask_again:
+            # The next run begins at the stored watermark; what is sent twice changes nothing.
+            self._ask_again = self._watermark_known = False
 
 
 class Heartbeat:

@@ -13,7 +13,7 @@ from ecpmon.collectors.base import Collected, samples_of
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import Frame, Sample, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import SERVICE_LABEL, UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, SERVICE_LABEL, UP_METRIC
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
 MAX_SKEW: Final = timedelta(minutes=5)
@@ -48,6 +48,7 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     ready = entry.get("ready")
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
+        values.update(components_of(entry.get("services")))
     samples = (*samples_of(values), *service_samples(entry.get("services")))
     return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples)
 
@@ -69,6 +70,18 @@ def service_samples(services: Any) -> tuple[Sample, ...]:
         labels = ((SERVICE_LABEL, name),)
         found += [replace(s, key=replace(s.key, labels=labels)) for s in samples_of(values)]
     return tuple(found)
+
+
+def components_of(services: Any) -> dict[str, int]:
+    """`up.<service>` of every service that is meant to run: 1 when one of its pods can be reached."""
+    found = {}
+    for service in services if isinstance(services, list) else ():
+        match service:
+            case {"service": str(name), "desired": int(desired), "ready": int(ready)} if desired > 0:
+                found[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = 1 if ready > 0 else 0
+            case _:
+                continue  # scaled to nothing on purpose, or nothing we know
+    return found
 
 
 def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:

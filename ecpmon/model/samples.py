@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Source(StrEnum):
@@ -15,6 +16,9 @@ class Source(StrEnum):
     PUSH = "push"
 
 
+COMPONENT_LABEL: Final = "service"
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
     """Identity of a series within one tenant and source. `labels` are sorted pairs."""
@@ -22,6 +26,14 @@ class SeriesKey:
     metric_type: str
     metric_name: str
     labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def component(self) -> str | None:
+        """The component a series is about: "" is the tenant as a whole, None anything finer."""
+        if not self.labels:
+            return ""
+        [(name, value), *more] = self.labels
+        return value if name == COMPONENT_LABEL and not more else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ class Tenant(BaseModel):
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.
     service_resources: dict[str, dict[str, str]] = Field(default_factory=dict)
+    # Component policy: weights by service, or None when any service that is down makes the tenant down.
+    component_weights: dict[str, float] | None = None
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None

@@ -85,8 +85,8 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowResult:
-    """Everything known about one tenant in one window `[start, end)`. Fractions, seconds, unrounded."""
+class WindowFigures:
+    """One tenant in one window `[start, end)`, as far as totals tell. Fractions, seconds, unrounded."""
 
     window: str
     start: datetime
@@ -96,14 +96,20 @@ class WindowResult:
     availability: float | None
     # By the accounting rule that the contract did not pick; the same where there was no maintenance.
     availability_other_accounting: float | None
-    low: float | None
-    high: float | None
     coverage: float | None
-    verdict: Verdict
     status: SlaStatus
     budget: ErrorBudget
     burn_rate: float | None
     projected_exhaustion: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult(WindowFigures):
+    """Everything known about the window: the order of the spans gives bounds and incidents as well."""
+
+    low: float | None
+    high: float | None
+    verdict: Verdict
     incidents: tuple[Incident, ...]
 
     @property
@@ -115,3 +121,8 @@ class WindowResult:
         """Mean seconds to recover over the incidents that have ended; None without one."""
         ended = [i.down_seconds for i in self.incidents if not i.ongoing]
         return sum(ended) / len(ended) if ended else None
+
+    @property
+    def time_between_failures_avg(self) -> float | None:
+        """Mean seconds of up time per failure (MTBF); None without a failure."""
+        return self.tally.up / self.failure_count if self.incidents else None

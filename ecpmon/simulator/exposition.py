@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from ecpmon.names import SIM_TENANT_READY
+from ecpmon.names import SIM_SERVICE_READY, SIM_TENANT_READY
 from ecpmon.simulator.model.objects import Tenant
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import SECOND
@@ -62,6 +62,20 @@ class _StateCollector(Collector):
         yield clock
 
 
+def _service_readiness(views: dict[str, list[ServiceView]]) -> Metric:
+    family = GaugeMetricFamily(
+        SIM_SERVICE_READY,
+        "1 when the service has a reachable pod; absent for services that are not meant to run.",
+        labels=["tenant_id", "service"],
+    )
+    for tenant_id, services in views.items():
+        for view in services:
+            if view.deployment.spec.replicas > 0:
+                up = float(view.deployment.condition.up > 0)
+                family.add_metric([tenant_id, view.deployment.spec.name], up)
+    return family
+
+
 def _tenant_families(state: ClusterState, views: dict[str, list[ServiceView]]) -> Iterator[Metric]:
     ready = GaugeMetricFamily(
         SIM_TENANT_READY,
@@ -84,6 +98,7 @@ def _tenant_families(state: ClusterState, views: dict[str, list[ServiceView]]) -
     for (tenant_id, kind), count in sorted(counts.items()):
         failures.add_metric([tenant_id, kind], count)
     yield ready
+    yield _service_readiness(views)
     yield failures
     for name, text, metric, factor in _TENANT_GAUGES:
         family = GaugeMetricFamily(name, text, labels=["tenant_id"])

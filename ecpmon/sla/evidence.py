@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ecpmon.model.samples import Source
+from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, UP_METRIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,54 @@ class EvidenceRules:
 DEFAULT_RULES = EvidenceRules(push=EvidenceRule(0.5), simulator=EvidenceRule(), prometheus=EvidenceRule())
 
 
-def is_down(values: Mapping[str, float], rule: EvidenceRule) -> bool | None:
-    """Whether the values of one instant mean down; None when they say nothing about availability.
+def series_key(name: str) -> SeriesKey:
+    """The canonical series of a metric name: `cpu` and `cpu_usage` are one, `up.callbot` is a component's `up`.
 
-    `values` holds the evidence metrics seen at that instant by name (`up`, `error_rate`); any of them that
-    says down decides, so that one instant split over several messages gives the same answer.
+    Unknown names are `custom`.
     """
+    metric, separator, component = name.partition(COMPONENT_SEPARATOR)
+    if separator and component and metric in (UP_METRIC, ERROR_RATE_METRIC):
+        return SeriesKey(*CANONICAL_METRICS[metric], ((COMPONENT_LABEL, component),))
+    return SeriesKey(*CANONICAL_METRICS.get(name, ("custom", name)))
+
+
+# The evidence of one instant: (metric, component) -> value; "" is the tenant as a whole.
+Evidence = Mapping[tuple[str, str], float]
+
+
+def down_share(
+    values: Evidence, rule: EvidenceRule, weights: Mapping[str, float] | None = None
+) -> float | None:
+    """How much of the tenant the values of one instant say is down, in [0, 1]; None when they do not tell.
+
+    Without `weights` (policy `any`) the tenant's own `up` and `error_rate` decide, or else its components: any that
+    says down makes it down, so that one instant split over several messages gives the same answer. With `weights`
+    (policy `weighted`) the components' `up` count by weight, and an instant that lacks one of them tells nothing.
+    """
+    if weights:
+        return _weighted(values, weights)
+    votes = _votes(values, rule, "")
+    if not votes:
+        components = {component for _, component in values if component}
+        votes = [vote for component in components for vote in _votes(values, rule, component)]
+    return float(any(votes)) if votes else None
+
+
+def _votes(values: Evidence, rule: EvidenceRule, component: str) -> list[bool]:
     votes: list[bool] = []
-    if UP_METRIC in values:
-        votes.append(values[UP_METRIC] <= 0)
-    if rule.error_rate_down_at is not None and ERROR_RATE_METRIC in values:
-        votes.append(values[ERROR_RATE_METRIC] >= rule.error_rate_down_at)
-    return any(votes) if votes else None
+    if (UP_METRIC, component) in values:
+        votes.append(values[UP_METRIC, component] <= 0)
+    if rule.error_rate_down_at is not None and (ERROR_RATE_METRIC, component) in values:
+        votes.append(values[ERROR_RATE_METRIC, component] >= rule.error_rate_down_at)
+    return votes
+
+
+def _weighted(values: Evidence, weights: Mapping[str, float]) -> float | None:
+    if any((UP_METRIC, component) not in values for component in weights):
+        return None
+    down = [weight for component, weight in weights.items() if values[UP_METRIC, component] <= 0]
+    # All of them is exactly 1, whatever the weights add up to in floats.
+    return 1.0 if len(down) == len(weights) else sum(down) / sum(weights.values())
 
 
 @dataclass(frozen=True, slots=True)

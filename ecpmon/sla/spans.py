@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.maintenance import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Head:
     since: datetime
     last: datetime
     holds: timedelta
+    share: float = 1.0
 
     @property
     def expires(self) -> datetime:
@@ -29,7 +31,7 @@ class Head:
 
     @property
     def observation(self) -> Observation:
-        return Observation(self.last, self.state is SpanState.DOWN, self.holds)
+        return Observation(self.last, self.share if self.state is SpanState.DOWN else 0.0, self.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,25 @@ class Patch:
     head: Head
 
 
-def state_of(observation: Observation) -> SpanState:
-    return SpanState.DOWN if observation.down else SpanState.UP
+def span_of(seen: Observation, end: datetime) -> Span:
+    """What an observation says about the time from it to `end`."""
+    if seen.down:
+        return Span(seen.ts, end, SpanState.DOWN, share=float(seen.share))
+    return Span(seen.ts, end, SpanState.UP)
+
+
+def _alike(one: Span, other: Span) -> bool:
+    return (one.state, one.reason, one.share) == (other.state, other.reason, other.share)
 
 
 def coalesce(spans: Iterable[Span]) -> list[Span]:
-    """Spans in time order with touching neighbours of one state and reason made one."""
+    """Spans in time order with touching neighbours of one state, reason and share made one."""
     merged: list[Span] = []
     for span in spans:
         if span.start >= span.end:
             continue
         last = merged[-1] if merged else None
-        if last and last.end == span.start and (last.state, last.reason) == (span.state, span.reason):
+        if last and last.end == span.start and _alike(last, span):
             merged[-1] = replace(last, end=span.end)
         else:
             merged.append(span)
@@ -68,7 +77,7 @@ def lay(observations: Sequence[Observation], end: datetime) -> list[Span]:
     for index, seen in enumerate(observations):
         following = observations[index + 1].ts if index + 1 < len(observations) else end
         held_until = min(following, seen.ts + seen.holds)
-        spans.append(Span(seen.ts, held_until, state_of(seen)))
+        spans.append(span_of(seen, held_until))
         if held_until < following:
             spans.append(Span(held_until, following, SpanState.GAP))
     return coalesce(spans)
@@ -92,15 +101,17 @@ def splice(existing: Sequence[Span], start: datetime, end: datetime, content: Se
 
 def closed_part(head: Head | None) -> list[Span]:
     """The part of the head that no later observation can change: from `since` to the last observation."""
-    return [Span(head.since, head.last, head.state)] if head and head.since < head.last else []
+    if head is None or head.since >= head.last:
+        return []
+    return [Span(head.since, head.last, head.state, share=head.share)]
 
 
 def make_head(spans: list[Span], last: Observation) -> tuple[list[Span], Head]:
     """Take the head off a timeline that ends at the last observation."""
-    state = state_of(last)
-    if spans and spans[-1].end == last.ts and spans[-1].state is state:
-        return spans[:-1], Head(state, spans[-1].start, last.ts, last.holds)
-    return spans, Head(state, last.ts, last.ts, last.holds)
+    head = span_of(last, last.ts)
+    if spans and spans[-1].end == last.ts and _alike(spans[-1], head):
+        return spans[:-1], Head(head.state, spans[-1].start, last.ts, last.holds, head.share)
+    return spans, Head(head.state, last.ts, last.ts, last.holds, head.share)
 
 
 def rewrite(
@@ -127,43 +138,42 @@ def rewrite(
     return Patch(tuple(closed), new_head)
 
 
-def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason) -> list[Span]:
-    """The whole timeline up to `now`: closed spans, the head as far as it holds, then a gap with reason `tail`.
+def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason | None) -> list[Span]:
+    """The whole timeline up to `now`: closed spans, the head as far as it holds, then a gap with reason `tail`
+    (None: not known yet).
 
     Before the first observation there is nothing. `now` may lie in the past: everything later is cut.
     """
     spans = list(closed)
     if head is not None:
-        spans.append(Span(head.since, min(head.expires, max(now, head.last)), head.state))
+        until = min(head.expires, max(now, head.last))
+        spans.append(Span(head.since, until, head.state, share=head.share))
         if head.expires < now:
             spans.append(Span(head.expires, now, SpanState.GAP, tail))
     return coalesce(replace(s, end=min(s.end, now)) for s in spans if s.start < now)
 
 
-def attribute(
-    spans: Sequence[Span], attempts: Sequence[datetime], awake: timedelta, silent: GapReason
-) -> list[Span]:
+def attribute(spans: Sequence[Span], awake: Sequence[Interval], silent: GapReason) -> list[Span]:
     """Give every reasonless gap its reason, splitting it where the reason changes.
 
-    `attempts` are the instants, in order, at which our collector is known to have been at work; each says it
-    was awake for `awake` after (or until its next attempt). While awake the other side was silent: `silent`.
-    Otherwise we were blind: COLLECTOR_DOWN.
+    `awake`: disjoint, in order, when our collector is known to have been at work. Then the other side was silent:
+    `silent`. Otherwise we were blind: COLLECTOR_DOWN.
     """
     result: list[Span] = []
     for span in spans:
         if span.state is SpanState.GAP and span.reason is None:
-            result.extend(_attributed(span, attempts, awake, silent))
+            result.extend(_attributed(span, awake, silent))
         else:
             result.append(span)
     return coalesce(result)
 
 
-def _attributed(gap: Span, attempts: Sequence[datetime], awake: timedelta, silent: GapReason) -> list[Span]:
+def _attributed(gap: Span, awake: Sequence[Interval], silent: GapReason) -> list[Span]:
     pieces: list[Span] = []
     cursor = gap.start
-    for at in attempts:
-        watched_from, watched_to = max(at, cursor), min(at + awake, gap.end)
-        if watched_to <= cursor or at >= gap.end:
+    for watched in awake:
+        watched_from, watched_to = max(watched.start, cursor), min(watched.end, gap.end)
+        if watched_to <= watched_from:
             continue
         if cursor < watched_from:
             pieces.append(Span(cursor, watched_from, SpanState.GAP, GapReason.COLLECTOR_DOWN))

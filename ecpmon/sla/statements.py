@@ -124,7 +124,7 @@ def digest(
             contract.time_zone,
             [[repr(t.below), repr(t.credit)] for t in contract.tiers],
         ],
-        "spans": [[s.start.isoformat(), s.end.isoformat(), s.state, s.reason] for s in spans],
+        "spans": [[s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share] for s in spans],
         "exclusions": [
             [e.interval.start.isoformat(), e.interval.end.isoformat(), e.reason, e.approved_by]
             for e in exclusions

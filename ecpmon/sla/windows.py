@@ -7,7 +7,7 @@ never rounded here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -21,6 +21,7 @@ from ecpmon.model.windows import (
     SlaStatus,
     Tally,
     Verdict,
+    WindowFigures,
     WindowResult,
 )
 from ecpmon.sla.maintenance import exclude
@@ -55,12 +56,11 @@ def tally(
     """
     inside = clip(spans, start, end)
     left = exclude(inside, maintenance) if maintenance else inside
-    by_state = dict.fromkeys(SpanState, 0.0)
-    for span in left:
-        by_state[span.state] += span.seconds
-    eligible = sum(by_state.values())
+    eligible = sum(s.seconds for s in left)
+    down = sum(s.down_seconds for s in left)
+    gap = sum(s.seconds for s in left if s.state is SpanState.GAP)
     taken_out = sum(s.seconds for s in inside) - eligible if maintenance else 0.0
-    return Tally(eligible, by_state[SpanState.DOWN], by_state[SpanState.GAP], taken_out)
+    return Tally(eligible, down, gap, taken_out)
 
 
 def availability(seconds: Tally) -> float | None:
@@ -83,20 +83,21 @@ def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float
 def sampling_doubt(
     spans: Sequence[Span], start: datetime, end: datetime, sampling: float
 ) -> tuple[float, float]:
-    """(early, late) for `bounds`: one interval of `sampling` seconds per seen edge between up and down.
+    """(early, late) for `bounds`: one interval of `sampling` seconds per seen edge between up and down, and between
+    two shares of down by their difference.
 
     An edge next to a gap adds nothing, the gap is in the bounds already. What happened wholly between two
     observations nobody saw, and no bound knows of it.
     """
     if sampling <= 0:
         return 0.0, 0.0
-    starts = ends = 0
+    early = late = 0.0
     for before, after in pairwise(clip(spans, start, end)):
-        if before.end == after.start:
-            states = (before.state, after.state)
-            starts += states == (SpanState.UP, SpanState.DOWN)
-            ends += states == (SpanState.DOWN, SpanState.UP)
-    return starts * sampling, ends * sampling
+        if before.end == after.start and SpanState.GAP not in (before.state, after.state):
+            worse = after.down_share - before.down_share
+            early += max(worse, 0.0)
+            late += max(-worse, 0.0)
+    return early * sampling, late * sampling
 
 
 def verdict(low: float | None, high: float | None, target: float) -> Verdict:
@@ -157,9 +158,9 @@ def incidents(
         last = found[-1] if found else None
         ongoing = span.end >= end
         if last and not blind and span.start - last.end < flap:
-            found[-1] = Incident(last.start, span.end, last.down_seconds + span.seconds, ongoing)
+            found[-1] = Incident(last.start, span.end, last.down_seconds + span.down_seconds, ongoing)
         else:
-            found.append(Incident(span.start, span.end, span.seconds, ongoing))
+            found.append(Incident(span.start, span.end, span.down_seconds, ongoing))
         blind = False
     return found
 
@@ -181,12 +182,33 @@ def evaluate(
     """
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
+    base = figures(window, excluded, start, end, target, previous, terms, period_end)
+    low, high = bounds(base.tally, *sampling_doubt(spans, start, end, terms.sampling))
+    return WindowResult(
+        **{field.name: getattr(base, field.name) for field in fields(base)},
+        low=low,
+        high=high,
+        verdict=verdict(low, high, target),
+        incidents=tuple(incidents(exclude(spans, terms.maintenance), start, end)),
+    )
+
+
+def figures(
+    window: str,
+    excluded: Tally,
+    start: datetime,
+    end: datetime,
+    target: float,
+    previous: SlaStatus | None,
+    terms: Terms,
+    period_end: datetime | None,
+) -> WindowFigures:
+    """What `evaluate` says about a window of which only the totals outside of maintenance are known."""
     as_up = excluded.counting_maintenance_as_up()
     chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
-    low, high = bounds(chosen, *sampling_doubt(spans, start, end, terms.sampling))
     left = _budget(chosen, target, end, period_end, terms)
     burn = burn_rate(chosen, target)
-    return WindowResult(
+    return WindowFigures(
         window=window,
         start=start,
         end=period_end or end,
@@ -194,15 +216,11 @@ def evaluate(
         tally=chosen,
         availability=availability(chosen),
         availability_other_accounting=availability(other),
-        low=low,
-        high=high,
         coverage=chosen.measured / chosen.eligible if chosen.eligible > 0 else None,
-        verdict=verdict(low, high, target),
         status=status(left.remaining_fraction, chosen.measured, previous),
         budget=left,
         burn_rate=burn,
         projected_exhaustion=projected_exhaustion(left, burn, target, end),
-        incidents=tuple(incidents(exclude(spans, terms.maintenance), start, end)),
     )
 
 

@@ -77,7 +77,7 @@ class StatementService:
     async def _compute(self, tenant: Tenant, month: str, now: datetime) -> dict[str, Any]:
         period = month_period(month, tenant.time_zone)
         end = min(period.end, now)
-        spans = await self._availability.timeline(tenant, period.start, max(end, period.start))
+        spans = await self._availability.timeline(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
         sampling = self._intervals.sampling(tenant)
         # What was promised when the month began: a target changed later applies from the next one.

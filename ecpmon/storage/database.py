@@ -92,6 +92,7 @@ class Database:
     async def _open(self) -> asyncpg.Pool[Any]:
         async with self._opening:
             if self._pool is None:
+                # Our statements are short: compiling them takes longer than running them.
                 self._pool = await asyncpg.create_pool(
                     self._url,
                     min_size=0,
@@ -100,7 +101,7 @@ class Database:
                     command_timeout=COMMAND_TIMEOUT,
                     max_inactive_connection_lifetime=300,
                     init=_prepare,
-                    server_settings={"application_name": self._name, "timezone": "UTC"},
+                    server_settings={"application_name": self._name, "timezone": "UTC", "jit": "off"},
                 )
             return self._pool
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Source
 from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
-from ecpmon.sla.evidence import EvidenceRules, is_down
+from ecpmon.sla.evidence import EvidenceRules, down_share
 from ecpmon.sla.spans import Head, attribute, lay, rewrite
 from ecpmon.storage.queries import load
 
@@ -20,14 +21,21 @@ from ecpmon.storage.queries import load
 PUSH_AWAKE: Final = timedelta(seconds=30)
 _CHUNK = 200
 
+# Instant, source, metric, component ("" for the tenant as a whole), value.
+EvidenceValue = tuple[datetime, Source, str, str, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """Which source is evidence from `valid_from` on, and how long its observations hold."""
+    """Which source is evidence from `valid_from` on, how long its observations hold, and how components count.
+
+    `weights` by component; None: any component that is down makes the tenant down.
+    """
 
     valid_from: datetime
     source: Source
     holds: timedelta
+    weights: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +56,41 @@ def silent_reason(source: Source) -> GapReason:
     return GapReason.NOT_PUSHED if source is Source.PUSH else GapReason.TARGET_FAILED
 
 
-def awake_for(regime: Regime) -> timedelta:
-    return PUSH_AWAKE if regime.source is Source.PUSH else regime.holds
+async def awake_between(connection: Any, tenant: int, regime: Regime, asked: Interval) -> list[Interval]:
+    """When our collector of the regime's source was at work for the tenant: disjoint, in order."""
+    awake = PUSH_AWAKE if regime.source is Source.PUSH else regime.holds
+    sql = load("ingest")["awake_between"]
+    rows = await connection.fetch(sql, regime.source.value, asked.start, asked.end, tenant, awake)
+    return [Interval(r["start"], r["end"]) for r in rows]
+
+
+def regime_of(row: Any) -> Regime:
+    """A row of `evidence_regimes`."""
+    return Regime(row["valid_from"], Source(row["source"]), row["holds"], row["weights"])
 
 
 def merged_observations(
-    values: Iterable[tuple[datetime, Source, str, float]], regimes: Sequence[Regime], rules: EvidenceRules
+    values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
 ) -> list[Observation]:
     """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
-    by_instant: dict[datetime, dict[str, float]] = defaultdict(dict)
-    for ts, source, name, value in values:
+    by_instant: dict[datetime, dict[tuple[str, str], float]] = defaultdict(dict)
+    for ts, source, name, component, value in values:
         if regime_at(regimes, ts).source is source:
-            by_instant[ts][name] = value
+            by_instant[ts][name, component] = value
     found = []
     for ts in sorted(by_instant):
         regime = regime_at(regimes, ts)
-        down = is_down(by_instant[ts], rules.of(regime.source))
-        if down is not None:
-            found.append(Observation(ts, down, regime.holds))
+        share = down_share(by_instant[ts], rules.of(regime.source), regime.weights)
+        if share is not None:
+            found.append(Observation(ts, share, regime.holds))
     return found
 
 
-def evidence_of(frame: Frame) -> list[tuple[datetime, Source, str, float]]:
+def evidence_of(frame: Frame) -> list[EvidenceValue]:
     return [
-        (frame.ts, frame.source, s.key.metric_name, s.value)
+        (frame.ts, frame.source, s.key.metric_name, s.key.component or "", s.value)
         for s in frame.samples
-        if not s.key.labels and s.key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
+        if s.key.component is not None and s.key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
     ]
 
 
@@ -84,9 +101,7 @@ class TimelineWriter:
         self._rules = rules
         self._sql = load("ingest")
 
-    async def apply(
-        self, connection: Any, evidence: dict[int, list[tuple[datetime, Source, str, float]]]
-    ) -> list[HeadChange]:
+    async def apply(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
         """`evidence`: new values per tenant. Returns the heads as they were and are."""
         tenants = sorted(evidence)
         heads = {r["tenant"]: r for r in await connection.fetch(self._sql["lock_heads"], tenants)}
@@ -94,7 +109,7 @@ class TimelineWriter:
         changes: list[HeadChange] = []
         spans: list[tuple[int, Span]] = []
         for tenant in tenants:
-            fresh = merged_observations(evidence[tenant], regimes[tenant], self._rules)
+            fresh = await self._fresh(connection, tenant, evidence[tenant], regimes[tenant])
             if not fresh or tenant not in heads:
                 continue
             head = head_of(heads[tenant])
@@ -107,8 +122,20 @@ class TimelineWriter:
     async def regimes(self, connection: Any, tenants: list[int]) -> dict[int, list[Regime]]:
         found: dict[int, list[Regime]] = defaultdict(list)
         for r in await connection.fetch(self._sql["regimes"], tenants):
-            found[r["tenant"]].append(Regime(r["valid_from"], Source(r["source"]), r["holds"]))
+            found[r["tenant"]].append(regime_of(r))
         return found
+
+    async def _fresh(
+        self, connection: Any, tenant: int, values: list[EvidenceValue], regimes: list[Regime]
+    ) -> list[Observation]:
+        """What the new values say; with weights, together with what was stored of the same instants."""
+        instants = {ts for ts, *_ in values}
+        if instants and any(regime_at(regimes, ts).weights for ts in instants):
+            # An instant may come in several messages, and tells nothing until all components are there.
+            rows = await connection.fetch(self._sql["raw_evidence"], tenant, min(instants), max(instants))
+            stored = [value for value in evidence_values(rows) if value[0] in instants]
+            return merged_observations(stored or values, regimes, self._rules)
+        return merged_observations(values, regimes, self._rules)
 
     async def _patch(
         self, connection: Any, tenant: int, head: Head | None, fresh: list[Observation], regimes: list[Regime]
@@ -136,11 +163,11 @@ class TimelineWriter:
         """Late evidence: everything known over its range, and the instant of the next observation."""
         first, last = fresh[0].ts, fresh[-1].ts
         rows = await connection.fetch(self._sql["raw_evidence"], tenant, first, last)
-        known = merged_observations(_values(rows), regimes, self._rules)
+        known = merged_observations(evidence_values(rows), regimes, self._rules)
         after = last
         while after < head.last:
             rows = await connection.fetch(self._sql["next_evidence"], tenant, after, head.last, _CHUNK)
-            counted = merged_observations(_values(rows), regimes, self._rules)
+            counted = merged_observations(evidence_values(rows), regimes, self._rules)
             if counted:
                 return known, counted[0].ts
             if len(rows) < _CHUNK:
@@ -167,11 +194,8 @@ class TimelineWriter:
                 explained.append(span)
                 continue
             regime = regime_at(regimes, span.start)
-            awake = awake_for(regime)
-            rows = await connection.fetch(
-                self._sql["awake_between"], regime.source.value, span.start - awake, span.end, tenant
-            )
-            explained.extend(attribute([span], [r["ts"] for r in rows], awake, silent_reason(regime.source)))
+            awake = await awake_between(connection, tenant, regime, Interval(span.start, span.end))
+            explained.extend(attribute([span], awake, silent_reason(regime.source)))
         return explained
 
     async def _store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
@@ -183,6 +207,7 @@ class TimelineWriter:
                 [s.end for _, s in spans],
                 [s.state.value for _, s in spans],
                 [s.reason.value if s.reason else None for _, s in spans],
+                [s.share for _, s in spans],
             )
         if changes:
             await connection.execute(
@@ -193,22 +218,24 @@ class TimelineWriter:
                 [c.after.since for c in changes],
                 [c.after.last for c in changes],
                 [c.after.holds for c in changes],
+                [c.after.share for c in changes],
             )
 
 
-def _values(rows: Iterable[Any]) -> Iterable[tuple[datetime, Source, str, float]]:
+def evidence_values(rows: Iterable[Any]) -> Iterable[EvidenceValue]:
+    """Rows of `raw_evidence`; sources that are none of ours have no vote."""
     for r in rows:
         if r["data_source"] in Source.__members__.values():
-            yield r["ts"], Source(r["data_source"]), r["metric_name"], r["value"]
+            yield r["ts"], Source(r["data_source"]), r["metric_name"], r["component"], r["value"]
 
 
 def head_of(row: Any) -> Head | None:
     """The head of a row of `availability_heads`; None before the first observation."""
     if row["state"] is None:
         return None
-    return Head(SpanState(row["state"]), row["since"], row["last_observed_at"], row["holds"])
+    return Head(SpanState(row["state"]), row["since"], row["last_observed_at"], row["holds"], row["share"])
 
 
 def span_of(row: Any) -> Span:
     reason = GapReason(row["reason"]) if row["reason"] else None
-    return Span(row["start"], row["end"], SpanState(row["state"]), reason)
+    return Span(row["start"], row["end"], SpanState(row["state"]), reason, row["share"])

@@ -12,7 +12,7 @@ from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection, 
 from ecpmon.model.samples import Frame, Source
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import HeadChange, TimelineWriter, evidence_of
+from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter, evidence_of, evidence_values
 from ecpmon.storage.queries import load
 from ecpmon.storage.series import Identity, SeriesCatalogue
 
@@ -114,16 +114,12 @@ class IngestStore:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 rows = await connection.fetch(self._sql["take_hand_made"])
-                evidence: dict[int, list[tuple[datetime, Source, str, float]]] = defaultdict(list)
+                evidence: dict[int, list[EvidenceValue]] = defaultdict(list)
                 for r in rows:
                     if r["ts"] < oldest:
                         continue
                     raw = await connection.fetch(self._sql["raw_evidence"], r["tenant"], r["ts"], r["ts"])
-                    evidence[r["tenant"]].extend(
-                        (v["ts"], Source(v["data_source"]), v["metric_name"], v["value"])
-                        for v in raw
-                        if v["data_source"] in Source.__members__.values()
-                    )
+                    evidence[r["tenant"]].extend(evidence_values(raw))
                 await self._timelines.apply(connection, dict(evidence))
         return len(rows)
 
@@ -138,9 +134,9 @@ def _identities(frames: Iterable[Frame], tenants: dict[str, int]) -> Iterable[Id
 
 def _evidence(
     frames: Iterable[Frame], tenants: dict[str, int], ids: dict[Identity, int]
-) -> dict[int, list[tuple[datetime, Source, str, float]]]:
+) -> dict[int, list[EvidenceValue]]:
     """Evidence by tenant, of accepted samples only: what was rejected has no vote."""
-    found: dict[int, list[tuple[datetime, Source, str, float]]] = defaultdict(list)
+    found: dict[int, list[EvidenceValue]] = defaultdict(list)
     for frame in frames:
         key = tenants.get(frame.tenant_id)
         if key is None:

@@ -46,6 +46,7 @@ def tenant_of(row: Any) -> Tenant:
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
         service_resources=row["service_resources"],
+        component_weights=row["component_weights"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
@@ -212,4 +213,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         int(new.push_interval.total_seconds()),
         new.time_zone,
         new.maintenance_accounting.value,
+        dict(new.component_weights) if new.component_weights else None,
     )

@@ -1,24 +1,12 @@
 -- name: spans
-SELECT lower(period) AS start, upper(period) AS "end", state, reason FROM availability_spans
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2, $3) ORDER BY 1
 
 -- name: head
 SELECT * FROM availability_heads WHERE tenant = $1
 
 -- name: regimes
-SELECT tenant, valid_from, source, holds FROM evidence_regimes WHERE tenant = ANY($1::bigint[])
-ORDER BY tenant, valid_from
-
--- name: all_spans
--- Every live tenant: for jobs and for callers who may see all of them.
-SELECT s.tenant, lower(period) AS start, upper(period) AS "end", state, reason
-FROM availability_spans s
-WHERE s.period && tstzrange($1, $2) AND s.tenant = ANY($3::bigint[])
-ORDER BY s.tenant, 2
-
--- name: all_heads
-SELECT h.*, t.tenant_id FROM availability_heads h JOIN tenants t ON t.id = h.tenant
-WHERE t.deleted_at IS NULL
+SELECT valid_from, source, holds, weights FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from
 
 -- name: statuses
 SELECT window_name, status FROM sla_current WHERE tenant = $1

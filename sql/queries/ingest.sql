@@ -3,7 +3,7 @@
 SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenant FOR UPDATE
 
 -- name: regimes
-SELECT tenant, valid_from, source, holds FROM evidence_regimes
+SELECT tenant, valid_from, source, holds, weights FROM evidence_regimes
 WHERE tenant = ANY($1::bigint[]) ORDER BY tenant, valid_from
 
 -- name: mark_rollups
@@ -14,22 +14,22 @@ ON CONFLICT (tenant, bucket) DO UPDATE SET generation = rollup_dirty.generation 
 
 -- name: raw_evidence
 -- Evidence values of one tenant in [$2, $3], oldest first; of two values of one instant the later accepted wins.
-SELECT f.ts, s.data_source, s.metric_name, v.value
+SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
 FROM frames f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
 WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts <= $3
-  AND s.metric_name IN ('up', 'error_rate') AND s.labels = '{}'
+  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq
 
 -- name: next_evidence
 -- Evidence values after $2 up to $3, oldest first, $4 rows at most.
-SELECT f.ts, s.data_source, s.metric_name, v.value
+SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
 FROM frames f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
 WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3
-  AND s.metric_name IN ('up', 'error_rate') AND s.labels = '{}'
+  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq LIMIT $4
 
 -- name: live_tenants
@@ -50,7 +50,7 @@ ON CONFLICT DO NOTHING
 
 -- name: nearby_spans
 -- Closed spans that overlap or touch [$2, $3].
-SELECT lower(period) AS start, upper(period) AS "end", state, reason FROM availability_spans
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2::timestamptz - INTERVAL '1 microsecond', $3, '[]')
 ORDER BY 1
 
@@ -60,23 +60,27 @@ DELETE FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($3, $4, '[]') AND lower(period) = ANY($2::timestamptz[])
 
 -- name: insert_spans
-INSERT INTO availability_spans (tenant, period, state, reason)
-SELECT tenant, tstzrange(s, e), state, reason
-FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[]) AS x (tenant, s, e, state, reason)
+INSERT INTO availability_spans (tenant, period, state, reason, share)
+SELECT tenant, tstzrange(s, e), state, reason, share
+FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::float8[])
+     AS x (tenant, s, e, state, reason, share)
 
 -- name: update_heads
 UPDATE availability_heads h
 SET first_observed_at = least(coalesce(h.first_observed_at, x.first), x.first),
-    state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds
-FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::interval[])
-     AS x (tenant, first, state, since, last, holds)
+    state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds, share = x.share
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::interval[],
+            $7::float8[]) AS x (tenant, first, state, since, last, holds, share)
 WHERE h.tenant = x.tenant
 
 -- name: awake_between
--- When our collector of a source was at work for a tenant: attempts for all tenants or for this one.
-SELECT ts FROM pull_attempts
-WHERE source = $1 AND ts >= $2 AND ts < $3 AND outcome <> 'collector_down' AND (tenant IS NULL OR tenant = $4)
-ORDER BY ts
+-- When our collector of a source was at work for a tenant, in [$2, $3): each attempt for all tenants or for this one
+-- says that it was awake for $5 after. Merged here, because days of silence hold a hundred thousand attempts.
+SELECT lower(r) AS start, upper(r) AS "end" FROM unnest((
+  SELECT range_agg(tstzrange(ts, ts + $5::interval)) FROM pull_attempts
+  WHERE source = $1 AND ts > $2::timestamptz - $5::interval AND ts < $3 AND outcome <> 'collector_down'
+    AND (tenant IS NULL OR tenant = $4)
+)) AS r
 
 -- name: last_attempt
 SELECT max(ts) FROM pull_attempts WHERE source = $1 AND outcome <> 'collector_down' AND ts > $2

@@ -1,8 +1,8 @@
 -- name: insert
 INSERT INTO tenants (tenant_id, name, preset, is_demo, status, service_requirements, resources, sla_target,
                      cpu_limit, memory_limit, gpu_limit, storage_limit, gpu_type, description, sli_source,
-                     push_interval_seconds, time_zone, maintenance_accounting, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
+                     push_interval_seconds, time_zone, maintenance_accounting, component_weights, created_at, updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)
 RETURNING *
 
 -- name: by_name
@@ -47,8 +47,11 @@ UPDATE tenants SET deployed_to = $2, status = $3, updated_at = $4 WHERE id = $1 
 UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2
 
 -- name: add_regime
-INSERT INTO evidence_regimes (tenant, valid_from, source, holds) VALUES ($1, $2, $3, $4)
-ON CONFLICT (tenant, valid_from) DO UPDATE SET source = excluded.source, holds = excluded.holds
+-- The component weights are those that the tenant has now.
+INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights)
+SELECT id, $2, $3, $4, component_weights FROM tenants WHERE id = $1
+ON CONFLICT (tenant, valid_from) DO UPDATE
+SET source = excluded.source, holds = excluded.holds, weights = excluded.weights
 
 -- name: latest_regime
 SELECT source, holds FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from DESC LIMIT 1

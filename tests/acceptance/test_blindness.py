@@ -17,7 +17,8 @@ HOLDS = timedelta(seconds=2.5 * INTERVAL)
 async def spans(world: World, tenant_id: str) -> list[Span]:
     tenant = await world.runtime.tenants.get(tenant_id)
     store = PgAvailabilityStore(world.runtime.database)
-    return await store.timeline(tenant, world.clock.now() - timedelta(days=40), world.clock.now())
+    since, now = world.clock.now() - timedelta(days=40), world.clock.now()
+    return await store.timeline(tenant, since, now, reasons=True)
 
 
 def gaps(found: list[Span]) -> list[tuple[datetime, datetime, GapReason | None]]:

@@ -307,7 +307,7 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     push = {"metrics": {"cpu_usage": 12.5, "up": 1}}
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", push)
     service.clock.advance(60)
-    await service.runtime.roll_sla()
+    await service.runtime.rolling.run_once()
     status, text, headers = await service.ask("GET", "/metrics", who=None)
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
@@ -316,7 +316,7 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     assert f'ecp_tenant_requests_total{{method="POST",status="202",tenant_id="{name}"}} 1.0' in text
     await service.ask("GET", "/api/v1/tenants/guessed-name")
     await service.ask("DELETE", f"/api/v1/tenants/{name}")
-    await service.runtime.roll_sla()
+    await service.runtime.rolling.run_once()
     _, text, _ = await service.ask("GET", "/metrics", who=None)
     assert "guessed-name" not in text
     assert f'tenant_id="{name}"' not in text

@@ -173,6 +173,18 @@ async def test_what_is_wrong_is_named_and_nothing_changes(
     assert await detail(service, name) == before
 
 
+async def test_a_service_with_a_weight_stays(service: Service) -> None:
+    weights = {"chatbot": 2.0, "callbot": 1.0}
+    name = await service.tenant(
+        service_requirements={"chatbot": 10, "callbot": 10}, component_weights=weights
+    )
+    refused = await put(service, name, {"service_requirements": {"chatbot": 10}}, 422)
+    assert "callbot" in refused["error"]["message"]
+    more = {"service_requirements": {"chatbot": 20, "callbot": 10, "advisor": 5}}
+    assert (await put(service, name, more))["service_requirements"] == more["service_requirements"]
+    assert (await detail(service, name))["component_weights"] == weights
+
+
 async def test_a_deleted_tenant_is_gone(service: Service) -> None:
     name = await service.tenant()
     await service.ask("DELETE", f"/api/v1/tenants/{name}")

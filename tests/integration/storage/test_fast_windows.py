@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecpmon.model.ingest import Batch
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ROLLING_WINDOWS, Tally
@@ -41,15 +42,35 @@ def at(seconds: float) -> datetime:
 
 
 def frame(tenant: Tenant, seconds: float, down: bool) -> Frame:
+    if tenant.component_weights:
+        # One of the two is down at most: how much that counts differs.
+        low = "chatbot" if seconds % 8 else "callbot"
+        samples = tuple(
+            Sample(SeriesKey("sla", "up", (("service", name),)), 0 if down and name == low else 1)
+            for name in tenant.component_weights
+        )
+        return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), samples)
     return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), (Sample(UP, 0 if down else 1),))
+
+
+async def between(
+    database: Database, tenant: Tenant, now: datetime, periods: Mapping[str, tuple[datetime, datetime]]
+) -> dict[str, Tally]:
+    asked = {name: Interval(*bounds) for name, bounds in periods.items()}
+    found = await PgFastWindows(database).tallies({tenant.tenant_id: asked.values()}, now)
+    return {name: found[tenant.tenant_id][interval] for name, interval in asked.items()}
+
+
+def rolling(now: datetime, windows: Mapping[str, timedelta]) -> dict[str, tuple[datetime, datetime]]:
+    return {name: (now - length, now) for name, length in windows.items()}
 
 
 async def same_as_spans(
     database: Database, tenant: Tenant, now: datetime, periods: dict[str, tuple[datetime, datetime]]
 ) -> dict[str, Tally]:
     """The tallies of `tenant`, after checking them against its spans."""
-    spans = (await PgAvailabilityStore(database).timelines(LONG_AGO, now))[tenant.tenant_id]
-    fast = (await PgFastWindows(database).between(now, periods))[tenant.tenant_id]
+    spans = await PgAvailabilityStore(database).timeline(tenant, LONG_AGO, now)
+    fast = await between(database, tenant, now, periods)
     for name, (start, end) in periods.items():
         slow = tally(spans, start, end)
         expected = pytest.approx((slow.eligible, slow.down, slow.gap), abs=1e-6)
@@ -77,7 +98,7 @@ async def test_equals_the_tally_of_the_spans_after_every_batch(
     try:
         store = IngestStore(database, DEFAULT_RULES, 100)
         make = conftest.make_tenant.__wrapped__(database)  # type: ignore[attr-defined]
-        tenants = [await make(), await make()]
+        tenants = [await make(), await make(component_weights={"callbot": 3, "chatbot": 1})]
         seen: set[int] = set()
         for batch in history:
             frames = tuple(frame(tenants[who], s * STEP, down) for who, s, down in batch)
@@ -112,10 +133,10 @@ async def test_rolling_windows_include_the_head_and_the_open_tail(
 ) -> None:
     tenant = await make_tenant()
     await ingest.commit([Batch((frame(tenant, 0, False), frame(tenant, 5, True)))])
-    found = (await PgFastWindows(database).tallies(at(20), ROLLING_WINDOWS))[tenant.tenant_id]
+    found = await between(database, tenant, at(20), rolling(at(20), ROLLING_WINDOWS))
     # Up for 5 s, down until the observation expires 12.5 s later, then nobody knows.
     assert found == dict.fromkeys(ROLLING_WINDOWS, Tally(eligible=20.0, down=12.5, gap=2.5))
-    short = (await PgFastWindows(database).tallies(at(20), {"3s": timedelta(seconds=3)}))[tenant.tenant_id]
+    short = await between(database, tenant, at(20), rolling(at(20), {"3s": timedelta(seconds=3)}))
     assert short == {"3s": Tally(eligible=3.0, down=0.5, gap=2.5)}
 
 
@@ -125,9 +146,9 @@ async def test_tenants_without_an_observation_and_deleted_tenants_are_left_out(
     silent, deleted = await make_tenant(), await make_tenant()
     await ingest.commit([Batch((frame(deleted, 0, True), frame(deleted, 5, False)))])
     await database.execute("UPDATE tenants SET deleted_at = now() WHERE id = $1", deleted.key)
-    found = await PgFastWindows(database).tallies(at(20), ROLLING_WINDOWS)
-    assert silent.tenant_id not in found
-    assert deleted.tenant_id not in found
+    asked = dict.fromkeys((silent.tenant_id, deleted.tenant_id), (Interval(at(0), at(20)),))
+    assert await PgFastWindows(database).tallies(asked, at(20)) == {}
+    assert await PgFastWindows(database).states(asked, at(20)) == {}
 
 
 async def test_before_the_first_observation_nothing_is_eligible(
@@ -140,7 +161,7 @@ async def test_before_the_first_observation_nothing_is_eligible(
 
 
 async def test_no_windows_are_no_tallies(database: Database) -> None:
-    assert await PgFastWindows(database).tallies(at(0), {}) == {}
+    assert await PgFastWindows(database).tallies({}, at(0)) == {}
 
 
 async def test_rows_changed_by_hand_are_followed(

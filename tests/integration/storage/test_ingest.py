@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch, Rejection
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.spans import lay, make_head, timeline
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from tests.integration.conftest import T0
 
@@ -40,7 +42,7 @@ def ok(seconds: float, outcome: AttemptOutcome = AttemptOutcome.OK, tenant: Tena
 
 
 async def spans_of(database: Database, tenant: Tenant, now: datetime) -> list[Span]:
-    return await PgAvailabilityStore(database).timeline(tenant, at(-86_400 * 40), now)
+    return await PgAvailabilityStore(database).timeline(tenant, at(-86_400 * 40), now, reasons=True)
 
 
 async def test_frames_become_rows_of_monitoring_data_and_spans(
@@ -207,7 +209,6 @@ async def test_a_commit_between_two_reads_is_seen_by_both_or_none(
 
     monkeypatch.setattr(database, "snapshot", meddled)
     assert await store.timeline(tenant, at(-10), at(86_400)) == whole
-    assert (await store.timelines(at(-10), at(86_400)))[tenant.tenant_id][0].state is SpanState.UP
 
 
 async def test_a_tenant_nobody_can_read_does_not_hide_the_others(
@@ -223,3 +224,33 @@ async def test_a_tenant_nobody_can_read_does_not_hide_the_others(
     names = {t.tenant_id for t in await PgTenantStore(database).live()}
     assert fine.tenant_id in names
     assert "odd-one" not in names
+
+
+def component(tenant: Tenant, seconds: float, **up: int) -> Frame:
+    samples = tuple(Sample(SeriesKey("sla", "up", (("service", name),)), v) for name, v in up.items())
+    return Frame(tenant.tenant_id, Source.SIMULATOR, at(seconds), samples)
+
+
+async def test_services_count_by_weight_also_when_an_instant_comes_in_pieces(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(component_weights={"callbot": 3, "chatbot": 1})
+    await ingest.commit([Batch((component(tenant, 0, callbot=1, chatbot=1),))])
+    await ingest.commit([Batch((component(tenant, 5, callbot=1),))])
+    assert (await spans_of(database, tenant, at(6)))[-1].state is SpanState.UP
+    await ingest.commit([Batch((component(tenant, 5, chatbot=0),))])
+    await ingest.commit([Batch((component(tenant, 10, callbot=0, chatbot=0),))])
+    await ingest.commit([Batch((component(tenant, 15, callbot=1, chatbot=1),))])
+    assert await spans_of(database, tenant, at(16)) == [
+        Span(at(0), at(5), SpanState.UP),
+        Span(at(5), at(10), SpanState.DOWN, share=0.25),
+        Span(at(10), at(15), SpanState.DOWN),
+        Span(at(15), at(16), SpanState.UP),
+    ]
+    # A correction of the past, then the head itself in part down.
+    await ingest.commit([Batch((component(tenant, 10, callbot=0, chatbot=1),))])
+    await ingest.commit([Batch((component(tenant, 20, callbot=1, chatbot=0),))])
+    assert [s.down_share for s in await spans_of(database, tenant, at(22))] == [0, 0.25, 0.75, 0, 0.25]
+    asked = Interval(at(0), at(22))
+    found = await PgFastWindows(database).tallies({tenant.tenant_id: [asked]}, at(22))
+    assert found[tenant.tenant_id][asked].down == 5 * 0.25 + 5 * 0.75 + 2 * 0.25

@@ -174,7 +174,8 @@ def timelines(draw: st.DrawFn, longest: int = 20_000) -> list[Span]:
     for state, seconds in draw(st.lists(st.tuples(STATES, st.integers(1, longest)), max_size=25)):
         end = cursor + timedelta(seconds=seconds)
         if state is not None:
-            spans.append(Span(cursor, end, state))
+            share = draw(st.sampled_from([1.0, 1.0, 0.25])) if state is SpanState.DOWN else 1.0
+            spans.append(Span(cursor, end, state, share=share))
         cursor = end
     return coalesce(spans)
 

@@ -6,7 +6,7 @@ targets, the hub) is the real thing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,12 +19,12 @@ from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hub import Hub
 from ecpmon.errors import Conflict, EcpError, NotFound, TenantNotFound
 from ecpmon.model.alerts import AlertRule, RuleState
-from ecpmon.model.availability import Span
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection
-from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.model.windows import SlaStatus
+from ecpmon.model.windows import SlaStatus, Tally
 from ecpmon.ports import (
     AlertEvent,
     Caller,
@@ -35,8 +35,10 @@ from ecpmon.ports import (
 )
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ADMIN = Caller("admin", frozenset({"admin"}), None)
 OUTSIDER = Caller("outsider", frozenset({"admin"}), frozenset({"somebody-elses"}))
@@ -178,12 +180,24 @@ class FakeAvailability:
         spans = [s for s in self.spans.get(tenant_id, []) if s.end > start and s.start < now]
         return [Span(s.start, min(s.end, now), s.state, s.reason) for s in spans]
 
-    async def timeline(self, tenant: Tenant, start: datetime, now: datetime) -> list[Span]:
+    async def timeline(
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+    ) -> list[Span]:
         return self._touching(tenant.tenant_id, start, now)
 
-    async def timelines(self, start: datetime, now: datetime) -> dict[str, list[Span]]:
-        found = {t.tenant_id: self._touching(t.tenant_id, start, now) for t in await self._tenants.live()}
-        return {name: spans for name, spans in found.items() if spans}
+    async def tallies(
+        self, asked: Mapping[str, Collection[Interval]], now: datetime
+    ) -> dict[str, dict[Interval, Tally]]:
+        return {
+            name: {i: tally(self.spans[name], i.start, min(i.end, now)) for i in intervals}
+            for name, intervals in asked.items()
+            if self.spans.get(name)
+        }
+
+    async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
+        return {
+            name: spans[-1].state for name in tenant_ids if (spans := self._touching(name, EARLIEST, now))
+        }
 
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
         return dict(self.stored.get(tenant.tenant_id, {}))
@@ -329,7 +343,8 @@ class World:
         )
         return Backend(
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
-            availability=stores.availability, maintenance=stores.maintenance, statements=statements,
+            availability=stores.availability, window_sums=stores.availability,
+            maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
             recoveries=stores.recoveries,
             health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,

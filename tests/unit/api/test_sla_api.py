@@ -81,7 +81,7 @@ async def test_a_window_has_every_figure(client: Any) -> None:
             "remaining_percent": close(-1900),
         },
         "burn_rate": close((6 / 55) / 0.005), "projected_exhaustion": "2026-03-02T09:00:00Z",
-        "failure_count": 1, "recovery_time_avg": 360,
+        "failure_count": 1, "recovery_time_avg": 360, "time_between_failures_avg": 2940,
     }  # fmt: skip
 
 

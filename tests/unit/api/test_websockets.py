@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket as sockets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -26,10 +26,14 @@ from ecpmon.errors import DatabaseUnavailable, TenantNotFound
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
+from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.windows import SlaStatus, Tally
 from ecpmon.ports import AlertEvent, Caller, Latest, RuleWithState
 from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.windows import tally
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MONITORING, REALTIME, ALERTS = "/ws/monitoring/acme", "/api/v1/simulator/realtime/acme", "/ws/alerts/acme"
@@ -55,6 +59,7 @@ class World:
     away: bool = False
     newest: dict[str, Latest] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
+    planned: list[Maintenance] = field(default_factory=list)
     firing: list[RuleWithState] = field(default_factory=list)
     asked_since: list[datetime] = field(default_factory=list)
 
@@ -72,8 +77,17 @@ class World:
         self.asked_since.append(since)
         return self._answer(dict(self.newest))
 
-    async def timeline(self, _: Tenant, start: datetime, now: datetime) -> list[Span]:
-        return self._answer(list(self.spans))
+    async def tallies(
+        self, asked: Mapping[str, Collection[Interval]], now: datetime
+    ) -> dict[str, dict[Interval, Tally]]:
+        found = {name: {i: tally(self.spans, i.start, i.end) for i in asked[name]} for name in asked}
+        return self._answer(found if self.spans else {})
+
+    async def statuses(self, _: Tenant) -> dict[str, SlaStatus]:
+        return self._answer({})
+
+    async def of_tenant(self, _: Tenant) -> list[Maintenance]:
+        return self._answer(list(self.planned))
 
     async def rules(self, _: Tenant) -> list[RuleWithState]:
         return self._answer(list(self.firing))
@@ -110,8 +124,11 @@ def api_of(world: World, **settings: Any) -> Any:
     # What the sockets do not touch is left empty, so that a new store of the backend does not matter here.
     parts: dict[str, Any] = {f.name: SimpleNamespace() for f in fields(Backend)}
     stores: Any = world
-    parts |= dict.fromkeys(("tenants", "monitoring", "availability", "alerts"), stores)
-    backend = Backend(**{**parts, "demo": False, "hub": world.hub, "simulator": None})
+    parts |= dict.fromkeys(
+        ("tenants", "monitoring", "availability", "alerts", "maintenance", "window_sums"), stores
+    )
+    intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
+    backend = Backend(**{**parts, "intervals": intervals, "demo": False, "hub": world.hub, "simulator": None})
     registry = CollectorRegistry()
     labels = ["tenant_id", "method", "status"]
     context = ApiContext(
@@ -345,6 +362,16 @@ async def test_realtime_has_its_own_metrics_and_the_unrounded_sla_of_a_day(world
         "availability": pytest.approx(availability, rel=1e-12), "status": "meeting",
         "uptime_percentage": pytest.approx(availability, rel=1e-12), "downtime_minutes": 7 / 60,
     }  # fmt: skip
+
+
+async def test_realtime_leaves_maintenance_out(world: World) -> None:
+    start = NOW - timedelta(hours=3)
+    middle = start + timedelta(hours=1)
+    world.spans = [Span(start, middle, SpanState.DOWN), Span(middle, NOW, SpanState.UP)]
+    world.planned = [Maintenance("m", start, timedelta(hours=1), "an upgrade", "kim", start)]
+    async with world.connect(REALTIME) as socket:
+        told_of = (await told(socket))["sla_data"]
+    assert (told_of["uptime_percentage"], told_of["downtime_minutes"]) == (100.0, 0.0)
 
 
 async def test_realtime_before_any_evidence_promises_nothing(world: World) -> None:

@@ -1,0 +1,90 @@
+"""What a collector does while the database is away for longer than its buffer lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from ecpmon.collectors.base import Collected
+from ecpmon.collectors.runner import CollectorRunner, TenantDirectory
+from ecpmon.errors import DatabaseUnavailable
+from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+STEP = timedelta(seconds=15)
+
+
+class Store:
+    """A database that can be away: watermark and frames as committed."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.marks: dict[Source, datetime] = {Source.PROMETHEUS: T0}
+        self.stored: set[datetime] = set()
+
+    async def write(self, batch: Batch) -> IngestResult:
+        if self.away:
+            raise DatabaseUnavailable("away")
+        self.stored |= {f.ts for f in batch.frames}
+        for source, mark in batch.watermarks:
+            self.marks[source] = max(self.marks[source], mark)
+        return IngestResult(len(batch.frames))
+
+    async def watermark(self, source: Source) -> datetime | None:
+        if self.away:
+            raise DatabaseUnavailable("away")
+        return self.marks[source]
+
+    async def last_attempt(self, source: Source, since: datetime) -> datetime | None:
+        return None
+
+    async def live(self) -> list[Tenant]:
+        return []
+
+
+class Past:
+    """A source that can be asked about the past: one frame per step since the watermark."""
+
+    source, interval = Source.PROMETHEUS, STEP
+
+    async def collect(
+        self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
+    ) -> Collected:
+        assert watermark is not None
+        count = (now - watermark) // STEP
+        instants = [watermark + STEP * n for n in range(1, count + 1)]
+        sample = Sample(SeriesKey("sla", "up"), 1.0)
+        return Collected(tuple(Frame("acme", self.source, ts, (sample,)) for ts in instants), now)
+
+
+class Ticks:
+    def __init__(self) -> None:
+        self.at = T0
+
+    def now(self) -> datetime:
+        return self.at
+
+
+async def test_what_the_buffer_could_not_hold_is_asked_for_again() -> None:
+    store, clock = Store(), Ticks()
+    directory = TenantDirectory(store)  # type: ignore[arg-type]
+    runner = CollectorRunner(Past(), store, directory, store, clock, 3)
+
+    async def turns(count: int) -> None:
+        for _ in range(count):
+            clock.at += STEP
+            await runner.run_once()
+
+    await turns(2)
+    store.away = True
+    await turns(8)
+    assert runner.dropped_frames == 5
+    store.away = False
+    await turns(1)
+    # Nothing claims that the lost ones are there: a restart now would begin before them too.
+    assert store.marks[Source.PROMETHEUS] == T0 + 2 * STEP
+    await turns(1)
+    assert store.stored == {T0 + n * STEP for n in range(1, 13)}
+    assert store.marks[Source.PROMETHEUS] == clock.at
