@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
 
 from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.collectors.service_usage import USAGE_EVERY, is_usage_due, service_samples
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Sample, Source
+from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import COMPONENT_SEPARATOR, SERVICE_LABEL, UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
 MAX_SKEW: Final = timedelta(minutes=5)
 MAX_REPLY_BYTES: Final = 64 * 2**20
-# As many as the simulator takes for one tenant.
-MAX_SERVICES: Final = 50
 
 
 def parse_time(value: Any) -> datetime:
@@ -33,8 +31,11 @@ def parse_time(value: Any) -> datetime:
     return ts.astimezone(UTC)
 
 
-def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
-    """One tenant's entry of the simulator's reply (pure). `ready` null says nothing about availability."""
+def frame_of(entry: Mapping[str, Any], tenant_id: str, interval: timedelta = USAGE_EVERY) -> Frame:
+    """One tenant's entry of the simulator's reply (pure). `ready` null says nothing about availability.
+
+    `interval`: how often the simulator is asked, so that what services use is kept no more often than needed.
+    """
     metrics = entry.get("metrics")
     values: dict[str, Any] = dict(metrics) if isinstance(metrics, Mapping) else {}
     values.pop(UP_METRIC, None)
@@ -49,27 +50,10 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
         values.update(components_of(entry.get("services")))
-    samples = (*samples_of(values), *service_samples(entry.get("services")))
-    return Frame(tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples)
-
-
-def service_samples(services: Any) -> tuple[Sample, ...]:
-    """What each service uses, for right-sizing; series labelled with the service, bounded in number.
-
-    A service without a ready pod tells only that: what no pod used is no measurement.
-    """
-    found: list[Sample] = []
-    for entry in services[:MAX_SERVICES] if isinstance(services, list) else ():
-        name = entry.get("service") if isinstance(entry, Mapping) else None
-        if not isinstance(name, str):
-            continue
-        values = {"service_sessions": entry.get("sessions"), "service_replicas": entry.get("ready")}
-        if entry.get("ready"):
-            values["service_cpu_millicores"] = entry.get("pod_cpu_millicores")
-            values["service_memory_mib"] = entry.get("pod_memory_mib")
-        labels = ((SERVICE_LABEL, name),)
-        found += [replace(s, key=replace(s.key, labels=labels)) for s in samples_of(values)]
-    return tuple(found)
+    ts, samples = parse_time(entry.get("timestamp")), samples_of(values)
+    if is_usage_due(ts, interval):
+        samples += service_samples(entry.get("services"))
+    return Frame(tenant_id, Source.SIMULATOR, ts, samples)
 
 
 def components_of(services: Any) -> dict[str, int]:
@@ -84,7 +68,9 @@ def components_of(services: Any) -> dict[str, int]:
     return found
 
 
-def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
+def parse(
+    document: Any, wanted: frozenset[str], now: datetime, interval: timedelta = USAGE_EVERY
+) -> Collected:
     """Frames of the wanted tenants from a reply of `GET /api/v1/metrics` (pure)."""
     if not isinstance(document, Mapping) or not isinstance(document.get("tenants"), list):
         raise MonitoringUnavailable("the simulator's reply has no list of tenants")
@@ -94,7 +80,7 @@ def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
             f"the simulator's clock says {until.isoformat()}, ours {now.isoformat()}; set them alike"
         )
     frames = [
-        frame_of(entry, entry["tenant_id"])
+        frame_of(entry, entry["tenant_id"], interval)
         for entry in document["tenants"]
         if isinstance(entry, Mapping) and entry.get("tenant_id") in wanted
     ]
@@ -116,7 +102,7 @@ class SimulatorCollector:
         self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
     ) -> Collected:
         wanted = frozenset(t.tenant_id for t in tenants if t.deployed_to == "simulator")
-        return parse(await self._fetch(), wanted, now)
+        return parse(await self._fetch(), wanted, now, self.interval)
 
     async def _fetch(self) -> Any:
         try:

@@ -7,6 +7,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.acceptance.world import INTERVAL, Delivery, World
@@ -67,6 +68,14 @@ async def outage(world: World, tenant_id: str, seconds: float = 3600) -> None:
     await world.call("POST", f"/api/v1/simulator/failures/{tenant_id}/trigger", body, 202)
 
 
+async def next_recovery(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            message: dict[str, Any] = await socket.receive_json()
+            if message["type"] == "recovery":
+                return message
+
+
 async def told(world: World, number: int) -> list[Delivery]:
     """The notices about recoveries, once there are `number` of them."""
 
@@ -123,11 +132,16 @@ async def test_still_down_is_escalated_and_its_end_is_told(world: World) -> None
     await world.advance(60)
     await outage(world, "broken", 900)
     await world.advance(15)
+    socket = await world.session.ws_connect(f"{world.api}/ws/alerts/broken")
     await tell(world, "broken")
     await turn(world)
     await turn(world, FIVE_MINUTES)
     [row] = await recoveries(world, "broken")
     assert (row["state"], row["reason"]) == ("escalated", "still_down")
+    heard = [await next_recovery(socket) for _ in range(2)]
+    assert [m["status"] for m in heard] == ["firing", "firing"]
+    assert "waiting" in heard[0]["message"]
+    assert "still down" in heard[1]["message"]
     [notice] = await told(world, 1)
     assert (notice.document["status"], notice.path) == ("firing", "/hook/sla")
     assert notice.document["alerts"][0]["annotations"]["reason"] == "still_down"

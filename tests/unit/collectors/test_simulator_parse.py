@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -84,3 +84,15 @@ def test_the_number_of_services_is_bounded() -> None:
     many = [{"service": f"s{i}", "desired": 1, "ready": 1, "sessions": 1} for i in range(500)]
     [frame] = parse(document(services=many), frozenset({"a"}), NOW).frames
     assert sum(s.key.metric_name == "service_replicas" for s in frame.samples) == 50
+
+
+def test_usage_is_taken_four_times_a_minute() -> None:
+    running = [{"service": "chatbot", "desired": 1, "ready": 1, "sessions": 9}]
+    taken = []
+    for second in range(0, 60, 5):
+        stamp = f"2026-03-01T12:00:{second:02d}.4Z"
+        reply = {**document(services=running, timestamp=stamp), "timestamp": stamp}
+        [frame] = parse(reply, frozenset({"a"}), NOW, timedelta(seconds=5)).frames
+        if any(s.key.metric_name == "service_replicas" for s in frame.samples):
+            taken.append(second)
+    assert taken == [0, 15, 30, 45]
