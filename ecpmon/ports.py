@@ -522,6 +522,10 @@ class RecoveryStore(Protocol):
         """How often the tenant was restarted for other alerts after `since`."""
         ...
 
+    async def forget(self, before: datetime) -> None:
+        """Delete rows with nothing left to do that were last changed before `before`."""
+        ...
+
     async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
         """Whether Alertmanager has said that this alert is over."""
         ...

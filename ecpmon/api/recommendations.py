@@ -15,6 +15,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.orchestrator.catalogue import default_catalogue
 from ecpmon.orchestrator.rightsizing import MIN_POINTS, Advice, ServiceAdvice, advise
+from ecpmon.orchestrator.tuning import needs_of
 
 routes = Routes()
 DEFAULT_DAYS: Final = 7.0
@@ -37,11 +38,11 @@ async def _measured(
 ) -> dict[str, ServiceUsage]:
     """5-minute points of the window; where those are too few, the samples of its last six hours."""
     found = await backend.monitoring.service_usage(tenant, now - window, now, raw=False)
+    enough = {name for name, usage in found.items() if usage.points >= MIN_POINTS}
+    if enough.issuperset(s.service_name for s in needs_of(tenant).services):
+        return found
     fine = await backend.monitoring.service_usage(tenant, now - min(window, _RAW), now, raw=True)
-    for name, usage in fine.items():
-        if name not in found or found[name].points < MIN_POINTS:
-            found[name] = usage
-    return found
+    return {**found, **{name: usage for name, usage in fine.items() if name not in enough}}
 
 
 def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> dict[str, Any]:

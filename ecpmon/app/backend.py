@@ -187,6 +187,7 @@ class BackendRuntime:
             Job("rolling_sla", 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             Job("recovery", 2, self.recover),
+            Job("recovery_retention", 3600, self.forget_recoveries),
             Job("rollups", 20, self.roll_up),
             Job("statements", 3600, self.close_statements),
             Job("retention", 3600, self.retain),
@@ -248,6 +249,10 @@ class BackendRuntime:
     async def recover(self) -> None:
         """Go on with the recoveries that are due."""
         await self.recoverer.run_once(self.clock.now())
+
+    async def forget_recoveries(self) -> None:
+        """Those that ended before SLA history does."""
+        await self.recoverer.forget(self.clock.now() - timedelta(days=self.settings.sla_retention_days))
 
     async def take_in_hand_made(self) -> None:
         oldest = self.clock.now() - timedelta(days=self.settings.raw_retention_days)
@@ -315,6 +320,8 @@ class BackendRuntime:
         self._tell_sockets(result)
 
     def _event(self, event: AlertEvent) -> None:
+        if event.kind == "recovery":
+            self.telemetry.recoveries.labels(event.to_state, event.reason).inc()
         self.delivery.wake()
         self._tell_event(event)
 

@@ -87,6 +87,10 @@ class Recoverer:
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
         return await self._recoveries.of_tenant(tenant, limit)
 
+    async def forget(self, before: datetime) -> None:
+        """Drop what was last touched before `before` and is over."""
+        await self._recoveries.forget(before)
+
     async def run_once(self, now: datetime) -> int:
         """Go on with every recovery that is due; their number. One tenant's trouble stops no other."""
         claimed = await self._recoveries.claim(now, _AT_ONCE, _LEASE)

@@ -112,7 +112,9 @@ def _before_restart(recovery: Recovery, facts: Facts, now: datetime, policy: Rec
         if facts.state is SpanState.UP and now - recovery.created_at >= policy.recheck_after:
             return Decision(RecoveryState.RECOVERED, RecoveryReason.UP_BEFORE_RESTART)
         if facts.maintenance_until is not None:
-            return Decision(recovery.state, RecoveryReason.IN_MAINTENANCE, facts.maintenance_until)
+            # It may be ended early.
+            due = min(facts.maintenance_until, now + policy.recheck_after)
+            return Decision(recovery.state, RecoveryReason.IN_MAINTENANCE, due)
         if facts.restarts >= policy.max_restarts:
             detail = f"{facts.restarts} restarts within {_minutes(policy.window)} minutes"
             return _escalate(RecoveryReason.TOO_MANY_RESTARTS, now, policy, detail)

@@ -152,6 +152,9 @@ class PgRecoveryStore:
         )
         return bool(found)
 
+    async def forget(self, before: datetime) -> None:
+        await self._database.execute(self._sql["forget"], before)
+
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
         rows = await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)
         return [recovery_of(r, r["tenant_id"]) for r in rows]

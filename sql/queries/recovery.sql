@@ -53,3 +53,6 @@ SELECT EXISTS (SELECT FROM external_alerts
 -- name: of_tenant
 SELECT r.*, t.tenant_id FROM recoveries r JOIN tenants t ON t.id = r.tenant
 WHERE r.tenant = $1 ORDER BY r.created_at DESC, r.recovery_id LIMIT $2
+
+-- name: forget
+DELETE FROM recoveries WHERE updated_at < $1 AND due_at IS NULL

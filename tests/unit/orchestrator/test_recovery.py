@@ -57,7 +57,11 @@ TABLE = {
         recovery(restart_at=NOW, tries=3), Facts(DOWN), (S.ESCALATED, R.RESTART_FAILED, NOW + FIVE),
     ),
     "maintenance is waited for": (
-        recovery(), Facts(DOWN, maintenance_until=NOW + 3 * FIVE), (S.RESTARTING, R.IN_MAINTENANCE, NOW + 3 * FIVE),
+        recovery(), Facts(DOWN, maintenance_until=NOW + TEN_SECONDS),
+        (S.RESTARTING, R.IN_MAINTENANCE, NOW + TEN_SECONDS),
+    ),
+    "and looked at now and then, since it may end early": (
+        recovery(), Facts(DOWN, maintenance_until=NOW + 3 * FIVE), (S.RESTARTING, R.IN_MAINTENANCE, NOW + FIVE),
     ),
     "two restarts within the hour leave one": (recovery(), Facts(DOWN, restarts=2), (S.RESTARTING, True)),
     "three leave none": (
