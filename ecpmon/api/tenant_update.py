@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from ecpmon.model.tenants import SlaTarget, Tenant, parse_milliseconds, parse_pe
 from ecpmon.orchestrator.catalogue import default_catalogue
 from ecpmon.orchestrator.changes import Change, Effect, deployment_changes
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
-from ecpmon.orchestrator.tuning import needs_of, tuned
+from ecpmon.orchestrator.tuning import needs_of, plan_of, tuned
 from ecpmon.ports import TenantChange
 
 routes = Routes()
@@ -96,7 +97,8 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
     changed: dict[str, Any] = {
         name: getattr(body, name) for name in ("name", "description", "service_requirements") if name in given
     }
-    _keep_weighted(tenant, changed.get("service_requirements", tenant.service_requirements))
+    if "service_requirements" in given:
+        _keep_weighted(tenant, body.service_requirements)
     if "sla_target" in given:
         changed["sla_target"] = SlaTarget.model_validate(
             {**tenant.sla_target.model_dump(), **body.sla_target.model_dump(exclude_unset=True)}
@@ -118,10 +120,10 @@ def _keep_weighted(tenant: Tenant, requirements: dict[str, int]) -> None:
 
 def _plan_before(tenant: Tenant) -> TenantPlan | None:
     """None for a tenant that somebody inserted by hand in a way that cannot be planned."""
-    try:
-        return needs_of(tenant)
-    except (ValidationFailed, InsufficientResources):
-        return None
+    for planned in (plan_of, needs_of):  # its preset may be too small for it
+        with contextlib.suppress(ValidationFailed, InsufficientResources):
+            return planned(tenant)
+    return None
 
 
 def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
@@ -172,6 +174,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
 
 
 def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...]) -> dict[str, Any]:
+    granted = plan if plan and plan.preset == tenant.preset else None
     return {
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
@@ -183,8 +186,8 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "sla_target": tenant.sla_target.model_dump(exclude_none=True),
         "service_resources": tenant.service_resources,
         "estimated_resources": tenant.resources.model_dump(),
-        "estimated_cost": plan.estimated_cost if plan else None,
-        "deployment_time": plan.deployment_time if plan else None,
+        "estimated_cost": granted.estimated_cost if granted else None,
+        "deployment_time": granted.deployment_time if granted else None,
         "updated_at": tenant.updated_at,
         "changes": [
             {

@@ -37,7 +37,10 @@ CREATE UNIQUE INDEX recoveries_under_way ON recoveries (tenant) WHERE state IN (
 
 -- What was right-sized: per service the requests and limits that replace the catalogue's, as quantities.
 ALTER TABLE tenants ADD COLUMN service_resources jsonb NOT NULL DEFAULT '{}'
-  CHECK (jsonb_typeof(service_resources) = 'object');
+  CHECK (
+    jsonb_typeof(service_resources) = 'object'
+    AND NOT jsonb_path_exists(service_resources, 'strict $.* ? (@.type() != "object")')
+    AND jsonb_path_exists(service_resources, 'strict $.*.* ? (@.type() != "string")', '{}', true) IS NOT TRUE);
 
 -- Former SLA targets: `sla_target` was promised until `replaced_at`. Kept by a trigger, so that no way of changing
 -- a tenant loses what was promised before; monthly statements are made under the target their month began with.

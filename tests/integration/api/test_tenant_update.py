@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ecpmon.storage.database import DatabaseRefused
 from tests.integration.api.conftest import NOW, Service
 from tests.integration.api.test_statements import a_march, report
 
@@ -183,6 +184,30 @@ async def test_a_service_with_a_weight_stays(service: Service) -> None:
     more = {"service_requirements": {"chatbot": 20, "callbot": 10, "advisor": 5}}
     assert (await put(service, name, more))["service_requirements"] == more["service_requirements"]
     assert (await detail(service, name))["component_weights"] == weights
+
+
+async def test_a_tenant_made_by_hand_can_be_renamed_and_mended(service: Service) -> None:
+    """Somebody inserted it with a preset that is too small, and with a service that nobody knows."""
+    sql = """INSERT INTO tenants (tenant_id, name, preset, service_requirements, resources, sla_target)
+             VALUES ($1, 'x', 'micro', $2, '{}', '{}')"""
+    for name, requirements in (("hand-small", {"chatbot": 500}), ("hand-odd", {"fax": 3})):
+        await service.runtime.database.execute("DELETE FROM tenants WHERE tenant_id = $1", name)
+        await service.runtime.database.execute(sql, name, requirements)
+        answer = await put(service, name, {"name": "renamed"})
+        assert (answer["name"], answer["changes"], answer["estimated_cost"]) == ("renamed", [], None)
+        answer = await put(service, name, {"service_requirements": {"chatbot": 50}})
+        assert answer["preset"] == "micro"
+        assert answer["estimated_cost"].endswith("/month")
+        assert answer["changes"]
+
+
+@pytest.mark.parametrize("odd", [[], {"chatbot": "big"}, {"chatbot": ["x"]}, {"chatbot": {"cpu_request": 5}}])
+async def test_the_database_refuses_resources_that_nobody_can_read(service: Service, odd: Any) -> None:
+    name = await service.tenant()
+    with pytest.raises(DatabaseRefused):
+        await service.runtime.database.execute(
+            "UPDATE tenants SET service_resources = $2 WHERE tenant_id = $1", name, odd
+        )
 
 
 async def test_a_deleted_tenant_is_gone(service: Service) -> None:
