@@ -33,9 +33,8 @@ COMPONENT_SEPARATOR: Final = "."
 SIM_SERVICE_READY: Final = "ecp_sim_service_ready"
 SIM_TENANT_READY: Final = "ecp_sim_tenant_ready"
 
-# What one service of a tenant uses, as series labelled with `service` -> field of `ServiceUsage`. Custom, so that
+# What one service of a tenant uses (sent as `service_sessions.callbot`) -> field of `ServiceUsage`. Custom, so that
 # nobody's sums over metric_type 'cpu' (percent of the tenant) meet millicores.
-SERVICE_LABEL: Final = "service"
 SERVICE_METRICS: Final[dict[str, str]] = {
     "service_cpu_millicores": "cpu",
     "service_memory_mib": "memory",

@@ -7,13 +7,12 @@ over hours and days need no more than four points a minute.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.collectors.base import samples_of
 from ecpmon.model.samples import Sample
-from ecpmon.names import SERVICE_LABEL
+from ecpmon.names import COMPONENT_SEPARATOR
 
 USAGE_EVERY: Final = timedelta(seconds=15)
 # As many as the simulator takes for one tenant.
@@ -39,6 +38,5 @@ def service_samples(services: Any) -> tuple[Sample, ...]:
         if entry.get("ready"):
             values["service_cpu_millicores"] = entry.get("pod_cpu_millicores")
             values["service_memory_mib"] = entry.get("pod_memory_mib")
-        labels = ((SERVICE_LABEL, name),)
-        found += [replace(s, key=replace(s.key, labels=labels)) for s in samples_of(values)]
+        found += samples_of({f"{metric}{COMPONENT_SEPARATOR}{name}": v for metric, v in values.items()})
     return tuple(found)

@@ -76,6 +76,23 @@ async def test_a_week_of_points(service: Service) -> None:
     assert found["evidence"]["memory_mib"]["max"] == 300
 
 
+async def test_what_is_pushed_counts_as_well(service: Service) -> None:
+    name = await service.tenant(service_requirements={"chatbot": 100})
+    batch = [
+        {
+            "timestamp": (NOW - timedelta(seconds=60 * i)).isoformat(),
+            "metrics": {"service_cpu_millicores.chatbot": 400 + i, "service_memory_mib.chatbot": 400.5},
+        }
+        for i in range(120)
+    ]
+    status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", batch)
+    assert (status, body["rejected"]) == (202, [])
+    [found] = [s for s in (await ask(service, name))["services"] if s["service"] == "chatbot"]
+    # The point of this very instant is not yet part of the window.
+    assert (found["status"], found["evidence"]["samples"]) == ("ok", 119)
+    assert (found["recommended"]["cpu_request"], found["recommended"]["replicas"]) == ("520m", 3)
+
+
 async def test_series_of_parts_of_a_service_do_not_pose_as_it(service: Service) -> None:
     name = await service.tenant(service_requirements={"chatbot": 100})
     await a_week(service, name, CHATBOT, {"service": "chatbot", "pod": "a"}, 200)
