@@ -117,7 +117,8 @@ class TenantStore(Protocol):
     async def set_deployed(
         self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
     ) -> Tenant:
-        """Record where the tenant runs; a change of evidence source opens a new regime at `now`."""
+        """Record where the tenant runs and, as `tenant` was read, what of it; a change of evidence source opens
+        a new regime at `now`."""
         ...
 
     async def add_regime(

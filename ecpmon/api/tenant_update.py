@@ -84,8 +84,10 @@ async def update_tenant(request: web.Request) -> web.Response:
     before, wanted = _plan_before(tenant), _wanted(tenant, body)
     resized = bool(_SIZING & body.model_fields_set)
     plan = _plan_after(wanted, body) if resized else before
-    changes = deployment_changes(before, plan) if plan else ()
-    _refuse_unsaid_autoscaling(changes, plan, body)
+    if resized and plan:
+        _refuse_unsaid_autoscaling(deployment_changes(before, plan), plan, body)
+    # Compared with what runs, where that is known: earlier changes may not have been deployed.
+    changes = deployment_changes(_plan_before(tenant.as_deployed()), plan) if plan else ()
     stored = await backend.tenants.update(tenant, _change(wanted, plan if resized else None), now_of(request))
     shown = _shown(stored, plan, changes)
     return reply(shown, headers={"ETag": etag_of(stored)})
@@ -138,11 +140,9 @@ def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
         return plan_tenant(requirements, target, None, catalogue)
 
 
-def _refuse_unsaid_autoscaling(
-    changes: tuple[Change, ...], plan: TenantPlan | None, body: UpdateBody
-) -> None:
+def _refuse_unsaid_autoscaling(changes: tuple[Change, ...], plan: TenantPlan, body: UpdateBody) -> None:
     """A lower CPU request raises the utilisation an autoscaler sees: that must be meant."""
-    scaled = {s.service_name for s in plan.services if not s.spec.stateful} if plan else set()
+    scaled = {s.service_name for s in plan.services if not s.spec.stateful}
     lowered = [
         c.service
         for c in changes
@@ -199,6 +199,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
             }
             for c in changes
         ],
+        "compared_with": "deployment" if tenant.deployed_spec else "tenant",
         "redeploy_needed": bool(changes) and tenant.deployed_to is not None,
         "restarts_pods": sorted({c.service for c in changes if c.effect is Effect.ROLLOUT}),
     }

@@ -46,6 +46,7 @@ def tenant_of(row: Any) -> Tenant:
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
         service_resources=row["service_resources"],
+        deployed_spec=row["deployed_spec"],
         component_weights=row["component_weights"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -158,7 +159,7 @@ class PgTenantStore:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 row = await connection.fetchrow(
-                    self._sql["set_deployed"], tenant.key, deployed_to, status, now
+                    self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec()
                 )
                 changed = tenant_of(row)
                 source = changed.evidence_source

@@ -42,6 +42,9 @@ ALTER TABLE tenants ADD COLUMN service_resources jsonb NOT NULL DEFAULT '{}'
     AND NOT jsonb_path_exists(service_resources, 'strict $.* ? (@.type() != "object")')
     AND jsonb_path_exists(service_resources, 'strict $.*.* ? (@.type() != "string")', '{}', true) IS NOT TRUE);
 
+-- What of a tenant its deployment was made from: service_requirements, sla_target, preset, service_resources.
+ALTER TABLE tenants ADD COLUMN deployed_spec jsonb CHECK (jsonb_typeof(deployed_spec) = 'object');
+
 -- Former SLA targets: `sla_target` was promised until `replaced_at`. Kept by a trigger, so that no way of changing
 -- a tenant loses what was promised before; monthly statements are made under the target their month began with.
 CREATE TABLE sla_target_history (

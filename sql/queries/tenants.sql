@@ -41,7 +41,11 @@ UPDATE tenants SET deleted_at = $2, updated_at = $2, status = 'deleting'
 WHERE id = $1 AND deleted_at IS NULL RETURNING id
 
 -- name: set_deployed
-UPDATE tenants SET deployed_to = $2, status = $3, updated_at = $4 WHERE id = $1 RETURNING *
+-- $5: what of the tenant was deployed, so that a later change can be compared with it.
+UPDATE tenants
+SET deployed_to = $2, status = $3, deployed_spec = CASE WHEN $2::text IS NULL THEN NULL ELSE $5::jsonb END,
+    updated_at = greatest($4::timestamptz, updated_at + INTERVAL '1 microsecond')
+WHERE id = $1 RETURNING *
 
 -- name: set_status
 UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -184,6 +184,28 @@ async def test_a_service_with_a_weight_stays(service: Service) -> None:
     more = {"service_requirements": {"chatbot": 20, "callbot": 10, "advisor": 5}}
     assert (await put(service, name, more))["service_requirements"] == more["service_requirements"]
     assert (await detail(service, name))["component_weights"] == weights
+
+
+async def test_changes_are_told_against_what_is_deployed(service: Service) -> None:
+    name = await service.tenant(service_requirements={"chatbot": 50})
+    store, holds = service.runtime.tenants, timedelta(seconds=40)
+    await store.set_deployed(await store.get(name), "kubernetes", "running", holds, NOW)
+    body = {"service_resources": {"chatbot": {"cpu_request": "300m"}}}
+    first = await put(service, name, body)
+    assert (first["compared_with"], first["redeploy_needed"]) == ("deployment", True)
+    # Not deployed yet, so it is still to come, beside what follows.
+    second = await put(service, name, {"service_requirements": {"chatbot": 100}})
+    assert {(c["field"], c["from"], c["to"]) for c in second["changes"]} == {
+        ("cpu_request", "200m", "300m"), ("replicas", 2, 3),
+    }  # fmt: skip
+    assert (await put(service, name, {"name": "x"}))["changes"] == second["changes"]
+    await store.set_deployed(await store.get(name), "kubernetes", "running", holds, NOW)
+    third = await put(service, name, {"name": "y"})
+    assert (third["changes"], third["redeploy_needed"]) == ([], False)
+    back = {"service_requirements": {"chatbot": 50}, "service_resources": {}, "acknowledge_autoscaling": True}
+    assert {c["to"] for c in (await put(service, name, back))["changes"]} == {"200m", 2}
+    await store.set_deployed(await store.get(name), None, "pending", holds, NOW)
+    assert (await put(service, name, {}))["compared_with"] == "tenant"
 
 
 async def test_a_tenant_made_by_hand_can_be_renamed_and_mended(service: Service) -> None:
