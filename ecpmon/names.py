@@ -32,3 +32,12 @@ COMPONENT_SEPARATOR: Final = "."
 # Names of the simulator's Prometheus series that our rules and collectors read.
 SIM_SERVICE_READY: Final = "ecp_sim_service_ready"
 SIM_TENANT_READY: Final = "ecp_sim_tenant_ready"
+
+# What one service of a tenant uses (sent as `service_sessions.callbot`) -> field of `ServiceUsage`. Custom, so that
+# nobody's sums over metric_type 'cpu' (percent of the tenant) meet millicores.
+SERVICE_METRICS: Final[dict[str, str]] = {
+    "service_cpu_millicores": "cpu",
+    "service_memory_mib": "memory",
+    "service_sessions": "sessions",
+    "service_replicas": "replicas",
+}

@@ -12,8 +12,10 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
+from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+from ecpmon.model.usage import ServiceUsage
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 
 
@@ -41,6 +43,20 @@ class NewTenant:
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     component_weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantChange:
+    """Everything of a tenant that people may change, as it is to be."""
+
+    name: str | None
+    description: str | None
+    preset: str
+    service_requirements: Mapping[str, int]
+    resources: Resources
+    sla_target: SlaTarget
+    gpu_type: str | None
+    service_resources: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,17 @@ class TenantStore(Protocol):
         """Every live tenant: for collectors and jobs, which serve them all."""
         ...
 
+    async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
+        """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
+
+        The SLA target that is replaced is kept: see `as_of`.
+        """
+        ...
+
+    async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
+        """The tenant with the SLA target that was in force at `at`."""
+        ...
+
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         """Take the tenant out of service; its SLA history stays readable."""
         ...
@@ -91,7 +118,8 @@ class TenantStore(Protocol):
     async def set_deployed(
         self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
     ) -> Tenant:
-        """Record where the tenant runs; a change of evidence source opens a new regime at `now`."""
+        """Record where the tenant runs and, as `tenant` was read, what of it; a change of evidence source opens
+        a new regime at `now`."""
         ...
 
     async def add_regime(
@@ -165,6 +193,12 @@ class MonitoringStore(Protocol):
         self, tenant_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, float]:
         """tenant_id -> mean response time in ms, from the hourly rollups; absent without data."""
+        ...
+
+    async def service_usage(
+        self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
+    ) -> dict[str, ServiceUsage]:
+        """service -> what it was measured to use in `[start, end)`; from samples, or from 5-minute rollups."""
         ...
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
@@ -478,3 +512,81 @@ class SimulatorClient(Protocol):
     async def clear_failures(self, tenant_id: str) -> dict[str, Any]: ...
 
     async def failure_types(self) -> dict[str, Any]: ...
+
+
+class Restarter(Protocol):
+    """Restarts what a tenant runs."""
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """Restart the tenant's deployments; their number. The same `now` again starts nothing new.
+
+        Returns when the restart is ordered, not when it is done. Raises EcpError; `retryable` says whether
+        the same call may succeed later.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """A change of a recovery about to be stored, with what is told about it (as in `NewEvent`).
+
+    `restarted` is the number of deployments when a restart was just confirmed.
+    """
+
+    state: RecoveryState
+    reason: RecoveryReason
+    detail: str
+    due_at: datetime | None
+    message: str
+    restarted: int | None = None
+    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+
+
+class RecoveryStore(Protocol):
+    async def begin(self, alert: ExternalAlert, now: datetime) -> RecoveryState | None:
+        """Store a recovery for a firing alert, due now: `restarting`, or `joined` beside one under way.
+
+        None when this alert has one already, or its tenant does not exist.
+        """
+        ...
+
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
+        """Recoveries of live tenants that are due, taken for `lease`."""
+        ...
+
+    async def mark_restart(self, recovery: Recovery, now: datetime) -> Recovery | None:
+        """Record a try before it is made; its stamp is kept from the first. None when the claim was lost."""
+        ...
+
+    async def advance(self, recovery: Recovery, step: RecoveryStep, now: datetime) -> AlertEvent | None:
+        """Store a change with its event and notifications in one transaction, and let go of the claim.
+
+        None when nothing but the due time changed, or the claim was lost.
+        """
+        ...
+
+    async def restarts_since(self, recovery: Recovery, tenant: Tenant, since: datetime) -> int:
+        """How often the tenant was restarted for other alerts after `since`."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """Delete rows with nothing left to do that were last changed before `before`."""
+        ...
+
+    async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
+        """Whether Alertmanager has said that this alert is over."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
+        """Newest first."""
+        ...
+
+
+class RecoveryDesk(Protocol):
+    """Where alerts about tenants that are down are handed in."""
+
+    async def alerted(self, alerts: Sequence[ExternalAlert], now: datetime) -> int:
+        """Begin a recovery for every firing `ECPTenantDown` that has none; the number begun."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]: ...

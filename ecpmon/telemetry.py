@@ -134,6 +134,9 @@ class Telemetry:
         self.job_failures = Counter(
             "ecpmon_job_failures", "Jobs that failed or were missed", ["job", "reason"], registry=r
         )
+        self.recoveries = Counter(
+            "ecpmon_recovery_steps", "Steps of automatic recoveries", ["state", "reason"], registry=r
+        )
         self.deliveries = Counter(
             "ecpmon_notification_tries", "Delivery tries", ["type", "reason"], registry=r
         )

@@ -122,7 +122,7 @@ def drafts(
     body = transition_body(rule, transition, reading, external_url)
     return tuple(
         Draft(idempotency_key(rule, transition, action), action, body)
-        for action in dict.fromkeys(_one_recipient_each(rule.actions))
+        for action in dict.fromkeys(one_recipient_each(rule.actions))
     )
 
 
@@ -172,7 +172,8 @@ def _annotations(rule: AlertRule, transition: Transition, reading: Reading | Non
     }
 
 
-def _one_recipient_each(actions: Sequence[Action]) -> list[Action]:
+def one_recipient_each(actions: Sequence[Action]) -> list[Action]:
+    """Actions with every e-mail split by recipient, in order."""
     single: list[Action] = []
     for action in actions:
         if isinstance(action, EmailAction):

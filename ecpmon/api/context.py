@@ -21,6 +21,7 @@ from ecpmon.ports import (
     MaintenanceStore,
     MonitoringStore,
     ObjectiveStore,
+    RecoveryDesk,
     SampleWriter,
     SimulatorClient,
     TenantStore,
@@ -48,6 +49,7 @@ class Backend:
     intervals: Intervals
     alerts: AlertStore
     external_alerts: ExternalAlertStore
+    recoveries: RecoveryDesk
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

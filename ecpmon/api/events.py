@@ -8,7 +8,14 @@ from ecpmon.names import CANONICAL_METRICS
 from ecpmon.ports import AlertEvent, ExternalAlert
 
 _RESOURCES: Final = frozenset({"cpu", "memory", "gpu", "storage", "network"})
-_SLA_TYPES: Final = {"burn_rate": "sla_burn_rate", "budget": "sla_budget", "no_data": "no_data"}
+_SLA_TYPES: Final = {
+    "burn_rate": "sla_burn_rate",
+    "budget": "sla_budget",
+    "no_data": "no_data",
+    "recovery": "recovery",
+}
+# Of rules and of recoveries.
+_OPEN_STATES: Final = frozenset({"firing", "restarting", "waiting", "escalated"})
 
 
 def type_of(kind: str, metric: str | None) -> str:
@@ -29,7 +36,7 @@ def message_of_event(event: AlertEvent) -> dict[str, Any]:
         "metric": event.metric,
         "current_value": event.value,
         "threshold": event.threshold,
-        "status": "firing" if event.to_state == "firing" else "resolved",
+        "status": "firing" if event.to_state in _OPEN_STATES else "resolved",
         "timestamp": event.at,
     }
 

@@ -101,7 +101,7 @@ class Feed:
     def absorb(self, frame: Frame) -> None:
         for sample in frame.samples:
             if sample.key.labels:
-                continue  # one of several series of that name: none of them is the tenant's value
+                continue  # a part of the tenant: sockets show the whole
             self._keep(live_key(sample.key.metric_type, sample.key.metric_name), frame.ts, sample.value)
 
     def seed(self, latest: dict[str, Latest]) -> None:
@@ -196,8 +196,9 @@ class Hub:
                 feed.change(change)
 
     def alert(self, event: AlertEvent) -> None:
-        """Tell firing and resolved; the other changes of a rule concern nobody yet."""
-        if event.from_state != event.to_state and "firing" in (event.from_state, event.to_state):
+        """Tell firing and resolved, and every step of a recovery; a rule's other changes concern nobody yet."""
+        told = event.kind == "recovery" or "firing" in (event.from_state, event.to_state)
+        if event.from_state != event.to_state and told:
             self._tell(event.tenant_id, message_of_event(event))
 
     def external(self, alert: ExternalAlert) -> None:

@@ -104,6 +104,8 @@ async def sla(request: web.Request) -> web.Response:
     tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
     names = window_names(request.query.get("windows", ",".join(DEFAULT_WINDOWS)))
     at, present = _as_of(request)
+    if not present:
+        tenant = await backend.tenants.as_of(tenant, at)
     terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), at, backend.intervals)
     first = min(period(n, at, terms.zone).start for n in names)
     spans = await backend.availability.timeline(tenant, first, at)

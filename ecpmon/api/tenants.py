@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_v
 
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER
+from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, ValidationFailed
 from ecpmon.model.maintenance import Accounting
@@ -25,6 +26,7 @@ from ecpmon.model.tenants import (
     parse_percentage,
 )
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
+from ecpmon.orchestrator.tuning import needs_of
 from ecpmon.ports import NewTenant
 from ecpmon.sla.maintenance import zone
 
@@ -83,7 +85,8 @@ def _check_weights(body: TenantBody) -> dict[str, float] | None:
     return weights
 
 
-def _check_preset(preset: str | None) -> str | None:
+def check_preset(preset: str | None) -> str | None:
+    """The preset, if there is one of that name. Raises InvalidPreset."""
     if preset is not None and preset not in list(Preset):
         known = ", ".join(Preset)
         raise InvalidPreset(f"unknown preset; known are {known}", details={"preset": preset[:40]})
@@ -134,7 +137,7 @@ async def list_tenants(request: web.Request) -> web.Response:
         raise bad_field("status", f"known are {', '.join(TenantStatus)}")
     page = await backend.tenants.page(
         allowed=None if caller.tenants is None else sorted(caller.tenants),
-        preset=_check_preset(request.query.get("preset")),
+        preset=check_preset(request.query.get("preset")),
         status=status,
         skip=skip,
         limit=limit,
@@ -167,7 +170,7 @@ async def create_tenant(request: web.Request) -> web.Response:
     backend, now = backend_of(request), now_of(request)
     body = await read_model(request, TenantBody)
     target = SlaTarget(**body.sla_target.model_dump())
-    plan = plan_tenant(body.service_requirements, target, _check_preset(body.preset))
+    plan = plan_tenant(body.service_requirements, target, check_preset(body.preset))
     new = NewTenant(
         tenant_id=body.tenant_id,
         name=body.name,
@@ -255,20 +258,22 @@ async def get_tenant(request: web.Request) -> web.Response:
             "push_interval": int(tenant.push_interval.total_seconds()),
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
+            "service_resources": tenant.service_resources,
             "component_policy": "weighted" if tenant.component_weights else "any",
             "component_weights": tenant.component_weights,
             "services": _services(tenant),
             "description": tenant.description,
             "created_at": tenant.created_at,
             "updated_at": tenant.updated_at,
-        }
+        },
+        headers={"ETag": etag_of(tenant)},
     )
 
 
 def _services(tenant: Tenant) -> list[dict[str, Any]]:
     """From the plan; a tenant inserted by hand may ask for services the catalogue does not know: then none."""
     try:
-        plan = plan_tenant(tenant.service_requirements, tenant.sla_target, None)
+        plan = needs_of(tenant)
     except (ValidationFailed, InsufficientResources):
         return []
     return [

@@ -61,7 +61,7 @@ class WebhookBody(BaseModel):
 
 @routes.post("/api/v1/webhooks/tenant-alert", Permission.OPERATE)
 async def tenant_alert(request: web.Request) -> web.Response:
-    """Record alerts from Alertmanager and pass new ones on to the tenant's sockets."""
+    """Record alerts from Alertmanager, tell the sockets, and restart tenants that are down once."""
     backend, caller = backend_of(request), request[CALLER]
     body = await read_model(request, WebhookBody)
     told = [_external(a) for a in body.alerts]
@@ -69,6 +69,8 @@ async def tenant_alert(request: web.Request) -> web.Response:
     fresh = await backend.external_alerts.record(visible, now_of(request))
     for alert in fresh:
         backend.hub.external(alert)
+    # Not only the fresh ones: a crash between recording an alert and acting on it must not lose the act.
+    recoveries = await backend.recoveries.alerted(visible, now_of(request))
     return reply(
         {
             "status": "processed",
@@ -78,6 +80,7 @@ async def tenant_alert(request: web.Request) -> web.Response:
             "ignored": len(told) - len(visible),
             "firing": sum(a.status == "firing" for a in fresh),
             "resolved": sum(a.status == "resolved" for a in fresh),
+            "recoveries": recoveries,
         }
     )
 

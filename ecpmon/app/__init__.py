@@ -112,6 +112,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         intervals=runtime.intervals,
         alerts=runtime.alerts,
         external_alerts=runtime.external_alerts,
+        recoveries=runtime.recoverer,
         health=runtime,
         hub=hub,
         simulator=runtime.simulator,

@@ -13,6 +13,7 @@ from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.objectives import Objectives, Surroundings
+from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.collectors.base import Collector
@@ -90,7 +91,7 @@ class BackendRuntime:
         )
         self._closed = PgStatementStore(self.database)
         self.statements = StatementService(
-            self.availability, self.maintenance, self._closed, load_terms(), self.intervals
+            self.availability, self.maintenance, self._closed, load_terms(), self.intervals, self.tenants
         )
         self.window_sums = PgFastWindows(self.database)
         self.rolling = RollingSla(
@@ -125,6 +126,17 @@ class BackendRuntime:
         self._closing: list[Callable[[], None]] = []
         if not demo:
             self._add_collectors(session, rules)
+        self.recoverer = make_recoverer(
+            self.database,
+            tenants=self.tenants,
+            availability=self.availability,
+            maintenance=self.maintenance,
+            alerts=self.alerts,
+            restarters={"simulator": self.simulator} if self.simulator else {},
+            default_actions=self._default_actions(),
+            external_url=settings.external_url,
+            on_event=self._event,
+        )
         self._heartbeat = Heartbeat(self.writer, clock)
         self.objectives = Objectives(
             Surroundings(
@@ -187,6 +199,8 @@ class BackendRuntime:
             Job("default_rules", 15, self.install_missing_rules),
             Job("rolling_sla", 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
+            Job("recovery", 2, self.recover),
+            Job("recovery_retention", 3600, self.forget_recoveries),
             Job("rollups", 20, self.roll_up),
             *self.objectives.jobs(),
             Job("statements", 3600, self.close_statements),
@@ -245,6 +259,14 @@ class BackendRuntime:
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
+
+    async def recover(self) -> None:
+        """Go on with the recoveries that are due."""
+        await self.recoverer.run_once(self.clock.now())
+
+    async def forget_recoveries(self) -> None:
+        """Those that ended before SLA history does."""
+        await self.recoverer.forget(self.clock.now() - timedelta(days=self.settings.sla_retention_days))
 
     async def take_in_hand_made(self) -> None:
         oldest = self.clock.now() - timedelta(days=self.settings.raw_retention_days)
@@ -305,7 +327,7 @@ class BackendRuntime:
         for frame in result.frames:
             self.telemetry.samples.labels(frame.source.value).inc(len(frame.samples))
             if not self.demo:
-                usage = {s.key.metric_name: s.value for s in frame.samples}
+                usage = {s.key.metric_name: s.value for s in frame.samples if not s.key.labels}
                 self.telemetry.tenants.usage(frame.tenant_id, usage)
         for refused in result.rejected:
             self.telemetry.rejected.labels(refused.reason.value).inc()
@@ -313,6 +335,8 @@ class BackendRuntime:
         self._tell_sockets(result)
 
     def _event(self, event: AlertEvent) -> None:
+        if event.kind == "recovery":
+            self.telemetry.recoveries.labels(event.to_state, event.reason).inc()
         self.delivery.wake()
         self._tell_event(event)
 

@@ -31,6 +31,7 @@ async def report(
 ) -> bytes:
     """The statement of a month in one of the formats. Raises TenantNotFound, ValidationFailed, NotFound."""
     database = Database(database_url, name="ecpmon-report")
+    tenants = PgTenantStore(database)
     try:
         service = StatementService(
             PgAvailabilityStore(database),
@@ -38,8 +39,9 @@ async def report(
             PgStatementStore(database),
             load_terms(),
             intervals,
+            tenants,
         )
-        tenant = await PgTenantStore(database).get_with_deleted(tenant_id)
+        tenant = await tenants.get_with_deleted(tenant_id)
         data = await service.report(tenant, month, now, revision)
     finally:
         await database.close()

@@ -13,9 +13,9 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from ecpmon.cli.tenant import tenant
 from ecpmon.cli.rules import rules
 from ecpmon.cli.slo import slo
+from ecpmon.cli.tenant import tenant
 from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.settings import Settings
 

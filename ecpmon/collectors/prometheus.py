@@ -193,6 +193,10 @@ class PrometheusCollector:
                 answers[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = values
         for name, expression in rule.metrics.items():
             answers[name] = self._ask(expression, start, end)
+        for name, expression in rule.services.items():
+            result = self._result(expression, start, end)
+            for service, values in parse_components(result, rule.tenant_label, rule.component_label).items():
+                answers[f"{name}{COMPONENT_SEPARATOR}{service}"] = values
         counters: Counters = defaultdict(dict)
         for name, counter in rule.counters.items():
             result = self._result(counter.expression, start, end)

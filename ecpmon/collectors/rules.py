@@ -8,11 +8,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
 from ecpmon.resources import data_dir
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
+ServiceMetric = Annotated[str, Field(pattern=f"^({'|'.join(SERVICE_METRICS)})$")]
 
 
 class _Strict(BaseModel):
@@ -40,6 +41,8 @@ class PrometheusRule(SourceRule):
     component_label: str = "service"
     components: str | None = None
     metrics: dict[str, str] = Field(default_factory=dict)
+    # What single services use, for right-sizing: series by tenant and component.
+    services: dict[ServiceMetric, str] = Field(default_factory=dict)
     # Our metric name -> what is read of it.
     counters: dict[str, CounterRule] = Field(default_factory=dict)
 

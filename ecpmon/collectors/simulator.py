@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from ecpmon.collectors.base import Collected, counters_of, samples_of
+from ecpmon.collectors.service_usage import USAGE_EVERY, is_usage_due, service_samples
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import Frame, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
@@ -30,8 +31,11 @@ def parse_time(value: Any) -> datetime:
     return ts.astimezone(UTC)
 
 
-def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
-    """One tenant's entry of the simulator's reply (pure). `ready` null says nothing about availability."""
+def frame_of(entry: Mapping[str, Any], tenant_id: str, interval: timedelta = USAGE_EVERY) -> Frame:
+    """One tenant's entry of the simulator's reply (pure). `ready` null says nothing about availability.
+
+    `interval`: how often the simulator is asked, so that what services use is kept no more often than needed.
+    """
     metrics = entry.get("metrics")
     values: dict[str, Any] = dict(metrics) if isinstance(metrics, Mapping) else {}
     values.pop(UP_METRIC, None)
@@ -47,9 +51,10 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str) -> Frame:
         values[UP_METRIC] = 1 if ready else 0
         values.update(components_of(entry.get("services")))
     counters = tuple(c for c in counters_of(entry.get("counters")) if not _is_evidence(c.key))
-    return Frame(
-        tenant_id, Source.SIMULATOR, parse_time(entry.get("timestamp")), samples_of(values) + counters
-    )
+    ts, samples = parse_time(entry.get("timestamp")), samples_of(values) + counters
+    if is_usage_due(ts, interval):
+        samples += service_samples(entry.get("services"))
+    return Frame(tenant_id, Source.SIMULATOR, ts, samples)
 
 
 def _is_evidence(key: SeriesKey) -> bool:
@@ -69,7 +74,9 @@ def components_of(services: Any) -> dict[str, int]:
     return found
 
 
-def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
+def parse(
+    document: Any, wanted: frozenset[str], now: datetime, interval: timedelta = USAGE_EVERY
+) -> Collected:
     """Frames of the wanted tenants from a reply of `GET /api/v1/metrics` (pure)."""
     if not isinstance(document, Mapping) or not isinstance(document.get("tenants"), list):
         raise MonitoringUnavailable("the simulator's reply has no list of tenants")
@@ -79,7 +86,7 @@ def parse(document: Any, wanted: frozenset[str], now: datetime) -> Collected:
             f"the simulator's clock says {until.isoformat()}, ours {now.isoformat()}; set them alike"
         )
     frames = [
-        frame_of(entry, entry["tenant_id"])
+        frame_of(entry, entry["tenant_id"], interval)
         for entry in document["tenants"]
         if isinstance(entry, Mapping) and entry.get("tenant_id") in wanted
     ]
@@ -101,7 +108,7 @@ class SimulatorCollector:
         self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
     ) -> Collected:
         wanted = frozenset(t.tenant_id for t in tenants if t.deployed_to == "simulator")
-        return parse(await self._fetch(), wanted, now)
+        return parse(await self._fetch(), wanted, now, self.interval)
 
     async def _fetch(self) -> Any:
         try:

@@ -93,9 +93,7 @@ def debian_mirror(index_targets: str) -> str | None:
 class AptWorkspace:
     """A private apt in `folder`. Not safe for two processes at once: the caller holds a lock."""
 
-    def __init__(
-        self, folder: Path, platform: AptPlatform, *, suite: str = SUITE, retries: int = 3
-    ) -> None:
+    def __init__(self, folder: Path, platform: AptPlatform, *, suite: str = SUITE, retries: int = 3) -> None:
         self.folder = folder
         self.suite = suite
         self.retries = retries

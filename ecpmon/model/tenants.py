@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -109,6 +109,10 @@ class Tenant(BaseModel):
     push_interval: timedelta = timedelta(seconds=60)
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.
+    service_resources: dict[str, dict[str, str]] = Field(default_factory=dict)
+    # `spec()` of the moment it was deployed; None: not deployed, or before that was recorded.
+    deployed_spec: dict[str, Any] | None = None
     # Component policy: weights by service, or None when any service that is down makes the tenant down.
     component_weights: dict[str, float] | None = None
     created_at: datetime
@@ -123,6 +127,22 @@ class Tenant(BaseModel):
         if self.deployed_to == "simulator":
             return Source.SIMULATOR
         return Source.PROMETHEUS if self.deployed_to in ("kubernetes", "gitops") else Source.PUSH
+
+    def spec(self) -> dict[str, Any]:
+        """What a deployment is made from, as JSON."""
+        return {
+            "service_requirements": dict(self.service_requirements),
+            "sla_target": self.sla_target.model_dump(exclude_none=True),
+            "preset": self.preset,
+            "service_resources": dict(self.service_resources),
+        }
+
+    def as_deployed(self) -> Tenant:
+        """This tenant with the spec that is deployed; as it is when none is known."""
+        if self.deployed_spec is None:
+            return self
+        target = SlaTarget.model_validate(self.deployed_spec["sla_target"])
+        return self.model_copy(update={**self.deployed_spec, "sla_target": target})
 
     def deployed(self, where: str | None) -> Tenant:
         """This tenant as it would be deployed to `where`."""

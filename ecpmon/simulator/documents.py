@@ -94,6 +94,7 @@ def metrics_document(state: ClusterState, tenant: Tenant) -> Document:
                 "desired": view.deployment.spec.replicas,
                 "ready": view.deployment.condition.up,
                 "sessions": round(view.reading.sessions),
+                **_pod_usage(view),
             }
             for view in views
         ],
@@ -111,6 +112,15 @@ def _counters(view: ServiceView) -> list[Document]:
     counts = {"requests_total": view.traffic.requests, "errors_total": view.traffic.errors}
     labels = {"service": view.deployment.spec.name}
     return [{"metric": name, "labels": labels, "value": int(value)} for name, value in counts.items()]
+
+
+def _pod_usage(view: ServiceView) -> Document:
+    """What one pod of a service uses; pods share the load evenly."""
+    requested = view.deployment.spec.resources
+    return {
+        "pod_cpu_millicores": round(view.reading.cpu / 100 * requested.cpu_millicores, 3),
+        "pod_memory_mib": round(view.reading.memory / 100 * requested.memory_bytes / 1024**2, 3),
+    }
 
 
 def system_document(state: ClusterState) -> Document:

@@ -55,6 +55,7 @@ class _StateCollector(Collector):
         views = {t.tenant_id: service_views(state, t) for t in state.tenants.values()}
         yield from _tenant_families(state, views)
         yield _requests(views)
+        yield from _service_usage(views)
         yield from _pod_families(state)
         yield from _node_families(state)
         clock = GaugeMetricFamily("ecp_sim_time_seconds", "Simulated time since the epoch.")
@@ -74,6 +75,24 @@ def _service_readiness(views: dict[str, list[ServiceView]]) -> Metric:
                 up = float(view.deployment.condition.up > 0)
                 family.add_metric([tenant_id, view.deployment.spec.name], up)
     return family
+
+
+def _service_usage(views: dict[str, list[ServiceView]]) -> Iterator[Metric]:
+    """What a service uses. CPU and memory of one pod, absent while none is ready: nothing is measured then."""
+    labels = ["tenant_id", "service"]
+    cpu = GaugeMetricFamily("ecp_sim_service_pod_cpu_cores", "CPU that one pod uses.", labels=labels)
+    memory = GaugeMetricFamily("ecp_sim_service_pod_memory_bytes", "Memory that one pod uses.", labels=labels)
+    sessions = GaugeMetricFamily("ecp_sim_service_sessions", "Open sessions.", labels=labels)
+    replicas = GaugeMetricFamily("ecp_sim_service_ready_replicas", "Reachable pods.", labels=labels)
+    for tenant_id, services in views.items():
+        for view in services:
+            values, requested = [tenant_id, view.deployment.spec.name], view.deployment.spec.resources
+            sessions.add_metric(values, round(view.reading.sessions))
+            replicas.add_metric(values, view.deployment.condition.up)
+            if view.deployment.condition.up:
+                cpu.add_metric(values, view.reading.cpu / 100 * requested.cpu_millicores / 1000)
+                memory.add_metric(values, view.reading.memory / 100 * requested.memory_bytes)
+    yield from (cpu, memory, sessions, replicas)
 
 
 def _tenant_families(state: ClusterState, views: dict[str, list[ServiceView]]) -> Iterator[Metric]:

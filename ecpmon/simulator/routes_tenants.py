@@ -28,12 +28,14 @@ from ecpmon.simulator.model.commands import (
     tenant_of,
 )
 from ecpmon.simulator.model.objects import RESERVED_TENANTS
+from ecpmon.simulator.model.restarts import restart_tenant
 from ecpmon.simulator.model.scenarios import FailureOrder, Scenario, ScenarioStep, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import rfc3339
 from ecpmon.simulator.schemas import (
     TENANT_PATTERN,
     ExternalBody,
+    RestartBody,
     ScenarioBody,
     TenantBody,
 )
@@ -66,6 +68,17 @@ async def delete_one(request: web.Request) -> web.Response:
 
     await engine_of(request).command(change)
     return web.Response(status=204)
+
+
+async def post_restart(request: web.Request) -> web.Response:
+    tenant_id = request.match_info["tenant_id"]
+    body = await read_body(request, RestartBody)
+
+    def change(state: ClusterState) -> tuple[ClusterState, Document]:
+        changed, count = restart_tenant(state, tenant_id, body.restarted_at)
+        return changed, {"tenant_id": tenant_id, "restarted": count, "timestamp": rfc3339(state.now)}
+
+    return answer(await engine_of(request).command(change), status=202)
 
 
 async def list_all(request: web.Request) -> web.Response:

@@ -100,6 +100,10 @@ class SetClockBody(_Model):
     to: Moment
 
 
+class RestartBody(_Model):
+    restarted_at: Moment
+
+
 class HistoryBody(_Model):
     duration_seconds: float = Field(default=2_592_000, gt=0, le=MAX_SECONDS, strict=True)
     interval_seconds: float = Field(default=60, ge=1, le=86_400, strict=True)

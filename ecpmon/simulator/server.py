@@ -39,6 +39,12 @@ _ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
     ("GET", "/api/v1/metrics", routes_reading.all_metrics, "numbers of every tenant"),
     ("GET", "/api/v1/metrics/system", routes_reading.system_metrics, "capacity and use of the cluster"),
     ("GET", "/api/v1/metrics/{tenant_id}", routes_reading.tenant_metrics, "numbers of one tenant"),
+    (
+        "POST",
+        "/api/v1/tenants/{tenant_id}/restart",
+        routes_tenants.post_restart,
+        "new pods for every service, rolled in: {restarted_at}; the same time again changes nothing",
+    ),
     ("POST", "/api/v1/external-metrics", routes_tenants.post_external, "{tenant_id, source, metrics}"),
     ("GET", "/api/v1/failures/types", routes_tenants.failure_types, "what can go wrong"),
     ("GET", "/api/v1/failures/{tenant_id}", routes_tenants.list_failures, "active and scheduled failures"),

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,12 @@ DEFAULT_RULES = EvidenceRules(push=EvidenceRule(0.5), simulator=EvidenceRule(), 
 def series_key(name: str) -> SeriesKey:
     """The canonical series of a metric name: `cpu` and `cpu_usage` are one, `up.callbot` is a component's `up`.
 
-    Unknown names are `custom`.
+    Unknown names are `custom`; `service_sessions.callbot` is what right-sizing reads of that service.
     """
     metric, separator, component = name.partition(COMPONENT_SEPARATOR)
-    if separator and component and metric in (UP_METRIC, ERROR_RATE_METRIC):
-        return SeriesKey(*CANONICAL_METRICS[metric], ((COMPONENT_LABEL, component),))
+    if separator and component and (metric in (UP_METRIC, ERROR_RATE_METRIC) or metric in SERVICE_METRICS):
+        plain = CANONICAL_METRICS.get(metric, ("custom", metric))
+        return SeriesKey(*plain, ((COMPONENT_LABEL, component),))
     return SeriesKey(*CANONICAL_METRICS.get(name, ("custom", name)))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore
+from ecpmon.ports import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore, TenantStore
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_of, difference, document, month_period, statement
 
@@ -34,12 +34,14 @@ class StatementService:
         statements: StatementStore,
         terms: Terms,
         intervals: Intervals,
+        tenants: TenantStore,
     ) -> None:
         self._availability = availability
         self._maintenance = maintenance
         self._statements = statements
         self._terms = terms
         self._intervals = intervals
+        self._tenants = tenants
 
     async def report(
         self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
@@ -78,6 +80,8 @@ class StatementService:
         spans = await self._availability.timeline(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
         sampling = self._intervals.sampling(tenant)
+        # What was promised when the month began: a target changed later applies from the next one.
+        tenant = await self._tenants.as_of(tenant, period.start)
         return document(statement(tenant, month, self._contract(tenant), spans, planned, now, sampling))
 
     def _contract(self, tenant: Tenant) -> Contract:

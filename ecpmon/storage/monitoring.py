@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.model.usage import Distribution, ServiceUsage
+from ecpmon.names import SERVICE_METRICS
 from ecpmon.ports import Latest, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
@@ -33,6 +36,15 @@ def rate_of(values: list[tuple[datetime, float]]) -> float | None:
     )
     seconds = (values[-1][0] - values[0][0]).total_seconds()
     return increase / seconds if seconds > 0 else None
+
+
+def _usage_of(service: str, rows: list[Any], resolution: timedelta) -> ServiceUsage:
+    by_metric = {
+        SERVICE_METRICS[r["metric_name"]]: Distribution(r["points"], r["p50"], r["p95"], r["high"])
+        for r in rows
+    }
+    start, end = min(r["first"] for r in rows), max(r["last"] for r in rows)
+    return ServiceUsage(service, resolution, start, end, **by_metric)
 
 
 class PgMonitoringStore:
@@ -109,6 +121,19 @@ class PgMonitoringStore:
     ) -> dict[str, float]:
         rows = await self._database.fetch(self._sql["mean_response_times"], list(tenant_ids), start, end)
         return {r["tenant_id"]: r["mean"] for r in rows}
+
+    async def service_usage(
+        self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
+    ) -> dict[str, ServiceUsage]:
+        sql = self._sql["service_usage_raw" if raw else "service_usage_5m"]
+        rows = await self._database.fetch(
+            sql, tenant.key, list(SERVICE_METRICS), tenant.evidence_source.value, start, end
+        )
+        resolution = timedelta(0) if raw else _FIVE_MINUTES
+        found: dict[str, list[Any]] = {}
+        for r in rows:
+            found.setdefault(r["service"], []).append(r)
+        return {name: _usage_of(name, own, resolution) for name, own in found.items()}
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {r["metric_name"] for r in await self._database.fetch(self._sql["metric_names"], tenant.key)}

@@ -12,7 +12,7 @@ from ecpmon.errors import Conflict, EcpError, TenantAlreadyExists, TenantNotFoun
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.ports import Deployment, NewTenant, TenantPage
+from ecpmon.ports import Deployment, NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
@@ -45,6 +45,8 @@ def tenant_of(row: Any) -> Tenant:
         push_interval=timedelta(seconds=row["push_interval_seconds"]),
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
+        service_resources=row["service_resources"],
+        deployed_spec=row["deployed_spec"],
         component_weights=row["component_weights"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -117,6 +119,36 @@ class PgTenantStore:
     async def live(self) -> list[Tenant]:
         return readable(await self._database.fetch(self._sql["live"]))
 
+    async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
+        row = await self._database.fetchrow(
+            self._sql["update"],
+            tenant.key,
+            tenant.updated_at,
+            change.name,
+            change.description,
+            change.preset,
+            dict(change.service_requirements),
+            change.resources.model_dump(),
+            change.sla_target.model_dump(exclude_none=True),
+            change.resources.cpu,
+            change.resources.memory,
+            change.resources.gpu,
+            change.resources.storage,
+            change.gpu_type,
+            {name: dict(quantities) for name, quantities in change.service_resources.items()},
+            now,
+        )
+        if row is None:
+            raise Conflict(
+                "the tenant was changed by somebody else at the same time; read it again",
+                details={"tenant_id": tenant.tenant_id},
+            )
+        return tenant_of(row)
+
+    async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
+        target = await self._database.fetchval(self._sql["sla_target_at"], tenant.key, at)
+        return tenant if target is None else tenant.model_copy(update={"sla_target": SlaTarget(**target)})
+
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         if await self._database.fetchval(self._sql["mark_deleted"], tenant.key, now) is None:
             raise TenantNotFound(tenant.tenant_id)
@@ -127,7 +159,7 @@ class PgTenantStore:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 row = await connection.fetchrow(
-                    self._sql["set_deployed"], tenant.key, deployed_to, status, now
+                    self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec()
                 )
                 changed = tenant_of(row)
                 source = changed.evidence_source

@@ -49,7 +49,8 @@ SELECT id, data_source FROM series
 WHERE tenant = $1 AND metric_name = $2 AND labels = '{}' ORDER BY (data_source = $3) DESC, id
 
 -- name: metric_names
-SELECT DISTINCT metric_name FROM series WHERE tenant = $1
+-- What conditions can name: labelled series have no single value.
+SELECT DISTINCT metric_name FROM series WHERE tenant = $1 AND labels = '{}'
 
 -- name: sources
 SELECT DISTINCT data_source FROM series WHERE tenant = $1
@@ -100,3 +101,37 @@ FROM tenants t JOIN series s ON s.tenant = t.id JOIN rollup_1h r ON r.series = s
 WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND s.metric_name = 'response_time'
   AND r.bucket >= $2 AND r.bucket < $3
 GROUP BY t.tenant_id
+
+-- name: service_usage_5m
+-- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
+WITH chosen AS (
+  SELECT DISTINCT ON (labels->>'service', metric_name) id, metric_name, labels->>'service' AS service
+  FROM series
+  WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels ? 'service' AND labels - 'service' = '{}'
+  ORDER BY labels->>'service', metric_name, (data_source = $3) DESC, id
+)
+SELECT c.service, c.metric_name, count(*) AS points, max(r.high) AS high, min(r.bucket) AS first, max(r.bucket) AS last,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY r.total / r.points) AS p50,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY r.total / r.points) AS p95
+FROM chosen c JOIN rollup_5m r ON r.series = c.id
+WHERE r.bucket >= $4 AND r.bucket < $5
+GROUP BY 1, 2
+
+-- name: service_usage_raw
+-- The same over the samples themselves.
+WITH chosen AS (
+  SELECT DISTINCT ON (labels->>'service', metric_name) id, metric_name, labels->>'service' AS service
+  FROM series
+  WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels ? 'service' AND labels - 'service' = '{}'
+  ORDER BY labels->>'service', metric_name, (data_source = $3) DESC, id
+), seen AS (
+  SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
+  FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.series IN (SELECT id FROM chosen)
+  ORDER BY v.series, f.ts, f.seq DESC
+)
+SELECT c.service, c.metric_name, count(*) AS points, max(s.value) AS high, min(s.ts) AS first, max(s.ts) AS last,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY s.value) AS p50,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY s.value) AS p95
+FROM chosen c JOIN seen s ON s.series = c.id
+GROUP BY 1, 2

@@ -41,7 +41,11 @@ UPDATE tenants SET deleted_at = $2, updated_at = $2, status = 'deleting'
 WHERE id = $1 AND deleted_at IS NULL RETURNING id
 
 -- name: set_deployed
-UPDATE tenants SET deployed_to = $2, status = $3, updated_at = $4 WHERE id = $1 RETURNING *
+-- $5: what of the tenant was deployed, so that a later change can be compared with it.
+UPDATE tenants
+SET deployed_to = $2, status = $3, deployed_spec = CASE WHEN $2::text IS NULL THEN NULL ELSE $5::jsonb END,
+    updated_at = greatest($4::timestamptz, updated_at + INTERVAL '1 microsecond')
+WHERE id = $1 RETURNING *
 
 -- name: set_status
 UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2
@@ -65,3 +69,16 @@ UPDATE deployments SET status = $2, message = $3, finished_at = $4 WHERE deploym
 
 -- name: latest_deployment
 SELECT * FROM deployments WHERE tenant = $1 ORDER BY created_at DESC LIMIT 1
+
+-- name: update
+-- $2 is `updated_at` as it was read: nothing when somebody else was faster. It always moves on.
+UPDATE tenants
+SET name = $3, description = $4, preset = $5, service_requirements = $6, resources = $7, sla_target = $8,
+    cpu_limit = $9, memory_limit = $10, gpu_limit = $11, storage_limit = $12, gpu_type = $13, service_resources = $14,
+    updated_at = greatest($15::timestamptz, updated_at + INTERVAL '1 microsecond')
+WHERE id = $1 AND updated_at = $2 AND deleted_at IS NULL
+RETURNING *
+
+-- name: sla_target_at
+-- The first target that was replaced after $2; no row: the present one was in force already.
+SELECT sla_target FROM sla_target_history WHERE tenant = $1 AND replaced_at > $2 ORDER BY replaced_at LIMIT 1

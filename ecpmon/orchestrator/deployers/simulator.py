@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from ecpmon.errors import (
     ValidationFailed,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.tuning import plan_of
 
 _BY_STATUS: dict[int, type[PermanentError]] = {404: NotFound, 409: Conflict, 400: BadRequest}
 
@@ -30,7 +31,7 @@ class SimulatorDeployer:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def deploy(self, tenant: Tenant) -> int:
-        plan = plan_tenant(tenant.service_requirements, tenant.sla_target, tenant.preset)
+        plan = plan_of(tenant)
         services = [
             {
                 "name": service.service_name,
@@ -49,6 +50,12 @@ class SimulatorDeployer:
             await self._call("DELETE", f"/api/v1/tenants/{quote(tenant_id, safe='')}")
         except NotFound:
             return  # gone already is what was wanted
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """`ports.Restarter`: new pods for every service; the number of services."""
+        path = f"/api/v1/tenants/{quote(tenant.tenant_id, safe='')}/restart"
+        answer = await self._call("POST", path, {"restarted_at": now.isoformat()})
+        return int(answer["restarted"])
 
     async def status(self) -> dict[str, Any]:
         return await self._call("GET", "/api/v1/metrics/system")

@@ -35,7 +35,12 @@ def test_a_timeline_on_a_manual_clock(manual: Simulator) -> None:
     during = manual.ok("GET", "/api/v1/metrics/acme")
     assert during["ready"] is False
     assert during["metrics"]["error_rate"] == 1.0
-    assert during["services"] == [{"service": "callbot", "desired": 3, "ready": 0, "sessions": 0}]
+    assert during["services"] == [
+        {
+            "service": "callbot", "desired": 3, "ready": 0, "sessions": 0,
+            "pod_cpu_millicores": 0.0, "pod_memory_mib": 0.0,
+        }
+    ]  # fmt: skip
     manual.advance(3600)
     truth = manual.ok("GET", "/api/v1/truth/acme")
     assert truth["down_seconds"] == 90.000001

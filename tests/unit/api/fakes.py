@@ -96,6 +96,9 @@ class FakeTenants:
         active = sum(t.status is TenantStatus.RUNNING for t in seen)
         return TenantPage(tuple(seen[skip : skip + limit]), len(seen), sum(t.is_demo for t in seen), active)
 
+    async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
+        return tenant
+
     async def live(self) -> list[Tenant]:
         return [t for t in self.rows if t.deleted_at is None]
 
@@ -271,6 +274,22 @@ class FakeExternalAlerts:
         return fresh
 
 
+class FakeRecoveries:
+    """`RecoveryDesk`: one recovery per firing ECPTenantDown, as the store keeps them apart."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str | None, str, datetime]] = []
+
+    async def alerted(self, alerts: Sequence[ExternalAlert], now: datetime) -> int:
+        wanted = [
+            a for a in alerts if (a.alert_name, a.status) == ("ECPTenantDown", "firing") and a.tenant_id
+        ]
+        fresh = list(dict.fromkeys((a.tenant_id, a.fingerprint, a.starts_at) for a in wanted))
+        fresh = [k for k in fresh if k not in self.begun]
+        self.begun += fresh
+        return len(fresh)
+
+
 def repr_of(alert: ExternalAlert) -> str:
     """Every text of an alert in one, as it is."""
     pairs: list[Mapping[str, str]] = [alert.labels, alert.annotations]
@@ -305,6 +324,7 @@ class World:
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
     external_alerts: FakeExternalAlerts = field(default_factory=FakeExternalAlerts)
+    recoveries: FakeRecoveries = field(default_factory=FakeRecoveries)
     hub: Hub = field(default_factory=Hub)
     simulator: FakeSimulator | None = None
     intervals: Intervals = field(
@@ -319,14 +339,15 @@ class World:
         unused: Any = _Nothing()
         stores: Any = self
         statements = StatementService(
-            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals
+            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals, stores.tenants
         )
         return Backend(
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
-            objectives=unused, health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
+            recoveries=stores.recoveries, objectives=unused,
+            health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ async def client(world: World, aiohttp_client: Any) -> Any:
 
 
 def counts(**told: int) -> dict[str, Any]:
-    names = ("received", "new", "duplicates", "ignored", "firing", "resolved")
+    names = ("received", "new", "duplicates", "ignored", "firing", "resolved", "recoveries")
     return {"status": "processed", **dict.fromkeys(names, 0), **told}
 
 
@@ -62,7 +62,10 @@ def test_who_may_do_what() -> None:
 
 async def test_an_alert_is_recorded_and_told_once(client: Any, world: World) -> None:
     with world.hub.listen("acme") as acme, world.hub.listen("other") as other:
-        assert await ask(client, "POST", URL, body(alert())) == (200, counts(received=1, new=1, firing=1))
+        assert await ask(client, "POST", URL, body(alert())) == (
+            200,
+            counts(received=1, new=1, firing=1, recoveries=1),
+        )
         assert await ask(client, "POST", URL, body(alert())) == (200, counts(received=1, duplicates=1))
         [told] = acme.take()
         assert other.take() == []
@@ -82,7 +85,7 @@ async def test_an_alert_is_recorded_and_told_once(client: Any, world: World) -> 
 async def test_the_end_of_an_alert_is_new(client: Any, world: World) -> None:
     over = alert(status="resolved", endsAt="2026-03-02T09:30:00.5+09:00")
     _, answer = await ask(client, "POST", URL, body(alert(), over, alert(), status="resolved"))
-    assert answer == counts(received=3, new=2, duplicates=1, firing=1, resolved=1)
+    assert answer == counts(received=3, new=2, duplicates=1, firing=1, resolved=1, recoveries=1)
     assert world.external_alerts.recorded[1].ends_at == datetime(2026, 3, 2, 0, 30, 0, 500000, tzinfo=UTC)
 
 

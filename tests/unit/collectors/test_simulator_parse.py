@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -81,3 +81,38 @@ def test_counters_are_series_of_their_own() -> None:
     assert labelled == {(("service", "chatbot"),): 7.0, (("service", "callbot"),): 5.0}
     assert [s.value for f in frames for s in f.samples if s.key.metric_name == "up"] == [1.0]
     assert parse(document(counters="none"), frozenset({"a"}), NOW).frames
+
+
+def test_what_services_use_are_series_of_their_own() -> None:
+    running = {"service": "chatbot", "desired": 2, "ready": 2, "sessions": 90, "pod_cpu_millicores": 120.5,
+               "pod_memory_mib": 300.25}  # fmt: skip
+    crashed = {**running, "service": "redis", "ready": 0, "pod_cpu_millicores": 0.0, "pod_memory_mib": 0.0}
+    odd: list[Any] = ["x", {"service": 5, "ready": 1}, {"service": "nlp", "ready": "two", "sessions": None}]
+    frames = parse(document(services=[running, crashed, *odd]), frozenset({"a"}), NOW).frames
+    samples = [s for f in frames for s in f.samples if s.key.metric_name.startswith("service_")]
+    labelled = {(s.key.labels, s.key.metric_name): s.value for s in samples}
+    chatbot, redis = (("service", "chatbot"),), (("service", "redis"),)
+    assert labelled == {
+        (chatbot, "service_cpu_millicores"): 120.5, (chatbot, "service_memory_mib"): 300.25,
+        (chatbot, "service_sessions"): 90.0, (chatbot, "service_replicas"): 2.0,
+        # Nobody ran, so nothing was used that could be measured.
+        (redis, "service_sessions"): 90.0, (redis, "service_replicas"): 0.0,
+    }  # fmt: skip
+
+
+def test_the_number_of_services_is_bounded() -> None:
+    many = [{"service": f"s{i}", "desired": 1, "ready": 1, "sessions": 1} for i in range(500)]
+    [frame] = parse(document(services=many), frozenset({"a"}), NOW).frames
+    assert sum(s.key.metric_name == "service_replicas" for s in frame.samples) == 50
+
+
+def test_usage_is_taken_four_times_a_minute() -> None:
+    running = [{"service": "chatbot", "desired": 1, "ready": 1, "sessions": 9}]
+    taken = []
+    for second in range(0, 60, 5):
+        stamp = f"2026-03-01T12:00:{second:02d}.4Z"
+        reply = {**document(services=running, timestamp=stamp), "timestamp": stamp}
+        [frame] = parse(reply, frozenset({"a"}), NOW, timedelta(seconds=5)).frames
+        if any(s.key.metric_name == "service_replicas" for s in frame.samples):
+            taken.append(second)
+    assert taken == [0, 15, 30, 45]

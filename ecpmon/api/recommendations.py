@@ -1,0 +1,102 @@
+"""Right-sizing from observed usage (api.md §2). Applied by a PUT of `update`, like any other change."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from aiohttp import web
+
+from ecpmon.api.common import backend_of, now_of, query_float, reply, tenant_of
+from ecpmon.api.context import Backend
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.model.tenants import Tenant
+from ecpmon.model.usage import Distribution, ServiceUsage
+from ecpmon.orchestrator.catalogue import default_catalogue
+from ecpmon.orchestrator.rightsizing import MIN_POINTS, Advice, ServiceAdvice, advise
+from ecpmon.orchestrator.tuning import needs_of
+
+routes = Routes()
+DEFAULT_DAYS: Final = 7.0
+# A young tenant has few 5-minute points; its last hours are read sample by sample.
+_RAW: Final = timedelta(hours=6)
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/recommendations", Permission.READ)
+async def recommendations(request: web.Request) -> web.Response:
+    """What every service should request, with the evidence, the cost and the PUT that applies it."""
+    backend, tenant, now = backend_of(request), await tenant_of(request), now_of(request)
+    window = timedelta(days=query_float(request, "days", DEFAULT_DAYS, 0, 90))
+    usage = await _measured(backend, tenant, window, now)
+    advice = advise(tenant, usage, default_catalogue())
+    return reply(_document(tenant, advice, now - window, now))
+
+
+async def _measured(
+    backend: Backend, tenant: Tenant, window: timedelta, now: datetime
+) -> dict[str, ServiceUsage]:
+    """5-minute points of the window; where those are too few, the samples of its last six hours."""
+    found = await backend.monitoring.service_usage(tenant, now - window, now, raw=False)
+    enough = {name for name, usage in found.items() if usage.points >= MIN_POINTS}
+    if enough.issuperset(s.service_name for s in needs_of(tenant).services):
+        return found
+    fine = await backend.monitoring.service_usage(tenant, now - min(window, _RAW), now, raw=True)
+    return {**found, **{name: usage for name, usage in fine.items() if name not in enough}}
+
+
+def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> dict[str, Any]:
+    before, after = advice.cost_before, advice.cost_after
+    return {
+        "tenant_id": tenant.tenant_id,
+        "window": {"start": start, "end": end},
+        "minimum_points": MIN_POINTS,
+        "services": [_service(s) for s in advice.services],
+        "preset": {"current": tenant.preset, "recommended": advice.preset},
+        "monthly_cost": {
+            "currency": default_catalogue().prices.symbol,
+            "current": _money(before),
+            "recommended": _money(after),
+            "difference": None if after is None else _money(after - before),
+        },
+        "update": advice.update,
+    }
+
+
+def _service(advice: ServiceAdvice) -> dict[str, Any]:
+    return {
+        "service": advice.service,
+        "status": advice.status.value,
+        "current": advice.current.shown(),
+        "recommended": advice.recommended.shown() if advice.recommended else None,
+        "changed": advice.changed,
+        "autoscaled": advice.autoscaled,
+        "evidence": _evidence(advice.usage),
+        "reasons": advice.reasons,
+        "caveats": advice.caveats,
+        "monthly_cost_difference": _money(advice.cost_difference),
+    }
+
+
+def _evidence(usage: ServiceUsage | None) -> dict[str, Any] | None:
+    if usage is None:
+        return None
+    return {
+        "window": {"start": usage.start, "end": usage.end},
+        "resolution_seconds": usage.resolution.total_seconds(),
+        "samples": usage.points,
+        "cpu_millicores": _distribution(usage.cpu),
+        "memory_mib": _distribution(usage.memory),
+        "sessions": _distribution(usage.sessions),
+        "replicas": _distribution(usage.replicas),
+    }
+
+
+def _distribution(found: Distribution | None) -> dict[str, float] | None:
+    if found is None:
+        return None
+    return {"points": found.points, "p50": found.p50, "p95": found.p95, "max": found.high}
+
+
+def _money(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)

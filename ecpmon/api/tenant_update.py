@@ -1,0 +1,205 @@
+"""Changing a tenant: partial, re-sized, and told what it means for the deployment (api.md §2)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
+
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
+from ecpmon.api.etags import check_unchanged, etag_of
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.tenants import check_preset
+from ecpmon.errors import InsufficientResources, ValidationFailed
+from ecpmon.model.tenants import SlaTarget, Tenant, parse_milliseconds, parse_percentage
+from ecpmon.orchestrator.catalogue import default_catalogue
+from ecpmon.orchestrator.changes import Change, Effect, deployment_changes
+from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
+from ecpmon.orchestrator.tuning import needs_of, plan_of, tuned
+from ecpmon.ports import TenantChange
+
+routes = Routes()
+# What a new size follows from. A change of anything else leaves the plan as it is.
+_SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
+
+
+class TargetPatch(BaseModel):
+    """Fields that are absent stay; `response_time` and `concurrent_users` null take the promise back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    availability: StrictStr = ""
+    response_time: StrictStr | None = None
+    concurrent_users: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
+
+    @field_validator("availability")
+    @classmethod
+    def _percentage(cls, value: str) -> str:
+        parse_percentage(value)
+        return value.strip()
+
+    @field_validator("response_time")
+    @classmethod
+    def _duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_milliseconds(value)
+        return value
+
+
+class QuantitiesBody(BaseModel):
+    """Requests and limits of one replica, such as `250m` and `512Mi`; absent ones are the catalogue's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cpu_request: StrictStr | None = None
+    cpu_limit: StrictStr | None = None
+    memory_request: StrictStr | None = None
+    memory_limit: StrictStr | None = None
+
+
+class UpdateBody(BaseModel):
+    """Only what is given is changed. An unknown field is refused: it would look as if it had been changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[StrictStr, Field(min_length=1, max_length=200)] = ""
+    description: Annotated[StrictStr, Field(max_length=2000)] | None = None
+    preset: StrictStr | None = None
+    service_requirements: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    sla_target: TargetPatch = Field(default_factory=TargetPatch)
+    # Replaces what was right-sized before; null or {} goes back to the catalogue.
+    service_resources: dict[StrictStr, QuantitiesBody] | None = None
+    # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
+    acknowledge_autoscaling: StrictBool = False
+
+
+@routes.put("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
+async def update_tenant(request: web.Request) -> web.Response:
+    """Change a tenant; what is absent stays. Says what a deployment of the change would do."""
+    backend, tenant = backend_of(request), await tenant_of(request)
+    body = await read_model(request, UpdateBody)
+    check_unchanged(request, tenant)
+    before, wanted = _plan_before(tenant), _wanted(tenant, body)
+    resized = bool(_SIZING & body.model_fields_set)
+    plan = _plan_after(wanted, body) if resized else before
+    if resized and plan:
+        _refuse_unsaid_autoscaling(deployment_changes(before, plan), plan, body)
+    # Compared with what runs, where that is known: earlier changes may not have been deployed.
+    changes = deployment_changes(_plan_before(tenant.as_deployed()), plan) if plan else ()
+    stored = await backend.tenants.update(tenant, _change(wanted, plan if resized else None), now_of(request))
+    shown = _shown(stored, plan, changes)
+    return reply(shown, headers={"ETag": etag_of(stored)})
+
+
+def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
+    """The tenant with the fields that were given; the preset is still to be decided."""
+    given = body.model_fields_set
+    changed: dict[str, Any] = {
+        name: getattr(body, name) for name in ("name", "description", "service_requirements") if name in given
+    }
+    if "service_requirements" in given:
+        _keep_weighted(tenant, body.service_requirements)
+    if "sla_target" in given:
+        changed["sla_target"] = SlaTarget.model_validate(
+            {**tenant.sla_target.model_dump(), **body.sla_target.model_dump(exclude_unset=True)}
+        )
+    if "service_resources" in given:
+        changed["service_resources"] = {
+            name: quantities.model_dump(exclude_none=True)
+            for name, quantities in (body.service_resources or {}).items()
+        }
+    return tenant.model_copy(update=changed)
+
+
+def _keep_weighted(tenant: Tenant, requirements: dict[str, int]) -> None:
+    """A service that a component weight names cannot go: its weight would count for ever."""
+    gone = sorted(set(tenant.component_weights or ()) - set(requirements))
+    if gone:
+        raise bad_field("service_requirements", f"{', '.join(gone)} carries a component weight and must stay")
+
+
+def _plan_before(tenant: Tenant) -> TenantPlan | None:
+    """None for a tenant that somebody inserted by hand in a way that cannot be planned."""
+    for planned in (plan_of, needs_of):  # its preset may be too small for it
+        with contextlib.suppress(ValidationFailed, InsufficientResources):
+            return planned(tenant)
+    return None
+
+
+def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
+    """A preset that is given is granted or refused; else the present one is kept while it is large enough."""
+    catalogue = tuned(default_catalogue(), wanted.service_resources)
+    requirements, target = wanted.service_requirements, wanted.sla_target
+    if "preset" in body.model_fields_set:
+        return plan_tenant(requirements, target, check_preset(body.preset), catalogue)
+    try:
+        return plan_tenant(requirements, target, wanted.preset, catalogue)
+    except InsufficientResources:
+        return plan_tenant(requirements, target, None, catalogue)
+
+
+def _refuse_unsaid_autoscaling(changes: tuple[Change, ...], plan: TenantPlan, body: UpdateBody) -> None:
+    """A lower CPU request raises the utilisation an autoscaler sees: that must be meant."""
+    scaled = {s.service_name for s in plan.services if not s.spec.stateful}
+    lowered = [
+        c.service
+        for c in changes
+        if c.field == "cpu_request" and c.service in scaled and _millicores(c.after) < _millicores(c.before)
+    ]
+    if lowered and not body.acknowledge_autoscaling:
+        raise bad_field(
+            "acknowledge_autoscaling",
+            f"the CPU requests of {', '.join(lowered)} go down under a HorizontalPodAutoscaler: its utilisation "
+            "is measured against the request and rises, so it may add replicas; send true when that is meant",
+        )
+
+
+def _millicores(quantity: str) -> int:
+    return int(quantity.removesuffix("m"))
+
+
+def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
+    return TenantChange(
+        name=wanted.name,
+        description=wanted.description,
+        preset=plan.preset if plan else wanted.preset,
+        service_requirements=wanted.service_requirements,
+        resources=plan.resources if plan else wanted.resources,
+        sla_target=wanted.sla_target,
+        gpu_type=plan.gpu_type if plan else wanted.gpu_type,
+        service_resources=wanted.service_resources,
+    )
+
+
+def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...]) -> dict[str, Any]:
+    granted = plan if plan and plan.preset == tenant.preset else None
+    return {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.name,
+        "description": tenant.description,
+        "status": tenant.status.value,
+        "preset": tenant.preset,
+        "recommended_preset": plan.recommended_preset if plan else None,
+        "service_requirements": tenant.service_requirements,
+        "sla_target": tenant.sla_target.model_dump(exclude_none=True),
+        "service_resources": tenant.service_resources,
+        "estimated_resources": tenant.resources.model_dump(),
+        "estimated_cost": granted.estimated_cost if granted else None,
+        "deployment_time": granted.deployment_time if granted else None,
+        "updated_at": tenant.updated_at,
+        "changes": [
+            {
+                "service": c.service,
+                "field": c.field,
+                "from": c.before,
+                "to": c.after,
+                "effect": c.effect.value,
+            }
+            for c in changes
+        ],
+        "compared_with": "deployment" if tenant.deployed_spec else "tenant",
+        "redeploy_needed": bool(changes) and tenant.deployed_to is not None,
+        "restarts_pods": sorted({c.service for c in changes if c.effect is Effect.ROLLOUT}),
+    }

@@ -1,0 +1,77 @@
+"""Wiring of automatic recovery: the rows, who restarts where, and whom the notices go to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from ecpmon.alerts.message import Draft
+from ecpmon.alerts.recovery_notices import actions_of, recovery_drafts, summary
+from ecpmon.model.alerts import Action
+from ecpmon.model.recovery import Recovery
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.deployers.restart import RestarterByPlace
+from ecpmon.orchestrator.recoverer import Recoverer
+from ecpmon.orchestrator.recovery import Decision, notifies
+from ecpmon.ports import (
+    AlertEvent,
+    AlertStore,
+    AvailabilityStore,
+    MaintenanceStore,
+    RecoveryStep,
+    Restarter,
+    TenantStore,
+)
+from ecpmon.storage.database import Database
+from ecpmon.storage.recovery import PgRecoveryStore
+
+
+class Notices:
+    """Makes the stored step of a decision; whom it is told to is read when it is made."""
+
+    def __init__(self, alerts: AlertStore, default: Sequence[Action], external_url: str) -> None:
+        self._alerts = alerts
+        self._default = default
+        self._external_url = external_url
+
+    async def describe(
+        self, tenant: Tenant, recovery: Recovery, decision: Decision, now: datetime
+    ) -> RecoveryStep:
+        state, reason, detail = decision.state, decision.reason, decision.detail
+        drafts: tuple[Draft, ...] = ()
+        if notifies(recovery, decision):
+            rules = [entry.rule for entry in await self._alerts.rules(tenant)]
+            actions = actions_of(rules, self._default)
+            drafts = recovery_drafts(recovery, state, reason, detail, actions, now, self._external_url)
+        return RecoveryStep(
+            state=state,
+            reason=reason,
+            detail=detail,
+            due_at=decision.due_at,
+            message=summary(recovery, state, reason, detail),
+            notifications=tuple((d.idempotency_key, d.action, d.payload) for d in drafts),
+        )
+
+
+def make_recoverer(
+    database: Database,
+    *,
+    tenants: TenantStore,
+    availability: AvailabilityStore,
+    maintenance: MaintenanceStore,
+    alerts: AlertStore,
+    restarters: Mapping[str, Restarter],
+    default_actions: Sequence[Action],
+    external_url: str,
+    on_event: Callable[[AlertEvent], None],
+) -> Recoverer:
+    """`restarters` maps a tenant's `deployed_to` to who restarts there; elsewhere recovery escalates at once."""
+    return Recoverer(
+        recoveries=PgRecoveryStore(database),
+        tenants=tenants,
+        availability=availability,
+        maintenance=maintenance,
+        restarter=RestarterByPlace(restarters),
+        describe=Notices(alerts, default_actions, external_url).describe,
+        on_event=on_event,
+    )

@@ -1,0 +1,160 @@
+"""Recoveries in SQL: one per alert, claimed atomically, changed together with what is told about them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from ecpmon.model.alerts import action_key, action_to_dict
+from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports import AlertEvent, ExternalAlert, RecoveryStep
+from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.queries import load
+
+
+def recovery_of(row: Any, tenant_id: str) -> Recovery:
+    return Recovery(
+        recovery_id=str(row["recovery_id"]),
+        tenant_id=tenant_id,
+        alert_name=row["alert_name"],
+        severity=row["severity"],
+        fingerprint=row["fingerprint"],
+        alert_starts_at=row["alert_starts_at"],
+        state=RecoveryState(row["state"]),
+        reason=RecoveryReason(row["reason"]),
+        detail=row["detail"],
+        tries=row["tries"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        due_at=row["due_at"],
+        claimed_until=row["claimed_until"],
+        restart_at=row["restart_at"],
+        restarted_at=row["restarted_at"],
+        restarted=row["restarted"],
+        escalated_at=row["escalated_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+class PgRecoveryStore:
+    """`ports.RecoveryStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("recovery")
+        self._insert_notification = load("alerts")["insert_notification"]
+
+    async def begin(self, alert: ExternalAlert, now: datetime) -> RecoveryState | None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                tenant = await connection.fetchval(self._sql["lock_tenant"], alert.tenant_id)
+                if tenant is None:
+                    return None
+                state = await connection.fetchval(
+                    self._sql["begin"],
+                    uuid.uuid4(),
+                    tenant,
+                    alert.alert_name,
+                    alert.severity,
+                    alert.fingerprint,
+                    alert.starts_at,
+                    now,
+                )
+        return RecoveryState(state) if state else None
+
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
+        rows = await self._database.fetch(self._sql["claim"], now, limit, now + lease)
+        claimed = [recovery_of(r, r["tenant_id"]) for r in rows]
+        return sorted(claimed, key=lambda r: (r.due_at or now, r.recovery_id))
+
+    async def mark_restart(self, recovery: Recovery, now: datetime) -> Recovery | None:
+        row = await self._database.fetchrow(
+            self._sql["mark_restart"], uuid.UUID(recovery.recovery_id), recovery.claimed_until, now
+        )
+        return None if row is None else recovery_of(row, recovery.tenant_id)
+
+    async def advance(self, recovery: Recovery, step: RecoveryStep, now: datetime) -> AlertEvent | None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                row = await connection.fetchrow(
+                    self._sql["advance"],
+                    uuid.UUID(recovery.recovery_id),
+                    recovery.claimed_until,
+                    recovery.state.value,
+                    step.state.value,
+                    step.reason.value,
+                    step.detail,
+                    step.due_at,
+                    now,
+                    None if step.restarted is None else now,
+                    step.restarted,
+                )
+                unchanged = (step.state, step.reason) == (recovery.state, recovery.reason)
+                if row is None or unchanged:
+                    return None
+                return await self._tell(connection, row, recovery, step, now)
+
+    async def _tell(
+        self, connection: Any, row: Any, recovery: Recovery, step: RecoveryStep, now: datetime
+    ) -> AlertEvent:
+        before, after = recovery.state.value, step.state.value
+        event_id = await connection.fetchval(
+            self._sql["insert_event"],
+            row["tenant"],
+            row["recovery_id"],
+            recovery.alert_name,
+            recovery.severity,
+            before,
+            after,
+            now,
+            step.reason.value,
+            step.message,
+        )
+        for key, action, payload in step.notifications:
+            await connection.execute(
+                self._insert_notification,
+                uuid.UUID(key),
+                row["tenant"],
+                row["recovery_id"],
+                event_id,
+                f"{recovery.recovery_id}:{action_key(action)}",
+                action_to_dict(action),
+                dict(payload),
+                now,
+            )
+        return AlertEvent(
+            event_id=event_id,
+            tenant_id=recovery.tenant_id,
+            rule_id=recovery.recovery_id,
+            alert_id=recovery.recovery_id,
+            alert_name=recovery.alert_name,
+            severity=recovery.severity,
+            kind="recovery",
+            from_state=before,
+            to_state=after,
+            at=now,
+            value=None,
+            threshold=None,
+            metric=None,
+            reason=step.reason.value,
+            message=step.message,
+        )
+
+    async def restarts_since(self, recovery: Recovery, tenant: Tenant, since: datetime) -> int:
+        own = uuid.UUID(recovery.recovery_id)
+        return int(await self._database.fetchval(self._sql["restarts_since"], tenant.key, since, own))
+
+    async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
+        found = await self._database.fetchval(
+            self._sql["alert_resolved"], tenant.key, recovery.fingerprint, recovery.alert_starts_at
+        )
+        return bool(found)
+
+    async def forget(self, before: datetime) -> None:
+        await self._database.execute(self._sql["forget"], before)
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
+        rows = await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)
+        return [recovery_of(r, r["tenant_id"]) for r in rows]

@@ -1,0 +1,58 @@
+-- name: lock_tenant
+-- Two alerts about one tenant at once come one after the other.
+SELECT id FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+
+-- name: begin
+INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state, reason, due_at,
+                        created_at, updated_at, ended_at)
+SELECT $1, $2, $3, $4, $5, $6, CASE WHEN busy THEN 'joined' ELSE 'restarting' END,
+       CASE WHEN busy THEN 'recovery_under_way' ELSE 'alerted' END, CASE WHEN busy THEN NULL ELSE $7::timestamptz END, $7, $7,
+       CASE WHEN busy THEN $7::timestamptz END
+FROM (SELECT EXISTS (SELECT FROM recoveries WHERE tenant = $2 AND state IN ('restarting', 'waiting')) AS busy) AS now
+ON CONFLICT (tenant, fingerprint, alert_starts_at) DO NOTHING
+RETURNING state
+
+-- name: claim
+-- What is due and free, of live tenants.
+WITH chosen AS (
+  SELECT r.recovery_id FROM recoveries r JOIN tenants t ON t.id = r.tenant
+  WHERE r.due_at <= $1 AND (r.claimed_until IS NULL OR r.claimed_until <= $1) AND t.deleted_at IS NULL
+  ORDER BY r.due_at, r.recovery_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
+)
+UPDATE recoveries r SET claimed_until = $3
+FROM chosen, tenants t WHERE r.recovery_id = chosen.recovery_id AND t.id = r.tenant
+RETURNING r.*, t.tenant_id
+
+-- name: mark_restart
+-- The stamp stays over repeated tries. Nothing when the claim was lost.
+UPDATE recoveries SET restart_at = coalesce(restart_at, $3), tries = tries + 1, updated_at = $3
+WHERE recovery_id = $1 AND claimed_until = $2 AND state = 'restarting'
+RETURNING *
+
+-- name: advance
+UPDATE recoveries
+SET state = $4, reason = $5, detail = $6, due_at = $7, claimed_until = NULL, updated_at = $8,
+    restarted_at = coalesce(restarted_at, $9), restarted = coalesce(restarted, $10),
+    escalated_at = CASE WHEN $4 = 'escalated' THEN coalesce(escalated_at, $8::timestamptz) ELSE escalated_at END,
+    ended_at = CASE WHEN $4 = 'recovered' THEN $8::timestamptz END
+WHERE recovery_id = $1 AND claimed_until = $2 AND state = $3
+RETURNING *
+
+-- name: insert_event
+INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, reason, message)
+VALUES ($1, $2, $2, $3, $4, 'recovery', $5, $6, $7, $8, $9)
+RETURNING event_id
+
+-- name: restarts_since
+SELECT count(*) FROM recoveries WHERE tenant = $1 AND restart_at > $2 AND recovery_id <> $3
+
+-- name: alert_resolved
+SELECT EXISTS (SELECT FROM external_alerts
+               WHERE tenant = $1 AND fingerprint = $2 AND starts_at = $3 AND status = 'resolved')
+
+-- name: of_tenant
+SELECT r.*, t.tenant_id FROM recoveries r JOIN tenants t ON t.id = r.tenant
+WHERE r.tenant = $1 ORDER BY r.created_at DESC, r.recovery_id LIMIT $2
+
+-- name: forget
+DELETE FROM recoveries WHERE updated_at < $1 AND due_at IS NULL
