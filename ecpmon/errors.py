@@ -135,8 +135,27 @@ class InsufficientResources(PermanentError):
 
 
 class DeploymentFailed(PermanentError):
+    """`rolled_back`: what ran before the deployment runs again."""
+
     code = "DEPLOYMENT_FAILED"
     status = 422
+
+    def __init__(self, message: str, *, rolled_back: bool = False) -> None:
+        super().__init__(message)
+        self.rolled_back = rolled_back
+
+
+class KubernetesUnavailable(TemporaryError):
+    """The cluster's API, or the git remote, does not answer."""
+
+    code = "KUBERNETES_ERROR"
+
+
+class BudgetExhausted(PermanentError):
+    """The deploy gate: the tenant's error budget is spent."""
+
+    code = "ERROR_BUDGET_EXHAUSTED"
+    status = 409
 
 
 class LocalStackError(EcpError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, Release
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
@@ -590,3 +591,27 @@ class RecoveryDesk(Protocol):
         ...
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]: ...
+
+
+# Phase, what happened in words, and the objects as far as known (None: as before).
+Progress = Callable[[DeploymentStatus, str, "Sequence[DeployedObject] | None"], Awaitable[None]]
+
+
+class Deployer(Protocol):
+    """Brings tenants out, one way or another. All adapters pass one contract test."""
+
+    async def apply(self, release: Release, progress: Progress) -> Outcome:
+        """Make the cluster hold exactly the release's objects for this tenant, and wait until they serve.
+
+        Tells each phase from `creating-namespace` on. The same release again changes nothing. Raises DeploymentFailed
+        (`rolled_back` says whether what ran before runs again) or, when the other side is away, KubernetesUnavailable.
+        """
+        ...
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """Restart the tenant's workloads; how many. The same `now` again restarts nothing."""
+        ...
+
+    async def delete(self, tenant_id: str) -> None:
+        """Take everything of the tenant away; gone already is what was wanted."""
+        ...

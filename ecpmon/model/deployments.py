@@ -1,0 +1,108 @@
+"""Values of deployments: what is brought out, how far it has got, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+
+class DeploymentStatus(StrEnum):
+    """The state machine of orchestrator.md §3; the last three are final."""
+
+    PENDING = "pending"
+    VALIDATING = "validating"
+    CREATING_NAMESPACE = "creating-namespace"
+    CREATING_SERVICES = "creating-services"
+    SCALING_SERVICES = "scaling-services"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled-back"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL: Final = frozenset({DeploymentStatus.COMPLETED, DeploymentStatus.FAILED, DeploymentStatus.ROLLED_BACK})
+# Percent at which a phase begins.
+PROGRESS: Final[dict[DeploymentStatus, int]] = {
+    DeploymentStatus.PENDING: 0,
+    DeploymentStatus.VALIDATING: 5,
+    DeploymentStatus.CREATING_NAMESPACE: 15,
+    DeploymentStatus.CREATING_SERVICES: 25,
+    DeploymentStatus.SCALING_SERVICES: 55,
+    DeploymentStatus.VERIFYING: 90,
+    DeploymentStatus.COMPLETED: 100,
+}
+_ORDER: Final = tuple(PROGRESS)
+
+
+def may_follow(before: DeploymentStatus, after: DeploymentStatus) -> bool:
+    """Whether a deployment may go from `before` to `after`: onwards, or to a final state. A resumed one starts over
+    from `validating`, so going back there is allowed as long as it is not final."""
+    if before.is_final:
+        return False
+    if after in FINAL or after is DeploymentStatus.VALIDATING:
+        return True
+    return _ORDER.index(after) >= _ORDER.index(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a deployer brings out: the rendered objects of one tenant, in dependency order."""
+
+    deployment_id: str
+    tenant_id: str
+    namespace: str
+    objects: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedObject:
+    """One object as a deployer left it. `status`: `created`, `configured`, `unchanged`, `pruned` or `pending`.
+
+    `replicas` is `ready/desired` for workloads.
+    """
+
+    kind: str
+    name: str
+    status: str
+    replicas: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `Deployer.apply` did. `changed` False: everything was there already."""
+
+    changed: bool
+    objects: tuple[DeployedObject, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    at: datetime
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRecord:
+    """A deployment as stored. `forced_because` is set when the deploy gate was overruled."""
+
+    deployment_id: str
+    tenant_id: str
+    method: str
+    status: DeploymentStatus
+    progress: int
+    message: str
+    created_at: datetime
+    finished_at: datetime | None
+    requested_by: str = ""
+    forced_because: str | None = None
+    objects: tuple[DeployedObject, ...] = ()
+    logs: tuple[LogLine, ...] = field(default=(), repr=False)
