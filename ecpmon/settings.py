@@ -84,6 +84,30 @@ class Settings(BaseSettings):
     sla_webhook_url: str | None = Field(
         default=None, description="Webhook that the built-in SLA rules of every new tenant notify."
     )
+    gitops_url: str | None = Field(
+        default=None,
+        description="Git remote that deployments by gitops push to: https, ssh or file, no password in it.",
+    )
+    gitops_branch: str = Field(default="main", description="Branch that deployments by gitops push to.")
+    gitops_token: SecretStr | None = Field(
+        default=None, description="Token for an https git remote; it needs to read and write the repository."
+    )
+    gitops_author: str = Field(
+        default="ecpmon <ecpmon@localhost>", description="Author of gitops commits, `Name <address>`."
+    )
+    gitops_dir: str | None = Field(
+        default=None, description="Work folder of gitops, one per process; it holds a clone and no secret."
+    )
+    kubeconfig: str | None = Field(
+        default=None,
+        description="Kubeconfig file of the cluster to deploy to; empty: the pod's own account, or the usual file.",
+    )
+    kube_context: str | None = Field(
+        default=None, description="Context of the kubeconfig; empty: its current one."
+    )
+    rollout_timeout: float = Field(
+        default=600, gt=0, description="Seconds a rollout may take until it is given up."
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
 

@@ -1,0 +1,302 @@
+"""Deploys tenants by writing their manifests into a git repository that Argo CD follows.
+
+"Completed" means pushed: the branch holds the release, read back from the remote. Argo CD brings the cluster there
+in its own time (deploy/argocd), so no readiness is known here and no `replicas` are told.
+
+Commits are built by plumbing in a bare clone, without a work tree: nobody's attributes, filters or symbolic links
+can change what is written, and a commit can be built anew on any head. When somebody else has pushed meanwhile, ours
+is made again on top of theirs; in the tenant's own file ours wins, since the release is the wanted state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+import structlog
+import yaml
+from pydantic import SecretStr
+
+from ecpmon.errors import DeploymentFailed, KubernetesUnavailable, ValidationFailed
+from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, Release
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
+from ecpmon.orchestrator.manifests import Manifest, to_yaml
+from ecpmon.ports import Progress
+
+RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
+_TRIES: Final = 8
+_GONE: Final = "0" * 40
+_TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_log = structlog.get_logger(__name__)
+
+# Path -> new bytes, or None to remove it; empty: nothing to do.
+Changes = Mapping[str, bytes | None]
+
+
+class GitopsDeployer:
+    """`ports.Deployer` on the branch `branch` of `url`, through a private clone in `folder`.
+
+    `timeout`: seconds per git call. Raises ValidationFailed when a setting is unsafe.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        *,
+        branch: str = "main",
+        token: SecretStr | None = None,
+        author: str = "ecpmon <ecpmon@localhost>",
+        timeout: float = 30.0,
+    ) -> None:
+        self._url = checked_url(url)
+        self._branch = checked_branch(branch)
+        self._folder = folder
+        self._git = Git(folder, author, token, timeout)
+        self._timeout = timeout
+        self._lock = asyncio.Lock()
+        self._ready = False
+        self._head: str | None = None  # the remote's, as last fetched
+
+    async def apply(self, release: Release, progress: Progress) -> Outcome:
+        """Push the release as the tenant's manifest; the same content again makes no commit."""
+        path, wanted = _manifest_path(release.tenant_id), to_yaml(map(dict, release.objects)).encode()
+        before: bytes | None = None
+
+        async def write(head: str | None) -> Changes:
+            nonlocal before
+            before = await self._read(head, path)
+            return {} if before == wanted else {path: wanted}
+
+        await progress(DeploymentStatus.CREATING_NAMESPACE, "reading the git repository", None)
+        await progress(DeploymentStatus.CREATING_SERVICES, f"writing {path}", None)
+        commit = await self._push(
+            f"Deploy {release.tenant_id}\n\nDeployment: {release.deployment_id}\n", write
+        )
+        objects = _compare(_documents(before), release.objects)
+        done = (
+            f"pushed {commit[:12]} to {self._branch}"
+            if commit
+            else f"{self._branch} holds this release already"
+        )
+        await progress(
+            DeploymentStatus.SCALING_SERVICES, f"{done}; Argo CD brings it to the cluster", objects
+        )
+        await progress(DeploymentStatus.VERIFYING, "reading the pushed manifest back", None)
+        await self._verify(path, wanted)
+        return Outcome(commit is not None, objects, done)
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """Stamp the pod templates of the tenant's Deployments with `now`; their number, 0 when it is not there."""
+        path, stamp, number = _manifest_path(tenant.tenant_id), now.astimezone(UTC).isoformat(), 0
+
+        async def write(head: str | None) -> Changes:
+            nonlocal number
+            before = await self._read(head, path)
+            documents = _documents(before)
+            if before is not None and documents is None:
+                raise DeploymentFailed(
+                    f"{path} in the git repository cannot be read; deploy the tenant again"
+                )
+            number, changed = _stamp(documents or (), stamp)
+            return {path: to_yaml(documents or ()).encode()} if changed else {}
+
+        await self._push(f"Restart {tenant.tenant_id}\n\nRestarted at: {stamp}\n", write)
+        return number
+
+    async def delete(self, tenant_id: str) -> None:
+        """Remove the tenant's folder; Argo CD prunes what it deployed from it."""
+        folder = f"tenants/{_checked(tenant_id)}/"
+
+        async def write(head: str | None) -> Changes:
+            if head is None:
+                return {}
+            listed = await self._git.local("ls-tree", "-r", "-z", "--name-only", head, "--", folder)
+            return {name.decode(): None for name in listed.split(b"\0") if name}
+
+        await self._push(f"Remove {tenant_id}\n", write)
+
+    async def _push(self, message: str, write: Callable[[str | None], Any]) -> str | None:
+        """Commit what `write(head)` asks for on the remote's head and push it; the commit, None: nothing to do."""
+        async with self._clone():
+            for attempt in range(_TRIES):
+                head = await self._fetch()
+                changes: Changes = await write(head)
+                if not changes:
+                    return None
+                commit = await self._commit(head, changes, message)
+                result = await self._git.remote(
+                    "push", "--porcelain", "--quiet", "--", self._url, f"{commit}:refs/heads/{self._branch}"
+                )
+                if result.code == 0:
+                    _log.info(
+                        "gitops.pushed", commit=commit, branch=self._branch, what=message.splitlines()[0]
+                    )
+                    return commit
+                _raise_unless_overtaken(result, self._git)
+                _log.info("gitops.overtaken", attempt=attempt + 1, branch=self._branch)
+                await asyncio.sleep(0.05 * attempt)
+        raise KubernetesUnavailable(
+            f"others pushed to {self._branch} before us {_TRIES} times in a row; try again in a moment"
+        )
+
+    async def _verify(self, path: str, wanted: bytes) -> None:
+        async with self._clone():
+            if await self._read(await self._fetch(), path) != wanted:
+                raise DeploymentFailed(
+                    f"{path} was changed by somebody else right after our push; deploy again"
+                )
+
+    @asynccontextmanager
+    async def _clone(self) -> AsyncIterator[None]:
+        """The clone for one caller at a time, of this process and of others with the same folder."""
+        async with self._lock:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with (self._folder / "lock").open("w") as lock:
+                await self._take(lock)
+                if not self._ready or not self._git.clone.is_dir():
+                    self._head = None
+                    await self._git.create()
+                # A git that failed or was killed may leave locks behind: then the next one starts afresh.
+                self._ready = False
+                yield
+                self._ready = True
+
+    async def _take(self, lock: IO[str]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout * 4):
+                while True:
+                    try:
+                        return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise KubernetesUnavailable(
+                "another process keeps ECPMON_GITOPS_DIR busy; give each ecpmon a folder of its own"
+            ) from None
+
+    async def _fetch(self) -> str | None:
+        """The remote's head with its files in the clone; None: the branch is not there yet."""
+        ref = f"refs/heads/{self._branch}"
+        listed = await self._git.remote("ls-remote", "--", self._url, ref)
+        if listed.code != 0:
+            raise remote_failure(listed)
+        heads = [line.split("\t") for line in listed.out.decode().splitlines()]
+        head = next((commit for commit, name in heads if name == ref), None)
+        if head is None or head == self._head:
+            return head
+        fetched = await self._git.remote(
+            "fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, f"+{ref}:refs/remotes/origin/head"
+        )
+        if fetched.code != 0:
+            raise remote_failure(fetched)
+        self._head = (await self._git.local("rev-parse", "refs/remotes/origin/head")).decode().strip()
+        return self._head
+
+    async def _read(self, head: str | None, path: str) -> bytes | None:
+        if head is None or not await self._git.local("ls-tree", "-z", head, "--", path):
+            return None
+        return await self._git.local("cat-file", "blob", f"{head}:{path}")
+
+    async def _commit(self, head: str | None, changes: Changes, message: str) -> str:
+        index = self._git.clone / "index.next"
+        index.unlink(missing_ok=True)
+        own = {"GIT_INDEX_FILE": str(index)}
+        await self._git.local("read-tree", head or "--empty", more=own)
+        entries = b""
+        for path, content in changes.items():
+            blob, mode = _GONE, "0"
+            if content is not None:
+                blob, mode = await self._line("hash-object", "-w", "--stdin", stdin=content), "100644"
+            entries += f"{mode} {blob}\t{path}".encode() + b"\0"
+        await self._git.local("update-index", "--replace", "-z", "--index-info", stdin=entries, more=own)
+        tree = (await self._git.local("write-tree", more=own)).decode().strip()
+        parents = ("-p", head) if head else ()
+        return await self._line("commit-tree", tree, *parents, stdin=message.encode())
+
+    async def _line(self, *arguments: str, stdin: bytes) -> str:
+        return (await self._git.local(*arguments, stdin=stdin)).decode().strip()
+
+
+def _checked(tenant_id: str) -> str:
+    if not _TENANT.fullmatch(tenant_id):
+        raise ValidationFailed(f"{tenant_id!r} is no tenant id")
+    return tenant_id
+
+
+def _manifest_path(tenant_id: str) -> str:
+    return f"tenants/{_checked(tenant_id)}/manifest.yaml"
+
+
+def _raise_unless_overtaken(result: GitResult, git: Git) -> None:
+    """Return when another push came first, which trying again cures."""
+    refusals = [
+        line for line in git.scrub(result.out.decode("utf-8", "replace")).splitlines() if line[:1] == "!"
+    ]
+    if not refusals:
+        raise remote_failure(result)
+    text = refusals[0].lower()
+    if (
+        "[rejected]" in text
+        or "lock ref" in text
+        or "failed to update ref" in text
+        or "incorrect old" in text
+    ):
+        return
+    raise DeploymentFailed(
+        f"the git remote does not take our push ({refusals[0].split(chr(9))[-1][:300]}); check the branch "
+        "protection, hooks and that the account may write"
+    )
+
+
+def _documents(content: bytes | None) -> tuple[Manifest, ...] | None:
+    """The objects of a stored manifest; None when there is none or it is no manifest."""
+    if content is None:
+        return None
+    try:
+        loaded = tuple(document for document in yaml.safe_load_all(content) if document is not None)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None
+    return loaded if all(isinstance(d, dict) and _key(d) for d in loaded) else None
+
+
+def _key(manifest: Mapping[str, Any]) -> tuple[str, str] | None:
+    metadata = manifest.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return (str(manifest["kind"]), str(name)) if "kind" in manifest and name else None
+
+
+def _compare(
+    before: Iterable[Manifest] | None, after: Iterable[Mapping[str, Any]]
+) -> tuple[DeployedObject, ...]:
+    """What the release changes in the repository, object by object."""
+    old = {_key(manifest): manifest for manifest in before or ()}
+    made = []
+    for manifest in after:
+        key = (str(manifest["kind"]), str(manifest["metadata"]["name"]))
+        was = old.pop(key, None)
+        status = "created" if was is None else "unchanged" if was == manifest else "configured"
+        made.append(DeployedObject(*key, status))
+    made += [DeployedObject(*key, "pruned") for key in old if key]
+    return tuple(made)
+
+
+def _stamp(documents: Iterable[Manifest], stamp: str) -> tuple[int, bool]:
+    """Write `stamp` into the Deployments' pod templates; how many there are, and whether any had another."""
+    number, changed = 0, False
+    for manifest in documents:
+        if manifest["kind"] != "Deployment":
+            continue
+        metadata = manifest["spec"]["template"].setdefault("metadata", {})
+        annotations = metadata.setdefault("annotations", {})
+        changed |= annotations.get(RESTARTED_AT) != stamp
+        annotations[RESTARTED_AT] = stamp
+        number += 1
+    return number, changed
