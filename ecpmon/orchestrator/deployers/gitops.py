@@ -13,24 +13,23 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import structlog
-import yaml
 from pydantic import SecretStr
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable, ValidationFailed
-from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, Release
+from ecpmon.model.deployments import DeploymentStatus, Outcome, Release
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
-from ecpmon.orchestrator.manifests import Manifest, to_yaml
+from ecpmon.orchestrator.deployers.stored import compare, documents, stamp
+from ecpmon.orchestrator.manifests import to_yaml
 from ecpmon.ports import Progress
 
-RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 _TRIES: Final = 8
 _GONE: Final = "0" * 40
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -80,7 +79,7 @@ class GitopsDeployer:
         commit = await self._push(
             f"Deploy {release.tenant_id}\n\nDeployment: {release.deployment_id}\n", write
         )
-        objects = _compare(_documents(before), release.objects)
+        objects = compare(documents(before), release.objects)
         done = (
             f"pushed {commit[:12]} to {self._branch}"
             if commit
@@ -95,20 +94,20 @@ class GitopsDeployer:
 
     async def restart(self, tenant: Tenant, now: datetime) -> int:
         """Stamp the pod templates of the tenant's Deployments with `now`; their number, 0 when it is not there."""
-        path, stamp, number = _manifest_path(tenant.tenant_id), now.astimezone(UTC).isoformat(), 0
+        path, at, number = _manifest_path(tenant.tenant_id), now.astimezone(UTC).isoformat(), 0
 
         async def write(head: str | None) -> Changes:
             nonlocal number
             before = await self._read(head, path)
-            documents = _documents(before)
-            if before is not None and documents is None:
+            objects = documents(before)
+            if before is not None and objects is None:
                 raise DeploymentFailed(
                     f"{path} in the git repository cannot be read; deploy the tenant again"
                 )
-            number, changed = _stamp(documents or (), stamp)
-            return {path: to_yaml(documents or ()).encode()} if changed else {}
+            number, changed = stamp(objects or (), at)
+            return {path: to_yaml(objects or ()).encode()} if changed else {}
 
-        await self._push(f"Restart {tenant.tenant_id}\n\nRestarted at: {stamp}\n", write)
+        await self._push(f"Restart {tenant.tenant_id}\n\nRestarted at: {at}\n", write)
         return number
 
     async def delete(self, tenant_id: str) -> None:
@@ -123,12 +122,12 @@ class GitopsDeployer:
 
         await self._push(f"Remove {tenant_id}\n", write)
 
-    async def _push(self, message: str, write: Callable[[str | None], Any]) -> str | None:
+    async def _push(self, message: str, write: Callable[[str | None], Awaitable[Changes]]) -> str | None:
         """Commit what `write(head)` asks for on the remote's head and push it; the commit, None: nothing to do."""
         async with self._clone():
             for attempt in range(_TRIES):
                 head = await self._fetch()
-                changes: Changes = await write(head)
+                changes = await write(head)
                 if not changes:
                     return None
                 commit = await self._commit(head, changes, message)
@@ -254,49 +253,3 @@ def _raise_unless_overtaken(result: GitResult, git: Git) -> None:
         f"the git remote does not take our push ({refusals[0].split(chr(9))[-1][:300]}); check the branch "
         "protection, hooks and that the account may write"
     )
-
-
-def _documents(content: bytes | None) -> tuple[Manifest, ...] | None:
-    """The objects of a stored manifest; None when there is none or it is no manifest."""
-    if content is None:
-        return None
-    try:
-        loaded = tuple(document for document in yaml.safe_load_all(content) if document is not None)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None
-    return loaded if all(isinstance(d, dict) and _key(d) for d in loaded) else None
-
-
-def _key(manifest: Mapping[str, Any]) -> tuple[str, str] | None:
-    metadata = manifest.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    return (str(manifest["kind"]), str(name)) if "kind" in manifest and name else None
-
-
-def _compare(
-    before: Iterable[Manifest] | None, after: Iterable[Mapping[str, Any]]
-) -> tuple[DeployedObject, ...]:
-    """What the release changes in the repository, object by object."""
-    old = {_key(manifest): manifest for manifest in before or ()}
-    made = []
-    for manifest in after:
-        key = (str(manifest["kind"]), str(manifest["metadata"]["name"]))
-        was = old.pop(key, None)
-        status = "created" if was is None else "unchanged" if was == manifest else "configured"
-        made.append(DeployedObject(*key, status))
-    made += [DeployedObject(*key, "pruned") for key in old if key]
-    return tuple(made)
-
-
-def _stamp(documents: Iterable[Manifest], stamp: str) -> tuple[int, bool]:
-    """Write `stamp` into the Deployments' pod templates; how many there are, and whether any had another."""
-    number, changed = 0, False
-    for manifest in documents:
-        if manifest["kind"] != "Deployment":
-            continue
-        metadata = manifest["spec"]["template"].setdefault("metadata", {})
-        annotations = metadata.setdefault("annotations", {})
-        changed |= annotations.get(RESTARTED_AT) != stamp
-        annotations[RESTARTED_AT] = stamp
-        number += 1
-    return number, changed
