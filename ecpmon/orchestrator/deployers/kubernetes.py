@@ -1,0 +1,295 @@
+"""Brings tenants out in a Kubernetes cluster: server-side apply, prune, wait, roll back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ecpmon.errors import DeploymentFailed, EcpError, KubernetesUnavailable
+from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, Release
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.deployers.cluster import (
+    FIELD_MANAGER,
+    KINDS,
+    Cluster,
+    ClusterAddress,
+    Document,
+    Refused,
+    kind_path,
+    path_of,
+)
+from ecpmon.orchestrator.deployers.rollout import (
+    Rollout,
+    Stage,
+    as_applied,
+    judge,
+    owns_replicas,
+    replica_failure,
+    same_content,
+    waiting_reasons,
+)
+from ecpmon.orchestrator.manifests import namespace_of
+from ecpmon.ports import Progress
+
+RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
+# Holds spec.replicas from when we let go of it until the autoscaler writes it for the first time.
+_REPLICAS_MANAGER: Final = f"{FIELD_MANAGER}-replicas"
+_Key = tuple[str, str]  # kind and name
+
+
+def _key(document: Mapping[str, Any]) -> _Key:
+    return str(document["kind"]), str(document["metadata"]["name"])
+
+
+def labels_of(tenant_id: str) -> dict[str, str]:
+    """The labels that make an object ours; nothing without both of them is ever deleted."""
+    return {"ecp.ai/managed-by": FIELD_MANAGER, "ecp.ai/tenant": tenant_id}
+
+
+def _is_ours(document: Mapping[str, Any], tenant_id: str) -> bool:
+    labels = document["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in labels_of(tenant_id).items())
+
+
+def _scaled(release: Release) -> frozenset[str]:
+    """Deployments whose number of replicas belongs to an autoscaler."""
+    targets = (o["spec"]["scaleTargetRef"] for o in release.objects if o["kind"] == "HorizontalPodAutoscaler")
+    return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
+
+
+@dataclass(slots=True)
+class _Work:
+    """One apply under way. `before` holds each changed Deployment as it was, None for a new one."""
+
+    release: Release
+    progress: Progress
+    scaled: frozenset[str]
+    objects: dict[_Key, DeployedObject] = field(default_factory=dict)
+    before: dict[str, Document | None] = field(default_factory=dict)
+    pruned: list[Document] = field(default_factory=list)
+
+    @property
+    def deployments(self) -> frozenset[str]:
+        return frozenset(_key(o)[1] for o in self.release.objects if o["kind"] == "Deployment")
+
+    def note(self, document: Mapping[str, Any], status: str) -> None:
+        kind, name = _key(document)
+        replicas = judge(document).replicas if kind == "Deployment" else None
+        self.objects[kind, name] = DeployedObject(kind, name, status, replicas)
+
+    def note_replicas(self, name: str, replicas: str) -> bool:
+        """Whether that is news."""
+        known = self.objects["Deployment", name]
+        self.objects["Deployment", name] = DeployedObject("Deployment", name, known.status, replicas)
+        return known.replicas != replicas
+
+    async def tell(self, phase: DeploymentStatus, message: str) -> None:
+        await self.progress(phase, message, tuple(self.objects.values()))
+
+
+class KubernetesDeployer:
+    """`ports.Deployer` for a cluster. Times in seconds: `rollout_timeout` for one release, `poll` between looks."""
+
+    def __init__(self, address: ClusterAddress, *, rollout_timeout: float = 600.0, poll: float = 1.0) -> None:
+        self._cluster = Cluster(address)
+        self._rollout_timeout = rollout_timeout
+        self._poll = poll
+
+    async def close(self) -> None:
+        await self._cluster.close()
+
+    async def apply(self, release: Release, progress: Progress) -> Outcome:
+        """See `ports.Deployer`. Raises DeploymentFailed or KubernetesUnavailable."""
+        work = _Work(release, progress, _scaled(release))
+        try:
+            await self._apply_all(work)
+            await self._prune(work)
+            await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
+            await self._wait(work, work.deployments, self._rollout_timeout)
+            await work.tell(DeploymentStatus.VERIFYING, "checking what runs")
+            await self._verify(work)
+        except (DeploymentFailed, Refused) as error:
+            raise await self._rolled_back(work, str(error)) from error
+        objects = tuple(work.objects.values())
+        changed = any(found.status != "unchanged" for found in objects)
+        return Outcome(changed, objects, "" if changed else "everything was there already")
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """See `ports.Deployer`: a new pod template, as `kubectl rollout restart` makes it."""
+        stamp = now.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        change = {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: stamp}}}}}
+        space = namespace_of(tenant.tenant_id)
+        try:
+            found = await self._cluster.items(kind_path("Deployment", space), labels_of(tenant.tenant_id))
+            for deployment in found:
+                path = kind_path("Deployment", space, deployment["metadata"]["name"])
+                await self._cluster.merge(path, change)
+        except Refused as refused:
+            raise DeploymentFailed(f"the restart was refused: {refused}") from refused
+        return len(found)
+
+    async def delete(self, tenant_id: str) -> None:
+        """Delete the tenant's namespace with all in it, and wait until it is gone.
+
+        Raises DeploymentFailed when a namespace of that name is not ours.
+        """
+        path = kind_path("Namespace", name=namespace_of(tenant_id))
+        try:
+            found = await self._cluster.find(path)
+            if found is None:
+                return
+            if not _is_ours(found, tenant_id):
+                raise DeploymentFailed(f"the namespace {namespace_of(tenant_id)} is not ours: left as it is")
+            await self._cluster.delete(path)
+            async with asyncio.timeout(self._rollout_timeout):
+                while True:
+                    if await self._cluster.find(path) is None:
+                        return
+                    await asyncio.sleep(self._poll)
+        except Refused as refused:
+            raise DeploymentFailed(f"the deletion was refused: {refused}") from refused
+        except TimeoutError as error:
+            message = f"the namespace {namespace_of(tenant_id)} is still terminating"
+            raise KubernetesUnavailable(message) from error
+
+    async def _apply_all(self, work: _Work) -> None:
+        await work.tell(DeploymentStatus.CREATING_NAMESPACE, f"namespace {work.release.namespace}")
+        told = False
+        for document in work.release.objects:
+            if document["kind"] != "Namespace" and not told:
+                await work.tell(DeploymentStatus.CREATING_SERVICES, f"{len(work.release.objects)} objects")
+                told = True
+            try:
+                await self._apply_one(work, document)
+            except Refused as refused:
+                raise DeploymentFailed("{}/{}: {}".format(*_key(document), refused)) from refused
+
+    async def _apply_one(self, work: _Work, document: Mapping[str, Any]) -> None:
+        before = await self._cluster.find(path_of(document))
+        kind, name = _key(document)
+        if kind == "Deployment":
+            work.before[name] = before
+        if kind == "Deployment" and name in work.scaled:
+            after = await self._apply_scaled(document, before)
+        else:
+            after = await self._cluster.apply(document)
+        unchanged = before is not None and same_content(before, after)
+        work.note(after, "created" if before is None else "unchanged" if unchanged else "configured")
+        if unchanged and kind == "Deployment":
+            del work.before[name]  # nothing to roll back
+
+    async def _apply_scaled(self, document: Mapping[str, Any], before: Document | None) -> Document:
+        """Apply a Deployment that an autoscaler scales: `spec.replicas` counts for the creation only.
+
+        Just leaving it out of the next apply would reset it to 1, as its last owner gives it up. So another manager
+        holds the number, as Kubernetes' documentation on handing over ownership has it.
+        """
+        live = await self._cluster.apply(document) if before is None else before
+        if owns_replicas(live, FIELD_MANAGER):
+            held = {key: document[key] for key in ("apiVersion", "kind")}
+            held["metadata"] = {key: document["metadata"][key] for key in ("name", "namespace")}
+            held["spec"] = {"replicas": live["spec"]["replicas"]}
+            try:
+                await self._cluster.apply(held, _REPLICAS_MANAGER, force=False)
+            except Refused as refused:
+                if refused.status != 409:  # 409: the autoscaler owns it already
+                    raise
+        spec = {key: value for key, value in document["spec"].items() if key != "replicas"}
+        return await self._cluster.apply({**document, "spec": spec})
+
+    async def _prune(self, work: _Work) -> None:
+        """Delete what carries both of our labels in this namespace and is not in the release."""
+        release, wanted = work.release, {_key(document) for document in work.release.objects}
+        for kind in KINDS:
+            found = await self._cluster.items(
+                kind_path(kind, release.namespace), labels_of(release.tenant_id)
+            )
+            for item in found:
+                name = item["metadata"]["name"]
+                if (kind, name) in wanted or not _is_ours(item, release.tenant_id):
+                    continue
+                await self._cluster.delete(kind_path(kind, release.namespace, name))
+                work.pruned.append({"apiVersion": KINDS[kind][0], **item, "kind": kind})
+                work.objects[kind, name] = DeployedObject(kind, name, "pruned")
+
+    async def _wait(self, work: _Work, names: frozenset[str], timeout: float) -> None:
+        """Until the named Deployments are rolled out. Raises DeploymentFailed naming one that is not."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    if await self._look(work, names):
+                        return
+                    await asyncio.sleep(self._poll)
+        except TimeoutError as error:
+            late = await self._unfinished(work.release.namespace, names)
+            why = await self._why(late) if late else ""
+            raise DeploymentFailed(f"not rolled out after {timeout:g} s: {why or 'no time left'}") from error
+
+    async def _look(self, work: _Work, names: frozenset[str]) -> bool:
+        done, news = True, False
+        for deployment, rollout in await self._rollouts(work.release.namespace, names):
+            name = deployment["metadata"]["name"]
+            if rollout.stage is Stage.FAILED:
+                raise DeploymentFailed(await self._why(deployment))
+            done = done and rollout.stage is Stage.DONE
+            if ("Deployment", name) in work.objects:
+                news = work.note_replicas(name, rollout.replicas) or news
+        if news:
+            await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
+        return done
+
+    async def _rollouts(self, space: str, names: frozenset[str]) -> list[tuple[Document, Rollout]]:
+        """Raises DeploymentFailed when one of them has vanished."""
+        found = [
+            item
+            for item in await self._cluster.items(kind_path("Deployment", space))
+            if item["metadata"]["name"] in names
+        ]
+        missing = names - {item["metadata"]["name"] for item in found}
+        if missing:
+            raise DeploymentFailed(f"Deployment/{min(missing)} was deleted by somebody else")
+        return [(item, judge(item)) for item in found]
+
+    async def _unfinished(self, space: str, names: frozenset[str]) -> Document | None:
+        rollouts = await self._rollouts(space, names)
+        return next((item for item, rollout in rollouts if rollout.stage is not Stage.DONE), None)
+
+    async def _why(self, deployment: Document) -> str:
+        """`Deployment/<name> 0/2 ready: <reasons>`."""
+        metadata, rollout = deployment["metadata"], judge(deployment)
+        selector = deployment["spec"]["selector"].get("matchLabels") or {}
+        pods = await self._cluster.items(kind_path("Pod", metadata["namespace"]), selector)
+        reasons = [r for r in (*waiting_reasons(pods), replica_failure(deployment)) if r]
+        said = "; ".join(reasons) or rollout.reason or "its pods are not ready"
+        return f"Deployment/{metadata['name']} {rollout.replicas} ready: {said}"
+
+    async def _verify(self, work: _Work) -> None:
+        late = await self._unfinished(work.release.namespace, work.deployments)
+        if late is not None:
+            raise DeploymentFailed(f"stopped serving again: {await self._why(late)}")
+
+    async def _rolled_back(self, work: _Work, reason: str) -> DeploymentFailed:
+        """Bring back what ran before; the error to raise."""
+        try:
+            await self._roll_back(work)
+        except (EcpError, Refused) as error:
+            return DeploymentFailed(f"{reason} (and what ran before is not back: {error})", rolled_back=False)
+        return DeploymentFailed(reason, rolled_back=True)
+
+    async def _roll_back(self, work: _Work) -> None:
+        space = work.release.namespace
+        for document in work.pruned:
+            await self._cluster.apply(as_applied(document))
+        for name, before in work.before.items():
+            if before is None:
+                await self._cluster.delete(kind_path("Deployment", space, name))
+                continue
+            # Applied by the same manager, so that what the failed release added goes away again.
+            keep = name not in work.scaled
+            document = {"apiVersion": "apps/v1", "kind": "Deployment", **before}
+            await self._cluster.apply(as_applied(document, keep_replicas=keep))
+        restored = frozenset(name for name, before in work.before.items() if before is not None)
+        await self._wait(work, restored, self._rollout_timeout)

@@ -1,0 +1,42 @@
+"""A real simulator process as the cluster, and releases to bring out there."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ecpmon.orchestrator.deployers.cluster import ClusterAddress
+from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
+
+sys.path.append(str(Path(__file__).parent.parent / "simulator"))
+sys.path.append(str(Path(__file__).parent))
+from sim_process import Simulator
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """On the wall clock, twenty times as fast: a rollout takes about a second."""
+    folder = tmp_path_factory.mktemp("cluster")
+    running = Simulator(folder / "state", "--seed", "7", "--speed", "20").start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def tenant_id() -> str:
+    """Another for each test: they share one cluster."""
+    return f"acme-{next(_numbers)}"
+
+
+@pytest.fixture
+async def kubernetes(simulator: Simulator) -> AsyncIterator[KubernetesDeployer]:
+    address = ClusterAddress(url=f"http://127.0.0.1:{simulator.port}", timeout=10)
+    made = KubernetesDeployer(address, rollout_timeout=30, poll=0.1)
+    yield made
+    await made.close()
