@@ -92,6 +92,11 @@ class NotFound(PermanentError):
     status = 404
 
 
+def no_such_deployment(deployment_id: str) -> NotFound:
+    """The same for one that is another's."""
+    return NotFound("there is no deployment of that name", details={"deployment_id": deployment_id[:100]})
+
+
 class TenantAlreadyExists(PermanentError):
     code = "TENANT_ALREADY_EXISTS"
     status = 409

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, Release
+from ecpmon.model.deployments import DeployedObject, DeploymentRecord, DeploymentStatus, Outcome, Release
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
@@ -68,16 +68,6 @@ class TenantPage:
     active: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    deployment_id: str
-    method: str
-    status: str
-    message: str
-    created_at: datetime
-    finished_at: datetime | None
-
-
 class TenantStore(Protocol):
     async def create(self, new: NewTenant, deployment_id: str, now: datetime) -> Tenant:
         """Store a tenant with its first deployment row (`pending`). Raises TenantAlreadyExists."""
@@ -128,16 +118,6 @@ class TenantStore(Protocol):
     ) -> None:
         """From `valid_from` on evidence comes from `source` and holds for `holds`."""
         ...
-
-    async def start_deployment(
-        self, tenant: Tenant, deployment_id: str, method: str, now: datetime
-    ) -> None: ...
-
-    async def finish_deployment(
-        self, deployment_id: str, status: str, message: str, now: datetime
-    ) -> None: ...
-
-    async def latest_deployment(self, tenant: Tenant) -> Deployment | None: ...
 
 
 class SampleWriter(Protocol):
@@ -614,4 +594,67 @@ class Deployer(Protocol):
 
     async def delete(self, tenant_id: str) -> None:
         """Take everything of the tenant away; gone already is what was wanted."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class DeploymentStore(Protocol):
+    """Deployments as durable rows: one at a time per tenant, and no step backwards."""
+
+    async def request(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        method: str,
+        options: Mapping[str, Any],
+        requested_by: str,
+        forced_because: str | None,
+        now: datetime,
+    ) -> None:
+        """Raises Conflict while another deployment of the tenant runs."""
+        ...
+
+    async def advance(
+        self,
+        deployment_id: str,
+        status: DeploymentStatus,
+        message: str,
+        now: datetime,
+        *,
+        level: str = "info",
+        objects: Sequence[DeployedObject] | None = None,
+    ) -> bool:
+        """The next step, with a log line. False when the deployment is over."""
+        ...
+
+    async def beat(self, deployment_id: str, now: datetime) -> None:
+        """Somebody is working on it."""
+        ...
+
+    async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:
+        """Unfinished deployments that nobody has worked on since; they are the caller's now. All tenants: a job's."""
+        ...
+
+    async def get(self, deployment_id: str) -> DeploymentRecord:
+        """Of any tenant: check whose it is before showing it. Raises NotFound."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:
+        """Newest first."""
+        ...
+
+    async def record_finished(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        method: str,
+        status: DeploymentStatus,
+        message: str,
+        by: str,
+        now: datetime,
+    ) -> None:
+        """A deployment that was made somewhere else."""
         ...

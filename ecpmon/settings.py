@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     )
     kubeconfig: str | None = Field(
         default=None,
-        description="Kubeconfig file of the cluster to deploy to; empty: the pod's own account, or the usual file.",
+        description="Kubeconfig file of the cluster to deploy to, or `in-cluster`; empty: no such deployments.",
     )
     kube_context: str | None = Field(
         default=None, description="Context of the kubeconfig; empty: its current one."

@@ -7,6 +7,7 @@ from aiohttp import web
 from ecpmon.api import (
     alerts,
     backtest,
+    deployments,
     health,
     maintenance,
     manifests,
@@ -30,6 +31,7 @@ from ecpmon.api.routing import Permission, Route, Routes
 _MODULES = (
     alerts,
     backtest,
+    deployments,
     health,
     maintenance,
     manifests,

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports import (
     AlertStore,
     AvailabilityStore,
@@ -50,6 +51,7 @@ class Backend:
     alerts: AlertStore
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk
+    deployments: DeploymentService
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

@@ -12,7 +12,7 @@ from ecpmon.api.common import backend_of, bad_field, check_visible, read_model, 
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
-from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.orchestrator.validation import DEFAULT_VERSION, validate_manifest
 
 routes = Routes()
@@ -37,7 +37,7 @@ async def get_manifest(request: web.Request) -> web.Response:
         include_ingress=_flag(request, "include_ingress", False),
         namespace=request.query.get("namespace") or None,
     )
-    plan = plan_tenant(tenant.service_requirements, tenant.sla_target, tenant.preset)
+    plan = plan_of(tenant)
     objects = render(tenant, plan, options)
     if shape == "json":
         return web.Response(text=to_json(objects), content_type="application/json")

@@ -9,9 +9,10 @@ from aiohttp import web
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
-from ecpmon.api.context import CONTEXT
+from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, SimulatorUnavailable
+from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.ports import SimulatorClient
 
 routes = Routes()
@@ -21,6 +22,9 @@ class DeployBody(BaseModel):
     include_monitoring: StrictBool = True
     enable_sla_tracking: StrictBool = True
     failure_scenarios: StrictBool = False
+    # Deploy although the error budget is spent; the reason is kept with the deployment.
+    force: StrictBool = False
+    reason: Annotated[StrictStr, Field(max_length=1000)] = ""
 
 
 class FailureBody(BaseModel):
@@ -44,17 +48,21 @@ async def deploy(request: web.Request) -> web.Response:
     settings = request.app[CONTEXT].settings
     client = simulator_of(request)
     deployment_id = f"sim-deploy-{uuid.uuid4().hex[:12]}"
-    await backend.tenants.start_deployment(tenant, deployment_id, "simulator", now_of(request))
+    store, caller = backend.deployments.store, request[CALLER].name
+    forced = await backend.deployments.check_gate(tenant, force=body.force, reason=body.reason)
+    await store.request(tenant, deployment_id, "simulator", {}, caller, forced, now_of(request))
     try:
         count = await client.deploy(tenant)
     except EcpError as error:
-        await backend.tenants.finish_deployment(deployment_id, "failed", error.message, now_of(request))
+        await store.advance(
+            deployment_id, DeploymentStatus.FAILED, error.message, now_of(request), level="error"
+        )
         raise
     deployed = tenant.deployed("simulator")
     holds = backend.intervals.holds(deployed.evidence_source, deployed)
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
-    await backend.tenants.finish_deployment(deployment_id, "completed", f"{count} services", now)
+    await store.advance(deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
     return reply(
         {
             "status": "success",

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
-from ecpmon.api.context import CALLER
+from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, ValidationFailed
@@ -289,6 +289,20 @@ def _services(tenant: Tenant) -> list[dict[str, Any]]:
     ]
 
 
+async def _remove_deployment(backend: Backend, tenant: Tenant) -> None:
+    """Raises KubernetesUnavailable, SimulatorUnavailable: then the tenant stays, and one can try again."""
+    match tenant.deployed_to:
+        case None:
+            return
+        case "simulator" if backend.simulator is not None:
+            # Its own call: it also takes away what was deployed without a manifest.
+            await backend.simulator.remove(tenant.tenant_id)
+        case "simulator":
+            return
+        case method:
+            await backend.deployments.check_method(method).delete(tenant.tenant_id)
+
+
 @routes.delete("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
 async def delete_tenant(request: web.Request) -> web.Response:
     """Remove the deployment, then the tenant; its SLA history stays readable until retention ends."""
@@ -301,8 +315,7 @@ async def delete_tenant(request: web.Request) -> web.Response:
             "the tenant is running; add ?force=true to remove it all the same",
             details={"tenant_id": tenant.tenant_id, "status": tenant.status.value},
         )
-    if tenant.deployed_to == "simulator" and backend.simulator is not None:
-        await backend.simulator.remove(tenant.tenant_id)
+    await _remove_deployment(backend, tenant)
     await backend.tenants.delete(tenant, now_of(request))
     backend.hub.tenant_deleted(tenant.tenant_id)
     return reply(

@@ -113,6 +113,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         alerts=runtime.alerts,
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
+        deployments=runtime.deployments,
         health=runtime,
         hub=hub,
         simulator=runtime.simulator,

@@ -12,6 +12,7 @@ import structlog
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
+from ecpmon.app.deploying import make_deployments
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
@@ -28,7 +29,7 @@ from ecpmon.model.ingest import Attempt, IngestResult
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
-from ecpmon.ports import AlertEvent, Clock
+from ecpmon.ports import AlertEvent, Clock, Restarter
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import zone
@@ -126,13 +127,23 @@ class BackendRuntime:
         self._closing: list[Callable[[], None]] = []
         if not demo:
             self._add_collectors(session, rules)
+        self.deployments = make_deployments(
+            self.database,
+            settings,
+            clock,
+            tenants=self.tenants,
+            window_sums=self.window_sums,
+            maintenance=self.maintenance,
+            intervals=self.intervals,
+            demo=demo,
+        )
         self.recoverer = make_recoverer(
             self.database,
             tenants=self.tenants,
             availability=self.availability,
             maintenance=self.maintenance,
             alerts=self.alerts,
-            restarters={"simulator": self.simulator} if self.simulator else {},
+            restarters=self._restarters(),
             default_actions=self._default_actions(),
             external_url=settings.external_url,
             on_event=self._event,
@@ -151,6 +162,11 @@ class BackendRuntime:
             )
         )
         self.jobs = Jobs(self._job_list(), self.lease, telemetry)
+
+    def _restarters(self) -> dict[str, Restarter]:
+        """Who restarts what was deployed where; the simulator's own call knows what came without a manifest."""
+        own: dict[str, Restarter] = {"simulator": self.simulator} if self.simulator else {}
+        return {**self.deployments.deployers, **own}
 
     def _add_collectors(self, session: aiohttp.ClientSession, rules: SliRules) -> None:
         settings, collectors = self.settings, list[Collector]()
@@ -201,6 +217,7 @@ class BackendRuntime:
             Job("alerts", 5, self.evaluate_alerts),
             Job("recovery", 2, self.recover),
             Job("recovery_retention", 3600, self.forget_recoveries),
+            Job("deployments", 5, self.deployments.resume),
             Job("rollups", 20, self.roll_up),
             *self.objectives.jobs(),
             Job("statements", 3600, self.close_statements),
@@ -219,6 +236,7 @@ class BackendRuntime:
     async def stop(self) -> None:
         """Jobs first, then what they feed; the database last."""
         await self.jobs.stop()
+        await self.deployments.stop()
         await self.trigger.stop()
         await self.delivery.stop()
         await self.writer.__aexit__()

@@ -101,8 +101,12 @@ class DeploymentRecord:
     progress: int
     message: str
     created_at: datetime
+    # None: the row a new tenant has before anybody deploys it.
+    requested_at: datetime | None
     finished_at: datetime | None
     requested_by: str = ""
     forced_because: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tries: int = 0
     objects: tuple[DeployedObject, ...] = ()
     logs: tuple[LogLine, ...] = field(default=(), repr=False)

@@ -12,7 +12,7 @@ from ecpmon.errors import Conflict, EcpError, TenantAlreadyExists, TenantNotFoun
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.ports import Deployment, NewTenant, TenantChange, TenantPage
+from ecpmon.ports import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
@@ -172,27 +172,6 @@ class PgTenantStore:
         self, tenant: Tenant, valid_from: datetime, source: Source, holds: timedelta
     ) -> None:
         await self._database.execute(self._sql["add_regime"], tenant.key, valid_from, source.value, holds)
-
-    async def start_deployment(self, tenant: Tenant, deployment_id: str, method: str, now: datetime) -> None:
-        await self._database.execute(
-            self._sql["insert_deployment"], deployment_id, tenant.key, method, "running", "started", now, None
-        )
-
-    async def finish_deployment(self, deployment_id: str, status: str, message: str, now: datetime) -> None:
-        await self._database.execute(self._sql["finish_deployment"], deployment_id, status, message, now)
-
-    async def latest_deployment(self, tenant: Tenant) -> Deployment | None:
-        row = await self._database.fetchrow(self._sql["latest_deployment"], tenant.key)
-        if row is None:
-            return None
-        return Deployment(
-            row["deployment_id"],
-            row["method"],
-            row["status"],
-            row["message"],
-            row["created_at"],
-            row["finished_at"],
-        )
 
 
 def _insert_values(new: NewTenant) -> tuple[Any, ...]:

@@ -64,12 +64,6 @@ SELECT source, holds FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from
 INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 
--- name: finish_deployment
-UPDATE deployments SET status = $2, message = $3, finished_at = $4 WHERE deployment_id = $1
-
--- name: latest_deployment
-SELECT * FROM deployments WHERE tenant = $1 ORDER BY created_at DESC LIMIT 1
-
 -- name: update
 -- $2 is `updated_at` as it was read: nothing when somebody else was faster. It always moves on.
 UPDATE tenants

@@ -14,3 +14,11 @@ async def world(
 ) -> AsyncIterator[World]:
     async with World(make_database(), tmp_path, free_port) as world:
         yield world
+
+
+@pytest.fixture
+def world_of(
+    make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
+) -> Callable[..., World]:
+    """A world whose service has settings of its own."""
+    return lambda **settings: World(make_database(), tmp_path, free_port, **settings)

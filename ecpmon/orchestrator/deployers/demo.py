@@ -29,6 +29,9 @@ class DemoDeployer:
     def __init__(self) -> None:
         self._tenants: dict[str, dict[tuple[str, str], str]] = {}
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """See `ports.Deployer`. Raises DeploymentFailed, naming the first findings of an invalid manifest."""
         await asyncio.to_thread(_check, release)

@@ -64,6 +64,9 @@ class GitopsDeployer:
         self._ready = False
         self._head: str | None = None  # the remote's, as last fetched
 
+    async def close(self) -> None:
+        """Nothing is held open between calls."""
+
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """Push the release as the tenant's manifest; the same content again makes no commit."""
         path, wanted = _manifest_path(release.tenant_id), to_yaml(map(dict, release.objects)).encode()

@@ -82,8 +82,8 @@ CASES = [
          "up 300, gap 40, up 40, down 30, up 120", page=((394, 530),)),
     Case("it resolves and fires again; the second outage is caught early, and held, by the 6 h pair",
          "up 480, down 10, up 90, down 10, up 120", page=((484.5, 546), (581.5, 710))),
-    Case("a slow burn of 2 % is a ticket with the first full day, and none when it has left the day",
-         "flaky 1500/50, up 380", ticket=((1440, 1865),)),
+    Case("a slow burn of 2 % is a ticket soon after the first full day, and none when it has left it; 1d as 12h",
+         "flaky 750/50, up 190", ticket=((725, 940),), shrink=2),
     Case("two outages that only the longest ticket pair adds up; every window a twelfth, 3d as 6h",
          "up 200, down 1, up 169, down 1.5, up 228.5", ticket=((371.5, 561),), shrink=12),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from tests.integration.api.conftest import Service
 TABLE = route_table()
 CLOSED = [r for r in TABLE if r.permission is not Permission.OPEN and not r.socket]
 OF_TENANTS = [r for r in CLOSED if r.of_tenant]
-SOCKETS = [r for r in TABLE if r.socket]
+SOCKETS = [r for r in TABLE if r.socket and r.of_tenant]
 
 
 def name_of(route: Route) -> str:

@@ -1,0 +1,214 @@
+"""Deployments: begin one, follow it, look back at what each burned (api.md §6 and §8)."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from ecpmon.api.common import (
+    backend_of,
+    minutes,
+    now_of,
+    query_int,
+    read_model,
+    reply,
+    tenant_of,
+)
+from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
+from ecpmon.errors import NotFound, no_such_deployment
+from ecpmon.model.deployments import DeploymentRecord, DeploymentStatus
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.deployments import rendered
+from ecpmon.sla.gate import ATTRIBUTED, burned
+from ecpmon.sla.maintenance import covered
+
+routes = Routes()
+FOLLOW_SECONDS: Final = 0.25
+NORMAL: Final = 1000
+TRY_AGAIN: Final = 1013
+
+
+class DeployBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    method: Literal["kubernetes", "gitops", "simulator"]
+    dry_run: StrictBool = False
+    include_monitoring: StrictBool = True
+    include_ingress: StrictBool = False
+    # Deploy although the error budget is spent; the reason is kept with the deployment.
+    force: StrictBool = False
+    reason: Annotated[StrictStr, Field(max_length=1000)] = ""
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/deploy", Permission.OPERATE)
+async def deploy(request: web.Request) -> web.Response:
+    """Begin a deployment. Refused with 409 while another runs, and when the tenant's error budget is spent."""
+    backend, tenant = backend_of(request), await tenant_of(request)
+    body = await read_model(request, DeployBody)
+    method = "demo" if backend.demo else body.method
+    options = {"include_monitoring": body.include_monitoring, "include_ingress": body.include_ingress}
+    if body.dry_run:
+        _, report = await asyncio.to_thread(rendered, tenant, options)
+        return reply({"deployment_id": None, "status": "validated", **report.shown()}, 202)
+    service = backend.deployments
+    service.check_method(method)
+    forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
+    deployment_id = await service.request(tenant, method, options, request[CALLER].name, forced)
+    return reply({"deployment_id": deployment_id, "status": DeploymentStatus.PENDING.value}, 202)
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/deployment-status", Permission.READ)
+async def deployment_status(request: web.Request) -> web.Response:
+    """The latest deployment, with its objects and log."""
+    backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
+    found = await backend.deployments.store.of_tenant(tenant, 1)
+    if not found:
+        raise NotFound("the tenant was never deployed", details={"tenant_id": tenant.tenant_id})
+    return reply(await _document(request, backend, tenant, found[0]))
+
+
+class ReportBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    status: Literal["completed", "failed"]
+    message: Annotated[StrictStr, Field(max_length=1000)] = ""
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/deployment-status", Permission.OPERATE)
+async def report_status(request: web.Request) -> web.Response:
+    """A CI pipeline tells how its deployment went; it is kept beside ours."""
+    backend, tenant = backend_of(request), await tenant_of(request)
+    body = await read_model(request, ReportBody)
+    deployment_id, caller, now = f"ci-{uuid.uuid4().hex[:12]}", request[CALLER].name, now_of(request)
+    status = DeploymentStatus(body.status)
+    message = body.message or "told by a pipeline"
+    method = tenant.deployed_to or "gitops"
+    await backend.deployments.store.record_finished(
+        tenant, deployment_id, method, status, message, caller, now
+    )
+    if status is DeploymentStatus.COMPLETED:
+        where = tenant.deployed(method)
+        holds = backend.intervals.holds(where.evidence_source, where)
+        await backend.tenants.set_deployed(tenant, method, "running", holds, now)
+    return reply({"deployment_id": deployment_id, "status": status.value})
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/deployments", Permission.READ)
+async def deployments(request: web.Request) -> web.Response:
+    """The deployments, newest first, each with the budget minutes burned within its hour."""
+    backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
+    found = await backend.deployments.store.of_tenant(tenant, query_int(request, "limit", 20, 1, 100))
+    documents = [await _document(request, backend, tenant, record) for record in found]
+    return reply({"tenant_id": tenant.tenant_id, "deployments": documents})
+
+
+async def _document(
+    request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
+) -> dict[str, Any]:
+    status = record.status
+    return {
+        "tenant_id": record.tenant_id,
+        "deployment_id": record.deployment_id,
+        "method": record.method,
+        "status": status.value,
+        "progress": record.progress,
+        "phase": status.value,
+        "message": record.message,
+        "created_resources": [
+            {"type": o.kind, "name": o.name, "status": o.status, "replicas": o.replicas}
+            for o in record.objects
+            if o.status != "pending"
+        ],
+        "pending_resources": [
+            {"type": o.kind, "name": o.name} for o in record.objects if o.status == "pending"
+        ],
+        "created_at": record.created_at,
+        "finished_at": record.finished_at,
+        "estimated_completion": record.finished_at,
+        "requested_by": record.requested_by,
+        "forced_because": record.forced_because,
+        "burned_minutes": await _burned(request, backend, tenant, record),
+        "logs": [
+            {"timestamp": line.at, "level": line.level, "message": line.message} for line in record.logs
+        ],
+    }
+
+
+async def _burned(
+    request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
+) -> float | None:
+    """Budget minutes burned within the deployment's hour; None for the row of a tenant nobody deployed."""
+    began = record.requested_at
+    if began is None:
+        return None
+    now = now_of(request)
+    until = min(began + ATTRIBUTED, now)
+    if until <= began:
+        return 0.0
+    spans = await backend.availability.timeline(tenant, began - timedelta(seconds=1), until)
+    planned = covered(await backend.maintenance.of_tenant(tenant), began, until)
+    return minutes(burned(spans, began, now, planned))
+
+
+@routes.socket("/ws/deployment/{deployment_id}", Permission.READ)
+async def follow(request: web.Request) -> web.WebSocketResponse:
+    """A deployment's steps until it is over, then a normal close. Rows are read, so any replica can be asked."""
+    backend = backend_of(request)
+    name = request.match_info["deployment_id"]
+    record = await backend.deployments.store.get(name)
+    if not request[CALLER].may_see(record.tenant_id):
+        raise no_such_deployment(name)
+    socket = await open_socket(request)
+    listening = asyncio.ensure_future(_until_closed(socket))
+    code, reason = NORMAL, ""
+    try:
+        reason = await _tell_steps(backend, socket, record, listening)
+    except SlowConsumer:
+        code, reason = TRY_AGAIN, "too slow"
+    except Gone:
+        return socket
+    finally:
+        listening.cancel()
+    await close(socket, request, code, reason)
+    return socket
+
+
+async def _tell_steps(
+    backend: Backend,
+    socket: web.WebSocketResponse,
+    record: DeploymentRecord,
+    listening: asyncio.Future[None],
+) -> str:
+    """Every step that is new, until the deployment is over or nobody listens."""
+    told: dict[str, Any] | None = None
+    while True:
+        step = _step(record)
+        if step != told:
+            await send(socket, step, backend.hub.send_timeout)
+            told = step
+        if record.status.is_final or listening.done():
+            return record.status.value
+        await asyncio.wait({listening}, timeout=FOLLOW_SECONDS)
+        record = await backend.deployments.store.get(record.deployment_id)
+
+
+async def _until_closed(socket: web.WebSocketResponse) -> None:
+    async for _ in socket:
+        pass  # nothing is asked of the other side
+
+
+def _step(record: DeploymentRecord) -> dict[str, Any]:
+    return {
+        "deployment_id": record.deployment_id,
+        "status": record.status.value,
+        "progress": record.progress,
+        "phase": record.status.value,
+        "message": record.message,
+    }

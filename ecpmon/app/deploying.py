@@ -1,0 +1,66 @@
+"""Which deployers there are, by what is configured, and the service that uses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.deployers.cluster import ClusterAddress
+from ecpmon.orchestrator.deployers.demo import DemoDeployer
+from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
+from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
+from ecpmon.orchestrator.deployments import DeploymentService
+from ecpmon.ports import Clock, Deployer, MaintenanceStore, TenantStore, WindowSums
+from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.terms import terms_of
+from ecpmon.sla.windows import Terms
+from ecpmon.storage.database import Database
+from ecpmon.storage.deployments import PgDeploymentStore
+
+# Instead of a kubeconfig: the service account of the pod we run in.
+IN_CLUSTER: Final = "in-cluster"
+
+
+def make_deployments(
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    *,
+    tenants: TenantStore,
+    window_sums: WindowSums,
+    maintenance: MaintenanceStore,
+    intervals: Intervals,
+    demo: bool,
+) -> DeploymentService:
+    async def terms(tenant: Tenant) -> Terms:
+        return terms_of(tenant, await maintenance.of_tenant(tenant), clock.now(), intervals)
+
+    deployers: dict[str, Deployer] = {"demo": DemoDeployer()} if demo else _deployers(settings)
+    return DeploymentService(
+        PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock
+    )
+
+
+def _deployers(settings: Settings) -> dict[str, Deployer]:
+    """By method. A method that is not configured is absent, and refused when somebody asks for it."""
+    found: dict[str, Deployer] = {}
+    if settings.simulator_url:
+        simulator = ClusterAddress(url=settings.simulator_url)
+        found["simulator"] = KubernetesDeployer(simulator, rollout_timeout=settings.rollout_timeout)
+    if settings.kubeconfig:
+        in_cluster = settings.kubeconfig == IN_CLUSTER
+        cluster = ClusterAddress(
+            kubeconfig=None if in_cluster else settings.kubeconfig, context=settings.kube_context
+        )
+        found["kubernetes"] = KubernetesDeployer(cluster, rollout_timeout=settings.rollout_timeout)
+    if settings.gitops_url:
+        found["gitops"] = GitopsDeployer(
+            settings.gitops_url,
+            Path(settings.gitops_dir) if settings.gitops_dir else Path.cwd() / ".ecpmon" / "gitops",
+            branch=settings.gitops_branch,
+            token=settings.gitops_token,
+            author=settings.gitops_author,
+        )
+    return found

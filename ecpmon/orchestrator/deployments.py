@@ -1,0 +1,213 @@
+"""Deployments: asked for, gated by the error budget, carried out step by step, taken up again after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+
+from ecpmon.errors import BudgetExhausted, DeploymentFailed, EcpError, KubernetesUnavailable
+from ecpmon.model.deployments import (
+    DeployedObject,
+    DeploymentRecord,
+    DeploymentStatus,
+    Release,
+)
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.manifests import ManifestOptions, namespace_of, render, to_yaml
+from ecpmon.orchestrator.tuning import plan_of
+from ecpmon.orchestrator.validation import Report, validate_manifest
+from ecpmon.ports import Clock, Deployer, DeploymentStore, TenantStore, WindowSums
+from ecpmon.sla import gate, sums
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.windows import Terms
+
+_log = structlog.get_logger(__name__)
+
+BEAT_SECONDS: Final = 5.0
+SILENT_AFTER: Final = timedelta(seconds=30)
+MAX_TRIES: Final = 5
+RETRY_SECONDS: Final = 2.0
+GATE_WINDOW: Final = ("30d",)
+
+TermsOf = Callable[[Tenant], Awaitable[Terms]]
+
+
+class DeploymentService:
+    """Asks, runs and resumes deployments. `deployers` by method; a method without one is refused."""
+
+    def __init__(
+        self,
+        store: DeploymentStore,
+        tenants: TenantStore,
+        window_sums: WindowSums,
+        terms_of: TermsOf,
+        intervals: Intervals,
+        deployers: Mapping[str, Deployer],
+        clock: Clock,
+    ) -> None:
+        self.store = store
+        self.deployers = deployers
+        self._tenants = tenants
+        self._sums = window_sums
+        self._terms_of = terms_of
+        self._intervals = intervals
+        self._clock = clock
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def check_gate(self, tenant: Tenant, *, force: bool, reason: str) -> str | None:
+        """The reason to keep when the gate is overruled. Raises BudgetExhausted."""
+        now, terms = self._clock.now(), await self._terms_of(tenant)
+        asked = {tenant.tenant_id: sums.intervals_for(now, terms, GATE_WINDOW)}
+        found = (await self._sums.tallies(asked, now)).get(tenant.tenant_id, {})
+        [window] = sums.standing(found, now, tenant.sla_target.fraction, {}, terms, GATE_WINDOW)
+        decision = gate.decide(window.budget, force=force, why=reason)
+        _log.info("deploy_gate", tenant=tenant.tenant_id, reason=decision.reason.value)
+        if not decision.allowed:
+            raise BudgetExhausted(
+                "the tenant's error budget of 30 days is spent; deploy with force and a reason of at least "
+                f"{gate.MIN_REASON} characters if it must be",
+                details={
+                    "tenant_id": tenant.tenant_id,
+                    "reason": decision.reason.value,
+                    "remaining_minutes": decision.remaining / 60,
+                },
+            )
+        return reason.strip() if decision.reason is gate.GateReason.FORCED else None
+
+    def check_method(self, method: str) -> Deployer:
+        """The method's deployer. Raises KubernetesUnavailable when there is none."""
+        deployer = self.deployers.get(method)
+        if deployer is None:
+            known = ", ".join(self.deployers) or "none"
+            raise KubernetesUnavailable(
+                f"nothing is configured to deploy by {method!r} (configured: {known}); see docs/settings.md"
+            )
+        return deployer
+
+    async def request(
+        self, tenant: Tenant, method: str, options: Mapping[str, Any], by: str, forced_because: str | None
+    ) -> str:
+        """Begin a deployment; its id. Raises Conflict while another one of the tenant runs."""
+        self.check_method(method)
+        deployment_id = f"dep-{uuid.uuid4().hex[:12]}"
+        now = self._clock.now()
+        await self.store.request(tenant, deployment_id, method, options, by, forced_because, now)
+        self._begin(await self.store.get(deployment_id))
+        return deployment_id
+
+    async def resume(self) -> None:
+        """The job: go on with what a dead process left unfinished."""
+        now = self._clock.now()
+        for record in await self.store.take_over(now - SILENT_AFTER, now):
+            if record.deployment_id not in self._running:
+                _log.warning("deployment_resumed", deployment=record.deployment_id, tenant=record.tenant_id)
+                self._begin(record)
+
+    async def stop(self) -> None:
+        """Leave off; the rows tell the next process where."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for deployer in self.deployers.values():
+            await deployer.close()
+
+    async def wait(self, deployment_id: str) -> None:
+        """Until this process is done with it."""
+        task = self._running.get(deployment_id)
+        if task is not None:
+            await asyncio.shield(task)
+
+    # --- one deployment -------------------------------------------------------------------------------------
+
+    def _begin(self, record: DeploymentRecord) -> None:
+        task = asyncio.create_task(self._carry_out(record), name=f"deployment {record.deployment_id}")
+        self._running[record.deployment_id] = task
+        task.add_done_callback(lambda _: self._running.pop(record.deployment_id, None))
+
+    async def _carry_out(self, record: DeploymentRecord) -> None:
+        beating = asyncio.create_task(self._beat(record.deployment_id))
+        try:
+            await self._attempts(record)
+        except Exception:  # noqa: BLE001 - a bug must not leave the tenant locked for ever
+            _log.exception("deployment_broke", deployment=record.deployment_id, tenant=record.tenant_id)
+            await self._end(record, DeploymentStatus.FAILED, "an error of ours; the log has the details")
+        finally:
+            beating.cancel()
+
+    async def _attempts(self, record: DeploymentRecord) -> None:
+        """Try until the other side is there, a bounded number of times."""
+        for attempt in range(record.tries, MAX_TRIES):
+            try:
+                await self._once(record)
+            except KubernetesUnavailable as error:
+                await self._say(record, DeploymentStatus.VALIDATING, error.message, level="warning")
+                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+            except DeploymentFailed as error:
+                over = DeploymentStatus.ROLLED_BACK if error.rolled_back else DeploymentStatus.FAILED
+                return await self._end(record, over, error.message)
+            except EcpError as error:
+                return await self._end(record, DeploymentStatus.FAILED, error.message)
+            else:
+                return None
+        return await self._end(record, DeploymentStatus.FAILED, "gave up: the other side does not answer")
+
+    async def _once(self, record: DeploymentRecord) -> None:
+        await self._say(record, DeploymentStatus.VALIDATING, "rendering and validating the manifest")
+        tenant = await self._tenants.get(record.tenant_id)
+        objects, report = await asyncio.to_thread(rendered, tenant, record.options)
+        if not report.valid:
+            first = report.errors[0]
+            raise DeploymentFailed(f"the manifest is not valid: {first.shown()}")
+        release = Release(record.deployment_id, tenant.tenant_id, namespace_of(tenant.tenant_id), objects)
+
+        async def progress(
+            status: DeploymentStatus, message: str, seen: Sequence[DeployedObject] | None
+        ) -> None:
+            await self._say(record, status, message, objects=seen)
+
+        outcome = await self.check_method(record.method).apply(release, progress)
+        where = tenant.deployed(record.method)
+        holds = self._intervals.holds(where.evidence_source, where)
+        await self._tenants.set_deployed(tenant, record.method, "running", holds, self._clock.now())
+        done = outcome.message or ("deployed" if outcome.changed else "nothing had to change")
+        await self._say(record, DeploymentStatus.COMPLETED, done, objects=outcome.objects)
+
+    async def _say(
+        self,
+        record: DeploymentRecord,
+        status: DeploymentStatus,
+        message: str,
+        *,
+        level: str = "info",
+        objects: Sequence[DeployedObject] | None = None,
+    ) -> None:
+        now = self._clock.now()
+        await self.store.advance(record.deployment_id, status, message, now, level=level, objects=objects)
+
+    async def _end(self, record: DeploymentRecord, status: DeploymentStatus, message: str) -> None:
+        _log.warning("deployment_ended", tenant=record.tenant_id, status=status.value, message=message)
+        await self._say(record, status, message, level="error")
+
+    async def _beat(self, deployment_id: str) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            # A beat that cannot be stored is a beat missed: the next one tries again.
+            with contextlib.suppress(EcpError):
+                await self.store.beat(deployment_id, self._clock.now())
+
+
+def rendered(tenant: Tenant, options: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...], Report]:
+    """The tenant's objects and what validation says of them. Raises as `plan_of` does."""
+    wanted = ManifestOptions(
+        include_monitoring=bool(options.get("include_monitoring", True)),
+        include_ingress=bool(options.get("include_ingress", False)),
+    )
+    objects = render(tenant, plan_of(tenant), wanted)
+    return tuple(objects), validate_manifest(tenant.tenant_id, to_yaml(objects))

@@ -1,0 +1,137 @@
+"""Deployments as durable rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from ecpmon.errors import Conflict, no_such_deployment
+from ecpmon.model.deployments import (
+    PROGRESS,
+    DeployedObject,
+    DeploymentRecord,
+    DeploymentStatus,
+    LogLine,
+)
+from ecpmon.model.tenants import Tenant
+from ecpmon.storage.database import Database
+from ecpmon.storage.queries import load
+
+
+class PgDeploymentStore:
+    """`ports.DeploymentStore` on PostgreSQL; the database refuses a second deployment and a step backwards."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("deployments")
+
+    async def request(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        method: str,
+        options: Mapping[str, Any],
+        requested_by: str,
+        forced_because: str | None,
+        now: datetime,
+    ) -> None:
+        try:
+            await self._database.execute(
+                self._sql["request"],
+                deployment_id,
+                tenant.key,
+                method,
+                now,
+                requested_by,
+                forced_because,
+                dict(options),
+            )
+        except Conflict:
+            raise Conflict(
+                "a deployment of this tenant is running; wait for it, or look at its deployment-status",
+                details={"tenant_id": tenant.tenant_id},
+            ) from None
+
+    async def advance(
+        self,
+        deployment_id: str,
+        status: DeploymentStatus,
+        message: str,
+        now: datetime,
+        *,
+        level: str = "info",
+        objects: Sequence[DeployedObject] | None = None,
+    ) -> bool:
+        line = {"timestamp": now.isoformat(), "level": level, "message": message}
+        found = await self._database.fetchval(
+            self._sql["advance"],
+            deployment_id,
+            status.value,
+            PROGRESS.get(status, 0),
+            message,
+            [line],
+            None if objects is None else [asdict(o) for o in objects],
+            now,
+        )
+        return found is not None
+
+    async def beat(self, deployment_id: str, now: datetime) -> None:
+        await self._database.execute(self._sql["beat"], deployment_id, now)
+
+    async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:
+        return [_record(r) for r in await self._database.fetch(self._sql["take_over"], silent_since, now)]
+
+    async def get(self, deployment_id: str) -> DeploymentRecord:
+        row = await self._database.fetchrow(self._sql["one"], deployment_id)
+        if row is None:
+            raise no_such_deployment(deployment_id)
+        return _record(row)
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:
+        return [_record(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)]
+
+    async def record_finished(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        method: str,
+        status: DeploymentStatus,
+        message: str,
+        by: str,
+        now: datetime,
+    ) -> None:
+        await self._database.execute(
+            self._sql["insert_finished"],
+            deployment_id,
+            tenant.key,
+            method,
+            status.value,
+            message,
+            now,
+            by,
+        )
+
+
+def _record(row: Any) -> DeploymentRecord:
+    return DeploymentRecord(
+        deployment_id=row["deployment_id"],
+        tenant_id=row["tenant_id"],
+        method=row["method"],
+        status=DeploymentStatus(row["status"]),
+        progress=row["progress"],
+        message=row["message"],
+        created_at=row["created_at"],
+        requested_at=row["requested_at"],
+        finished_at=row["finished_at"],
+        requested_by=row["requested_by"],
+        forced_because=row["forced_because"],
+        options=row["options"],
+        tries=row["tries"],
+        objects=tuple(DeployedObject(**o) for o in row["objects"]),
+        logs=tuple(
+            LogLine(datetime.fromisoformat(line["timestamp"]), line["level"], line["message"])
+            for line in row["logs"]
+        ),
+    )

@@ -1,2 +1,0 @@
--- Reserved within this change: contracts.
-SELECT 1;

@@ -1,2 +1,0 @@
--- Reserved within this change: deployments.
-SELECT 1;

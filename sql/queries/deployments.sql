@@ -1,0 +1,41 @@
+-- name: request
+INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
+                         forced_because, options, heartbeat_at)
+VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $4)
+
+-- name: advance
+-- $5: a log line or NULL; $6: objects or NULL for as before. Only the newest 200 log lines are kept.
+UPDATE deployments
+SET status = $2, progress = greatest(progress, $3), message = $4, heartbeat_at = $7,
+    logs = CASE WHEN $5::jsonb IS NULL THEN logs
+           WHEN jsonb_array_length(logs) >= 200 THEN (logs - 0) || $5::jsonb ELSE logs || $5::jsonb END,
+    objects = coalesce($6::jsonb, objects),
+    finished_at = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN greatest($7, created_at) END
+WHERE deployment_id = $1 AND finished_at IS NULL
+RETURNING deployment_id
+
+-- name: beat
+UPDATE deployments SET heartbeat_at = $2 WHERE deployment_id = $1 AND finished_at IS NULL
+
+-- name: take_over
+-- Deployments whose process has been silent since $1; each is taken by one process. For the job: all tenants.
+UPDATE deployments d SET heartbeat_at = $2, tries = tries + 1
+FROM tenants t
+WHERE t.id = d.tenant AND d.deployment_id IN (
+  SELECT deployment_id FROM deployments
+  WHERE requested_at IS NOT NULL AND finished_at IS NULL AND heartbeat_at < $1
+  FOR UPDATE SKIP LOCKED LIMIT 20)
+RETURNING d.*, t.tenant_id
+
+-- name: one
+SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant WHERE d.deployment_id = $1
+
+-- name: of_tenant
+SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
+WHERE d.tenant = $1 ORDER BY d.seq DESC LIMIT $2
+
+-- name: insert_finished
+-- A deployment that was made somewhere else, by a CI pipeline.
+INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
+                         progress, heartbeat_at, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)

@@ -1,0 +1,203 @@
+"""Deployments over the API: one at a time, gated, followed, resumed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ecpmon.app import RUNTIMES
+from ecpmon.app.backend import BackendRuntime
+from ecpmon.errors import EcpError
+from ecpmon.model.deployments import DeploymentStatus
+from tests.integration.api.conftest import Service
+
+DEMO = {"X-Demo-Mode": "true"}
+DEPLOY = {"method": "kubernetes"}
+WAY = [
+    "pending", "validating", "creating-namespace", "creating-services", "scaling-services", "verifying", "completed",
+]  # fmt: skip
+
+
+@pytest.fixture
+def demo(service: Service) -> BackendRuntime:
+    return service.app[RUNTIMES][1]
+
+
+async def demo_tenant(service: Service) -> str:
+    name = f"{await service.tenant()}-demo"
+    body = {"tenant_id": name, "name": name, "service_requirements": {"chatbot": 10}}
+    status, answer, _ = await service.ask("POST", "/api/v1/tenants/", body, **DEMO)
+    assert status == 201, answer
+    return name
+
+
+async def deployed(service: Service, demo: BackendRuntime, name: str, **body: Any) -> dict[str, Any]:
+    path = f"/api/v1/tenants/{name}"
+    status, answer, _ = await service.ask("POST", f"{path}/deploy", {**DEPLOY, **body}, **DEMO)
+    assert (status, answer["status"]) == (202, "pending"), answer
+    await demo.deployments.wait(answer["deployment_id"])
+    _, found, _ = await service.ask("GET", f"{path}/deployment-status", **DEMO)
+    assert found["deployment_id"] == answer["deployment_id"]
+    return dict(found)
+
+
+async def break_for_good(service: Service, name: str, **headers: str) -> None:
+    """An hour of down time: more than the budget of a tenant that is an hour old."""
+    for minute in range(60):
+        stamp = (service.clock.now() - timedelta(minutes=60 - minute)).isoformat()
+        body = {"timestamp": stamp, "metrics": {"up": 0}}
+        status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", body, **headers)
+        assert status == 202, answer
+
+
+async def test_a_deployment_goes_through_every_phase(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    found = await deployed(service, demo, name)
+    assert (found["status"], found["progress"], found["method"]) == ("completed", 100, "demo")
+    kinds = {o["type"] for o in found["created_resources"]}
+    assert {"Namespace", "Deployment", "Service"} <= kinds
+    assert found["burned_minutes"] == 0
+    _, tenant, _ = await service.ask("GET", f"/api/v1/tenants/{name}", **DEMO)
+    assert tenant["status"] == "running"
+
+
+async def test_a_socket_follows_it_to_the_end(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    _, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/deploy", DEPLOY, **DEMO)
+    url = f"{service.url}/ws/deployment/{answer['deployment_id']}?demo=true"
+    steps = []
+    async with service.session.ws_connect(url, headers=service.headers("viewer")) as socket:
+        async for message in socket:
+            steps.append(message.json())
+        assert socket.close_code == 1000
+    assert (steps[-1]["status"], steps[-1]["progress"]) == ("completed", 100)
+    order = [WAY.index(s["status"]) for s in steps]
+    assert order == sorted(order)
+
+
+async def test_anothers_deployment_does_not_exist(service: Service, demo: BackendRuntime) -> None:
+    found = await deployed(service, demo, await demo_tenant(service))
+    for who, name in (("outsider", found["deployment_id"]), ("admin", "dep-none")):
+        url = f"{service.url}/ws/deployment/{name}?demo=true"
+        async with service.session.ws_connect(url, headers=service.headers(who)) as socket:
+            message = await socket.receive(timeout=5)
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4404)
+
+
+async def test_a_second_deployment_of_a_tenant_is_refused(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    tenant = await demo.tenants.get(name)
+    store = demo.deployments.store
+    await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, service.clock.now())
+    status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/deploy", DEPLOY, **DEMO)
+    assert (status, body["error"]["code"]) == (409, "CONFLICT")
+    await store.advance(f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
+    assert (await deployed(service, demo, name))["status"] == "completed"
+
+
+async def test_what_a_dead_process_left_is_taken_up(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    tenant, now = await demo.tenants.get(name), service.clock.now()
+    store = demo.deployments.store
+    await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, now)
+    await store.advance(f"dep-{name}", DeploymentStatus.SCALING_SERVICES, "half way", now)
+    service.clock.advance(10)
+    await demo.deployments.resume()
+    assert (await store.get(f"dep-{name}")).status is DeploymentStatus.SCALING_SERVICES
+    service.clock.advance(60)
+    await demo.deployments.resume()
+    await demo.deployments.wait(f"dep-{name}")
+    record = await store.get(f"dep-{name}")
+    assert (record.status, record.tries) == (DeploymentStatus.COMPLETED, 1)
+    assert record.logs[0].message == "half way"
+
+
+async def test_the_database_refuses_a_step_backwards_and_life_after_the_end(
+    service: Service, demo: BackendRuntime
+) -> None:
+    name = await demo_tenant(service)
+    tenant, now, store = await demo.tenants.get(name), service.clock.now(), demo.deployments.store
+    await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, now)
+    await store.advance(f"dep-{name}", DeploymentStatus.VERIFYING, "almost", now)
+    with pytest.raises(EcpError, match="cannot go from"):
+        await store.advance(f"dep-{name}", DeploymentStatus.CREATING_SERVICES, "back", now)
+    assert await store.advance(f"dep-{name}", DeploymentStatus.ROLLED_BACK, "over", now)
+    assert not await store.advance(f"dep-{name}", DeploymentStatus.VALIDATING, "again", now)
+
+
+async def test_a_spent_budget_stops_deployments_unless_somebody_answers_for_it(
+    service: Service, demo: BackendRuntime
+) -> None:
+    name = await demo_tenant(service)
+    await break_for_good(service, name, **DEMO)
+    path = f"/api/v1/tenants/{name}/deploy"
+    for more in ({}, {"force": True}, {"force": True, "reason": "because"}):
+        status, body, _ = await service.ask("POST", path, {**DEPLOY, **more}, **DEMO)
+        assert (status, body["error"]["code"]) == (409, "ERROR_BUDGET_EXHAUSTED")
+        assert body["error"]["details"]["remaining_minutes"] < 0
+    found = await deployed(service, demo, name, force=True, reason="it is the fix for the outage")
+    assert (found["status"], found["forced_because"]) == ("completed", "it is the fix for the outage")
+    assert found["requested_by"] == "admin"
+
+
+async def test_the_simulators_deploy_call_obeys_the_gate(service: Service) -> None:
+    name = await service.tenant()
+    await break_for_good(service, name)
+    status, body, _ = await service.ask("POST", f"/api/v1/simulator/deploy/{name}", {})
+    assert status in (409, 503), body  # no simulator is configured here: either says so
+
+
+async def test_what_a_deployment_burned_within_its_hour(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    path = f"/api/v1/tenants/{name}"
+    await service.ask("POST", f"{path}/monitoring", {"metrics": {"up": 1}}, **DEMO)
+    await deployed(service, demo, name)
+    for up in (0, 0, 0, 1):
+        service.clock.advance(60)
+        await service.ask("POST", f"{path}/monitoring", {"metrics": {"up": up}}, **DEMO)
+    _, body, _ = await service.ask("GET", f"{path}/deployments", **DEMO)
+    latest, first = body["deployments"][0], body["deployments"][-1]
+    assert latest["burned_minutes"] == pytest.approx(3.0)
+    assert (first["status"], first["burned_minutes"]) == ("pending", None)
+
+
+async def test_a_dry_run_tells_and_does_nothing(service: Service) -> None:
+    name = await service.tenant()
+    status, body, _ = await service.ask(
+        "POST", f"/api/v1/tenants/{name}/deploy", {"method": "kubernetes", "dry_run": True}
+    )
+    assert (status, body["valid"], body["deployment_id"]) == (202, True, None)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployment-status")
+    assert found["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"method": "kubernetes"}, 503, "KUBERNETES_ERROR"),
+        ({"method": "ftp"}, 400, "VALIDATION_FAILED"),
+        ({}, 400, "VALIDATION_FAILED"),
+        ({"method": "gitops", "quickly": True}, 400, "VALIDATION_FAILED"),
+    ],
+)
+async def test_what_cannot_be_deployed(service: Service, body: Any, status: int, code: str) -> None:
+    name = await service.tenant()
+    got, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/deploy", body)
+    assert got in (status, 422), answer
+    assert answer["error"]["code"] == code
+
+
+async def test_a_pipeline_tells_how_its_deployment_went(service: Service) -> None:
+    name = await service.tenant()
+    path = f"/api/v1/tenants/{name}/deployment-status"
+    status, answer, _ = await service.ask(
+        "POST", path, {"status": "completed", "deployed_at": "2026-03-02T09:00:00Z"}
+    )
+    assert (status, answer["status"]) == (200, "completed")
+    _, found, _ = await service.ask("GET", path)
+    assert (found["deployment_id"], found["method"]) == (answer["deployment_id"], "gitops")
+    _, tenant, _ = await service.ask("GET", f"/api/v1/tenants/{name}")
+    assert tenant["status"] == "running"
