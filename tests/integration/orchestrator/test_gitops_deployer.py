@@ -200,6 +200,17 @@ async def test_concurrent_tenants_all_end_at_their_last_release(remote: Remote, 
     assert remote.files() == sorted(f"tenants/{name}/manifest.yaml" for name in names)
 
 
+async def test_another_process_may_make_the_shared_clone_anew(
+    deployer: GitopsDeployer, remote: Remote, tmp_path: Path
+) -> None:
+    await deployer.apply(release(), Phases())
+    assert not (await GitopsDeployer(remote.url, tmp_path / "work").apply(release(), Phases())).changed
+    shutil.rmtree(tmp_path / "work" / "clone.git")
+    git("init", "-q", "--bare", str(tmp_path / "work" / "clone.git"), folder=tmp_path)
+    assert (await deployer.apply(release(channels=100), Phases())).changed
+    assert remote.manifest("acme") == text_of(release(channels=100))
+
+
 async def test_delete_takes_the_folder_of_one_tenant(deployer: GitopsDeployer, remote: Remote) -> None:
     await deployer.delete("acme")  # an empty remote
     for name in ("acme", "acme-2"):
