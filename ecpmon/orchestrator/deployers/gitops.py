@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable, ValidationFailed
 from ecpmon.model.deployments import DeploymentStatus, Outcome, Release
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
 from ecpmon.orchestrator.deployers.stored import compare, documents, stamp
 from ecpmon.orchestrator.manifests import to_yaml
@@ -33,7 +33,6 @@ from ecpmon.ports import Progress
 _TRIES: Final = 8
 _FETCHED: Final = "refs/remotes/origin/head"
 _GONE: Final = "0" * 40
-_TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _log = structlog.get_logger(__name__)
 
 # Path -> new bytes, or None to remove it; empty: nothing to do.
@@ -228,7 +227,7 @@ class GitopsDeployer:
 
 
 def _checked(tenant_id: str) -> str:
-    if not _TENANT.fullmatch(tenant_id):
+    if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
         raise ValidationFailed(f"{tenant_id!r} is no tenant id")
     return tenant_id
 

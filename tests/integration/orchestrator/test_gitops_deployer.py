@@ -343,7 +343,7 @@ def test_odd_branches_are_refused(branch: str, tmp_path: Path) -> None:
         GitopsDeployer("file:///srv/x", tmp_path / "work", branch=branch)
 
 
-@pytest.mark.parametrize("tenant_id", ["../x", "a/b", "", "-x", ".git"])
+@pytest.mark.parametrize("tenant_id", ["../x", "a/b", "", "-x", ".git", "x\n"])
 async def test_a_tenant_id_is_never_a_path(tenant_id: str, deployer: GitopsDeployer) -> None:
     with pytest.raises(ValidationFailed):
         await deployer.delete(tenant_id)
