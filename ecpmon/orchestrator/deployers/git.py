@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,7 @@ class Git:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=environment,
+                start_new_session=True,  # so that its helpers (git-remote-https, ssh) end with it
             )
         except FileNotFoundError:
             raise DeploymentFailed("git is not installed here; install it to deploy by gitops") from None
@@ -202,16 +204,16 @@ class Git:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """See that the child is gone; asked first, because git then removes its lock files."""
+    """See that the child and its helpers are gone; asked first, because git then removes its lock files."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
     try:
         await asyncio.wait_for(process.wait(), 2.0)
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 

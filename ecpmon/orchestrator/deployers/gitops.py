@@ -24,15 +24,15 @@ from pydantic import SecretStr
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable, ValidationFailed
 from ecpmon.model.deployments import DeploymentStatus, Outcome, Release
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
 from ecpmon.orchestrator.deployers.stored import compare, documents, stamp
 from ecpmon.orchestrator.manifests import to_yaml
 from ecpmon.ports import Progress
 
 _TRIES: Final = 8
+_FETCHED: Final = "refs/remotes/origin/head"
 _GONE: Final = "0" * 40
-_TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _log = structlog.get_logger(__name__)
 
 # Path -> new bytes, or None to remove it; empty: nothing to do.
@@ -62,7 +62,6 @@ class GitopsDeployer:
         self._timeout = timeout
         self._lock = asyncio.Lock()
         self._ready = False
-        self._head: str | None = None  # the remote's, as last fetched
 
     async def close(self) -> None:
         """Nothing is held open between calls."""
@@ -138,6 +137,7 @@ class GitopsDeployer:
                     "push", "--porcelain", "--quiet", "--", self._url, f"{commit}:refs/heads/{self._branch}"
                 )
                 if result.code == 0:
+                    await self._git.local("update-ref", _FETCHED, commit)
                     _log.info(
                         "gitops.pushed", commit=commit, branch=self._branch, what=message.splitlines()[0]
                     )
@@ -164,7 +164,6 @@ class GitopsDeployer:
             with (self._folder / "lock").open("w") as lock:
                 await self._take(lock)
                 if not self._ready or not self._git.clone.is_dir():
-                    self._head = None
                     await self._git.create()
                 # A git that failed or was killed may leave locks behind: then the next one starts afresh.
                 self._ready = False
@@ -192,15 +191,18 @@ class GitopsDeployer:
             raise remote_failure(listed)
         heads = [line.split("\t") for line in listed.out.decode().splitlines()]
         head = next((commit for commit, name in heads if name == ref), None)
-        if head is None or head == self._head:
+        if head is None or head == await self._fetched():
             return head
         fetched = await self._git.remote(
-            "fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, f"+{ref}:refs/remotes/origin/head"
+            "fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, f"+{ref}:{_FETCHED}"
         )
         if fetched.code != 0:
             raise remote_failure(fetched)
-        self._head = (await self._git.local("rev-parse", "refs/remotes/origin/head")).decode().strip()
-        return self._head
+        return await self._fetched()
+
+    async def _fetched(self) -> str | None:
+        """The head the clone holds. Asked of the clone each time: another process may have made it anew."""
+        return await self._line("for-each-ref", "--format=%(objectname)", _FETCHED, stdin=b"") or None
 
     async def _read(self, head: str | None, path: str) -> bytes | None:
         if head is None or not await self._git.local("ls-tree", "-z", head, "--", path):
@@ -228,7 +230,7 @@ class GitopsDeployer:
 
 
 def _checked(tenant_id: str) -> str:
-    if not _TENANT.fullmatch(tenant_id):
+    if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
         raise ValidationFailed(f"{tenant_id!r} is no tenant id")
     return tenant_id
 

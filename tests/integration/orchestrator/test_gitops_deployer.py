@@ -147,10 +147,10 @@ async def test_the_same_release_again_commits_nothing(
 
 async def test_a_changed_release_says_what_changed(deployer: GitopsDeployer, remote: Remote) -> None:
     await deployer.apply(release(channels=10), Phases())
-    outcome = await deployer.apply(release(channels=400), Phases())
+    outcome = await deployer.apply(release(channels=100), Phases())
     assert "configured" in {o.status for o in outcome.objects}
-    assert remote.manifest("acme") == text_of(release(channels=400))
-    smaller = Release("d", "acme", "ecp-acme", release(channels=400).objects[:-1])
+    assert remote.manifest("acme") == text_of(release(channels=100))
+    smaller = Release("d", "acme", "ecp-acme", release(channels=100).objects[:-1])
     assert [o.status for o in (await deployer.apply(smaller, Phases())).objects].count("pruned") == 1
 
 
@@ -171,11 +171,11 @@ async def test_a_push_of_others_in_between_is_built_upon_and_our_file_wins(
         return made
 
     deployer._commit = overtaken  # type: ignore[method-assign]
-    outcome = await deployer.apply(release(channels=400), Phases())
+    outcome = await deployer.apply(release(channels=100), Phases())
     assert outcome.changed
     assert race == 2
     assert remote.files() == ["notes-1.md", "notes-2.md", "tenants/acme/manifest.yaml"]
-    assert remote.manifest("acme") == text_of(release(channels=400))
+    assert remote.manifest("acme") == text_of(release(channels=100))
     assert remote.commits() == 4
 
 
@@ -192,12 +192,23 @@ async def test_concurrent_tenants_all_end_at_their_last_release(remote: Remote, 
 
     await asyncio.gather(
         *(
-            releases(name, deployers[i % 3], chance.sample([5, 50, 200, 400], 3))
+            releases(name, deployers[i % 3], chance.sample([5, 40, 80, 120], 3))
             for i, name in enumerate(names)
         )
     )
     assert {name: remote.manifest(name) for name in names} == {n: text_of(last[n]) for n in names}
     assert remote.files() == sorted(f"tenants/{name}/manifest.yaml" for name in names)
+
+
+async def test_another_process_may_make_the_shared_clone_anew(
+    deployer: GitopsDeployer, remote: Remote, tmp_path: Path
+) -> None:
+    await deployer.apply(release(), Phases())
+    assert not (await GitopsDeployer(remote.url, tmp_path / "work").apply(release(), Phases())).changed
+    shutil.rmtree(tmp_path / "work" / "clone.git")
+    git("init", "-q", "--bare", str(tmp_path / "work" / "clone.git"), folder=tmp_path)
+    assert (await deployer.apply(release(channels=100), Phases())).changed
+    assert remote.manifest("acme") == text_of(release(channels=100))
 
 
 async def test_delete_takes_the_folder_of_one_tenant(deployer: GitopsDeployer, remote: Remote) -> None:
@@ -231,9 +242,9 @@ async def test_a_remote_that_is_away_may_come_back(
     away = tmp_path / "away"
     shutil.move(remote.folder, away)
     with pytest.raises(KubernetesUnavailable, match="ECPMON_GITOPS_URL"):
-        await deployer.apply(release(channels=400), Phases())
+        await deployer.apply(release(channels=100), Phases())
     shutil.move(away, remote.folder)
-    assert (await deployer.apply(release(channels=400), Phases())).changed
+    assert (await deployer.apply(release(channels=100), Phases())).changed
 
 
 async def test_a_push_that_a_hook_refuses_fails_for_good(deployer: GitopsDeployer, remote: Remote) -> None:
@@ -245,12 +256,23 @@ async def test_a_push_that_a_hook_refuses_fails_for_good(deployer: GitopsDeploye
 
 
 async def test_a_remote_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    silent = await asyncio.start_server(lambda r, w: asyncio.sleep(30), "127.0.0.1", 0)
+    hung_up = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            pass
+        writer.close()
+        hung_up.set()
+
+    silent = await asyncio.start_server(listen, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     deployer = GitopsDeployer(f"https://127.0.0.1:{port}/x.git", tmp_path / "work", timeout=0.5)
     with pytest.raises(KubernetesUnavailable, match="did not end within"):
         await deployer.delete("acme")
+    async with asyncio.timeout(5):  # git's helper is gone too
+        await hung_up.wait()
     silent.close()
+    await silent.wait_closed()
 
 
 async def test_the_token_shows_nowhere(
@@ -321,7 +343,7 @@ def test_odd_branches_are_refused(branch: str, tmp_path: Path) -> None:
         GitopsDeployer("file:///srv/x", tmp_path / "work", branch=branch)
 
 
-@pytest.mark.parametrize("tenant_id", ["../x", "a/b", "", "-x", ".git"])
+@pytest.mark.parametrize("tenant_id", ["../x", "a/b", "", "-x", ".git", "x\n"])
 async def test_a_tenant_id_is_never_a_path(tenant_id: str, deployer: GitopsDeployer) -> None:
     with pytest.raises(ValidationFailed):
         await deployer.delete(tenant_id)
