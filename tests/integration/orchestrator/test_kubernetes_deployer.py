@@ -1,0 +1,222 @@
+"""The Kubernetes deployer against a simulator process: what it prunes, rolls back, leaves alone and says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from releases import NOW, Told, labels_of, made, small_release, tenant_of
+from sim_process import Simulator, free_port
+
+from ecpmon.errors import DeploymentFailed, KubernetesUnavailable
+from ecpmon.model.deployments import DeployedObject, Release
+from ecpmon.orchestrator.deployers.cluster import Cluster, ClusterAddress
+from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
+from ecpmon.orchestrator.manifests import namespace_of
+
+GOOD = "registry.example/web:1.0"
+BROKEN = "registry.example/web:does-not-exist"
+
+
+def config_map(tenant_id: str, name: str) -> dict[str, Any]:
+    return made(tenant_id, "v1", "ConfigMap", name, data={"a": "1"})
+
+
+def autoscaler(tenant_id: str) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 6}
+    return made(tenant_id, "autoscaling/v2", "HorizontalPodAutoscaler", "web", spec=spec)
+
+
+def path(tenant_id: str, plural: str, name: str, root: str = "/api/v1") -> str:
+    return f"{root}/namespaces/{namespace_of(tenant_id)}/{plural}/{name}"
+
+
+def web_path(tenant_id: str) -> str:
+    return path(tenant_id, "deployments", "web", "/apis/apps/v1")
+
+
+def image_of(deployment: dict[str, Any]) -> str:
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+async def test_only_labelled_leftovers_are_pruned(
+    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+) -> None:
+    await kubernetes.apply(small_release(tenant_id, config_map(tenant_id, "old")), Told())
+    space = namespace_of(tenant_id)
+    others = {
+        "unlabelled": {},
+        "managed-only": {"ecp.ai/managed-by": "ecp-orchestrator"},
+        "tenant-only": {"ecp.ai/tenant": tenant_id},
+        "another": labels_of("another"),
+    }
+    for name, labels in others.items():
+        body = config_map(tenant_id, name)
+        body["metadata"]["labels"] = labels
+        await cluster.call("POST", f"/api/v1/namespaces/{space}/configmaps", body=body)
+    secret = made(tenant_id, "v1", "Secret", "ours-but-never-rendered")
+    await cluster.call("POST", f"/api/v1/namespaces/{space}/secrets", body=secret)
+
+    outcome = await kubernetes.apply(small_release(tenant_id), Told())
+
+    assert outcome.changed
+    assert [o for o in outcome.objects if o.status == "pruned"] == [
+        DeployedObject("ConfigMap", "old", "pruned")
+    ]
+    assert simulator.call("GET", path(tenant_id, "configmaps", "old"))[0] == 404
+    for name in others:
+        assert simulator.call("GET", path(tenant_id, "configmaps", name))[0] == 200, name
+    assert simulator.call("GET", path(tenant_id, "secrets", "ours-but-never-rendered"))[0] == 200
+
+
+async def test_a_failing_image_is_rolled_back_and_named(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    leftover = config_map(tenant_id, "old")
+    await kubernetes.apply(small_release(tenant_id, leftover), Told())
+    before = simulator.ok("GET", web_path(tenant_id))
+
+    broken = small_release(tenant_id, image=BROKEN)
+    extra = broken.objects[1]["spec"]["template"]["spec"]["containers"][0]
+    extra["env"] = [{"name": "ADDED", "value": "1"}]
+    with pytest.raises(DeploymentFailed, match=r"Deployment/web .*ImagePullBackOff") as failed:
+        await kubernetes.apply(broken, Told())
+
+    assert failed.value.rolled_back
+    after = simulator.ok("GET", web_path(tenant_id))
+    assert after["spec"]["template"] == before["spec"]["template"]
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    assert after["status"]["availableReplicas"] == 2
+    assert simulator.ok("GET", path(tenant_id, "configmaps", "old"))["data"] == leftover["data"]
+    again = await kubernetes.apply(small_release(tenant_id, leftover), Told())
+    assert {o.status for o in again.objects} == {"unchanged"}
+
+
+async def test_a_first_release_that_fails_leaves_no_workload(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+        await kubernetes.apply(small_release(tenant_id, image=BROKEN), Told())
+    assert failed.value.rolled_back
+    assert simulator.call("GET", web_path(tenant_id))[0] == 404
+
+
+async def test_pods_that_fit_on_no_node_are_named_after_the_timeout(
+    simulator: Simulator, tenant_id: str
+) -> None:
+    release = small_release(tenant_id)
+    container = release.objects[1]["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"requests": {"cpu": "9999"}}
+    address = ClusterAddress(url=f"http://127.0.0.1:{simulator.port}")
+    impatient = KubernetesDeployer(address, rollout_timeout=1, poll=0.1)
+    try:
+        with pytest.raises(DeploymentFailed, match=r"after 1 s: Deployment/web 0/2 ready: Unschedulable: "):
+            await impatient.apply(release, Told())
+    finally:
+        await impatient.close()
+
+
+async def test_a_refusal_names_the_object_and_what_the_server_said(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    await kubernetes.apply(small_release(tenant_id), Told())
+    bad = made(tenant_id, "v1", "Service", "web", spec={"ports": [{"port": 99999999}]})
+    release = small_release(tenant_id, bad, image="registry.example/web:2.0")
+    with pytest.raises(DeploymentFailed, match=r"Service/web: .*port") as failed:
+        await kubernetes.apply(release, Told())
+    assert failed.value.rolled_back
+    assert image_of(simulator.ok("GET", web_path(tenant_id))) == GOOD
+
+
+async def test_what_the_autoscaler_decided_survives(
+    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+) -> None:
+    release = small_release(tenant_id, autoscaler(tenant_id))
+    first = await kubernetes.apply(release, Told())
+    assert first.objects[1] == DeployedObject("Deployment", "web", "created", "2/2")
+    assert {o.status for o in (await kubernetes.apply(release, Told())).objects} == {"unchanged"}
+    assert simulator.ok("GET", web_path(tenant_id))["spec"]["replicas"] == 2
+
+    await cluster.merge(web_path(tenant_id) + "/scale", {"spec": {"replicas": 4}})
+    newer = small_release(tenant_id, autoscaler(tenant_id), image="registry.example/web:2.0")
+    outcome = await kubernetes.apply(newer, Told())
+    found = simulator.ok("GET", web_path(tenant_id))
+    assert (found["spec"]["replicas"], image_of(found)) == (4, "registry.example/web:2.0")
+    assert outcome.objects[1].status == "configured"
+
+
+async def test_an_autoscaler_added_later_keeps_the_number(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    await kubernetes.apply(small_release(tenant_id), Told())
+    await kubernetes.apply(small_release(tenant_id, autoscaler(tenant_id)), Told())
+    assert simulator.ok("GET", web_path(tenant_id))["spec"]["replicas"] == 2
+
+
+async def test_a_restart_with_the_same_time_makes_no_new_generation(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    release = small_release(tenant_id)
+    await kubernetes.apply(release, Told())
+    generations = []
+    for _ in range(2):
+        assert await kubernetes.restart(tenant_of(tenant_id), NOW) == 1
+        found = simulator.ok("GET", web_path(tenant_id))
+        generations.append(found["metadata"]["generation"])
+    assert generations == [2, 2]
+    annotations = found["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"kubectl.kubernetes.io/restartedAt": "2026-03-02T00:00:00Z"}
+    assert not (await kubernetes.apply(release, Told())).changed  # a restart is not undone
+
+
+async def test_a_namespace_that_is_not_ours_is_not_deleted(
+    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+) -> None:
+    space = namespace_of(tenant_id)
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}
+    await cluster.call("POST", "/api/v1/namespaces", body=body)
+    with pytest.raises(DeploymentFailed, match="not ours"):
+        await kubernetes.delete(tenant_id)
+    assert simulator.ok("GET", f"/api/v1/namespaces/{space}")["status"]["phase"] == "Active"
+
+
+async def test_nobody_answers() -> None:
+    away = KubernetesDeployer(ClusterAddress(url=f"http://127.0.0.1:{free_port()}", timeout=2))
+    calls = (
+        away.apply(small_release("acme"), Told()),
+        away.restart(tenant_of("acme"), NOW),
+        away.delete("acme"),
+    )
+    try:
+        for call in calls:
+            with pytest.raises(KubernetesUnavailable):
+                await call
+    finally:
+        await away.close()
+
+
+async def test_a_kubeconfig_leads_to_the_cluster(simulator: Simulator, tenant_id: str, tmp_path: Any) -> None:
+    config = tmp_path / "kubeconfig"
+    config.write_bytes(simulator.raw("GET", "/kubeconfig")[1])
+    deployer = KubernetesDeployer(ClusterAddress(kubeconfig=str(config)), poll=0.1)
+    try:
+        assert (await deployer.apply(small_release(tenant_id), Told())).changed
+    finally:
+        await deployer.close()
+    lost = KubernetesDeployer(ClusterAddress(kubeconfig=str(config), context="nowhere"))
+    with pytest.raises(KubernetesUnavailable, match="configuration"):
+        await lost.delete(tenant_id)
+
+
+async def test_a_kind_that_no_tenant_has_is_refused(kubernetes: KubernetesDeployer, tenant_id: str) -> None:
+    release = small_release(tenant_id)
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "x", "namespace": release.namespace},
+    }
+    bad: Release = replace(release, objects=(*release.objects, role))
+    with pytest.raises(DeploymentFailed, match="ClusterRole"):
+        await kubernetes.apply(bad, Told())
