@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -38,6 +38,11 @@ RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 # Holds spec.replicas from when we let go of it until the autoscaler writes it for the first time.
 _REPLICAS_MANAGER: Final = f"{FIELD_MANAGER}-replicas"
 _Key = tuple[str, str]  # kind and name
+_CLAIM: Final = "PersistentVolumeClaim"
+# What a rollback restores. Not services and claims: the server gives them addresses and volumes that must stay.
+_RESTORED: Final = frozenset(KINDS) - {_CLAIM, "Service"}
+# Looks in a row that may go unanswered while a rollout is waited for.
+_UNANSWERED: Final = 5
 
 
 def _key(document: Mapping[str, Any]) -> _Key:
@@ -62,13 +67,13 @@ def _scaled(release: Release) -> frozenset[str]:
 
 @dataclass(slots=True)
 class _Work:
-    """One apply under way. `before` holds each changed Deployment as it was, None for a new one."""
+    """One apply under way. `before` holds each changed object as it was, None for a new one."""
 
     release: Release
     progress: Progress
     scaled: frozenset[str]
     objects: dict[_Key, DeployedObject] = field(default_factory=dict)
-    before: dict[str, Document | None] = field(default_factory=dict)
+    before: dict[_Key, Document | None] = field(default_factory=dict)
     pruned: list[Document] = field(default_factory=list)
 
     @property
@@ -106,13 +111,14 @@ class KubernetesDeployer:
         work = _Work(release, progress, _scaled(release))
         try:
             await self._apply_all(work)
-            await self._prune(work)
+            await self._prune(work, [kind for kind in KINDS if kind != _CLAIM])
             await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
             await self._wait(work, work.deployments, self._rollout_timeout)
             await work.tell(DeploymentStatus.VERIFYING, "checking what runs")
             await self._verify(work)
         except (DeploymentFailed, Refused) as error:
             raise await self._rolled_back(work, str(error)) from error
+        await self._prune_claims(work)
         objects = tuple(work.objects.values())
         changed = any(found.status != "unchanged" for found in objects)
         return Outcome(changed, objects, "" if changed else "everything was there already")
@@ -170,16 +176,18 @@ class KubernetesDeployer:
     async def _apply_one(self, work: _Work, document: Mapping[str, Any]) -> None:
         before = await self._cluster.find(path_of(document))
         kind, name = _key(document)
-        if kind == "Deployment":
-            work.before[name] = before
+        if kind == "Namespace" and before is not None and not _is_ours(before, work.release.tenant_id):
+            # Our labels on it would make it ours to delete.
+            raise DeploymentFailed(f"the namespace {name} exists and is not ours")
+        work.before[kind, name] = before
         if kind == "Deployment" and name in work.scaled:
             after = await self._apply_scaled(document, before)
         else:
             after = await self._cluster.apply(document)
         unchanged = before is not None and same_content(before, after)
         work.note(after, "created" if before is None else "unchanged" if unchanged else "configured")
-        if unchanged and kind == "Deployment":
-            del work.before[name]  # nothing to roll back
+        if unchanged:
+            del work.before[kind, name]  # nothing to roll back
 
     async def _apply_scaled(self, document: Mapping[str, Any], before: Document | None) -> Document:
         """Apply a Deployment that an autoscaler scales: `spec.replicas` counts for the creation only.
@@ -200,10 +208,17 @@ class KubernetesDeployer:
         spec = {key: value for key, value in document["spec"].items() if key != "replicas"}
         return await self._cluster.apply({**document, "spec": spec})
 
-    async def _prune(self, work: _Work) -> None:
+    async def _prune_claims(self, work: _Work) -> None:
+        """Last of all: data that is gone cannot be rolled back."""
+        try:
+            await self._prune(work, [_CLAIM])
+        except Refused as refused:
+            raise DeploymentFailed(f"a volume claim cannot be pruned: {refused}") from refused
+
+    async def _prune(self, work: _Work, kinds: Sequence[str]) -> None:
         """Delete what carries both of our labels in this namespace and is not in the release."""
         release, wanted = work.release, {_key(document) for document in work.release.objects}
-        for kind in KINDS:
+        for kind in kinds:
             found = await self._cluster.items(
                 kind_path(kind, release.namespace), labels_of(release.tenant_id)
             )
@@ -217,11 +232,18 @@ class KubernetesDeployer:
 
     async def _wait(self, work: _Work, names: frozenset[str], timeout: float) -> None:
         """Until the named Deployments are rolled out. Raises DeploymentFailed naming one that is not."""
+        unanswered = 0
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    if await self._look(work, names):
-                        return
+                    try:
+                        if await self._look(work, names):
+                            return
+                        unanswered = 0
+                    except KubernetesUnavailable:
+                        unanswered += 1
+                        if unanswered > _UNANSWERED:
+                            raise
                     await asyncio.sleep(self._poll)
         except TimeoutError as error:
             late = await self._unfinished(work.release.namespace, names)
@@ -281,15 +303,15 @@ class KubernetesDeployer:
 
     async def _roll_back(self, work: _Work) -> None:
         space = work.release.namespace
+        for (kind, name), before in work.before.items():
+            if before is None and kind == "Deployment":
+                await self._cluster.delete(kind_path(kind, space, name))
+            elif before is not None and kind in _RESTORED:
+                # Applied by the same manager, so that what the failed release added goes away again.
+                keep = kind != "Deployment" or name not in work.scaled
+                await self._cluster.apply(as_applied(before, keep_replicas=keep))
         for document in work.pruned:
             await self._cluster.apply(as_applied(document))
-        for name, before in work.before.items():
-            if before is None:
-                await self._cluster.delete(kind_path("Deployment", space, name))
-                continue
-            # Applied by the same manager, so that what the failed release added goes away again.
-            keep = name not in work.scaled
-            document = {"apiVersion": "apps/v1", "kind": "Deployment", **before}
-            await self._cluster.apply(as_applied(document, keep_replicas=keep))
-        restored = frozenset(name for name, before in work.before.items() if before is not None)
-        await self._wait(work, restored, self._rollout_timeout)
+        restored = [before for before in work.before.values() if before is not None] + work.pruned
+        names = frozenset(name for kind, name in map(_key, restored) if kind == "Deployment")
+        await self._wait(work, names, self._rollout_timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +24,9 @@ def config_map(tenant_id: str, name: str) -> dict[str, Any]:
     return made(tenant_id, "v1", "ConfigMap", name, data={"a": "1"})
 
 
-def autoscaler(tenant_id: str) -> dict[str, Any]:
+def autoscaler(tenant_id: str, at_least: int) -> dict[str, Any]:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 6}
+    spec = {"scaleTargetRef": target, "minReplicas": at_least, "maxReplicas": 6}
     return made(tenant_id, "autoscaling/v2", "HorizontalPodAutoscaler", "web", spec=spec)
 
 
@@ -74,11 +75,11 @@ async def test_only_labelled_leftovers_are_pruned(
 async def test_a_failing_image_is_rolled_back_and_named(
     kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
 ) -> None:
-    leftover = config_map(tenant_id, "old")
-    await kubernetes.apply(small_release(tenant_id, leftover), Told())
+    leftover, settings = config_map(tenant_id, "old"), config_map(tenant_id, "settings")
+    await kubernetes.apply(small_release(tenant_id, leftover, settings), Told())
     before = simulator.ok("GET", web_path(tenant_id))
 
-    broken = small_release(tenant_id, image=BROKEN)
+    broken = small_release(tenant_id, {**settings, "data": {"b": "2"}}, image=BROKEN)
     extra = broken.objects[1]["spec"]["template"]["spec"]["containers"][0]
     extra["env"] = [{"name": "ADDED", "value": "1"}]
     with pytest.raises(DeploymentFailed, match=r"Deployment/web .*ImagePullBackOff") as failed:
@@ -89,9 +90,25 @@ async def test_a_failing_image_is_rolled_back_and_named(
     assert after["spec"]["template"] == before["spec"]["template"]
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
     assert after["status"]["availableReplicas"] == 2
-    assert simulator.ok("GET", path(tenant_id, "configmaps", "old"))["data"] == leftover["data"]
-    again = await kubernetes.apply(small_release(tenant_id, leftover), Told())
+    for name in ("old", "settings"):
+        assert simulator.ok("GET", path(tenant_id, "configmaps", name))["data"] == {"a": "1"}
+    again = await kubernetes.apply(small_release(tenant_id, leftover, settings), Told())
     assert {o.status for o in again.objects} == {"unchanged"}
+
+
+async def test_a_claim_is_pruned_only_after_success(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = made(tenant_id, "v1", "PersistentVolumeClaim", "data", spec=spec)
+    where = path(tenant_id, "persistentvolumeclaims", "data")
+    await kubernetes.apply(small_release(tenant_id, claim), Told())
+    before = simulator.ok("GET", where)["metadata"]["uid"]
+    with pytest.raises(DeploymentFailed):
+        await kubernetes.apply(small_release(tenant_id, image=BROKEN), Told())
+    assert simulator.ok("GET", where)["metadata"]["uid"] == before
+    await kubernetes.apply(small_release(tenant_id), Told())
+    assert simulator.call("GET", where)[0] == 404
 
 
 async def test_a_first_release_that_fails_leaves_no_workload(
@@ -131,28 +148,34 @@ async def test_a_refusal_names_the_object_and_what_the_server_said(
 
 
 async def test_what_the_autoscaler_decided_survives(
-    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
 ) -> None:
-    release = small_release(tenant_id, autoscaler(tenant_id))
-    first = await kubernetes.apply(release, Told())
-    assert first.objects[1] == DeployedObject("Deployment", "web", "created", "2/2")
-    assert {o.status for o in (await kubernetes.apply(release, Told())).objects} == {"unchanged"}
-    assert simulator.ok("GET", web_path(tenant_id))["spec"]["replicas"] == 2
+    release = small_release(tenant_id, autoscaler(tenant_id, at_least=4))
+    first = Told()
+    await kubernetes.apply(release, first)
+    assert first.applied == {"web": 2}
+    async with asyncio.timeout(30):
+        while simulator.ok("GET", web_path(tenant_id))["status"].get("readyReplicas") != 4:
+            await asyncio.sleep(0.1)
+    again = await kubernetes.apply(release, Told())
+    assert {o.status for o in again.objects} == {"unchanged"}
 
-    await cluster.merge(web_path(tenant_id) + "/scale", {"spec": {"replicas": 4}})
-    newer = small_release(tenant_id, autoscaler(tenant_id), image="registry.example/web:2.0")
-    outcome = await kubernetes.apply(newer, Told())
+    newer = small_release(tenant_id, release.objects[2], image="registry.example/web:2.0")
+    told = Told()
+    outcome = await kubernetes.apply(newer, told)
+    assert told.applied == {"web": 4}
+    assert [o.status for o in outcome.objects] == ["unchanged", "configured", "unchanged"]
     found = simulator.ok("GET", web_path(tenant_id))
     assert (found["spec"]["replicas"], image_of(found)) == (4, "registry.example/web:2.0")
-    assert outcome.objects[1].status == "configured"
 
 
 async def test_an_autoscaler_added_later_keeps_the_number(
-    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+    kubernetes: KubernetesDeployer, tenant_id: str
 ) -> None:
     await kubernetes.apply(small_release(tenant_id), Told())
-    await kubernetes.apply(small_release(tenant_id, autoscaler(tenant_id)), Told())
-    assert simulator.ok("GET", web_path(tenant_id))["spec"]["replicas"] == 2
+    told = Told()
+    await kubernetes.apply(small_release(tenant_id, autoscaler(tenant_id, at_least=1)), told)
+    assert told.applied == {"web": 2}  # just left out, it would be reset to 1
 
 
 async def test_a_restart_with_the_same_time_makes_no_new_generation(
@@ -179,7 +202,12 @@ async def test_a_namespace_that_is_not_ours_is_not_deleted(
     await cluster.call("POST", "/api/v1/namespaces", body=body)
     with pytest.raises(DeploymentFailed, match="not ours"):
         await kubernetes.delete(tenant_id)
-    assert simulator.ok("GET", f"/api/v1/namespaces/{space}")["status"]["phase"] == "Active"
+    with pytest.raises(DeploymentFailed, match="not ours"):  # nor taken over, to be deleted later
+        await kubernetes.apply(small_release(tenant_id), Told())
+    found = simulator.ok("GET", f"/api/v1/namespaces/{space}")
+    assert found["status"]["phase"] == "Active"
+    assert "ecp.ai/tenant" not in found["metadata"].get("labels", {})
+    assert simulator.call("GET", web_path(tenant_id))[0] == 404
 
 
 async def test_nobody_answers() -> None:
