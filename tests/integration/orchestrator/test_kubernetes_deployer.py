@@ -210,6 +210,16 @@ async def test_a_namespace_that_is_not_ours_is_not_deleted(
     assert simulator.call("GET", web_path(tenant_id))[0] == 404
 
 
+async def test_a_namespace_that_the_simulator_made_for_the_tenant_is_taken_over(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    simulator.deploy(tenant_id)
+    outcome = await kubernetes.apply(small_release(tenant_id), Told())
+    assert [o.status for o in outcome.objects] == ["configured", "created"]
+    found = simulator.ok("GET", path(tenant_id, "deployments", "callbot", "/apis/apps/v1"))
+    assert found["metadata"]["labels"]["ecp.ai/managed-by"] == "ecp-simulator"  # and not pruned
+
+
 async def test_nobody_answers() -> None:
     away = KubernetesDeployer(ClusterAddress(url=f"http://127.0.0.1:{free_port()}", timeout=2))
     calls = (
