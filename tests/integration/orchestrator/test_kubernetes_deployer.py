@@ -235,6 +235,37 @@ async def test_nobody_answers() -> None:
         await away.close()
 
 
+async def test_a_server_that_says_nothing_or_nonsense_is_away() -> None:
+    answers = {
+        "silence": b"",
+        "500": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops",
+        "429": b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
+        "a page": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    }
+    for name, answer in answers.items():
+
+        async def serve(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = answer
+        ) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+            if not answer:
+                await reader.read()  # until the client gives up
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        deployer = KubernetesDeployer(ClusterAddress(url=f"http://127.0.0.1:{port}", timeout=0.5))
+        try:
+            with pytest.raises(KubernetesUnavailable):
+                await deployer.delete(name.replace(" ", "-"))
+        finally:
+            await deployer.close()
+            server.close()
+            await server.wait_closed()
+
+
 async def test_a_kubeconfig_leads_to_the_cluster(simulator: Simulator, tenant_id: str, tmp_path: Any) -> None:
     config = tmp_path / "kubeconfig"
     config.write_bytes(simulator.raw("GET", "/kubeconfig")[1])
