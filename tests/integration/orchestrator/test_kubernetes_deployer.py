@@ -135,6 +135,20 @@ async def test_pods_that_fit_on_no_node_are_named_after_the_timeout(
         await impatient.close()
 
 
+async def test_what_broke_by_itself_is_not_called_rolled_back(
+    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+) -> None:
+    broken = small_release(tenant_id, image=BROKEN)
+    for document in broken.objects:
+        await cluster.apply(document)
+    told = Told()
+    with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+        await kubernetes.apply(broken, told)
+    assert not failed.value.rolled_back
+    assert {o.status for o in told.objects} == {"unchanged"}
+    assert image_of(simulator.ok("GET", web_path(tenant_id))) == BROKEN
+
+
 async def test_a_refusal_names_the_object_and_what_the_server_said(
     kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
 ) -> None:
