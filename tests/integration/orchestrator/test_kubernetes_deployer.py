@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from releases import NOW, Told, labels_of, made, small_release, tenant_of
+from releases import NOW, Told, labels_of, made, rendered_release, small_release, tenant_of
 from sim_process import Simulator, free_port
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable
-from ecpmon.model.deployments import DeployedObject, Release
+from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
 from ecpmon.orchestrator.deployers.cluster import Cluster, ClusterAddress
 from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 from ecpmon.orchestrator.manifests import namespace_of
@@ -94,6 +95,31 @@ async def test_a_failing_image_is_rolled_back_and_named(
         assert simulator.ok("GET", path(tenant_id, "configmaps", name))["data"] == {"a": "1"}
     again = await kubernetes.apply(small_release(tenant_id, leftover, settings), Told())
     assert {o.status for o in again.objects} == {"unchanged"}
+
+
+async def test_a_rendered_release_comes_back_as_it_was(
+    kubernetes: KubernetesDeployer, address: ClusterAddress, tenant_id: str
+) -> None:
+    good = rendered_release(tenant_id)
+    await kubernetes.apply(good, Told())
+    objects = deepcopy(good.objects)
+    for document in objects:
+        document["metadata"]["labels"]["ecp.ai/preset"] = "changed"
+        if document["kind"] == "Deployment":
+            document["spec"]["template"]["spec"]["containers"][0]["image"] = BROKEN
+    impatient, told = KubernetesDeployer(address, rollout_timeout=4, poll=0.1), Told()
+    try:
+        with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+            await impatient.apply(replace(good, objects=objects), told)
+    finally:
+        await impatient.close()
+    assert failed.value.rolled_back
+    assert told.phases[-1] is DeploymentStatus.SCALING_SERVICES
+    again = await kubernetes.apply(good, Told())
+    # What a rollback leaves: services, claims and the namespace serve either version.
+    assert {o.kind for o in again.objects if o.status != "unchanged"} <= {
+        "Namespace", "Service", "PersistentVolumeClaim",
+    }  # fmt: skip
 
 
 async def test_a_claim_is_pruned_only_after_success(
