@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -31,63 +30,18 @@ from ecpmon.orchestrator.deployers.rollout import (
     same_content,
     waiting_reasons,
 )
+from ecpmon.orchestrator.deployers.work import Work, is_ours, is_tenants, key_of, labels_of, scaled_by
 from ecpmon.orchestrator.manifests import namespace_of
 from ecpmon.ports import Progress
 
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 # Holds spec.replicas from when we let go of it until the autoscaler writes it for the first time.
 _REPLICAS_MANAGER: Final = f"{FIELD_MANAGER}-replicas"
-_Key = tuple[str, str]  # kind and name
-
-
-def _key(document: Mapping[str, Any]) -> _Key:
-    return str(document["kind"]), str(document["metadata"]["name"])
-
-
-def labels_of(tenant_id: str) -> dict[str, str]:
-    """The labels that make an object ours; nothing without both of them is ever deleted."""
-    return {"ecp.ai/managed-by": FIELD_MANAGER, "ecp.ai/tenant": tenant_id}
-
-
-def _is_ours(document: Mapping[str, Any], tenant_id: str) -> bool:
-    labels = document["metadata"].get("labels") or {}
-    return all(labels.get(key) == value for key, value in labels_of(tenant_id).items())
-
-
-def _scaled(release: Release) -> frozenset[str]:
-    """Deployments whose number of replicas belongs to an autoscaler."""
-    targets = (o["spec"]["scaleTargetRef"] for o in release.objects if o["kind"] == "HorizontalPodAutoscaler")
-    return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
-
-
-@dataclass(slots=True)
-class _Work:
-    """One apply under way. `before` holds each changed Deployment as it was, None for a new one."""
-
-    release: Release
-    progress: Progress
-    scaled: frozenset[str]
-    objects: dict[_Key, DeployedObject] = field(default_factory=dict)
-    before: dict[str, Document | None] = field(default_factory=dict)
-    pruned: list[Document] = field(default_factory=list)
-
-    @property
-    def deployments(self) -> frozenset[str]:
-        return frozenset(_key(o)[1] for o in self.release.objects if o["kind"] == "Deployment")
-
-    def note(self, document: Mapping[str, Any], status: str) -> None:
-        kind, name = _key(document)
-        replicas = judge(document).replicas if kind == "Deployment" else None
-        self.objects[kind, name] = DeployedObject(kind, name, status, replicas)
-
-    def note_replicas(self, name: str, replicas: str) -> bool:
-        """Whether that is news."""
-        known = self.objects["Deployment", name]
-        self.objects["Deployment", name] = DeployedObject("Deployment", name, known.status, replicas)
-        return known.replicas != replicas
-
-    async def tell(self, phase: DeploymentStatus, message: str) -> None:
-        await self.progress(phase, message, tuple(self.objects.values()))
+_CLAIM: Final = "PersistentVolumeClaim"
+# What a rollback restores. Not services and claims: the server gives them addresses and volumes that must stay.
+_RESTORED: Final = frozenset(KINDS) - {_CLAIM, "Service"}
+# Looks in a row that may go unanswered while a rollout is waited for.
+_UNANSWERED: Final = 5
 
 
 class KubernetesDeployer:
@@ -103,16 +57,17 @@ class KubernetesDeployer:
 
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """See `ports.Deployer`. Raises DeploymentFailed or KubernetesUnavailable."""
-        work = _Work(release, progress, _scaled(release))
+        work = Work(release, progress, scaled_by(release))
         try:
             await self._apply_all(work)
-            await self._prune(work)
+            await self._prune(work, [kind for kind in KINDS if kind != _CLAIM])
             await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
-            await self._wait(work, work.deployments, self._rollout_timeout)
+            await self._wait(work, work.deployments)
             await work.tell(DeploymentStatus.VERIFYING, "checking what runs")
             await self._verify(work)
         except (DeploymentFailed, Refused) as error:
             raise await self._rolled_back(work, str(error)) from error
+        await self._prune_claims(work)
         objects = tuple(work.objects.values())
         changed = any(found.status != "unchanged" for found in objects)
         return Outcome(changed, objects, "" if changed else "everything was there already")
@@ -141,7 +96,7 @@ class KubernetesDeployer:
             found = await self._cluster.find(path)
             if found is None:
                 return
-            if not _is_ours(found, tenant_id):
+            if not is_ours(found, tenant_id):
                 raise DeploymentFailed(f"the namespace {namespace_of(tenant_id)} is not ours: left as it is")
             await self._cluster.delete(path)
             async with asyncio.timeout(self._rollout_timeout):
@@ -155,7 +110,7 @@ class KubernetesDeployer:
             message = f"the namespace {namespace_of(tenant_id)} is still terminating"
             raise KubernetesUnavailable(message) from error
 
-    async def _apply_all(self, work: _Work) -> None:
+    async def _apply_all(self, work: Work) -> None:
         await work.tell(DeploymentStatus.CREATING_NAMESPACE, f"namespace {work.release.namespace}")
         told = False
         for document in work.release.objects:
@@ -165,21 +120,23 @@ class KubernetesDeployer:
             try:
                 await self._apply_one(work, document)
             except Refused as refused:
-                raise DeploymentFailed("{}/{}: {}".format(*_key(document), refused)) from refused
+                raise DeploymentFailed("{}/{}: {}".format(*key_of(document), refused)) from refused
 
-    async def _apply_one(self, work: _Work, document: Mapping[str, Any]) -> None:
+    async def _apply_one(self, work: Work, document: Mapping[str, Any]) -> None:
         before = await self._cluster.find(path_of(document))
-        kind, name = _key(document)
-        if kind == "Deployment":
-            work.before[name] = before
+        kind, name = key_of(document)
+        if kind == "Namespace" and before is not None and not is_tenants(before, work.release.tenant_id):
+            # Our labels on it would make it ours to delete.
+            raise DeploymentFailed(f"the namespace {name} exists and is not ours")
+        work.before[kind, name] = before
         if kind == "Deployment" and name in work.scaled:
             after = await self._apply_scaled(document, before)
         else:
             after = await self._cluster.apply(document)
         unchanged = before is not None and same_content(before, after)
         work.note(after, "created" if before is None else "unchanged" if unchanged else "configured")
-        if unchanged and kind == "Deployment":
-            del work.before[name]  # nothing to roll back
+        if unchanged:
+            del work.before[kind, name]  # nothing to roll back
 
     async def _apply_scaled(self, document: Mapping[str, Any], before: Document | None) -> Document:
         """Apply a Deployment that an autoscaler scales: `spec.replicas` counts for the creation only.
@@ -200,42 +157,58 @@ class KubernetesDeployer:
         spec = {key: value for key, value in document["spec"].items() if key != "replicas"}
         return await self._cluster.apply({**document, "spec": spec})
 
-    async def _prune(self, work: _Work) -> None:
+    async def _prune_claims(self, work: Work) -> None:
+        """Last of all: data that is gone cannot be rolled back."""
+        try:
+            await self._prune(work, [_CLAIM])
+        except Refused as refused:
+            raise DeploymentFailed(f"a volume claim cannot be pruned: {refused}") from refused
+
+    async def _prune(self, work: Work, kinds: Sequence[str]) -> None:
         """Delete what carries both of our labels in this namespace and is not in the release."""
-        release, wanted = work.release, {_key(document) for document in work.release.objects}
-        for kind in KINDS:
+        release, wanted = work.release, {key_of(document) for document in work.release.objects}
+        for kind in kinds:
             found = await self._cluster.items(
                 kind_path(kind, release.namespace), labels_of(release.tenant_id)
             )
             for item in found:
                 name = item["metadata"]["name"]
-                if (kind, name) in wanted or not _is_ours(item, release.tenant_id):
+                if (kind, name) in wanted or not is_ours(item, release.tenant_id):
                     continue
                 await self._cluster.delete(kind_path(kind, release.namespace, name))
                 work.pruned.append({"apiVersion": KINDS[kind][0], **item, "kind": kind})
                 work.objects[kind, name] = DeployedObject(kind, name, "pruned")
 
-    async def _wait(self, work: _Work, names: frozenset[str], timeout: float) -> None:
+    async def _wait(self, work: Work, names: frozenset[str], *, telling: bool = True) -> None:
         """Until the named Deployments are rolled out. Raises DeploymentFailed naming one that is not."""
+        unanswered = 0
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self._rollout_timeout):
                 while True:
-                    if await self._look(work, names):
-                        return
+                    try:
+                        if await self._look(work, names, telling):
+                            return
+                        unanswered = 0
+                    except KubernetesUnavailable:
+                        unanswered += 1
+                        if unanswered > _UNANSWERED:
+                            raise
                     await asyncio.sleep(self._poll)
         except TimeoutError as error:
             late = await self._unfinished(work.release.namespace, names)
             why = await self._why(late) if late else ""
-            raise DeploymentFailed(f"not rolled out after {timeout:g} s: {why or 'no time left'}") from error
+            raise DeploymentFailed(
+                f"not rolled out after {self._rollout_timeout:g} s: {why or 'no time left'}"
+            ) from error
 
-    async def _look(self, work: _Work, names: frozenset[str]) -> bool:
+    async def _look(self, work: Work, names: frozenset[str], telling: bool) -> bool:
         done, news = True, False
         for deployment, rollout in await self._rollouts(work.release.namespace, names):
             name = deployment["metadata"]["name"]
             if rollout.stage is Stage.FAILED:
                 raise DeploymentFailed(await self._why(deployment))
             done = done and rollout.stage is Stage.DONE
-            if ("Deployment", name) in work.objects:
+            if telling:
                 news = work.note_replicas(name, rollout.replicas) or news
         if news:
             await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
@@ -266,30 +239,32 @@ class KubernetesDeployer:
         said = "; ".join(reasons) or rollout.reason or "its pods are not ready"
         return f"Deployment/{metadata['name']} {rollout.replicas} ready: {said}"
 
-    async def _verify(self, work: _Work) -> None:
+    async def _verify(self, work: Work) -> None:
         late = await self._unfinished(work.release.namespace, work.deployments)
         if late is not None:
             raise DeploymentFailed(f"stopped serving again: {await self._why(late)}")
 
-    async def _rolled_back(self, work: _Work, reason: str) -> DeploymentFailed:
+    async def _rolled_back(self, work: Work, reason: str) -> DeploymentFailed:
         """Bring back what ran before; the error to raise."""
+        if not work.before and not work.pruned:  # what fails is what ran before
+            return DeploymentFailed(reason, rolled_back=False)
         try:
             await self._roll_back(work)
         except (EcpError, Refused) as error:
             return DeploymentFailed(f"{reason} (and what ran before is not back: {error})", rolled_back=False)
         return DeploymentFailed(reason, rolled_back=True)
 
-    async def _roll_back(self, work: _Work) -> None:
+    async def _roll_back(self, work: Work) -> None:
         space = work.release.namespace
+        for (kind, name), before in work.before.items():
+            if before is None and kind == "Deployment":
+                await self._cluster.delete(kind_path(kind, space, name))
+            elif before is not None and kind in _RESTORED:
+                # Applied by the same manager, so that what the failed release added goes away again.
+                keep = kind != "Deployment" or name not in work.scaled
+                await self._cluster.apply(as_applied(before, keep_replicas=keep))
         for document in work.pruned:
             await self._cluster.apply(as_applied(document))
-        for name, before in work.before.items():
-            if before is None:
-                await self._cluster.delete(kind_path("Deployment", space, name))
-                continue
-            # Applied by the same manager, so that what the failed release added goes away again.
-            keep = name not in work.scaled
-            document = {"apiVersion": "apps/v1", "kind": "Deployment", **before}
-            await self._cluster.apply(as_applied(document, keep_replicas=keep))
-        restored = frozenset(name for name, before in work.before.items() if before is not None)
-        await self._wait(work, restored, self._rollout_timeout)
+        restored = [before for before in work.before.values() if before is not None] + work.pruned
+        names = frozenset(name for kind, name in map(key_of, restored) if kind == "Deployment")
+        await self._wait(work, names, telling=False)  # phases only go onwards

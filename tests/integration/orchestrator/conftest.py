@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ecpmon.orchestrator.deployers.cluster import ClusterAddress
+from ecpmon.orchestrator.deployers.cluster import Cluster, ClusterAddress
 from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 
 sys.path.append(str(Path(__file__).parent.parent / "simulator"))
@@ -35,8 +35,20 @@ def tenant_id() -> str:
 
 
 @pytest.fixture
-async def kubernetes(simulator: Simulator) -> AsyncIterator[KubernetesDeployer]:
-    address = ClusterAddress(url=f"http://127.0.0.1:{simulator.port}", timeout=10)
+def address(simulator: Simulator) -> ClusterAddress:
+    return ClusterAddress(url=f"http://127.0.0.1:{simulator.port}", timeout=10)
+
+
+@pytest.fixture
+async def cluster(address: ClusterAddress) -> AsyncIterator[Cluster]:
+    """For what a test does to the cluster behind the deployer's back."""
+    made = Cluster(address)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def kubernetes(address: ClusterAddress) -> AsyncIterator[KubernetesDeployer]:
     made = KubernetesDeployer(address, rollout_timeout=30, poll=0.1)
     yield made
     await made.close()

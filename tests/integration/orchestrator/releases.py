@@ -17,11 +17,12 @@ REQUIREMENTS = {"callbot": 20}
 
 
 class Told:
-    """A `Progress`."""
+    """A `Progress`. `applied` is the replicas wanted of each workload just after it was applied."""
 
     def __init__(self) -> None:
         self.phases: list[DeploymentStatus] = []
         self.objects: tuple[DeployedObject, ...] = ()
+        self.applied: dict[str, int] = {}
 
     async def __call__(
         self, phase: DeploymentStatus, message: str, objects: Sequence[DeployedObject] | None
@@ -30,6 +31,9 @@ class Told:
         if not self.phases or self.phases[-1] is not phase:
             self.phases.append(phase)
         self.objects = self.objects if objects is None else tuple(objects)
+        for found in self.objects:
+            if found.replicas is not None:
+                self.applied.setdefault(found.name, int(found.replicas.split("/")[1]))
 
 
 def tenant_of(tenant_id: str) -> Tenant:

@@ -1,0 +1,71 @@
+"""What is ours in a cluster, and the record of one apply under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
+from ecpmon.orchestrator.deployers.cluster import FIELD_MANAGER, Document
+from ecpmon.orchestrator.deployers.rollout import judge
+from ecpmon.ports import Progress
+
+Key = tuple[str, str]  # kind and name
+
+
+def key_of(document: Mapping[str, Any]) -> Key:
+    return str(document["kind"]), str(document["metadata"]["name"])
+
+
+def labels_of(tenant_id: str) -> dict[str, str]:
+    """The labels that make an object ours; nothing without both of them is ever deleted."""
+    return {"ecp.ai/managed-by": FIELD_MANAGER, "ecp.ai/tenant": tenant_id}
+
+
+def is_ours(document: Mapping[str, Any], tenant_id: str) -> bool:
+    """Whether it carries both of our labels."""
+    labels = document["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in labels_of(tenant_id).items())
+
+
+def is_tenants(namespace: Mapping[str, Any], tenant_id: str) -> bool:
+    """Whoever made it, it is this tenant's; the simulator makes such ones."""
+    labels = namespace["metadata"].get("labels") or {}
+    return bool(labels.get("ecp.ai/tenant") == tenant_id)
+
+
+def scaled_by(release: Release) -> frozenset[str]:
+    """Deployments whose number of replicas belongs to an autoscaler."""
+    targets = (o["spec"]["scaleTargetRef"] for o in release.objects if o["kind"] == "HorizontalPodAutoscaler")
+    return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
+
+
+@dataclass(slots=True)
+class Work:
+    """One apply under way. `before` holds each changed object as it was, None for a new one."""
+
+    release: Release
+    progress: Progress
+    scaled: frozenset[str]
+    objects: dict[Key, DeployedObject] = field(default_factory=dict)
+    before: dict[Key, Document | None] = field(default_factory=dict)
+    pruned: list[Document] = field(default_factory=list)
+
+    @property
+    def deployments(self) -> frozenset[str]:
+        return frozenset(key_of(o)[1] for o in self.release.objects if o["kind"] == "Deployment")
+
+    def note(self, document: Mapping[str, Any], status: str) -> None:
+        kind, name = key_of(document)
+        replicas = judge(document).replicas if kind == "Deployment" else None
+        self.objects[kind, name] = DeployedObject(kind, name, status, replicas)
+
+    def note_replicas(self, name: str, replicas: str) -> bool:
+        """Whether that is news."""
+        known = self.objects["Deployment", name]
+        self.objects["Deployment", name] = DeployedObject("Deployment", name, known.status, replicas)
+        return known.replicas != replicas
+
+    async def tell(self, phase: DeploymentStatus, message: str) -> None:
+        await self.progress(phase, message, tuple(self.objects.values()))
