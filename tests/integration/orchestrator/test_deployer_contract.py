@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from releases import NOW, Told, rendered_release, tenant_of
 
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.orchestrator.deployers.demo import DemoDeployer
+from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
 from ecpmon.ports import Deployer
+from tests.integration.orchestrator.releases import NOW, Told, rendered_release, tenant_of
+from tests.integration.orchestrator.test_gitops_deployer import Remote
 
-ADAPTERS = ("kubernetes", "demo")
+ADAPTERS = ("kubernetes", "gitops", "demo")
 PHASES = [
     DeploymentStatus.CREATING_NAMESPACE,
     DeploymentStatus.CREATING_SERVICES,
@@ -23,6 +26,11 @@ PHASES = [
 @pytest.fixture
 def demo() -> DemoDeployer:
     return DemoDeployer()
+
+
+@pytest.fixture
+def gitops(tmp_path: Path) -> GitopsDeployer:
+    return GitopsDeployer(Remote(tmp_path / "remote.git").url, tmp_path / "work")
 
 
 @pytest.fixture(params=ADAPTERS)

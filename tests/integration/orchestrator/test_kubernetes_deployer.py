@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from releases import NOW, Told, labels_of, made, rendered_release, small_release, tenant_of
 from sim_process import Simulator, free_port
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable
@@ -16,6 +15,15 @@ from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
 from ecpmon.orchestrator.deployers.cluster import Cluster, ClusterAddress
 from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 from ecpmon.orchestrator.manifests import namespace_of
+from tests.integration.orchestrator.releases import (
+    NOW,
+    Told,
+    labels_of,
+    made,
+    rendered_release,
+    small_release,
+    tenant_of,
+)
 
 GOOD = "registry.example/web:1.0"
 BROKEN = "registry.example/web:does-not-exist"
