@@ -9,7 +9,9 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import backend_of, bad_field, check_visible, read_model, reply, tenant_of
+from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import SimulatorUnavailable
 from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
@@ -60,18 +62,31 @@ class ValidateBody(BaseModel):
     kubernetes_version: StrictStr = DEFAULT_VERSION
 
 
+async def _cluster_gpus(backend: Backend) -> int | None:
+    """How many GPUs the simulated cluster has; None when nobody can say: then that check is left out."""
+    if backend.simulator is None:
+        return None
+    try:
+        return int((await backend.simulator.status())["capacity"]["gpu"])
+    except (SimulatorUnavailable, KeyError, TypeError, ValueError):
+        return None
+
+
 @routes.post("/api/v1/tenants/validate-manifest", Permission.READ)
 async def validate(request: web.Request) -> web.Response:
     """What is wrong with a manifest, by document, object and field."""
     body = await read_model(request, ValidateBody)
     check_visible(request, body.tenant_id)
-    await backend_of(request).tenants.get(body.tenant_id)
+    backend = backend_of(request)
+    await backend.tenants.get(body.tenant_id)
+    gpus = await _cluster_gpus(backend) if body.target_simulator else None
     report = await asyncio.to_thread(
         validate_manifest,
         body.tenant_id,
         body.manifest_content,
         version=body.kubernetes_version,
         strict=body.strict_validation,
+        cluster_gpus=gpus,
     )
     shown = report.shown()
     if body.target_simulator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes import OUTSIDER, World, ask, fields_of, make_app
+from fakes import OUTSIDER, FakeSimulator, World, ask, fields_of, make_app
 
 from ecpmon.api import manifests
 
@@ -61,3 +61,19 @@ async def test_an_outsider_gets_nothing(world: World, aiohttp_client: Any) -> No
     ):
         status, answer = await ask(outside, method, path, body)
         assert (status, answer["error"]["code"]) == (404, "TENANT_NOT_FOUND")
+
+
+@pytest.mark.parametrize(("gpus", "warned"), [(1, True), (100, False), (None, False)])
+async def test_more_than_the_clusters_gpus_is_a_warning_where_the_cluster_is_known(
+    aiohttp_client: Any, gpus: int | None, warned: bool
+) -> None:
+    document = {"capacity": {"gpu": gpus}} if gpus else {}
+    world = World(simulator=FakeSimulator(document))
+    world.tenants.add("acme", service_requirements={"callbot": 50, "stt": 30})
+    client = await aiohttp_client(make_app([manifests], world))
+    async with client.get(URL) as answer:
+        text = await answer.text()
+    body = {"tenant_id": "acme", "manifest_content": text, "target_simulator": True}
+    status, found = await ask(client, "POST", CHECK, body)
+    assert (status, found["valid"]) == (200, True)
+    assert ("GPU_CAPACITY" in {w["code"] for w in found["warnings"]}) is warned

@@ -73,3 +73,14 @@ def test_strict_turns_warnings_into_errors_and_gpus_are_counted() -> None:
 )  # fmt: skip
 def test_odd_shapes_are_findings_and_never_exceptions(text: str) -> None:
     assert not validate_manifest("acme", text).valid
+
+
+GOOD = sorted((Path(__file__).parents[2] / "corpus" / "manifests" / "good").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("version", ["1.28", "1.37"])
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_a_good_manifest_passes_without_a_warning(path: Path, version: str) -> None:
+    report = validate_manifest("acme", path.read_text(encoding="utf-8"), version=version)
+    assert [f.shown() for f in (*report.errors, *report.warnings)] == []
+    assert report.resource_summary["deployments"] >= 1
