@@ -346,7 +346,7 @@ class World:
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
-            recoveries=stores.recoveries, objectives=unused,
+            recoveries=stores.recoveries, objectives=unused, deployments=unused,
             health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip
 

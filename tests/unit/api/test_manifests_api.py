@@ -69,7 +69,7 @@ async def test_more_than_the_clusters_gpus_is_a_warning_where_the_cluster_is_kno
 ) -> None:
     document = {"capacity": {"gpu": gpus}} if gpus else {}
     world = World(simulator=FakeSimulator(document))
-    world.tenants.add("acme", service_requirements={"callbot": 50, "stt": 30})
+    world.tenants.add("acme", service_requirements={"callbot": 50, "stt": 30}, preset="medium")
     client = await aiohttp_client(make_app([manifests], world))
     async with client.get(URL) as answer:
         text = await answer.text()
