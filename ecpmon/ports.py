@@ -646,6 +646,10 @@ class DeploymentStore(Protocol):
         """Newest first."""
         ...
 
+    async def places(self, tenant: Tenant) -> list[str]:
+        """The methods by which we have tried to bring the tenant out, whatever came of it."""
+        ...
+
     async def record_finished(
         self,
         tenant: Tenant,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import (
     backend_of,
@@ -22,8 +22,8 @@ from ecpmon.api.common import (
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
-from ecpmon.errors import NotFound, no_such_deployment
-from ecpmon.model.deployments import DeploymentRecord, DeploymentStatus
+from ecpmon.errors import EcpError, NotFound, no_such_deployment
+from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import rendered
 from ecpmon.sla.gate import ATTRIBUTED, burned
@@ -33,6 +33,8 @@ routes = Routes()
 FOLLOW_SECONDS: Final = 0.25
 NORMAL: Final = 1000
 TRY_AGAIN: Final = 1013
+# PostgreSQL holds none.
+NO_NUL: Final = r"^[^\x00]*$"
 
 
 class DeployBody(BaseModel):
@@ -44,7 +46,7 @@ class DeployBody(BaseModel):
     include_ingress: StrictBool = False
     # Deploy although the error budget is spent; the reason is kept with the deployment.
     force: StrictBool = False
-    reason: Annotated[StrictStr, Field(max_length=1000)] = ""
+    reason: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/deploy", Permission.OPERATE)
@@ -68,17 +70,21 @@ async def deploy(request: web.Request) -> web.Response:
 async def deployment_status(request: web.Request) -> web.Response:
     """The latest deployment, with its objects and log."""
     backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
-    found = await backend.deployments.store.of_tenant(tenant, 1)
+    found = await backend.deployments.store.of_tenant(tenant, 20)
     if not found:
         raise NotFound("the tenant was never deployed", details={"tenant_id": tenant.tenant_id})
-    return reply(await _document(request, backend, tenant, found[0]))
+    # One that runs comes before what a pipeline told meanwhile.
+    running = [r for r in found if r.requested_at is not None and r.finished_at is None]
+    return reply(await _document(request, backend, tenant, (running or found)[0]))
 
 
 class ReportBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     status: Literal["completed", "failed"]
-    message: Annotated[StrictStr, Field(max_length=1000)] = ""
+    message: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""
+    # When the pipeline was done; now when absent.
+    deployed_at: AwareDatetime | None = None
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/deployment-status", Permission.OPERATE)
@@ -86,12 +92,14 @@ async def report_status(request: web.Request) -> web.Response:
     """A CI pipeline tells how its deployment went; it is kept beside ours."""
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, ReportBody)
-    deployment_id, caller, now = f"ci-{uuid.uuid4().hex[:12]}", request[CALLER].name, now_of(request)
+    deployment_id = f"{REPORTED}{uuid.uuid4().hex[:12]}"
+    caller, now = request[CALLER].name, now_of(request)
+    at = min(body.deployed_at or now, now)
     status = DeploymentStatus(body.status)
     message = body.message or "told by a pipeline"
-    method = tenant.deployed_to or "gitops"
+    method = tenant.deployed_to or ("demo" if backend.demo else "gitops")
     await backend.deployments.store.record_finished(
-        tenant, deployment_id, method, status, message, caller, now
+        tenant, deployment_id, method, status, message, caller, at
     )
     if status is DeploymentStatus.COMPLETED:
         where = tenant.deployed(method)
@@ -131,6 +139,7 @@ async def _document(
         ],
         "created_at": record.created_at,
         "finished_at": record.finished_at,
+        # Of one that runs nobody knows: rollouts wait for images and nodes.
         "estimated_completion": record.finished_at,
         "requested_by": record.requested_by,
         "forced_because": record.forced_because,
@@ -162,6 +171,8 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     """A deployment's steps until it is over, then a normal close. Rows are read, so any replica can be asked."""
     backend = backend_of(request)
     name = request.match_info["deployment_id"]
+    if not name.isprintable():
+        raise no_such_deployment(name)
     record = await backend.deployments.store.get(name)
     if not request[CALLER].may_see(record.tenant_id):
         raise no_such_deployment(name)
@@ -172,6 +183,8 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
         reason = await _tell_steps(backend, socket, record, listening)
     except SlowConsumer:
         code, reason = TRY_AGAIN, "too slow"
+    except EcpError:
+        code, reason = TRY_AGAIN, "not known right now; ask again"
     except Gone:
         return socket
     finally:

@@ -24,7 +24,7 @@ class DeployBody(BaseModel):
     failure_scenarios: StrictBool = False
     # Deploy although the error budget is spent; the reason is kept with the deployment.
     force: StrictBool = False
-    reason: Annotated[StrictStr, Field(max_length=1000)] = ""
+    reason: Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
 
 
 class FailureBody(BaseModel):

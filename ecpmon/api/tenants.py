@@ -289,18 +289,24 @@ def _services(tenant: Tenant) -> list[dict[str, Any]]:
     ]
 
 
-async def _remove_deployment(backend: Backend, tenant: Tenant) -> None:
-    """Raises KubernetesUnavailable, SimulatorUnavailable: then the tenant stays, and one can try again."""
-    match tenant.deployed_to:
-        case None:
-            return
-        case "simulator" if backend.simulator is not None:
+async def _remove_deployment(backend: Backend, tenant: Tenant) -> list[str]:
+    """Take the tenant away wherever we brought it; the methods that nothing is configured for any more.
+
+    Raises KubernetesUnavailable, SimulatorUnavailable: then the tenant stays, and one can try again.
+    """
+    # A deployment that failed half-way has left things too, and so has one by a former method.
+    places = {*await backend.deployments.store.places(tenant), tenant.deployed_to or ""}
+    left = []
+    for method in sorted(filter(None, places)):
+        deployer = backend.deployments.deployers.get(method)
+        if method == "simulator" and backend.simulator is not None:
             # Its own call: it also takes away what was deployed without a manifest.
             await backend.simulator.remove(tenant.tenant_id)
-        case "simulator":
-            return
-        case method:
-            await backend.deployments.check_method(method).delete(tenant.tenant_id)
+        elif deployer is not None:
+            await deployer.delete(tenant.tenant_id)
+        else:
+            left.append(method)
+    return left
 
 
 @routes.delete("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
@@ -315,12 +321,21 @@ async def delete_tenant(request: web.Request) -> web.Response:
             "the tenant is running; add ?force=true to remove it all the same",
             details={"tenant_id": tenant.tenant_id, "status": tenant.status.value},
         )
-    await _remove_deployment(backend, tenant)
+    for record in await backend.deployments.store.of_tenant(tenant, 20):
+        if record.requested_at is not None and record.finished_at is None:
+            raise Conflict(
+                "a deployment of the tenant is running; wait for it, then delete",
+                details={"tenant_id": tenant.tenant_id, "deployment_id": record.deployment_id},
+            )
+    left = await _remove_deployment(backend, tenant)
     await backend.tenants.delete(tenant, now_of(request))
     backend.hub.tenant_deleted(tenant.tenant_id)
+    message = f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable"
+    if left:
+        message += f"; what was deployed by {' and '.join(left)} is still there: no such method is configured"
     return reply(
         {
-            "message": f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable",
+            "message": message,
             "deletion_id": f"del-{uuid.uuid4().hex[:12]}",
             "estimated_time": "done",
         },

@@ -27,6 +27,8 @@ class DeploymentStatus(StrEnum):
         return self in FINAL
 
 
+# The ids of deployments that somebody else made and told us of.
+REPORTED: Final = "ci-"
 FINAL: Final = frozenset({DeploymentStatus.COMPLETED, DeploymentStatus.FAILED, DeploymentStatus.ROLLED_BACK})
 # Percent at which a phase begins.
 PROGRESS: Final[dict[DeploymentStatus, int]] = {

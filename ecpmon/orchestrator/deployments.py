@@ -11,7 +11,13 @@ from typing import Any, Final
 
 import structlog
 
-from ecpmon.errors import BudgetExhausted, DeploymentFailed, EcpError, KubernetesUnavailable
+from ecpmon.errors import (
+    BudgetExhausted,
+    DeploymentFailed,
+    EcpError,
+    KubernetesUnavailable,
+    TemporaryError,
+)
 from ecpmon.model.deployments import (
     DeployedObject,
     DeploymentRecord,
@@ -146,12 +152,13 @@ class DeploymentService:
         for attempt in range(record.tries, MAX_TRIES):
             try:
                 await self._once(record)
-            except KubernetesUnavailable as error:
-                await self._say(record, DeploymentStatus.VALIDATING, error.message, level="warning")
-                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
             except DeploymentFailed as error:
                 over = DeploymentStatus.ROLLED_BACK if error.rolled_back else DeploymentStatus.FAILED
                 return await self._end(record, over, error.message)
+            except TemporaryError as error:  # the cluster or our own database is away
+                with contextlib.suppress(TemporaryError):
+                    await self._say(record, DeploymentStatus.VALIDATING, error.message, level="warning")
+                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
             except EcpError as error:
                 return await self._end(record, DeploymentStatus.FAILED, error.message)
             else:

@@ -10,6 +10,7 @@ from typing import Any
 from ecpmon.errors import Conflict, no_such_deployment
 from ecpmon.model.deployments import (
     PROGRESS,
+    REPORTED,
     DeployedObject,
     DeploymentRecord,
     DeploymentStatus,
@@ -91,6 +92,10 @@ class PgDeploymentStore:
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:
         return [_record(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)]
+
+    async def places(self, tenant: Tenant) -> list[str]:
+        rows = await self._database.fetch(self._sql["places"], tenant.key, REPORTED)
+        return [row["method"] for row in rows]
 
     async def record_finished(
         self,

@@ -39,3 +39,8 @@ WHERE d.tenant = $1 ORDER BY d.seq DESC LIMIT $2
 INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
                          progress, heartbeat_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)
+
+-- name: places
+-- $2: how the ids of those begin that somebody else made.
+SELECT DISTINCT method FROM deployments
+WHERE tenant = $1 AND requested_at IS NOT NULL AND NOT starts_with(deployment_id, $2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from ecpmon.app import RUNTIMES
 from ecpmon.app.backend import BackendRuntime
-from ecpmon.errors import EcpError
+from ecpmon.errors import DatabaseUnavailable, EcpError
 from ecpmon.model.deployments import DeploymentStatus
 from tests.integration.api.conftest import Service
 
@@ -80,7 +81,7 @@ async def test_a_socket_follows_it_to_the_end(service: Service, demo: BackendRun
 
 async def test_anothers_deployment_does_not_exist(service: Service, demo: BackendRuntime) -> None:
     found = await deployed(service, demo, await demo_tenant(service))
-    for who, name in (("outsider", found["deployment_id"]), ("admin", "dep-none")):
+    for who, name in (("outsider", found["deployment_id"]), ("admin", "dep-none"), ("admin", "a%00b")):
         url = f"{service.url}/ws/deployment/{name}?demo=true"
         async with service.session.ws_connect(url, headers=service.headers(who)) as socket:
             message = await socket.receive(timeout=5)
@@ -96,6 +97,55 @@ async def test_a_second_deployment_of_a_tenant_is_refused(service: Service, demo
     assert (status, body["error"]["code"]) == (409, "CONFLICT")
     await store.advance(f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
     assert (await deployed(service, demo, name))["status"] == "completed"
+
+
+async def test_a_tenant_is_not_deleted_while_it_is_deployed(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    tenant, store = await demo.tenants.get(name), demo.deployments.store
+    await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, service.clock.now())
+    path = f"/api/v1/tenants/{name}?force=true"
+    status, body, _ = await service.ask("DELETE", path, **DEMO)
+    assert (status, body["error"]["details"]["deployment_id"]) == (409, f"dep-{name}")
+    # A pipeline's report does not hide the one that runs.
+    report = {"status": "completed", "message": "elsewhere"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/deployment-status", report, **DEMO)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployment-status", **DEMO)
+    assert found["deployment_id"] == f"dep-{name}"
+    await store.advance(f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
+    assert (await service.ask("DELETE", path, **DEMO))[0] == 202
+
+
+async def test_a_database_that_is_away_for_a_moment_fails_no_deployment(
+    service: Service, demo: BackendRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await demo_tenant(service)
+    real, failures = demo.tenants.get, 1
+
+    async def get(tenant_id: str) -> Any:
+        nonlocal failures
+        if asyncio.current_task().get_name().startswith("deployment") and failures:  # type: ignore[union-attr]
+            failures -= 1
+            raise DatabaseUnavailable("away")
+        return await real(tenant_id)
+
+    monkeypatch.setattr(demo.tenants, "get", get)
+    monkeypatch.setattr("ecpmon.orchestrator.deployments.RETRY_SECONDS", 0.01)
+    assert (await deployed(service, demo, name))["status"] == "completed"
+    assert failures == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "completed", "message": "a\x00b"},
+        {"status": "completed", "deployed_at": "yesterday"},
+        {"status": "running"},
+    ],
+)
+async def test_what_a_pipeline_may_not_say(service: Service, body: dict[str, str]) -> None:
+    name = await service.tenant()
+    status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/deployment-status", body)
+    assert (status, answer["error"]["code"]) == (422, "VALIDATION_FAILED")
 
 
 async def test_what_a_dead_process_left_is_taken_up(service: Service, demo: BackendRuntime) -> None:
