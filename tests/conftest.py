@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +25,7 @@ from ecpmon.local.packages import Binaries, fetch_binaries
 from ecpmon.local.paths import cache_dir, service_user
 from ecpmon.local.postgres import PostgresCluster
 from ecpmon.local.process import launch_argv, log_tail
+from tests.ports import free_port as new_port
 
 
 class PostgresServer:
@@ -84,30 +83,9 @@ class PostgresServer:
             )  # fmt: skip
 
 
-# Below the ports that the kernel gives to outgoing connections, so that none of ours takes one in between.
-_PORTS = range(15_000, 32_000)
-_given: set[int] = set()
-
-
-def _free_port() -> int:
-    while True:
-        port = random.SystemRandom().choice(_PORTS)
-        if port in _given:
-            continue
-        with socket.socket() as listener:
-            # As servers do it: connections that have only just ended do not keep a port.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _given.add(port)
-        return port
-
-
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    return _free_port
+    return new_port
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +116,7 @@ def postgres_server(stack_binaries: Binaries, _session_folder: Path) -> Iterator
     cluster = PostgresCluster(
         bin_dir=stack_binaries.postgres_bin,
         folder=_session_folder / "postgres",
-        port=_free_port(),
+        port=new_port(),
         user=service_user(),
         durable=False,
     )

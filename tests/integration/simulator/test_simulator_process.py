@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sim_process import DEADLINE, SERVICE, Simulator, free_port
+from sim_process import DEADLINE, SERVICE, Simulator
+
+from tests.ports import free_port
 
 START = "2026-11-02T08:00:00.000000Z"
 
