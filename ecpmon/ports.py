@@ -486,6 +486,10 @@ class SimulatorClient(Protocol):
 
     async def status(self) -> dict[str, Any]: ...
 
+    async def start_scenario(self, tenant_id: str, scenario: str) -> None:
+        """Begin one of the simulator's named series of timed failures."""
+        ...
+
     async def trigger_failure(
         self, tenant_id: str, failure_type: str, duration_seconds: float | None, severity: float | None
     ) -> dict[str, Any]: ...
@@ -580,6 +584,10 @@ Progress = Callable[[DeploymentStatus, str, "Sequence[DeployedObject] | None"], 
 class Deployer(Protocol):
     """Brings tenants out, one way or another. All adapters pass one contract test."""
 
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """What a rollback of this release would restore; () where nothing needs to be. Raises KubernetesUnavailable."""
+        ...
+
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """Make the cluster hold exactly the release's objects for this tenant, and wait until they serve.
 
@@ -626,12 +634,19 @@ class DeploymentStore(Protocol):
         *,
         level: str = "info",
         objects: Sequence[DeployedObject] | None = None,
+        tries: int = 0,
     ) -> bool:
-        """The next step, with a log line. False when the deployment is over."""
+        """The next step of try number `tries`, with a log line. False: it is over, or another try goes on with it."""
         ...
 
-    async def beat(self, deployment_id: str, now: datetime) -> None:
+    async def beat(self, record: DeploymentRecord, now: datetime) -> None:
         """Somebody is working on it."""
+        ...
+
+    async def remember(
+        self, record: DeploymentRecord, before: Sequence[Mapping[str, Any]]
+    ) -> tuple[Mapping[str, Any], ...] | None:
+        """Keep what ran before, unless an earlier try has; what is kept. None: another try goes on with it."""
         ...
 
     async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:

@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     rollout_timeout: float = Field(
         default=600, gt=0, description="Seconds a rollout may take until it is given up."
     )
+    deployment_takeover: float = Field(
+        default=30,
+        ge=1,
+        description="Seconds without a sign of life after which another process goes on with a deployment.",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
 

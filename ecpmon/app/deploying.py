@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -39,8 +40,9 @@ def make_deployments(
 
     deployers: dict[str, Deployer] = {"demo": DemoDeployer()} if demo else _deployers(settings)
     return DeploymentService(
-        PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock
-    )
+        PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock,
+        takeover=timedelta(seconds=settings.deployment_takeover),
+    )  # fmt: skip
 
 
 def _deployers(settings: Settings) -> dict[str, Deployer]:

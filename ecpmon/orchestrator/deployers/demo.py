@@ -32,6 +32,10 @@ class DemoDeployer:
     async def close(self) -> None:
         """Nothing is held open."""
 
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """Nothing runs, so nothing is rolled back."""
+        return ()
+
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """See `ports.Deployer`. Raises DeploymentFailed, naming the first findings of an invalid manifest."""
         await asyncio.to_thread(_check, release)

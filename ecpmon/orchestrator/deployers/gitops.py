@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import structlog
 from pydantic import SecretStr
@@ -65,6 +65,10 @@ class GitopsDeployer:
 
     async def close(self) -> None:
         """Nothing is held open between calls."""
+
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """A push is whole or not at all: nothing is rolled back."""
+        return ()
 
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """Push the release as the tenant's manifest; the same content again makes no commit."""
