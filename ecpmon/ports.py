@@ -661,6 +661,10 @@ class DeploymentStore(Protocol):
         """Newest first."""
         ...
 
+    async def running(self, tenant: Tenant) -> DeploymentRecord | None:
+        """The one that is not over yet."""
+        ...
+
     async def places(self, tenant: Tenant) -> list[str]:
         """The methods by which we have tried to bring the tenant out, whatever came of it."""
         ...

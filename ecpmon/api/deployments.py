@@ -71,12 +71,13 @@ async def deploy(request: web.Request) -> web.Response:
 async def deployment_status(request: web.Request) -> web.Response:
     """The latest deployment, with its objects and log."""
     backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
-    found = await backend.deployments.store.of_tenant(tenant, 20)
+    store = backend.deployments.store
+    # One that runs comes before what a pipeline told meanwhile.
+    running = await store.running(tenant)
+    found = [running] if running is not None else await store.of_tenant(tenant, 1)
     if not found:
         raise NotFound("the tenant was never deployed", details={"tenant_id": tenant.tenant_id})
-    # One that runs comes before what a pipeline told meanwhile.
-    running = [r for r in found if r.requested_at is not None and r.finished_at is None]
-    return reply(await _document(request, backend, tenant, (running or found)[0]))
+    return reply(await _document(request, backend, tenant, found[0]))
 
 
 class ReportBody(BaseModel):

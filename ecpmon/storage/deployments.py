@@ -103,6 +103,10 @@ class PgDeploymentStore:
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:
         return [_record(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)]
 
+    async def running(self, tenant: Tenant) -> DeploymentRecord | None:
+        row = await self._database.fetchrow(self._sql["running"], tenant.key)
+        return None if row is None else _record(row)
+
     async def places(self, tenant: Tenant) -> list[str]:
         rows = await self._database.fetch(self._sql["places"], tenant.key, REPORTED)
         return [row["method"] for row in rows]

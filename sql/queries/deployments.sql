@@ -52,3 +52,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)
 -- $2: how the ids of those begin that somebody else made.
 SELECT DISTINCT method FROM deployments
 WHERE tenant = $1 AND requested_at IS NOT NULL AND NOT starts_with(deployment_id, $2)
+
+-- name: running
+SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
+WHERE d.tenant = $1 AND d.requested_at IS NOT NULL AND d.finished_at IS NULL
