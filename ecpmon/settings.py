@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -112,6 +112,10 @@ class Settings(BaseSettings):
         default=30,
         ge=1,
         description="Seconds without a sign of life after which another process goes on with a deployment.",
+    )
+    pdf_font: FilePath | None = Field(
+        default=None,
+        description="TrueType file with Hangul, embedded in PDF statements; empty: the reader's own font.",
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")

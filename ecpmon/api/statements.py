@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, reply, tenant_of
+from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
 from ecpmon.statements.pdf import to_pdf
@@ -29,10 +31,10 @@ async def report(request: web.Request) -> web.Response:
     data = await backend_of(request).statements.report(tenant, month, now, revision)
     if data is None:
         raise NotFound("there is no such revision of this statement", details={"revision": revision})
-    return await _response(data, shape)
+    return await _response(data, shape, request.app[CONTEXT].settings.pdf_font)
 
 
-async def _response(data: dict[str, Any], shape: str) -> web.Response:
+async def _response(data: dict[str, Any], shape: str, font: Path | None) -> web.Response:
     name = f"sla-{data['tenant_id']}-{data['month']}.{shape}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     match shape:
@@ -41,6 +43,6 @@ async def _response(data: dict[str, Any], shape: str) -> web.Response:
         case "html":
             return web.Response(text=to_html(data), content_type="text/html")
         case "pdf":
-            body = await asyncio.to_thread(to_pdf, data)
+            body = await asyncio.to_thread(to_pdf, data, font)
             return web.Response(body=body, content_type="application/pdf", headers=headers)
     return reply(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ async def report(
     shape: str,
     now: datetime,
     revision: int | None,
+    font: Path | None = None,
 ) -> bytes:
     """The statement of a month in one of the formats. Raises TenantNotFound, ValidationFailed, NotFound."""
     database = Database(database_url, name="ecpmon-report")
@@ -47,10 +49,10 @@ async def report(
         await database.close()
     if data is None:
         raise NotFound(f"there is no revision {revision} of the statement of {month}")
-    return rendered(data, shape)
+    return rendered(data, shape, font)
 
 
-def rendered(data: dict[str, Any], shape: str) -> bytes:
+def rendered(data: dict[str, Any], shape: str, font: Path | None = None) -> bytes:
     """The bytes of a statement as `json`, `csv`, `html` or `pdf`."""
     match shape:
         case "csv":
@@ -58,5 +60,5 @@ def rendered(data: dict[str, Any], shape: str) -> bytes:
         case "html":
             return to_html(data).encode()
         case "pdf":
-            return to_pdf(data)
+            return to_pdf(data, font)
     return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pypdf
 import pytest
 
+from ecpmon.local.packages import Binaries
+from ecpmon.statements.pdf import UnusableFont, to_pdf
 from ecpmon.storage.database import DatabaseRefused
 from tests.integration.api.conftest import NOW, Service
 
@@ -94,6 +97,28 @@ async def test_the_four_formats_agree(service: Service) -> None:
             "5 % of the monthly fee",
         ):
             assert fact in text, fact
+
+
+async def test_a_korean_name_is_set_in_an_embedded_font(
+    service: Service, stack_binaries: Binaries, tmp_path: Path
+) -> None:
+    name = await service.tenant(push_interval=3600, name="글로벌 콜센터")
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(600)
+    tenant = await service.runtime.tenants.get(name)
+    data = await service.runtime.statements.report(tenant, "2026-03", service.clock.now())
+    assert data is not None
+    page = pypdf.PdfReader(io.BytesIO(to_pdf(data, stack_binaries.korean_font))).pages[0]
+    assert "글로벌 콜센터" in page.extract_text()
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]  # type: ignore[index]
+    embedded = [f for f in fonts if "NanumGothic" in f["/BaseFont"]]
+    assert embedded
+    assert all(len(f["/FontDescriptor"]["/FontFile2"].get_data()) > 1000 for f in embedded)
+    assert to_pdf(data, stack_binaries.korean_font) == to_pdf(data, stack_binaries.korean_font)
+    no_font = tmp_path / "no.ttf"
+    no_font.write_text("not a font")
+    with pytest.raises(UnusableFont, match=r"no\.ttf cannot be embedded"):
+        to_pdf(data, no_font)
 
 
 async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
