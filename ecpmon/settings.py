@@ -113,6 +113,15 @@ class Settings(BaseSettings):
         ge=1,
         description="Seconds without a sign of life after which another process goes on with a deployment.",
     )
+    recovery_recheck: float = Field(
+        default=300, gt=0, description="Seconds after a restart until a down tenant is looked at again."
+    )
+    recovery_max_restarts: int = Field(
+        default=3, ge=0, description="Most restarts of a tenant by alerts within `ECPMON_RECOVERY_WINDOW`."
+    )
+    recovery_window: float = Field(
+        default=3600, gt=0, description="Seconds over which a tenant's restarts are counted."
+    )
     pdf_font: FilePath | None = Field(
         default=None,
         description="TrueType file with Hangul, embedded in PDF statements; empty: the reader's own font.",

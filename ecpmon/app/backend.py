@@ -29,6 +29,7 @@ from ecpmon.model.ingest import Attempt, IngestResult
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
+from ecpmon.orchestrator.recovery import RecoveryPolicy
 from ecpmon.ports import AlertEvent, Clock, Restarter
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
@@ -144,6 +145,11 @@ class BackendRuntime:
             maintenance=self.maintenance,
             alerts=self.alerts,
             restarters=self._restarters(),
+            policy=RecoveryPolicy(
+                recheck_after=timedelta(seconds=settings.recovery_recheck),
+                max_restarts=settings.recovery_max_restarts,
+                window=timedelta(seconds=settings.recovery_window),
+            ),
             default_actions=self._default_actions(),
             external_url=settings.external_url,
             on_event=self._event,

@@ -12,7 +12,7 @@ from ecpmon.model.recovery import Recovery
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.restart import RestarterByPlace
 from ecpmon.orchestrator.recoverer import Recoverer
-from ecpmon.orchestrator.recovery import Decision, notifies
+from ecpmon.orchestrator.recovery import Decision, RecoveryPolicy, notifies
 from ecpmon.ports import (
     AlertEvent,
     AlertStore,
@@ -61,6 +61,7 @@ def make_recoverer(
     maintenance: MaintenanceStore,
     alerts: AlertStore,
     restarters: Mapping[str, Restarter],
+    policy: RecoveryPolicy,
     default_actions: Sequence[Action],
     external_url: str,
     on_event: Callable[[AlertEvent], None],
@@ -74,4 +75,5 @@ def make_recoverer(
         restarter=RestarterByPlace(restarters),
         describe=Notices(alerts, default_actions, external_url).describe,
         on_event=on_event,
+        policy=policy,
     )
