@@ -66,7 +66,14 @@ def _grid(rows: list[list[str]], widths: list[float], head: list[str] | None) ->
         ("LEFTPADDING", (0, 0), (-1, -1), 2),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ]
-    return Table(cells, colWidths=widths, style=TableStyle(style), repeatRows=1 if head else 0, hAlign="LEFT")
+    return Table(
+        cells,
+        colWidths=widths,
+        style=TableStyle(style),
+        repeatRows=1 if head else 0,
+        hAlign="LEFT",
+        splitInRow=1,
+    )
 
 
 def to_pdf(data: dict[str, Any]) -> bytes:

@@ -84,7 +84,10 @@ async def test_another_tenants_window_does_not_exist(service: Service) -> None:
     [
         ({"end": "2026-03-02T07:00:00Z"}, "end"), ({"duration": "1h"}, "end"), ({"end": None}, "end"),
         ({"start": "tomorrow"}, "start"), ({"start": "2026-01-01T00:00:00Z"}, "end"), ({"reason": " "}, "reason"),
-        ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"rrule": "FREQ=SECONDLY"}, "start"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"time_zone": "localtime"}, "time_zone"),
+        ({"time_zone": "right/Asia/Seoul"}, "time_zone"),
+        ({"start": "9999-12-31T00:00:00Z", "end": "9999-12-31T01:00:00Z"}, "start"),
+        ({"rrule": "FREQ=SECONDLY"}, "start"),
         ({"start": "2026-03-02T10:00:00Z", "rrule": "FREQ=SECONDLY"}, "rrule"), ({"colour": "red"}, "colour"),
     ],
 )  # fmt: skip
@@ -94,6 +97,13 @@ async def test_maintenance_that_makes_no_sense(service: Service, change: dict[st
     status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
     assert status == 422
     assert [f["field"] for f in answer["error"]["details"]["fields"]] == [field], answer
+
+
+async def test_text_that_cannot_be_stored_is_the_callers_fault(service: Service) -> None:
+    name = await service.tenant()
+    body = {"start": "2026-03-02T08:00:00Z", "duration": "1h", "reason": "a\x00b"}
+    status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    assert (status, answer["error"]["code"]) == (422, "VALIDATION_FAILED")
 
 
 @pytest.mark.parametrize("change", [{"time_zone": "Nowhere/At_All"}, {"maintenance_accounting": "forget"}])
