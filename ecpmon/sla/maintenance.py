@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
@@ -64,7 +64,7 @@ def recurrence(text: str, start: datetime, time_zone: str, *, new: bool = False)
         parts = _parts(text)
         if "UNTIL" in parts:
             parts["UNTIL"] = _wall_clock(parts["UNTIL"], local_zone)
-        rule = rrulestr(_joined(parts), dtstart=local)
+        rule = cast("rrule", rrulestr(_joined(parts), dtstart=local))
         if new and not _comes(parts, local):
             raise ValueError("it never happens within ten years")
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
@@ -102,7 +102,7 @@ def statement(
         final=period.end <= now,
         contract=contract,
         result=result,
-        days=_days(inside, period, end, terms),
+        days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
         credit=credit(result.availability, contract),
@@ -110,10 +110,11 @@ def statement(
     )
 
 
-def _days(spans: Sequence[Span], period: Period, end: datetime, terms: Terms) -> tuple[Day, ...]:
+def _days(spans: Sequence[Span], first: date, end: datetime, terms: Terms) -> tuple[Day, ...]:
     """Calendar days of the contract's zone; those at a DST change have 23 or 25 hours."""
     days: list[Day] = []
-    local = period.start.astimezone(terms.zone)
+    # A midnight that a change of the clock skipped is still where the day begins.
+    local = datetime.combine(first, time(), terms.zone)
     while (start := local.astimezone(UTC)) < end:
         following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
         until = min(following.astimezone(UTC), end)

@@ -53,6 +53,8 @@ async def test_a_contract_may_count_it_as_up(service: Service) -> None:
     window = await hour(service, name)
     assert window["availability"] == pytest.approx(100 * 50 / 60)
     assert window["eligible_minutes"] == 60
+    _, plot, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/timeline?window=1h&step=1h")
+    assert [p["availability"] for p in plot["points"]] == [pytest.approx(100 * 50 / 60)]
 
 
 async def test_recurring_windows_say_when_they_come_next(service: Service) -> None:
@@ -119,3 +121,21 @@ async def test_calendar_windows_follow_the_tenants_zone(service: Service) -> Non
     assert (month["start"], month["end"]) == ("2026-02-28T15:00:00Z", "2026-03-31T15:00:00Z")
     assert (quarter["start"], quarter["end"]) == ("2025-12-31T15:00:00Z", "2026-03-31T15:00:00Z")
     assert rolling["window"] == "90d"
+
+
+async def test_a_tenant_all_down_at_odd_instants_stops_nobody(service: Service) -> None:
+    # What floats left over of equal numbers was a negative availability, and the database refused all tenants'.
+    sound = await service.tenant()
+    await service.ask("POST", f"/api/v1/tenants/{sound}/monitoring", {"metrics": {"up": 1}})
+    names = [await service.tenant(push_interval=60) for _ in range(12)]
+    for index, name in enumerate(names):
+        for seconds in (3000.123457 + index / 7, 2900.7 + index / 3, 2000.1):
+            at = (NOW - timedelta(seconds=seconds)).isoformat()
+            await service.ask(
+                "POST", f"/api/v1/tenants/{name}/monitoring", {"timestamp": at, "metrics": {"up": 0}}
+            )
+    service.clock.advance(1.1)
+    await service.runtime.rolling.run_once()
+    stored = await service.runtime.availability.all_statuses()
+    assert all(stored[name]["1h"] == "violated" for name in names)
+    assert stored[sound]["1h"] == "meeting"

@@ -136,6 +136,13 @@ async def test_a_month_before_the_tenant_existed_claims_nothing(service: Service
         assert await service.runtime._closed.revisions(tenant, month) == []
 
 
+async def test_the_present_month_is_the_tenants(service: Service) -> None:
+    name = await service.tenant(time_zone="Asia/Seoul")
+    service.clock.set(datetime(2026, 3, 31, 20, tzinfo=UTC))
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report")
+    assert (body["month"], body["period"]["start"]) == ("2026-04", "2026-03-31T15:00:00Z")
+
+
 async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     name = await a_march(service)
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
