@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,11 +11,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, query_time, reply, tenant_of
-from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.availability import SpanState
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import SlaStatus, WindowFigures, WindowResult
+from ecpmon.model.windows import SlaStatus, Tally, WindowFigures, WindowResult
 from ecpmon.ports import AlertEvent
 from ecpmon.sla import sums
 from ecpmon.sla import windows as maths
@@ -123,12 +124,6 @@ async def sla(request: web.Request) -> web.Response:
     )
 
 
-async def _eligible(backend: Backend, tenant: Tenant, start: datetime, end: datetime) -> list[Span]:
-    """The timeline without maintenance."""
-    spans = await backend.availability.timeline(tenant, start, end)
-    return exclude(spans, covered(await backend.maintenance.of_tenant(tenant), start, end))
-
-
 @routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
 async def timeline(request: web.Request) -> web.Response:
     """Availability over time, for a plot."""
@@ -142,8 +137,13 @@ async def timeline(request: web.Request) -> web.Response:
     end = now
     start = now - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
-    spans = await _eligible(backend, tenant, start, end)
-    points = [_plot_point(spans, at, min(at + width, end)) for at in _steps(start, end, width)]
+    spans = await backend.availability.timeline(tenant, start, end)
+    planned = covered(await backend.maintenance.of_tenant(tenant), start, end)
+    as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
+    points = [
+        _plot_point(at, maths.tally(spans, at, min(at + width, end), planned), as_up)
+        for at in _steps(start, end, width)
+    ]
     return reply({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
 
 
@@ -152,8 +152,8 @@ def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
     return [start + width * i for i in range(count)]
 
 
-def _plot_point(spans: Sequence[Span], start: datetime, end: datetime) -> dict[str, Any]:
-    seconds = maths.tally(spans, start, end)
+def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
+    seconds = seconds.counting_maintenance_as_up() if as_up else seconds
     coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else None
     return {
         "timestamp": start,
@@ -172,7 +172,8 @@ async def incidents(request: web.Request) -> web.Response:
     start = _past(request, "from", max(end - timedelta(days=30), EARLIEST))
     if start >= end:
         raise bad_field("from", "must lie before `to`")
-    spans = await _eligible(backend, tenant, start, end)
+    spans = await backend.availability.timeline(tenant, start, end)
+    spans = exclude(spans, covered(await backend.maintenance.of_tenant(tenant), start, end))
     found = [
         {
             "start": i.start,

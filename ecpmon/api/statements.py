@@ -12,6 +12,7 @@ from ecpmon.api.common import backend_of, bad_field, now_of, query_int, reply, t
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
+from ecpmon.sla.maintenance import zone
 from ecpmon.statements.pdf import to_pdf
 from ecpmon.statements.render import to_csv, to_html
 
@@ -23,7 +24,7 @@ FORMATS: Final = ("json", "csv", "html", "pdf")
 async def report(request: web.Request) -> web.Response:
     """The statement of a month: closed once, restated with its difference when late data comes."""
     tenant, now = await tenant_of(request, with_deleted=True), now_of(request)
-    month = request.query.get("month", now.strftime("%Y-%m"))
+    month = request.query.get("month", now.astimezone(zone(tenant.time_zone)).strftime("%Y-%m"))
     shape = request.query.get("format", "json")
     if shape not in FORMATS:
         raise bad_field("format", f"known are {', '.join(FORMATS)}")

@@ -93,7 +93,13 @@ class BackendRuntime:
         )
         self._closed = PgStatementStore(self.database)
         self.statements = StatementService(
-            self.availability, self.maintenance, self._closed, load_terms(), self.intervals, self.tenants
+            self.availability,
+            self.maintenance,
+            self._closed,
+            load_terms(),
+            self.intervals,
+            self.tenants,
+            timedelta(days=settings.sla_retention_days),
         )
         self.window_sums = PgFastWindows(self.database)
         self.rolling = RollingSla(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ecpmon.storage.tenants import PgTenantStore
 async def report(
     database_url: str,
     intervals: Intervals,
+    kept: timedelta,
     tenant_id: str,
     month: str,
     shape: str,
@@ -31,7 +32,10 @@ async def report(
     revision: int | None,
     font: Path | None = None,
 ) -> bytes:
-    """The statement of a month in one of the formats. Raises TenantNotFound, ValidationFailed, NotFound."""
+    """The statement of a month in one of the formats; `kept`: how long spans are.
+
+    Raises TenantNotFound, ValidationFailed, NotFound.
+    """
     database = Database(database_url, name="ecpmon-report")
     tenants = PgTenantStore(database)
     try:
@@ -42,6 +46,7 @@ async def report(
             load_terms(),
             intervals,
             tenants,
+            kept,
         )
         tenant = await tenants.get_with_deleted(tenant_id)
         data = await service.report(tenant, month, now, revision)

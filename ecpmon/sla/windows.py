@@ -60,12 +60,18 @@ def tally(
     down = sum(s.down_seconds for s in left)
     gap = sum(s.seconds for s in left if s.state is SpanState.GAP)
     taken_out = sum(s.seconds for s in inside) - eligible if maintenance else 0.0
-    return Tally(eligible, down, gap, taken_out)
+    # Time comes in microseconds: exactly at a target is exactly at it, however many spans were added up.
+    return Tally(round(eligible, 6), round(down, 6), round(gap, 6), round(taken_out, 6))
+
+
+def _fraction(part: float, whole: float) -> float:
+    """`part / whole` of two times, in whole microseconds: 2591740.8 of 2592000 s is 0.9999, and floats say less."""
+    return round(part * 1e6) / round(whole * 1e6)
 
 
 def availability(seconds: Tally) -> float | None:
     """`(eligible − down − gap) / (eligible − gap)`; None when nothing was measured."""
-    return seconds.up / seconds.measured if seconds.measured > 0 else None
+    return _fraction(seconds.up, seconds.measured) if seconds.measured > 0 else None
 
 
 def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float | None, float | None]:
@@ -75,19 +81,23 @@ def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float
     """
     if seconds.eligible <= 0:
         return None, None
-    low = (seconds.up - early) / seconds.eligible
-    high = (seconds.up + seconds.gap + late) / seconds.eligible
+    low = _fraction(seconds.up - early, seconds.eligible)
+    high = _fraction(seconds.up + seconds.gap + late, seconds.eligible)
     return max(low, 0.0), min(high, 1.0)
 
 
 def sampling_doubt(
-    spans: Sequence[Span], start: datetime, end: datetime, sampling: float
+    spans: Sequence[Span],
+    start: datetime,
+    end: datetime,
+    sampling: float,
+    maintenance: Sequence[Interval] = (),
 ) -> tuple[float, float]:
     """(early, late) for `bounds`: one interval of `sampling` seconds per seen edge between up and down, and between
     two shares of down by their difference.
 
-    An edge next to a gap adds nothing, the gap is in the bounds already. What happened wholly between two
-    observations nobody saw, and no bound knows of it.
+    An edge next to a gap adds nothing, the gap is in the bounds already; nor does time that is maintenance. What
+    happened wholly between two observations nobody saw, and no bound knows of it.
     """
     if sampling <= 0:
         return 0.0, 0.0
@@ -95,9 +105,11 @@ def sampling_doubt(
     for before, after in pairwise(clip(spans, start, end)):
         if before.end == after.start and SpanState.GAP not in (before.state, after.state):
             worse = after.down_share - before.down_share
-            early += max(worse, 0.0)
-            late += max(-worse, 0.0)
-    return early * sampling, late * sampling
+            unseen = Span(after.start - timedelta(seconds=sampling), after.start, SpanState.DOWN)
+            doubt = sum(s.seconds for s in exclude([unseen], maintenance))
+            early += max(worse, 0.0) * doubt
+            late += max(-worse, 0.0) * doubt
+    return early, late
 
 
 def verdict(low: float | None, high: float | None, target: float) -> Verdict:
@@ -109,9 +121,14 @@ def verdict(low: float | None, high: float | None, target: float) -> Verdict:
     return Verdict.BREACHED if high < target else Verdict.UNDETERMINED
 
 
+def allowed(target: float) -> float:
+    """`1 − target`, without what floats add to it: targets have at most eight digits."""
+    return round(1 - target, 12)
+
+
 def budget(seconds: Tally, target: float) -> ErrorBudget:
     """`(1 − target) × eligible`, and the down time charged to it."""
-    return ErrorBudget((1 - target) * seconds.eligible, seconds.down)
+    return ErrorBudget(allowed(target) * seconds.eligible, seconds.down)
 
 
 def status(remaining: float | None, measured: float, previous: SlaStatus | None) -> SlaStatus:
@@ -128,7 +145,7 @@ def status(remaining: float | None, measured: float, previous: SlaStatus | None)
 
 def burn_rate(seconds: Tally, target: float) -> float | None:
     """Bad fraction of the measured time over the allowed fraction; 1.0 uses the budget up exactly in time."""
-    return (seconds.down / seconds.measured) / (1 - target) if seconds.measured > 0 else None
+    return (seconds.down / seconds.measured) / allowed(target) if seconds.measured > 0 else None
 
 
 def projected_exhaustion(
@@ -141,7 +158,7 @@ def projected_exhaustion(
         return now
     if not burn:
         return None
-    seconds = left.remaining / (burn * (1 - target))
+    seconds = left.remaining / (burn * allowed(target))
     return now + timedelta(seconds=seconds) if seconds < 10 * 365 * 86_400 else None
 
 
@@ -183,7 +200,7 @@ def evaluate(
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
     base = figures(window, excluded, start, end, target, previous, terms, period_end)
-    low, high = bounds(base.tally, *sampling_doubt(spans, start, end, terms.sampling))
+    low, high = bounds(base.tally, *sampling_doubt(spans, start, end, terms.sampling, terms.maintenance))
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)},
         low=low,
@@ -208,6 +225,9 @@ def figures(
     chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
     left = _budget(chosen, target, end, period_end, terms)
     burn = burn_rate(chosen, target)
+    gone = projected_exhaustion(left, burn, target, end)
+    if gone is not None and period_end is not None and gone >= period_end:
+        gone = None  # the next period has a budget of its own
     return WindowFigures(
         window=window,
         start=start,
@@ -220,7 +240,7 @@ def figures(
         status=status(left.remaining_fraction, chosen.measured, previous),
         budget=left,
         burn_rate=burn,
-        projected_exhaustion=projected_exhaustion(left, burn, target, end),
+        projected_exhaustion=gone,
     )
 
 
@@ -234,7 +254,7 @@ def _budget(
     if terms.accounting is Accounting.EXCLUDE:
         planned = [i for i in terms.maintenance if i.end > end and i.start < period_end]
         rest -= sum((min(i.end, period_end) - max(i.start, end)).total_seconds() for i in planned)
-    return ErrorBudget((1 - target) * (seconds.eligible + rest), seconds.down)
+    return ErrorBudget(allowed(target) * (seconds.eligible + rest), seconds.down)
 
 
 def standing(

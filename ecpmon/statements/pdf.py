@@ -76,8 +76,14 @@ class _Setter:
             ("LEFTPADDING", (0, 0), (-1, -1), 2),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ]
-        repeated = 1 if head else 0
-        return Table(cells, colWidths=widths, style=TableStyle(style), repeatRows=repeated, hAlign="LEFT")
+        return Table(
+            cells,
+            colWidths=widths,
+            style=TableStyle(style),
+            repeatRows=1 if head else 0,
+            hAlign="LEFT",
+            splitInRow=1,
+        )
 
 
 class UnusableFont(PermanentError):

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from ecpmon.errors import Conflict, DatabaseUnavailable, EcpError, PermanentError
+from ecpmon.errors import Conflict, DatabaseUnavailable, EcpError, PermanentError, ValidationFailed
 
 ACQUIRE_TIMEOUT = 1.0
 COMMAND_TIMEOUT = 60.0
@@ -40,7 +40,10 @@ class DatabaseRefused(PermanentError):
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused."""
+    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused.
+
+    Text that the database cannot hold (NUL) is the caller's fault: ValidationFailed.
+    """
     try:
         yield
     except EcpError:
@@ -49,6 +52,8 @@ def wrap_errors() -> Iterator[None]:
         raise Conflict("this exists already", details={"constraint": error.constraint_name}) from error
     except _AWAY as error:
         raise DatabaseUnavailable("the database does not answer; try again shortly") from error
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
+        raise ValidationFailed("a text holds a character that cannot be stored, such as NUL") from error
     except asyncpg.PostgresError as error:
         raise DatabaseRefused(f"the database refused the statement: {error}") from error
 

@@ -12,7 +12,10 @@ import pypdf
 import pytest
 
 from ecpmon.local.packages import Binaries
+from ecpmon.model.statements import CreditTier
 from ecpmon.statements.pdf import UnusableFont, to_pdf
+from ecpmon.statements.service import StatementService
+from ecpmon.statements.terms import Terms
 from ecpmon.storage.database import DatabaseRefused
 from tests.integration.api.conftest import NOW, Service
 
@@ -138,7 +141,8 @@ async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
 @pytest.mark.parametrize(
     ("query", "status"),
     [("month=2026-13", 422), ("month=march", 422), ("month=2026-05", 422), ("month=2026-03&format=docx", 422),
-     ("month=2026-03&revision=0", 422), ("month=2026-03&revision=7", 404), ("month=1999-01", 422)],
+     ("month=2026-03&revision=0", 422), ("month=2026-03&revision=%C2%B2", 422),
+     ("month=%D9%A2%D9%A0%D9%A2%D9%A6-01", 422), ("month=2026-03&revision=7", 404), ("month=1999-01", 422)],
 )  # fmt: skip
 async def test_statements_that_cannot_be(service: Service, query: str, status: int) -> None:
     name = await service.tenant()
@@ -149,6 +153,19 @@ async def test_a_month_before_the_tenant_existed_claims_nothing(service: Service
     name = await service.tenant()
     _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-01")
     assert (body["availability"], body["verdict"], body["credit_percent"]) == (None, "undetermined", None)
+    # And is never closed: there was no contract, and a reader could make any number of them.
+    assert body["state"] == "preliminary"
+    await service.runtime.close_statements()
+    tenant = await service.runtime.tenants.get(name)
+    for month in ("2026-01", "2026-02"):
+        assert await service.runtime._closed.revisions(tenant, month) == []
+
+
+async def test_the_present_month_is_the_tenants(service: Service) -> None:
+    name = await service.tenant(time_zone="Asia/Seoul")
+    service.clock.set(datetime(2026, 3, 31, 20, tzinfo=UTC))
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report")
+    assert (body["month"], body["period"]["start"]) == ("2026-04", "2026-03-31T15:00:00Z")
 
 
 async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
@@ -159,3 +176,69 @@ async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     stored = await service.runtime._closed.revisions(tenant, "2026-03")
     assert [r.revision for r in stored] == [1]
     assert stored[0].closed_at > NOW
+
+
+async def test_what_retention_takes_away_restates_nothing(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    closed = await report(service, name)
+    assert (closed["verdict"], closed["revision"]) == ("breached", 1)
+    service.clock.advance(timedelta(days=service.runtime.settings.sla_retention_days + 5).total_seconds())
+    await service.runtime.retain()
+    await service.runtime.close_statements()
+    assert await report(service, name) == closed
+
+
+async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    closed = await report(service, name)
+    tenant = await service.runtime.tenants.get(name)
+    await service.runtime.database.execute(
+        "UPDATE tenants SET time_zone = 'Asia/Seoul', maintenance_accounting = 'count_as_up' WHERE id = $1",
+        tenant.key,
+    )
+    # A service with another table of credits.
+    ours = service.runtime.statements
+    new = StatementService(
+        ours._availability, ours._maintenance, ours._statements, Terms("new", (CreditTier(None, 0.5),)),
+        ours._intervals, ours._tenants, ours._kept,
+    )  # fmt: skip
+    tenant = await service.runtime.tenants.get(name)
+    assert await new.report(tenant, "2026-03", service.clock.now()) == {**closed, "restates": None}
+    body = {"start": "2026-03-10T01:00:00Z", "duration": "1h", "reason": "approved by the customer"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    second = await new.report(tenant, "2026-03", service.clock.now())
+    assert second is not None
+    assert (second["revision"], second["contract"]) == (2, closed["contract"])
+    assert second["eligible_minutes"] == closed["eligible_minutes"] - 60
+    april = await new.report(tenant, "2026-04", service.clock.now())
+    assert april is not None
+    assert (april["contract"]["version"], april["contract"]["time_zone"]) == ("new", "Asia/Seoul")
+
+
+async def test_a_deleted_tenant_is_owed_nothing_after_its_end(service: Service) -> None:
+    name = await service.tenant(push_interval=3600)
+    url = f"/api/v1/tenants/{name}"
+    hours = [{"timestamp": (NOW + timedelta(hours=h)).isoformat(), "metrics": {"up": 1}} for h in range(24)]
+    service.clock.advance(24 * 3600)
+    await service.ask("POST", f"{url}/monitoring", hours)
+    assert (await service.ask("DELETE", f"{url}?force=true"))[0] == 202
+    service.clock.set(datetime(2026, 4, 10, tzinfo=UTC))
+    march = await report(service, name)
+    assert (march["eligible_minutes"], march["gap_minutes"], march["verdict"]) == (24 * 60, 0, "met")
+    _, body, _ = await service.ask("GET", f"{url}/sla?windows=90d,1h")
+    long, short = body["windows"]
+    assert (long["eligible_minutes"], long["coverage"], short["eligible_minutes"]) == (24 * 60, 100, 0)
+
+
+@pytest.mark.parametrize("reason", ["W" * 1000, "글" * 1000])
+async def test_a_reason_longer_than_a_page_is_printed(service: Service, reason: str) -> None:
+    name = await service.tenant(name="가" * 200)
+    body = {"start": "2026-03-02T08:00:00Z", "duration": "1h", "reason": reason}
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body))[0] == 201
+    url = f"{service.url}/api/v1/tenants/{name}/sla/report?month=2026-03&format=pdf"
+    async with service.session.get(url, headers=service.headers("admin")) as answer:
+        assert answer.status == 200
+        pdf = pypdf.PdfReader(io.BytesIO(await answer.read()))
+    assert "".join(p.extract_text() for p in pdf.pages).count(reason[0]) >= 1000

@@ -339,7 +339,13 @@ class World:
         unused: Any = _Nothing()
         stores: Any = self
         statements = StatementService(
-            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals, stores.tenants
+            stores.availability,
+            stores.maintenance,
+            unused,
+            Terms("1", ()),
+            self.intervals,
+            stores.tenants,
+            timedelta(days=760),
         )
         return Backend(
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.statements import Contract, CreditTier
-from ecpmon.sla.statements import credit, difference
+from ecpmon.sla.statements import credit, difference, statement
 from ecpmon.statements.render import percent
 from ecpmon.statements.terms import load_terms
 
@@ -27,6 +32,19 @@ def test_the_shipped_tiers_are_readable() -> None:
     assert load_terms().tiers[-1] == CreditTier(None, 0.05)
 
 
+def test_exactly_at_a_limit_there_is_no_credit() -> None:
+    # 99.9 / 100 is a little more than 0.999 in floats.
+    text = "version: x\ntiers:\n" + "".join(
+        f"  - {{below_percent: {p}, credit_percent: 10}}\n" for p in (99.9, 99.99, 99.95, 99.5, 99.0, 95.0)
+    )
+    tiers = load_terms(text).tiers
+    for tier in tiers:
+        assert tier.below is not None
+        hours = round(tier.below * 10_000)
+        assert credit(hours / 10_000, Contract("x", 0.5, Accounting.EXCLUDE, "UTC", (tier,))) == 0
+        assert credit((hours - 1) / 10_000, Contract("x", 0.5, Accounting.EXCLUDE, "UTC", (tier,))) == 0.1
+
+
 def test_a_difference_names_what_changed_and_nothing_else() -> None:
     before = {"a": 1, "b": 2, "list": [1, 2], "digest": "x"}
     assert difference(before, {"a": 1, "b": 3, "list": [2, 3], "digest": "y"}) == {
@@ -40,3 +58,12 @@ def test_a_difference_names_what_changed_and_nothing_else() -> None:
 )
 def test_percentages_are_never_rounded_up(value: float | None, shown: str) -> None:
     assert percent(value) == shown
+
+
+def test_days_begin_at_midnight_though_the_first_midnight_was_skipped() -> None:
+    # Paraguay began summer time on October 1, 2023: that day began at 01:00 and had 23 hours.
+    start, end = datetime(2023, 10, 1, 4, tzinfo=UTC), datetime(2023, 11, 1, 3, tzinfo=UTC)
+    contract = Contract("v1", 0.995, Accounting.EXCLUDE, "America/Asuncion", TIERS)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    found = statement(tenant, "2023-10", contract, [Span(start, end, SpanState.UP)], [], end)
+    assert [d.tally.eligible / 3600 for d in found.days] == [23.0, *[24.0] * 30]
