@@ -19,10 +19,16 @@ from typing import Any
 
 import aiohttp
 
+from ecpmon.api.sla import window_document
 from ecpmon.local.ports import PortPlan
 from ecpmon.local.stack import LocalStack, StackOptions
 from ecpmon.local.supervisor import Message
+from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.terms import terms_of
+from ecpmon.sla.windows import evaluate
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.tenants import PgTenantStore
@@ -121,20 +127,34 @@ class LiveStack:
 
         await until(all_seen, 60, "every tenant has been observed")
 
-    async def compare(
-        self, tenant_id: str, at: datetime, truth: list[Interval], windows: Iterable[str] = WINDOWS
-    ) -> list[Row]:
-        """What the engine says about the windows that end at `at`, beside the truth."""
+    async def compare(self, tenant_id: str, at: datetime, truth: list[Interval]) -> list[Row]:
+        """What the service says about the windows that end at `at`, beside the truth."""
         path = f"/api/v1/tenants/{tenant_id}/sla"
-        document = await self.get(path, windows=",".join(windows), at=at.isoformat())
+        document = await self.get(path, windows=",".join(WINDOWS), at=at.isoformat())
+        _, spans = await self._timeline(tenant_id, at)
+        return [row_of(tenant_id, window, spans, truth, [], at) for window in document["windows"]]
+
+    async def compare_periods(
+        self, tenant_id: str, periods: Iterable[tuple[str, Interval]], truth: list[Interval], every: timedelta
+    ) -> list[Row]:
+        """The same for periods with a name each, of which the service has no window; `every`: the sources' interval."""
+        rows = []
+        for name, period in periods:
+            tenant, spans = await self._timeline(tenant_id, period.end)
+            terms = terms_of(tenant, (), period.end, Intervals(every, every))
+            found = evaluate(name, spans, period.start, period.end, 0.995, None, terms)
+            window = {**window_document(found), "start": period.start.isoformat()}
+            rows.append(row_of(tenant_id, window, spans, truth, [], period.end))
+        return rows
+
+    async def _timeline(self, tenant_id: str, at: datetime) -> tuple[Tenant, list[Span]]:
         database = Database(self.stack.database_url, max_connections=1)
         try:
             tenant = await PgTenantStore(database).get(tenant_id)
             store = PgAvailabilityStore(database)
-            spans = await store.timeline(tenant, at - timedelta(days=40), at, reasons=True)
+            return tenant, await store.timeline(tenant, at - timedelta(days=40), at, reasons=True)
         finally:
             await database.close()
-        return [row_of(tenant_id, window, spans, truth, [], at) for window in document["windows"]]
 
 
 @asynccontextmanager

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ecpmon.model.maintenance import Interval
 from tests.acceptance.live import PARTS, LiveStack, Pusher
 from tests.acceptance.live import until as wait_until
 from tests.acceptance.rows import Row
@@ -30,8 +31,13 @@ TENANTS: dict[str, dict[str, Any]] = {
     PUSHED: {"sli_source": "push", "push_interval": INTERVAL},
 }
 OUTAGE = (15.0, 35.0)
-# Seconds after the first outage may begin at which a part is killed.
-MOMENTS = {"as it begins": (0.0, 6.0), "in its middle": (8.0, 14.0), "as it ends": (15.0, 38.0)}
+# When a part is killed, in seconds after the outages may begin, and how often.
+MOMENTS = {
+    "as it begins": ((0.0, 6.0), 1),
+    "again and again": ((0.0, 12.0), 4),
+    "in its middle": ((8.0, 14.0), 1),
+    "as it ends": ((15.0, 38.0), 1),
+}
 
 
 class LiveScenario:
@@ -42,21 +48,19 @@ class LiveScenario:
         self.seconds = minutes * 60
         self.random = random.Random(seed)
         self.tell = tell
+        self.periods: list[tuple[str, Interval]] = []
         self.pusher = Pusher(live.api, PUSHED, every=0.5)
 
     async def run(self) -> list[Row]:
-        """Rows per tenant: windows that end after each part's turn, then all windows at the end."""
+        """Rows per tenant: a period around each kill, then the service's own windows at the end."""
         await self._prepare()
         moments = itertools.cycle(MOMENTS)
-        turns: list[tuple[str, datetime]] = []
         for part in PARTS:
             await self._turn(part, moments)
-            turns.append((part, datetime.now(UTC)))
-        await asyncio.sleep(2 * INTERVAL)
         end = datetime.now(UTC)
         await self.live.caught_up(end, TENANTS)
         await self.pusher.stop()
-        return [row for name in TENANTS for row in await self._compare(name, turns, end)]
+        return [row for name in TENANTS for row in await self._compare(name, end)]
 
     async def _prepare(self) -> None:
         for name, more in TENANTS.items():
@@ -69,22 +73,33 @@ class LiveScenario:
         await asyncio.sleep(3 * INTERVAL)
 
     async def _turn(self, part: str, moments: itertools.cycle[str]) -> None:
-        began = asyncio.get_running_loop().time()
-        await self._kill(part, "while all are well")
-        await self._well()
-        await self._flap()
+        until = asyncio.get_running_loop().time() + self.seconds / len(PARTS)
+        async with self._period(part, "well"):
+            await self._kill(part, "while all are well")
+        async with self._period(part, "no kill"):
+            await self._flap()
         while True:
-            await self._round(part, next(moments))
-            if asyncio.get_running_loop().time() - began > self.seconds / len(PARTS):
+            moment = next(moments)
+            async with self._period(part, moment):
+                await self._round(part, moment)
+            if asyncio.get_running_loop().time() > until:
                 return
+
+    @asynccontextmanager
+    async def _period(self, part: str, what: str) -> AsyncIterator[None]:
+        start = datetime.now(UTC)
+        yield
+        await self._well()
+        self.periods.append((f"{part}, {what}", Interval(start, datetime.now(UTC))))
 
     async def _round(self, part: str, moment: str) -> None:
         async def later() -> None:
-            await self._pause(*MOMENTS[moment])
-            await self._kill(part, f"during an outage, {moment}")
+            (least, most), times = MOMENTS[moment]
+            await self._pause(least, most)
+            for _ in range(times):
+                await self._kill(part, f"during an outage, {moment}")
 
         await asyncio.gather(self._outage(POLLED), self._outage(SCRAPED), self._pushed_outage(), later())
-        await self._well()
 
     async def _kill(self, part: str, when: str) -> None:
         self.tell(f"{datetime.now(UTC):%H:%M:%S} kill -9 {part} {when}")
@@ -121,10 +136,8 @@ class LiveScenario:
             )
             await asyncio.sleep(2 * INTERVAL)
 
-    async def _compare(self, name: str, turns: Sequence[tuple[str, datetime]], end: datetime) -> list[Row]:
+    async def _compare(self, name: str, end: datetime) -> list[Row]:
         known = self.pusher.truth(end) if name == PUSHED else await self.live.truth(name, end)
-        rows: list[Row] = []
-        for part, at in turns:
-            for row in await self.live.compare(name, at, known, ("1h",)):
-                rows.append(replace(row, window=f"1h to {part}"))
-        return rows + await self.live.compare(name, end, known)
+        every = timedelta(seconds=INTERVAL)
+        periods = await self.live.compare_periods(name, self.periods, known, every)
+        return periods + await self.live.compare(name, end, known)
