@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from ecpmon.alerts.backtest import Backtest, Detection, History, Series, evaluations_in, replay
+from ecpmon.alerts.backtest import Backtest, Detection, evaluations_in, replay
 from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.judgement import saved_condition
+from ecpmon.alerts.past import History, Series
 from ecpmon.alerts.policy import default_policies, parse_duration
 from ecpmon.alerts.syntax import References, references
 from ecpmon.api.alerts import checked_condition, seconds_of

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecpmon.alerts.backtest import Backtest, Firing, History, Series, Timeline, replay
+from ecpmon.alerts.backtest import Backtest, Firing, replay
 from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.judgement import Facts, judge
 from ecpmon.alerts.machine import advance
+from ecpmon.alerts.past import History, Series, Timeline
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.syntax import AggFunction
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
