@@ -32,7 +32,7 @@ from ecpmon.simulator.kube.openapi import PATCH_TYPES
 from ecpmon.simulator.kube.patches import json_patch, merge_patch, strategic_merge
 from ecpmon.simulator.kube.paths import Target, target_of
 from ecpmon.simulator.kube.query import dry_run, flag, list_options, watch_options, write_of
-from ecpmon.simulator.kube.schemas import schema_of
+from ecpmon.simulator.kube.schemas import schema_of, well_typed
 from ecpmon.simulator.kube.status import (
     INTERNAL,
     ApiError,
@@ -306,7 +306,8 @@ def _patching(target: Target, patch: writing.Patch, write: Write) -> Change[Docu
 async def _eviction(request: web.Request) -> Document:
     """`kubectl drain` sends it as protobuf."""
     if content_type_of(request) != protobuf.PROTOBUF:
-        return await read_document(request)
+        body = await read_document(request)
+        return {**body, "deleteOptions": well_typed(body.get("deleteOptions") or {}, "DeleteOptions")}
     return protobuf.eviction(protobuf.envelope(await read_bytes(request))[2])
 
 
@@ -325,6 +326,7 @@ async def _delete_options(request: web.Request) -> Document:
         if not isinstance(found, dict):
             raise bad_request("DeleteOptions must be an object")
         options = found
+    options = well_typed(options, "DeleteOptions")
     asked = request.query.get("propagationPolicy")
     return {**options, "propagationPolicy": asked} if asked else options
 

@@ -78,6 +78,8 @@ def _strategic(target: Document, patch: Document, schema: Node | None) -> Docume
     result = dict(target)
     retained = patch.get(_RETAIN)
     if retained is not None:
+        if not isinstance(retained, list):
+            raise bad_request(f"{_RETAIN} must be a list")
         result = {key: value for key, value in result.items() if key in retained}
     for key, value in patch.items():
         if key in (_DIRECTIVE, _RETAIN) or key.startswith(_ORDER):
