@@ -181,6 +181,11 @@ def document(s: Statement) -> dict[str, Any]:
         "coverage": _percent(r.coverage),
         "verdict": r.verdict.value,
         "credit_percent": _percent(s.credit),
+        # What it would be if everything that nobody measured was up, and down.
+        "credit_bounds": {
+            "low": _percent(credit(r.high, s.contract)),
+            "high": _percent(credit(r.low, s.contract)),
+        },
         "eligible_minutes": r.tally.eligible / 60,
         "down_minutes": r.tally.down / 60,
         "gap_minutes": r.tally.gap / 60,

@@ -60,15 +60,23 @@ def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
             f"{minutes(budget['remaining_minutes'])} of {minutes(budget['total_minutes'])}",
         ),
         ("Incidents", str(data["failure_count"])),
-        (
-            "Credit",
-            "–" if data["credit_percent"] is None else f"{data['credit_percent']:g} % of the monthly fee",
-        ),
+        ("Credit", _credit(data)),
         (
             "Contract",
             f"{contract['version']}, maintenance {contract['maintenance_accounting']}, {contract['time_zone']}",
         ),
     ]
+
+
+def _credit(data: dict[str, Any]) -> str:
+    """With the range, where time that nobody measured decides; statements of earlier releases have none."""
+    measured, bounds = data["credit_percent"], data.get("credit_bounds")
+    if measured is None:
+        return "–"
+    told = f"{measured:g} % of the monthly fee"
+    if bounds is None or bounds["low"] == bounds["high"]:
+        return told
+    return f"{told}, by the measured time; {bounds['low']:g} – {bounds['high']:g} % by what the rest was"
 
 
 def tables(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
