@@ -323,12 +323,14 @@ class BackendRuntime:
         now, s = self.clock.now(), self.settings
         days = {
             "frames": s.raw_retention_days,
-            "pull_attempts": s.raw_retention_days,
+            "pull_attempts": s.sla_retention_days,
             "rollup_5m": s.rollup_5m_retention_days,
             "rollup_1h": s.rollup_1h_retention_days,
             "availability_spans": s.sla_retention_days,
         }
         await self.roll_up()
+        awake = {source.value: lasting for source, lasting in self._awake()}
+        await self.upkeep.condense(now - timedelta(days=s.raw_retention_days), awake)
         await self.upkeep.retain({name: now - timedelta(days=d) for name, d in days.items()})
 
     async def _update_gauges(self) -> None:
