@@ -278,7 +278,8 @@ class BackendRuntime:
             last_month = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
             await self.statements.report(tenant, last_month.strftime("%Y-%m"), now)
         for tenant_id, month in await self._closed.closed_months():
-            if await self.statements.restate(tenants[tenant_id], month, now):
+            # A tenant that somebody made unreadable by hand must not stop the others.
+            if tenant_id in tenants and await self.statements.restate(tenants[tenant_id], month, now):
                 _log.warning("statement_restated", tenant=tenant_id, month=month)
 
     async def evaluate_alerts(self) -> None:
