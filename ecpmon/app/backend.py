@@ -284,7 +284,8 @@ class BackendRuntime:
             last_month = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
             await self.statements.report(tenant, last_month.strftime("%Y-%m"), now)
         for tenant_id, month in await self._closed.closed_months():
-            if await self.statements.restate(tenants[tenant_id], month, now):
+            # A tenant that somebody made unreadable by hand must not stop the others.
+            if tenant_id in tenants and await self.statements.restate(tenants[tenant_id], month, now):
                 _log.warning("statement_restated", tenant=tenant_id, month=month)
 
     async def evaluate_alerts(self) -> None:
@@ -329,12 +330,14 @@ class BackendRuntime:
         now, s = self.clock.now(), self.settings
         days = {
             "frames": s.raw_retention_days,
-            "pull_attempts": s.raw_retention_days,
+            "pull_attempts": s.sla_retention_days,
             "rollup_5m": s.rollup_5m_retention_days,
             "rollup_1h": s.rollup_1h_retention_days,
             "availability_spans": s.sla_retention_days,
         }
         await self.roll_up()
+        awake = {source.value: lasting for source, lasting in self._awake()}
+        await self.upkeep.condense(now - timedelta(days=s.raw_retention_days), awake)
         await self.upkeep.retain({name: now - timedelta(days=d) for name, d in days.items()})
 
     async def _update_gauges(self) -> None:

@@ -9,7 +9,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ AHEAD: Final = timedelta(days=3660)
 MAX_RRULE: Final = 500
 MAX_INTERVAL: Final = 1_000
 # More often than this is not maintenance but the normal state.
-MAX_PER_DAY: Final = 24
+MAX_PER_DAY: Final = 6
 _COARSE: Final = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 # Of RFC 5545; dateutil knows one more.
 _PARTS: Final = frozenset({
@@ -156,15 +157,22 @@ def _problem(planned: Maintenance, now: datetime) -> tuple[str, str] | None:
 def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[Interval]:
     """The parts of `[start, end)` that `planned` covers."""
     if planned.rrule is None:
-        found = [Interval(planned.start, planned.start + planned.duration)]
+        begins: Sequence[datetime] = (planned.start,)
     else:
         local_zone = zone(planned.time_zone)
-        rule = recurrence(planned.rrule, planned.start, planned.time_zone)
-        first = (start - planned.duration - _CLOCK_CHANGE).astimezone(local_zone).replace(tzinfo=None)
-        last = (end + _CLOCK_CHANGE).astimezone(local_zone).replace(tzinfo=None)
-        begins = [b.replace(tzinfo=local_zone).astimezone(UTC) for b in rule.between(first, last, inc=True)]
-        found = [Interval(b, b + planned.duration) for b in begins]
+        first = (start - planned.duration - _CLOCK_CHANGE).astimezone(local_zone).date()
+        last = (end + 2 * _CLOCK_CHANGE).astimezone(local_zone).date()
+        begins = _begins(planned.rrule, planned.start, planned.time_zone, first, last)
+    found = [Interval(b, b + planned.duration) for b in begins]
     return [Interval(max(i.start, start), min(i.end, end)) for i in found if i.start < end and i.end > start]
+
+
+@lru_cache(maxsize=4096)
+def _begins(text: str, start: datetime, time_zone: str, first: date, last: date) -> tuple[datetime, ...]:
+    """The instants at which a rule begins between two days. By days, so that jobs find it done since midnight."""
+    local_zone, rule = zone(time_zone), recurrence(text, start, time_zone)
+    found = rule.between(datetime.combine(first, time()), datetime.combine(last, time()), inc=True)
+    return tuple(b.replace(tzinfo=local_zone).astimezone(UTC) for b in found)
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:

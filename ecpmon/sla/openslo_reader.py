@@ -276,7 +276,7 @@ def _target(aim: _Node) -> float:
     if aim.has("target") == aim.has("targetPercent"):
         raise refuse(aim.at("target"), "give either target or targetPercent")
     if aim.has("target"):
-        return float(aim.get("target", _NUMBER))
+        return float(Decimal(str(aim.get("target", _NUMBER))))
     return float(Decimal(str(aim.get("targetPercent", _NUMBER))) / 100)
 
 

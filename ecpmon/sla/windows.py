@@ -6,6 +6,7 @@ never rounded here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -122,8 +123,10 @@ def verdict(low: float | None, high: float | None, target: float) -> Verdict:
 
 
 def allowed(target: float) -> float:
-    """`1 − target`, without what floats add to it: targets have at most eight digits."""
-    return round(1 - target, 12)
+    """`1 − target`, without what floats add to it: the target of a contract has at most eight digits."""
+    exact = 1 - target
+    rounded = round(exact, 12)
+    return rounded if math.isclose(rounded, exact, rel_tol=1e-6) else exact
 
 
 def budget(seconds: Tally, target: float) -> ErrorBudget:

@@ -92,6 +92,25 @@ SET total = excluded.total, low = excluded.low, high = excluded.high, points = e
 -- name: drop_chunks
 SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
 
+-- name: oldest_attempt
+-- The first attempt before $1 of the sources $2 that is not condensed.
+SELECT min(ts) FROM pull_attempts
+WHERE ts < $1 AND source = ANY($2::text[]) AND outcome <> 'collector_down' AND detail IS DISTINCT FROM 'condensed'
+
+-- name: condense_attempts
+-- Attempts in [$1, $2) of the sources $3, each of which says that we were awake for $4 after, become one row per hour
+-- in which we were awake all along: who was blind must be known for as long as the gap is.
+WITH old AS (
+  DELETE FROM pull_attempts p USING unnest($3::text[], $4::interval[]) AS h (source, holds)
+  WHERE p.source = h.source AND p.ts >= $1 AND p.ts < $2 AND p.outcome <> 'collector_down'
+  RETURNING p.source, p.tenant, p.outcome, p.ts,
+            greatest(h.holds, CASE WHEN p.detail = 'condensed' THEN p.duration_ms * INTERVAL '1 ms' END) AS lasting
+)
+INSERT INTO pull_attempts (ts, source, tenant, outcome, duration_ms, detail)
+SELECT lower(r), source, tenant, outcome, extract(epoch FROM upper(r) - lower(r)) * 1000, 'condensed'
+FROM (SELECT source, tenant, outcome, unnest(range_agg(tstzrange(ts, ts + lasting))) AS r FROM old
+      GROUP BY source, tenant, outcome, date_trunc('hour', ts, 'UTC')) AS awake
+
 -- name: drop_spans
 DELETE FROM availability_spans WHERE upper(period) < $1
 

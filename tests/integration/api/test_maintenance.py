@@ -139,3 +139,16 @@ async def test_a_tenant_all_down_at_odd_instants_stops_nobody(service: Service) 
     stored = await service.runtime.availability.all_statuses()
     assert all(stored[name]["1h"] == "violated" for name in names)
     assert stored[sound]["1h"] == "meeting"
+
+
+async def test_a_clock_that_was_ahead_is_forgotten(service: Service) -> None:
+    name = await broken_hour(service)
+    service.clock.advance(86_400)
+    await service.runtime.rolling.run_once()
+    service.clock.set(NOW)
+    await service.runtime.rolling.run_once()
+    assert (await service.runtime.availability.all_statuses())[name]["1h"] == "violated"
+    stored = await service.runtime.database.fetch(
+        "SELECT DISTINCT as_of FROM sla_current JOIN tenants t ON t.id = tenant WHERE tenant_id = $1", name
+    )
+    assert [r["as_of"] for r in stored] == [NOW]

@@ -242,3 +242,32 @@ async def test_a_reason_longer_than_a_page_is_printed(service: Service, reason: 
         assert answer.status == 200
         pdf = pypdf.PdfReader(io.BytesIO(await answer.read()))
     assert "".join(p.extract_text() for p in pdf.pages).count(reason[0]) >= 1000
+
+
+async def test_who_was_blind_is_known_for_as_long_as_the_gap(service: Service) -> None:
+    name = await service.tenant(push_interval=60)
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    database = service.runtime.database
+    blind = NOW + timedelta(days=4), NOW + timedelta(days=4, hours=2, minutes=7)
+    # Heartbeats of the push endpoint for forty days, but for two hours.
+    await database.execute(
+        "INSERT INTO pull_attempts (ts, source, outcome, duration_ms) SELECT ts, 'push', 'ok', 1 "
+        "FROM generate_series($1::timestamptz, $1::timestamptz + INTERVAL '40 days', '20 s') AS ts "
+        "WHERE NOT (ts >= $2 AND ts < $3)",
+        NOW, *blind,
+    )  # fmt: skip
+    found = []
+    for days in (6, 20, 34, 39):
+        service.clock.set(NOW + timedelta(days=days))
+        await service.runtime.retain()
+        gaps = (await report(service, name))["gaps"]
+        found.append([(g["reason"], g["start"], g["end"]) for g in gaps][:3])
+    # Half a minute after the last beat it is us.
+    hole = ("collector_down", "2026-03-06T09:00:10Z", "2026-03-06T11:07:00Z")
+    assert [reasons[1] for reasons in found] == [hole] * 4
+    assert all([r[0] for r in reasons] == ["not_pushed", "collector_down", "not_pushed"] for reasons in found)
+    assert (await report(service, name))["revisions"] == 1
+    rows = await database.fetchval(
+        "SELECT count(*) FROM pull_attempts WHERE ts < $1", NOW + timedelta(days=20)
+    )
+    assert rows < 20 * 26

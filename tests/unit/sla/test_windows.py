@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.windows import SlaStatus, Tally, Verdict
-from ecpmon.sla.windows import Terms, availability, evaluate, incidents, status
+from ecpmon.sla.windows import Terms, allowed, availability, evaluate, incidents, status
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = 3600
@@ -179,3 +179,8 @@ def test_a_calendar_period_is_not_exhausted_by_the_next_one() -> None:
     found = evaluate("month", early, T0, at(86_400), 0.995, period_end=end).projected_exhaustion
     assert found is not None
     assert found < end
+
+
+def test_a_target_next_to_one_still_allows_something() -> None:
+    assert allowed(0.9999999999999999) > 0
+    assert allowed(0.9999) == 0.0001
