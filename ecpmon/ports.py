@@ -17,7 +17,7 @@ from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
 from ecpmon.model.usage import ServiceUsage
-from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
+from ecpmon.model.windows import Cause, SlaStatus, Tally, WindowFigures
 
 
 class Clock(Protocol):
@@ -180,6 +180,12 @@ class MonitoringStore(Protocol):
         self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
     ) -> dict[str, ServiceUsage]:
         """service -> what it was measured to use in `[start, end)`; from samples, or from 5-minute rollups."""
+        ...
+
+    async def causes(
+        self, tenant: Tenant, outages: Sequence[Interval], raw_since: datetime, error_rate_at: float | None
+    ) -> list[Cause]:
+        """What was wrong when each outage began, as far as its evidence says; raw samples go back to `raw_since`."""
         ...
 
     async def metric_names(self, tenant: Tenant) -> set[str]:

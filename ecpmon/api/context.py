@@ -30,7 +30,7 @@ from ecpmon.ports import (
     WindowSums,
 )
 from ecpmon.settings import Settings
-from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService
 
 
@@ -42,6 +42,7 @@ class Backend:
     tenants: TenantStore
     writer: SampleWriter
     monitoring: MonitoringStore
+    evidence: EvidenceRules
     availability: AvailabilityStore
     window_sums: WindowSums
     maintenance: MaintenanceStore

@@ -20,7 +20,7 @@ from ecpmon.model.windows import SlaStatus, Tally, WindowFigures, WindowResult
 from ecpmon.ports import AlertEvent
 from ecpmon.sla import sums
 from ecpmon.sla import windows as maths
-from ecpmon.sla.maintenance import covered, exclude
+from ecpmon.sla.maintenance import covered
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.terms import terms_of
 
@@ -82,7 +82,7 @@ def window_document(w: WindowResult) -> dict[str, Any]:
     }
 
 
-def _past(request: web.Request, name: str, default: datetime) -> datetime:
+def past(request: web.Request, name: str, default: datetime) -> datetime:
     """A time from the query string from which windows can be subtracted. Raises ValidationFailed."""
     at = query_time(request, name, default)
     if at < EARLIEST:
@@ -93,7 +93,7 @@ def _past(request: web.Request, name: str, default: datetime) -> datetime:
 def _as_of(request: web.Request) -> tuple[datetime, bool]:
     """The instant asked about, and whether it is the present."""
     now = now_of(request)
-    at = _past(request, "at", now)
+    at = past(request, "at", now)
     if at > now:
         raise bad_field("at", "lies in the future")
     return at, "at" not in request.query
@@ -162,31 +162,6 @@ def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
         "down_minutes": minutes(seconds.down),
         "gap_minutes": minutes(seconds.gap),
     }
-
-
-@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ)
-async def incidents(request: web.Request) -> web.Response:
-    """Outages: when, how long, and what each cost."""
-    tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    end = min(_past(request, "to", now), now)
-    start = _past(request, "from", max(end - timedelta(days=30), EARLIEST))
-    if start >= end:
-        raise bad_field("from", "must lie before `to`")
-    spans = await backend.availability.timeline(tenant, start, end)
-    spans = exclude(spans, covered(await backend.maintenance.of_tenant(tenant), start, end))
-    found = [
-        {
-            "start": i.start,
-            "end": None if i.ongoing and end == now else i.end,
-            "ongoing": i.ongoing and end == now,
-            "duration_seconds": (i.end - i.start).total_seconds(),
-            "down_seconds": i.down_seconds,
-            "cause": None,
-            "budget_minutes": minutes(i.down_seconds),
-        }
-        for i in maths.incidents(spans, start, end)
-    ]
-    return reply({"tenant_id": tenant.tenant_id, "from": start, "to": end, "incidents": found})
 
 
 @routes.get("/api/v1/simulator/sla/{tenant_id}/analysis", Permission.READ)

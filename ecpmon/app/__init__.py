@@ -104,6 +104,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         tenants=runtime.tenants,
         writer=runtime.writer,
         monitoring=runtime.monitoring,
+        evidence=runtime.evidence,
         availability=runtime.availability,
         window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,

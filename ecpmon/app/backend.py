@@ -86,6 +86,7 @@ class BackendRuntime:
         self.writer = GroupWriter(self.ingest, self._committed)
         self.tenants = PgTenantStore(self.database)
         self.monitoring = PgMonitoringStore(self.database)
+        self.evidence = rules.evidence
         self.availability = PgAvailabilityStore(self.database)
         self.maintenance = PgMaintenanceStore(self.database)
         self.intervals = Intervals(

@@ -88,6 +88,19 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What the evidence says was wrong when an incident began: services that were down, too many errors."""
+
+    services: tuple[str, ...] = ()
+    errors: bool = False
+
+    def shown(self) -> str | None:
+        """A phrase for people; None when nothing is known."""
+        parts = [f"down: {', '.join(self.services)}"] if self.services else []
+        return "; ".join(parts + (["too many errors"] if self.errors else [])) or None
+
+
+@dataclass(frozen=True, slots=True)
 class WindowFigures:
     """One tenant in one window `[start, end)`, as far as totals tell. Fractions, seconds, unrounded."""
 

@@ -48,6 +48,30 @@ ORDER BY f.ts, f.seq DESC
 SELECT id, data_source FROM series
 WHERE tenant = $1 AND metric_name = $2 AND labels = '{}' ORDER BY (data_source = $3) DESC, id
 
+-- name: causes
+-- What was wrong in the first minutes of the outages from $2 to $3 of tenant $1, by source $4: services that said 0, and
+-- an error rate of at least $5 (NULL: does not count). From raw samples where there are some ($6 on), else from rollups.
+SELECT i.place, c.service, c.service IS NULL AS errors
+FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS i (starts, ends, place)
+CROSS JOIN LATERAL (
+  SELECT s.labels->>$7 AS service
+  FROM frames f
+  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  JOIN series s ON s.id = v.series
+  WHERE i.starts >= $6 AND f.tenant = $1 AND f.ts >= i.starts AND f.ts < least(i.ends, i.starts + INTERVAL '2 minutes')
+    AND s.data_source = $4
+    AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND v.value = 0
+             WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND v.value >= $5 ELSE false END
+  UNION
+  SELECT s.labels->>$7
+  FROM series s JOIN rollup_5m r ON r.series = s.id
+  WHERE i.starts < $6 AND s.tenant = $1 AND s.data_source = $4
+    AND r.bucket > i.starts - INTERVAL '5 minutes' AND r.bucket < least(i.ends, i.starts + INTERVAL '2 minutes')
+    AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND r.low = 0
+             WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND r.high >= $5 ELSE false END
+) AS c
+ORDER BY 1, 2
+
 -- name: metric_names
 -- What conditions can name: labelled series have no single value.
 SELECT DISTINCT metric_name FROM series WHERE tenant = $1 AND labels = '{}'

@@ -24,7 +24,7 @@ from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.model.windows import SlaStatus, Tally
+from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports import (
     AlertEvent,
     Caller,
@@ -34,7 +34,7 @@ from ecpmon.ports import (
     TenantPage,
 )
 from ecpmon.settings import Settings
-from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
 
@@ -137,6 +137,9 @@ class FakeSamples:
             return Rejection.TOO_MANY_SERIES
         self.stored.setdefault(key, {})[frame.ts] = sample.value
         return None
+
+    async def causes(self, tenant: Tenant, outages: Sequence[Interval], *_: Any) -> list[Cause]:
+        return [Cause() for _ in outages]
 
     async def points(
         self,
@@ -349,6 +352,7 @@ class World:
         )
         return Backend(
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
+            evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
