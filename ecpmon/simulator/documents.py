@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ecpmon.simulator.model.failures import CATALOGUE, Failure
-from ecpmon.simulator.model.objects import Pod, Tenant
 from ecpmon.simulator.model.past import timeline
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.state import ClusterState
+from ecpmon.simulator.model.tenants import Tenant
 from ecpmon.simulator.model.times import SECOND, Micros, rfc3339
 from ecpmon.simulator.model.truth import clip, down_seconds
 from ecpmon.simulator.model.view import (

@@ -10,8 +10,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from ecpmon.names import SIM_SERVICE_READY, SIM_TENANT_READY
-from ecpmon.simulator.model.objects import Tenant
 from ecpmon.simulator.model.state import ClusterState
+from ecpmon.simulator.model.tenants import Tenant
 from ecpmon.simulator.model.times import SECOND
 from ecpmon.simulator.model.view import ServiceView, Values, pod_ready, service_views, tenant_metrics
 

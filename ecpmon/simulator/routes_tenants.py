@@ -27,18 +27,12 @@ from ecpmon.simulator.model.commands import (
     put_tenant,
     tenant_of,
 )
-from ecpmon.simulator.model.objects import RESERVED_TENANTS
 from ecpmon.simulator.model.restarts import restart_tenant
 from ecpmon.simulator.model.scenarios import FailureOrder, Scenario, ScenarioStep, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
+from ecpmon.simulator.model.tenants import RESERVED_TENANTS
 from ecpmon.simulator.model.times import rfc3339
-from ecpmon.simulator.schemas import (
-    TENANT_PATTERN,
-    ExternalBody,
-    RestartBody,
-    ScenarioBody,
-    TenantBody,
-)
+from ecpmon.simulator.schemas import TENANT_PATTERN, ExternalBody, RestartBody, ScenarioBody, TenantBody
 from ecpmon.simulator.web import answer, engine_of, read_body
 
 _TENANT_ID = re.compile(TENANT_PATTERN)

@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final, TypeVar
 
-import orjson
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from ecpmon.errors import EcpError
 from ecpmon.simulator.engine import Engine
-from ecpmon.simulator.kube import pods, protobuf, reading, rendering, virtual, watching, writing
+from ecpmon.simulator.kube import pods, protobuf, reading, rendering, scaling, virtual, watching, writing
+from ecpmon.simulator.kube.answers import answered, respond, warned
+from ecpmon.simulator.kube.bodies import delete_options, eviction, patch_of
 from ecpmon.simulator.kube.catalogue import VIRTUAL
+from ecpmon.simulator.kube.checking import Write
 from ecpmon.simulator.kube.hub import Hub
-from ecpmon.simulator.kube.negotiation import (
-    JSON,
-    YAML,
-    Wish,
-    content_type_of,
-    encode,
-    parse,
-    read_bytes,
-    read_document,
-    wish_of,
-)
-from ecpmon.simulator.kube.openapi import PATCH_TYPES
-from ecpmon.simulator.kube.patches import json_patch, merge_patch, strategic_merge
+from ecpmon.simulator.kube.negotiation import JSON, Wish, content_type_of, read_document, wish_of
 from ecpmon.simulator.kube.paths import Target, target_of
 from ecpmon.simulator.kube.query import dry_run, flag, list_options, watch_options, write_of
-from ecpmon.simulator.kube.schemas import schema_of, well_typed
-from ecpmon.simulator.kube.status import (
-    INTERNAL,
-    ApiError,
-    Cause,
-    Document,
-    bad_request,
-    invalid,
-    method_not_allowed,
-    no_such_path,
-    unsupported_media_type,
-)
-from ecpmon.simulator.kube.writing import Write
+from ecpmon.simulator.kube.status import Cause, Document, invalid, method_not_allowed, no_such_path
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.state import ClusterState
-
-log = logging.getLogger("ecpmon.simulator")
 
 T = TypeVar("T")
 Change = Callable[[ClusterState], tuple[ClusterState, T]]
@@ -107,7 +81,7 @@ class Api:
         state = await self.engine.view()
         document = writing.existing(state, target)
         if target.subresource is not None and target.subresource.name == "scale":
-            return respond(writing.scale_document(document), wish)
+            return respond(scaling.scale_document(document), wish)
         return self._rendered(request, target, document, wish, state)
 
     def _rendered(
@@ -168,7 +142,7 @@ class Api:
         elif content_type_of(request) == APPLY_TYPE:
             document, created = await self._apply(request, target, write, dry=dry)
         else:
-            patch = await _patch_of(request, target)
+            patch = await patch_of(request, target)
             document = await self._stored(_patching(target, patch, write), dry=dry)
         status = 201 if created else 200
         return warned(self._rendered(request, target, document, wish, self.hub.state, status), write)
@@ -183,13 +157,13 @@ class Api:
         body = await read_document(request, (APPLY_TYPE,))
         if target.subresource is not None and target.subresource.name == "scale":
             scaled = await self._stored(
-                lambda state: writing.rescale(state, target, lambda _: body, write), dry=dry
+                lambda state: scaling.rescale(state, target, lambda _: body, write), dry=dry
             )
             return scaled, False
         return await self._stored(lambda state: writing.apply_patch(state, target, body, write), dry=dry)
 
     async def _delete(self, request: web.Request, target: Target, wish: Wish) -> web.Response:
-        options = await _delete_options(request)
+        options = await delete_options(request)
         dry = dry_run(request.query, options)
         if target.name:
             document = await self._stored(lambda state: writing.delete(state, target, options), dry=dry)
@@ -216,7 +190,7 @@ class Api:
     async def _below_pod(self, request: web.Request, target: Target, wish: Wish) -> web.StreamResponse:
         name = target.subresource.name if target.subresource else ""
         if name == "eviction":
-            body = await _eviction(request)
+            body = await eviction(request)
             dry = dry_run(request.query, body.get("deleteOptions") or {})
             document = await self._stored(lambda state: pods.evict(state, target, body), dry=dry)
             return respond(document, wish, 201)
@@ -276,104 +250,13 @@ def _verb(request: web.Request, target: Target) -> str:
     return verb
 
 
-async def _patch_of(request: web.Request, target: Target) -> writing.Patch:
-    """The change that the body describes. ApiError 415 for a kind of patch that is not understood here."""
-    kind = content_type_of(request)
-    schemaless = target.resource.schemaless
-    accepted = [t for t in PATCH_TYPES if not (schemaless and t.startswith("application/strategic"))]
-    if kind not in accepted:
-        raise unsupported_media_type(accepted)
-    body = parse(await read_bytes(request), kind)
-    if kind == "application/json-patch+json":
-        return lambda document: json_patch(document, body)
-    if kind == "application/merge-patch+json":
-        return lambda document: merge_patch(document, body)
-    return lambda document: strategic_merge(document, body, schema_of(target.resource))
-
-
 def _replacement(target: Target, body: Document, write: Write) -> Change[Document]:
     if target.subresource is not None and target.subresource.name == "scale":
-        return lambda state: writing.rescale(state, target, lambda _: body, write)
+        return lambda state: scaling.rescale(state, target, lambda _: body, write)
     return lambda state: writing.replace(state, target, body, write)
 
 
 def _patching(target: Target, patch: writing.Patch, write: Write) -> Change[Document]:
     if target.subresource is not None and target.subresource.name == "scale":
-        return lambda state: writing.rescale(state, target, patch, write)
+        return lambda state: scaling.rescale(state, target, patch, write)
     return lambda state: writing.patch(state, target, patch, write)
-
-
-async def _eviction(request: web.Request) -> Document:
-    """`kubectl drain` sends it as protobuf."""
-    if content_type_of(request) != protobuf.PROTOBUF:
-        body = await read_document(request)
-        return {**body, "deleteOptions": well_typed(body.get("deleteOptions") or {}, "DeleteOptions")}
-    return protobuf.eviction(protobuf.envelope(await read_bytes(request))[2])
-
-
-async def _delete_options(request: web.Request) -> Document:
-    """DeleteOptions from the body, if any, and the query."""
-    raw = await read_bytes(request)
-    options: Document = {}
-    if raw.strip():
-        kind = content_type_of(request)
-        if kind not in (JSON, YAML, protobuf.PROTOBUF):
-            raise unsupported_media_type((JSON, YAML))
-        if kind == protobuf.PROTOBUF:
-            found: Any = protobuf.delete_options(protobuf.envelope(raw)[2])
-        else:
-            found = parse(raw, kind)
-        if not isinstance(found, dict):
-            raise bad_request("DeleteOptions must be an object")
-        options = found
-    options = well_typed(options, "DeleteOptions")
-    asked = request.query.get("propagationPolicy")
-    return {**options, "propagationPolicy": asked} if asked else options
-
-
-def respond(document: object, wish: Wish, status: int = 200) -> web.Response:
-    """The document in the form that the client takes."""
-    body = encode(document, wish.media)
-    return web.Response(body=body, status=status, headers={"Content-Type": wish.media})
-
-
-def warned(response: web.Response, write: Write) -> web.Response:
-    """Tell the client what was ignored."""
-    for text in write.warnings:
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-        response.headers.add("Warning", f'299 - "{quoted}"')
-    return response
-
-
-async def answered(
-    request: web.Request, dispatch: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Every failure of `dispatch` as a `Status`; a broken connection passes through."""
-    try:
-        return await dispatch(request)
-    except ApiError as error:
-        return refused(error)
-    except cluster.Refused as error:
-        return refused(_translated(error))
-    except EcpError as error:
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-        reason = "ServiceUnavailable" if error.status == 503 else "InternalError"
-        return refused(ApiError(error.status, reason, error.message, headers=headers))
-    except RecursionError:
-        return refused(bad_request("the object is nested too deeply"))
-    except ConnectionError:
-        raise
-    except Exception:
-        log.exception("%s %s failed", request.method, request.path)
-        return refused(INTERNAL)
-
-
-def _translated(error: cluster.Refused) -> ApiError:
-    details = {"causes": error.causes} if error.causes else {}
-    return ApiError(error.code, error.reason, error.message, details=details)
-
-
-def refused(error: ApiError) -> web.Response:
-    """An `ApiError` as its answer; always JSON, which every client reads."""
-    body = orjson.dumps(error.as_document())
-    return web.Response(body=body, status=error.code, headers={"Content-Type": JSON, **error.headers})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ecpmon.simulator.kube import columns as c
-from ecpmon.simulator.kube.columns import AGE, NAME, NONE, UNKNOWN, Column, dig, number, since, text
+from ecpmon.simulator.kube.cells import AGE, NAME, NONE, UNKNOWN, Column, dig, number, since, text
 from ecpmon.simulator.kube.status import Document
 from ecpmon.simulator.model.times import Micros
 

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from ecpmon.simulator.engine import Engine
 from ecpmon.simulator.kube import discovery, openapi
+from ecpmon.simulator.kube.answers import answered, respond
 from ecpmon.simulator.kube.catalogue import CATALOGUE
-from ecpmon.simulator.kube.handlers import Api, answered, respond
+from ecpmon.simulator.kube.handlers import Api
 from ecpmon.simulator.kube.hub import Hub
 from ecpmon.simulator.kube.kubeconfig import kubeconfig
 from ecpmon.simulator.kube.negotiation import JSON, Wish, wish_of

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ecpmon.simulator.kube.apply import APPLY, UPDATE, Manager, after_update, apply
+from ecpmon.simulator.kube.apply import apply
 from ecpmon.simulator.kube.catalogue import Resource
-from ecpmon.simulator.kube.defaults import with_defaults
+from ecpmon.simulator.kube.checking import Write, checked, checked_types
+from ecpmon.simulator.kube.ownership import APPLY, UPDATE, Manager, after_update
 from ecpmon.simulator.kube.paths import Target
-from ecpmon.simulator.kube.pod_validation import required, unsupported
-from ecpmon.simulator.kube.schemas import Findings, examine, object_meta, schema_of
+from ecpmon.simulator.kube.pod_validation import unsupported
 from ecpmon.simulator.kube.status import (
-    ApiError,
     Document,
     already_exists,
     bad_request,
@@ -22,31 +20,17 @@ from ecpmon.simulator.kube.status import (
     modified,
     success,
 )
-from ecpmon.simulator.kube.validation import causes_of
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.hashing import name_suffix
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import SECOND, rfc3339
 
-STRICT: Final = "Strict"
-WARN: Final = "Warn"
-IGNORE: Final = "Ignore"
 # What the server alone writes; a client's word on these is not heard.
 _SERVER_FIELDS: Final = (
     "uid", "creationTimestamp", "generation", "resourceVersion", "selfLink", "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )  # fmt: skip
 _SUFFIX_LENGTH: Final = 5
-
-
-@dataclass(slots=True)
-class Write:
-    """How a write is meant; `warnings` collects what goes into Warning headers."""
-
-    manager: str
-    validation: str = WARN
-    force: bool = False
-    warnings: list[str] = field(default_factory=list)
 
 
 Patch = Callable[[Document], Document]
@@ -74,9 +58,9 @@ def create(
     key = cluster.ObjectKey(resource.name, target.namespace, str(metadata.get("name", "")))
     if metadata.get("name") and cluster.get(state, key) is not None:
         raise already_exists(resource.plural, resource.group, key.name)
-    document = _checked(resource, document, None, write)
+    document = checked(resource, document, None, write)
     owners = after_update(None, document, resource, Manager(write.manager, UPDATE), now_of(state))
-    return cluster.put(state, key, _managed(document, owners))
+    return cluster.put(state, key, managed(document, owners))
 
 
 def _generated(state: ClusterState, target: Target, prefix: str) -> str:
@@ -149,20 +133,20 @@ def _update(
     state: ClusterState, target: Target, old: Document, new: Document, write: Write
 ) -> tuple[ClusterState, Document]:
     resource = target.resource
-    _check_version(resource, old, new["metadata"])
+    check_version(resource, old, new["metadata"])
     sub = target.subresource.name if target.subresource else ""
     if sub == "status":
-        new = _checked_types(resource, {**old, "status": new.get("status", {})}, write)
+        new = checked_types(resource, {**old, "status": new.get("status", {})}, write)
     else:
-        new = _checked(resource, _carried(resource, old, new), old, write)
+        new = checked(resource, _carried(resource, old, new), old, write)
     base, sent = old, new["metadata"].get("managedFields")
     if sent is not None and sent != old["metadata"].get("managedFields"):
         # Somebody edits the ownership itself, as kubectl does when it moves to server-side apply.
-        base = _managed(old, sent)
+        base = managed(old, sent)
     elif _plain(new) == _plain(old):
         return state, old
     owners = after_update(base, new, resource, Manager(write.manager, UPDATE, sub), now_of(state))
-    return _stored(state, target, _managed(new, owners), sub)
+    return _stored(state, target, managed(new, owners), sub)
 
 
 def _carried(resource: Resource, old: Document, new: Document) -> Document:
@@ -177,7 +161,7 @@ def _carried(resource: Resource, old: Document, new: Document) -> Document:
     return result
 
 
-def _check_version(resource: Resource, old: Document, sent: Document) -> None:
+def check_version(resource: Resource, old: Document, sent: Document) -> None:
     name = old["metadata"]["name"]
     version = sent.get("resourceVersion")
     if version and version != old["metadata"].get("resourceVersion"):
@@ -213,13 +197,13 @@ def apply_patch(
     if applied["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     sub = target.subresource.name if target.subresource else ""
-    applied = _checked_types(resource, _only(resource, applied, sub), write)
+    applied = checked_types(resource, _only(resource, applied, sub), write)
     live = cluster.get(state, target.key)
     if live is None:
         if sub:
             raise target.not_found()
         return _applied_new(state, target, applied, write)
-    _check_version(resource, live, applied["metadata"])
+    check_version(resource, live, applied["metadata"])
     manager = Manager(write.manager, APPLY, sub)
     asked = {k: v for k, v in applied["metadata"].items() if k not in _SERVER_FIELDS}
     merged = apply(
@@ -228,7 +212,7 @@ def apply_patch(
     if merged is live:
         return state, (live, False)
     if not sub:
-        merged = _checked(resource, merged, live, write)
+        merged = checked(resource, merged, live, write)
     state, document = _stored(state, target, merged, sub)
     return state, (document, False)
 
@@ -251,49 +235,9 @@ def _applied_new(
         )
     manager = Manager(write.manager, APPLY)
     document = apply(None, applied, target.resource, manager, force=write.force, now=now_of(state))
-    document = _checked(target.resource, document, None, write)
+    document = checked(target.resource, document, None, write)
     state, document = cluster.put(state, target.key, document)
     return state, (document, True)
-
-
-def scale_document(document: Document) -> Document:
-    """The `Scale` of a deployment, replica set or stateful set."""
-    metadata, spec, status = document["metadata"], document.get("spec") or {}, document.get("status") or {}
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    labels = (spec.get("selector") or {}).get("matchLabels") or {}
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {"replicas": spec.get("replicas", 0)},
-        "status": {"replicas": status.get("replicas", 0), "selector": selector},
-    }
-
-
-def rescale(
-    state: ClusterState, target: Target, change: Patch, write: Write
-) -> tuple[ClusterState, Document]:
-    """A write to `/scale`; the answer is the new Scale."""
-    old = existing(state, target)
-    new = change(scale_document(old))
-    if new.get("kind", "Scale") != "Scale":
-        raise bad_request(f"the kind in the data ({new['kind']}) does not match the expected kind (Scale)")
-    metadata, spec = new.get("metadata") or {}, new.get("spec") or {}
-    if not isinstance(metadata, dict) or not isinstance(spec, dict):
-        raise bad_request("Scale.metadata and Scale.spec must be objects")
-    _check_version(target.resource, old, metadata)
-    replicas = spec.get("replicas", 0)
-    if isinstance(replicas, bool) or not isinstance(replicas, int):
-        raise bad_request("Scale.spec.replicas: must be an integer")
-    document = {**old, "spec": {**old["spec"], "replicas": replicas}}
-    if replicas == old["spec"].get("replicas"):
-        return state, scale_document(old)
-    document = _checked(target.resource, document, old, write)
-    manager = Manager(write.manager, UPDATE, "scale")
-    owners = after_update(old, document, target.resource, manager, now_of(state))
-    state, stored = cluster.put(state, target.key, _managed(document, owners), subresource="scale")
-    return state, scale_document(stored)
 
 
 def delete(state: ClusterState, target: Target, options: Document) -> tuple[ClusterState, Document]:
@@ -301,7 +245,7 @@ def delete(state: ClusterState, target: Target, options: Document) -> tuple[Clus
     old = existing(state, target)
     resource = target.resource
     conditions = options.get("preconditions") or {}
-    _check_version(resource, old, conditions)
+    check_version(resource, old, conditions)
     propagation = _propagation(options)
     if old["metadata"].get("finalizers"):
         if old["metadata"].get("deletionTimestamp"):
@@ -329,59 +273,7 @@ def _propagation(options: Document) -> str:
     return policy or "Background"
 
 
-def _checked(resource: Resource, document: Document, old: Document | None, write: Write) -> Document:
-    """The document pruned, defaulted and found valid; ApiError 400 or 422."""
-    pruned, findings = _examined(resource, document)
-    _refuse_types(resource, findings, write)
-    filled = with_defaults(resource, pruned)
-    # The status of an object is the server's own business.
-    causes = [required(path) for path in findings.missing if not path.startswith("status.")]
-    causes += [unsupported(path, value, allowed) for path, value, allowed in findings.unsupported]
-    said = {cause.field for cause in causes}
-    causes += [cause for cause in causes_of(resource, filled, old) if cause.field not in said]
-    if causes:
-        name = filled["metadata"].get("name") or ""
-        raise invalid(resource.kind, resource.group, name, causes)
-    return filled
-
-
-def _checked_types(resource: Resource, document: Document, write: Write) -> Document:
-    pruned, findings = _examined(resource, document)
-    _refuse_types(resource, findings, write)
-    return pruned
-
-
-def _examined(resource: Resource, document: Document) -> tuple[Document, Findings]:
-    """The document held against its schema; of custom resources only the metadata has one."""
-    schema = schema_of(resource)
-    if schema is not None:
-        return examine(document, schema)
-    metadata, findings = examine(document["metadata"], object_meta(), "metadata")
-    return {**document, "metadata": metadata}, findings
-
-
-def _refuse_types(resource: Resource, findings: Findings, write: Write) -> None:
-    if findings.mistyped:
-        path, found, wanted = findings.mistyped[0]
-        if wanted == "quantity":
-            form = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-            raise _undecodable(resource, f"{path}: quantities must match the regular expression {form}")
-        raise _undecodable(
-            resource, f"json: cannot unmarshal {found} into Go struct field {path} of type {wanted}"
-        )
-    texts = [f'unknown field "{path}"' for path in findings.unknown]
-    if texts and write.validation == STRICT:
-        raise _undecodable(resource, f"strict decoding error: {', '.join(texts)}")
-    if write.validation == WARN:
-        write.warnings += [text for text in texts if text not in write.warnings]
-
-
-def _undecodable(resource: Resource, why: str) -> ApiError:
-    kind, version = resource.kind, resource.api_version
-    return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
-
-
-def _managed(document: Document, entries: list[Document]) -> Document:
+def managed(document: Document, entries: list[Document]) -> Document:
     return {**document, "metadata": {**document["metadata"], "managedFields": entries}}
 
 

@@ -12,8 +12,8 @@ from ecpmon.simulator.model.keys import Document, ObjectKey
 from ecpmon.simulator.model.manifests import MAX_REPLICAS
 from ecpmon.simulator.model.objects import Deployment, Meta
 from ecpmon.simulator.model.quantities import quantity
-from ecpmon.simulator.model.state import Draft, timestamp
-from ecpmon.simulator.model.times import SECOND, Micros
+from ecpmon.simulator.model.state import Draft
+from ecpmon.simulator.model.times import SECOND, Micros, timestamp
 from ecpmon.simulator.model.workload import Reading, observe, rhythm
 
 AUTOSCALERS: Final = "horizontalpodautoscalers.autoscaling"

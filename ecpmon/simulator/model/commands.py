@@ -13,11 +13,12 @@ from ecpmon.simulator.model.hashing import digest
 from ecpmon.simulator.model.keys import ObjectKey
 from ecpmon.simulator.model.manifests import manifest_of
 from ecpmon.simulator.model.namespaces import is_closing
-from ecpmon.simulator.model.objects import ExternalMetrics, PastRecord, ServiceSpec, Tenant, namespace_of
+from ecpmon.simulator.model.objects import ServiceSpec
 from ecpmon.simulator.model.past import MAX_PAST
 from ecpmon.simulator.model.scenarios import ScenarioStep
 from ecpmon.simulator.model.state import ClusterState, Draft, first_events
 from ecpmon.simulator.model.step import finish
+from ecpmon.simulator.model.tenants import ExternalMetrics, PastRecord, Tenant, namespace_of
 from ecpmon.simulator.model.times import Micros
 
 MAX_EXTERNAL_SOURCES = 16

@@ -9,15 +9,8 @@ from ecpmon.simulator.model import admission, happenings
 from ecpmon.simulator.model.hashing import name_suffix, uid
 from ecpmon.simulator.model.keys import ObjectKey, Refused
 from ecpmon.simulator.model.manifests import fault_of, labels_of, startup_of_manifest, surge_and_unavailable
-from ecpmon.simulator.model.objects import (
-    LABEL_TEMPLATE,
-    Deployment,
-    Manifest,
-    Meta,
-    Owner,
-    Pod,
-    ReplicaSet,
-)
+from ecpmon.simulator.model.objects import LABEL_TEMPLATE, Deployment, Manifest, Meta, Owner, ReplicaSet
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import requests_of
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import SECOND, Micros

@@ -15,11 +15,10 @@ from ecpmon.simulator.model.objects import (
     Meta,
     ReplicaSet,
     ServiceSpec,
-    Tenant,
     Traffic,
-    namespace_of,
 )
 from ecpmon.simulator.model.state import Draft
+from ecpmon.simulator.model.tenants import Tenant, namespace_of
 from ecpmon.simulator.model.traffic import traffic_at
 from ecpmon.simulator.model.workload import pod_sessions
 

@@ -9,7 +9,8 @@ from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.failures import ADDED_LATENCY_MS, TOLERATION, Failure, FailureType, leak_period
 from ecpmon.simulator.model.hashing import unit
 from ecpmon.simulator.model.lifecycle import crash, doomed_by, launch, lose, on_restart, startup_of, strikes
-from ecpmon.simulator.model.objects import Condition, Deployment, Pod, PodPhase, Timer
+from ecpmon.simulator.model.objects import Condition, Deployment
+from ecpmon.simulator.model.pods import Pod, PodPhase, Timer
 from ecpmon.simulator.model.state import Draft
 
 START, END, EVICT, OOM = "failure:start", "failure:end", "failure:evict", "failure:oom"

@@ -9,10 +9,12 @@ from ecpmon.simulator.model.admission import QUOTAS, used_of
 from ecpmon.simulator.model.hashing import name_suffix
 from ecpmon.simulator.model.keys import Document, ObjectKey
 from ecpmon.simulator.model.manifests import share
-from ecpmon.simulator.model.objects import Manifest, Pod
+from ecpmon.simulator.model.objects import Manifest
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import spelled
 from ecpmon.simulator.model.selecting import chosen_by, matches
-from ecpmon.simulator.model.state import Draft, timestamp
+from ecpmon.simulator.model.state import Draft
+from ecpmon.simulator.model.times import timestamp
 
 BUDGETS: Final = "poddisruptionbudgets.policy"
 SLICES: Final = "endpointslices.discovery.k8s.io"

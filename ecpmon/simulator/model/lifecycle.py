@@ -8,7 +8,7 @@ from typing import Final
 from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.failures import Failure, FailureType
 from ecpmon.simulator.model.happenings import KUBELET, SCHEDULER
-from ecpmon.simulator.model.objects import Ended, Fault, Pod, PodPhase, Timer
+from ecpmon.simulator.model.pods import Ended, Fault, Pod, PodPhase, Timer
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import MINUTE, SECOND, Micros
 

@@ -7,17 +7,10 @@ from typing import Any, Final
 import orjson
 
 from ecpmon.simulator.model.hashing import name_suffix
-from ecpmon.simulator.model.objects import (
-    LABEL_SERVICE,
-    LABEL_TENANT,
-    RESERVED_TENANTS,
-    Fault,
-    Manifest,
-    Resources,
-    ServiceSpec,
-    namespace_of,
-)
+from ecpmon.simulator.model.objects import LABEL_SERVICE, LABEL_TENANT, Manifest, Resources, ServiceSpec
+from ecpmon.simulator.model.pods import Fault
 from ecpmon.simulator.model.quantities import GPU, requests_of
+from ecpmon.simulator.model.tenants import RESERVED_TENANTS, namespace_of
 from ecpmon.simulator.model.times import SECOND, Micros, from_seconds
 
 SESSIONS: Final = "ecp.ai/sessions"

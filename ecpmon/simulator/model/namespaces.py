@@ -7,7 +7,8 @@ from typing import Final
 from ecpmon.simulator.model.controllers import TERMINATION
 from ecpmon.simulator.model.deploying import clear_namespace
 from ecpmon.simulator.model.keys import Document, ObjectKey
-from ecpmon.simulator.model.state import Draft, timestamp
+from ecpmon.simulator.model.state import Draft
+from ecpmon.simulator.model.times import timestamp
 
 CLOSE: Final = "namespace:close"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 from ecpmon.simulator.model.times import Micros
@@ -16,33 +15,6 @@ from ecpmon.simulator.model.times import Micros
 LABEL_TENANT: Final = "ecp.ai/tenant"
 LABEL_SERVICE: Final = "ecp.ai/service"
 LABEL_TEMPLATE: Final = "pod-template-hash"
-
-
-# Words that stand in the place of a tenant in the paths of the REST interface.
-RESERVED_TENANTS: Final = frozenset({"system", "types"})
-
-
-def namespace_of(tenant_id: str) -> str:
-    return f"ecp-ai-{tenant_id}"
-
-
-class PodPhase(StrEnum):
-    """What `kubectl get pods` shows as STATUS; CrashLoopBackOff is a waiting container of a running pod."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    CRASH_LOOP = "CrashLoopBackOff"
-
-
-class Timer(StrEnum):
-    """The one thing a pod waits for."""
-
-    NONE = ""
-    RUN = "pod:run"
-    READY = "pod:ready"
-    CRASH = "pod:crash"
-    RESTART = "pod:restart"
-    PULL = "pod:pull"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +28,6 @@ class Owner:
 
 # A part of a Kubernetes object as plain JSON; never changed in place.
 Manifest = Mapping[str, Any]
-
-
-class Fault(StrEnum):
-    """What is wrong with an image, as its tag says: `does-not-exist`, `crash` or `never-ready`."""
-
-    NONE = ""
-    PULL = "does-not-exist"
-    CRASH = "crash"
-    UNREADY = "never-ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,65 +199,6 @@ def group_of(replica_set: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A container's last run, `[start, end)`."""
-
-    start: Micros
-    end: Micros
-    reason: str
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """`ready` is the probe's answer; failures that cut off a whole service lie above it (`silenced`).
-
-    `manifest` is empty for a pod that is exactly its replica set's template. `deployment` and `replica_set`
-    are keys, empty for a pod that nobody controls.
-    """
-
-    meta: Meta
-    tenant_id: str
-    service: str
-    deployment: str
-    replica_set: str
-    resources: Resources
-    phase: PodPhase = PodPhase.PENDING
-    reason: str = "Scheduling"
-    message: str = ""
-    node: str | None = None
-    started_at: Micros | None = None
-    ready_since: Micros | None = None
-    restarts: int = 0
-    backoff_step: int = 0
-    timer: Timer = Timer.NONE
-    timer_due: Micros = 0
-    manifest: Manifest = field(default_factory=dict)
-    startup: Micros = 0
-    fault: Fault = Fault.NONE
-    address: int = 0
-    bound_at: Micros | None = None
-    turned_at: Micros | None = None
-    silenced: bool = False
-    ended: Ended | None = None
-    deleted_at: Micros | None = None
-
-    @property
-    def ready(self) -> bool:
-        return self.ready_since is not None
-
-    @property
-    def serving(self) -> bool:
-        """The Ready condition of the Kubernetes object."""
-        return self.ready_since is not None and not self.silenced
-
-    @property
-    def group(self) -> str:
-        """The key of `pods_of` that holds this pod."""
-        return self.deployment or (group_of(self.replica_set) if self.replica_set else "")
-
-
-@dataclass(frozen=True, slots=True)
 class Happening:
     """A Kubernetes Event: something about an object, counted when it repeats."""
 
@@ -311,48 +215,3 @@ class Happening:
     first: Micros
     last: Micros
     count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalMetrics:
-    """Numbers somebody posted about a tenant; shown beside the simulator's own."""
-
-    received_at: Micros
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class PastRecord:
-    """The written history of a tenant: `[start, end)`, for the services as they were when it was written."""
-
-    start: Micros
-    end: Micros
-    services: tuple[ServiceSpec, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """`truth` holds the transitions `(since, up)` of the live time, strictly increasing and alternating."""
-
-    tenant_id: str
-    ordinal: int
-    created_at: Micros
-    services: tuple[str, ...]
-    # Services whose deployment has another name.
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    truth: tuple[tuple[Micros, bool], ...] = ()
-    past: PastRecord | None = None
-    external: Mapping[str, ExternalMetrics] = field(default_factory=dict)
-
-    @property
-    def namespace(self) -> str:
-        return namespace_of(self.tenant_id)
-
-    def key_of(self, service: str) -> str:
-        """The key of the deployment that runs `service`."""
-        return f"{self.namespace}/{self.aliases.get(service, service)}"
-
-    @property
-    def ready(self) -> bool | None:
-        """None until the tenant was ready for the first time."""
-        return self.truth[-1][1] if self.truth else None

@@ -13,7 +13,8 @@ from typing import Final
 
 from ecpmon.simulator.model.failures import FailureType
 from ecpmon.simulator.model.hashing import unit
-from ecpmon.simulator.model.objects import Condition, PastRecord, ServiceSpec, Tenant
+from ecpmon.simulator.model.objects import Condition, ServiceSpec
+from ecpmon.simulator.model.tenants import PastRecord, Tenant
 from ecpmon.simulator.model.times import DAY, HOUR, MINUTE, Micros, rfc3339
 from ecpmon.simulator.model.truth import Interval, Transition, intervals
 from ecpmon.simulator.model.view import Values, summarise

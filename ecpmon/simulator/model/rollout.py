@@ -6,15 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from ecpmon.simulator.model import happenings
-from ecpmon.simulator.model.controllers import (
-    DEPLOYMENTS,
-    STIR,
-    is_available,
-    min_ready,
-    replica_set_key,
-)
+from ecpmon.simulator.model.controllers import DEPLOYMENTS, STIR, is_available, min_ready, replica_set_key
 from ecpmon.simulator.model.manifests import surge_and_unavailable
-from ecpmon.simulator.model.objects import Deployment, Pod, ReplicaSet, WorkloadCondition, WorkloadStatus
+from ecpmon.simulator.model.objects import Deployment, ReplicaSet, WorkloadCondition, WorkloadStatus
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import SECOND
 

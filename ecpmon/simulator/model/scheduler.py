@@ -8,7 +8,8 @@ from dataclasses import replace
 from ecpmon.simulator.model.admission import pod_spec
 from ecpmon.simulator.model.happenings import SCHEDULER
 from ecpmon.simulator.model.lifecycle import bind_and_start, tell
-from ecpmon.simulator.model.objects import Manifest, Node, Pod, Resources
+from ecpmon.simulator.model.objects import Manifest, Node, Resources
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import GPU
 from ecpmon.simulator.model.state import Draft
 

@@ -6,22 +6,14 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ecpmon.simulator.model.document_draft import MAX_TOMBSTONES, DocumentDraft
 from ecpmon.simulator.model.failures import Failure
 from ecpmon.simulator.model.hashing import uid
-from ecpmon.simulator.model.keys import Document, ObjectKey
-from ecpmon.simulator.model.objects import (
-    Deployment,
-    Happening,
-    Manifest,
-    Meta,
-    Node,
-    Pod,
-    ReplicaSet,
-    Resources,
-    Tenant,
-    Timer,
-)
-from ecpmon.simulator.model.times import DAY, HOUR, SECOND, Micros, rfc3339
+from ecpmon.simulator.model.keys import Document
+from ecpmon.simulator.model.objects import Deployment, Happening, Manifest, Meta, Node, ReplicaSet, Resources
+from ecpmon.simulator.model.pods import Pod, Timer
+from ecpmon.simulator.model.tenants import Tenant
+from ecpmon.simulator.model.times import DAY, HOUR, Micros
 
 # (due, sequence, kind, key): entries of a heap. A pod's entry counts only while the pod waits for it.
 Event = tuple[Micros, int, str, str]
@@ -29,7 +21,6 @@ CHECKPOINT = "checkpoint"
 
 MAX_WAIT: Micros = 100 * 365 * DAY
 TERMINATED = "pod:terminated"
-MAX_TOMBSTONES = 4096
 MAX_HAPPENINGS = 60  # per namespace
 
 NODE_CAPACITY = Resources(cpu_millicores=96_000, memory_bytes=768 * 1024**3, gpu=8)
@@ -92,12 +83,7 @@ def first_events(now: Micros) -> tuple[Event, ...]:
     return (((now // HOUR + 1) * HOUR, 0, CHECKPOINT, ""),)
 
 
-def timestamp(at: Micros) -> str:
-    """Kubernetes writes whole seconds."""
-    return rfc3339(at // SECOND * SECOND)[:19] + "Z"
-
-
-class Draft:
+class Draft(DocumentDraft):
     """A state being changed within one instant; `freeze` makes it a value again.
 
     What has to be looked at again when the instant is over: `touched` tenants, `stirred` workloads (keys of
@@ -105,9 +91,10 @@ class Draft:
     """
 
     def __init__(self, state: ClusterState) -> None:
+        super().__init__(
+            state.seed, state.now, state.revision, state.objects, state.happenings, state.tombstones
+        )
         self.base = state
-        self.seed = state.seed
-        self.now = state.now
         self.nodes = dict(state.nodes)
         self.tenants = dict(state.tenants)
         self.deployments = dict(state.deployments)
@@ -117,20 +104,14 @@ class Draft:
         self.pending = list(state.pending)
         self.failures = dict(state.failures)
         self.events = list(state.events)
-        self.revision = state.revision
         self.sequence = state.sequence
         self.ordinals = state.ordinals
         self.terminating = dict(state.terminating)
-        self.objects = dict(state.objects)
-        self.happenings = dict(state.happenings)
-        self.tombstones = list(state.tombstones)
         self.addresses = state.addresses
         self.recommendations = dict(state.recommendations)
         self.touched: set[str] = set()
         self.stirred: set[str] = set()
-        self.dirty: set[str] = set()
         self.capacity_changed = False
-        self._own: set[int] = set()
         self._pods_by_namespace: dict[str, dict[str, None]] | None = None
         self._sets_by_group: dict[str, dict[str, None]] | None = None
 
@@ -158,10 +139,6 @@ class Draft:
             recommendations=self.recommendations,
         )
 
-    def next_revision(self) -> int:
-        self.revision += 1
-        return self.revision
-
     def push(self, due: Micros, kind: str, key: str) -> None:
         # Whatever an object asks for: time does not run backwards, and instants stay 64-bit integers.
         due = min(max(due, self.now), self.now + MAX_WAIT)
@@ -172,12 +149,6 @@ class Draft:
         """Have the workload looked at when this instant is over."""
         if group:
             self.stirred.add(group)
-
-    def bury(self, resource: str, namespace: str, name: str) -> None:
-        """Remember at which revision an object went."""
-        self.tombstones.append((self.next_revision(), f"{resource} {namespace} {name}"))
-        if len(self.tombstones) > 2 * MAX_TOMBSTONES:
-            del self.tombstones[:-MAX_TOMBSTONES]
 
     # Pods
 
@@ -285,78 +256,3 @@ class Draft:
 
     def active_failures(self, tenant_id: str) -> list[Failure]:
         return [f for f in self.failures.values() if f.active and f.tenant_id == tenant_id]
-
-    # Objects that are kept as documents
-
-    def object(self, key: ObjectKey) -> Document | None:
-        return self.objects.get(key.namespace, {}).get(key.path)
-
-    def objects_of(self, namespace: str, resource: str) -> list[Document]:
-        """The documents of one kind in a namespace."""
-        prefix = f"{resource}/"
-        return [found for path, found in self.objects.get(namespace, {}).items() if path.startswith(prefix)]
-
-    def put_object(self, key: ObjectKey, document: Document, *, followed: bool = True) -> Document:
-        """Store a document under a new resourceVersion; the answer is what is stored.
-
-        `followed` is for what others follow from: a status, or what is derived itself, is nobody's cause.
-        """
-        metadata = {**document["metadata"], "resourceVersion": str(self.next_revision())}
-        stored = {**document, "metadata": metadata}
-        self._writable(key.namespace)[key.path] = stored
-        if followed:
-            self.dirty.add(key.namespace)
-        return stored
-
-    def drop_object(self, key: ObjectKey) -> None:
-        del self._writable(key.namespace)[key.path]
-        self.bury(key.resource, key.namespace, key.name)
-        self.dirty.add(key.namespace)
-
-    def _writable(self, namespace: str) -> dict[str, Document]:
-        """This namespace's documents, copied once per draft."""
-        found = self.objects.get(namespace)
-        if isinstance(found, dict) and id(found) in self._own:
-            return found
-        made = dict(found or {})
-        self._own.add(id(made))
-        self.objects[namespace] = made
-        return made
-
-    def writable_happenings(self, namespace: str) -> dict[str, Happening]:
-        """This namespace's events, copied once per draft."""
-        found = self.happenings.get(namespace)
-        if isinstance(found, dict) and id(found) in self._own:
-            return found
-        made = dict(found or {})
-        self._own.add(id(made))
-        self.happenings[namespace] = made
-        return made
-
-    def open_namespace(self, name: str, labels: dict[str, str]) -> None:
-        """Make a namespace with its default ServiceAccount, unless it exists."""
-        key = ObjectKey("namespaces", "", name)
-        if self.object(key) is not None:
-            return
-        labels = {**labels, "kubernetes.io/metadata.name": name}
-        document = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {**self.identity(key), "labels": labels},
-            "spec": {"finalizers": ["kubernetes"]},
-            "status": {"phase": "Active"},
-        }
-        self.put_object(key, document)
-        self.greet_namespace(name)
-
-    def greet_namespace(self, name: str) -> None:
-        """What a new namespace gets by itself."""
-        key = ObjectKey("serviceaccounts", name, "default")
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self.identity(key)}
-        self.put_object(key, account)
-
-    def identity(self, key: ObjectKey) -> Document:
-        """The metadata that every new object gets."""
-        made = uid(self.seed, key.resource, key.namespace, key.name, self.revision)
-        namespace = {"namespace": key.namespace} if key.namespace else {}
-        return {"name": key.name, **namespace, "uid": made, "creationTimestamp": timestamp(self.now)}

@@ -8,10 +8,12 @@ from dataclasses import replace
 from ecpmon.simulator.model import autoscaling, effects, lifecycle, namespaces
 from ecpmon.simulator.model.controllers import STIR, reconcile_group
 from ecpmon.simulator.model.followers import follow
-from ecpmon.simulator.model.objects import Deployment, Tenant, Timer
+from ecpmon.simulator.model.objects import Deployment
+from ecpmon.simulator.model.pods import Timer
 from ecpmon.simulator.model.rollout import observe_group
 from ecpmon.simulator.model.scheduler import schedule_pending
 from ecpmon.simulator.model.state import CHECKPOINT, TERMINATED, ClusterState, Draft, Event
+from ecpmon.simulator.model.tenants import Tenant
 from ecpmon.simulator.model.times import HOUR, Micros
 from ecpmon.simulator.model.traffic import traffic_at
 from ecpmon.simulator.model.truth import record

@@ -36,3 +36,8 @@ def rfc3339(at: Micros) -> str:
 def from_seconds(seconds: float) -> Micros:
     """`seconds` rounded to the nearest microsecond."""
     return round(seconds * SECOND)
+
+
+def timestamp(at: Micros) -> str:
+    """Kubernetes writes whole seconds."""
+    return rfc3339(at // SECOND * SECOND)[:19] + "Z"

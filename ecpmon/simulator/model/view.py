@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ecpmon.simulator.model.objects import Deployment, Pod, PodPhase, Resources, ServiceSpec, Tenant, Traffic
+from ecpmon.simulator.model.objects import Deployment, Resources, ServiceSpec, Traffic
+from ecpmon.simulator.model.pods import Pod, PodPhase
 from ecpmon.simulator.model.state import ClusterState
+from ecpmon.simulator.model.tenants import Tenant
 from ecpmon.simulator.model.times import Micros
 from ecpmon.simulator.model.traffic import traffic_at
 from ecpmon.simulator.model.workload import Reading, observe, rhythm, storage_bytes

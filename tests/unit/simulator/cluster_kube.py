@@ -15,6 +15,8 @@ from ecpmon.simulator.model.state import NODE_CAPACITY, ClusterState, new_state
 DEPLOYMENTS, REPLICA_SETS, PODS = "deployments.apps", "replicasets.apps", "pods"
 HPAS, BUDGETS = "horizontalpodautoscalers.autoscaling", "poddisruptionbudgets.policy"
 NS = "shop"
+GPU = "nvidia.com/gpu"
+TENANT = {"ecp.ai/tenant": "acme", "ecp.ai/service": "callbot"}
 
 
 def cluster(
@@ -130,3 +132,23 @@ def pod_docs(state: ClusterState, namespace: str = NS) -> list[Document]:
 
 def is_ready(pod: Document) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
+
+
+def pod(**changes: Any) -> dict[str, Any]:
+    return {"metadata": {"labels": {"app": "one"}}, "spec": {"containers": [container()], **changes}}
+
+
+def autoscaler(percent: int, **more: Any) -> dict[str, Any]:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return {
+        "spec": {"scaleTargetRef": reference, "minReplicas": 2, "maxReplicas": 8, "metrics": [metric], **more}
+    }
+
+
+def tenant(name: str = "bot", **more: Any) -> ClusterState:
+    body = deployment(
+        3, labels=TENANT, annotations={"ecp.ai/sessions": "80", "ecp.ai/startup-seconds": "12"}, **more
+    )
+    return put(cluster(namespace="ecp-ai-acme"), DEPLOYMENTS, name, body, "ecp-ai-acme")

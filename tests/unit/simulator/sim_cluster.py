@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ecpmon.simulator.model.commands import inject, put_tenant
 from ecpmon.simulator.model.failures import FailureType
-from ecpmon.simulator.model.objects import Deployment, Pod, Resources, ServiceSpec
+from ecpmon.simulator.model.objects import Deployment, Resources, ServiceSpec
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.scenarios import ScenarioStep
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.step import step

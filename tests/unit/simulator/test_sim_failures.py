@@ -8,7 +8,7 @@ from sim_cluster import fail, later, pods, ready, running, service, spec, truth_
 from ecpmon.errors import ValidationFailed
 from ecpmon.simulator.model.commands import end_failures, inject, put_tenant
 from ecpmon.simulator.model.failures import CATALOGUE, FailureType
-from ecpmon.simulator.model.objects import PodPhase
+from ecpmon.simulator.model.pods import PodPhase
 from ecpmon.simulator.model.scenarios import FailureOrder, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import SECOND

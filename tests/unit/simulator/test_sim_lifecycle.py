@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sim_cluster import T0, fail, later, pods, ready, running, service, spec, truth_seconds
 
 from ecpmon.simulator.model.commands import delete_tenant, put_tenant
-from ecpmon.simulator.model.objects import PodPhase, Resources
+from ecpmon.simulator.model.objects import Resources
+from ecpmon.simulator.model.pods import PodPhase
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.times import SECOND
 from ecpmon.simulator.model.view import tenant_metrics

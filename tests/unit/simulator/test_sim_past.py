@@ -6,9 +6,9 @@ import pytest
 from sim_cluster import T0, later, running, spec
 
 from ecpmon.simulator.model.commands import put_tenant, write_past
-from ecpmon.simulator.model.objects import Tenant
 from ecpmon.simulator.model.past import Observed, observations, timeline
 from ecpmon.simulator.model.state import ClusterState, new_state
+from ecpmon.simulator.model.tenants import Tenant
 from ecpmon.simulator.model.times import DAY, HOUR, MINUTE, SECOND
 from ecpmon.simulator.model.truth import Interval, clip, down_seconds, intervals, record, state_at
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.objects import Happening, Manifest, Meta, Owner, WorkloadCondition
-from ecpmon.simulator.model.state import timestamp
+from ecpmon.simulator.model.times import timestamp
 
 _MAX_CACHED: Final = 24_000
 T = TypeVar("T")

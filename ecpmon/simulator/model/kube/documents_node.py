@@ -7,7 +7,7 @@ from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.kube.documents import metadata_of
 from ecpmon.simulator.model.objects import Node, Resources
 from ecpmon.simulator.model.quantities import GPU
-from ecpmon.simulator.model.state import timestamp
+from ecpmon.simulator.model.times import timestamp
 
 _VERSION = "v1.33.0"
 _PRESSURES = (

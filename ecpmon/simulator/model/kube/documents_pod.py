@@ -8,9 +8,10 @@ from ecpmon.simulator.model.addresses import node_address, pod_address
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.kube.documents import metadata_of
-from ecpmon.simulator.model.objects import Manifest, Pod, PodPhase
+from ecpmon.simulator.model.objects import Manifest
+from ecpmon.simulator.model.pods import Pod, PodPhase
 from ecpmon.simulator.model.quantities import container_requests, quantity
-from ecpmon.simulator.model.state import timestamp
+from ecpmon.simulator.model.times import timestamp
 
 _LOST: Final = "NodeLost"
 

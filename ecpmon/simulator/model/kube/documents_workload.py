@@ -6,7 +6,7 @@ from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.kube.documents import condition, metadata_of, positive
 from ecpmon.simulator.model.manifests import REVISION
 from ecpmon.simulator.model.objects import Deployment, ReplicaSet
-from ecpmon.simulator.model.state import timestamp
+from ecpmon.simulator.model.times import timestamp
 
 
 def deployment_document(found: Deployment) -> Document:

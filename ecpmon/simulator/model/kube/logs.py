@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from ecpmon.simulator.model.keys import ObjectKey
-from ecpmon.simulator.model.objects import Deployment, Pod, PodPhase
+from ecpmon.simulator.model.objects import Deployment
+from ecpmon.simulator.model.pods import Pod, PodPhase
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import MINUTE, Micros, rfc3339
 from ecpmon.simulator.model.workload import BASE_ERRORS, REQUESTS_PER_SESSION, load_seconds, rhythm

@@ -11,7 +11,8 @@ from ecpmon.simulator.model.kube.documents import happening_document, rendered
 from ecpmon.simulator.model.kube.documents_node import node_document
 from ecpmon.simulator.model.kube.documents_pod import pod_document
 from ecpmon.simulator.model.kube.documents_workload import deployment_document, replica_set_document
-from ecpmon.simulator.model.objects import Deployment, Node, Pod, ReplicaSet
+from ecpmon.simulator.model.objects import Deployment, Node, ReplicaSet
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.state import ClusterState
 
 T = TypeVar("T", Deployment, ReplicaSet, Node)

@@ -13,14 +13,7 @@ from ecpmon.simulator.model.controllers import admit_pod
 from ecpmon.simulator.model.deploying import put_deployment
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.keys import Document, ObjectKey, Refused
-from ecpmon.simulator.model.kube.reading import (
-    DEPLOYMENTS,
-    NAMESPACES,
-    NODES,
-    PODS,
-    REPLICA_SETS,
-    get,
-)
+from ecpmon.simulator.model.kube.reading import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, get
 from ecpmon.simulator.model.manifests import (
     MAX_REPLICAS,
     REVISION,
@@ -31,7 +24,8 @@ from ecpmon.simulator.model.manifests import (
     labels_of,
     startup_of_manifest,
 )
-from ecpmon.simulator.model.objects import Manifest, Meta, Node, Pod, ReplicaSet, Resources
+from ecpmon.simulator.model.objects import Manifest, Meta, Node, ReplicaSet, Resources
+from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import requests_of
 from ecpmon.simulator.model.state import ClusterState, Draft
 from ecpmon.simulator.model.step import finish

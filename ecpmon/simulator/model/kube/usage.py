@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecpmon.simulator.model.keys import ObjectKey
-from ecpmon.simulator.model.objects import Pod, PodPhase
+from ecpmon.simulator.model.pods import Pod, PodPhase
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.workload import observe, rhythm
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.simulator.kube.apply import APPLY, UPDATE, Manager, after_update, apply, managers_of
+from ecpmon.simulator.kube.apply import apply
 from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource
 from ecpmon.simulator.kube.fieldsets import fields_of, from_fields_v1, to_fields_v1
+from ecpmon.simulator.kube.ownership import APPLY, UPDATE, Manager, after_update, managers_of
 from ecpmon.simulator.kube.schemas import schema_of
 from ecpmon.simulator.kube.status import ApiError
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ecpmon.simulator.kube import openapi, protobuf
 from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES
-from ecpmon.simulator.kube.columns import duration
+from ecpmon.simulator.kube.cells import duration
 from ecpmon.simulator.kube.negotiation import JSON, YAML, Form, parse, wish_of
 from ecpmon.simulator.kube.paths import target_of
 from ecpmon.simulator.kube.pod_validation import quantity

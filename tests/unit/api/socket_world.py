@@ -1,0 +1,161 @@
+"""The sockets over real aiohttp connections, with small fakes of the stores behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from prometheus_client import CollectorRegistry, Counter
+
+from ecpmon.api.application import create_api
+from ecpmon.api.context import ApiContext, Backend, DebugTimer
+from ecpmon.api.hub import Hub
+from ecpmon.errors import DatabaseUnavailable, TenantNotFound
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.ingest import IngestResult, StateChange
+from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.windows import SlaStatus, Tally
+from ecpmon.ports import AlertEvent, Caller, Latest, RuleWithState
+from ecpmon.settings import Settings
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.windows import tally
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MONITORING, REALTIME, ALERTS = "/ws/monitoring/acme", "/api/v1/simulator/realtime/acme", "/ws/alerts/acme"
+ALL = [MONITORING, REALTIME, ALERTS]
+NEVER = 3_600_000  # the longest interval: whatever arrives was not sent by it
+
+
+def tenant(name: str) -> Tenant:
+    return Tenant(
+        key=1, tenant_id=name, name=name, preset="micro", is_demo=False, status=TenantStatus.RUNNING,
+        service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.5%"),
+        created_at=NOW, updated_at=NOW,
+    )  # fmt: skip
+
+
+@dataclass
+class World:
+    """Every store the sockets read. `away`: the database does not answer."""
+
+    client: Any = None
+    hub: Hub = field(default_factory=Hub)
+    now: datetime = NOW
+    away: bool = False
+    newest: dict[str, Latest] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    planned: list[Maintenance] = field(default_factory=list)
+    firing: list[RuleWithState] = field(default_factory=list)
+    asked_since: list[datetime] = field(default_factory=list)
+
+    def _answer(self, value: Any) -> Any:
+        if self.away:
+            raise DatabaseUnavailable("the database is away")
+        return value
+
+    async def get(self, tenant_id: str) -> Tenant:
+        if tenant_id != "acme":
+            raise TenantNotFound(tenant_id)
+        return self._answer(tenant(tenant_id))
+
+    async def latest(self, _: Tenant, since: datetime) -> dict[str, Latest]:
+        self.asked_since.append(since)
+        return self._answer(dict(self.newest))
+
+    async def tallies(
+        self, asked: Mapping[str, Collection[Interval]], now: datetime
+    ) -> dict[str, dict[Interval, Tally]]:
+        found = {name: {i: tally(self.spans, i.start, i.end) for i in asked[name]} for name in asked}
+        return self._answer(found if self.spans else {})
+
+    async def statuses(self, _: Tenant) -> dict[str, SlaStatus]:
+        return self._answer({})
+
+    async def of_tenant(self, _: Tenant) -> list[Maintenance]:
+        return self._answer(list(self.planned))
+
+    async def rules(self, _: Tenant) -> list[RuleWithState]:
+        return self._answer(list(self.firing))
+
+    async def recent_events(self, _: Tenant, limit: int) -> list[AlertEvent]:
+        return self._answer([event(n) for n in reversed(range(len(self.firing)))])
+
+    async def find(self, token: str, now: datetime) -> Caller | None:
+        callers = {
+            "viewer": Caller("v", frozenset({"viewer"}), None),
+            "agent": Caller("a", frozenset({"ingest"}), None),
+            "outsider": Caller("o", frozenset({"admin"}), frozenset({"other"})),
+        }
+        return callers.get(token)
+
+    def commit(self, *, change: SpanState | None = None, **values: float) -> None:
+        types = {"cpu_usage": "cpu", "up": "sla"}
+        samples = tuple(Sample(SeriesKey(types.get(k, "custom"), k), v) for k, v in values.items())
+        changes = () if change is None else (StateChange("acme", self.now, change, None),)
+        frames = (Frame("acme", Source.PUSH, self.now, samples),)
+        self.hub.samples_committed(IngestResult(len(samples), changes=changes, frames=frames))
+
+    def connect(self, path: str, **more: Any) -> Any:
+        more.setdefault("headers", {"Authorization": "Bearer viewer"})
+        return self.client.ws_connect(path, **more)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                await asyncio.sleep(0.005)
+
+
+def api_of(world: World, **settings: Any) -> Any:
+    # What the sockets do not touch is left empty, so that a new store of the backend does not matter here.
+    parts: dict[str, Any] = {f.name: SimpleNamespace() for f in fields(Backend)}
+    stores: Any = world
+    parts |= dict.fromkeys(
+        ("tenants", "monitoring", "availability", "alerts", "maintenance", "window_sums"), stores
+    )
+    intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
+    backend = Backend(**{**parts, "intervals": intervals, "demo": False, "hub": world.hub, "simulator": None})
+    registry = CollectorRegistry()
+    labels = ["tenant_id", "method", "status"]
+    context = ApiContext(
+        settings=Settings(**settings), clock=SimpleNamespace(now=lambda: world.now), production=backend,
+        demo=None, tokens=stores, registry=registry,
+        requests=Counter("ecp_tenant_requests", "x", labels, registry=registry),
+        timer=DebugTimer(lambda: None, lambda: (0, 0.0)),
+    )  # fmt: skip
+    return create_api(context)
+
+
+async def told(socket: Any) -> Any:
+    return await socket.receive_json(timeout=5)
+
+
+async def close_code(socket: Any) -> int:
+    message = await socket.receive(timeout=5)
+    assert message.type is aiohttp.WSMsgType.CLOSE, message
+    return int(message.data)
+
+
+async def still_open(socket: Any) -> None:
+    await socket.send_json({"action": "ping"})
+    assert await told(socket) == {"action": "pong"}
+
+
+def event(number: int, message: str = "cpu is hot") -> AlertEvent:
+    return AlertEvent(
+        number, "acme", "r", f"alert-{number}", "hot", "warning", "threshold", "inactive", "firing", NOW, 90.0,
+        80.0, "cpu_usage", "fired_at_once", message,
+    )  # fmt: skip
+
+
+async def still_open_among_messages(socket: Any) -> None:
+    await socket.send_json({"action": "ping"})
+    async with asyncio.timeout(5):
+        while await told(socket) != {"action": "pong"}:
+            pass

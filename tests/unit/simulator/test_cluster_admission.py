@@ -1,0 +1,176 @@
+"""What is refused or filled in: limits, quotas, namespaces, odd values, owners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from cluster_kube import (
+    DEPLOYMENTS,
+    NS,
+    PODS,
+    REPLICA_SETS,
+    cluster,
+    condition,
+    container,
+    deployment,
+    edit,
+    get,
+    gone,
+    pod,
+    pod_docs,
+    put,
+    reasons,
+    remove,
+    status,
+    stored,
+)
+from sim_cluster import later
+
+from ecpmon.simulator.model import kube
+from ecpmon.simulator.model.kube import Refused
+from ecpmon.simulator.model.times import SECOND
+from ecpmon.simulator.snapshot import FORMAT, Snapshot, _parse
+
+
+def limits(**item: Any) -> dict[str, Any]:
+    return {"spec": {"limits": [{"type": "Container", **item}]}}
+
+
+def test_a_limit_range_fills_in_and_refuses() -> None:
+    state = put(
+        cluster(),
+        "limitranges",
+        "range",
+        limits(default={"cpu": "200m"}, defaultRequest={"cpu": "100m"}, max={"cpu": "2"}),
+    )
+    state, made = stored(state, PODS, "one", {"spec": {"containers": [{"name": "a", "image": "a:1"}]}})
+    assert made["spec"]["containers"][0]["resources"] == {
+        "limits": {"cpu": "200m"},
+        "requests": {"cpu": "100m"},
+    }
+    with pytest.raises(Refused, match="maximum cpu usage per Container is 2, but limit is 3") as refused:
+        put(state, PODS, "big", pod(containers=[container(cpu="3")]))
+    assert (refused.value.code, refused.value.reason) == (403, "Forbidden")
+
+
+def test_a_quota_refuses_pods_and_says_what_is_used() -> None:
+    quota = {"spec": {"hard": {"requests.cpu": "1", "pods": "10"}}}
+    state = put(put(cluster(), "resourcequotas", "quota", quota), PODS, "one", pod())
+    assert get(state, "resourcequotas", "quota")["status"]["used"] == {"pods": "1", "requests.cpu": "500m"}
+    with pytest.raises(
+        Refused,
+        match=r"exceeded quota: quota, requested: requests\.cpu=600m, used: requests\.cpu=500m, limited: ",
+    ):
+        put(state, PODS, "two", pod(containers=[container(cpu="600m")]))
+    with pytest.raises(Refused, match=r"failed quota: quota: must specify requests\.cpu for: a"):
+        put(state, PODS, "two", {"spec": {"containers": [{"name": "a", "image": "a:1"}]}})
+    freed = remove(state, PODS, "one")
+    assert get(freed, "resourcequotas", "quota")["status"]["used"]["requests.cpu"] == "0"
+
+
+def test_a_deployment_beyond_the_quota_fails_visibly_and_recovers() -> None:
+    state = put(cluster(), "resourcequotas", "quota", {"spec": {"hard": {"pods": "2"}}})
+    state = later(put(state, DEPLOYMENTS, "web", deployment(3)), 60)
+    assert len(pod_docs(state)) == 2
+    failure = condition(get(state, DEPLOYMENTS, "web"), "ReplicaFailure")
+    assert "exceeded quota: quota" in failure["message"]
+    assert "FailedCreate" in reasons(state, "ReplicaSet")
+    state = later(edit(state, "resourcequotas", "quota", "spec.hard.pods", "5"), 60)
+    assert status(state)["availableReplicas"] == 3
+    assert [c["type"] for c in status(state)["conditions"]] == ["Available", "Progressing"]
+
+
+def test_counts_of_other_objects_are_limited_too() -> None:
+    state = put(
+        cluster(),
+        "resourcequotas",
+        "quota",
+        {"spec": {"hard": {"configmaps": "1", "count/deployments.apps": "1"}}},
+    )
+    state = put(put(state, "configmaps", "a", {"data": {}}), DEPLOYMENTS, "web", deployment())
+    for resource, body in (("configmaps", {"data": {}}), (DEPLOYMENTS, deployment())):
+        with pytest.raises(Refused, match="exceeded quota"):
+            put(state, resource, "b", body)
+
+
+def test_namespaces_must_exist_and_end_in_two_phases() -> None:
+    with pytest.raises(Refused, match='namespaces "nowhere" not found') as refused:
+        put(cluster(), "configmaps", "a", {}, "nowhere")
+    assert refused.value.code == 404
+    state = later(put(cluster(), DEPLOYMENTS, "web", deployment()), 60)
+    assert get(state, "serviceaccounts", "default")["kind"] == "ServiceAccount"
+    state = remove(state, "namespaces", NS, "")
+    assert get(state, "namespaces", NS, "")["status"]["phase"] == "Terminating"
+    with pytest.raises(Refused, match="being terminated"):
+        put(state, "configmaps", "a", {})
+    state = later(state, 3)
+    assert gone(state, "namespaces", NS, "")
+    assert not kube.items(state, PODS)
+    assert not any(kube.items(state, r, NS) for r in ("events", "serviceaccounts", DEPLOYMENTS, REPLICA_SETS))
+    with pytest.raises(Refused, match="may not be deleted"):
+        remove(state, "namespaces", "default", "")
+
+
+BAD = {
+    "more replicas than a simulation can hold": ("spec.replicas", 10**9, "must be between 0 and 1000"),
+    "a surge that is no number": ("spec.strategy.rollingUpdate.maxSurge", "abc", "percentage"),
+    "a negative bound": ("spec.strategy.rollingUpdate.maxUnavailable", -1, "not negative"),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_no_deployment_has(sentence: str) -> None:
+    path, value, why = BAD[sentence]
+    state = put(cluster(), DEPLOYMENTS, "web", deployment())
+    with pytest.raises(Refused, match=why) as refused:
+        edit(state, DEPLOYMENTS, "web", path, value)
+    assert (refused.value.code, refused.value.causes[0]["field"]) == (422, path)
+
+
+ODD = {
+    "a negative grace period": ("spec.template.spec.terminationGracePeriodSeconds", -5),
+    "a negative minReadySeconds": ("spec.minReadySeconds", -1),
+    "a deadline in the past": ("spec.progressDeadlineSeconds", -10),
+    "a deadline beyond all time": ("spec.progressDeadlineSeconds", 2**62),
+    "more memory than there is": ("spec.template.spec.containers.0.resources.requests.memory", "1e40"),
+}
+
+
+@pytest.mark.parametrize("sentence", ODD)
+def test_time_goes_on_with(sentence: str) -> None:
+    path, value = ODD[sentence]
+    state = later(put(cluster(), DEPLOYMENTS, "web", deployment()), 30)
+    odd = edit(state, DEPLOYMENTS, "web", path, value)
+    assert odd.now == state.now
+    odd = remove(odd, PODS, pod_docs(odd)[0]["metadata"]["name"])
+    after = later(odd, 60)
+    assert after.now == state.now + 60 * SECOND
+    assert _parse(orjson.dumps(Snapshot(FORMAT, 5, after)), Path()).state == after
+
+
+def test_a_reserved_word_is_no_tenant() -> None:
+    body = deployment(labels={"ecp.ai/tenant": "system"})
+    state = cluster(namespace="ecp-ai-system")
+    assert not put(state, DEPLOYMENTS, "web", body, "ecp-ai-system").tenants
+
+
+def test_what_is_absent_cannot_be_removed() -> None:
+    with pytest.raises(Refused, match="not found") as refused:
+        remove(cluster(), "configmaps", "nothing")
+    assert refused.value.code == 404
+
+
+def test_owners_take_what_they_own_along() -> None:
+    state, owner = stored(cluster(), "configmaps", "owner", {"data": {}})
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    owned = {"metadata": {"ownerReferences": [reference]}}
+    state = put(state, "configmaps", "owned", owned)
+    state = put(state, DEPLOYMENTS, "web", {**deployment(), "metadata": owned["metadata"]})
+    kept = remove(state, "configmaps", "owner", propagation="Orphan")
+    assert not gone(kept, "configmaps", "owned")
+    state = remove(state, "configmaps", "owner")
+    assert gone(state, "configmaps", "owned")
+    assert gone(state, DEPLOYMENTS, "web")
