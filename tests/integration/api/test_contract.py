@@ -127,7 +127,9 @@ async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> No
     assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 409
     status, gone, _ = await service.ask("DELETE", f"/api/v1/tenants/{name}?force=true")
     assert status == 202
-    assert "deployed by kubernetes is still there" in gone["message"]  # nothing is configured that could remove it
+    assert (
+        "deployed by kubernetes is still there" in gone["message"]
+    )  # nothing is configured that could remove it
 
 
 @pytest.mark.parametrize(
