@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
+import orjson
 
 from ecpmon.simulator.kube.schemas import Node, child, element
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request
 
 MAX_OPERATIONS: Final = 10_000
+MAX_COPIED: Final = 3 * 1024**2
 _DIRECTIVE: Final = "$patch"
 _RETAIN: Final = "$retainKeys"
 _DELETE_PRIMITIVE: Final = "$deleteFromPrimitiveList/"
@@ -29,11 +32,27 @@ def json_patch(document: Document, operations: Any) -> Document:
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
         raise bad_request(f"error decoding patch: {error}") from None
     try:
+        _check_copies(document, operations)
         result = patch.apply(document)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
         raise ApiError(422, "Invalid", message, details={}) from None
     return _object(result)
+
+
+def _check_copies(document: Document, operations: list[Any]) -> None:
+    """ApiError 413 when all copies together are too large: forty that each double a map are a terabyte."""
+    if sum(operation.get("op") == "copy" for operation in operations) < 2:
+        return
+    result: Any = deepcopy(document)
+    copied = 0
+    for operation in operations:
+        if operation.get("op") == "copy":
+            copied += len(orjson.dumps(jsonpointer.resolve_pointer(result, operation["from"])))
+            if copied > MAX_COPIED:
+                message = f"The copies of a JSON patch may add up to {MAX_COPIED} bytes"
+                raise ApiError(413, "RequestEntityTooLarge", message)
+        result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
 
 
 def merge_patch(document: Document, patch: Any) -> Document:

@@ -123,3 +123,12 @@ def test_json_patch_leaves_the_document_alone() -> None:
     live = {"a": {"b": [1, 2]}}
     assert json_patch(live, [{"op": "add", "path": "/a/b/-", "value": 3}]) == {"a": {"b": [1, 2, 3]}}
     assert live == {"a": {"b": [1, 2]}}
+
+
+def test_copies_of_copies_are_refused_before_they_fill_the_memory() -> None:
+    double = [{"op": "copy", "from": "/data", "path": f"/data/b{n}"} for n in range(60)]
+    with pytest.raises(ApiError) as refused:
+        json_patch({"data": {"a": "x"}}, double)
+    assert refused.value.code == 413
+    few = [{"op": "copy", "from": "/data/a", "path": f"/data/b{n}"} for n in range(3)]
+    assert json_patch({"data": {"a": "x"}}, few) == {"data": dict.fromkeys(("a", "b0", "b1", "b2"), "x")}
