@@ -24,7 +24,7 @@ from cluster_kube import (
     remove,
     status,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sim_cluster import later
 
@@ -241,6 +241,7 @@ BOUNDS = st.sampled_from([0, 1, 2, "25%", "50%"])
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 7), BOUNDS, BOUNDS, MOVES)
+@example(1, 1, 0, [(8000, (IMAGE, "web:2")), (0, ("spec.minReadySeconds", 5))])
 def test_a_rollout_stays_within_its_bounds(replicas: int, surge: Any, unavailable: Any, moves: list) -> None:
     state = later(web(replicas, surge=surge, unavailable=unavailable), 60)
     most, least = _bounds(replicas, surge, unavailable)
