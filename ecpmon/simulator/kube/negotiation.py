@@ -12,6 +12,7 @@ import orjson
 import yaml
 from aiohttp import web
 
+from ecpmon.simulator.kube import protobuf, protobuf_objects
 from ecpmon.simulator.kube.status import (
     ApiError,
     Document,
@@ -105,6 +106,8 @@ def content_type_of(request: web.Request) -> str:
 async def read_document(request: web.Request, accepted: tuple[str, ...] = _OFFERED) -> Document:
     """The body as an object; ApiError 415 for another form, 400 for what cannot be read."""
     kind = content_type_of(request)
+    if kind == protobuf.PROTOBUF and YAML in accepted:
+        return protobuf_objects.document(await read_bytes(request))
     if kind not in accepted:
         raise unsupported_media_type(accepted)
     document = parse(await read_bytes(request), kind)

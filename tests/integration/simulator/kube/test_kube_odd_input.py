@@ -156,3 +156,37 @@ def test_a_path_that_is_not_served_has_details_that_kubectl_can_read(simulator: 
         status, said = simulator.call("GET", path)
         assert (status, said["reason"]) == (404, "NotFound")
         assert isinstance(said["details"], dict)
+
+
+@pytest.mark.parametrize("amount", ["1e99999999", "1e-99999999", "-1e99999999", "9e999998", "1e5000", "1e30"])
+async def test_amounts_of_a_hundred_million_digits_are_amounts(simulator: Simulator, amount: str) -> None:
+    space = f"huge-{amount}".replace("-", "m")
+    path = f"/api/v1/namespaces/{space}"
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as session:
+        await session.post("/api/v1/namespaces", json=namespace(space))
+        limits = {"requests.cpu": "1e99999999", "limits.memory": amount, "pods": "50"}
+        async with session.post(
+            f"{path}/resourcequotas", json={"metadata": {"generateName": "q-"}, "spec": {"hard": limits}}
+        ) as answer:
+            assert answer.status in (201, 422)
+        for name in ("cpu", "memory", "nvidia.com/gpu"):
+            both = {"requests": {name: amount}, "limits": {name: amount}}
+            pod = {"containers": [{"name": "a", "image": "b:1", "resources": both}]}
+            async with session.post(
+                f"{path}/pods", json={"metadata": {"generateName": "p-"}, "spec": pod}
+            ) as answer:
+                assert answer.status < 500, await answer.text()
+        for plural in ("resourcequotas", "pods"):
+            async with session.get(f"{path}/{plural}") as answer:
+                assert answer.status == 200
+        async with session.delete(path) as answer:
+            assert answer.status == 200
+
+
+async def test_a_selector_without_a_key_is_refused(simulator: Simulator) -> None:
+    web = deployment("keyless", SPACE)
+    web["spec"]["selector"]["matchExpressions"] = [{"operator": "In", "values": ["web"]}]
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as session:
+        await session.post("/api/v1/namespaces", json=namespace(SPACE))
+        async with session.post(f"{_APPS}/deployments", json=web) as answer:
+            assert answer.status == 422
