@@ -79,10 +79,10 @@ class StatementService:
         end = min(period.end, now)
         spans = await self._availability.timeline(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
-        sampling = self._intervals.sampling(tenant)
+        doubt = self._intervals.doubt(tenant)
         # What was promised when the month began: a target changed later applies from the next one.
         tenant = await self._tenants.as_of(tenant, period.start)
-        return document(statement(tenant, month, self._contract(tenant), spans, planned, now, sampling))
+        return document(statement(tenant, month, self._contract(tenant), spans, planned, now, doubt))
 
     def _contract(self, tenant: Tenant) -> Contract:
         return contract_of(tenant, self._terms.version, self._terms.tiers)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.model.availability import GapReason, Span, SpanState
+from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.windows import SlaStatus, Verdict
-from ecpmon.sla.windows import evaluate, incidents, status
+from ecpmon.sla.spans import lay
+from ecpmon.sla.windows import Terms, evaluate, incidents, status
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = 3600
@@ -122,3 +123,57 @@ def test_availability_lies_within_its_bounds_and_parts_add_up(parts: list[tuple[
         assert found.low is not None
         assert found.high is not None
         assert found.low - 1e-12 <= found.availability <= found.high + 1e-12
+
+
+HOLDS = 12.5
+share = st.floats(0, 1)
+
+
+@st.composite
+def observed(draw: st.DrawFn) -> tuple[list[Observation], float]:
+    """Observations, and for how many seconds of the time between them the tenant was down.
+
+    The state changes anywhere between two that disagree. Between two that agree there may be something else only
+    when there is a gap between them.
+    """
+    down = draw(st.booleans())
+    seen, truth, now = [Observation(at(0), float(down), timedelta(seconds=HOLDS))], 0.0, 0.0
+    for spacing, following, one, other in draw(
+        st.lists(st.tuples(st.floats(1, 40), st.booleans(), share, share), min_size=1, max_size=12)
+    ):
+        first, last = sorted((one, other))
+        if down != following:
+            truth += spacing * (first if down else 1 - first)
+        else:
+            otherwise = spacing * (last - first) if spacing > HOLDS else 0.0
+            truth += spacing - otherwise if down else otherwise
+        now, down = now + spacing, following
+        seen.append(Observation(at(now), float(down), timedelta(seconds=HOLDS)))
+    return seen, truth
+
+
+@given(observed())
+def test_the_truth_is_within_the_bounds_wherever_the_changes_were(
+    case: tuple[list[Observation], float],
+) -> None:
+    seen, truth = case
+    start, end = seen[0].ts, seen[-1].ts
+    # Spans end with the last observation; one more instant shows the edge to its state.
+    spans = [*lay(seen, end), Span(end, end + timedelta(microseconds=1), seen_state(seen[-1]))]
+    found = evaluate("x", spans, start, end + timedelta(microseconds=1), 0.995, terms=Terms(doubt=HOLDS))
+    assert found.low is not None
+    assert found.high is not None
+    actual = 1 - truth / (end - start).total_seconds()
+    assert found.low - 1e-5 <= actual <= found.high + 1e-5
+
+
+def seen_state(seen: Observation) -> SpanState:
+    return SpanState.DOWN if seen.down else SpanState.UP
+
+
+def test_a_silence_may_hide_an_outage_that_began_before_it() -> None:
+    spans = timeline(("up", 100), ("gap", 20), ("down", 80), ("gap", 10), ("up", 90))
+    exact = evaluate("x", spans, at(0), at(300), 0.995)
+    assert (exact.low, exact.high) == (pytest.approx(190 / 300), pytest.approx(220 / 300))
+    doubted = evaluate("x", spans, at(0), at(300), 0.995, terms=Terms(doubt=HOLDS))
+    assert (doubted.low, doubted.high) == (pytest.approx(177.5 / 300), pytest.approx(232.5 / 300))
