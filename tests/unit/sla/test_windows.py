@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import SlaStatus, Verdict
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.spans import lay
 from ecpmon.sla.windows import Terms, evaluate, incidents, status
 
@@ -177,3 +179,13 @@ def test_a_silence_may_hide_an_outage_that_began_before_it() -> None:
     assert (exact.low, exact.high) == (pytest.approx(190 / 300), pytest.approx(220 / 300))
     doubted = evaluate("x", spans, at(0), at(300), 0.995, terms=Terms(doubt=HOLDS))
     assert (doubted.low, doubted.high) == (pytest.approx(177.5 / 300), pytest.approx(232.5 / 300))
+
+
+@pytest.mark.parametrize(("source", "seconds"), [("push", 0.0), ("simulator", 12.5), ("prometheus", 52.5)])
+def test_a_change_is_unseen_for_the_staleness_limit_at_most(source: str, seconds: float) -> None:
+    tenant = Tenant(
+        key=1, tenant_id="t", name=None, preset="small", is_demo=False, status=TenantStatus.RUNNING,
+        service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.9%"),
+        sli_source=source, created_at=T0, updated_at=T0,
+    )  # fmt: skip
+    assert Intervals(timedelta(seconds=5), timedelta(seconds=15)).doubt(tenant) == seconds
