@@ -44,8 +44,8 @@ class Terms:
     maintenance: Sequence[Interval] = ()
     accounting: Accounting = Accounting.EXCLUDE
     zone: ZoneInfo = UTC_ZONE
-    # Seconds between two observations of a polled source; 0 for pushes, whose instants are exact.
-    sampling: float = 0.0
+    # Seconds for which a change of state may go unseen; 0 for pushes, whose instants are exact.
+    doubt: float = 0.0
 
 
 def tally(
@@ -78,7 +78,7 @@ def availability(seconds: Tally) -> float | None:
 def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float | None, float | None]:
     """Availability if every gap was down, and if every gap was up.
 
-    `early` and `late`: seconds by which polled down time may have begun before it was seen, and ended before.
+    `early` and `late`: seconds of `unseen`.
     """
     if seconds.eligible <= 0:
         return None, None
@@ -87,29 +87,33 @@ def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float
     return max(low, 0.0), min(high, 1.0)
 
 
-def sampling_doubt(
+def unseen(
     spans: Sequence[Span],
     start: datetime,
     end: datetime,
-    sampling: float,
+    doubt: float,
     maintenance: Sequence[Interval] = (),
 ) -> tuple[float, float]:
-    """(early, late) for `bounds`: one interval of `sampling` seconds per seen edge between up and down, and between
-    two shares of down by their difference.
+    """(early, late) for `bounds`: how much sooner the tenant may have gone down, and come up, than was seen.
 
-    An edge next to a gap adds nothing, the gap is in the bounds already; nor does time that is maintenance. What
-    happened wholly between two observations nobody saw, and no bound knows of it.
+    Between two shares of down it is their difference that counts. A state that a gap follows was held for a while
+    after its last observation, so that the other state may have begun before the gap. What follows a gap begins with
+    an observation, and the gap is in the bounds already; nor does time count that is maintenance. What happened wholly
+    between two observations nobody saw.
     """
-    if sampling <= 0:
-        return 0.0, 0.0
     early = late = 0.0
     for before, after in pairwise(clip(spans, start, end)):
-        if before.end == after.start and SpanState.GAP not in (before.state, after.state):
+        if doubt <= 0 or before.state is SpanState.GAP or before.end != after.start:
+            continue
+        hidden = Span(before.end - timedelta(seconds=doubt), before.end, SpanState.DOWN)
+        seconds = sum(s.seconds for s in exclude([hidden], maintenance))
+        if after.state is SpanState.GAP:
+            early += (1 - before.down_share) * seconds
+            late += before.down_share * seconds
+        else:
             worse = after.down_share - before.down_share
-            unseen = Span(after.start - timedelta(seconds=sampling), after.start, SpanState.DOWN)
-            doubt = sum(s.seconds for s in exclude([unseen], maintenance))
-            early += max(worse, 0.0) * doubt
-            late += max(-worse, 0.0) * doubt
+            early += max(worse, 0.0) * seconds
+            late += max(-worse, 0.0) * seconds
     return early, late
 
 
@@ -203,7 +207,7 @@ def evaluate(
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
     base = figures(window, excluded, start, end, target, previous, terms, period_end)
-    low, high = bounds(base.tally, *sampling_doubt(spans, start, end, terms.sampling, terms.maintenance))
+    low, high = bounds(base.tally, *unseen(spans, start, end, terms.doubt, terms.maintenance))
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)},
         low=low,

@@ -93,8 +93,8 @@ class StatementService:
         end = min(period.end, now)
         spans = await self._availability.timeline(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
-        sampling = self._intervals.sampling(tenant)
-        return document(statement(tenant, month, contract, spans, planned, now, sampling))
+        doubt = self._intervals.doubt(tenant)
+        return document(statement(tenant, month, contract, spans, planned, now, doubt))
 
     async def _contract(self, tenant: Tenant, month: str) -> Contract:
         """What was promised when the month began: a target changed later applies from the next one."""

@@ -96,7 +96,9 @@ class LiveScenario:
         async def later() -> None:
             (least, most), times = MOMENTS[moment]
             await self._pause(least, most)
-            for _ in range(times):
+            for count in range(times):
+                if count:
+                    await self._pause(2, 4)  # hardly alive again
                 await self._kill(part, f"during an outage, {moment}")
 
         await asyncio.gather(self._outage(POLLED), self._outage(SCRAPED), self._pushed_outage(), later())
