@@ -14,6 +14,7 @@ from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.deploying import make_deployments
+from ecpmon.app.keeping import AlertRetention
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
@@ -225,6 +226,7 @@ class BackendRuntime:
             *self.objectives.jobs(),
             Job("statements", 3600, self.close_statements),
             Job("retention", 3600, self.retain),
+            AlertRetention(self.database, self.settings, self.clock).job(),
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
 
