@@ -26,8 +26,9 @@ EVENTS = 20_000
 FILL_EVENTS = """
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, reason,
                           message)
-SELECT $1, $2, gen_random_uuid(), 'cpu', 'page', 'threshold', 'inactive', CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'firing' END,
-       $3, 'test', 'event ' || n FROM generate_series(1, $4::int) n
+SELECT $1, $2, gen_random_uuid(), 'cpu', 'page', 'threshold', 'inactive',
+       CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'firing' END, $3, 'test', 'event ' || n
+FROM generate_series(1, $4::int) n
 """
 FILL_NOTIFICATIONS = """
 INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, status, created_at,

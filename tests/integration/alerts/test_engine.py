@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from ecpmon.alerts.backtest import replay
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.evaluate import Evaluation, Reading
+from ecpmon.alerts.past import History
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.syntax import CompareOp
 from ecpmon.errors import Conflict, EcpError, NotFound
@@ -42,6 +45,7 @@ from ecpmon.storage.tenants import PgTenantStore
 from tests.integration.conftest import T0
 
 UP, CPU = SeriesKey("sla", "up"), SeriesKey("cpu", "cpu_usage")
+INTERVALS = Intervals(timedelta(seconds=5), timedelta(seconds=15))
 HOOK = WebhookAction("https://receiver.example/hook")
 DELIVERED = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200)
 MakeTenant = Callable[..., Awaitable[Tenant]]
@@ -66,7 +70,7 @@ class Bench:
             availability=PgAvailabilityStore(database),
             maintenance=PgMaintenanceStore(database),
             policies=default_policies(),
-            intervals=Intervals(timedelta(seconds=5), timedelta(seconds=15)),
+            intervals=INTERVALS,
             external_url="http://ecpmon.example",
             on_event=self.events.append,
         )
@@ -178,6 +182,32 @@ async def test_the_burn_rate_page_needs_both_windows_and_a_full_long_one(
             break
     assert resolved is not None
     assert 50 * minute <= resolved <= 60 * minute
+
+
+async def test_flapping_fires_as_the_replay_says_also_when_every_evaluation_is_another_process(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(holds=timedelta(seconds=150))
+    await bench.engine.install_defaults(tenant, (), T0)
+    told: list[tuple[str, int]] = []
+    # Two or three bursts an hour: each new one would lift the hour over its factor again.
+    for minute in range(300):
+        down = minute >= 120 and (minute - 120) % 22 < 2
+        await bench.observe(tenant, 60 * minute, 0 if down else 1)
+        fresh = Bench(bench.database, bench.ingest)
+        told += [(e, minute) for e in await fresh.evaluate(tenant, 60 * minute) if "page" in e]
+    fired = [m for e, m in told if e == "sla_burn_rate_page:inactive>firing"]
+    resolved = [m for e, m in told if e == "sla_burn_rate_page:firing>inactive"]
+    [page] = [r.rule for r in await bench.alerts.rules(tenant) if r.rule.policy == "page"]
+    spans = await PgAvailabilityStore(bench.database).timeline(tenant, T0, at(300 * 60))
+    found = replay(
+        page, History(tenant, INTERVALS, spans), T0, at(299 * 60), timedelta(minutes=1), default_policies()
+    )
+    assert [at(m * 60) for m in fired] == [f.fired_at for f in found.firings]
+    assert [at(m * 60) for m in resolved] == [f.resolved_at for f in found.firings if f.resolved_at]
+    # Every 22 min without the suppression; with it, when 4.32 min have failed anew.
+    assert len(fired) >= 2
+    assert all(b - a >= 40 for a, b in pairwise(fired))
 
 
 async def test_no_data_is_told_after_five_minutes_and_over_with_the_next_observation(
