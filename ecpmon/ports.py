@@ -386,8 +386,28 @@ class AlertStore(Protocol):
         """Raises NotFound, also for another tenant's rule."""
         ...
 
-    async def delete(self, tenant: Tenant, rule_id: str) -> None:
-        """Raises NotFound."""
+    async def delete(
+        self, tenant: Tenant, entry: RuleWithState, events: Sequence[NewEvent], now: datetime
+    ) -> list[AlertEvent] | None:
+        """The rule goes and the events of its end are stored, in one transaction.
+
+        None when the rule is no longer in the alert of `entry`: read again, nothing was stored.
+        """
+        ...
+
+    async def replace(
+        self,
+        tenant: Tenant,
+        entry: RuleWithState,
+        rule: AlertRule,
+        state: RuleState,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        """`entry` becomes `rule` in `state`; events and None as for `delete`.
+
+        Raises Conflict for a name that is taken.
+        """
         ...
 
     async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:

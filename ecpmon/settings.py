@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         default=760, gt=0, description="Hourly rollups are kept this long."
     )
     sla_retention_days: float = Field(default=760, gt=0, description="SLA history is kept this long.")
+    alert_retention_days: float = Field(
+        default=395, gt=0, description="Alerts that are over are kept this long, ours and Alertmanager's."
+    )
+    notification_retention_days: float = Field(
+        default=90, gt=0, description="Delivered notifications are kept this long."
+    )
 
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ecpmon.alerts.evaluate import Evaluation, evaluate
-from ecpmon.alerts.judgement import Facts, judge, saved_condition
+from ecpmon.alerts.judgement import Facts, judge, saved_condition, told_until
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.past import History
 from ecpmon.alerts.syntax import References, references
@@ -122,7 +122,8 @@ def _burning(rule: AlertRule, policies: Mapping[str, burn.BurnPolicy]) -> Look:
         nonlocal seen, answer
         history = facts.history
         voting = [history >= pair.long for pair in pairs]
-        reads = (state.status is RuleStatus.FIRING, voting, [facts.window_burn(w) for w in lengths])
+        told = told_until(state, facts.now)
+        reads = (state.status is RuleStatus.FIRING, voting, [facts.window_burn(w, told) for w in lengths])
         if reads != seen:
             seen, answer = reads, judge(rule, state, facts, policies)
         return answer

@@ -10,13 +10,13 @@ from typing import Final
 
 import structlog
 
-from ecpmon.alerts.evaluate import Evaluation, Reading
+from ecpmon.alerts.evaluate import Evaluation
 from ecpmon.alerts.judgement import Facts, judge, saved_condition
 from ecpmon.alerts.machine import advance
-from ecpmon.alerts.message import drafts, summary
+from ecpmon.alerts.message import new_event
 from ecpmon.alerts.syntax import AggFunction, references
 from ecpmon.errors import EcpError, TenantNotFound
-from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity, Transition
+from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
 from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports import (
@@ -25,7 +25,6 @@ from ecpmon.ports import (
     AvailabilityStore,
     MaintenanceStore,
     MonitoringStore,
-    NewEvent,
     RuleWithState,
     TenantStore,
 )
@@ -163,7 +162,7 @@ class AlertEngine:
             return 0  # nothing to remember
         alert_id = entry.alert_id or (str(uuid.uuid4()) if after.status is not RuleStatus.INACTIVE else None)
         new = [
-            self._event(rule, transition, evaluation.reading, alert_id)
+            new_event(rule, transition, evaluation.reading, alert_id, self._external_url)
             for transition in transitions
             if alert_id is not None
         ]
@@ -179,20 +178,3 @@ class AlertEngine:
             )  # fmt: skip
             self._on_event(event)
         return len(stored)
-
-    def _event(
-        self, rule: AlertRule, transition: Transition, reading: Reading, alert_id: str | None
-    ) -> NewEvent:
-        messages = drafts(rule, transition, reading, self._external_url)
-        return NewEvent(
-            alert_id=alert_id or "",
-            from_state=transition.old.value,
-            to_state=transition.new.value,
-            at=transition.at,
-            value=reading.value,
-            threshold=reading.threshold,
-            metric=reading.metric,
-            reason=transition.reason.value,
-            message=summary(rule, transition, reading),
-            notifications=tuple((d.idempotency_key, d.action, d.payload) for d in messages),
-        )

@@ -98,7 +98,9 @@ class Instant(Facts):
 
     timeline: Timeline = field(kw_only=True)
     fraction: float = field(kw_only=True)
-    _burns: dict[timedelta, burn.WindowBurn] = field(kw_only=True, default_factory=dict)
+    _burns: dict[tuple[timedelta, datetime | None], burn.WindowBurn] = field(
+        kw_only=True, default_factory=dict
+    )
 
     def burn_rate(self, window: timedelta) -> float | None:
         return windows.burn_rate(self.timeline.tally(self.now - window, self.now)[0], self.target)
@@ -115,13 +117,19 @@ class Instant(Facts):
     def history(self) -> timedelta:
         return self.timeline.history(self.now)
 
-    def window_burn(self, window: timedelta) -> burn.WindowBurn:
-        if window not in self._burns:
-            seconds, failures = self.timeline.tally(self.now - window, self.now)
-            coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
-            rate = windows.burn_rate(seconds, self.target)
-            self._burns[window] = burn.WindowBurn(rate, coverage, failures)
-        return self._burns[window]
+    def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
+        if (window, told) not in self._burns:
+            self._burns[window, told] = self._window_burn(window, told)
+        return self._burns[window, told]
+
+    def _window_burn(self, window: timedelta, told: datetime | None) -> burn.WindowBurn:
+        start = self.now - window
+        seconds, failures = self.timeline.tally(start, self.now)
+        if told is not None and told > start:
+            untold, failures = self.timeline.tally(told, self.now)
+            seconds = replace(seconds, down=untold.down)
+        coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
+        return burn.WindowBurn(windows.burn_rate(seconds, self.target), coverage, failures)
 
 
 class Series:

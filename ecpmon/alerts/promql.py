@@ -20,6 +20,7 @@ _MEMORY: Final = "1d"
 UP: Final = "tenant:slo_up:min"
 _MAINTENANCE: Final = "tenant:slo_maintenance:on"
 _TARGET: Final = "tenant:slo_target:ratio"
+_FAILURES: Final = "tenant:slo_failed:total"
 _FIRST_SEEN: Final = "tenant:slo_first_seen:timestamp"
 _HISTORY: Final = "tenant:slo_history:seconds"
 
@@ -90,6 +91,14 @@ def state(policy: BurnPolicy) -> str:
     return f"tenant:slo_{policy.name}:firing"
 
 
+def _told(policy: BurnPolicy) -> str:
+    return f"tenant:slo_{policy.name}_told:total"
+
+
+def _untold(policy: BurnPolicy) -> str:
+    return f"tenant:slo_{policy.name}_untold:count"
+
+
 def _measured(window: timedelta) -> str:
     return f"tenant:slo_measured:seconds_{promql_duration(window)}"
 
@@ -152,6 +161,26 @@ def history_rules(policies: list[BurnPolicy], sli: Sli) -> list[Rule]:
     return [record(_FIRST_SEEN, seen), record(_HISTORY, f"time() - {_FIRST_SEEN}")]
 
 
+def failure_rule(policies: list[BurnPolicy], sli: Sli) -> Rule:
+    """Failed observations since the first one; forgotten as the history is."""
+    before, failed = f"last_over_time({_FAILURES}[{_MEMORY}])", f"(1 - {UP})"
+    total = f"({before} + on ({sli.label}) {failed} or {before} or {failed})"
+    return record(_FAILURES, f"{total}\nand on ({sli.label}) {_bad(windows(policies)[-1])}")
+
+
+def untold_rule(policy: BurnPolicy, sli: Sli) -> Rule:
+    """Failures that the alert has not stood for yet: what it has told once does not fire it again."""
+    told = f"(last_over_time({_told(policy)}[{_MEMORY}]) or 0 * {_FAILURES})"
+    return record(_untold(policy), f"{_FAILURES} - on ({sli.label}) {told}")
+
+
+def told_rule(policy: BurnPolicy, sli: Sli) -> Rule:
+    """All failures so far while the alert stands; after that, those until it resolved."""
+    kept = f"last_over_time({_told(policy)}[{_MEMORY}])"
+    standing = f"{_FAILURES} and on ({sli.label}) {state(policy)} == 1"
+    return record(_told(policy), f"(({standing}) or {kept})\nand on ({sli.label}) {_FAILURES}")
+
+
 def target_rule(targets: Targets, sli: Sli) -> Rule:
     """The target of every measured tenant: one line per distinct target, the last one for everybody else."""
     named = [
@@ -171,14 +200,19 @@ def _votes(pair: WindowPair, policy: BurnPolicy) -> str:
     return f"({_HISTORY} >= {pair.long.total_seconds():g} and {_TARGET} > 1 - 1 / {factor:.12g})"
 
 
-def _trips(pair: WindowPair, policy: BurnPolicy) -> str:
+def _trips(pair: WindowPair, policy: BurnPolicy, sli: Sli) -> str:
     factor, floor = f"{pair.factor(policy.period):.12g}", f"{policy.min_coverage:.12g}"
+    # Of the failures in a window the untold ones count: the lesser of the two numbers.
+    every, measured = f"{sli.interval.total_seconds():g}", _measured(pair.long)
+    untold_burn = f"{_untold(policy)} * {every} / {measured} / (1 - {_TARGET})"
     conditions = (
         f"{_burn(pair.long)} > {factor}",
         f"{_burn(pair.short)} > {factor}",
+        f"{untold_burn} > {factor}",
         f"{_coverage(pair.long)} >= {floor}",
         f"{_coverage(pair.short)} >= {floor}",
         f"{_failed(pair.short)} >= {policy.min_failed_observations}",
+        f"{_untold(policy)} >= {policy.min_failed_observations}",
         _votes(pair, policy),
     )
     return "(" + " and ".join(conditions) + ")"
@@ -195,7 +229,7 @@ def _holds(pair: WindowPair, policy: BurnPolicy) -> str:
 
 def state_rule(policy: BurnPolicy, sli: Sli) -> Rule:
     """1 while the alert stands, else 0. Reads its own last value: it fires on both windows, resolves on one."""
-    trips = "\n  or ".join(_trips(pair, policy) for pair in policy.pairs)
+    trips = "\n  or ".join(_trips(pair, policy, sli) for pair in policy.pairs)
     holds = "\n    or ".join(_holds(pair, policy) for pair in policy.pairs)
     voters = " or ".join(_votes(pair, policy) for pair in policy.pairs)
     before = f"last_over_time({state(policy)}[{_MEMORY}]) == 1"

@@ -22,11 +22,14 @@ from ecpmon.alerts.promql import (
     Targets,
     availability_rules,
     burn_rule,
+    failure_rule,
     history_rules,
     promql_duration,
     state,
     state_rule,
     target_rule,
+    told_rule,
+    untold_rule,
     window_rules,
     windows,
 )
@@ -53,9 +56,15 @@ def render(policies: Mapping[str, BurnPolicy], targets: Targets, sli: Sli) -> st
         *availability_rules(sli),
         *window_rules(chosen, sli),
         *history_rules(chosen, sli),
+        failure_rule(chosen, sli),
         target_rule(targets, sli),
         *(burn_rule(window, sli) for window in windows(chosen)),
-        *(state_rule(policy, sli) for policy in chosen),
+        *(
+            rule(policy, sli)
+            for policy in chosen
+            # What it has told is known one evaluation later.
+            for rule in (untold_rule, state_rule, told_rule)
+        ),
         *(_alert(policy, sli) for policy in chosen),
     ]
     # One group: its rules are evaluated in order, so each sees what the ones before it recorded.

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
@@ -50,6 +51,7 @@ class Backend:
     statements: StatementService
     intervals: Intervals
     alerts: AlertStore
+    rule_desk: RuleDesk
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk
     deployments: DeploymentService

@@ -112,6 +112,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         statements=runtime.statements,
         intervals=runtime.intervals,
         alerts=runtime.alerts,
+        rule_desk=runtime.rule_desk,
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,

@@ -9,10 +9,12 @@ from typing import Any
 import aiohttp
 import structlog
 
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.deploying import make_deployments
+from ecpmon.app.keeping import AlertRetention
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
@@ -36,10 +38,11 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import load_terms
-from ecpmon.storage.alerts import PgAlertStore, PgExternalAlertStore
+from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import PUSH_AWAKE
+from ecpmon.storage.external_alerts import PgExternalAlertStore
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
@@ -113,6 +116,7 @@ class BackendRuntime:
             None if demo else telemetry,
         )
         self.alerts = PgAlertStore(self.database)
+        self.rule_desk = RuleDesk(self.alerts, settings.external_url, self._event)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
         self.upkeep = Upkeep(self.database)
@@ -235,6 +239,7 @@ class BackendRuntime:
             *self.objectives.jobs(),
             Job("statements", 3600, self.close_statements),
             Job("retention", 3600, self.retain),
+            AlertRetention(self.database, self.settings, self.clock).job(),
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
 

@@ -299,6 +299,10 @@ async def test_a_rules_life(service: Service) -> None:
     await service.runtime.trigger.settled()
     _, active, _ = await service.ask("GET", f"{url}/active")
     assert [(a["alert_name"], a["state"]) for a in active["alerts"]] == [("high_cpu_usage", "pending")]
+    status, changed, _ = await service.ask(
+        "PUT", f"{url}/{created['rule_id']}", {**rule, "condition": "cpu_usage > 90"}
+    )
+    assert (status, changed["state"], changed["created_at"]) == (200, "inactive", created["created_at"])
     assert (await service.ask("DELETE", f"{url}/{created['rule_id']}"))[0] == 204
     assert (await service.ask("GET", f"{url}/{created['rule_id']}"))[0] == 404
     _, rules, _ = await service.ask("GET", url)

@@ -61,6 +61,25 @@ async def test_a_month_is_closed_once_and_restated_with_a_difference(service: Se
     assert len(first["days"]) == 31
     assert [d["down_minutes"] for d in first["days"] if d["down_minutes"]] == [300]
     assert await report(service, name) == first
+    # A closed statement is whole in itself: it outlives the alerts of its month.
+    tenant = await service.runtime.tenants.get(name)
+    of_tenant = ("SELECT count(*) FROM alert_events WHERE tenant = $1", tenant.key)
+    await service.runtime.evaluate_alerts()  # nothing is measured any more
+    assert await service.runtime.database.fetchval(*of_tenant) > 0
+    await service.runtime.database.execute(
+        "UPDATE notifications SET status = 'sent', finished_at = created_at WHERE tenant = $1", tenant.key
+    )
+    await service.runtime.database.execute(
+        "UPDATE alert_states s SET status = 'inactive', alert_id = NULL"
+        " FROM alert_rules r WHERE r.rule_id = s.rule_id AND r.tenant = $1",
+        tenant.key,
+    )
+    service.clock.set(datetime(2027, 9, 1, tzinfo=UTC))
+    [retention] = [job for job in service.runtime._job_list() if job.name == "alert_retention"]
+    await retention.run()
+    assert await service.runtime.database.fetchval(*of_tenant) == 0
+    assert await report(service, name) == first
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
     body = {"start": "2026-03-10T01:00:00Z", "duration": "4h", "reason": "approved by the customer"}
     await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
     second = await report(service, name)

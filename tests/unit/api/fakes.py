@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
 from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hub import Hub
@@ -29,6 +30,7 @@ from ecpmon.ports import (
     AlertEvent,
     Caller,
     ExternalAlert,
+    NewEvent,
     Point,
     RuleWithState,
     TenantPage,
@@ -249,9 +251,40 @@ class FakeAlerts:
             raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
         return entry
 
-    async def delete(self, tenant: Tenant, rule_id: str) -> None:
-        await self.get(tenant, rule_id)
-        del self.entries[rule_id]
+    async def delete(
+        self, tenant: Tenant, entry: RuleWithState, events: Sequence[NewEvent], now: datetime
+    ) -> list[AlertEvent] | None:
+        if self.entries.get(entry.rule.rule_id) != entry:
+            return None
+        del self.entries[entry.rule.rule_id]
+        return self._record(entry.rule, events)
+
+    async def replace(
+        self,
+        tenant: Tenant,
+        entry: RuleWithState,
+        rule: AlertRule,
+        state: RuleState,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        if self.entries.get(rule.rule_id) != entry:
+            return None
+        others = [e.rule for e in self.entries.values() if e is not entry]
+        if (rule.tenant_id, rule.alert_name) in {(r.tenant_id, r.alert_name) for r in others}:
+            raise Conflict("the tenant has an alert of that name already")
+        self.entries[rule.rule_id] = RuleWithState(rule, state, None, entry.created_at)
+        return self._record(entry.rule, events)
+
+    def _record(self, rule: AlertRule, events: Sequence[NewEvent]) -> list[AlertEvent]:
+        return [
+            AlertEvent(
+                len(self.events) + number, rule.tenant_id, rule.rule_id, e.alert_id, rule.alert_name,
+                rule.severity.value, rule.kind.value, e.from_state, e.to_state, e.at, e.value, e.threshold,
+                e.metric, e.reason, e.message,
+            )
+            for number, e in enumerate(events, start=1)
+        ]  # fmt: skip
 
     async def last_event_of_each(self) -> dict[str, AlertEvent]:
         told = [e for e in self.events if "firing" in (e.from_state, e.to_state)]
@@ -355,7 +388,9 @@ class World:
             evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
-            intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
+            intervals=self.intervals, alerts=stores.alerts,
+            rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
+            external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
             health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip
