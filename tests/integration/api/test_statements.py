@@ -17,6 +17,7 @@ from ecpmon.statements.pdf import UnusableFont, to_pdf
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import Terms
 from ecpmon.storage.database import DatabaseRefused
+from ecpmon.storage.statements import PgStatementStore
 from tests.integration.api.conftest import NOW, Service
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -174,10 +175,10 @@ async def test_a_month_before_the_tenant_existed_claims_nothing(service: Service
     assert (body["availability"], body["verdict"], body["credit_percent"]) == (None, "undetermined", None)
     # And is never closed: there was no contract, and a reader could make any number of them.
     assert body["state"] == "preliminary"
-    await service.runtime.close_statements()
+    await service.runtime.closing.run_once()
     tenant = await service.runtime.tenants.get(name)
     for month in ("2026-01", "2026-02"):
-        assert await service.runtime._closed.revisions(tenant, month) == []
+        assert await PgStatementStore(service.runtime.database).revisions(tenant, month) == []
 
 
 async def test_the_present_month_is_the_tenants(service: Service) -> None:
@@ -190,9 +191,9 @@ async def test_the_present_month_is_the_tenants(service: Service) -> None:
 async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     name = await a_march(service)
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
-    await service.runtime.close_statements()
+    await service.runtime.closing.run_once()
     tenant = await service.runtime.tenants.get(name)
-    stored = await service.runtime._closed.revisions(tenant, "2026-03")
+    stored = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
     assert [r.revision for r in stored] == [1]
     assert stored[0].closed_at > NOW
 
@@ -203,8 +204,8 @@ async def test_what_retention_takes_away_restates_nothing(service: Service) -> N
     closed = await report(service, name)
     assert (closed["verdict"], closed["revision"]) == ("breached", 1)
     service.clock.advance(timedelta(days=service.runtime.settings.sla_retention_days + 5).total_seconds())
-    await service.runtime.retain()
-    await service.runtime.close_statements()
+    await service.runtime.keeping.retain()
+    await service.runtime.closing.run_once()
     assert await report(service, name) == closed
 
 
@@ -278,7 +279,7 @@ async def test_who_was_blind_is_known_for_as_long_as_the_gap(service: Service) -
     found = []
     for days in (6, 20, 34, 39):
         service.clock.set(NOW + timedelta(days=days))
-        await service.runtime.retain()
+        await service.runtime.keeping.retain()
         gaps = (await report(service, name))["gaps"]
         found.append([(g["reason"], g["start"], g["end"]) for g in gaps][:3])
     # Half a minute after the last beat it is us.
