@@ -203,7 +203,12 @@ class BackendRuntime:
 
     def _job_list(self) -> list[Job]:
         pulls = [
-            Job(f"collect_{r.collector.source.value}", r.collector.interval.total_seconds(), r.run_once)
+            Job(
+                f"collect_{r.collector.source.value}",
+                r.collector.interval.total_seconds(),
+                r.run_once,
+                without_database=True,
+            )
             for r in self.runners
         ]
         return [
