@@ -76,7 +76,12 @@ class Pulling:
 
     def jobs(self) -> list[Job]:
         pulls = [
-            Job(f"collect_{r.collector.source.value}", r.collector.interval.total_seconds(), r.run_once)
+            Job(
+                f"collect_{r.collector.source.value}",
+                r.collector.interval.total_seconds(),
+                r.run_once,
+                without_database=True,
+            )
             for r in self.runners
         ]
         return [
