@@ -85,15 +85,20 @@ def action_of(body: ActionBody, settings: Settings, index: int) -> Action:
 
 
 def actions_of(request: web.Request, body: RuleBody, stored: Sequence[Action] = ()) -> tuple[Action, ...]:
-    """The checked actions of a body; a masked header keeps the value that is stored for the same URL."""
+    """The checked actions of a body; a masked header keeps the value that is stored for the same URL.
+
+    Raises ValidationFailed naming the field, also for a mask with nothing behind it.
+    """
     settings = request.app[CONTEXT].settings
     known = {a.url: dict(a.headers) for a in stored if isinstance(a, WebhookAction)}
     found = []
     for index, action in enumerate(body.actions):
         own = known.get(action.url or "", {})
-        secrets = {n: own[n] for n, value in action.headers.items() if value == MASK and n in own}
-        whole = action.model_copy(update={"headers": {**action.headers, **secrets}})
-        found.append(action_of(whole, settings, index))
+        masked_names = [name for name, value in action.headers.items() if value == MASK]
+        if lost := [name for name in masked_names if name not in own]:
+            raise bad_field(f"actions.{index}.headers.{lost[0]}", f"{MASK} is no value; give it again")
+        headers = {**action.headers, **{name: own[name] for name in masked_names}}
+        found.append(action_of(action.model_copy(update={"headers": headers}), settings, index))
     return tuple(found)
 
 
