@@ -46,7 +46,7 @@ class Pulling:
         self._telemetry = telemetry
         self._writer = writer
         self._ingest = ingest
-        self._heartbeat = Heartbeat(writer, clock)
+        self.heartbeat = Heartbeat(writer, clock)
         self._closing: list[Callable[[], None]] = []
         directory, bound = TenantDirectory(tenants), settings.pull_buffer_frames
         self.runners = [
@@ -86,7 +86,7 @@ class Pulling:
         ]
         return [
             Job("blindness", 3600, self._record_blindness),
-            Job("heartbeat", 10, self._heartbeat.run_once, everywhere=True),
+            Job("heartbeat", 10, self.heartbeat.run_once, everywhere=True),
             *pulls,
         ]
 

@@ -219,7 +219,7 @@ class World:
     async def pull(self) -> None:
         for runner in self.runtime.pulling.runners:
             await runner.run_once()
-        await self.runtime._heartbeat.run_once()
+        await self.runtime.pulling.heartbeat.run_once()
         await self.runtime.trigger.settled()
 
     async def truth(self, tenant_id: str) -> dict[str, Any]:
