@@ -11,7 +11,7 @@ from ecpmon.alerts.message import new_event
 from ecpmon.errors import Conflict
 from ecpmon.model.alerts import AlertRule, TransitionReason
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent, AlertStore, NewEvent, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, AlertStore, NewEvent, RuleWithState
 
 # The engine may move the state between our read and our write; more often than this it never does.
 _TRIES: Final = 5

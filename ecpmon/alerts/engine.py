@@ -19,15 +19,10 @@ from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
 from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import (
-    AlertEvent,
-    AlertStore,
-    AvailabilityStore,
-    MaintenanceStore,
-    MonitoringStore,
-    RuleWithState,
-    TenantStore,
-)
+from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
+from ecpmon.ports.samples import MonitoringStore
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered, exclude

@@ -14,7 +14,7 @@ from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.ports import Latest
+from ecpmon.ports.samples import Latest
 from ecpmon.sla import burn, windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.spans import clip

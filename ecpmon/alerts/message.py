@@ -24,7 +24,7 @@ from ecpmon.model.alerts import (
     TransitionReason,
     action_key,
 )
-from ecpmon.ports import NewEvent
+from ecpmon.ports.alerts import NewEvent
 
 OPEN_END: Final = "0001-01-01T00:00:00Z"
 RECEIVER: Final = "ecpmon"

@@ -21,7 +21,7 @@ from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ErrorBudget, Tally
-from ecpmon.ports import Latest, Point
+from ecpmon.ports.samples import Latest, Point
 from ecpmon.sla import burn, windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude

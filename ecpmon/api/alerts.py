@@ -29,7 +29,7 @@ from ecpmon.model.alerts import (
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import RuleWithState
+from ecpmon.ports.alerts import RuleWithState
 from ecpmon.settings import Settings
 
 routes = Routes()

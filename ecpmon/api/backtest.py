@@ -34,7 +34,7 @@ from ecpmon.model.alerts import AlertRule, RuleKind, Severity
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant, parse_percentage
 from ecpmon.model.windows import ErrorBudget
-from ecpmon.ports import Point
+from ecpmon.ports.samples import Point
 from ecpmon.sla.burn import BurnPolicy, PolicyError, reachable
 from ecpmon.sla.maintenance import covered
 

@@ -21,7 +21,8 @@ from ecpmon.errors import Overloaded
 from ecpmon.model.availability import SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame
-from ecpmon.ports import AlertEvent, ExternalAlert, Latest
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+from ecpmon.ports.samples import Latest
 
 TENANT_GONE: Final = 4404
 

@@ -14,7 +14,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, SimulatorUnavailable
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.model.samples import Source
-from ecpmon.ports import SimulatorClient
+from ecpmon.ports.orchestrator import SimulatorClient
 
 routes = Routes()
 

@@ -17,7 +17,7 @@ from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures, WindowResult
-from ecpmon.ports import AlertEvent
+from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla import sums
 from ecpmon.sla import windows as maths
 from ecpmon.sla.maintenance import covered

@@ -27,7 +27,7 @@ from ecpmon.model.tenants import (
 )
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
 from ecpmon.orchestrator.tuning import needs_of
-from ecpmon.ports import NewTenant
+from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.maintenance import zone
 
 routes = Routes()

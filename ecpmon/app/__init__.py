@@ -16,7 +16,7 @@ from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.logging import configure_logging
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
-from ecpmon.ports import Clock
+from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.storage.access import PgTokenStore
 from ecpmon.storage.database import QueryStats, query_stats

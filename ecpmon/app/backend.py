@@ -30,7 +30,9 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
-from ecpmon.ports import AlertEvent, Clock, Restarter
+from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.orchestrator import Restarter
+from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.statements.service import StatementService

@@ -7,7 +7,9 @@ from datetime import timedelta
 import structlog
 
 from ecpmon.jobs import Job
-from ecpmon.ports import Clock, StatementStore, TenantStore
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import StatementStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.service import StatementService
 

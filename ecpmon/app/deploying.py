@@ -12,7 +12,10 @@ from ecpmon.orchestrator.deployers.demo import DemoDeployer
 from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
 from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 from ecpmon.orchestrator.deployments import DeploymentService
-from ecpmon.ports import Clock, Deployer, MaintenanceStore, TenantStore, WindowSums
+from ecpmon.ports.orchestrator import Deployer
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import MaintenanceStore, WindowSums
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.terms import terms_of

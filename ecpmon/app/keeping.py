@@ -10,7 +10,7 @@ import structlog
 
 from ecpmon.jobs import Job
 from ecpmon.model.samples import Source
-from ecpmon.ports import Clock
+from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.database import Database

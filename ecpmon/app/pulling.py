@@ -17,7 +17,8 @@ from ecpmon.jobs import Job
 from ecpmon.model.ingest import Attempt
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
-from ecpmon.ports import Clock, TenantStore
+from ecpmon.ports.service import Clock
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
 from ecpmon.storage.evidence import PUSH_AWAKE
 from ecpmon.storage.ingest import IngestStore

@@ -13,15 +13,10 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.restart import RestarterByPlace
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import Decision, RecoveryPolicy, notifies
-from ecpmon.ports import (
-    AlertEvent,
-    AlertStore,
-    AvailabilityStore,
-    MaintenanceStore,
-    RecoveryStep,
-    Restarter,
-    TenantStore,
-)
+from ecpmon.ports.alerts import AlertEvent, AlertStore
+from ecpmon.ports.orchestrator import RecoveryStep, Restarter
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.recovery import PgRecoveryStore
 

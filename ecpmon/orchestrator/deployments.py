@@ -29,7 +29,10 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.manifests import ManifestOptions, namespace_of, render, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.orchestrator.validation import Report, validate_manifest
-from ecpmon.ports import Clock, Deployer, DeploymentStore, TenantStore, WindowSums
+from ecpmon.ports.orchestrator import Deployer, DeploymentStore
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import WindowSums
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import gate, sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import Terms

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore, TenantStore
+from ecpmon.ports.sla import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_from, contract_of, difference, document, month_period, statement
 

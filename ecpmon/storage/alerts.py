@@ -19,7 +19,7 @@ from ecpmon.model.alerts import (
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent, NewEvent, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, NewEvent, RuleWithState
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import ExternalAlert
+from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 

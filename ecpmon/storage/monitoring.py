@@ -14,7 +14,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.model.windows import Cause
 from ecpmon.names import SERVICE_METRICS
-from ecpmon.ports import Latest, Point
+from ecpmon.ports.samples import Latest, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 

@@ -12,7 +12,7 @@ from ecpmon.errors import Conflict, EcpError, TenantAlreadyExists, TenantNotFoun
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.ports import NewTenant, TenantChange, TenantPage
+from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load

@@ -13,7 +13,7 @@ from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, 
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.manifests import to_yaml
 from ecpmon.orchestrator.validation import validate_manifest
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 _PHASES = (
     (DeploymentStatus.CREATING_NAMESPACE, "the namespace would be created"),

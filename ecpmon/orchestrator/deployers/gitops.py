@@ -28,7 +28,7 @@ from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
 from ecpmon.orchestrator.deployers.stored import compare, documents, stamp
 from ecpmon.orchestrator.manifests import to_yaml
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 _TRIES: Final = 8
 _FETCHED: Final = "refs/remotes/origin/head"

@@ -32,7 +32,7 @@ from ecpmon.orchestrator.deployers.rollout import (
 )
 from ecpmon.orchestrator.deployers.work import Work, is_ours, is_tenants, key_of, labels_of, scaled_by
 from ecpmon.orchestrator.manifests import namespace_of
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 # Holds spec.replicas from when we let go of it until the autoscaler writes it for the first time.

@@ -9,7 +9,7 @@ from typing import Any
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
 from ecpmon.orchestrator.deployers.cluster import FIELD_MANAGER, Document
 from ecpmon.orchestrator.deployers.rollout import judge
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 Key = tuple[str, str]  # kind and name
 

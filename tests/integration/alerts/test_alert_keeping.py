@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import ExternalAlert
+from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database

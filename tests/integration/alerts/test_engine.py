@@ -32,7 +32,7 @@ from ecpmon.model.alerts import (
 from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent
+from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore

@@ -12,7 +12,7 @@ import pytest
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.orchestrator.deployers.demo import DemoDeployer
 from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
-from ecpmon.ports import Deployer
+from ecpmon.ports.orchestrator import Deployer
 from tests.integration.orchestrator.releases import NOW, Told, rendered_release, tenant_of
 from tests.integration.orchestrator.test_gitops_deployer import Remote
 

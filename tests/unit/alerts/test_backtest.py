@@ -24,7 +24,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.ports import Point
+from ecpmon.ports.samples import Point
 from ecpmon.sla import windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude

@@ -26,15 +26,10 @@ from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
-from ecpmon.ports import (
-    AlertEvent,
-    Caller,
-    ExternalAlert,
-    NewEvent,
-    Point,
-    RuleWithState,
-    TenantPage,
-)
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, RuleWithState
+from ecpmon.ports.samples import Point
+from ecpmon.ports.service import Caller
+from ecpmon.ports.tenants import TenantPage
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally

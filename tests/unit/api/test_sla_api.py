@@ -14,7 +14,8 @@ from ecpmon.api.routing import Permission
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.windows import SlaStatus
-from ecpmon.ports import AlertEvent, Caller
+from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.service import Caller
 
 URL = "/api/v1/tenants/acme/sla"
 PLOT, INCIDENTS = URL + "/timeline", "/api/v1/tenants/acme/incidents"
