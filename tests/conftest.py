@@ -4,7 +4,7 @@
 `postgres_server`  a running private cluster; `.cluster.psql(db, sql)`, `.kill()`, `.start()`, `.stop()`,
                    `with .standing_still():`
 `make_database`    `make_database()` creates an empty database with the extensions and returns its DSN
-`free_port`        `free_port()` returns a TCP port on 127.0.0.1 that nobody listens on
+`free_port`        `free_port()` returns a TCP port on 127.0.0.1 that nobody listens on, another one each time
 `shared_tmp`       an empty folder that the unprivileged service user can reach (pytest's are 0700)
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -112,10 +113,25 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+# Below the ports that the kernel gives to outgoing connections, so that none of ours takes one in between.
+_PORTS = range(15_000, 32_000)
+_given: set[int] = set()
+
+
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    while True:
+        port = random.SystemRandom().choice(_PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as listener:
+            # As servers do it: connections that have only just ended do not keep a port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,13 +14,11 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from ecpmon.cli.rules import rules
-from ecpmon.cli.slo import slo
-from ecpmon.cli.tenant import tenant
 from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.settings import Settings
 
 _ROLES = ("viewer", "ingest", "operator", "tenant_admin", "admin")
+_GROUPS = ("rules", "slo", "tenant")  # each a module here with a group of its name
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -53,7 +52,20 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Imports a group's module when the group is asked for: `ecpmon simulator` needs no sizing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_GROUPS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _GROUPS:
+            return super().get_command(ctx, cmd_name)
+        group: click.Group = getattr(import_module(f"ecpmon.cli.{cmd_name}"), cmd_name)
+        return group
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ecpmon")
 def cli() -> None:
     """Multi-tenant SLA monitor for AI contact-centre services.
@@ -214,11 +226,6 @@ def report(tenant_id: str, month: str, shape: str, revision: int | None, output:
     kept = timedelta(days=settings.sla_retention_days)
     now, font = datetime.now(UTC), settings.pdf_font
     output.write(asyncio.run(make(url, intervals, kept, tenant_id, month, shape, now, revision, font)))
-
-
-cli.add_command(tenant)
-cli.add_command(rules)
-cli.add_command(slo)
 
 
 def main() -> None:

@@ -80,3 +80,13 @@ async def test_a_statement_from_the_command_line(
     unknown = run("sla", "report", "none-such", "--month", "2026-03", ECPMON_DATABASE_URL=migrated_dsn)
     assert unknown.returncode == 1
     assert b"there is no tenant" in unknown.stderr
+
+
+def test_the_command_line_alone_imports_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, ecpmon.cli; print(*sys.modules)"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    loaded = set(done.stdout.split())
+    assert "ecpmon.cli" in loaded
+    assert not loaded & {"aiohttp", "asyncpg", "kubernetes_validate", "reportlab", "ecpmon.orchestrator"}

@@ -7,8 +7,10 @@ judges itself.
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -212,7 +214,25 @@ def run_promtool(binaries: Binaries, folder: Path, rules: str, test: str) -> sub
     (folder / FILE_NAME).write_text(rules, encoding="utf-8")
     (folder / "test.yml").write_text(test, encoding="utf-8")
     argv = [str(binaries.promtool), "test", "rules", "test.yml"]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    # It makes much garbage and keeps little: collecting later saves a fifth of its time.
+    env = {**os.environ, "GOGC": "400"}
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=240, check=False, env=env)
+
+
+Played = dict[str, "Future[subprocess.CompletedProcess[str]]"]
+
+
+@pytest.fixture(scope="module")
+def played(stack_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """What promtool says to every case, by its sentence. It uses one core: as many run as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def play(case: Case) -> subprocess.CompletedProcess[str]:
+            values = values_of(case.timeline)
+            test = promtool_test(case.rules, values, our_states(case), case.maintenance)
+            return run_promtool(stack_binaries, tmp_path_factory.mktemp("case"), case.rules, test)
+
+        yield {case.sentence: pool.submit(play, case) for case in CASES}
 
 
 def test_cases_that_are_not_shrunk_run_the_shipped_file() -> None:
@@ -236,15 +256,12 @@ def our_states(case: Case) -> States:
 
 @pytest.mark.timeout(300)  # promtool plays the long ones for half a minute on a quiet machine
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.sentence)
-def test_both_evaluators_agree_within_one_interval(
-    case: Case, stack_binaries: Binaries, tmp_path: Path
-) -> None:
-    values, states = values_of(case.timeline), our_states(case)
+def test_both_evaluators_agree_within_one_interval(case: Case, played: Played) -> None:
+    states = our_states(case)
     assert {policy: tuple(stretches(found)) for (_, policy), found in states.items()} == {
         name: getattr(case, name) for name in case.policies
     }
-    test = promtool_test(case.rules, values, states, case.maintenance)
-    done = run_promtool(stack_binaries, tmp_path, case.rules, test)
+    done = played[case.sentence].result()
     assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
 
 

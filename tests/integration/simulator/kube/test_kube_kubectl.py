@@ -162,14 +162,16 @@ def test_describe(kubectl: Kubectl, rolled_out: str) -> None:
 
 
 def test_describe_what_stands_around_a_deployment(kubectl: Kubectl, rolled_out: str) -> None:
-    kubectl.apply(budget("web", rolled_out, at_least=1), autoscaler("web", rolled_out), quota(rolled_out))
+    # The quota is read before the autoscaler, which may take a pod away, is there.
+    kubectl.apply(quota(rolled_out))
+    assert re.search(r"requests.cpu\s+200m\s+10", kubectl("-n", rolled_out, "describe", "quota", "quota"))
+    kubectl.apply(budget("web", rolled_out, at_least=1), autoscaler("web", rolled_out))
     kubectl("-n", rolled_out, "expose", "deployment", "web", "--port=80", "--target-port=8080")
     text = kubectl("-n", rolled_out, "describe", "service", "web")
     assert re.search(r"^TargetPort:\s+8080/TCP", text, re.MULTILINE)
     assert re.search(r"^Endpoints:\s+[\d.]+:8080", text, re.MULTILINE)
     assert "Min available:" in kubectl("-n", rolled_out, "describe", "pdb", "web-pdb")
     assert re.search(r"Reference:\s+Deployment/web", kubectl("-n", rolled_out, "describe", "hpa", "web-hpa"))
-    assert re.search(r"requests.cpu\s+200m\s+10", kubectl("-n", rolled_out, "describe", "quota", "quota"))
     assert "Scheduled" in kubectl("-n", rolled_out, "events")
 
 
