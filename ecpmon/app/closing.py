@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,8 @@ from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.service import StatementService
 
+# Long enough for the month after the one in which a tenant was deleted to be closed.
+LOOK_BACK: Final = timedelta(days=62)
 _log = structlog.get_logger(__name__)
 
 
@@ -31,7 +34,8 @@ class StatementClosing:
     async def run_once(self) -> None:
         now = self._clock.now()
         tenants = {t.tenant_id: t for t in await self._tenants.live()}
-        for tenant in tenants.values():
+        gone = await self._tenants.deleted_since(now - LOOK_BACK)
+        for tenant in (*tenants.values(), *gone):
             last_month = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
             await self._statements.report(tenant, last_month.strftime("%Y-%m"), now)
         for tenant_id, month in await self._closed.closed_months():

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
@@ -68,8 +68,16 @@ class MaintenanceStore(Protocol):
         """The same for every live tenant, by tenant_id (jobs and the operators' summary)."""
         ...
 
+    async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
+        """What was taken back, oldest first."""
+        ...
+
     async def remove(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
-        """Raises NotFound, also for another tenant's window."""
+        """Take a window back, past occurrences included. Raises NotFound, also for another tenant's window."""
+        ...
+
+    async def end(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        """No occurrence begins from `now` on. Raises NotFound, also for a window that does not recur."""
         ...
 
 

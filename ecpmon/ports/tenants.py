@@ -75,6 +75,10 @@ class TenantStore(Protocol):
         """Every live tenant: for collectors and jobs, which serve them all."""
         ...
 
+    async def deleted_since(self, since: datetime) -> list[Tenant]:
+        """Tenants that are gone since: for the job that closes their last months."""
+        ...
+
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
 

@@ -163,6 +163,7 @@ def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[In
         first = (start - planned.duration - _CLOCK_CHANGE).astimezone(local_zone).date()
         last = (end + 2 * _CLOCK_CHANGE).astimezone(local_zone).date()
         begins = _begins(planned.rrule, planned.start, planned.time_zone, first, last)
+        begins = [b for b in begins if planned.until is None or b < planned.until]
     found = [Interval(b, b + planned.duration) for b in begins]
     return [Interval(max(i.start, start), min(i.end, end)) for i in found if i.start < end and i.end > start]
 

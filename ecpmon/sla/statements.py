@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.maintenance import Accounting, Maintenance
+from ecpmon.model.maintenance import Accounting, Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla import windows
@@ -80,6 +80,7 @@ def statement(
     planned: Sequence[Maintenance],
     now: datetime,
     doubt: float = 0.0,
+    withdrawn: Sequence[Withdrawn] = (),
 ) -> Statement:
     """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both.
 
@@ -105,6 +106,7 @@ def statement(
         days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
+        withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
         digest=digest(tenant.tenant_id, month, contract, inside, _exclusions(planned, period)),
     )
@@ -126,7 +128,7 @@ def _days(spans: Sequence[Span], first: date, end: datetime, terms: Terms) -> tu
 
 def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusion, ...]:
     found = [
-        Exclusion(interval, p.reason, p.created_by, p.created_at)
+        Exclusion(interval, p.reason, p.approved_by or p.created_by, p.created_at)
         for p in planned
         for interval in occurrences(p, period.start, period.end)
     ]
@@ -215,6 +217,17 @@ def document(s: Statement) -> dict[str, Any]:
                 "entered_at": _time(e.entered_at),
             }
             for e in s.exclusions
+        ],
+        # What was once taken out, and by whom it was put back.
+        "withdrawn": [
+            {
+                "start": _time(w.planned.start),
+                "rrule": w.planned.rrule,
+                "reason": w.planned.reason,
+                "withdrawn_by": w.removed_by,
+                "withdrawn_at": _time(w.removed_at),
+            }
+            for w in s.withdrawn
         ],
         "digest": s.digest,
     }

@@ -80,6 +80,8 @@ class StatementService:
         # What retention has taken away is no correction.
         if period.start < now - self._kept + _DROPPING or (not closed and now < period.end + CLOSE_AFTER):
             return closed
+        if closed and period.start >= now:  # a clock that was ahead closed it: wait until it is right
+            return closed
         fresh = await self._compute(tenant, month, now, contract)
         if closed and closed[-1].digest == fresh["digest"]:
             return closed
@@ -95,7 +97,8 @@ class StatementService:
         spans = await self._availability.timeline(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
         doubt = self._intervals.doubt(tenant)
-        return document(statement(tenant, month, contract, spans, planned, now, doubt))
+        withdrawn = await self._maintenance.withdrawn(tenant)
+        return document(statement(tenant, month, contract, spans, planned, now, doubt, withdrawn))
 
     async def _contract(self, tenant: Tenant, month: str) -> Contract:
         """What was promised when the month began: a target changed later applies from the next one."""

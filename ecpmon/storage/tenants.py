@@ -119,6 +119,9 @@ class PgTenantStore:
     async def live(self) -> list[Tenant]:
         return readable(await self._database.fetch(self._sql["live"]))
 
+    async def deleted_since(self, since: datetime) -> list[Tenant]:
+        return readable(await self._database.fetch(self._sql["deleted_since"], since))
+
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         row = await self._database.fetchrow(
             self._sql["update"],

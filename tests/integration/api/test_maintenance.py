@@ -74,11 +74,40 @@ async def test_recurring_windows_say_when_they_come_next(service: Service) -> No
     ]
 
 
+async def test_a_recurring_window_ends_without_taking_back_what_has_been(service: Service) -> None:
+    name = await service.tenant(push_interval=86_400)
+    url = f"/api/v1/tenants/{name}/maintenance"
+    body = {"start": "2026-03-02T10:00:00Z", "duration": "1h", "rrule": "FREQ=DAILY", "reason": "patches"}
+    _, added, _ = await service.ask("POST", url, body)
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(2 * 86_400)
+
+    async def planned() -> float:
+        await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+        _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla?windows=7d")
+        return float(found["windows"][0]["maintenance_minutes"])
+
+    assert await planned() == 120
+    one = f"{url}/{added['id']}"
+    assert (await service.ask("DELETE", f"{one}?keep_past=perhaps"))[0] == 422
+    assert (await service.ask("DELETE", f"{one}?keep_past=true"))[0] == 204
+    _, listed, _ = await service.ask("GET", url)
+    [ended] = listed["maintenance"]
+    assert (ended["ends_at"], ended["next_occurrences"]) == ("2026-03-04T09:00:00Z", [])
+    service.clock.advance(2 * 86_400)
+    assert await planned() == 120
+    assert (await service.ask("DELETE", f"{one}?keep_past=true"))[0] == 404  # nothing more to come
+    assert (await service.ask("DELETE", one))[0] == 204
+    assert await planned() == 0
+
+
 async def test_another_tenants_window_does_not_exist(service: Service) -> None:
     mine, other = await service.tenant(), await service.tenant()
-    body = {"start": "2026-03-02T08:30:00Z", "duration": "20m", "reason": "upgrade"}
+    body = {"start": "2026-03-02T10:30:00Z", "duration": "20m", "rrule": "FREQ=DAILY", "reason": "upgrade"}
     _, added, _ = await service.ask("POST", f"/api/v1/tenants/{mine}/maintenance", body)
-    assert (await service.ask("DELETE", f"/api/v1/tenants/{other}/maintenance/{added['id']}"))[0] == 404
+    for query in ("", "?keep_past=true"):
+        url = f"/api/v1/tenants/{other}/maintenance/{added['id']}{query}"
+        assert (await service.ask("DELETE", url))[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,44 @@ async def test_the_present_month_is_the_tenants(service: Service) -> None:
     assert (body["month"], body["period"]["start"]) == ("2026-04", "2026-03-31T15:00:00Z")
 
 
+async def test_the_last_month_of_a_deleted_tenant_is_closed_as_well(service: Service) -> None:
+    name = await a_march(service)
+    tenant = await service.runtime.tenants.get(name)
+    assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 202
+    service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.closing.run_once()
+    [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
+    assert closed.document["down_minutes"] > 0
+    service.clock.set(datetime(2026, 5, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.closing.run_once()  # it was deleted when April was a day old
+    [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-04")
+    assert closed.document["eligible_minutes"] == 1440
+    service.clock.set(datetime(2026, 6, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.closing.run_once()  # nothing was promised in May
+    assert await PgStatementStore(service.runtime.database).revisions(tenant, "2026-05") == []
+
+
+async def test_a_withdrawn_exclusion_names_who_agreed_and_who_withdrew(service: Service) -> None:
+    name = await a_march(service)
+    url = f"/api/v1/tenants/{name}/maintenance"
+    body = {
+        "start": "2026-03-20T08:30:00Z", "duration": "20m", "reason": "upgrade", "approved_by": "김철수, customer",
+    }  # fmt: skip
+    _, added, _ = await service.ask("POST", url, body)
+    assert (added["approved_by"], added["created_by"]) == ("김철수, customer", "admin")
+    service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
+    first = await report(service, name)
+    assert (first["exclusions"][0]["approved_by"], first["withdrawn"]) == ("김철수, customer", [])
+    await service.ask("DELETE", f"{url}/{added['id']}")
+    second = await report(service, name)
+    assert second["revision"] == 2
+    [withdrawn] = second["withdrawn"]
+    assert (withdrawn["withdrawn_by"], withdrawn["reason"]) == ("admin", "upgrade")
+    assert second["restates"]["withdrawn"]["added"] == [withdrawn]
+    _, page, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&format=html")
+    assert "Withdrawn exclusions" in page
+
+
 async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     name = await a_march(service)
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))

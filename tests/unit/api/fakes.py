@@ -22,7 +22,7 @@ from ecpmon.errors import Conflict, EcpError, NotFound, TenantNotFound
 from ecpmon.model.alerts import AlertRule, RuleState
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection
-from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
@@ -98,6 +98,9 @@ class FakeTenants:
 
     async def live(self) -> list[Tenant]:
         return [t for t in self.rows if t.deleted_at is None]
+
+    async def deleted_since(self, since: datetime) -> list[Tenant]:
+        return [t for t in self.rows if t.deleted_at is not None and t.deleted_at >= since]
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         self.rows[tenant.key - 1] = tenant.model_copy(update={"deleted_at": now})
@@ -215,6 +218,9 @@ class FakeMaintenance:
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
         return sorted(self.planned.get(tenant.tenant_id, []), key=lambda m: m.start)
+
+    async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
+        return []
 
     async def of_all(self) -> dict[str, list[Maintenance]]:
         return dict(self.planned)
