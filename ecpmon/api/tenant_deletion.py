@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from ecpmon.api.common import backend_of, bad_field, now_of, reply, tenant_of
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict
+from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant, TenantStatus
 
 routes = Routes()
@@ -31,6 +33,7 @@ async def delete_tenant(request: web.Request) -> web.Response:
         )
     await _check_not_deploying(backend, tenant)
     left = await _remove_deployment(backend, tenant)
+    await _end_alerts(backend, tenant, now_of(request))
     await backend.tenants.delete(tenant, now_of(request))
     backend.hub.tenant_deleted(tenant.tenant_id)
     message = f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable"
@@ -53,6 +56,13 @@ async def _check_not_deploying(backend: Backend, tenant: Tenant) -> None:
             "a deployment of the tenant is running; wait for it, then delete",
             details={"tenant_id": tenant.tenant_id, "deployment_id": record.deployment_id},
         )
+
+
+async def _end_alerts(backend: Backend, tenant: Tenant, now: datetime) -> None:
+    """Whoever was told of an alert is told that it is over; nobody will evaluate it any more."""
+    for entry in await backend.alerts.rules(tenant):
+        if entry.state.status in (RuleStatus.PENDING, RuleStatus.FIRING):
+            await backend.rule_desk.delete(tenant, entry.rule.rule_id, now)
 
 
 async def _remove_deployment(backend: Backend, tenant: Tenant) -> list[str]:
