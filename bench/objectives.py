@@ -23,7 +23,7 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.objectives import Objective
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
-from ecpmon.ports import NewTenant
+from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.ratios import Stretch, edges, measure, stretch
 from ecpmon.sla.windows import Terms

@@ -30,17 +30,28 @@ class Leadership(Protocol):
     @property
     def held(self) -> bool: ...
 
+    @property
+    def presumed(self) -> bool: ...
+
     async def keep(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` every `seconds`; `everywhere`: on every replica, else only where the lease is held."""
+    """`run` every `seconds`; `everywhere`: on every replica, else only where the lease is held.
+
+    `without_database`: also while the lease is unknown, where it was held last. For what waits in memory until the
+    database is back, and what may without harm be done twice.
+    """
 
     name: str
     seconds: float
     run: Callable[[], Awaitable[object]]
     everywhere: bool = False
+    without_database: bool = False
+
+    def is_due(self, lease: Leadership) -> bool:
+        return self.everywhere or lease.held or (self.without_database and lease.presumed)
 
 
 class Jobs:
@@ -88,7 +99,7 @@ class Jobs:
 
     async def _turn(self, name: str) -> None:
         job = self._jobs[name]
-        if self._busy[name] or (not job.everywhere and not self._lease.held):
+        if self._busy[name] or not job.is_due(self._lease):
             return  # the first turn after the start may still be at work
         self._busy[name] = True
         task = asyncio.ensure_future(self._guarded(job))

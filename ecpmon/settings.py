@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         default=760, gt=0, description="Hourly rollups are kept this long."
     )
     sla_retention_days: float = Field(default=760, gt=0, description="SLA history is kept this long.")
+    alert_retention_days: float = Field(
+        default=395, gt=0, description="Alerts that are over are kept this long, ours and Alertmanager's."
+    )
+    notification_retention_days: float = Field(
+        default=90, gt=0, description="Delivered notifications are kept this long."
+    )
 
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),
@@ -107,6 +113,24 @@ class Settings(BaseSettings):
     )
     rollout_timeout: float = Field(
         default=600, gt=0, description="Seconds a rollout may take until it is given up."
+    )
+    deployment_takeover: float = Field(
+        default=30,
+        ge=1,
+        description="Seconds without a sign of life after which another process goes on with a deployment.",
+    )
+    recovery_recheck: float = Field(
+        default=300, gt=0, description="Seconds after a restart until a down tenant is looked at again."
+    )
+    recovery_max_restarts: int = Field(
+        default=3, ge=0, description="Most restarts of a tenant by alerts within `ECPMON_RECOVERY_WINDOW`."
+    )
+    recovery_window: float = Field(
+        default=3600, gt=0, description="Seconds over which a tenant's restarts are counted."
+    )
+    pdf_font: FilePath | None = Field(
+        default=None,
+        description="TrueType file with Hangul, embedded in PDF statements; empty: the reader's own font.",
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")

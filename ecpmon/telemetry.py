@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+# The generated Prometheus rules read it.
+MAINTENANCE_GAUGE: Final = "ecp_tenant_maintenance"
 _USAGE: Final = {
     "cpu_usage": ("ecp_tenant_cpu_usage", "CPU usage of a tenant in percent"),
     "memory_usage": ("ecp_tenant_memory_usage", "Memory usage of a tenant in percent"),
@@ -75,9 +77,7 @@ class TenantGauges(Collector):
                 if key in values:
                     family.add_metric([tenant_id], values[key])
             yield family
-        family = GaugeMetricFamily(
-            "ecp_tenant_maintenance", "1 while maintenance is on", labels=["tenant_id"]
-        )
+        family = GaugeMetricFamily(MAINTENANCE_GAUGE, "1 while maintenance is on", labels=["tenant_id"])
         for tenant_id, on in self._maintenance.items():
             family.add_metric([tenant_id], float(on))
         yield family

@@ -1,7 +1,8 @@
 """The real parts for every test: fetched once into the user's cache, started once per test session.
 
 `stack_binaries`   the executables (PostgreSQL with TimescaleDB, Prometheus, promtool, Alertmanager, amtool)
-`postgres_server`  a running private cluster; `.cluster.psql(db, sql)`, `.kill()`, `.start()`, `.stop()`
+`postgres_server`  a running private cluster; `.cluster.psql(db, sql)`, `.kill()`, `.start()`, `.stop()`,
+                   `with .standing_still():`
 `make_database`    `make_database()` creates an empty database with the extensions and returns its DSN
 `free_port`        `free_port()` returns a TCP port on 127.0.0.1 that nobody listens on, another one each time
 `shared_tmp`       an empty folder that the unprivileged service user can reach (pytest's are 0700)
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,20 @@ class PostgresServer:
             self._process.kill()
             self._process.wait()
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The postmaster and all its backends are stopped: connections stay open and are taken, nobody answers."""
+        # The postmaster first: it must not start anybody while we look.
+        os.kill(self.pid, signal.SIGSTOP)
+        still = [self.pid, *_children(self.pid)]
+        try:
+            for pid in still[1:]:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in still:
+                os.kill(pid, signal.SIGCONT)
+
     def _spawn(self) -> None:
         argv = launch_argv(self.cluster.argv(), self.cluster.user, signal.SIGINT)
         with self._log.open("ab") as log:
@@ -81,6 +97,19 @@ class PostgresServer:
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=self.cluster.env, cwd="/", start_new_session=True,
             )  # fmt: skip
+
+
+def _children(pid: int) -> list[int]:
+    """The processes whose parent is `pid`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -10,25 +10,19 @@ from typing import Final
 
 import structlog
 
-from ecpmon.alerts.evaluate import Evaluation, Reading
+from ecpmon.alerts.evaluate import Evaluation
 from ecpmon.alerts.judgement import Facts, judge, saved_condition
 from ecpmon.alerts.machine import advance
-from ecpmon.alerts.message import drafts, summary
+from ecpmon.alerts.message import new_event
 from ecpmon.alerts.syntax import AggFunction, references
 from ecpmon.errors import EcpError, TenantNotFound
-from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity, Transition
+from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
 from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import (
-    AlertEvent,
-    AlertStore,
-    AvailabilityStore,
-    MaintenanceStore,
-    MonitoringStore,
-    NewEvent,
-    RuleWithState,
-    TenantStore,
-)
+from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
+from ecpmon.ports.samples import MonitoringStore
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered, exclude
@@ -163,7 +157,7 @@ class AlertEngine:
             return 0  # nothing to remember
         alert_id = entry.alert_id or (str(uuid.uuid4()) if after.status is not RuleStatus.INACTIVE else None)
         new = [
-            self._event(rule, transition, evaluation.reading, alert_id)
+            new_event(rule, transition, evaluation.reading, alert_id, self._external_url)
             for transition in transitions
             if alert_id is not None
         ]
@@ -179,20 +173,3 @@ class AlertEngine:
             )  # fmt: skip
             self._on_event(event)
         return len(stored)
-
-    def _event(
-        self, rule: AlertRule, transition: Transition, reading: Reading, alert_id: str | None
-    ) -> NewEvent:
-        messages = drafts(rule, transition, reading, self._external_url)
-        return NewEvent(
-            alert_id=alert_id or "",
-            from_state=transition.old.value,
-            to_state=transition.new.value,
-            at=transition.at,
-            value=reading.value,
-            threshold=reading.threshold,
-            metric=reading.metric,
-            reason=transition.reason.value,
-            message=summary(rule, transition, reading),
-            notifications=tuple((d.idempotency_key, d.action, d.payload) for d in messages),
-        )

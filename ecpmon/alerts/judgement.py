@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from ecpmon.alerts.evaluate import Evaluation, Reading, evaluate
@@ -13,7 +14,7 @@ from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.ports import Latest
+from ecpmon.ports.samples import Latest
 from ecpmon.sla import burn, windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.spans import clip
@@ -79,17 +80,31 @@ class Facts:
         """Time since the first observation, as far as `spans` reach back."""
         return self.now - self.spans[0].start if self.spans else timedelta(0)
 
-    def window_burn(self, window: timedelta) -> burn.WindowBurn:
-        seconds = windows.tally(self.spans, self.now - window, self.now)
+    def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
+        """Of the window that ends now; what failed before `told` counts as up (see `told_until`)."""
+        start = self.now - window
+        seconds = windows.tally(self.spans, start, self.now)
+        if told is not None and told > start:
+            start = told
+            seconds = replace(seconds, down=windows.tally(self.spans, start, self.now).down)
         coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
-        return burn.WindowBurn(
-            windows.burn_rate(seconds, self.target), coverage, self._failed_observations(window)
-        )
+        rate = windows.burn_rate(seconds, self.target)
+        return burn.WindowBurn(rate, coverage, self._failed_observations(start))
 
-    def _failed_observations(self, window: timedelta) -> int:
+    def _failed_observations(self, start: datetime) -> int:
         interval = self.intervals.of(self.tenant.evidence_source, self.tenant)
-        inside = clip(self.spans, self.now - window, self.now)
+        inside = clip(self.spans, start, self.now)
         return sum(max(1, round((s.end - s.start) / interval)) for s in inside if s.state is SpanState.DOWN)
+
+
+def told_until(state: RuleState, now: datetime) -> datetime | None:
+    """Until when failures have been told, so that they fire no burn-rate rule a second time; None: none have.
+
+    A rule resolves while its long window still holds what it fired for: without this every further failed probe
+    would fire it again. A new outage is told as soon as a first one. A clock that stepped back forgets it.
+    """
+    quiet = state.status is RuleStatus.INACTIVE and state.since is not None and state.since <= now
+    return state.since if quiet else None
 
 
 def judge(
@@ -117,7 +132,8 @@ def _burn(
         # A target so low that even a full outage never burns fast enough: the policy has nothing to say.
         return Evaluation(False, Reading("burn_rate", CompareOp.GT, None, None, False))
     firing = state.status is RuleStatus.FIRING
-    decision = burn.evaluate(policy, facts.target, facts.window_burn, facts.history, firing)
+    measure = partial(facts.window_burn, told=told_until(state, facts.now))
+    decision = burn.evaluate(policy, facts.target, measure, facts.history, firing)
     hours = decision.pair.long.total_seconds() / 3600
     reading = Reading(
         f"burn_rate({hours:g}h)", CompareOp.GT, decision.long.burn, decision.factor, decision.fired

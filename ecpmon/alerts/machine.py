@@ -45,6 +45,19 @@ def advance(
     return new, (*changes, *change)
 
 
+def withdraw(
+    state: RuleState, now: datetime, reason: TransitionReason
+) -> tuple[RuleState, tuple[Transition, ...]]:
+    """The state of a rule that starts anew, and what ends with that, whatever the condition says.
+
+    `evaluated_at` is set, so that an evaluation of the rule as it was before cannot be stored any more.
+    """
+    anew = RuleState(evaluated_at=now)
+    if state.status is RuleStatus.INACTIVE:
+        return anew, ()
+    return anew, (_change(state, RuleStatus.INACTIVE, now, reason),)
+
+
 def _freeze(state: RuleState, now: datetime) -> tuple[RuleState, tuple[Transition, ...]]:
     if state.frozen:
         return replace(state, evaluated_at=now), ()

@@ -21,13 +21,19 @@ from ecpmon.model.alerts import (
     EmailAction,
     RuleStatus,
     Transition,
+    TransitionReason,
     action_key,
 )
+from ecpmon.ports.alerts import NewEvent
 
 OPEN_END: Final = "0001-01-01T00:00:00Z"
 RECEIVER: Final = "ecpmon"
 _FNV_OFFSET: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
+_WITHDRAWN: Final = {
+    TransitionReason.RULE_DELETED: "its rule was deleted",
+    TransitionReason.RULE_REPLACED: "its rule was changed",
+}
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -126,6 +132,25 @@ def drafts(
     )
 
 
+def new_event(
+    rule: AlertRule, transition: Transition, reading: Reading | None, alert_id: str, external_url: str
+) -> NewEvent:
+    """A state change as it is stored, with what is to be sent about it."""
+    messages = drafts(rule, transition, reading, external_url)
+    return NewEvent(
+        alert_id=alert_id,
+        from_state=transition.old.value,
+        to_state=transition.new.value,
+        at=transition.at,
+        value=reading.value if reading else transition.value,
+        threshold=reading.threshold if reading else None,
+        metric=reading.metric if reading else None,
+        reason=transition.reason.value,
+        message=summary(rule, transition, reading),
+        notifications=tuple((d.idempotency_key, d.action, d.payload) for d in messages),
+    )
+
+
 def idempotency_key(rule: AlertRule, transition: Transition, action: Action) -> str:
     """32 hex digits, the same whenever the same change is told to the same action."""
     identity = (rule.tenant_id, rule.rule_id, transition.new, rfc3339(transition.at), action_key(action))
@@ -154,6 +179,8 @@ def summary(rule: AlertRule, transition: Transition, reading: Reading | None) ->
     word = {RuleStatus.FIRING: "is firing", RuleStatus.PENDING: "is pending"}.get(
         transition.new, "is resolved"
     )
+    if why := _WITHDRAWN.get(transition.reason):
+        return f"{rule.alert_name} {word} for {rule.tenant_id}: {why} ({rule.condition})"
     if reading is None or reading.value is None:
         return f"{rule.alert_name} {word} for {rule.tenant_id}: {rule.condition}"
     value = format_number(float(f"{reading.value:.6g}"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
@@ -27,11 +29,12 @@ from ecpmon.model.alerts import (
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import RuleWithState
+from ecpmon.ports.alerts import RuleWithState
 from ecpmon.settings import Settings
 
 routes = Routes()
 MAX_RULES: Final = 200
+MASK: Final = "***"
 MAX_FOR_SECONDS: Final = 7 * 86_400
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -81,6 +84,24 @@ def action_of(body: ActionBody, settings: Settings, index: int) -> Action:
         raise bad_field(field, error.message) from error
 
 
+def actions_of(request: web.Request, body: RuleBody, stored: Sequence[Action] = ()) -> tuple[Action, ...]:
+    """The checked actions of a body; a masked header keeps the value that is stored for the same URL.
+
+    Raises ValidationFailed naming the field, also for a mask with nothing behind it.
+    """
+    settings = request.app[CONTEXT].settings
+    known = {a.url: dict(a.headers) for a in stored if isinstance(a, WebhookAction)}
+    found = []
+    for index, action in enumerate(body.actions):
+        own = known.get(action.url or "", {})
+        masked_names = [name for name, value in action.headers.items() if value == MASK]
+        if lost := [name for name in masked_names if name not in own]:
+            raise bad_field(f"actions.{index}.headers.{lost[0]}", f"{MASK} is no value; give it again")
+        headers = {**action.headers, **{name: own[name] for name in masked_names}}
+        found.append(action_of(action.model_copy(update={"headers": headers}), settings, index))
+    return tuple(found)
+
+
 async def checked_condition(request: web.Request, tenant: Tenant, text: str) -> str:
     own = await backend_of(request).monitoring.metric_names(tenant)
     try:
@@ -97,7 +118,6 @@ async def create(request: web.Request) -> web.Response:
     """Save a rule; its condition is parsed now, so that a typing error is found now."""
     tenant, backend = await tenant_of(request), backend_of(request)
     body = await read_model(request, RuleBody)
-    settings = request.app[CONTEXT].settings
     rule = AlertRule(
         rule_id=str(uuid.uuid4()),
         tenant_id=tenant.tenant_id,
@@ -106,7 +126,7 @@ async def create(request: web.Request) -> web.Response:
         condition=await checked_condition(request, tenant, body.condition),
         for_seconds=seconds_of(body.duration),
         severity=body.severity,
-        actions=tuple(action_of(a, settings, i) for i, a in enumerate(body.actions)),
+        actions=actions_of(request, body),
     )
     if len(await backend.alerts.rules(tenant)) >= MAX_RULES:
         raise Conflict(f"a tenant has at most {MAX_RULES} rules; delete one first")
@@ -137,7 +157,7 @@ def masked(action: dict[str, Any]) -> dict[str, Any]:
     """Header values may be secrets: their names are shown, they are not."""
     if "headers" not in action:
         return action
-    return {**action, "headers": dict.fromkeys(action["headers"], "***")}
+    return {**action, "headers": dict.fromkeys(action["headers"], MASK)}
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/alerts", Permission.READ)
@@ -173,15 +193,41 @@ async def get_rule(request: web.Request) -> web.Response:
     return reply(rule_document(await backend_of(request).alerts.get(tenant, request.match_info["rule_id"])))
 
 
+@routes.put("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)
+async def replace_rule(request: web.Request) -> web.Response:
+    """Replace a rule as a whole: an alert that stands ends, and the rule starts anew. What was sent stays on record."""
+    tenant, backend = await tenant_of(request), backend_of(request)
+    before = (await backend.alerts.get(tenant, request.match_info["rule_id"])).rule
+    body = await read_model(request, RuleBody)
+    seconds = seconds_of(body.duration)
+    if before.kind is RuleKind.THRESHOLD:
+        await checked_condition(request, tenant, body.condition)
+    elif (body.alert_name, body.condition, seconds) != (
+        before.alert_name, before.condition, before.for_seconds,
+    ):  # fmt: skip
+        raise _built_in(before, "only its severity and its actions can be changed")
+    rule = replace(
+        before,
+        alert_name=body.alert_name,
+        condition=body.condition,
+        for_seconds=seconds,
+        severity=body.severity,
+        actions=actions_of(request, body, before.actions),
+    )
+    return reply(rule_document(await backend.rule_desk.replace(tenant, rule, now_of(request))))
+
+
 @routes.delete("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)
 async def delete_rule(request: web.Request) -> web.Response:
-    """Delete a rule; what it had sent stays on record."""
-    tenant, store = await tenant_of(request), backend_of(request).alerts
-    entry = await store.get(tenant, request.match_info["rule_id"])
+    """Delete a rule; an alert that stands ends with it, and what it had sent stays on record."""
+    tenant, backend = await tenant_of(request), backend_of(request)
+    entry = await backend.alerts.get(tenant, request.match_info["rule_id"])
     if entry.rule.kind is not RuleKind.THRESHOLD:
-        raise Conflict(
-            "this is one of the SLA rules every tenant has; it cannot be deleted",
-            details={"alert_name": entry.rule.alert_name},
-        )
-    await store.delete(tenant, entry.rule.rule_id)
+        raise _built_in(entry.rule, "it cannot be deleted")
+    await backend.rule_desk.delete(tenant, entry.rule.rule_id, now_of(request))
     return web.Response(status=204)
+
+
+def _built_in(rule: AlertRule, what: str) -> Conflict:
+    text = f"this is one of the SLA rules every tenant has; {what}"
+    return Conflict(text, details={"alert_name": rule.alert_name})

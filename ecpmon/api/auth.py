@@ -9,7 +9,7 @@ from aiohttp import web
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
-from ecpmon.ports import Caller
+from ecpmon.ports.service import Caller
 
 # With authentication off (development on loopback) everybody is this.
 EVERYBODY: Final = Caller("anonymous", frozenset({"admin"}), None)

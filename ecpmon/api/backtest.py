@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from ecpmon.alerts.backtest import Backtest, Detection, History, Series, evaluations_in, replay
+from ecpmon.alerts.backtest import Backtest, Detection, evaluations_in, replay
 from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.judgement import saved_condition
+from ecpmon.alerts.past import History, Series
 from ecpmon.alerts.policy import default_policies, parse_duration
 from ecpmon.alerts.syntax import References, references
 from ecpmon.api.alerts import checked_condition, seconds_of
@@ -33,7 +34,7 @@ from ecpmon.model.alerts import AlertRule, RuleKind, Severity
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant, parse_percentage
 from ecpmon.model.windows import ErrorBudget
-from ecpmon.ports import Point
+from ecpmon.ports.samples import Point
 from ecpmon.sla.burn import BurnPolicy, PolicyError, reachable
 from ecpmon.sla.maintenance import covered
 

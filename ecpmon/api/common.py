@@ -127,7 +127,7 @@ def query_int(request: web.Request, name: str, default: int, low: int, high: int
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.lstrip("-").isdigit() or len(text) > 12 or not low <= int(text) <= high:
+    if not re.fullmatch(r"-?[0-9]{1,12}", text) or not low <= int(text) <= high:
         raise bad_field(name, f"must be a whole number from {low} to {high}")
     return int(text)
 

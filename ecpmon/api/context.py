@@ -9,28 +9,18 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
-from ecpmon.ports import (
-    AlertStore,
-    AvailabilityStore,
-    Caller,
-    Clock,
-    ExternalAlertStore,
-    Health,
-    MaintenanceStore,
-    MonitoringStore,
-    ObjectiveStore,
-    RecoveryDesk,
-    SampleWriter,
-    SimulatorClient,
-    TenantStore,
-    TokenStore,
-    WindowSums,
-)
+from ecpmon.ports.alerts import AlertStore, ExternalAlertStore
+from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
+from ecpmon.ports.samples import MonitoringStore, SampleWriter
+from ecpmon.ports.service import Caller, Clock, Health, TokenStore
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
-from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService
 
 
@@ -42,6 +32,7 @@ class Backend:
     tenants: TenantStore
     writer: SampleWriter
     monitoring: MonitoringStore
+    evidence: EvidenceRules
     availability: AvailabilityStore
     window_sums: WindowSums
     maintenance: MaintenanceStore
@@ -49,6 +40,7 @@ class Backend:
     statements: StatementService
     intervals: Intervals
     alerts: AlertStore
+    rule_desk: RuleDesk
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk
     deployments: DeploymentService

@@ -20,6 +20,7 @@ from ecpmon.api.common import (
     tenant_of,
 )
 from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.hub import Outbox
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
 from ecpmon.errors import EcpError, NotFound, no_such_deployment
@@ -56,11 +57,11 @@ async def deploy(request: web.Request) -> web.Response:
     body = await read_model(request, DeployBody)
     method = "demo" if backend.demo else body.method
     options = {"include_monitoring": body.include_monitoring, "include_ingress": body.include_ingress}
+    service = backend.deployments
+    service.check_method(method)
     if body.dry_run:
         _, report = await asyncio.to_thread(rendered, tenant, options)
         return reply({"deployment_id": None, "status": "validated", **report.shown()}, 202)
-    service = backend.deployments
-    service.check_method(method)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
     deployment_id = await service.request(tenant, method, options, request[CALLER].name, forced)
     return reply({"deployment_id": deployment_id, "status": DeploymentStatus.PENDING.value}, 202)
@@ -70,12 +71,13 @@ async def deploy(request: web.Request) -> web.Response:
 async def deployment_status(request: web.Request) -> web.Response:
     """The latest deployment, with its objects and log."""
     backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
-    found = await backend.deployments.store.of_tenant(tenant, 20)
+    store = backend.deployments.store
+    # One that runs comes before what a pipeline told meanwhile.
+    running = await store.running(tenant)
+    found = [running] if running is not None else await store.of_tenant(tenant, 1)
     if not found:
         raise NotFound("the tenant was never deployed", details={"tenant_id": tenant.tenant_id})
-    # One that runs comes before what a pipeline told meanwhile.
-    running = [r for r in found if r.requested_at is not None and r.finished_at is None]
-    return reply(await _document(request, backend, tenant, (running or found)[0]))
+    return reply(await _document(request, backend, tenant, found[0]))
 
 
 class ReportBody(BaseModel):
@@ -176,40 +178,53 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     record = await backend.deployments.store.get(name)
     if not request[CALLER].may_see(record.tenant_id):
         raise no_such_deployment(name)
-    socket = await open_socket(request)
-    listening = asyncio.ensure_future(_until_closed(socket))
-    code, reason = NORMAL, ""
-    try:
-        reason = await _tell_steps(backend, socket, record, listening)
-    except SlowConsumer:
-        code, reason = TRY_AGAIN, "too slow"
-    except EcpError:
-        code, reason = TRY_AGAIN, "not known right now; ask again"
-    except Gone:
+    with backend.hub.join() as outbox:
+        socket = await open_socket(request)
+        ended = asyncio.ensure_future(_until_ended(socket, outbox))
+        code, reason = NORMAL, ""
+        try:
+            reason = await _tell_steps(backend, socket, record, ended)
+        except SlowConsumer:
+            code, reason = TRY_AGAIN, "too slow"
+        except EcpError:
+            code, reason = TRY_AGAIN, "not known right now; ask again"
+        except Gone:
+            return socket
+        finally:
+            ended.cancel()
+        if outbox.closed.is_set():
+            code, reason = outbox.close_code, outbox.close_reason
+        await close(socket, request, code, reason)
         return socket
-    finally:
-        listening.cancel()
-    await close(socket, request, code, reason)
-    return socket
 
 
 async def _tell_steps(
     backend: Backend,
     socket: web.WebSocketResponse,
     record: DeploymentRecord,
-    listening: asyncio.Future[None],
+    ended: asyncio.Future[None],
 ) -> str:
-    """Every step that is new, until the deployment is over or nobody listens."""
+    """Every step that is new, until the deployment is over, nobody listens or the server stops."""
     told: dict[str, Any] | None = None
     while True:
         step = _step(record)
         if step != told:
             await send(socket, step, backend.hub.send_timeout)
             told = step
-        if record.status.is_final or listening.done():
+        if record.status.is_final or ended.done():
             return record.status.value
-        await asyncio.wait({listening}, timeout=FOLLOW_SECONDS)
+        await asyncio.wait({ended}, timeout=FOLLOW_SECONDS)
         record = await backend.deployments.store.get(record.deployment_id)
+
+
+async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox) -> None:
+    listening = asyncio.ensure_future(_until_closed(socket))
+    stopping = asyncio.ensure_future(outbox.closed.wait())
+    try:
+        await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        listening.cancel()
+        stopping.cancel()
 
 
 async def _until_closed(socket: web.WebSocketResponse) -> None:

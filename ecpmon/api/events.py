@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ecpmon.names import CANONICAL_METRICS
-from ecpmon.ports import AlertEvent, ExternalAlert
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 
 _RESOURCES: Final = frozenset({"cpu", "memory", "gpu", "storage", "network"})
 _SLA_TYPES: Final = {

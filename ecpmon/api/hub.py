@@ -21,7 +21,8 @@ from ecpmon.errors import Overloaded
 from ecpmon.model.availability import SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame
-from ecpmon.ports import AlertEvent, ExternalAlert, Latest
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+from ecpmon.ports.samples import Latest
 
 TENANT_GONE: Final = 4404
 
@@ -145,11 +146,12 @@ class Hub:
         self._feeds: dict[str, Feed] = {}
         self._listeners: defaultdict[str, set[AlertOutbox]] = defaultdict(set)
         self._stopped = False
+        self._others: set[Outbox] = set()
 
     @property
     def sockets(self) -> int:
         watching = sum(len(feed.outboxes) for feed in self._feeds.values())
-        return watching + sum(map(len, self._listeners.values()))
+        return watching + sum(map(len, self._listeners.values())) + len(self._others)
 
     @contextmanager
     def watch(self, tenant_id: str) -> Iterator[tuple[Feed, ChangeOutbox]]:
@@ -177,6 +179,17 @@ class Hub:
             self._listeners[tenant_id].discard(outbox)
             if not self._listeners[tenant_id]:
                 del self._listeners[tenant_id]
+
+    @contextmanager
+    def join(self) -> Iterator[Outbox]:
+        """A socket that is told nothing but that the server stops. Raises Overloaded past the bound of sockets."""
+        self._admit()
+        outbox = Outbox()
+        self._others.add(outbox)
+        try:
+            yield outbox
+        finally:
+            self._others.discard(outbox)
 
     def _admit(self) -> None:
         if self._stopped:
@@ -222,6 +235,6 @@ class Hub:
     def close(self) -> None:
         """The server stops: every socket is closed with 1001, new ones are refused."""
         self._stopped = True
-        for tenant_id in {*self._feeds, *self._listeners}:
-            for outbox in self._outboxes(tenant_id):
-                outbox.close(WSCloseCode.GOING_AWAY, "the server stops")
+        tenants = {*self._feeds, *self._listeners}
+        for outbox in [*self._others, *(o for t in tenants for o in self._outboxes(t))]:
+            outbox.close(WSCloseCode.GOING_AWAY, "the server stops")

@@ -35,6 +35,8 @@ class MaintenanceBody(BaseModel):
     time_zone: Annotated[StrictStr, Field(max_length=60)] | None = None
     title: Annotated[StrictStr, Field(max_length=200)] = ""
     reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]
+    # Who agreed to it, for example somebody of the customer's; statements name them. Absent: the caller.
+    approved_by: Annotated[StrictStr, Field(pattern=r"\S", max_length=200)] | None = None
 
 
 def instant_of(text: str, field: str, local: ZoneInfo) -> datetime:
@@ -57,8 +59,9 @@ def _planned(body: MaintenanceBody, zone_name: str, by: str, now: datetime) -> M
         else timedelta(seconds=seconds_of(body.duration or ""))
     )
     return Maintenance(
-        str(uuid.uuid4()), start, duration, body.reason.strip(), by, now, zone_name, body.rrule, body.title
-    )
+        str(uuid.uuid4()), start, duration, body.reason.strip(), by, now, zone_name, body.rrule, body.title,
+        body.approved_by.strip() if body.approved_by else None,
+    )  # fmt: skip
 
 
 def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
@@ -72,6 +75,8 @@ def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
         "duration_seconds": planned.duration.total_seconds(),
         "rrule": planned.rrule,
         "time_zone": planned.time_zone,
+        "ends_at": planned.until,
+        "approved_by": planned.approved_by or planned.created_by,
         "created_by": planned.created_by,
         "created_at": planned.created_at,
         "next_occurrences": [{"start": i.start, "end": i.end} for i in ahead],
@@ -101,7 +106,14 @@ async def add(request: web.Request) -> web.Response:
 
 @routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)
 async def remove(request: web.Request) -> web.Response:
-    """Take a window back, its past occurrences included; what it covered is recomputed."""
+    """Take a window back, its past occurrences included; what it covered is recomputed.
+
+    With `keep_past=true` a recurring window just ends: what has been stays planned.
+    """
     tenant, store = await tenant_of(request), backend_of(request).maintenance
-    await store.remove(tenant, request.match_info["maintenance_id"], request[CALLER].name, now_of(request))
+    keep_past = request.query.get("keep_past", "false")
+    if keep_past not in ("true", "false"):
+        raise bad_field("keep_past", "must be true or false")
+    change = store.end if keep_past == "true" else store.remove
+    await change(tenant, request.match_info["maintenance_id"], request[CALLER].name, now_of(request))
     return web.Response(status=204)

@@ -26,7 +26,8 @@ from ecpmon.errors import EcpError, MonitoringUnavailable, PayloadTooLarge
 from ecpmon.model.ingest import Batch, Rejection
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.names import METRIC_TYPES
-from ecpmon.ports import Point, SimulatorClient
+from ecpmon.ports.orchestrator import SimulatorClient
+from ecpmon.ports.samples import Point
 from ecpmon.sla.evidence import series_key
 
 routes = Routes()

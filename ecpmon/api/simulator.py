@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, SimulatorUnavailable
 from ecpmon.model.deployments import DeploymentStatus
-from ecpmon.ports import SimulatorClient
+from ecpmon.model.samples import Source
+from ecpmon.ports.orchestrator import SimulatorClient
 
 routes = Routes()
 
 
+# What `failure_scenarios` starts: rules/simulator/scenarios.yaml.
+SCENARIO: Final = "short_outage"
+
+
 class DeployBody(BaseModel):
+    # Simulated pods are always observable.
     include_monitoring: StrictBool = True
+    # False is for a tenant whose availability is told by somebody else (`sli_source`).
     enable_sla_tracking: StrictBool = True
     failure_scenarios: StrictBool = False
     # Deploy although the error budget is spent; the reason is kept with the deployment.
@@ -45,6 +52,13 @@ async def deploy(request: web.Request) -> web.Response:
     """Deploy a tenant into the simulator, whose readiness then is its SLA evidence."""
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, DeployBody, optional=True)
+    deployed = tenant.deployed("simulator")
+    tracked = deployed.evidence_source is Source.SIMULATOR
+    if tracked and not body.enable_sla_tracking:
+        raise bad_field(
+            "enable_sla_tracking",
+            "the simulator is this tenant's evidence; give the tenant an sli_source of push or prometheus first",
+        )
     settings = request.app[CONTEXT].settings
     client = simulator_of(request)
     deployment_id = f"sim-deploy-{uuid.uuid4().hex[:12]}"
@@ -53,12 +67,13 @@ async def deploy(request: web.Request) -> web.Response:
     await store.request(tenant, deployment_id, "simulator", {}, caller, forced, now_of(request))
     try:
         count = await client.deploy(tenant)
+        if body.failure_scenarios:
+            await client.start_scenario(tenant.tenant_id, SCENARIO)
     except EcpError as error:
         await store.advance(
             deployment_id, DeploymentStatus.FAILED, error.message, now_of(request), level="error"
         )
         raise
-    deployed = tenant.deployed("simulator")
     holds = backend.intervals.holds(deployed.evidence_source, deployed)
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
@@ -69,7 +84,8 @@ async def deploy(request: web.Request) -> web.Response:
             "deployment_id": deployment_id,
             "simulator_dashboard": f"{settings.simulator_url}/api/v1/tenants/{tenant.tenant_id}",
             "resources_count": count,
-            "sla_monitoring": body.enable_sla_tracking,
+            "sla_monitoring": tracked,
+            "failure_scenario": SCENARIO if body.failure_scenarios else None,
         }
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,15 +11,16 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, query_time, reply, tenant_of
-from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.availability import SpanState
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import SlaStatus, WindowFigures, WindowResult
-from ecpmon.ports import AlertEvent
+from ecpmon.model.windows import SlaStatus, Tally, WindowFigures, WindowResult
+from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla import sums
 from ecpmon.sla import windows as maths
-from ecpmon.sla.maintenance import covered, exclude
+from ecpmon.sla.maintenance import covered
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.terms import terms_of
 
@@ -81,7 +82,7 @@ def window_document(w: WindowResult) -> dict[str, Any]:
     }
 
 
-def _past(request: web.Request, name: str, default: datetime) -> datetime:
+def past(request: web.Request, name: str, default: datetime) -> datetime:
     """A time from the query string from which windows can be subtracted. Raises ValidationFailed."""
     at = query_time(request, name, default)
     if at < EARLIEST:
@@ -92,7 +93,7 @@ def _past(request: web.Request, name: str, default: datetime) -> datetime:
 def _as_of(request: web.Request) -> tuple[datetime, bool]:
     """The instant asked about, and whether it is the present."""
     now = now_of(request)
-    at = _past(request, "at", now)
+    at = past(request, "at", now)
     if at > now:
         raise bad_field("at", "lies in the future")
     return at, "at" not in request.query
@@ -123,12 +124,6 @@ async def sla(request: web.Request) -> web.Response:
     )
 
 
-async def _eligible(backend: Backend, tenant: Tenant, start: datetime, end: datetime) -> list[Span]:
-    """The timeline without maintenance."""
-    spans = await backend.availability.timeline(tenant, start, end)
-    return exclude(spans, covered(await backend.maintenance.of_tenant(tenant), start, end))
-
-
 @routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
 async def timeline(request: web.Request) -> web.Response:
     """Availability over time, for a plot."""
@@ -142,8 +137,13 @@ async def timeline(request: web.Request) -> web.Response:
     end = now
     start = now - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
-    spans = await _eligible(backend, tenant, start, end)
-    points = [_plot_point(spans, at, min(at + width, end)) for at in _steps(start, end, width)]
+    spans = await backend.availability.timeline(tenant, start, end)
+    planned = covered(await backend.maintenance.of_tenant(tenant), start, end)
+    as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
+    points = [
+        _plot_point(at, maths.tally(spans, at, min(at + width, end), planned), as_up)
+        for at in _steps(start, end, width)
+    ]
     return reply({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
 
 
@@ -152,8 +152,8 @@ def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
     return [start + width * i for i in range(count)]
 
 
-def _plot_point(spans: Sequence[Span], start: datetime, end: datetime) -> dict[str, Any]:
-    seconds = maths.tally(spans, start, end)
+def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
+    seconds = seconds.counting_maintenance_as_up() if as_up else seconds
     coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else None
     return {
         "timestamp": start,
@@ -162,30 +162,6 @@ def _plot_point(spans: Sequence[Span], start: datetime, end: datetime) -> dict[s
         "down_minutes": minutes(seconds.down),
         "gap_minutes": minutes(seconds.gap),
     }
-
-
-@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ)
-async def incidents(request: web.Request) -> web.Response:
-    """Outages: when, how long, and what each cost."""
-    tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    end = min(_past(request, "to", now), now)
-    start = _past(request, "from", max(end - timedelta(days=30), EARLIEST))
-    if start >= end:
-        raise bad_field("from", "must lie before `to`")
-    spans = await _eligible(backend, tenant, start, end)
-    found = [
-        {
-            "start": i.start,
-            "end": None if i.ongoing and end == now else i.end,
-            "ongoing": i.ongoing and end == now,
-            "duration_seconds": (i.end - i.start).total_seconds(),
-            "down_seconds": i.down_seconds,
-            "cause": None,
-            "budget_minutes": minutes(i.down_seconds),
-        }
-        for i in maths.incidents(spans, start, end)
-    ]
-    return reply({"tenant_id": tenant.tenant_id, "from": start, "to": end, "incidents": found})
 
 
 @routes.get("/api/v1/simulator/sla/{tenant_id}/analysis", Permission.READ)

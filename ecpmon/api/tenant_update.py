@@ -18,7 +18,7 @@ from ecpmon.orchestrator.catalogue import default_catalogue
 from ecpmon.orchestrator.changes import Change, Effect, deployment_changes
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
 from ecpmon.orchestrator.tuning import needs_of, plan_of, tuned
-from ecpmon.ports import TenantChange
+from ecpmon.ports.tenants import TenantChange
 
 routes = Routes()
 # What a new size follows from. A change of anything else leaves the plan as it is.

@@ -1,20 +1,20 @@
-"""Tenants: list, create, read, delete (api.md §2)."""
+"""Tenants: list, create, read (api.md §2); changing and deleting them have modules of their own."""
 
 from __future__ import annotations
 
 import math
 import uuid
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
-from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.context import CALLER
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, ValidationFailed
+from ecpmon.errors import InsufficientResources, InvalidPreset, ValidationFailed
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
@@ -27,11 +27,10 @@ from ecpmon.model.tenants import (
 )
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
 from ecpmon.orchestrator.tuning import needs_of
-from ecpmon.ports import NewTenant
+from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.maintenance import zone
 
 routes = Routes()
-_RUNNING: Final = (TenantStatus.RUNNING, TenantStatus.DEGRADED, TenantStatus.DEPLOYING)
 
 
 class TargetBody(BaseModel):
@@ -287,57 +286,3 @@ def _services(tenant: Tenant) -> list[dict[str, Any]]:
         }
         for s in plan.services
     ]
-
-
-async def _remove_deployment(backend: Backend, tenant: Tenant) -> list[str]:
-    """Take the tenant away wherever we brought it; the methods that nothing is configured for any more.
-
-    Raises KubernetesUnavailable, SimulatorUnavailable: then the tenant stays, and one can try again.
-    """
-    # A deployment that failed half-way has left things too, and so has one by a former method.
-    places = {*await backend.deployments.store.places(tenant), tenant.deployed_to or ""}
-    left = []
-    for method in sorted(filter(None, places)):
-        deployer = backend.deployments.deployers.get(method)
-        if method == "simulator" and backend.simulator is not None:
-            # Its own call: it also takes away what was deployed without a manifest.
-            await backend.simulator.remove(tenant.tenant_id)
-        elif deployer is not None:
-            await deployer.delete(tenant.tenant_id)
-        else:
-            left.append(method)
-    return left
-
-
-@routes.delete("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
-async def delete_tenant(request: web.Request) -> web.Response:
-    """Remove the deployment, then the tenant; its SLA history stays readable until retention ends."""
-    backend, tenant = backend_of(request), await tenant_of(request)
-    force = request.query.get("force", "false")
-    if force not in ("true", "false"):
-        raise bad_field("force", "must be true or false")
-    if tenant.status in _RUNNING and force == "false":
-        raise Conflict(
-            "the tenant is running; add ?force=true to remove it all the same",
-            details={"tenant_id": tenant.tenant_id, "status": tenant.status.value},
-        )
-    for record in await backend.deployments.store.of_tenant(tenant, 20):
-        if record.requested_at is not None and record.finished_at is None:
-            raise Conflict(
-                "a deployment of the tenant is running; wait for it, then delete",
-                details={"tenant_id": tenant.tenant_id, "deployment_id": record.deployment_id},
-            )
-    left = await _remove_deployment(backend, tenant)
-    await backend.tenants.delete(tenant, now_of(request))
-    backend.hub.tenant_deleted(tenant.tenant_id)
-    message = f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable"
-    if left:
-        message += f"; what was deployed by {' and '.join(left)} is still there: no such method is configured"
-    return reply(
-        {
-            "message": message,
-            "deletion_id": f"del-{uuid.uuid4().hex[:12]}",
-            "estimated_time": "done",
-        },
-        202,
-    )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ecpmon.api.common import backend_of, now_of, parse_time, read_model, reply
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.ports import ExternalAlert
+from ecpmon.ports.alerts import ExternalAlert
 
 routes = Routes()
 MAX_ALERTS: Final = 10_000

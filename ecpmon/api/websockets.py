@@ -25,7 +25,7 @@ from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
 from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent
+from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla import sums
 from ecpmon.sla.terms import terms_of
 

@@ -16,7 +16,7 @@ from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.logging import configure_logging
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
-from ecpmon.ports import Clock
+from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.storage.access import PgTokenStore
 from ecpmon.storage.database import QueryStats, query_stats
@@ -104,6 +104,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         tenants=runtime.tenants,
         writer=runtime.writer,
         monitoring=runtime.monitoring,
+        evidence=runtime.evidence,
         availability=runtime.availability,
         window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,
@@ -111,6 +112,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         statements=runtime.statements,
         intervals=runtime.intervals,
         alerts=runtime.alerts,
+        rule_desk=runtime.rule_desk,
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,

@@ -9,36 +9,38 @@ from typing import Any
 import aiohttp
 import structlog
 
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
+from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.deploying import make_deployments
+from ecpmon.app.keeping import AlertRetention, SampleKeeping
 from ecpmon.app.objectives import Objectives, Surroundings
+from ecpmon.app.pulling import Pulling
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
-from ecpmon.collectors.base import Collector
-from ecpmon.collectors.prometheus import PrometheusCollector
 from ecpmon.collectors.rules import SliRules
-from ecpmon.collectors.runner import CollectorRunner, Heartbeat, TenantDirectory, record_blindness
-from ecpmon.collectors.simulator import SimulatorCollector
 from ecpmon.errors import EcpError
 from ecpmon.jobs import Job, Jobs
 from ecpmon.model.alerts import Action, WebhookAction
-from ecpmon.model.ingest import Attempt, IngestResult
+from ecpmon.model.ingest import IngestResult
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
-from ecpmon.ports import AlertEvent, Clock, Restarter
+from ecpmon.orchestrator.recovery import RecoveryPolicy
+from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.orchestrator import Restarter
+from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.maintenance import zone
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import load_terms
-from ecpmon.storage.alerts import PgAlertStore, PgExternalAlertStore
+from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
-from ecpmon.storage.evidence import PUSH_AWAKE
+from ecpmon.storage.external_alerts import PgExternalAlertStore
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
@@ -48,7 +50,6 @@ from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
-from ecpmon.storage.upkeep import Upkeep
 from ecpmon.storage.writer import GroupWriter
 from ecpmon.telemetry import Telemetry
 
@@ -56,7 +57,7 @@ _log = structlog.get_logger(__name__)
 
 
 class BackendRuntime:
-    """One database and what runs on it. `pulls` False: a demo backend, which only takes pushes.
+    """One database and what runs on it. `demo`: it only takes pushes.
 
     `on_commit` and `on_event` tell the sockets; both are called on the event loop and must not block.
     """
@@ -85,15 +86,23 @@ class BackendRuntime:
         self.writer = GroupWriter(self.ingest, self._committed)
         self.tenants = PgTenantStore(self.database)
         self.monitoring = PgMonitoringStore(self.database)
+        self.evidence = rules.evidence
         self.availability = PgAvailabilityStore(self.database)
         self.maintenance = PgMaintenanceStore(self.database)
         self.intervals = Intervals(
             timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
         )
-        self._closed = PgStatementStore(self.database)
+        closed = PgStatementStore(self.database)
         self.statements = StatementService(
-            self.availability, self.maintenance, self._closed, load_terms(), self.intervals, self.tenants
+            self.availability,
+            self.maintenance,
+            closed,
+            load_terms(),
+            self.intervals,
+            self.tenants,
+            timedelta(days=settings.sla_retention_days),
         )
+        self.closing = StatementClosing(self.statements, closed, self.tenants, clock)
         self.window_sums = PgFastWindows(self.database)
         self.rolling = RollingSla(
             self.tenants,
@@ -105,9 +114,9 @@ class BackendRuntime:
             None if demo else telemetry,
         )
         self.alerts = PgAlertStore(self.database)
+        self.rule_desk = RuleDesk(self.alerts, settings.external_url, self._event)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
-        self.upkeep = Upkeep(self.database)
         self.lease = Lease(self.database)
         self.engine = AlertEngine(
             alerts=self.alerts,
@@ -122,11 +131,20 @@ class BackendRuntime:
         )
         self.trigger = AlertTrigger(self.engine, clock)
         self.delivery = Delivery(settings, self.database, clock, telemetry)
+        self.pulling = Pulling(
+            settings,
+            clock,
+            telemetry,
+            session,
+            None if demo else rules,
+            writer=self.writer,
+            ingest=self.ingest,
+            tenants=self.tenants,
+        )
+        self.keeping = SampleKeeping(self.database, self.ingest, settings, clock, self.pulling.awake)
         self.simulator: SimulatorDeployer | None = None
-        self.runners: list[CollectorRunner] = []
-        self._closing: list[Callable[[], None]] = []
-        if not demo:
-            self._add_collectors(session, rules)
+        if settings.simulator_url and not demo:
+            self.simulator = SimulatorDeployer(session, settings.simulator_url, settings.pull_timeout)
         self.deployments = make_deployments(
             self.database,
             settings,
@@ -144,11 +162,15 @@ class BackendRuntime:
             maintenance=self.maintenance,
             alerts=self.alerts,
             restarters=self._restarters(),
+            policy=RecoveryPolicy(
+                recheck_after=timedelta(seconds=settings.recovery_recheck),
+                max_restarts=settings.recovery_max_restarts,
+                window=timedelta(seconds=settings.recovery_window),
+            ),
             default_actions=self._default_actions(),
             external_url=settings.external_url,
             on_event=self._event,
         )
-        self._heartbeat = Heartbeat(self.writer, clock)
         self.objectives = Objectives(
             Surroundings(
                 self.database,
@@ -168,60 +190,20 @@ class BackendRuntime:
         own: dict[str, Restarter] = {"simulator": self.simulator} if self.simulator else {}
         return {**self.deployments.deployers, **own}
 
-    def _add_collectors(self, session: aiohttp.ClientSession, rules: SliRules) -> None:
-        settings, collectors = self.settings, list[Collector]()
-        if settings.simulator_url:
-            self.simulator = SimulatorDeployer(session, settings.simulator_url, settings.pull_timeout)
-            every = timedelta(seconds=settings.simulator_interval)
-            collectors.append(
-                SimulatorCollector(session, settings.simulator_url, every, settings.pull_timeout)
-            )
-        if settings.prometheus_url:
-            prometheus = PrometheusCollector(
-                settings.prometheus_url,
-                rules.prometheus,
-                timedelta(seconds=settings.prometheus_interval),
-                settings.pull_timeout,
-                timedelta(days=settings.raw_retention_days),
-                settings.prometheus_headers,
-            )
-            self._closing.append(prometheus.close)
-            collectors.append(prometheus)
-        directory = TenantDirectory(self.tenants)
-        self.runners = [
-            CollectorRunner(
-                c,
-                self.writer,
-                directory,
-                self.ingest,
-                self.clock,
-                settings.pull_buffer_frames,
-                self._attempted,
-            )
-            for c in collectors
-        ]
-
     def _job_list(self) -> list[Job]:
-        pulls = [
-            Job(f"collect_{r.collector.source.value}", r.collector.interval.total_seconds(), r.run_once)
-            for r in self.runners
-        ]
         return [
             Job("lease", 2, self._keep_lease, everywhere=True),
-            Job("blindness", 3600, self._record_blindness),
-            Job("heartbeat", 10, self._heartbeat.run_once, everywhere=True),
-            *pulls,
-            Job("hand_made", 5, self.take_in_hand_made),
+            *self.pulling.jobs(),
+            *self.keeping.jobs(),
             Job("default_rules", 15, self.install_missing_rules),
             Job("rolling_sla", 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             Job("recovery", 2, self.recover),
             Job("recovery_retention", 3600, self.forget_recoveries),
             Job("deployments", 5, self.deployments.resume),
-            Job("rollups", 20, self.roll_up),
             *self.objectives.jobs(),
-            Job("statements", 3600, self.close_statements),
-            Job("retention", 3600, self.retain),
+            self.closing.job(),
+            AlertRetention(self.database, self.settings, self.clock).job(),
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
 
@@ -240,8 +222,7 @@ class BackendRuntime:
         await self.trigger.stop()
         await self.delivery.stop()
         await self.writer.__aexit__()
-        for close in self._closing:
-            close()
+        self.pulling.close()
         await self.lease.release()
         await self.database.close()
 
@@ -251,29 +232,6 @@ class BackendRuntime:
         held = await self.lease.keep()
         if not self.demo:
             self.telemetry.leader.set(1 if held else 0)
-
-    async def _record_blindness(self) -> None:
-        """Once after taking the lease matters; later calls find that we have been awake."""
-        now = self.clock.now()
-        for source, awake in self._awake():
-            attempt = await record_blindness(self.ingest, self.writer, source, now, awake)
-            if attempt:
-                _log.info("was_blind", source=source.value, seconds=attempt.duration_ms / 1000)
-
-    def _awake(self) -> list[tuple[Source, timedelta]]:
-        pulled = [(r.collector.source, r.collector.interval * STALENESS_FACTOR) for r in self.runners]
-        return [(Source.PUSH, PUSH_AWAKE), *pulled]
-
-    async def close_statements(self) -> None:
-        """Close last month where it is due, and restate closed months whose inputs have changed."""
-        now = self.clock.now()
-        tenants = {t.tenant_id: t for t in await self.tenants.live()}
-        for tenant in tenants.values():
-            last_month = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
-            await self.statements.report(tenant, last_month.strftime("%Y-%m"), now)
-        for tenant_id, month in await self._closed.closed_months():
-            if await self.statements.restate(tenants[tenant_id], month, now):
-                _log.warning("statement_restated", tenant=tenant_id, month=month)
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
@@ -285,10 +243,6 @@ class BackendRuntime:
     async def forget_recoveries(self) -> None:
         """Those that ended before SLA history does."""
         await self.recoverer.forget(self.clock.now() - timedelta(days=self.settings.sla_retention_days))
-
-    async def take_in_hand_made(self) -> None:
-        oldest = self.clock.now() - timedelta(days=self.settings.raw_retention_days)
-        await self.ingest.take_in_hand_made(oldest)
 
     async def install_missing_rules(self) -> None:
         """SLA rules for tenants that somebody inserted by hand."""
@@ -307,36 +261,14 @@ class BackendRuntime:
     def _default_actions(self) -> Sequence[Action]:
         return (WebhookAction(self.settings.sla_webhook_url),) if self.settings.sla_webhook_url else ()
 
-    async def roll_up(self) -> None:
-        """One batch after the other; pulls and pushes get in between."""
-        done = 1
-        while done:
-            done = await self.upkeep.roll_up(self.clock.now())
-
-    async def retain(self) -> None:
-        now, s = self.clock.now(), self.settings
-        days = {
-            "frames": s.raw_retention_days,
-            "pull_attempts": s.raw_retention_days,
-            "rollup_5m": s.rollup_5m_retention_days,
-            "rollup_1h": s.rollup_1h_retention_days,
-            "availability_spans": s.sla_retention_days,
-        }
-        await self.roll_up()
-        await self.upkeep.retain({name: now - timedelta(days=d) for name, d in days.items()})
-
     async def _update_gauges(self) -> None:
         now, telemetry = self.clock.now(), self.telemetry
-        for runner in self.runners:
-            source = runner.collector.source.value
-            telemetry.waiting.labels(source).set(runner.waiting_frames)
-            if runner.last_success:
-                telemetry.pull_lag.labels(source).set((now - runner.last_success).total_seconds())
+        self.pulling.update_gauges(now)
         if not self.demo:
             pending, parked = await self.outbox.queue()
             telemetry.outbox_pending.set(pending)
             telemetry.outbox_parked.set(parked)
-            telemetry.rollup_backlog.set(await self.upkeep.backlog())
+            telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.rule_errors.set(self.engine.errors)
 
     # --- what happens after a commit ------------------------------------------------------------------------
@@ -357,11 +289,6 @@ class BackendRuntime:
             self.telemetry.recoveries.labels(event.to_state, event.reason).inc()
         self.delivery.wake()
         self._tell_event(event)
-
-    def _attempted(self, attempt: Attempt) -> None:
-        source = attempt.source.value
-        self.telemetry.pulls.labels(source, attempt.outcome.value).inc()
-        self.telemetry.pull_seconds.labels(source).observe(attempt.duration_ms / 1000)
 
     async def ready(self) -> dict[str, Any]:
         """`ports.Health`: can this backend serve?"""

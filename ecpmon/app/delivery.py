@@ -16,7 +16,7 @@ from ecpmon.alerts.targets import AddressGuard
 from ecpmon.alerts.worker import DeliveryWorker, WorkerLimits
 from ecpmon.errors import EcpError
 from ecpmon.model.alerts import DeliveryResult, Notification
-from ecpmon.ports import Clock
+from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.storage.access import own_secret
 from ecpmon.storage.database import Database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,10 @@ from ecpmon.orchestrator.deployers.demo import DemoDeployer
 from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
 from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 from ecpmon.orchestrator.deployments import DeploymentService
-from ecpmon.ports import Clock, Deployer, MaintenanceStore, TenantStore, WindowSums
+from ecpmon.ports.orchestrator import Deployer
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import MaintenanceStore, WindowSums
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.terms import terms_of
@@ -39,8 +43,9 @@ def make_deployments(
 
     deployers: dict[str, Deployer] = {"demo": DemoDeployer()} if demo else _deployers(settings)
     return DeploymentService(
-        PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock
-    )
+        PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock,
+        takeover=timedelta(seconds=settings.deployment_takeover),
+    )  # fmt: skip
 
 
 def _deployers(settings: Settings) -> dict[str, Deployer]:

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ecpmon.errors import ValidationFailed
 from ecpmon.jobs import Job
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
-from ecpmon.ports import Clock, MaintenanceStore, TenantStore
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import MaintenanceStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.resources import data_dir
 from ecpmon.settings import Settings
 from ecpmon.sla import openslo, yamlstream

@@ -12,16 +12,11 @@ from ecpmon.model.recovery import Recovery
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.restart import RestarterByPlace
 from ecpmon.orchestrator.recoverer import Recoverer
-from ecpmon.orchestrator.recovery import Decision, notifies
-from ecpmon.ports import (
-    AlertEvent,
-    AlertStore,
-    AvailabilityStore,
-    MaintenanceStore,
-    RecoveryStep,
-    Restarter,
-    TenantStore,
-)
+from ecpmon.orchestrator.recovery import Decision, RecoveryPolicy, notifies
+from ecpmon.ports.alerts import AlertEvent, AlertStore
+from ecpmon.ports.orchestrator import RecoveryStep, Restarter
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.recovery import PgRecoveryStore
 
@@ -61,6 +56,7 @@ def make_recoverer(
     maintenance: MaintenanceStore,
     alerts: AlertStore,
     restarters: Mapping[str, Restarter],
+    policy: RecoveryPolicy,
     default_actions: Sequence[Action],
     external_url: str,
     on_event: Callable[[AlertEvent], None],
@@ -74,4 +70,5 @@ def make_recoverer(
         restarter=RestarterByPlace(restarters),
         describe=Notices(alerts, default_actions, external_url).describe,
         on_event=on_event,
+        policy=policy,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -23,13 +24,18 @@ from ecpmon.storage.tenants import PgTenantStore
 async def report(
     database_url: str,
     intervals: Intervals,
+    kept: timedelta,
     tenant_id: str,
     month: str,
     shape: str,
     now: datetime,
     revision: int | None,
+    font: Path | None = None,
 ) -> bytes:
-    """The statement of a month in one of the formats. Raises TenantNotFound, ValidationFailed, NotFound."""
+    """The statement of a month in one of the formats; `kept`: how long spans are.
+
+    Raises TenantNotFound, ValidationFailed, NotFound.
+    """
     database = Database(database_url, name="ecpmon-report")
     tenants = PgTenantStore(database)
     try:
@@ -40,6 +46,7 @@ async def report(
             load_terms(),
             intervals,
             tenants,
+            kept,
         )
         tenant = await tenants.get_with_deleted(tenant_id)
         data = await service.report(tenant, month, now, revision)
@@ -47,10 +54,10 @@ async def report(
         await database.close()
     if data is None:
         raise NotFound(f"there is no revision {revision} of the statement of {month}")
-    return rendered(data, shape)
+    return rendered(data, shape, font)
 
 
-def rendered(data: dict[str, Any], shape: str) -> bytes:
+def rendered(data: dict[str, Any], shape: str, font: Path | None = None) -> bytes:
     """The bytes of a statement as `json`, `csv`, `html` or `pdf`."""
     match shape:
         case "csv":
@@ -58,5 +65,5 @@ def rendered(data: dict[str, Any], shape: str) -> bytes:
         case "html":
             return to_html(data).encode()
         case "pdf":
-            return to_pdf(data)
+            return to_pdf(data, font)
     return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"

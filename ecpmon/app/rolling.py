@@ -7,7 +7,9 @@ from datetime import datetime
 
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import WindowFigures
-from ecpmon.ports import AvailabilityStore, Clock, MaintenanceStore, TenantStore, WindowSums
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.terms import terms_of

@@ -10,7 +10,7 @@ import structlog
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.errors import EcpError
 from ecpmon.model.ingest import IngestResult
-from ecpmon.ports import Clock
+from ecpmon.ports.service import Clock
 
 _log = structlog.get_logger(__name__)
 

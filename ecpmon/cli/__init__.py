@@ -223,7 +223,9 @@ def report(tenant_id: str, month: str, shape: str, revision: int | None, output:
     intervals = Intervals(
         timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
     )
-    output.write(asyncio.run(make(url, intervals, tenant_id, month, shape, datetime.now(UTC), revision)))
+    kept = timedelta(days=settings.sla_retention_days)
+    now, font = datetime.now(UTC), settings.pdf_font
+    output.write(asyncio.run(make(url, intervals, kept, tenant_id, month, shape, now, revision, font)))
 
 
 def main() -> None:

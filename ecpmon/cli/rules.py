@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 
 import click
 
-from ecpmon.alerts.promrules import FILE_NAME, shipped
+from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.promql import Targets
+from ecpmon.alerts.promrules import FILE_NAME, default_sli, voiceless
+from ecpmon.alerts.promrules import render as rule_file
 from ecpmon.resources import data_dir
+
+_from_database = click.option(
+    "--from-database",
+    is_flag=True,
+    help="With the SLA targets of the tenants in ECPMON_DATABASE_URL (default: 99.5 % for everybody).",
+)
+
+
+def _targets(from_database: bool) -> Targets:
+    if not from_database:
+        return Targets()
+    from ecpmon.app.rules import stored_targets
+    from ecpmon.cli import _database_url, _settings
+
+    return asyncio.run(stored_targets(_database_url(_settings())))
 
 
 @click.group()
@@ -22,13 +41,18 @@ def rules() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write slo_burn_rate.yml into (default: standard output).",
 )
-def render(out: Path | None) -> None:
-    """Write the rule file for the shipped policies and the default target."""
+@_from_database
+def render(out: Path | None, from_database: bool) -> None:
+    """Write the rule file for the shipped policies; write it again when a tenant or its target changes."""
+    targets = _targets(from_database)
+    for policy, tenants in sorted(voiceless(default_policies(), targets).items()):
+        click.echo(f"no outage burns fast enough for {policy}: {', '.join(tenants)}", err=True)
+    text = rule_file(default_policies(), targets, default_sli())
     if out is None:
-        click.echo(shipped(), nl=False)
+        click.echo(text, nl=False)
         return
     out.mkdir(parents=True, exist_ok=True)
-    (out / FILE_NAME).write_text(shipped(), encoding="utf-8")
+    (out / FILE_NAME).write_text(text, encoding="utf-8")
     click.echo(out / FILE_NAME)
 
 
@@ -39,14 +63,17 @@ def render(out: Path | None) -> None:
     help="Folder with the rule files (default: those of this installation).",
 )
 @click.option("--promtool", default="promtool", show_default=True, help="The promtool to ask.")
-def check(folder: Path | None, promtool: str) -> None:
+@_from_database
+def check(folder: Path | None, promtool: str, from_database: bool) -> None:
     """Check rule files: slo_burn_rate.yml is what `render` writes, and promtool has nothing against any."""
     folder = folder or data_dir("rules") / "prometheus"
     generated = folder / FILE_NAME
+    command = f"ecpmon rules render{' --from-database' if from_database else ''}"
     if not generated.is_file():
-        raise click.ClickException(f"{generated} is not there; run `ecpmon rules render --out {folder}`")
-    if generated.read_text(encoding="utf-8") != shipped():
-        raise click.ClickException(f"{generated} is not what `ecpmon rules render` writes")
+        raise click.ClickException(f"{generated} is not there; run `{command} --out {folder}`")
+    expected = rule_file(default_policies(), _targets(from_database), default_sli())
+    if generated.read_text(encoding="utf-8") != expected:
+        raise click.ClickException(f"{generated} is not what `{command}` writes")
     argv = [promtool, "check", "rules", "--lint=all", "--lint-fatal", *sorted(map(str, folder.glob("*.yml")))]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603

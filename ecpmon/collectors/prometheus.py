@@ -101,21 +101,33 @@ def with_counters(frames: Sequence[Frame], counters: Counters, wanted: frozenset
 
 
 def assemble(
-    answers: Mapping[str, Values], ages: Values | None, wanted: frozenset[str], staleness: timedelta
+    answers: Mapping[str, Values], ages: Values | None, wanted: frozenset[str], interval: timedelta
 ) -> tuple[Frame, ...]:
-    """Frames from the answers by metric name (pure). Availability older than `staleness` is no evidence."""
+    """Frames from the answers by metric name (pure).
+
+    Availability older than the staleness limit is no evidence. Older than `interval` it is evidence of the instant
+    at which it was scraped: scrapes were missed since, and it must not hold for longer than it would have.
+    """
+    staleness = interval * STALENESS_FACTOR
     points: dict[tuple[datetime, str], dict[str, float]] = defaultdict(dict)
     for name, values in answers.items():
         for (tenant, ts), value in values.items():
             if tenant not in wanted:
                 continue
-            age = ages.get((tenant, ts), 0.0) if ages is not None else 0.0
-            if series_key(name).metric_name == UP_METRIC and age > staleness.total_seconds():
+            age = timedelta(seconds=ages.get((tenant, ts), 0.0) if ages is not None else 0.0)
+            is_evidence = series_key(name).metric_name == UP_METRIC
+            if is_evidence and age > staleness:
                 continue
-            points[ts, tenant][name] = value
+            seen = ts - _whole_millis(age) if is_evidence and age > interval else ts
+            points[seen, tenant][name] = value
     return tuple(
         Frame(tenant, Source.PROMETHEUS, ts, samples_of(points[ts, tenant])) for ts, tenant in sorted(points)
     )
+
+
+def _whole_millis(age: timedelta) -> timedelta:
+    """As Prometheus keeps its timestamps: the instant of one scrape comes out the same from every answer."""
+    return timedelta(milliseconds=round(age / timedelta(milliseconds=1)))
 
 
 def spans_to_ask(
@@ -179,7 +191,7 @@ class PrometheusCollector:
         answers, counters = await loop.run_in_executor(self._executor, self._ask_all, start, end)
         ages = answers.pop("", None)
         wanted = frozenset(t.tenant_id for t in tenants)
-        frames = assemble(answers, ages, wanted, self.interval * STALENESS_FACTOR)
+        frames = assemble(answers, ages, wanted, self.interval)
         return Collected(with_counters(frames, counters, wanted), end)
 
     def _ask_all(self, start: datetime, end: datetime) -> tuple[dict[str, Values], Counters]:

@@ -15,7 +15,9 @@ from ecpmon.errors import DatabaseUnavailable, MonitoringUnavailable
 from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AttemptLog, Clock, SampleWriter, TenantStore
+from ecpmon.ports.samples import AttemptLog, SampleWriter
+from ecpmon.ports.service import Clock
+from ecpmon.ports.tenants import TenantStore
 
 _log = structlog.get_logger(__name__)
 

@@ -121,24 +121,24 @@ def simulator_spec(context: Context) -> ChildSpec:
     )
 
 
-def migrate_spec(context: Context, databases: Databases) -> ChildSpec:
+def migrate_spec(context: Context, databases: Databases, font: Path) -> ChildSpec:
     """The migrations; runs to its end."""
     return ChildSpec(
         name="migrate",
         argv=_ecpmon("migrate"),
-        env=service_environment(context, databases),
+        env=service_environment(context, databases, font),
         cwd=context.workdir,
         log_file=context.log("migrate"),
         ready=http_ok(""),  # never asked
     )
 
 
-def api_spec(context: Context, databases: Databases) -> ChildSpec:
+def api_spec(context: Context, databases: Databases, font: Path) -> ChildSpec:
     """The ecpmon service."""
     return ChildSpec(
         name="api",
         argv=_ecpmon("serve"),
-        env=service_environment(context, databases),
+        env=service_environment(context, databases, font),
         cwd=context.workdir,
         log_file=context.log("api"),
         ready=http_ok(f"{api_url(context)}/ready"),
@@ -152,10 +152,10 @@ def api_url(context: Context) -> str:
     return f"http://[{host}]:{context.ports.api}" if ":" in host else f"http://{host}:{context.ports.api}"
 
 
-def service_environment(context: Context, databases: Databases) -> dict[str, str]:
+def service_environment(context: Context, databases: Databases, font: Path) -> dict[str, str]:
     """The environment of `migrate` and `serve`: the user's, with the stack's addresses on top."""
     ports = context.ports
-    defaults = {"ECPMON_EXTERNAL_URL": api_url(context)}
+    defaults = {"ECPMON_EXTERNAL_URL": api_url(context), "ECPMON_PDF_FONT": str(font)}
     ours = {
         "ECPMON_DATABASE_URL": databases.production,
         "ECPMON_DEMO_DATABASE_URL": databases.demo,

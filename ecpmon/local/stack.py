@@ -147,14 +147,14 @@ class LocalStack:
             self._specs(binaries, cluster, databases), self._emit, self._options.policy
         )
         await together(
-            self._start_core(supervisor, cluster, databases),
+            self._start_core(supervisor, cluster, databases, binaries.korean_font),
             supervisor.start("simulator"),
             supervisor.start("prometheus"),
             supervisor.start("alertmanager"),
         )
 
     async def _start_core(
-        self, supervisor: Supervisor, cluster: PostgresCluster | None, databases: Databases
+        self, supervisor: Supervisor, cluster: PostgresCluster | None, databases: Databases, font: Path
     ) -> None:
         """What depends on each other: the database, its schema, the service."""
         if cluster is not None:
@@ -163,7 +163,7 @@ class LocalStack:
                 asyncio.to_thread(cluster.ensure_database, DATABASE),
                 asyncio.to_thread(cluster.ensure_database, DEMO_DATABASE),
             )
-        await supervisor.run_once(parts.migrate_spec(self._context, databases))
+        await supervisor.run_once(parts.migrate_spec(self._context, databases, font))
         await supervisor.start("api")
 
     def _prepare(self, binaries: Binaries) -> PostgresCluster | None:
@@ -194,7 +194,7 @@ class LocalStack:
         return [
             *specs,
             parts.simulator_spec(context),
-            parts.api_spec(context, databases),
+            parts.api_spec(context, databases, binaries.korean_font),
             parts.prometheus_spec(context, binaries),
             parts.alertmanager_spec(context, binaries),
         ]

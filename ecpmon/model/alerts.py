@@ -133,6 +133,10 @@ class TransitionReason(StrEnum):
     HELD_FOR = "held_for"  # pending -> firing
     CONDITION_CLEARED = "condition_cleared"  # pending -> inactive, nobody was told
     RESOLVED = "resolved"  # firing -> inactive
+    RULE_DELETED = (
+        "rule_deleted"  # pending or firing -> inactive: the rule is gone, whatever its condition says
+    )
+    RULE_REPLACED = "rule_replaced"  # the same, because it was changed: it starts anew
     FROZEN = "frozen"  # no status change: the answer depends on missing data
     THAWED = "thawed"  # no status change: the data is back
 

@@ -55,12 +55,16 @@ def may_follow(before: DeploymentStatus, after: DeploymentStatus) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a deployer brings out: the rendered objects of one tenant, in dependency order."""
+    """What a deployer brings out: the rendered objects of one tenant, in dependency order.
+
+    `before` is `Deployer.snapshot` as it was before the first try; None: nobody has looked yet.
+    """
 
     deployment_id: str
     tenant_id: str
     namespace: str
     objects: tuple[Mapping[str, Any], ...]
+    before: tuple[Mapping[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +114,7 @@ class DeploymentRecord:
     forced_because: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     tries: int = 0
+    # What ran before, as long as this runs.
+    before: tuple[Mapping[str, Any], ...] | None = field(default=None, repr=False)
     objects: tuple[DeployedObject, ...] = ()
     logs: tuple[LogLine, ...] = field(default=(), repr=False)

@@ -26,7 +26,8 @@ class Interval:
 class Maintenance:
     """A window that people planned. With `rrule` it recurs: `start` is its first occurrence.
 
-    Recurrences keep the wall-clock time of `time_zone` across DST; `duration` is real time.
+    Recurrences keep the wall-clock time of `time_zone` across DST; `duration` is real time. None of them begins at
+    `until` or later.
     """
 
     maintenance_id: str
@@ -38,3 +39,15 @@ class Maintenance:
     time_zone: str = "UTC"
     rrule: str | None = None
     title: str = ""
+    # None: who entered it.
+    approved_by: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Maintenance that somebody took back, its past occurrences included."""
+
+    planned: Maintenance
+    removed_at: datetime
+    removed_by: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ecpmon.model.availability import Span
-from ecpmon.model.maintenance import Accounting, Interval
+from ecpmon.model.maintenance import Accounting, Interval, Withdrawn
 from ecpmon.model.windows import Tally, WindowResult
 
 
@@ -59,5 +59,6 @@ class Statement:
     days: tuple[Day, ...]
     gaps: tuple[Span, ...]
     exclusions: tuple[Exclusion, ...]
+    withdrawn: tuple[Withdrawn, ...]
     credit: float | None
     digest: str

@@ -43,13 +43,15 @@ class Tally:
     gap: float
     maintenance: float = 0.0
 
+    # Time comes in microseconds. What floats leave over of equal numbers is no time, and less than none has no
+    # availability: the database refuses it, and everybody's with it.
     @property
     def measured(self) -> float:
-        return self.eligible - self.gap
+        return max(round(self.eligible - self.gap, 6), 0.0)
 
     @property
     def up(self) -> float:
-        return self.eligible - self.gap - self.down
+        return max(round(self.eligible - self.gap - self.down, 6), 0.0)
 
     def counting_maintenance_as_up(self) -> Tally:
         return Tally(self.eligible + self.maintenance, self.down, self.gap, self.maintenance)
@@ -64,7 +66,8 @@ class ErrorBudget:
 
     @property
     def remaining(self) -> float:
-        return self.total - self.consumed
+        # Who is exactly at the target has spent the budget, not more: floats must not say otherwise.
+        return round(self.total - self.consumed, 9)
 
     @property
     def remaining_fraction(self) -> float | None:
@@ -82,6 +85,19 @@ class Incident:
     end: datetime
     down_seconds: float
     ongoing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What the evidence says was wrong when an incident began: services that were down, too many errors."""
+
+    services: tuple[str, ...] = ()
+    errors: bool = False
+
+    def shown(self) -> str | None:
+        """A phrase for people; None when nothing is known."""
+        parts = [f"down: {', '.join(self.services)}"] if self.services else []
+        return "; ".join(parts + (["too many errors"] if self.errors else [])) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +134,11 @@ class WindowResult(WindowFigures):
 
     @property
     def recovery_time_avg(self) -> float | None:
-        """Mean seconds to recover over the incidents that have ended; None without one."""
-        ended = [i.down_seconds for i in self.incidents if not i.ongoing]
+        """Mean seconds to recover over the incidents that have ended; None without one.
+
+        Real time, whatever share of the tenant was down.
+        """
+        ended = [(i.end - i.start).total_seconds() for i in self.incidents if not i.ongoing]
         return sum(ended) / len(ended) if ended else None
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,15 +29,18 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.manifests import ManifestOptions, namespace_of, render, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.orchestrator.validation import Report, validate_manifest
-from ecpmon.ports import Clock, Deployer, DeploymentStore, TenantStore, WindowSums
+from ecpmon.ports.orchestrator import Deployer, DeploymentStore
+from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import WindowSums
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import gate, sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import Terms
 
 _log = structlog.get_logger(__name__)
 
-BEAT_SECONDS: Final = 5.0
-SILENT_AFTER: Final = timedelta(seconds=30)
+# Signs of life within the time after which another process takes over.
+BEATS: Final = 6
 MAX_TRIES: Final = 5
 RETRY_SECONDS: Final = 2.0
 GATE_WINDOW: Final = ("30d",)
@@ -44,8 +48,15 @@ GATE_WINDOW: Final = ("30d",)
 TermsOf = Callable[[Tenant], Awaitable[Terms]]
 
 
+class _Overtaken(Exception):
+    """The deployment is over, or another process goes on with it: this one must not say anything more."""
+
+
 class DeploymentService:
-    """Asks, runs and resumes deployments. `deployers` by method; a method without one is refused."""
+    """Asks, runs and resumes deployments. `deployers` by method; a method without one is refused.
+
+    A deployment without a sign of life for `takeover` is gone on with by whichever process looks next.
+    """
 
     def __init__(
         self,
@@ -56,7 +67,10 @@ class DeploymentService:
         intervals: Intervals,
         deployers: Mapping[str, Deployer],
         clock: Clock,
+        *,
+        takeover: timedelta,
     ) -> None:
+        self._takeover = takeover
         self.store = store
         self.deployers = deployers
         self._tenants = tenants
@@ -110,19 +124,23 @@ class DeploymentService:
     async def resume(self) -> None:
         """The job: go on with what a dead process left unfinished."""
         now = self._clock.now()
-        for record in await self.store.take_over(now - SILENT_AFTER, now):
-            if record.deployment_id not in self._running:
-                _log.warning("deployment_resumed", deployment=record.deployment_id, tenant=record.tenant_id)
-                self._begin(record)
+        for record in await self.store.take_over(now - self._takeover, now):
+            _log.warning("deployment_resumed", deployment=record.deployment_id, tenant=record.tenant_id)
+            # Ours, but silent for so long: the database was away. Its row belongs to the new try now.
+            await self._cancel([task for name, task in self._running.items() if name == record.deployment_id])
+            self._begin(record)
 
     async def stop(self) -> None:
         """Leave off; the rows tell the next process where."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._cancel(list(self._running.values()))
         for deployer in self.deployers.values():
             await deployer.close()
+
+    @staticmethod
+    async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def wait(self, deployment_id: str) -> None:
         """Until this process is done with it."""
@@ -133,17 +151,28 @@ class DeploymentService:
     # --- one deployment -------------------------------------------------------------------------------------
 
     def _begin(self, record: DeploymentRecord) -> None:
-        task = asyncio.create_task(self._carry_out(record), name=f"deployment {record.deployment_id}")
-        self._running[record.deployment_id] = task
-        task.add_done_callback(lambda _: self._running.pop(record.deployment_id, None))
+        name = record.deployment_id
+        task = asyncio.create_task(self._carry_out(record), name=f"deployment {name}")
+        self._running[name] = task
+
+        def forget(_: asyncio.Task[None]) -> None:
+            if self._running.get(name) is task:
+                del self._running[name]
+
+        task.add_done_callback(forget)
 
     async def _carry_out(self, record: DeploymentRecord) -> None:
-        beating = asyncio.create_task(self._beat(record.deployment_id))
+        beating = asyncio.create_task(self._beat(record))
         try:
             await self._attempts(record)
+        except _Overtaken:
+            _log.warning("deployment_overtaken", deployment=record.deployment_id, tenant=record.tenant_id)
+        except TemporaryError as error:  # how it ended cannot be stored: the row is taken up again later
+            _log.warning("deployment_left", deployment=record.deployment_id, error=error.message)
         except Exception:  # noqa: BLE001 - a bug must not leave the tenant locked for ever
             _log.exception("deployment_broke", deployment=record.deployment_id, tenant=record.tenant_id)
-            await self._end(record, DeploymentStatus.FAILED, "an error of ours; the log has the details")
+            with contextlib.suppress(TemporaryError, _Overtaken):
+                await self._end(record, DeploymentStatus.FAILED, "an error of ours; the log has the details")
         finally:
             beating.cancel()
 
@@ -172,14 +201,19 @@ class DeploymentService:
         if not report.valid:
             first = report.errors[0]
             raise DeploymentFailed(f"the manifest is not valid: {first.shown()}")
+        deployer = self.check_method(record.method)
         release = Release(record.deployment_id, tenant.tenant_id, namespace_of(tenant.tenant_id), objects)
+        # Kept in the row: a process that takes over after a crash must roll back to what ran before the first try.
+        before = await self.store.remember(record, await deployer.snapshot(release))
+        if before is None:
+            raise _Overtaken
 
         async def progress(
             status: DeploymentStatus, message: str, seen: Sequence[DeployedObject] | None
         ) -> None:
             await self._say(record, status, message, objects=seen)
 
-        outcome = await self.check_method(record.method).apply(release, progress)
+        outcome = await deployer.apply(replace(release, before=before), progress)
         where = tenant.deployed(record.method)
         holds = self._intervals.holds(where.evidence_source, where)
         await self._tenants.set_deployed(tenant, record.method, "running", holds, self._clock.now())
@@ -195,19 +229,28 @@ class DeploymentService:
         level: str = "info",
         objects: Sequence[DeployedObject] | None = None,
     ) -> None:
-        now = self._clock.now()
-        await self.store.advance(record.deployment_id, status, message, now, level=level, objects=objects)
+        told = await self.store.advance(
+            record.deployment_id,
+            status,
+            message,
+            self._clock.now(),
+            level=level,
+            objects=objects,
+            tries=record.tries,
+        )
+        if not told:
+            raise _Overtaken
 
     async def _end(self, record: DeploymentRecord, status: DeploymentStatus, message: str) -> None:
         _log.warning("deployment_ended", tenant=record.tenant_id, status=status.value, message=message)
         await self._say(record, status, message, level="error")
 
-    async def _beat(self, deployment_id: str) -> None:
+    async def _beat(self, record: DeploymentRecord) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._takeover.total_seconds() / BEATS)
             # A beat that cannot be stored is a beat missed: the next one tries again.
             with contextlib.suppress(EcpError):
-                await self.store.beat(deployment_id, self._clock.now())
+                await self.store.beat(record, self._clock.now())
 
 
 def rendered(tenant: Tenant, options: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...], Report]:

@@ -23,16 +23,10 @@ from ecpmon.orchestrator.recovery import (
     after_restart,
     decide,
 )
-from ecpmon.ports import (
-    AlertEvent,
-    AvailabilityStore,
-    ExternalAlert,
-    MaintenanceStore,
-    RecoveryStep,
-    RecoveryStore,
-    Restarter,
-    TenantStore,
-)
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+from ecpmon.ports.orchestrator import RecoveryStep, RecoveryStore, Restarter
+from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
+from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.maintenance import LONGEST, covered
 
 _log = structlog.get_logger(__name__)

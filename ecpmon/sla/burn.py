@@ -133,7 +133,8 @@ def evaluate(
 ) -> BurnDecision:
     """Whether the alert stands now.
 
-    `burn_of(window)` measures the window that ends at the evaluation; `history` is the time since the first
+    `burn_of(window)` measures the window that ends at the evaluation (after a resolution: without the failures that
+    were told before, see `alerts.judgement.told_until`); `history` is the time since the first
     observation; `firing` is the state before. One pair that trips is enough; while none does, a pair that
     cannot be decided freezes the alert. A pair without a full long window of history has no vote, and
     an alert that fires while no pair has one is frozen: vanished history does not resolve it.

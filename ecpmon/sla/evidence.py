@@ -108,10 +108,16 @@ class Intervals:
         """How long an observation of `source` is good when nothing follows."""
         return self.of(source, tenant) * STALENESS_FACTOR
 
-    def sampling(self, tenant: Tenant) -> float:
-        """Seconds between two observations of the tenant's evidence; 0 for pushes, whose instants are exact."""
+    def doubt(self, tenant: Tenant) -> float:
+        """Seconds for which a change of the tenant's state may go unseen; 0 for pushes, whose instants are exact."""
         source = tenant.evidence_source
-        return 0.0 if source is Source.PUSH else self.of(source, tenant).total_seconds()
+        if source is Source.PUSH:
+            return 0.0
+        # Observations further apart have a gap between them.
+        held = self.holds(source, tenant)
+        # As old may the sample be that Prometheus answers with.
+        age = self.prometheus if source is Source.PROMETHEUS else timedelta()
+        return (held + age).total_seconds()
 
     def stalest(self, tenant: Tenant) -> timedelta:
         """The longest time any value may be fresh."""

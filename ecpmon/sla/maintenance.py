@@ -5,14 +5,16 @@ Recurrence rules are RFC 5545; python-dateutil expands them.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrule, rruleset, rrulestr
+from dateutil.rrule import rrule, rrulestr
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span
@@ -20,15 +22,30 @@ from ecpmon.model.maintenance import Interval, Maintenance
 
 LONGEST: Final = timedelta(days=31)
 RETROACTIVE: Final = timedelta(days=30)
+# Figures are asked of these instants for ever, so there must be such instants.
+AHEAD: Final = timedelta(days=3660)
 MAX_RRULE: Final = 500
+MAX_INTERVAL: Final = 1_000
 # More often than this is not maintenance but the normal state.
-MAX_OCCURRENCES: Final = 5_000
-_COARSE: Final = re.compile(r"FREQ=(YEARLY|MONTHLY|WEEKLY|DAILY)\b", re.IGNORECASE)
+MAX_PER_DAY: Final = 6
+_COARSE: Final = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+# Of RFC 5545; dateutil knows one more.
+_PARTS: Final = frozenset({
+    "FREQ", "UNTIL", "COUNT", "INTERVAL", "BYSECOND", "BYMINUTE", "BYHOUR", "BYDAY", "BYMONTHDAY", "BYYEARDAY",
+    "BYWEEKNO", "BYMONTH", "BYSETPOS", "WKST",
+})  # fmt: skip
+# Occurrences are asked for by wall-clock time, and a wall clock may be an hour or a day off at a change of offset.
+_CLOCK_CHANGE: Final = timedelta(days=1)
+
+# Files beside the zones: the server's own zone, and one with leap seconds that Python does not count.
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 
 
 def zone(name: str) -> ZoneInfo:
     """The time zone called `name`. Raises ValidationFailed."""
     try:
+        if name in _NO_ZONES or name.startswith(("posix/", "right/")):
+            raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValidationFailed(
@@ -37,25 +54,77 @@ def zone(name: str) -> ZoneInfo:
         ) from None
 
 
-def recurrence(text: str, start: datetime, time_zone: str) -> rrule:
-    """A parsed RFC 5545 rule whose occurrences are wall-clock times of `time_zone`. Raises ValidationFailed."""
-    local = start.astimezone(zone(time_zone)).replace(tzinfo=None)
+def recurrence(text: str, start: datetime, time_zone: str, *, new: bool = False) -> rrule:
+    """A parsed RFC 5545 rule whose occurrences are wall-clock times of `time_zone`. Raises ValidationFailed.
+
+    `new`: it must happen within ten years.
+    """
+    local_zone = zone(time_zone)
+    local = start.astimezone(local_zone).replace(tzinfo=None)
     try:
-        if len(text) > MAX_RRULE or "DTSTART" in text.upper():
-            raise ValueError("at most 500 characters, without DTSTART")
-        # UNTIL in UTC does not mix with naive wall-clock times; only its date and time are taken.
-        rule = rrulestr(text.replace("Z", "") if "UNTIL" in text.upper() else text, dtstart=local)
-        if isinstance(rule, rruleset):
-            raise ValueError("one rule, without EXDATE and RDATE")  # noqa: TRY004 - becomes a field error below
-        if not _COARSE.search(text):
-            raise ValueError("FREQ must be YEARLY, MONTHLY, WEEKLY or DAILY")
-        if rule.after(local, inc=True) is None:
-            raise ValueError("it never happens")
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        parts = _parts(text)
+        if "UNTIL" in parts:
+            parts["UNTIL"] = _wall_clock(parts["UNTIL"], local_zone)
+        rule = cast("rrule", rrulestr(_joined(parts), dtstart=local))
+        if new and not _comes(parts, local):
+            raise ValueError("it never happens within ten years")
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
         raise ValidationFailed(
             f"the recurrence rule is not usable: {error}", fields=[{"field": "rrule", "message": str(error)}]
         ) from error
     return rule
+
+
+def _comes(parts: Mapping[str, str], local: datetime) -> bool:
+    """Whether there is a first occurrence soon.
+
+    dateutil looks for one until the year 9999, for seconds. The calendar repeats every 400 years: asked late in it,
+    the search ends soon.
+    """
+    late = local.replace(year=local.year + 400 * ((9_999 - local.year) // 400 - 1))
+    endless = {name: value for name, value in parts.items() if name not in ("COUNT", "UNTIL")}
+    first = rrulestr(_joined(endless), dtstart=late).after(late, inc=True)
+    if first is None or first - late > AHEAD:
+        return False
+    return "UNTIL" not in parts or f"{local + (first - late):%Y%m%dT%H%M%S}" <= parts["UNTIL"]
+
+
+def _wall_clock(until: str, local_zone: ZoneInfo) -> str:
+    """UNTIL as the occurrences are, a wall-clock time; a date is its midnight. Raises ValueError."""
+    if not re.fullmatch(r"[0-9]{8}(T[0-9]{6}Z?)?", until):
+        raise ValueError("UNTIL must be such as 20261231T235959Z")
+    at = datetime.strptime(until[:15].ljust(9, "T").ljust(15, "0"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - wall clock
+    local = at.replace(tzinfo=UTC).astimezone(local_zone) if until.endswith("Z") else at
+    return f"{local:%Y%m%dT%H%M%S}"
+
+
+def _joined(parts: Mapping[str, str]) -> str:
+    return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _parts(text: str) -> dict[str, str]:
+    """The parts of one rule by name; dateutil takes the last of a name, and steps of zero. Raises ValueError."""
+    if len(text) > MAX_RRULE:
+        raise ValueError(f"at most {MAX_RRULE} characters")
+    pairs = [part.partition("=") for part in text.strip().upper().removeprefix("RRULE:").split(";") if part]
+    parts = {name.strip(): value.strip() for name, _, value in pairs}
+    if (
+        len(parts) < len(pairs)
+        or not parts.keys() <= _PARTS
+        or any(re.search(r"[\s:]", v) for v in parts.values())
+    ):
+        raise ValueError("one rule of RFC 5545, each part once, without DTSTART, EXDATE and RDATE")
+    if parts.get("FREQ") not in _COARSE:
+        raise ValueError("FREQ must be YEARLY, MONTHLY, WEEKLY or DAILY")
+    for name, most in (("INTERVAL", MAX_INTERVAL), ("COUNT", 10**6)):
+        if name in parts and not (re.fullmatch(r"[0-9]{1,7}", parts[name]) and 0 < int(parts[name]) <= most):
+            raise ValueError(f"{name} must be a whole number from 1 to {most}")
+    if "COUNT" in parts and "UNTIL" in parts:
+        raise ValueError("give either COUNT or UNTIL")
+    times = [len(set(parts.get(name, "0").split(","))) for name in ("BYHOUR", "BYMINUTE", "BYSECOND")]
+    if math.prod(times) > MAX_PER_DAY:
+        raise ValueError(f"it happens more than {MAX_PER_DAY} times a day")
+    return parts
 
 
 def check(planned: Maintenance, now: datetime) -> None:
@@ -66,7 +135,7 @@ def check(planned: Maintenance, now: datetime) -> None:
         raise ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
     zone(planned.time_zone)
     if planned.rrule is not None:
-        recurrence(planned.rrule, planned.start, planned.time_zone)
+        recurrence(planned.rrule, planned.start, planned.time_zone, new=True)
 
 
 def _problem(planned: Maintenance, now: datetime) -> tuple[str, str] | None:
@@ -78,6 +147,8 @@ def _problem(planned: Maintenance, now: datetime) -> tuple[str, str] | None:
         return "reason", "say why; statements show it"
     if planned.rrule is not None and planned.start < now:
         return "start", "recurring maintenance begins in the future; enter past times one by one"
+    if planned.start > now + AHEAD:
+        return "start", "lies more than ten years ahead"
     if planned.start < now - RETROACTIVE:
         return "start", f"maintenance is entered at most {RETROACTIVE.days} days afterwards"
     return None
@@ -86,15 +157,23 @@ def _problem(planned: Maintenance, now: datetime) -> tuple[str, str] | None:
 def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[Interval]:
     """The parts of `[start, end)` that `planned` covers."""
     if planned.rrule is None:
-        found = [Interval(planned.start, planned.start + planned.duration)]
+        begins: Sequence[datetime] = (planned.start,)
     else:
         local_zone = zone(planned.time_zone)
-        rule = recurrence(planned.rrule, planned.start, planned.time_zone)
-        first = (start - planned.duration).astimezone(local_zone).replace(tzinfo=None)
-        last = end.astimezone(local_zone).replace(tzinfo=None)
-        begins = [b.replace(tzinfo=local_zone).astimezone(UTC) for b in rule.between(first, last, inc=True)]
-        found = [Interval(b, b + planned.duration) for b in begins[:MAX_OCCURRENCES]]
+        first = (start - planned.duration - _CLOCK_CHANGE).astimezone(local_zone).date()
+        last = (end + 2 * _CLOCK_CHANGE).astimezone(local_zone).date()
+        begins = _begins(planned.rrule, planned.start, planned.time_zone, first, last)
+        begins = [b for b in begins if planned.until is None or b < planned.until]
+    found = [Interval(b, b + planned.duration) for b in begins]
     return [Interval(max(i.start, start), min(i.end, end)) for i in found if i.start < end and i.end > start]
+
+
+@lru_cache(maxsize=4096)
+def _begins(text: str, start: datetime, time_zone: str, first: date, last: date) -> tuple[datetime, ...]:
+    """The instants at which a rule begins between two days. By days, so that jobs find it done since midnight."""
+    local_zone, rule = zone(time_zone), recurrence(text, start, time_zone)
+    found = rule.between(datetime.combine(first, time()), datetime.combine(last, time()), inc=True)
+    return tuple(b.replace(tzinfo=local_zone).astimezone(UTC) for b in found)
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:

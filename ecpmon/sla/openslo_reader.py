@@ -210,7 +210,7 @@ def _target(aim: Node) -> float:
     if aim.has("target") == aim.has("targetPercent"):
         raise refuse(aim.at("target"), "give either target or targetPercent")
     if aim.has("target"):
-        return float(aim.get("target", NUMBER))
+        return float(Decimal(str(aim.get("target", NUMBER))))
     return float(Decimal(str(aim.get("targetPercent", NUMBER))) / 100)
 
 

@@ -15,7 +15,7 @@ from ecpmon.model.objectives import Counts, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
 from ecpmon.sla.periods import period
-from ecpmon.sla.windows import Terms, status, verdict
+from ecpmon.sla.windows import Terms, allowed, status, verdict
 
 _LONGEST: Final = timedelta(days=3650).total_seconds()
 
@@ -69,12 +69,12 @@ def ratio(counts: Counts) -> float | None:
 
 def budget(counts: Counts, target: float) -> ErrorBudget:
     """`(1 − target) × total` and what was bad. In events; what is yet to come is not guessed."""
-    return ErrorBudget((1 - target) * counts.total, counts.bad)
+    return ErrorBudget(allowed(target) * counts.total, counts.bad)
 
 
 def burn_rate(counts: Counts, target: float) -> float | None:
     """Bad fraction over the allowed fraction; 1.0 uses the budget up exactly in time."""
-    return (counts.bad / counts.total) / (1 - target) if counts.total > 0 else None
+    return (counts.bad / counts.total) / allowed(target) if counts.total > 0 else None
 
 
 def bounds(counts: Counts, eligible: float) -> tuple[float | None, float | None]:

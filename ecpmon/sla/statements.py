@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.maintenance import Accounting, Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla import windows
@@ -20,7 +20,9 @@ from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
 from ecpmon.sla.windows import Terms
 
-_MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+# Targets have at most eight digits, so the fraction of a percentage is found again.
+_DIGITS: Final = 12
 
 
 def month_period(month: str, time_zone: str) -> Period:
@@ -39,11 +41,31 @@ def contract_of(tenant: Tenant, version: str, tiers: Sequence[CreditTier]) -> Co
     return Contract(version, target, tenant.maintenance_accounting, tenant.time_zone, tuple(tiers))
 
 
+def contract_from(shown: Mapping[str, Any]) -> Contract:
+    """The contract that a statement's `document` was made under."""
+    contract = shown["contract"]
+    tiers = [
+        CreditTier(round(t["below"] / 100, _DIGITS), round(t["credit_percent"] / 100, _DIGITS))
+        for t in contract["credit_tiers"]
+    ]
+    return Contract(
+        contract["version"],
+        round(contract["target"] / 100, _DIGITS),
+        Accounting(contract["maintenance_accounting"]),
+        contract["time_zone"],
+        tuple(tiers),
+    )
+
+
+def _limit(tier: CreditTier, contract: Contract) -> float:
+    return contract.target if tier.below is None else tier.below
+
+
 def credit(availability: float | None, contract: Contract) -> float | None:
     """The first tier that the unrounded availability is below, lowest first; None without data."""
     if availability is None:
         return None
-    limits = [(contract.target if t.below is None else t.below, t.credit) for t in contract.tiers]
+    limits = [(_limit(t, contract), t.credit) for t in contract.tiers]
     for below, amount in sorted(limits):
         if availability < below:
             return amount
@@ -57,7 +79,8 @@ def statement(
     spans: Sequence[Span],
     planned: Sequence[Maintenance],
     now: datetime,
-    sampling: float = 0.0,
+    doubt: float = 0.0,
+    withdrawn: Sequence[Withdrawn] = (),
 ) -> Statement:
     """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both.
 
@@ -71,7 +94,7 @@ def statement(
     end = min(period.end, now)
     inside = clip(spans, period.start, end)
     off = tuple(covered(planned, period.start, period.end))
-    terms = Terms(off, contract.accounting, zone(contract.time_zone), sampling)
+    terms = Terms(off, contract.accounting, zone(contract.time_zone), doubt)
     result = windows.evaluate(month, inside, period.start, end, contract.target, None, terms, period.end)
     return Statement(
         tenant_id=tenant.tenant_id,
@@ -80,18 +103,20 @@ def statement(
         final=period.end <= now,
         contract=contract,
         result=result,
-        days=_days(inside, period, end, terms),
+        days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
+        withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
         digest=digest(tenant.tenant_id, month, contract, inside, _exclusions(planned, period)),
     )
 
 
-def _days(spans: Sequence[Span], period: Period, end: datetime, terms: Terms) -> tuple[Day, ...]:
+def _days(spans: Sequence[Span], first: date, end: datetime, terms: Terms) -> tuple[Day, ...]:
     """Calendar days of the contract's zone; those at a DST change have 23 or 25 hours."""
     days: list[Day] = []
-    local = period.start.astimezone(terms.zone)
+    # A midnight that a change of the clock skipped is still where the day begins.
+    local = datetime.combine(first, time(), terms.zone)
     while (start := local.astimezone(UTC)) < end:
         following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
         until = min(following.astimezone(UTC), end)
@@ -103,7 +128,7 @@ def _days(spans: Sequence[Span], period: Period, end: datetime, terms: Terms) ->
 
 def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusion, ...]:
     found = [
-        Exclusion(interval, p.reason, p.created_by, p.created_at)
+        Exclusion(interval, p.reason, p.approved_by or p.created_by, p.created_at)
         for p in planned
         for interval in occurrences(p, period.start, period.end)
     ]
@@ -122,7 +147,7 @@ def digest(
             repr(contract.target),
             contract.accounting,
             contract.time_zone,
-            [[repr(t.below), repr(t.credit)] for t in contract.tiers],
+            [[repr(_limit(t, contract)), repr(t.credit)] for t in contract.tiers],
         ],
         "spans": [[s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share] for s in spans],
         "exclusions": [
@@ -148,7 +173,7 @@ def document(s: Statement) -> dict[str, Any]:
             "maintenance_accounting": s.contract.accounting.value,
             "time_zone": s.contract.time_zone,
             "credit_tiers": [
-                {"below": (t.below or s.contract.target) * 100, "credit_percent": t.credit * 100}
+                {"below": _limit(t, s.contract) * 100, "credit_percent": t.credit * 100}
                 for t in s.contract.tiers
             ],
         },
@@ -158,6 +183,11 @@ def document(s: Statement) -> dict[str, Any]:
         "coverage": _percent(r.coverage),
         "verdict": r.verdict.value,
         "credit_percent": _percent(s.credit),
+        # What it would be if everything that nobody measured was up, and down.
+        "credit_bounds": {
+            "low": _percent(credit(r.high, s.contract)),
+            "high": _percent(credit(r.low, s.contract)),
+        },
         "eligible_minutes": r.tally.eligible / 60,
         "down_minutes": r.tally.down / 60,
         "gap_minutes": r.tally.gap / 60,
@@ -187,6 +217,17 @@ def document(s: Statement) -> dict[str, Any]:
                 "entered_at": _time(e.entered_at),
             }
             for e in s.exclusions
+        ],
+        # What was once taken out, and by whom it was put back.
+        "withdrawn": [
+            {
+                "start": _time(w.planned.start),
+                "rrule": w.planned.rrule,
+                "reason": w.planned.reason,
+                "withdrawn_by": w.removed_by,
+                "withdrawn_at": _time(w.removed_at),
+            }
+            for w in s.withdrawn
         ],
         "digest": s.digest,
     }

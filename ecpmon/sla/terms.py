@@ -14,11 +14,11 @@ from ecpmon.sla.windows import Terms
 
 
 def terms_of(tenant: Tenant, planned: Iterable[Maintenance], now: datetime, intervals: Intervals) -> Terms:
-    """Accounting, time zone, sampling, and maintenance over the longest window and to the end of any period."""
+    """Accounting, time zone, doubt, and maintenance over the longest window and to the end of any period."""
     start = now - LONGEST_WINDOW
     return Terms(
         maintenance=tuple(covered(planned, start, now + LONGEST_WINDOW)),
         accounting=tenant.maintenance_accounting,
         zone=zone(tenant.time_zone),
-        sampling=intervals.sampling(tenant),
+        doubt=intervals.doubt(tenant),
     )

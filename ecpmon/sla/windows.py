@@ -6,6 +6,7 @@ never rounded here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -43,8 +44,8 @@ class Terms:
     maintenance: Sequence[Interval] = ()
     accounting: Accounting = Accounting.EXCLUDE
     zone: ZoneInfo = UTC_ZONE
-    # Seconds between two observations of a polled source; 0 for pushes, whose instants are exact.
-    sampling: float = 0.0
+    # Seconds for which a change of state may go unseen; 0 for pushes, whose instants are exact.
+    doubt: float = 0.0
 
 
 def tally(
@@ -60,44 +61,60 @@ def tally(
     down = sum(s.down_seconds for s in left)
     gap = sum(s.seconds for s in left if s.state is SpanState.GAP)
     taken_out = sum(s.seconds for s in inside) - eligible if maintenance else 0.0
-    return Tally(eligible, down, gap, taken_out)
+    # Time comes in microseconds: exactly at a target is exactly at it, however many spans were added up.
+    return Tally(round(eligible, 6), round(down, 6), round(gap, 6), round(taken_out, 6))
+
+
+def _fraction(part: float, whole: float) -> float:
+    """`part / whole` of two times, in whole microseconds: 2591740.8 of 2592000 s is 0.9999, and floats say less."""
+    return round(part * 1e6) / round(whole * 1e6)
 
 
 def availability(seconds: Tally) -> float | None:
     """`(eligible − down − gap) / (eligible − gap)`; None when nothing was measured."""
-    return seconds.up / seconds.measured if seconds.measured > 0 else None
+    return _fraction(seconds.up, seconds.measured) if seconds.measured > 0 else None
 
 
 def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float | None, float | None]:
     """Availability if every gap was down, and if every gap was up.
 
-    `early` and `late`: seconds by which polled down time may have begun before it was seen, and ended before.
+    `early` and `late`: seconds of `unseen`.
     """
     if seconds.eligible <= 0:
         return None, None
-    low = (seconds.up - early) / seconds.eligible
-    high = (seconds.up + seconds.gap + late) / seconds.eligible
+    low = _fraction(seconds.up - early, seconds.eligible)
+    high = _fraction(seconds.up + seconds.gap + late, seconds.eligible)
     return max(low, 0.0), min(high, 1.0)
 
 
-def sampling_doubt(
-    spans: Sequence[Span], start: datetime, end: datetime, sampling: float
+def unseen(
+    spans: Sequence[Span],
+    start: datetime,
+    end: datetime,
+    doubt: float,
+    maintenance: Sequence[Interval] = (),
 ) -> tuple[float, float]:
-    """(early, late) for `bounds`: one interval of `sampling` seconds per seen edge between up and down, and between
-    two shares of down by their difference.
+    """(early, late) for `bounds`: how much sooner the tenant may have gone down, and come up, than was seen.
 
-    An edge next to a gap adds nothing, the gap is in the bounds already. What happened wholly between two
-    observations nobody saw, and no bound knows of it.
+    Between two shares of down it is their difference that counts. A state that a gap follows was held for a while
+    after its last observation, so that the other state may have begun before the gap. What follows a gap begins with
+    an observation, and the gap is in the bounds already; nor does time count that is maintenance. What happened wholly
+    between two observations nobody saw.
     """
-    if sampling <= 0:
-        return 0.0, 0.0
     early = late = 0.0
     for before, after in pairwise(clip(spans, start, end)):
-        if before.end == after.start and SpanState.GAP not in (before.state, after.state):
+        if doubt <= 0 or before.state is SpanState.GAP or before.end != after.start:
+            continue
+        hidden = Span(before.end - timedelta(seconds=doubt), before.end, SpanState.DOWN)
+        seconds = sum(s.seconds for s in exclude([hidden], maintenance))
+        if after.state is SpanState.GAP:
+            early += (1 - before.down_share) * seconds
+            late += before.down_share * seconds
+        else:
             worse = after.down_share - before.down_share
-            early += max(worse, 0.0)
-            late += max(-worse, 0.0)
-    return early * sampling, late * sampling
+            early += max(worse, 0.0) * seconds
+            late += max(-worse, 0.0) * seconds
+    return early, late
 
 
 def verdict(low: float | None, high: float | None, target: float) -> Verdict:
@@ -109,9 +126,16 @@ def verdict(low: float | None, high: float | None, target: float) -> Verdict:
     return Verdict.BREACHED if high < target else Verdict.UNDETERMINED
 
 
+def allowed(target: float) -> float:
+    """`1 − target`, without what floats add to it: the target of a contract has at most eight digits."""
+    exact = 1 - target
+    rounded = round(exact, 12)
+    return rounded if math.isclose(rounded, exact, rel_tol=1e-6) else exact
+
+
 def budget(seconds: Tally, target: float) -> ErrorBudget:
     """`(1 − target) × eligible`, and the down time charged to it."""
-    return ErrorBudget((1 - target) * seconds.eligible, seconds.down)
+    return ErrorBudget(allowed(target) * seconds.eligible, seconds.down)
 
 
 def status(remaining: float | None, measured: float, previous: SlaStatus | None) -> SlaStatus:
@@ -128,7 +152,7 @@ def status(remaining: float | None, measured: float, previous: SlaStatus | None)
 
 def burn_rate(seconds: Tally, target: float) -> float | None:
     """Bad fraction of the measured time over the allowed fraction; 1.0 uses the budget up exactly in time."""
-    return (seconds.down / seconds.measured) / (1 - target) if seconds.measured > 0 else None
+    return (seconds.down / seconds.measured) / allowed(target) if seconds.measured > 0 else None
 
 
 def projected_exhaustion(
@@ -141,7 +165,7 @@ def projected_exhaustion(
         return now
     if not burn:
         return None
-    seconds = left.remaining / (burn * (1 - target))
+    seconds = left.remaining / (burn * allowed(target))
     return now + timedelta(seconds=seconds) if seconds < 10 * 365 * 86_400 else None
 
 
@@ -183,7 +207,7 @@ def evaluate(
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
     base = figures(window, excluded, start, end, target, previous, terms, period_end)
-    low, high = bounds(base.tally, *sampling_doubt(spans, start, end, terms.sampling))
+    low, high = bounds(base.tally, *unseen(spans, start, end, terms.doubt, terms.maintenance))
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)},
         low=low,
@@ -208,6 +232,9 @@ def figures(
     chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
     left = _budget(chosen, target, end, period_end, terms)
     burn = burn_rate(chosen, target)
+    gone = projected_exhaustion(left, burn, target, end)
+    if gone is not None and period_end is not None and gone >= period_end:
+        gone = None  # the next period has a budget of its own
     return WindowFigures(
         window=window,
         start=start,
@@ -220,7 +247,7 @@ def figures(
         status=status(left.remaining_fraction, chosen.measured, previous),
         budget=left,
         burn_rate=burn,
-        projected_exhaustion=projected_exhaustion(left, burn, target, end),
+        projected_exhaustion=gone,
     )
 
 
@@ -234,7 +261,7 @@ def _budget(
     if terms.accounting is Accounting.EXCLUDE:
         planned = [i for i in terms.maintenance if i.end > end and i.start < period_end]
         rest -= sum((min(i.end, period_end) - max(i.start, end)).total_seconds() for i in planned)
-    return ErrorBudget((1 - target) * (seconds.eligible + rest), seconds.down)
+    return ErrorBudget(allowed(target) * (seconds.eligible + rest), seconds.down)
 
 
 def standing(

@@ -1,10 +1,14 @@
-"""A statement as PDF. The only user of reportlab; Korean by the reader's own CID font, nothing is embedded."""
+"""A statement as PDF. The only user of reportlab. Latin text is Helvetica, the rest the Korean font."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from functools import cache
 from html import escape
 from itertools import groupby
+from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from reportlab.lib import colors
@@ -13,14 +17,20 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from ecpmon.errors import PermanentError
 from ecpmon.statements.render import facts, state_line, tables, title, verdict_sentence
 
 # What platypus puts around the text of a page, in points.
 FRAME_PADDING: Final = 6
-_KOREAN: Final = "HYGothic-Medium"
+_KOREAN: Final = "Embedded"
+# The one that readers bring along, when nothing is embedded.
+_READERS_OWN: Final = "HYGothic-Medium"
+# Fonts are registered for the whole process.
+_ONE_AT_A_TIME: Final = Lock()
 _INK: Final = colors.HexColor("#1d2733")
 _GREY: Final = colors.HexColor("#5a6775")
 _LINE: Final = colors.HexColor("#dde3e8")
@@ -31,15 +41,6 @@ _VERDICT: Final = {
 }
 
 
-def _markup(text: str) -> str:
-    """Escaped text whose parts that Latin letters cannot write are set in the Korean font."""
-    parts = groupby(text, key=_is_latin)
-    return "".join(
-        escape("".join(run)) if latin else f'<font name="{_KOREAN}">{escape("".join(run))}</font>'
-        for latin, run in parts
-    )
-
-
 def _is_latin(letter: str) -> bool:
     try:
         letter.encode("cp1252")
@@ -48,30 +49,73 @@ def _is_latin(letter: str) -> bool:
     return True
 
 
-def _paragraph(text: str, size: float, colour: Any = _INK, space: float = 0) -> Paragraph:
-    style = ParagraphStyle(
-        "p", fontName="Helvetica", fontSize=size, leading=size * 1.35, textColor=colour, spaceAfter=space
-    )
-    return Paragraph(_markup(text), style)
+@dataclass(frozen=True, slots=True)
+class _Setter:
+    """Sets text; `korean` is the font of what Latin letters cannot write."""
+
+    korean: str
+
+    def markup(self, text: str) -> str:
+        parts = ((latin, escape("".join(run))) for latin, run in groupby(text, key=_is_latin))
+        return "".join(run if latin else f'<font name="{self.korean}">{run}</font>' for latin, run in parts)
+
+    def paragraph(self, text: str, size: float, colour: Any = _INK, space: float = 0) -> Paragraph:
+        style = ParagraphStyle(
+            "p", fontName="Helvetica", fontSize=size, leading=size * 1.35, textColor=colour, spaceAfter=space
+        )
+        return Paragraph(self.markup(text), style)
+
+    def grid(self, rows: list[list[str]], widths: list[float], head: list[str] | None) -> Table:
+        cells = [[self.paragraph(cell, 8.5) for cell in row] for row in rows]
+        if head:
+            cells.insert(0, [self.paragraph(cell, 8.5, _GREY) for cell in head])
+        style: list[Any] = [
+            ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
+            ("LEFTPADDING", (0, 0), (-1, -1), 2),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ]
+        return Table(
+            cells,
+            colWidths=widths,
+            style=TableStyle(style),
+            repeatRows=1 if head else 0,
+            hAlign="LEFT",
+            splitInRow=1,
+        )
 
 
-def _grid(rows: list[list[str]], widths: list[float], head: list[str] | None) -> Table:
-    cells = [[_paragraph(cell, 8.5) for cell in row] for row in rows]
-    if head:
-        cells.insert(0, [_paragraph(cell, 8.5, _GREY) for cell in head])
-    style: list[Any] = [
-        ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE),
-        ("TOPPADDING", (0, 0), (-1, -1), 2.2),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
-        ("LEFTPADDING", (0, 0), (-1, -1), 2),
-        ("VALIGN", (0, 0), (-1, -1), "TOP"),
-    ]
-    return Table(cells, colWidths=widths, style=TableStyle(style), repeatRows=1 if head else 0, hAlign="LEFT")
+class UnusableFont(PermanentError):
+    """`ECPMON_PDF_FONT` names no TrueType font."""
+
+    code = "UNUSABLE_FONT"
+    status = 500
 
 
-def to_pdf(data: dict[str, Any]) -> bytes:
-    """A4 pages with the figures first, then the evidence; every page names the digest."""
-    pdfmetrics.registerFont(UnicodeCIDFont(_KOREAN))
+@cache
+def _korean(font: Path | None) -> UnicodeCIDFont | TTFont:
+    if font is None:
+        return UnicodeCIDFont(_READERS_OWN)
+    try:
+        return TTFont(_KOREAN, str(font))
+    except (TTFError, OSError) as error:
+        message = f"{font} cannot be embedded: {error}; set ECPMON_PDF_FONT to a TrueType file"
+        raise UnusableFont(message) from error
+
+
+def to_pdf(data: dict[str, Any], font: Path | None = None) -> bytes:
+    """A4 pages with the figures first, then the evidence; every page names the digest.
+
+    `font`: a TrueType file for what Latin letters cannot write, embedded. Raises UnusableFont.
+    """
+    with _ONE_AT_A_TIME:
+        registered = _korean(font)
+        pdfmetrics.registerFont(registered)
+        return _built(data, _Setter(registered.fontName))
+
+
+def _built(data: dict[str, Any], text: _Setter) -> bytes:
     out = io.BytesIO()
     page = SimpleDocTemplate(
         out, pagesize=A4, title=title(data), author="ecpmon", invariant=1,
@@ -79,15 +123,15 @@ def to_pdf(data: dict[str, Any]) -> bytes:
     )  # fmt: skip
     width = page.width - 2 * FRAME_PADDING
     story: list[Flowable] = [
-        _paragraph(title(data), 17, space=2),
-        _paragraph(state_line(data), 9, _GREY, space=8),
-        _paragraph(verdict_sentence(data), 13, _VERDICT[data["verdict"]], space=8),
-        _grid([list(f) for f in facts(data)], [70 * mm, width - 70 * mm], None),
+        text.paragraph(title(data), 17, space=2),
+        text.paragraph(state_line(data), 9, _GREY, space=8),
+        text.paragraph(verdict_sentence(data), 13, _VERDICT[data["verdict"]], space=8),
+        text.grid([list(f) for f in facts(data)], [70 * mm, width - 70 * mm], None),
     ]
     for heading, columns, rows in tables(data):
-        story += [Spacer(1, 7 * mm), _paragraph(heading, 12, space=4)]
+        story += [Spacer(1, 7 * mm), text.paragraph(heading, 12, space=4)]
         each = [width / len(columns)] * len(columns)
-        story.append(_grid(rows, each, columns) if rows else _paragraph("None.", 9, _GREY))
+        story.append(text.grid(rows, each, columns) if rows else text.paragraph("None.", 9, _GREY))
 
     def footer(canvas: Canvas, document: SimpleDocTemplate) -> None:
         canvas.saveState()

@@ -14,6 +14,12 @@ _VERDICTS: Final = {
     "undetermined": "Not determined: the answer depends on time that nobody measured.",
 }
 
+_BLIND: Final = {
+    "target_failed": "the target did not answer",
+    "collector_down": "the monitor was not there",
+    "not_pushed": "nothing was sent",
+}
+
 
 def percent(value: float | None, digits: int = 3) -> str:
     """Cut, never rounded up: 99.9996 is not shown as 100."""
@@ -60,15 +66,31 @@ def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
             f"{minutes(budget['remaining_minutes'])} of {minutes(budget['total_minutes'])}",
         ),
         ("Incidents", str(data["failure_count"])),
-        (
-            "Credit",
-            "–" if data["credit_percent"] is None else f"{data['credit_percent']:g} % of the monthly fee",
-        ),
+        ("Credit", _credit(data)),
         (
             "Contract",
             f"{contract['version']}, maintenance {contract['maintenance_accounting']}, {contract['time_zone']}",
         ),
     ]
+
+
+def _withdrawn(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Only where there are any; statements of earlier releases do not say."""
+    rows = [
+        [w["start"], w["withdrawn_by"], w["withdrawn_at"], w["reason"]] for w in data.get("withdrawn", ())
+    ]
+    return [("Withdrawn exclusions", ["Start", "Withdrawn by", "Withdrawn", "Reason"], rows)] if rows else []
+
+
+def _credit(data: dict[str, Any]) -> str:
+    """With the range, where time that nobody measured decides; statements of earlier releases have none."""
+    measured, bounds = data["credit_percent"], data.get("credit_bounds")
+    if measured is None:
+        return "–"
+    told = f"{measured:g} % of the monthly fee"
+    if bounds is None or bounds["low"] == bounds["high"]:
+        return told
+    return f"{told}, by the measured time; {bounds['low']:g} – {bounds['high']:g} % by what the rest was"
 
 
 def tables(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -87,8 +109,12 @@ def tables(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]
         (
             "Time nobody measured",
             ["Start", "End", "Length", "Who was blind"],
-            [[g["start"], g["end"], minutes(g["minutes"]), g["reason"]] for g in data["gaps"]],
+            [
+                [g["start"], g["end"], minutes(g["minutes"]), _BLIND.get(g["reason"], g["reason"])]
+                for g in data["gaps"]
+            ],
         ),
+        *_withdrawn(data),
         (
             "Per day",
             ["Day", "Availability", "Down", "Not measured", "Maintenance"],

@@ -38,7 +38,11 @@ def load_terms(text: str | None = None) -> Terms:
     except (yaml.YAMLError, ValidationError) as error:
         raise ValidationFailed(f"the credit tiers are not as they should be: {error}") from error
     tiers = [
-        CreditTier(None if t.below_percent == "target" else t.below_percent / 100, t.credit_percent / 100)
+        # Exactly: 99.9 / 100 is a little over 0.999, and would give credit to who kept it.
+        CreditTier(
+            None if t.below_percent == "target" else round(t.below_percent / 100, 12),
+            round(t.credit_percent / 100, 12),
+        )
         for t in found.tiers
     ]
     return Terms(found.version, tuple(tiers))

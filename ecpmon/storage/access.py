@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from ecpmon.ports import Caller
+from ecpmon.ports.service import Caller
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 

@@ -1,4 +1,4 @@
-"""Alert rules with their state, state changes with their notifications, and what Alertmanager told us."""
+"""Alert rules with their state, and state changes with their notifications."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ecpmon.model.alerts import (
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent, ExternalAlert, NewEvent, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, NewEvent, RuleWithState
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 
@@ -72,6 +72,25 @@ def _rule_values(rule: AlertRule, now: datetime) -> tuple[Any, ...]:
     )
 
 
+def _state_values(state: RuleState, alert_id: str | None) -> tuple[Any, ...]:
+    return (
+        state.status.value,
+        state.since,
+        state.pending_since,
+        state.held,
+        state.evaluated_at,
+        state.value,
+        state.frozen,
+        state.frozen_since,
+        alert_id,
+    )
+
+
+def _name_taken(rule: AlertRule) -> Conflict:
+    text = f"the tenant has an alert {rule.alert_name!r} already"
+    return Conflict(text, details={"alert_name": rule.alert_name})
+
+
 def _event_of(row: Any) -> AlertEvent:
     return AlertEvent(
         event_id=row["event_id"],
@@ -108,10 +127,7 @@ class PgAlertStore:
                         raise TenantNotFound(rule.tenant_id)
                     await connection.execute(self._sql["insert_state"], rule.rule_id)
         except Conflict as error:
-            raise Conflict(
-                f"the tenant has an alert {rule.alert_name!r} already",
-                details={"alert_name": rule.alert_name},
-            ) from error
+            raise _name_taken(rule) from error
         return RuleWithState(rule, RuleState(), None, now)
 
     async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
@@ -132,11 +148,46 @@ class PgAlertStore:
             raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
         return rule_of(rows[0])
 
-    async def delete(self, tenant: Tenant, rule_id: str) -> None:
-        number = _uuid(rule_id)
-        gone = await self._database.fetchval(self._sql["delete_rule"], tenant.key, number) if number else None
-        if gone is None:
-            raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
+    async def delete(
+        self, tenant: Tenant, entry: RuleWithState, events: Sequence[NewEvent], now: datetime
+    ) -> list[AlertEvent] | None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                told = await self._leave(connection, tenant, entry, events, now)
+                if told is not None:
+                    await connection.execute(self._sql["delete_rule"], tenant.key, entry.rule.rule_id)
+                return told
+
+    async def replace(
+        self,
+        tenant: Tenant,
+        entry: RuleWithState,
+        rule: AlertRule,
+        state: RuleState,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        try:
+            async with self._database.transaction() as connection:
+                with wrap_errors():
+                    told = await self._leave(connection, tenant, entry, events, now)
+                    if told is not None:
+                        await connection.execute(self._sql["replace_rule"], *_rule_values(rule, now)[:-1])
+                        values = _state_values(state, None)
+                        await connection.execute(self._sql["reset_state"], rule.rule_id, *values)
+                    return told
+        except Conflict as error:
+            raise _name_taken(rule) from error
+
+    async def _leave(
+        self, connection: Any, tenant: Tenant, entry: RuleWithState, events: Sequence[NewEvent], now: datetime
+    ) -> list[AlertEvent] | None:
+        """Store the end of the alert that `entry` is in, with its state locked; None when it is in another."""
+        rule_id, status = entry.rule.rule_id, entry.state.status.value
+        held = await connection.fetchval(self._sql["lock_state"], tenant.key, rule_id, status, entry.alert_id)
+        if held is None:
+            return None
+        return [await self._record(connection, entry.rule, event, now) for event in events]
 
     async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:
         names = list(tenant_ids) if tenant_ids is not None else None
@@ -158,15 +209,7 @@ class PgAlertStore:
                     rule.rule_id,
                     before.status.value,
                     before.evaluated_at,
-                    after.status.value,
-                    after.since,
-                    after.pending_since,
-                    after.held,
-                    after.evaluated_at,
-                    after.value,
-                    after.frozen,
-                    after.frozen_since,
-                    alert_id,
+                    *_state_values(after, alert_id),
                 )
                 if taken is None:
                     return None
@@ -231,50 +274,3 @@ class PgAlertStore:
     async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
         rows = await self._database.fetch(self._sql["deliveries"], tenant.key, limit)
         return [{**dict(r), "rule_id": str(r["rule_id"])} for r in rows]
-
-
-class PgExternalAlertStore:
-    """`ports.ExternalAlertStore` on PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._sql = load("alerts")
-
-    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
-        fresh: list[ExternalAlert] = []
-        async with self._database.transaction() as connection:
-            with wrap_errors():
-                for alert in alerts:
-                    row = await connection.fetchrow(
-                        self._sql["record_external"],
-                        alert.tenant_id,
-                        alert.fingerprint,
-                        alert.starts_at,
-                        alert.ends_at,
-                        alert.status,
-                        alert.alert_name,
-                        alert.severity,
-                        dict(alert.labels),
-                        dict(alert.annotations),
-                        now,
-                    )
-                    if row is not None:
-                        fresh.append(alert)
-        return fresh
-
-    async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]:
-        rows = await self._database.fetch(self._sql["recent_external"], tenant.key, limit)
-        return [
-            ExternalAlert(
-                tenant.tenant_id,
-                r["fingerprint"],
-                r["starts_at"],
-                r["ends_at"],
-                r["status"],
-                r["alert_name"],
-                r["severity"],
-                r["labels"],
-                r["annotations"],
-            )
-            for r in rows
-        ]

@@ -35,6 +35,10 @@ class PgAvailabilityStore:
     async def timeline(
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
     ) -> list[Span]:
+        # Nobody promised anything after the end.
+        now = min(now, tenant.deleted_at or now)
+        if now <= start:
+            return []
         async with self._database.snapshot() as connection:
             rows = await connection.fetch(self._sql["spans"], tenant.key, start, now)
             head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))

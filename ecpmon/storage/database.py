@@ -14,10 +14,13 @@ from typing import Any
 import asyncpg
 import orjson
 
-from ecpmon.errors import Conflict, DatabaseUnavailable, EcpError, PermanentError
+from ecpmon.errors import Conflict, DatabaseUnavailable, EcpError, PermanentError, ValidationFailed
+from ecpmon.storage.hang import HangWatch
 
 ACQUIRE_TIMEOUT = 1.0
 COMMAND_TIMEOUT = 60.0
+# How long a hanging server is waited for before it is called anew.
+PROBE_TIMEOUT = 5.0
 
 _AWAY = (
     OSError,
@@ -40,7 +43,10 @@ class DatabaseRefused(PermanentError):
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused."""
+    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused.
+
+    Text that the database cannot hold (NUL) is the caller's fault: ValidationFailed.
+    """
     try:
         yield
     except EcpError:
@@ -49,6 +55,8 @@ def wrap_errors() -> Iterator[None]:
         raise Conflict("this exists already", details={"constraint": error.constraint_name}) from error
     except _AWAY as error:
         raise DatabaseUnavailable("the database does not answer; try again shortly") from error
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
+        raise ValidationFailed("a text holds a character that cannot be stored, such as NUL") from error
     except asyncpg.PostgresError as error:
         raise DatabaseRefused(f"the database refused the statement: {error}") from error
 
@@ -88,6 +96,8 @@ class Database:
         self._name = name
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
+        self._probe: asyncpg.Connection[Any] | None = None
+        self._watch = HangWatch(self._probe_once, self._drop)
 
     async def _open(self) -> asyncpg.Pool[Any]:
         async with self._opening:
@@ -107,8 +117,11 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A pooled connection. Raises DatabaseUnavailable within about a second when the database is away."""
-        with wrap_errors():
+        """A pooled connection. Raises DatabaseUnavailable within about a second when the database is away or hangs.
+
+        When it hangs in the midst of a transaction, whether that was committed is not known.
+        """
+        with wrap_errors(), self._watch.busy():
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
                 yield connection
@@ -170,7 +183,29 @@ class Database:
         await self.fetchval("SELECT 1")
         return perf_counter() - began
 
+    async def _probe_once(self) -> None:
+        """One round trip outside of the pool, which may be busy to the last connection."""
+        if self._probe is None or self._probe.is_closed():
+            settings = {"application_name": f"{self._name}-probe"}
+            self._probe = await asyncpg.connect(self._url, timeout=PROBE_TIMEOUT, server_settings=settings)
+        await self._probe.execute("SELECT 1")
+
+    def _drop(self) -> None:
+        """Give up every connection: whoever waits for an answer gets DatabaseUnavailable."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+        self._drop_probe()
+
+    def _drop_probe(self) -> None:
+        # Not cancelled: asyncpg would ask the server politely to stop, and wait for its answer.
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe.terminate()
+
     async def close(self) -> None:
+        await self._watch.close()
+        self._drop_probe()
         pool, self._pool = self._pool, None
         if pool is not None:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):

@@ -64,6 +64,7 @@ class PgDeploymentStore:
         *,
         level: str = "info",
         objects: Sequence[DeployedObject] | None = None,
+        tries: int = 0,
     ) -> bool:
         line = {"timestamp": now.isoformat(), "level": level, "message": message}
         found = await self._database.fetchval(
@@ -75,11 +76,20 @@ class PgDeploymentStore:
             [line],
             None if objects is None else [asdict(o) for o in objects],
             now,
+            tries,
         )
         return found is not None
 
-    async def beat(self, deployment_id: str, now: datetime) -> None:
-        await self._database.execute(self._sql["beat"], deployment_id, now)
+    async def beat(self, record: DeploymentRecord, now: datetime) -> None:
+        await self._database.execute(self._sql["beat"], record.deployment_id, now, record.tries)
+
+    async def remember(
+        self, record: DeploymentRecord, before: Sequence[Mapping[str, Any]]
+    ) -> tuple[Mapping[str, Any], ...] | None:
+        kept = await self._database.fetchval(
+            self._sql["remember"], record.deployment_id, record.tries, [dict(b) for b in before]
+        )
+        return None if kept is None else tuple(kept)
 
     async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:
         return [_record(r) for r in await self._database.fetch(self._sql["take_over"], silent_since, now)]
@@ -92,6 +102,10 @@ class PgDeploymentStore:
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:
         return [_record(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)]
+
+    async def running(self, tenant: Tenant) -> DeploymentRecord | None:
+        row = await self._database.fetchrow(self._sql["running"], tenant.key)
+        return None if row is None else _record(row)
 
     async def places(self, tenant: Tenant) -> list[str]:
         rows = await self._database.fetch(self._sql["places"], tenant.key, REPORTED)
@@ -134,6 +148,7 @@ def _record(row: Any) -> DeploymentRecord:
         forced_because=row["forced_because"],
         options=row["options"],
         tries=row["tries"],
+        before=None if row["before"] is None else tuple(row["before"]),
         objects=tuple(DeployedObject(**o) for o in row["objects"]),
         logs=tuple(
             LogLine(datetime.fromisoformat(line["timestamp"]), line["level"], line["message"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
@@ -12,8 +13,8 @@ from ecpmon.model.windows import Tally
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
-# Rows of `cumulative` by their instant: seconds eligible, down and gap.
-_Sums = dict[datetime, tuple[float, float, float]]
+# What `cumulative` says of one tenant by the place of the instant: seconds eligible, down and gap.
+_Sums = dict[int, tuple[float, float, float]]
 
 
 class PgFastWindows:
@@ -32,23 +33,21 @@ class PgFastWindows:
     ) -> dict[str, dict[Interval, Tally]]:
         groups = _grouped(asked)
         instants = [_instants(intervals, now) for intervals in groups]
-        rows = await self._database.fetch(
-            self._sql["cumulative"],
-            [t for tenants in groups.values() for t in tenants],
-            [g for g, tenants in enumerate(groups.values()) for _ in tenants],
-            [at for of_group in instants for at in of_group],
-            [g for g, of_group in enumerate(instants) for _ in of_group],
-        )
-        sums: dict[str, _Sums] = defaultdict(dict)
-        for tenant_id, at, eligible, down, gap in rows:
-            sums[tenant_id][at] = (eligible, down, gap)
-        found: dict[str, dict[Interval, Tally]] = {}
-        for intervals, tenants in groups.items():
-            edges = [(i, min(i.start, now), min(i.end, now)) for i in intervals]
-            for tenant_id in tenants:
-                if tenant_id in sums:
-                    found[tenant_id] = _differences(sums[tenant_id], edges)
-        return found
+        members = [(t, g) for g, tenants in enumerate(groups.values()) for t in tenants]
+        looked_up = [(at, g) for g, of_group in enumerate(instants) for at in of_group]
+        rows = await self._database.fetch(self._sql["cumulative"], *_columns(members), *_columns(looked_up))
+        sums: dict[int, _Sums] = defaultdict(dict)
+        for place, instant, eligible, down, gap in rows:
+            sums[place][instant] = (eligible, down, gap)
+        places = {(g, at): number for number, (at, g) in enumerate(looked_up, 1)}
+        edges = [
+            [(i, places[g, min(i.start, now)], places[g, min(i.end, now)]) for i in intervals]
+            for g, intervals in enumerate(groups)
+        ]
+        return {
+            members[place - 1][0]: _differences(found, edges[members[place - 1][1]])
+            for place, found in sums.items()
+        }
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         rows = await self._database.fetch(self._sql["states"], list(tenant_ids), now)
@@ -67,7 +66,11 @@ def _instants(intervals: Collection[Interval], now: datetime) -> list[datetime]:
     return sorted({min(at, now) for i in intervals for at in (i.start, i.end)})
 
 
-def _differences(sums: _Sums, edges: Sequence[tuple[Interval, datetime, datetime]]) -> dict[Interval, Tally]:
+def _columns(pairs: Sequence[tuple[Any, int]]) -> tuple[list[Any], list[int]]:
+    return [value for value, _ in pairs], [group for _, group in pairs]
+
+
+def _differences(sums: _Sums, edges: Sequence[tuple[Interval, int, int]]) -> dict[Interval, Tally]:
     tallies = {}
     for interval, start, end in edges:
         eligible, down, gap = sums[end]

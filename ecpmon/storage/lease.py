@@ -25,6 +25,12 @@ class Lease:
         self._connection: Any = None
         self.held = False
         self.known = False
+        self._led = False
+
+    @property
+    def presumed(self) -> bool:
+        """Held, or held when it was last known: nobody else could be asked to lead meanwhile."""
+        return self.held or (self._led and not self.known)
 
     async def keep(self) -> bool:
         """Take or confirm the lease. Never raises for a database that is away: then nobody leads."""
@@ -40,7 +46,7 @@ class Lease:
                     self.held = bool(await self._connection.fetchval(sql, _LEASE, timeout=2))
                     if self.held:
                         _log.info("lease_taken")
-            self.known = True
+            self.known, self._led = True, self.held
         except EcpError as error:
             _log.warning("lease_unknown", error=error.message)
             await self.release()

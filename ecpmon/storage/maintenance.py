@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ecpmon.errors import NotFound
-from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.tenants import Tenant
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
@@ -25,6 +25,8 @@ def maintenance_of(row: Any) -> Maintenance:
         time_zone=row["time_zone"],
         rrule=row["rrule"],
         title=row["title"],
+        approved_by=row["approved_by"],
+        until=row["ends_at"],
     )
 
 
@@ -48,6 +50,7 @@ class PgMaintenanceStore:
             planned.reason,
             planned.created_by,
             planned.created_at,
+            planned.approved_by,
         )
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
@@ -59,11 +62,24 @@ class PgMaintenanceStore:
             found[row["tenant_id"]].append(maintenance_of(row))
         return dict(found)
 
+    async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
+        rows = await self._database.fetch(self._sql["withdrawn"], tenant.key)
+        return [Withdrawn(maintenance_of(r), r["removed_at"], r["removed_by"]) for r in rows]
+
     async def remove(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        await self._change("remove", tenant, maintenance_id, by, now, "there is no such maintenance")
+
+    async def end(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        message = "there is no such recurring maintenance with occurrences to come"
+        await self._change("end", tenant, maintenance_id, by, now, message)
+
+    async def _change(
+        self, query: str, tenant: Tenant, maintenance_id: str, by: str, now: datetime, otherwise: str
+    ) -> None:
         try:
             number = uuid.UUID(maintenance_id)
         except ValueError:
             number = uuid.UUID(int=0)
-        gone = await self._database.fetchval(self._sql["remove"], tenant.key, number, now, by)
-        if gone is None:
-            raise NotFound("there is no such maintenance", details={"maintenance_id": maintenance_id[:60]})
+        changed = await self._database.fetchval(self._sql[query], tenant.key, number, now, by)
+        if changed is None:
+            raise NotFound(otherwise, details={"maintenance_id": maintenance_id[:60]})

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.model.samples import Source
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.samples import COMPONENT_LABEL, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, ServiceUsage
+from ecpmon.model.windows import Cause
 from ecpmon.names import SERVICE_METRICS
-from ecpmon.ports import Latest, Point
+from ecpmon.ports.samples import Latest, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
@@ -115,6 +117,29 @@ class PgMonitoringStore:
             case "rate":
                 return rate_of(values)
         raise ValidationFailed(f"unknown function {function!r}; known are avg, min, max, last, rate")
+
+    async def causes(
+        self, tenant: Tenant, outages: Sequence[Interval], raw_since: datetime, error_rate_at: float | None
+    ) -> list[Cause]:
+        rows = await self._database.fetch(
+            self._sql["causes"],
+            tenant.key,
+            [o.start for o in outages],
+            [o.end for o in outages],
+            tenant.evidence_source.value,
+            error_rate_at,
+            raw_since,
+            COMPONENT_LABEL,
+        )
+        services: dict[int, list[str]] = {}
+        for r in rows:
+            if r["service"] is not None:
+                services.setdefault(r["place"], []).append(r["service"])
+        errors = {r["place"] for r in rows if r["errors"]}
+        return [
+            Cause(tuple(services.get(place, ())), errors=place in errors)
+            for place in range(1, len(outages) + 1)
+        ]
 
     async def mean_response_times(
         self, tenant_ids: Sequence[str], start: datetime, end: datetime

@@ -9,7 +9,8 @@ from typing import Any
 from ecpmon.model.alerts import action_key, action_to_dict
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent, ExternalAlert, RecoveryStep
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+from ecpmon.ports.orchestrator import RecoveryStep
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import ClosedStatement
+from ecpmon.ports.sla import ClosedStatement
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 

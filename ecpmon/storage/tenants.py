@@ -12,7 +12,7 @@ from ecpmon.errors import Conflict, EcpError, TenantAlreadyExists, TenantNotFoun
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.ports import NewTenant, TenantChange, TenantPage
+from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
@@ -118,6 +118,9 @@ class PgTenantStore:
 
     async def live(self) -> list[Tenant]:
         return readable(await self._database.fetch(self._sql["live"]))
+
+    async def deleted_since(self, since: datetime) -> list[Tenant]:
+        return readable(await self._database.fetch(self._sql["deleted_since"], since))
 
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         row = await self._database.fetchrow(

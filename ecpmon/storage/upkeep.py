@@ -43,6 +43,19 @@ class Upkeep:
         row = await self._database.fetchrow(self._sql["rollups_pending"])
         return int(row["marks"])
 
+    async def condense(self, before: datetime, awake: Mapping[str, timedelta]) -> None:
+        """Keep of the attempts of whole days before `before` only when we were awake, an hour per row.
+
+        `awake`: by source, for how long an attempt says that we were.
+        """
+        end = before - timedelta(seconds=before.timestamp() % 86_400)
+        sources, holds = list(awake), list(awake.values())
+        while oldest := await self._database.fetchval(self._sql["oldest_attempt"], end, sources):
+            day = oldest - timedelta(seconds=oldest.timestamp() % 86_400)
+            await self._database.execute(
+                self._sql["condense_attempts"], day, day + timedelta(days=1), sources, holds
+            )
+
     async def retain(self, limits: Mapping[str, datetime]) -> None:
         """Drop whole chunks older than `limits[relation]` (`frames`, `pull_attempts`, `rollup_5m`, `rollup_1h`)."""
         for relation, older_than in limits.items():

@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 
 MAX_FRAMES_PER_COMMIT = 20_000
 MAX_WAITING = 5_000
-# A database that hangs, rather than being gone, must not hold callers and the writer for ever.
+# A database that answers, but makes no headway, must not hold callers and the writer for ever.
 ANSWER_SECONDS = 10.0
 COMMIT_SECONDS = 30.0
 

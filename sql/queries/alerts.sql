@@ -26,6 +26,23 @@ FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (
 WHERE t.deleted_at IS NULL AND ($1::text[] IS NULL OR t.tenant_id = ANY($1))
 ORDER BY t.id, r.created_at, r.alert_name
 
+-- name: lock_state
+-- Until the end of the transaction the rule stays in this state of this alert.
+SELECT s.rule_id FROM alert_states s JOIN alert_rules r USING (rule_id)
+WHERE r.tenant = $1 AND r.rule_id = $2 AND s.status = $3 AND s.alert_id IS NOT DISTINCT FROM $4::uuid
+FOR UPDATE OF s
+
+-- name: replace_rule
+UPDATE alert_rules r
+SET alert_name = $3, kind = $4, condition = $5, for_seconds = $6, severity = $7, actions = $8, policy = $9
+FROM tenants t WHERE r.rule_id = $1 AND t.id = r.tenant AND t.tenant_id = $2
+
+-- name: reset_state
+UPDATE alert_states
+SET status = $2, since = $3, pending_since = $4, held = $5, evaluated_at = $6, value = $7, frozen = $8,
+    frozen_since = $9, alert_id = $10
+WHERE rule_id = $1
+
 -- name: delete_rule
 DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 

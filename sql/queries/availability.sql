@@ -28,7 +28,8 @@ SET as_of = excluded.as_of, status = excluded.status, availability = excluded.av
     coverage = excluded.coverage, burn_rate = excluded.burn_rate,
     budget_remaining_seconds = excluded.budget_remaining_seconds,
     budget_remaining_fraction = excluded.budget_remaining_fraction
-WHERE c.as_of <= excluded.as_of
+-- A clock that was ahead for a moment does not keep its word for ever.
+WHERE c.as_of <= excluded.as_of OR c.as_of > excluded.as_of + INTERVAL '10 minutes'
 
 -- name: current_30d
 SELECT t.tenant_id, c.availability FROM sla_current c JOIN tenants t ON t.id = c.tenant

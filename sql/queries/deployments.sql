@@ -5,17 +5,25 @@ VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $4)
 
 -- name: advance
 -- $5: a log line or NULL; $6: objects or NULL for as before. Only the newest 200 log lines are kept.
+-- $8: which try says so; a try that another process has taken over has nothing to say any more.
 UPDATE deployments
 SET status = $2, progress = greatest(progress, $3), message = $4, heartbeat_at = $7,
     logs = CASE WHEN $5::jsonb IS NULL THEN logs
            WHEN jsonb_array_length(logs) >= 200 THEN (logs - 0) || $5::jsonb ELSE logs || $5::jsonb END,
     objects = coalesce($6::jsonb, objects),
-    finished_at = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN greatest($7, created_at) END
-WHERE deployment_id = $1 AND finished_at IS NULL
+    finished_at = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN greatest($7, created_at) END,
+    before = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN NULL ELSE before END
+WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $8
 RETURNING deployment_id
 
 -- name: beat
-UPDATE deployments SET heartbeat_at = $2 WHERE deployment_id = $1 AND finished_at IS NULL
+UPDATE deployments SET heartbeat_at = $2 WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $3
+
+-- name: remember
+-- The first try's word counts: later ones see what it has changed already.
+UPDATE deployments SET before = coalesce(before, $3::jsonb)
+WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $2
+RETURNING before
 
 -- name: take_over
 -- Deployments whose process has been silent since $1; each is taken by one process. For the job: all tenants.
@@ -44,3 +52,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)
 -- $2: how the ids of those begin that somebody else made.
 SELECT DISTINCT method FROM deployments
 WHERE tenant = $1 AND requested_at IS NOT NULL AND NOT starts_with(deployment_id, $2)
+
+-- name: running
+SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
+WHERE d.tenant = $1 AND d.requested_at IS NOT NULL AND d.finished_at IS NULL

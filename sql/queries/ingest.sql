@@ -77,9 +77,13 @@ WHERE h.tenant = x.tenant
 -- When our collector of a source was at work for a tenant, in [$2, $3): each attempt for all tenants or for this one
 -- says that it was awake for $5 after. Merged here, because days of silence hold a hundred thousand attempts.
 SELECT lower(r) AS start, upper(r) AS "end" FROM unnest((
-  SELECT range_agg(tstzrange(ts, ts + $5::interval)) FROM pull_attempts
-  WHERE source = $1 AND ts > $2::timestamptz - $5::interval AND ts < $3 AND outcome <> 'collector_down'
-    AND (tenant IS NULL OR tenant = $4)
+  -- What is condensed says itself how long, and begins an hour earlier at most.
+  SELECT range_agg(tstzrange(ts, ts + greatest(
+    $5::interval, CASE WHEN detail = 'condensed' THEN duration_ms * INTERVAL '1 ms' END)))
+  FROM pull_attempts
+  WHERE source = $1 AND ts > $2::timestamptz - $5::interval - INTERVAL '1 hour' AND ts < $3
+    AND (ts > $2::timestamptz - $5::interval OR detail = 'condensed')
+    AND outcome <> 'collector_down' AND (tenant IS NULL OR tenant = $4)
 )) AS r
 
 -- name: last_attempt

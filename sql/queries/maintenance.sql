@@ -1,6 +1,7 @@
 -- name: insert
-INSERT INTO maintenance (maintenance_id, tenant, starts_at, duration, rrule, time_zone, title, reason, created_by, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO maintenance (maintenance_id, tenant, starts_at, duration, rrule, time_zone, title, reason, created_by, created_at,
+                         approved_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: of_tenant
 SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY starts_at, maintenance_id
@@ -9,6 +10,14 @@ SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY star
 -- Every live tenant: for jobs and the operators' summary.
 SELECT m.*, t.tenant_id FROM maintenance m JOIN tenants t ON t.id = m.tenant
 WHERE t.deleted_at IS NULL AND m.removed_at IS NULL ORDER BY m.tenant, m.starts_at
+
+-- name: withdrawn
+SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NOT NULL ORDER BY removed_at, maintenance_id
+
+-- name: end
+UPDATE maintenance SET ends_at = $3, ended_by = $4
+WHERE tenant = $1 AND maintenance_id = $2 AND removed_at IS NULL AND rrule IS NOT NULL
+  AND (ends_at IS NULL OR ends_at > $3) RETURNING maintenance_id
 
 -- name: remove
 UPDATE maintenance SET removed_at = $3, removed_by = $4

@@ -48,6 +48,30 @@ ORDER BY f.ts, f.seq DESC
 SELECT id, data_source FROM series
 WHERE tenant = $1 AND metric_name = $2 AND labels = '{}' ORDER BY (data_source = $3) DESC, id
 
+-- name: causes
+-- What was wrong in the first minutes of the outages from $2 to $3 of tenant $1, by source $4: services that said 0, and
+-- an error rate of at least $5 (NULL: does not count). From raw samples where there are some ($6 on), else from rollups.
+SELECT i.place, c.service, c.service IS NULL AS errors
+FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS i (starts, ends, place)
+CROSS JOIN LATERAL (
+  SELECT s.labels->>$7 AS service
+  FROM frames f
+  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  JOIN series s ON s.id = v.series
+  WHERE i.starts >= $6 AND f.tenant = $1 AND f.ts >= i.starts AND f.ts < least(i.ends, i.starts + INTERVAL '2 minutes')
+    AND s.data_source = $4
+    AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND v.value = 0
+             WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND v.value >= $5 ELSE false END
+  UNION
+  SELECT s.labels->>$7
+  FROM series s JOIN rollup_5m r ON r.series = s.id
+  WHERE i.starts < $6 AND s.tenant = $1 AND s.data_source = $4
+    AND r.bucket > i.starts - INTERVAL '5 minutes' AND r.bucket < least(i.ends, i.starts + INTERVAL '2 minutes')
+    AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND r.low = 0
+             WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND r.high >= $5 ELSE false END
+) AS c
+ORDER BY 1, 2
+
 -- name: metric_names
 -- What conditions can name: labelled series have no single value.
 SELECT DISTINCT metric_name FROM series WHERE tenant = $1 AND labels = '{}'
@@ -91,6 +115,25 @@ SET total = excluded.total, low = excluded.low, high = excluded.high, points = e
 
 -- name: drop_chunks
 SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
+
+-- name: oldest_attempt
+-- The first attempt before $1 of the sources $2 that is not condensed.
+SELECT min(ts) FROM pull_attempts
+WHERE ts < $1 AND source = ANY($2::text[]) AND outcome <> 'collector_down' AND detail IS DISTINCT FROM 'condensed'
+
+-- name: condense_attempts
+-- Attempts in [$1, $2) of the sources $3, each of which says that we were awake for $4 after, become one row per hour
+-- in which we were awake all along: who was blind must be known for as long as the gap is.
+WITH old AS (
+  DELETE FROM pull_attempts p USING unnest($3::text[], $4::interval[]) AS h (source, holds)
+  WHERE p.source = h.source AND p.ts >= $1 AND p.ts < $2 AND p.outcome <> 'collector_down'
+  RETURNING p.source, p.tenant, p.outcome, p.ts,
+            greatest(h.holds, CASE WHEN p.detail = 'condensed' THEN p.duration_ms * INTERVAL '1 ms' END) AS lasting
+)
+INSERT INTO pull_attempts (ts, source, tenant, outcome, duration_ms, detail)
+SELECT lower(r), source, tenant, outcome, extract(epoch FROM upper(r) - lower(r)) * 1000, 'condensed'
+FROM (SELECT source, tenant, outcome, unnest(range_agg(tstzrange(ts, ts + lasting))) AS r FROM old
+      GROUP BY source, tenant, outcome, date_trunc('hour', ts, 'UTC')) AS awake
 
 -- name: drop_spans
 DELETE FROM availability_spans WHERE upper(period) < $1

@@ -72,7 +72,8 @@ FROM unnest($1::bigint[], $3::text[], $4::text[]) AS x (objective, window_name, 
 JOIN objectives o ON o.id = x.objective
 ORDER BY 1, 2
 ON CONFLICT (objective, window_name) DO UPDATE SET as_of = excluded.as_of, status = excluded.status
-WHERE c.as_of <= excluded.as_of
+-- A clock that was ahead for a moment does not keep its word for ever.
+WHERE c.as_of <= excluded.as_of OR c.as_of > excluded.as_of + INTERVAL '10 minutes'
 
 -- name: drop_hours
 DELETE FROM objective_hours WHERE hour < $1

@@ -36,6 +36,9 @@ OFFSET $4 LIMIT $5
 -- name: live
 SELECT * FROM tenants WHERE deleted_at IS NULL ORDER BY id
 
+-- name: deleted_since
+SELECT * FROM tenants WHERE deleted_at >= $1 ORDER BY id
+
 -- name: mark_deleted
 UPDATE tenants SET deleted_at = $2, updated_at = $2, status = 'deleting'
 WHERE id = $1 AND deleted_at IS NULL RETURNING id

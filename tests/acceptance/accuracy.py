@@ -10,35 +10,15 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.sla.maintenance import merged
+from tests.acceptance.rows import WINDOWS, Row, row_of
 from tests.acceptance.world import INTERVAL, World
 
 POLLED = ("polled-1", "polled-2")
 PUSHED = "pushed-1"
-WINDOWS = ("1h", "24h", "month")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One tenant and window. Seconds; `edges` are the state changes the engine had to find."""
-
-    tenant: str
-    window: str
-    down_true: float
-    down_measured: float
-    edges: int
-    gap: float
-    outside_bounds: float
-
-    @property
-    def error(self) -> float:
-        return abs(self.down_measured - self.down_true)
 
 
 class Scenario:
@@ -205,83 +185,29 @@ class Scenario:
         """When the tenant really was down."""
         now = self.world.clock.now()
         if name == PUSHED:
-            changes = [*sorted(self.pushed), (now, False)]
-            pairs = itertools.pairwise(changes)
-            return [Interval(at, until) for (at, down), (until, _) in pairs if down]
-        document = await self.world.truth(name)
-        return [
-            Interval(
-                datetime.fromisoformat(i["start"]), datetime.fromisoformat(i["end"]) if i["end"] else now
-            )
-            for i in document["intervals"]
-            if i["state"] == "down"
-        ]
+            return pushed_down(self.pushed, now)
+        return down_intervals(await self.world.truth(name), now)
 
     async def _compare(self, name: str) -> list[Row]:
         tenant = await self.world.runtime.tenants.get(name)
         now = self.world.clock.now()
-        spans = await self.world.runtime.availability.timeline(tenant, now - timedelta(days=40), now)
-        truth, off = await self._truth(name), merged(i for n, i in self.maintenance if n == name)
-        names = ",".join(WINDOWS)
-        document = await self.world.call("GET", f"/api/v1/tenants/{name}/sla?windows={names}")
-        rows = []
-        for window in document["windows"]:
-            start = max(datetime.fromisoformat(window["start"]), spans[0].start)
-            rows.append(_row(name, window, spans, truth, off, start, now))
-        return rows
+        start = now - timedelta(days=40)
+        spans = await self.world.runtime.availability.timeline(tenant, start, now, reasons=True)
+        truth, off = await self._truth(name), [i for n, i in self.maintenance if n == name]
+        document = await self.world.call("GET", f"/api/v1/tenants/{name}/sla?windows={','.join(WINDOWS)}")
+        return [row_of(name, window, spans, truth, off, now) for window in document["windows"]]
 
 
-def _row(
-    name: str,
-    window: dict[str, Any],
-    spans: list[Span],
-    truth: list[Interval],
-    off: list[Interval],
-    start: datetime,
-    now: datetime,
-) -> Row:
-    blind = [Interval(s.start, s.end) for s in spans if s.state is SpanState.GAP]
-    seen = _seconds(truth, start, now, merged([*off, *blind]))
-    all_down = _seconds(truth, start, now, off)
-    eligible = window["eligible_minutes"] * 60
-    true_percent = 100 * (1 - all_down / eligible) if eligible else 100.0
-    low, high = window["bounds"]["low"], window["bounds"]["high"]
-    outside = max(0.0, low - true_percent, true_percent - high) / 100 * eligible
-    edges = sum(2 for i in truth if i.end > start)
-    return Row(
-        name, window["window"], seen, window["down_minutes"] * 60, edges, window["gap_minutes"] * 60, outside
-    )
-
-
-def _seconds(down: Iterable[Interval], start: datetime, end: datetime, without: list[Interval]) -> float:
-    total = 0.0
-    for interval in down:
-        parts = [Interval(max(interval.start, start), min(interval.end, end))]
-        for hole in without:
-            parts = [
-                piece
-                for part in parts
-                for piece in (
-                    Interval(part.start, min(part.end, hole.start)),
-                    Interval(max(part.start, hole.end), part.end),
-                )
-                if piece.start < piece.end
-            ]
-        total += sum((p.end - p.start).total_seconds() for p in parts if p.start < p.end)
-    return total
-
-
-def table(rows: list[Row]) -> str:
-    """Markdown."""
-    lines = [
-        "| tenant | window | down, truth s | down, measured s | error s | edges | error per edge s | gap s"
-        " | outside bounds s |",
-        "|---|---|---|---|---|---|---|---|---|",
+def down_intervals(document: dict[str, Any], now: datetime) -> list[Interval]:
+    """When a tenant was down, of the simulator's truth."""
+    return [
+        Interval(datetime.fromisoformat(i["start"]), datetime.fromisoformat(i["end"]) if i["end"] else now)
+        for i in document["intervals"]
+        if i["state"] == "down"
     ]
-    for r in rows:
-        per_edge = r.error / r.edges if r.edges else 0.0
-        lines.append(
-            f"| {r.tenant} | {r.window} | {r.down_true:.3f} | {r.down_measured:.3f} | {r.error:.3f} | {r.edges} |"
-            f" {per_edge:.3f} | {r.gap:.1f} | {r.outside_bounds:.3f} |"
-        )
-    return "\n".join(lines)
+
+
+def pushed_down(changes: Iterable[tuple[datetime, bool]], now: datetime) -> list[Interval]:
+    """When a tenant was down whose state changed at these instants (True: went down)."""
+    pairs = itertools.pairwise([*sorted(changes), (now, False)])
+    return [Interval(at, until) for (at, down), (until, _) in pairs if down]

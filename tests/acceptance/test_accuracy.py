@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.accuracy import PUSHED, Scenario, table
+from tests.acceptance.accuracy import PUSHED, Scenario
+from tests.acceptance.rows import table
 from tests.acceptance.world import INTERVAL, World
 
 # The clocks of Berlin go forward at 01:00 UTC, in the middle of the scenario.

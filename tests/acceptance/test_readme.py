@@ -1,4 +1,4 @@
-"""The README's walk-through, run as it stands against `ecpmon up`."""
+"""The README's walk-through and docs/sla.md, run as they stand against `ecpmon up`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def shell_blocks(section: str) -> list[str]:
+def section(name: str) -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    part = text.split(f"## {section}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+    return text.split(f"## {name}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def script(text: str) -> str:
+    """The shell blocks of a page; the first command that fails ends it."""
+    return "\n".join(["set -e", *re.findall(r"```sh\n(.*?)```", text, re.DOTALL)])
 
 
 class Hooks(http.server.BaseHTTPRequestHandler):
@@ -84,12 +88,14 @@ def test_the_walk_through_does_what_it_says(
 
         wait_until(up, 60, "the table shows the tenants")
         url, bodies = receiver
-        script = "set -e\n" + "\n".join(shell_blocks("Break a tenant and watch"))
-        done = subprocess.run(
-            ["bash", "-c", script], env={**keep, "API": api, "RECEIVER": url},
-            capture_output=True, text=True, timeout=90, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        environment = {**keep, "API": api, "RECEIVER": url, "OUT": str(shared_tmp)}
+        for page in (section("Break a tenant and watch"), (ROOT / "docs" / "sla.md").read_text("utf-8")):
+            done = subprocess.run(
+                ["bash", "-c", script(page)], env=environment,
+                capture_output=True, text=True, timeout=90, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
         wait_until(lambda: [b["status"] for b in bodies] == ["firing", "resolved"], 20, "one webhook each")
         incidents = get(f"{api}/api/v1/tenants/city-helpdesk/incidents")["incidents"]
         assert len(incidents) == 1

@@ -117,3 +117,17 @@ async def test_the_same_tenant_through_git(world_of: Any, tmp_path: Path) -> Non
 
         await world.call("DELETE", f"/api/v1/tenants/{name}?force=true", status=202)
         assert git("ls-tree", "-r", "--name-only", "main", at=remote).strip() == ""
+
+
+async def test_what_the_simulators_own_deploy_call_takes(world: World) -> None:
+    await world.add_tenant("acme", deploy=False)
+    path = "/api/v1/simulator/deploy/acme"
+    refused = await world.call("POST", path, {"enable_sla_tracking": False}, 422)
+    assert refused["error"]["details"]["fields"][0]["field"] == "enable_sla_tracking"
+    answer = await world.call("POST", path, {"failure_scenarios": True})
+    assert (answer["sla_monitoring"], answer["failure_scenario"]) == (True, "short_outage")
+    await world.advance(90)
+    assert (await world.call("GET", "/api/v1/tenants/acme/incidents"))["incidents"]
+    await world.add_tenant("pusher", deploy=False, sli_source="push")
+    body = {"enable_sla_tracking": False}
+    assert not (await world.call("POST", "/api/v1/simulator/deploy/pusher", body))["sla_monitoring"]

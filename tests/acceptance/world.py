@@ -217,9 +217,9 @@ class World:
         await self.runtime.evaluate_alerts()
 
     async def pull(self) -> None:
-        for runner in self.runtime.runners:
+        for runner in self.runtime.pulling.runners:
             await runner.run_once()
-        await self.runtime._heartbeat.run_once()
+        await self.runtime.pulling.heartbeat.run_once()
         await self.runtime.trigger.settled()
 
     async def truth(self, tenant_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
-from ecpmon.ports import NewTenant
+from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore

@@ -10,8 +10,9 @@ from ecpmon.telemetry import Telemetry
 
 
 class FakeLease:
-    def __init__(self, held: bool) -> None:
+    def __init__(self, held: bool, presumed: bool | None = None) -> None:
         self.held = held
+        self.presumed = held if presumed is None else presumed
 
     async def keep(self) -> bool:
         return self.held
@@ -65,6 +66,22 @@ async def test_a_follower_runs_only_what_runs_everywhere() -> None:
     assert ran == ["heartbeat"]
     await Jobs(jobs, FakeLease(True), Telemetry()).run_all()
     assert ran == ["heartbeat", "collect", "heartbeat"]
+
+
+async def test_who_led_last_goes_on_pulling_while_nobody_can_be_asked() -> None:
+    ran: list[str] = []
+
+    def job(name: str, *, without_database: bool) -> Job:
+        async def run() -> None:
+            ran.append(name)
+
+        return Job(name, 60, run, without_database=without_database)
+
+    jobs = [job("collect", without_database=True), job("retention", without_database=False)]
+    await Jobs(jobs, FakeLease(held=False, presumed=True), Telemetry()).run_all()
+    assert ran == ["collect"]
+    await Jobs(jobs, FakeLease(held=False, presumed=False), Telemetry()).run_all()
+    assert ran == ["collect"]
 
 
 async def test_a_running_job_is_finished_before_the_process_stops() -> None:

@@ -13,7 +13,7 @@ from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, 
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.manifests import to_yaml
 from ecpmon.orchestrator.validation import validate_manifest
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 _PHASES = (
     (DeploymentStatus.CREATING_NAMESPACE, "the namespace would be created"),
@@ -31,6 +31,10 @@ class DemoDeployer:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """Nothing runs, so nothing is rolled back."""
+        return ()
 
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """See `ports.Deployer`. Raises DeploymentFailed, naming the first findings of an invalid manifest."""

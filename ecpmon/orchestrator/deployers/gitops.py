@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import structlog
 from pydantic import SecretStr
@@ -28,7 +28,7 @@ from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
 from ecpmon.orchestrator.deployers.stored import compare, documents, stamp
 from ecpmon.orchestrator.manifests import to_yaml
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 _TRIES: Final = 8
 _FETCHED: Final = "refs/remotes/origin/head"
@@ -65,6 +65,10 @@ class GitopsDeployer:
 
     async def close(self) -> None:
         """Nothing is held open between calls."""
+
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """A push is whole or not at all: nothing is rolled back."""
+        return ()
 
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """Push the release as the tenant's manifest; the same content again makes no commit."""

@@ -32,12 +32,13 @@ from ecpmon.orchestrator.deployers.rollout import (
 )
 from ecpmon.orchestrator.deployers.work import Work, is_ours, is_tenants, key_of, labels_of, scaled_by
 from ecpmon.orchestrator.manifests import namespace_of
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 # Holds spec.replicas from when we let go of it until the autoscaler writes it for the first time.
 _REPLICAS_MANAGER: Final = f"{FIELD_MANAGER}-replicas"
 _CLAIM: Final = "PersistentVolumeClaim"
+_PRUNED: Final = tuple(kind for kind in KINDS if kind != _CLAIM)
 # What a rollback restores. Not services and claims: the server gives them addresses and volumes that must stay.
 _RESTORED: Final = frozenset(KINDS) - {_CLAIM, "Service"}
 # Looks in a row that may go unanswered while a rollout is waited for.
@@ -55,12 +56,29 @@ class KubernetesDeployer:
     async def close(self) -> None:
         await self._cluster.close()
 
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """What of the tenant, or in the way of the release, is there now, without what the server writes."""
+        space, wanted = release.namespace, {key_of(document) for document in release.objects}
+        found: list[Document] = []
+        try:
+            namespace = await self._cluster.find(kind_path("Namespace", name=space))
+            found += [namespace] if namespace is not None else []
+            for kind in KINDS:
+                for item in await self._items(kind, space):
+                    ours = kind != _CLAIM and is_ours(item, release.tenant_id)
+                    found += [item] if ours or key_of(item) in wanted else []
+        except Refused as refused:
+            raise DeploymentFailed(f"what runs now cannot be read: {refused}") from refused
+        return tuple(as_applied(document) for document in found)
+
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """See `ports.Deployer`. Raises DeploymentFailed or KubernetesUnavailable."""
-        work = Work(release, progress, scaled_by(release))
+        before = await self.snapshot(release) if release.before is None else release.before
+        originals = {key_of(document): dict(document) for document in before}
+        work = Work(release, progress, scaled_by(release), originals)
         try:
             await self._apply_all(work)
-            await self._prune(work, [kind for kind in KINDS if kind != _CLAIM])
+            await self._prune(work, _PRUNED)
             await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
             await self._wait(work, work.deployments)
             await work.tell(DeploymentStatus.VERIFYING, "checking what runs")
@@ -123,14 +141,16 @@ class KubernetesDeployer:
                 raise DeploymentFailed("{}/{}: {}".format(*key_of(document), refused)) from refused
 
     async def _apply_one(self, work: Work, document: Mapping[str, Any]) -> None:
-        before = await self._cluster.find(path_of(document))
+        live = await self._cluster.find(path_of(document))
         kind, name = key_of(document)
-        if kind == "Namespace" and before is not None and not is_tenants(before, work.release.tenant_id):
+        if kind == "Namespace" and live is not None and not is_tenants(live, work.release.tenant_id):
             # Our labels on it would make it ours to delete.
             raise DeploymentFailed(f"the namespace {name} exists and is not ours")
+        # As it was before the first try: an earlier one may have changed it already.
+        before = work.originals.get((kind, name))
         work.before[kind, name] = before
         if kind == "Deployment" and name in work.scaled:
-            after = await self._apply_scaled(document, before)
+            after = await self._apply_scaled(document, live)
         else:
             after = await self._cluster.apply(document)
         unchanged = before is not None and same_content(before, after)
@@ -167,17 +187,21 @@ class KubernetesDeployer:
     async def _prune(self, work: Work, kinds: Sequence[str]) -> None:
         """Delete what carries both of our labels in this namespace and is not in the release."""
         release, wanted = work.release, {key_of(document) for document in work.release.objects}
+        for kind, name in work.removed:  # an earlier try may have been here
+            if kind in kinds:
+                work.objects[kind, name] = DeployedObject(kind, name, "pruned")
         for kind in kinds:
-            found = await self._cluster.items(
-                kind_path(kind, release.namespace), labels_of(release.tenant_id)
-            )
-            for item in found:
+            for item in await self._items(kind, release.namespace, labels_of(release.tenant_id)):
                 name = item["metadata"]["name"]
                 if (kind, name) in wanted or not is_ours(item, release.tenant_id):
                     continue
                 await self._cluster.delete(kind_path(kind, release.namespace, name))
-                work.pruned.append({"apiVersion": KINDS[kind][0], **item, "kind": kind})
                 work.objects[kind, name] = DeployedObject(kind, name, "pruned")
+
+    async def _items(self, kind: str, space: str, labels: Mapping[str, str] | None = None) -> list[Document]:
+        """With the kind, which lists leave out."""
+        found = await self._cluster.items(kind_path(kind, space), labels)
+        return [{**item, "apiVersion": KINDS[kind][0], "kind": kind} for item in found]
 
     async def _wait(self, work: Work, names: frozenset[str], *, telling: bool = True) -> None:
         """Until the named Deployments are rolled out. Raises DeploymentFailed naming one that is not."""
@@ -246,10 +270,12 @@ class KubernetesDeployer:
 
     async def _rolled_back(self, work: Work, reason: str) -> DeploymentFailed:
         """Bring back what ran before; the error to raise."""
-        if not work.before and not work.pruned:  # what fails is what ran before
+        if not work.before and not work.removed:  # what fails is what ran before
             return DeploymentFailed(reason, rolled_back=False)
         try:
             await self._roll_back(work)
+        except KubernetesUnavailable:
+            raise  # another try fails the same way, and rolls back then
         except (EcpError, Refused) as error:
             return DeploymentFailed(f"{reason} (and what ran before is not back: {error})", rolled_back=False)
         return DeploymentFailed(reason, rolled_back=True)
@@ -263,8 +289,8 @@ class KubernetesDeployer:
                 # Applied by the same manager, so that what the failed release added goes away again.
                 keep = kind != "Deployment" or name not in work.scaled
                 await self._cluster.apply(as_applied(before, keep_replicas=keep))
-        for document in work.pruned:
-            await self._cluster.apply(as_applied(document))
-        restored = [before for before in work.before.values() if before is not None] + work.pruned
-        names = frozenset(name for kind, name in map(key_of, restored) if kind == "Deployment")
+        for document in work.removed.values():
+            await self._cluster.apply(document)
+        restored = [key for key, before in work.before.items() if before is not None] + [*work.removed]
+        names = frozenset(name for kind, name in restored if kind == "Deployment")
         await self._wait(work, names, telling=False)  # phases only go onwards

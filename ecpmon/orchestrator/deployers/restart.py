@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ecpmon.errors import PermanentError
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import Restarter
+from ecpmon.ports.orchestrator import Restarter
 
 
 class NotDeployed(PermanentError):

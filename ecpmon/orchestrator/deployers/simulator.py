@@ -70,6 +70,9 @@ class SimulatorDeployer:
             body["severity"] = severity
         return await self._call("POST", f"/api/v1/failures/{quote(tenant_id, safe='')}", body)
 
+    async def start_scenario(self, tenant_id: str, scenario: str) -> None:
+        await self._call("POST", f"/api/v1/scenarios/{quote(tenant_id, safe='')}", {"scenario": scenario})
+
     async def clear_failures(self, tenant_id: str) -> dict[str, Any]:
         return await self._call("DELETE", f"/api/v1/failures/{quote(tenant_id, safe='')}")
 

@@ -9,7 +9,7 @@ from typing import Any
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
 from ecpmon.orchestrator.deployers.cluster import FIELD_MANAGER, Document
 from ecpmon.orchestrator.deployers.rollout import judge
-from ecpmon.ports import Progress
+from ecpmon.ports.orchestrator import Progress
 
 Key = tuple[str, str]  # kind and name
 
@@ -43,18 +43,25 @@ def scaled_by(release: Release) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Work:
-    """One apply under way. `before` holds each changed object as it was, None for a new one."""
+    """One apply under way. `originals`: what ran before the first try; `before`: the changed ones of them, None for
+    a new object."""
 
     release: Release
     progress: Progress
     scaled: frozenset[str]
+    originals: Mapping[Key, Document]
     objects: dict[Key, DeployedObject] = field(default_factory=dict)
     before: dict[Key, Document | None] = field(default_factory=dict)
-    pruned: list[Document] = field(default_factory=list)
 
     @property
     def deployments(self) -> frozenset[str]:
         return frozenset(key_of(o)[1] for o in self.release.objects if o["kind"] == "Deployment")
+
+    @property
+    def removed(self) -> dict[Key, Document]:
+        """What ran before and is no part of this release."""
+        wanted = {key_of(document) for document in self.release.objects}
+        return {key: found for key, found in self.originals.items() if key not in wanted}
 
     def note(self, document: Mapping[str, Any], status: str) -> None:
         kind, name = key_of(document)

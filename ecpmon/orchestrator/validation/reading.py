@@ -10,11 +10,20 @@ import yaml
 
 from ecpmon.orchestrator.validation.report import Finding, Severity
 
+try:  # libyaml: twenty times as fast
+    from yaml import CSafeLoader as _SafeLoader
+except ImportError:  # a PyYAML that was built without it
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
+
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DOCUMENTS: Final = 500
+MAX_OBJECTS: Final = 1_000  # with those of Lists; selectors are compared pairwise
 MAX_DEPTH: Final = 60
-# Aliases of aliases multiply: ten of them make a document at most some 40 times larger.
+# Aliases of aliases multiply; `MAX_NODES` counts what they stand for.
 MAX_ALIASES: Final = 10
+# Scalars, lists and mappings. A megabyte of what we render has some 60,000.
+MAX_NODES: Final = 120_000
+_MAX_NUMBER: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key, _ in node.value:
@@ -74,8 +83,23 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-# Kubernetes reads JSON: a date is a string, as it is in kubectl.
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int | float | str:
+    """A number; `22:22` is text, as in kubectl. Raises ConstructorError for digits without end."""
+    text = str(loader.construct_scalar(node))
+    if ":" in text:
+        return text
+    if len(text) > _MAX_NUMBER:
+        problem = f"a number of more than {_MAX_NUMBER} characters"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    is_int = node.tag.endswith(":int")
+    return loader.construct_yaml_int(node) if is_int else loader.construct_yaml_float(node)
+
+
+# Kubernetes reads JSON: a date is a string, as it is in kubectl, and so is a lone `=`.
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+_Loader.add_constructor("tag:yaml.org,2002:value", _text)
+_Loader.add_constructor("tag:yaml.org,2002:int", _number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def read(text: str) -> tuple[list[Document], list[Finding]]:
@@ -89,7 +113,7 @@ def read(text: str) -> tuple[list[Document], list[Finding]]:
         found = [_plain(body) for body in yaml.load_all(text, Loader=_Loader)]
     except yaml.YAMLError as error:
         return [], [_stream("YAML_MALFORMED", f"not YAML: {_where(error)}")]
-    except (ValueError, RecursionError, TypeError) as error:
+    except (LookupError, ValueError, RecursionError, TypeError) as error:  # such as `!!bool maybe`
         return [], [_stream("YAML_MALFORMED", f"not YAML that can be read: {error}")]
     return _documents(found)
 
@@ -103,20 +127,36 @@ def _plain(value: Any) -> Any:
 
 def _hostile(text: str) -> Finding | None:
     """Counts events without building anything."""
-    depth = aliases = documents = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    aliases = documents = nodes = 0
+    begun: list[tuple[str | None, int]] = []  # the open collections: anchor, nodes before
+    sizes: dict[str, int] = {}  # nodes below each anchor
+    for event in yaml.parse(text, Loader=_SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            begun.append((event.anchor, nodes))
+            nodes += 1
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        aliases += isinstance(event, yaml.AliasEvent)
+            anchor, before = begun.pop()
+            sizes[anchor or ""] = nodes - before
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+            nodes += sizes.get(event.anchor or "", 1)
+        nodes += isinstance(event, yaml.ScalarEvent)
         documents += isinstance(event, yaml.DocumentStartEvent)
-        if depth > MAX_DEPTH:
-            return _stream("TOO_DEEP", f"nested more than {MAX_DEPTH} levels")
-        if aliases > MAX_ALIASES:
-            return _stream("TOO_MANY_ALIASES", f"more than {MAX_ALIASES} aliases; write the values out")
-        if documents > MAX_DOCUMENTS:
-            return _stream("TOO_MANY_DOCUMENTS", f"more than {MAX_DOCUMENTS} documents; send them in parts")
+        refused = _over(len(begun), aliases, documents, nodes)
+        if refused is not None:
+            return refused
+    return None
+
+
+def _over(depth: int, aliases: int, documents: int, nodes: int) -> Finding | None:
+    if depth > MAX_DEPTH:
+        return _stream("TOO_DEEP", f"nested more than {MAX_DEPTH} levels")
+    if aliases > MAX_ALIASES:
+        return _stream("TOO_MANY_ALIASES", f"more than {MAX_ALIASES} aliases; write the values out")
+    if documents > MAX_DOCUMENTS:
+        return _stream("TOO_MANY_DOCUMENTS", f"more than {MAX_DOCUMENTS} documents; send them in parts")
+    if nodes > MAX_NODES:
+        return _stream("TOO_MANY_VALUES", f"more than {MAX_NODES} values, aliases included; send it in parts")
     return None
 
 
@@ -133,6 +173,8 @@ def _documents(found: list[Any]) -> tuple[list[Document], list[Finding]]:
             else:
                 what = f"expected a mapping (an object), found {type(item).__name__}"
                 bad.append(Finding(Severity.ERROR, "NOT_A_MAPPING", what, index))
+    if len(documents) + len(bad) > MAX_OBJECTS:
+        return [], [_stream("TOO_MANY_DOCUMENTS", f"more than {MAX_OBJECTS} objects; send them in parts")]
     if not documents and not bad:
         bad.append(_stream("EMPTY", "there is no object in it"))
     return documents, bad

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from ecpmon.orchestrator.validation.report import Finding
 
 VERSIONS: Final = tuple(f"1.{minor}" for minor in range(28, 38))
 _MAX_SHOWN: Final = 20
+_MAX_LOOKED_AT: Final = 1_000
 _SELECTOR: Final = {"type": "object", "minProperties": 1}
 _CUSTOM: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): {
@@ -73,7 +75,8 @@ def schema_findings(document: Document, version: str) -> Iterator[Finding]:
         said = f"Kubernetes {version} has no {kind[:60]!r} in {api[:60]!r}; check both spellings"
         yield document.error("UNKNOWN_KIND", "kind", said)
         return
-    breaches = sorted(checker.iter_errors(document.body), key=lambda e: (list(map(str, e.path)), e.message))
+    some = islice(checker.iter_errors(document.body), _MAX_LOOKED_AT)
+    breaches = sorted(some, key=lambda e: (list(map(str, e.path)), e.message))
     for breach in breaches[:_MAX_SHOWN]:
         path = ".".join(map(str, breach.path))
         yield document.error("SCHEMA", path, breach.message[:300])

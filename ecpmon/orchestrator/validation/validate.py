@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
@@ -19,6 +20,7 @@ from ecpmon.orchestrator.validation.report import Finding, Report, Severity
 from ecpmon.orchestrator.validation.schemas import VERSIONS, schema_findings
 
 DEFAULT_VERSION: Final = VERSIONS[-1]
+MAX_FINDINGS: Final = 1_000  # of each sort; nobody reads more, and a hostile file has millions
 # Kinds that the simulator acts on or stores; a pod from another workload would never run there.
 _NOT_SIMULATED: Final = ("StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet")
 
@@ -43,17 +45,24 @@ def validate_manifest(
             f"kubernetes_version: {said}", fields=[{"field": "kubernetes_version", "message": said}]
         )
     documents, found = read(content)
-    for document in documents:
-        found += schema_findings(document, version)
-        found += workloads.name_findings(document)
-        found += workloads.workload_findings(document)
-    found += relations.duplicate_findings(documents)
-    found += relations.tenant_findings(documents, tenant_id, namespace or namespace_of(tenant_id))
-    found += relations.selector_findings(documents)
-    found += relations.capacity_findings(documents, cluster_gpus)
+    of_each = chain.from_iterable(_of_one(document, version) for document in documents)
+    together = chain(
+        relations.duplicate_findings(documents),
+        relations.tenant_findings(documents, tenant_id, namespace or namespace_of(tenant_id)),
+        relations.selector_findings(documents),
+        relations.capacity_findings(documents, cluster_gpus),
+    )
+    found += islice(of_each, MAX_FINDINGS)
+    found += islice(together, MAX_FINDINGS)
     if strict:
         found = [replace(f, severity=Severity.ERROR) for f in found]
     return _report(documents, found, catalogue or default_catalogue())
+
+
+def _of_one(document: Document, version: str) -> Iterator[Finding]:
+    yield from schema_findings(document, version)
+    yield from workloads.name_findings(document)
+    yield from workloads.workload_findings(document)
 
 
 def _report(documents: Sequence[Document], found: list[Finding], catalogue: Catalogue) -> Report:

@@ -38,8 +38,8 @@ def apply(
     disputed = _conflicts(live, applied, schema, owners, manager)
     if disputed and not force and not _inherited(live, disputed, schema, manager):
         raise conflict_error(disputed)
-    for other, path in disputed:
-        owners[other] -= {path}
+    for other in {other for other, _ in disputed}:
+        owners[other] -= {path for who, path in disputed if who == other}
     merged = merge(live, applied, schema)
     dropped = owners.get(manager, frozenset()) - wanted
     for other, fields in owners.items():

@@ -11,7 +11,7 @@ from ecpmon.simulator.kube.negotiation import JSON, YAML, content_type_of, parse
 from ecpmon.simulator.kube.openapi import PATCH_TYPES
 from ecpmon.simulator.kube.patches import json_patch, merge_patch, strategic_merge
 from ecpmon.simulator.kube.paths import Target
-from ecpmon.simulator.kube.schemas import schema_of
+from ecpmon.simulator.kube.schemas import schema_of, well_typed
 from ecpmon.simulator.kube.status import Document, bad_request, unsupported_media_type
 
 
@@ -33,7 +33,8 @@ async def patch_of(request: web.Request, target: Target) -> writing.Patch:
 async def eviction(request: web.Request) -> Document:
     """`kubectl drain` sends it as protobuf."""
     if content_type_of(request) != protobuf.PROTOBUF:
-        return await read_document(request)
+        body = await read_document(request)
+        return {**body, "deleteOptions": well_typed(body.get("deleteOptions") or {}, "DeleteOptions")}
     return protobuf.eviction(protobuf.envelope(await read_bytes(request))[2])
 
 
@@ -52,5 +53,6 @@ async def delete_options(request: web.Request) -> Document:
         if not isinstance(found, dict):
             raise bad_request("DeleteOptions must be an object")
         options = found
+    options = well_typed(options, "DeleteOptions")
     asked = request.query.get("propagationPolicy")
     return {**options, "propagationPolicy": asked} if asked else options

@@ -87,6 +87,8 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",), _S),
     Resource("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",), _S),
     Resource("", "v1", "Pod", "pods", True, ("po",), (STATUS, LOG, EVICTION, PROXY), _ALL),
+    # Stored only; `kubectl apply --prune` asks for it and fails where there is none.
+    Resource("", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), _S, _ALL),
     Resource("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",), _S),
     Resource("", "v1", "Secret", "secrets"),
     Resource("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",)),

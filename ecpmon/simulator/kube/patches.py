@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
+import orjson
 
 from ecpmon.simulator.kube.schemas import Node, child, element
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request
 
 MAX_OPERATIONS: Final = 10_000
+MAX_COPIED: Final = 3 * 1024**2
 _DIRECTIVE: Final = "$patch"
 _RETAIN: Final = "$retainKeys"
 _DELETE_PRIMITIVE: Final = "$deleteFromPrimitiveList/"
@@ -29,11 +32,27 @@ def json_patch(document: Document, operations: Any) -> Document:
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
         raise bad_request(f"error decoding patch: {error}") from None
     try:
+        _check_copies(document, operations)
         result = patch.apply(document)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
         raise ApiError(422, "Invalid", message, details={}) from None
     return _object(result)
+
+
+def _check_copies(document: Document, operations: list[Any]) -> None:
+    """ApiError 413 when all copies together are too large: forty that each double a map are a terabyte."""
+    if sum(operation.get("op") == "copy" for operation in operations) < 2:
+        return
+    result: Any = deepcopy(document)
+    copied = 0
+    for operation in operations:
+        if operation.get("op") == "copy":
+            copied += len(orjson.dumps(jsonpointer.resolve_pointer(result, operation["from"])))
+            if copied > MAX_COPIED:
+                message = f"The copies of a JSON patch may add up to {MAX_COPIED} bytes"
+                raise ApiError(413, "RequestEntityTooLarge", message)
+        result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
 
 
 def merge_patch(document: Document, patch: Any) -> Document:
@@ -78,6 +97,8 @@ def _strategic(target: Document, patch: Document, schema: Node | None) -> Docume
     result = dict(target)
     retained = patch.get(_RETAIN)
     if retained is not None:
+        if not isinstance(retained, list):
+            raise bad_request(f"{_RETAIN} must be a list")
         result = {key: value for key, value in result.items() if key in retained}
     for key, value in patch.items():
         if key in (_DIRECTIVE, _RETAIN) or key.startswith(_ORDER):
@@ -96,7 +117,8 @@ def _delete_primitives(result: Document, name: str, values: Any) -> None:
     if not isinstance(values, list):
         raise bad_request(f"{_DELETE_PRIMITIVE}{name} must be a list")
     if isinstance(result.get(name), list):
-        result[name] = [item for item in result[name] if item not in values]
+        dropped = set(map(_token, values))
+        result[name] = [item for item in result[name] if _token(item) not in dropped]
 
 
 def _field(target: Any, value: Any, schema: Node | None) -> Any:
@@ -113,7 +135,8 @@ def _list(target: list[Any], patch: list[Any], schema: Node | None) -> list[Any]
         return [item for item in patch if not (isinstance(item, dict) and _DIRECTIVE in item)]
     key = (schema or {}).get("x-kubernetes-patch-merge-key")
     if key is None:  # a list of scalars: a set
-        return [*target, *(item for item in patch if item not in target)]
+        present = set(map(_token, target))
+        return [*target, *(item for item in patch if _token(item) not in present)]
     return _keyed_list(target, patch, str(key), element(schema))
 
 
@@ -124,17 +147,28 @@ def _keyed_list(target: list[Any], patch: list[Any], key: str, schema: Node | No
         if item.get(_DIRECTIVE) == "replace" and key not in item:
             return [other for other in patch if _DIRECTIVE not in other]
     result = list(target)
+    places: dict[Any, list[int]] = {}  # looked up, not searched: a body may hold ten thousands of items
+    for at, old in enumerate(result):
+        places.setdefault(_token(old.get(key)), []).append(at)
+    gone: set[int] = set()
     for item in patch:
         if key not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")
-        at = next((i for i, old in enumerate(result) if old.get(key) == item[key]), None)
+        token = _token(item[key])
         if item.get(_DIRECTIVE) == "delete":
-            result = [old for old in result if old.get(key) != item[key]]
-        elif at is None:
+            gone.update(places.pop(token, ()))
+        elif token not in places:
+            places[token] = [len(result)]
             result.append(_strategic({}, item, schema))
         else:
+            at = places[token][0]
             result[at] = _strategic(result[at], item, schema)
-    return result
+    return [item for at, item in enumerate(result) if at not in gone]
+
+
+def _token(value: Any) -> Any:
+    """Something to look `value` up by."""
+    return orjson.dumps(value) if isinstance(value, dict | list) else value
 
 
 def _order(result: Document, patch: Document, schema: Node | None) -> None:
@@ -147,10 +181,12 @@ def _order(result: Document, patch: Document, schema: Node | None) -> None:
         if not isinstance(items, list) or not isinstance(wanted, list):
             continue
         key = (child(schema, name) or {}).get("x-kubernetes-patch-merge-key")
-        ranks = [item.get(key) if isinstance(item, dict) else item for item in wanted]
+        ranks: dict[Any, int] = {}
+        for item in wanted:
+            ranks.setdefault(_token(item.get(key) if isinstance(item, dict) else item), len(ranks))
 
-        def rank(item: Any, ranks: list[Any] = ranks, key: Any = key) -> int:
+        def rank(item: Any, ranks: dict[Any, int] = ranks, key: Any = key) -> int:
             value = item.get(key) if isinstance(item, dict) else item
-            return ranks.index(value) if value in ranks else len(ranks)
+            return ranks.get(_token(value), len(ranks))
 
         result[name] = sorted(items, key=rank)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from ecpmon.simulator.kube.status import Cause, Document
+from ecpmon.simulator.model.quantities import bounded
 
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 # An exponent belongs to the number; E alone means exa.
@@ -113,7 +114,7 @@ def _resources(resources: Document, at: str) -> Iterator[Cause]:
         for name, amount in amounts.items():
             if quantity(amount) < 0:
                 yield invalid_value(f"{at}.{kind}[{name}]", str(amount), "must be greater than or equal to 0")
-            elif "/" in name and quantity(amount) % 1:
+            elif "/" in name and quantity(amount) != quantity(amount).to_integral_value():
                 yield invalid_value(f"{at}.{kind}[{name}]", str(amount), "must be an integer")
     for name, amount in requests.items():
         if name in limits and quantity(amount) > quantity(limits[name]):
@@ -128,4 +129,4 @@ def _resources(resources: Document, at: str) -> Iterator[Cause]:
 def quantity(text: Any) -> Decimal:
     """A quantity whose form the schema has checked, in base units."""
     number, suffix = _SPLIT.match(str(text)).groups()  # type: ignore[union-attr]
-    return Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))
+    return bounded(Decimal(number)) * _SUFFIXES.get(suffix, Decimal(1))

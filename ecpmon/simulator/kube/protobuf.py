@@ -1,7 +1,7 @@
 """Protobuf bodies, as Go clients send them for kinds that they know.
 
-We answer in JSON, which those clients read as well. Only the messages are known whose content matters here and
-whose form is small: how to delete, and what to evict.
+We answer in JSON, which those clients read as well. Here are the envelope, how to delete and what to evict;
+whole objects are in `protobuf_objects.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ecpmon.simulator.kube.status import Document, bad_request
+from ecpmon.simulator.kube.status import ApiError, Document, bad_request
 
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 _MAGIC: Final = b"k8s\x00"
@@ -20,37 +20,37 @@ def envelope(raw: bytes) -> tuple[str, str, bytes]:
     """(apiVersion, kind, message) of a body; ApiError 400 when it is not one."""
     if not raw.startswith(_MAGIC):
         raise bad_request("the body is not Kubernetes' protobuf: its first bytes are others")
-    fields = dict(_fields(raw[len(_MAGIC) :]))
-    about = dict(_fields(_bytes(fields.get(1, b""))))
-    return _text(about.get(1, b"")), _text(about.get(2, b"")), _bytes(fields.get(2, b""))
+    fields = dict(fields_of(raw[len(_MAGIC) :]))
+    about = dict(fields_of(_bytes(fields.get(1, b""))))
+    return text_of(about.get(1, b"")), text_of(about.get(2, b"")), _bytes(fields.get(2, b""))
 
 
 def delete_options(message: bytes) -> Document:
     """meta/v1 DeleteOptions."""
     found: Document = {}
-    for number, value in _fields(message):
+    for number, value in fields_of(message):
         if number == 1:
             found["gracePeriodSeconds"] = value
         elif number == 2:
-            conditions = dict(_fields(_bytes(value)))
+            conditions = dict(fields_of(_bytes(value)))
             names = {1: "uid", 2: "resourceVersion"}
-            found["preconditions"] = {names[n]: _text(v) for n, v in conditions.items() if n in names}
+            found["preconditions"] = {names[n]: text_of(v) for n, v in conditions.items() if n in names}
         elif number == 3:
             found["orphanDependents"] = bool(value)
         elif number == 4:
-            found["propagationPolicy"] = _text(value)
+            found["propagationPolicy"] = text_of(value)
         elif number == 5:
-            found.setdefault("dryRun", []).append(_text(value))
+            found.setdefault("dryRun", []).append(text_of(value))
     return found
 
 
 def eviction(message: bytes) -> Document:
     """policy/v1 Eviction: its delete options; the pod stands in the path."""
-    options = dict(_fields(message)).get(2)
+    options = dict(fields_of(message)).get(2)
     return {"kind": "Eviction", **({"deleteOptions": delete_options(_bytes(options))} if options else {})}
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Field number and value of each field; ApiError 400 for a message that ends in the middle of one."""
     at = 0
     while at < len(message):
@@ -65,9 +65,9 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
         else:
-            raise _broken()
+            raise broken()
         if at + size > len(message):
-            raise _broken()
+            raise broken()
         yield number, message[at : at + size]
         at += size
 
@@ -81,18 +81,20 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if not byte & 0x80:
             return result, at
         shift += 7
-    raise _broken()
+    raise broken()
 
 
-def _broken() -> Exception:
+def broken() -> ApiError:
+    """ApiError 400 for what is no protobuf of this kind."""
     return bad_request("the protobuf message is broken")
 
 
 def _bytes(value: Any) -> bytes:
     if not isinstance(value, bytes):
-        raise _broken()
+        raise broken()
     return value
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A string field; ApiError 400 when the field is a number."""
     return _bytes(value).decode(errors="replace")

@@ -18,7 +18,7 @@ from ecpmon.simulator.kube.negotiation import JSON, Wish, wish_of
 from ecpmon.simulator.kube.status import Document, method_not_allowed, no_such_path
 
 # Core resources of the real server that we lack: their absence is told in Kubernetes' words.
-_ABSENT: Final = ("bindings", "componentstatuses", "podtemplates", "replicationcontrollers", "watch")
+_ABSENT: Final = ("bindings", "componentstatuses", "podtemplates", "watch")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -15,12 +15,13 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ecpmon.simulator.kube.catalogue import Resource
-from ecpmon.simulator.kube.status import Document
+from ecpmon.simulator.kube.status import Document, bad_request
 
 SERVER_MINOR: Final = "1.36"
 _FOLDER: Final = f"kubernetes-json-schema/v{SERVER_MINOR}.0-local"
 _PREFIX: Final = "#/$defs/"
-_OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_OBJECT_META: Final = f"{_META}ObjectMeta"
 QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 
 QUANTITY_TEXT: Final = re.compile(
@@ -135,6 +136,16 @@ def examine(document: Any, node: Node | None, path: str = "") -> tuple[Any, Find
     """The document without fields the schema does not know and without nulls, and what was found."""
     findings = Findings()
     return _walk(document, node, path, findings), findings
+
+
+def well_typed(document: Any, kind: str) -> Document:
+    """A document of `meta/v1`, such as DeleteOptions; ApiError 400 for fields of the wrong type."""
+    found, findings = examine(document, resolved({"$ref": f"{_PREFIX}{_META}{kind}"}))
+    if findings.mistyped:
+        path, what, wanted = findings.mistyped[0]
+        where = f"Go struct field {kind}.{path}" if path else f"Go value of {kind}"
+        raise bad_request(f"{kind}: json: cannot unmarshal {what} into {where} of type {wanted}")
+    return dict(found)
 
 
 def _walk(value: Any, node: Node | None, path: str, found: Findings) -> Any:

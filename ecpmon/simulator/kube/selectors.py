@@ -155,13 +155,13 @@ def matches_label_selector(selector: Mapping[str, Any] | None, labels: Mapping[s
 
 
 def _expression(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(item["key"]), item.get("values") or ()
+    value, values = labels.get(item.get("key", "")), item.get("values") or ()
     return {
         "In": value in values,
         "NotIn": value not in values,
         "Exists": value is not None,
         "DoesNotExist": value is None,
-    }.get(item["operator"], False)
+    }.get(item.get("operator", ""), False)
 
 
 def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:

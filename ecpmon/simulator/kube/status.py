@@ -78,7 +78,8 @@ def qualified(plural: str, group: str) -> str:
 
 def no_such_path() -> ApiError:
     message = "the server could not find the requested resource"
-    return ApiError(404, "NotFound", message, details={})
+    # kubectl (debug) reads `details` of a 404 unchecked and dies without it.
+    return ApiError(404, "NotFound", message, details={"causes": []})
 
 
 def not_found(plural: str, group: str, name: str) -> ApiError:

@@ -44,13 +44,21 @@ _WORKLOADS: Final = ("deployments.apps", "replicasets.apps", "statefulsets.apps"
 
 def causes_of(resource: Resource, new: Document, old: Document | None) -> list[Cause]:
     """Everything wrong with `new`; `old` is the stored object of an update."""
-    found = [*_metadata(resource, new["metadata"])]
+    found = [*_metadata(resource, new["metadata"]), *_late_finalizers(new["metadata"], old)]
     check = _CHECKS.get(resource.name)
     if check is not None:
         found += check(new, old)
     if resource.name in _WORKLOADS:
         found += _workload(resource, new, old)
     return found
+
+
+def _late_finalizers(metadata: Document, old: Document | None) -> Iterator[Cause]:
+    before = old["metadata"] if old else {}
+    late = set(metadata.get("finalizers") or ()) - set(before.get("finalizers") or ())
+    if before.get("deletionTimestamp") and late:
+        message = "no new finalizers can be added if the object is being deleted, found new finalizers"
+        yield Cause("FieldValueForbidden", f"Forbidden: {message} {sorted(late)}", "metadata.finalizers")
 
 
 def _metadata(resource: Resource, metadata: Document) -> Iterator[Cause]:

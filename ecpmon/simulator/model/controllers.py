@@ -91,17 +91,19 @@ def _scale_paused(draft: Draft, deployment: Deployment) -> None:
 
 
 def _retire(draft: Draft, deployment: Deployment, old: list[Pod], fresh: list[Pod], least: int) -> None:
-    """Old pods that serve nobody go first; the others as far as `least` stay available."""
+    """Old pods that are not available go first; all of them only as far as `least` pods are left."""
     if not old:
         return
     settle = min_ready(deployment.manifest)
     idle = [p for p in old if not is_available(draft, p, settle)]
     serving = [p for p in old if is_available(draft, p, settle)]
-    available = len(serving) + sum(is_available(draft, p, settle) for p in fresh)
+    renewed = sum(is_available(draft, p, settle) for p in fresh)
     if _recreates(deployment):
-        least = 0
-    _remove(draft, idle, len(idle), None)
-    _remove(draft, serving, min(len(serving), available - least), None)
+        _remove(draft, old, len(old), None)
+        return
+    # A pod may serve and yet not count as available (minReadySeconds): the bound is for those as well.
+    _remove(draft, idle, min(len(idle), len(old) + renewed - least), None)
+    _remove(draft, serving, min(len(serving), len(serving) + renewed - least), None)
 
 
 def _remove(draft: Draft, pods: list[Pod], count: int, owner: ReplicaSet | None) -> None:

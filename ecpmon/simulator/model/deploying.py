@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ecpmon.simulator.model.controllers import drop
+from ecpmon.simulator.model.controllers import drop, replica_set_key
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.manifests import labels_of, spec_of, template_hash, tenant_of_namespace
 from ecpmon.simulator.model.objects import (
@@ -13,10 +13,12 @@ from ecpmon.simulator.model.objects import (
     Deployment,
     Manifest,
     Meta,
+    Owner,
     ReplicaSet,
     ServiceSpec,
     Traffic,
 )
+from ecpmon.simulator.model.selecting import matches
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.tenants import Tenant, namespace_of
 from ecpmon.simulator.model.traffic import traffic_at
@@ -52,6 +54,8 @@ def put_deployment(draft: Draft, key: str, manifest: Manifest, spec: ServiceSpec
         made = _changed(draft, found, manifest, spec)
     draft.deployments[key] = made
     draft.pods_of.setdefault(key, ())
+    if found is None:
+        made = _adopt(draft, made)
     draft.stir(key)
     draft.dirty.add(namespace)
     if tenant_id:
@@ -201,6 +205,44 @@ def orphan_replica_sets(draft: Draft, key: str) -> None:
         for pod in mine:
             draft.put_pod(replace(pod, deployment="", tenant_id="", service=""))
     draft.pods_of[key] = ()
+
+
+def _adopt(draft: Draft, made: Deployment) -> Deployment:
+    """Take what its selector finds and nobody owns: replica sets that `--cascade=orphan` left behind."""
+    key, space = made.meta.key, made.meta.namespace
+    selector = made.manifest["spec"].get("selector")
+    taken = [
+        found
+        for found in draft.replica_sets.values()
+        if found.meta.namespace == space
+        and not found.deployment
+        and not found.meta.owners
+        and matches(selector, labels_of(found.manifest["spec"]["template"]))
+    ]
+    for found in taken:
+        _take(draft, made, found)
+    if taken:
+        newest = max(taken, key=lambda s: s.revision)
+        made = replace(made, revision=newest.revision + (newest.meta.key != replica_set_key(made)))
+        draft.deployments[key] = made
+    return made
+
+
+def _take(draft: Draft, made: Deployment, found: ReplicaSet) -> None:
+    """The reverse of `orphan_replica_sets`, for one of them."""
+    mine = draft.pods_in(found.group)
+    draft.drop_replica_set(found.meta.key)
+    draft.tombstones.pop()
+    draft.pods_of.pop(found.group, None)
+    spec = {name: value for name, value in found.manifest["spec"].items() if name != "replicas"}
+    meta = replace(found.meta, owners=(Owner("Deployment", made.meta.name, made.meta.uid),))
+    manifest = {**found.manifest, "spec": spec}
+    draft.put_replica_set(replace(found, meta=meta, deployment=made.meta.key, manifest=manifest))
+    for pod in mine:
+        draft.put_pod(
+            replace(pod, deployment=made.meta.key, tenant_id=made.tenant_id, service=made.spec.name)
+        )
+    draft.pods_of[made.meta.key] = (*draft.pods_of[made.meta.key], *(p.meta.key for p in mine))
 
 
 def orphan_pods(draft: Draft, replica_set: ReplicaSet) -> None:

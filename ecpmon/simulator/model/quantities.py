@@ -14,6 +14,7 @@ GPU: Final = "nvidia.com/gpu"
 # An exponent belongs to the number; E alone means exa.
 _SPLIT: Final = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(.*)")
 _MOST: Final = 2**60
+_EXPONENT: Final = 30
 _SUFFIXES: Final = {
     "": Decimal(1),
     **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
@@ -33,9 +34,16 @@ def _parsed(text: str) -> Decimal:
     if found is None or found[2] not in _SUFFIXES:
         return Decimal(0)
     try:
-        return Decimal(found[1]) * _SUFFIXES[found[2]]
+        return bounded(Decimal(found[1])) * _SUFFIXES[found[2]]
     except InvalidOperation:
         return Decimal(0)
+
+
+def bounded(amount: Decimal) -> Decimal:
+    """At most 1e30 and at least 1e-30 in size: `1e99999999` written out would be 100 MB of digits."""
+    if amount and not -_EXPONENT <= amount.adjusted() <= _EXPONENT:
+        return Decimal(10).scaleb(_EXPONENT - 1 if amount.adjusted() > 0 else -_EXPONENT).copy_sign(amount)
+    return amount
 
 
 def spelled(resource: str, amount: Decimal) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ecpmon.alerts.engine import default_rules
 from ecpmon.errors import EcpError
 from ecpmon.model.tenants import Tenant
+from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
@@ -19,12 +21,14 @@ from ecpmon.storage.queries import load
 from tests.integration.conftest import MakeTenant
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+OLD = NOW - timedelta(days=400)
 EVENTS = 20_000
 FILL_EVENTS = """
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, reason,
                           message)
-SELECT $1, $2, $2, 'cpu', 'page', 'threshold', 'inactive', CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'firing' END,
-       $3, 'test', 'event ' || n FROM generate_series(1, $4::int) n
+SELECT $1, $2, gen_random_uuid(), 'cpu', 'page', 'threshold', 'inactive',
+       CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'firing' END, $3, 'test', 'event ' || n
+FROM generate_series(1, $4::int) n
 """
 FILL_NOTIFICATIONS = """
 INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, status, created_at,
@@ -33,6 +37,12 @@ SELECT gen_random_uuid(), tenant, rule_id, event_id, 'lane', '{}', '{}', s, at, 
        CASE WHEN s = 'pending' THEN NULL ELSE at END
 FROM alert_events,
      LATERAL (SELECT CASE event_id % 5000 WHEN 0 THEN 'pending' WHEN 1 THEN 'parked' ELSE 'sent' END AS s) x
+"""
+FILL_EXTERNAL = """
+INSERT INTO external_alerts (tenant, fingerprint, starts_at, status, alert_name, severity, labels, annotations,
+                             received_at)
+SELECT $1, 'f' || n, $2, s, 'ECPTenantDown', 'critical', '{}', '{}', $2
+FROM generate_series(1, $3::int) n, unnest(ARRAY['firing', 'resolved']) s
 """
 
 
@@ -55,7 +65,9 @@ async def filled(database: Database, make_tenant: MakeTenant) -> AsyncIterator[T
     tenant = await make_tenant()
     await database.execute(FILL_EVENTS, tenant.key, uuid.uuid4(), NOW, EVENTS)
     await database.execute(FILL_NOTIFICATIONS)
+    await database.execute(FILL_EXTERNAL, tenant.key, NOW, EVENTS // 2)
     await database.execute("ANALYZE alert_events")
+    await database.execute("ANALYZE external_alerts")
     await database.execute("VACUUM ANALYZE notifications")
     yield tenant
     await database.execute("TRUNCATE tenants CASCADE")
@@ -67,6 +79,37 @@ async def test_many_rows_of_history_are_not_scanned(query: str, filled: Tenant, 
     plan = "\n".join(row[0] for row in rows)
     assert "Seq Scan on alert_events" not in plan, plan
     assert "Seq Scan on notifications" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments"),
+    [("forget_notifications", (OLD, 5)), ("forget_events", (OLD, 5)), ("forget_external", (OLD, OLD, 5))],
+)
+async def test_forgetting_reads_what_is_old_only(
+    query: str, arguments: tuple[object, ...], filled: Tenant, database: Database
+) -> None:
+    rows = await database.fetch(f"EXPLAIN {load('alert_keeping')[query]}", *arguments)
+    plan = "\n".join(row[0] for row in rows)
+    for table in ("alert_events", "notifications", "external_alerts"):
+        assert f"Seq Scan on {table}" not in plan, plan
+
+
+async def test_twenty_thousand_old_alerts_are_forgotten_in_seconds(
+    filled: Tenant, database: Database
+) -> None:
+    keeping, later = AlertKeeping(database), NOW + timedelta(days=400)
+    begun = time.monotonic()
+    sent = await keeping.forget_notifications(later)
+    events = await keeping.forget_events(later)
+    external = await keeping.forget_external(later, NOW)
+    seconds = time.monotonic() - begun
+    left = await database.fetch("SELECT status FROM notifications")
+    assert {row["status"] for row in left} == {"pending"}
+    assert events == EVENTS - len(left)
+    assert external == EVENTS
+    assert sent > 0.99 * EVENTS
+    # 0.6 s on the machine it was written on; without the indexes of migration 15 it was 3.3 s.
+    assert seconds < 20
 
 
 async def test_the_answers_are_those_of_the_whole_history(filled: Tenant, database: Database) -> None:

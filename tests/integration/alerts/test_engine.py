@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from ecpmon.alerts.backtest import replay
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
+from ecpmon.alerts.evaluate import Evaluation, Reading
+from ecpmon.alerts.past import History
 from ecpmon.alerts.policy import default_policies
-from ecpmon.errors import Conflict, NotFound
-from ecpmon.model.alerts import AlertRule, RuleKind, Severity, WebhookAction
+from ecpmon.alerts.syntax import CompareOp
+from ecpmon.errors import Conflict, EcpError, NotFound
+from ecpmon.model.alerts import (
+    AlertRule,
+    DeliveryOutcome,
+    DeliveryReason,
+    DeliveryResult,
+    RuleKind,
+    RuleState,
+    Severity,
+    WebhookAction,
+)
 from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import AlertEvent
+from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
@@ -24,11 +40,14 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
+from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
 from tests.integration.conftest import T0
 
 UP, CPU = SeriesKey("sla", "up"), SeriesKey("cpu", "cpu_usage")
+INTERVALS = Intervals(timedelta(seconds=5), timedelta(seconds=15))
 HOOK = WebhookAction("https://receiver.example/hook")
+DELIVERED = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200)
 MakeTenant = Callable[..., Awaitable[Tenant]]
 
 
@@ -51,10 +70,11 @@ class Bench:
             availability=PgAvailabilityStore(database),
             maintenance=PgMaintenanceStore(database),
             policies=default_policies(),
-            intervals=Intervals(timedelta(seconds=5), timedelta(seconds=15)),
+            intervals=INTERVALS,
             external_url="http://ecpmon.example",
             on_event=self.events.append,
         )
+        self.desk = RuleDesk(self.alerts, "http://ecpmon.example", self.events.append)
 
     async def rule(self, tenant: Tenant, condition: str, **more: Any) -> AlertRule:
         rule = AlertRule(
@@ -127,9 +147,6 @@ async def test_two_engines_at_once_tell_it_once(bench: Bench, make_tenant: MakeT
     stale = await bench.alerts.get(tenant, rule.rule_id)
     await bench.evaluate(tenant, 1)
     # The other engine read the rule before; its write must not go through.
-    from ecpmon.alerts.evaluate import Evaluation, Reading
-    from ecpmon.alerts.syntax import CompareOp
-
     reading = Reading("cpu_usage", CompareOp.GT, 90.0, 80.0, True)
     assert await bench.engine._advance(stale, Evaluation(True, reading), at(1)) == 0
     assert await bench.notifications(tenant) == ["firing"]
@@ -167,6 +184,32 @@ async def test_the_burn_rate_page_needs_both_windows_and_a_full_long_one(
     assert 50 * minute <= resolved <= 60 * minute
 
 
+async def test_flapping_fires_as_the_replay_says_also_when_every_evaluation_is_another_process(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(holds=timedelta(seconds=150))
+    await bench.engine.install_defaults(tenant, (), T0)
+    told: list[tuple[str, int]] = []
+    # Two or three bursts an hour: each new one would lift the hour over its factor again.
+    for minute in range(300):
+        down = minute >= 120 and (minute - 120) % 22 < 2
+        await bench.observe(tenant, 60 * minute, 0 if down else 1)
+        fresh = Bench(bench.database, bench.ingest)
+        told += [(e, minute) for e in await fresh.evaluate(tenant, 60 * minute) if "page" in e]
+    fired = [m for e, m in told if e == "sla_burn_rate_page:inactive>firing"]
+    resolved = [m for e, m in told if e == "sla_burn_rate_page:firing>inactive"]
+    [page] = [r.rule for r in await bench.alerts.rules(tenant) if r.rule.policy == "page"]
+    spans = await PgAvailabilityStore(bench.database).timeline(tenant, T0, at(300 * 60))
+    found = replay(
+        page, History(tenant, INTERVALS, spans), T0, at(299 * 60), timedelta(minutes=1), default_policies()
+    )
+    assert [at(m * 60) for m in fired] == [f.fired_at for f in found.firings]
+    assert [at(m * 60) for m in resolved] == [f.resolved_at for f in found.firings if f.resolved_at]
+    # Every 22 min without the suppression; with it, when 4.32 min have failed anew.
+    assert len(fired) >= 2
+    assert all(b - a >= 40 for a, b in pairwise(fired))
+
+
 async def test_no_data_is_told_after_five_minutes_and_over_with_the_next_observation(
     bench: Bench, make_tenant: MakeTenant
 ) -> None:
@@ -179,6 +222,94 @@ async def test_no_data_is_told_after_five_minutes_and_over_with_the_next_observa
     assert await bench.evaluate(tenant, 406) == ["sla_no_data:firing>inactive"]
 
 
+async def test_deleting_a_firing_rule_tells_that_it_is_over(bench: Bench, make_tenant: MakeTenant) -> None:
+    tenant = await make_tenant()
+    rule = await bench.rule(tenant, "cpu_usage > 80")
+    await bench.observe(tenant, 0, 1, 90)
+    await bench.evaluate(tenant, 1)
+    stale = await bench.alerts.get(tenant, rule.rule_id)
+    await bench.desk.delete(tenant, rule.rule_id, at(7))
+    ended = bench.events[-1]
+    assert (ended.to_state, ended.reason, ended.at) == ("inactive", "rule_deleted", at(7))
+    assert ended.message == f"r is resolved for {tenant.tenant_id}: its rule was deleted (cpu_usage > 80)"
+    assert await bench.notifications(tenant) == ["firing", "resolved"]
+    # The worker finds both, in order, though their rule is gone.
+    outbox, sent = PgOutbox(bench.database), list[Any]()
+    for _ in range(2):
+        mine = [n for n in await outbox.claim(at(8), 100, timedelta(minutes=1)) if n.rule_id == rule.rule_id]
+        sent += mine
+        for notification in mine:
+            await outbox.record_sent(notification, at(8), DELIVERED)
+    assert [(n.alert_name, n.payload["status"]) for n in sent] == [("r", "firing"), ("r", "resolved")]
+    # The engine had read the rule before it was deleted.
+    reading = Reading("cpu_usage", CompareOp.GT, 10.0, 80.0, False)
+    assert await bench.engine._advance(stale, Evaluation(False, reading), at(8)) == 0
+    assert await bench.notifications(tenant) == ["firing", "resolved"]
+
+
+async def test_a_pending_rule_goes_silently_and_an_inactive_one_without_a_trace(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    pending = await bench.rule(tenant, "cpu_usage > 80", name="pending", wait=60)
+    inactive = await bench.rule(tenant, "cpu_usage > 99", name="inactive")
+    await bench.observe(tenant, 0, 1, 90)
+    await bench.evaluate(tenant, 1)
+    for rule in (pending, inactive):
+        await bench.desk.delete(tenant, rule.rule_id, at(2))
+    told = await bench.alerts.recent_events(tenant, 10)
+    assert [(e.alert_name, e.from_state, e.to_state) for e in told] == [
+        ("pending", "pending", "inactive"), ("pending", "inactive", "pending"),
+    ]  # fmt: skip
+    assert await bench.notifications(tenant) == []
+
+
+async def test_a_rule_is_not_deleted_when_its_end_cannot_be_told(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    rule = await bench.rule(tenant, "cpu_usage > 80")
+    await bench.observe(tenant, 0, 1, 90)
+    await bench.evaluate(tenant, 1)
+    # What breaks the outbox breaks the deletion: nothing of it is stored.
+    broken = f"tenant <> {tenant.key} OR payload->>'status' <> 'resolved'"
+    await bench.database.execute(f"ALTER TABLE notifications ADD CONSTRAINT broken CHECK ({broken})")
+    try:
+        with pytest.raises(EcpError):
+            await bench.desk.delete(tenant, rule.rule_id, at(2))
+    finally:
+        await bench.database.execute("ALTER TABLE notifications DROP CONSTRAINT broken")
+    assert (await bench.alerts.get(tenant, rule.rule_id)).state.status.value == "firing"
+    assert [e.to_state for e in await bench.alerts.recent_events(tenant, 10)] == ["firing"]
+    assert len(bench.events) == 1
+
+
+async def test_a_replaced_rule_ends_its_alert_and_keeps_its_history(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    rule = await bench.rule(tenant, "cpu_usage > 80")
+    before = await bench.alerts.get(tenant, rule.rule_id)
+    await bench.observe(tenant, 0, 1, 90)
+    await bench.evaluate(tenant, 1)
+    other = WebhookAction("https://other.example/hook")
+    changed = replace(rule, alert_name="hotter", condition="cpu_usage > 85", actions=(other,))
+    shown = await bench.desk.replace(tenant, changed, at(2))
+    assert shown == await bench.alerts.get(tenant, rule.rule_id)
+    # An evaluation of the old condition, begun before, cannot be stored for the new one.
+    reading = Reading("cpu_usage", CompareOp.GT, 90.0, 80.0, True)
+    assert await bench.engine._advance(before, Evaluation(True, reading), at(3)) == 0
+    assert await bench.evaluate(tenant, 4) == ["hotter:inactive>firing"]
+    told = await bench.alerts.recent_events(tenant, 10)
+    assert {e.rule_id for e in told} == {rule.rule_id}
+    assert [(e.alert_name, e.to_state, e.reason) for e in reversed(told)] == [
+        ("r", "firing", "fired_at_once"), ("r", "inactive", "rule_replaced"), ("hotter", "firing", "fired_at_once"),
+    ]  # fmt: skip
+    sent = await bench.alerts.deliveries(tenant, 10)
+    assert [d["action"]["url"] for d in reversed(sent)] == [HOOK.url, HOOK.url, other.url]
+    assert await bench.notifications(tenant) == ["firing", "resolved", "firing"]
+
+
 async def test_a_rule_belongs_to_its_tenant(bench: Bench, make_tenant: MakeTenant) -> None:
     mine, other = await make_tenant(), await make_tenant()
     rule = await bench.rule(mine, "cpu_usage > 80")
@@ -188,8 +319,12 @@ async def test_a_rule_belongs_to_its_tenant(bench: Bench, make_tenant: MakeTenan
         with pytest.raises(NotFound):
             await bench.alerts.get(other, wrong)
         with pytest.raises(NotFound):
-            await bench.alerts.delete(other, wrong)
-    await bench.alerts.delete(mine, rule.rule_id)
+            await bench.desk.delete(other, wrong, T0)
+    # Not even with what its own tenant has read.
+    entry = await bench.alerts.get(mine, rule.rule_id)
+    assert await bench.alerts.delete(other, entry, [], T0) is None
+    assert await bench.alerts.replace(other, entry, rule, RuleState(), [], T0) is None
+    await bench.desk.delete(mine, rule.rule_id, T0)
     assert await bench.alerts.rules(mine) == []
 
 

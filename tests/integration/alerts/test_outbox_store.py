@@ -21,7 +21,8 @@ from ecpmon.model.alerts import (
     TransitionReason,
 )
 from ecpmon.model.tenants import Resources, SlaTarget
-from ecpmon.ports import NewEvent, NewTenant, RuleWithState
+from ecpmon.ports.alerts import NewEvent, RuleWithState
+from ecpmon.ports.tenants import NewTenant
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate

@@ -1,14 +1,15 @@
 """One truth for two evaluators: each timeline goes through ours and, with promtool, through the generated rules.
 
-Timelines are in minutes of `up`, `down`, `gap`, observed every 30 s. `flaky N/M` is one failed observation of
-every M for N minutes. The table says when alerts stand (minutes), so that neither evaluator judges itself.
+Timelines are in minutes of `up`, `down`, `gap`, observed every 30 s; maintenance lies over them. `flaky N/M` is one
+failed observation of every M for N minutes. The table says when alerts stand (minutes), so that neither evaluator
+judges itself.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,19 +20,27 @@ from typing import Any
 import pytest
 import yaml
 
-from ecpmon.alerts.judgement import Facts
+from ecpmon.alerts.judgement import Facts, judge
+from ecpmon.alerts.machine import advance
 from ecpmon.alerts.policy import default_policies
-from ecpmon.alerts.promrules import FILE_NAME, Targets, default_sli, render, shipped
+from ecpmon.alerts.promql import Targets
+from ecpmon.alerts.promrules import FILE_NAME, default_sli, render, shipped, targets_of
 from ecpmon.local.packages import Binaries
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.availability import Observation, Span
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.names import SIM_TENANT_READY
 from ecpmon.resources import data_dir
-from ecpmon.sla.burn import BurnPolicy, evaluate
+from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, lay
+from ecpmon.telemetry import MAINTENANCE_GAUGE
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=30)
+MINUTE = timedelta(minutes=1)
 INTERVALS = Intervals(STEP, STEP)
 POLICIES = default_policies()
 ALERTS = {"page": "ECPErrorBudgetBurnPage", "ticket": "ECPErrorBudgetBurnTicket"}
@@ -53,6 +62,7 @@ class Case:
     page: tuple[Stretch, ...] = ()
     ticket: tuple[Stretch, ...] = ()
     shrink: int = 1
+    maintenance: tuple[Stretch, ...] = ()
 
     @property
     def policies(self) -> dict[str, BurnPolicy]:
@@ -71,22 +81,27 @@ def shrunk(policy: BurnPolicy, by: int) -> BurnPolicy:
 
 
 CASES = [
-    Case("a full outage after 8 h pages after 4.5 min and resolves on the long window",
-         "up 480, down 10, up 120", page=((484.5, 546),)),
-    Case("a short flap is no reason to wake anybody", "up 480, down 2, up 120"),
+    Case("a full outage after 6 h pages after 4.5 min and resolves on the long window",
+         "up 365, down 10, up 90", page=((369.5, 431),)),
+    Case("a short flap is no reason to wake anybody", "up 365, down 2, up 90"),
     Case("an outage within the first hour of history, and over by its end, never fires",
          "up 20, down 20, up 120"),
     Case("an outage that lasts into the second hour fires with the first full hour",
          "up 50, down 20, up 100", page=((60, 126),)),
     Case("a gap in health alone fires nothing", "up 400, gap 60, up 120"),
     Case("a gap after firing freezes the alert until the long window is measured again",
-         "up 480, down 6, gap 30, up 120", page=((484.5, 570),)),
+         "up 365, down 6, gap 30, up 90", page=((369.5, 455),)),
     Case("an outage after a gap waits for a measured hour, and the blind 6 h window then holds it",
          "up 300, gap 40, up 40, down 30, up 120", page=((394, 530),)),
-    Case("it resolves and fires again; the second outage is caught early, and held, by the 6 h pair",
-         "up 480, down 10, up 90, down 10, up 120", page=((484.5, 546), (581.5, 710))),
+    Case("it resolves; the second outage pages as soon as the first, and the 6 h pair holds it",
+         "up 365, down 10, up 90, down 10, up 90", page=((369.5, 431), (469.5, 565))),
+    Case("flapping around the factor: what was told once fires no second time, what is new does",
+         "up 120" + ", down 1.5, up 19" * 9, page=((162.5, 180.5), (224, 242), (285.5, 303.5))),
     Case("a slow burn of 2 % is a ticket soon after the first full day, and none when it has left it; 1d as 12h",
          "flaky 750/50, up 190", ticket=((725, 940),), shrink=2),
+    Case("an outage within maintenance wakes nobody", "up 120, down 10, up 60", maintenance=((118, 132),)),
+    Case("after maintenance what is left of the long window counts as measured whole: 2 of 22 min are 9 %",
+         "up 120, down 40, up 20, down 6, up 90", page=((182, 242),), maintenance=((120, 160),)),
     Case("two outages that only the longest ticket pair adds up; every window a twelfth, 3d as 6h",
          "up 200, down 1, up 169, down 1.5, up 228.5", ticket=((371.5, 561),), shrink=12),
 ]  # fmt: skip
@@ -111,15 +126,19 @@ def our_spans(values: list[int | None]) -> list[Span]:
     return lay(seen, T0 + len(values) * STEP)
 
 
-def our_firings(values: list[int | None], policy: BurnPolicy) -> list[bool]:
-    """State at every step, by `ecpmon.sla.burn.evaluate` over spans and windows."""
-    spans, firing, states = our_spans(values), False, list[bool]()
+def our_firings(
+    values: list[int | None], policy: BurnPolicy, tenant: Tenant = TENANT, planned: Sequence[Stretch] = ()
+) -> list[bool]:
+    """State at every step, judged and advanced as the engine does it."""
+    rule = AlertRule("r", tenant.tenant_id, "r", RuleKind.BURN_RATE, "", 0, Severity.PAGE, policy=policy.name)
+    intervals = [Interval(T0 + a * MINUTE, T0 + b * MINUTE) for a, b in planned]
+    spans, state, states = our_spans(values), RuleState(), list[bool]()
     for index in range(len(values)):
         now = T0 + index * STEP
-        facts = Facts(TENANT, now, clip(spans, T0, now), {}, INTERVALS)
-        decision = evaluate(policy, facts.target, facts.window_burn, facts.history, firing)
-        firing = firing if decision.fired is None else decision.fired
-        states.append(firing)
+        facts = Facts(tenant, now, exclude(clip(spans, T0, now), intervals), {}, INTERVALS)
+        result = judge(rule, state, facts, {policy.name: policy}).result
+        state, _ = advance(state, result, now, rule.for_)
+        states.append(state.status is RuleStatus.FIRING)
     return states
 
 
@@ -129,7 +148,7 @@ def stretches(states: list[bool]) -> list[Stretch]:
     for state, group in groupby(states):
         stop = start + len(list(group))
         if state:
-            found.append((start * STEP / timedelta(minutes=1), stop * STEP / timedelta(minutes=1)))
+            found.append((start * STEP / MINUTE, stop * STEP / MINUTE))
         start = stop
     return found
 
@@ -148,26 +167,45 @@ def instants(states: list[bool]) -> list[int]:
     return sorted(i for i in wanted - either if 0 <= i < len(states))
 
 
-def expected_alert(rules_file: str, name: str) -> dict[str, Any]:
+def expected_alert(rules_file: str, name: str, tenant_id: str) -> dict[str, Any]:
     rules = yaml.safe_load(rules_file)["groups"][0]["rules"]
     rule = next(rule for rule in rules if rule.get("alert") == name)
-    annotations = {k: v.replace("{{ $labels.tenant_id }}", "t") for k, v in rule["annotations"].items()}
-    return {"exp_labels": {**rule["labels"], "tenant_id": "t"}, "exp_annotations": annotations}
+    annotations = {k: v.replace("{{ $labels.tenant_id }}", tenant_id) for k, v in rule["annotations"].items()}
+    return {"exp_labels": {**rule["labels"], "tenant_id": tenant_id}, "exp_annotations": annotations}
 
 
-def promtool_test(rules: str, values: list[int | None], states: dict[str, list[bool]]) -> str:
-    """A promtool test file: the timeline as a series, the states as expected alerts."""
+def planned_values(planned: Sequence[Stretch], count: int) -> list[int | None]:
+    """1 while maintenance is on, else 0, as our gauge has it."""
+    minutes = [i * STEP / MINUTE for i in range(count)]
+    return [int(any(a <= minute < b for a, b in planned)) for minute in minutes]
+
+
+States = dict[tuple[str, str], list[bool]]
+"""(tenant_id, policy) -> firing or not at every step."""
+
+
+def promtool_test(
+    rules: str, values: list[int | None], states: States, planned: Sequence[Stretch] = ()
+) -> str:
+    """A promtool test file: the timeline as a series of every tenant, the states as expected alerts."""
+    tenants = sorted({tenant_id for tenant_id, _ in states})
     checks = [
         {
             "eval_time": f"{i * round(STEP.total_seconds())}s",
             "alertname": ALERTS[policy],
-            "exp_alerts": [expected] if states[policy][i] else [],
+            "exp_alerts": [expected_alert(rules, ALERTS[policy], t) for t in tenants if states[t, policy][i]],
         }
-        for policy, expected in ((policy, expected_alert(rules, ALERTS[policy])) for policy in sorted(states))
-        for i in instants(states[policy])
+        for policy in sorted({policy for _, policy in states})
+        for i in sorted(set.intersection(*(set(instants(states[t, policy])) for t in tenants)))
     ]
-    series = {"series": 'ecp_sim_tenant_ready{tenant_id="t", service="chat"}', "values": notation(values)}
-    test = {"interval": "30s", "input_series": [series], "alert_rule_test": checks}
+    series = [
+        {"series": f'{name}{{tenant_id="{t}"}}', "values": notation(shown)}
+        for t in tenants
+        for name, shown in (
+            (SIM_TENANT_READY, values), (MAINTENANCE_GAUGE, planned_values(planned, len(values))),
+        )
+    ]  # fmt: skip
+    test = {"interval": "30s", "input_series": series, "alert_rule_test": checks}
     document = {"rule_files": [FILE_NAME], "evaluation_interval": "30s", "tests": [test]}
     return yaml.safe_dump(document, sort_keys=False)
 
@@ -184,10 +222,6 @@ def run_promtool(binaries: Binaries, folder: Path, rules: str, test: str) -> sub
 Played = dict[str, "Future[subprocess.CompletedProcess[str]]"]
 
 
-def firings_of(case: Case, values: list[int | None]) -> dict[str, list[bool]]:
-    return {name: our_firings(values, policy) for name, policy in case.policies.items()}
-
-
 @pytest.fixture(scope="module")
 def played(stack_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     """What promtool says to every case, by its sentence. It uses one core: as many run as there are cores."""
@@ -195,7 +229,7 @@ def played(stack_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -
 
         def play(case: Case) -> subprocess.CompletedProcess[str]:
             values = values_of(case.timeline)
-            test = promtool_test(case.rules, values, firings_of(case, values))
+            test = promtool_test(case.rules, values, our_states(case), case.maintenance)
             return run_promtool(stack_binaries, tmp_path_factory.mktemp("case"), case.rules, test)
 
         yield {case.sentence: pool.submit(play, case) for case in CASES}
@@ -212,11 +246,19 @@ def test_the_shipped_rule_files_pass_the_strictest_check(stack_binaries: Binarie
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def our_states(case: Case) -> States:
+    values = values_of(case.timeline)
+    return {
+        ("t", name): our_firings(values, policy, planned=case.maintenance)
+        for name, policy in case.policies.items()
+    }
+
+
 @pytest.mark.timeout(300)  # promtool plays the long ones for half a minute on a quiet machine
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.sentence)
 def test_both_evaluators_agree_within_one_interval(case: Case, played: Played) -> None:
-    states = firings_of(case, values_of(case.timeline))
-    assert {policy: tuple(stretches(found)) for policy, found in states.items()} == {
+    states = our_states(case)
+    assert {policy: tuple(stretches(found)) for (_, policy), found in states.items()} == {
         name: getattr(case, name) for name in case.policies
     }
     done = played[case.sentence].result()
@@ -225,10 +267,29 @@ def test_both_evaluators_agree_within_one_interval(case: Case, played: Played) -
 
 def test_promtool_notices_a_disagreement_of_two_intervals(stack_binaries: Binaries, tmp_path: Path) -> None:
     case = CASES[0]
-    values = values_of(case.timeline)
-    states = firings_of(case, values)
-    late = [False] * 3 + states["page"][:-3]
-    done = run_promtool(
-        stack_binaries, tmp_path, case.rules, promtool_test(case.rules, values, {**states, "page": late})
-    )
+    values, states = values_of(case.timeline), our_states(case)
+    late = {**states, ("t", "page"): [False] * 3 + states["t", "page"][:-3]}
+    done = run_promtool(stack_binaries, tmp_path, case.rules, promtool_test(case.rules, values, late))
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_of_two_tenants_in_one_outage_only_the_stricter_promise_fires(
+    stack_binaries: Binaries, tmp_path: Path
+) -> None:
+    """Two minutes down: 2 % of the 99.9 % budget are gone after 52 s, of the 99 % budget after 8.6 min."""
+    tenants = [
+        TENANT.model_copy(update={"tenant_id": name, "sla_target": SlaTarget(availability=target)})
+        for name, target in (("strict", "99.9%"), ("lax", "99%"))
+    ]
+    rules = render(POLICIES, targets_of(tenants), default_sli())
+    values = values_of("up 120, down 2, up 90")
+    states = {(t.tenant_id, "page"): our_firings(values, POLICIES["page"], t) for t in tenants}
+    assert {t: stretches(found) for (t, _), found in states.items()} == {
+        "strict": [(121.5, 181.5)],
+        "lax": [],
+    }
+    done = run_promtool(stack_binaries, tmp_path, rules, promtool_test(rules, values, states))
+    assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+    lax_too = {**states, ("lax", "page"): states["strict", "page"]}
+    wrong = run_promtool(stack_binaries, tmp_path, rules, promtool_test(rules, values, lax_too))
+    assert wrong.returncode == 1, wrong.stdout + wrong.stderr

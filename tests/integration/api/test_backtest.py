@@ -151,7 +151,7 @@ async def test_a_condition_is_tried_on_the_last_hour_and_nothing_is_saved(servic
 async def test_older_history_is_read_from_the_averages_that_are_kept(service: Service) -> None:
     name = await service.tenant()
     await past(service, name, 400, range(241, 271))
-    await service.runtime.roll_up()
+    await service.runtime.keeping.roll_up()
     period = {"from": (NOW - timedelta(days=3)).isoformat(), "step": "10m"}
     answer = await ask(service, name, {"condition": "max(cpu_usage, 10m) > 80", **period})
     assert (answer["resolution_seconds"], answer["evaluations"]) == (600, 433)

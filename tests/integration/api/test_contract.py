@@ -120,6 +120,21 @@ async def test_a_tenants_life(service: Service) -> None:
     assert await service.tenant(tenant_id=name) == name
 
 
+async def test_deleting_a_tenant_ends_what_fires(service: Service) -> None:
+    name = await service.tenant()
+    rule = {"alert_name": "hot", "condition": "cpu_usage > 80"}
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/alerts", rule))[0] == 201
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"cpu_usage": 95}})
+    await service.runtime.evaluate_alerts()
+    assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 202
+    told = await service.runtime.database.fetch(
+        "SELECT e.to_state, e.reason FROM alert_events e JOIN tenants t ON t.id = e.tenant"
+        " WHERE t.tenant_id = $1 ORDER BY e.event_id",
+        name,
+    )
+    assert [tuple(r) for r in told] == [("firing", "fired_at_once"), ("inactive", "rule_deleted")]
+
+
 async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> None:
     name = await service.tenant()
     tenant = await service.runtime.tenants.get(name)
@@ -127,8 +142,9 @@ async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> No
     assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 409
     status, gone, _ = await service.ask("DELETE", f"/api/v1/tenants/{name}?force=true")
     assert status == 202
-    # Nothing is configured that could remove it.
-    assert "deployed by kubernetes is still there" in gone["message"]
+    assert (
+        "deployed by kubernetes is still there" in gone["message"]
+    )  # nothing is configured that could remove it
 
 
 @pytest.mark.parametrize(
@@ -298,6 +314,10 @@ async def test_a_rules_life(service: Service) -> None:
     await service.runtime.trigger.settled()
     _, active, _ = await service.ask("GET", f"{url}/active")
     assert [(a["alert_name"], a["state"]) for a in active["alerts"]] == [("high_cpu_usage", "pending")]
+    status, changed, _ = await service.ask(
+        "PUT", f"{url}/{created['rule_id']}", {**rule, "condition": "cpu_usage > 90"}
+    )
+    assert (status, changed["state"], changed["created_at"]) == (200, "inactive", created["created_at"])
     assert (await service.ask("DELETE", f"{url}/{created['rule_id']}"))[0] == 204
     assert (await service.ask("GET", f"{url}/{created['rule_id']}"))[0] == 404
     _, rules, _ = await service.ask("GET", url)

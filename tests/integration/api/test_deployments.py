@@ -165,6 +165,63 @@ async def test_what_a_dead_process_left_is_taken_up(service: Service, demo: Back
     assert record.logs[0].message == "half way"
 
 
+async def test_who_was_overtaken_has_nothing_to_say_any_more(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    tenant, now, store = await demo.tenants.get(name), service.clock.now(), demo.deployments.store
+    await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, now)
+    first = await store.get(f"dep-{name}")
+    assert await store.remember(first, [{"kind": "ConfigMap"}]) == ({"kind": "ConfigMap"},)
+    [second] = await store.take_over(now + timedelta(seconds=1), now + timedelta(seconds=60))
+    assert (second.tries, second.before) == (1, ({"kind": "ConfigMap"},))
+    # What ran before is what ran before the first try; and only the newest try goes on.
+    assert await store.remember(second, []) == ({"kind": "ConfigMap"},)
+    assert await store.remember(first, []) is None
+    later = now + timedelta(seconds=120)
+    await store.beat(first, later)
+    assert not await store.advance(first.deployment_id, DeploymentStatus.FAILED, "I gave up", later)
+    [third] = await store.take_over(later, later)  # the first one's sign of life did not count
+    assert await store.advance(
+        first.deployment_id, DeploymentStatus.COMPLETED, "done", later, tries=third.tries
+    )
+    assert (await store.get(first.deployment_id)).before is None
+
+
+async def test_a_process_that_was_overtaken_stops(
+    service: Service, demo: BackendRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await demo_tenant(service)
+    deployer, begun, go_on = demo.deployments.deployers["demo"], asyncio.Event(), asyncio.Event()
+    apply = deployer.apply
+
+    async def slow(release: Any, progress: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await apply(release, progress)
+
+    monkeypatch.setattr(deployer, "apply", slow)
+    _, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/deploy", DEPLOY, **DEMO)
+    await begun.wait()
+    store, now = demo.deployments.store, service.clock.now()
+    [taken] = await store.take_over(now + timedelta(seconds=1), now)
+    go_on.set()
+    await demo.deployments.wait(answer["deployment_id"])
+    record = await store.get(answer["deployment_id"])
+    assert (record.status, record.tries) == (DeploymentStatus.VALIDATING, taken.tries)
+    assert (await demo.tenants.get(name)).deployed_to is None
+
+
+async def test_a_socket_is_told_that_the_server_stops(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    tenant, store = await demo.tenants.get(name), demo.deployments.store
+    await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, service.clock.now())
+    url = f"{service.url}/ws/deployment/dep-{name}?demo=true"
+    async with service.session.ws_connect(url, headers=service.headers("viewer")) as socket:
+        assert (await socket.receive(timeout=5)).json()["status"] == "pending"
+        await service.app.shutdown()
+        message = await socket.receive(timeout=5)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+
+
 async def test_the_database_refuses_a_step_backwards_and_life_after_the_end(
     service: Service, demo: BackendRuntime
 ) -> None:
@@ -215,12 +272,12 @@ async def test_what_a_deployment_burned_within_its_hour(service: Service, demo: 
 
 
 async def test_a_dry_run_tells_and_does_nothing(service: Service) -> None:
-    name = await service.tenant()
+    name = await demo_tenant(service)
     status, body, _ = await service.ask(
-        "POST", f"/api/v1/tenants/{name}/deploy", {"method": "kubernetes", "dry_run": True}
+        "POST", f"/api/v1/tenants/{name}/deploy", {**DEPLOY, "dry_run": True}, **DEMO
     )
     assert (status, body["valid"], body["deployment_id"]) == (202, True, None)
-    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployment-status")
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployment-status", **DEMO)
     assert found["status"] == "pending"
 
 
@@ -228,6 +285,7 @@ async def test_a_dry_run_tells_and_does_nothing(service: Service) -> None:
     ("body", "status", "code"),
     [
         ({"method": "kubernetes"}, 503, "KUBERNETES_ERROR"),
+        ({"method": "kubernetes", "dry_run": True}, 503, "KUBERNETES_ERROR"),
         ({"method": "ftp"}, 400, "VALIDATION_FAILED"),
         ({}, 400, "VALIDATION_FAILED"),
         ({"method": "gitops", "quickly": True}, 400, "VALIDATION_FAILED"),

@@ -53,6 +53,8 @@ async def test_a_contract_may_count_it_as_up(service: Service) -> None:
     window = await hour(service, name)
     assert window["availability"] == pytest.approx(100 * 50 / 60)
     assert window["eligible_minutes"] == 60
+    _, plot, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/timeline?window=1h&step=1h")
+    assert [p["availability"] for p in plot["points"]] == [pytest.approx(100 * 50 / 60)]
 
 
 async def test_recurring_windows_say_when_they_come_next(service: Service) -> None:
@@ -72,11 +74,40 @@ async def test_recurring_windows_say_when_they_come_next(service: Service) -> No
     ]
 
 
+async def test_a_recurring_window_ends_without_taking_back_what_has_been(service: Service) -> None:
+    name = await service.tenant(push_interval=86_400)
+    url = f"/api/v1/tenants/{name}/maintenance"
+    body = {"start": "2026-03-02T10:00:00Z", "duration": "1h", "rrule": "FREQ=DAILY", "reason": "patches"}
+    _, added, _ = await service.ask("POST", url, body)
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(2 * 86_400)
+
+    async def planned() -> float:
+        await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+        _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla?windows=7d")
+        return float(found["windows"][0]["maintenance_minutes"])
+
+    assert await planned() == 120
+    one = f"{url}/{added['id']}"
+    assert (await service.ask("DELETE", f"{one}?keep_past=perhaps"))[0] == 422
+    assert (await service.ask("DELETE", f"{one}?keep_past=true"))[0] == 204
+    _, listed, _ = await service.ask("GET", url)
+    [ended] = listed["maintenance"]
+    assert (ended["ends_at"], ended["next_occurrences"]) == ("2026-03-04T09:00:00Z", [])
+    service.clock.advance(2 * 86_400)
+    assert await planned() == 120
+    assert (await service.ask("DELETE", f"{one}?keep_past=true"))[0] == 404  # nothing more to come
+    assert (await service.ask("DELETE", one))[0] == 204
+    assert await planned() == 0
+
+
 async def test_another_tenants_window_does_not_exist(service: Service) -> None:
     mine, other = await service.tenant(), await service.tenant()
-    body = {"start": "2026-03-02T08:30:00Z", "duration": "20m", "reason": "upgrade"}
+    body = {"start": "2026-03-02T10:30:00Z", "duration": "20m", "rrule": "FREQ=DAILY", "reason": "upgrade"}
     _, added, _ = await service.ask("POST", f"/api/v1/tenants/{mine}/maintenance", body)
-    assert (await service.ask("DELETE", f"/api/v1/tenants/{other}/maintenance/{added['id']}"))[0] == 404
+    for query in ("", "?keep_past=true"):
+        url = f"/api/v1/tenants/{other}/maintenance/{added['id']}{query}"
+        assert (await service.ask("DELETE", url))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -84,7 +115,10 @@ async def test_another_tenants_window_does_not_exist(service: Service) -> None:
     [
         ({"end": "2026-03-02T07:00:00Z"}, "end"), ({"duration": "1h"}, "end"), ({"end": None}, "end"),
         ({"start": "tomorrow"}, "start"), ({"start": "2026-01-01T00:00:00Z"}, "end"), ({"reason": " "}, "reason"),
-        ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"rrule": "FREQ=SECONDLY"}, "start"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"time_zone": "localtime"}, "time_zone"),
+        ({"time_zone": "right/Asia/Seoul"}, "time_zone"),
+        ({"start": "9999-12-31T00:00:00Z", "end": "9999-12-31T01:00:00Z"}, "start"),
+        ({"rrule": "FREQ=SECONDLY"}, "start"),
         ({"start": "2026-03-02T10:00:00Z", "rrule": "FREQ=SECONDLY"}, "rrule"), ({"colour": "red"}, "colour"),
     ],
 )  # fmt: skip
@@ -94,6 +128,13 @@ async def test_maintenance_that_makes_no_sense(service: Service, change: dict[st
     status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
     assert status == 422
     assert [f["field"] for f in answer["error"]["details"]["fields"]] == [field], answer
+
+
+async def test_text_that_cannot_be_stored_is_the_callers_fault(service: Service) -> None:
+    name = await service.tenant()
+    body = {"start": "2026-03-02T08:00:00Z", "duration": "1h", "reason": "a\x00b"}
+    status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    assert (status, answer["error"]["code"]) == (422, "VALIDATION_FAILED")
 
 
 @pytest.mark.parametrize("change", [{"time_zone": "Nowhere/At_All"}, {"maintenance_accounting": "forget"}])
@@ -109,3 +150,34 @@ async def test_calendar_windows_follow_the_tenants_zone(service: Service) -> Non
     assert (month["start"], month["end"]) == ("2026-02-28T15:00:00Z", "2026-03-31T15:00:00Z")
     assert (quarter["start"], quarter["end"]) == ("2025-12-31T15:00:00Z", "2026-03-31T15:00:00Z")
     assert rolling["window"] == "90d"
+
+
+async def test_a_tenant_all_down_at_odd_instants_stops_nobody(service: Service) -> None:
+    # What floats left over of equal numbers was a negative availability, and the database refused all tenants'.
+    sound = await service.tenant()
+    await service.ask("POST", f"/api/v1/tenants/{sound}/monitoring", {"metrics": {"up": 1}})
+    names = [await service.tenant(push_interval=60) for _ in range(12)]
+    for index, name in enumerate(names):
+        for seconds in (3000.123457 + index / 7, 2900.7 + index / 3, 2000.1):
+            at = (NOW - timedelta(seconds=seconds)).isoformat()
+            await service.ask(
+                "POST", f"/api/v1/tenants/{name}/monitoring", {"timestamp": at, "metrics": {"up": 0}}
+            )
+    service.clock.advance(1.1)
+    await service.runtime.rolling.run_once()
+    stored = await service.runtime.availability.all_statuses()
+    assert all(stored[name]["1h"] == "violated" for name in names)
+    assert stored[sound]["1h"] == "meeting"
+
+
+async def test_a_clock_that_was_ahead_is_forgotten(service: Service) -> None:
+    name = await broken_hour(service)
+    service.clock.advance(86_400)
+    await service.runtime.rolling.run_once()
+    service.clock.set(NOW)
+    await service.runtime.rolling.run_once()
+    assert (await service.runtime.availability.all_statuses())[name]["1h"] == "violated"
+    stored = await service.runtime.database.fetch(
+        "SELECT DISTINCT as_of FROM sla_current JOIN tenants t ON t.id = tenant WHERE tenant_id = $1", name
+    )
+    assert [r["as_of"] for r in stored] == [NOW]

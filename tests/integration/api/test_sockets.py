@@ -12,7 +12,7 @@ import pytest
 from ecpmon.api.context import CONTEXT
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
-from ecpmon.ports import AlertEvent
+from ecpmon.ports.alerts import AlertEvent
 from tests.integration.api.conftest import NOW, Service
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pypdf
 import pytest
 
+from ecpmon.local.packages import Binaries
+from ecpmon.model.statements import CreditTier
+from ecpmon.statements.pdf import UnusableFont, to_pdf
+from ecpmon.statements.service import StatementService
+from ecpmon.statements.terms import Terms
 from ecpmon.storage.database import DatabaseRefused
+from ecpmon.storage.statements import PgStatementStore
 from tests.integration.api.conftest import NOW, Service
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,6 +62,25 @@ async def test_a_month_is_closed_once_and_restated_with_a_difference(service: Se
     assert len(first["days"]) == 31
     assert [d["down_minutes"] for d in first["days"] if d["down_minutes"]] == [300]
     assert await report(service, name) == first
+    # A closed statement is whole in itself: it outlives the alerts of its month.
+    tenant = await service.runtime.tenants.get(name)
+    of_tenant = ("SELECT count(*) FROM alert_events WHERE tenant = $1", tenant.key)
+    await service.runtime.evaluate_alerts()  # nothing is measured any more
+    assert await service.runtime.database.fetchval(*of_tenant) > 0
+    await service.runtime.database.execute(
+        "UPDATE notifications SET status = 'sent', finished_at = created_at WHERE tenant = $1", tenant.key
+    )
+    await service.runtime.database.execute(
+        "UPDATE alert_states s SET status = 'inactive', alert_id = NULL"
+        " FROM alert_rules r WHERE r.rule_id = s.rule_id AND r.tenant = $1",
+        tenant.key,
+    )
+    service.clock.set(datetime(2027, 9, 1, tzinfo=UTC))
+    [retention] = [job for job in service.runtime._job_list() if job.name == "alert_retention"]
+    await retention.run()
+    assert await service.runtime.database.fetchval(*of_tenant) == 0
+    assert await report(service, name) == first
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
     body = {"start": "2026-03-10T01:00:00Z", "duration": "4h", "reason": "approved by the customer"}
     await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
     second = await report(service, name)
@@ -96,6 +122,28 @@ async def test_the_four_formats_agree(service: Service) -> None:
             assert fact in text, fact
 
 
+async def test_a_korean_name_is_set_in_an_embedded_font(
+    service: Service, stack_binaries: Binaries, tmp_path: Path
+) -> None:
+    name = await service.tenant(push_interval=3600, name="글로벌 콜센터")
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(600)
+    tenant = await service.runtime.tenants.get(name)
+    data = await service.runtime.statements.report(tenant, "2026-03", service.clock.now())
+    assert data is not None
+    page = pypdf.PdfReader(io.BytesIO(to_pdf(data, stack_binaries.korean_font))).pages[0]
+    assert "글로벌 콜센터" in page.extract_text()
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]  # type: ignore[index]
+    embedded = [f for f in fonts if "NanumGothic" in f["/BaseFont"]]
+    assert embedded
+    assert all(len(f["/FontDescriptor"]["/FontFile2"].get_data()) > 1000 for f in embedded)
+    assert to_pdf(data, stack_binaries.korean_font) == to_pdf(data, stack_binaries.korean_font)
+    no_font = tmp_path / "no.ttf"
+    no_font.write_text("not a font")
+    with pytest.raises(UnusableFont, match=r"no\.ttf cannot be embedded"):
+        to_pdf(data, no_font)
+
+
 async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
     name = await service.tenant(push_interval=3600, name="<script>alert(1)</script> 글로벌 콜센터")
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
@@ -113,7 +161,8 @@ async def test_what_people_typed_cannot_become_markup(service: Service) -> None:
 @pytest.mark.parametrize(
     ("query", "status"),
     [("month=2026-13", 422), ("month=march", 422), ("month=2026-05", 422), ("month=2026-03&format=docx", 422),
-     ("month=2026-03&revision=0", 422), ("month=2026-03&revision=7", 404), ("month=1999-01", 422)],
+     ("month=2026-03&revision=0", 422), ("month=2026-03&revision=%C2%B2", 422),
+     ("month=%D9%A2%D9%A0%D9%A2%D9%A6-01", 422), ("month=2026-03&revision=7", 404), ("month=1999-01", 422)],
 )  # fmt: skip
 async def test_statements_that_cannot_be(service: Service, query: str, status: int) -> None:
     name = await service.tenant()
@@ -124,13 +173,159 @@ async def test_a_month_before_the_tenant_existed_claims_nothing(service: Service
     name = await service.tenant()
     _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-01")
     assert (body["availability"], body["verdict"], body["credit_percent"]) == (None, "undetermined", None)
+    # And is never closed: there was no contract, and a reader could make any number of them.
+    assert body["state"] == "preliminary"
+    await service.runtime.closing.run_once()
+    tenant = await service.runtime.tenants.get(name)
+    for month in ("2026-01", "2026-02"):
+        assert await PgStatementStore(service.runtime.database).revisions(tenant, month) == []
+
+
+async def test_the_present_month_is_the_tenants(service: Service) -> None:
+    name = await service.tenant(time_zone="Asia/Seoul")
+    service.clock.set(datetime(2026, 3, 31, 20, tzinfo=UTC))
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report")
+    assert (body["month"], body["period"]["start"]) == ("2026-04", "2026-03-31T15:00:00Z")
+
+
+async def test_the_last_month_of_a_deleted_tenant_is_closed_as_well(service: Service) -> None:
+    name = await a_march(service)
+    tenant = await service.runtime.tenants.get(name)
+    assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 202
+    service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.closing.run_once()
+    [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
+    assert closed.document["down_minutes"] > 0
+    service.clock.set(datetime(2026, 5, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.closing.run_once()  # it was deleted when April was a day old
+    [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-04")
+    assert closed.document["eligible_minutes"] == 1440
+    service.clock.set(datetime(2026, 6, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.closing.run_once()  # nothing was promised in May
+    assert await PgStatementStore(service.runtime.database).revisions(tenant, "2026-05") == []
+
+
+async def test_a_withdrawn_exclusion_names_who_agreed_and_who_withdrew(service: Service) -> None:
+    name = await a_march(service)
+    url = f"/api/v1/tenants/{name}/maintenance"
+    body = {
+        "start": "2026-03-20T08:30:00Z", "duration": "20m", "reason": "upgrade", "approved_by": "김철수, customer",
+    }  # fmt: skip
+    _, added, _ = await service.ask("POST", url, body)
+    assert (added["approved_by"], added["created_by"]) == ("김철수, customer", "admin")
+    service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
+    first = await report(service, name)
+    assert (first["exclusions"][0]["approved_by"], first["withdrawn"]) == ("김철수, customer", [])
+    await service.ask("DELETE", f"{url}/{added['id']}")
+    second = await report(service, name)
+    assert second["revision"] == 2
+    [withdrawn] = second["withdrawn"]
+    assert (withdrawn["withdrawn_by"], withdrawn["reason"]) == ("admin", "upgrade")
+    assert second["restates"]["withdrawn"]["added"] == [withdrawn]
+    _, page, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&format=html")
+    assert "Withdrawn exclusions" in page
 
 
 async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     name = await a_march(service)
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
-    await service.runtime.close_statements()
+    await service.runtime.closing.run_once()
     tenant = await service.runtime.tenants.get(name)
-    stored = await service.runtime._closed.revisions(tenant, "2026-03")
+    stored = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
     assert [r.revision for r in stored] == [1]
     assert stored[0].closed_at > NOW
+
+
+async def test_what_retention_takes_away_restates_nothing(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    closed = await report(service, name)
+    assert (closed["verdict"], closed["revision"]) == ("breached", 1)
+    service.clock.advance(timedelta(days=service.runtime.settings.sla_retention_days + 5).total_seconds())
+    await service.runtime.keeping.retain()
+    await service.runtime.closing.run_once()
+    assert await report(service, name) == closed
+
+
+async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    closed = await report(service, name)
+    tenant = await service.runtime.tenants.get(name)
+    await service.runtime.database.execute(
+        "UPDATE tenants SET time_zone = 'Asia/Seoul', maintenance_accounting = 'count_as_up' WHERE id = $1",
+        tenant.key,
+    )
+    # A service with another table of credits.
+    ours = service.runtime.statements
+    new = StatementService(
+        ours._availability, ours._maintenance, ours._statements, Terms("new", (CreditTier(None, 0.5),)),
+        ours._intervals, ours._tenants, ours._kept,
+    )  # fmt: skip
+    tenant = await service.runtime.tenants.get(name)
+    assert await new.report(tenant, "2026-03", service.clock.now()) == {**closed, "restates": None}
+    body = {"start": "2026-03-10T01:00:00Z", "duration": "1h", "reason": "approved by the customer"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    second = await new.report(tenant, "2026-03", service.clock.now())
+    assert second is not None
+    assert (second["revision"], second["contract"]) == (2, closed["contract"])
+    assert second["eligible_minutes"] == closed["eligible_minutes"] - 60
+    april = await new.report(tenant, "2026-04", service.clock.now())
+    assert april is not None
+    assert (april["contract"]["version"], april["contract"]["time_zone"]) == ("new", "Asia/Seoul")
+
+
+async def test_a_deleted_tenant_is_owed_nothing_after_its_end(service: Service) -> None:
+    name = await service.tenant(push_interval=3600)
+    url = f"/api/v1/tenants/{name}"
+    hours = [{"timestamp": (NOW + timedelta(hours=h)).isoformat(), "metrics": {"up": 1}} for h in range(24)]
+    service.clock.advance(24 * 3600)
+    await service.ask("POST", f"{url}/monitoring", hours)
+    assert (await service.ask("DELETE", f"{url}?force=true"))[0] == 202
+    service.clock.set(datetime(2026, 4, 10, tzinfo=UTC))
+    march = await report(service, name)
+    assert (march["eligible_minutes"], march["gap_minutes"], march["verdict"]) == (24 * 60, 0, "met")
+    _, body, _ = await service.ask("GET", f"{url}/sla?windows=90d,1h")
+    long, short = body["windows"]
+    assert (long["eligible_minutes"], long["coverage"], short["eligible_minutes"]) == (24 * 60, 100, 0)
+
+
+@pytest.mark.parametrize("reason", ["W" * 1000, "글" * 1000])
+async def test_a_reason_longer_than_a_page_is_printed(service: Service, reason: str) -> None:
+    name = await service.tenant(name="가" * 200)
+    body = {"start": "2026-03-02T08:00:00Z", "duration": "1h", "reason": reason}
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body))[0] == 201
+    url = f"{service.url}/api/v1/tenants/{name}/sla/report?month=2026-03&format=pdf"
+    async with service.session.get(url, headers=service.headers("admin")) as answer:
+        assert answer.status == 200
+        pdf = pypdf.PdfReader(io.BytesIO(await answer.read()))
+    assert "".join(p.extract_text() for p in pdf.pages).count(reason[0]) >= 1000
+
+
+async def test_who_was_blind_is_known_for_as_long_as_the_gap(service: Service) -> None:
+    name = await service.tenant(push_interval=60)
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    database = service.runtime.database
+    blind = NOW + timedelta(days=4), NOW + timedelta(days=4, hours=2, minutes=7)
+    # Heartbeats of the push endpoint for forty days, but for two hours.
+    await database.execute(
+        "INSERT INTO pull_attempts (ts, source, outcome, duration_ms) SELECT ts, 'push', 'ok', 1 "
+        "FROM generate_series($1::timestamptz, $1::timestamptz + INTERVAL '40 days', '20 s') AS ts "
+        "WHERE NOT (ts >= $2 AND ts < $3)",
+        NOW, *blind,
+    )  # fmt: skip
+    found = []
+    for days in (6, 20, 34, 39):
+        service.clock.set(NOW + timedelta(days=days))
+        await service.runtime.keeping.retain()
+        gaps = (await report(service, name))["gaps"]
+        found.append([(g["reason"], g["start"], g["end"]) for g in gaps][:3])
+    # Half a minute after the last beat it is us.
+    hole = ("collector_down", "2026-03-06T09:00:10Z", "2026-03-06T11:07:00Z")
+    assert [reasons[1] for reasons in found] == [hole] * 4
+    assert all([r[0] for r in reasons] == ["not_pushed", "collector_down", "not_pushed"] for reasons in found)
+    assert (await report(service, name))["revisions"] == 1
+    rows = await database.fetchval(
+        "SELECT count(*) FROM pull_attempts WHERE ts < $1", NOW + timedelta(days=20)
+    )
+    assert rows < 20 * 26

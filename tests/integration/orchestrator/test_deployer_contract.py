@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.orchestrator.deployers.demo import DemoDeployer
 from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
-from ecpmon.ports import Deployer
+from ecpmon.ports.orchestrator import Deployer
 from tests.integration.orchestrator.releases import NOW, Told, rendered_release, tenant_of
 from tests.integration.orchestrator.test_gitops_deployer import Remote
 
@@ -78,3 +80,14 @@ async def test_deleted_twice_is_deleted(deployer: Deployer, tenant_id: str) -> N
     await deployer.delete(tenant_id)
     assert await deployer.restart(tenant_of(tenant_id), NOW) == 0
     assert {o.status for o in (await deployer.apply(release, Told())).objects} == {"created"}
+
+
+async def test_what_a_rollback_would_need_can_be_kept_in_a_row(deployer: Deployer, tenant_id: str) -> None:
+    release = rendered_release(tenant_id)
+    assert await deployer.snapshot(release) == ()
+    outcome = await deployer.apply(replace(release, before=()), Told())
+    assert {o.status for o in outcome.objects} == {"created"}
+    before = await deployer.snapshot(release)
+    assert json.loads(json.dumps(before)) == list(before)
+    again = await deployer.apply(replace(release, before=before or None), Told())
+    assert {o.status for o in again.objects} == {"unchanged"}

@@ -105,6 +105,38 @@ async def test_a_failing_image_is_rolled_back_and_named(
     assert {o.status for o in again.objects} == {"unchanged"}
 
 
+async def test_a_second_try_rolls_back_to_what_ran_before_the_first(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    leftover, settings = config_map(tenant_id, "old"), config_map(tenant_id, "settings")
+    await kubernetes.apply(small_release(tenant_id, leftover, settings), Told())
+    broken = small_release(tenant_id, {**settings, "data": {"b": "2"}}, image=BROKEN)
+    broken = replace(broken, before=await kubernetes.snapshot(broken))
+
+    class Killed(Exception):
+        pass
+
+    async def progress(phase: DeploymentStatus, message: str, objects: Any) -> None:
+        if phase is DeploymentStatus.SCALING_SERVICES:  # everything is applied, and the leftover pruned
+            raise Killed
+
+    with pytest.raises(Killed):
+        await kubernetes.apply(broken, progress)
+    assert image_of(simulator.ok("GET", web_path(tenant_id))) == BROKEN
+    assert simulator.call("GET", path(tenant_id, "configmaps", "old"))[0] == 404
+
+    told = Told()
+    with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+        await kubernetes.apply(broken, told)
+    assert failed.value.rolled_back
+    assert {o.name: o.status for o in told.objects if o.kind != "Namespace"} == {
+        "web": "configured", "settings": "configured", "old": "pruned",
+    }  # fmt: skip
+    assert image_of(simulator.ok("GET", web_path(tenant_id))) == GOOD
+    for name in ("old", "settings"):
+        assert simulator.ok("GET", path(tenant_id, "configmaps", name))["data"] == {"a": "1"}
+
+
 async def test_a_rendered_release_comes_back_as_it_was(
     kubernetes: KubernetesDeployer, address: ClusterAddress, tenant_id: str
 ) -> None:

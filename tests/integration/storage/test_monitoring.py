@@ -10,9 +10,11 @@ import pytest
 from ecpmon.errors import EcpError
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.names import CANONICAL_METRICS
+from ecpmon.sla.evidence import series_key
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
@@ -188,3 +190,31 @@ async def test_retention_drops_whole_chunks_and_leaves_what_is_younger(
         assert [(r["at"] - at(0)).total_seconds() for r in found] == [0], relation
     spans = "SELECT count(*) FROM availability_spans WHERE tenant = $1"
     assert await database.fetchval(spans, tenant.key) == 0
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+async def test_what_was_wrong_when_an_outage_began(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, rolled_up: bool
+) -> None:
+    """Neither what failed later nor another source's word is why it began."""
+    tenant = await make_tenant()
+
+    def frame(source: Source, seconds: float, **values: float) -> Frame:
+        samples = (Sample(series_key(name.replace("_", ".")), value) for name, value in values.items())
+        return Frame(tenant.tenant_id, source, at(seconds), tuple(samples))
+
+    fine, broken = {"up": 1, "up_redis": 1, "up_callbot": 1}, {"up": 0, "up_redis": 0, "up_callbot": 1}
+    frames = [frame(Source.SIMULATOR, s, **(fine if s < 600 else broken)) for s in range(0, 960, 60)]
+    frames += [frame(Source.SIMULATOR, 960, up=0, up_redis=0, up_callbot=0)]
+    frames += [frame(Source.PUSH, 600, up_nginx=0)]
+    errors = Sample(series_key("error_rate"), 0.7)
+    frames += [Frame(tenant.tenant_id, Source.SIMULATOR, at(7200), (errors,))]
+    await ingest.commit([Batch(tuple(frames))])
+    await roll_everything(database)
+    outages = [Interval(at(600), at(1200)), Interval(at(3600), at(3700)), Interval(at(7200), at(7300))]
+    raw_since = at(8000) if rolled_up else at(0)
+    store = PgMonitoringStore(database)
+    found = await store.causes(tenant, outages, raw_since, 0.5)
+    assert [c.shown() for c in found] == ["down: redis", None, "too many errors"]
+    assert (await store.causes(tenant, outages, raw_since, None))[2].shown() is None
+    assert await store.causes(tenant, [], raw_since, 0.5) == []

@@ -10,7 +10,8 @@ import pytest
 
 from ecpmon.model.recovery import RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports import ExternalAlert, RecoveryStep
+from ecpmon.ports.alerts import ExternalAlert
+from ecpmon.ports.orchestrator import RecoveryStep
 from ecpmon.storage.database import Database, DatabaseRefused
 from ecpmon.storage.recovery import PgRecoveryStore
 from tests.integration.conftest import T0, MakeTenant

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecpmon.alerts.backtest import Backtest, Firing, History, Series, Timeline, replay
+from ecpmon.alerts.backtest import Backtest, Firing, replay
 from ecpmon.alerts.engine import SLA_LOOKBACK
-from ecpmon.alerts.judgement import Facts, judge
+from ecpmon.alerts.judgement import Facts, judge, told_until
 from ecpmon.alerts.machine import advance
+from ecpmon.alerts.past import History, Series, Timeline
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.syntax import AggFunction
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
@@ -23,7 +24,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.ports import Point
+from ecpmon.ports.samples import Point
 from ecpmon.sla import windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
@@ -218,6 +219,65 @@ def test_a_replay_equals_the_engine_step_by_step(spans: list[Span], rule: AlertR
             elif change.notifies:
                 expected[-1] = replace(expected[-1], resolved_at=now)
     assert (list(found.firings), found.unknown) == (expected, unknown)
+
+
+@st.composite
+def flapping(draw: st.DrawFn) -> list[Span]:
+    """Hours of history, then bursts of failures of minutes: burn rates wander about the factors."""
+    spans, cursor = [Span(T0, at(400), SpanState.UP)], at(400)
+    bursts = st.tuples(st.integers(150, 300), st.integers(600, 2_400))
+    for down, up in draw(st.lists(bursts, min_size=10, max_size=30)):
+        for state, seconds in ((SpanState.DOWN, down), (SpanState.UP, up)):
+            end = cursor + timedelta(seconds=seconds)
+            spans.append(Span(cursor, end, state))
+            cursor = end
+    return spans
+
+
+@settings(max_examples=60, deadline=None)
+@given(flapping())
+def test_every_firing_is_paid_with_a_budget_share_of_its_own(spans: list[Span]) -> None:
+    """What failed before a resolution was told: it never fires the rule again, however the windows flap."""
+    tenant = TENANT.model_copy(update={"sla_target": SlaTarget(availability="99.5%")})
+    found = replay(
+        burning(), History(tenant, INTERVALS, spans), at(380), spans[-1].end, MINUTE, POLICIES
+    ).firings
+    period = POLICIES["page"].period
+    share = min(pair.budget_share for pair in POLICIES["page"].pairs)
+    least = share * (1 - tenant.sla_target.fraction) * period.total_seconds()
+    before = [T0, *(f.resolved_at for f in found if f.resolved_at)]
+    for resolved, firing in zip(before, found, strict=False):
+        assert windows.tally(spans, resolved, firing.fired_at).down > least
+
+
+@settings(deadline=None)
+@given(timelines(), st.integers(0, 300_000), st.integers(0, 300_000), st.sampled_from(["page", "ticket"]))
+def test_after_a_resolution_the_past_counts_as_up_and_nothing_else_changes(
+    spans: list[Span], resolved: int, later: int, policy: str
+) -> None:
+    told, now = T0 + timedelta(seconds=resolved), T0 + timedelta(seconds=resolved + later)
+    parts = [
+        replace(s, start=max(s.start, a), end=min(s.end, b), state=state(s))
+        for a, b, state in (
+            (T0, told, lambda s: SpanState.UP if s.state is SpanState.DOWN else s.state),
+            (told, max(told, now, *(s.end for s in spans)), lambda s: s.state),
+        )
+        for s in spans
+        if s.start < b and s.end > a
+    ]
+    forgiven = [replace(p, share=1.0) if p.state is SpanState.UP else p for p in parts]
+    quiet = RuleState(RuleStatus.INACTIVE, since=told)
+    said = judge(burning(policy), quiet, facts_at(spans, now), POLICIES)
+    fresh = judge(burning(policy), RuleState(), facts_at(forgiven, now), POLICIES)
+    assert said.result == fresh.result
+    assert said.reading.value == pytest.approx(fresh.reading.value)
+
+
+def test_a_clock_that_stepped_back_forgets_what_was_told() -> None:
+    assert told_until(RuleState(RuleStatus.INACTIVE, since=at(5)), at(4)) is None
+    assert told_until(RuleState(RuleStatus.INACTIVE, since=at(5)), at(5)) == at(5)
+    assert told_until(RuleState(RuleStatus.FIRING, since=at(5)), at(6)) is None
+    assert told_until(RuleState(), at(6)) is None
 
 
 @given(

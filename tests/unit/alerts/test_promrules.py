@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from ecpmon.alerts.policy import default_policies
-from ecpmon.alerts.promrules import FILE_NAME, Sli, Targets, default_sli, main, render, shipped
+from ecpmon.alerts.promql import Sli, Targets
+from ecpmon.alerts.promrules import FILE_NAME, default_sli, render, shipped, voiceless
 from ecpmon.resources import data_dir
 from ecpmon.sla.burn import PolicyError
+from ecpmon.telemetry import MAINTENANCE_GAUGE, Telemetry
 
 POLICIES = default_policies()
 SLI = Sli("min by (tenant_id) (up)")
@@ -29,18 +30,7 @@ def recorded(text: str) -> dict[str, str]:
 
 def test_the_committed_file_is_what_the_generator_writes() -> None:
     committed = (data_dir("rules") / "prometheus" / FILE_NAME).read_text(encoding="utf-8")
-    assert committed == shipped(), "run: python -m ecpmon.alerts.promrules"
-
-
-def test_the_command_writes_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--folder", str(tmp_path)])
-    assert capsys.readouterr().out == f"{tmp_path / FILE_NAME}\n"
-    assert (tmp_path / FILE_NAME).read_text(encoding="utf-8") == shipped()
-
-
-def test_targets_given_on_the_command_line_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--targets", '{"bank": 0.999}'])
-    assert "vector(0.999)" in capsys.readouterr().out
+    assert committed == shipped(), "run: ecpmon rules render --out rules/prometheus"
 
 
 @pytest.mark.parametrize("window", ["5m", "30m", "1h", "2h", "6h", "1d", "3d"])
@@ -76,11 +66,36 @@ def test_the_expression_and_its_age_are_those_of_sli_yaml() -> None:
     assert f"({sli.age}) <= 75" in up
 
 
-def test_a_tenant_with_its_own_target_has_that_and_every_other_the_default() -> None:
-    text = render(POLICIES, Targets({"bank": 0.999}), SLI)
-    configured = [r for r in rules_of(text) if r.get("record") == "tenant:slo_target_configured:ratio"]
-    assert [(r["labels"], r["expr"]) for r in configured] == [({"tenant_id": "bank"}, "vector(0.999)")]
-    assert "or on (tenant_id)\n(0 * tenant:slo_history:seconds + 0.995)" in text.replace("      ", "")
+def test_one_line_per_distinct_target_names_its_tenants_and_every_other_has_the_default() -> None:
+    text = render(POLICIES, Targets({"bank": 0.999, "shop": 0.99, "clinic": 0.999}), SLI)
+    assert recorded(text)["tenant:slo_target:ratio"].split("\nor\n") == [
+        '0 * tenant:slo_history:seconds{tenant_id=~"bank|clinic"} + 0.999',
+        '0 * tenant:slo_history:seconds{tenant_id=~"shop"} + 0.99',
+        "0 * tenant:slo_history:seconds + 0.995",
+    ]
+
+
+def test_a_target_no_outage_burns_fast_enough_for_is_told_and_stops_nobody() -> None:
+    targets = Targets({"bank": 0.999, "club": 0.9, "attic": 0.5})
+    assert voiceless(POLICIES, targets) == {"page": ["attic"]}
+    assert '"attic"' in recorded(render(POLICIES, targets, SLI))["tenant:slo_target:ratio"]
+
+
+def test_maintenance_is_read_from_a_gauge_that_we_export() -> None:
+    telemetry = Telemetry()
+    telemetry.tenants.maintenance("bank", True)
+    assert telemetry.registry.get_sample_value(MAINTENANCE_GAUGE, {"tenant_id": "bank"}) == 1
+    rules = recorded(shipped())
+    assert rules["tenant:slo_maintenance:on"] == f"max by (tenant_id) ({MAINTENANCE_GAUGE}) == 1"
+    assert rules["tenant:slo_up:min"].endswith("unless on (tenant_id) tenant:slo_maintenance:on")
+
+
+def test_another_label_of_the_tenant_is_given_to_our_gauge() -> None:
+    rules = recorded(render(POLICIES, Targets({"a": 0.99}), Sli("min by (customer) (up)", label="customer")))
+    assert rules["tenant:slo_maintenance:on"] == (
+        f'max by (customer) (label_replace({MAINTENANCE_GAUGE}, "customer", "$1", "tenant_id", "(.+)")) == 1'
+    )
+    assert '{customer=~"a"}' in rules["tenant:slo_target:ratio"]
 
 
 def test_the_order_of_the_input_does_not_matter() -> None:
@@ -97,6 +112,7 @@ def test_the_order_of_the_input_does_not_matter() -> None:
         ("a default of 0", Targets(default=0.0)),
         ("not a number", Targets({"t": float("nan")})),
         ("a default at which no page can fire", Targets(default=0.5)),
+        ("not the id of a tenant", Targets({'a"} or up{': 0.99})),
     ],
 )
 def test_targets_that_cannot_work_are_refused(sentence: str, targets: Targets) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from socket_world import NOW, World, api_of
 
-from ecpmon.ports import Latest
+from ecpmon.ports.samples import Latest
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
+from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
 from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hub import Hub
@@ -21,20 +22,16 @@ from ecpmon.errors import Conflict, EcpError, NotFound, TenantNotFound
 from ecpmon.model.alerts import AlertRule, RuleState
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection
-from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
-from ecpmon.model.windows import SlaStatus, Tally
-from ecpmon.ports import (
-    AlertEvent,
-    Caller,
-    ExternalAlert,
-    Point,
-    RuleWithState,
-    TenantPage,
-)
+from ecpmon.model.windows import Cause, SlaStatus, Tally
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, RuleWithState
+from ecpmon.ports.samples import Point
+from ecpmon.ports.service import Caller
+from ecpmon.ports.tenants import TenantPage
 from ecpmon.settings import Settings
-from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
 
@@ -102,6 +99,9 @@ class FakeTenants:
     async def live(self) -> list[Tenant]:
         return [t for t in self.rows if t.deleted_at is None]
 
+    async def deleted_since(self, since: datetime) -> list[Tenant]:
+        return [t for t in self.rows if t.deleted_at is not None and t.deleted_at >= since]
+
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         self.rows[tenant.key - 1] = tenant.model_copy(update={"deleted_at": now})
 
@@ -137,6 +137,9 @@ class FakeSamples:
             return Rejection.TOO_MANY_SERIES
         self.stored.setdefault(key, {})[frame.ts] = sample.value
         return None
+
+    async def causes(self, tenant: Tenant, outages: Sequence[Interval], *_: Any) -> list[Cause]:
+        return [Cause() for _ in outages]
 
     async def points(
         self,
@@ -216,6 +219,9 @@ class FakeMaintenance:
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
         return sorted(self.planned.get(tenant.tenant_id, []), key=lambda m: m.start)
 
+    async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
+        return []
+
     async def of_all(self) -> dict[str, list[Maintenance]]:
         return dict(self.planned)
 
@@ -246,9 +252,40 @@ class FakeAlerts:
             raise NotFound("there is no such alert rule", details={"rule_id": rule_id})
         return entry
 
-    async def delete(self, tenant: Tenant, rule_id: str) -> None:
-        await self.get(tenant, rule_id)
-        del self.entries[rule_id]
+    async def delete(
+        self, tenant: Tenant, entry: RuleWithState, events: Sequence[NewEvent], now: datetime
+    ) -> list[AlertEvent] | None:
+        if self.entries.get(entry.rule.rule_id) != entry:
+            return None
+        del self.entries[entry.rule.rule_id]
+        return self._record(entry.rule, events)
+
+    async def replace(
+        self,
+        tenant: Tenant,
+        entry: RuleWithState,
+        rule: AlertRule,
+        state: RuleState,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        if self.entries.get(rule.rule_id) != entry:
+            return None
+        others = [e.rule for e in self.entries.values() if e is not entry]
+        if (rule.tenant_id, rule.alert_name) in {(r.tenant_id, r.alert_name) for r in others}:
+            raise Conflict("the tenant has an alert of that name already")
+        self.entries[rule.rule_id] = RuleWithState(rule, state, None, entry.created_at)
+        return self._record(entry.rule, events)
+
+    def _record(self, rule: AlertRule, events: Sequence[NewEvent]) -> list[AlertEvent]:
+        return [
+            AlertEvent(
+                len(self.events) + number, rule.tenant_id, rule.rule_id, e.alert_id, rule.alert_name,
+                rule.severity.value, rule.kind.value, e.from_state, e.to_state, e.at, e.value, e.threshold,
+                e.metric, e.reason, e.message,
+            )
+            for number, e in enumerate(events, start=1)
+        ]  # fmt: skip
 
     async def last_event_of_each(self) -> dict[str, AlertEvent]:
         told = [e for e in self.events if "firing" in (e.from_state, e.to_state)]
@@ -339,13 +376,22 @@ class World:
         unused: Any = _Nothing()
         stores: Any = self
         statements = StatementService(
-            stores.availability, stores.maintenance, unused, Terms("1", ()), self.intervals, stores.tenants
+            stores.availability,
+            stores.maintenance,
+            unused,
+            Terms("1", ()),
+            self.intervals,
+            stores.tenants,
+            timedelta(days=760),
         )
         return Backend(
             demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
+            evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
-            intervals=self.intervals, alerts=stores.alerts, external_alerts=stores.external_alerts,
+            intervals=self.intervals, alerts=stores.alerts,
+            rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
+            external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
             health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip

@@ -22,7 +22,9 @@ from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import SlaStatus, Tally
-from ecpmon.ports import AlertEvent, Caller, Latest, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, RuleWithState
+from ecpmon.ports.samples import Latest
+from ecpmon.ports.service import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import tally

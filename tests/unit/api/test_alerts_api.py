@@ -57,6 +57,7 @@ def test_who_may_do_what() -> None:
         ("GET", "/alerts/active"): Permission.READ,
         ("GET", "/alerts/deliveries"): Permission.READ,
         ("GET", "/alerts/{rule_id}"): Permission.READ,
+        ("PUT", "/alerts/{rule_id}"): Permission.OPERATE,
         ("DELETE", "/alerts/{rule_id}"): Permission.OPERATE,
     }  # fmt: skip
 
@@ -242,6 +243,83 @@ async def test_a_rule_is_deleted(client: Any, world: World) -> None:
         assert (status, error_of(status, answer)["code"]) == (404, "NOT_FOUND")
 
 
+async def test_a_rule_is_replaced_as_a_whole_and_starts_anew(client: Any, world: World) -> None:
+    world.alerts.put(rule(), RuleState(RuleStatus.FIRING, since=ago(minutes=2), value=99.0), "alert-1")
+    body = {"alert_name": "hot", "condition": "cpu_usage > 95", "severity": "page", "actions": [HOOK]}
+    status, made = await ask(client, "PUT", f"{URL}/rule-1", body)
+    assert status == 200
+    assert made == {
+        "rule_id": "rule-1", "tenant_id": "acme", "alert_name": "hot", "kind": "threshold",
+        "condition": "cpu_usage > 95", "duration": "0s", "severity": "page",
+        "actions": [{**HOOK, "method": "POST", "headers": {"X-Api-Key": "***"}}], "state": "inactive",
+        "since": None, "value": None, "frozen": False, "alert_id": None, "created_at": made["created_at"],
+    }  # fmt: skip
+    assert await ask(client, "GET", f"{URL}/rule-1") == (200, made)
+    [told] = world.alerts.events
+    shown = (told.rule_id, told.alert_id, told.alert_name, told.from_state, told.to_state, told.reason)
+    assert shown == ("rule-1", "alert-1", "r1", "firing", "inactive", "rule_replaced")
+
+
+async def test_what_was_read_can_be_written_back_and_then_nothing_changes(client: Any, world: World) -> None:
+    _, made = await ask(client, "POST", URL, {**RULE, "duration": "5m", "actions": [HOOK, MAIL]})
+    rule_id = made["rule_id"]
+    entry = world.alerts.entries[rule_id]
+    firing = replace(entry, state=RuleState(RuleStatus.FIRING, since=ago(minutes=2)), alert_id="alert-1")
+    world.alerts.entries[rule_id] = firing
+    _, read = await ask(client, "GET", f"{URL}/{rule_id}")
+    assert await ask(client, "PUT", f"{URL}/{rule_id}", read) == (200, read)
+    assert world.alerts.entries[rule_id] == firing
+    assert world.alerts.events == []
+    # A secret goes to the URL it was given for and to no other.
+    elsewhere = {**read, "actions": [{**read["actions"][0], "url": "https://elsewhere.example/"}]}
+    status, answer = await ask(client, "PUT", f"{URL}/{rule_id}", elsewhere)
+    assert (status, fields_of(error_of(status, answer))) == (422, ["actions.0.headers.X-Api-Key"])
+    assert world.alerts.entries[rule_id] == firing
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"alert_name": ""}, "alert_name"), ({"condition": "cpu >"}, "condition"), ({"duration": "x"}, "duration"),
+     ({"actions": [{**HOOK, "url": "http://127.0.0.1/"}]}, "actions.0")],
+)  # fmt: skip
+async def test_a_bad_replacement_changes_nothing(
+    client: Any, world: World, change: dict[str, Any], field: str
+) -> None:
+    world.alerts.put(rule())
+    status, answer = await ask(client, "PUT", f"{URL}/rule-1", {**RULE, **change})
+    assert (status, fields_of(error_of(status, answer))) == (422, [field])
+    assert world.alerts.entries["rule-1"].rule == rule()
+
+
+async def test_a_replacement_cannot_take_anothers_name(client: Any, world: World) -> None:
+    world.alerts.put(rule(1))
+    world.alerts.put(rule(2))
+    status, answer = await ask(client, "PUT", f"{URL}/rule-1", {**RULE, "alert_name": "r2"})
+    assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
+    assert world.alerts.entries["rule-1"].rule == rule(1)
+
+
+async def test_of_an_sla_rule_only_severity_and_actions_can_be_changed(client: Any, world: World) -> None:
+    text = "burn rate: 2 % in 1h/5m or 5 % in 6h/30m"
+    own = rule(kind=RuleKind.BURN_RATE, condition=text, for_seconds=0, policy="page")
+    world.alerts.put(own)
+    body = {"alert_name": "r1", "condition": text, "duration": "0s", "severity": "ticket", "actions": [HOOK]}
+    for change in ({"alert_name": "x"}, {"condition": "cpu > 1"}, {"duration": "5m"}):
+        status, answer = await ask(client, "PUT", f"{URL}/rule-1", {**body, **change})
+        assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
+    assert (await ask(client, "PUT", f"{URL}/rule-1", body))[0] == 200
+    changed = world.alerts.entries["rule-1"].rule
+    assert (changed.policy, changed.kind, changed.severity) == ("page", RuleKind.BURN_RATE, Severity.TICKET)
+    assert len(changed.actions) == 1
+
+
+async def test_deleting_a_firing_rule_ends_its_alert(client: Any, world: World) -> None:
+    world.alerts.put(rule(), RuleState(RuleStatus.FIRING, since=ago(minutes=2), value=99.0), "alert-1")
+    assert await ask(client, "DELETE", f"{URL}/rule-1") == (204, None)
+    [told] = world.alerts.events
+    assert (told.alert_id, told.to_state, told.reason) == ("alert-1", "inactive", "rule_deleted")
+
+
 @pytest.mark.parametrize("kind", [k for k in RuleKind if k is not RuleKind.THRESHOLD])
 async def test_the_rules_every_tenant_has_stay(client: Any, world: World, kind: RuleKind) -> None:
     world.alerts.put(rule(kind=kind))
@@ -252,8 +330,9 @@ async def test_the_rules_every_tenant_has_stay(client: Any, world: World, kind: 
 
 async def test_anothers_rule_does_not_exist(client: Any, world: World) -> None:
     world.alerts.put(rule(tenant_id="other"))
-    for method in ("GET", "DELETE"):
-        assert (await ask(client, method, f"{URL}/rule-1"))[0] == 404
+    for method in ("GET", "DELETE", "PUT"):
+        assert (await ask(client, method, f"{URL}/rule-1", RULE))[0] == 404
+    assert world.alerts.entries["rule-1"].rule == rule(tenant_id="other")
     assert "rule-1" in world.alerts.entries
 
 
@@ -285,7 +364,7 @@ async def test_an_outsider_finds_nothing(aiohttp_client: Any, world: World, name
     world.alerts.put(rule())
     client = await aiohttp_client(make_app([alerts], world, OUTSIDER))
     url = f"/api/v1/tenants/{name}/alerts"
-    calls = [("POST", url, RULE), ("DELETE", f"{url}/rule-1", None)]
+    calls = [("POST", url, RULE), ("PUT", f"{url}/rule-1", RULE), ("DELETE", f"{url}/rule-1", None)]
     calls += [("GET", url + rest, None) for rest in ("", "/active", "/deliveries", "/rule-1")]
     for method, path, body in calls:
         status, answer = await ask(client, method, path, body)

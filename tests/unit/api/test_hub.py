@@ -13,7 +13,8 @@ from ecpmon.errors import Overloaded
 from ecpmon.model.availability import SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
-from ecpmon.ports import AlertEvent, ExternalAlert, Latest
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+from ecpmon.ports.samples import Latest
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TYPES = {"cpu_usage": "cpu", "memory_usage": "memory", "gpu_usage": "gpu", "up": "sla"}

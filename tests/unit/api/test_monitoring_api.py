@@ -13,7 +13,7 @@ from ecpmon.api.common import rfc3339
 from ecpmon.api.routing import Permission
 from ecpmon.errors import DatabaseUnavailable, NotFound, SimulatorUnavailable
 from ecpmon.model.samples import Source
-from ecpmon.ports import Caller
+from ecpmon.ports.service import Caller
 from ecpmon.settings import Settings
 
 URL = "/api/v1/tenants/acme/monitoring"

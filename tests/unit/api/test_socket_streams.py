@@ -26,7 +26,7 @@ from ecpmon.api.events import message_of_event
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Maintenance
-from ecpmon.ports import RuleWithState
+from ecpmon.ports.alerts import RuleWithState
 
 # --- /ws/monitoring ---
 

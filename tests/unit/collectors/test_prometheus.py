@@ -50,11 +50,20 @@ def test_a_reply_that_is_no_matrix_is_an_error_not_an_outage(lie: object) -> Non
 def test_availability_that_prometheus_only_remembers_is_no_evidence() -> None:
     answers = {"up": {("a", at(0)): 1.0, ("a", at(60)): 1.0}, "cpu_usage": {("a", at(60)): 40.0}}
     ages = {("a", at(0)): 3.0, ("a", at(60)): 63.0}
-    frames = assemble(answers, ages, frozenset({"a"}), timedelta(seconds=37.5))
+    frames = assemble(answers, ages, frozenset({"a"}), STEP)
     assert [(f.ts, {s.key.metric_name for s in f.samples}) for f in frames] == [
         (at(0), {"up"}),
         (at(60), {"cpu_usage"}),
     ]
+
+
+def test_availability_of_a_missed_scrape_is_evidence_of_the_instant_it_was_made() -> None:
+    instants = [at(0), at(15), at(30)]
+    answers = {"up": dict.fromkeys((("a", ts) for ts in instants), 1.0)}
+    # Floats, as `time() - timestamp(…)` gives them.
+    ages = dict(zip(answers["up"], (4.2, 19.200000048, 34.199999809), strict=True))
+    frames = assemble(answers, ages, frozenset({"a"}), STEP)
+    assert {f.ts for f in frames} == {at(0), at(-4.2)}
 
 
 def test_other_tenants_are_left_out() -> None:

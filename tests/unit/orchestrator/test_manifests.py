@@ -1,6 +1,6 @@
 """Rendered objects: golden bytes, strictness on every version, and what the contract names.
 
-Regenerate the golden file: `python tests/unit/orchestrator/test_manifests.py`, then read the difference.
+Regenerate the golden files: `python tests/unit/orchestrator/test_manifests.py`, then read the difference.
 """
 
 from __future__ import annotations
@@ -20,8 +20,15 @@ from ecpmon.orchestrator.manifests import Manifest, ManifestOptions, render, to_
 from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.validation import VERSIONS, validate_manifest
 
-GOLDEN = Path(__file__).parent / "golden" / "medium.yaml"
+GOLDEN = Path(__file__).parent / "golden"
 MIXED = {"callbot": 50, "chatbot": 100, "advisor": 25, "stt": 30, "tts": 30}
+# The anchor cases, and a small tenant whose parts keep state.
+CASES: dict[str, tuple[dict[str, int], str, dict[str, Any]]] = {
+    "medium": (MIXED, "99.9%", {"include_ingress": True}),
+    "large": ({"callbot": 100, "chatbot": 200, "advisor": 50}, "99.9%", {}),
+    "stateful": ({"chatbot": 10, "redis": 10, "vector-db": 10}, "99%", {"include_monitoring": False}),
+    "gpu": ({"callbot": 20, "stt": 20}, "99.5%", {"namespace": "voice"}),
+}
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -50,8 +57,23 @@ def of_kind(objects: tuple[Manifest, ...], kind: str) -> dict[str, Manifest]:
     return {o["metadata"]["name"]: o for o in objects if o["kind"] == kind}
 
 
-def test_the_golden_file() -> None:
-    assert to_yaml(rendered(MIXED, include_ingress=True)) == GOLDEN.read_text(encoding="utf-8")
+def golden(name: str) -> str:
+    requirements, availability, options = CASES[name]
+    return to_yaml(rendered(requirements, availability, **options))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_golden_files(name: str) -> None:
+    assert golden(name) == (GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def test_the_golden_files_hold_what_they_are_for() -> None:
+    texts = {name: (GOLDEN / f"{name}.yaml").read_text(encoding="utf-8") for name in CASES}
+    assert "ecp.ai/preset: large" in texts["large"]
+    assert "kind: Ingress" in texts["medium"]
+    assert "kind: PersistentVolumeClaim" in texts["stateful"]
+    assert "kind: ServiceMonitor" not in texts["stateful"]
+    assert '              nvidia.com/gpu: "1"' in texts["gpu"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -124,4 +146,5 @@ def test_json_holds_the_same_objects() -> None:
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(to_yaml(rendered(MIXED, include_ingress=True)), encoding="utf-8")
+    for case in CASES:
+        (GOLDEN / f"{case}.yaml").write_text(golden(case), encoding="utf-8")

@@ -5,6 +5,8 @@ The mutations below break a rendered manifest in one place.
 
 from __future__ import annotations
 
+import json
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from ecpmon.errors import ValidationFailed
 from ecpmon.orchestrator.manifests import to_yaml
 from ecpmon.orchestrator.validation import validate_manifest
 from ecpmon.orchestrator.validation.quantities import quantity
+from ecpmon.orchestrator.validation.reading import read
 
 CORPUS = sorted((Path(__file__).parents[2] / "corpus" / "manifests" / "broken").glob("*.yaml"))
 
@@ -42,6 +45,44 @@ def test_a_manifest_too_large_deep_or_full_of_aliases_is_not_built() -> None:
         ("--- {}\n" * 600, "TOO_MANY_DOCUMENTS"),
     ):
         assert [f.code for f in validate_manifest("acme", text).errors] == [code]
+
+
+def _list_of(item: str, times: int) -> str:
+    return "kind: List\nitems:\n" + f"- {item}\n" * times
+
+
+_MEGABYTE: dict[str, tuple[str, str]] = {
+    "scalars": ("a:\n" + "- x\n" * 249_000, "TOO_MANY_VALUES"),
+    "flow": ("[" + "1," * 499_000 + "1]", "TOO_MANY_VALUES"),
+    "aliases": (
+        "a: &a [" + "1," * 100_000 + "1]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]", "TOO_MANY_VALUES"
+    ),
+    "base 60": ("a: " + "1:" * 490_000 + "1", "SCHEMA"),
+    "digits": ("a: 0x" + "f" * 990_000, "YAML_MALFORMED"),
+    "objects": (_list_of("{kind: Deployment}", 20_000), "TOO_MANY_DOCUMENTS"),
+    "containers": (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n"
+        "      containers:\n" + "      - {}\n" * 90_000,
+        "MISSING_RESOURCES",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _MEGABYTE)
+def test_a_hostile_megabyte_is_answered_soon_and_shortly(name: str) -> None:
+    text, code = _MEGABYTE[name]
+    begun = time.process_time()
+    report = validate_manifest("acme", text)
+    assert time.process_time() - begun < 8  # about 1 s for the slowest; without the limits half a minute
+    assert code in {f.code for f in report.errors}
+    assert len(json.dumps(report.shown())) < 1_000_000
+
+
+def test_tags_that_lie_are_malformed_and_odd_scalars_are_text() -> None:
+    for text in ("a: !!bool maybe", "a: !!int x", "a: !!float x", "a: !!timestamp [x]"):
+        assert [f.code for f in validate_manifest("acme", text).errors] == ["YAML_MALFORMED"]
+    documents, _ = read("a: 22:22\nb: 2026-01-01\nc: =\nd: 1.5\ne: 7")
+    assert documents[0].body == {"a": "22:22", "b": "2026-01-01", "c": "=", "d": 1.5, "e": 7}
 
 
 @pytest.mark.parametrize("text", ["NaN", "1_000", " 1", "-1", "1e", "inf", "1GB", "", "1 Gi"])

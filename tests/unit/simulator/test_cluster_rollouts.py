@@ -24,7 +24,7 @@ from cluster_kube import (
     remove,
     status,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sim_cluster import later
 
@@ -203,6 +203,28 @@ def test_a_deleted_deployment_takes_all_along_or_leaves_it_orphaned() -> None:
     assert not pod_docs(empty)
 
 
+def test_a_new_deployment_adopts_what_an_orphaning_deletion_left() -> None:
+    """Same template: the same pods go on. Another: the adopted ones are rolled over, and can be gone back to."""
+    orphaned = later(remove(later(web(), 60), DEPLOYMENTS, "web", propagation="Orphan"), 5)
+    before = {pod["metadata"]["name"] for pod in pod_docs(orphaned)}
+    same = later(put(orphaned, DEPLOYMENTS, "web", deployment(4)), 1)
+    assert {pod["metadata"]["name"] for pod in pod_docs(same)} == before
+    assert status(same)["availableReplicas"] == 4
+    (owned,) = kube.items(same, REPLICA_SETS, NS)
+    assert owned["metadata"]["ownerReferences"][0]["uid"] == get(same, DEPLOYMENTS, "web")["metadata"]["uid"]
+    other = later(remove(same, DEPLOYMENTS, "web", propagation="Orphan"), 5)
+    changed = deployment(4)
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "web:9"
+    rolled = later(put(other, DEPLOYMENTS, "web", changed), 200)
+    assert not before & {pod["metadata"]["name"] for pod in pod_docs(rolled)}
+    assert len(pod_docs(rolled)) == 4
+    revision = "deployment.kubernetes.io/revision"
+    found = sorted(rs["metadata"]["annotations"][revision] for rs in kube.items(rolled, REPLICA_SETS, NS))
+    assert found == ["1", "2"]
+    empty = later(remove(rolled, DEPLOYMENTS, "web"), 60)
+    assert not any((empty.pods, empty.replica_sets, empty.deployments))
+
+
 MOVES = st.lists(
     st.tuples(
         st.integers(0, 25_000),
@@ -219,6 +241,7 @@ BOUNDS = st.sampled_from([0, 1, 2, "25%", "50%"])
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 7), BOUNDS, BOUNDS, MOVES)
+@example(1, 1, 0, [(8000, (IMAGE, "web:2")), (0, ("spec.minReadySeconds", 5))])
 def test_a_rollout_stays_within_its_bounds(replicas: int, surge: Any, unavailable: Any, moves: list) -> None:
     state = later(web(replicas, surge=surge, unavailable=unavailable), 60)
     most, least = _bounds(replicas, surge, unavailable)

@@ -67,6 +67,56 @@ def test_a_weekly_window_keeps_its_wall_clock_time_across_dst() -> None:
     assert all(i.end - i.start == timedelta(hours=2) for i in found)
 
 
+def test_a_rule_ends_at_an_instant_whatever_the_zone() -> None:
+    # 03:00 in Seoul is 18:00 UTC of the day before: the last occurrence is at the very end.
+    daily = planned(
+        datetime(2026, 3, 2, 18, tzinfo=UTC), 1, "FREQ=DAILY;UNTIL=20260304T180000Z", "Asia/Seoul"
+    )
+    found = occurrences(daily, T0, T0 + timedelta(days=30))
+    assert [i.start.day for i in found] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "hour", "seen"),
+    [
+        # 02:30 does not exist on March 8 and becomes 03:30; asked when it is 04:15 summer time.
+        ("America/New_York", datetime(2026, 3, 7, 7, 30, tzinfo=UTC), datetime(2026, 3, 8, 7, 30, tzinfo=UTC), 45),
+        # 01:45 comes twice on November 1, the first one counts; asked at the second 01:15.
+        ("America/New_York", datetime(2026, 10, 30, 5, 45, tzinfo=UTC), datetime(2026, 11, 1, 5, 45, tzinfo=UTC), 30),
+        # Half an hour of DST: 01:45 comes twice on April 5; asked at the second 01:40.
+        ("Australia/Lord_Howe", datetime(2026, 4, 3, 14, 45, tzinfo=UTC), datetime(2026, 4, 4, 14, 45, tzinfo=UTC), 25),
+    ],
+)  # fmt: skip
+def test_an_occurrence_is_found_while_the_clock_changes(
+    zone: str, first: datetime, hour: datetime, seen: int
+) -> None:
+    daily = planned(first, 1, "FREQ=DAILY", zone)
+    end = hour + timedelta(minutes=seen)
+    assert occurrences(daily, hour, end) == [Interval(hour, end)]
+    assert occurrences(daily, end, hour + timedelta(hours=2)) == [Interval(end, hour + timedelta(hours=1))]
+
+
+@given(
+    st.sampled_from(
+        ["America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana", "Asia/Seoul"]
+    ),
+    st.datetimes(datetime(2026, 3, 1), datetime(2026, 12, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.integers(0, 30 * 60),
+    st.integers(1, 40 * 60),
+)
+def test_part_of_the_time_sees_part_of_the_occurrences(
+    zone: str, start: datetime, later: int, minutes: int
+) -> None:
+    daily = planned(datetime(2026, 3, 1, 6, 30, tzinfo=UTC), 2, "FREQ=DAILY;BYHOUR=1,2;BYMINUTE=30", zone)
+    whole = covered([daily], T0, datetime(2027, 1, 1, tzinfo=UTC))
+    begin = start + timedelta(minutes=later)
+    end = begin + timedelta(minutes=minutes)
+    expected = [
+        Interval(max(i.start, begin), min(i.end, end)) for i in whole if i.start < end and i.end > begin
+    ]
+    assert covered([daily], begin, end) == expected
+
+
 def test_overlapping_windows_count_once() -> None:
     both = covered([planned(at(0), 2), planned(at(3600), 2)], at(0), at(DAY))
     assert both == [Interval(at(0), at(3 * 3600))]
@@ -83,6 +133,15 @@ def test_overlapping_windows_count_once() -> None:
         (planned(at(0), 1, "FREQ=DAILY;DTSTART=20260101T000000"), "rrule"),
         (planned(at(0), 1, "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31;COUNT=1"), "rrule"),
         (planned(at(0), 1, "FREQ=DAILY;UNTIL=20200101T000000Z"), "rrule"),
+        (planned(at(0), 1, "FREQ=DAILY;UNTIL=tomorrow"), "rrule"), (planned(at(0), 1, "FREQ=DAILY;COUNT=0"), "rrule"),
+        # dateutil steps by nothing for ever, takes the last FREQ, and lists every second of 186 days.
+        (planned(at(0), 1, "FREQ=DAILY;INTERVAL=0"), "rrule"), (planned(at(0), 1, "FREQ=DAILY;INTERVAL=-1"), "rrule"),
+        (planned(at(0), 1, "FREQ=DAILY;FREQ=SECONDLY"), "rrule"),
+        (planned(at(0), 1, f"FREQ=DAILY;BYMINUTE={','.join(map(str, range(60)))}"), "rrule"),
+        (planned(at(0), 1, "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"), "rrule"),
+        (planned(at(0), 1, "FREQ=DAILY\nEXDATE:20260303T000000"), "rrule"),
+        # Its end is no date any more.
+        (planned(datetime(9999, 12, 31, tzinfo=UTC), 24), "start"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_by_field(bad: Maintenance, field: str) -> None:

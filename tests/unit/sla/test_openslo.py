@@ -251,3 +251,11 @@ def test_the_written_stream_is_yaml_for_everybody() -> None:
     text = yamlstream.dump(documents(PROMISE, parse(yamlstream.load(EXAMPLE), PROMISE).objectives))
     kinds = [(d["apiVersion"], d["kind"], d["metadata"]["name"]) for d in yaml.safe_load_all(text)]
     assert kinds == [(openslo.VERSION, "SLO", "availability"), (openslo.VERSION, "SLO", "checkout")]
+
+
+def test_a_target_of_hundreds_of_digits_is_refused() -> None:
+    own = openslo.documents(Promise("acme", 0.995, "UTC"), [])
+    own[0]["spec"]["objectives"][0]["target"] = 10**400
+    own[0]["metadata"]["name"] = "other"
+    with pytest.raises(ValidationFailed):
+        parse(own, Promise("acme", 0.995, "UTC"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.statements import Contract, CreditTier
-from ecpmon.sla.statements import credit, difference
-from ecpmon.statements.render import percent
+from ecpmon.sla.statements import credit, difference, document, statement
+from ecpmon.statements.render import percent, to_html
 from ecpmon.statements.terms import load_terms
 
 TIERS = (CreditTier(None, 0.05), CreditTier(0.95, 0.25), CreditTier(0.99, 0.10))
@@ -27,6 +32,19 @@ def test_the_shipped_tiers_are_readable() -> None:
     assert load_terms().tiers[-1] == CreditTier(None, 0.05)
 
 
+def test_exactly_at_a_limit_there_is_no_credit() -> None:
+    # 99.9 / 100 is a little more than 0.999 in floats.
+    text = "version: x\ntiers:\n" + "".join(
+        f"  - {{below_percent: {p}, credit_percent: 10}}\n" for p in (99.9, 99.99, 99.95, 99.5, 99.0, 95.0)
+    )
+    tiers = load_terms(text).tiers
+    for tier in tiers:
+        assert tier.below is not None
+        hours = round(tier.below * 10_000)
+        assert credit(hours / 10_000, Contract("x", 0.5, Accounting.EXCLUDE, "UTC", (tier,))) == 0
+        assert credit((hours - 1) / 10_000, Contract("x", 0.5, Accounting.EXCLUDE, "UTC", (tier,))) == 0.1
+
+
 def test_a_difference_names_what_changed_and_nothing_else() -> None:
     before = {"a": 1, "b": 2, "list": [1, 2], "digest": "x"}
     assert difference(before, {"a": 1, "b": 3, "list": [2, 3], "digest": "y"}) == {
@@ -40,3 +58,31 @@ def test_a_difference_names_what_changed_and_nothing_else() -> None:
 )
 def test_percentages_are_never_rounded_up(value: float | None, shown: str) -> None:
     assert percent(value) == shown
+
+
+def test_days_begin_at_midnight_though_the_first_midnight_was_skipped() -> None:
+    # Paraguay began summer time on October 1, 2023: that day began at 01:00 and had 23 hours.
+    start, end = datetime(2023, 10, 1, 4, tzinfo=UTC), datetime(2023, 11, 1, 3, tzinfo=UTC)
+    contract = Contract("v1", 0.995, Accounting.EXCLUDE, "America/Asuncion", TIERS)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    found = statement(tenant, "2023-10", contract, [Span(start, end, SpanState.UP)], [], end)
+    assert [d.tally.eligible / 3600 for d in found.days] == [23.0, *[24.0] * 30]
+
+
+def test_time_that_nobody_measured_is_shown_in_the_credit() -> None:
+    start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+    down, gap = start + timedelta(hours=4), start + timedelta(hours=4 + 24)
+    spans = [Span(start, down, SpanState.DOWN), Span(down, gap, SpanState.GAP, "not_pushed")]
+    spans += [Span(gap, end, SpanState.UP)]
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    closed = {"revision": 1, "closed_at": "2026-07-03T00:00:00Z", "restates": {}}
+    shown = {**document(statement(tenant, "2026-06", CONTRACT, spans, [], end)), **closed}
+    # 4 of 696 measured hours: 99.425 %. With the gap up 99.44 %, with the gap down 96.1 %.
+    assert (shown["verdict"], shown["credit_percent"]) == ("breached", 5.0)
+    assert shown["credit_bounds"] == {"low": 5.0, "high": 10.0}
+    assert "5 % of the monthly fee, by the measured time; 5 – 10 %" in to_html(shown)
+    always = [Span(start, end, SpanState.UP)]
+    whole = {**document(statement(tenant, "2026-06", CONTRACT, always, [], end)), **closed}
+    assert "0 % of the monthly fee<" in to_html(whole)
+    # A statement of an earlier release has no such range.
+    assert "5 % of the monthly fee<" in to_html({k: v for k, v in shown.items() if k != "credit_bounds"})

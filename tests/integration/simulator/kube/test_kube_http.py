@@ -91,7 +91,7 @@ class Events:
 @pytest.mark.parametrize(
     ("method", "path", "code", "reason"),
     [
-        ("GET", "/api/v1/replicationcontrollers", 404, "NotFound"),
+        ("GET", "/api/v1/podtemplates", 404, "NotFound"),
         ("GET", "/api/v1/namespaces/default/pods/nothing", 404, "NotFound"),
         ("GET", "/api/v1/namespaces/default/pods/nothing/log", 404, "NotFound"),
         ("GET", "/apis/batch/v2/jobs", 404, "NotFound"),
@@ -173,10 +173,11 @@ async def test_forms_of_answers_and_bodies(http: Http, space: str) -> None:
     assert (await http.refused("GET", path, headers={"Accept": PROTOBUF}))["code"] == 406
     both = {"Accept": f"{PROTOBUF},application/json"}
     assert (await http.ok("GET", path, headers=both))["data"] == {"a": "1"}
-    refused = await http.refused(
-        "POST", f"{space}/configmaps", b"k8s\x00", headers={"Content-Type": PROTOBUF}
-    )
-    assert refused["code"] == 415
+    for form, code in ((PROTOBUF, 400), ("application/cbor", 415)):
+        refused = await http.refused(
+            "POST", f"{space}/configmaps", b"k8s\x00", headers={"Content-Type": form}
+        )
+        assert refused["code"] == code
     partial = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
     listed = await http.ok("GET", f"{space}/configmaps", headers=partial)
     assert {item["kind"] for item in listed["items"]} == {"PartialObjectMetadata"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -350,3 +352,58 @@ def test_delete_by_selector_and_by_file(kubectl: Kubectl, rolled_out: str) -> No
     said = kubectl("delete", "-f", "-", stdin=yaml.safe_dump(deployment("web", rolled_out)))
     assert 'deployment.apps "web" deleted' in said
     assert "NotFound" in kubectl.fails("-n", rolled_out, "delete", "deployment", "web")
+
+
+def test_create_in_protobuf(kubectl: Kubectl) -> None:
+    """`create <kind>` sends protobuf; what is stored is what the same command prints as YAML."""
+    space = f"made-{next(_numbers)}"
+    assert kubectl("create", "namespace", space).strip() == f"namespace/{space} created"
+    commands = (
+        ("deployment", "web", "--image=nginx:1.27", "--replicas=2", "--port=80"),
+        ("deployment", "none", "--image=nginx:1.27", "--replicas=0"),
+        ("configmap", "settings", "--from-literal=a=b"),
+        ("secret", "generic", "key", "--from-literal=a=b"),
+        ("service", "clusterip", "web", "--tcp=80:8080"),
+        ("job", "once", "--image=busybox:1", "--", "sleep", "1"),
+        ("cronjob", "often", "--image=busybox:1", "--schedule=* * * * *"),
+        ("quota", "most", "--hard=pods=50"),
+        ("poddisruptionbudget", "some", "--selector=app=web", "--min-available=1"),
+        ("ingress", "way", "--rule=a.example/b=web:80"),
+        ("role", "reader", "--verb=get", "--resource=pods"),
+        ("serviceaccount", "robot"),
+    )
+    for command in commands:
+        kubectl("-n", space, "create", *command)
+        trial = (*command[:2], "--dry-run=client", "-o", "json", *command[2:])
+        printed = kubectl("-n", space, "create", *trial)
+        wanted = json.loads(printed)
+        stored = kubectl.json("-n", space, "get", f"{wanted['kind']}/{wanted['metadata']['name']}")
+        for key in ("spec", "data", "rules"):
+            assert _holds(stored.get(key), wanted.get(key)), (command, stored.get(key), wanted.get(key))
+    kubectl("-n", space, "rollout", "status", "deployment/web", WAIT)
+    kubectl("delete", "namespace", space, "--wait=false")
+
+
+def _holds(stored: Any, wanted: Any) -> bool:
+    """Whether everything in `wanted` is in `stored` (which has defaults as well)."""
+    if isinstance(wanted, dict):
+        return isinstance(stored, dict) and all(
+            _holds(stored.get(k), v) for k, v in wanted.items() if v != {}
+        )
+    if isinstance(wanted, list):
+        return len(stored) == len(wanted) and all(map(_holds, stored, wanted))
+    return wanted is None or bool(stored == wanted)
+
+
+def test_prune_and_debug(kubectl: Kubectl, space: str) -> None:
+    web, other = deployment("web", space), config_map("other", space, a="1")
+    other["metadata"]["labels"] = {"set": "one"}
+    web["metadata"].setdefault("labels", {})["set"] = "one"
+    kubectl.apply(web, other)
+    pruned = kubectl.apply(web, options=("--prune", "-l", "set=one", "-n", space))
+    assert "configmap/other pruned" in pruned
+    kubectl("-n", space, "rollout", "status", "deployment/web", WAIT)
+    pod = kubectl.json("-n", space, "get", "pods")["items"][0]["metadata"]["name"]
+    refused = kubectl.fails("-n", space, "debug", pod, "--image=busybox:1", "--container=x")
+    assert "ephemeral containers are disabled" in refused
+    assert "panic" not in refused

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import aiohttp
 import pytest
@@ -95,3 +99,94 @@ async def test_no_document_makes_the_server_fail(simulator: Simulator, seed: int
                 async with session.get(path, headers={"Accept": accept}) as answer:
                     assert answer.status == 200
     assert {200, 400, 422} <= answers  # the dice found both what is accepted and what is not
+
+
+@pytest.mark.parametrize("odd", [1, True, "x", ["All"], [None], {"uid": 1}])
+async def test_delete_options_of_the_wrong_type_are_a_bad_request(simulator: Simulator, odd: Any) -> None:
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as session:
+        await session.post("/api/v1/namespaces", json=namespace(SPACE))
+        await session.post(f"{_CORE}/configmaps", json=config_map("odd", SPACE, a="1"))
+        for path in (f"{_CORE}/configmaps/odd", f"{_CORE}/configmaps"):
+            async with session.delete(path, json={"preconditions": odd}) as answer:
+                assert answer.status == 400
+        async with session.delete(f"{_CORE}/configmaps/odd", json={"gracePeriodSeconds": "x"}) as answer:
+            assert answer.status == 400
+            assert "gracePeriodSeconds" in await answer.text()
+        eviction = {"deleteOptions": {"preconditions": odd}}
+        async with session.post(f"{_CORE}/pods/none/eviction", json=eviction) as answer:
+            assert answer.status == 400
+
+
+async def test_keys_to_retain_are_a_list(simulator: Simulator) -> None:
+    headers = {"Content-Type": "application/strategic-merge-patch+json"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as session:
+        await session.post("/api/v1/namespaces", json=namespace(SPACE))
+        body = {"metadata": {"$retainKeys": True}}
+        async with session.patch(f"/api/v1/namespaces/{SPACE}", json=body, headers=headers) as answer:
+            assert answer.status == 400
+
+
+_HOSTILE_YAML = {
+    "values": "a:\n" + "- x\n" * 900_000,
+    "flow": "[" + "{}," * 1_200_000 + "]",
+    "depth": "[" * 4_000_000,
+    "digits": "a: 0x" + "f" * 4_000_000,
+    "aliases": "a: &a [x]\nb: *a",
+    "tag": "a: !!bool maybe",
+}
+
+
+@pytest.mark.parametrize("name", [*_HOSTILE_YAML, "base 60"])
+def test_hostile_yaml_does_not_hold_up_the_others(simulator: Simulator, name: str) -> None:
+    text = _HOSTILE_YAML.get(name, "a: " + "1:" * 2_000_000 + "1")
+    url = f"http://127.0.0.1:{simulator.port}/api/v1/namespaces?fieldValidation=Strict"
+    request = Request(url, text.encode(), {"Content-Type": "application/yaml"}, method="POST")
+    begun = time.monotonic()
+    with pytest.raises(HTTPError) as refused:
+        urlopen(request, timeout=60)
+    with refused.value as error:
+        assert error.code in (400, 413, 422)
+        assert json.load(error)["kind"] == "Status"
+    assert time.monotonic() - begun < 10  # minutes, when all of it was read as YAML
+    assert simulator.call("GET", "/health")[0] == 200
+
+
+def test_a_path_that_is_not_served_has_details_that_kubectl_can_read(simulator: Simulator) -> None:
+    for path in (f"{_CORE}/pods/x/ephemeralcontainers", "/apis/none.example/v1/things"):
+        status, said = simulator.call("GET", path)
+        assert (status, said["reason"]) == (404, "NotFound")
+        assert isinstance(said["details"], dict)
+
+
+@pytest.mark.parametrize("amount", ["1e99999999", "1e-99999999", "-1e99999999", "9e999998", "1e5000", "1e30"])
+async def test_amounts_of_a_hundred_million_digits_are_amounts(simulator: Simulator, amount: str) -> None:
+    space = f"huge-{amount}".replace("-", "m")
+    path = f"/api/v1/namespaces/{space}"
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as session:
+        await session.post("/api/v1/namespaces", json=namespace(space))
+        limits = {"requests.cpu": "1e99999999", "limits.memory": amount, "pods": "50"}
+        async with session.post(
+            f"{path}/resourcequotas", json={"metadata": {"generateName": "q-"}, "spec": {"hard": limits}}
+        ) as answer:
+            assert answer.status in (201, 422)
+        for name in ("cpu", "memory", "nvidia.com/gpu"):
+            both = {"requests": {name: amount}, "limits": {name: amount}}
+            pod = {"containers": [{"name": "a", "image": "b:1", "resources": both}]}
+            async with session.post(
+                f"{path}/pods", json={"metadata": {"generateName": "p-"}, "spec": pod}
+            ) as answer:
+                assert answer.status < 500, await answer.text()
+        for plural in ("resourcequotas", "pods"):
+            async with session.get(f"{path}/{plural}") as answer:
+                assert answer.status == 200
+        async with session.delete(path) as answer:
+            assert answer.status == 200
+
+
+async def test_a_selector_without_a_key_is_refused(simulator: Simulator) -> None:
+    web = deployment("keyless", SPACE)
+    web["spec"]["selector"]["matchExpressions"] = [{"operator": "In", "values": ["web"]}]
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{simulator.port}") as session:
+        await session.post("/api/v1/namespaces", json=namespace(SPACE))
+        async with session.post(f"{_APPS}/deployments", json=web) as answer:
+            assert answer.status == 422

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.simulator.kube import openapi, protobuf
+from ecpmon.simulator.kube import openapi, protobuf, protobuf_objects
 from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES
 from ecpmon.simulator.kube.cells import duration
 from ecpmon.simulator.kube.negotiation import JSON, YAML, Form, parse, wish_of
@@ -108,13 +108,18 @@ def test_no_path_breaks_the_parser(path: str) -> None:
         target_of(prefix + path)
 
 
+def _varint(value: int) -> bytes:
+    head, rest = value % 128, value // 128
+    return bytes([head | 128]) + _varint(rest) if rest else bytes([head])
+
+
 def _message(*fields: tuple[int, bytes | int]) -> bytes:
     raw = b""
     for number, value in fields:
         if isinstance(value, int):
-            raw += bytes([number << 3, value])
+            raw += _varint(number << 3) + _varint(value)
         else:
-            raw += bytes([number << 3 | 2, len(value)]) + value
+            raw += _varint(number << 3 | 2) + _varint(len(value)) + value
     return raw
 
 
@@ -187,3 +192,66 @@ def test_every_stored_kind_says_that_it_can_be_patched() -> None:
         mine = [o for o in operations if o["x-kubernetes-group-version-kind"]["kind"] == resource.kind]
         assert {"dryRun", "fieldValidation"} <= {parameter["name"] for parameter in mine[0]["parameters"]}
     assert len({r.name for r in CATALOGUE.all}) == len(CATALOGUE.all)
+
+
+def _object(version: str, kind: str, *fields: tuple[int, bytes | int]) -> bytes:
+    about = _message((1, version.encode()), (2, kind.encode()))
+    return b"k8s\x00" + _message((1, about), (2, _message(*fields)))
+
+
+def test_an_object_in_protobuf_is_what_json_would_have_said() -> None:
+    entry = _message((1, b"app"), (2, b"web"))
+    metadata = _message((1, b"web"), (2, b""), (8, b""), (11, entry))
+    port = _message((1, b""), (3, 80), (4, _message((1, 0), (2, 8080), (3, b""))), (5, 0))
+    named = _message((1, b"x"), (3, 81), (4, _message((1, 1), (2, 0), (3, b"http"))))
+    unset = _message((3, 82), (4, _message((1, 0), (2, 0), (3, b""))))
+    spec = _message((1, port), (1, named), (1, unset), (2, entry), (4, b"ClusterIP"), (99, b"new"))
+    assert protobuf_objects.document(_object("v1", "Service", (1, metadata), (2, spec), (3, b""))) == {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "labels": {"app": "web"}},
+        "spec": {
+            "ports": [
+                {"port": 80, "targetPort": 8080},
+                {"name": "x", "port": 81, "targetPort": "http"},
+                {"port": 82},
+            ],
+            "selector": {"app": "web"},
+            "type": "ClusterIP",
+        },
+        "status": {},
+    }
+
+
+def test_protobuf_keeps_a_zero_that_was_set_and_lifts_embedded_fields() -> None:
+    volume = _message((1, b"v"), (2, _message((2, b""))))
+    template = _message((2, _message((1, volume))))
+    found = protobuf_objects.document(
+        _object("apps/v1", "Deployment", (2, _message((1, 0), (3, template), (5, 0))))
+    )
+    assert found["spec"]["replicas"] == 0
+    assert "minReadySeconds" not in found["spec"]
+    assert found["spec"]["template"]["spec"]["volumes"] == [{"name": "v", "emptyDir": {}}]
+
+
+@given(st.binary(max_size=200), st.sampled_from([("v1", "Pod"), ("apps/v1", "Deployment"), ("v1", "Event")]))
+def test_broken_protobuf_is_refused_or_read(noise: bytes, kind: tuple[str, str]) -> None:
+    about = _message((1, kind[0].encode()), (2, kind[1].encode()))
+    codes = set()
+    for raw in (b"k8s\x00" + noise, b"k8s\x00" + _message((1, about), (2, noise))):
+        try:
+            protobuf_objects.document(raw)
+        except ApiError as refused:
+            codes.add(refused.code)
+    assert codes <= {400}
+
+
+def test_every_field_of_the_table_has_a_type() -> None:
+    types = protobuf_objects._types()
+    for name, fields in types.items():
+        for how in fields.values():
+            kind = how.partition(":")[2].removeprefix("!").removeprefix("[]").removeprefix("{}")
+            assert kind in protobuf_objects._SCALARS or kind in types, (name, how)
+    for resource in RESOURCES:
+        if not resource.schemaless:
+            assert protobuf_objects.document(_object(resource.api_version, resource.kind))

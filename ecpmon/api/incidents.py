@@ -1,0 +1,57 @@
+"""Outages of a tenant: when, how long, what was wrong, what each cost (api.md §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from ecpmon.api.common import backend_of, bad_field, minutes, now_of, reply, tenant_of
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.sla import EARLIEST, past
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import Cause, Incident
+from ecpmon.sla import windows as maths
+from ecpmon.sla.maintenance import covered, exclude
+
+routes = Routes()
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ)
+async def incidents(request: web.Request) -> web.Response:
+    """Outages: when, how long, what was wrong as far as it is known, and what each cost."""
+    tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
+    end = min(past(request, "to", now), now)
+    start = past(request, "from", max(end - timedelta(days=30), EARLIEST))
+    if start >= end:
+        raise bad_field("from", "must lie before `to`")
+    spans = await backend.availability.timeline(tenant, start, end)
+    spans = exclude(spans, covered(await backend.maintenance.of_tenant(tenant), start, end))
+    outages = maths.incidents(spans, start, end)
+    causes = await _causes(request, tenant, outages)
+    shown = [_document(i, c, i.ongoing and end == now) for i, c in zip(outages, causes, strict=True)]
+    return reply({"tenant_id": tenant.tenant_id, "from": start, "to": end, "incidents": shown})
+
+
+async def _causes(request: web.Request, tenant: Tenant, outages: Sequence[Incident]) -> list[Cause]:
+    backend = backend_of(request)
+    kept = timedelta(days=request.app[CONTEXT].settings.raw_retention_days)
+    rule = backend.evidence.of(tenant.evidence_source)
+    whole = [Interval(o.start, o.end) for o in outages]
+    return await backend.monitoring.causes(tenant, whole, now_of(request) - kept, rule.error_rate_down_at)
+
+
+def _document(incident: Incident, cause: Cause, ongoing: bool) -> dict[str, Any]:
+    return {
+        "start": incident.start,
+        "end": None if ongoing else incident.end,
+        "ongoing": ongoing,
+        "duration_seconds": (incident.end - incident.start).total_seconds(),
+        "down_seconds": incident.down_seconds,
+        "cause": cause.shown(),
+        "budget_minutes": minutes(incident.down_seconds),
+    }

@@ -1,0 +1,101 @@
+"""What keeps the database in shape: hand-made rows taken in, rollups, and an end to what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from ecpmon.jobs import Job
+from ecpmon.model.samples import Source
+from ecpmon.ports.service import Clock
+from ecpmon.settings import Settings
+from ecpmon.storage.alert_keeping import AlertKeeping
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.upkeep import Upkeep
+
+_log = structlog.get_logger(__name__)
+_DAY_SECONDS: Final = 86_400
+
+
+class SampleKeeping:
+    """Of samples and spans. `awake`: each source, and how long one sign of life says that we were awake for it."""
+
+    def __init__(
+        self,
+        database: Database,
+        ingest: IngestStore,
+        settings: Settings,
+        clock: Clock,
+        awake: Callable[[], Sequence[tuple[Source, timedelta]]],
+    ) -> None:
+        self._upkeep = Upkeep(database)
+        self._ingest = ingest
+        self._settings = settings
+        self._clock = clock
+        self._awake = awake
+
+    def jobs(self) -> list[Job]:
+        return [
+            Job("hand_made", 5, self.take_in_hand_made),
+            Job("rollups", 20, self.roll_up),
+            Job("retention", 3600, self.retain),
+        ]
+
+    async def backlog(self) -> int:
+        """Rollups still to be made."""
+        return await self._upkeep.backlog()
+
+    async def take_in_hand_made(self) -> None:
+        oldest = self._clock.now() - timedelta(days=self._settings.raw_retention_days)
+        await self._ingest.take_in_hand_made(oldest)
+
+    async def roll_up(self) -> None:
+        """One batch after the other; pulls and pushes get in between."""
+        done = 1
+        while done:
+            done = await self._upkeep.roll_up(self._clock.now())
+
+    async def retain(self) -> None:
+        now, s = self._clock.now(), self._settings
+        days = {
+            "frames": s.raw_retention_days,
+            "pull_attempts": s.sla_retention_days,
+            "rollup_5m": s.rollup_5m_retention_days,
+            "rollup_1h": s.rollup_1h_retention_days,
+            "availability_spans": s.sla_retention_days,
+        }
+        await self.roll_up()
+        awake = {source.value: lasting for source, lasting in self._awake()}
+        await self._upkeep.condense(now - timedelta(days=s.raw_retention_days), awake)
+        await self._upkeep.retain({name: now - timedelta(days=d) for name, d in days.items()})
+
+
+class AlertRetention:
+    """Limits by the settings."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._keeping = AlertKeeping(database)
+        self._settings = settings
+        self._clock = clock
+
+    def job(self) -> Job:
+        return Job("alert_retention", _DAY_SECONDS, self.retain)
+
+    async def retain(self) -> None:
+        """Forget what is old; what was delivered goes first, and more cheaply than with its event."""
+        now, s = self._clock.now(), self._settings
+        delivered = now - timedelta(days=s.notification_retention_days)
+        over = now - timedelta(days=s.alert_retention_days)
+        # As long as recoveries are kept, which know what they have acted on.
+        unresolved = min(over, now - timedelta(days=s.sla_retention_days))
+        forgotten = {
+            "notifications": await self._keeping.forget_notifications(delivered),
+            "events": await self._keeping.forget_events(over),
+            "external": await self._keeping.forget_external(over, unresolved),
+        }
+        if any(forgotten.values()):
+            _log.info("alerts_forgotten", **forgotten)

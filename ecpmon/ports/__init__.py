@@ -1,0 +1,1 @@
+"""The Protocols between layers, and the values that only they exchange."""

@@ -1,0 +1,148 @@
+"""Alert rules with their state, the events of a change, alerts of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from ecpmon.model.alerts import Action, AlertRule, RuleState
+from ecpmon.model.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWithState:
+    rule: AlertRule
+    state: RuleState
+    alert_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """A stored state change of a rule."""
+
+    event_id: int
+    tenant_id: str
+    rule_id: str
+    alert_id: str
+    alert_name: str
+    severity: str
+    kind: str
+    from_state: str
+    to_state: str
+    at: datetime
+    value: float | None
+    threshold: float | None
+    metric: str | None
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A state change about to be stored with its notifications: (idempotency key, action, payload) each."""
+
+    alert_id: str
+    from_state: str
+    to_state: str
+    at: datetime
+    value: float | None
+    threshold: float | None
+    metric: str | None
+    reason: str
+    message: str
+    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+
+
+class AlertStore(Protocol):
+    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
+        """Raises Conflict when the tenant has a rule of that name, TenantNotFound."""
+        ...
+
+    async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
+        """All in one transaction; a rule whose name its tenant has already is left out."""
+        ...
+
+    async def rules(self, tenant: Tenant) -> list[RuleWithState]: ...
+
+    async def get(self, tenant: Tenant, rule_id: str) -> RuleWithState:
+        """Raises NotFound, also for another tenant's rule."""
+        ...
+
+    async def delete(
+        self, tenant: Tenant, entry: RuleWithState, events: Sequence[NewEvent], now: datetime
+    ) -> list[AlertEvent] | None:
+        """The rule goes and the events of its end are stored, in one transaction.
+
+        None when the rule is no longer in the alert of `entry`: read again, nothing was stored.
+        """
+        ...
+
+    async def replace(
+        self,
+        tenant: Tenant,
+        entry: RuleWithState,
+        rule: AlertRule,
+        state: RuleState,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        """`entry` becomes `rule` in `state`; events and None as for `delete`.
+
+        Raises Conflict for a name that is taken.
+        """
+        ...
+
+    async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:
+        """Rules of live tenants, for the engine."""
+        ...
+
+    async def advance(
+        self,
+        rule: AlertRule,
+        before: RuleState,
+        after: RuleState,
+        alert_id: str | None,
+        events: Sequence[NewEvent],
+        now: datetime,
+    ) -> list[AlertEvent] | None:
+        """Store a state with its events and notifications in one transaction.
+
+        None when somebody else changed the rule's state since `before` was read: read again, nothing was stored.
+        """
+        ...
+
+    async def tenants_without_sla_rules(self) -> list[str]:
+        """Live tenants that lack the rules every tenant has (somebody inserted them by hand)."""
+        ...
+
+    async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]: ...
+
+    async def last_event_of_each(self) -> dict[str, AlertEvent]:
+        """tenant_id -> newest firing or resolved event, for the summary."""
+        ...
+
+    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAlert:
+    tenant_id: str | None
+    fingerprint: str
+    starts_at: datetime
+    ends_at: datetime | None
+    status: str
+    alert_name: str
+    severity: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+class ExternalAlertStore(Protocol):
+    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
+        """Store what is new and return just that; deliveries seen before are left out."""
+        ...
+
+    async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]: ...

@@ -1,0 +1,222 @@
+"""Deployers, the simulator, recoveries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from ecpmon.model.alerts import Action
+from ecpmon.model.deployments import DeployedObject, DeploymentRecord, DeploymentStatus, Outcome, Release
+from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+
+
+class SimulatorClient(Protocol):
+    """What we ask of the deployment simulator. Raises SimulatorUnavailable."""
+
+    async def deploy(self, tenant: Tenant) -> int:
+        """Deploy the tenant's services; the number of services."""
+        ...
+
+    async def remove(self, tenant_id: str) -> None: ...
+
+    async def status(self) -> dict[str, Any]: ...
+
+    async def start_scenario(self, tenant_id: str, scenario: str) -> None:
+        """Begin one of the simulator's named series of timed failures."""
+        ...
+
+    async def trigger_failure(
+        self, tenant_id: str, failure_type: str, duration_seconds: float | None, severity: float | None
+    ) -> dict[str, Any]: ...
+
+    async def clear_failures(self, tenant_id: str) -> dict[str, Any]: ...
+
+    async def failure_types(self) -> dict[str, Any]: ...
+
+
+class Restarter(Protocol):
+    """Restarts what a tenant runs."""
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """Restart the tenant's deployments; their number. The same `now` again starts nothing new.
+
+        Returns when the restart is ordered, not when it is done. Raises EcpError; `retryable` says whether
+        the same call may succeed later.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """A change of a recovery about to be stored, with what is told about it (as in `NewEvent`).
+
+    `restarted` is the number of deployments when a restart was just confirmed.
+    """
+
+    state: RecoveryState
+    reason: RecoveryReason
+    detail: str
+    due_at: datetime | None
+    message: str
+    restarted: int | None = None
+    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+
+
+class RecoveryStore(Protocol):
+    async def begin(self, alert: ExternalAlert, now: datetime) -> RecoveryState | None:
+        """Store a recovery for a firing alert, due now: `restarting`, or `joined` beside one under way.
+
+        None when this alert has one already, or its tenant does not exist.
+        """
+        ...
+
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
+        """Recoveries of live tenants that are due, taken for `lease`."""
+        ...
+
+    async def mark_restart(self, recovery: Recovery, now: datetime) -> Recovery | None:
+        """Record a try before it is made; its stamp is kept from the first. None when the claim was lost."""
+        ...
+
+    async def advance(self, recovery: Recovery, step: RecoveryStep, now: datetime) -> AlertEvent | None:
+        """Store a change with its event and notifications in one transaction, and let go of the claim.
+
+        None when nothing but the due time changed, or the claim was lost.
+        """
+        ...
+
+    async def restarts_since(self, recovery: Recovery, tenant: Tenant, since: datetime) -> int:
+        """How often the tenant was restarted for other alerts after `since`."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """Delete rows with nothing left to do that were last changed before `before`."""
+        ...
+
+    async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
+        """Whether Alertmanager has said that this alert is over."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
+        """Newest first."""
+        ...
+
+
+class RecoveryDesk(Protocol):
+    """Where alerts about tenants that are down are handed in."""
+
+    async def alerted(self, alerts: Sequence[ExternalAlert], now: datetime) -> int:
+        """Begin a recovery for every firing `ECPTenantDown` that has none; the number begun."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]: ...
+
+
+# Phase, what happened in words, and the objects as far as known (None: as before).
+Progress = Callable[[DeploymentStatus, str, "Sequence[DeployedObject] | None"], Awaitable[None]]
+
+
+class Deployer(Protocol):
+    """Brings tenants out, one way or another. All adapters pass one contract test."""
+
+    async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
+        """What a rollback of this release would restore; () where nothing needs to be. Raises KubernetesUnavailable."""
+        ...
+
+    async def apply(self, release: Release, progress: Progress) -> Outcome:
+        """Make the cluster hold exactly the release's objects for this tenant, and wait until they serve.
+
+        Tells each phase from `creating-namespace` on. The same release again changes nothing. Raises DeploymentFailed
+        (`rolled_back` says whether what ran before runs again) or, when the other side is away, KubernetesUnavailable.
+        """
+        ...
+
+    async def restart(self, tenant: Tenant, now: datetime) -> int:
+        """Restart the tenant's workloads; how many. The same `now` again restarts nothing."""
+        ...
+
+    async def delete(self, tenant_id: str) -> None:
+        """Take everything of the tenant away; gone already is what was wanted."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class DeploymentStore(Protocol):
+    """Deployments as durable rows: one at a time per tenant, and no step backwards."""
+
+    async def request(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        method: str,
+        options: Mapping[str, Any],
+        requested_by: str,
+        forced_because: str | None,
+        now: datetime,
+    ) -> None:
+        """Raises Conflict while another deployment of the tenant runs."""
+        ...
+
+    async def advance(
+        self,
+        deployment_id: str,
+        status: DeploymentStatus,
+        message: str,
+        now: datetime,
+        *,
+        level: str = "info",
+        objects: Sequence[DeployedObject] | None = None,
+        tries: int = 0,
+    ) -> bool:
+        """The next step of try number `tries`, with a log line. False: it is over, or another try goes on with it."""
+        ...
+
+    async def beat(self, record: DeploymentRecord, now: datetime) -> None:
+        """Somebody is working on it."""
+        ...
+
+    async def remember(
+        self, record: DeploymentRecord, before: Sequence[Mapping[str, Any]]
+    ) -> tuple[Mapping[str, Any], ...] | None:
+        """Keep what ran before, unless an earlier try has; what is kept. None: another try goes on with it."""
+        ...
+
+    async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:
+        """Unfinished deployments that nobody has worked on since; they are the caller's now. All tenants: a job's."""
+        ...
+
+    async def get(self, deployment_id: str) -> DeploymentRecord:
+        """Of any tenant: check whose it is before showing it. Raises NotFound."""
+        ...
+
+    async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:
+        """Newest first."""
+        ...
+
+    async def running(self, tenant: Tenant) -> DeploymentRecord | None:
+        """The one that is not over yet."""
+        ...
+
+    async def places(self, tenant: Tenant) -> list[str]:
+        """The methods by which we have tried to bring the tenant out, whatever came of it."""
+        ...
+
+    async def record_finished(
+        self,
+        tenant: Tenant,
+        deployment_id: str,
+        method: str,
+        status: DeploymentStatus,
+        message: str,
+        by: str,
+        now: datetime,
+    ) -> None:
+        """A deployment that was made somewhere else."""
+        ...

@@ -1,0 +1,96 @@
+"""Samples: taken in, read back, and which pulls brought them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.model.usage import ServiceUsage
+from ecpmon.model.windows import Cause
+
+
+class SampleWriter(Protocol):
+    async def write(self, batch: Batch) -> IngestResult:
+        """Commit a batch (grouped with others under load). Returning means committed.
+
+        Raises DatabaseUnavailable within about a second when the database is away.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a plot. `value` is the average over the step."""
+
+    ts: datetime
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    ts: datetime
+    metric_type: str
+    value: float
+    source: Source = Source.PUSH
+
+
+class MonitoringStore(Protocol):
+    async def points(
+        self,
+        tenant: Tenant,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        metric_type: str | None = None,
+        source: Source | None = None,
+    ) -> dict[tuple[str, str], list[Point]]:
+        """(metric_type, metric_name) -> points, oldest first; read from the tier whose resolution fits `step`."""
+        ...
+
+    async def latest(self, tenant: Tenant, since: datetime) -> dict[str, Latest]:
+        """metric_name -> newest value since `since`, from the source that reported last."""
+        ...
+
+    async def aggregate(
+        self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
+    ) -> float | None:
+        """avg, min, max, last or rate (per second, counter resets respected) of a metric in (start, end]."""
+        ...
+
+    async def mean_response_times(
+        self, tenant_ids: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, float]:
+        """tenant_id -> mean response time in ms, from the hourly rollups; absent without data."""
+        ...
+
+    async def service_usage(
+        self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
+    ) -> dict[str, ServiceUsage]:
+        """service -> what it was measured to use in `[start, end)`; from samples, or from 5-minute rollups."""
+        ...
+
+    async def causes(
+        self, tenant: Tenant, outages: Sequence[Interval], raw_since: datetime, error_rate_at: float | None
+    ) -> list[Cause]:
+        """What was wrong when each outage began, as far as its evidence says; raw samples go back to `raw_since`."""
+        ...
+
+    async def metric_names(self, tenant: Tenant) -> set[str]:
+        """Names this tenant has ever sent."""
+        ...
+
+
+class AttemptLog(Protocol):
+    """Where collectors report attempts and resume."""
+
+    async def watermark(self, source: Source) -> datetime | None: ...
+
+    async def last_attempt(self, source: Source, since: datetime) -> datetime | None: ...

@@ -1,0 +1,155 @@
+"""The timeline of availability, totals over it, maintenance, objectives, statements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
+from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
+from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
+
+
+class AvailabilityStore(Protocol):
+    async def timeline(
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+    ) -> list[Span]:
+        """The tenant's spans that touch `[start, now)`, up to `now`.
+
+        The gap after the last observation has reasons only when they are asked for: they cost a look at every
+        attempt since. Closed gaps always have theirs.
+        """
+        ...
+
+    async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
+        """window -> live status as last stored, for its hysteresis."""
+        ...
+
+    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]: ...
+
+    async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:
+        """Store the evaluation of tenant_id -> windows."""
+        ...
+
+    async def current_30d(self, tenant_ids: Sequence[str]) -> dict[str, float]:
+        """tenant_id -> stored 30-day availability fraction, for listings; absent before any data."""
+        ...
+
+
+class WindowSums(Protocol):
+    """Totals of the timeline whose cost grows neither with a window's length nor with what happened in it."""
+
+    async def tallies(
+        self, asked: Mapping[str, Collection[Interval]], now: datetime
+    ) -> dict[str, dict[Interval, Tally]]:
+        """Seconds by tenant_id and interval; what lies after `now` does not count. No observation: no entry.
+
+        Maintenance is unknown here. Tenant-bound by what is asked: name only whom the caller may see.
+        """
+        ...
+
+    async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
+        """What each tenant is now; absent before its first observation."""
+        ...
+
+
+class MaintenanceStore(Protocol):
+    async def add(self, tenant: Tenant, planned: Maintenance) -> None: ...
+
+    async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
+        """What is planned, by start."""
+        ...
+
+    async def of_all(self) -> dict[str, list[Maintenance]]:
+        """The same for every live tenant, by tenant_id (jobs and the operators' summary)."""
+        ...
+
+    async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
+        """What was taken back, oldest first."""
+        ...
+
+    async def remove(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        """Take a window back, past occurrences included. Raises NotFound, also for another tenant's window."""
+        ...
+
+    async def end(self, tenant: Tenant, maintenance_id: str, by: str, now: datetime) -> None:
+        """No occurrence begins from `now` on. Raises NotFound, also for a window that does not recur."""
+        ...
+
+
+class ObjectiveStore(Protocol):
+    """Request-based and latency objectives. Every tenant has the defaults of `rules/objectives.yaml`."""
+
+    async def of_tenant(self, tenant: Tenant) -> list[StoredObjective]:
+        """Those in force, by name."""
+        ...
+
+    async def of_all(self) -> dict[str, list[StoredObjective]]:
+        """The same for every live tenant, by tenant_id (jobs)."""
+        ...
+
+    async def put(
+        self, tenant: Tenant, objectives: Sequence[Objective], now: datetime, *, others: bool = True
+    ) -> list[bool]:
+        """Store the tenant's own objectives, all or none; for each whether the name is new.
+
+        `others` False: these are all of its own, the others are taken back. What is counted differently from
+        before is counted anew from the raw samples. Raises Conflict when they would be too many.
+        """
+        ...
+
+    async def delete(self, tenant: Tenant, name: str, now: datetime) -> None:
+        """Take back the tenant's own objective; a default of that name is in force again.
+
+        Raises NotFound, also for another tenant's; Conflict for a default.
+        """
+        ...
+
+    async def sums(self, edges: Collection[tuple[int, datetime]]) -> dict[tuple[int, datetime], Counts]:
+        """(objective's key, instant at a whole minute) -> everything counted before it, from some origin."""
+        ...
+
+    async def statuses(self, tenant: Tenant | None = None) -> dict[tuple[int, str], SlaStatus]:
+        """(objective's key, window) -> live status as last stored; of one tenant or of all."""
+        ...
+
+    async def store_current(self, results: Mapping[int, Sequence[RatioResult]], now: datetime) -> None:
+        """Store the evaluation: objective's key -> windows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedStatement:
+    """A stored revision of a tenant-month. `changes` against the one before; None for the first."""
+
+    revision: int
+    closed_at: datetime
+    digest: str
+    document: dict[str, Any]
+    changes: dict[str, Any] | None
+
+
+class StatementStore(Protocol):
+    async def revisions(self, tenant: Tenant, month: str) -> list[ClosedStatement]:
+        """Oldest first; empty when the month is not closed."""
+        ...
+
+    async def close(
+        self,
+        tenant: Tenant,
+        month: str,
+        revision: int,
+        document: dict[str, Any],
+        changes: dict[str, Any] | None,
+        now: datetime,
+    ) -> None:
+        """Store a revision; nothing happens when another process was faster."""
+        ...
+
+    async def closed_months(self) -> list[tuple[str, str]]:
+        """(tenant_id, month) of every live tenant, for the job that looks for late changes."""
+        ...

@@ -1,0 +1,108 @@
+"""Tenants: what is stored of them, and how they change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ecpmon.model.maintenance import Accounting
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    tenant_id: str
+    name: str | None
+    preset: str
+    is_demo: bool
+    service_requirements: Mapping[str, int]
+    resources: Resources
+    sla_target: SlaTarget
+    gpu_type: str | None = None
+    description: str | None = None
+    sli_source: str = "auto"
+    push_interval: timedelta = timedelta(seconds=60)
+    time_zone: str = "UTC"
+    maintenance_accounting: Accounting = Accounting.EXCLUDE
+    component_weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantChange:
+    """Everything of a tenant that people may change, as it is to be."""
+
+    name: str | None
+    description: str | None
+    preset: str
+    service_requirements: Mapping[str, int]
+    resources: Resources
+    sla_target: SlaTarget
+    gpu_type: str | None
+    service_resources: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPage:
+    tenants: tuple[Tenant, ...]
+    total: int
+    demo: int
+    active: int
+
+
+class TenantStore(Protocol):
+    async def create(self, new: NewTenant, deployment_id: str, now: datetime) -> Tenant:
+        """Store a tenant with its first deployment row (`pending`). Raises TenantAlreadyExists."""
+        ...
+
+    async def get(self, tenant_id: str) -> Tenant:
+        """A live tenant. Raises TenantNotFound."""
+        ...
+
+    async def get_with_deleted(self, tenant_id: str) -> Tenant:
+        """The live tenant of that name, else the one deleted last. Raises TenantNotFound."""
+        ...
+
+    async def page(
+        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+    ) -> TenantPage:
+        """Live tenants by age. `allowed` None means every tenant (an administrator's view)."""
+        ...
+
+    async def live(self) -> list[Tenant]:
+        """Every live tenant: for collectors and jobs, which serve them all."""
+        ...
+
+    async def deleted_since(self, since: datetime) -> list[Tenant]:
+        """Tenants that are gone since: for the job that closes their last months."""
+        ...
+
+    async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
+        """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
+
+        The SLA target that is replaced is kept: see `as_of`.
+        """
+        ...
+
+    async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
+        """The tenant with the SLA target that was in force at `at`."""
+        ...
+
+    async def delete(self, tenant: Tenant, now: datetime) -> None:
+        """Take the tenant out of service; its SLA history stays readable."""
+        ...
+
+    async def set_deployed(
+        self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
+    ) -> Tenant:
+        """Record where the tenant runs and, as `tenant` was read, what of it; a change of evidence source opens
+        a new regime at `now`."""
+        ...
+
+    async def add_regime(
+        self, tenant: Tenant, valid_from: datetime, source: Source, holds: timedelta
+    ) -> None:
+        """From `valid_from` on evidence comes from `source` and holds for `holds`."""
+        ...

@@ -1,0 +1,103 @@
+"""Notices a database that hangs: connected, but silent. A dead one says so by itself, a slow one answers a probe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from ecpmon.errors import DatabaseUnavailable
+
+_log = structlog.get_logger(__name__)
+
+# Together less than the second within which a caller is to know (data-and-sla.md §2).
+STALL_SECONDS = 0.25
+PROBE_SECONDS = 0.7
+SLICES = 7
+
+
+class HangWatch:
+    """`with watch.busy():` around every use of a connection.
+
+    One that lasts longer than STALL_SECONDS has the server probed, again and again while it lasts. `probe` is one
+    round trip on a connection of its own; any answer, a refusal too, shows that the server is only slow. Silence
+    for PROBE_SECONDS is a hang: `hung` is called, which ends the probe as well, and `busy` raises
+    DatabaseUnavailable until a probe is answered.
+    """
+
+    def __init__(self, probe: Callable[[], Coroutine[Any, Any, None]], hung: Callable[[], None]) -> None:
+        self._probe = probe
+        self._hung = hung
+        self._silent = False
+        self._stalled = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        if self._silent:
+            raise DatabaseUnavailable("the database hangs; try again shortly")
+        stalled = False
+
+        def stall() -> None:
+            nonlocal stalled
+            stalled = True
+            self._stalled += 1
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._watch(), name="database-hang-watch")
+
+        timer = asyncio.get_running_loop().call_later(STALL_SECONDS, stall)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._stalled -= stalled
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _watch(self) -> None:
+        while self._stalled or self._silent:
+            asked = asyncio.create_task(self._probe(), name="database-probe")
+            try:
+                self._note(silent=not await _ends(asked))
+                if self._silent:
+                    self._hung()
+                    # Ended by that, or still connecting, and then the first to hear from the server.
+                    await asyncio.wait({asked})
+            finally:
+                await _ended(asked)
+            if not self._silent:
+                await asyncio.sleep(STALL_SECONDS)
+
+    def _note(self, *, silent: bool) -> None:
+        if silent and not self._silent:
+            _log.error("database_hangs", silent_seconds=PROBE_SECONDS)
+        elif self._silent and not silent:
+            _log.info("database_answers_again")
+        self._silent = silent
+
+
+async def _ends(asked: asyncio.Task[None]) -> bool:
+    """Whether the probe ends within PROBE_SECONDS, in whatever way.
+
+    In slices: time in which our own loop stood still is not the server's silence, and uses up one slice at most.
+    """
+    for _ in range(SLICES):
+        await asyncio.wait({asked}, timeout=PROBE_SECONDS / SLICES)
+        if asked.done():
+            return True
+    return False
+
+
+async def _ended(asked: asyncio.Task[None]) -> None:
+    asked.cancel()
+    await asyncio.wait({asked})
+    if not asked.cancelled():
+        asked.exception()  # an answer like any other
