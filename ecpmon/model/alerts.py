@@ -202,6 +202,7 @@ class DeliveryReason(StrEnum):
     NO_NOTIFIER = "no_notifier"
     GAVE_UP = "gave_up"  # retried for a day
     INTERNAL = "internal"  # our own bug
+    UNREADABLE = "unreadable"  # the row says nothing that can be sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ecpmon.model.alerts import DeliveryResult, Notification, action_from_dict
+import structlog
+
+from ecpmon.model.alerts import DeliveryReason, DeliveryResult, Notification, action_from_dict
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
 _EXCERPT = 500
+_log = structlog.get_logger(__name__)
 
 
 def _notification_of(row: Any) -> Notification:
@@ -34,8 +37,21 @@ class PgOutbox:
         self._sql = load("alerts")
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Notification]:
-        rows = await self._database.fetch(self._sql["claim"], now, limit, now + lease)
-        return sorted((_notification_of(r) for r in rows), key=lambda n: n.id)
+        found = []
+        for row in await self._database.fetch(self._sql["claim"], now, limit, now + lease):
+            try:
+                found.append(_notification_of(row))
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                # Of an older release, or edited by hand: it must not hold up everybody else's.
+                _log.error(
+                    "notification_unreadable", notification_id=row["notification_id"], error=repr(error)
+                )
+                await self._park_unreadable(row["notification_id"], now, error)
+        return sorted(found, key=lambda n: n.id)
+
+    async def _park_unreadable(self, number: int, now: datetime, error: Exception) -> None:
+        reason, answer = DeliveryReason.UNREADABLE.value, repr(error)[:_EXCERPT]
+        await self._database.execute(self._sql["record_final"], number, "parked", now, None, reason, answer)
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
         await self._final(notification, "sent", now, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -28,7 +28,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
-from tests.unit.alerts.outbox_contract import OutboxContract, Put
+from tests.unit.alerts.outbox_contract import HOOK, OutboxContract, Put
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -138,3 +138,17 @@ class TestPgOutbox(OutboxContract):
     @pytest.fixture
     def put(self, database: Database) -> Put:
         return Producer(database).put
+
+    async def test_a_row_that_cannot_be_read_is_parked_and_holds_up_nobody(
+        self, database: Database, outbox: PgOutbox, put: Put
+    ) -> None:
+        for number in range(3):
+            await put("tenant-a", number, HOOK, T0)
+        await database.execute(
+            "UPDATE notifications SET action = '{}'"
+            " WHERE notification_id = (SELECT min(notification_id) FROM notifications)"
+        )
+        assert len(await outbox.claim(T0, 10, timedelta(minutes=1))) == 2
+        rows = await database.fetch("SELECT status, last_reason FROM notifications ORDER BY notification_id")
+        assert [tuple(r) for r in rows] == [("parked", "unreadable"), ("pending", None), ("pending", None)]
+        assert await outbox.queue() == (2, 1)
