@@ -57,13 +57,14 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=3000)
     parser.add_argument("--runs", type=int, default=9)
     arguments = parser.parse_args()
-    with _server(nodes=arguments.pods // 60 + 1) as server:
+    with simulator(nodes=arguments.pods // 60 + 1) as server:
         pods = _fill(server, arguments.pods)
         _print(pods, _measure(server, pods, arguments.runs), server)
 
 
 @contextmanager
-def _server(nodes: int) -> Iterator[Server]:
+def simulator(nodes: int) -> Iterator[Server]:
+    """A new simulator process on a manual clock; it is killed in the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

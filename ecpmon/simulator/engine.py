@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from ecpmon.errors import EcpError
@@ -13,13 +14,16 @@ from ecpmon.simulator.clocks import Clock, ManualClock, WallClock, wall_micros
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.step import step
 from ecpmon.simulator.model.times import SECOND, Micros
-from ecpmon.simulator.snapshot import FORMAT, Snapshot, SnapshotStore
+from ecpmon.simulator.snapshot import SnapshotStore
 
 log = logging.getLogger("ecpmon.simulator")
 
 T = TypeVar("T")
+Save = Callable[[Micros, ClusterState], None]
 TICK_SECONDS = 1.0
 SNAPSHOT_TICKS = 30
+# Bytes of journal after which the ticker writes a new snapshot: before a command would have to.
+TIDY_JOURNAL = 8 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,13 @@ class Engine:
             current = self._advance()
             changed, answer = change(current)
             if changed is not current:
-                await self._save(changed)
+                await self._save(self._store.save, changed)
                 self._state = changed
                 self.on_change(changed)
             return answer
 
     async def run(self) -> None:
-        """Keep time moving and the snapshot fresh until cancelled."""
+        """Keep time moving and what is on disk fresh until cancelled."""
         ticks = 0
         while True:
             await asyncio.sleep(TICK_SECONDS)
@@ -77,7 +81,7 @@ class Engine:
                 async with self._lock:
                     self._advance()
                     if ticks % SNAPSHOT_TICKS == 0:
-                        await self._save_quietly()
+                        await self._quietly(partial(self._store.save, max_journal=TIDY_JOURNAL))
             except Exception:
                 # Readers move time as well and get the error; the ticker has nobody else to tell.
                 log.exception("the simulation could not move on")
@@ -86,7 +90,7 @@ class Engine:
         """A last snapshot, and the state folder is free."""
         async with self._lock:
             self._advance()
-            await self._save_quietly()
+            await self._quietly(self._store.save_whole)
         self._store.close()
 
     def _advance(self) -> ClusterState:
@@ -96,13 +100,19 @@ class Engine:
             self.on_change(self._state)
         return self._state
 
-    async def _save(self, state: ClusterState) -> None:
+    async def _save(self, save: Save, state: ClusterState) -> None:
         # The state is a value: a thread may write it while the loop answers /health.
-        await asyncio.to_thread(self._store.save, Snapshot(FORMAT, wall_micros(), state))
-
-    async def _save_quietly(self) -> None:
+        saving = asyncio.create_task(asyncio.to_thread(save, wall_micros(), state))
         try:
-            await self._save(self._state)
+            await asyncio.shield(saving)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled, and the next save must come after this one.
+            await asyncio.wait([saving])
+            raise
+
+    async def _quietly(self, save: Save) -> None:
+        try:
+            await self._save(save, self._state)
         except EcpError as error:
             log.warning("%s", error.message)
 
@@ -114,7 +124,7 @@ def open_engine(store: SnapshotStore, options: EngineOptions) -> Engine:
     if snapshot is None:
         state = new_state(options.seed, _start(wall, options), nodes=options.nodes)
         clock = _clock(options, state.now, wall)
-        store.save(Snapshot(FORMAT, wall, state))
+        store.save(wall, state)
         return Engine(state, clock, store)
     state = snapshot.state
     if state.seed != options.seed:
