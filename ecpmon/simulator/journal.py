@@ -44,7 +44,7 @@ def _kind(name: str, hint: Any) -> Kind:
 
 
 _KINDS: Final = kinds_of(ClusterState)
-_ABSENT: Final = object()
+_ABSENT: Final[Any] = object()
 
 
 def changes(old: ClusterState, new: ClusterState) -> Change:
