@@ -53,8 +53,8 @@ others = st.tuples(
     st.integers(0, 3),
 )
 pods = st.tuples(st.just("pod"), st.integers(0, 9))
-closings = st.tuples(st.just("close"), st.just("shop"))
-MOVES = st.lists(st.one_of(waits, objects, tenants, others, pods, closings), max_size=14)
+closings = st.tuples(st.just("close"), st.integers(0, 5))
+MOVES = st.lists(st.one_of(waits, objects, tenants, others, pods, closings), max_size=20)
 FAILURES = ("pod_crash", "node_down", "full_outage", "memory_leak")
 
 
@@ -116,7 +116,7 @@ def _commanded(state: ClusterState, verb: str, tenant: str, number: int) -> Clus
 @settings(max_examples=120, deadline=None)
 @given(MOVES)
 def test_a_snapshot_and_its_changes_are_the_last_state_byte_for_byte(moves: list[tuple[Any, ...]]) -> None:
-    first = state = cluster(nodes=2)
+    first = state = put_tenant(cluster(nodes=2), "acme", [spec(replicas=2), spec("stt", 2, gpu=1)])
     document, at_once = _json(state), _json(state)
     for move in moves:
         try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import resource
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +16,7 @@ import pytest
 from cluster_kube import cluster, put
 from sim_cluster import fail, later, running, spec
 
-from ecpmon.simulator import snapshot
+from ecpmon.simulator import journal_file, snapshot
 from ecpmon.simulator.engine import EngineOptions, open_engine
 from ecpmon.simulator.model.commands import put_tenant
 from ecpmon.simulator.model.state import ClusterState
@@ -45,6 +49,14 @@ def _loaded(folder: Path) -> snapshot.Snapshot:
         return found
     finally:
         store.close()
+
+
+def _as_killed(folder: Path) -> ClusterState:
+    """What a restart would find while the engine still runs: only what its commands have left."""
+    (copy := folder / "copy").mkdir()
+    for name in ("simulator.json", "simulator.journal"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    return _loaded(copy).state
 
 
 @contextmanager
@@ -176,12 +188,38 @@ async def test_a_command_on_a_full_disk_is_not_accepted(tmp_path: Path) -> None:
         await engine.command(lambda state: (put_tenant(state, "third", [spec()]), None))
     assert list((await engine.view()).tenants) == ["first", "second"]
     await engine.command(lambda state: (put_tenant(state, "fourth", [spec()]), None))
-    # As after kill -9: no last snapshot, only what the commands have left.
-    (copy := tmp_path / "copy").mkdir()
-    for name in ("simulator.json", "simulator.journal"):
-        (copy / name).write_bytes((tmp_path / name).read_bytes())
-    assert list(_loaded(copy).state.tenants) == ["first", "second", "fourth"]
-    assert _loaded(copy).state == await engine.view()
+    left = _as_killed(tmp_path)
+    assert list(left.tenants) == ["first", "second", "fourth"]
+    assert left == await engine.view()
+    await engine.close()
+
+
+async def test_a_cancelled_command_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread cannot be cancelled: whatever is saved next must come after it."""
+    engine = open_engine(SnapshotStore(tmp_path), EngineOptions(manual_clock=True))
+    await engine.command(lambda state: (put_tenant(state, "first", [spec()]), None))
+    started, sync = threading.Event(), os.fsync
+
+    def slow(handle: int) -> None:
+        started.set()
+        time.sleep(0.2)
+        sync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_file.os, "fsync", slow)
+        cancelled = asyncio.create_task(
+            engine.command(lambda state: (put_tenant(state, "second", [spec()]), None))
+        )
+        await asyncio.to_thread(started.wait)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+    assert len(_lines(tmp_path)) == 3
+    await engine.command(lambda state: (put_tenant(state, "third", [spec()]), None))
+    assert len(_lines(tmp_path)) == 4
+    left = _as_killed(tmp_path)
+    assert list(left.tenants) == ["first", "third"]
+    assert left == await engine.view()
     await engine.close()
 
 
