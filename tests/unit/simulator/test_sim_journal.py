@@ -24,6 +24,7 @@ from ecpmon.simulator.model.times import HOUR, SECOND
 
 NAMESPACES = ("shop", "ecp-ai-acme")
 TENANTS = ("acme", "other")
+EMPTY = new_state(1, T0)
 
 
 def _json(state: ClusterState) -> Any:
@@ -52,8 +53,8 @@ others = st.tuples(
     st.integers(0, 3),
 )
 pods = st.tuples(st.just("pod"), st.integers(0, 9))
-closings = st.tuples(st.just("close"), st.just("shop"))
-MOVES = st.lists(st.one_of(waits, objects, tenants, others, pods, closings), max_size=14)
+closings = st.tuples(st.just("close"), st.integers(0, 5))
+MOVES = st.lists(st.one_of(waits, objects, tenants, others, pods, closings), max_size=20)
 FAILURES = ("pod_crash", "node_down", "full_outage", "memory_leak")
 
 
@@ -115,7 +116,7 @@ def _commanded(state: ClusterState, verb: str, tenant: str, number: int) -> Clus
 @settings(max_examples=120, deadline=None)
 @given(MOVES)
 def test_a_snapshot_and_its_changes_are_the_last_state_byte_for_byte(moves: list[tuple[Any, ...]]) -> None:
-    first = state = cluster(nodes=2)
+    first = state = put_tenant(cluster(nodes=2), "acme", [spec(replicas=2), spec("stt", 2, gpu=1)])
     document, at_once = _json(state), _json(state)
     for move in moves:
         try:
@@ -132,8 +133,7 @@ def test_a_snapshot_and_its_changes_are_the_last_state_byte_for_byte(moves: list
 def test_mappings_keep_the_new_order(one: list[str], few: int, other: list[str], many: int) -> None:
     failures = {key: object() for key in "abcdefgh"}
     before, after = ({k: failures[k] for k in keys} for keys in (one[:few], other[:many]))
-    empty = new_state(1, T0)
-    old, new = (replace(empty, tenants=made) for made in (before, after))
+    old, new = (replace(EMPTY, tenants=made) for made in (before, after))
     change = changes(old, new)
     document: dict[str, Any] = {"tenants": dict(before)}
     apply(document, change)
@@ -142,8 +142,7 @@ def test_mappings_keep_the_new_order(one: list[str], few: int, other: list[str],
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.lists(st.integers(0, 9), max_size=12))
 def test_any_sequence_becomes_any_other(one: list[int], other: list[int]) -> None:
-    empty = new_state(1, T0)
-    old, new = (replace(empty, pending=tuple(map(str, made))) for made in (one, other))
+    old, new = (replace(EMPTY, pending=tuple(map(str, made))) for made in (one, other))
     document = {"pending": [str(number) for number in one]}
     apply(document, changes(old, new))
     assert document == {"pending": [str(number) for number in other]}
