@@ -98,6 +98,15 @@ class World:
         self.runtime: BackendRuntime
 
     async def __aenter__(self) -> World:
+        try:
+            return await self._begin()
+        except BaseException:
+            # What is left open would fail whichever test comes next.
+            await self.kill_simulator()
+            await self._stack.aclose()
+            raise
+
+    async def _begin(self) -> World:
         self.session = await self._stack.enter_async_context(aiohttp.ClientSession())
         await migrate(Database(self.dsn))
         await self._start_receiver()
