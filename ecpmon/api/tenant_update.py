@@ -6,14 +6,14 @@ import contextlib
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenants import check_preset
+from ecpmon.api.tenants import TargetBody, check_preset
 from ecpmon.errors import InsufficientResources, ValidationFailed
-from ecpmon.model.tenants import SlaTarget, Tenant, parse_milliseconds, parse_percentage
+from ecpmon.model.tenants import SlaTarget, Tenant
 from ecpmon.orchestrator.catalogue import default_catalogue
 from ecpmon.orchestrator.changes import Change, Effect, deployment_changes
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
@@ -25,27 +25,10 @@ routes = Routes()
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
-class TargetPatch(BaseModel):
+class TargetPatch(TargetBody):
     """Fields that are absent stay; `response_time` and `concurrent_users` null take the promise back."""
 
-    model_config = ConfigDict(extra="forbid")
-
     availability: StrictStr = ""
-    response_time: StrictStr | None = None
-    concurrent_users: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
-
-    @field_validator("availability")
-    @classmethod
-    def _percentage(cls, value: str) -> str:
-        parse_percentage(value)
-        return value.strip()
-
-    @field_validator("response_time")
-    @classmethod
-    def _duration(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_milliseconds(value)
-        return value
 
 
 class QuantitiesBody(BaseModel):
