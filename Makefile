@@ -1,10 +1,11 @@
 # Two commands: `make run` starts everything on this machine, `make test` checks everything.
+# `make test-long` is for what takes long or measures time.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: run test coverage lint unit setup clean
+.PHONY: run test test-long coverage lint unit setup clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
@@ -30,6 +31,10 @@ unit: setup
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# One at a time: what measures time must not share the processors with other tests.
+test-long: setup
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 # Apart from `test`: counting branches doubles the time of the unit tests.
 coverage: setup

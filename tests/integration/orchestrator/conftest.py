@@ -36,7 +36,7 @@ def tenant_id() -> str:
 
 @pytest.fixture
 def address(simulator: Simulator) -> ClusterAddress:
-    return ClusterAddress(url=f"http://127.0.0.1:{simulator.port}", timeout=10)
+    return ClusterAddress(url=f"http://127.0.0.1:{simulator.port}", timeout=60)
 
 
 @pytest.fixture
@@ -49,6 +49,6 @@ async def cluster(address: ClusterAddress) -> AsyncIterator[Cluster]:
 
 @pytest.fixture
 async def kubernetes(address: ClusterAddress) -> AsyncIterator[KubernetesDeployer]:
-    made = KubernetesDeployer(address, rollout_timeout=30, poll=0.1)
+    made = KubernetesDeployer(address, rollout_timeout=200, poll=0.1)
     yield made
     await made.close()

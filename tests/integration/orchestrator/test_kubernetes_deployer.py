@@ -27,6 +27,8 @@ from tests.integration.orchestrator.releases import (
 
 GOOD = "registry.example/web:1.0"
 BROKEN = "registry.example/web:does-not-exist"
+# A pod whose image is not there says one, then the other, and so on: which of them depends on when somebody looks.
+NO_IMAGE = r"(ErrImagePull|ImagePullBackOff)"
 
 
 def config_map(tenant_id: str, name: str) -> dict[str, Any]:
@@ -91,7 +93,7 @@ async def test_a_failing_image_is_rolled_back_and_named(
     broken = small_release(tenant_id, {**settings, "data": {"b": "2"}}, image=BROKEN)
     extra = broken.objects[1]["spec"]["template"]["spec"]["containers"][0]
     extra["env"] = [{"name": "ADDED", "value": "1"}]
-    with pytest.raises(DeploymentFailed, match=r"Deployment/web .*ImagePullBackOff") as failed:
+    with pytest.raises(DeploymentFailed, match=rf"Deployment/web .*{NO_IMAGE}") as failed:
         await kubernetes.apply(broken, Told())
 
     assert failed.value.rolled_back
@@ -126,7 +128,7 @@ async def test_a_second_try_rolls_back_to_what_ran_before_the_first(
     assert simulator.call("GET", path(tenant_id, "configmaps", "old"))[0] == 404
 
     told = Told()
-    with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+    with pytest.raises(DeploymentFailed, match=NO_IMAGE) as failed:
         await kubernetes.apply(broken, told)
     assert failed.value.rolled_back
     assert {o.name: o.status for o in told.objects if o.kind != "Namespace"} == {
@@ -138,7 +140,7 @@ async def test_a_second_try_rolls_back_to_what_ran_before_the_first(
 
 
 async def test_a_rendered_release_comes_back_as_it_was(
-    kubernetes: KubernetesDeployer, address: ClusterAddress, tenant_id: str
+    kubernetes: KubernetesDeployer, tenant_id: str
 ) -> None:
     good = rendered_release(tenant_id)
     await kubernetes.apply(good, Told())
@@ -147,12 +149,10 @@ async def test_a_rendered_release_comes_back_as_it_was(
         document["metadata"]["labels"]["ecp.ai/preset"] = "changed"
         if document["kind"] == "Deployment":
             document["spec"]["template"]["spec"]["containers"][0]["image"] = BROKEN
-    impatient, told = KubernetesDeployer(address, rollout_timeout=4, poll=0.1), Told()
-    try:
-        with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
-            await impatient.apply(replace(good, objects=objects), told)
-    finally:
-        await impatient.close()
+            document["spec"]["progressDeadlineSeconds"] = 60  # of the simulator's clock
+    told = Told()
+    with pytest.raises(DeploymentFailed, match=NO_IMAGE) as failed:
+        await kubernetes.apply(replace(good, objects=objects), told)
     assert failed.value.rolled_back
     assert told.phases[-1] is DeploymentStatus.SCALING_SERVICES
     again = await kubernetes.apply(good, Told())
@@ -180,7 +180,7 @@ async def test_a_claim_is_pruned_only_after_success(
 async def test_a_first_release_that_fails_leaves_no_workload(
     kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
 ) -> None:
-    with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+    with pytest.raises(DeploymentFailed, match=NO_IMAGE) as failed:
         await kubernetes.apply(small_release(tenant_id, image=BROKEN), Told())
     assert failed.value.rolled_back
     assert simulator.call("GET", web_path(tenant_id))[0] == 404
@@ -208,7 +208,7 @@ async def test_what_broke_by_itself_is_not_called_rolled_back(
     for document in broken.objects:
         await cluster.apply(document)
     told = Told()
-    with pytest.raises(DeploymentFailed, match="ImagePullBackOff") as failed:
+    with pytest.raises(DeploymentFailed, match=NO_IMAGE) as failed:
         await kubernetes.apply(broken, told)
     assert not failed.value.rolled_back
     assert {o.status for o in told.objects} == {"unchanged"}
