@@ -5,16 +5,19 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, FilePath, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """Frozen settings of one `ecpmon serve` process."""
 
-    model_config = SettingsConfigDict(env_prefix="ECPMON_", frozen=True, extra="ignore")
+    # A variable that is set to nothing is not set: compose files and unit files write `ECPMON_SIMULATOR_URL=`.
+    model_config = SettingsConfigDict(
+        env_prefix="ECPMON_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL of the production database (TimescaleDB is required)."
@@ -134,6 +137,13 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: Any, info: ValidationInfo) -> Any:
+        """Nothing but blanks in a setting that may be absent means that it is absent."""
+        optional = info.field_name is not None and cls.model_fields[info.field_name].default is None
+        return None if optional and isinstance(value, str) and not value.strip() else value
 
     @field_validator("simulator_url", "prometheus_url", "alertmanager_url", "external_url")
     @classmethod

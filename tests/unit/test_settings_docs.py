@@ -14,7 +14,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def rendered() -> str:
-    rows = ["# Settings", "", "Every setting is an environment variable of `ecpmon serve`.", ""]
+    rows = ["# Settings", "", "Every setting is an environment variable of `ecpmon serve`."]
+    rows += ["A variable that is set to nothing (`ECPMON_SIMULATOR_URL=`) is as good as not set.", ""]
     rows += ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
@@ -42,3 +43,18 @@ def test_authentication_cannot_be_off_on_the_network() -> None:
 def test_urls_must_be_http() -> None:
     with pytest.raises(ValidationError):
         Settings(simulator_url="ftp://somewhere")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_variable_set_to_nothing_is_not_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ECPMON_{name.upper()}", "")
+    default = Settings.model_fields[name].get_default(call_default_factory=True)
+    assert getattr(Settings(), name) == default
+
+
+@pytest.mark.parametrize("name", [n for n, f in Settings.model_fields.items() if f.default is None])
+def test_blanks_in_an_optional_setting_mean_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ECPMON_{name.upper()}", "  ")
+    assert getattr(Settings(), name) is None
+    monkeypatch.delenv(f"ECPMON_{name.upper()}")
+    assert getattr(Settings(**{name: ""}), name) is None
