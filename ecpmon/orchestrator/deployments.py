@@ -7,7 +7,7 @@ import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -26,6 +26,7 @@ from ecpmon.model.deployments import (
     Release,
 )
 from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import ROLLING_WINDOWS, ErrorBudget
 from ecpmon.orchestrator.manifests import ManifestOptions, namespace_of, render, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.orchestrator.validation import Report, validate_manifest
@@ -35,7 +36,7 @@ from ecpmon.ports.sla import WindowSums
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import gate, sums
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.windows import Terms
+from ecpmon.sla.windows import Terms, figures
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ _log = structlog.get_logger(__name__)
 BEATS: Final = 6
 MAX_TRIES: Final = 5
 RETRY_SECONDS: Final = 2.0
-GATE_WINDOW: Final = ("30d",)
+GATE_WINDOW: Final = ROLLING_WINDOWS["30d"]
 
 TermsOf = Callable[[Tenant], Awaitable[Terms]]
 
@@ -82,11 +83,10 @@ class DeploymentService:
 
     async def check_gate(self, tenant: Tenant, *, force: bool, reason: str) -> str | None:
         """The reason to keep when the gate is overruled. Raises BudgetExhausted."""
-        now, terms = self._clock.now(), await self._terms_of(tenant)
-        asked = {tenant.tenant_id: sums.intervals_for(now, terms, GATE_WINDOW)}
-        found = (await self._sums.tallies(asked, now)).get(tenant.tenant_id, {})
-        [window] = sums.standing(found, now, tenant.sla_target.fraction, {}, terms, GATE_WINDOW)
-        decision = gate.decide(window.budget, force=force, why=reason)
+        now, first = self._clock.now(), await self.store.first_completed(tenant)
+        begins = now - GATE_WINDOW
+        left, measured = await self._budget(tenant, max(begins, first or begins), now)
+        decision = gate.decide(left, deployed=first is not None, measured=measured, force=force, why=reason)
         _log.info("deploy_gate", tenant=tenant.tenant_id, reason=decision.reason.value)
         if not decision.allowed:
             raise BudgetExhausted(
@@ -99,6 +99,15 @@ class DeploymentService:
                 },
             )
         return reason.strip() if decision.reason is gate.GateReason.FORCED else None
+
+    async def _budget(self, tenant: Tenant, start: datetime, now: datetime) -> tuple[ErrorBudget, float]:
+        """The tenant's error budget of `[start, now)`, and the seconds measured of it outside of maintenance."""
+        terms = await self._terms_of(tenant)
+        asked = {tenant.tenant_id: sums.needed(start, now, terms)}
+        found = (await self._sums.tallies(asked, now)).get(tenant.tenant_id, {})
+        counted = sums.totals(found, start, now, terms)
+        window = figures("30d", counted, start, now, tenant.sla_target.fraction, None, terms, None)
+        return window.budget, counted.measured
 
     def check_method(self, method: str) -> Deployer:
         """The method's deployer. Raises KubernetesUnavailable when there is none."""

@@ -204,6 +204,10 @@ class DeploymentStore(Protocol):
         """The one that is not over yet."""
         ...
 
+    async def first_completed(self, tenant: Tenant) -> datetime | None:
+        """When the tenant's first successful deployment was over, whoever made it."""
+        ...
+
     async def places(self, tenant: Tenant) -> list[str]:
         """The methods by which we have tried to bring the tenant out, whatever came of it."""
         ...

@@ -1,5 +1,9 @@
 """The deploy gate: no change for a tenant whose error budget is spent, unless somebody answers for it. Pure.
 
+A budget protects what runs. Before the first completed deployment there is nothing to protect (a tenant that is
+down because it was never deployed must be deployed), and within the first measured hour a single failed probe is
+the budget of a month. So only time since that deployment counts, and only once an hour of it was measured.
+
 Also what a deployment cost: the budget minutes burned within its hour (data-and-sla.md §6).
 """
 
@@ -17,6 +21,8 @@ from ecpmon.model.windows import ErrorBudget
 from ecpmon.sla.windows import tally
 
 ATTRIBUTED: Final = timedelta(hours=1)
+# Least measured time from which a budget says anything.
+MEASURED_FROM: Final = timedelta(hours=1)
 MIN_REASON: Final = 10
 
 
@@ -24,7 +30,8 @@ class GateReason(StrEnum):
     """Why a deployment may go on or not. Shared by answers, logs, metrics and tests."""
 
     BUDGET_LEFT = "budget_left"
-    NO_HISTORY = "no_history"  # nothing measured yet: there is no budget to protect
+    FIRST_DEPLOYMENT = "first_deployment"  # nothing of ours has run yet: there is nothing to protect
+    NO_HISTORY = "no_history"  # less than an hour measured since the first deployment
     FORCED = "forced"
     EXHAUSTED = "exhausted"
     FORCED_WITHOUT_REASON = "forced_without_reason"
@@ -39,9 +46,17 @@ class GateDecision:
     remaining: float
 
 
-def decide(left: ErrorBudget, *, force: bool = False, why: str = "") -> GateDecision:
-    """May a deployment begin? Forcing needs a reason of a few words: it is kept with the deployment."""
-    if left.total <= 0:
+def decide(
+    left: ErrorBudget, *, deployed: bool, measured: float, force: bool = False, why: str = ""
+) -> GateDecision:
+    """May a deployment begin? Forcing needs a reason of a few words: it is kept with the deployment.
+
+    `left` and `measured` (seconds) are of the gate's window since the first completed deployment; `deployed`
+    says whether there was one.
+    """
+    if not deployed:
+        return GateDecision(True, GateReason.FIRST_DEPLOYMENT, left.remaining)
+    if measured < MEASURED_FROM.total_seconds():
         return GateDecision(True, GateReason.NO_HISTORY, left.remaining)
     if left.remaining > 0:
         return GateDecision(True, GateReason.BUDGET_LEFT, left.remaining)

@@ -19,10 +19,21 @@ def intervals_for(now: datetime, terms: Terms, names: Sequence[str] = WINDOW_NAM
     """Whose tallies `standing` needs: the windows as far as `now`, and the maintenance inside each."""
     asked: set[Interval] = set()
     for name in names:
-        start = period(name, now, terms.zone).start
-        asked.add(Interval(start, now))
-        asked.update(_planned(terms, start, now))
+        asked |= needed(period(name, now, terms.zone).start, now, terms)
     return asked
+
+
+def needed(start: datetime, end: datetime, terms: Terms) -> set[Interval]:
+    """Whose tallies `totals` needs: `[start, end)` and the maintenance inside."""
+    return {Interval(start, end), *_planned(terms, start, end)}
+
+
+def totals(found: Mapping[Interval, Tally], start: datetime, end: datetime, terms: Terms) -> Tally:
+    """What was measured in `[start, end)` outside of maintenance; zeros where nothing was."""
+    nothing = Tally(0.0, 0.0, 0.0)
+    whole = found.get(Interval(start, end), nothing)
+    planned = [found.get(i, nothing) for i in _planned(terms, start, end)]
+    return _without(whole, planned) if planned else whole
 
 
 def standing(
@@ -46,10 +57,7 @@ def _one(
     previous: Mapping[str, SlaStatus],
     terms: Terms,
 ) -> WindowFigures:
-    nothing = Tally(0.0, 0.0, 0.0)
-    whole = found.get(Interval(asked.start, now), nothing)
-    planned = [found.get(i, nothing) for i in _planned(terms, asked.start, now)]
-    excluded = _without(whole, planned) if planned else whole
+    excluded = totals(found, asked.start, now, terms)
     calendar = asked.end if asked.end > now else None
     return figures(name, excluded, asked.start, now, target, previous.get(name), terms, calendar)
 

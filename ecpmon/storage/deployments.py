@@ -107,6 +107,10 @@ class PgDeploymentStore:
         row = await self._database.fetchrow(self._sql["running"], tenant.key)
         return None if row is None else _record(row)
 
+    async def first_completed(self, tenant: Tenant) -> datetime | None:
+        at: datetime | None = await self._database.fetchval(self._sql["first_completed"], tenant.key)
+        return at
+
     async def places(self, tenant: Tenant) -> list[str]:
         rows = await self._database.fetch(self._sql["places"], tenant.key, REPORTED)
         return [row["method"] for row in rows]

@@ -48,6 +48,9 @@ INSERT INTO deployments (deployment_id, tenant, method, status, message, created
                          progress, heartbeat_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)
 
+-- name: first_completed
+SELECT min(finished_at) FROM deployments WHERE tenant = $1 AND status = 'completed'
+
 -- name: places
 -- $2: how the ids of those begin that somebody else made.
 SELECT DISTINCT method FROM deployments

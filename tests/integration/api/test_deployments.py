@@ -46,7 +46,15 @@ async def deployed(service: Service, demo: BackendRuntime, name: str, **body: An
 
 
 async def break_for_good(service: Service, name: str, **headers: str) -> None:
-    """An hour of down time: more than the budget of a tenant that is an hour old."""
+    """A deployment by a pipeline, then an hour of down time: more than the budget of a tenant of that age."""
+    told = {
+        "status": "completed",
+        "deployed_at": (service.clock.now() - timedelta(minutes=61)).isoformat(),
+    }
+    status, answer, _ = await service.ask(
+        "POST", f"/api/v1/tenants/{name}/deployment-status", told, **headers
+    )
+    assert status == 200, answer
     for minute in range(60):
         stamp = (service.clock.now() - timedelta(minutes=60 - minute)).isoformat()
         body = {"timestamp": stamp, "metrics": {"up": 0}}
