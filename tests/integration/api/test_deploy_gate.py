@@ -46,6 +46,7 @@ class Young:
 async def test_a_new_tenant_that_is_down_can_be_deployed_for_the_first_time(service: Service) -> None:
     young = await Young.made(service)
     await young.live(1, up=0)
+    service.clock.advance(10)
     assert await young.deploy() == "completed"
 
 
