@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from ecpmon.loglines import lines_lost
 
 # The generated Prometheus rules read it.
 MAINTENANCE_GAUGE: Final = "ecp_tenant_maintenance"
@@ -100,6 +102,16 @@ class TenantGauges(Collector):
             yield family
 
 
+class LogLosses(Collector):
+    """Log lines of this process that nobody can read."""
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily("ecpmon_log_lines_lost", "Log lines that were lost", labels=["reason"])
+        for reason, lines in lines_lost().items():
+            family.add_metric([reason], lines)
+        yield family
+
+
 class Telemetry:
     """One per process; `registry` is what `/metrics` shows."""
 
@@ -115,6 +127,7 @@ class Telemetry:
         self.registry = CollectorRegistry()
         self.tenants = TenantGauges()
         self.registry.register(self.tenants)
+        self.registry.register(LogLosses())
         r = self.registry
         self.requests = Counter(
             "ecp_tenant_requests", "API requests of tenants", ["tenant_id", "method", "status"], registry=r

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -164,8 +165,10 @@ def simulator(
     host: str, port: int, state_dir: Path, seed: int, speed: float, manual_clock: bool, nodes: int
 ) -> None:
     """Run the deployment simulator."""
+    from ecpmon.loglines import log_to_stderr
     from ecpmon.simulator.server import serve as run
 
+    log_to_stderr(logging.INFO)
     asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes))
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from ecpmon.errors import EcpError
+from ecpmon.loglines import log_to_stderr
 from ecpmon.simulator.server import DEFAULT_PORT, serve
 
 
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run until stopped; 0, or 1 after a message that says what is wrong."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(logging.INFO)
     run = serve(
         options.host,
         options.port,
