@@ -128,6 +128,18 @@ class PayloadTooLarge(PermanentError):
     status = 413
 
 
+class UnsupportedEncoding(PermanentError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class RequestTimeout(TemporaryError):
+    """The caller took too long to send its request."""
+
+    code = "REQUEST_TIMEOUT"
+    status = 408
+
+
 class RateLimited(TemporaryError):
     code = "RATE_LIMITED"
     status = 429

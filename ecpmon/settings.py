@@ -42,6 +42,18 @@ class Settings(BaseSettings):
         default=False, description="Allow `ECPMON_AUTH=none` on an address other than loopback."
     )
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="Largest request body in bytes.")
+    body_seconds: float = Field(default=30.0, gt=0, description="Seconds in which a body must arrive.")
+    max_bytes_in_flight: int = Field(
+        default=64 * 2**20,
+        ge=2**20,
+        description="Bytes of bodies that are held at once; one tenant gets a quarter of it.",
+    )
+    max_body_bytes_per_second: float = Field(
+        default=16 * 2**20, gt=0, description="Bytes of bodies per second, per caller and per tenant."
+    )
+    max_samples_per_second: float = Field(
+        default=120_000, gt=0, description="Pushed samples per second, per caller and per tenant."
+    )
     max_batch: int = Field(default=10_000, ge=1, description="Most push entries in one request.")
     max_series_per_tenant: int = Field(
         default=2_000,

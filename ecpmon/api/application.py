@@ -14,6 +14,7 @@ from ecpmon.api import (
     manifests,
     monitoring,
     objectives,
+    pushing,
     recommendations,
     recoveries,
     simulator,
@@ -26,8 +27,8 @@ from ecpmon.api import (
     websockets,
 )
 from ecpmon.api.context import CONTEXT, ApiContext
-from ecpmon.api.limits import RateLimiter
-from ecpmon.api.middleware import LIMITER, ROUTES, envelope, gate
+from ecpmon.api.limits import LIMITS, Limits
+from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.routing import Permission, Route, Routes
 
 _MODULES = (
@@ -40,6 +41,7 @@ _MODULES = (
     manifests,
     monitoring,
     objectives,
+    pushing,
     recommendations,
     recoveries,
     simulator,
@@ -70,10 +72,12 @@ def route_table() -> list[Route]:
 
 def create_api(context: ApiContext) -> web.Application:
     """The API around `context`. Whoever calls this starts and stops what is behind it."""
-    app = web.Application(middlewares=[envelope, gate], client_max_size=context.settings.max_body_bytes)
+    # Bodies are decoded by us (`bodies`). Who sends on after a refusal is listened to for a moment only.
+    handler_args = {"auto_decompress": False, "lingering_time": 2.0}
+    app = web.Application(middlewares=[envelope, gate], handler_args=handler_args)
     table = route_table()
     app[CONTEXT] = context
-    app[LIMITER] = RateLimiter()
+    app[LIMITS] = Limits(context.settings)
     app[ROUTES] = {route.handler: route for route in table}
     for route in table:
         app.router.add_route(route.method, route.path, route.handler)

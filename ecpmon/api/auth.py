@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.limits import LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
 from ecpmon.ports.service import Caller
@@ -36,9 +37,24 @@ async def identify(request: web.Request) -> Caller:
     token = bearer_token(request)
     if not token or len(token) > MAX_TOKEN:
         raise Unauthorized("send `Authorization: Bearer <token>`; `ecpmon token` makes one")
-    caller = await context.tokens.find(token, context.clock.now())
+    return await _find(request, token)
+
+
+async def _find(request: web.Request, token: str) -> Caller:
+    """Who holds the token. Guessing is limited per address, and costs no query then; tokens seen before go on.
+
+    Raises Unauthorized, RateLimited.
+    """
+    context, limits = request.app[CONTEXT], request.app[LIMITS]
+    now, address = context.clock.now(), request.remote or ""
+    if not limits.good_tokens.knows(token):
+        limits.bad_tokens.check(address, now)
+    caller = await context.tokens.find(token, now)
     if caller is None:
+        limits.good_tokens.forget(token)
+        limits.bad_tokens.charge(address, 1, now)
         raise Unauthorized("this token is unknown, expired or revoked")
+    limits.good_tokens.remember(token)
     return caller
 
 

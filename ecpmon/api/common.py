@@ -12,12 +12,14 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 
 M = TypeVar("M", bound=BaseModel)
 MAX_FIELDS_SHOWN: Final = 50
+MAX_VALUES: Final = 100_000
 
 
 def rfc3339(at: datetime) -> str:
@@ -78,13 +80,12 @@ async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tena
 async def read_json(request: web.Request) -> Any:
     """The body as JSON. `NaN` and infinities come out as floats, so that they can be refused one by one.
 
-    Raises BadRequest (not JSON, too deep), PayloadTooLarge.
+    For documents; pushed samples come through `entries_of`. Raises what `read_body` raises, BadRequest (not JSON,
+    too deep), PayloadTooLarge (so many values that taking them apart would hold the event loop).
     """
-    try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        limit = request.app[CONTEXT].settings.max_body_bytes
-        raise PayloadTooLarge(f"the body is larger than {limit} bytes; send it in parts") from error
+    raw = await read_body(request)
+    if raw.count(b",") + raw.count(b":") > MAX_VALUES:
+        raise PayloadTooLarge(f"the body holds more than {MAX_VALUES} values; send it in parts")
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:

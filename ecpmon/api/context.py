@@ -68,6 +68,7 @@ class ApiContext:
     tokens: TokenStore
     registry: CollectorRegistry
     requests: Counter  # ecp_tenant_requests_total{tenant_id,method,status}
+    rejected: Counter  # ecpmon_ingest_rejected_samples_total{reason}
     timer: DebugTimer
 
 

@@ -1,32 +1,244 @@
-"""Requests per caller: a token bucket in memory."""
+"""What one caller or tenant may use of what all share: requests, bytes and samples per second, memory, turns.
+
+Everything here is per process and in memory; nothing raises for anybody but the one whose share is used up.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+import hashlib
+import math
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Final
 
-from ecpmon.errors import RateLimited
+from aiohttp import web
 
-RATE_PER_SECOND: Final = 200.0
-BURST: Final = 1_000.0
-_MAX_CALLERS: Final = 10_000
+from ecpmon.errors import Overloaded, RateLimited
+from ecpmon.settings import Settings
+
+REQUESTS_PER_SECOND: Final = 200.0
+REQUEST_BURST: Final = 1_000.0
+# Unknown tokens from one address: a person mistypes, a machine guesses.
+BAD_TOKENS_PER_SECOND: Final = 5.0
+BAD_TOKEN_BURST: Final = 50.0
+# A bucket holds what arrives in this many seconds.
+BURST_SECONDS: Final = 4.0
+# A tenant may fill this share of the memory for bodies.
+TENANT_SHARE: Final = 4
+LARGE_BODY: Final = 256 * 1024
+LARGE_AT_ONCE: Final = 2
+# Requests of one tenant that are worked on at once; the others wait, so that its neighbours' are reached.
+REQUESTS_AT_ONCE: Final = 64
+PATIENCE: Final = 10.0
+_MAX_KEYS: Final = 10_000
 
 
-class RateLimiter:
-    """`check(caller, now)` raises RateLimited once a caller's bucket is empty."""
+class Buckets:
+    """Token buckets by key. Who still has something may spend more than that, and is refused until it is made up.
 
-    def __init__(self, rate: float = RATE_PER_SECOND, burst: float = BURST) -> None:
+    So one request may be larger than the bucket, while the rate holds over time.
+    """
+
+    def __init__(self, what: str, rate: float, burst: float) -> None:
+        self._what = what
         self._rate = rate
         self._burst = burst
-        self._buckets: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
+        self._levels: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
 
-    def check(self, caller: str, now: datetime) -> None:
-        level, at = self._buckets.pop(caller, (self._burst, now))
+    def _level(self, key: str, now: datetime) -> float:
+        level, at = self._levels.get(key, (self._burst, now))
         # A clock that steps back must neither fill nor empty a bucket.
-        level = min(self._burst, level + max(0.0, (now - at).total_seconds()) * self._rate)
-        self._buckets[caller] = (max(level - 1, 0.0), now)
-        if len(self._buckets) > _MAX_CALLERS:
-            self._buckets.popitem(last=False)
+        return min(self._burst, level + max(0.0, (now - at).total_seconds()) * self._rate)
+
+    def check(self, key: str, now: datetime) -> None:
+        """Raises RateLimited while less than one is left."""
+        level = self._level(key, now)
         if level < 1:
-            raise RateLimited(f"more than {self._rate:g} requests per second; slow down")
+            error = RateLimited(f"more than {self._rate:g} {self._what} per second; slow down")
+            error.retry_after = max(1, math.ceil((1 - level) / self._rate))
+            raise error
+
+    def charge(self, key: str, amount: float, now: datetime) -> None:
+        """Take `amount`, below nothing if need be."""
+        self._levels[key] = (self._level(key, now) - amount, now)
+        self._levels.move_to_end(key)
+        if len(self._levels) > _MAX_KEYS:
+            self._levels.popitem(last=False)
+
+    def take(self, key: str, now: datetime) -> None:
+        """One of them. Raises RateLimited; what is refused costs nothing more."""
+        self.check(key, now)
+        self.charge(key, 1, now)
+
+
+class GoodTokens:
+    """Digests of tokens that were good the last time, so that guesses from their address do not shut them out."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+
+    def knows(self, token: str) -> bool:
+        return _digest(token) in self._seen
+
+    def remember(self, token: str) -> None:
+        digest = _digest(token)
+        self._seen[digest] = None
+        self._seen.move_to_end(digest)
+        if len(self._seen) > _MAX_KEYS:
+            self._seen.popitem(last=False)
+
+    def forget(self, token: str) -> None:
+        self._seen.pop(_digest(token), None)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+class Memory:
+    """Bytes of bodies that are held at once, in all and per tenant."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._share = total // TENANT_SHARE
+        self._held: dict[str, int] = {}
+
+    @property
+    def held(self) -> int:
+        return sum(self._held.values())
+
+    def take(self, key: str, amount: int) -> None:
+        """Raises RateLimited (the tenant's own share) or Overloaded (everybody's together)."""
+        mine = self._held.get(key, 0)
+        if mine and mine + amount > self._share:
+            raise RateLimited(
+                f"more than {self._share} bytes of this tenant's bodies are under way; wait for the answers"
+            )
+        if self.held + amount > self._total:
+            raise Overloaded("too many large bodies are under way; try again shortly")
+        self._held[key] = mine + amount
+
+    def give(self, key: str, amount: int) -> None:
+        left = self._held.get(key, 0) - amount
+        if left > 0:
+            self._held[key] = left
+        else:
+            self._held.pop(key, None)
+
+
+class Turns:
+    """A few at a time in all and per key; the keys that wait are served in turn, however many wait behind one key."""
+
+    def __init__(self, what: str, slots: int, per_key: int, waiting_per_key: int, patience: float) -> None:
+        self._what = what
+        self._slots = slots
+        self._per_key = per_key
+        self._most = waiting_per_key
+        self._patience = patience
+        self._busy: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, key: str) -> AsyncIterator[None]:
+        """Raises RateLimited (too many wait behind this key) or Overloaded (no turn in time)."""
+        if self._waiting or not self._free(key):
+            await self._wait(key)
+        else:
+            self._busy[key] += 1
+        try:
+            yield
+        finally:
+            self._leave(key)
+
+    def _free(self, key: str) -> bool:
+        return self._busy.total() < self._slots and self._busy[key] < self._per_key
+
+    def _leave(self, key: str) -> None:
+        self._busy[key] -= 1
+        if not self._busy[key]:
+            del self._busy[key]
+        self._next()
+
+    async def _wait(self, key: str) -> None:
+        queue = self._waiting.setdefault(key, deque())
+        if len(queue) >= self._most:
+            raise RateLimited(f"too many {self._what} of yours are waiting; wait for the answers")
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        self._next()
+        try:
+            async with asyncio.timeout(self._patience):
+                await mine
+        except BaseException as error:
+            if mine.done() and not mine.cancelled():
+                self._leave(key)  # the turn came as we left
+            if isinstance(error, TimeoutError):
+                raise Overloaded(f"too many {self._what} are waiting; try again shortly") from None
+            raise
+
+    def _next(self) -> None:
+        """Give what is free to the keys that wait, one turn each, then round again."""
+        given = True
+        while given:
+            given = False
+            for key in list(self._waiting):
+                queue = self._waiting[key]
+                while queue and queue[0].done():
+                    queue.popleft()
+                if not queue:
+                    del self._waiting[key]
+                elif self._free(key):
+                    self._busy[key] += 1
+                    queue.popleft().set_result(None)
+                    self._waiting.move_to_end(key)
+                    given = True
+
+
+class Limits:
+    """All of them, of one process. Keys: callers by token, tenants by mode and number, addresses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.requests = Buckets("requests", REQUESTS_PER_SECOND, REQUEST_BURST)
+        self.bad_tokens = Buckets("unknown tokens", BAD_TOKENS_PER_SECOND, BAD_TOKEN_BURST)
+        self.good_tokens = GoodTokens()
+        samples, body_bytes = settings.max_samples_per_second, settings.max_body_bytes_per_second
+        self.samples = Buckets("samples", samples, samples * BURST_SECONDS)
+        self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS)
+        self.memory = Memory(settings.max_bytes_in_flight)
+        self.turns = Turns("requests", 1_024, REQUESTS_AT_ONCE, 1_024, PATIENCE)
+        self.large = Turns("large bodies", LARGE_AT_ONCE, 1, 16, PATIENCE)
+
+    @contextmanager
+    def holding(self, key: str) -> Iterator[Held]:
+        """Memory for one request, given back at its end."""
+        held = Held(self.memory, key)
+        try:
+            yield held
+        finally:
+            held.release()
+
+
+class Held:
+    """What one request holds of the memory for bodies."""
+
+    def __init__(self, memory: Memory, key: str) -> None:
+        self._memory = memory
+        self._key = key
+        self._amount = 0
+
+    def grow(self, amount: int) -> None:
+        self._memory.take(self._key, amount)
+        self._amount += amount
+
+    def release(self) -> None:
+        self._memory.give(self._key, self._amount)
+        self._amount = 0
+
+
+LIMITS: Final = web.AppKey("limits", Limits)
+# Who a request's bytes and samples are counted for: the caller, and the tenant it is about.
+SHARES: Final = web.RequestKey("shares", tuple[str, ...])
+HELD: Final = web.RequestKey("held", Held)

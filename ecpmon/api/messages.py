@@ -19,6 +19,8 @@ KOREAN: Final[dict[str, str]] = {
     "NOT_FOUND": "요청한 항목을 찾을 수 없습니다.",
     "OVERLOADED": "요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
     "PAYLOAD_TOO_LARGE": "요청 본문이 너무 큽니다.",
+    "REQUEST_TIMEOUT": "요청 본문이 제한 시간 안에 도착하지 않았습니다.",
+    "UNSUPPORTED_MEDIA_TYPE": "지원하지 않는 본문 형식입니다.",
     "RATE_LIMITED": "요청 한도를 초과했습니다. 잠시 후 다시 시도하세요.",
     "SIMULATOR_UNAVAILABLE": "시뮬레이터가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
     "TENANT_ALREADY_EXISTS": "같은 ID의 테넌트가 이미 존재합니다.",

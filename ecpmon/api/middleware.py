@@ -12,14 +12,13 @@ from aiohttp import web
 from ecpmon.api.auth import admit
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response, request_id_of
-from ecpmon.api.limits import RateLimiter
+from ecpmon.api.limits import HELD, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode
 
 _log = structlog.get_logger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
-LIMITER: Final = web.AppKey("limiter", RateLimiter)
 ROUTES: Final = web.AppKey("routes", dict[Any, Route])
 _SOCKET_CODES: Final = {401: 4401, 403: 4403, 404: 4404}
 _TRUE_FALSE: Final = {"true": True, "false": False}
@@ -124,8 +123,31 @@ async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
         return await handler(request)  # 404 or 405
     request[BACKEND] = choose_backend(request)
     await admit(request, route)
-    # Alertmanager drops what is answered with 429: its webhook is not limited.
-    if route.permission is not Permission.OPEN and "/webhooks/" not in route.path:
-        caller = f"{request[CALLER].name}@{request.remote}"
-        request.app[LIMITER].check(caller, request.app[CONTEXT].clock.now())
-    return await handler(request)
+    if route.permission is Permission.OPEN:
+        return await handler(request)
+    return await _within_limits(request, route, handler)
+
+
+async def _within_limits(request: web.Request, route: Route, handler: Next) -> web.StreamResponse:
+    """Let the request in when its caller and its tenant have something left of what all share.
+
+    Raises RateLimited or Overloaded. The tenant's turns and memory are not used up by callers who see all tenants.
+    """
+    limits, now, caller = request.app[LIMITS], request.app[CONTEXT].clock.now(), request[CALLER]
+    shares = [f"caller {caller.name}@{request.remote}"]
+    if tenant_id := request.match_info.get("tenant_id"):
+        shares.append(f"tenant {request[BACKEND].demo} {tenant_id}")
+    # Pushes are counted by their samples. Alertmanager drops what is answered with 429: its webhook is not limited.
+    if route.permission is not Permission.INGEST and "/webhooks/" not in route.path:
+        limits.requests.take(shares[0], now)
+    for share in shares:
+        limits.body_bytes.check(share, now)
+        if route.permission is Permission.INGEST:
+            limits.samples.check(share, now)
+    request[SHARES] = tuple(shares)
+    if route.socket:
+        return await handler(request)
+    key = shares[0] if caller.tenants is None else shares[-1]
+    async with limits.turns.turn(key):
+        with limits.holding(key) as request[HELD]:
+            return await handler(request)

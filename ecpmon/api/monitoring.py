@@ -1,10 +1,9 @@
-"""Measurements in and out (api.md §3)."""
+"""Reading measurements (api.md §3), and the cluster as a whole."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,27 +12,20 @@ from ecpmon.api.common import (
     backend_of,
     bad_field,
     now_of,
-    parse_time,
     query_float,
-    read_json,
     reply,
     tenant_of,
 )
-from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.context import CALLER
 from ecpmon.api.keys import plot_key
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import EcpError, MonitoringUnavailable, PayloadTooLarge
-from ecpmon.model.ingest import Batch, Rejection
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.errors import EcpError, MonitoringUnavailable
 from ecpmon.names import METRIC_TYPES
 from ecpmon.ports.orchestrator import SimulatorClient
 from ecpmon.ports.samples import Point
-from ecpmon.sla.evidence import series_key
 
 routes = Routes()
 MAX_POINTS: Final = 11_000
-MAX_NAME: Final = 100
-FUTURE: Final = timedelta(minutes=5)
 INTERVALS: Final = {
     "15s": timedelta(seconds=15),
     "1m": timedelta(minutes=1),
@@ -42,90 +34,6 @@ INTERVALS: Final = {
     "1d": timedelta(days=1),
 }
 MAX_HOURS: Final = 25 * 31 * 24.0
-Rejected = list[dict[str, str]]
-
-
-@routes.post("/api/v1/tenants/{tenant_id}/monitoring", Permission.INGEST)
-async def push(request: web.Request) -> web.Response:
-    """Take measurements; the reply is sent after they are committed."""
-    tenant, now = await tenant_of(request), now_of(request)
-    settings = request.app[CONTEXT].settings
-    entries = _entries(await read_json(request), settings.max_batch)
-    oldest = now - timedelta(days=settings.raw_retention_days)
-    frames: list[Frame] = []
-    rejected: Rejected = []
-    for entry in entries:
-        ts, problem = timestamp_of(entry.get("timestamp"), now, oldest)
-        samples = samples_of(entry["metrics"], rejected, problem)
-        if samples and ts is not None:
-            frames.append(Frame(tenant.tenant_id, Source.PUSH, ts, samples))
-    accepted = 0
-    if frames:
-        result = await backend_of(request).writer.write(Batch(frames=tuple(frames)))
-        accepted = result.accepted
-        rejected.extend({"metric": r.metric, "reason": r.reason.value} for r in result.rejected)
-    newest = max((f.ts for f in frames), default=now)
-    return reply({"accepted": accepted, "rejected": rejected, "timestamp": newest}, 202)
-
-
-def _entries(document: Any, max_batch: int) -> list[dict[str, Any]]:
-    """The pushed entries. Raises ValidationFailed, PayloadTooLarge."""
-    entries = document if isinstance(document, list) else [document]
-    if len(entries) > max_batch:
-        raise PayloadTooLarge(f"at most {max_batch} entries at once; send them in parts")
-    if not entries:
-        raise bad_field("", "the batch is empty")
-    for index, entry in enumerate(entries):
-        where = f"{index}." if isinstance(document, list) else ""
-        if not isinstance(entry, dict):
-            raise bad_field(f"{where}", "must be an object with `metrics`")
-        if not isinstance(entry.get("metrics"), dict) or not entry["metrics"]:
-            raise bad_field(f"{where}metrics", "must be an object of numbers by name, with at least one")
-    return entries
-
-
-def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime | None, Rejection | None]:
-    """The instant of an entry, or why it is not taken."""
-    if given is None:
-        return now, None
-    try:
-        # RFC 3339 allows `t` and `z`, Python does not.
-        ts = parse_time(given.upper())
-    except (AttributeError, ValueError, OverflowError):
-        return None, Rejection.BAD_TIMESTAMP
-    if ts > now + FUTURE:
-        return None, Rejection.IN_THE_FUTURE
-    return (None, Rejection.TOO_OLD) if ts < oldest else (ts, None)
-
-
-def samples_of(metrics: dict[str, Any], rejected: Rejected, problem: Rejection | None) -> tuple[Sample, ...]:
-    """The samples of an entry; what is refused goes to `rejected`. Of two names of one series the last wins."""
-    kept: dict[SeriesKey, float] = {}
-    for name, value in metrics.items():
-        reason = problem or _name_problem(name) or _value_problem(value)
-        if reason is not None:
-            rejected.append({"metric": _sayable(name[:MAX_NAME]), "reason": reason.value})
-            continue
-        kept[series_key(name)] = float(value)
-    return tuple(Sample(key, value) for key, value in kept.items())
-
-
-def _sayable(name: str) -> str:
-    """JSON can hold half a surrogate pair, an answer in UTF-8 cannot."""
-    return name.encode("utf-8", "replace").decode()
-
-
-def _name_problem(name: str) -> Rejection | None:
-    return None if 0 < len(name) <= MAX_NAME and name.isprintable() else Rejection.BAD_NAME
-
-
-def _value_problem(value: Any) -> Rejection | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return Rejection.NOT_A_NUMBER
-    try:
-        return None if math.isfinite(value) else Rejection.NOT_A_NUMBER
-    except OverflowError:  # a whole number beyond double precision
-        return Rejection.NOT_A_NUMBER
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/monitoring", Permission.READ)

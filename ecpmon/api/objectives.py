@@ -7,6 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import ValidationError
 
+from ecpmon.api.bodies import read_body
 from ecpmon.api.common import (
     backend_of,
     bad_field,
@@ -17,9 +18,8 @@ from ecpmon.api.common import (
     reply,
     tenant_of,
 )
-from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import BadRequest, NotFound, PayloadTooLarge, ValidationFailed
+from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla import openslo, openslo_reader, yamlstream
@@ -154,10 +154,7 @@ def _objective(body: Any, where: str) -> Objective:
 
 async def _text(request: web.Request) -> str:
     try:
-        return (await request.read()).decode("utf-8")
-    except web.HTTPRequestEntityTooLarge as error:
-        limit = request.app[CONTEXT].settings.max_body_bytes
-        raise PayloadTooLarge(f"the body is larger than {limit} bytes; send it in parts") from error
+        return (await read_body(request)).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not UTF-8") from error
 

@@ -85,6 +85,7 @@ async def create_app(
             tokens=PgTokenStore(runtimes[0].database),
             registry=telemetry.registry,
             requests=telemetry.requests,
+            rejected=telemetry.rejected,
             timer=DebugTimer(_start_timer, _read_timer),
         )
     )  # fmt: skip

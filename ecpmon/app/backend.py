@@ -279,8 +279,8 @@ class BackendRuntime:
             if not self.demo:
                 usage = {s.key.metric_name: s.value for s in frame.samples if not s.key.labels}
                 self.telemetry.tenants.usage(frame.tenant_id, usage)
-        for refused in result.rejected:
-            self.telemetry.rejected.labels(refused.reason.value).inc()
+        for reason, count in result.refused.items():
+            self.telemetry.rejected.labels(reason.value).inc(count)
         self.trigger.notice(result)
         self._tell_sockets(result)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.samples import Frame, Source
+
+# Refused samples that an answer names one by one.
+MAX_NAMED: Final = 20
 
 
 class AttemptOutcome(StrEnum):
@@ -59,6 +65,24 @@ class RejectedSample:
     reason: Rejection
 
 
+class Rejections:
+    """What was refused: all of it counted, the first few by name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Rejection] = Counter()
+        self.named: list[RejectedSample] = []
+
+    def add(self, tenant_id: str, metric: str, reason: Rejection, count: int = 1) -> None:
+        self.counts[reason] += count
+        if len(self.named) < MAX_NAMED:
+            self.named.append(RejectedSample(tenant_id, metric, reason))
+
+    def include(self, result: IngestResult) -> None:
+        """Add what the commit refused."""
+        self.counts.update(result.refused)
+        self.named = [*self.named, *result.rejected][:MAX_NAMED]
+
+
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """The open end of a tenant's timeline changed its state."""
@@ -71,7 +95,10 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
+    """`rejected` names the first `MAX_NAMED` samples that were refused, `refused` counts them all."""
+
     accepted: int
     rejected: tuple[RejectedSample, ...] = ()
     changes: tuple[StateChange, ...] = ()
     frames: tuple[Frame, ...] = field(default=(), repr=False)
+    refused: Mapping[Rejection, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection, StateChange
+from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections, StateChange
 from ecpmon.model.samples import Frame, Source
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.database import Database, wrap_errors
@@ -158,7 +158,7 @@ def _result(
     batch: Batch, tenants: dict[str, int], ids: dict[Identity, int], changes: list[StateChange]
 ) -> IngestResult:
     accepted = 0
-    rejected: list[RejectedSample] = []
+    rejected = Rejections()
     mine = {f.tenant_id for f in batch.frames}
     for frame in batch.frames:
         key = tenants.get(frame.tenant_id)
@@ -170,7 +170,11 @@ def _result(
             else:
                 accepted += 1
                 continue
-            rejected.append(RejectedSample(frame.tenant_id, sample.key.metric_name, reason))
+            rejected.add(frame.tenant_id, sample.key.metric_name, reason)
     return IngestResult(
-        accepted, tuple(rejected), tuple(c for c in changes if c.tenant_id in mine), batch.frames
+        accepted,
+        tuple(rejected.named),
+        tuple(c for c in changes if c.tenant_id in mine),
+        batch.frames,
+        rejected.counts,
     )

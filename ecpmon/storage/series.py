@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 from ecpmon.model.samples import SeriesKey, Source
 from ecpmon.storage.queries import load
 
+FULL_SECONDS: Final = 30.0
 # (tenant key, source, identity)
 Identity = tuple[int, Source, SeriesKey]
 
@@ -18,6 +20,8 @@ class SeriesCatalogue:
     def __init__(self, max_per_tenant: int) -> None:
         self._known: dict[Identity, int] = {}
         self._max = max_per_tenant
+        # Tenants with as many series as they may have, and until when that is believed: their new names cost no query.
+        self._full: dict[int, float] = {}
         self._sql = load("ingest")
 
     def remember(self, ids: dict[Identity, int]) -> None:
@@ -28,7 +32,8 @@ class SeriesCatalogue:
         """Numbers of `wanted`; identities over the tenant's bound are missing from the answer."""
         wanted = dict.fromkeys(wanted)
         found = {w: self._known[w] for w in wanted if w in self._known}
-        missing = [w for w in wanted if w not in found]
+        now = monotonic()
+        missing = [w for w in wanted if w not in found and self._full.get(w[0], now) <= now]
         if not missing:
             return found
         tenants = sorted({w[0] for w in missing})
@@ -36,6 +41,7 @@ class SeriesCatalogue:
         counts = dict.fromkeys(tenants, 0)
         for tenant, _, _ in stored:
             counts[tenant] += 1
+        self._note_full(stored, counts, now)
         fresh: list[Identity] = []
         for identity in missing:
             if identity not in stored and counts[identity[0]] < self._max:
@@ -46,6 +52,14 @@ class SeriesCatalogue:
             stored = await self._stored(connection, tenants)
         found.update({w: stored[w] for w in missing if w in stored})
         return found
+
+    def _note_full(self, stored: dict[Identity, int], counts: dict[int, int], now: float) -> None:
+        """Called with what others have committed, before anything of ours is inserted."""
+        for tenant, count in counts.items():
+            self._full.pop(tenant, None)
+            if count >= self._max:
+                self._full[tenant] = now + FULL_SECONDS
+        self._known.update({w: number for w, number in stored.items() if w[0] in self._full})
 
     async def _insert(self, connection: Any, fresh: list[Identity]) -> None:
         # Sorted, so that two writers interning the same series cannot deadlock.

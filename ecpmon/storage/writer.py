@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import structlog
@@ -14,11 +15,58 @@ from ecpmon.storage.ingest import IngestStore
 
 _log = structlog.get_logger(__name__)
 
-MAX_FRAMES_PER_COMMIT = 20_000
+MAX_SAMPLES_PER_COMMIT = 5_000
 MAX_WAITING = 5_000
+# One sender may not take the places of all.
+MAX_WAITING_PER_SENDER = 1_000
 # A database that answers, but makes no headway, must not hold callers and the writer for ever.
 ANSWER_SECONDS = 10.0
 COMMIT_SECONDS = 30.0
+
+
+Waiting = tuple[Batch, asyncio.Future[IngestResult]]
+
+
+class SenderQueues:
+    """Batches that wait, by sender (a tenant, or a collector), and taken one of each in turn."""
+
+    def __init__(self) -> None:
+        self._queues: OrderedDict[str, deque[Waiting]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def put(self, waiting: Waiting) -> None:
+        """Raises Overloaded."""
+        sender = _sender(waiting[0])
+        if self._length >= MAX_WAITING or len(self._queues.get(sender, ())) >= MAX_WAITING_PER_SENDER:
+            raise Overloaded("too many writes are waiting; try again shortly")
+        self._queues.setdefault(sender, deque()).append(waiting)
+        self._length += 1
+
+    def last(self) -> Waiting:
+        return next(reversed(self._queues.values()))[-1]
+
+    def take(self, samples: int) -> list[Waiting]:
+        """At least one, then more while they hold no more than `samples` together; each sender's in its order."""
+        taken: list[Waiting] = []
+        while self._queues:
+            sender, queue = next(iter(self._queues.items()))
+            samples -= sum(len(f.samples) for f in queue[0][0].frames)
+            if taken and samples < 0:
+                break
+            taken.append(queue.popleft())
+            self._length -= 1
+            self._queues.move_to_end(sender)
+            if not queue:
+                del self._queues[sender]
+        return taken
+
+
+def _sender(batch: Batch) -> str:
+    names = {f.tenant_id for f in batch.frames}
+    return names.pop() if len(names) == 1 else ""
 
 
 class GroupWriter:
@@ -30,7 +78,7 @@ class GroupWriter:
     def __init__(self, store: IngestStore, on_commit: Callable[[IngestResult], None]) -> None:
         self._store = store
         self._on_commit = on_commit
-        self._waiting: list[tuple[Batch, asyncio.Future[IngestResult]]] = []
+        self._waiting = SenderQueues()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -46,17 +94,16 @@ class GroupWriter:
     async def __aexit__(self, *_: object) -> None:
         """Commit what waits, then stop."""
         while self._waiting and self._task and not self._task.done():
-            await asyncio.wait([self._waiting[-1][1]], timeout=5)
+            await asyncio.wait([self._waiting.last()[1]], timeout=5)
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
     async def write(self, batch: Batch) -> IngestResult:
-        if len(self._waiting) >= MAX_WAITING:
-            raise Overloaded("too many writes are waiting; try again shortly")
+        """Raises Overloaded (nothing was stored), DatabaseUnavailable (send it again), DatabaseRefused."""
         future: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
-        self._waiting.append((batch, future))
+        self._waiting.put((batch, future))
         self._wake.set()
         try:
             return await asyncio.wait_for(future, ANSWER_SECONDS)
@@ -69,19 +116,9 @@ class GroupWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._commit(self._take())
+                await self._commit(self._waiting.take(MAX_SAMPLES_PER_COMMIT))
 
-    def _take(self) -> list[tuple[Batch, asyncio.Future[IngestResult]]]:
-        taken, frames = 0, 0
-        for batch, _ in self._waiting:
-            frames += len(batch.frames)
-            taken += 1
-            if frames >= MAX_FRAMES_PER_COMMIT:
-                break
-        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
-        return group
-
-    async def _commit(self, group: list[tuple[Batch, asyncio.Future[IngestResult]]]) -> None:
+    async def _commit(self, group: list[Waiting]) -> None:
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 results = await self._store.commit([batch for batch, _ in group])
@@ -100,7 +137,7 @@ class GroupWriter:
                     future.set_result(result)
                 self._on_commit(result)
 
-    async def _apart(self, group: list[tuple[Batch, asyncio.Future[IngestResult]]], error: Exception) -> None:
+    async def _apart(self, group: list[Waiting], error: Exception) -> None:
         """One bad batch must not take its neighbours down with it."""
         if len(group) == 1:
             _fail(group, error)
@@ -109,7 +146,7 @@ class GroupWriter:
             await self._commit([single])
 
 
-def _fail(group: list[tuple[Batch, asyncio.Future[IngestResult]]], error: Exception) -> None:
+def _fail(group: list[Waiting], error: Exception) -> None:
     for _, future in group:
         if not future.done():
             future.set_exception(error)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
-from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch, Rejection
+from ecpmon.model.ingest import MAX_NAMED, Attempt, AttemptOutcome, Batch, Rejection
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
@@ -132,9 +132,8 @@ async def test_unknown_tenants_and_too_many_series_are_rejected_and_the_rest_is_
     mine = Frame(tenant.tenant_id, Source.SIMULATOR, at(0), many)
     result, other = await ingest.commit([Batch((mine, stranger)), Batch((frame(tenant, 0, 1),))])
     assert result.accepted == 100
-    reasons = [r.reason for r in result.rejected]
-    assert reasons.count(Rejection.TOO_MANY_SERIES) == 20
-    assert reasons.count(Rejection.UNKNOWN_TENANT) == 1
+    assert result.refused == {Rejection.TOO_MANY_SERIES: 20, Rejection.UNKNOWN_TENANT: 1}
+    assert len(result.rejected) == MAX_NAMED
     assert [r.reason for r in other.rejected] == [Rejection.TOO_MANY_SERIES]
 
 

@@ -18,10 +18,11 @@ from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
 from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hub import Hub
+from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.errors import Conflict, EcpError, NotFound, TenantNotFound
 from ecpmon.model.alerts import AlertRule, RuleState
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.ingest import Batch, IngestResult, RejectedSample, Rejection
+from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
@@ -121,15 +122,15 @@ class FakeSamples:
             raise self.error
         self.batches.append(batch)
         live = {t.tenant_id for t in await self._tenants.live()}
-        rejected: list[RejectedSample] = []
+        rejected = Rejections()
         accepted = 0
         for frame in batch.frames:
             for sample in frame.samples:
                 why = Rejection.UNKNOWN_TENANT if frame.tenant_id not in live else self._keep(frame, sample)
                 accepted += why is None
                 if why is not None:
-                    rejected.append(RejectedSample(frame.tenant_id, sample.key.metric_name, why))
-        return IngestResult(accepted, tuple(rejected), (), batch.frames)
+                    rejected.add(frame.tenant_id, sample.key.metric_name, why)
+        return IngestResult(accepted, tuple(rejected.named), (), batch.frames, rejected.counts)
 
     def _keep(self, frame: Frame, sample: Any) -> Rejection | None:
         key = (frame.tenant_id, frame.source, sample.key.metric_type, sample.key.metric_name)
@@ -413,11 +414,15 @@ def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> we
         except EcpError as error:
             return error_response(request, error)
 
-    app = web.Application(middlewares=[around], client_max_size=world.settings.max_body_bytes)
+    app = web.Application(middlewares=[around], handler_args={"auto_decompress": False})
     registry = CollectorRegistry()
     requests = Counter("requests", "x", ["tenant_id", "method", "status"], registry=registry)
+    refused = Counter("refused", "x", ["reason"], registry=registry)
     timer = DebugTimer(lambda: None, lambda: (0, 0.0))
-    app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, tokens, registry, requests, timer)
+    app[CONTEXT] = ApiContext(
+        world.settings, world.clock, backend, None, tokens, registry, requests, refused, timer
+    )
+    app[LIMITS] = Limits(world.settings)
     for module in modules:
         for route in module.routes.table:
             app.router.add_route(route.method, route.path, route.handler)

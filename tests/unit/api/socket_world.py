@@ -129,6 +129,7 @@ def api_of(world: World, **settings: Any) -> Any:
         settings=Settings(**settings), clock=SimpleNamespace(now=lambda: world.now), production=backend,
         demo=None, tokens=stores, registry=registry,
         requests=Counter("ecp_tenant_requests", "x", labels, registry=registry),
+        rejected=Counter("refused", "x", ["reason"], registry=registry),
         timer=DebugTimer(lambda: None, lambda: (0, 0.0)),
     )  # fmt: skip
     return create_api(context)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes import ADMIN, NOW, OUTSIDER, FakeSimulator, World, ago, ask, error_of, fields_of, make_app
 
-from ecpmon.api import monitoring
+from ecpmon.api import monitoring, pushing
 from ecpmon.api.common import rfc3339
 from ecpmon.api.routing import Permission
 from ecpmon.errors import DatabaseUnavailable, NotFound, SimulatorUnavailable
@@ -19,6 +19,7 @@ from ecpmon.settings import Settings
 URL = "/api/v1/tenants/acme/monitoring"
 SYSTEM = "/api/v1/monitoring/system"
 GIB = 2**30
+PUSHED = {"accepted": 6, "rejected": [], "rejected_count": 0, "timestamp": "2026-03-02T09:00:00Z"}
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def world() -> World:
 
 @pytest.fixture
 async def client(world: World, aiohttp_client: Any) -> Any:
-    return await aiohttp_client(make_app([monitoring], world))
+    return await aiohttp_client(make_app([pushing, monitoring], world))
 
 
 def stored(world: World) -> dict[tuple[str, str], dict[Any, float]]:
@@ -38,7 +39,7 @@ def stored(world: World) -> dict[tuple[str, str], dict[Any, float]]:
 
 
 def test_who_may_do_what() -> None:
-    assert {(r.method, r.path): r.permission for r in monitoring.routes.table} == {
+    assert {(r.method, r.path): r.permission for r in [*pushing.routes.table, *monitoring.routes.table]} == {
         ("POST", "/api/v1/tenants/{tenant_id}/monitoring"): Permission.INGEST,
         ("GET", "/api/v1/tenants/{tenant_id}/monitoring"): Permission.READ,
         ("GET", SYSTEM): Permission.READ,
@@ -48,7 +49,7 @@ def test_who_may_do_what() -> None:
 async def test_a_push_is_one_frame_of_canonical_series(client: Any, world: World) -> None:
     names = ["cpu", "memory_usage", "network_in", "storage_used", "up", "대기열"]
     status, body = await ask(client, "POST", URL, {"metrics": dict.fromkeys(names, 1)})
-    assert (status, body) == (202, {"accepted": 6, "rejected": [], "timestamp": "2026-03-02T09:00:00Z"})
+    assert (status, body) == (202, PUSHED)
     [batch] = world.samples.batches
     [frame] = batch.frames
     assert (frame.tenant_id, frame.source, frame.ts) == ("acme", Source.PUSH, NOW)
@@ -245,7 +246,7 @@ async def test_reads_within_the_bounds(client: Any, query: str) -> None:
 
 @pytest.mark.parametrize("name", ["acme", "nobody", "Not%20A%20Name", "x" * 300])
 async def test_an_outsider_finds_nothing(aiohttp_client: Any, world: World, name: str) -> None:
-    client = await aiohttp_client(make_app([monitoring], world, OUTSIDER))
+    client = await aiohttp_client(make_app([pushing, monitoring], world, OUTSIDER))
     for method, body in (("POST", {"metrics": {"cpu": 1}}), ("GET", None)):
         status, answer = await ask(client, method, f"/api/v1/tenants/{name}/monitoring", body)
         assert (status, error_of(status, answer)["code"]) == (404, "TENANT_NOT_FOUND")
@@ -266,7 +267,7 @@ def cluster(*ready: bool) -> dict[str, Any]:
 
 
 async def system(aiohttp_client: Any, world: World, caller: Caller = ADMIN) -> tuple[int, Any]:
-    return await ask(await aiohttp_client(make_app([monitoring], world, caller)), "GET", SYSTEM)
+    return await ask(await aiohttp_client(make_app([pushing, monitoring], world, caller)), "GET", SYSTEM)
 
 
 @pytest.mark.parametrize(

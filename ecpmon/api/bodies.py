@@ -1,0 +1,120 @@
+"""Reading request bodies: decoded, within the limits of size, time and memory, whatever is sent.
+
+aiohttp would decode them itself and answer what it cannot decode in its own words; `create_api` turns that off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.limits import HELD, LIMITS, SHARES
+from ecpmon.errors import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedEncoding
+
+# zlib's window sizes: what is before and after the deflated data.
+_WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_CHUNK: Final = 256 * 1024
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The decoded body.
+
+    Raises PayloadTooLarge, UnsupportedEncoding, BadRequest (not what its Content-Encoding says, or cut short),
+    RequestTimeout (too slow), RateLimited or Overloaded (no room).
+    """
+    settings = request.app[CONTEXT].settings
+    most = settings.max_body_bytes
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    decoder = _decoder(request.headers.getall("Content-Encoding", []))
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            while chunk := await request.content.readany():
+                for part in decoder.parts(chunk):
+                    _count(request, len(part))
+                    body += part
+                    if len(body) > most:
+                        raise _too_large(most)
+                    await asyncio.sleep(0)
+    except TimeoutError:
+        raise RequestTimeout(
+            f"the body did not arrive within {settings.body_seconds:g} s; send it in smaller parts"
+        ) from None
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+        raise BadRequest("the body ended before it was complete; send it again") from error
+    decoder.finish()
+    return bytes(body)
+
+
+def _too_large(most: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body is larger than {most} bytes; send it in parts")
+
+
+def _count(request: web.Request, size: int) -> None:
+    """Charge what has arrived to the shares of its sender. Raises RateLimited, Overloaded."""
+    if HELD in request:
+        request[HELD].grow(size)
+    limits, now = request.app[LIMITS], request.app[CONTEXT].clock.now()
+    for share in request.get(SHARES, ()):
+        limits.body_bytes.charge(share, size, now)
+
+
+class _Plain:
+    def parts(self, data: bytes) -> Iterator[bytes]:
+        yield data
+
+    def finish(self) -> None:
+        """Whether all of it came is aiohttp's to know."""
+
+
+class _Inflater:
+    """gzip and deflate, a little at a time: a few bytes may become very many."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._inflate = zlib.decompressobj(_WINDOWS[name])
+        self._begun = False
+
+    def parts(self, data: bytes) -> Iterator[bytes]:
+        """Raises BadRequest."""
+        while data:
+            if self._inflate.eof:  # gzip files may follow one another
+                self._inflate = zlib.decompressobj(_WINDOWS[self._name])
+            yield self._some(data)
+            data = self._inflate.unconsumed_tail or self._inflate.unused_data
+
+    def _some(self, data: bytes) -> bytes:
+        first, self._begun = not self._begun, True
+        try:
+            return self._inflate.decompress(data, _CHUNK)
+        except zlib.error as error:
+            # Some senders leave out zlib's header.
+            if first and self._name == "deflate":
+                self._inflate = zlib.decompressobj(-15)
+                return self._some(data)
+            raise BadRequest(f"the body is not {self._name}, as its Content-Encoding says") from error
+
+    def finish(self) -> None:
+        """Raises BadRequest when something is missing."""
+        if not self._inflate.eof:
+            raise BadRequest(f"the {self._name} body was cut short; send it again")
+
+
+def _decoder(headers: list[str]) -> _Plain | _Inflater:
+    """What undoes the Content-Encoding. Raises UnsupportedEncoding."""
+    names = [n.strip().lower() for header in headers for n in header.split(",")]
+    names = [n for n in names if n not in ("", "identity")]
+    if not names:
+        return _Plain()
+    if len(names) > 1 or names[0] not in _WINDOWS:
+        raise UnsupportedEncoding(
+            f"Content-Encoding {', '.join(names)[:100]!a} is not known here; send gzip, deflate or identity"
+        )
+    return _Inflater(names[0])

@@ -1,0 +1,182 @@
+"""Pushed measurements (api.md §3): taken apart, checked and committed a little at a time."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from ecpmon.api.bodies import read_body
+from ecpmon.api.common import backend_of, bad_field, now_of, parse_time, reply, tenant_of
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.entries import Slices, entries_of
+from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import PayloadTooLarge
+from ecpmon.model.ingest import Batch, Rejection, Rejections
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.sla.evidence import series_key
+
+routes = Routes()
+MAX_NAME: Final = 100
+FUTURE: Final = timedelta(minutes=5)
+# Samples that are committed together. What is pushed in one request and holds more is committed in parts, so that
+# other tenants' commits come in between; the answer is sent after the last of them.
+SAMPLES_PER_COMMIT: Final = 2_000
+# What a request costs apart from its samples.
+SAMPLES_PER_REQUEST: Final = 10
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/monitoring", Permission.INGEST)
+async def push(request: web.Request) -> web.Response:
+    """Take measurements; the reply is sent after they are committed."""
+    tenant, now = await tenant_of(request), now_of(request)
+    body = await read_body(request)
+    async with AsyncExitStack() as stack:
+        if len(body) > LARGE_BODY:
+            key = request.get(SHARES, (tenant.tenant_id,))[-1]
+            await stack.enter_async_context(request.app[LIMITS].large.turn(key))
+        pushed = Pushed(request, tenant, now)
+        await pushed.take_apart(body)
+        del body
+        accepted = await pushed.commit()
+    return reply(
+        {
+            "accepted": accepted,
+            "rejected": [{"metric": r.metric, "reason": r.reason.value} for r in pushed.rejections.named],
+            "rejected_count": pushed.rejections.counts.total(),
+            "timestamp": pushed.newest,
+        },
+        202,
+    )
+
+
+class Pushed:
+    """What one request brings. Nothing is committed before all of it has been read and found in order."""
+
+    def __init__(self, request: web.Request, tenant: Tenant, now: datetime) -> None:
+        settings = request.app[CONTEXT].settings
+        self._request = request
+        self._tenant = tenant
+        self._now = now
+        self._oldest = now - timedelta(days=settings.raw_retention_days)
+        self._max_batch = settings.max_batch
+        self._names: dict[str, SeriesKey] = {}
+        self._frames: list[Frame] = []
+        self.rejections = Rejections()
+
+    @property
+    def newest(self) -> datetime:
+        return max((f.ts for f in self._frames), default=self._now)
+
+    async def take_apart(self, body: bytes) -> None:
+        """Raises BadRequest, ValidationFailed, PayloadTooLarge."""
+        listed, index, slices = body.lstrip().startswith(b"["), 0, Slices()
+        async for entry in entries_of(body):
+            if index >= self._max_batch:
+                raise PayloadTooLarge(f"at most {self._max_batch} entries at once; send them in parts")
+            self._take(entry, f"{index}." if listed else "")
+            index += 1
+            await slices.pause()
+        if not index:
+            raise bad_field("", "the batch is empty")
+
+    def _take(self, entry: Any, where: str) -> None:
+        if not isinstance(entry, dict):
+            raise bad_field(where, "must be an object with `metrics`")
+        metrics = entry.get("metrics")
+        if not isinstance(metrics, dict) or not metrics:
+            raise bad_field(f"{where}metrics", "must be an object of numbers by name, with at least one")
+        ts, problem = timestamp_of(entry.get("timestamp"), self._now, self._oldest)
+        if samples := self._samples(metrics, problem):
+            self._frames.append(Frame(self._tenant.tenant_id, Source.PUSH, ts or self._now, samples))
+
+    def _samples(self, metrics: dict[str, Any], problem: Rejection | None) -> tuple[Sample, ...]:
+        """The samples of an entry. Of two names of one series the last wins."""
+        kept: dict[SeriesKey, float] = {}
+        for name, value in metrics.items():
+            reason = problem or _name_problem(name) or _value_problem(value)
+            if reason is None:
+                kept[self._key(name)] = float(value)
+            else:
+                self.rejections.add(self._tenant.tenant_id, _sayable(name[:MAX_NAME]), reason)
+        return tuple(Sample(key, value) for key, value in kept.items())
+
+    def _key(self, name: str) -> SeriesKey:
+        """One object per name, however often it comes."""
+        key = self._names.get(name)
+        if key is None:
+            key = self._names[name] = series_key(name)
+        return key
+
+    async def commit(self) -> int:
+        """Commit everything; the number of samples accepted.
+
+        Raises what the writer raises: then some parts may be committed, and sending all again changes nothing.
+        """
+        self._charge()
+        accepted, writer = 0, backend_of(self._request).writer
+        for part in _parts(self._frames):
+            result = await writer.write(Batch(frames=part))
+            accepted += result.accepted
+            self.rejections.include(result)
+        return accepted
+
+    def _charge(self) -> None:
+        """Count the samples for their sender, the refused ones as well."""
+        app, now = self._request.app, self._now
+        samples = sum(len(f.samples) for f in self._frames) + self.rejections.counts.total()
+        for share in self._request.get(SHARES, ()):
+            app[LIMITS].samples.charge(share, samples + SAMPLES_PER_REQUEST, now)
+        for reason, count in self.rejections.counts.items():
+            app[CONTEXT].rejected.labels(reason.value).inc(count)
+
+
+def _parts(frames: list[Frame]) -> list[tuple[Frame, ...]]:
+    """`frames` in parts of about `SAMPLES_PER_COMMIT` samples."""
+    parts: list[tuple[Frame, ...]] = []
+    part: list[Frame] = []
+    size = 0
+    for frame in frames:
+        if part and size + len(frame.samples) > SAMPLES_PER_COMMIT:
+            parts.append(tuple(part))
+            part, size = [], 0
+        part.append(frame)
+        size += len(frame.samples)
+    return [*parts, tuple(part)] if part else parts
+
+
+def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime | None, Rejection | None]:
+    """The instant of an entry, or why it is not taken."""
+    if given is None:
+        return now, None
+    try:
+        # RFC 3339 allows `t` and `z`, Python does not.
+        ts = parse_time(given.upper())
+    except (AttributeError, ValueError, OverflowError):
+        return None, Rejection.BAD_TIMESTAMP
+    if ts > now + FUTURE:
+        return None, Rejection.IN_THE_FUTURE
+    return (None, Rejection.TOO_OLD) if ts < oldest else (ts, None)
+
+
+def _sayable(name: str) -> str:
+    """JSON can hold half a surrogate pair, an answer in UTF-8 cannot."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _name_problem(name: str) -> Rejection | None:
+    return None if 0 < len(name) <= MAX_NAME and name.isprintable() else Rejection.BAD_NAME
+
+
+def _value_problem(value: Any) -> Rejection | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Rejection.NOT_A_NUMBER
+    try:
+        return None if math.isfinite(value) else Rejection.NOT_A_NUMBER
+    except OverflowError:  # a whole number beyond double precision
+        return Rejection.NOT_A_NUMBER

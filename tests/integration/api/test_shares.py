@@ -1,0 +1,69 @@
+"""One caller's share of what all share, through HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ecpmon.api.limits import BAD_TOKEN_BURST, LIMITS
+from ecpmon.storage.series import SeriesCatalogue
+from tests.integration.api.conftest import Service
+
+
+async def test_guessing_tokens_is_limited_before_it_costs_a_query(service: Service) -> None:
+    assert (await service.ask("GET", "/api/v1/tenants/"))[0] == 200
+    codes = []
+    for n in range(int(BAD_TOKEN_BURST) + 5):
+        service.tokens["guess"] = f"ecp_guess-{n}"
+        status, _, headers = await service.ask("GET", "/api/v1/tenants/", who="guess", **{"X-Debug": "true"})
+        codes.append((status, json.loads(headers["X-Debug-Info"])["queries"] > 0))
+    assert codes == [(401, True)] * int(BAD_TOKEN_BURST) + [(429, False)] * 5
+    # A token that was good before comes from the same address and is let in.
+    assert (await service.ask("GET", "/api/v1/tenants/"))[0] == 200
+    service.clock.advance(seconds=1)
+    assert (await service.ask("GET", "/api/v1/tenants/", who="viewer"))[0] == 200
+
+
+async def test_a_tenant_that_used_up_its_samples_waits_and_its_neighbour_does_not(service: Service) -> None:
+    alpha, beta = await service.tenant(), await service.tenant()
+    limits = service.app[LIMITS]
+    limits.samples.charge(f"tenant False {alpha}", 10_000_000, service.clock.now())
+    body = {"metrics": {"cpu": 1}}
+    status, answer, headers = await service.ask("POST", f"/api/v1/tenants/{alpha}/monitoring", body)
+    assert (status, answer["error"]["code"], headers["Retry-After"].isdigit()) == (429, "RATE_LIMITED", True)
+    assert (await service.ask("POST", f"/api/v1/tenants/{beta}/monitoring", body))[0] == 202
+    service.clock.advance(seconds=int(headers["Retry-After"]))
+    assert (await service.ask("POST", f"/api/v1/tenants/{alpha}/monitoring", body))[0] == 202
+
+
+async def test_pushes_are_counted_by_samples_for_caller_and_tenant(service: Service) -> None:
+    tenant = await service.tenant()
+    body = {"metrics": {f"m{n}": n for n in range(90)} | {"bad": "text"}}
+    assert (await service.ask("POST", f"/api/v1/tenants/{tenant}/monitoring", body))[0] == 202
+    levels = service.app[LIMITS].samples._levels
+    full = service.runtime.settings.max_samples_per_second * 4
+    assert [full - level for level, _ in levels.values()] == [101, 101]
+
+
+async def test_names_over_the_bound_of_a_full_tenant_cost_no_query(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await service.tenant()
+    most = service.runtime.settings.max_series_per_tenant
+    url = f"/api/v1/tenants/{tenant}/monitoring"
+    body = {"metrics": {f"m{n}": n for n in range(most)}}
+    assert (await service.ask("POST", url, body))[1]["accepted"] == most
+    asked: list[object] = []
+    stored = SeriesCatalogue._stored
+
+    async def counted(self: SeriesCatalogue, connection: Any, tenants: list[int]) -> Any:
+        asked.append(tenants)
+        return await stored(self, connection, tenants)
+
+    monkeypatch.setattr(SeriesCatalogue, "_stored", counted)
+    for n in range(5):
+        status, answer, _ = await service.ask("POST", url, {"metrics": {"m0": 1, f"new-{n}": 1}})
+        assert (status, answer["rejected"]) == (202, [{"metric": f"new-{n}", "reason": "too_many_series"}])
+    assert len(asked) == 1

@@ -1,0 +1,127 @@
+"""What senders do with bodies: encodings, sizes, slowness."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+from fakes import World, ask, error_of, make_app
+
+from ecpmon.api import pushing
+from ecpmon.api.limits import LIMITS
+from ecpmon.settings import Settings
+
+URL = "/api/v1/tenants/acme/monitoring"
+BODY = json.dumps({"metrics": {"cpu": 1, "queue": 2}}).encode()
+RAW = zlib.compressobj(wbits=-15)
+DEFLATED = RAW.compress(BODY) + RAW.flush()
+
+
+@pytest.fixture
+def world() -> World:
+    made = World(settings=Settings(max_body_bytes=100_000, body_seconds=0.2))
+    made.tenants.add("acme")
+    return made
+
+
+@pytest.fixture
+async def client(world: World, aiohttp_client: Any) -> Any:
+    return await aiohttp_client(make_app([pushing], world))
+
+
+async def push(client: Any, body: bytes, encoding: str | None) -> tuple[int, Any]:
+    headers = {"Content-Type": "application/json"} | ({"Content-Encoding": encoding} if encoding else {})
+    async with client.post(URL, data=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        (None, BODY), ("identity", BODY), ("gzip", gzip.compress(BODY)), ("GZip", gzip.compress(BODY)),
+        ("x-gzip", gzip.compress(BODY)), ("gzip", gzip.compress(BODY[:9]) + gzip.compress(BODY[9:])),
+        ("deflate", zlib.compress(BODY)), ("deflate", DEFLATED), ("identity, gzip", gzip.compress(BODY)),
+    ],
+)  # fmt: skip
+async def test_a_body_may_be_compressed(client: Any, encoding: str | None, body: bytes) -> None:
+    status, answer = await push(client, body, encoding)
+    assert (status, answer["accepted"]) == (202, 2)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status", "code", "words"),
+    [
+        ("gzip", BODY, 400, "BAD_REQUEST", "not gzip"), ("deflate", BODY, 400, "BAD_REQUEST", "not deflate"),
+        ("gzip", gzip.compress(BODY)[:-9], 400, "BAD_REQUEST", "cut short"),
+        ("gzip", b"", 400, "BAD_REQUEST", "cut short"),
+        ("gzip", gzip.compress(BODY) + b"more", 400, "BAD_REQUEST", "not gzip"),
+        ("deflate", zlib.compress(BODY)[:-5], 400, "BAD_REQUEST", "cut short"),
+        ("br", b"\x8b\x02\x80ok\x03", 415, "UNSUPPORTED_MEDIA_TYPE", "gzip, deflate"),
+        ("zstd", b"(\xb5/\xfd", 415, "UNSUPPORTED_MEDIA_TYPE", "gzip, deflate"),
+        ("gzip, gzip", gzip.compress(gzip.compress(BODY)), 415, "UNSUPPORTED_MEDIA_TYPE", "gzip, deflate"),
+        ("gzip", gzip.compress(b" " * 200_000 + BODY), 413, "PAYLOAD_TOO_LARGE", "100000 bytes"),
+        (None, b" " * 200_000, 413, "PAYLOAD_TOO_LARGE", "100000 bytes"),
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_not_what_it_says_gets_a_clear_answer(
+    client: Any, world: World, encoding: str | None, body: bytes, status: int, code: str, words: str
+) -> None:
+    error = error_of(status, (await push(client, body, encoding))[1])
+    assert (error["code"], words in error["message"]) == (code, True), error
+    assert not world.samples.batches
+
+
+async def test_a_body_of_unknown_length_is_stopped_at_the_limit(client: Any, world: World) -> None:
+    async def endless() -> Any:
+        while True:
+            yield b" " * 10_000
+
+    async with client.post(URL, data=endless()) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    assert client.app[LIMITS].memory.held == 0
+
+
+async def test_a_body_that_does_not_arrive_is_cut_off(client: Any, world: World) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"POST {URL} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n{{".encode())
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert b" 408 " in answer.splitlines()[0]
+    body = await reader.read()  # the connection is closed after the answer
+    assert json.loads(body)["error"]["code"] == "REQUEST_TIMEOUT"
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "rest", [b"Content-Length: 50\r\n\r\n{", b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"met\r\n']
+)
+async def test_a_sender_that_goes_away_commits_nothing(client: Any, world: World, rest: bytes) -> None:
+    _, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"POST {URL} HTTP/1.1\r\nHost: x\r\n".encode() + rest)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    status, _ = await ask(client, "POST", URL, {"metrics": {"cpu": 1}})
+    assert (status, len(world.samples.batches)) == (202, 1)
+
+
+async def test_a_large_request_is_committed_in_parts_and_answered_after_the_last(
+    client: Any, world: World
+) -> None:
+    entries = [
+        {"metrics": {f"m{n}": 1 for n in range(100)}, "timestamp": f"2026-03-02T08:{m:02}:00Z"}
+        for m in range(60)
+    ]
+    status, answer = await push(client, gzip.compress(json.dumps(entries).encode()), "gzip")
+    assert (status, answer["accepted"]) == (202, 6_000)
+    assert [sum(len(f.samples) for f in b.frames) for b in world.samples.batches] == [2_000, 2_000, 2_000]
+
+
+async def test_refusals_are_counted_all_and_named_twenty(client: Any, world: World) -> None:
+    many = {"metrics": {f"m{n}": "text" for n in range(500)} | {"cpu": 1}}
+    status, answer = await ask(client, "POST", URL, many)
+    assert (status, answer["accepted"], answer["rejected_count"]) == (202, 1, 500)
+    assert answer["rejected"] == [{"metric": f"m{n}", "reason": "not_a_number"} for n in range(20)]
