@@ -66,7 +66,8 @@ async def tenant_alert(request: web.Request) -> web.Response:
     body = await read_model(request, WebhookBody)
     told = [_external(a) for a in body.alerts]
     visible = [a for a in told if a.tenant_id is None or caller.may_see(a.tenant_id)]
-    fresh = await backend.external_alerts.record(visible, now_of(request))
+    recorded = await backend.external_alerts.record(visible, now_of(request), of_tenants_only=False)
+    fresh = recorded.fresh
     for alert in fresh:
         backend.hub.external(alert)
     # Not only the fresh ones: a crash between recording an alert and acting on it must not lose the act.

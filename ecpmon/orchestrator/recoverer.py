@@ -68,15 +68,15 @@ class Recoverer:
         self._policy = policy or RecoveryPolicy()
 
     async def alerted(self, alerts: Sequence[ExternalAlert], now: datetime) -> int:
-        begun = 0
-        for alert in alerts:
-            if (alert.alert_name, alert.status) != (TENANT_DOWN, "firing") or alert.tenant_id is None:
-                continue
-            state = await self._recoveries.begin(alert, now)
-            if state is not None:
-                begun += 1
-                _log.info("recovery_begun", tenant=alert.tenant_id, state=state.value)
-        return begun
+        down = [
+            a
+            for a in alerts
+            if (a.alert_name, a.status) == (TENANT_DOWN, "firing") and a.tenant_id is not None
+        ]
+        begun = await self._recoveries.begin(down, now) if down else []
+        for tenant_id, state in begun:
+            _log.info("recovery_begun", tenant=tenant_id, state=state.value)
+        return len(begun)
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
         return await self._recoveries.of_tenant(tenant, limit)

@@ -140,9 +140,25 @@ class ExternalAlert:
     annotations: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of alerts: `fresh` are stored now, `unknown` are of no live tenant and were left out.
+
+    The others were seen before.
+    """
+
+    fresh: tuple[ExternalAlert, ...] = ()
+    unknown: tuple[ExternalAlert, ...] = ()
+
+
 class ExternalAlertStore(Protocol):
-    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
-        """Store what is new and return just that; deliveries seen before are left out."""
+    async def record(
+        self, alerts: Sequence[ExternalAlert], now: datetime, *, of_tenants_only: bool
+    ) -> Recorded:
+        """Store what is new. A delivery seen before is left out; what another tenant said is another alert.
+
+        `of_tenants_only` leaves out what is of no live tenant; else that is kept as an alert of the cluster.
+        """
         ...
 
     async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]: ...

@@ -67,10 +67,11 @@ class RecoveryStep:
 
 
 class RecoveryStore(Protocol):
-    async def begin(self, alert: ExternalAlert, now: datetime) -> RecoveryState | None:
-        """Store a recovery for a firing alert, due now: `restarting`, or `joined` beside one under way.
+    async def begin(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[tuple[str, RecoveryState]]:
+        """Store recoveries for firing alerts, due now; (tenant_id, state) of each that was begun.
 
-        None when this alert has one already, or its tenant does not exist.
+        The state is `restarting`, or `joined` beside one under way. None is begun for an alert that has one already,
+        or whose tenant does not exist.
         """
         ...
 

@@ -125,7 +125,6 @@ class PgAlertStore:
                     stored = await connection.fetchval(self._sql["insert_rule"], *_rule_values(rule, now))
                     if stored is None:
                         raise TenantNotFound(rule.tenant_id)
-                    await connection.execute(self._sql["insert_state"], rule.rule_id)
         except Conflict as error:
             raise _name_taken(rule) from error
         return RuleWithState(rule, RuleState(), None, now)
@@ -134,9 +133,7 @@ class PgAlertStore:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 for rule in rules:
-                    values = _rule_values(rule, now)
-                    if await connection.fetchval(self._sql["insert_missing_rule"], *values) is not None:
-                        await connection.execute(self._sql["insert_state"], rule.rule_id)
+                    await connection.execute(self._sql["insert_missing_rule"], *_rule_values(rule, now))
 
     async def rules(self, tenant: Tenant) -> list[RuleWithState]:
         return [rule_of(r) for r in await self._database.fetch(self._sql["rules"], tenant.key, None)]
@@ -172,9 +169,11 @@ class PgAlertStore:
                 with wrap_errors():
                     told = await self._leave(connection, tenant, entry, events, now)
                     if told is not None:
-                        await connection.execute(self._sql["replace_rule"], *_rule_values(rule, now)[:-1])
+                        whose = (rule.rule_id, tenant.key)
+                        changed = _rule_values(rule, now)[2:-1]
+                        await connection.execute(self._sql["replace_rule"], *whose, *changed)
                         values = _state_values(state, None)
-                        await connection.execute(self._sql["reset_state"], rule.rule_id, *values)
+                        await connection.execute(self._sql["reset_state"], *whose, *values)
                     return told
         except Conflict as error:
             raise _name_taken(rule) from error
@@ -207,6 +206,7 @@ class PgAlertStore:
                 taken = await connection.fetchval(
                     self._sql["advance"],
                     rule.rule_id,
+                    rule.tenant_id,
                     before.status.value,
                     before.evaluated_at,
                     *_state_values(after, alert_id),
@@ -219,6 +219,7 @@ class PgAlertStore:
         row = await connection.fetchrow(
             self._sql["insert_event"],
             rule.rule_id,
+            rule.tenant_id,
             event.alert_id,
             event.from_state,
             event.to_state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,23 +48,31 @@ class PgRecoveryStore:
         self._sql = load("recovery")
         self._insert_notification = load("alerts")["insert_notification"]
 
-    async def begin(self, alert: ExternalAlert, now: datetime) -> RecoveryState | None:
+    async def begin(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[tuple[str, RecoveryState]]:
+        names = sorted({a.tenant_id for a in alerts if a.tenant_id is not None})
+        if not names:
+            return []
         async with self._database.transaction() as connection:
             with wrap_errors():
-                tenant = await connection.fetchval(self._sql["lock_tenant"], alert.tenant_id)
-                if tenant is None:
-                    return None
-                state = await connection.fetchval(
+                locked = await connection.fetch(self._sql["lock_tenants"], names)
+                numbers: dict[str | None, int] = {r["tenant_id"]: r["id"] for r in locked}
+                wanted: dict[tuple[str | None, str, datetime], ExternalAlert] = {}
+                for alert in alerts:
+                    if alert.tenant_id in numbers:
+                        wanted.setdefault((alert.tenant_id, alert.fingerprint, alert.starts_at), alert)
+                told = list(wanted.values())
+                rows = await connection.fetch(
                     self._sql["begin"],
-                    uuid.uuid4(),
-                    tenant,
-                    alert.alert_name,
-                    alert.severity,
-                    alert.fingerprint,
-                    alert.starts_at,
+                    [uuid.uuid4() for _ in told],
+                    [numbers[a.tenant_id] for a in told],
+                    [a.alert_name for a in told],
+                    [a.severity for a in told],
+                    [a.fingerprint for a in told],
+                    [a.starts_at for a in told],
                     now,
                 )
-        return RecoveryState(state) if state else None
+        called = {r["id"]: str(r["tenant_id"]) for r in locked}
+        return [(called[r["tenant"]], RecoveryState(r["state"])) for r in rows]
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
         rows = await self._database.fetch(self._sql["claim"], now, limit, now + lease)

@@ -12,11 +12,12 @@ SELECT count(*) FROM gone
 WITH old AS (
   SELECT e.event_id FROM alert_events e
   WHERE e.at < $1
-    AND NOT EXISTS (SELECT FROM alert_events l WHERE l.alert_id = e.alert_id AND l.at >= $1)
+    AND NOT EXISTS (SELECT FROM alert_events l WHERE l.tenant = e.tenant AND l.alert_id = e.alert_id AND l.at >= $1)
     AND NOT EXISTS (SELECT FROM alert_states s WHERE s.alert_id = e.alert_id)
-    AND NOT EXISTS (SELECT FROM recoveries r WHERE r.recovery_id = e.alert_id AND r.ended_at IS NULL)
-    AND NOT EXISTS (SELECT FROM alert_events o JOIN notifications n USING (event_id)
-                    WHERE o.alert_id = e.alert_id AND n.status = 'pending')
+    AND NOT EXISTS (SELECT FROM recoveries r
+                    WHERE r.tenant = e.tenant AND r.recovery_id = e.alert_id AND r.ended_at IS NULL)
+    AND NOT EXISTS (SELECT FROM alert_events o JOIN notifications n USING (tenant, event_id)
+                    WHERE o.tenant = e.tenant AND o.alert_id = e.alert_id AND n.status = 'pending')
   ORDER BY e.at LIMIT $2
 ), gone AS (
   DELETE FROM alert_events e USING old WHERE e.event_id = old.event_id RETURNING 1
@@ -31,7 +32,8 @@ WITH old AS (
   WHERE x.received_at < $1
     AND (x.received_at < $2
          OR EXISTS (SELECT FROM external_alerts r
-                    WHERE r.fingerprint = x.fingerprint AND r.starts_at = x.starts_at AND r.status = 'resolved'
+                    WHERE r.tenant IS NOT DISTINCT FROM x.tenant AND r.fingerprint = x.fingerprint
+                      AND r.starts_at = x.starts_at AND r.status = 'resolved'
                       AND r.received_at < $1))
   ORDER BY x.received_at LIMIT $3
 ), gone AS (

@@ -1,15 +1,18 @@
 -- name: insert_rule
-INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
-SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
-WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id
+WITH made AS (
+  INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
+  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
+  WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id
+)
+INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
 
 -- name: insert_missing_rule
-INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
-SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
-WHERE t.tenant_id = $2 AND t.deleted_at IS NULL ON CONFLICT (tenant, alert_name) DO NOTHING RETURNING rule_id
-
--- name: insert_state
-INSERT INTO alert_states (rule_id) VALUES ($1)
+WITH made AS (
+  INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
+  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
+  WHERE t.tenant_id = $2 AND t.deleted_at IS NULL ON CONFLICT (tenant, alert_name) DO NOTHING RETURNING rule_id
+)
+INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
 
 -- name: rules
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
@@ -35,35 +38,39 @@ FOR UPDATE OF s
 -- name: replace_rule
 UPDATE alert_rules r
 SET alert_name = $3, kind = $4, condition = $5, for_seconds = $6, severity = $7, actions = $8, policy = $9
-FROM tenants t WHERE r.rule_id = $1 AND t.id = r.tenant AND t.tenant_id = $2
+WHERE r.rule_id = $1 AND r.tenant = $2
 
 -- name: reset_state
-UPDATE alert_states
-SET status = $2, since = $3, pending_since = $4, held = $5, evaluated_at = $6, value = $7, frozen = $8,
-    frozen_since = $9, alert_id = $10
-WHERE rule_id = $1
+UPDATE alert_states s
+SET status = $3, since = $4, pending_since = $5, held = $6, evaluated_at = $7, value = $8, frozen = $9,
+    frozen_since = $10, alert_id = $11
+FROM alert_rules r WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND r.tenant = $2
 
 -- name: delete_rule
 DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 
 -- name: advance
-UPDATE alert_states
-SET status = $4, since = $5, pending_since = $6, held = $7, evaluated_at = $8, value = $9, frozen = $10,
-    frozen_since = $11, alert_id = $12
-WHERE rule_id = $1 AND status = $2 AND evaluated_at IS NOT DISTINCT FROM $3
-RETURNING rule_id
+-- Of a live tenant of that name: rules of a deleted one stand still.
+UPDATE alert_states s
+SET status = $5, since = $6, pending_since = $7, held = $8, evaluated_at = $9, value = $10, frozen = $11,
+    frozen_since = $12, alert_id = $13
+FROM alert_rules r JOIN tenants t ON t.id = r.tenant
+WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND t.tenant_id = $2 AND t.deleted_at IS NULL
+  AND s.status = $3 AND s.evaluated_at IS NOT DISTINCT FROM $4
+RETURNING s.rule_id
 
 -- name: insert_event
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
                           threshold, metric, reason, message)
-SELECT r.tenant, r.rule_id, $2, r.alert_name, r.severity, r.kind, $3, $4, $5, $6, $7, $8, $9, $10
-FROM alert_rules r WHERE r.rule_id = $1
+SELECT r.tenant, r.rule_id, $3, r.alert_name, r.severity, r.kind, $4, $5, $6, $7, $8, $9, $10, $11
+FROM alert_rules r JOIN tenants t ON t.id = r.tenant
+WHERE r.rule_id = $1 AND t.tenant_id = $2
 RETURNING event_id, tenant
 
 -- name: insert_notification
 INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, created_at, next_attempt_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
-ON CONFLICT (idempotency_key) DO NOTHING
+ON CONFLICT (tenant, idempotency_key) DO NOTHING
 
 -- name: recent_events
 SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
@@ -117,12 +124,20 @@ WHERE notification_id = $1 AND status = 'pending' AND attempts <= $6
 SELECT (SELECT count(*) FROM notifications WHERE status = 'pending') AS pending,
        (SELECT count(*) FROM notifications WHERE status = 'parked') AS parked
 
+-- name: live_tenants
+SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+ORDER BY id FOR KEY SHARE
+
 -- name: record_external
+-- In one order, so that two deliveries of the same alerts cannot deadlock.
 INSERT INTO external_alerts (tenant, fingerprint, starts_at, ends_at, status, alert_name, severity, labels, annotations,
                              received_at)
-VALUES ((SELECT id FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL), $2, $3, $4, $5, $6, $7, $8, $9, $10)
-ON CONFLICT (fingerprint, starts_at, status) DO NOTHING
-RETURNING id, tenant
+SELECT x.*, $10 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[],
+                            $7::text[], $8::jsonb[], $9::jsonb[])
+                     AS x (tenant, fingerprint, starts_at, ends_at, status, alert_name, severity, labels, annotations)
+ORDER BY x.tenant, x.fingerprint, x.starts_at, x.status
+ON CONFLICT (tenant, fingerprint, starts_at, status) DO NOTHING
+RETURNING tenant, fingerprint, starts_at, status
 
 -- name: recent_external
 SELECT * FROM external_alerts WHERE tenant = $1 ORDER BY id DESC LIMIT $2

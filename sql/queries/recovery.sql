@@ -1,16 +1,24 @@
--- name: lock_tenant
+-- name: lock_tenants
 -- Two alerts about one tenant at once come one after the other.
-SELECT id FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+ORDER BY id FOR NO KEY UPDATE
 
 -- name: begin
+-- Of several alerts about one tenant the first begins a recovery and the others join it. The tenants are locked.
 INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state, reason, due_at,
                         created_at, updated_at, ended_at)
-SELECT $1, $2, $3, $4, $5, $6, CASE WHEN busy THEN 'joined' ELSE 'restarting' END,
-       CASE WHEN busy THEN 'recovery_under_way' ELSE 'alerted' END, CASE WHEN busy THEN NULL ELSE $7::timestamptz END, $7, $7,
-       CASE WHEN busy THEN $7::timestamptz END
-FROM (SELECT EXISTS (SELECT FROM recoveries WHERE tenant = $2 AND state IN ('restarting', 'waiting')) AS busy) AS now
-ON CONFLICT (tenant, fingerprint, alert_starts_at) DO NOTHING
-RETURNING state
+SELECT recovery_id, tenant, alert_name, severity, fingerprint, starts_at, CASE WHEN joins THEN 'joined' ELSE 'restarting' END,
+       CASE WHEN joins THEN 'recovery_under_way' ELSE 'alerted' END, CASE WHEN joins THEN NULL ELSE $7::timestamptz END, $7, $7,
+       CASE WHEN joins THEN $7::timestamptz END
+FROM (
+  SELECT x.*, row_number() OVER (PARTITION BY x.tenant ORDER BY x.place) > 1
+              OR EXISTS (SELECT FROM recoveries r WHERE r.tenant = x.tenant AND r.state IN ('restarting', 'waiting')) AS joins
+  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) WITH ORDINALITY
+       AS x (recovery_id, tenant, alert_name, severity, fingerprint, starts_at, place)
+  WHERE NOT EXISTS (SELECT FROM recoveries r
+                    WHERE r.tenant = x.tenant AND r.fingerprint = x.fingerprint AND r.alert_starts_at = x.starts_at)
+) AS fresh
+RETURNING tenant, state
 
 -- name: claim
 -- What is due and free, of live tenants.

@@ -40,24 +40,38 @@ async def test_an_alert_begins_once_even_told_many_times_at_once(
     store: PgRecoveryStore, make_tenant: MakeTenant
 ) -> None:
     tenant = await make_tenant()
-    told = [store.begin(alert(tenant, f"f{i % 3}"), T0) for i in range(12)]
-    states = [s for s in await asyncio.gather(*told) if s is not None]
-    assert sorted(states) == [S.JOINED, S.JOINED, S.RESTARTING]
+    told = [store.begin([alert(tenant, f"f{i % 3}")], T0) for i in range(12)]
+    begun = [b for some in await asyncio.gather(*told) for b in some]
+    name = tenant.tenant_id
+    assert sorted(begun) == [(name, S.JOINED), (name, S.JOINED), (name, S.RESTARTING)]
+
+
+async def test_alerts_told_at_once_begin_as_if_told_one_by_one(
+    store: PgRecoveryStore, make_tenant: MakeTenant
+) -> None:
+    one, other = await make_tenant(), await make_tenant()
+    told = [alert(one, "f1"), alert(one, "f2"), alert(one, "f1"), alert("nobody", "f3"), alert(other, "f1")]
+    assert sorted(await store.begin(told, T0)) == sorted(
+        [(one.tenant_id, S.RESTARTING), (one.tenant_id, S.JOINED), (other.tenant_id, S.RESTARTING)]
+    )
+    found = {r.fingerprint: r.state for r in await store.of_tenant(one, 10)}
+    assert found == {"f1": S.RESTARTING, "f2": S.JOINED}
+    assert await store.begin(told, T0) == []
 
 
 async def test_the_same_alert_of_another_tenant_is_its_own(
     store: PgRecoveryStore, make_tenant: MakeTenant
 ) -> None:
     one, other = await make_tenant(), await make_tenant()
-    assert await store.begin(alert(other), T0) is S.RESTARTING
-    assert await store.begin(alert(one), T0) is S.RESTARTING
-    assert await store.begin(alert("nobody"), T0) is None
+    assert await store.begin([alert(other)], T0) == [(other.tenant_id, S.RESTARTING)]
+    assert await store.begin([alert(one)], T0) == [(one.tenant_id, S.RESTARTING)]
+    assert await store.begin([alert("nobody")], T0) == []
     assert [r.tenant_id for r in await store.of_tenant(one, 10)] == [one.tenant_id]
 
 
 async def test_a_claim_is_exclusive_and_ends(store: PgRecoveryStore, make_tenant: MakeTenant) -> None:
     for _ in range(5):
-        await store.begin(alert(await make_tenant()), T0)
+        await store.begin([alert(await make_tenant())], T0)
     taken = await asyncio.gather(*(store.claim(T0, 2, LEASE) for _ in range(4)))
     ids = [r.recovery_id for some in taken for r in some]
     assert len(ids) == len(set(ids)) == 5
@@ -67,7 +81,7 @@ async def test_a_claim_is_exclusive_and_ends(store: PgRecoveryStore, make_tenant
 
 async def test_who_lost_the_claim_changes_nothing(store: PgRecoveryStore, make_tenant: MakeTenant) -> None:
     tenant = await make_tenant()
-    await store.begin(alert(tenant), T0)
+    await store.begin([alert(tenant)], T0)
     [slow] = await store.claim(T0, 1, LEASE)
     [fast] = await store.claim(T0 + LEASE, 1, LEASE)
     assert await store.mark_restart(slow, T0) is None
@@ -85,7 +99,7 @@ async def test_who_lost_the_claim_changes_nothing(store: PgRecoveryStore, make_t
 
 async def test_the_database_refuses_what_cannot_be(store: PgRecoveryStore, make_tenant: MakeTenant) -> None:
     tenant = await make_tenant()
-    await store.begin(alert(tenant), T0)
+    await store.begin([alert(tenant)], T0)
     [claimed] = await store.claim(T0, 1, LEASE)
     for impossible in (
         step(S.WAITING, R.RESTARTED, restarted=1),  # nobody would ever look again
@@ -103,7 +117,7 @@ async def test_what_is_over_is_forgotten_after_retention(
 ) -> None:
     over, open_ = await make_tenant(), await make_tenant()
     for tenant in (over, open_):
-        await store.begin(alert(tenant), T0)
+        await store.begin([alert(tenant)], T0)
     claimed = {r.tenant_id: r for r in await store.claim(T0, 10, LEASE)}
     await store.advance(claimed[over.tenant_id], step(S.RECOVERED, R.RESOLVED_BEFORE_RESTART), T0)
     await store.forget(T0)

@@ -27,7 +27,7 @@ from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
-from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
 from ecpmon.ports.samples import Point
 from ecpmon.ports.service import Caller
 from ecpmon.ports.tenants import TenantPage
@@ -297,19 +297,27 @@ class FakeAlerts:
 
 
 class FakeExternalAlerts:
-    def __init__(self) -> None:
+    def __init__(self, tenants: FakeTenants) -> None:
+        self._tenants = tenants
         self.recorded: list[ExternalAlert] = []
 
-    async def record(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[ExternalAlert]:
+    async def record(
+        self, alerts: Sequence[ExternalAlert], now: datetime, *, of_tenants_only: bool
+    ) -> Recorded:
+        live = {t.tenant_id for t in await self._tenants.live()}
+        unknown = [a for a in alerts if of_tenants_only and a.tenant_id not in live]
         fresh: list[ExternalAlert] = []
         for alert in alerts:
-            known = {(a.fingerprint, a.starts_at, a.status) for a in self.recorded}
             # What PostgreSQL cannot hold.
             assert "\x00" not in repr_of(alert), "text with NUL"
-            if (alert.fingerprint, alert.starts_at, alert.status) not in known:
+            if alert not in unknown and _key(alert) not in map(_key, self.recorded):
                 self.recorded.append(alert)
                 fresh.append(alert)
-        return fresh
+        return Recorded(tuple(fresh), tuple(unknown))
+
+
+def _key(alert: ExternalAlert) -> tuple[Any, ...]:
+    return alert.tenant_id, alert.fingerprint, alert.starts_at, alert.status
 
 
 class FakeRecoveries:
@@ -361,7 +369,7 @@ class World:
     tenants: FakeTenants = field(default_factory=FakeTenants)
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
-    external_alerts: FakeExternalAlerts = field(default_factory=FakeExternalAlerts)
+    external_alerts: FakeExternalAlerts = field(init=False)
     recoveries: FakeRecoveries = field(default_factory=FakeRecoveries)
     hub: Hub = field(default_factory=Hub)
     simulator: FakeSimulator | None = None
@@ -371,6 +379,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.samples = FakeSamples(self.tenants)
+        self.external_alerts = FakeExternalAlerts(self.tenants)
         self.availability = FakeAvailability(self.tenants)
 
     def backend(self) -> Backend:
