@@ -6,9 +6,11 @@ running totals here.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -132,6 +134,34 @@ class Instant(Facts):
         return burn.WindowBurn(windows.burn_rate(seconds, self.target), coverage, failures)
 
 
+class Folded:
+    """Sums, minima or maxima of any stretch of a list in logarithmic time, and without what differences lose.
+
+    A binary tree in a list: the leaves are the second half, and each node is its two children taken together.
+    """
+
+    def __init__(self, values: Sequence[float], together: Callable[[float, float], float]) -> None:
+        self._together = together
+        self._size = len(values)
+        self._tree = [*values, *values]
+        for node in range(self._size - 1, 0, -1):
+            self._tree[node] = together(self._tree[2 * node], self._tree[2 * node + 1])
+
+    def over(self, first: int, after: int) -> float:
+        """Of `[first, after)`, which must not be empty."""
+        left, right = first + self._size, after + self._size
+        parts: list[float] = []
+        while left < right:
+            if left % 2:
+                parts.append(self._tree[left])
+                left += 1
+            if right % 2:
+                right -= 1
+                parts.append(self._tree[right])
+            left, right = left // 2, right // 2
+        return functools.reduce(self._together, parts)
+
+
 class Series:
     """One metric from one source, oldest first.
 
@@ -143,10 +173,11 @@ class Series:
         self.source, self.width = source, width
         self.at = [p.ts + (width or timedelta(0)) for p in points]
         self._values = [p.value for p in points]
-        self._lows, self._highs = [p.low for p in points], [p.high for p in points]
         # A fall of a counter is a reset (`storage.monitoring.rate_of`).
         rises = (b - a if b >= a else b for a, b in itertools.pairwise(self._values))
-        self._rises = [0.0, *rises]
+        self._sums, self._rises = Folded(self._values, operator.add), Folded([0.0, *rises], operator.add)
+        self._lows = Folded([p.low for p in points], min)
+        self._highs = Folded([p.high for p in points], max)
         self._known: dict[tuple[AggFunction, timedelta], tuple[int, int, float | None]] = {}
 
     def newest(self, now: datetime) -> Latest | None:
@@ -170,16 +201,16 @@ class Series:
             return None
         match function:
             case AggFunction.AVG:
-                return sum(self._values[first:after]) / (after - first)
+                return self._sums.over(first, after) / (after - first)
             case AggFunction.MIN:
-                return min(self._lows[first:after])
+                return self._lows.over(first, after)
             case AggFunction.MAX:
-                return max(self._highs[first:after])
+                return self._highs.over(first, after)
             case AggFunction.LAST:
                 return self._values[after - 1]
             case AggFunction.RATE:
                 seconds = (self.at[after - 1] - self.at[first]).total_seconds()
-                return sum(self._rises[first + 1 : after]) / seconds if seconds > 0 else None
+                return self._rises.over(first + 1, after) / seconds if seconds > 0 else None
 
 
 class History:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
@@ -39,6 +41,9 @@ _CLOCK_CHANGE: Final = timedelta(days=1)
 
 # Files beside the zones: the server's own zone, and one with leap seconds that Python does not count.
 _NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
+
+_start = attrgetter("start")
+_end = attrgetter("end")
 
 
 def zone(name: str) -> ZoneInfo:
@@ -193,16 +198,34 @@ def covered(planned: Iterable[Maintenance], start: datetime, end: datetime) -> l
 
 
 def exclude(spans: Sequence[Span], maintenance: Sequence[Interval]) -> list[Span]:
-    """`spans` without the time of `maintenance` (disjoint, in order): what is left is eligible."""
+    """`spans` without the time of `maintenance` (both disjoint, in order): what is left is eligible. One merge."""
+    if not spans or not maintenance:
+        return list(spans)
     kept: list[Span] = []
+    index, count = bisect_right(maintenance, spans[0].start, key=_end), len(maintenance)
     for span in spans:
         cursor = span.start
-        for interval in maintenance:
-            if interval.end <= cursor or interval.start >= span.end:
-                continue
-            if cursor < interval.start:
-                kept.append(replace(span, start=cursor, end=interval.start))
-            cursor = max(cursor, interval.end)
+        while index < count and maintenance[index].start < span.end:
+            planned = maintenance[index]
+            if cursor < planned.start:
+                kept.append(replace(span, start=cursor, end=planned.start))
+            cursor = max(cursor, planned.end)
+            if planned.end > span.end:
+                break  # it takes something from the next span as well
+            index += 1
         if cursor < span.end:
-            kept.append(replace(span, start=cursor))
+            kept.append(span if cursor == span.start else replace(span, start=cursor))
     return kept
+
+
+def is_within(start: datetime, end: datetime, maintenance: Sequence[Interval]) -> bool:
+    """Whether one of `maintenance` (disjoint, in order) covers all of `[start, end)`."""
+    index = bisect_right(maintenance, start, key=_start) - 1
+    return index >= 0 and end <= maintenance[index].end
+
+
+def touching(maintenance: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
+    """The parts of `maintenance` (disjoint, in order) inside `[start, end)`."""
+    first = bisect_right(maintenance, start, key=_end)
+    after = bisect_left(maintenance, end, key=_start)
+    return [Interval(max(i.start, start), min(i.end, end)) for i in maintenance[first:after]]

@@ -7,9 +7,11 @@ changes nothing rewrites nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
@@ -83,13 +85,17 @@ def lay(observations: Sequence[Observation], end: datetime) -> list[Span]:
     return coalesce(spans)
 
 
-def clip(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:
-    """The parts of `spans` inside `[start, end)`."""
-    return [
-        replace(span, start=max(span.start, start), end=min(span.end, end))
-        for span in spans
-        if span.end > start and span.start < end
-    ]
+def clip(spans: Sequence[Span], start: datetime, end: datetime) -> list[Span]:
+    """The parts of `spans` (disjoint, in order) inside `[start, end)`; costs what is inside."""
+    first = bisect_right(spans, start, key=attrgetter("end"))
+    after = bisect_left(spans, end, key=attrgetter("start"))
+    inside = list(spans[first:after])
+    # Only the first and the last can reach out.
+    if inside and inside[0].start < start:
+        inside[0] = replace(inside[0], start=start)
+    if inside and inside[-1].end > end:
+        inside[-1] = replace(inside[-1], end=end)
+    return inside
 
 
 def splice(existing: Sequence[Span], start: datetime, end: datetime, content: Sequence[Span]) -> list[Span]:

@@ -251,13 +251,22 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         if old == new or key == "digest":
             continue
         if isinstance(old, list) and isinstance(new, list):
-            changes[key] = {
-                "removed": [x for x in old if x not in new],
-                "added": [x for x in new if x not in old],
-            }
+            changes[key] = {"removed": _without(old, new), "added": _without(new, old)}
         else:
             changes[key] = {"old": old, "new": new}
     return changes
+
+
+def _without(entries: list[Any], others: list[Any]) -> list[Any]:
+    known = {_frozen(entry) for entry in others}
+    return [entry for entry in entries if _frozen(entry) not in known]
+
+
+def _frozen(value: Any) -> Any:
+    """JSON-able data as something that sets can hold, equal where the data is."""
+    if isinstance(value, dict):
+        return tuple((key, _frozen(value[key])) for key in sorted(value))
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _percent(fraction: float | None) -> float | None:

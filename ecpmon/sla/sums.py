@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
+from ecpmon.sla.maintenance import touching
 from ecpmon.sla.periods import WINDOW_NAMES, Period, period
 from ecpmon.sla.windows import Terms, figures
 
@@ -64,11 +65,7 @@ def _one(
 
 def _planned(terms: Terms, start: datetime, end: datetime) -> list[Interval]:
     """Maintenance inside `[start, end)`."""
-    return [
-        Interval(max(i.start, start), min(i.end, end))
-        for i in terms.maintenance
-        if i.end > start and i.start < end
-    ]
+    return touching(terms.maintenance, start, end)
 
 
 def _without(whole: Tally, parts: Sequence[Tally]) -> Tally:

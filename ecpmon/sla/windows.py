@@ -25,7 +25,7 @@ from ecpmon.model.windows import (
     WindowFigures,
     WindowResult,
 )
-from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.maintenance import exclude, is_within, touching
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.spans import clip
 
@@ -56,10 +56,14 @@ def tally(
     What no span covers (before the first observation) is not eligible, nor is `maintenance`.
     """
     inside = clip(spans, start, end)
-    left = exclude(inside, maintenance) if maintenance else inside
-    eligible = sum(s.seconds for s in left)
-    down = sum(s.down_seconds for s in left)
-    gap = sum(s.seconds for s in left if s.state is SpanState.GAP)
+    eligible = down = gap = 0.0
+    for span in exclude(inside, maintenance):
+        seconds = span.seconds
+        eligible += seconds
+        if span.state is SpanState.DOWN:
+            down += seconds * span.share
+        elif span.state is SpanState.GAP:
+            gap += seconds
     taken_out = sum(s.seconds for s in inside) - eligible if maintenance else 0.0
     # Time comes in microseconds: exactly at a target is exactly at it, however many spans were added up.
     return Tally(round(eligible, 6), round(down, 6), round(gap, 6), round(taken_out, 6))
@@ -98,23 +102,28 @@ def unseen(
 
     Between two shares of down it is their difference that counts. A state that a gap follows was held for a while
     after its last observation, so that the other state may have begun before the gap. What follows a gap begins with
-    an observation, and the gap is in the bounds already; nor does time count that is maintenance. What happened wholly
-    between two observations nobody saw.
+    an observation, and the gap is in the bounds already; nor does a change count whose whole doubt is maintenance.
+    What happened wholly between two observations nobody saw.
     """
     early = late = 0.0
+    if doubt <= 0:
+        return early, late
+    hidden = timedelta(seconds=doubt)
     for before, after in pairwise(clip(spans, start, end)):
-        if doubt <= 0 or before.state is SpanState.GAP or before.end != after.start:
+        if before.state is SpanState.GAP or is_within(before.end - hidden, before.end, maintenance):
             continue
-        hidden = Span(before.end - timedelta(seconds=doubt), before.end, SpanState.DOWN)
-        seconds = sum(s.seconds for s in exclude([hidden], maintenance))
-        if after.state is SpanState.GAP:
-            early += (1 - before.down_share) * seconds
-            late += before.down_share * seconds
-        else:
-            worse = after.down_share - before.down_share
-            early += max(worse, 0.0) * seconds
-            late += max(-worse, 0.0) * seconds
+        sooner, later = doubted(before, after)
+        early += sooner * doubt
+        late += later * doubt
     return early, late
+
+
+def doubted(before: Span, after: Span) -> tuple[float, float]:
+    """Which share of the tenant may have gone down, and come up, sooner than `after` began; no gap `before`."""
+    if after.state is SpanState.GAP:
+        return 1 - before.down_share, before.down_share
+    worse = after.down_share - before.down_share
+    return max(worse, 0.0), max(-worse, 0.0)
 
 
 def verdict(low: float | None, high: float | None, target: float) -> Verdict:
@@ -213,7 +222,7 @@ def evaluate(
         low=low,
         high=high,
         verdict=verdict(low, high, target),
-        incidents=tuple(incidents(exclude(spans, terms.maintenance), start, end)),
+        incidents=tuple(incidents(exclude(clip(spans, start, end), terms.maintenance), start, end)),
     )
 
 
@@ -259,8 +268,8 @@ def _budget(
         return budget(seconds, target)
     rest = (period_end - end).total_seconds()
     if terms.accounting is Accounting.EXCLUDE:
-        planned = [i for i in terms.maintenance if i.end > end and i.start < period_end]
-        rest -= sum((min(i.end, period_end) - max(i.start, end)).total_seconds() for i in planned)
+        planned = touching(terms.maintenance, end, period_end)
+        rest -= sum((i.end - i.start).total_seconds() for i in planned)
     return ErrorBudget(allowed(target) * (seconds.eligible + rest), seconds.down)
 
 

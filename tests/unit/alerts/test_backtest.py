@@ -16,7 +16,7 @@ from ecpmon.alerts.backtest import Backtest, Firing, replay
 from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.judgement import Facts, judge, told_until
 from ecpmon.alerts.machine import advance
-from ecpmon.alerts.past import History, Series, Timeline
+from ecpmon.alerts.past import Folded, History, Series, Timeline
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.syntax import AggFunction
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
@@ -360,3 +360,24 @@ def test_a_month_in_steps_of_a_minute_takes_seconds() -> None:
     assert time.process_time() - begun < 10
     assert found.evaluations == 43_201
     assert len(found.detections) == 280
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=40), st.data())
+def test_a_stretch_is_folded_as_one_by_one_and_in_logarithmic_steps(
+    values: list[int], data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(values) - 1))
+    after = data.draw(st.integers(first + 1, len(values)))
+    taken = 0
+
+    def add(a: float, b: float) -> float:
+        nonlocal taken
+        taken += 1
+        return a + b
+
+    folded = Folded(values, add)
+    taken = 0
+    assert folded.over(first, after) == sum(values[first:after])
+    assert taken <= 2 * len(values).bit_length()
+    assert Folded(values, min).over(first, after) == min(values[first:after])
+    assert Folded(values, max).over(first, after) == max(values[first:after])
