@@ -5,10 +5,12 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SECRET_BYTES: Final = 16
 
 
 class Settings(BaseSettings):
@@ -91,7 +93,8 @@ class Settings(BaseSettings):
 
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),
-        description="HMAC key of outgoing webhooks; empty: a key is made once and kept in the database.",
+        description="Secret of at least 16 bytes that the keys of outgoing webhooks are derived from, together with"
+        " one that the database keeps; empty: from that one alone.",
     )
     webhook_allow_loopback: bool = Field(
         default=False, description="Allow webhook targets on loopback (the embedded stack does)."
@@ -156,6 +159,17 @@ class Settings(BaseSettings):
         """Nothing but blanks in a setting that may be absent means that it is absent."""
         optional = info.field_name is not None and cls.model_fields[info.field_name].default is None
         return None if optional and isinstance(value, str) and not value.strip() else value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _strong(cls, value: SecretStr) -> SecretStr:
+        size = len(value.get_secret_value().encode())
+        if 0 < size < _SECRET_BYTES:
+            raise ValueError(
+                f"has {size} bytes, which is too weak to sign webhooks; give at least {_SECRET_BYTES}, such as the"
+                " output of `openssl rand -base64 32`, or leave it empty"
+            )
+        return value
 
     @field_validator("simulator_url", "prometheus_url", "alertmanager_url", "external_url")
     @classmethod

@@ -1,77 +1,81 @@
-"""Signatures of outgoing webhooks: HMAC-SHA256 over `timestamp.body`. Pure.
+"""Signatures of outgoing webhooks: Standard Webhooks (https://www.standardwebhooks.com), and ours beside it. Pure.
 
-The timestamp is under the signature, so a receiver can refuse replays; the idempotency key lets it drop
-the second of two equal deliveries, which at-least-once makes possible.
+Both are HMAC-SHA256 by the same key: Standard Webhooks over `id.timestamp.body`, ours over `timestamp.body`. A
+header holds one signature per key that signs, the newest first: while a key is being replaced, either verifies.
+The timestamp is under the signature, so a receiver can refuse replays; the id lets it drop the second of two equal
+deliveries, which at-least-once makes possible.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
+ID_HEADER: Final = "webhook-id"
+STANDARD_TIMESTAMP_HEADER: Final = "webhook-timestamp"
+STANDARD_SIGNATURE_HEADER: Final = "webhook-signature"
 TIMESTAMP_HEADER: Final = "X-Ecp-Timestamp"
 SIGNATURE_HEADER: Final = "X-Ecp-Signature"
 IDEMPOTENCY_HEADERS: Final = ("X-Ecp-Idempotency-Key", "Idempotency-Key")
-TOLERANCE: Final = timedelta(minutes=5)
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - not a password, what one begins with
+KEY_BYTES: Final = 32
+# Of the secret that keys are derived from.
+MIN_ROOT_BYTES: Final = 16
 
 
-class SignatureCheck(StrEnum):
-    """What `verify` found."""
+def root_key(configured: bytes, own: bytes) -> bytes:
+    """What all keys of one database are derived from: the configured secret and the database's own, both if there are.
 
-    VALID = "valid"
-    MISSING = "missing"
-    MALFORMED = "malformed"
-    EXPIRED = "expired"
-    MISMATCH = "mismatch"
-
-
-def tenant_secret(master: bytes, tenant_id: str) -> bytes:
-    """A tenant's own 32-byte key, so that no tenant can sign in another's name. `master` is ≥ 16 bytes."""
-    if len(master) < 16:
-        raise ValueError("the master key for signatures needs at least 16 bytes")
-    return hmac.new(master, b"ecpmon webhook\x00" + tenant_id.encode(), hashlib.sha256).digest()
+    `own` is 32 random bytes, so equal settings of two installations give different keys, and neither a copy of the
+    database nor the settings alone give away a key once something is configured.
+    """
+    if len(own) < MIN_ROOT_BYTES or 0 < len(configured) < MIN_ROOT_BYTES:
+        raise ValueError(f"the secrets that keys are derived from need at least {MIN_ROOT_BYTES} bytes")
+    return hmac.new(configured, own, hashlib.sha256).digest() if configured else own
 
 
-def sign(secret: bytes, timestamp: int, body: bytes) -> str:
-    """`sha256=<hex>` over `<timestamp>.<body>`; `timestamp` in unix seconds. An empty secret is refused."""
-    if not secret:
-        raise ValueError("an empty secret signs nothing")
-    return "sha256=" + hmac.new(secret, b"%d." % timestamp + body, hashlib.sha256).hexdigest()
+def derived_key(root: bytes, tenant_key: int, salt: bytes) -> bytes:
+    """A tenant's key of 32 bytes. `tenant_key` is the tenant's number: a deleted tenant's name may be given again."""
+    info = b"ecpmon webhook key\x00" + tenant_key.to_bytes(8, "big") + salt
+    return hmac.new(root, info, hashlib.sha256).digest()
 
 
-def signed_headers(secret: bytes, now: datetime, body: bytes, idempotency_key: str) -> dict[str, str]:
-    """Our headers of one delivery. `now` is aware."""
-    timestamp = int(now.astimezone(UTC).timestamp())
+def secret_text(key: bytes) -> str:
+    """A key as it is shown to people: `whsec_` and Base64."""
+    return SECRET_PREFIX + base64.b64encode(key).decode()
+
+
+def key_id(key: bytes) -> str:
+    """16 hex digits that name a key without giving it away: the start of its SHA-256."""
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
+def signed_headers(keys: Sequence[bytes], now: datetime, body: bytes, idempotency_key: str) -> dict[str, str]:
+    """The headers of one delivery, signed by each of `keys`, the newest first. `now` is aware.
+
+    Raises ValueError when there is no key, or a weak one.
+    """
+    if not keys or min(map(len, keys)) < MIN_ROOT_BYTES:
+        raise ValueError(f"a webhook is signed by at least one key of at least {MIN_ROOT_BYTES} bytes")
+    stamp = str(int(now.astimezone(UTC).timestamp()))
     return {
-        TIMESTAMP_HEADER: str(timestamp),
-        SIGNATURE_HEADER: sign(secret, timestamp, body),
+        ID_HEADER: idempotency_key,
+        STANDARD_TIMESTAMP_HEADER: stamp,
+        STANDARD_SIGNATURE_HEADER: " ".join(_standard(key, idempotency_key, stamp, body) for key in keys),
+        TIMESTAMP_HEADER: stamp,
+        SIGNATURE_HEADER: " ".join(_own(key, stamp, body) for key in keys),
         **dict.fromkeys(IDEMPOTENCY_HEADERS, idempotency_key),
     }
 
 
-def verify(
-    secret: bytes,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: datetime,
-    tolerance: timedelta = TOLERANCE,
-) -> SignatureCheck:
-    """Check a received delivery, in constant time. Header names are compared without case.
+def _standard(key: bytes, message_id: str, stamp: str, body: bytes) -> str:
+    digest = hmac.new(key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
 
-    `body` are the bytes as received, before any decoding of JSON.
-    """
-    lower = {name.lower(): value for name, value in headers.items()}
-    stamp, signature = lower.get(TIMESTAMP_HEADER.lower()), lower.get(SIGNATURE_HEADER.lower())
-    if stamp is None or signature is None:
-        return SignatureCheck.MISSING
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 and signature.isascii()):
-        return SignatureCheck.MALFORMED
-    if not hmac.compare_digest(sign(secret, int(stamp), body), signature):
-        return SignatureCheck.MISMATCH
-    if abs(now.timestamp() - int(stamp)) > tolerance.total_seconds():
-        return SignatureCheck.EXPIRED
-    return SignatureCheck.VALID
+
+def _own(key: bytes, stamp: str, body: bytes) -> str:
+    return "sha256=" + hmac.new(key, f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()

@@ -14,7 +14,12 @@ from typing import Final
 
 from yarl import URL
 
-from ecpmon.alerts.signing import IDEMPOTENCY_HEADERS
+from ecpmon.alerts.signing import (
+    ID_HEADER,
+    IDEMPOTENCY_HEADERS,
+    STANDARD_SIGNATURE_HEADER,
+    STANDARD_TIMESTAMP_HEADER,
+)
 from ecpmon.errors import ValidationFailed
 
 MAX_URL_LENGTH: Final = 2048
@@ -41,7 +46,8 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 _OUR_HEADERS: Final = frozenset(
     {"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "te",
-     "trailer", "upgrade", "expect", "keep-alive", "user-agent", "accept-encoding"}
+     "trailer", "upgrade", "expect", "keep-alive", "user-agent", "accept-encoding",
+     ID_HEADER, STANDARD_TIMESTAMP_HEADER, STANDARD_SIGNATURE_HEADER}
     | {name.lower() for name in IDEMPOTENCY_HEADERS}
 )  # fmt: skip
 _OUR_PREFIXES: Final = ("x-ecp-", "proxy-")

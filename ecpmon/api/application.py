@@ -23,6 +23,7 @@ from ecpmon.api import (
     tenant_deletion,
     tenant_update,
     tenants,
+    webhook_keys,
     webhooks,
     websockets,
 )
@@ -50,6 +51,7 @@ _MODULES = (
     tenant_deletion,
     tenant_update,
     tenants,
+    webhook_keys,
     webhooks,
     websockets,
 )

@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
 from ecpmon.alerts.desk import RuleDesk
+from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
@@ -41,6 +42,7 @@ class Backend:
     intervals: Intervals
     alerts: AlertStore
     rule_desk: RuleDesk
+    webhook_keys: WebhookKeys
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk
     deployments: DeploymentService

@@ -114,6 +114,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         intervals=runtime.intervals,
         alerts=runtime.alerts,
         rule_desk=runtime.rule_desk,
+        webhook_keys=runtime.webhook_keys,
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,

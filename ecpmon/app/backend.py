@@ -12,6 +12,7 @@ import structlog
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.deploying import make_deployments
@@ -50,6 +51,7 @@ from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.webhook_keys import PgWebhookKeyStore
 from ecpmon.storage.writer import GroupWriter
 from ecpmon.telemetry import Telemetry
 
@@ -130,7 +132,9 @@ class BackendRuntime:
             on_event=self._event,
         )
         self.trigger = AlertTrigger(self.engine, clock)
-        self.delivery = Delivery(settings, self.database, clock, telemetry)
+        configured = settings.webhook_secret.get_secret_value().encode()
+        self.webhook_keys = WebhookKeys(PgWebhookKeyStore(self.database), configured)
+        self.delivery = Delivery(settings, self.database, clock, telemetry, self.webhook_keys)
         self.pulling = Pulling(
             settings,
             clock,

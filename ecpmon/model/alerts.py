@@ -162,11 +162,13 @@ class Transition:
 class Notification:
     """A message to one action of one rule. `id` grows with age: the outbox keeps this order.
 
-    `payload` is the message (JSON-able); `attempt` counts the tries already made and recorded.
+    `tenant_key` is the tenant's number, `payload` the message (JSON-able); `attempt` counts the tries already made
+    and recorded.
     """
 
     id: int
     idempotency_key: str
+    tenant_key: int
     tenant_id: str
     rule_id: str
     alert_name: str

@@ -19,6 +19,7 @@ def _notification_of(row: Any) -> Notification:
     return Notification(
         id=row["notification_id"],
         idempotency_key=row["idempotency_key"].hex,
+        tenant_key=row["tenant"],
         tenant_id=row["tenant_id"],
         rule_id=str(row["rule_id"]),
         alert_name=row["alert_name"],

@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 
-from ecpmon.alerts.signing import SignatureCheck, tenant_secret, verify
 from tests.acceptance.world import INTERVAL, World
+from tests.signatures import signed_by
 
 
 async def next_state(socket: aiohttp.ClientWebSocketResponse, state: str) -> dict[str, Any]:
@@ -48,12 +48,12 @@ async def test_an_outage_from_trigger_to_recovery(world: World) -> None:
     await world.advance(300)
     await next_state(socket, "up")
     told = await world.receiver.wait_for(lambda seen: sum(d.path == "/hook/threshold" for d in seen) >= 2)
+    key = await world.call("POST", "/api/v1/tenants/broken/webhook-key", status=201)
     threshold = [d for d in told if d.path == "/hook/threshold"]
     assert [d.document["status"] for d in threshold] == ["firing", "resolved"]
     for delivery in threshold:
         assert delivery.document["version"] == "4"
-        secret = tenant_secret(b"0123456789abcdef0123456789abcdef", "broken")
-        assert verify(secret, delivery.headers, delivery.body, world.clock.now()) is SignatureCheck.VALID
+        assert signed_by(key["secret"], delivery.headers, delivery.body)
 
     truth = await world.truth("broken")
     window = await world.sla("broken")

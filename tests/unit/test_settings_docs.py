@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from click.testing import CliRunner
+from pydantic import SecretStr, ValidationError
 
 from ecpmon.app import UnsafeSettings, check_settings
+from ecpmon.cli import cli
 from ecpmon.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -38,6 +40,24 @@ def test_authentication_cannot_be_off_on_the_network() -> None:
         check_settings(open_door)
     check_settings(open_door.model_copy(update={"auth_none_anywhere": True}))
     check_settings(open_door.model_copy(update={"host": "127.0.0.1"}))
+
+
+@pytest.mark.parametrize("secret", ["short", "fifteen bytes!!", "한글넷"])
+def test_a_weak_webhook_secret_is_refused_at_the_start_with_what_to_do(
+    secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECPMON_WEBHOOK_SECRET", secret)
+    monkeypatch.setenv("ECPMON_DATABASE_URL", "postgresql://127.0.0.1:1/x")
+    result = CliRunner().invoke(cli, ["serve"])
+    assert result.exit_code == 1
+    assert "ECPMON_WEBHOOK_SECRET" in result.output
+    assert "openssl rand -base64 32" in result.output
+    assert secret not in result.output
+
+
+@pytest.mark.parametrize("secret", ["", "sixteen bytes ok", "한글로여섯글자"])
+def test_a_strong_webhook_secret_or_none_is_taken(secret: str) -> None:
+    assert Settings(webhook_secret=SecretStr(secret)).webhook_secret.get_secret_value() == secret
 
 
 def test_urls_must_be_http() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -54,17 +54,17 @@ class _Gate:
 class WebhookNotifier:
     """Delivers to `WebhookAction`s.
 
-    `secret_of(tenant_id)` gives the key that signs; see `signing.tenant_secret`. Every delivery has its own
+    `keys_of(tenant_key, now)` gives the keys that sign, the newest first. Every delivery has its own
     connection: alerts are rare, and nothing of one tenant's receiver (cookies, sockets) reaches another's.
     """
 
     def __init__(
         self,
-        secret_of: Callable[[str], bytes],
+        keys_of: Callable[[int, datetime], Awaitable[Sequence[bytes]]],
         guard: AddressGuard | None = None,
         timeout: timedelta = TIMEOUT,
     ) -> None:
-        self._secret_of = secret_of
+        self._keys_of = keys_of
         self._guard = guard or AddressGuard()
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
@@ -96,8 +96,8 @@ class WebhookNotifier:
         now: datetime,
     ) -> DeliveryResult:
         body = orjson.dumps(notification.payload, option=orjson.OPT_SORT_KEYS)
-        secret = self._secret_of(notification.tenant_id)
-        headers |= _OWN_HEADERS | signed_headers(secret, now, body, notification.idempotency_key)
+        keys = await self._keys_of(notification.tenant_key, now)
+        headers |= _OWN_HEADERS | signed_headers(keys, now, body, notification.idempotency_key)
         async with (
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(socket_factory=gate, force_close=True, use_dns_cache=False),

@@ -107,6 +107,7 @@ def notification(action: EmailAction | WebhookAction = OPS, **changes: Any) -> N
     made = Notification(
         id=1,
         idempotency_key="cd" * 16,
+        tenant_key=7,
         tenant_id="my-ai-service",
         rule_id="rule-1",
         alert_name="CPU 사용률 높음",

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ecpmon.alerts.notifiers.webhook import WebhookNotifier
-from ecpmon.alerts.signing import SignatureCheck, verify
+from ecpmon.alerts.signing import secret_text
 from ecpmon.alerts.targets import AddressGuard
 from ecpmon.model.alerts import (
     DeliveryOutcome,
@@ -24,9 +24,10 @@ from ecpmon.model.alerts import (
     Notification,
     WebhookAction,
 )
+from tests.signatures import signed_by
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-SECRET = b"s" * 32
+KEYS = [b"s" * 32, b"o" * 32]
 OPEN = AddressGuard(allow_loopback=True)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,6 +61,7 @@ def notification(url: str, **action: object) -> Notification:
     return Notification(
         id=1,
         idempotency_key="ab" * 16,
+        tenant_key=7,
         tenant_id="my-ai-service",
         rule_id="rule-1",
         alert_name="CPU 사용률",
@@ -71,7 +73,11 @@ def notification(url: str, **action: object) -> Notification:
 
 
 def notifier(guard: AddressGuard = OPEN, timeout: float = 10) -> WebhookNotifier:
-    return WebhookNotifier(lambda _tenant: SECRET, guard, timedelta(seconds=timeout))
+    return WebhookNotifier(keys_of, guard, timedelta(seconds=timeout))
+
+
+async def keys_of(tenant_key: int, now: datetime) -> list[bytes]:
+    return KEYS if tenant_key == 7 else []
 
 
 def answering(status: int, text: str = "", headers: dict[str, str] | None = None) -> Answer:
@@ -94,7 +100,9 @@ async def test_a_delivery_is_signed_complete_and_said_once(receiver: Receiver, m
     assert request.content_type == "application/json"
     assert request.headers["Authorization"] == "Bearer x"
     assert request.headers["X-Ecp-Idempotency-Key"] == request.headers["Idempotency-Key"] == "ab" * 16
-    assert verify(SECRET, request.headers, body, NOW) is SignatureCheck.VALID
+    assert all(signed_by(secret_text(key), request.headers, body) for key in KEYS)
+    assert request.headers["webhook-id"] == "ab" * 16
+    assert request.headers["webhook-timestamp"] == str(int(NOW.timestamp()))
 
 
 async def test_tries_of_one_notification_have_the_same_body_and_key(receiver: Receiver) -> None:
@@ -103,11 +111,11 @@ async def test_tries_of_one_notification_have_the_same_body_and_key(receiver: Re
     await notifier().deliver(first, NOW)
     await notifier().deliver(reordered, NOW + timedelta(hours=1))
     assert receiver.bodies[0] == receiver.bodies[1]
-    keys = {request.headers["Idempotency-Key"] for request in receiver.requests}
+    keys = {
+        request.headers[name] for request in receiver.requests for name in ("Idempotency-Key", "webhook-id")
+    }
     assert len(keys) == 1
-    assert (
-        verify(SECRET, receiver.requests[1].headers, receiver.bodies[1], NOW + timedelta(hours=1)) == "valid"
-    )
+    assert signed_by(secret_text(KEYS[0]), receiver.requests[1].headers, receiver.bodies[1])
 
 
 @pytest.mark.parametrize(

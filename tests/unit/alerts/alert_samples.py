@@ -53,6 +53,7 @@ def notification(number: int = 1, action: Action = HOOK, **changes: Any) -> Noti
     made = Notification(
         id=number,
         idempotency_key=f"{number:032x}",
+        tenant_key=1,
         tenant_id=RULE.tenant_id,
         rule_id=RULE.rule_id,
         alert_name=RULE.alert_name,

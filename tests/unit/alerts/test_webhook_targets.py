@@ -115,6 +115,7 @@ def test_headers_that_may_be_saved() -> None:
         ("X-A", "1\r\nX-B: 2"), ("X-A", "1\n2"), ("X-A\r\nX-B", "1"), ("X-A", "\x00"), ("X A", "1"), ("", "1"),
         ("X-A", "값"), ("Host", "evil.example"), ("content-length", "0"), ("Transfer-Encoding", "chunked"),
         ("Content-Type", "text/plain"), ("X-Ecp-Signature", "sha256=0"), ("x-ecp-anything", "1"),
+        ("Webhook-Id", "1"), ("webhook-timestamp", "1"), ("WEBHOOK-SIGNATURE", "v1,"),
         ("IDEMPOTENCY-KEY", "1"), ("Proxy-Authorization", "1"), ("Connection", "close"), ("X-A", "x" * 1025),
     ],
 )  # fmt: skip

@@ -1,0 +1,67 @@
+"""The key that signs a tenant's webhooks: given out once, replaced with an overlap (docs/webhooks.md)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecpmon.alerts.webhook_keys import LONGEST_OVERLAP, KeyMetadata
+from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
+from ecpmon.api.context import CALLER
+from ecpmon.api.routing import Permission, Routes
+
+routes = Routes()
+# A secret must not stay in anybody's cache.
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+class RotationBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=int(LONGEST_OVERLAP.total_seconds()))] = 86_400
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/webhook-key", Permission.OPERATE)
+async def give(request: web.Request) -> web.Response:
+    """The key that signs this tenant's webhooks, shown once; asked again, a new one, beside which the old one ends."""
+    tenant = await tenant_of(request)
+    body = await read_model(request, RotationBody, optional=True)
+    overlap = timedelta(seconds=body.overlap_seconds)
+    keys = backend_of(request).webhook_keys
+    given = await keys.give(tenant, request[CALLER].name, now_of(request), overlap)
+    document = {
+        "tenant_id": tenant.tenant_id,
+        "secret": given.secret,
+        "key_id": given.key_id,
+        "generation": given.generation,
+        "overlap_until": given.overlap_until,
+    }
+    return reply(document, 201, _NO_STORE)
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/webhook-key", Permission.READ)
+async def describe(request: web.Request) -> web.Response:
+    """Which keys sign this tenant's webhooks, since when and until when; never the keys."""
+    tenant = await tenant_of(request)
+    current, *older = await backend_of(request).webhook_keys.describe(tenant, now_of(request))
+    document = {
+        "tenant_id": tenant.tenant_id,
+        "current": _shown(current),
+        "last_rotated_at": current.shown_at if current.generation else None,
+        "overlap_until": max((k.signs_until for k in older if k.signs_until is not None), default=None),
+        "older": [_shown(k) for k in older],
+    }
+    return reply(document)
+
+
+def _shown(key: KeyMetadata) -> dict[str, object]:
+    return {
+        "key_id": key.key_id,
+        "generation": key.generation,
+        "created_at": key.shown_at,
+        "created_by": key.shown_to,
+        "signs_until": key.signs_until,
+    }
