@@ -150,6 +150,11 @@ class Settings(BaseSettings):
         default=None,
         description="TrueType file with Hangul, embedded in PDF statements; empty: the reader's own font.",
     )
+    watchdog_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="The process ends itself when its event loop stood still for so long; 0: never.",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
@@ -21,6 +22,7 @@ from ecpmon.settings import Settings
 from ecpmon.storage.access import PgTokenStore
 from ecpmon.storage.database import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
+from ecpmon.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 # Kubernetes kills after 30 s; the default of aiohttp is 60.
@@ -148,13 +150,31 @@ def _read_timer() -> tuple[int, float]:
     return stats.queries, stats.milliseconds
 
 
+async def _create_watched(settings: Settings) -> web.Application:
+    """The application with a watchdog over it, which is the last to go."""
+    app = await create_app(settings)
+    if settings.watchdog_seconds:
+        app.cleanup_ctx.insert(0, _watched(settings.watchdog_seconds))
+    return app
+
+
+def _watched(seconds: float) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(_: web.Application) -> AsyncIterator[None]:
+        watchdog = Watchdog(asyncio.get_running_loop(), seconds)
+        watchdog.start()
+        yield
+        watchdog.stop()
+
+    return context
+
+
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     check_settings(settings)
     configure_logging(settings)
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
     web.run_app(
-        create_app(settings),
+        _create_watched(settings),
         host=settings.host,
         port=settings.port,
         shutdown_timeout=SHUTDOWN_SECONDS,

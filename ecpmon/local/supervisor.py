@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local.process import ChildSpec, log_tail, signal_group, spawn
+from ecpmon.watchdog import EXIT_STALLED, STALL_SIGNAL
 
 _POLL_SECONDS = 0.05
 _NO_SPACE = "no space left on device"
@@ -274,6 +275,8 @@ def explain_exit(name: str, code: int, tail: str) -> str:
     """One sentence about a child's end: the full disk, the signal or the exit code."""
     if _NO_SPACE in tail.lower():
         return f"{name} stopped because the disk is full"
+    if code in (EXIT_STALLED, -STALL_SIGNAL):
+        return f"{name} was ended by its watchdog: its event loop stood still, and its log says where"
     if code < 0:
         return f"{name} was killed ({signal.Signals(-code).name})"
     return f"{name} ended with exit code {code}"

@@ -102,6 +102,7 @@ def test_signalling_a_group_that_is_gone_is_no_error(tmp_path: Path) -> None:
         (-9, "", "db was killed (SIGKILL)"),
         (1, "oops", "db ended with exit code 1"),
         (0, "", "db ended with exit code 0"),
+        (70, "", "db was ended by its watchdog: its event loop stood still, and its log says where"),
         (-6, "PANIC: could not write: No space left on device", "db stopped because the disk is full"),
     ],
 )
