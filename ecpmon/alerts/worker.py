@@ -27,6 +27,7 @@ from ecpmon.model.alerts import (
     Notification,
 )
 
+INTERNAL: Final = "a fault of ecpmon's own; its log says more"
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -167,7 +168,7 @@ class DeliveryWorker:
         except Exception as error:
             log.exception("notifier_failed")
             text = f"{type(error).__name__}: {error}"[:500]
-            return DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.INTERNAL, error=text)
+            return DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.INTERNAL, error=INTERNAL, detail=text)
 
     async def _record(
         self, notification: Notification, result: DeliveryResult, log: structlog.stdlib.BoundLogger
@@ -183,6 +184,7 @@ class DeliveryWorker:
             reason=result.reason.value,
             status_code=result.status_code,
             error=result.error,
+            detail=result.detail,
             next_attempt_at=again.isoformat() if again else None,
         )
         if again is not None:

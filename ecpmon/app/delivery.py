@@ -35,7 +35,8 @@ class Delivery:
         self._database = database
         self._clock = clock
         self._telemetry = telemetry
-        self._keys = keys
+        guard = AddressGuard(settings.webhook_allow_loopback, settings.webhook_allow_private)
+        self._webhooks = WebhookNotifier(keys.signing, guard)
         self._task: asyncio.Task[None] | None = None
         self._worker: DeliveryWorker | None = None
 
@@ -52,6 +53,7 @@ class Delivery:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        self._webhooks.close()
 
     async def _run(self) -> None:
         self._worker = DeliveryWorker(
@@ -65,8 +67,7 @@ class Delivery:
 
     def _notifiers(self) -> dict[str, Notifier]:
         settings = self._settings
-        guard = AddressGuard(settings.webhook_allow_loopback, settings.webhook_allow_private)
-        notifiers: dict[str, Notifier] = {"webhook": WebhookNotifier(self._keys.signing, guard)}
+        notifiers: dict[str, Notifier] = {"webhook": self._webhooks}
         if settings.smtp_host:
             server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.smtp_from)
             notifiers["email"] = EmailNotifier(server)

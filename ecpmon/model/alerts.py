@@ -195,7 +195,8 @@ class DeliveryReason(StrEnum):
     ACCEPTED = "accepted"
     SERVER_ERROR = "server_error"  # 5xx of a webhook
     THROTTLED = "throttled"  # 429
-    NETWORK = "network"  # no answer: DNS, connection, TLS, protocol
+    NETWORK = "network"  # no answer: connection, TLS, protocol
+    UNRESOLVED = "unresolved"  # the name leads nowhere, or to where webhooks may not go: nobody learns which
     TIMEOUT = "timeout"
     REJECTED = "rejected"  # other 4xx of a webhook, 5xx of SMTP
     REDIRECTED = "redirected"
@@ -209,11 +210,16 @@ class DeliveryReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """How one try ended. `answer` is an excerpt of what the receiver said, `error` what went wrong here."""
+    """How one try ended. `answer` is an excerpt of what the receiver said, `error` what went wrong here.
+
+    Both are shown to the tenant, so an error is one of a fixed set of sentences: never an exception's text, which may
+    hold addresses of our own network. `detail` is for our log alone.
+    """
 
     outcome: DeliveryOutcome
     reason: DeliveryReason
     status_code: int | None = None
     answer: str = ""
     error: str = ""
+    detail: str = ""
     retry_after: timedelta | None = None

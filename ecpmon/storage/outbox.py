@@ -47,11 +47,11 @@ class PgOutbox:
                 _log.error(
                     "notification_unreadable", notification_id=row["notification_id"], error=repr(error)
                 )
-                await self._park_unreadable(row["notification_id"], now, error)
+                await self._park_unreadable(row["notification_id"], now)
         return sorted(found, key=lambda n: n.id)
 
-    async def _park_unreadable(self, number: int, now: datetime, error: Exception) -> None:
-        reason, answer = DeliveryReason.UNREADABLE.value, repr(error)[:_EXCERPT]
+    async def _park_unreadable(self, number: int, now: datetime) -> None:
+        reason, answer = DeliveryReason.UNREADABLE.value, "what is stored says nothing that can be sent"
         await self._database.execute(self._sql["record_final"], number, "parked", now, None, reason, answer)
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:

@@ -39,6 +39,11 @@ _OWN_SERVER: Final = (
 )
 
 
+NO_ANSWER: Final = "no answer of the mail server in time"
+NO_CONNECTION: Final = "no connection to the mail server"
+NOT_LET_IN: Final = "the mail server does not serve ecpmon at the moment"
+
+
 class RecipientRefused(ValidationFailed):
     def __init__(self, message: str) -> None:
         super().__init__(message, fields=[{"field": "recipients", "message": message}])
@@ -91,9 +96,9 @@ class EmailNotifier:
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             return _failure(error)
         # With several recipients some may be refused; sending again would repeat it to the others.
-        left_out = "; ".join(f"{name}: {reply.code} {reply.message}" for name, reply in refused.items())
+        left_out = "; ".join(f"{name}: {_said(r.code, r.message)}" for name, r in refused.items())
         return DeliveryResult(
-            DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 250, answer[:500], error=left_out
+            DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 250, error=left_out, detail=answer[:500]
         )
 
     async def _send(
@@ -115,15 +120,37 @@ class EmailNotifier:
 
 
 def _failure(error: Exception) -> DeliveryResult:
+    """What went wrong, in one of our own sentences: the server's may name machines of our network."""
     codes = _codes(error)
-    text = f"{type(error).__name__}: {error}"[:500]
+    detail = f"{type(error).__name__}: {error}"[:500]
     code = max(codes, default=None)
     if codes and min(codes) >= 500 and not isinstance(error, _OWN_SERVER):
-        return DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.REJECTED, code, error=text)
+        reason, outcome = DeliveryReason.REJECTED, DeliveryOutcome.PARK
+        return DeliveryResult(outcome, reason, code, error=_refusal(error), detail=detail)
     if codes:
-        return DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.TEMPORARY_SMTP, code, error=text)
-    reason = DeliveryReason.TIMEOUT if isinstance(error, TimeoutError) else DeliveryReason.NETWORK
-    return DeliveryResult(DeliveryOutcome.RETRY, reason, error=text)
+        reason, outcome = DeliveryReason.TEMPORARY_SMTP, DeliveryOutcome.RETRY
+        return DeliveryResult(outcome, reason, code, error=_refusal(error), detail=detail)
+    late = isinstance(error, TimeoutError)
+    reason = DeliveryReason.TIMEOUT if late else DeliveryReason.NETWORK
+    return DeliveryResult(
+        DeliveryOutcome.RETRY, reason, error=NO_ANSWER if late else NO_CONNECTION, detail=detail
+    )
+
+
+def _refusal(error: Exception) -> str:
+    if isinstance(error, _OWN_SERVER):
+        return NOT_LET_IN
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return "; ".join(f"{r.recipient}: {_said(r.code, r.message)}" for r in error.recipients)[:500]
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return f"the mail server says {_said(error.code, error.message)}"
+    return NO_CONNECTION
+
+
+def _said(code: int, message: str) -> str:
+    """The codes of an SMTP reply (RFC 5321, RFC 3463) without its text."""
+    enhanced = re.match(r"[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)", message)
+    return f"{code} {enhanced[0]}" if enhanced else str(code)
 
 
 def _codes(error: Exception) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from ecpmon.alerts.notifiers.resolving import GuardedResolver, Lookups
 from ecpmon.alerts.signing import signed_headers
 from ecpmon.alerts.targets import AddressGuard, TargetRefused, check_headers, check_target
 from ecpmon.model.alerts import (
@@ -25,6 +26,15 @@ TIMEOUT: Final = timedelta(seconds=10)
 ANSWER_BYTES: Final = 4096
 EXCERPT: Final = 500
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
+UNRESOLVED: Final = "the target's name leads to no address that webhooks may be sent to"
+NO_HTTP: Final = "the target did not answer in HTTP"
+_NO_ANSWER: Final = (
+    (aiohttp.ClientConnectorCertificateError, "the target's TLS certificate is not valid for it"),
+    (aiohttp.ClientSSLError, "no TLS connection to the target"),
+    (aiohttp.ClientConnectorError, "no connection to the target"),
+    (aiohttp.ServerDisconnectedError, "the target closed the connection without an answer"),
+    (OSError, "the connection to the target broke"),
+)
 _OWN_HEADERS: Final = {
     "Content-Type": "application/json; charset=utf-8",
     "User-Agent": "ecpmon",
@@ -63,9 +73,11 @@ class WebhookNotifier:
         keys_of: Callable[[int, datetime], Awaitable[Sequence[bytes]]],
         guard: AddressGuard | None = None,
         timeout: timedelta = TIMEOUT,
+        lookups: Lookups | None = None,
     ) -> None:
         self._keys_of = keys_of
         self._guard = guard or AddressGuard()
+        self._lookups = lookups or Lookups()
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
     async def deliver(self, notification: Notification, now: datetime) -> DeliveryResult:
@@ -78,14 +90,20 @@ class WebhookNotifier:
             check_target(action.url, self._guard)
             headers = dict(check_headers(action.headers))
             return await self._send(action, gate, headers, notification, now)
-        except (TargetRefused, aiohttp.InvalidURL, UnicodeError) as error:
-            return _parked(DeliveryReason.REFUSED_TARGET, str(error))
+        except TargetRefused as error:
+            return _parked(DeliveryReason.REFUSED_TARGET, error.message)
+        except (aiohttp.InvalidURL, UnicodeError) as error:
+            return _parked(DeliveryReason.REFUSED_TARGET, "nothing can be sent to this URL", str(error))
         except TimeoutError:
             return _retry(DeliveryReason.TIMEOUT, f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:
             if gate.refusal:
                 return _parked(DeliveryReason.REFUSED_TARGET, gate.refusal)
-            return _retry(DeliveryReason.NETWORK, f"{type(error).__name__}: {error}")
+            return _no_answer(error)
+
+    def close(self) -> None:
+        """Let go of the threads that look names up."""
+        self._lookups.close()
 
     async def _send(
         self,
@@ -98,9 +116,15 @@ class WebhookNotifier:
         body = orjson.dumps(notification.payload, option=orjson.OPT_SORT_KEYS)
         keys = await self._keys_of(notification.tenant_key, now)
         headers |= _OWN_HEADERS | signed_headers(keys, now, body, notification.idempotency_key)
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(self._lookups, self._guard, notification.tenant_key),
+            socket_factory=gate,
+            force_close=True,
+            use_dns_cache=False,
+        )
         async with (
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(socket_factory=gate, force_close=True, use_dns_cache=False),
+                connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 trust_env=False,  # a proxy would connect for us, past the gate
@@ -156,9 +180,18 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     return min(max(at - now, timedelta(0)), LONGEST_RETRY_AFTER)
 
 
-def _parked(reason: DeliveryReason, error: str) -> DeliveryResult:
-    return DeliveryResult(DeliveryOutcome.PARK, reason, error=error)
+def _no_answer(error: Exception) -> DeliveryResult:
+    """A failed connection in one of our own sentences: the exception may name addresses."""
+    detail = f"{type(error).__name__}: {error}"[:EXCERPT]
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return _retry(DeliveryReason.UNRESOLVED, UNRESOLVED, detail)
+    sentence = next((text for kind, text in _NO_ANSWER if isinstance(error, kind)), NO_HTTP)
+    return _retry(DeliveryReason.NETWORK, sentence, detail)
 
 
-def _retry(reason: DeliveryReason, error: str) -> DeliveryResult:
-    return DeliveryResult(DeliveryOutcome.RETRY, reason, error=error)
+def _parked(reason: DeliveryReason, error: str, detail: str = "") -> DeliveryResult:
+    return DeliveryResult(DeliveryOutcome.PARK, reason, error=error, detail=detail)
+
+
+def _retry(reason: DeliveryReason, error: str, detail: str = "") -> DeliveryResult:
+    return DeliveryResult(DeliveryOutcome.RETRY, reason, error=error, detail=detail)

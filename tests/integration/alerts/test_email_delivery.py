@@ -16,6 +16,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from ecpmon.alerts.notifiers.email import (
+    NO_CONNECTION,
     EmailNotifier,
     RecipientRefused,
     SmtpServer,
@@ -185,6 +186,32 @@ async def test_refusals_of_recipients(
     assert "a@example.com" in result.error
 
 
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("554 5.7.1 refused by mail7.corp.internal [10.2.3.4]", "the mail server says 554 5.7.1"),
+        ("451 10.2.3.4 is busy", "the mail server says 451"),
+        ("554 5.10.20.30", "the mail server says 554"),
+    ],
+)
+async def test_what_the_mail_server_says_is_shown_by_its_codes_alone(
+    mailbox: Mailbox, answer: str, shown: str
+) -> None:
+    mailbox.data_answer = answer
+    result = await EmailNotifier(mailbox.server).deliver(notification(), NOW)
+    assert (result.error, result.answer) == (shown, "")
+    assert answer[4:] in result.detail
+
+
+async def test_refused_recipients_are_named_with_codes_alone(mailbox: Mailbox) -> None:
+    mailbox.rcpt_answers = {"a@example.com": "550 5.1.1 unknown at 10.2.3.4"}
+    both = EmailAction(("a@example.com", "b@example.com"))
+    result = await EmailNotifier(mailbox.server).deliver(notification(both), NOW)
+    assert result.error == "a@example.com: 550 5.1.1"
+    alone = await EmailNotifier(mailbox.server).deliver(notification(EmailAction(("a@example.com",))), NOW)
+    assert alone.error == "a@example.com: 550 5.1.1"
+
+
 async def test_a_login_that_fails_is_our_trouble_not_the_messages(mailbox: Mailbox) -> None:
     server = replace(mailbox.server, username="ecpmon", password="wrong")
     assert "wrong" not in repr(server)
@@ -205,6 +232,7 @@ async def test_nobody_listens() -> None:
     server = SmtpServer("127.0.0.1", port, "ecpmon@example.com")
     result = await EmailNotifier(server).deliver(notification(), NOW)
     assert (result.outcome, result.reason) == (DeliveryOutcome.RETRY, DeliveryReason.NETWORK)
+    assert (result.error, str(port) in result.detail) == (NO_CONNECTION, True)
 
 
 async def test_a_silent_server_is_given_up_in_time() -> None:

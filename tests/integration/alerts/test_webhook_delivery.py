@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ecpmon.alerts.notifiers.webhook import WebhookNotifier
+from ecpmon.alerts.notifiers.resolving import Lookup, Lookups
+from ecpmon.alerts.notifiers.webhook import UNRESOLVED, WebhookNotifier
 from ecpmon.alerts.signing import secret_text
 from ecpmon.alerts.targets import AddressGuard
 from ecpmon.model.alerts import (
     DeliveryOutcome,
     DeliveryReason,
+    DeliveryResult,
     EmailAction,
     Notification,
     WebhookAction,
@@ -235,7 +240,7 @@ async def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     result = await notifier().deliver(notification(f"http://127.0.0.1:{port}/"), NOW)
     assert (result.outcome, result.reason) == (DeliveryOutcome.RETRY, DeliveryReason.NETWORK)
-    assert "127.0.0.1" in result.error
+    assert (result.error, "127.0.0.1" in result.detail) == ("no connection to the target", True)
 
 
 async def raw_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
@@ -269,24 +274,100 @@ async def test_loopback_is_refused_unless_allowed(receiver: Receiver) -> None:
     assert receiver.requests == []
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::ffff:7f00:1"])
-async def test_a_name_that_resolves_inside_is_refused_at_the_connection(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, address: str
+def answered(*addresses: str) -> Lookup:
+    """A resolver that gives these addresses for every name, and says so when there is none."""
+
+    def lookup(host: str, port: int, family: int) -> list[Any]:
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (a, port, 0, 0))
+            if ":" in a
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port))
+            for a in addresses
+        ]
+
+    return lookup
+
+
+async def tried(lookup: Lookup, url: str, guard: AddressGuard) -> DeliveryResult:
+    made = WebhookNotifier(keys_of, guard, lookups=Lookups(lookup))
+    result = await made.deliver(notification(url), NOW)
+    made.close()
+    return result
+
+
+INSIDE = [
+    ("127.0.0.1",), ("169.254.169.254",), ("10.0.0.1", "192.168.7.7"), ("::ffff:7f00:1",), ("::1",), ("fe80::1",),
+    ("fd00:ec2::254",), ("0.0.0.0",), ("224.0.0.1",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("addresses", INSIDE)
+async def test_nobody_learns_whether_a_name_leads_inside_or_nowhere(
+    receiver: Receiver, addresses: tuple[str, ...]
 ) -> None:
-    """What DNS rebinding does: the name is fine when saved, the address is not when it matters."""
-    port = int(receiver.url.rpartition(":")[2].partition("/")[0])
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    where = (address, port, 0, 0) if ":" in address else (address, port)
-
-    async def resolve(*_: object, **__: object) -> list[object]:
-        return [(family, socket.SOCK_STREAM, 6, "", where)]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    url = f"http://rebound.example:{port}/hook"
-    result = await notifier(AddressGuard()).deliver(notification(url), NOW)
-    assert (result.outcome, result.reason) == (DeliveryOutcome.PARK, DeliveryReason.REFUSED_TARGET)
-    assert "not allowed" in result.error
+    """A name is fine when its rule is saved; where it leads to when it matters is not the tenant's to know."""
+    url = f"http://rebound.example:{port_of(receiver.url)}/hook"
+    inside = await tried(answered(*addresses), url, AddressGuard())
+    nowhere = await tried(answered(), url, AddressGuard())
+    assert replace(inside, detail="") == replace(nowhere, detail="")
+    assert (inside.outcome, inside.reason) == (DeliveryOutcome.RETRY, DeliveryReason.UNRESOLVED)
+    assert addresses[0] in inside.detail
     assert receiver.requests == []
+
+
+async def test_of_a_name_that_leads_in_and_out_only_the_way_out_is_tried(receiver: Receiver) -> None:
+    url = f"http://mixed.example:{port_of(receiver.url)}/hook"
+    result = await tried(answered("10.0.0.1", "127.0.0.1"), url, OPEN)
+    assert result.outcome is DeliveryOutcome.DELIVERED
+    assert len(receiver.requests) == 1
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
+async def test_a_hanging_look_up_holds_two_threads_of_its_tenant_and_nobody_else(receiver: Receiver) -> None:
+    hanging, asked = threading.Event(), Counter[str]()
+
+    def lookup(host: str, port: int, family: int) -> list[Any]:
+        asked[host] += 1
+        if host == "hanging.example":
+            hanging.wait()
+        return answered("127.0.0.1")(host, port, family)
+
+    made = WebhookNotifier(keys_of_all, OPEN, timedelta(seconds=0.3), Lookups(lookup, threads=3))
+    slow = replace(notification("http://hanging.example/"), tenant_key=1)
+    fast = notification(f"http://fast.example:{port_of(receiver.url)}/hook")
+    # Twice, so that threads are held that nobody waits for any more.
+    for _ in range(2):
+        results = await asyncio.gather(*(made.deliver(slow, NOW) for _ in range(10)))
+        assert {r.reason for r in results} == {DeliveryReason.TIMEOUT}
+    assert (await made.deliver(fast, NOW)).outcome is DeliveryOutcome.DELIVERED
+    assert asked == {"hanging.example": 2, "fast.example": 1}
+    hanging.set()
+    made.close()
+
+
+async def keys_of_all(tenant_key: int, now: datetime) -> list[bytes]:
+    return KEYS
+
+
+async def test_what_is_shown_never_holds_an_address(receiver: Receiver) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        closed = listener.getsockname()[1]
+    tls = f"https://name.example:{port_of(receiver.url)}/"
+    for lookup, url in (
+        (answered(), "http://name.example/"),
+        (answered("10.1.2.3"), "http://name.example/"),
+        (answered("127.0.0.1"), f"http://name.example:{closed}/"),
+        (answered("127.0.0.1"), tls),
+    ):
+        result = await tried(lookup, url, OPEN)
+        assert result.error in {UNRESOLVED, "no connection to the target", "no TLS connection to the target"}
+        assert result.detail != ""
 
 
 async def test_a_proxy_of_the_environment_is_not_used(
@@ -325,3 +406,10 @@ async def test_cookies_of_a_receiver_are_not_kept(receiver: Receiver) -> None:
     await shared.deliver(notification(receiver.url), NOW)
     await shared.deliver(notification(receiver.url), NOW)
     assert "Cookie" not in receiver.requests[1].headers
+
+
+async def test_a_name_is_looked_up_by_the_system(receiver: Receiver) -> None:
+    result = await notifier().deliver(notification(receiver.url.replace("127.0.0.1", "localhost")), NOW)
+    assert result.outcome is DeliveryOutcome.DELIVERED
+    nowhere = await notifier().deliver(notification("http://nowhere.invalid/"), NOW)
+    assert (nowhere.reason, nowhere.error) == (DeliveryReason.UNRESOLVED, UNRESOLVED)

@@ -13,7 +13,7 @@ from alert_samples import HOOK, MAIL, T0, notification
 from fake_outbox import FakeOutbox
 
 from ecpmon.alerts.backoff import Backoff
-from ecpmon.alerts.worker import DeliveryWorker, WorkerLimits
+from ecpmon.alerts.worker import INTERNAL, DeliveryWorker, WorkerLimits
 from ecpmon.model.alerts import DeliveryOutcome, DeliveryReason, DeliveryResult, Notification
 
 SENT = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200)
@@ -160,7 +160,11 @@ async def test_a_bug_in_a_notifier_is_a_retry(outbox: FakeOutbox, clock: Clock) 
     result = outbox.entries[1].result
     assert outbox.statuses() == ["pending"]
     assert result is not None
-    assert (result.reason, result.error) == (DeliveryReason.INTERNAL, "RuntimeError: oops")
+    assert (result.reason, result.error, result.detail) == (
+        DeliveryReason.INTERNAL,
+        INTERNAL,
+        "RuntimeError: oops",
+    )
 
 
 @pytest.mark.parametrize("call", ["record_sent", "record_retry", "record_parked"])
