@@ -29,6 +29,11 @@ def bearer_token(request: web.Request) -> str | None:
     return None
 
 
+def runs_the_cluster(caller: Caller) -> bool:
+    """Whether the caller may touch what all tenants share: an administrator who may see every tenant."""
+    return caller.tenants is None and "admin" in caller.roles
+
+
 async def identify(request: web.Request) -> Caller:
     """The caller. Raises Unauthorized without a valid token, DatabaseUnavailable when it cannot be checked."""
     context = request.app[CONTEXT]

@@ -77,6 +77,14 @@ async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tena
     return await (store.get_with_deleted(tenant_id) if with_deleted else store.get(tenant_id))
 
 
+async def seen_tenants(request: web.Request) -> list[str] | None:
+    """Names of the live tenants that the caller may see; None: every tenant there is."""
+    caller = request[CALLER]
+    if caller.tenants is None:
+        return None
+    return [t.tenant_id for t in await backend_of(request).tenants.live() if caller.may_see(t.tenant_id)]
+
+
 async def read_json(request: web.Request) -> Any:
     """The body as JSON. `NaN` and infinities come out as floats, so that they can be refused one by one.
 

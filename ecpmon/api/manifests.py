@@ -67,7 +67,7 @@ async def _cluster_gpus(backend: Backend) -> int | None:
     if backend.simulator is None:
         return None
     try:
-        return int((await backend.simulator.status())["capacity"]["gpu"])
+        return int((await backend.simulator.status(None))["capacity"]["gpu"])
     except (SimulatorUnavailable, KeyError, TypeError, ValueError):
         return None
 

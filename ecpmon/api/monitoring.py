@@ -14,6 +14,7 @@ from ecpmon.api.common import (
     now_of,
     query_float,
     reply,
+    seen_tenants,
     tenant_of,
 )
 from ecpmon.api.context import CALLER
@@ -77,20 +78,20 @@ def _summary(metrics: Iterable[tuple[str, list[Point]]]) -> dict[str, float]:
 
 @routes.get("/api/v1/monitoring/system", Permission.READ)
 async def system(request: web.Request) -> web.Response:
-    """The cluster as a whole: capacity and use of the simulated one, tenants as far as the caller sees them."""
+    """Capacity of the (simulated) cluster; tenants, and what is used of it, as far as the caller sees them."""
     backend, caller = backend_of(request), request[CALLER]
     allowed = None if caller.tenants is None else sorted(caller.tenants)
     page = await backend.tenants.page(allowed=allowed, preset=None, status=None, skip=0, limit=1)
     if backend.simulator is None:
         raise MonitoringUnavailable("no cluster is configured here; set ECPMON_SIMULATOR_URL")
-    cluster = await _cluster(backend.simulator)
+    cluster = await _cluster(backend.simulator, await seen_tenants(request))
     return reply({**cluster, "total_tenants": page.total, "active_tenants": page.active})
 
 
-async def _cluster(simulator: SimulatorClient) -> dict[str, Any]:
+async def _cluster(simulator: SimulatorClient, among: list[str] | None) -> dict[str, Any]:
     """What the simulator says about its cluster. Raises MonitoringUnavailable."""
     try:
-        said = await simulator.status()
+        said = await simulator.status(among)
         return {
             "cluster_status": _cluster_status(said["nodes"]),
             "total_resources": _quantities(said["capacity"]),

@@ -8,13 +8,14 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
+from ecpmon.api.auth import runs_the_cluster
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, seen_tenants, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, SimulatorUnavailable
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.model.samples import Source
-from ecpmon.ports.orchestrator import SimulatorClient
+from ecpmon.ports.orchestrator import Reach, SimulatorClient
 
 routes = Routes()
 
@@ -45,6 +46,11 @@ def simulator_of(request: web.Request) -> SimulatorClient:
     if client is None:
         raise SimulatorUnavailable("no simulator is configured here; set ECPMON_SIMULATOR_URL")
     return client
+
+
+def _reach(request: web.Request) -> Reach:
+    """How far the caller's failures may go."""
+    return "cluster" if runs_the_cluster(request[CALLER]) else "tenant"
 
 
 @routes.post("/api/v1/simulator/deploy/{tenant_id}", Permission.OPERATE)
@@ -92,8 +98,9 @@ async def deploy(request: web.Request) -> web.Response:
 
 @routes.get("/api/v1/simulator/status", Permission.READ)
 async def status(request: web.Request) -> web.Response:
-    """Capacity and use of the simulated cluster."""
-    return reply({"status": "running", "cluster": await simulator_of(request).status()})
+    """Capacity of the simulated cluster, and what the caller's tenants use of it."""
+    cluster = await simulator_of(request).status(await seen_tenants(request))
+    return reply({"status": "running", "cluster": cluster})
 
 
 @routes.get("/api/v1/simulator/failures/types", Permission.READ)
@@ -104,12 +111,12 @@ async def failure_types(request: web.Request) -> web.Response:
 
 @routes.post("/api/v1/simulator/failures/{tenant_id}/trigger", Permission.OPERATE)
 async def trigger(request: web.Request) -> web.Response:
-    """Break a tenant on purpose."""
+    """Break a tenant on purpose; what tenants share is broken by administrators of all tenants only."""
     tenant = await tenant_of(request)
     body = await read_model(request, FailureBody)
     return reply(
         await simulator_of(request).trigger_failure(
-            tenant.tenant_id, body.failure_type, body.duration_seconds, body.severity
+            tenant.tenant_id, body.failure_type, body.duration_seconds, body.severity, _reach(request)
         ),
         202,
     )
@@ -117,6 +124,6 @@ async def trigger(request: web.Request) -> web.Response:
 
 @routes.delete("/api/v1/simulator/failures/{tenant_id}", Permission.OPERATE)
 async def clear(request: web.Request) -> web.Response:
-    """End every failure of a tenant now."""
+    """End every failure of a tenant now that the caller could have ordered."""
     tenant = await tenant_of(request)
-    return reply(await simulator_of(request).clear_failures(tenant.tenant_id))
+    return reply(await simulator_of(request).clear_failures(tenant.tenant_id, _reach(request)))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ecpmon.model.alerts import Action
 from ecpmon.model.deployments import DeployedObject, DeploymentRecord, DeploymentStatus, Outcome, Release
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+
+# How far somebody's failures may go: into the tenant they are ordered for, or into what all tenants share.
+Reach = Literal["tenant", "cluster"]
 
 
 class SimulatorClient(Protocol):
@@ -23,17 +26,28 @@ class SimulatorClient(Protocol):
 
     async def remove(self, tenant_id: str) -> None: ...
 
-    async def status(self) -> dict[str, Any]: ...
+    async def status(self, among: Collection[str] | None) -> dict[str, Any]:
+        """Capacity and use of the cluster. `among`: only what these tenants use; None: everybody."""
+        ...
 
     async def start_scenario(self, tenant_id: str, scenario: str) -> None:
-        """Begin one of the simulator's named series of timed failures."""
+        """Begin one of the simulator's named series of timed failures, none of which reaches beyond the tenant."""
         ...
 
     async def trigger_failure(
-        self, tenant_id: str, failure_type: str, duration_seconds: float | None, severity: float | None
-    ) -> dict[str, Any]: ...
+        self,
+        tenant_id: str,
+        failure_type: str,
+        duration_seconds: float | None,
+        severity: float | None,
+        reach: Reach,
+    ) -> dict[str, Any]:
+        """Raises Forbidden for a failure that goes further than `reach`."""
+        ...
 
-    async def clear_failures(self, tenant_id: str) -> dict[str, Any]: ...
+    async def clear_failures(self, tenant_id: str, reach: Reach) -> dict[str, Any]:
+        """End the tenant's failures, as far as `reach` goes."""
+        ...
 
     async def failure_types(self) -> dict[str, Any]: ...
 

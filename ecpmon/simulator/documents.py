@@ -14,14 +14,16 @@ from ecpmon.simulator.model.times import SECOND, Micros, rfc3339
 from ecpmon.simulator.model.truth import clip, down_seconds
 from ecpmon.simulator.model.view import (
     ServiceView,
-    cluster_totals,
     phase_counts,
     pod_reachable,
     pod_ready,
     pod_reason,
+    ready_capacity,
     service_views,
+    sum_of,
     tenant_metrics,
     tenant_pods,
+    use_by_node,
 )
 
 Document = dict[str, Any]
@@ -124,10 +126,13 @@ def _pod_usage(view: ServiceView) -> Document:
     }
 
 
-def system_document(state: ClusterState) -> Document:
-    """Capacity and use of the cluster; `utilization` is the percentage of requests over capacity."""
-    capacity, used = cluster_totals(state)
-    total, taken = asdict(capacity), asdict(used)
+def system_document(state: ClusterState, among: frozenset[str] | None = None) -> Document:
+    """Capacity and use of the cluster; `utilization` is the percentage of requests over capacity.
+
+    `among`: as far as these tenants use it, as if nobody else was there.
+    """
+    bound = use_by_node(state, among)
+    total, taken = asdict(ready_capacity(state)), asdict(sum_of(bound.values()))
     return {
         "timestamp": rfc3339(state.now),
         "nodes": [
@@ -135,15 +140,15 @@ def system_document(state: ClusterState) -> Document:
                 "name": node.meta.name,
                 "ready": node.ready,
                 "capacity": asdict(node.capacity),
-                "used": asdict(node.used),
+                "used": asdict(bound[node.meta.name]),
             }
             for node in state.nodes.values()
         ],
         "capacity": total,
         "used": taken,
         "utilization": {key: round(100 * taken[key] / total[key], 3) if total[key] else 0.0 for key in total},
-        "tenants": len(state.tenants),
-        "pods": phase_counts(state),
+        "tenants": sum(among is None or name in among for name in state.tenants),
+        "pods": phase_counts(state, among),
     }
 
 
@@ -187,6 +192,7 @@ def catalogue_document() -> Document:
                 "default_duration_seconds": kind.default_duration / SECOND,
                 "default_severity": kind.default_severity,
                 "outage": kind.outage,
+                "reach": kind.reach,
             }
             for name, kind in CATALOGUE.items()
         ]

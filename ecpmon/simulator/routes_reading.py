@@ -10,7 +10,8 @@ from ecpmon.simulator.documents import metrics_document, system_document, truth_
 from ecpmon.simulator.exposition import CONTENT_TYPE, exposition
 from ecpmon.simulator.model.commands import tenant_of
 from ecpmon.simulator.model.times import rfc3339
-from ecpmon.simulator.web import answer, engine_of, moment_in_query
+from ecpmon.simulator.schemas import AmongBody
+from ecpmon.simulator.web import answer, engine_of, moment_in_query, read_body
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>ecpmon simulator</title>
@@ -49,6 +50,11 @@ async def tenant_metrics(request: web.Request) -> web.Response:
 
 async def system_metrics(request: web.Request) -> web.Response:
     return answer(system_document(await engine_of(request).view()))
+
+
+async def system_metrics_among(request: web.Request) -> web.Response:
+    body = await read_body(request, AmongBody)
+    return answer(system_document(await engine_of(request).view(), frozenset(body.tenants)))
 
 
 async def truth(request: web.Request) -> web.Response:

@@ -27,6 +27,7 @@ from ecpmon.simulator.model.commands import (
     put_tenant,
     tenant_of,
 )
+from ecpmon.simulator.model.failures import Reach
 from ecpmon.simulator.model.restarts import restart_tenant
 from ecpmon.simulator.model.scenarios import FailureOrder, Scenario, ScenarioStep, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
@@ -107,15 +108,15 @@ async def list_failures(request: web.Request) -> web.Response:
 
 async def post_failure(request: web.Request) -> web.Response:
     order = await read_body(request, FailureOrder)
-    made = await _inject(request, [order.as_step()])
+    made = await _inject(request, [order.as_step()], order.reach)
     return answer(made[0], status=202)
 
 
 async def delete_failures(request: web.Request) -> web.Response:
-    tenant_id = request.match_info["tenant_id"]
+    tenant_id, reach = request.match_info["tenant_id"], _reach_in_query(request)
 
     def change(state: ClusterState) -> tuple[ClusterState, Document]:
-        changed, ended = end_failures(state, tenant_id)
+        changed, ended = end_failures(state, tenant_id, reach)
         return changed, {"tenant_id": tenant_id, "ended": ended, "timestamp": rfc3339(state.now)}
 
     return answer(await engine_of(request).command(change))
@@ -135,15 +136,24 @@ async def post_scenario(request: web.Request) -> web.Response:
                 f"there is no scenario {body.scenario!r}", details={"known": [*shipped_scenarios()]}
             )
         orders = scenario.steps
-    made = await _inject(request, [order.as_step() for order in orders])
+    made = await _inject(request, [order.as_step() for order in orders], body.reach)
     return answer({"failures": made}, status=202)
 
 
-async def _inject(request: web.Request, steps: list[ScenarioStep]) -> list[Document]:
+def _reach_in_query(request: web.Request) -> Reach:
+    text = request.query.get("reach", Reach.CLUSTER)
+    try:
+        return Reach(text)
+    except ValueError:
+        field = {"field": "reach", "message": f"must be one of {', '.join(Reach)}"}
+        raise ValidationFailed("the request has bad fields", fields=[field]) from None
+
+
+async def _inject(request: web.Request, steps: list[ScenarioStep], reach: Reach) -> list[Document]:
     tenant_id = request.match_info["tenant_id"]
 
     def change(state: ClusterState) -> tuple[ClusterState, list[Document]]:
-        changed, failures = inject(state, tenant_id, steps)
+        changed, failures = inject(state, tenant_id, steps, reach)
         return changed, [failure_document(failure) for failure in failures]
 
     return await engine_of(request).command(change)

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from ecpmon.simulator.model.failures import Reach
 from ecpmon.simulator.model.objects import Resources, ServiceSpec
 from ecpmon.simulator.model.scenarios import MAX_SECONDS, MAX_STEPS, TimedOrder
 from ecpmon.simulator.model.times import Micros, from_seconds, to_micros
@@ -77,6 +78,7 @@ class ScenarioBody(_Model):
 
     scenario: Text | None = None
     steps: list[TimedOrder] | None = Field(default=None, min_length=1, max_length=MAX_STEPS)
+    reach: Reach = Reach.CLUSTER
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -102,6 +104,12 @@ class SetClockBody(_Model):
 
 class RestartBody(_Model):
     restarted_at: Moment
+
+
+class AmongBody(_Model):
+    """`tenants`: the names whose use is asked for."""
+
+    tenants: list[Text] = Field(max_length=100_000)
 
 
 class HistoryBody(_Model):

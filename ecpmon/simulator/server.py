@@ -38,6 +38,12 @@ _ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
     ("DELETE", "/api/v1/tenants/{tenant_id}", routes_tenants.delete_one, "remove the tenant and its truth"),
     ("GET", "/api/v1/metrics", routes_reading.all_metrics, "numbers of every tenant"),
     ("GET", "/api/v1/metrics/system", routes_reading.system_metrics, "capacity and use of the cluster"),
+    (
+        "POST",
+        "/api/v1/metrics/system",
+        routes_reading.system_metrics_among,
+        "the same as far as some tenants use it: {tenants}",
+    ),
     ("GET", "/api/v1/metrics/{tenant_id}", routes_reading.tenant_metrics, "numbers of one tenant"),
     (
         "POST",
@@ -52,15 +58,21 @@ _ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
         "POST",
         "/api/v1/failures/{tenant_id}",
         routes_tenants.post_failure,
-        "{failure_type, duration_seconds?, severity?, target_service?}",
+        "{failure_type, duration_seconds?, severity?, target_service?, reach?}; with reach `tenant` nothing that "
+        "tenants share is touched",
     ),
-    ("DELETE", "/api/v1/failures/{tenant_id}", routes_tenants.delete_failures, "end all of them now"),
+    (
+        "DELETE",
+        "/api/v1/failures/{tenant_id}",
+        routes_tenants.delete_failures,
+        "end all of them now; ?reach=",
+    ),
     ("GET", "/api/v1/scenarios", routes_tenants.list_scenarios, "timed failures that ship with us"),
     (
         "POST",
         "/api/v1/scenarios/{tenant_id}",
         routes_tenants.post_scenario,
-        "{scenario} or {steps:[{at, failure_type, duration?, severity?, target_service?}]}, seconds from now",
+        "{scenario} or {steps:[{at, failure_type, duration?, severity?, target_service?}]}, reach?; seconds from now",
     ),
     ("GET", "/api/v1/truth/{tenant_id}", routes_reading.truth, "exact up and down intervals; ?from=&to="),
     ("GET", "/api/v1/clock", routes_time.get_clock, "simulated time"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import aiohttp
 from ecpmon.errors import (
     BadRequest,
     Conflict,
+    Forbidden,
     NotFound,
     PermanentError,
     SimulatorUnavailable,
@@ -18,8 +20,11 @@ from ecpmon.errors import (
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.tuning import plan_of
+from ecpmon.ports.orchestrator import Reach
 
-_BY_STATUS: dict[int, type[PermanentError]] = {404: NotFound, 409: Conflict, 400: BadRequest}
+_BY_STATUS: dict[int, type[PermanentError]] = {
+    400: BadRequest, 403: Forbidden, 404: NotFound, 409: Conflict,
+}  # fmt: skip
 
 
 class SimulatorDeployer:
@@ -57,13 +62,20 @@ class SimulatorDeployer:
         answer = await self._call("POST", path, {"restarted_at": now.isoformat()})
         return int(answer["restarted"])
 
-    async def status(self) -> dict[str, Any]:
-        return await self._call("GET", "/api/v1/metrics/system")
+    async def status(self, among: Collection[str] | None) -> dict[str, Any]:
+        if among is None:
+            return await self._call("GET", "/api/v1/metrics/system")
+        return await self._call("POST", "/api/v1/metrics/system", {"tenants": sorted(among)})
 
     async def trigger_failure(
-        self, tenant_id: str, failure_type: str, duration_seconds: float | None, severity: float | None
+        self,
+        tenant_id: str,
+        failure_type: str,
+        duration_seconds: float | None,
+        severity: float | None,
+        reach: Reach,
     ) -> dict[str, Any]:
-        body: dict[str, Any] = {"failure_type": failure_type}
+        body: dict[str, Any] = {"failure_type": failure_type, "reach": reach}
         if duration_seconds is not None:
             body["duration_seconds"] = duration_seconds
         if severity is not None:
@@ -71,10 +83,11 @@ class SimulatorDeployer:
         return await self._call("POST", f"/api/v1/failures/{quote(tenant_id, safe='')}", body)
 
     async def start_scenario(self, tenant_id: str, scenario: str) -> None:
-        await self._call("POST", f"/api/v1/scenarios/{quote(tenant_id, safe='')}", {"scenario": scenario})
+        body = {"scenario": scenario, "reach": "tenant"}
+        await self._call("POST", f"/api/v1/scenarios/{quote(tenant_id, safe='')}", body)
 
-    async def clear_failures(self, tenant_id: str) -> dict[str, Any]:
-        return await self._call("DELETE", f"/api/v1/failures/{quote(tenant_id, safe='')}")
+    async def clear_failures(self, tenant_id: str, reach: Reach) -> dict[str, Any]:
+        return await self._call("DELETE", f"/api/v1/failures/{quote(tenant_id, safe='')}?reach={reach}")
 
     async def failure_types(self) -> dict[str, Any]:
         return await self._call("GET", "/api/v1/failures/types")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ecpmon.errors import Conflict, TenantNotFound, ValidationFailed
+from ecpmon.errors import Conflict, Forbidden, TenantNotFound, ValidationFailed
 from ecpmon.simulator.model import effects
 from ecpmon.simulator.model.deploying import clear_namespace, drop_deployment, open_tenant, put_deployment
-from ecpmon.simulator.model.failures import Failure, FailureType
+from ecpmon.simulator.model.failures import CATALOGUE, Failure, FailureType, Reach
 from ecpmon.simulator.model.hashing import digest
 from ecpmon.simulator.model.keys import ObjectKey
 from ecpmon.simulator.model.manifests import manifest_of
 from ecpmon.simulator.model.namespaces import is_closing
 from ecpmon.simulator.model.objects import ServiceSpec
 from ecpmon.simulator.model.past import MAX_PAST
-from ecpmon.simulator.model.scenarios import ScenarioStep
+from ecpmon.simulator.model.scenarios import MAX_FAILURES, ScenarioStep
 from ecpmon.simulator.model.state import ClusterState, Draft, first_events
 from ecpmon.simulator.model.step import finish
 from ecpmon.simulator.model.tenants import ExternalMetrics, PastRecord, Tenant, namespace_of
@@ -85,13 +85,18 @@ def drop_tenant(draft: Draft, tenant_id: str, *, graceful: bool = False) -> None
 
 
 def inject(
-    state: ClusterState, tenant_id: str, steps: Sequence[ScenarioStep]
+    state: ClusterState, tenant_id: str, steps: Sequence[ScenarioStep], reach: Reach = Reach.CLUSTER
 ) -> tuple[ClusterState, list[Failure]]:
     """Start the failures of `steps`, each `at` after now; those at 0 act within this very instant.
 
-    Raises TenantNotFound, or ValidationFailed for a target service that the tenant does not have.
+    Raises TenantNotFound, Forbidden for a failure that goes further than `reach`, Conflict past the bound on a tenant's
+    failures, or ValidationFailed for a target service that the tenant does not have.
     """
     tenant = tenant_of(state, tenant_id)
+    _check_reach(steps, reach)
+    held = sum(f.tenant_id == tenant_id for f in state.failures.values())
+    if held + len(steps) > MAX_FAILURES:
+        raise Conflict(f"a tenant has at most {MAX_FAILURES} failures, running or to come; end those it has")
     for item in steps:
         if item.target_service is not None and item.target_service not in tenant.services:
             message = f"tenant {tenant_id!r} has no service {item.target_service!r}"
@@ -108,6 +113,15 @@ def inject(
     return done, [done.failures[failure_id] for failure_id in made]
 
 
+def _check_reach(steps: Sequence[ScenarioStep], reach: Reach) -> None:
+    for item in steps:
+        if not reach.allows(CATALOGUE[item.failure_type].reach):
+            raise Forbidden(
+                f"{item.failure_type} strikes whatever tenants share: only administrators of all tenants may order it; "
+                "pod_crash, network_partition and full_outage break a tenant and nobody else"
+            )
+
+
 def _failure(draft: Draft, tenant_id: str, item: ScenarioStep) -> Failure:
     start = draft.now + item.at
     number = digest(draft.seed, "failure", tenant_id, draft.next_revision(), start) & 0xFFFFFFFFFFFF
@@ -122,14 +136,22 @@ def _failure(draft: Draft, tenant_id: str, item: ScenarioStep) -> Failure:
     )
 
 
-def end_failures(state: ClusterState, tenant_id: str) -> tuple[ClusterState, list[str]]:
-    """End the tenant's active failures now and forget those that were still to come; their ids."""
+def end_failures(
+    state: ClusterState, tenant_id: str, reach: Reach = Reach.CLUSTER
+) -> tuple[ClusterState, list[str]]:
+    """End the tenant's active failures now and forget those that were still to come; their ids.
+
+    Those that go further than `reach` stay: who could not have ordered them does not end them.
+    """
     tenant_of(state, tenant_id)
-    ended = [f.failure_id for f in state.failures.values() if f.tenant_id == tenant_id]
+    ended = [
+        f.failure_id for f in state.failures.values() if f.tenant_id == tenant_id and reach.allows(f.reach)
+    ]
     if not ended:
         return state, []
     draft = Draft(state)
-    end_all(draft, tenant_id)
+    for failure_id in ended:
+        effects.end_failure(draft, draft.failures[failure_id])
     return finish(draft), ended
 
 

@@ -22,6 +22,16 @@ class FailureType(StrEnum):
     FULL_OUTAGE = "full_outage"
 
 
+class Reach(StrEnum):
+    """How far a failure goes, and how far who orders it may go: into its own tenant, or into what tenants share."""
+
+    TENANT = "tenant"
+    CLUSTER = "cluster"
+
+    def allows(self, other: Reach) -> bool:
+        return self is Reach.CLUSTER or other is Reach.TENANT
+
+
 @dataclass(frozen=True, slots=True)
 class FailureKind:
     """One line of the catalogue. `outage` says whether it can make a tenant not ready."""
@@ -31,6 +41,7 @@ class FailureKind:
     default_duration: Micros
     default_severity: float
     outage: str
+    reach: Reach = Reach.TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,10 @@ class Failure:
     services: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     leak_from: Micros = 0
+
+    @property
+    def reach(self) -> Reach:
+        return CATALOGUE[self.failure_type].reach
 
 
 TOLERATION: Final[Micros] = 30 * SECOND  # pods of a dead node are replaced after this
@@ -95,6 +110,7 @@ CATALOGUE: Final[Mapping[FailureType, FailureKind]] = {
         5 * MINUTE,
         0.1,
         "when all ready pods of a service were on those nodes",
+        Reach.CLUSTER,
     ),
     FailureType.GPU_FAILURE: FailureKind(
         "GPU pods crash and cannot start until the end; without GPU pods nothing happens",

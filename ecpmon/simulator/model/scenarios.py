@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ecpmon.simulator.model.failures import CATALOGUE, FailureType
+from ecpmon.simulator.model.failures import CATALOGUE, FailureType, Reach
 from ecpmon.simulator.model.times import Micros, from_seconds
 
 MAX_SECONDS = 400 * 86_400.0
-MAX_STEPS = 1000
+# Of one tenant, running or still to come: every command looks at all of them.
+MAX_FAILURES = 200
+MAX_STEPS = MAX_FAILURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class FailureOrder(BaseModel):
     duration_seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS, strict=True)
     severity: float | None = Field(default=None, gt=0, le=1, strict=True)
     target_service: str | None = Field(default=None, max_length=63)
+    # How far it may go; whoever asks for a tenant says `tenant`.
+    reach: Reach = Reach.CLUSTER
 
     def as_step(self, at: Micros = 0) -> ScenarioStep:
         kind = CATALOGUE[self.failure_type]

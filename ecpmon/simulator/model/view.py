@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 from ecpmon.simulator.model.objects import Deployment, Resources, ServiceSpec, Traffic
@@ -114,19 +115,30 @@ def tenant_pods(state: ClusterState, tenant: Tenant, service: str) -> list[Pod]:
     return [state.pods[key] for key in state.pods_of.get(tenant.key_of(service), ())]
 
 
-def phase_counts(state: ClusterState) -> dict[str, int]:
-    """Number of pods per phase, every phase named."""
+def phase_counts(state: ClusterState, among: frozenset[str] | None = None) -> dict[str, int]:
+    """Number of pods per phase, every phase named; `among`: those of these tenants."""
     counts = dict.fromkeys((phase.value for phase in PodPhase), 0)
     for pod in state.pods.values():
-        counts[pod.phase] += 1
+        if among is None or pod.tenant_id in among:
+            counts[pod.phase] += 1
     return counts
 
 
-def cluster_totals(state: ClusterState) -> tuple[Resources, Resources]:
-    """(capacity of the ready nodes, requests bound to any node)."""
-    capacity, used = Resources(), Resources()
-    for node in state.nodes.values():
-        used = used.plus(node.used)
-        if node.ready:
-            capacity = capacity.plus(node.capacity)
-    return capacity, used
+def ready_capacity(state: ClusterState) -> Resources:
+    """What the nodes that are ready have."""
+    return sum_of(node.capacity for node in state.nodes.values() if node.ready)
+
+
+def use_by_node(state: ClusterState, among: frozenset[str] | None = None) -> dict[str, Resources]:
+    """Requests bound to each node; `among`: by pods of these tenants."""
+    if among is None:
+        return {name: node.used for name, node in state.nodes.items()}
+    used = dict.fromkeys(state.nodes, Resources())
+    for pod in state.pods.values():
+        if pod.node is not None and pod.tenant_id in among:
+            used[pod.node] = used[pod.node].plus(pod.resources)
+    return used
+
+
+def sum_of(parts: Iterable[Resources]) -> Resources:
+    return reduce(Resources.plus, parts, Resources())

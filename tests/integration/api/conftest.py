@@ -76,13 +76,22 @@ def api_dsns(make_database: Callable[[], str]) -> tuple[str, str]:
 
 
 @pytest.fixture
-async def service(api_dsns: tuple[str, str], free_port: Callable[[], int]) -> AsyncIterator[Service]:
+def service_settings() -> dict[str, Any]:
+    """What a module's service has beyond the usual settings."""
+    return {}
+
+
+@pytest.fixture
+async def service(
+    api_dsns: tuple[str, str], free_port: Callable[[], int], service_settings: dict[str, Any]
+) -> AsyncIterator[Service]:
     settings = Settings(
         database_url=SecretStr(api_dsns[0]),
         demo_database_url=SecretStr(api_dsns[1]),
         max_body_bytes=200_000,
         max_batch=500,
         webhook_secret=SecretStr("x" * 32),
+        **service_settings,
     )
     clock = ManualClock(NOW)
     app = await create_app(settings, clock, run_jobs=False)

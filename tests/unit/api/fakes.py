@@ -349,10 +349,23 @@ class FakeSimulator:
     def __init__(self, document: dict[str, Any] | None = None, error: EcpError | None = None) -> None:
         self.document = document or {}
         self.error = error
+        self.among: list[Collection[str] | None] = []
+        self.reaches: list[str] = []
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self, among: Collection[str] | None) -> dict[str, Any]:
         if self.error:
             raise self.error
+        self.among.append(among)
+        return self.document
+
+    async def trigger_failure(
+        self, tenant_id: str, failure_type: str, seconds: float | None, severity: float | None, reach: str
+    ) -> dict[str, Any]:
+        self.reaches.append(reach)
+        return self.document
+
+    async def clear_failures(self, tenant_id: str, reach: str) -> dict[str, Any]:
+        self.reaches.append(reach)
         return self.document
 
 

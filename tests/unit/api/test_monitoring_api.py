@@ -303,6 +303,8 @@ async def test_only_tenants_the_caller_may_see_are_counted(
     await world.tenants.delete(world.tenants.add("gone"), NOW)
     _, body = await system(aiohttp_client, world, Caller("c", frozenset({"viewer"}), tenants))
     assert (body["total_tenants"], body["active_tenants"]) == (counted, counted)
+    # And nobody else's use of the cluster is.
+    assert world.simulator.among == [None if tenants is None else [t for t in ("acme",) if t in tenants]]
 
 
 @pytest.mark.parametrize(

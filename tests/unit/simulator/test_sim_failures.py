@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from sim_cluster import fail, later, pods, ready, running, service, spec, truth_seconds
 
-from ecpmon.errors import ValidationFailed
+from ecpmon.errors import Conflict, Forbidden, ValidationFailed
 from ecpmon.simulator.model.commands import end_failures, inject, put_tenant
-from ecpmon.simulator.model.failures import CATALOGUE, FailureType
+from ecpmon.simulator.model.failures import CATALOGUE, FailureType, Reach
 from ecpmon.simulator.model.pods import PodPhase
-from ecpmon.simulator.model.scenarios import FailureOrder, parse_scenarios
+from ecpmon.simulator.model.scenarios import MAX_FAILURES, FailureOrder, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import SECOND
-from ecpmon.simulator.model.view import tenant_metrics
+from ecpmon.simulator.model.view import phase_counts, ready_capacity, tenant_metrics, use_by_node
 
 GPU_TENANT = (spec("callbot", 3), spec("stt", 2, gpu=1))
 
@@ -173,3 +173,55 @@ def test_a_new_pod_does_not_escape_a_total_crash() -> None:
     state = later(put_tenant(state, "acme", [spec(replicas=4)]), 60)
     assert not any(p.ready for p in pods(state))
     assert all(p.ready for p in pods(later(state, 600)))
+
+
+@pytest.mark.parametrize("kind", FailureType)
+def test_what_stays_within_its_tenant_changes_no_node_and_no_other_tenant(kind: FailureType) -> None:
+    state = put_tenant(running(*GPU_TENANT), "beta", GPU_TENANT)
+    state = later(state, 60)
+    order = [FailureOrder(failure_type=kind, severity=1.0, duration_seconds=3600.0).as_step()]
+    if CATALOGUE[kind].reach is Reach.CLUSTER:
+        with pytest.raises(Forbidden):
+            inject(state, "acme", order, Reach.TENANT)
+        return
+    before = ready_capacity(state)
+    broken, _ = inject(state, "acme", order, Reach.TENANT)
+    for seconds in (0, 60, 1800):
+        broken = later(broken, seconds)
+        assert ready_capacity(broken) == before
+        assert ready(broken, "beta")
+        assert all(p.ready for name in ("callbot", "stt") for p in pods(broken, name, "beta"))
+    assert broken.tenants["beta"].truth == state.tenants["beta"].truth
+
+
+def test_ending_a_tenants_failures_within_its_reach_leaves_the_others() -> None:
+    state = fail(fail(running(spec()), "full_outage", 600), "node_down", 600, 1.0)
+    state, ended = end_failures(state, "acme", Reach.TENANT)
+    assert (len(ended), [f.failure_type for f in state.failures.values()]) == (1, [FailureType.NODE_DOWN])
+    assert not any(n.ready for n in state.nodes.values() if n.meta.name in _dead(state))
+    assert end_failures(state, "acme", Reach.TENANT) == (state, [])
+    assert not end_failures(state, "acme")[0].failures
+
+
+def _dead(state: ClusterState) -> tuple[str, ...]:
+    return next(iter(state.failures.values())).nodes
+
+
+def test_a_tenant_has_a_bounded_number_of_failures() -> None:
+    order = FailureOrder(failure_type=FailureType.CPU_SPIKE).as_step()
+    state = put_tenant(running(spec()), "beta", (spec(),))
+    state, _ = inject(state, "acme", [order] * (MAX_FAILURES - 1))
+    with pytest.raises(Conflict, match="at most"):
+        inject(state, "acme", [order] * 2)
+    state, _ = inject(state, "acme", [order])
+    assert len(inject(state, "beta", [order])[1]) == 1
+
+
+def test_what_tenants_use_adds_up_to_what_is_used() -> None:
+    state = later(put_tenant(running(*GPU_TENANT), "beta", (spec(replicas=5, cpu=700),)), 60)
+    both = frozenset(state.tenants)
+    assert use_by_node(state, both) == use_by_node(state)
+    assert phase_counts(state, both) == phase_counts(state)
+    apart = [use_by_node(state, frozenset({name})) for name in both]
+    assert {node: apart[0][node].plus(apart[1][node]) for node in state.nodes} == use_by_node(state)
+    assert sum(sum(phase_counts(state, frozenset({name})).values()) for name in both) == len(state.pods)
