@@ -1,0 +1,95 @@
+"""`ecpmon serve` as a process of its own, with the tenants alpha (hostile) and beta (its neighbour)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from ecpmon.storage.access import PgTokenStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
+from tests.acceptance.live import until
+
+ALPHA, BETA = "alpha", "beta"
+
+
+@dataclass
+class Serving:
+    url: str
+    pid: int
+    log: Path
+    database: Database
+    tokens: dict[str, str]
+    receiver: str = ""
+
+    def headers(self, who: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[who]}"}
+
+    def memory(self) -> int:
+        """The most the process ever held, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    async def ask(self, method: str, path: str, who: str = "admin", **given: Any) -> tuple[int, Any]:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+            session.request(method, self.url + path, headers=self.headers(who), **given) as answer,
+        ):
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, await answer.json() if is_json else await answer.text()
+
+
+@asynccontextmanager
+async def serving(dsn: str, folder: Path, port: int) -> AsyncIterator[Serving]:
+    """With authentication, webhooks to loopback allowed, and nothing to pull from."""
+    database = Database(dsn, max_connections=2)
+    await migrate(database)
+    log = folder / "serve.log"
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")} | {
+        "ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "tokens",
+        "ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true", "ECPMON_WEBHOOK_SECRET": "k" * 32,
+    }  # fmt: skip
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ecpmon", "serve", env=environ, stdout=out, stderr=out
+        )
+    made = Serving(f"http://127.0.0.1:{port}", process.pid, log, database, {})
+    try:
+        await until(lambda: _answers(made), 60, "the service is ready")
+        await _people(made)
+        yield made
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        await database.close()
+
+
+async def _answers(made: Serving) -> bool:
+    async with aiohttp.ClientSession() as session, session.get(f"{made.url}/ready") as answer:
+        return answer.status == 200
+
+
+async def _people(made: Serving) -> None:
+    store, now = PgTokenStore(made.database), datetime.now(UTC)
+    made.tokens["admin"] = await store.create("admin", ["admin"], ["*"], now, None)
+    for tenant in (ALPHA, BETA):
+        body = {
+            "tenant_id": tenant, "name": tenant, "service_requirements": {"chatbot": 10},
+            "sli_source": "push", "push_interval": 1,
+        }  # fmt: skip
+        status, answer = await made.ask("POST", "/api/v1/tenants/", json=body)
+        assert status == 201, answer
+        made.tokens[tenant] = await store.create(tenant, ["operator"], [tenant], now, None)
+
+
+FreePort = Callable[[], int]
