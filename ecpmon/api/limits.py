@@ -31,7 +31,10 @@ TENANT_SHARE: Final = 4
 LARGE_BODY: Final = 256 * 1024
 LARGE_AT_ONCE: Final = 2
 # Requests of one tenant that are worked on at once; the others wait, so that its neighbours' are reached.
-REQUESTS_AT_ONCE: Final = 64
+PUSHES_AT_ONCE: Final = 64
+# Other requests hold connections to the database, of which there are 16; some are left for pushes and jobs.
+QUESTIONS_AT_ONCE: Final = 4
+ALL_QUESTIONS_AT_ONCE: Final = 10
 PATIENCE: Final = 10.0
 _MAX_KEYS: Final = 10_000
 
@@ -208,7 +211,8 @@ class Limits:
         self.samples = Buckets("samples", samples, samples * BURST_SECONDS)
         self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS)
         self.memory = Memory(settings.max_bytes_in_flight)
-        self.turns = Turns("requests", 1_024, REQUESTS_AT_ONCE, 1_024, PATIENCE)
+        self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
+        self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)
         self.large = Turns("large bodies", LARGE_AT_ONCE, 1, 16, PATIENCE)
 
     @contextmanager

@@ -148,6 +148,7 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
     if route.socket:
         return await handler(request)
     key = shares[0] if caller.tenants is None else shares[-1]
-    async with limits.turns.turn(key):
+    turns = limits.pushes if route.permission is Permission.INGEST else limits.questions
+    async with turns.turn(key):
         with limits.holding(key) as request[HELD]:
             return await handler(request)

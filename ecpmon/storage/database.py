@@ -14,10 +14,19 @@ from typing import Any
 import asyncpg
 import orjson
 
-from ecpmon.errors import Conflict, DatabaseUnavailable, EcpError, PermanentError, ValidationFailed
+from ecpmon.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    EcpError,
+    Overloaded,
+    PermanentError,
+    ValidationFailed,
+)
 from ecpmon.storage.hang import HangWatch
 
 ACQUIRE_TIMEOUT = 1.0
+# Waiting for one of our own connections to become free says nothing about the server.
+QUEUE_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 60.0
 # How long a hanging server is waited for before it is called anew.
 PROBE_TIMEOUT = 5.0
@@ -90,12 +99,13 @@ async def _prepare(connection: asyncpg.Connection[Any]) -> None:
 class Database:
     """One PostgreSQL database with TimescaleDB. Opens lazily, so that it may be away when we start."""
 
-    def __init__(self, url: str, *, max_connections: int = 12, name: str = "ecpmon") -> None:
+    def __init__(self, url: str, *, max_connections: int = 16, name: str = "ecpmon") -> None:
         self._url = url
         self._max = max_connections
         self._name = name
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
+        self._free = asyncio.Semaphore(max_connections)
         self._probe: asyncpg.Connection[Any] | None = None
         self._watch = HangWatch(self._probe_once, self._drop)
 
@@ -119,12 +129,27 @@ class Database:
     async def connection(self) -> AsyncIterator[Any]:
         """A pooled connection. Raises DatabaseUnavailable within about a second when the database is away or hangs.
 
-        When it hangs in the midst of a transaction, whether that was committed is not known.
+        When it hangs in the midst of a transaction, whether that was committed is not known. Raises Overloaded when
+        all connections are in use for too long.
         """
         with wrap_errors(), self._watch.busy():
-            pool = self._pool or await self._open()
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
-                yield connection
+            async with self._turn():
+                self._watch.check()
+                pool = self._pool or await self._open()
+                async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                    yield connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(QUEUE_TIMEOUT):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Overloaded("every connection to the database is in use; try again shortly") from None
+        try:
+            yield
+        finally:
+            self._free.release()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

@@ -36,10 +36,14 @@ class HangWatch:
         self._stalled = 0
         self._task: asyncio.Task[None] | None = None
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
+    def check(self) -> None:
+        """Raises DatabaseUnavailable while the server is silent."""
         if self._silent:
             raise DatabaseUnavailable("the database hangs; try again shortly")
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        self.check()
         stalled = False
 
         def stall() -> None:
