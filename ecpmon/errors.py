@@ -113,6 +113,13 @@ class Conflict(PermanentError):
     status = 409
 
 
+class LimitReached(PermanentError):
+    """A bound on how many of something there may be; `details` names it."""
+
+    code = "LIMIT_REACHED"
+    status = 409
+
+
 class Unauthorized(PermanentError):
     code = "UNAUTHORIZED"
     status = 401

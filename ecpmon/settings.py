@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         description="Series a tenant may create; samples past it are rejected and counted.",
     )
 
+    max_tokens_per_tenant: int = Field(
+        default=100, ge=1, description="Tokens a tenant may have, not counting those for every tenant."
+    )
+    token_retention_days: float = Field(
+        default=90, gt=0, description="Tokens that expired or were revoked stay listed this long."
+    )
+
     simulator_url: str | None = Field(default=None, description="URL of the deployment simulator.")
     simulator_interval: float = Field(default=5.0, gt=0, description="Seconds between simulator pulls.")
     prometheus_url: str | None = Field(default=None, description="URL of a Prometheus-compatible store.")

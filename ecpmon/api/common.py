@@ -60,21 +60,26 @@ def backend_of(request: web.Request) -> Backend:
     return request[BACKEND]
 
 
-def check_visible(request: web.Request, tenant_id: str) -> None:
-    """Another's tenant does not exist for this caller: 404, not 403."""
-    if not request[CALLER].may_see(tenant_id):
-        raise TenantNotFound(tenant_id)
-
-
 async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tenant:
-    """The tenant named in the path, if the caller may see it. Raises TenantNotFound."""
-    tenant_id = request.match_info["tenant_id"]
+    """The tenant named in the path, if the caller may see it. Raises TenantNotFound: 404, not 403.
+
+    `with_deleted`: if there is no live one of that name that is the caller's, the one of his that was deleted last.
+    """
+    return await tenant_named(request, request.match_info["tenant_id"], with_deleted=with_deleted)
+
+
+async def tenant_named(request: web.Request, tenant_id: str, *, with_deleted: bool = False) -> Tenant:
+    """As `tenant_of`, for a name from elsewhere."""
     # Nothing but a possible name reaches the database.
     if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
         raise TenantNotFound(tenant_id[:100])
-    check_visible(request, tenant_id)
-    store = backend_of(request).tenants
-    return await (store.get_with_deleted(tenant_id) if with_deleted else store.get(tenant_id))
+    store, caller = backend_of(request).tenants, request[CALLER]
+    if with_deleted:
+        return await store.get_with_deleted(tenant_id, among=caller.tenants)
+    tenant = await store.get(tenant_id)
+    if not caller.may_see(tenant):
+        raise TenantNotFound(tenant_id)
+    return tenant
 
 
 async def seen_tenants(request: web.Request) -> list[str] | None:

@@ -17,9 +17,10 @@ from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, ExternalAlertStore
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
-from ecpmon.ports.service import Caller, Clock, Health, TokenStore
+from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
+from ecpmon.ports.tokens import Caller, TokenStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService
@@ -30,6 +31,7 @@ class Backend:
     """One database and what serves it; `X-Demo-Mode` chooses between two of them."""
 
     demo: bool
+    tokens: TokenStore
     tenants: TenantStore
     writer: SampleWriter
     monitoring: MonitoringStore
@@ -67,7 +69,6 @@ class ApiContext:
     clock: Clock
     production: Backend
     demo: Backend | None
-    tokens: TokenStore
     registry: CollectorRegistry
     requests: Counter  # ecp_tenant_requests_total{tenant_id,method,status}
     rejected: Counter  # ecpmon_ingest_rejected_samples_total{reason}

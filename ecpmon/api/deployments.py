@@ -176,7 +176,7 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     if not name.isprintable():
         raise no_such_deployment(name)
     record = await backend.deployments.store.get(name)
-    if not request[CALLER].may_see(record.tenant_id):
+    if not request[CALLER].holds(record.tenant):
         raise no_such_deployment(name)
     with backend.hub.join() as outbox:
         socket = await open_socket(request)

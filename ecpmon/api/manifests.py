@@ -8,7 +8,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import backend_of, bad_field, check_visible, read_model, reply, tenant_of
+from ecpmon.api.common import backend_of, bad_field, read_model, reply, tenant_named, tenant_of
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import SimulatorUnavailable
@@ -76,9 +76,8 @@ async def _cluster_gpus(backend: Backend) -> int | None:
 async def validate(request: web.Request) -> web.Response:
     """What is wrong with a manifest, by document, object and field."""
     body = await read_model(request, ValidateBody)
-    check_visible(request, body.tenant_id)
+    await tenant_named(request, body.tenant_id)
     backend = backend_of(request)
-    await backend.tenants.get(body.tenant_id)
     gpus = await _cluster_gpus(backend) if body.target_simulator else None
     report = await asyncio.to_thread(
         validate_manifest,

@@ -14,6 +14,7 @@ KOREAN: Final[dict[str, str]] = {
     "INTERNAL_ERROR": "내부 오류가 발생했습니다.",
     "INVALID_DEMO_MODE": "X-Demo-Mode 헤더는 true 또는 false여야 합니다.",
     "INVALID_PRESET": "알 수 없는 프리셋입니다.",
+    "LIMIT_REACHED": "허용된 최대 개수에 도달했습니다.",
     "METHOD_NOT_ALLOWED": "허용되지 않는 메서드입니다.",
     "MONITORING_UNAVAILABLE": "모니터링 서비스를 사용할 수 없습니다. 잠시 후 다시 시도하세요.",
     "NOT_FOUND": "요청한 항목을 찾을 수 없습니다.",

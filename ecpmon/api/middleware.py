@@ -9,7 +9,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from ecpmon.api.auth import admit
+from ecpmon.api.auth import admit, caller_key
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response, request_id_of
 from ecpmon.api.limits import HELD, LIMITS, SHARES
@@ -134,9 +134,11 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
     Raises RateLimited or Overloaded. The tenant's turns and memory are not used up by callers who see all tenants.
     """
     limits, now, caller = request.app[LIMITS], request.app[CONTEXT].clock.now(), request[CALLER]
-    shares = [f"caller {caller.name}@{request.remote}"]
+    shares = [f"caller {caller_key(request)}"]
     if tenant_id := request.match_info.get("tenant_id"):
-        shares.append(f"tenant {request[BACKEND].demo} {tenant_id}")
+        # A token for a deleted tenant must not use up what is its successor's.
+        whose = "former tenant" if tenant_id in caller.former else "tenant"
+        shares.append(f"{whose} {request[BACKEND].demo} {tenant_id}")
     # Pushes are counted by their samples. Alertmanager drops what is answered with 429: its webhook is not limited.
     if route.permission is not Permission.INGEST and "/webhooks/" not in route.path:
         limits.requests.take(shares[0], now)

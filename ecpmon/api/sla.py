@@ -195,7 +195,7 @@ async def analysis(request: web.Request) -> web.Response:
 async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first."""
     backend, now, caller = backend_of(request), now_of(request), request[CALLER]
-    tenants = [t for t in await backend.tenants.live() if caller.may_see(t.tenant_id)]
+    tenants = [t for t in await backend.tenants.live() if caller.may_see(t)]
     planned = await backend.maintenance.of_all()
     terms = {t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, backend.intervals) for t in tenants}
     asked = {name: sums.intervals_for(now, terms[name], SUMMARY_WINDOWS) for name in terms}

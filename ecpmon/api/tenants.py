@@ -14,7 +14,7 @@ from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_mod
 from ecpmon.api.context import CALLER
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import InsufficientResources, InvalidPreset, ValidationFailed
+from ecpmon.errors import InsufficientResources, InvalidPreset, TenantAlreadyExists, ValidationFailed
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
@@ -135,7 +135,7 @@ async def list_tenants(request: web.Request) -> web.Response:
     if status is not None and status not in list(TenantStatus):
         raise bad_field("status", f"known are {', '.join(TenantStatus)}")
     page = await backend.tenants.page(
-        allowed=None if caller.tenants is None else sorted(caller.tenants),
+        allowed=caller.tenants,
         preset=check_preset(request.query.get("preset")),
         status=status,
         skip=skip,
@@ -186,13 +186,21 @@ async def create_tenant(request: web.Request) -> web.Response:
         maintenance_accounting=body.maintenance_accounting,
         component_weights=_check_weights(body),
     )
-    if not request[CALLER].may_see(body.tenant_id):
+    caller = request[CALLER]
+    if not caller.creates(body.tenant_id):
         raise ValidationFailed(
-            "your token does not reach a tenant of that name",
-            fields=[{"field": "tenant_id", "message": "not in the token's tenant_access"}],
+            "your token may not create a tenant of that name",
+            fields=[{"field": "tenant_id", "message": "not in the token's may_create"}],
         )
     deployment_id = f"dep-{uuid.uuid4().hex[:12]}"
-    tenant = await backend.tenants.create(new, deployment_id, now)
+    # Who creates a tenant may see it; who sees them all needs no grant.
+    grant_to = caller.token.token_id if caller.token and caller.tenants is not None else None
+    try:
+        tenant = await backend.tenants.create(new, deployment_id, now, grant_to=grant_to)
+    except TenantAlreadyExists as error:
+        if not any(map(caller.may_see, await backend.tenants.live_of([body.tenant_id]))):
+            del error.details["existing_status"]
+        raise
     await backend.on_tenant_created(tenant)
     return reply(_created(tenant, plan, deployment_id), 201)
 

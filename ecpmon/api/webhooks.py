@@ -10,9 +10,10 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecpmon.api.common import backend_of, now_of, parse_time, read_model, reply
-from ecpmon.api.context import CALLER
+from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.ports.alerts import ExternalAlert
+from ecpmon.ports.tokens import Caller
 
 routes = Routes()
 MAX_ALERTS: Final = 10_000
@@ -65,7 +66,7 @@ async def tenant_alert(request: web.Request) -> web.Response:
     backend, caller = backend_of(request), request[CALLER]
     body = await read_model(request, WebhookBody)
     told = [_external(a) for a in body.alerts]
-    visible = [a for a in told if a.tenant_id is None or caller.may_see(a.tenant_id)]
+    visible = await _visible(backend, caller, told)
     recorded = await backend.external_alerts.record(visible, now_of(request), of_tenants_only=False)
     fresh = recorded.fresh
     for alert in fresh:
@@ -84,6 +85,15 @@ async def tenant_alert(request: web.Request) -> web.Response:
             "recoveries": recoveries,
         }
     )
+
+
+async def _visible(backend: Backend, caller: Caller, told: list[ExternalAlert]) -> list[ExternalAlert]:
+    """The alerts of tenants that are the caller's, and those of no tenant."""
+    if caller.tenants is None:
+        return told
+    names = {a.tenant_id for a in told if a.tenant_id is not None and caller.may_know(a.tenant_id)}
+    own = {t.tenant_id for t in await backend.tenants.live_of(names) if caller.may_see(t)}
+    return [a for a in told if a.tenant_id is None or a.tenant_id in own]
 
 
 def _external(alert: AlertBody) -> ExternalAlert:

@@ -19,7 +19,6 @@ from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
 from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
-from ecpmon.storage.access import PgTokenStore
 from ecpmon.storage.database import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
 from ecpmon.watchdog import Watchdog
@@ -48,7 +47,7 @@ def check_settings(settings: Settings) -> None:
     if settings.auth == "none" and settings.host not in _LOOPBACK and not settings.auth_none_anywhere:
         raise UnsafeSettings(
             f"ECPMON_AUTH=none is for loopback, not for {settings.host}; use ECPMON_AUTH=tokens "
-            "and make a token with `ecpmon token`"
+            "and make a token with `ecpmon token create`"
         )
     if settings.database_url is None:
         raise UnsafeSettings("ECPMON_DATABASE_URL is not set")
@@ -84,7 +83,6 @@ async def create_app(
             clock=the_clock,
             production=made[0][1],
             demo=made[1][1] if len(made) > 1 else None,
-            tokens=PgTokenStore(runtimes[0].database),
             registry=telemetry.registry,
             requests=telemetry.requests,
             rejected=telemetry.rejected,
@@ -104,6 +102,7 @@ def _url(settings: Settings, *, demo: bool) -> str:
 def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
     return Backend(
         demo=runtime.demo,
+        tokens=runtime.tokens,
         tenants=runtime.tenants,
         writer=runtime.writer,
         monitoring=runtime.monitoring,

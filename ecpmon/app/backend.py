@@ -51,6 +51,7 @@ from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.tokens import PgTokenStore
 from ecpmon.storage.webhook_keys import PgWebhookKeyStore
 from ecpmon.storage.writer import GroupWriter
 from ecpmon.telemetry import Telemetry
@@ -86,6 +87,11 @@ class BackendRuntime:
         self.database = Database(url, name="ecpmon-demo" if demo else "ecpmon")
         self.ingest = IngestStore(self.database, rules.evidence, settings.max_series_per_tenant)
         self.writer = GroupWriter(self.ingest, self._committed)
+        self.tokens = PgTokenStore(
+            self.database,
+            database_name="demo" if demo else "production",
+            max_per_tenant=settings.max_tokens_per_tenant,
+        )
         self.tenants = PgTenantStore(self.database)
         self.monitoring = PgMonitoringStore(self.database)
         self.evidence = rules.evidence
@@ -208,6 +214,8 @@ class BackendRuntime:
             *self.objectives.jobs(),
             self.closing.job(),
             AlertRetention(self.database, self.settings, self.clock).job(),
+            Job("token_use", 60, self.tokens.write_use, everywhere=True),
+            Job("token_retention", 3600, self.forget_tokens),
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
 
@@ -222,6 +230,7 @@ class BackendRuntime:
     async def stop(self) -> None:
         """Jobs first, then what they feed; the database last."""
         await self.jobs.stop()
+        await self._last_use()
         await self.deployments.stop()
         await self.trigger.stop()
         await self.delivery.stop()
@@ -229,6 +238,12 @@ class BackendRuntime:
         self.pulling.close()
         await self.lease.release()
         await self.database.close()
+
+    async def _last_use(self) -> None:
+        try:
+            await self.tokens.write_use()
+        except EcpError as error:
+            _log.warning("token_use_lost", error=error.message)
 
     # --- what jobs do -------------------------------------------------------------------------------------
 
@@ -247,6 +262,10 @@ class BackendRuntime:
     async def forget_recoveries(self) -> None:
         """Those that ended before SLA history does."""
         await self.recoverer.forget(self.clock.now() - timedelta(days=self.settings.sla_retention_days))
+
+    async def forget_tokens(self) -> None:
+        """Those that were over long ago."""
+        await self.tokens.forget(self.clock.now() - timedelta(days=self.settings.token_retention_days))
 
     async def install_missing_rules(self) -> None:
         """SLA rules for tenants that somebody inserted by hand."""

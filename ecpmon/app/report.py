@@ -48,7 +48,7 @@ async def report(
             tenants,
             kept,
         )
-        tenant = await tenants.get_with_deleted(tenant_id)
+        tenant = await tenants.get_with_deleted(tenant_id, among=None)
         data = await service.report(tenant, month, now, revision)
     finally:
         await database.close()

@@ -18,8 +18,7 @@ from rich.console import Console
 from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.settings import Settings
 
-_ROLES = ("viewer", "ingest", "operator", "tenant_admin", "admin")
-_GROUPS = ("rules", "slo", "tenant")  # each a module here with a group of its name
+_GROUPS = ("rules", "slo", "tenant", "token")  # each a module here with a group of its name
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -37,7 +36,7 @@ class Duration(click.ParamType[timedelta]):
         return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
-def _settings() -> Settings:
+def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
@@ -45,7 +44,7 @@ def _settings() -> Settings:
         raise click.ClickException("the settings are not right:\n  " + "\n  ".join(lines)) from error
 
 
-def _database_url(settings: Settings) -> str:
+def database_url(settings: Settings) -> str:
     if settings.database_url is None:
         raise click.ClickException(
             "ECPMON_DATABASE_URL is not set; set it to a PostgreSQL with TimescaleDB, or use `ecpmon up`"
@@ -124,8 +123,8 @@ def serve() -> None:
     """Run the ecpmon service. Everything is set by ECPMON_* variables; see docs/settings.md."""
     from ecpmon.app import run
 
-    settings = _settings()
-    _database_url(settings)
+    settings = load_settings()
+    database_url(settings)
     run(settings)
 
 
@@ -135,8 +134,8 @@ def migrate() -> None:
     from ecpmon.storage.database import Database
     from ecpmon.storage.migrations import migrate as apply
 
-    settings = _settings()
-    urls = {"production": _database_url(settings)}
+    settings = load_settings()
+    urls = {"production": database_url(settings)}
     if settings.demo_database_url:
         urls["demo"] = settings.demo_database_url.get_secret_value()
 
@@ -172,35 +171,6 @@ def simulator(
     asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes))
 
 
-@cli.command()
-@click.argument("name")
-@click.option(
-    "--role", "roles", multiple=True, required=True, type=click.Choice(_ROLES), help="May be repeated."
-)
-@click.option(
-    "--tenant", "tenants", multiple=True, required=True, help="A tenant's id, or * for all; may be repeated."
-)
-@click.option("--valid", type=Duration(), help="How long it is valid, such as 90d (default: until revoked).")
-def token(name: str, roles: tuple[str, ...], tenants: tuple[str, ...], valid: timedelta | None) -> None:
-    """Create an API token called NAME and print it. It is stored hashed and cannot be shown again."""
-    from ecpmon.storage.access import PgTokenStore
-    from ecpmon.storage.database import Database
-
-    url = _database_url(_settings())
-
-    async def run() -> str:
-        database = Database(url)
-        now = datetime.now(UTC)
-        try:
-            return await PgTokenStore(database).create(
-                name, roles, tenants, now, now + valid if valid else None
-            )
-        finally:
-            await database.close()
-
-    click.echo(asyncio.run(run()))
-
-
 @cli.group()
 def sla() -> None:
     """SLA figures and statements."""
@@ -221,8 +191,8 @@ def report(tenant_id: str, month: str, shape: str, revision: int | None, output:
     from ecpmon.app.report import report as make
     from ecpmon.sla.evidence import Intervals
 
-    settings = _settings()
-    url = _database_url(settings)
+    settings = load_settings()
+    url = database_url(settings)
     intervals = Intervals(
         timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
     )

@@ -25,9 +25,9 @@ def _targets(from_database: bool) -> Targets:
     if not from_database:
         return Targets()
     from ecpmon.app.rules import stored_targets
-    from ecpmon.cli import _database_url, _settings
+    from ecpmon.cli import database_url, load_settings
 
-    return asyncio.run(stored_targets(_database_url(_settings())))
+    return asyncio.run(stored_targets(database_url(load_settings())))
 
 
 @click.group()

@@ -21,9 +21,9 @@ def slo() -> None:
 def export(tenant_id: str, output: TextIO) -> None:
     """Write the objectives of TENANT_ID, its availability target included, as OpenSLO v1."""
     from ecpmon.app.objectives import export as make
-    from ecpmon.cli import _database_url, _settings
+    from ecpmon.cli import database_url, load_settings
 
-    output.write(asyncio.run(make(_database_url(_settings()), tenant_id)))
+    output.write(asyncio.run(make(database_url(load_settings()), tenant_id)))
 
 
 @slo.command()

@@ -101,6 +101,8 @@ class DeploymentRecord:
     """A deployment as stored. `forced_because` is set when the deploy gate was overruled."""
 
     deployment_id: str
+    # The tenant's number and its public name, which may have become another's.
+    tenant: int
     tenant_id: str
     method: str
     status: DeploymentStatus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -53,22 +53,40 @@ class TenantPage:
 
 
 class TenantStore(Protocol):
-    async def create(self, new: NewTenant, deployment_id: str, now: datetime) -> Tenant:
-        """Store a tenant with its first deployment row (`pending`). Raises TenantAlreadyExists."""
+    async def create(
+        self, new: NewTenant, deployment_id: str, now: datetime, *, grant_to: int | None = None
+    ) -> Tenant:
+        """Store a tenant with its first deployment row (`pending`), granted to the token `grant_to`.
+
+        Raises TenantAlreadyExists.
+        """
         ...
 
     async def get(self, tenant_id: str) -> Tenant:
         """A live tenant. Raises TenantNotFound."""
         ...
 
-    async def get_with_deleted(self, tenant_id: str) -> Tenant:
-        """The live tenant of that name, else the one deleted last. Raises TenantNotFound."""
+    async def get_with_deleted(self, tenant_id: str, *, among: Collection[int] | None) -> Tenant:
+        """The live tenant of that name, else the one deleted last, of those with a number `among` (None: of all).
+
+        Raises TenantNotFound.
+        """
+        ...
+
+    async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
+        """The live tenants of these names."""
         ...
 
     async def page(
-        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+        self,
+        *,
+        allowed: Collection[int] | None,
+        preset: str | None,
+        status: str | None,
+        skip: int,
+        limit: int,
     ) -> TenantPage:
-        """Live tenants by age. `allowed` None means every tenant (an administrator's view)."""
+        """Live tenants by age. `allowed`: numbers of tenants; None means every tenant (an administrator's view)."""
         ...
 
     async def live(self) -> list[Tenant]:

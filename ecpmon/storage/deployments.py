@@ -140,6 +140,7 @@ class PgDeploymentStore:
 def _record(row: Any) -> DeploymentRecord:
     return DeploymentRecord(
         deployment_id=row["deployment_id"],
+        tenant=row["tenant"],
         tenant_id=row["tenant_id"],
         method=row["method"],
         status=DeploymentStatus(row["status"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,7 +76,9 @@ class PgTenantStore:
         self._database = database
         self._sql = load("tenants")
 
-    async def create(self, new: NewTenant, deployment_id: str, now: datetime) -> Tenant:
+    async def create(
+        self, new: NewTenant, deployment_id: str, now: datetime, *, grant_to: int | None = None
+    ) -> Tenant:
         try:
             async with self._database.transaction() as connection:
                 with wrap_errors():
@@ -91,6 +93,8 @@ class PgTenantStore:
                         now,
                         None,
                     )
+                    if grant_to is not None:
+                        await connection.execute(self._sql["grant"], grant_to, row["id"])
         except Conflict:
             existing = await self.get(new.tenant_id)
             raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
@@ -102,18 +106,28 @@ class PgTenantStore:
             raise TenantNotFound(tenant_id)
         return tenant_of(row)
 
-    async def get_with_deleted(self, tenant_id: str) -> Tenant:
-        row = await self._database.fetchrow(self._sql["by_name_with_deleted"], tenant_id)
+    async def get_with_deleted(self, tenant_id: str, *, among: Collection[int] | None) -> Tenant:
+        numbers = None if among is None else list(among)
+        row = await self._database.fetchrow(self._sql["by_name_with_deleted"], tenant_id, numbers)
         if row is None:
             raise TenantNotFound(tenant_id)
         return tenant_of(row)
 
+    async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
+        return readable(await self._database.fetch(self._sql["by_names"], list(tenant_ids)))
+
     async def page(
-        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+        self,
+        *,
+        allowed: Collection[int] | None,
+        preset: str | None,
+        status: str | None,
+        skip: int,
+        limit: int,
     ) -> TenantPage:
-        names = list(allowed) if allowed is not None else None
-        counts = await self._database.fetchrow(self._sql["counts"], names, preset, status)
-        rows = await self._database.fetch(self._sql["page"], names, preset, status, skip, limit)
+        numbers = list(allowed) if allowed is not None else None
+        counts = await self._database.fetchrow(self._sql["counts"], numbers, preset, status)
+        rows = await self._database.fetch(self._sql["page"], numbers, preset, status, skip, limit)
         return TenantPage(tuple(readable(rows)), counts["total"], counts["demo"], counts["active"])
 
     async def live(self) -> list[Tenant]:

@@ -9,25 +9,31 @@ RETURNING *
 SELECT * FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL
 
 -- name: by_name_with_deleted
-SELECT * FROM tenants WHERE tenant_id = $1 ORDER BY deleted_at DESC NULLS FIRST LIMIT 1
+-- $2: numbers of the tenants that may be it, NULL for all
+SELECT * FROM tenants WHERE tenant_id = $1 AND ($2::bigint[] IS NULL OR id = ANY($2))
+ORDER BY deleted_at DESC NULLS FIRST LIMIT 1
+
+-- name: grant
+-- To the token that created the tenant.
+INSERT INTO token_grants (token, tenant) VALUES ($1, $2)
 
 -- name: by_names
 SELECT * FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
 
 -- name: counts
--- $1 allowed names or NULL for all, $2 preset or NULL, $3 status or NULL
+-- $1 numbers of the allowed ones or NULL for all, $2 preset or NULL, $3 status or NULL
 SELECT count(*) AS total, count(*) FILTER (WHERE is_demo) AS demo,
        count(*) FILTER (WHERE status IN ('running', 'degraded')) AS active
 FROM tenants
 WHERE deleted_at IS NULL
-  AND ($1::text[] IS NULL OR tenant_id = ANY($1))
+  AND ($1::bigint[] IS NULL OR id = ANY($1))
   AND ($2::text IS NULL OR preset = $2)
   AND ($3::text IS NULL OR status = $3)
 
 -- name: page
 SELECT * FROM tenants
 WHERE deleted_at IS NULL
-  AND ($1::text[] IS NULL OR tenant_id = ANY($1))
+  AND ($1::bigint[] IS NULL OR id = ANY($1))
   AND ($2::text IS NULL OR preset = $2)
   AND ($3::text IS NULL OR status = $3)
 ORDER BY id

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from ecpmon.storage.access import PgTokenStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.tokens import PgTokenStore
 from tests.integration.conftest import MakeTenant
 
 
@@ -27,7 +28,18 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("up",), ("serve",), ("migrate",), ("simulator",), ("token",), ("sla",), ("sla", "report")],
+    [
+        (),
+        ("up",),
+        ("serve",),
+        ("migrate",),
+        ("simulator",),
+        ("token",),
+        ("token", "create"),
+        ("token", "rotate"),
+        ("sla",),
+        ("sla", "report"),
+    ],
 )
 def test_help_is_there_for_every_command(command: tuple[str, ...]) -> None:
     done = run(*command, "--help")
@@ -55,16 +67,75 @@ def test_a_database_that_is_away_is_no_traceback(free_port: Callable[[], int]) -
     assert b"Traceback" not in done.stderr
 
 
-async def test_a_token_opens_what_it_says(database: Database, migrated_dsn: str) -> None:
-    done = run(
-        "token", "grafana", "--role", "viewer", "--tenant", "one", "--tenant", "two", "--valid", "90d",
-        ECPMON_DATABASE_URL=migrated_dsn,
-    )  # fmt: skip
-    caller = await PgTokenStore(database).find(done.stdout.decode().strip(), datetime.now(UTC))
+def token(dsn: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return run("token", *arguments, ECPMON_DATABASE_URL=dsn)
+
+
+def secret_of(done: subprocess.CompletedProcess[bytes]) -> str:
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.decode().splitlines()
+    return line
+
+
+def listed(dsn: str) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(token(dsn, "list", "--all", "--json").stdout)}
+
+
+async def test_a_token_opens_what_it_says_until_it_is_revoked(
+    database: Database, migrated_dsn: str, make_tenant: MakeTenant
+) -> None:
+    one, two = await make_tenant(), await make_tenant()
+    arguments = ("--role", "viewer", "--tenant", one.tenant_id, "--tenant", two.tenant_id, "--valid", "90d")
+    secret = secret_of(token(migrated_dsn, "create", "grafana", *arguments))
+    caller = await PgTokenStore(database).find(secret, datetime.now(UTC))
     assert caller is not None
-    assert (caller.name, caller.roles, caller.tenants) == ("grafana", {"viewer"}, {"one", "two"})
-    stored = await database.fetch("SELECT token_hash::text FROM api_tokens")
-    assert not [r for r in stored if done.stdout.decode().strip() in r["token_hash"]]
+    assert (caller.name, caller.roles, caller.tenants) == ("grafana", {"viewer"}, {one.key, two.key})
+    assert not [
+        r for r in await database.fetch("SELECT hash::text FROM token_secrets") if secret in r["hash"]
+    ]
+    row = listed(migrated_dsn)["grafana"]
+    assert (row["status"], row["tenants"]) == ("active", [one.tenant_id, two.tenant_id])
+    assert b"grafana" in token(migrated_dsn, "list").stdout
+    assert token(migrated_dsn, "revoke", str(row["token_id"])).returncode == 0
+    assert await PgTokenStore(database).find(secret, datetime.now(UTC)) is None
+    assert listed(migrated_dsn)["grafana"]["status"] == "revoked"
+    assert b"grafana" not in token(migrated_dsn, "list").stdout
+
+
+async def test_a_rotated_token_has_two_secrets_for_a_while_and_one_at_once(
+    database: Database, migrated_dsn: str
+) -> None:
+    store = PgTokenStore(database)
+    first = secret_of(token(migrated_dsn, "create", "ci", "--role", "admin", "--tenant", "*"))
+    number = str(listed(migrated_dsn)["ci"]["token_id"])
+    second = secret_of(token(migrated_dsn, "rotate", number, "--overlap", "1h"))
+    now = datetime.now(UTC)
+    assert all([await store.find(s, now) for s in (first, second)])
+    later = now + timedelta(hours=1)
+    assert [bool(await store.find(s, later)) for s in (first, second)] == [False, True]
+    third = secret_of(token(migrated_dsn, "rotate", number, "--at-once"))
+    now = datetime.now(UTC)
+    assert [bool(await store.find(s, now)) for s in (first, second, third)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("create", "x", "--role", "viewer", "--tenant", "none-such"), b"there is no tenant 'none-such'"),
+        (("create", "x", "--role", "viewer"), b"say for which tenants it is"),
+        (("create", "x", "--role", "viewer", "--tenant", "*", "--tenant", "one"), b"is every tenant"),
+        (("revoke", "4711"), b"there is no token 4711"),
+        (("rotate", "4711"), b"there is no token 4711"),
+        (("list", "--demo"), b"ECPMON_DEMO_DATABASE_URL is not set"),
+    ],
+)
+def test_what_cannot_be_done_to_a_token_is_said(
+    migrated_dsn: str, arguments: tuple[str, ...], said: bytes
+) -> None:
+    done = token(migrated_dsn, *arguments)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 async def test_a_statement_from_the_command_line(

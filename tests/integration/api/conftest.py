@@ -15,14 +15,15 @@ from pydantic import SecretStr
 
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.app.backend import BackendRuntime
+from ecpmon.ports.tokens import Caller, Issued, NewToken
 from ecpmon.settings import Settings
-from ecpmon.storage.access import PgTokenStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 from tests.acceptance.world import ManualClock
 
 _numbers = itertools.count(1)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+OPERATOR = Caller("a test", frozenset({"admin"}), None)
 
 
 @dataclass
@@ -51,6 +52,15 @@ class Service:
             text = await answer.text()
             is_json = "json" in answer.headers.get("Content-Type", "")
             return answer.status, await answer.json() if is_json else text, answer.headers
+
+    async def token(
+        self, who: str, roles: list[str], tenants: list[str] | None = None, **more: Any
+    ) -> Issued:
+        """A token that `ask(who=…)` shows; `tenants` None: for all of them."""
+        new = NewToken(who, roles, tenants, **more)
+        issued = await self.runtime.tokens.issue(new, OPERATOR, self.clock.now())
+        self.tokens[who] = issued.secret
+        return issued
 
     async def tenant(self, **more: Any) -> str:
         """A new tenant of its own."""
@@ -100,15 +110,13 @@ async def service(
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     runtime = app[RUNTIMES][0]
-    store = PgTokenStore(runtime.database)
-    tokens = {
-        "admin": await store.create("admin", ["admin"], ["*"], NOW, None),
-        "outsider": await store.create("charlie", ["admin"], ["somebody-elses"], NOW, None),
-        "viewer": await store.create("viewer", ["viewer"], ["*"], NOW, None),
-        "ingest": await store.create("agent", ["ingest"], ["*"], NOW, None),
-        "expired": await store.create("old", ["admin"], ["*"], NOW, NOW),
-        "wrong": "ecp_not-a-token",
-    }
     async with aiohttp.ClientSession() as session:
-        yield Service(f"http://127.0.0.1:{port}", session, runtime, clock, app, tokens)
+        made = Service(f"http://127.0.0.1:{port}", session, runtime, clock, app, {})
+        await made.token("admin", ["admin"])
+        await made.token("outsider", ["admin"], tenants=[], may_create=["somebody-elses"])
+        await made.token("viewer", ["viewer"])
+        await made.token("ingest", ["ingest"])
+        await made.token("expired", ["admin"], expires_at=NOW)
+        made.tokens["wrong"] = "ecp_" + "x" * 43
+        yield made
     await runner.cleanup()

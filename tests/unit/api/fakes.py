@@ -29,8 +29,8 @@ from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
 from ecpmon.ports.samples import Point
-from ecpmon.ports.service import Caller
 from ecpmon.ports.tenants import TenantPage
+from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally
@@ -39,7 +39,7 @@ from ecpmon.statements.service import StatementService, Terms
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ADMIN = Caller("admin", frozenset({"admin"}), None)
-OUTSIDER = Caller("outsider", frozenset({"admin"}), frozenset({"somebody-elses"}))
+OUTSIDER = Caller("outsider", frozenset({"admin"}), frozenset({4711}), frozenset({"somebody-elses"}))
 
 
 def ago(**span: float) -> datetime:
@@ -75,19 +75,28 @@ class FakeTenants:
                 return tenant
         raise TenantNotFound(tenant_id)
 
-    async def get_with_deleted(self, tenant_id: str) -> Tenant:
-        found = [t for t in self.rows if t.tenant_id == tenant_id]
+    async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
+        return [t for t in await self.live() if t.tenant_id in tenant_ids]
+
+    async def get_with_deleted(self, tenant_id: str, *, among: Collection[int] | None) -> Tenant:
+        found = [t for t in self.rows if t.tenant_id == tenant_id and (among is None or t.key in among)]
         if not found:
             raise TenantNotFound(tenant_id)
         return max(found, key=lambda t: (t.deleted_at is None, t.deleted_at or NOW))
 
     async def page(
-        self, *, allowed: Sequence[str] | None, preset: str | None, status: str | None, skip: int, limit: int
+        self,
+        *,
+        allowed: Collection[int] | None,
+        preset: str | None,
+        status: str | None,
+        skip: int,
+        limit: int,
     ) -> TenantPage:
         seen = [
             t
             for t in await self.live()
-            if (allowed is None or t.tenant_id in allowed)
+            if (allowed is None or t.key in allowed)
             and preset in (None, t.preset)
             and status in (None, t.status.value)
         ]
@@ -408,7 +417,7 @@ class World:
             timedelta(days=760),
         )
         return Backend(
-            demo=False, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
+            demo=False, tokens=unused, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
             evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
@@ -423,8 +432,7 @@ class World:
 
 def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> web.Application:
     """The routes of `modules` for one caller. Roles are not checked here, so a handler's own walls are seen."""
-    backend, unused = world.backend(), _Nothing()
-    tokens: Any = unused
+    backend = world.backend()
 
     @web.middleware
     async def around(
@@ -442,9 +450,7 @@ def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> we
     requests = Counter("requests", "x", ["tenant_id", "method", "status"], registry=registry)
     refused = Counter("refused", "x", ["reason"], registry=registry)
     timer = DebugTimer(lambda: None, lambda: (0, 0.0))
-    app[CONTEXT] = ApiContext(
-        world.settings, world.clock, backend, None, tokens, registry, requests, refused, timer
-    )
+    app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, registry, requests, refused, timer)
     app[LIMITS] = Limits(world.settings)
     for module in modules:
         for route in module.routes.table:

@@ -24,7 +24,7 @@ from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, RuleWithState
 from ecpmon.ports.samples import Latest
-from ecpmon.ports.service import Caller
+from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import tally
@@ -93,7 +93,7 @@ class World:
         callers = {
             "viewer": Caller("v", frozenset({"viewer"}), None),
             "agent": Caller("a", frozenset({"ingest"}), None),
-            "outsider": Caller("o", frozenset({"admin"}), frozenset({"other"})),
+            "outsider": Caller("o", frozenset({"admin"}), frozenset({2}), frozenset({"other"})),
         }
         return callers.get(token)
 
@@ -119,7 +119,7 @@ def api_of(world: World, **settings: Any) -> Any:
     parts: dict[str, Any] = {f.name: SimpleNamespace() for f in fields(Backend)}
     stores: Any = world
     parts |= dict.fromkeys(
-        ("tenants", "monitoring", "availability", "alerts", "maintenance", "window_sums"), stores
+        ("tokens", "tenants", "monitoring", "availability", "alerts", "maintenance", "window_sums"), stores
     )
     intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
     backend = Backend(**{**parts, "intervals": intervals, "demo": False, "hub": world.hub, "simulator": None})
@@ -127,7 +127,7 @@ def api_of(world: World, **settings: Any) -> Any:
     labels = ["tenant_id", "method", "status"]
     context = ApiContext(
         settings=Settings(**settings), clock=SimpleNamespace(now=lambda: world.now), production=backend,
-        demo=None, tokens=stores, registry=registry,
+        demo=None, registry=registry,
         requests=Counter("ecp_tenant_requests", "x", labels, registry=registry),
         rejected=Counter("refused", "x", ["reason"], registry=registry),
         timer=DebugTimer(lambda: None, lambda: (0, 0.0)),

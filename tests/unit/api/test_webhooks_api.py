@@ -105,6 +105,7 @@ async def test_an_alert_of_no_tenant_is_recorded_and_told_nobody(client: Any, wo
 
 
 async def test_alerts_of_others_are_ignored(aiohttp_client: Any, world: World) -> None:
+    world.tenants.add("somebody-elses", key=4711)
     client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
     own = alert(labels={"alertname": "X", "tenant_id": "somebody-elses"}, fingerprint="f2")
     with world.hub.listen("acme") as acme:

@@ -1,0 +1,191 @@
+"""API tokens: only hashes of their secrets are stored, and grants are the numbers of tenants."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, ValidationFailed
+from ecpmon.ports.tokens import Caller, Issued, NewToken, TokenInfo, TokenRef
+from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.queries import load
+
+_SHAPE: Final = re.compile(r"ecp_[A-Za-z0-9_-]{43}")
+MAX_PER_TENANT: Final = 100
+
+
+def _hash(secret: str) -> bytes:
+    # Secrets are 256 random bits, so a plain hash cannot be guessed back and needs no salt.
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class PgTokenStore:
+    """`ports.TokenStore` and `ports.TokenDesk` on PostgreSQL. `database_name` tells tokens of two databases apart."""
+
+    def __init__(
+        self, database: Database, *, max_per_tenant: int = MAX_PER_TENANT, database_name: str = "production"
+    ) -> None:
+        self._database = database
+        self._name = database_name
+        self._max_per_tenant = max_per_tenant
+        self._sql = load("tokens")
+        self._used: dict[int, datetime] = {}
+
+    async def find(self, secret: str, now: datetime) -> Caller | None:
+        if not _SHAPE.fullmatch(secret):
+            return None  # none of ours: no query
+        row = await self._database.fetchrow(self._sql["find"], _hash(secret), now)
+        if row is None:
+            return None
+        self._used[row["id"]] = now
+        return Caller(
+            name=row["name"],
+            roles=frozenset(row["roles"]),
+            tenants=None if row["all_tenants"] else frozenset(row["tenants"] or ()),
+            names=frozenset(row["names"] or ()),
+            former=frozenset(row["names"] or ()) - frozenset(row["live"] or ()),
+            may_create=frozenset(row["may_create"]),
+            token=TokenRef(self._name, row["id"], row["secret"]),
+            expires_at=row["expires_at"],
+        )
+
+    # --- the desk -------------------------------------------------------------------------------------------
+
+    async def issue(self, new: NewToken, by: Caller, now: datetime) -> Issued:
+        _check_lifetime(new.expires_at, by)
+        secret = _new_secret()
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                granted = await self._granted(connection, new, by, now)
+                token_id: int = await connection.fetchval(
+                    self._sql["insert"],
+                    new.name,
+                    sorted(new.roles),
+                    new.tenants is None,
+                    sorted(new.may_create),
+                    now,
+                    new.expires_at,
+                    by.token.token_id if by.token and by.token.database == self._name else None,
+                )
+                await connection.execute(self._sql["grant"], token_id, granted)
+                await connection.execute(self._sql["add_secret"], token_id, _hash(secret), now)
+        return Issued(token_id, secret, new.expires_at)
+
+    async def _granted(self, connection: Any, new: NewToken, by: Caller, now: datetime) -> list[int]:
+        """The numbers of the tenants to be granted. Raises ValidationFailed, LimitReached."""
+        if new.tenants is None:
+            return []
+        rows = await connection.fetch(self._sql["grantable"], sorted(set(new.tenants)))
+        found = {r["tenant_id"]: r["id"] for r in rows if by.holds(r["id"])}
+        unknown = [name for name in new.tenants if name not in found]
+        if unknown:
+            raise ValidationFailed(
+                f"there is no tenant {unknown[0]!r}; create it first: a token is for tenants that exist",
+                fields=[{"field": "tenant_access", "message": f"there is no tenant {n!r}"} for n in unknown],
+            )
+        full = await connection.fetchval(
+            self._sql["fullest"], list(found.values()), self._max_per_tenant, now
+        )
+        if full is not None:
+            raise LimitReached(
+                f"tenant {full!r} has {self._max_per_tenant} tokens, the most that are allowed; revoke one first",
+                details={"tenant_id": full, "limit": self._max_per_tenant},
+            )
+        return list(found.values())
+
+    async def page(self, by: Caller, skip: int, limit: int, now: datetime) -> tuple[Sequence[TokenInfo], int]:
+        rows = await self._database.fetch(self._sql["page"], *_reach(by), now, skip, limit)
+        return [_info(r) for r in rows], rows[0]["total"] if rows else 0
+
+    async def revoke(self, token_id: int, by: Caller, now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await self._lock(connection, token_id, by)
+                await connection.execute(self._sql["revoke"], token_id, now)
+
+    async def rotate(
+        self,
+        token_id: int,
+        by: Caller,
+        now: datetime,
+        *,
+        overlap: timedelta,
+        expires_at: datetime | None = None,
+    ) -> Issued:
+        secret, until = _new_secret(), now + overlap
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                row = await self._lock(connection, token_id, by)
+                _check_not_over(row, now)
+                expires_at = expires_at or row["expires_at"]
+                _check_lifetime(expires_at, by)
+                await connection.execute(self._sql["set_expiry"], token_id, expires_at)
+                await connection.execute(self._sql["end_older_secrets"], token_id)
+                await connection.execute(self._sql["end_present_secret"], token_id, until)
+                await connection.execute(self._sql["add_secret"], token_id, _hash(secret), now)
+        return Issued(token_id, secret, expires_at, until)
+
+    async def _lock(self, connection: Any, token_id: int, by: Caller) -> Any:
+        row = await connection.fetchrow(self._sql["lock"], token_id, *_reach(by))
+        if row is None:
+            raise NotFound(f"there is no token {token_id}", details={"token_id": token_id})
+        return row
+
+    # --- upkeep ---------------------------------------------------------------------------------------------
+
+    async def write_use(self) -> None:
+        """Store when the tokens were last used, as far as this process saw it; kept while the database is away."""
+        used, self._used = self._used, {}
+        try:
+            if used:
+                await self._database.execute(self._sql["used"], list(used), list(used.values()))
+        except EcpError:
+            self._used = {**used, **self._used}
+            raise
+
+    async def forget(self, before: datetime) -> None:
+        """Drop the tokens that were over by then."""
+        await self._database.execute(self._sql["forget"], before)
+
+
+def _new_secret() -> str:
+    return "ecp_" + secrets.token_urlsafe(32)
+
+
+def _reach(by: Caller) -> tuple[list[int] | None, list[str]]:
+    return None if by.tenants is None else sorted(by.tenants), sorted(by.may_create)
+
+
+def _check_lifetime(expires_at: datetime | None, by: Caller) -> None:
+    """Nobody gets a secret that outlives his own. Raises ValidationFailed."""
+    if not by.outlives(expires_at):
+        message = f"may not outlive the token that asks, which ends at {by.expires_at}"
+        raise ValidationFailed(f"the token {message}", fields=[{"field": "expires_in", "message": message}])
+
+
+def _check_not_over(row: Any, now: datetime) -> None:
+    over = "revoked" if row["revoked_at"] else "expired"
+    if row["revoked_at"] or (row["expires_at"] is not None and row["expires_at"] <= now):
+        raise Conflict(f"this token is {over}; make a new one", details={"token_id": row["id"]})
+
+
+def _info(row: Any) -> TokenInfo:
+    return TokenInfo(
+        token_id=row["id"],
+        name=row["name"],
+        roles=tuple(row["roles"]),
+        tenants=None if row["all_tenants"] else tuple(row["tenants"]),
+        former=tuple(row["former"]),
+        may_create=tuple(row["may_create"]),
+        lost_access=tuple(row["lost_access"]),
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+        old_secret_until=row["old_secret_until"],
+    )

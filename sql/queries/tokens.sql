@@ -1,0 +1,75 @@
+-- name: find
+SELECT t.id, s.id AS secret, t.name, t.roles, t.all_tenants, t.may_create, held.tenants, held.names, held.live,
+       least(t.expires_at, s.valid_until) AS expires_at
+FROM token_secrets s
+JOIN api_tokens t ON t.id = s.token
+CROSS JOIN LATERAL (
+  SELECT array_agg(x.id) AS tenants, array_agg(x.tenant_id) AS names,
+         array_agg(x.tenant_id) FILTER (WHERE x.deleted_at IS NULL) AS live
+  FROM token_grants g JOIN tenants x ON x.id = g.tenant WHERE g.token = t.id) AS held
+WHERE s.hash = $1 AND (s.valid_until IS NULL OR s.valid_until > $2)
+  AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
+
+-- name: grantable
+-- Locked until the token is there: a tenant cannot be deleted meanwhile, and tokens of one tenant are counted one by one.
+SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+ORDER BY id FOR NO KEY UPDATE
+
+-- name: fullest
+-- Of the tenants $1 one that has $2 tokens or more, not counting those that hold every tenant.
+SELECT x.tenant_id FROM tenants x
+WHERE x.id = ANY($1::bigint[]) AND $2 <= (
+  SELECT count(*) FROM token_grants g JOIN api_tokens t ON t.id = g.token
+  WHERE g.tenant = x.id AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3))
+LIMIT 1
+
+-- name: insert
+INSERT INTO api_tokens (name, roles, all_tenants, may_create, created_at, expires_at, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+
+-- name: grant
+INSERT INTO token_grants (token, tenant) SELECT $1, unnest($2::bigint[]) ON CONFLICT DO NOTHING
+
+-- name: add_secret
+INSERT INTO token_secrets (token, hash, created_at) VALUES ($1, $2, $3)
+
+-- name: page
+-- What $1 (numbers of tenants, NULL: everything) and $2 (names that may be created) reach.
+SELECT t.*, held.tenants, held.former, replaced.valid_until AS old_secret_until, count(*) OVER () AS total
+FROM api_tokens t
+CROSS JOIN LATERAL (
+  SELECT coalesce(array_agg(x.tenant_id ORDER BY x.id) FILTER (WHERE x.deleted_at IS NULL), '{}') AS tenants,
+         coalesce(array_agg(x.tenant_id ORDER BY x.id) FILTER (WHERE x.deleted_at IS NOT NULL), '{}') AS former
+  FROM token_grants g JOIN tenants x ON x.id = g.tenant WHERE g.token = t.id) AS held
+LEFT JOIN LATERAL (
+  SELECT max(s.valid_until) AS valid_until FROM token_secrets s WHERE s.token = t.id AND s.valid_until > $3) AS replaced
+  ON true
+WHERE token_within(t.id, $1::bigint[], $2::text[])
+ORDER BY t.id DESC OFFSET $4 LIMIT $5
+
+-- name: lock
+-- One token within reach of $2 and $3, until the transaction ends.
+SELECT * FROM api_tokens WHERE id = $1 AND token_within(id, $2::bigint[], $3::text[]) FOR UPDATE
+
+-- name: revoke
+UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1
+
+-- name: end_older_secrets
+-- Of the secrets that were replaced before, at the next replacement.
+DELETE FROM token_secrets WHERE token = $1 AND valid_until IS NOT NULL
+
+-- name: end_present_secret
+UPDATE token_secrets SET valid_until = $2 WHERE token = $1 AND valid_until IS NULL
+
+-- name: set_expiry
+UPDATE api_tokens SET expires_at = $2 WHERE id = $1
+
+-- name: used
+-- At most once a minute, however many processes say so.
+UPDATE api_tokens t SET last_used_at = u.at
+FROM unnest($1::bigint[], $2::timestamptz[]) AS u (token, at)
+WHERE t.id = u.token AND (t.last_used_at IS NULL OR t.last_used_at <= u.at - INTERVAL '1 minute')
+
+-- name: forget
+-- Tokens that were over before $1.
+DELETE FROM api_tokens WHERE least(revoked_at, expires_at) < $1
