@@ -87,7 +87,8 @@ async def seen_tenants(request: web.Request) -> list[str] | None:
     caller = request[CALLER]
     if caller.tenants is None:
         return None
-    return [t.tenant_id for t in await backend_of(request).tenants.live() if caller.may_see(t.tenant_id)]
+    found = await backend_of(request).tenants.live_of(caller.names)
+    return sorted(t.tenant_id for t in found if caller.may_see(t))
 
 
 async def read_json(request: web.Request) -> Any:
