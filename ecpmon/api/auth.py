@@ -41,7 +41,8 @@ async def identify(request: web.Request) -> Caller:
     if context.settings.auth == "none":
         return EVERYBODY
     token = bearer_token(request)
-    if not token or len(token) > MAX_TOKEN:
+    # Ours are ASCII; others, such as bytes that are not UTF-8, cannot even be hashed.
+    if not token or len(token) > MAX_TOKEN or not token.isascii():
         raise Unauthorized("send `Authorization: Bearer <token>`; `ecpmon token create` makes one")
     return await _checked(request, token)
 

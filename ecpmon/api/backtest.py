@@ -23,13 +23,13 @@ from ecpmon.api.common import (
     bad_field,
     minutes,
     now_of,
-    parse_time,
     percent,
     read_model,
     reply,
     tenant_of,
 )
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.times import time_of
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant, parse_percentage
@@ -136,10 +136,10 @@ def _with_target(tenant: Tenant, body: TrialBody, rule: AlertRule) -> Tenant:
 
 def _plan(body: TrialBody, tenant: Tenant, rule: AlertRule, now: datetime) -> _Plan:
     """Raises ValidationFailed naming the field when the period cannot be replayed, or not at that step."""
-    end = _time(body.to, "to", now)
+    end = now if body.to is None else time_of(body.to, "to")
     if not _EARLIEST <= end <= now:
         raise bad_field("to", "lies in the future" if end > now else "lies before anything was measured")
-    start = _time(body.from_, "from", end - DEFAULT_RANGE[rule.kind])
+    start = end - DEFAULT_RANGE[rule.kind] if body.from_ is None else time_of(body.from_, "from")
     if not timedelta(0) < end - start <= MAX_RANGE:
         raise bad_field("from", f"must lie before `to`, by at most {MAX_RANGE.days} days")
     threshold = rule.kind is RuleKind.THRESHOLD
@@ -148,15 +148,6 @@ def _plan(body: TrialBody, tenant: Tenant, rule: AlertRule, now: datetime) -> _P
     finest = _ROLLUP if rollups else timedelta(seconds=1)
     step = _step(body.step, end - start, rule.kind, finest)
     return _Plan(tenant, rule, start, end, step, wanted, _width(step, wanted) if rollups else None)
-
-
-def _time(text: str | None, field: str, default: datetime) -> datetime:
-    if text is None:
-        return default
-    try:
-        return parse_time(text)
-    except (ValueError, OverflowError):
-        raise bad_field(field, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
 
 
 def _step(text: str | None, lasting: timedelta, kind: RuleKind, finest: timedelta) -> timedelta:

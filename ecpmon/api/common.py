@@ -1,30 +1,26 @@
-"""Small things every handler needs: the tenant of the request, JSON in and out, times and percentages."""
+"""Small things every handler needs: the tenant of the request, JSON in and out, numbers and percentages."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
-import orjson
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
+from ecpmon.api.texts import check_document, mended
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
+from ecpmon.wire import dumps
 
 M = TypeVar("M", bound=BaseModel)
 MAX_FIELDS_SHOWN: Final = 50
 MAX_VALUES: Final = 100_000
-
-
-def rfc3339(at: datetime) -> str:
-    """UTC with `Z`; fractions of a second only where there are any."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def percent(fraction: float | None) -> float | None:
@@ -34,17 +30,6 @@ def percent(fraction: float | None) -> float | None:
 
 def minutes(seconds: float) -> float:
     return seconds / 60
-
-
-def _default(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def dumps(document: Any) -> bytes:
-    """JSON; datetimes become RFC 3339 with `Z`."""
-    return orjson.dumps(document, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -106,11 +91,17 @@ async def read_json(request: web.Request) -> Any:
         raise BadRequest(f"the body is not JSON: {error}") from error
 
 
-async def read_model(request: web.Request, model: type[M], *, optional: bool = False) -> M:
-    """The body as `model`. Raises ValidationFailed with one entry per bad field."""
+async def read_model(
+    request: web.Request, model: type[M], *, optional: bool = False, mend: bool = False
+) -> M:
+    """The body as `model`. Raises ValidationFailed with one entry per bad field.
+
+    `mend`: what is no text (NUL, half a surrogate pair) is replaced and not refused.
+    """
     if optional and not request.can_read_body:
         return parse_model({}, model)
-    return parse_model(await read_json(request), model)
+    document = await read_json(request)
+    return parse_model(mended(document) if mend else document, model)
 
 
 def parse_model(document: Any, model: type[M]) -> M:
@@ -118,6 +109,7 @@ def parse_model(document: Any, model: type[M]) -> M:
         raise ValidationFailed(
             "the body must be a JSON object", fields=[{"field": "", "message": "not an object"}]
         )
+    check_document(document)
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -159,21 +151,3 @@ def query_float(request: web.Request, name: str, default: float, low: float, hig
     if not low < value <= high:
         raise bad_field(name, f"must be a number over {low:g} and at most {high:g}")
     return value
-
-
-def parse_time(text: str) -> datetime:
-    """Any ISO 8601 time; a naive one means UTC. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def query_time(request: web.Request, name: str, default: datetime) -> datetime:
-    """A time from the query string. Raises ValidationFailed."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        # A `+` of an offset that was not escaped arrives as a space.
-        return parse_time(text.replace(" ", "+") if "T" in text else text)
-    except (ValueError, OverflowError):
-        raise bad_field(name, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None

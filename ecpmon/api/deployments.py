@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import (
     backend_of,
@@ -23,6 +23,7 @@ from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.hub import Outbox
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
+from ecpmon.api.times import EARLIEST, JsonTime
 from ecpmon.errors import EcpError, NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.tenants import Tenant
@@ -86,7 +87,7 @@ class ReportBody(BaseModel):
     status: Literal["completed", "failed"]
     message: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""
     # When the pipeline was done; now when absent.
-    deployed_at: AwareDatetime | None = None
+    deployed_at: JsonTime | None = None
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/deployment-status", Permission.OPERATE)
@@ -155,9 +156,12 @@ async def _document(
 async def _burned(
     request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
 ) -> float | None:
-    """Budget minutes burned within the deployment's hour; None for the row of a tenant nobody deployed."""
+    """Budget minutes burned within the deployment's hour; None for the row of a tenant nobody deployed.
+
+    None as well for a row whose time cannot be: nothing was measured then.
+    """
     began = record.requested_at
-    if began is None:
+    if began is None or began < EARLIEST:
         return None
     now = now_of(request)
     until = min(began + ATTRIBUTED, now)

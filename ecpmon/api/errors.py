@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
-import orjson
 from aiohttp import web
 
-from ecpmon.api.common import rfc3339
+from ecpmon import wire
 from ecpmon.api.context import CONTEXT, REQUEST_ID
 from ecpmon.api.messages import KOREAN, prefers_korean
 from ecpmon.errors import EcpError
-
-_HTTP_CODES: Final = {
-    400: "BAD_REQUEST",
-    404: "NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    413: "PAYLOAD_TOO_LARGE",
-    415: "UNSUPPORTED_MEDIA_TYPE",
-}
+from ecpmon.serving import BROKEN, code_of, new_request_id, reason_of, sane_request_id
 
 
 def request_id_of(request: web.Request) -> str:
@@ -28,8 +18,7 @@ def request_id_of(request: web.Request) -> str:
     if REQUEST_ID in request:
         return request[REQUEST_ID]
     given = request.headers.get("X-Request-ID", "")
-    sane = 0 < len(given) <= 128 and given.isascii() and given.isprintable()
-    request[REQUEST_ID] = given if sane else f"req-{uuid.uuid4().hex[:12]}"
+    request[REQUEST_ID] = given if sane_request_id(given) else new_request_id()
     return request[REQUEST_ID]
 
 
@@ -37,15 +26,8 @@ def error_document(request: web.Request, code: str, message: str, details: dict[
     """The body of an error answer, in the caller's language."""
     if prefers_korean(request.headers.get("Accept-Language", "")):
         message = KOREAN.get(code, message)
-    return {
-        "error": {
-            "code": code,
-            "message": message,
-            "details": details,
-            "timestamp": rfc3339(request.app[CONTEXT].clock.now()),
-            "request_id": request_id_of(request),
-        }
-    }
+    now = request.app[CONTEXT].clock.now()
+    return wire.error_document(code, message, details, now, request_id_of(request))
 
 
 def error_response(request: web.Request, error: EcpError) -> web.Response:
@@ -61,20 +43,18 @@ def error_response(request: web.Request, error: EcpError) -> web.Response:
 def http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
     """aiohttp's own errors (unknown path, wrong method, body too large) in our shape."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    code = _HTTP_CODES.get(error.status, "HTTP_ERROR")
+    code = code_of(error.status)
     message = {
         404: f"there is nothing at {request.path}; GET /docs lists what there is",
         405: f"{request.method} is not possible here; allowed: {headers.get('Allow', '')}",
         413: "the body is too large; send it in parts",
-    }.get(error.status, HTTPStatus(error.status).phrase)
+    }.get(error.status, reason_of(error))
     return _response(request, error.status, code, message, {}, headers)
 
 
 def internal_error_response(request: web.Request) -> web.Response:
     """A bug of ours: the details are in the log, under the request id."""
-    return _response(
-        request, 500, "INTERNAL_ERROR", "this is a fault of the server; it has been logged", {}, {}
-    )
+    return _response(request, 500, code_of(500), BROKEN, {}, {})
 
 
 def _response(
@@ -85,5 +65,5 @@ def _response(
     details: dict[str, Any],
     headers: dict[str, str],
 ) -> web.Response:
-    body = orjson.dumps(error_document(request, code, message, details), default=str)
+    body = wire.dumps(error_document(request, code, message, details))
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")

@@ -11,7 +11,7 @@ from aiohttp import web
 from ecpmon.api.common import backend_of, bad_field, minutes, now_of, reply, tenant_of
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sla import EARLIEST, past
+from ecpmon.api.times import EARLIEST, query_time
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
@@ -25,8 +25,8 @@ routes = Routes()
 async def incidents(request: web.Request) -> web.Response:
     """Outages: when, how long, what was wrong as far as it is known, and what each cost."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    end = min(past(request, "to", now), now)
-    start = past(request, "from", max(end - timedelta(days=30), EARLIEST))
+    end = min(query_time(request, "to", now), now)
+    start = query_time(request, "from", max(end - timedelta(days=30), EARLIEST))
     if start >= end:
         raise bad_field("from", "must lie before `to`")
     spans = await backend.availability.timeline(tenant, start, end)

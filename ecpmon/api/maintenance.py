@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
@@ -14,6 +13,7 @@ from ecpmon.api.alerts import seconds_of
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.times import time_of
 from ecpmon.errors import Conflict
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.sla.maintenance import check, occurrences, zone
@@ -39,22 +39,13 @@ class MaintenanceBody(BaseModel):
     approved_by: Annotated[StrictStr, Field(pattern=r"\S", max_length=200)] | None = None
 
 
-def instant_of(text: str, field: str, local: ZoneInfo) -> datetime:
-    """An ISO 8601 time; without an offset it is wall-clock time of the maintenance's zone."""
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=local)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise bad_field(field, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
-
-
 def _planned(body: MaintenanceBody, zone_name: str, by: str, now: datetime) -> Maintenance:
     local = zone(zone_name)
-    start = instant_of(body.start, "start", local)
+    start = time_of(body.start, "start", local)
     if (body.end is None) == (body.duration is None):
         raise bad_field("end", "give either end or duration")
     duration = (
-        instant_of(body.end, "end", local) - start
+        time_of(body.end, "end", local) - start
         if body.end is not None
         else timedelta(seconds=seconds_of(body.duration or ""))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -14,8 +15,10 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response, request_id_of
 from ecpmon.api.limits import HELD, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
+from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode
+from ecpmon.serving import BROKEN, begun, last_response, logged
 
 _log = structlog.get_logger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,20 +76,46 @@ async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
 async def _answer(request: web.Request, handler: Next) -> web.StreamResponse:
     try:
         return await handler(request)
-    except EcpError as error:
-        if error.status >= 500:
-            _log.warning("request_failed", path=request.path, code=error.code, error=error.message)
-        route = route_of(request)
-        if route is not None and route.socket and error.status in _SOCKET_CODES and _is_upgrade(request):
-            return await refuse(request, _SOCKET_CODES[error.status], error.message)
-        return error_response(request, error)
-    except web.HTTPException as error:
-        if error.status < 400:
+    except Exception as error:
+        if isinstance(error, web.HTTPException) and error.status < 400:
             raise
-        return http_error_response(request, error)
-    except Exception:  # noqa: BLE001 - the last line of defence: nobody gets a traceback, the log does
-        _log.exception("request_broken", path=request.path)
+        if begun(request):  # a second answer would be written into the first
+            if not isinstance(error, ConnectionError):
+                _say(_log.error, "request_broken", path=request.path, exc_info=error)
+            raise
+        return await _error_answer(request, error)
+
+
+async def _error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
+    """What a failed request is answered; whatever fails on the way is a fault of ours."""
+    try:
+        if isinstance(error, EcpError):
+            return await _refusal(request, error)
+        if isinstance(error, web.HTTPException):
+            return http_error_response(request, error)
+        _say(_log.error, "request_broken", path=request.path, exc_info=error)
         return internal_error_response(request)
+    except Exception as broken:  # noqa: BLE001 - the last line of defence
+        logged(request, broken)
+        return last_response(request, 500, BROKEN)
+
+
+async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
+    if error.status >= 500:
+        _say(_log.warning, "request_failed", path=request.path, code=error.code, error=error.message)
+    route = route_of(request)
+    if route is not None and route.socket and error.status in _SOCKET_CODES and _is_upgrade(request):
+        try:
+            return await refuse(request, _SOCKET_CODES[error.status], error.message)
+        except web.HTTPException as bad:  # it only looked like a handshake
+            return http_error_response(request, bad)
+    return error_response(request, error)
+
+
+def _say(write: Callable[..., Any], event: str, **values: Any) -> None:
+    """A line in the log; an answer does not depend on whether it can be written."""
+    with contextlib.suppress(Exception):
+        write(event, **values)
 
 
 def _is_upgrade(request: web.Request) -> bool:
@@ -121,6 +150,7 @@ async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
     route = route_of(request)
     if route is None:
         return await handler(request)  # 404 or 405
+    check_address(request)
     request[BACKEND] = choose_backend(request)
     await admit(request, route)
     if route.permission is Permission.OPEN:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, query_time, reply, tenant_of
+from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, reply, tenant_of
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.times import query_time
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Tenant
@@ -26,7 +27,6 @@ from ecpmon.sla.terms import terms_of
 
 routes = Routes()
 MAX_POINTS: Final = 2_000
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 SUMMARY_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -82,18 +82,10 @@ def window_document(w: WindowResult) -> dict[str, Any]:
     }
 
 
-def past(request: web.Request, name: str, default: datetime) -> datetime:
-    """A time from the query string from which windows can be subtracted. Raises ValidationFailed."""
-    at = query_time(request, name, default)
-    if at < EARLIEST:
-        raise bad_field(name, f"lies before {EARLIEST.year}")
-    return at
-
-
 def _as_of(request: web.Request) -> tuple[datetime, bool]:
     """The instant asked about, and whether it is the present."""
     now = now_of(request)
-    at = past(request, "at", now)
+    at = query_time(request, "at", now)
     if at > now:
         raise bad_field("at", "lies in the future")
     return at, "at" not in request.query

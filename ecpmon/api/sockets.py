@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import dumps
+from ecpmon.wire import dumps
 
 HEARTBEAT: Final = 30.0
 MAX_MESSAGE: Final = 64 * 1024

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ecpmon.api.common import backend_of, now_of, parse_time, read_model, reply
+from ecpmon.api.common import backend_of, now_of, read_model, reply
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.times import nearest, parse_time
 from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.ports.tokens import Caller
 
@@ -25,19 +26,10 @@ def go_time(value: Any) -> datetime:
     """RFC 3339 as Go prints it, with up to nine digits after the second."""
     if not isinstance(value, str):
         raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic turns ValueError into a field error
-    try:
-        return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
-    except OverflowError as error:  # pydantic lets it through
-        raise ValueError("must be a time whose UTC lies in the years 1 to 9999") from error
-
-
-def storable(text: str) -> str:
-    """PostgreSQL holds no NUL; refusing it would lose every other alert of the message."""
-    return text.replace("\x00", "\ufffd")
+    return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
 
 
 GoTime = Annotated[datetime, BeforeValidator(go_time)]
-Text = Annotated[str, AfterValidator(storable)]
 
 
 class AlertBody(BaseModel):
@@ -46,8 +38,8 @@ class AlertBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     status: Literal["firing", "resolved"]
-    labels: dict[Text, Text]
-    annotations: dict[Text, Text] = Field(default_factory=dict)
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
     startsAt: GoTime
     endsAt: GoTime = _OPEN_END
     fingerprint: Annotated[str, Field(max_length=64, pattern=r"^[!-~]+$")]
@@ -64,7 +56,8 @@ class WebhookBody(BaseModel):
 async def tenant_alert(request: web.Request) -> web.Response:
     """Record alerts from Alertmanager, tell the sockets, and restart tenants that are down once."""
     backend, caller = backend_of(request), request[CALLER]
-    body = await read_model(request, WebhookBody)
+    # A text that cannot be stored must not lose every other alert of the message.
+    body = await read_model(request, WebhookBody, mend=True)
     told = [_external(a) for a in body.alerts]
     visible = await _visible(backend, caller, told)
     recorded = await backend.external_alerts.record(visible, now_of(request), of_tenants_only=False)
@@ -100,8 +93,8 @@ def _external(alert: AlertBody) -> ExternalAlert:
     return ExternalAlert(
         tenant_id=alert.labels.get("tenant_id"),
         fingerprint=alert.fingerprint,
-        starts_at=alert.startsAt,
-        ends_at=None if alert.endsAt <= _OPEN_END else alert.endsAt,
+        starts_at=nearest(alert.startsAt),
+        ends_at=None if alert.endsAt <= _OPEN_END else nearest(alert.endsAt),
         status=alert.status,
         alert_name=alert.labels.get("alertname", ""),
         severity=alert.labels.get("severity", "none"),

@@ -18,6 +18,7 @@ from ecpmon.app.logging import configure_logging
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
 from ecpmon.ports.service import Clock
+from ecpmon.serving import Runner, stop_on_signals
 from ecpmon.settings import Settings
 from ecpmon.storage.database import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
@@ -172,11 +173,16 @@ def run(settings: Settings) -> None:
     check_settings(settings)
     configure_logging(settings)
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
-    web.run_app(
-        _create_watched(settings),
-        host=settings.host,
-        port=settings.port,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        access_log=None,
-        print=lambda *_: None,
-    )
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    stop_on_signals(stopped)
+    runner = Runner(await _create_watched(settings), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        await stopped.wait()
+    finally:
+        await runner.cleanup()

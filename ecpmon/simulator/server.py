@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ecpmon.serving import Runner, stop_on_signals
 from ecpmon.simulator import routes_reading, routes_tenants, routes_time
 from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
 from ecpmon.simulator.kube.routes import add_kube_routes
@@ -138,21 +138,13 @@ async def serve(
     except BaseException:
         store.close()
         raise
-    runner = web.AppRunner(create_app(engine), access_log=None, shutdown_timeout=5.0)
+    runner = Runner(create_app(engine), access_log=None, shutdown_timeout=5.0)
     stopped = asyncio.Event()
     try:
         await runner.setup()
         await web.TCPSite(runner, host, port).start()
-        _stop_on_signals(stopped)
+        stop_on_signals(stopped)
         log.info("simulator listens on http://%s:%s (docs at /docs)", host, port)
         await stopped.wait()
     finally:
         await runner.cleanup()
-
-
-def _stop_on_signals(stopped: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Not the main thread (a test): whoever runs the loop cancels us instead.
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.app.backend import BackendRuntime
+from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
@@ -166,7 +167,7 @@ class World:
             **self._extra,
         )
         app = await create_app(settings, self.clock, run_jobs=False)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        self._runner = Runner(app, access_log=None, shutdown_timeout=2)
         await self._runner.setup()
         port = self._free_port()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.ports.tokens import Caller, Issued, NewToken
+from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
@@ -105,7 +106,7 @@ async def service(
     )
     clock = ManualClock(NOW)
     app = await create_app(settings, clock, run_jobs=False)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+    runner = Runner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -9,12 +9,12 @@ import pytest
 from fakes import ADMIN, NOW, OUTSIDER, FakeSimulator, World, ago, ask, error_of, fields_of, make_app
 
 from ecpmon.api import monitoring, pushing
-from ecpmon.api.common import rfc3339
 from ecpmon.api.routing import Permission
 from ecpmon.errors import DatabaseUnavailable, NotFound, SimulatorUnavailable
 from ecpmon.model.samples import Source
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
+from ecpmon.wire import rfc3339
 
 URL = "/api/v1/tenants/acme/monitoring"
 SYSTEM = "/api/v1/monitoring/system"

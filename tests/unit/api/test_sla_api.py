@@ -9,13 +9,13 @@ import pytest
 from fakes import NOW, OUTSIDER, World, ago, ask, error_of, fields_of, make_app
 
 from ecpmon.api import incidents, sla
-from ecpmon.api.common import rfc3339
 from ecpmon.api.routing import Permission
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.tokens import Caller
+from ecpmon.wire import rfc3339
 
 URL = "/api/v1/tenants/acme/sla"
 PLOT, INCIDENTS = URL + "/timeline", "/api/v1/tenants/acme/incidents"

@@ -21,12 +21,12 @@ from socket_world import (
     told,
 )
 
-from ecpmon.api.common import rfc3339
 from ecpmon.api.events import message_of_event
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.ports.alerts import RuleWithState
+from ecpmon.wire import rfc3339
 
 # --- /ws/monitoring ---
 

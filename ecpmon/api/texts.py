@@ -1,0 +1,102 @@
+"""Texts and whole numbers that JSON can hold and nothing behind us can: found before anybody works with them.
+
+A text of JSON may contain NUL and halves of surrogate pairs; PostgreSQL and UTF-8 hold neither. A whole number of JSON
+has no end; a bigint has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from ecpmon.errors import BadRequest, ValidationFailed
+from ecpmon.wire import encodable, is_storable, storable
+
+_INT8: Final = range(-(2**63), 2**63)
+# Of JSON as orjson writes it: what may be NUL, or a whole number that is too long.
+_SUSPECT: Final = re.compile(rb"\\u0000|[0-9]{19}")
+MAX_DEPTH: Final = 200
+_MAX_PATH: Final = 200
+NO_TEXT: Final = "holds NUL or half a surrogate pair, which is no text"
+NO_NUMBER: Final = "is a whole number beyond 64 bits"
+TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH}"
+
+
+def check_document(document: Any) -> None:
+    """Raises ValidationFailed naming the first field that holds what cannot be stored."""
+    if _is_plain(document):
+        return
+    for path, value in _leaves(document):
+        if (problem := _problem(value)) is not None:
+            raise _refusal(path, problem)
+
+
+def mended(document: Any) -> Any:
+    """`document` with every text storable: for messages in which one bad text must not cost the rest."""
+    return document if _is_plain(document) else _mended(document, 0)
+
+
+def _mended(value: Any, depth: int) -> Any:
+    match value:
+        case _ if depth > MAX_DEPTH:
+            raise _refusal("", TOO_DEEP)
+        case str():
+            return storable(value)
+        case dict():
+            return {storable(k): _mended(v, depth + 1) for k, v in value.items()}
+        case list():
+            return [_mended(each, depth + 1) for each in value]
+    return value
+
+
+def _refusal(path: str, problem: str) -> ValidationFailed:
+    field = encodable(path)[:_MAX_PATH]
+    return ValidationFailed(f"{field}: {problem}", fields=[{"field": field, "message": problem}])
+
+
+def check_address(request: web.Request) -> None:
+    """Raises BadRequest when the path or the query string is not text."""
+    texts: Iterable[str] = (
+        *request.match_info.values(),
+        *(t for pair in request.query.items() for t in pair),
+    )
+    if not all(map(is_storable, texts)):
+        raise BadRequest("the path and the query string must be UTF-8 without NUL, percent-encoded")
+
+
+def _is_plain(document: Any) -> bool:
+    """Quick: whether nothing can be wrong. orjson refuses halves of pairs and whole numbers beyond 64 bits."""
+    try:
+        said = orjson.dumps(document)
+    except TypeError:
+        return False
+    return _SUSPECT.search(said) is None
+
+
+def _problem(value: Any) -> str | None:
+    if isinstance(value, str):
+        return None if is_storable(value) else NO_TEXT
+    if isinstance(value, int) and value not in _INT8:
+        return NO_NUMBER
+    return None
+
+
+def _leaves(document: Any) -> Iterator[tuple[str, Any]]:
+    """(path, value) of every text and number, the keys of objects among them. Raises ValidationFailed when too deep."""
+    waiting: list[tuple[str, Any, int]] = [("", document, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise _refusal("", TOO_DEEP)
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, each in pairs:
+                where = f"{path}.{key}" if path else str(key)
+                yield where, key
+                waiting.append((where[:_MAX_PATH], each, depth + 1))
+        else:
+            yield path, value

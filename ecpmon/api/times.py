@@ -1,0 +1,63 @@
+"""Times that callers give: read, and bounded before anybody stores them or computes with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Annotated, Final
+
+from aiohttp import web
+from pydantic import AfterValidator, AwareDatetime
+
+from ecpmon.api.common import bad_field
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def parse_time(text: str, local: tzinfo = UTC) -> datetime:
+    """Any ISO 8601 time; a naive one is `local`. Raises ValueError, also when UTC lies outside of all years."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=local)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is not in the calendar as UTC") from error
+
+
+def in_range(at: datetime) -> datetime:
+    """`at`, in UTC, when years can be added to it and subtracted. Raises ValueError.
+
+    No measurement and no plan lies outside of this range; what is stored and computed with must be inside.
+    """
+    if not EARLIEST <= at < LATEST:
+        raise ValueError(f"must lie in the years {EARLIEST.year} to {LATEST.year - 1}")
+    return at.astimezone(UTC)
+
+
+def nearest(at: datetime) -> datetime:
+    """`at`, or the end of the range that it lies beyond: where refusing it would lose what it is the time of."""
+    return min(max(at, EARLIEST), LATEST - timedelta(seconds=1))
+
+
+# A time in a body.
+JsonTime = Annotated[AwareDatetime, AfterValidator(in_range)]
+
+
+def query_time(request: web.Request, name: str, default: datetime) -> datetime:
+    """A time from the query string. Raises ValidationFailed."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    # A `+` of an offset that was not escaped arrives as a space.
+    return time_of(text.replace(" ", "+") if "T" in text else text, name)
+
+
+def time_of(text: str, field: str, local: tzinfo = UTC) -> datetime:
+    """A time that may be stored and computed with; a naive one is `local`. Raises ValidationFailed naming the field."""
+    try:
+        at = parse_time(text, local)
+    except ValueError:
+        raise bad_field(field, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
+    try:
+        return in_range(at)
+    except ValueError as error:
+        raise bad_field(field, str(error)) from None
