@@ -23,7 +23,7 @@ from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.hub import Outbox
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
-from ecpmon.api.times import EARLIEST, JsonTime
+from ecpmon.api.times import EARLIEST, LATEST, JsonTime
 from ecpmon.errors import EcpError, NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.tenants import Tenant
@@ -161,7 +161,7 @@ async def _burned(
     None as well for a row whose time cannot be: nothing was measured then.
     """
     began = record.requested_at
-    if began is None or began < EARLIEST:
+    if began is None or not EARLIEST <= began < LATEST:
         return None
     now = now_of(request)
     until = min(began + ATTRIBUTED, now)
