@@ -150,9 +150,9 @@ async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
     route = route_of(request)
     if route is None:
         return await handler(request)  # 404 or 405
-    check_address(request)
     request[BACKEND] = choose_backend(request)
     await admit(request, route)
+    check_address(request)
     if route.permission is Permission.OPEN:
         return await handler(request)
     return await _within_limits(request, route, handler)

@@ -10,16 +10,18 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.api.bodies import read_body
-from ecpmon.api.common import backend_of, bad_field, now_of, parse_time, reply, tenant_of
+from ecpmon.api.common import backend_of, bad_field, now_of, reply, tenant_of
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.entries import Slices, entries_of
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
 from ecpmon.model.ingest import Batch, Rejection, Rejections
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import series_key
+from ecpmon.wire import encodable
 
 routes = Routes()
 MAX_NAME: Final = 100
@@ -103,7 +105,7 @@ class Pushed:
             if reason is None:
                 kept[self._key(name)] = float(value)
             else:
-                self.rejections.add(self._tenant.tenant_id, _sayable(name[:MAX_NAME]), reason)
+                self.rejections.add(self._tenant.tenant_id, encodable(name[:MAX_NAME]), reason)
         return tuple(Sample(key, value) for key, value in kept.items())
 
     def _key(self, name: str) -> SeriesKey:
@@ -157,16 +159,11 @@ def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime 
     try:
         # RFC 3339 allows `t` and `z`, Python does not.
         ts = parse_time(given.upper())
-    except (AttributeError, ValueError, OverflowError):
+    except (AttributeError, ValueError):
         return None, Rejection.BAD_TIMESTAMP
     if ts > now + FUTURE:
         return None, Rejection.IN_THE_FUTURE
     return (None, Rejection.TOO_OLD) if ts < oldest else (ts, None)
-
-
-def _sayable(name: str) -> str:
-    """JSON can hold half a surrogate pair, an answer in UTF-8 cannot."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _name_problem(name: str) -> Rejection | None:

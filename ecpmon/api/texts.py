@@ -7,13 +7,13 @@ has no end; a bigint has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
-from ecpmon.errors import BadRequest, ValidationFailed
+from ecpmon.errors import BadRequest, NotFound, TenantNotFound, ValidationFailed
 from ecpmon.wire import encodable, is_storable, storable
 
 _INT8: Final = range(-(2**63), 2**63)
@@ -59,13 +59,13 @@ def _refusal(path: str, problem: str) -> ValidationFailed:
 
 
 def check_address(request: web.Request) -> None:
-    """Raises BadRequest when the path or the query string is not text."""
-    texts: Iterable[str] = (
-        *request.match_info.values(),
-        *(t for pair in request.query.items() for t in pair),
-    )
-    if not all(map(is_storable, texts)):
-        raise BadRequest("the path and the query string must be UTF-8 without NUL, percent-encoded")
+    """Raises BadRequest when the query string is no text; NotFound for such a path: nothing has that name."""
+    for name, value in request.match_info.items():
+        if not is_storable(value):
+            shown = storable(value)[:_MAX_PATH]
+            raise TenantNotFound(shown) if name == "tenant_id" else NotFound(f"there is no {name} {shown!r}")
+    if not all(is_storable(text) for pair in request.query.items() for text in pair):
+        raise BadRequest("the query string must be UTF-8 without NUL, percent-encoded")
 
 
 def _is_plain(document: Any) -> bool:
