@@ -104,17 +104,15 @@ class TokenInfo:
 
 
 class TokenStore(Protocol):
+    """Tokens as `by` reaches them: who does not hold every tenant reaches the tokens that hold no more than he."""
+
     async def find(self, secret: str, now: datetime) -> Caller | None:
         """The caller of a bearer token, None when unknown, expired or revoked. Only hashes are stored."""
         ...
 
-
-class TokenDesk(Protocol):
-    """Tokens as `by` reaches them: who does not hold every tenant reaches the tokens that hold no more than he."""
-
     async def issue(self, new: NewToken, by: Caller, now: datetime) -> Issued:
-        """Make a token. Raises LimitReached, ValidationFailed for tenants that do not exist for `by` and for a token
-        that would outlive his."""
+        """Make a token. Raises LimitReached; ValidationFailed for tenants that do not exist for `by`, for anything that
+        he does not hold himself, and for a token that would outlive his."""
         ...
 
     async def page(self, by: Caller, skip: int, limit: int, now: datetime) -> tuple[Sequence[TokenInfo], int]:

@@ -56,6 +56,7 @@ class PgTokenStore:
     # --- the desk -------------------------------------------------------------------------------------------
 
     async def issue(self, new: NewToken, by: Caller, now: datetime) -> Issued:
+        _check_reach(new, by)
         _check_lifetime(new.expires_at, by)
         secret = _new_secret()
         async with self._database.transaction() as connection:
@@ -160,11 +161,26 @@ def _reach(by: Caller) -> tuple[list[int] | None, list[str]]:
     return None if by.tenants is None else sorted(by.tenants), sorted(by.may_create)
 
 
+def _check_reach(new: NewToken, by: Caller) -> None:
+    """Nobody gives what he does not hold; his tenants are looked up. Raises ValidationFailed."""
+    if by.tenants is None:
+        return
+    if new.tenants is None:
+        raise _refused("tenant_access", "only who holds every tenant can grant every tenant")
+    if not new.tenants:
+        raise _refused("tenant_access", "name a tenant")
+    if beyond := sorted(set(new.may_create) - by.may_create):
+        raise _refused("may_create", f"your token may not create {beyond[0]!r} itself")
+
+
+def _refused(field: str, message: str) -> ValidationFailed:
+    return ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
+
+
 def _check_lifetime(expires_at: datetime | None, by: Caller) -> None:
     """Nobody gets a secret that outlives his own. Raises ValidationFailed."""
     if not by.outlives(expires_at):
-        message = f"may not outlive the token that asks, which ends at {by.expires_at}"
-        raise ValidationFailed(f"the token {message}", fields=[{"field": "expires_in", "message": message}])
+        raise _refused("expires_in", f"a token may not outlive the one that asks for it, to {by.expires_at}")
 
 
 def _check_not_over(row: Any, now: datetime) -> None:
