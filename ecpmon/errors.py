@@ -56,6 +56,16 @@ class Overloaded(TemporaryError):
     code = "OVERLOADED"
 
 
+class LimitReached(PermanentError):
+    """More than one tenant may have; the message says what to do. `limit` names it for metrics as well."""
+
+    code = "LIMIT_REACHED"
+    status = 409
+
+    def __init__(self, message: str, *, limit: str, most: int) -> None:
+        super().__init__(message, details={"limit": limit, "most": most})
+
+
 class ValidationFailed(PermanentError):
     """`details["fields"]` holds one `{field, message}` per bad field."""
 
@@ -110,13 +120,6 @@ class TenantAlreadyExists(PermanentError):
 
 class Conflict(PermanentError):
     code = "CONFLICT"
-    status = 409
-
-
-class LimitReached(PermanentError):
-    """A bound on how many of something there may be; `details` names it."""
-
-    code = "LIMIT_REACHED"
     status = 409
 
 

@@ -69,6 +69,17 @@ class Settings(BaseSettings):
     token_retention_days: float = Field(
         default=90, gt=0, description="Tokens that expired or were revoked stay listed this long."
     )
+    worker_threads: int = Field(
+        default=2,
+        ge=1,
+        le=32,
+        description="Threads for what would hold the event loop; one tenant never has all of them.",
+    )
+    work_deadline: float = Field(
+        default=15.0,
+        gt=0,
+        description="Seconds after which a request that needs a thread is answered with 503.",
+    )
 
     simulator_url: str | None = Field(default=None, description="URL of the deployment simulator.")
     simulator_interval: float = Field(default=5.0, gt=0, description="Seconds between simulator pulls.")

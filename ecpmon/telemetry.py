@@ -135,6 +135,7 @@ class Telemetry:
         self.active_tenants = Gauge("ecp_active_tenants_total", "Live tenants", registry=r)
         self.samples = Counter("ecpmon_ingest_samples", "Samples committed", ["source"], registry=r)
         self.rejected = Counter("ecpmon_ingest_rejected_samples", "Samples refused", ["reason"], registry=r)
+        self.refusals = Counter("ecpmon_refusals", "Requests refused by a limit", ["limit"], registry=r)
         self.pulls = Counter("ecpmon_pull_attempts", "Pulls by outcome", ["source", "outcome"], registry=r)
         self.pull_seconds = Histogram(
             "ecpmon_pull_duration_seconds", "Duration of pulls", ["source"], registry=r
@@ -155,6 +156,17 @@ class Telemetry:
         )
         self.outbox_pending = Gauge("ecpmon_outbox_pending", "Notifications not yet delivered", registry=r)
         self.outbox_parked = Gauge("ecpmon_outbox_parked", "Notifications given up", registry=r)
+        self.loop_lag = Histogram(
+            "ecpmon_loop_lag_seconds",
+            "How much too late the event loop wakes a sleeper",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=r,
+        )
+        self.loop_longest_lag = Gauge(
+            "ecpmon_loop_longest_lag_seconds",
+            "The longest that something held the event loop in the last minute",
+            registry=r,
+        )
         self.leader = Gauge("ecpmon_leader", "1 while this process runs the jobs", registry=r)
         self.rollup_backlog = Gauge(
             "ecpmon_rollup_backlog_buckets", "Buckets waiting to be rolled up", registry=r

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,6 +18,7 @@ from ecpmon.alerts.policy import default_policies, parse_duration
 from ecpmon.alerts.syntax import References, references
 from ecpmon.api.alerts import checked_condition, seconds_of
 from ecpmon.api.common import (
+    apart,
     backend_of,
     bad_field,
     minutes,
@@ -98,9 +98,13 @@ async def backtest(request: web.Request) -> web.Response:
     rule = await _rule(request, tenant, body)
     plan = _plan(body, _with_target(tenant, body, rule), rule, now)
     history = await _history(request, plan)
-    # Seconds of arithmetic: not on the event loop.
-    found = await asyncio.to_thread(replay, plan.rule, history, plan.start, plan.end, plan.step, _policies())
-    return reply(_document(plan, found, history, present=plan.end == now))
+    shown = await apart(request, tenant, _replayed, plan, history, plan.end == now)
+    return reply(shown)
+
+
+def _replayed(plan: _Plan, history: History, present: bool) -> dict[str, Any]:
+    found = replay(plan.rule, history, plan.start, plan.end, plan.step, _policies())
+    return _document(plan, found, history, present=present)
 
 
 async def _rule(request: web.Request, tenant: Tenant, body: TrialBody) -> AlertRule:
@@ -186,10 +190,14 @@ async def _history(request: web.Request, plan: _Plan) -> History:
     intervals = backend.intervals
     since = plan.start - SLA_LOOKBACK
     spans = await backend.availability.timeline(plan.tenant, since, plan.end)
-    planned = covered(await backend.maintenance.of_tenant(plan.tenant), since, plan.end)
+    planned = await backend.maintenance.of_tenant(plan.tenant)
     lookback = max(intervals.stalest(plan.tenant), plan.wanted.longest_window)
     samples = await _samples(request, plan, plan.start - lookback) if plan.wanted.names else {}
-    return await asyncio.to_thread(History, plan.tenant, intervals, spans, planned, samples)
+
+    def made() -> History:
+        return History(plan.tenant, intervals, spans, covered(planned, since, plan.end), samples)
+
+    return await apart(request, plan.tenant, made)
 
 
 async def _samples(request: web.Request, plan: _Plan, since: datetime) -> dict[str, list[Series]]:
@@ -204,7 +212,7 @@ async def _samples(request: web.Request, plan: _Plan, since: datetime) -> dict[s
         read = await backend_of(request).monitoring.points(
             plan.tenant, since, plan.end + _EVERY_SAMPLE, plan.width or _EVERY_SAMPLE, source=source
         )
-        await asyncio.to_thread(_add_series, found, read, source, plan)
+        await apart(request, plan.tenant, _add_series, found, read, source, plan)
     return found
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,8 @@ from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.wire import dumps
 
 M = TypeVar("M", bound=BaseModel)
+P = ParamSpec("P")
+T = TypeVar("T")
 MAX_FIELDS_SHOWN: Final = 50
 MAX_VALUES: Final = 100_000
 
@@ -35,6 +38,13 @@ def minutes(seconds: float) -> float:
 def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer; datetimes become RFC 3339 with `Z`."""
     return web.Response(body=dumps(document), status=status, headers=headers, content_type="application/json")
+
+
+async def apart(
+    request: web.Request, tenant: Tenant, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """`function` in a thread, when it is the tenant's turn: for what may hold the event loop. Raises Overloaded."""
+    return await backend_of(request).workers.run(tenant.key, function, *args, **kwargs)
 
 
 def now_of(request: web.Request) -> datetime:

@@ -24,6 +24,7 @@ from ecpmon.ports.tokens import Caller, TokenStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService
+from ecpmon.workers import TenantWorkers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Backend:
     health: Health
     hub: Hub
     simulator: SimulatorClient | None
+    workers: TenantWorkers
     # Called after a tenant was stored: gives it its SLA rules.
     on_tenant_created: Callable[[Tenant], Awaitable[None]]
 
@@ -72,6 +74,7 @@ class ApiContext:
     registry: CollectorRegistry
     requests: Counter  # ecp_tenant_requests_total{tenant_id,method,status}
     rejected: Counter  # ecpmon_ingest_rejected_samples_total{reason}
+    refusals: Counter  # ecpmon_refusals_total{limit}
     timer: DebugTimer
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import (
+    apart,
     backend_of,
     minutes,
     now_of,
@@ -61,7 +62,7 @@ async def deploy(request: web.Request) -> web.Response:
     service = backend.deployments
     service.check_method(method)
     if body.dry_run:
-        _, report = await asyncio.to_thread(rendered, tenant, options)
+        _, report = await apart(request, tenant, rendered, tenant, options)
         return reply({"deployment_id": None, "status": "validated", **report.shown()}, 202)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
     deployment_id = await service.request(tenant, method, options, request[CALLER].name, forced)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import backend_of, bad_field, read_model, reply, tenant_named, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, read_model, reply, tenant_named, tenant_of
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import SimulatorUnavailable
-from ecpmon.model.tenants import TENANT_ID_PATTERN
+from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.orchestrator.validation import DEFAULT_VERSION, validate_manifest
@@ -39,11 +38,13 @@ async def get_manifest(request: web.Request) -> web.Response:
         include_ingress=_flag(request, "include_ingress", False),
         namespace=request.query.get("namespace") or None,
     )
-    plan = plan_of(tenant)
-    objects = render(tenant, plan, options)
-    if shape == "json":
-        return web.Response(text=to_json(objects), content_type="application/json")
-    return web.Response(text=to_yaml(objects), content_type="application/yaml")
+    text = await apart(request, tenant, _rendered, tenant, options, shape)
+    return web.Response(text=text, content_type=f"application/{shape}")
+
+
+def _rendered(tenant: Tenant, options: ManifestOptions, shape: str) -> str:
+    objects = render(tenant, plan_of(tenant), options)
+    return to_json(objects) if shape == "json" else to_yaml(objects)
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
@@ -76,10 +77,12 @@ async def _cluster_gpus(backend: Backend) -> int | None:
 async def validate(request: web.Request) -> web.Response:
     """What is wrong with a manifest, by document, object and field."""
     body = await read_model(request, ValidateBody)
-    await tenant_named(request, body.tenant_id)
+    tenant = await tenant_named(request, body.tenant_id)
     backend = backend_of(request)
     gpus = await _cluster_gpus(backend) if body.target_simulator else None
-    report = await asyncio.to_thread(
+    report = await apart(
+        request,
+        tenant,
         validate_manifest,
         body.tenant_id,
         body.manifest_content,

@@ -101,6 +101,8 @@ async def _error_answer(request: web.Request, error: Exception) -> web.StreamRes
 
 
 async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
+    if "limit" in error.details:
+        request.app[CONTEXT].refusals.labels(error.details["limit"]).inc()
     if error.status >= 500:
         _say(_log.warning, "request_failed", path=request.path, code=error.code, error=error.message)
     route = route_of(request)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import (
+    apart,
     backend_of,
     bad_field,
     field_errors,
@@ -52,9 +53,9 @@ def _wants_yaml(request: web.Request) -> bool:
     return chosen == "openslo"
 
 
-def _yaml(tenant: Tenant, stored: list[StoredObjective]) -> web.Response:
-    text = yamlstream.dump(openslo.documents(promise_of(tenant), [s.objective for s in stored]))
-    return web.Response(text=text, content_type=YAML)
+async def _yaml(request: web.Request, tenant: Tenant, stored: list[StoredObjective]) -> web.Response:
+    documents = openslo.documents(promise_of(tenant), [s.objective for s in stored])
+    return web.Response(text=await apart(request, tenant, yamlstream.dump, documents), content_type=YAML)
 
 
 async def _find(request: web.Request, tenant: Tenant) -> StoredObjective:
@@ -72,7 +73,7 @@ async def objectives(request: web.Request) -> web.Response:
     tenant, as_yaml = await tenant_of(request, with_deleted=True), _wants_yaml(request)
     found = await backend_of(request).objectives.of_tenant(tenant)
     if as_yaml:
-        return _yaml(tenant, found)
+        return await _yaml(request, tenant, found)
     return reply({"tenant_id": tenant.tenant_id, "objectives": [document(s) for s in found]})
 
 
@@ -120,7 +121,7 @@ async def delete(request: web.Request) -> web.Response:
 async def _given(request: web.Request, tenant: Tenant, name: str | None = None) -> list[Objective]:
     """The objectives of the body. Raises ValidationFailed with a path, BadRequest, PayloadTooLarge."""
     if request.content_type in _YAML_TYPES:
-        parsed = openslo_reader.parse(yamlstream.load(await _text(request)), promise_of(tenant))
+        parsed = await apart(request, tenant, _parsed, await _text(request), promise_of(tenant))
         if parsed.availability not in (None, tenant.sla_target.fraction):
             raise bad_field("availability", f"is {tenant.sla_target.availability}; change it with the tenant")
         return list(parsed.objectives)
@@ -140,6 +141,10 @@ async def _given(request: web.Request, tenant: Tenant, name: str | None = None) 
     if len({o.name for o in found}) != len(found):
         raise bad_field("objectives", "name one twice")
     return found
+
+
+def _parsed(text: str, promise: Promise) -> openslo_reader.Parsed:
+    return openslo_reader.parse(yamlstream.load(text), promise)
 
 
 def _objective(body: Any, where: str) -> Objective:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import backend_of, bad_field, now_of, query_int, reply, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, now_of, query_int, tenant_of
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.pdf import to_pdf
 from ecpmon.statements.render import to_csv, to_html
+from ecpmon.wire import dumps
 
 routes = Routes()
-FORMATS: Final = ("json", "csv", "html", "pdf")
+_TYPES: Final = {
+    "json": "application/json",
+    "csv": "text/csv",
+    "html": "text/html",
+    "pdf": "application/pdf",
+}
+FORMATS: Final = tuple(_TYPES)
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla/report", Permission.READ)
@@ -32,18 +38,19 @@ async def report(request: web.Request) -> web.Response:
     data = await backend_of(request).statements.report(tenant, month, now, revision)
     if data is None:
         raise NotFound("there is no such revision of this statement", details={"revision": revision})
-    return await _response(data, shape, request.app[CONTEXT].settings.pdf_font)
-
-
-async def _response(data: dict[str, Any], shape: str, font: Path | None) -> web.Response:
+    body = await apart(request, tenant, _written, data, shape, request.app[CONTEXT].settings.pdf_font)
     name = f"sla-{data['tenant_id']}-{data['month']}.{shape}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'} if shape in ("csv", "pdf") else None
+    charset = None if shape in ("pdf", "json") else "utf-8"
+    return web.Response(body=body, content_type=_TYPES[shape], charset=charset, headers=headers)
+
+
+def _written(data: dict[str, Any], shape: str, font: Path | None) -> bytes:
     match shape:
         case "csv":
-            return web.Response(text=to_csv(data), content_type="text/csv", headers=headers)
+            return to_csv(data).encode()
         case "html":
-            return web.Response(text=to_html(data), content_type="text/html")
+            return to_html(data).encode()
         case "pdf":
-            body = await asyncio.to_thread(to_pdf, data, font)
-            return web.Response(body=body, content_type="application/pdf", headers=headers)
-    return reply(data)
+            return to_pdf(data, font)
+    return dumps(data)

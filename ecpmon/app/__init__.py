@@ -14,6 +14,7 @@ from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
 from ecpmon.api.hub import Hub
 from ecpmon.app.backend import BackendRuntime
+from ecpmon.app.canary import LoopCanary
 from ecpmon.app.logging import configure_logging
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
@@ -23,6 +24,7 @@ from ecpmon.settings import Settings
 from ecpmon.storage.database import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
 from ecpmon.watchdog import Watchdog
+from ecpmon.workers import Workers
 
 _log = structlog.get_logger(__name__)
 # Kubernetes kills after 30 s; the default of aiohttp is 60.
@@ -65,12 +67,13 @@ async def create_app(
     the_clock = clock or SystemClock()
     telemetry, rules = Telemetry(), load_sli_rules()
     session = aiohttp.ClientSession(trust_env=False)
+    workers = Workers(settings.worker_threads, patience=settings.work_deadline)
 
     def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
         hub = Hub()
         made = BackendRuntime(
             url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
-            demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
+            workers=workers, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
         )  # fmt: skip
         return made, _backend(made, hub)
 
@@ -87,11 +90,12 @@ async def create_app(
             registry=telemetry.registry,
             requests=telemetry.requests,
             rejected=telemetry.rejected,
+            refusals=telemetry.refusals,
             timer=DebugTimer(_start_timer, _read_timer),
         )
     )  # fmt: skip
     app[RUNTIMES] = runtimes
-    app.cleanup_ctx.append(_running(runtimes, session, run_jobs))
+    app.cleanup_ctx.append(_running(runtimes, session, workers, LoopCanary(telemetry), run_jobs))
     return app
 
 
@@ -123,19 +127,27 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         health=runtime,
         hub=hub,
         simulator=runtime.simulator,
+        workers=runtime.workers,
         on_tenant_created=runtime.tenant_created,
     )
 
 
 def _running(
-    runtimes: list[BackendRuntime], session: aiohttp.ClientSession, run_jobs: bool
+    runtimes: list[BackendRuntime],
+    session: aiohttp.ClientSession,
+    workers: Workers,
+    canary: LoopCanary,
+    run_jobs: bool,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def context(_: web.Application) -> AsyncIterator[None]:
+        canary.start()
         for runtime in runtimes:
             await runtime.start(run_jobs=run_jobs)
         yield
         for runtime in reversed(runtimes):
             await runtime.stop()
+        await workers.close()
+        await canary.stop()
         await session.close()
 
     return context

@@ -55,6 +55,7 @@ from ecpmon.storage.tokens import PgTokenStore
 from ecpmon.storage.webhook_keys import PgWebhookKeyStore
 from ecpmon.storage.writer import GroupWriter
 from ecpmon.telemetry import Telemetry
+from ecpmon.workers import TenantWorkers, Workers
 
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class BackendRuntime:
         rules: SliRules,
         telemetry: Telemetry,
         session: aiohttp.ClientSession,
+        workers: Workers,
         demo: bool,
         on_commit: Callable[[IngestResult], None],
         on_event: Callable[[AlertEvent], None],
@@ -82,6 +84,7 @@ class BackendRuntime:
         self.clock = clock
         self.demo = demo
         self.telemetry = telemetry
+        self.workers = TenantWorkers(workers, "demo" if demo else "live")
         self._tell_sockets = on_commit
         self._tell_event = on_event
         self.database = Database(url, name="ecpmon-demo" if demo else "ecpmon")
@@ -109,6 +112,7 @@ class BackendRuntime:
             self.intervals,
             self.tenants,
             timedelta(days=settings.sla_retention_days),
+            self.workers,
         )
         self.closing = StatementClosing(self.statements, closed, self.tenants, clock)
         self.window_sums = PgFastWindows(self.database)

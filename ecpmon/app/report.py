@@ -19,6 +19,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.workers import TenantWorkers, Workers
 
 
 async def report(
@@ -37,7 +38,7 @@ async def report(
     Raises TenantNotFound, ValidationFailed, NotFound.
     """
     database = Database(database_url, name="ecpmon-report")
-    tenants = PgTenantStore(database)
+    tenants, workers = PgTenantStore(database), Workers(patience=3600.0)
     try:
         service = StatementService(
             PgAvailabilityStore(database),
@@ -47,10 +48,12 @@ async def report(
             intervals,
             tenants,
             kept,
+            TenantWorkers(workers, "report"),
         )
         tenant = await tenants.get_with_deleted(tenant_id, among=None)
         data = await service.report(tenant, month, now, revision)
     finally:
+        await workers.close()
         await database.close()
     if data is None:
         raise NotFound(f"there is no revision {revision} of the statement of {month}")

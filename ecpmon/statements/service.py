@@ -12,6 +12,7 @@ from ecpmon.ports.sla import AvailabilityStore, ClosedStatement, MaintenanceStor
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_from, contract_of, difference, document, month_period, statement
+from ecpmon.workers import TenantWorkers
 
 # Late pushes are taken for the raw retention, so a month is closed some days after its end.
 CLOSE_AFTER: Final = timedelta(days=3)
@@ -39,6 +40,7 @@ class StatementService:
         intervals: Intervals,
         tenants: TenantStore,
         kept: timedelta,
+        workers: TenantWorkers,
     ) -> None:
         self._availability = availability
         self._maintenance = maintenance
@@ -47,6 +49,7 @@ class StatementService:
         self._intervals = intervals
         self._tenants = tenants
         self._kept = kept
+        self._workers = workers
 
     async def report(
         self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
@@ -87,7 +90,9 @@ class StatementService:
             return closed
         if not closed and not fresh["eligible_minutes"] and period.end <= tenant.created_at:
             return closed
-        changes = difference(closed[-1].document, fresh) if closed else None
+        changes = (
+            await self._workers.run(tenant.key, difference, closed[-1].document, fresh) if closed else None
+        )
         await self._statements.close(tenant, month, len(closed) + 1, fresh, changes, now)
         return await self._statements.revisions(tenant, month)
 
@@ -98,7 +103,11 @@ class StatementService:
         planned = await self._maintenance.of_tenant(tenant)
         doubt = self._intervals.doubt(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
-        return document(statement(tenant, month, contract, spans, planned, now, doubt, withdrawn))
+
+        def computed() -> dict[str, Any]:
+            return document(statement(tenant, month, contract, spans, planned, now, doubt, withdrawn))
+
+        return await self._workers.run(tenant.key, computed)
 
     async def _contract(self, tenant: Tenant, month: str) -> Contract:
         """What was promised when the month began: a target changed later applies from the next one."""

@@ -94,7 +94,8 @@ class PgTokenStore:
         if full is not None:
             raise LimitReached(
                 f"tenant {full!r} has {self._max_per_tenant} tokens, the most that are allowed; revoke one first",
-                details={"tenant_id": full, "limit": self._max_per_tenant},
+                limit="tokens",
+                most=self._max_per_tenant,
             )
         return list(found.values())
 

@@ -260,7 +260,7 @@ async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
     ours = service.runtime.statements
     new = StatementService(
         ours._availability, ours._maintenance, ours._statements, Terms("new", (CreditTier(None, 0.5),)),
-        ours._intervals, ours._tenants, ours._kept,
+        ours._intervals, ours._tenants, ours._kept, ours._workers,
     )  # fmt: skip
     tenant = await service.runtime.tenants.get(name)
     assert await new.report(tenant, "2026-03", service.clock.now()) == {**closed, "restates": None}

@@ -35,6 +35,7 @@ from ecpmon.settings import Settings
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
+from ecpmon.workers import TenantWorkers, Workers
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -407,6 +408,7 @@ class World:
     def backend(self) -> Backend:
         unused: Any = _Nothing()
         stores: Any = self
+        workers = TenantWorkers(Workers(), "live")
         statements = StatementService(
             stores.availability,
             stores.maintenance,
@@ -415,6 +417,7 @@ class World:
             self.intervals,
             stores.tenants,
             timedelta(days=760),
+            workers,
         )
         return Backend(
             demo=False, tokens=unused, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
@@ -426,7 +429,7 @@ class World:
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
-            health=unused, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
+            health=unused, workers=workers, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
         )  # fmt: skip
 
 
@@ -449,8 +452,11 @@ def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> we
     registry = CollectorRegistry()
     requests = Counter("requests", "x", ["tenant_id", "method", "status"], registry=registry)
     refused = Counter("refused", "x", ["reason"], registry=registry)
+    limits = Counter("limits", "x", ["limit"], registry=registry)
     timer = DebugTimer(lambda: None, lambda: (0, 0.0))
-    app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, registry, requests, refused, timer)
+    app[CONTEXT] = ApiContext(
+        world.settings, world.clock, backend, None, registry, requests, refused, limits, timer
+    )
     app[LIMITS] = Limits(world.settings)
     for module in modules:
         for route in module.routes.table:

@@ -28,6 +28,7 @@ from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import tally
+from ecpmon.workers import TenantWorkers, Workers
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MONITORING, REALTIME, ALERTS = "/ws/monitoring/acme", "/api/v1/simulator/realtime/acme", "/ws/alerts/acme"
@@ -122,7 +123,8 @@ def api_of(world: World, **settings: Any) -> Any:
         ("tokens", "tenants", "monitoring", "availability", "alerts", "maintenance", "window_sums"), stores
     )
     intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
-    backend = Backend(**{**parts, "intervals": intervals, "demo": False, "hub": world.hub, "simulator": None})
+    own = {"intervals": intervals, "demo": False, "hub": world.hub, "simulator": None}
+    backend = Backend(**{**parts, **own, "workers": TenantWorkers(Workers(), "live")})
     registry = CollectorRegistry()
     labels = ["tenant_id", "method", "status"]
     context = ApiContext(
@@ -130,6 +132,7 @@ def api_of(world: World, **settings: Any) -> Any:
         demo=None, registry=registry,
         requests=Counter("ecp_tenant_requests", "x", labels, registry=registry),
         rejected=Counter("refused", "x", ["reason"], registry=registry),
+        refusals=Counter("limits", "x", ["limit"], registry=registry),
         timer=DebugTimer(lambda: None, lambda: (0, 0.0)),
     )  # fmt: skip
     return create_api(context)
