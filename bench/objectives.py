@@ -159,7 +159,7 @@ def _frame(tenant: Tenant, ts: datetime, total: int, bad: int) -> Frame:
 
 
 async def _settle(database: Database, keeper: SlotKeeper, now: datetime) -> None:
-    while await keeper.refresh(now - timedelta(days=7)):
+    while await keeper.refresh(now - timedelta(days=7), now):
         pass
 
 

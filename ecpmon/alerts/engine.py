@@ -133,7 +133,7 @@ class AlertEngine:
         needs_spans = len(wanted) < len(rules) or any(w.sla for w in wanted)
         spans = await self._eligible_spans(tenant, now) if needs_spans else []
         since = now - self._intervals.stalest(tenant)
-        latest = await self._monitoring.latest(tenant, since) if wanted else {}
+        latest = await self._monitoring.latest(tenant, since, now) if wanted else {}
         aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
         for term in {t for w in wanted for t in w.aggregates}:
             key = (term.function, term.name, term.window)

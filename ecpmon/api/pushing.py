@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,14 +17,13 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
 from ecpmon.model.ingest import Batch, Rejection, Rejections
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import FUTURE, Frame, Sample, SeriesKey, Source, in_range, is_number
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import series_key
 from ecpmon.wire import encodable
 
 routes = Routes()
 MAX_NAME: Final = 100
-FUTURE: Final = timedelta(minutes=5)
 # Samples that are committed together. What is pushed in one request and holds more is committed in parts, so that
 # other tenants' commits come in between; the answer is sent after the last of them.
 SAMPLES_PER_COMMIT: Final = 2_000
@@ -171,9 +169,6 @@ def _name_problem(name: str) -> Rejection | None:
 
 
 def _value_problem(value: Any) -> Rejection | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         return Rejection.NOT_A_NUMBER
-    try:
-        return None if math.isfinite(value) else Rejection.NOT_A_NUMBER
-    except OverflowError:  # a whole number beyond double precision
-        return Rejection.NOT_A_NUMBER
+    return None if in_range(value) else Rejection.OUT_OF_RANGE

@@ -107,7 +107,8 @@ async def _metrics_socket(
     with backend.hub.watch(tenant.tenant_id) as (feed, outbox):
         await tenant_of(request)  # it may have been deleted before we could be told so
         if not feed.seeded:
-            feed.seed(await backend.monitoring.latest(tenant, now_of(request) - SEED_WINDOW))
+            now = now_of(request)
+            feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
         socket = await open_socket(request)
         changed = asyncio.Event()
 

@@ -155,7 +155,7 @@ class BackendRuntime:
             ingest=self.ingest,
             tenants=self.tenants,
         )
-        self.keeping = SampleKeeping(self.database, self.ingest, settings, clock, self.pulling.awake)
+        self.keeping = SampleKeeping(self.database, rules.evidence, settings, clock, self.pulling.awake)
         self.simulator: SimulatorDeployer | None = None
         if settings.simulator_url and not demo:
             self.simulator = SimulatorDeployer(session, settings.simulator_url, settings.pull_timeout)

@@ -12,9 +12,10 @@ from ecpmon.jobs import Job
 from ecpmon.model.samples import Source
 from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
+from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.database import Database
-from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.upkeep import Upkeep
 
 _log = structlog.get_logger(__name__)
@@ -27,13 +28,13 @@ class SampleKeeping:
     def __init__(
         self,
         database: Database,
-        ingest: IngestStore,
+        rules: EvidenceRules,
         settings: Settings,
         clock: Clock,
         awake: Callable[[], Sequence[tuple[Source, timedelta]]],
     ) -> None:
         self._upkeep = Upkeep(database)
-        self._ingest = ingest
+        self._hand_made = HandMade(database, rules)
         self._settings = settings
         self._clock = clock
         self._awake = awake
@@ -50,8 +51,9 @@ class SampleKeeping:
         return await self._upkeep.backlog()
 
     async def take_in_hand_made(self) -> None:
-        oldest = self._clock.now() - timedelta(days=self._settings.raw_retention_days)
-        await self._ingest.take_in_hand_made(oldest)
+        now = self._clock.now()
+        while await self._hand_made.take_in(now - timedelta(days=self._settings.raw_retention_days), now):
+            pass
 
     async def roll_up(self) -> None:
         """One batch after the other; pulls and pushes get in between."""
@@ -68,6 +70,9 @@ class SampleKeeping:
             "rollup_1h": s.rollup_1h_retention_days,
             "availability_spans": s.sla_retention_days,
         }
+        await self._upkeep.keep_bounds(timedelta(days=s.raw_retention_days))
+        if gone := await self._upkeep.forget_impossible(now):
+            _log.warning("impossible_rows_forgotten", tenants=gone)
         await self.roll_up()
         awake = {source.value: lasting for source, lasting in self._awake()}
         await self._upkeep.condense(now - timedelta(days=s.raw_retention_days), awake)

@@ -90,11 +90,12 @@ class Objectives:
 
     async def count(self) -> None:
         """One batch after the other; pulls and pushes get in between."""
-        oldest = self._around.clock.now() - timedelta(days=self._around.settings.raw_retention_days)
+        now = self._around.clock.now()
+        oldest = now - timedelta(days=self._around.settings.raw_retention_days)
         # The rollups say where a series was seen last: without a backlog of theirs that is quickly found.
         while await self._upkeep.roll_up(self._around.clock.now()):
             pass
-        while await self._slots.refresh(oldest):
+        while await self._slots.refresh(oldest, now):
             pass
 
     async def evaluate(self, now: datetime) -> dict[tuple[str, str], list[RatioResult]]:

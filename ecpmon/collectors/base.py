@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source, is_number
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import series_key
 
@@ -41,10 +40,8 @@ class Collector(Protocol):
 
 
 def samples_of(values: Mapping[str, Any]) -> tuple[Sample, ...]:
-    """Named numbers as samples; what is not a finite number is left out."""
-    return tuple(
-        Sample(series_key(name), float(value)) for name, value in values.items() if _is_number(value)
-    )
+    """Named numbers as samples; what is not a finite number is left out. Too large ones the store refuses."""
+    return tuple(Sample(series_key(name), float(value)) for name, value in values.items() if is_number(value))
 
 
 def counters_of(given: Any) -> tuple[Sample, ...]:
@@ -54,14 +51,10 @@ def counters_of(given: Any) -> tuple[Sample, ...]:
         if not isinstance(each, Mapping):
             continue
         name, labels, value = each.get("metric"), each.get("labels"), each.get("value")
-        if not isinstance(name, str) or not isinstance(labels, Mapping) or not _is_number(value):
+        if not isinstance(name, str) or not isinstance(labels, Mapping) or not is_number(value):
             continue
         if all(isinstance(text, str) for pair in labels.items() for text in pair):
             plain = series_key(name)
             key = SeriesKey(plain.metric_type, plain.metric_name, tuple(sorted(labels.items())))
             found[key] = float(value)
     return tuple(Sample(key, value) for key, value in found.items())
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from ecpmon.model.availability import SpanState
-from ecpmon.model.samples import Frame, Source
+from ecpmon.model.samples import EARLIEST, LATEST, Frame, Sample, Source, in_range
 
 # Refused samples that an answer names one by one.
 MAX_NAMED: Final = 20
@@ -28,10 +29,13 @@ class Rejection(StrEnum):
     UNKNOWN_TENANT = "unknown_tenant"
     TOO_MANY_SERIES = "too_many_series"
     NOT_A_NUMBER = "not_a_number"
+    OUT_OF_RANGE = "out_of_range"
     BAD_NAME = "bad_name"
     BAD_TIMESTAMP = "bad_timestamp"
     TOO_OLD = "too_old"
     IN_THE_FUTURE = "in_the_future"
+    # The tenant's own rows stand in the way; its detail says why.
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +106,36 @@ class IngestResult:
     changes: tuple[StateChange, ...] = ()
     frames: tuple[Frame, ...] = field(default=(), repr=False)
     refused: Mapping[Rejection, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A batch without the samples that no database of ours may hold, and those."""
+
+    batch: Batch
+    rejected: Rejections = field(default_factory=Rejections)
+
+
+def screen(batch: Batch) -> Screened:
+    """Take out of a batch what lies outside the bounds of values and of time, whatever its source."""
+    frames: list[Frame] = []
+    rejected = Rejections()
+    for frame in batch.frames:
+        if not EARLIEST <= frame.ts < LATEST:
+            _reject(rejected, frame, [(s, Rejection.BAD_TIMESTAMP) for s in frame.samples])
+        elif all(in_range(s.value) for s in frame.samples):
+            frames.append(frame)
+        else:
+            kept = tuple(s for s in frame.samples if in_range(s.value))
+            _reject(rejected, frame, [(s, _why(s)) for s in frame.samples if not in_range(s.value)])
+            frames += [replace(frame, samples=kept)] if kept else []
+    return Screened(replace(batch, frames=tuple(frames)) if rejected.counts else batch, rejected)
+
+
+def _why(sample: Sample) -> Rejection:
+    return Rejection.OUT_OF_RANGE if math.isfinite(sample.value) else Rejection.NOT_A_NUMBER
+
+
+def _reject(rejected: Rejections, frame: Frame, samples: Iterable[tuple[Sample, Rejection]]) -> None:
+    for sample, why in samples:
+        rejected.add(frame.tenant_id, sample.key.metric_name, why)

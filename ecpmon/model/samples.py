@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, TypeGuard
 
 
 class Source(StrEnum):
@@ -17,6 +18,28 @@ class Source(StrEnum):
 
 
 COMPONENT_LABEL: Final = "service"
+# No unit needs more, and 10^208 of them can still be added up. `input_bounds` holds the same.
+LARGEST: Final = 1e100
+# By how much a sender's clock may be ahead of ours. `input_bounds` holds the same.
+FUTURE: Final = timedelta(minutes=5)
+# Instants that frames may have, whatever any clock says; so the database has it (0017_input_bounds.sql).
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """A finite number; booleans are none, nor are whole numbers beyond double precision."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def in_range(value: float) -> bool:
+    """Whether a value is stored: NaN and infinities are not."""
+    return -LARGEST <= value <= LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,23 @@ class SeriesKey:
             return ""
         [(name, value), *more] = self.labels
         return value if name == COMPONENT_LABEL and not more else None
+
+
+# What an index of the database can hold with room to spare.
+_MOST_NAME: Final = 100
+_MOST_LABEL_BYTES: Final = 1_000
+
+
+def is_storable(key: SeriesKey) -> bool:
+    """Whether the database can hold the series: names and labels are bounded, and text in UTF-8 without NUL."""
+    names, labels = (key.metric_type, key.metric_name), [text for pair in key.labels for text in pair]
+    try:
+        lasting = sum(len(text.encode()) for text in labels)
+        _ = [name.encode() for name in names]
+    except UnicodeEncodeError:
+        return False
+    fits = all(0 < len(name) <= _MOST_NAME for name in names) and lasting <= _MOST_LABEL_BYTES
+    return fits and not any("\x00" in text for text in (*names, *labels))
 
 
 @dataclass(frozen=True, slots=True)

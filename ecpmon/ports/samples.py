@@ -55,8 +55,11 @@ class MonitoringStore(Protocol):
         """(metric_type, metric_name) -> points, oldest first; read from the tier whose resolution fits `step`."""
         ...
 
-    async def latest(self, tenant: Tenant, since: datetime) -> dict[str, Latest]:
-        """metric_name -> newest value since `since`, from the source that reported last."""
+    async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
+        """metric_name -> newest value since `since`, from the source that reported last.
+
+        A clock that is ahead of ours is believed for as much as the API takes (`FUTURE`).
+        """
         ...
 
     async def aggregate(

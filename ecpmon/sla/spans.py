@@ -144,6 +144,31 @@ def rewrite(
     return Patch(tuple(closed), new_head)
 
 
+def retract(
+    nearby: Sequence[Span],
+    head: Head,
+    start: datetime,
+    following: datetime | None,
+    content: Sequence[Span],
+    previous: Observation | None,
+) -> Patch:
+    """Take an observation out: `[start, following)` becomes `content`, what the others say about that time.
+
+    `start` is that of the `previous` observation, or the instant of the one taken out when there is none. `following`
+    None: it was the newest, so the open end is the previous observation's. One of the two is known. `nearby` as for
+    `rewrite`.
+    """
+    existing = coalesce([*nearby, *closed_part(head)])
+    if following is not None:
+        closed, new_head = make_head(splice(existing, start, following, content), head.observation)
+    elif previous is not None:
+        kept = [replace(s, end=min(s.end, previous.ts)) for s in existing if s.start < previous.ts]
+        closed, new_head = make_head(coalesce(kept), previous)
+    else:
+        raise ValueError("the only observation cannot be taken out of a timeline")
+    return Patch(tuple(closed), new_head)
+
+
 def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason | None) -> list[Span]:
     """The whole timeline up to `now`: closed spans, the head as far as it holds, then a gap with reason `tail`
     (None: not known yet).

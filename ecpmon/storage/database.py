@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -50,11 +51,17 @@ class DatabaseRefused(PermanentError):
     status = 500
 
 
+# What is raised while a value becomes Python's or the database's: a year beyond 9999, a number beyond 64 bits, JSON
+# that no parser takes. asyncpg lets it through as it is.
+_NOT_CONVERTED = (ArithmeticError, TypeError, ValueError)
+
+
 @contextmanager
 def wrap_errors() -> Iterator[None]:
     """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused.
 
-    Text that the database cannot hold (NUL) is the caller's fault: ValidationFailed.
+    So do those of converting values, which are none of asyncpg's. Text that the database cannot hold (NUL) is the
+    caller's fault: ValidationFailed.
     """
     try:
         yield
@@ -67,7 +74,11 @@ def wrap_errors() -> Iterator[None]:
     except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
         raise ValidationFailed("a text holds a character that cannot be stored, such as NUL") from error
     except asyncpg.PostgresError as error:
+        if isinstance(error.__cause__, UnicodeError):
+            raise ValidationFailed("a text holds half a surrogate pair, which cannot be stored") from error
         raise DatabaseRefused(f"the database refused the statement: {error}") from error
+    except _NOT_CONVERTED as error:
+        raise DatabaseRefused(f"a value cannot be read or stored: {type(error).__name__}: {error}") from error
 
 
 @dataclass
@@ -88,10 +99,19 @@ def _count(record: asyncpg.connection.LoggedQuery) -> None:
         stats.milliseconds += record.elapsed * 1000
 
 
+def _from_json(text: str) -> Any:
+    """What PostgreSQL takes for JSON. orjson takes no number beyond double precision; one of them must not make the
+    rows beside it unreadable."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
 async def _prepare(connection: asyncpg.Connection[Any]) -> None:
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda v: orjson.dumps(v).decode(), decoder=orjson.loads
+            kind, schema="pg_catalog", encoder=lambda v: orjson.dumps(v).decode(), decoder=_from_json
         )
     connection.add_query_logger(_count)
 

@@ -98,7 +98,7 @@ class TimelineWriter:
     """Applies evidence to stored timelines. Call with the heads locked, after the frames are in."""
 
     def __init__(self, rules: EvidenceRules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._sql = load("ingest")
 
     async def apply(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
@@ -116,7 +116,7 @@ class TimelineWriter:
             patch_spans, after, first = await self._patch(connection, tenant, head, fresh, regimes[tenant])
             spans.extend((tenant, s) for s in patch_spans)
             changes.append(HeadChange(tenant, head, after, first))
-        await self._store(connection, changes, spans)
+        await self.store(connection, changes, spans)
         return changes
 
     async def regimes(self, connection: Any, tenants: list[int]) -> dict[int, list[Regime]]:
@@ -134,8 +134,8 @@ class TimelineWriter:
             # An instant may come in several messages, and tells nothing until all components are there.
             rows = await connection.fetch(self._sql["raw_evidence"], tenant, min(instants), max(instants))
             stored = [value for value in evidence_values(rows) if value[0] in instants]
-            return merged_observations(stored or values, regimes, self._rules)
-        return merged_observations(values, regimes, self._rules)
+            return merged_observations(stored or values, regimes, self.rules)
+        return merged_observations(values, regimes, self.rules)
 
     async def _patch(
         self, connection: Any, tenant: int, head: Head | None, fresh: list[Observation], regimes: list[Regime]
@@ -151,9 +151,9 @@ class TimelineWriter:
             known = (
                 known or fresh
             )  # nothing raw is left of that range: what was just accepted is what we know
-            nearby = await self._take_nearby(connection, tenant, known[0].ts, following or known[-1].ts)
+            nearby = await self.take_nearby(connection, tenant, known[0].ts, following or known[-1].ts)
         content = lay(known, following or known[-1].ts)
-        content = await self._explain(connection, tenant, content, regimes)
+        content = await self.explain(connection, tenant, content, regimes)
         patch = rewrite(nearby, head, known, following, content)
         return patch.spans, patch.head, fresh[0].ts
 
@@ -163,20 +163,29 @@ class TimelineWriter:
         """Late evidence: everything known over its range, and the instant of the next observation."""
         first, last = fresh[0].ts, fresh[-1].ts
         rows = await connection.fetch(self._sql["raw_evidence"], tenant, first, last)
-        known = merged_observations(evidence_values(rows), regimes, self._rules)
-        after = last
-        while after < head.last:
-            rows = await connection.fetch(self._sql["next_evidence"], tenant, after, head.last, _CHUNK)
-            counted = merged_observations(evidence_values(rows), regimes, self._rules)
-            if counted:
-                return known, counted[0].ts
-            if len(rows) < _CHUNK:
-                # The frames behind the head are past raw retention; the head itself is what we know.
-                return known, head.last
-            after = rows[-1]["ts"]
-        return known, None
+        known = merged_observations(evidence_values(rows), regimes, self.rules)
+        if last >= head.last:
+            return known, None
+        following = await self.next_observed(connection, tenant, last, head.last, regimes)
+        # The frames behind the head may be past raw retention; the head itself is what we know.
+        return known, following or head.last
 
-    async def _take_nearby(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
+    async def next_observed(
+        self, connection: Any, tenant: int, after: datetime, until: datetime, regimes: list[Regime]
+    ) -> datetime | None:
+        """The instant of the first observation after `after`, up to `until`, as far as there are frames of it."""
+        while after < until:
+            rows = await connection.fetch(self._sql["next_evidence"], tenant, after, until, _CHUNK)
+            counted = merged_observations(evidence_values(rows), regimes, self.rules)
+            if counted:
+                return counted[0].ts
+            if len(rows) < _CHUNK:
+                return None
+            after = rows[-1]["ts"]
+        return None
+
+    async def take_nearby(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
+        """The closed spans that overlap or touch `[start, stop]`, taken out of the database."""
         rows = await connection.fetch(self._sql["nearby_spans"], tenant, start, stop)
         spans = [span_of(r) for r in rows]
         if spans:
@@ -185,9 +194,10 @@ class TimelineWriter:
             )
         return spans
 
-    async def _explain(
+    async def explain(
         self, connection: Any, tenant: int, content: list[Span], regimes: list[Regime]
     ) -> list[Span]:
+        """`content` with the reasons of its gaps."""
         explained: list[Span] = []
         for span in content:
             if span.state is not SpanState.GAP:
@@ -198,7 +208,8 @@ class TimelineWriter:
             explained.extend(attribute([span], awake, silent_reason(regime.source)))
         return explained
 
-    async def _store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
+    async def store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
+        """Write heads, and closed spans by tenant."""
         if spans:
             await connection.execute(
                 self._sql["insert_spans"],

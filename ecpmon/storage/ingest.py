@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections, StateChange
-from ecpmon.model.samples import Frame, Source
+import structlog
+
+from ecpmon.errors import EcpError
+from ecpmon.model.ingest import Batch, IngestResult, Rejection, Screened, StateChange, screen
+from ecpmon.model.samples import Frame, Source, is_storable
 from ecpmon.sla.evidence import EvidenceRules
+from ecpmon.storage.apart import each_apart
 from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter, evidence_of, evidence_values
+from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter, evidence_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.series import Identity, SeriesCatalogue
 
 _BUCKET = 300
+_log = structlog.get_logger(__name__)
+_Store = Callable[[Any, list[Frame], dict[str, int]], Awaitable[tuple[dict[Identity, int], frozenset[str]]]]
+_Continue = Callable[[Any, dict[int, list[EvidenceValue]]], Awaitable[list[HeadChange]]]
 
 
 def bucket_of(ts: datetime) -> datetime:
     """The start of the 5-minute bucket that holds `ts`."""
     return ts - timedelta(seconds=ts.timestamp() % _BUCKET)
+
+
+# Commits for which a tenant whose timeline could not be continued is left to the job that takes in hand-made rows.
+_WARY_COMMITS: Final = 100
 
 
 class IngestStore:
@@ -31,26 +42,95 @@ class IngestStore:
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._timelines = TimelineWriter(rules)
+        self._wary: dict[int, int] = {}
         self._sql = load("ingest")
 
     async def commit(self, batches: list[Batch]) -> list[IngestResult]:
         """All batches in one transaction; one result per batch.
 
-        Raises DatabaseUnavailable (nothing was stored, or the outcome is unknown: send it again, which is
-        harmless) or DatabaseRefused.
+        A tenant whose own rows stand in the way stops no other: its frames are refused, or, where only its timeline
+        cannot be continued, stored and taken in later. Raises DatabaseUnavailable (nothing was stored, or the outcome
+        is unknown: send it again, which is harmless) or DatabaseRefused.
         """
+        screened = [screen(batch) for batch in batches]
+        try:
+            return await self._commit(screened, self._store, self._continue)
+        except EcpError as error:
+            if error.retryable:
+                raise
+            _log.warning("commit_apart", batches=len(batches), error=error.message)
+        return await self._commit(screened, self._store_apart, self._continue_apart)
+
+    async def _commit(
+        self, screened: list[Screened], store: _Store, continue_: _Continue
+    ) -> list[IngestResult]:
+        batches = [s.batch for s in screened]
         frames = [f for b in batches for f in b.frames]
         async with self._database.transaction() as connection:
             with wrap_errors():
                 tenants = await self._tenants(connection, frames, batches)
-                ids = await self._series.intern(connection, _identities(frames, tenants))
-                await self._copy(connection, frames, tenants, ids)
+                ids, refused = await store(connection, frames, tenants)
                 await self._attempts(connection, batches, tenants)
-                changes = await self._timelines.apply(connection, _evidence(frames, tenants, ids))
+                kept = [f for f in frames if f.tenant_id not in refused]
+                changes = await self._continued(connection, _evidence(kept, tenants, ids), continue_)
         self._series.remember(ids)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
-        return [_result(b, tenants, ids, state_changes) for b in batches]
+        return [_result(s, tenants, ids, refused, state_changes) for s in screened]
+
+    async def _store(
+        self, connection: Any, frames: list[Frame], tenants: dict[str, int]
+    ) -> tuple[dict[Identity, int], frozenset[str]]:
+        ids = await self._series.intern(connection, _identities(frames, tenants))
+        await self._copy(connection, frames, tenants, ids)
+        return ids, frozenset()
+
+    async def _store_apart(
+        self, connection: Any, frames: list[Frame], tenants: dict[str, int]
+    ) -> tuple[dict[Identity, int], frozenset[str]]:
+        """The same, and which tenants had to be refused."""
+        ids: dict[Identity, int] = {}
+        by_tenant: dict[str, list[Frame]] = defaultdict(list)
+        for frame in frames:
+            by_tenant[frame.tenant_id].append(frame)
+
+        async def store(own: list[Frame]) -> None:
+            found, _ = await self._store(connection, own, tenants)
+            ids.update(found)
+
+        return ids, frozenset(await each_apart(connection, "ingest", by_tenant, store))
+
+    async def _continued(
+        self, connection: Any, evidence: dict[int, list[EvidenceValue]], continue_: _Continue
+    ) -> list[HeadChange]:
+        """Timelines continued by `evidence`; of tenants that it lately failed for it is left to the job."""
+        wary = {key: evidence.pop(key) for key in list(evidence) if self._wary.get(key)}
+        for key in wary:
+            self._wary[key] -= 1
+        await self._defer(connection, wary)
+        return await continue_(connection, evidence)
+
+    async def _continue(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
+        return await self._timelines.apply(connection, evidence)
+
+    async def _continue_apart(
+        self, connection: Any, evidence: dict[int, list[EvidenceValue]]
+    ) -> list[HeadChange]:
+        changes: list[HeadChange] = []
+
+        async def apply(own: dict[int, list[EvidenceValue]]) -> None:
+            changes.extend(await self._timelines.apply(connection, own))
+
+        items = {key: {key: values} for key, values in evidence.items()}
+        failed = await each_apart(connection, "ingest", items, apply)
+        await self._defer(connection, {key: evidence[key] for key in failed})
+        self._wary.update(dict.fromkeys(failed, _WARY_COMMITS))
+        return changes
+
+    async def _defer(self, connection: Any, evidence: Mapping[int, list[EvidenceValue]]) -> None:
+        marks = sorted({(key, value[0]) for key, values in evidence.items() for value in values})
+        if marks:
+            await connection.execute(self._sql["mark_evidence"], [m[0] for m in marks], [m[1] for m in marks])
 
     async def _tenants(self, connection: Any, frames: list[Frame], batches: list[Batch]) -> dict[str, int]:
         names = {f.tenant_id for f in frames}
@@ -106,23 +186,6 @@ class IngestStore:
         value: datetime | None = await self._database.fetchval(self._sql["last_attempt"], source.value, since)
         return value
 
-    async def take_in_hand_made(self, oldest: datetime) -> int:
-        """Apply evidence that people inserted through `monitoring_data`; the number of rows taken in.
-
-        Before `oldest` the frames around it are gone, and with them what the timeline was made of: it stays.
-        """
-        async with self._database.transaction() as connection:
-            with wrap_errors():
-                rows = await connection.fetch(self._sql["take_hand_made"])
-                evidence: dict[int, list[EvidenceValue]] = defaultdict(list)
-                for r in rows:
-                    if r["ts"] < oldest:
-                        continue
-                    raw = await connection.fetch(self._sql["raw_evidence"], r["tenant"], r["ts"], r["ts"])
-                    evidence[r["tenant"]].extend(evidence_values(raw))
-                await self._timelines.apply(connection, dict(evidence))
-        return len(rows)
-
 
 def _identities(frames: Iterable[Frame], tenants: dict[str, int]) -> Iterable[Identity]:
     for frame in frames:
@@ -155,26 +218,33 @@ def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | No
 
 
 def _result(
-    batch: Batch, tenants: dict[str, int], ids: dict[Identity, int], changes: list[StateChange]
+    screened: Screened,
+    tenants: dict[str, int],
+    ids: dict[Identity, int],
+    refused: frozenset[str],
+    changes: list[StateChange],
 ) -> IngestResult:
     accepted = 0
-    rejected = Rejections()
-    mine = {f.tenant_id for f in batch.frames}
-    for frame in batch.frames:
+    rejected = screened.rejected
+    frames = screened.batch.frames
+    for frame in frames:
         key = tenants.get(frame.tenant_id)
         for sample in frame.samples:
             if key is None:
                 reason = Rejection.UNKNOWN_TENANT
+            elif frame.tenant_id in refused:
+                reason = Rejection.QUARANTINED
             elif (key, frame.source, sample.key) not in ids:
-                reason = Rejection.TOO_MANY_SERIES
+                reason = Rejection.TOO_MANY_SERIES if is_storable(sample.key) else Rejection.BAD_NAME
             else:
                 accepted += 1
                 continue
             rejected.add(frame.tenant_id, sample.key.metric_name, reason)
+    mine = {f.tenant_id for f in frames}
     return IngestResult(
         accepted,
         tuple(rejected.named),
         tuple(c for c in changes if c.tenant_id in mine),
-        batch.frames,
+        frames,
         rejected.counts,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Interval
-from ecpmon.model.samples import COMPONENT_LABEL, Source
+from ecpmon.model.samples import COMPONENT_LABEL, FUTURE, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.model.windows import Cause
@@ -82,9 +82,9 @@ class PgMonitoringStore:
             return preferred
         return next((s for s in Source if s.value in known), preferred)
 
-    async def latest(self, tenant: Tenant, since: datetime) -> dict[str, Latest]:
+    async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         rows = await self._database.fetch(
-            self._sql["latest"], tenant.key, since, tenant.evidence_source.value
+            self._sql["latest"], tenant.key, since, tenant.evidence_source.value, now + FUTURE
         )
         return {
             r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"], Source(r["data_source"]))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any, Final
 
-from ecpmon.model.samples import SeriesKey, Source
+from ecpmon.model.samples import SeriesKey, Source, is_storable
 from ecpmon.storage.queries import load
 
 FULL_SECONDS: Final = 30.0
@@ -29,11 +29,12 @@ class SeriesCatalogue:
         self._known.update(ids)
 
     async def intern(self, connection: Any, wanted: Iterable[Identity]) -> dict[Identity, int]:
-        """Numbers of `wanted`; identities over the tenant's bound are missing from the answer."""
+        """Numbers of `wanted`; what is over the tenant's bound, or not storable, is missing from the answer."""
         wanted = dict.fromkeys(wanted)
         found = {w: self._known[w] for w in wanted if w in self._known}
         now = monotonic()
         missing = [w for w in wanted if w not in found and self._full.get(w[0], now) <= now]
+        missing = [w for w in missing if is_storable(w[2])]
         if not missing:
             return found
         tenants = sorted({w[0] for w in missing})
@@ -82,5 +83,10 @@ class SeriesCatalogue:
                 SeriesKey(r["metric_type"], r["metric_name"], tuple(sorted(r["labels"].items()))),
             ): r["id"]
             for r in rows
-            if r["data_source"] in Source.__members__.values()
+            if r["data_source"] in Source.__members__.values() and _is_flat(r["labels"])
         }
+
+
+def _is_flat(labels: dict[str, Any]) -> bool:
+    """Hand-made series of older releases may have labels that are no texts; nobody else has such a series."""
+    return all(isinstance(text, str) for text in labels.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,9 +20,11 @@ from ecpmon.sla.counters import (
     rewritten,
 )
 from ecpmon.sla.evidence import Intervals
+from ecpmon.storage.apart import each_apart_if_needed
 from ecpmon.storage.counted import Counted, Stretch, Voices
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import Regime, regime_of
+from ecpmon.storage.quarantine import Numbered, note_within
 from ecpmon.storage.queries import load
 
 _MARKS: Final = 200
@@ -30,6 +33,9 @@ _LONGEST: Final = timedelta(hours=6)
 # Two of them still fit a bigint; `carry` keeps to it as well.
 _MOST: Final = 4 * 10**18
 _BUCKET: Final = timedelta(minutes=5)
+# No clock of ours is ahead by more.
+_AHEAD: Final = timedelta(days=1)
+JOB: Final = "objectives"
 
 
 def _storable(sums: Sequence[int]) -> list[int]:
@@ -80,22 +86,30 @@ class SlotKeeper:
         """Marks waiting."""
         return int(await self._database.fetchval(self._sql["backlog"]))
 
-    async def refresh(self, oldest: datetime) -> bool:
+    async def refresh(self, oldest: datetime, now: datetime) -> bool:
         """Count one batch of marks again; whether more may be waiting: call until it returns False.
 
-        Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are.
+        Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are. A
+        stretch that cannot be counted is quarantined, and its mark waits.
         """
         async with self._database.transaction() as connection:
             with wrap_errors():
-                marks = await connection.fetch(self._sql["take_marks"], _MARKS)
-                work, rest = _shares(marks, _up(oldest, _BUCKET))
-                if rest:
-                    await connection.execute(self._sql["put_marks"], *map(list, zip(*rest, strict=True)))
-                if work:
-                    await self._recount(connection, work)
+                marks = await connection.fetch(self._sql["take_marks"], _MARKS, now)
+                work, rest = _shares(marks, _up(oldest, _BUCKET), now + _AHEAD)
+                failed: dict[Numbered, str] = {}
+                named = {(t, f"{a.isoformat()}/{b.isoformat()}"): (t, a, b) for t, a, b in work}
+                if named:
+                    failed = await each_apart_if_needed(
+                        connection, JOB, named, partial(self._recount, connection)
+                    )
+                back = rest + [named[culprit] for culprit in failed]
+                if back:
+                    await connection.execute(self._sql["put_marks"], *map(list, zip(*back, strict=True)))
+                await note_within(connection, JOB, failed, now)
+                await connection.execute(self._sql["heal_marks"])
                 return bool(rest) or len(marks) == _MARKS
 
-    async def _recount(self, connection: Any, work: list[tuple[int, datetime, datetime]]) -> None:
+    async def _recount(self, connection: Any, work: Sequence[tuple[int, datetime, datetime]]) -> None:
         objectives = await self._objectives(connection, sorted({tenant for tenant, _, _ in work}))
         by_tenant: dict[int, list[Counted]] = defaultdict(list)
         for counted in objectives:
@@ -265,13 +279,17 @@ class SlotKeeper:
 
 
 def _shares(
-    marks: Sequence[Any], oldest: datetime
+    marks: Sequence[Any], oldest: datetime, latest: datetime
 ) -> tuple[list[tuple[int, datetime, datetime]], list[tuple[int, datetime, datetime]]]:
-    """(what to do now, what is left for later) as (tenant, start, end): at most `_LONGEST` of each tenant."""
+    """(what to do now, what is left for later) as (tenant, start, end): at most `_LONGEST` of each tenant.
+
+    What lies before `oldest` or after `latest` is dropped.
+    """
     ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
     for m in marks:
-        if m["ends"] > oldest:
-            ranges[m["tenant"]].append((max(m["starts"], oldest), m["ends"]))
+        start, end = max(m["starts"], oldest), min(m["ends"], latest)
+        if start < end:
+            ranges[m["tenant"]].append((start, end))
     work: list[tuple[int, datetime, datetime]] = []
     rest: list[tuple[int, datetime, datetime]] = []
     for tenant, found in sorted(ranges.items()):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
+from ecpmon.storage.apart import each_apart_if_needed
 from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.quarantine import note_within
 from ecpmon.storage.queries import load
 
 _BATCH = 500
+_BUCKET = timedelta(minutes=5)
 _FAR_FUTURE = timedelta(days=36_500)
 
 
@@ -22,21 +27,36 @@ class Upkeep:
     async def roll_up(self, now: datetime, *, everything: bool = False) -> int:
         """Recompute up to one batch of marked 5-minute buckets and their hours; the number of buckets done.
 
-        The bucket being written is left until it is over, unless `everything`. Call until it returns 0.
+        The bucket being written is left until it is over, unless `everything`. Call until it returns 0. A bucket that
+        cannot be rolled up is quarantined, and its mark waits.
         """
-        before = now + _FAR_FUTURE if everything else now - timedelta(minutes=5)
+        before = now + _FAR_FUTURE if everything else now - _BUCKET
         async with self._database.transaction() as connection:
             with wrap_errors():
-                rows = await connection.fetch(self._sql["take_dirty"], before, _BATCH)
-                if not rows:
-                    return 0
-                tenants, buckets = [r["tenant"] for r in rows], [r["bucket"] for r in rows]
-                low, high = min(buckets), max(buckets) + timedelta(minutes=5)
-                await connection.execute(self._sql["roll_5m"], tenants, buckets, low, high)
-                hour = timedelta(hours=1)
-                low -= timedelta(seconds=low.timestamp() % 3600)
-                await connection.execute(self._sql["roll_1h"], tenants, buckets, low, high + hour)
+                rows = await connection.fetch(self._sql["take_dirty"], before, _BATCH, now)
+                marks = {(r["tenant"], r["bucket"].isoformat()): r for r in rows}
+                if marks:
+                    roll = partial(self._roll, connection)
+                    failed = await each_apart_if_needed(connection, "rollups", marks, roll)
+                    await self._put_back(connection, [marks[culprit] for culprit in failed])
+                    await note_within(connection, "rollups", failed, now)
+                await connection.execute(self._sql["heal_rollups"])
                 return len(rows)
+
+    async def _roll(self, connection: Any, marks: Sequence[Any]) -> None:
+        tenants, buckets = _columns(marks)
+        low, high = min(buckets), max(buckets) + _BUCKET
+        shrunk = _columns([m for m in marks if m["shrunk"]])
+        if shrunk[0]:
+            await connection.execute(self._sql["clear_5m"], *shrunk)
+            await connection.execute(self._sql["clear_1h"], *shrunk)
+        await connection.execute(self._sql["roll_5m"], tenants, buckets, low, high)
+        low -= timedelta(seconds=low.timestamp() % 3600)
+        await connection.execute(self._sql["roll_1h"], tenants, buckets, low, high + timedelta(hours=1))
+
+    async def _put_back(self, connection: Any, marks: Sequence[Any]) -> None:
+        if marks:
+            await connection.execute(self._sql["put_dirty"], *_columns(marks), [m["shrunk"] for m in marks])
 
     async def backlog(self) -> int:
         """Marked buckets not yet rolled up."""
@@ -56,6 +76,15 @@ class Upkeep:
                 self._sql["condense_attempts"], day, day + timedelta(days=1), sources, holds
             )
 
+    async def keep_bounds(self, raw_retention: timedelta) -> None:
+        """Tell the database how old hand-made rows may be."""
+        await self._database.execute(self._sql["keep_bounds"], raw_retention)
+
+    async def forget_impossible(self, now: datetime) -> list[str]:
+        """Take out what claims to be of a distant past or future, and marks of what is gone; whose it was."""
+        rows = await self._database.fetch(self._sql["forget_impossible"], now)
+        return [r["tenant_id"] or "(deleted)" for r in rows]
+
     async def retain(self, limits: Mapping[str, datetime]) -> None:
         """Drop whole chunks older than `limits[relation]` (`frames`, `pull_attempts`, `rollup_5m`, `rollup_1h`)."""
         for relation, older_than in limits.items():
@@ -63,3 +92,7 @@ class Upkeep:
                 await self._database.execute(self._sql["drop_spans"], older_than)
             else:
                 await self._database.fetch(self._sql["drop_chunks"], relation, older_than)
+
+
+def _columns(marks: Sequence[Any]) -> tuple[list[int], list[datetime]]:
+    return [m["tenant"] for m in marks], [m["bucket"] for m in marks]

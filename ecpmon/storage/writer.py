@@ -135,7 +135,13 @@ class GroupWriter:
             for (_, future), result in zip(group, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-                self._on_commit(result)
+                self._tell(result)
+
+    def _tell(self, result: IngestResult) -> None:
+        try:
+            self._on_commit(result)
+        except Exception:  # noqa: BLE001 - who listens must not stop the writer, it has committed
+            _log.exception("listener_failed")
 
     async def _apart(self, group: list[Waiting], error: Exception) -> None:
         """One bad batch must not take its neighbours down with it."""

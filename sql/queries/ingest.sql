@@ -96,6 +96,45 @@ SELECT collected FROM collector_watermarks WHERE source = $1
 INSERT INTO collector_watermarks (source, collected) VALUES ($1, $2)
 ON CONFLICT (source) DO UPDATE SET collected = greatest(collector_watermarks.collected, excluded.collected)
 
+-- name: mark_evidence
+INSERT INTO evidence_dirty (tenant, ts) SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
+
 -- name: take_hand_made
-DELETE FROM evidence_dirty WHERE id IN (SELECT id FROM evidence_dirty ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED)
+-- Until $1, which is as far ahead as anybody's clock may be; not of tenants whose turn has not come again at $2.
+DELETE FROM evidence_dirty WHERE id IN (
+  SELECT e.id FROM evidence_dirty e
+  WHERE e.ts <= $1 AND NOT EXISTS (
+    SELECT FROM quarantine q WHERE q.tenant = e.tenant AND q.job = 'hand_made'
+      AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour')
+  ORDER BY e.id LIMIT 1000 FOR UPDATE OF e SKIP LOCKED)
 RETURNING tenant, ts
+
+-- name: heal_hand_made
+DELETE FROM quarantine q
+WHERE q.job = 'hand_made' AND NOT EXISTS (SELECT FROM evidence_dirty e WHERE e.tenant = q.tenant)
+
+-- name: evidence_at
+-- Evidence values of one tenant at the instants $2; of two values of one instant the later accepted comes later.
+SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
+FROM frames f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.tenant = $1 AND f.ts = ANY($2::timestamptz[])
+  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
+ORDER BY f.ts, f.seq
+
+-- name: previous_evidence
+-- Evidence values before $2 back to $3, newest first, $4 rows at most.
+SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
+FROM frames f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.tenant = $1 AND f.ts < $2 AND f.ts >= $3
+  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
+ORDER BY f.ts DESC, f.seq DESC LIMIT $4
+
+-- name: first_observed
+UPDATE availability_heads SET first_observed_at = $2 WHERE tenant = $1
+
+-- name: heal_timeline
+SELECT heal_timeline($1, $2)

@@ -6,7 +6,7 @@ FROM (
   FROM frames f
   CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
   JOIN series s ON s.id = v.series
-  WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3
+  WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
     AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
   ORDER BY v.series, f.ts, f.seq DESC
 ) merged
@@ -33,7 +33,7 @@ SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, s.data_source, 
 FROM frames f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
-WHERE f.tenant = $1 AND f.ts > $2 AND s.labels = '{}'
+WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $4 AND s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 
 -- name: metric_window
@@ -41,7 +41,7 @@ ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 SELECT DISTINCT ON (f.ts) f.ts, v.value
 FROM frames f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3 AND v.series = $4
+WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3 AND v.series = $4 AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY f.ts, f.seq DESC
 
 -- name: series_of_metric
@@ -80,12 +80,39 @@ SELECT DISTINCT metric_name FROM series WHERE tenant = $1 AND labels = '{}'
 SELECT DISTINCT data_source FROM series WHERE tenant = $1
 
 -- name: rollups_pending
-SELECT min(bucket) AS oldest, count(*) AS marks FROM rollup_dirty
+SELECT count(*) AS marks FROM rollup_dirty
 
 -- name: take_dirty
+-- Not what is quarantined and has no turn yet at $3.
 DELETE FROM rollup_dirty WHERE (tenant, bucket) IN (
-  SELECT tenant, bucket FROM rollup_dirty WHERE bucket < $1 ORDER BY bucket, tenant LIMIT $2 FOR UPDATE SKIP LOCKED)
-RETURNING tenant, bucket
+  SELECT d.tenant, d.bucket FROM rollup_dirty d
+  WHERE d.bucket < $1 AND NOT EXISTS (
+    SELECT FROM quarantine q
+    WHERE q.tenant = d.tenant AND q.job = 'rollups' AND q.next_at > $3 AND q.next_at <= $3::timestamptz + INTERVAL '1 hour'
+      AND q.subject = to_char(d.bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
+  ORDER BY d.bucket, d.tenant LIMIT $2 FOR UPDATE OF d SKIP LOCKED)
+RETURNING tenant, bucket, shrunk
+
+-- name: put_dirty
+INSERT INTO rollup_dirty (tenant, bucket, shrunk) SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::boolean[])
+ORDER BY 1, 2
+ON CONFLICT (tenant, bucket) DO UPDATE
+SET generation = rollup_dirty.generation + 1, shrunk = rollup_dirty.shrunk OR excluded.shrunk
+
+-- name: heal_rollups
+-- Out of quarantine is what is rolled up, or has nothing left to roll up.
+DELETE FROM quarantine q WHERE q.job = 'rollups' AND NOT EXISTS (
+  SELECT FROM rollup_dirty d
+  WHERE d.tenant = q.tenant AND q.subject = to_char(d.bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
+
+-- name: clear_5m
+-- Of buckets that have lost frames: what they still hold is rolled up again.
+DELETE FROM rollup_5m r USING unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket), series s
+WHERE s.tenant = d.tenant AND r.series = s.id AND r.bucket = d.bucket
+
+-- name: clear_1h
+DELETE FROM rollup_1h r USING unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket), series s
+WHERE s.tenant = d.tenant AND r.series = s.id AND r.bucket = time_bucket('1 hour', d.bucket)
 
 -- name: roll_5m
 INSERT INTO rollup_5m (bucket, series, total, low, high, points)
@@ -94,7 +121,8 @@ SELECT bucket, series, sum(value), min(value), max(value), count(*) FROM (
   FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
   JOIN frames f ON f.tenant = d.tenant AND f.ts >= d.bucket AND f.ts < d.bucket + INTERVAL '5 minutes'
   CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  WHERE f.ts >= $3 AND f.ts < $4
+  -- Older rows may hold values that no sum can hold (`model.samples.LARGEST`), and NaN where a series ended.
+  WHERE f.ts >= $3 AND f.ts < $4 AND v.value BETWEEN -1e100 AND 1e100
   ORDER BY d.bucket, v.series, f.ts, f.seq DESC
 ) merged
 GROUP BY bucket, series
@@ -135,6 +163,15 @@ SELECT lower(r), source, tenant, outcome, extract(epoch FROM upper(r) - lower(r)
 FROM (SELECT source, tenant, outcome, unnest(range_agg(tstzrange(ts, ts + lasting))) AS r FROM old
       GROUP BY source, tenant, outcome, date_trunc('hour', ts, 'UTC')) AS awake
 
+-- name: keep_bounds
+-- What the trigger of `monitoring_data` takes is what the API takes.
+UPDATE input_bounds SET raw_retention = $1 WHERE raw_retention <> $1
+
+-- name: forget_impossible
+-- By the clock that is ahead: what one of them has written must not be impossible for the other.
+SELECT t.tenant_id FROM forget_impossible(greatest($1, CURRENT_TIMESTAMP) + INTERVAL '1 day') AS f (tenant)
+LEFT JOIN tenants t ON t.id = f.tenant
+
 -- name: drop_spans
 DELETE FROM availability_spans WHERE upper(period) < $1
 
@@ -170,7 +207,7 @@ WITH chosen AS (
 ), seen AS (
   SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
   FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.series IN (SELECT id FROM chosen)
+  WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.series IN (SELECT id FROM chosen) AND v.value BETWEEN -1e100 AND 1e100
   ORDER BY v.series, f.ts, f.seq DESC
 )
 SELECT c.service, c.metric_name, count(*) AS points, max(s.value) AS high, min(s.ts) AS first, max(s.ts) AS last,

@@ -1,8 +1,21 @@
 -- name: take_marks
--- Oldest first, and only those of tenants that nobody else is at.
+-- Oldest first, and only those of tenants that nobody else is at. Not what is quarantined and has no turn yet at $2.
 DELETE FROM objective_marks WHERE (tenant, starts, ends) IN (
-  SELECT tenant, starts, ends FROM objective_marks ORDER BY starts, tenant LIMIT $1 FOR UPDATE SKIP LOCKED)
+  SELECT m.tenant, m.starts, m.ends FROM objective_marks m
+  WHERE NOT EXISTS (
+    SELECT FROM quarantine q
+    WHERE q.tenant = m.tenant AND q.job = 'objectives' AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour'
+      AND q.subject = to_char(m.starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') || '/'
+                      || to_char(m.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
+  ORDER BY m.starts, m.tenant LIMIT $1 FOR UPDATE OF m SKIP LOCKED)
 RETURNING tenant, starts, ends
+
+-- name: heal_marks
+-- Out of quarantine is what is counted, or has nothing left to count; "" is another matter of the same job.
+DELETE FROM quarantine q WHERE q.job = 'objectives' AND q.subject <> '' AND NOT EXISTS (
+  SELECT FROM objective_marks m
+  WHERE m.tenant = q.tenant AND q.subject = to_char(m.starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') || '/'
+                                            || to_char(m.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
 
 -- name: put_marks
 INSERT INTO objective_marks (tenant, starts, ends)

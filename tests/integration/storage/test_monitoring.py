@@ -14,13 +14,15 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.names import CANONICAL_METRICS
-from ecpmon.sla.evidence import series_key
+from ecpmon.sla.evidence import DEFAULT_RULES, series_key
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.monitoring import PgMonitoringStore, tier_for
 from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0
+from tests.integration.hand_made import insert_by_hand
 
 CPU = SeriesKey("cpu", "cpu_usage")
 MakeTenant = Callable[..., Awaitable[Tenant]]
@@ -82,7 +84,7 @@ async def test_a_step_chooses_the_coarsest_tier_that_fits() -> None:
     assert tier_for(timedelta(days=1)) == "rollup_1h_points"
 
 
-async def test_inserts_of_the_integration_guide_work(database: Database, ingest: IngestStore) -> None:
+async def test_inserts_of_the_integration_guide_work(database: Database) -> None:
     number = await database.fetchval(
         "INSERT INTO tenants (tenant_id, name, preset, is_demo, service_requirements, resources, sla_target,"
         " cpu_limit, memory_limit, gpu_limit) VALUES ('by-hand', 'By hand', 'medium', false, '{\"chatbot\": 50}',"
@@ -91,10 +93,7 @@ async def test_inserts_of_the_integration_guide_work(database: Database, ingest:
     insert = "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value) VALUES "
     for metric, value in (("cpu", 65.5), ("memory", 78.2), ("gpu", 85.0)):
         await database.execute(f"{insert} ({number}, '{metric}', '{metric}', {value})")
-    await database.execute(
-        "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value, timestamp)"
-        " VALUES ('by-hand', 'sla', 'up', 0, '2026-03-01T00:00:00Z')"
-    )
+    await insert_by_hand(database, "by-hand", "up", 0, at(0))
     rows = await database.fetch(
         "SELECT metric_name, metric_value, data_source FROM monitoring_data"
         " WHERE tenant_id = 'by-hand' AND metric_type <> 'sla' ORDER BY metric_name"
@@ -104,12 +103,11 @@ async def test_inserts_of_the_integration_guide_work(database: Database, ingest:
         ("gpu_usage", 85.0, "push"),
         ("memory_usage", 78.2, "push"),
     ]
-    assert await ingest.take_in_hand_made(at(-60)) == 1
-    await database.execute(
-        "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value, timestamp)"
-        " VALUES ('by-hand', 'sla', 'up', 1, '2026-01-01T00:00:00Z')"
-    )
-    await ingest.take_in_hand_made(at(-60))  # older than what raw samples can explain: the timeline stays
+    keeper = HandMade(database, DEFAULT_RULES)
+    assert await keeper.take_in(at(-60), at(0)) == 1
+    # Older than what raw samples can explain: the timeline stays.
+    await insert_by_hand(database, "by-hand", "up", 1, at(-86_400 * 40), now=at(-86_400 * 40))
+    await keeper.take_in(at(-60), at(0))
     from ecpmon.storage.tenants import PgTenantStore
 
     tenant = await PgTenantStore(database).get("by-hand")

@@ -25,6 +25,7 @@ from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0, MakeTenant
 
 HOLDS = timedelta(seconds=150)
+END = T0 + timedelta(days=60)
 INTERVALS = Intervals(timedelta(seconds=5), timedelta(seconds=15))
 OBJECTIVES = [
     Objective.model_validate(
@@ -78,7 +79,7 @@ class Counting:
         await self.ingest.commit([Batch(frames=tuple(frames))])
 
     async def settle(self, oldest: datetime = T0 - timedelta(days=1)) -> None:
-        while await self.keeper.refresh(oldest):
+        while await self.keeper.refresh(oldest, END):
             pass
 
     async def stored(self) -> dict[str, StoredObjective]:
@@ -279,7 +280,7 @@ async def test_a_long_past_is_counted_in_shares(counting: Counting) -> None:
     # One mark for everything, as a new objective makes it.
     await counting.database.execute("DELETE FROM objective_marks WHERE tenant = $1", counting.tenant.key)
     await counting.database.execute("SELECT objective_marks_since($1, '-infinity')", counting.tenant.key)
-    await counting.keeper.refresh(T0 - timedelta(days=1))
+    await counting.keeper.refresh(T0 - timedelta(days=1), END)
     assert await counting.keeper.backlog() >= 1
     await counting.settle()
     await counting.check(T0, T0 + timedelta(hours=26))
@@ -294,7 +295,7 @@ async def test_readings_that_arrive_while_it_counts_are_not_lost(counting: Count
 
     async def count(done: asyncio.Event) -> None:
         while not done.is_set():
-            await counting.keeper.refresh(T0 - timedelta(days=1))
+            await counting.keeper.refresh(T0 - timedelta(days=1), END)
 
     done = asyncio.Event()
     counters = [asyncio.create_task(count(done)) for _ in range(2)]

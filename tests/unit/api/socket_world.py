@@ -68,7 +68,7 @@ class World:
             raise TenantNotFound(tenant_id)
         return self._answer(tenant(tenant_id))
 
-    async def latest(self, _: Tenant, since: datetime) -> dict[str, Latest]:
+    async def latest(self, _: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         self.asked_since.append(since)
         return self._answer(dict(self.newest))
 

@@ -1,0 +1,60 @@
+"""`ports.Quarantine` on PostgreSQL; storage's own jobs write it inside their transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ecpmon.errors import EcpError
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.quarantine import Culprit, Trouble
+from ecpmon.storage.database import Database
+from ecpmon.storage.queries import load
+
+# (number of the tenant, subject)
+Numbered = tuple[int, str]
+
+
+class PgQuarantine:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("quarantine")
+
+    async def held(self, job: str) -> dict[Culprit, datetime]:
+        rows = await self._database.fetch(self._sql["held"], job)
+        return {(r["tenant_id"], r["subject"]): r["next_at"] for r in rows}
+
+    async def note(self, job: str, troubles: Mapping[Culprit, str], now: datetime) -> None:
+        await self._database.execute(self._sql["note"], job, *_columns(troubles), now)
+
+    async def heal(self, job: str, culprits: Sequence[Culprit]) -> None:
+        names, subjects = [name for name, _ in culprits], [subject for _, subject in culprits]
+        await self._database.execute(self._sql["heal"], job, names, subjects)
+
+    async def of_tenant(self, tenant: Tenant) -> list[Trouble]:
+        return [Trouble(**dict(r)) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]
+
+    async def counts(self) -> dict[str, int]:
+        return {r["job"]: r["tenants"] for r in await self._database.fetch(self._sql["counts"])}
+
+    async def reachable(self) -> bool:
+        try:
+            await self._database.ping()
+        except EcpError:
+            return False
+        return True
+
+    async def forget(self, before: datetime) -> None:
+        """Drop what nobody has tried since `before`."""
+        await self._database.execute(self._sql["forget"], before)
+
+
+async def note_within(connection: Any, job: str, troubles: Mapping[Numbered, str], now: datetime) -> None:
+    """`note` by the numbers of the tenants, in the caller's transaction."""
+    if troubles:
+        await connection.execute(load("quarantine")["note_numbers"], job, *_columns(troubles), now)
+
+
+def _columns(troubles: Mapping[Any, str]) -> tuple[list[Any], list[str], list[str]]:
+    return [t for t, _ in troubles], [subject for _, subject in troubles], list(troubles.values())
