@@ -115,6 +115,7 @@ async def test_an_entry_of_a_bad_time_is_rejected_and_the_rest_is_kept(
         *(("x", v, "not_a_number") for v in (
             "NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400, "true", "null", '"5"', "[]", "{}",
         )),
+        *(("x", v, "out_of_range") for v in ("1e308", "-1e308", "1.0000001e100", "-1" + "0" * 101)),
         *((n, "1", "bad_name") for n in ("", "x" * 101, "a\\nb", "a\\u0000b", "\\u200b", "\\ud800")),
     ],
 )  # fmt: skip
