@@ -29,7 +29,8 @@ from tests.acceptance.live_accuracy import SETTINGS as LIVE_SETTINGS
 from tests.acceptance.live_accuracy import LiveScenario
 from tests.acceptance.rows import Row, table
 from tests.acceptance.world import World
-from tests.conftest import PostgresServer, _free_port
+from tests.conftest import PostgresServer
+from tests.ports import free_port
 
 # The clocks of Berlin, the tenants' zone, go forward twenty minutes later.
 START = datetime(2026, 3, 29, 0, 40, tzinfo=UTC)
@@ -38,7 +39,7 @@ TOLERANCE = 1e-3
 
 
 async def measure(dsn: str, folder: Path, minutes: int, seed: int) -> str:
-    async with World(dsn, folder, _free_port, START) as world:
+    async with World(dsn, folder, free_port, START) as world:
         return table(await Scenario(world, minutes, seed).run())
 
 
@@ -46,7 +47,7 @@ def simulated(folder: Path, minutes: int, seeds: int) -> None:
     """Print one table per seed."""
     user = service_user()
     binaries = fetch_binaries(cache_dir(os.environ, user), lambda *_: None)
-    cluster = PostgresCluster(binaries.postgres_bin, folder / "postgres", _free_port(), user, durable=False)
+    cluster = PostgresCluster(binaries.postgres_bin, folder / "postgres", free_port(), user, durable=False)
     cluster.initialise()
     server = PostgresServer(cluster)
     server.start()
@@ -62,7 +63,7 @@ def simulated(folder: Path, minutes: int, seeds: int) -> None:
 
 
 async def live(folder: Path, minutes: float, seed: int) -> list[Row]:
-    async with live_stack(folder, _free_port, **LIVE_SETTINGS) as stack:
+    async with live_stack(folder, free_port, **LIVE_SETTINGS) as stack:
         return await LiveScenario(stack, minutes, seed, print).run()
 
 

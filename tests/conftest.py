@@ -4,6 +4,7 @@
 `postgres_server`  a running private cluster; `.cluster.psql(db, sql)`, `.kill()`, `.start()`, `.stop()`,
                    `with .standing_still():`
 `make_database`    `make_database()` creates an empty database with the extensions and returns its DSN
+`impatient_with_the_database`  gives up on the database as soon as the product does, which tests else do not
 `free_port`        `free_port()` returns a TCP port on 127.0.0.1 that nobody listens on, another one each time
 `shared_tmp`       an empty folder that the unprivileged service user can reach (pytest's are 0700)
 """
@@ -22,12 +23,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ecpmon.local.packages import Binaries, fetch_binaries
 from ecpmon.local.paths import cache_dir, service_user
 from ecpmon.local.postgres import PostgresCluster
 from ecpmon.local.process import launch_argv, log_tail
+from ecpmon.storage import database, hang
 from tests.ports import free_port as new_port
+from tests.waiting import PATIENCE
+
+# `make test` tries the same examples on every machine, however slow it is; `make test-long` looks for new ones.
+settings.register_profile(
+    "suite", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", settings.get_profile("suite"), derandomize=False, print_blob=True)
+settings.load_profile("suite")
 
 
 class PostgresServer:
@@ -46,7 +57,7 @@ class PostgresServer:
     def dsn(self, database: str) -> str:
         return self.cluster.dsn(database)
 
-    def start(self, timeout: float = 30.0) -> None:
+    def start(self, timeout: float = PATIENCE) -> None:
         """Start and wait until connections are accepted; retries while killed backends linger."""
         self.cluster.clear_stale_lock()
         deadline = time.monotonic() + timeout
@@ -60,12 +71,12 @@ class PostgresServer:
         raise AssertionError(f"PostgreSQL did not start:\n{log_tail(self._log, 30)}")
 
     def stop(self) -> None:
-        """Fast shutdown, then force."""
+        """Immediate shutdown, then force: nobody wants the data any more."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGQUIT)
         try:
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None
@@ -112,6 +123,26 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+_IMPATIENCE = ((database, "ACQUIRE_TIMEOUT"), (hang, "PROBE_SECONDS"))
+_AS_DELIVERED = [getattr(module, name) for module, name in _IMPATIENCE]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_with_the_database() -> Iterator[None]:
+    """A server that shares the processors with every other test may be slower than one that hangs is noticed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in _IMPATIENCE:
+            patch.setattr(module, name, PATIENCE)
+        yield
+
+
+@pytest.fixture
+def impatient_with_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of how soon a hanging server is noticed. What they do besides must be tried until it is taken."""
+    for (module, name), value in zip(_IMPATIENCE, _AS_DELIVERED, strict=True):
+        monkeypatch.setattr(module, name, value)
+
+
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     return new_port
@@ -130,14 +161,26 @@ def shared_tmp() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def _session_folder() -> Iterator[Path]:
+    _sweep()
     yield from _shared_folder()
 
 
+_FOLDERS = "ecpmon-test-"
+
+
 def _shared_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="ecpmon-test-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove what test processes left behind that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*-*"):
+        owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
 from tests.acceptance.accuracy import PUSHED, Scenario
 from tests.acceptance.rows import table
 from tests.acceptance.world import INTERVAL, World
@@ -16,7 +14,6 @@ from tests.acceptance.world import INTERVAL, World
 START = datetime(2026, 3, 29, 0, 40, tzinfo=UTC)
 
 
-@pytest.mark.timeout(180)
 async def test_the_error_is_within_its_bound(
     make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:

@@ -15,9 +15,8 @@ import aiohttp
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 from tests.integration.simulator.sim_process import Simulator
-
-# Rollouts of this simulator take a second or two: time enough to be killed in.
-SPEED = "10"
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
 
 class Api:
@@ -30,8 +29,8 @@ class Api:
             assert answer.status < 300, await answer.text()
             return await answer.json()
 
-    async def until(self, path: str, holds: Callable[[Any], bool], seconds: float = 60) -> Any:
-        async with asyncio.timeout(seconds):
+    async def until(self, path: str, holds: Callable[[Any], bool]) -> Any:
+        async with asyncio.timeout(PATIENCE):
             while not holds(found := await self.call("GET", path)):
                 await asyncio.sleep(0.02)
         return found
@@ -43,12 +42,13 @@ async def serving(folder: Path, **settings: str) -> AsyncIterator[Api]:
     mine = {f"ECPMON_{name.upper()}": value for name, value in settings.items()}
     with (folder / "service.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ecpmon", "serve", env={**os.environ, **mine}, stdout=log, stderr=log
-        )
+            *bound([sys.executable, "-m", "ecpmon", "serve"]),
+            env={**os.environ, **mine}, stdout=log, stderr=log,
+        )  # fmt: skip
     try:
         async with aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{settings['port']}"
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     try:
                         async with session.get(f"{url}/health") as answer:
@@ -66,7 +66,8 @@ async def serving(folder: Path, **settings: str) -> AsyncIterator[Api]:
 async def test_a_deployment_survives_the_death_of_its_process(
     make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
-    simulator = Simulator(tmp_path / "simulator", "--seed", "7", "--speed", SPEED).start()
+    # Its clock stands still: the rollout is not over before the service is killed in the middle of it.
+    simulator = Simulator(tmp_path / "simulator", "--seed", "7", "--manual-clock").start()
     dsn = make_database()
     await migrate(Database(dsn))
     settings = {
@@ -74,7 +75,7 @@ async def test_a_deployment_survives_the_death_of_its_process(
         "port": str(free_port()),
         "auth": "none",
         "simulator_url": f"http://127.0.0.1:{simulator.port}",
-        "deployment_takeover": "1",
+        "deployment_takeover": "3",
     }
     tenant = {"tenant_id": "acme", "name": "Acme", "service_requirements": {"callbot": 25, "chatbot": 50}}
     path = "/api/v1/tenants/acme/deployment-status"
@@ -82,7 +83,8 @@ async def test_a_deployment_survives_the_death_of_its_process(
         async with serving(tmp_path, **settings) as api:
             await api.call("POST", "/api/v1/tenants/", tenant)
             begun = await api.call("POST", "/api/v1/tenants/acme/deploy", {"method": "simulator"})
-            await api.until(path, lambda found: found["status"] in ("creating-services", "scaling-services"))
+            await api.until(path, lambda found: found["status"] == "scaling-services")
+        simulator.advance(600)
         async with serving(tmp_path, **settings) as api:
             found = await api.until(path, lambda found: found["finished_at"] is not None)
         assert (found["status"], found["deployment_id"]) == ("completed", begun["deployment_id"])

@@ -9,10 +9,11 @@ import aiohttp
 
 from tests.acceptance.world import INTERVAL, World
 from tests.signatures import signed_by
+from tests.waiting import PATIENCE
 
 
 async def next_state(socket: aiohttp.ClientWebSocketResponse, state: str) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message: dict[str, Any] = await socket.receive_json()
             if message.get("state") == state:
@@ -42,7 +43,7 @@ async def test_an_outage_from_trigger_to_recovery(world: World) -> None:
     message = await next_state(socket, "down")
     assert message["metrics"]["up"] == 0
     told = await world.receiver.wait_for(lambda seen: any(d.path == "/hook/threshold" for d in seen))
-    alert = await asyncio.wait_for(alerts.receive_json(), 10)
+    alert = await asyncio.wait_for(alerts.receive_json(), PATIENCE)
     assert (alert["tenant_id"], alert["status"]) == ("broken", "firing")
 
     await world.advance(300)

@@ -31,7 +31,8 @@ async def running(shared_tmp: Path, free_port: Callable[[], int]) -> AsyncIterat
         yield live
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_every_part_is_killed_in_turn(running: LiveStack) -> None:
     await ensure_demo_tenants(running.api, lambda _: None)
     await running.post("/api/v1/tenants/", PUSHED, 201)

@@ -17,6 +17,8 @@ from ecpmon.errors import MonitoringUnavailable
 from ecpmon.local.packages import Binaries
 from ecpmon.model.samples import Frame, Sample
 from tests.acceptance.world import World
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
 SCRAPE = """
 global: {{scrape_interval: 1s}}
@@ -38,10 +40,10 @@ def prometheus(
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
     ]  # fmt: skip
     with (tmp_path / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log)
+        process = subprocess.Popen(bound(argv), stdout=log, stderr=log)
         yield f"http://127.0.0.1:{port}"
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE)
 
 
 def counters(frame: Frame) -> list[Sample]:
@@ -56,7 +58,7 @@ async def test_counters_come_series_by_series(world: World, prometheus: str) -> 
         prometheus, load_sli_rules().prometheus, timedelta(seconds=1), 5, timedelta(hours=1)
     )
     frames: list[Frame] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not frames:
             await asyncio.sleep(0.5)
             with contextlib.suppress(MonitoringUnavailable):  # it is still starting

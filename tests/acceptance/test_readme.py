@@ -11,13 +11,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.processes import bound
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,13 +29,26 @@ def section(name: str) -> str:
     return text.split(f"## {name}\n", 1)[1].split("\n## ", 1)[0]
 
 
+# Who reads along sees on the screen that it has happened; a slow machine may need longer than the page says.
+SLEEP = 'sleep() { command sleep "$1"; curl -fsS "$RECEIVER"; }'
+
+
 def script(text: str) -> str:
     """The shell blocks of a page; the first command that fails ends it."""
-    return "\n".join(["set -e", *re.findall(r"```sh\n(.*?)```", text, re.DOTALL)])
+    return "\n".join(["set -e", SLEEP, *re.findall(r"```sh\n(.*?)```", text, re.DOTALL)])
 
 
 class Hooks(http.server.BaseHTTPRequestHandler):
+    """Takes webhooks; a GET is answered once there is one more of them than at the last."""
+
     bodies: list[dict[str, Any]]
+    asked: list[None]
+
+    def do_GET(self) -> None:
+        self.asked.append(None)
+        wait_until(lambda: len(self.bodies) >= len(self.asked), "another webhook")
+        self.send_response(204)
+        self.end_headers()
 
     def do_POST(self) -> None:
         self.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -47,7 +62,7 @@ class Hooks(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     bodies: list[dict[str, Any]] = []
-    handler = type("Bound", (Hooks,), {"bodies": bodies})
+    handler = type("Bound", (Hooks,), {"bodies": bodies, "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -57,19 +72,11 @@ def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     thread.join()
 
 
-def wait_until(check: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-
-
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         return json.load(answer)
 
 
-@pytest.mark.timeout(200)
 def test_the_walk_through_does_what_it_says(
     shared_tmp: Path, free_port: Callable[[], int], receiver: tuple[str, list[dict[str, Any]]]
 ) -> None:
@@ -78,7 +85,9 @@ def test_the_walk_through_does_what_it_says(
     argv += [f"--{name}-port={port}" for name, port in ports.items()]
     log = (shared_tmp / "up.log").open("wb")
     keep = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_DATABASE")}
-    stack = subprocess.Popen(argv, stdout=log, stderr=log, env=keep, start_new_session=True)
+    stack = subprocess.Popen(
+        bound(argv, signal.SIGINT), stdout=log, stderr=log, env=keep, start_new_session=True
+    )
     try:
         api = f"http://127.0.0.1:{ports['api']}"
 
@@ -86,27 +95,31 @@ def test_the_walk_through_does_what_it_says(
             assert stack.poll() is None, (shared_tmp / "up.log").read_text()
             return "state=up" in (shared_tmp / "up.log").read_text()
 
-        wait_until(up, 60, "the table shows the tenants")
+        wait_until(up, "the table shows the tenants")
         url, bodies = receiver
         environment = {**keep, "API": api, "RECEIVER": url, "OUT": str(shared_tmp)}
         for page in (section("Break a tenant and watch"), (ROOT / "docs" / "sla.md").read_text("utf-8")):
             done = subprocess.run(
                 ["bash", "-c", script(page)], env=environment,
-                capture_output=True, text=True, timeout=90, check=False,
+                capture_output=True, text=True, timeout=PATIENCE, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
         assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
-        wait_until(lambda: [b["status"] for b in bodies] == ["firing", "resolved"], 20, "one webhook each")
+        wait_until(lambda: [b["status"] for b in bodies] == ["firing", "resolved"], "one webhook each")
         incidents = get(f"{api}/api/v1/tenants/city-helpdesk/incidents")["incidents"]
         assert len(incidents) == 1
         truth = get(f"http://127.0.0.1:{ports['simulator']}/api/v1/truth/city-helpdesk")
-        assert abs(incidents[0]["down_seconds"] - truth["down_seconds"]) <= 5.5
+        window = get(f"{api}/api/v1/tenants/city-helpdesk/sla?windows=1h")["windows"][0]
+        eligible = window["eligible_minutes"] * 60
+        least, most = (eligible * (1 - window["bounds"][end] / 100) for end in ("high", "low"))
+        assert least <= truth["down_seconds"] <= most
+        assert least <= incidents[0]["down_seconds"] <= most
         pushed = get(f"{api}/api/v1/tenants/city-helpdesk/alerts/deliveries")["deliveries"]
         assert [d["status"] for d in pushed] == ["sent", "sent"]
         assert "state=down" in (shared_tmp / "up.log").read_text()
     finally:
         stack.send_signal(signal.SIGINT)
-        code = stack.wait(40)
+        code = stack.wait(PATIENCE)
         log.close()
     assert code == 0, (shared_tmp / "up.log").read_text()
     for name, port in ports.items():

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.acceptance.world import INTERVAL, Delivery, World
+from tests.waiting import PATIENCE
 
 FIVE_MINUTES = 300
 
@@ -70,7 +71,7 @@ async def outage(world: World, tenant_id: str, seconds: float = 3600) -> None:
 
 
 async def next_recovery(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message: dict[str, Any] = await socket.receive_json()
             if message["type"] == "recovery":

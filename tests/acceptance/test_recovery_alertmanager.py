@@ -16,6 +16,8 @@ from ecpmon.local.packages import Binaries
 from ecpmon.local.ports import PortPlan
 from tests.acceptance.test_recovery import crash, recoveries, turn
 from tests.acceptance.world import World
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
 
 @asynccontextmanager
@@ -27,12 +29,12 @@ async def alertmanager(binaries: Binaries, world: World, folder: Path, port: int
     (folder / "alertmanager.yml").write_text(render_alertmanager_config(plan))
     with (folder / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *alertmanager_argv(binaries, folder, port), cwd=os.fspath(binaries.prometheus_root),
+            *bound(alertmanager_argv(binaries, folder, port)), cwd=os.fspath(binaries.prometheus_root),
             stdout=log, stderr=log,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not await _ready(world, url):
                 await asyncio.sleep(0.05)
         yield url
@@ -68,7 +70,7 @@ async def test_an_alert_of_a_real_alertmanager_restarts_once(
         for _ in range(2):
             async with world.session.post(f"{url}/api/v2/alerts", json=[alert]) as answer:
                 assert answer.status == 200, await answer.text()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not await recoveries(world, "broken"):
                 await asyncio.sleep(0.1)
     await turn(world)

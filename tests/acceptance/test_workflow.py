@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tests.acceptance.world import INTERVAL, World
+from tests.waiting import PATIENCE, until
 
 TENANT = {
     "tenant_id": "contact-centre",
@@ -20,14 +21,22 @@ TENANT = {
 
 
 async def until_over(world: World, name: str, seconds: int = 600) -> dict[str, Any]:
-    """Let time pass until the tenant's deployment is over."""
-    for _ in range(seconds // INTERVAL):
-        found: dict[str, Any] = await world.call("GET", f"/api/v1/tenants/{name}/deployment-status")
+    """Let time pass until the tenant's deployment is over, `seconds` at most on the world's clock."""
+    found: dict[str, Any] = {}
+
+    async def over() -> bool:
+        nonlocal seconds
+        found.update(await world.call("GET", f"/api/v1/tenants/{name}/deployment-status"))
         if found["status"] in ("completed", "failed", "rolled-back"):
-            return found
-        await world.advance(INTERVAL)
-        await asyncio.sleep(0.05)  # the deployer looks at the cluster in real time
-    raise AssertionError(found)
+            return True
+        if seconds > 0 and found["status"] == "scaling-services":  # pods need time to start
+            await world.advance(INTERVAL)
+            seconds -= INTERVAL
+        return False
+
+    # The deployer looks at the cluster in real time, however far the clock is.
+    await until(over, f"the deployment of {name} is over")
+    return found
 
 
 async def validated_manifest(world: World, name: str) -> str:
@@ -67,7 +76,7 @@ async def test_from_a_new_tenant_to_the_analysis_of_its_outage(world: World) -> 
 
     await world.advance(60)
     live = await world.session.ws_connect(f"{world.api}/api/v1/simulator/realtime/{name}")
-    message = await asyncio.wait_for(live.receive_json(), 10)
+    message = await asyncio.wait_for(live.receive_json(), PATIENCE)
     assert message["sla_data"]["availability"] == 100
     assert {"cpu", "error_rate"} <= message["metrics"].keys()
 

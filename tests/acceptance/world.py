@@ -26,6 +26,8 @@ from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 INTERVAL = 5
@@ -71,7 +73,7 @@ class Receiver:
         return web.Response(status=status)
 
     async def wait_for(
-        self, condition: Callable[[list[Delivery]], bool], seconds: float = 10
+        self, condition: Callable[[list[Delivery]], bool], seconds: float = PATIENCE
     ) -> list[Delivery]:
         async with asyncio.timeout(seconds):
             while not condition(self.deliveries):
@@ -139,9 +141,9 @@ class World:
             "--state-dir", str(self.folder / "simulator"), "--manual-clock",
         ]  # fmt: skip
         log = (self.folder / "simulator.log").open("ab")
-        self._simulator = await asyncio.create_subprocess_exec(*argv, stdout=log, stderr=log)
+        self._simulator = await asyncio.create_subprocess_exec(*bound(argv), stdout=log, stderr=log)
         log.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     async with self.session.get(f"{self.simulator_url}/health") as answer:

@@ -16,13 +16,14 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.tokens import PgTokenStore
 from tests.integration.conftest import MakeTenant
+from tests.waiting import PATIENCE
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     keep = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")}
     return subprocess.run(
         [sys.executable, "-m", "ecpmon", *arguments],
-        env={**keep, **environment}, capture_output=True, timeout=60, check=False,
+        env={**keep, **environment}, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
@@ -156,7 +157,7 @@ async def test_a_statement_from_the_command_line(
 def test_the_command_line_alone_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import sys, ecpmon.cli; print(*sys.modules)"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     loaded = set(done.stdout.split())
     assert "ecpmon.cli" in loaded

@@ -13,13 +13,14 @@ from ecpmon.app.objectives import load_objectives
 from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
 from tests.integration.conftest import MakeTenant
+from tests.waiting import PATIENCE
 
 
 def run(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
     keep = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")}
     return subprocess.run(
         [sys.executable, "-m", "ecpmon", *arguments],
-        env={**keep, **environment}, input=stdin, capture_output=True, timeout=60, check=False,
+        env={**keep, **environment}, input=stdin, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

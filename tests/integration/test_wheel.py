@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.processes import bound
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,11 +26,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)],
         check=True,
-        timeout=100,
+        timeout=PATIENCE,
     )
     wheel = next(folder.glob("*.whl"))
     site = folder / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, timeout=100)
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, timeout=PATIENCE
+    )
     return site
 
 
@@ -40,7 +44,7 @@ def environment(site: Path, **more: str) -> dict[str, str]:
 def run(site: Path, *arguments: str, **more: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "ecpmon", *arguments],
-        env=environment(site, **more), cwd=site, capture_output=True, text=True, timeout=60, check=False,
+        env=environment(site, **more), cwd=site, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -62,24 +66,18 @@ def test_migrate_and_serve_from_the_wheel(
     assert "migrations applied" in run(installed, "migrate", ECPMON_DATABASE_URL=dsn)
     assert "up to date" in run(installed, "migrate", ECPMON_DATABASE_URL=dsn)
     more = {"ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "none"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "ecpmon", "serve"], env=environment(installed, **more), cwd=installed
-    )
+    command = bound([sys.executable, "-m", "ecpmon", "serve"])
+    server = subprocess.Popen(command, env=environment(installed, **more), cwd=installed)
     try:
-        assert ready(port)["ready"] is True
+        wait_until(lambda: ready(port), "it is ready")
     finally:
         server.terminate()
-        assert server.wait(20) == 0
+        assert server.wait(PATIENCE) == 0
 
 
-def ready(port: int) -> dict[str, object]:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
-                document: dict[str, object] = json.load(answer)
-                return document
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=PATIENCE) as answer:
+            return json.load(answer)["ready"] is True
+    except OSError:  # not listening yet, or 503
+        return False

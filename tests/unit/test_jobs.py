@@ -7,6 +7,7 @@ import asyncio
 from ecpmon.errors import DatabaseUnavailable
 from ecpmon.jobs import Job, Jobs
 from ecpmon.telemetry import Telemetry
+from tests.waiting import PATIENCE
 
 
 class FakeLease:
@@ -38,7 +39,7 @@ async def test_the_scheduler_awaits_jobs_and_goes_on_after_a_failure() -> None:
     telemetry = Telemetry()
     jobs = Jobs([Job("fails", 0.05, fails)], FakeLease(True), telemetry)
     await jobs.start()
-    await asyncio.wait_for(enough.wait(), 10)
+    await asyncio.wait_for(enough.wait(), PATIENCE)
     await jobs.stop()
     assert failures(telemetry, "fails", "bug") >= 3
 
@@ -94,12 +95,12 @@ async def test_a_running_job_is_finished_before_the_process_stops() -> None:
 
     jobs = Jobs([Job("slow", 0.01, slow)], FakeLease(True), Telemetry())
     await jobs.start()
-    await asyncio.wait_for(started.wait(), 10)
+    await asyncio.wait_for(started.wait(), PATIENCE)
     stopping = asyncio.create_task(jobs.stop())
     await asyncio.sleep(0)
     assert not stopping.done()
     release.set()
-    await asyncio.wait_for(stopping, 10)
+    await asyncio.wait_for(stopping, PATIENCE)
     assert done.is_set()
 
 
@@ -116,7 +117,7 @@ async def test_a_job_that_is_still_running_is_not_started_again() -> None:
 
     jobs = Jobs([Job("slow", 0.05, slow)], FakeLease(True), telemetry)
     jobs._scheduler.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while failures(telemetry, "slow", "still_running") < 2:
             await asyncio.sleep(0.01)
     release.set()

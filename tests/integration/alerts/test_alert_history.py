@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -94,22 +93,16 @@ async def test_forgetting_reads_what_is_old_only(
         assert f"Seq Scan on {table}" not in plan, plan
 
 
-async def test_twenty_thousand_old_alerts_are_forgotten_in_seconds(
-    filled: Tenant, database: Database
-) -> None:
+async def test_twenty_thousand_old_alerts_are_forgotten(filled: Tenant, database: Database) -> None:
     keeping, later = AlertKeeping(database), NOW + timedelta(days=400)
-    begun = time.monotonic()
     sent = await keeping.forget_notifications(later)
     events = await keeping.forget_events(later)
     external = await keeping.forget_external(later, NOW)
-    seconds = time.monotonic() - begun
     left = await database.fetch("SELECT status FROM notifications")
     assert {row["status"] for row in left} == {"pending"}
     assert events == EVENTS - len(left)
     assert external == EVENTS
     assert sent > 0.99 * EVENTS
-    # 0.6 s on the machine it was written on; without the indexes of migration 15 it was 3.3 s.
-    assert seconds < 20
 
 
 async def test_the_answers_are_those_of_the_whole_history(filled: Tenant, database: Database) -> None:

@@ -30,6 +30,7 @@ from ecpmon.model.alerts import (
     WebhookAction,
 )
 from tests.signatures import signed_by
+from tests.waiting import PATIENCE
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 KEYS = [b"s" * 32, b"o" * 32]
@@ -191,7 +192,7 @@ async def test_an_endless_answer_is_read_in_part(receiver: Receiver) -> None:
     assert result.outcome is DeliveryOutcome.DELIVERED
     assert len(result.answer) == 500
     assert "\x1b" not in result.answer
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await gone.wait()
 
 
@@ -229,7 +230,7 @@ async def test_a_status_counts_though_the_body_never_ends(receiver: Receiver) ->
         return response
 
     receiver.answer = drip
-    result = await notifier(timeout=0.3).deliver(notification(receiver.url), NOW)
+    result = await notifier(timeout=4).deliver(notification(receiver.url), NOW)
     release.set()
     assert (result.outcome, result.answer) == (DeliveryOutcome.DELIVERED, "thanks")
 

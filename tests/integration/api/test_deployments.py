@@ -14,6 +14,7 @@ from ecpmon.app.backend import BackendRuntime
 from ecpmon.errors import DatabaseUnavailable, EcpError
 from ecpmon.model.deployments import DeploymentStatus
 from tests.integration.api.conftest import Service
+from tests.waiting import PATIENCE
 
 DEMO = {"X-Demo-Mode": "true"}
 DEPLOY = {"method": "kubernetes"}
@@ -92,7 +93,7 @@ async def test_anothers_deployment_does_not_exist(service: Service, demo: Backen
     for who, name in (("outsider", found["deployment_id"]), ("admin", "dep-none"), ("admin", "a%00b")):
         url = f"{service.url}/ws/deployment/{name}?demo=true"
         async with service.session.ws_connect(url, headers=service.headers(who)) as socket:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE)
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4404)
 
 
@@ -224,9 +225,9 @@ async def test_a_socket_is_told_that_the_server_stops(service: Service, demo: Ba
     await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, service.clock.now())
     url = f"{service.url}/ws/deployment/dep-{name}?demo=true"
     async with service.session.ws_connect(url, headers=service.headers("viewer")) as socket:
-        assert (await socket.receive(timeout=5)).json()["status"] == "pending"
+        assert (await socket.receive(timeout=PATIENCE)).json()["status"] == "pending"
         await service.app.shutdown()
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=PATIENCE)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
 
 

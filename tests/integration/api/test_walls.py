@@ -10,6 +10,7 @@ import pytest
 from ecpmon.api.application import route_table
 from ecpmon.api.routing import ROLES, Permission, Route
 from tests.integration.api.conftest import Service
+from tests.waiting import PATIENCE
 
 TABLE = route_table()
 CLOSED = [r for r in TABLE if r.permission is not Permission.OPEN and not r.socket]
@@ -62,7 +63,7 @@ async def test_sockets_are_walls_too(service: Service, route: Route) -> None:
     ):  # fmt: skip
         url = service.url + route.path.replace("{tenant_id}", name)
         async with service.session.ws_connect(url, headers=service.headers(who)) as socket:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE)
             assert message.type is aiohttp.WSMsgType.CLOSE, (who, message)
             assert message.data == code
 
@@ -73,7 +74,7 @@ async def test_a_socket_takes_its_token_as_a_sub_protocol(service: Service) -> N
     async with service.session.ws_connect(
         f"{service.url}/ws/monitoring/{tenant_id}", protocols=protocols
     ) as socket:
-        assert (await socket.receive_json(timeout=5))["tenant_id"] == tenant_id
+        assert (await socket.receive_json(timeout=PATIENCE))["tenant_id"] == tenant_id
         assert socket.protocol == "bearer"
 
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +23,8 @@ from ecpmon.local.packages import Binaries
 from ecpmon.local.ports import PortPlan, plan_ports
 from ecpmon.local.stack import LocalStack, StackOptions
 from ecpmon.local.supervisor import Message
+from tests import waiting
+from tests.processes import bound
 
 FAKE = Path(__file__).with_name("fake")
 PARTS = ("postgres", "simulator", "api", "prometheus", "alertmanager")
@@ -65,11 +66,11 @@ async def running(stack: LocalStack) -> AsyncIterator[LocalStack]:
         await stack.stop()
 
 
-async def until(condition: Callable[[], Any], timeout: float = 40) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.05)
+async def until(condition: Callable[[], Any]) -> None:
+    async def holds() -> bool:
+        return bool(condition())
+
+    await waiting.until(holds, "what the test waits for")
 
 
 def processes_below(folder: Path) -> list[str]:
@@ -106,13 +107,12 @@ async def test_everything_starts_works_together_and_stops(checkout: Path, ports:
 
 async def _until_targets_are(session: ClientSession, prometheus: str, expected: set[str]) -> None:
     """Prometheus discovers even its static targets a few seconds after it is ready."""
-    deadline = time.monotonic() + 30
-    while True:
+
+    async def found() -> bool:
         targets = (await _json(session, f"{prometheus}/api/v1/targets"))["data"]["activeTargets"]
-        if {target["labels"]["job"] for target in targets} == expected:
-            return
-        assert time.monotonic() < deadline, targets
-        await asyncio.sleep(0.1)
+        return {target["labels"]["job"] for target in targets} == expected
+
+    await waiting.until(found, f"the targets are {expected}")
 
 
 async def _json(session: ClientSession, url: str) -> Any:
@@ -133,13 +133,11 @@ async def test_an_alert_travels_through_alertmanager_to_our_webhook(checkout: Pa
     assert body["groupLabels"] == {"alertname": "ECPTenantDown", "tenant_id": "t1"}
 
 
-async def test_a_second_start_is_quick_and_finds_the_data(checkout: Path, ports: PortPlan) -> None:
+async def test_a_second_start_finds_the_data(checkout: Path, ports: PortPlan) -> None:
     statement = "CREATE TABLE kept AS SELECT 42 AS answer"
     async with running(make(checkout, ports)):
         _psql(checkout, statement)
-    started = time.monotonic()
     async with running(make(checkout, ports)):
-        assert time.monotonic() - started < 15
         assert _psql(checkout, "SELECT answer FROM kept") == "42"
 
 
@@ -202,7 +200,7 @@ async def _runs_until_told(stack: LocalStack) -> None:
     await asyncio.sleep(0.1)
     assert not run.done()
     stop.set()
-    await asyncio.wait_for(run, 5)
+    await run
 
 
 async def test_the_users_own_database_is_used_and_no_server_is_started(
@@ -237,7 +235,9 @@ async def test_kill_9_of_the_stack_leaves_nothing_and_the_next_start_works(
 ) -> None:
     # run from outside the checkout: there, "ecpmon" would be the stand-in for the stack's own process too
     parent = subprocess.Popen(
-        [sys.executable, "-c", UP, str(checkout), json.dumps(ports.roles())], env=environment(), cwd="/"
+        bound([sys.executable, "-c", UP, str(checkout), json.dumps(ports.roles())]),
+        env=environment(),
+        cwd="/",
     )
     try:
         await until((checkout / "started").exists)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,13 +18,16 @@ import pytest
 from ecpmon.errors import LocalStackError
 from ecpmon.local.process import ChildSpec
 from ecpmon.local.supervisor import Message, RestartPolicy, Supervisor
+from tests import waiting
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
 ENV = {"PATH": "/usr/bin:/bin"}
 FAST = RestartPolicy(quick_seconds=60, max_quick_deaths=3, first_backoff=0.01, max_backoff=0.01)
 
 
 def shell(
-    tmp_path: Path, name: str, script: str, *, ready_timeout: float = 20, **options: float
+    tmp_path: Path, name: str, script: str, *, ready_timeout: float = PATIENCE, **options: float
 ) -> ChildSpec:
     """A child that is ready as soon as it has made the file `<name>.ready`."""
     marker = tmp_path / f"{name}.ready"
@@ -50,11 +52,11 @@ async def supervised(
         await supervisor.stop()
 
 
-async def until(condition: Callable[[], object], timeout: float = 20) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.02)
+async def until(condition: Callable[[], object]) -> None:
+    async def holds() -> bool:
+        return bool(condition())
+
+    await waiting.until(holds, "what the test waits for")
 
 
 def alive(pid: int) -> bool:
@@ -73,7 +75,7 @@ async def test_start_returns_when_the_child_is_ready_not_before(tmp_path: Path) 
         await asyncio.sleep(0.2)
         assert not start.done()
         (tmp_path / "go").touch()
-        await asyncio.wait_for(start, 20)
+        await asyncio.wait_for(start, PATIENCE)
 
 
 async def test_a_killed_child_comes_back_and_both_are_told(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ async def test_giving_up_later_ends_wait_failed(tmp_path: Path) -> None:
         pid = supervisor.pid("a")
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        error = await asyncio.wait_for(supervisor.wait_failed(), 20)
+        error = await asyncio.wait_for(supervisor.wait_failed(), PATIENCE)
     assert "exit code 1" in error.message
 
 
@@ -181,7 +183,7 @@ async def test_stopping_during_a_back_off_does_not_wait_for_it(tmp_path: Path) -
     async with supervised(shell(tmp_path, "a", "exit 1"), messages=messages, policy=policy) as supervisor:
         start = asyncio.create_task(supervisor.start("a"))
         await until(lambda: messages)
-        await asyncio.wait_for(supervisor.stop(), 10)
+        await asyncio.wait_for(supervisor.stop(), PATIENCE)
         with contextlib.suppress(asyncio.CancelledError):
             await start
         assert start.cancelled()
@@ -227,7 +229,7 @@ asyncio.run(main())
 
 
 def start_parent(tmp_path: Path, death_signal: signal.Signals) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), str(int(death_signal))])
+    return subprocess.Popen(bound([sys.executable, "-c", PARENT, str(tmp_path), str(int(death_signal))]))
 
 
 @pytest.mark.parametrize("death_signal", [signal.SIGKILL, signal.SIGTERM])

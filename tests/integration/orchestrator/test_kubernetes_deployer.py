@@ -24,6 +24,7 @@ from tests.integration.orchestrator.releases import (
     small_release,
     tenant_of,
 )
+from tests.waiting import PATIENCE
 
 GOOD = "registry.example/web:1.0"
 BROKEN = "registry.example/web:does-not-exist"
@@ -234,7 +235,7 @@ async def test_what_the_autoscaler_decided_survives(
     first = Told()
     await kubernetes.apply(release, first)
     assert first.applied == {"web": 2}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while simulator.ok("GET", web_path(tenant_id))["status"].get("readyReplicas") != 4:
             await asyncio.sleep(0.1)
     again = await kubernetes.apply(release, Told())

@@ -14,8 +14,10 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from tests.ports import free_port
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
-DEADLINE = 30.0
+DEADLINE = PATIENCE
 SERVICE = {
     "name": "callbot",
     "replicas": 3,
@@ -40,7 +42,7 @@ class Simulator:
         command = [sys.executable, "-W", "error", "-m", "ecpmon.simulator", "--port", str(self.port)]
         command += ["--state-dir", str(self.state_dir), *self.options]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(bound(command), stdout=log, stderr=log)
         limit = time.monotonic() + DEADLINE
         while time.monotonic() < limit:
             try:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sim_process import DEADLINE, Simulator
 
+from tests.waiting import wait_until
+
 WRITERS = 3
 
 
@@ -70,10 +72,10 @@ def test_everything_acknowledged_survives_kill_9_again_and_again(tmp_path: Path)
 
 def _until_each_is_acknowledged(writers: list[_Writer], times: int = 5) -> None:
     starts = {writer.key: writer.acknowledged for writer in writers}
-    limit = time.monotonic() + DEADLINE
-    while any(writer.acknowledged < starts[writer.key] + times for writer in writers):
-        assert time.monotonic() < limit, "the writers do not get on"
-        time.sleep(0.005)
+    wait_until(
+        lambda: all(writer.acknowledged >= starts[writer.key] + times for writer in writers),
+        "the writers get on",
+    )
 
 
 def test_a_torn_journal_starts_and_a_damaged_one_says_what_to_do(tmp_path: Path) -> None:

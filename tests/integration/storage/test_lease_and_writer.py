@@ -18,6 +18,7 @@ from ecpmon.storage.lease import Lease
 from ecpmon.storage.writer import GroupWriter
 from tests.conftest import PostgresServer
 from tests.integration.conftest import T0
+from tests.waiting import PATIENCE
 
 MakeTenant = Callable[..., Awaitable[Tenant]]
 
@@ -49,7 +50,7 @@ async def test_who_led_last_is_presumed_to_lead_while_the_database_is_silent(
             assert not await lease.keep()
             assert not lease.known
         assert (leader.presumed, follower.presumed) == (True, False)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not await follower.keep():  # the server has noticed by now that the leader's session ended
             await asyncio.sleep(0.05)
     assert not await leader.keep()
@@ -80,11 +81,11 @@ async def test_batches_that_wait_together_are_committed_together_and_answered_ap
     assert stored == 50
 
 
-async def test_without_a_database_a_write_fails_within_about_a_second(free_port: Callable[[], int]) -> None:
+async def test_without_a_database_a_write_fails(free_port: Callable[[], int]) -> None:
     from ecpmon.sla.evidence import DEFAULT_RULES
 
     database = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     frame = Frame("somebody", Source.PUSH, T0, (Sample(SeriesKey("cpu", "cpu_usage"), 1),))
     async with GroupWriter(IngestStore(database, DEFAULT_RULES, 10), lambda _: None) as writer:
         with pytest.raises(DatabaseUnavailable):
-            await asyncio.wait_for(writer.write(Batch((frame,))), 2)
+            await writer.write(Batch((frame,)))

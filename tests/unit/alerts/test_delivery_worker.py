@@ -15,6 +15,7 @@ from fake_outbox import FakeOutbox
 from ecpmon.alerts.backoff import Backoff
 from ecpmon.alerts.worker import INTERNAL, DeliveryWorker, WorkerLimits
 from ecpmon.model.alerts import DeliveryOutcome, DeliveryReason, DeliveryResult, Notification
+from tests.waiting import PATIENCE
 
 SENT = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200)
 BUSY = DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.SERVER_ERROR, 503, error="busy")
@@ -96,7 +97,7 @@ async def running(worker: DeliveryWorker) -> AsyncIterator[asyncio.Task[None]]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until it holds; a condition that never holds fails instead of hanging."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0)
 

@@ -29,6 +29,7 @@ from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import tally
 from ecpmon.workers import TenantWorkers, Workers
+from tests.waiting import PATIENCE
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MONITORING, REALTIME, ALERTS = "/ws/monitoring/acme", "/api/v1/simulator/realtime/acme", "/ws/alerts/acme"
@@ -110,7 +111,7 @@ class World:
         return self.client.ws_connect(path, **more)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not true():
                 await asyncio.sleep(0.005)
 
@@ -139,11 +140,11 @@ def api_of(world: World, **settings: Any) -> Any:
 
 
 async def told(socket: Any) -> Any:
-    return await socket.receive_json(timeout=5)
+    return await socket.receive_json(timeout=PATIENCE)
 
 
 async def close_code(socket: Any) -> int:
-    message = await socket.receive(timeout=5)
+    message = await socket.receive(timeout=PATIENCE)
     assert message.type is aiohttp.WSMsgType.CLOSE, message
     return int(message.data)
 
@@ -162,6 +163,6 @@ def event(number: int, message: str = "cpu is hot") -> AlertEvent:
 
 async def still_open_among_messages(socket: Any) -> None:
     await socket.send_json({"action": "ping"})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await told(socket) != {"action": "pong"}:
             pass

@@ -26,6 +26,7 @@ from socket_world import (
 )
 
 from ecpmon.model.availability import SpanState
+from tests.waiting import PATIENCE
 
 # --- who may connect ---
 
@@ -156,7 +157,7 @@ async def test_a_metrics_consumer_that_never_reads_is_let_go_and_slows_nobody(wo
         await reader.send_str(subscribe.replace("}", ', "metrics": ["cpu"]}'))
         async with one_that_never_reads(world.client, MONITORING, subscribe):
             await world.until(lambda: world.hub.sockets == 2)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while world.hub.sockets == 2:
                     assert (await told(reader))["metrics"] == {"cpu": 40.0}
         await still_open_among_messages(reader)
@@ -168,7 +169,7 @@ async def test_an_alert_consumer_that_never_reads_is_let_go_and_slows_nobody(wor
         await still_open(reader)
         async with one_that_never_reads(world.client, ALERTS, ""):
             await world.until(lambda: world.hub.sockets == 2)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 number = 0
                 while world.hub.sockets == 2:
                     world.hub.alert(event(number, "x" * 20_000))

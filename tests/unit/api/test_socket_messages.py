@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 from socket_world import ALERTS, ALL, MONITORING, World, close_code, still_open, told
 
+from tests.waiting import PATIENCE
+
 SUBSCRIBE = '{"action": "subscribe", %s}'
 BAD_MESSAGES = [
     ("", "BAD_REQUEST"),
@@ -56,7 +58,7 @@ async def test_a_bad_subscription_leaves_the_old_one_as_it_was(world: World) -> 
         await told(socket)
         await socket.send_json({"action": "subscribe", "metrics": ["cpu"], "interval": 100})
         await socket.send_json({"action": "subscribe", "metrics": ["up"], "interval": 1})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while "error" not in await told(socket):
                 pass
         assert (await told(socket))["metrics"] == {"cpu": 40.0}

@@ -27,6 +27,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.wire import rfc3339
+from tests.waiting import PATIENCE
 
 # --- /ws/monitoring ---
 
@@ -79,7 +80,7 @@ async def test_messages_come_at_the_interval(world: World) -> None:
         await socket.send_json({"action": "subscribe", "interval": 100})
         for value in range(3):
             world.commit(cpu_usage=value)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while (await told(socket))["metrics"]["cpu"] != value:
                     pass
 

@@ -10,6 +10,7 @@ from ecpmon.errors import LocalStackError
 from ecpmon.local.paths import service_user
 from ecpmon.local.process import ChildSpec, launch_argv, log_tail, rotate_log, signal_group, spawn
 from ecpmon.local.supervisor import RestartPolicy, explain_exit
+from tests.waiting import PATIENCE
 
 
 async def never() -> bool:
@@ -18,7 +19,7 @@ async def never() -> bool:
 
 def run_to_end(spec: ChildSpec) -> tuple[int, str]:
     process = spawn(spec)
-    code = process.wait(timeout=20)
+    code = process.wait(timeout=PATIENCE)
     return code, spec.log_file.read_text()
 
 
@@ -92,7 +93,7 @@ def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
 def test_signalling_a_group_that_is_gone_is_no_error(tmp_path: Path) -> None:
     spec = ChildSpec("x", ("true",), tmp_path / "x.log", never, env={"PATH": "/usr/bin:/bin"})
     process = spawn(spec)
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE)
     signal_group(process.pid, signal.SIGTERM)
 
 

@@ -20,7 +20,10 @@ from ecpmon.local.paths import cache_dir, service_user
 sys.path.append(str(Path(__file__).parent.parent))
 from sim_process import Simulator
 
-TIMEOUT = 60
+from tests.processes import bound
+from tests.waiting import PATIENCE
+
+TIMEOUT = PATIENCE
 VERSIONS = {"stable": KUBECTL, "newer": KUBECTL_NEWER}
 
 
@@ -63,7 +66,7 @@ class Kubectl:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A command that goes on, with its output to read line by line."""
         return subprocess.Popen(
-            [str(self.program), *arguments],
+            bound([self.program, *arguments]),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environ,
         )  # fmt: skip
 

@@ -17,6 +17,8 @@ from kubernetes.aio import watch as aio_watch
 from kubernetes.client.exceptions import ApiException
 from sim_process import Simulator
 
+from tests.waiting import PATIENCE
+
 TIMEOUT = 10.0
 _numbers = itertools.count(1)
 
@@ -37,7 +39,7 @@ def space(api: client.ApiClient) -> Iterator[str]:
 
 
 def _until_ready(api: client.ApiClient, space: str, replicas: int) -> Any:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + PATIENCE
     while True:
         found = client.AppsV1Api(api).read_namespaced_deployment("web", space, _request_timeout=TIMEOUT)
         if found.status.ready_replicas == replicas and found.status.updated_replicas == replicas:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,8 +23,10 @@ from kube_objects import (
     with_image,
 )
 
+from tests.waiting import PATIENCE, wait_until
+
 _numbers = itertools.count(1)
-WAIT = "--timeout=30s"
+WAIT = f"--timeout={PATIENCE:g}s"
 
 
 @pytest.fixture
@@ -49,11 +50,10 @@ def _lines(text: str) -> list[list[str]]:
     return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
 
 
-def _until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    limit = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
+def _until_replaced(kubectl: Kubectl, space: str, before: set[str]) -> None:
+    wait_until(
+        lambda: not before & set(kubectl("-n", space, "get", "pods", "-o", "name").split()), "other pods"
+    )
 
 
 def test_apply_creates_changes_and_leaves_alone(kubectl: Kubectl, space: str) -> None:
@@ -111,9 +111,6 @@ def test_client_side_objects_move_to_server_side_apply(kubectl: Kubectl, space: 
 
 
 def test_get_prints_the_columns_of_the_real_server(kubectl: Kubectl, rolled_out: str) -> None:
-    kubectl.apply(service("web", rolled_out), budget("web", rolled_out, at_least=1),
-                  autoscaler("web", rolled_out), quota(rolled_out))  # fmt: skip
-
     def heads(*arguments: str) -> list[str]:
         return _lines(kubectl("-n", rolled_out, "get", *arguments))[0]
 
@@ -127,6 +124,9 @@ def test_get_prints_the_columns_of_the_real_server(kubectl: Kubectl, rolled_out:
         "NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE", "CONTAINERS", "IMAGES", "SELECTOR"
     ]  # fmt: skip
     assert deployments[1][:4] == ["web", "2/2", "2", "2"]
+    # Only now an autoscaler, which may take a pod away at any time.
+    kubectl.apply(service("web", rolled_out), budget("web", rolled_out, at_least=1),
+                  autoscaler("web", rolled_out), quota(rolled_out))  # fmt: skip
     assert heads("replicasets") == ["NAME", "DESIRED", "CURRENT", "READY", "AGE"]
     assert heads("services") == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]
     assert heads("nodes") == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
@@ -197,7 +197,7 @@ def test_rollout_status_restart_history_and_undo(kubectl: Kubectl, rolled_out: s
     before = set(kubectl("-n", rolled_out, "get", "pods", "-o", "name").split())
     kubectl("-n", rolled_out, "rollout", "restart", "deployment/web")
     kubectl("-n", rolled_out, "rollout", "status", "deployment/web", WAIT)
-    _until(lambda: not before & set(kubectl("-n", rolled_out, "get", "pods", "-o", "name").split()))
+    _until_replaced(kubectl, rolled_out, before)
 
 
 def test_logs_and_top(kubectl: Kubectl, rolled_out: str) -> None:
@@ -231,7 +231,9 @@ def test_watch_tells_what_happens(kubectl: Kubectl, rolled_out: str) -> None:
         kubectl("-n", rolled_out, "scale", "deployment/web", "--replicas=3")
         news = watching.stdout.readline().strip()
         assert news.startswith("pod/web-")
-        _until(lambda: len(kubectl("-n", rolled_out, "get", "pods", "-o", "name").split()) == 3)
+        wait_until(
+            lambda: len(kubectl("-n", rolled_out, "get", "pods", "-o", "name").split()) == 3, "three pods"
+        )
         while news in names:
             news = watching.stdout.readline().strip()
         assert news in kubectl("-n", rolled_out, "get", "pods", "-o", "name").split()
@@ -332,12 +334,17 @@ def test_evictions_respect_the_disruption_budget(kubectl: Kubectl, rolled_out: s
         "--delete-emptydir-data",
         "--pod-selector=app=web",
     )
+    waiting = kubectl.start(*drain)
     try:
-        said = kubectl.fails(*drain, "--timeout=2s")
-        assert "would violate the pod's disruption budget" in said
+        assert waiting.stdout is not None
+        assert any("would violate the pod's disruption budget" in line for line in waiting.stdout)
+        assert waiting.poll() is None  # it goes on trying
         kubectl("-n", rolled_out, "delete", "pdb", "web-pdb")
-        kubectl(*drain, "--timeout=30s")
+        said, _ = waiting.communicate(timeout=PATIENCE)
+        assert waiting.returncode == 0, said
     finally:
+        waiting.kill()
+        waiting.communicate()
         kubectl("uncordon", node)
     left = kubectl.run(
         "-n", rolled_out, "get", "pod", pod["metadata"]["name"], "-o", "jsonpath={.metadata.uid}"
@@ -348,7 +355,7 @@ def test_evictions_respect_the_disruption_budget(kubectl: Kubectl, rolled_out: s
 def test_delete_by_selector_and_by_file(kubectl: Kubectl, rolled_out: str) -> None:
     before = set(kubectl("-n", rolled_out, "get", "pods", "-o", "name").split())
     kubectl("-n", rolled_out, "delete", "pods", "-l", "app=web")
-    _until(lambda: not before & set(kubectl("-n", rolled_out, "get", "pods", "-o", "name").split()))
+    _until_replaced(kubectl, rolled_out, before)
     said = kubectl("delete", "-f", "-", stdin=yaml.safe_dump(deployment("web", rolled_out)))
     assert 'deployment.apps "web" deleted' in said
     assert "NotFound" in kubectl.fails("-n", rolled_out, "delete", "deployment", "web")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +17,8 @@ from sim_process import Simulator, free_port
 
 from ecpmon.local.packages import Binaries
 from ecpmon.resources import data_dir
+from tests.processes import bound
+from tests.waiting import PATIENCE, wait_until
 
 SCRAPE = data_dir("rules") / "prometheus/scrape/kubernetes_sd.yml"
 TENANTS = ("acme", "globex")
@@ -47,40 +48,35 @@ def prometheus(tmp_path: Path, simulator: Simulator, stack_binaries: Binaries) -
     port = free_port()
     with (tmp_path / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
-            [
+            bound([
                 stack_binaries.prometheus,
                 f"--config.file={tmp_path / 'prometheus.yml'}",
                 f"--storage.tsdb.path={tmp_path / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
-            ],
+            ]),
             stdout=log, stderr=log, cwd=tmp_path,
         )  # fmt: skip
     yield port
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE)
 
 
 def _post(simulator: Simulator, path: str, document: dict[str, Any]) -> None:
     headers = {"Content-Type": "application/json"}
     url = f"http://127.0.0.1:{simulator.port}{path}"
-    with urlopen(Request(url, json.dumps(document).encode(), headers), timeout=10) as answer:
+    with urlopen(Request(url, json.dumps(document).encode(), headers), timeout=PATIENCE) as answer:
         assert answer.status == 201
 
 
 def _query(port: int, expression: str) -> list[dict[str, Any]]:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(expression)}", timeout=5) as answer:
+        with urlopen(
+            f"http://127.0.0.1:{port}/api/v1/query?query={quote(expression)}", timeout=PATIENCE
+        ) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return found
     except OSError:
         return []
-
-
-def _until(holds: Callable[[], bool], seconds: float = 40.0) -> None:
-    limit = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.2)
 
 
 def _pods_of(port: int, tenant: str) -> set[str]:
@@ -94,7 +90,9 @@ def test_every_pod_is_found_labelled_scraped_and_forgotten(simulator: Simulator,
         wanted[tenant] = {pod["metadata"]["name"] for pod in pods}
         assert len(wanted[tenant]) == 3
     for tenant, names in wanted.items():
-        _until(lambda tenant=tenant, names=names: _pods_of(prometheus, tenant) == names)
+        wait_until(
+            lambda tenant=tenant, names=names: _pods_of(prometheus, tenant) == names, f"{tenant}'s pods"
+        )
     series = _query(prometheus, 'ecp_pod_ready{tenant_id="acme"}')
     assert {item["metric"]["namespace"] for item in series} == {"ecp-ai-acme"}
     assert {item["metric"]["service"] for item in series} == {"callbot"}
@@ -106,5 +104,5 @@ def test_every_pod_is_found_labelled_scraped_and_forgotten(simulator: Simulator,
     simulator.ok("DELETE", "/api/v1/tenants/globex")
     _post(simulator, "/api/v1/namespaces", namespace("own"))
     _post(simulator, "/apis/apps/v1/namespaces/own/deployments", deployment("web", "own", replicas=2))
-    _until(lambda: _pods_of(prometheus, "globex") == set())
-    _until(lambda: len(_query(prometheus, 'up{namespace="own"} == 1')) == 2)
+    wait_until(lambda: _pods_of(prometheus, "globex") == set(), "the deleted tenant's pods are forgotten")
+    wait_until(lambda: len(_query(prometheus, 'up{namespace="own"} == 1')) == 2, "the new pods are found")
