@@ -97,6 +97,7 @@ class World:
         self.simulator_url = ""
         self.api = ""
         self._simulator: asyncio.subprocess.Process | None = None
+        self._runner: web.AppRunner | None = None
         self.session: aiohttp.ClientSession
         self.runtime: BackendRuntime
 
@@ -104,9 +105,7 @@ class World:
         try:
             return await self._begin()
         except BaseException:
-            # What is left open would fail whichever test comes next.
-            await self.kill_simulator()
-            await self._stack.aclose()
+            await self._end()
             raise
 
     async def _begin(self) -> World:
@@ -121,9 +120,15 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop_service()
-        await self.kill_simulator(signal.SIGTERM)
-        await self._stack.aclose()
+        await self._end()
+
+    async def _end(self) -> None:
+        """However far it came: what is left open would fail whichever test comes next."""
+        async with self._stack:
+            try:
+                await self.stop_service()
+            finally:
+                await self.kill_simulator(signal.SIGTERM)
 
     async def _start_receiver(self) -> None:
         app = web.Application()
@@ -179,7 +184,8 @@ class World:
         await self.runtime.jobs.run_all()
 
     async def stop_service(self) -> None:
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def sim(self, method: str, path: str, body: Any = None) -> Any:
         async with self.session.request(method, self.simulator_url + path, json=body) as answer:

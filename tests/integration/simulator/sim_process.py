@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -15,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from tests.ports import free_port
 from tests.processes import bound
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 DEADLINE = PATIENCE
 SERVICE = {
@@ -43,15 +42,20 @@ class Simulator:
         command += ["--state-dir", str(self.state_dir), *self.options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(bound(command), stdout=log, stderr=log)
-        limit = time.monotonic() + DEADLINE
-        while time.monotonic() < limit:
-            try:
-                if self.call("GET", "/health")[0] == 200:
-                    return self
-            except (URLError, ConnectionError):
-                assert self._process.poll() is None, self.log.read_text()
-                time.sleep(0.02)
-        raise AssertionError(f"the simulator did not start: {self.log.read_text()}")
+        try:
+            wait_until(self._serves, "the simulator serves")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def _serves(self) -> bool:
+        try:
+            return self.call("GET", "/health")[0] == 200
+        except (URLError, ConnectionError):
+            assert self._process is not None
+            assert self._process.poll() is None, self.log.read_text()
+            return False
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         assert self._process is not None

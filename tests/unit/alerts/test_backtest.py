@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +29,7 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, coalesce
 from ecpmon.storage.monitoring import rate_of
+from tests.cost import at_most
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -347,17 +347,15 @@ def test_the_budget_follows_the_contracts_accounting(accounting: Accounting) -> 
     assert History(tenant, INTERVALS, spans, maintenance).eligible.spans == exclude(spans, maintenance)
 
 
-def test_a_month_in_steps_of_a_minute_takes_seconds() -> None:
+def test_a_month_in_steps_of_a_minute_is_little_work() -> None:
     """43,201 evaluations over 1,000 outages. A scan of every span took a hundred times as long."""
     cuts = [60.0 + 60 * i for i in range(1000)]
     script = ", ".join(f"up {b - a - 3}, down 3" for a, b in pairwise([0.0, *cuts]))
     spans = clip(line(script + ", up 30000"), T0, at(87_000))
-    begun = time.process_time()
-    found = replay(
-        burning("ticket"), History(TENANT, INTERVALS, spans), at(43_200), at(86_400), MINUTE, POLICIES
-    )
-    # 2 to 3 s on the machine it was written on; the slack is for slower ones.
-    assert time.process_time() - begun < 10
+    with at_most(2500):
+        found = replay(
+            burning("ticket"), History(TENANT, INTERVALS, spans), at(43_200), at(86_400), MINUTE, POLICIES
+        )
     assert found.evaluations == 43_201
     assert len(found.detections) == 280
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +11,7 @@ from ecpmon.simulator.kube.catalogue import CATALOGUE
 from ecpmon.simulator.kube.patches import json_patch, merge_patch, strategic_merge
 from ecpmon.simulator.kube.schemas import schema_of
 from ecpmon.simulator.kube.status import ApiError
+from tests.cost import at_most
 
 Document = dict[str, Any]
 _DEPLOYMENTS = CATALOGUE.find("apps", "v1", "deployments")
@@ -132,11 +132,10 @@ def test_a_patch_of_many_items_takes_no_time_that_grows_with_their_square() -> N
     env = [{"name": f"A{n}", "value": "x"} for n in range(30_000)]
     order = [{"name": item["name"]} for item in reversed(env)]
     container = {"name": "c", "env": env, "$setElementOrder/env": order}
-    begun = time.process_time()
-    found = strategic_merge(
-        {"spec": {"containers": [container]}}, {"spec": {"containers": [container]}}, schema
-    )
-    assert time.process_time() - begun < 5
+    with at_most(400):
+        found = strategic_merge(
+            {"spec": {"containers": [container]}}, {"spec": {"containers": [container]}}, schema
+        )
     assert found["spec"]["containers"][0]["env"] == env[::-1]
 
 
