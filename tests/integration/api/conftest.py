@@ -107,14 +107,14 @@ async def service(
     )
     clock = ManualClock(NOW)
     app = await create_app(settings, clock, run_jobs=False)
-<<<<<<< HEAD
     runner = Runner(app, access_log=None, shutdown_timeout=2)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    runtime = app[RUNTIMES][0]
-    async with aiohttp.ClientSession() as session:
-        made = Service(f"http://127.0.0.1:{port}", session, runtime, clock, app, {})
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        made = Service(f"http://127.0.0.1:{port}", session, app[RUNTIMES][0], clock, app, {})
         await made.token("admin", ["admin"])
         await made.token("outsider", ["admin"], tenants=[], may_create=["somebody-elses"])
         await made.token("viewer", ["viewer"])
@@ -122,26 +122,3 @@ async def service(
         await made.token("expired", ["admin"], expires_at=NOW)
         made.tokens["wrong"] = "ecp_" + "x" * 43
         yield made
-    await runner.cleanup()
-=======
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(runner.cleanup)
-        await runner.setup()
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        tokens = await _tokens(PgTokenStore(app[RUNTIMES][0].database))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Service(f"http://127.0.0.1:{port}", session, app[RUNTIMES][0], clock, app, tokens)
-
-
-async def _tokens(store: PgTokenStore) -> dict[str, str]:
-    return {
-        "admin": await store.create("admin", ["admin"], ["*"], NOW, None),
-        "outsider": await store.create("charlie", ["admin"], ["somebody-elses"], NOW, None),
-        "viewer": await store.create("viewer", ["viewer"], ["*"], NOW, None),
-        "ingest": await store.create("agent", ["ingest"], ["*"], NOW, None),
-        "expired": await store.create("old", ["admin"], ["*"], NOW, NOW),
-        "wrong": "ecp_not-a-token",
-    }
->>>>>>> 25cb1d0 (Costs are counted in units of work, not seconds; a set-up that fails closes what it opened)
