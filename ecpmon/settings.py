@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     auth_none_anywhere: bool = Field(
         default=False, description="Allow `ECPMON_AUTH=none` on an address other than loopback."
     )
+    metrics_auth: Literal["token", "open"] = Field(
+        default="token",
+        description="`/metrics` needs a token that may read; `open`: without one it shows no tenant's series.",
+    )
+    metrics_max_age: float = Field(
+        default=5, ge=0, description="Seconds for which `/metrics` is rendered once for all who ask."
+    )
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="Largest request body in bytes.")
     body_seconds: float = Field(default=30.0, gt=0, description="Seconds in which a body must arrive.")
     max_bytes_in_flight: int = Field(

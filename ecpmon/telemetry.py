@@ -1,105 +1,19 @@
-"""ecpmon's own Prometheus metrics. Per-tenant series are made from what is live, so a deleted tenant's disappear."""
+"""ecpmon's own Prometheus metrics: series of this process in a registry, those of tenants apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ecpmon.loglines import lines_lost
+from ecpmon.tenantseries import TenantSeries
 
-# The generated Prometheus rules read it.
-MAINTENANCE_GAUGE: Final = "ecp_tenant_maintenance"
-_USAGE: Final = {
-    "cpu_usage": ("ecp_tenant_cpu_usage", "CPU usage of a tenant in percent"),
-    "memory_usage": ("ecp_tenant_memory_usage", "Memory usage of a tenant in percent"),
-    "gpu_usage": ("ecp_tenant_gpu_usage", "GPU usage of a tenant in percent"),
-}
-_SLA: Final = {
-    "availability": ("ecp_tenant_sla_availability_ratio", "Availability of a tenant over a window, 0 to 1"),
-    "coverage": ("ecp_tenant_sla_coverage_ratio", "Measured share of a window, 0 to 1"),
-    "burn_rate": ("ecp_tenant_sla_burn_rate", "Burn rate of a tenant's error budget over a window"),
-    "budget": (
-        "ecp_tenant_sla_error_budget_remaining_ratio",
-        "Share of the error budget left, negative when overspent",
-    ),
-}
-
-
-_OBJECTIVE: Final = {
-    "ratio": ("ecp_tenant_objective_ratio", "Good share of an objective over a window, 0 to 1"),
-    "coverage": ("ecp_tenant_objective_coverage_ratio", "Observed share of a window, 0 to 1"),
-    "burn_rate": ("ecp_tenant_objective_burn_rate", "Burn rate of an objective's budget over a window"),
-    "budget": (
-        "ecp_tenant_objective_error_budget_remaining_ratio",
-        "Share of an objective's budget left, negative when overspent",
-    ),
-}
-# (tenant, objective, window) -> figure -> value; figures without a value are left out
-ObjectiveFigures = Mapping[tuple[str, str, str], Mapping[str, float | None]]
-
-
-class TenantGauges(Collector):
-    """Latest usage and SLA figures of the tenants that are live."""
-
-    def __init__(self) -> None:
-        self._usage: dict[str, dict[str, float]] = {}
-        self._sla: dict[str, dict[str, dict[str, float]]] = {}
-        self._maintenance: dict[str, bool] = {}
-        self._objectives: ObjectiveFigures = {}
-
-    def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
-        self._usage.setdefault(tenant_id, {}).update({k: v for k, v in values.items() if k in _USAGE})
-
-    def sla(self, tenant_id: str, window: str, values: Mapping[str, float | None]) -> None:
-        known = {k: v for k, v in values.items() if v is not None}
-        self._sla.setdefault(tenant_id, {})[window] = known
-
-    def maintenance(self, tenant_id: str, on: bool) -> None:
-        self._maintenance[tenant_id] = on
-
-    def objectives(self, figures: ObjectiveFigures) -> None:
-        """All of them at once: what is not named is gone."""
-        self._objectives = figures
-
-    def keep_only(self, tenant_ids: Iterable[str]) -> None:
-        """Forget every tenant that is not in `tenant_ids`."""
-        live = set(tenant_ids)
-        self._usage = {k: v for k, v in self._usage.items() if k in live}
-        self._sla = {k: v for k, v in self._sla.items() if k in live}
-        self._maintenance = {k: v for k, v in self._maintenance.items() if k in live}
-
-    def collect(self) -> Iterator[Metric]:
-        for key, (name, text) in _USAGE.items():
-            family = GaugeMetricFamily(name, text, labels=["tenant_id"])
-            for tenant_id, values in self._usage.items():
-                if key in values:
-                    family.add_metric([tenant_id], values[key])
-            yield family
-        family = GaugeMetricFamily(MAINTENANCE_GAUGE, "1 while maintenance is on", labels=["tenant_id"])
-        for tenant_id, on in self._maintenance.items():
-            family.add_metric([tenant_id], float(on))
-        yield family
-        for key, (name, text) in _SLA.items():
-            family = GaugeMetricFamily(name, text, labels=["tenant_id", "window"])
-            for tenant_id, windows in self._sla.items():
-                for window, figures in windows.items():
-                    if key in figures:
-                        family.add_metric([tenant_id, window], figures[key])
-            yield family
-        yield from self._objective_families()
-
-    def _objective_families(self) -> Iterator[Metric]:
-        for key, (name, text) in _OBJECTIVE.items():
-            family = GaugeMetricFamily(name, text, labels=["tenant_id", "objective", "window"])
-            for labels, shown in self._objectives.items():
-                value = shown.get(key)
-                if value is not None:
-                    family.add_metric(labels, value)
-            yield family
+# Series of the registry with one of these labels are a tenant's as well.
+_TENANT_LABELS: Final = ("tenant_id", "tenant")
 
 
 class LogLosses(Collector):
@@ -113,25 +27,25 @@ class LogLosses(Collector):
 
 
 class Telemetry:
-    """One per process; `registry` is what `/metrics` shows."""
+    """One per process. `exposition` is what `/metrics` shows."""
+
+    def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
+        """The text format in small pieces: the process's series, and those of `tenants` (None: of every one)."""
+        for family in self.registry.collect():
+            shown = family if tenants is None else _visible(family, tenants)
+            if shown.samples:
+                yield generate_latest(_Shown(shown))
+        yield from self.tenants.exposition(tenants)
 
     def keep_only(self, tenant_ids: Iterable[str]) -> None:
         """Drop every series of tenants that are not in `tenant_ids`."""
-        live = set(tenant_ids)
-        self.tenants.keep_only(live)
-        for metric in self.requests.collect():
-            for tenant_id in {s.labels["tenant_id"] for s in metric.samples} - live:
-                self.requests.remove_by_labels({"tenant_id": tenant_id})
+        self.tenants.keep_only(tenant_ids)
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.tenants = TenantGauges()
-        self.registry.register(self.tenants)
+        self.tenants = TenantSeries()
         self.registry.register(LogLosses())
         r = self.registry
-        self.requests = Counter(
-            "ecp_tenant_requests", "API requests of tenants", ["tenant_id", "method", "status"], registry=r
-        )
         self.active_tenants = Gauge("ecp_active_tenants_total", "Live tenants", registry=r)
         self.samples = Counter("ecpmon_ingest_samples", "Samples committed", ["source"], registry=r)
         self.rejected = Counter("ecpmon_ingest_rejected_samples", "Samples refused", ["reason"], registry=r)
@@ -175,3 +89,23 @@ class Telemetry:
             "ecpmon_objective_backlog_marks", "Stretches waiting to be counted again", registry=r
         )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)
+
+
+class _Shown(CollectorRegistry):
+    """One family as the library's renderer wants it."""
+
+    def __init__(self, family: Metric) -> None:
+        super().__init__(auto_describe=False)
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family
+
+
+def _visible(family: Metric, tenants: Collection[str]) -> Metric:
+    """The family without the samples of other tenants."""
+    shown = Metric(family.name, family.documentation, family.type, family.unit)
+    shown.samples = [
+        s for s in family.samples if all(s.labels[k] in tenants for k in _TENANT_LABELS if k in s.labels)
+    ]
+    return shown

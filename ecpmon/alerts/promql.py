@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.burn import BurnPolicy, WindowPair
-from ecpmon.telemetry import MAINTENANCE_GAUGE
+from ecpmon.tenantseries import MAINTENANCE_GAUGE
 
 DEFAULT_TARGET: Final = 0.995
 # How long Prometheus may be off and still know since when it measures and what fires. A guess: one day.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from aiohttp import web
 
 from ecpmon.api import (
@@ -29,6 +31,7 @@ from ecpmon.api import (
     websockets,
 )
 from ecpmon.api.context import CONTEXT, ApiContext
+from ecpmon.api.exposition import PAGES, Pages
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.routing import Permission, Route, Routes
@@ -82,8 +85,14 @@ def create_api(context: ApiContext) -> web.Application:
     table = route_table()
     app[CONTEXT] = context
     app[LIMITS] = Limits(context.settings)
+    app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age))
     app[ROUTES] = {route.handler: route for route in table}
     for route in table:
         app.router.add_route(route.method, route.path, route.handler)
     app.on_shutdown.append(websockets.close_all)
+    app.on_cleanup.append(_close_pages)
     return app
+
+
+async def _close_pages(app: web.Application) -> None:
+    await app[PAGES].close()

@@ -100,9 +100,17 @@ def caller_key(request: web.Request) -> str:
 
 async def admit(request: web.Request, route: Route) -> None:
     """Put the caller into the request, or raise."""
-    if route.permission is Permission.OPEN:
+    if route.permission is Permission.OPEN or (
+        route.permission is Permission.SCRAPE and _may_scrape_unknown(request)
+    ):
         request[CALLER] = _NOBODY
         return
     caller = await identify(request)
     authorise(request, caller, route)
     request[CALLER] = caller
+
+
+def _may_scrape_unknown(request: web.Request) -> bool:
+    """Without a token, where the settings allow it. Whoever shows one must hold it, and sees its tenants."""
+    settings = request.app[CONTEXT].settings
+    return settings.auth == "tokens" and settings.metrics_auth == "open" and bearer_token(request) is None

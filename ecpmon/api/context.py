@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter
 
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.webhook_keys import WebhookKeys
@@ -24,6 +23,7 @@ from ecpmon.ports.tokens import Caller, TokenStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService
+from ecpmon.telemetry import Telemetry
 from ecpmon.workers import TenantWorkers
 
 
@@ -71,10 +71,7 @@ class ApiContext:
     clock: Clock
     production: Backend
     demo: Backend | None
-    registry: CollectorRegistry
-    requests: Counter  # ecp_tenant_requests_total{tenant_id,method,status}
-    rejected: Counter  # ecpmon_ingest_rejected_samples_total{reason}
-    refusals: Counter  # ecpmon_refusals_total{limit}
+    telemetry: Telemetry
     timer: DebugTimer
 
 

@@ -6,10 +6,10 @@ from html import escape
 from typing import Any
 
 from aiohttp import web
-from prometheus_client.aiohttp import make_aiohttp_handler
 
-from ecpmon.api.common import reply
-from ecpmon.api.context import CONTEXT
+from ecpmon.api.common import now_of, reply
+from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.exposition import PAGES, send
 from ecpmon.api.routing import Permission, Route, Routes
 
 routes = Routes()
@@ -33,10 +33,11 @@ async def ready(request: web.Request) -> web.Response:
     return reply({"ready": ok, "components": components}, 200 if ok else 503, headers)
 
 
-@routes.get("/metrics", Permission.OPEN)
+@routes.get("/metrics", Permission.SCRAPE)
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Prometheus text exposition of ecpmon itself and of its tenants' SLA."""
-    return await make_aiohttp_handler(request.app[CONTEXT].registry)(request)
+    """Prometheus text exposition of ecpmon itself and of the SLA of the tenants that the caller may see."""
+    page = await request.app[PAGES].get(request[CALLER].tenants, now_of(request))
+    return await send(request, page)
 
 
 def docs_page(table: list[Route]) -> str:

@@ -102,7 +102,7 @@ async def _error_answer(request: web.Request, error: Exception) -> web.StreamRes
 
 async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
     if "limit" in error.details:
-        request.app[CONTEXT].refusals.labels(error.details["limit"]).inc()
+        request.app[CONTEXT].telemetry.refusals.labels(error.details["limit"]).inc()
     if error.status >= 500:
         _say(_log.warning, "request_failed", path=request.path, code=error.code, error=error.message)
     route = route_of(request)
@@ -130,7 +130,7 @@ def _count(request: web.Request, response: web.StreamResponse) -> None:
     # bring its series back.
     deleted = request.method == "DELETE" and response.status == 202
     if tenant_id is not None and not deleted and CALLER in request and response.status not in (401, 404):
-        request.app[CONTEXT].requests.labels(tenant_id, request.method, str(response.status)).inc()
+        request.app[CONTEXT].telemetry.tenants.request(tenant_id, request.method, response.status)
 
 
 def _debug_info(request: web.Request) -> str:

@@ -133,7 +133,7 @@ class Pushed:
         for share in self._request.get(SHARES, ()):
             app[LIMITS].samples.charge(share, samples + SAMPLES_PER_REQUEST, now)
         for reason, count in self.rejections.counts.items():
-            app[CONTEXT].rejected.labels(reason.value).inc(count)
+            app[CONTEXT].telemetry.rejected.labels(reason.value).inc(count)
 
 
 def _parts(frames: list[Frame]) -> list[tuple[Frame, ...]]:

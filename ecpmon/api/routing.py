@@ -15,6 +15,7 @@ H = TypeVar("H", bound=Handler)
 
 class Permission(StrEnum):
     OPEN = "open"  # anybody, without a token
+    SCRAPE = "scrape"  # read, unless the settings leave it open
     READ = "read"
     INGEST = "ingest"
     OPERATE = "operate"  # alerts, maintenance, failures, deploy
@@ -25,6 +26,7 @@ class Permission(StrEnum):
 # Which roles hold a permission (api.md §9).
 ROLES: Final[dict[Permission, frozenset[str]]] = {
     Permission.OPEN: frozenset(),
+    Permission.SCRAPE: frozenset({"viewer", "operator", "tenant_admin", "admin"}),
     Permission.READ: frozenset({"viewer", "operator", "tenant_admin", "admin"}),
     Permission.INGEST: frozenset({"ingest", "operator", "tenant_admin", "admin"}),
     Permission.OPERATE: frozenset({"operator", "tenant_admin", "admin"}),

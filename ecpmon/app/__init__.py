@@ -87,10 +87,7 @@ async def create_app(
             clock=the_clock,
             production=made[0][1],
             demo=made[1][1] if len(made) > 1 else None,
-            registry=telemetry.registry,
-            requests=telemetry.requests,
-            rejected=telemetry.rejected,
-            refusals=telemetry.refusals,
+            telemetry=telemetry,
             timer=DebugTimer(_start_timer, _read_timer),
         )
     )  # fmt: skip

@@ -27,7 +27,8 @@ from ecpmon.storage.objectives import PgObjectiveStore
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
-from ecpmon.telemetry import ObjectiveFigures, Telemetry
+from ecpmon.telemetry import Telemetry
+from ecpmon.tenantseries import Figures, ObjectiveFigures
 
 
 class _Defaults(BaseModel):
@@ -144,16 +145,17 @@ def _spans(objectives: list[StoredObjective], now: datetime, terms: Terms) -> di
 
 
 def _figures(results: dict[tuple[str, str], list[RatioResult]]) -> ObjectiveFigures:
-    return {
-        (tenant_id, name, r.window): {
-            "ratio": r.ratio,
-            "coverage": r.coverage,
-            "burn_rate": r.burn_rate,
-            "budget": r.budget.remaining_fraction,
-        }
-        for (tenant_id, name), windows in results.items()
-        for r in windows
-    }
+    found: dict[str, dict[tuple[str, str], Figures]] = {}
+    for (tenant_id, name), windows in results.items():
+        of_tenant = found.setdefault(tenant_id, {})
+        for r in windows:
+            of_tenant[name, r.window] = {
+                "ratio": r.ratio,
+                "coverage": r.coverage,
+                "burn_rate": r.burn_rate,
+                "budget": r.budget.remaining_fraction,
+            }
+    return found
 
 
 async def export(database_url: str, tenant_id: str) -> str:

@@ -36,7 +36,7 @@ from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, lay
-from ecpmon.telemetry import MAINTENANCE_GAUGE
+from ecpmon.tenantseries import MAINTENANCE_GAUGE
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=30)

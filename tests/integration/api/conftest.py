@@ -102,6 +102,7 @@ async def service(
         demo_database_url=SecretStr(api_dsns[1]),
         max_body_bytes=200_000,
         max_batch=500,
+        metrics_max_age=0,
         webhook_secret=SecretStr("x" * 32),
         **service_settings,
     )

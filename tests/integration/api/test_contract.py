@@ -331,7 +331,7 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", push)
     service.clock.advance(60)
     await service.runtime.rolling.run_once()
-    status, text, headers = await service.ask("GET", "/metrics", who=None)
+    status, text, headers = await service.ask("GET", "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
     assert f'ecp_tenant_cpu_usage{{tenant_id="{name}"}} 12.5' in text
@@ -340,6 +340,6 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     await service.ask("GET", "/api/v1/tenants/guessed-name")
     await service.ask("DELETE", f"/api/v1/tenants/{name}")
     await service.runtime.rolling.run_once()
-    _, text, _ = await service.ask("GET", "/metrics", who=None)
+    _, text, _ = await service.ask("GET", "/metrics")
     assert "guessed-name" not in text
     assert f'tenant_id="{name}"' not in text

@@ -14,7 +14,8 @@ from ecpmon.alerts.promql import Sli, Targets
 from ecpmon.alerts.promrules import FILE_NAME, default_sli, render, shipped, voiceless
 from ecpmon.resources import data_dir
 from ecpmon.sla.burn import PolicyError
-from ecpmon.telemetry import MAINTENANCE_GAUGE, Telemetry
+from ecpmon.telemetry import Telemetry
+from ecpmon.tenantseries import MAINTENANCE_GAUGE
 
 POLICIES = default_policies()
 SLI = Sli("min by (tenant_id) (up)")
@@ -84,7 +85,8 @@ def test_a_target_no_outage_burns_fast_enough_for_is_told_and_stops_nobody() -> 
 def test_maintenance_is_read_from_a_gauge_that_we_export() -> None:
     telemetry = Telemetry()
     telemetry.tenants.maintenance("bank", True)
-    assert telemetry.registry.get_sample_value(MAINTENANCE_GAUGE, {"tenant_id": "bank"}) == 1
+    shown = b"".join(telemetry.exposition(None)).decode()
+    assert f'\n{MAINTENANCE_GAUGE}{{tenant_id="bank"}} 1.0\n' in shown
     rules = recorded(shipped())
     assert rules["tenant:slo_maintenance:on"] == f"max by (tenant_id) ({MAINTENANCE_GAUGE}) == 1"
     assert rules["tenant:slo_up:min"].endswith("unless on (tenant_id) tenant:slo_maintenance:on")

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter
 
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
@@ -35,6 +34,7 @@ from ecpmon.settings import Settings
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
+from ecpmon.telemetry import Telemetry
 from ecpmon.workers import TenantWorkers, Workers
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -449,14 +449,8 @@ def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> we
             return error_response(request, error)
 
     app = web.Application(middlewares=[around], handler_args={"auto_decompress": False})
-    registry = CollectorRegistry()
-    requests = Counter("requests", "x", ["tenant_id", "method", "status"], registry=registry)
-    refused = Counter("refused", "x", ["reason"], registry=registry)
-    limits = Counter("limits", "x", ["limit"], registry=registry)
     timer = DebugTimer(lambda: None, lambda: (0, 0.0))
-    app[CONTEXT] = ApiContext(
-        world.settings, world.clock, backend, None, registry, requests, refused, limits, timer
-    )
+    app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, Telemetry(), timer)
     app[LIMITS] = Limits(world.settings)
     for module in modules:
         for route in module.routes.table:

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from prometheus_client import CollectorRegistry, Counter
 
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
@@ -28,6 +27,7 @@ from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import tally
+from ecpmon.telemetry import Telemetry
 from ecpmon.workers import TenantWorkers, Workers
 from tests.waiting import PATIENCE
 
@@ -126,14 +126,9 @@ def api_of(world: World, **settings: Any) -> Any:
     intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
     own = {"intervals": intervals, "demo": False, "hub": world.hub, "simulator": None}
     backend = Backend(**{**parts, **own, "workers": TenantWorkers(Workers(), "live")})
-    registry = CollectorRegistry()
-    labels = ["tenant_id", "method", "status"]
     context = ApiContext(
         settings=Settings(**settings), clock=SimpleNamespace(now=lambda: world.now), production=backend,
-        demo=None, registry=registry,
-        requests=Counter("ecp_tenant_requests", "x", labels, registry=registry),
-        rejected=Counter("refused", "x", ["reason"], registry=registry),
-        refusals=Counter("limits", "x", ["limit"], registry=registry),
+        demo=None, telemetry=Telemetry(),
         timer=DebugTimer(lambda: None, lambda: (0, 0.0)),
     )  # fmt: skip
     return create_api(context)

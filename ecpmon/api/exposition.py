@@ -1,0 +1,119 @@
+"""`/metrics`: rendered in slices, seldom, and once for everybody who asks meanwhile.
+
+With thousands of tenants the page is megabytes: written in one go it would hold the event loop for more than a
+second, and every reader would have it written anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Final
+
+from aiohttp import web
+
+from ecpmon.telemetry import Telemetry
+
+# How long a rendering may hold the event loop before others have their turn, in seconds.
+SLICE: Final = 0.002
+# Readers see different tenants: so many of their pages are kept.
+MAX_KEPT: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The text exposition as of `at`, in pieces: to join megabytes would hold the event loop as well."""
+
+    at: datetime
+    plain: tuple[bytes, ...]
+    zipped: tuple[bytes, ...]
+
+
+# Whose tenants a page shows; None: everybody's.
+Scope = frozenset[str] | None
+
+
+class Pages:
+    """One page per scope, at most `max_age` old. `rendered` counts the renderings, which come one after the other."""
+
+    def __init__(self, telemetry: Telemetry, max_age: timedelta) -> None:
+        self.rendered = 0
+        self._telemetry = telemetry
+        self._max_age = max_age
+        self._kept: OrderedDict[Scope, Page] = OrderedDict()
+        self._running: dict[Scope, asyncio.Task[Page]] = {}
+        self._turn = asyncio.Lock()
+
+    async def get(self, scope: Scope, now: datetime) -> Page:
+        """The page for who may see `scope`: the kept one, else that which all who wait for it share."""
+        kept = self._kept.get(scope)
+        if kept is not None and timedelta(0) <= now - kept.at < self._max_age:
+            return kept
+        if scope not in self._running:
+            task = self._running[scope] = asyncio.create_task(self._render(scope, now), name="metrics-page")
+            task.add_done_callback(lambda _: self._running.pop(scope, None))
+        # Who hangs up must not take the page from the others.
+        return await asyncio.shield(self._running[scope])
+
+    async def close(self) -> None:
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _render(self, scope: Scope, now: datetime) -> Page:
+        async with self._turn:
+            self.rendered += 1
+            plain = await _sliced(self._telemetry.exposition(scope))
+            page = Page(now, plain, await asyncio.to_thread(_zipped, plain))
+        self._kept[scope] = page
+        self._kept.move_to_end(scope)
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        return page
+
+
+async def _sliced(pieces: Iterator[bytes]) -> tuple[bytes, ...]:
+    """All of it, joined to larger pieces; the event loop turns after every SLICE."""
+    slices: list[bytes] = []
+    waiting: list[bytes] = []
+    began = perf_counter()
+    for piece in pieces:
+        waiting.append(piece)
+        if perf_counter() - began > SLICE:
+            slices.append(b"".join(waiting))
+            waiting.clear()
+            await asyncio.sleep(0)
+            began = perf_counter()
+    return (*slices, b"".join(waiting))
+
+
+def _zipped(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """As gzip. The library lets the interpreter's lock go while it works on a piece."""
+    packer = zlib.compressobj(5, wbits=zlib.MAX_WBITS | 16)
+    return (*(packer.compress(p) for p in pieces), packer.flush())
+
+
+async def send(request: web.Request, page: Page) -> web.StreamResponse:
+    """The page in pieces: a reader that is slow gets no copy of it in memory."""
+    zips = "gzip" in request.headers.get("Accept-Encoding", "")
+    body = page.zipped if zips else page.plain
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Vary": "Accept-Encoding"}
+    )
+    if zips:
+        response.headers["Content-Encoding"] = "gzip"
+    response.content_length = sum(map(len, body))
+    await response.prepare(request)
+    for piece in filter(None, body):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+PAGES: Final = web.AppKey("metrics_pages", Pages)

@@ -1,0 +1,150 @@
+"""`/metrics`: what it says, to whom, and what it costs whoever does not read it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fakes import NOW
+from prometheus_client import Counter
+from prometheus_client.parser import text_string_to_metric_families
+
+from ecpmon.api import exposition
+from ecpmon.api.exposition import MAX_KEPT, SLICE, Pages
+from ecpmon.telemetry import Telemetry
+
+AGE = timedelta(seconds=5)
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def telemetry_of(*tenants: str) -> Telemetry:
+    made = Telemetry()
+    for number, name in enumerate(tenants):
+        made.tenants.usage(name, {"cpu_usage": 12.5 + number, "queue_depth": 3})
+        made.tenants.sla(name, "30d", {"availability": 0.5, "coverage": 1, "burn_rate": None})
+        made.tenants.maintenance(name, True)
+        made.tenants.request(name, "POST", 202)
+        made.tenants.request(name, "POST", 202)
+    figures = {("latency", "1h"): {"ratio": 0.25, "budget": None}}
+    made.tenants.objectives(dict.fromkeys(tenants, figures))
+    return made
+
+
+def samples_of(text: bytes) -> Samples:
+    families = text_string_to_metric_families(text.decode())
+    return {(s.name, frozenset(s.labels.items())): s.value for f in families for s in f.samples}
+
+
+def read(telemetry: Telemetry, tenants: Any = None) -> Samples:
+    return samples_of(b"".join(telemetry.exposition(tenants)))
+
+
+def tenants_in(samples: Samples) -> set[str]:
+    return {value for _, labels in samples for label, value in labels if label in ("tenant_id", "tenant")}
+
+
+def test_every_figure_is_there_and_what_has_none_is_left_out() -> None:
+    found = read(telemetry_of("bank"))
+
+    def value(name: str, **labels: str) -> float:
+        return found[name, frozenset({**labels, "tenant_id": "bank"}.items())]
+
+    assert value("ecp_tenant_cpu_usage") == 12.5
+    assert value("ecp_tenant_maintenance") == 1
+    assert value("ecp_tenant_sla_availability_ratio", window="30d") == 0.5
+    assert value("ecp_tenant_objective_ratio", objective="latency", window="1h") == 0.25
+    assert value("ecp_tenant_requests_total", method="POST", status="202") == 2
+    of_tenant = {name for name, labels in found if ("tenant_id", "bank") in labels}
+    assert len(of_tenant) == 6, of_tenant
+    assert ("ecpmon_leader", frozenset()) in found
+
+
+def test_a_tenant_that_is_gone_leaves_nothing() -> None:
+    telemetry = telemetry_of("bank", "club")
+    telemetry.keep_only(["club"])
+    assert tenants_in(read(telemetry)) == {"club"}
+
+
+@pytest.mark.parametrize("name", ['quote"d', "back\\slash", "two\nlines", "은행"])
+def test_names_that_people_made_by_hand_do_not_break_the_page(name: str) -> None:
+    assert tenants_in(read(telemetry_of(name))) == {name}
+
+
+def test_a_reader_sees_its_tenants_and_the_process() -> None:
+    telemetry = telemetry_of("bank", "club")
+    for label in ("tenant_id", "tenant"):  # whoever adds a series to the registry need not think of this
+        counter = Counter(f"later_{label}", "x", [label], registry=telemetry.registry)
+        counter.labels("bank").inc()
+        counter.labels("club").inc()
+    everything = read(telemetry)
+    assert tenants_in(everything) == {"bank", "club"}
+    assert tenants_in(read(telemetry, {"bank", "unknown"})) == {"bank"}
+    assert tenants_in(read(telemetry, set())) == set()
+    process = {key for key in everything if not {"tenant_id", "tenant"} & {label for label, _ in key[1]}}
+    assert read(telemetry, set()).keys() == process
+
+
+def test_a_piece_does_not_grow_with_the_number_of_tenants() -> None:
+    few, many = (
+        max(map(len, telemetry_of(*(f"tenant-{i:04}" for i in range(count))).exposition(None)))
+        for count in (2, 500)
+    )
+    assert many == few
+
+
+async def test_the_event_loop_turns_after_every_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock on which every piece takes half a slice."""
+    now = 0.0
+
+    def pieces(count: int) -> Any:
+        nonlocal now
+        for number in range(count):
+            now += SLICE / 2
+            yield b"%d" % number
+
+    monkeypatch.setattr(exposition, "perf_counter", lambda: now)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    found = await exposition._sliced(pieces(300))
+    beside.cancel()
+    assert b"".join(found) == b"".join(b"%d" % n for n in range(300))
+    assert turns >= 300 / 3 - 1, "a slice ends with the piece that exceeds it: after the third"
+
+
+async def test_all_who_ask_meanwhile_share_one_rendering() -> None:
+    pages = Pages(telemetry_of("bank"), AGE)
+    found = await asyncio.gather(*(pages.get(None, NOW) for _ in range(50)))
+    assert pages.rendered == 1
+    assert all(page is found[0] for page in found)
+    assert gzip.decompress(b"".join(found[0].zipped)) == b"".join(found[0].plain)
+    assert await pages.get(None, NOW + AGE / 2) is found[0]
+    assert (await pages.get(None, NOW + AGE)).at == NOW + AGE
+    assert (await pages.get(None, NOW)).at == NOW, "a clock that steps back does not keep a page for ever"
+
+
+async def test_whoever_hangs_up_does_not_take_the_page_from_the_others() -> None:
+    pages = Pages(telemetry_of("bank"), AGE)
+    first = asyncio.create_task(pages.get(None, NOW))
+    second = asyncio.create_task(pages.get(None, NOW))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).at == NOW
+    assert pages.rendered == 1
+
+
+async def test_pages_of_many_readers_do_not_pile_up() -> None:
+    pages = Pages(telemetry_of("bank"), AGE)
+    for number in range(3 * MAX_KEPT):
+        await pages.get(frozenset({f"tenant-{number}"}), NOW)
+    assert len(pages._kept) == MAX_KEPT
+    assert not pages._running
