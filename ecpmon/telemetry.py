@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -36,10 +36,6 @@ class Telemetry:
             if shown.samples:
                 yield generate_latest(_Shown(shown))
         yield from self.tenants.exposition(tenants)
-
-    def keep_only(self, tenant_ids: Iterable[str]) -> None:
-        """Drop every series of tenants that are not in `tenant_ids`."""
-        self.tenants.keep_only(tenant_ids)
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -70,6 +70,7 @@ class TenantSeries:
         self._maintenance: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
         self._requests: dict[str, Counter[tuple[str, int]]] = {}
+        self._numbers: dict[str, int] = {}
         self._families = [
             *(_Family(*named, partial(self._usage_of, key)) for key, named in _USAGE.items()),
             _Family(MAINTENANCE_GAUGE, "1 while maintenance is on", self._maintenance_of),
@@ -95,14 +96,16 @@ class TenantSeries:
         """One more answer to a request for this tenant."""
         self._requests.setdefault(tenant_id, Counter())[method, status] += 1
 
-    def keep_only(self, tenant_ids: Iterable[str]) -> None:
-        """Forget every tenant that is not in `tenant_ids`."""
-        live = set(tenant_ids)
-        self._usage = {k: v for k, v in self._usage.items() if k in live}
-        self._sla = {k: v for k, v in self._sla.items() if k in live}
-        self._maintenance = {k: v for k, v in self._maintenance.items() if k in live}
-        self._objectives = {k: v for k, v in self._objectives.items() if k in live}
-        self._requests = {k: v for k, v in self._requests.items() if k in live}
+    def keep_only(self, live: Mapping[str, int]) -> None:
+        """Forget every tenant that is not in `live`, or is there with another number: the name is another's now."""
+        known = self._numbers
+        kept = {name for name, number in live.items() if known.get(name, number) == number}
+        self._numbers = dict(live)
+        self._usage = {k: v for k, v in self._usage.items() if k in kept}
+        self._sla = {k: v for k, v in self._sla.items() if k in kept}
+        self._maintenance = {k: v for k, v in self._maintenance.items() if k in kept}
+        self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
+        self._requests = {k: v for k, v in self._requests.items() if k in kept}
 
     def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
         """The text format, in pieces of a few lines; `tenants`: whose series, None: everybody's.

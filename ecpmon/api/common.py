@@ -82,7 +82,7 @@ async def seen_tenants(request: web.Request) -> list[str] | None:
     caller = request[CALLER]
     if caller.tenants is None:
         return None
-    found = await backend_of(request).tenants.live_of(caller.names)
+    found = await backend_of(request).tenants.live_of(caller.names) if caller.names else ()
     return sorted(t.tenant_id for t in found if caller.may_see(t))
 
 

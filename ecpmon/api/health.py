@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from ecpmon.api.common import now_of, reply
-from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.common import now_of, reply, seen_tenants
+from ecpmon.api.context import CONTEXT
 from ecpmon.api.exposition import PAGES, send
 from ecpmon.api.routing import Permission, Route, Routes
 
@@ -36,7 +36,8 @@ async def ready(request: web.Request) -> web.Response:
 @routes.get("/metrics", Permission.SCRAPE)
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Prometheus text exposition of ecpmon itself and of the SLA of the tenants that the caller may see."""
-    page = await request.app[PAGES].get(request[CALLER].tenants, now_of(request))
+    seen = await seen_tenants(request)
+    page = await request.app[PAGES].get(None if seen is None else frozenset(seen), now_of(request))
     return await send(request, page)
 
 

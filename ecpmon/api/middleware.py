@@ -129,7 +129,9 @@ def _count(request: web.Request, response: web.StreamResponse) -> None:
     # Only tenants that exist make series; names that people guess must not. The request that deletes one would
     # bring its series back.
     deleted = request.method == "DELETE" and response.status == 202
-    if tenant_id is not None and not deleted and CALLER in request and response.status not in (401, 404):
+    # A demo tenant of the same name is another's.
+    known = CALLER in request and not request[BACKEND].demo and response.status not in (401, 404)
+    if tenant_id is not None and known and not deleted:
         request.app[CONTEXT].telemetry.tenants.request(tenant_id, request.method, response.status)
 
 
@@ -152,7 +154,9 @@ async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
     route = route_of(request)
     if route is None:
         return await handler(request)  # 404 or 405
-    request[BACKEND] = choose_backend(request)
+    # The process's own series are those of production tenants, whatever mode is asked for.
+    scraped = route.permission is Permission.SCRAPE
+    request[BACKEND] = request.app[CONTEXT].production if scraped else choose_backend(request)
     await admit(request, route)
     check_address(request)
     if route.permission is Permission.OPEN:

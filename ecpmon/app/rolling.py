@@ -49,6 +49,7 @@ class RollingSla:
         results = await self._evaluate(tenants, terms, now)
         await self._availability.store_current(results, now)
         if self._telemetry is not None:
+            self._telemetry.tenants.keep_only({name: t.key for name, t in tenants.items()})
             _show(self._telemetry, terms, results, now)
 
     async def _evaluate(
@@ -71,7 +72,6 @@ def _show(
     results: Mapping[str, Sequence[WindowFigures]],
     now: datetime,
 ) -> None:
-    telemetry.keep_only(terms)
     telemetry.active_tenants.set(len(terms))
     gauges = telemetry.tenants
     for name, contract in terms.items():

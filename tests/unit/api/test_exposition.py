@@ -64,8 +64,17 @@ def test_every_figure_is_there_and_what_has_none_is_left_out() -> None:
 
 def test_a_tenant_that_is_gone_leaves_nothing() -> None:
     telemetry = telemetry_of("bank", "club")
-    telemetry.keep_only(["club"])
+    telemetry.tenants.keep_only({"bank": 1, "club": 2})
+    telemetry.tenants.keep_only({"club": 2})
     assert tenants_in(read(telemetry)) == {"club"}
+
+
+def test_a_new_tenant_of_the_same_name_begins_with_nothing() -> None:
+    telemetry = telemetry_of("bank")
+    telemetry.tenants.keep_only({"bank": 1})
+    assert tenants_in(read(telemetry)) == {"bank"}
+    telemetry.tenants.keep_only({"bank": 2})
+    assert tenants_in(read(telemetry)) == set()
 
 
 @pytest.mark.parametrize("name", ['quote"d', "back\\slash", "two\nlines", "은행"])
