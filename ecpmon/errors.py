@@ -156,6 +156,12 @@ class RateLimited(TemporaryError):
     retry_after = 1
 
 
+class TooManySockets(TemporaryError):
+    code = "TOO_MANY_SOCKETS"
+    status = 429
+    retry_after = 10
+
+
 class InsufficientResources(PermanentError):
     code = "INSUFFICIENT_RESOURCES"
     status = 422

@@ -76,6 +76,13 @@ class Settings(BaseSettings):
     token_retention_days: float = Field(
         default=90, gt=0, description="Tokens that expired or were revoked stay listed this long."
     )
+    max_sockets: int = Field(default=2_000, ge=1, description="WebSockets that a process holds open.")
+    max_sockets_per_token: int = Field(
+        default=100,
+        ge=1,
+        description="Of these, sockets of one token; without authentication of one address.",
+    )
+    max_sockets_per_tenant: int = Field(default=500, ge=1, description="Of these, sockets about one tenant.")
     worker_threads: int = Field(
         default=2,
         ge=1,

@@ -42,6 +42,13 @@ class Telemetry:
         self.tenants = TenantSeries()
         self.registry.register(LogLosses())
         r = self.registry
+        self.sockets = Gauge("ecpmon_sockets", "Open WebSockets", registry=r)
+        self.sockets_refused = Counter(
+            "ecpmon_sockets_refused", "Sockets not let in, by whose bound", ["bound"], registry=r
+        )
+        self.sockets_ended = Counter(
+            "ecpmon_sockets_ended", "Sockets closed by us, by what was over", ["over"], registry=r
+        )
         self.active_tenants = Gauge("ecp_active_tenants_total", "Live tenants", registry=r)
         self.samples = Counter("ecpmon_ingest_samples", "Samples committed", ["source"], registry=r)
         self.rejected = Counter("ecpmon_ingest_rejected_samples", "Samples refused", ["reason"], registry=r)

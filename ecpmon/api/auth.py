@@ -10,6 +10,7 @@ from aiohttp import web
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
+from ecpmon.api.sessions import Session
 from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
 from ecpmon.ports.tokens import Caller
 
@@ -96,6 +97,12 @@ def caller_key(request: web.Request) -> str:
     authentication an address."""
     token = request[CALLER].token
     return f"{token.database}:{token.token_id}" if token else f"address:{request.remote}"
+
+
+def session_of(request: web.Request, number: int, tenant_id: str) -> Session:
+    """What a socket about a tenant is opened with."""
+    roles = ROLES[Permission.READ]
+    return Session(request[CALLER], caller_key(request), request[BACKEND].name, number, tenant_id, roles)
 
 
 async def admit(request: web.Request, route: Route) -> None:

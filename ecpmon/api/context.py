@@ -56,6 +56,11 @@ class Backend:
     # Called after a tenant was stored: gives it its SLA rules.
     on_tenant_created: Callable[[Tenant], Awaitable[None]]
 
+    @property
+    def name(self) -> str:
+        """Which of the two databases it is."""
+        return "demo" if self.demo else "production"
+
 
 @dataclass(frozen=True, slots=True)
 class DebugTimer:

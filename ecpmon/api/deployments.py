@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
+from ecpmon.api.auth import session_of
 from ecpmon.api.common import (
     apart,
     backend_of,
@@ -183,7 +184,7 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     record = await backend.deployments.store.get(name)
     if not request[CALLER].holds(record.tenant):
         raise no_such_deployment(name)
-    with backend.hub.join() as outbox:
+    with backend.hub.join(session_of(request, record.tenant, record.tenant_id)) as outbox:
         socket = await open_socket(request)
         ended = asyncio.ensure_future(_until_ended(socket, outbox))
         code, reason = NORMAL, ""

@@ -11,20 +11,20 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import WSCloseCode
 
 from ecpmon.api.events import message_of_event, message_of_external
 from ecpmon.api.keys import live_key
+from ecpmon.api.sessions import TENANT_GONE, Admissions, Session
 from ecpmon.errors import Overloaded
 from ecpmon.model.availability import SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame
+from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.samples import Latest
-
-TENANT_GONE: Final = 4404
 
 
 class Outbox:
@@ -92,8 +92,9 @@ class AlertOutbox(Outbox):
 class Feed:
     """The newest values of one watched tenant, shared by its sockets. Lives while somebody watches."""
 
-    def __init__(self, tenant_id: str) -> None:
+    def __init__(self, tenant_id: str, number: int) -> None:
         self.tenant_id = tenant_id
+        self.number = number
         self.outboxes: set[ChangeOutbox] = set()
         self.seeded = False
         self.state: SpanState | None = None
@@ -137,65 +138,72 @@ class Hub:
         send_timeout: float = 10.0,
         alert_bound: int = 256,
         change_bound: int = 16,
-        max_sockets: int = 2_000,
+        admissions: Admissions | None = None,
     ) -> None:
         self.send_timeout = send_timeout
         self._alert_bound = alert_bound
         self._change_bound = change_bound
-        self._max_sockets = max_sockets
+        self._admissions = admissions or Admissions()
         self._feeds: dict[str, Feed] = {}
         self._listeners: defaultdict[str, set[AlertOutbox]] = defaultdict(set)
+        self._sessions: dict[Outbox, Session] = {}
         self._stopped = False
-        self._others: set[Outbox] = set()
 
     @property
     def sockets(self) -> int:
-        watching = sum(len(feed.outboxes) for feed in self._feeds.values())
-        return watching + sum(map(len, self._listeners.values())) + len(self._others)
+        return len(self._sessions)
+
+    def sessions(self) -> list[tuple[Outbox, Session]]:
+        """Every open socket, and what it was opened with."""
+        return list(self._sessions.items())
 
     @contextmanager
-    def watch(self, tenant_id: str) -> Iterator[tuple[Feed, ChangeOutbox]]:
-        """Join a tenant's feed. Raises Overloaded past the bound of sockets."""
-        self._admit()
-        feed = self._feeds.setdefault(tenant_id, Feed(tenant_id))
-        outbox = ChangeOutbox(self._change_bound)
-        feed.outboxes.add(outbox)
-        try:
-            yield feed, outbox
-        finally:
-            feed.outboxes.discard(outbox)
-            if not feed.outboxes and self._feeds.get(tenant_id) is feed:
-                del self._feeds[tenant_id]
+    def watch(self, session: Session) -> Iterator[tuple[Feed, ChangeOutbox]]:
+        """Join the feed of the session's tenant. Raises TooManySockets, Overloaded."""
+        outbox, tenant_id = ChangeOutbox(self._change_bound), session.tenant_id
+        with self._admitted(outbox, session):
+            feed = self._feeds.get(tenant_id)
+            if feed is None or feed.number != session.tenant:
+                # What another tenant of that name has left is not for this one's eyes.
+                feed = self._feeds[tenant_id] = Feed(tenant_id, session.tenant)
+            feed.outboxes.add(outbox)
+            try:
+                yield feed, outbox
+            finally:
+                feed.outboxes.discard(outbox)
+                if not feed.outboxes and self._feeds.get(tenant_id) is feed:
+                    del self._feeds[tenant_id]
 
     @contextmanager
-    def listen(self, tenant_id: str) -> Iterator[AlertOutbox]:
-        """Receive a tenant's alerts. Raises Overloaded past the bound of sockets."""
-        self._admit()
-        outbox = AlertOutbox(self._alert_bound)
-        self._listeners[tenant_id].add(outbox)
-        try:
-            yield outbox
-        finally:
-            self._listeners[tenant_id].discard(outbox)
-            if not self._listeners[tenant_id]:
-                del self._listeners[tenant_id]
+    def listen(self, session: Session) -> Iterator[AlertOutbox]:
+        """Receive the alerts of the session's tenant. Raises TooManySockets, Overloaded."""
+        outbox, tenant_id = AlertOutbox(self._alert_bound), session.tenant_id
+        with self._admitted(outbox, session):
+            self._listeners[tenant_id].add(outbox)
+            try:
+                yield outbox
+            finally:
+                self._listeners[tenant_id].discard(outbox)
+                if not self._listeners[tenant_id]:
+                    del self._listeners[tenant_id]
 
     @contextmanager
-    def join(self) -> Iterator[Outbox]:
-        """A socket that is told nothing but that the server stops. Raises Overloaded past the bound of sockets."""
-        self._admit()
+    def join(self, session: Session) -> Iterator[Outbox]:
+        """A socket that is told nothing but that it must end. Raises TooManySockets, Overloaded."""
         outbox = Outbox()
-        self._others.add(outbox)
-        try:
+        with self._admitted(outbox, session):
             yield outbox
-        finally:
-            self._others.discard(outbox)
 
-    def _admit(self) -> None:
+    @contextmanager
+    def _admitted(self, outbox: Outbox, session: Session) -> Iterator[None]:
         if self._stopped:
             raise Overloaded("the server is stopping")
-        if self.sockets >= self._max_sockets:
-            raise Overloaded("too many open sockets; try again later")
+        with self._admissions.admit(session):
+            self._sessions[outbox] = session
+            try:
+                yield
+            finally:
+                del self._sessions[outbox]
 
     def samples_committed(self, result: IngestResult) -> None:
         """Newest values first, so that the message about a change already carries them."""
@@ -222,19 +230,21 @@ class Hub:
         for outbox in self._listeners.get(tenant_id, ()):
             outbox.put(message)
 
-    def tenant_deleted(self, tenant_id: str) -> None:
-        """Close the tenant's sockets: a new tenant of that name is another tenant."""
-        for outbox in self._outboxes(tenant_id):
-            outbox.close(TENANT_GONE, "the tenant was deleted")
-        self._feeds.pop(tenant_id, None)
+    def tenant_created(self, tenant: Tenant) -> None:
+        """Close what sockets are left of another tenant of that name, which may have been deleted elsewhere."""
+        for outbox, session in self.sessions():
+            if session.tenant_id == tenant.tenant_id and session.tenant != tenant.key:
+                outbox.close(TENANT_GONE, "the tenant was deleted")
 
-    def _outboxes(self, tenant_id: str) -> list[Outbox]:
-        feed = self._feeds.get(tenant_id)
-        return [*(feed.outboxes if feed else ()), *self._listeners.get(tenant_id, ())]
+    def tenant_deleted(self, tenant: Tenant) -> None:
+        """Close the tenant's sockets: a new tenant of that name is another tenant."""
+        for outbox, session in self.sessions():
+            if session.tenant == tenant.key:
+                outbox.close(TENANT_GONE, "the tenant was deleted")
+        self._feeds.pop(tenant.tenant_id, None)
 
     def close(self) -> None:
         """The server stops: every socket is closed with 1001, new ones are refused."""
         self._stopped = True
-        tenants = {*self._feeds, *self._listeners}
-        for outbox in [*self._others, *(o for t in tenants for o in self._outboxes(t))]:
+        for outbox in self._sessions:
             outbox.close(WSCloseCode.GOING_AWAY, "the server stops")

@@ -26,6 +26,7 @@ KOREAN: Final[dict[str, str]] = {
     "SIMULATOR_UNAVAILABLE": "시뮬레이터가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
     "TENANT_ALREADY_EXISTS": "같은 ID의 테넌트가 이미 존재합니다.",
     "TENANT_NOT_FOUND": "테넌트를 찾을 수 없습니다.",
+    "TOO_MANY_SOCKETS": "열린 웹소켓이 너무 많습니다. 일부를 닫은 뒤 다시 시도하세요.",
     "UNAUTHORIZED": "인증이 필요합니다.",
     "VALIDATION_FAILED": "입력값이 올바르지 않습니다.",
 }

@@ -141,7 +141,7 @@ def _debug_info(request: web.Request) -> str:
     backend = request.get(BACKEND)
     info = {
         "route": route.path if route else None,
-        "mode": None if backend is None else "demo" if backend.demo else "production",
+        "mode": None if backend is None else backend.name,
         "db_ms": round(milliseconds, 3),
         "queries": queries,
     }

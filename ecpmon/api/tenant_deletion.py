@@ -35,7 +35,7 @@ async def delete_tenant(request: web.Request) -> web.Response:
     left = await _remove_deployment(backend, tenant)
     await _end_alerts(backend, tenant, now_of(request))
     await backend.tenants.delete(tenant, now_of(request))
-    backend.hub.tenant_deleted(tenant.tenant_id)
+    backend.hub.tenant_deleted(tenant)
     message = f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable"
     if left:
         message += f"; what was deployed by {' and '.join(left)} is still there: no such method is configured"

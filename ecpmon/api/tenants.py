@@ -201,6 +201,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         if not any(map(caller.may_see, await backend.tenants.live_of([body.tenant_id]))):
             del error.details["existing_status"]
         raise
+    backend.hub.tenant_created(tenant)
     await backend.on_tenant_created(tenant)
     return reply(_created(tenant, plan, deployment_id), 201)
 

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from ecpmon.api.auth import session_of
 from ecpmon.api.common import backend_of, now_of, parse_model, percent, tenant_of
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.errors import error_document
@@ -22,7 +23,7 @@ from ecpmon.api.hub import ChangeOutbox, Feed, Outbox
 from ecpmon.api.keys import asked_key
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
-from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError
+from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError, TenantNotFound
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
@@ -104,8 +105,8 @@ async def _metrics_socket(
 ) -> web.WebSocketResponse:
     tenant = await tenant_of(request)
     backend = backend_of(request)
-    with backend.hub.watch(tenant.tenant_id) as (feed, outbox):
-        await tenant_of(request)  # it may have been deleted before we could be told so
+    with backend.hub.watch(session_of(request, tenant.key, tenant.tenant_id)) as (feed, outbox):
+        await _still_there(request, tenant)
         if not feed.seeded:
             now = now_of(request)
             feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
@@ -121,6 +122,12 @@ async def _metrics_socket(
         sending = _send_metrics(socket, outbox, subscription, changed, compose, backend.hub.send_timeout)
         await _converse(request, socket, outbox, sending, subscription.take, changed)
         return socket
+
+
+async def _still_there(request: web.Request, tenant: Tenant) -> None:
+    """The tenant may have been deleted, and made anew, before we could be told so. Raises TenantNotFound."""
+    if (await tenant_of(request)).key != tenant.key:
+        raise TenantNotFound(tenant.tenant_id)
 
 
 def metrics_message(
@@ -197,8 +204,8 @@ async def alerts(request: web.Request) -> web.WebSocketResponse:
     """Alerts of a tenant: first what is firing, then every change."""
     tenant = await tenant_of(request)
     backend = backend_of(request)
-    with backend.hub.listen(tenant.tenant_id) as outbox:
-        await tenant_of(request)  # it may have been deleted before we could be told so
+    with backend.hub.listen(session_of(request, tenant.key, tenant.tenant_id)) as outbox:
+        await _still_there(request, tenant)
         firing = await _firing(backend, tenant)
         socket = await open_socket(request)
 

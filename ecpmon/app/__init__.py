@@ -13,11 +13,15 @@ from aiohttp import web
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
 from ecpmon.api.hub import Hub
+from ecpmon.api.session_check import SECONDS as CHECK_SECONDS
+from ecpmon.api.session_check import SessionCheck
+from ecpmon.api.sessions import Admissions, SocketLimits
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.canary import LoopCanary
 from ecpmon.app.logging import configure_logging
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
+from ecpmon.jobs import Job
 from ecpmon.ports.service import Clock
 from ecpmon.serving import Runner, stop_on_signals
 from ecpmon.settings import Settings
@@ -69,13 +73,19 @@ async def create_app(
     session = aiohttp.ClientSession(trust_env=False)
     workers = Workers(settings.worker_threads, patience=settings.work_deadline)
 
+    admissions = _admissions(settings, telemetry)
+    check = SessionCheck(the_clock, lambda over: telemetry.sockets_ended.labels(over).inc())
+
     def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
-        hub = Hub()
+        hub = Hub(admissions=admissions)
         made = BackendRuntime(
             url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
             workers=workers, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
+            more_jobs=() if demo else (Job("sockets", CHECK_SECONDS, check.run_once, everywhere=True),),
         )  # fmt: skip
-        return made, _backend(made, hub)
+        backend = _backend(made, hub)
+        check.add(backend)
+        return made, backend
 
     made = [runtime(_url(settings, demo=False), demo=False)]
     if settings.demo_database_url:
@@ -94,6 +104,15 @@ async def create_app(
     app[RUNTIMES] = runtimes
     app.cleanup_ctx.append(_running(runtimes, session, workers, LoopCanary(telemetry), run_jobs))
     return app
+
+
+def _admissions(settings: Settings, telemetry: Telemetry) -> Admissions:
+    limits = SocketLimits(
+        settings.max_sockets, settings.max_sockets_per_token, settings.max_sockets_per_tenant
+    )
+    admissions = Admissions(limits, lambda bound: telemetry.sockets_refused.labels(bound).inc())
+    telemetry.sockets.set_function(lambda: admissions.open)
+    return admissions
 
 
 def _url(settings: Settings, *, demo: bool) -> str:

@@ -79,6 +79,7 @@ class BackendRuntime:
         demo: bool,
         on_commit: Callable[[IngestResult], None],
         on_event: Callable[[AlertEvent], None],
+        more_jobs: Sequence[Job] = (),
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -197,7 +198,7 @@ class BackendRuntime:
                 demo,
             )
         )
-        self.jobs = Jobs(self._job_list(), self.lease, telemetry)
+        self.jobs = Jobs([*self._job_list(), *more_jobs], self.lease, telemetry)
 
     def _restarters(self) -> dict[str, Restarter]:
         """Who restarts what was deployed where; the simulator's own call knows what came without a manifest."""

@@ -73,6 +73,10 @@ class TenantStore(Protocol):
         """
         ...
 
+    async def live_among(self, numbers: Collection[int]) -> set[int]:
+        """Those of these tenants that are not deleted."""
+        ...
+
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         """The live tenants of these names."""
         ...

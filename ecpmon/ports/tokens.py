@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -103,11 +103,27 @@ class TokenInfo:
         return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a secret still gives: its token's roles, and whether a tenant is the token's."""
+
+    roles: frozenset[str]
+    holds: bool
+
+
+# A secret's number, and a tenant's; None: a tenant of another database, which only a token for every tenant holds.
+Shown = tuple[int, int | None]
+
+
 class TokenStore(Protocol):
     """Tokens as `by` reaches them: who does not hold every tenant reaches the tokens that hold no more than he."""
 
     async def find(self, secret: str, now: datetime) -> Caller | None:
         """The caller of a bearer token, None when unknown, expired or revoked. Only hashes are stored."""
+        ...
+
+    async def standing(self, shown: Collection[Shown], now: datetime) -> Mapping[Shown, Standing]:
+        """What was shown, as far as it is valid still. One query, however many sockets ask."""
         ...
 
     async def issue(self, new: NewToken, by: Caller, now: datetime) -> Issued:

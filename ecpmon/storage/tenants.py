@@ -113,6 +113,10 @@ class PgTenantStore:
             raise TenantNotFound(tenant_id)
         return tenant_of(row)
 
+    async def live_among(self, numbers: Collection[int]) -> set[int]:
+        rows = await self._database.fetch(self._sql["live_among"], list(numbers))
+        return {r["id"] for r in rows}
+
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         return readable(await self._database.fetch(self._sql["by_names"], list(tenant_ids)))
 

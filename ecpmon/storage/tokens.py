@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, ValidationFailed
-from ecpmon.ports.tokens import Caller, Issued, NewToken, TokenInfo, TokenRef
+from ecpmon.ports.tokens import Caller, Issued, NewToken, Shown, Standing, TokenInfo, TokenRef
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 
@@ -52,6 +52,12 @@ class PgTokenStore:
             token=TokenRef(self._name, row["id"], row["secret"]),
             expires_at=row["expires_at"],
         )
+
+    async def standing(self, shown: Collection[Shown], now: datetime) -> Mapping[Shown, Standing]:
+        pairs = list(set(shown))
+        secrets_, tenants = [p[0] for p in pairs], [p[1] for p in pairs]
+        rows = await self._database.fetch(self._sql["standing"], secrets_, tenants, now)
+        return {(r["secret"], r["tenant"]): Standing(frozenset(r["roles"]), r["holds"]) for r in rows}
 
     # --- the desk -------------------------------------------------------------------------------------------
 

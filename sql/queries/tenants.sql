@@ -39,6 +39,9 @@ WHERE deleted_at IS NULL
 ORDER BY id
 OFFSET $4 LIMIT $5
 
+-- name: live_among
+SELECT id FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
+
 -- name: live
 SELECT * FROM tenants WHERE deleted_at IS NULL ORDER BY id
 

@@ -10,6 +10,14 @@ CROSS JOIN LATERAL (
 WHERE s.hash = $1 AND (s.valid_until IS NULL OR s.valid_until > $2)
   AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
 
+-- name: standing
+-- $1: numbers of secrets, $2: of tenants, in pairs
+SELECT p.secret, p.tenant, t.roles,
+       t.all_tenants OR EXISTS (SELECT FROM token_grants g WHERE g.token = t.id AND g.tenant = p.tenant) AS holds
+FROM unnest($1::bigint[], $2::bigint[]) AS p (secret, tenant)
+JOIN token_secrets s ON s.id = p.secret AND (s.valid_until IS NULL OR s.valid_until > $3)
+JOIN api_tokens t ON t.id = s.token AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3)
+
 -- name: grantable
 -- Locked until the token is there: a tenant cannot be deleted meanwhile, and tokens of one tenant are counted one by one.
 SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL

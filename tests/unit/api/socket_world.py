@@ -14,6 +14,8 @@ import aiohttp
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
 from ecpmon.api.hub import Hub
+from ecpmon.api.routing import ROLES, Permission
+from ecpmon.api.sessions import Session
 from ecpmon.errors import DatabaseUnavailable, TenantNotFound
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
@@ -37,9 +39,26 @@ ALL = [MONITORING, REALTIME, ALERTS]
 NEVER = 3_600_000  # the longest interval: whatever arrives was not sent by it
 
 
-def tenant(name: str) -> Tenant:
+NUMBERS = {"acme": 1, "other": 2, "third": 3}
+
+
+def session(
+    tenant_id: str = "acme",
+    *,
+    number: int | None = None,
+    holder: str = "production:1",
+    database: str = "production",
+    caller: Caller | None = None,
+) -> Session:
+    """What somebody opens a socket with."""
+    key = NUMBERS[tenant_id] if number is None else number
+    caller = caller or Caller("v", frozenset({"viewer"}), None)
+    return Session(caller, holder, database, key, tenant_id, ROLES[Permission.READ])
+
+
+def tenant(name: str = "acme", key: int = 1) -> Tenant:
     return Tenant(
-        key=1, tenant_id=name, name=name, preset="micro", is_demo=False, status=TenantStatus.RUNNING,
+        key=key, tenant_id=name, name=name, preset="micro", is_demo=False, status=TenantStatus.RUNNING,
         service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.5%"),
         created_at=NOW, updated_at=NOW,
     )  # fmt: skip

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from socket_world import session, tenant
 
-from ecpmon.api.hub import TENANT_GONE, Feed, Hub
-from ecpmon.errors import Overloaded
+from ecpmon.api.hub import Feed, Hub
+from ecpmon.api.sessions import TENANT_GONE, Admissions, Session, SocketLimits
+from ecpmon.errors import Overloaded, TemporaryError, TooManySockets
 from ecpmon.model.availability import SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
@@ -60,7 +62,7 @@ def external(tenant_id: str | None = "acme", **changes: Any) -> ExternalAlert:
 
 def test_values_are_coalesced_to_the_newest_of_each_metric() -> None:
     hub = Hub()
-    with hub.watch("acme") as (feed, _):
+    with hub.watch(session("acme")) as (feed, _):
         for second in range(1000):
             hub.samples_committed(committed(frame("acme", at(second), cpu_usage=second)))
         hub.samples_committed(committed(frame("acme", at(5), memory_usage=7)))
@@ -72,14 +74,14 @@ def test_values_are_coalesced_to_the_newest_of_each_metric() -> None:
 def test_late_data_never_replaces_newer_values(second: int, expected: float) -> None:
     """The same instant said again is a correction: it counts."""
     hub = Hub()
-    with hub.watch("acme") as (feed, _):
+    with hub.watch(session("acme")) as (feed, _):
         hub.samples_committed(committed(frame("acme", NOW, cpu_usage=40)))
         hub.samples_committed(committed(frame("acme", at(second), cpu_usage=41)))
         assert feed.values() == {"cpu": expected}
 
 
 def test_the_seed_fills_gaps_but_replaces_nothing_newer() -> None:
-    feed = Feed("acme")
+    feed = Feed("acme", 1)
     feed.absorb(frame("acme", NOW, cpu_usage=50))
     feed.seed({"cpu_usage": Latest(at(-10), "cpu", 1.0), "up": Latest(at(-10), "sla", 1.0)})
     assert feed.values() == {"cpu": 50.0, "up": 1.0}
@@ -87,7 +89,7 @@ def test_the_seed_fills_gaps_but_replaces_nothing_newer() -> None:
 
 
 def test_a_custom_metric_keeps_its_own_name() -> None:
-    feed = Feed("acme")
+    feed = Feed("acme", 1)
     custom = Sample(SeriesKey("custom", "gpu_usage"), 3.0)
     feed.absorb(Frame("acme", Source.PUSH, NOW, (custom,)))
     assert feed.values() == {"gpu_usage": 3.0}
@@ -96,9 +98,9 @@ def test_a_custom_metric_keeps_its_own_name() -> None:
 def test_tenants_do_not_see_each_other() -> None:
     hub = Hub()
     with (
-        hub.watch("acme") as (mine, my_outbox),
-        hub.watch("other") as (theirs, _),
-        hub.listen("acme") as told,
+        hub.watch(session("acme")) as (mine, my_outbox),
+        hub.watch(session("other")) as (theirs, _),
+        hub.listen(session("acme")) as told,
     ):
         change = down("other")
         hub.samples_committed(committed(frame("other", cpu_usage=1), changes=(change,)))
@@ -114,7 +116,7 @@ def test_tenants_that_nobody_watches_take_no_memory() -> None:
         name = f"t{number}"
         hub.samples_committed(committed(frame(name, cpu_usage=1), changes=(down(name),)))
         hub.alert(event(name))
-    with hub.watch("acme"):
+    with hub.watch(session("acme")):
         hub.samples_committed(committed(frame("t1", cpu_usage=1)))
         assert list(hub._feeds) == ["acme"]
     assert (hub._feeds, dict(hub._listeners), hub.sockets) == ({}, {}, 0)
@@ -122,13 +124,13 @@ def test_tenants_that_nobody_watches_take_no_memory() -> None:
 
 def test_a_feed_is_shared_and_lives_as_long_as_its_last_watcher() -> None:
     hub = Hub()
-    with hub.watch("acme") as (first, _):
-        with hub.watch("acme") as (second, _):
+    with hub.watch(session("acme")) as (first, _):
+        with hub.watch(session("acme")) as (second, _):
             assert first is second
             assert hub.sockets == 2
         assert hub._feeds["acme"] is first
     assert hub.sockets == 0
-    with hub.watch("acme") as (fresh, _):
+    with hub.watch(session("acme")) as (fresh, _):
         assert fresh is not first
 
 
@@ -137,7 +139,7 @@ def test_a_feed_is_shared_and_lives_as_long_as_its_last_watcher() -> None:
 
 def test_a_change_wakes_every_watcher_and_carries_its_own_values() -> None:
     hub = Hub()
-    with hub.watch("acme") as (feed, one), hub.watch("acme") as (_, two):
+    with hub.watch(session("acme")) as (feed, one), hub.watch(session("acme")) as (_, two):
         change = down("acme")
         hub.samples_committed(committed(frame("acme", up=0), changes=(change,)))
         assert one.wake.is_set()
@@ -150,7 +152,7 @@ def test_a_change_wakes_every_watcher_and_carries_its_own_values() -> None:
 def test_of_very_many_unsent_changes_the_newest_stay() -> None:
     hub = Hub(change_bound=2)
     changes = tuple(down("acme", at(second)) for second in range(5))
-    with hub.watch("acme") as (_, outbox):
+    with hub.watch(session("acme")) as (_, outbox):
         hub.samples_committed(committed(changes=changes))
         assert outbox.take() == list(changes[-2:])
         assert not outbox.closed.is_set()
@@ -161,7 +163,7 @@ def test_of_very_many_unsent_changes_the_newest_stay() -> None:
 
 def test_alerts_are_told_in_order() -> None:
     hub = Hub()
-    with hub.listen("acme") as outbox:
+    with hub.listen(session("acme")) as outbox:
         for number in range(3):
             hub.alert(event(number=number))
         assert outbox.wake.is_set()
@@ -182,14 +184,14 @@ def test_alerts_are_told_in_order() -> None:
 )
 def test_only_firing_and_resolved_are_told(before: str, after: str, status: str | None) -> None:
     hub = Hub()
-    with hub.listen("acme") as outbox:
+    with hub.listen(session("acme")) as outbox:
         hub.alert(event(from_state=before, to_state=after))
         assert [m["status"] for m in outbox.take()] == ([status] if status else [])
 
 
 def test_an_alert_message_has_the_fields_of_the_contract() -> None:
     hub = Hub()
-    with hub.listen("acme") as outbox:
+    with hub.listen(session("acme")) as outbox:
         hub.alert(event())
         hub.external(external(status="resolved", ends_at=at(60)))
         hub.external(external(None))  # belongs to no tenant
@@ -205,7 +207,7 @@ def test_an_alert_message_has_the_fields_of_the_contract() -> None:
 
 def test_who_stays_behind_is_closed_and_forgotten_and_its_neighbour_is_not() -> None:
     hub = Hub(alert_bound=3)
-    with hub.listen("acme") as slow, hub.listen("acme") as quick:
+    with hub.listen(session("acme")) as slow, hub.listen(session("acme")) as quick:
         for number in range(10):
             hub.alert(event(number=number))
             assert [m["alert_id"] for m in quick.take()] == [f"alert-{number}"]
@@ -220,17 +222,17 @@ def test_who_stays_behind_is_closed_and_forgotten_and_its_neighbour_is_not() -> 
 def test_a_deleted_tenant_is_forgotten_and_its_sockets_are_asked_to_close() -> None:
     hub = Hub()
     with (
-        hub.watch("acme") as (old, watching),
-        hub.listen("acme") as listening,
-        hub.watch("other") as (_, other),
+        hub.watch(session("acme")) as (old, watching),
+        hub.listen(session("acme")) as listening,
+        hub.watch(session("other")) as (_, other),
     ):
         hub.samples_committed(committed(frame("acme", cpu_usage=1)))
-        hub.tenant_deleted("acme")
+        hub.tenant_deleted(tenant())
         assert (watching.close_code, listening.close_code) == (TENANT_GONE, TENANT_GONE)
         assert watching.closed.is_set()
         assert listening.closed.is_set()
         assert not other.closed.is_set()
-        with hub.watch("acme") as (fresh, _):
+        with hub.watch(session("acme")) as (fresh, _):
             assert fresh is not old
             assert fresh.values() == {}
     assert hub.sockets == 0
@@ -240,38 +242,91 @@ def test_a_watcher_of_a_deleted_tenant_does_not_take_its_namesake_along() -> Non
     """The old socket's task ends later than the new tenant's first socket opens."""
     hub = Hub()
     with ExitStack() as new:
-        with hub.watch("acme"):
-            hub.tenant_deleted("acme")
-            fresh, _ = new.enter_context(hub.watch("acme"))
+        with hub.watch(session("acme")):
+            hub.tenant_deleted(tenant())
+            fresh, _ = new.enter_context(hub.watch(session("acme")))
         assert hub._feeds["acme"] is fresh
 
 
 def test_at_the_end_everybody_is_closed_and_nobody_let_in() -> None:
     hub = Hub()
-    with hub.watch("acme") as (_, watching), hub.listen("other") as listening:
+    with hub.watch(session("acme")) as (_, watching), hub.listen(session("other")) as listening:
         hub.close()
         assert (watching.close_code, listening.close_code) == (1001, 1001)
-    with pytest.raises(Overloaded), hub.watch("acme"):
+    with pytest.raises(Overloaded), hub.watch(session("acme")):
         pass
-    with pytest.raises(Overloaded), hub.listen("acme"):
+    with pytest.raises(Overloaded), hub.listen(session("acme")):
         pass
 
 
 def test_the_first_reason_to_close_stands() -> None:
     hub = Hub()
-    with hub.watch("acme") as (_, outbox):
-        hub.tenant_deleted("acme")
+    with hub.watch(session("acme")) as (_, outbox):
+        hub.tenant_deleted(tenant())
         hub.close()
         outbox.close(1013, "late")
         assert (outbox.close_code, outbox.close_reason) == (TENANT_GONE, "the tenant was deleted")
 
 
-def test_the_number_of_sockets_is_bounded_and_a_place_is_given_back() -> None:
-    hub = Hub(max_sockets=2)
-    with hub.watch("acme"):
-        with hub.listen("acme"):
-            with pytest.raises(Overloaded), hub.listen("other"):
+@pytest.mark.parametrize(
+    ("limits", "full", "code", "bound"),
+    [
+        (SocketLimits(per_holder=2), session("other"), "TOO_MANY_SOCKETS", "token"),
+        (SocketLimits(per_tenant=2), session("acme", holder="another"), "TOO_MANY_SOCKETS", "tenant"),
+        (SocketLimits(in_all=2), session("other", holder="another"), "OVERLOADED", "all"),
+    ],
+)
+def test_sockets_are_bounded_per_token_per_tenant_and_in_all_and_a_place_is_given_back(
+    limits: SocketLimits, full: Session, code: str, bound: str
+) -> None:
+    refused: list[str] = []
+    hub = Hub(admissions=Admissions(limits, refused.append))
+    with hub.watch(session("acme")):
+        with hub.listen(session("acme")):
+            for enter in (hub.watch, hub.listen, hub.join):
+                with pytest.raises(TemporaryError) as caught, enter(full):
+                    pass
+                assert caught.value.code == code
+            assert hub.sockets == 2
+        with hub.join(full):
+            assert hub.sockets == 2
+    assert (hub.sockets, refused) == (0, [bound] * 3)
+
+
+def test_who_is_over_one_bound_takes_nothing_of_the_others() -> None:
+    hub = Hub(admissions=Admissions(SocketLimits(in_all=4, per_holder=2, per_tenant=2)))
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(hub.watch(session("acme")))
+        for full in (session("other"), session("acme", holder="another")):
+            for _ in range(10):
+                with pytest.raises(TooManySockets), hub.watch(full):
+                    pass
+        for _ in range(2):
+            stack.enter_context(hub.watch(session("other", holder="another")))
+        assert hub.sockets == 4
+
+
+def test_two_databases_share_the_bound_but_not_their_tenants_numbers() -> None:
+    shared = Admissions(SocketLimits(in_all=3, per_tenant=1))
+    production, demo = Hub(admissions=shared), Hub(admissions=shared)
+    with production.watch(session("acme")), demo.watch(session("acme", database="demo")):
+        with pytest.raises(TooManySockets), demo.watch(session("acme", database="demo")):
+            pass
+        with demo.watch(session("other", database="demo")):
+            with pytest.raises(Overloaded), production.watch(session("third")):
                 pass
-            assert hub.sockets == 2
-        with hub.listen("other"):
-            assert hub.sockets == 2
+            assert (shared.open, production.sockets, demo.sockets) == (3, 1, 2)
+
+
+def test_what_a_tenant_left_behind_is_not_shown_to_its_namesake() -> None:
+    """It was deleted where this process could not hear of it."""
+    hub = Hub()
+    with hub.watch(session("acme")) as (old, outbox):
+        hub.samples_committed(committed(frame("acme", cpu_usage=1)))
+        with hub.watch(session("acme", number=7)) as (fresh, another):
+            assert fresh.values() == {}
+            hub.samples_committed(committed(frame("acme", cpu_usage=2)))
+            assert (old.values(), fresh.values()) == ({"cpu": 1.0}, {"cpu": 2.0})
+            hub.tenant_created(tenant(key=7))
+            assert (outbox.close_code, another.closed.is_set()) == (TENANT_GONE, False)

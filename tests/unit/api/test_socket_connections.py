@@ -22,9 +22,11 @@ from socket_world import (
     event,
     still_open,
     still_open_among_messages,
+    tenant,
     told,
 )
 
+from ecpmon.api.sessions import SocketLimits
 from ecpmon.model.availability import SpanState
 from tests.waiting import PATIENCE
 
@@ -79,14 +81,25 @@ async def test_a_database_that_goes_away_leaves_only_the_sla_figures_unknown(wor
         await still_open(without)
 
 
-async def test_past_the_bound_of_sockets_the_handshake_is_answered_503(world: World) -> None:
-    world.hub._max_sockets = 1
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [(SocketLimits(in_all=1), 503), (SocketLimits(per_holder=1), 429), (SocketLimits(per_tenant=1), 429)],
+)
+async def test_past_a_bound_of_sockets_the_handshake_is_refused_and_says_when_to_come_again(
+    world: World, limits: SocketLimits, status: int
+) -> None:
+    world.hub._admissions.limits = limits
     async with world.connect(MONITORING) as socket:
         await told(socket)
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await world.connect(ALERTS)
-        assert refused.value.status == 503
+        assert refused.value.status == status
+        assert refused.value.headers is not None
+        assert int(refused.value.headers["Retry-After"]) >= 1
         await still_open(socket)
+    await world.until(lambda: world.hub.sockets == 0)
+    async with world.connect(ALERTS) as again:
+        await still_open(again)
 
 
 # --- endings ---
@@ -107,7 +120,7 @@ async def on_all_paths(world: World) -> AsyncIterator[list[Any]]:
 
 async def test_a_deleted_tenants_sockets_are_closed_4404(world: World) -> None:
     async with on_all_paths(world) as open_sockets:
-        world.hub.tenant_deleted("acme")
+        world.hub.tenant_deleted(tenant())
         assert [await close_code(s) for s in open_sockets] == [4404] * 3
     await world.until(lambda: world.hub.sockets == 0)
     assert world.hub._feeds == {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fakes import OUTSIDER, World, ask, error_of, fields_of, make_app
+from socket_world import session
 
 from ecpmon.api import webhooks
 from ecpmon.api.routing import Permission
@@ -61,7 +62,7 @@ def test_who_may_do_what() -> None:
 
 
 async def test_an_alert_is_recorded_and_told_once(client: Any, world: World) -> None:
-    with world.hub.listen("acme") as acme, world.hub.listen("other") as other:
+    with world.hub.listen(session("acme")) as acme, world.hub.listen(session("other")) as other:
         assert await ask(client, "POST", URL, body(alert())) == (
             200,
             counts(received=1, new=1, firing=1, recoveries=1),
@@ -96,7 +97,7 @@ async def test_the_same_alert_later_is_another(client: Any) -> None:
 
 
 async def test_an_alert_of_no_tenant_is_recorded_and_told_nobody(client: Any, world: World) -> None:
-    with world.hub.listen("acme") as acme:
+    with world.hub.listen(session("acme")) as acme:
         _, answer = await ask(client, "POST", URL, body(alert(labels={"alertname": "Watchdog"})))
         assert acme.take() == []
     assert answer == counts(received=1, new=1, firing=1)
@@ -108,7 +109,7 @@ async def test_alerts_of_others_are_ignored(aiohttp_client: Any, world: World) -
     world.tenants.add("somebody-elses", key=4711)
     client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
     own = alert(labels={"alertname": "X", "tenant_id": "somebody-elses"}, fingerprint="f2")
-    with world.hub.listen("acme") as acme:
+    with world.hub.listen(session("acme")) as acme:
         _, answer = await ask(client, "POST", URL, body(alert(), own))
         assert acme.take() == []
     assert answer == counts(received=2, new=1, ignored=1, firing=1)
