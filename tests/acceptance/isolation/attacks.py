@@ -1,6 +1,6 @@
 """What alpha does, each at full force: `python -m tests.acceptance.isolation.attacks NAME SECONDS` with the
 address and the token in the environment. In a process of its own, so that beta's clock is not held by it.
-Prints how often each status came back, as JSON.
+Prints how often each status came back, and an answer of each kind, as JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Alpha:
         self.until = float("inf")
         self.seconds = seconds
         self.statuses: Counter[str] = Counter()
+        self.said: dict[str, str] = {}
         connector = aiohttp.TCPConnector(limit=0)
         self.session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60))
 
@@ -42,8 +43,11 @@ class Alpha:
         headers = {**self.headers, **given.pop("headers", {})}
         try:
             async with self.session.request(method, self.url + path, headers=headers, **given) as answer:
-                await answer.read()
+                text = await answer.read()
                 self.statuses[str(answer.status)] += 1
+                self.said.setdefault(
+                    f"{method} {path[:60]} {answer.status}", text.decode(errors="replace")[:300]
+                )
                 return answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
             self.statuses[type(error).__name__] += 1
@@ -281,7 +285,7 @@ async def main(name: str, seconds: float) -> None:
         await ATTACKS[name](alpha)
     finally:
         await alpha.session.close()
-    print(json.dumps(alpha.statuses))
+    print(json.dumps({"statuses": alpha.statuses, "said": alpha.said}))
 
 
 if __name__ == "__main__":

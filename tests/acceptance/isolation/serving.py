@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,12 +14,14 @@ from typing import Any
 
 import aiohttp
 
-from ecpmon.storage.access import PgTokenStore
+from ecpmon.ports.tokens import Caller, NewToken
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
+from ecpmon.storage.tokens import PgTokenStore
 from tests.acceptance.live import until
 
 ALPHA, BETA = "alpha", "beta"
+OPERATOR = Caller("a test", frozenset({"admin"}), None)
 
 
 @dataclass
@@ -29,7 +31,6 @@ class Serving:
     log: Path
     database: Database
     tokens: dict[str, str]
-    receiver: str = ""
 
     def headers(self, who: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[who]}"}
@@ -81,7 +82,7 @@ async def _answers(made: Serving) -> bool:
 
 async def _people(made: Serving) -> None:
     store, now = PgTokenStore(made.database), datetime.now(UTC)
-    made.tokens["admin"] = await store.create("admin", ["admin"], ["*"], now, None)
+    made.tokens["admin"] = (await store.issue(NewToken("admin", ["admin"], None), OPERATOR, now)).secret
     for tenant in (ALPHA, BETA):
         body = {
             "tenant_id": tenant, "name": tenant, "service_requirements": {"chatbot": 10},
@@ -89,7 +90,6 @@ async def _people(made: Serving) -> None:
         }  # fmt: skip
         status, answer = await made.ask("POST", "/api/v1/tenants/", json=body)
         assert status == 201, answer
-        made.tokens[tenant] = await store.create(tenant, ["operator"], [tenant], now, None)
-
-
-FreePort = Callable[[], int]
+        made.tokens[tenant] = (
+            await store.issue(NewToken(tenant, ["operator"], [tenant]), OPERATOR, now)
+        ).secret
