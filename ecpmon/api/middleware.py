@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, Final
 
 import orjson
@@ -18,6 +19,7 @@ from ecpmon.api.routing import Permission, Route
 from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode
+from ecpmon.ports.lanes import question
 from ecpmon.serving import BROKEN, begun, last_response, logged
 
 _log = structlog.get_logger(__name__)
@@ -154,6 +156,11 @@ async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
     route = route_of(request)
     if route is None:
         return await handler(request)  # 404 or 405
+    with nullcontext() if route.permission is Permission.INGEST else question():
+        return await _let_in(request, route, handler)
+
+
+async def _let_in(request: web.Request, route: Route, handler: Next) -> web.StreamResponse:
     # The process's own series are those of production tenants, whatever mode is asked for.
     scraped = route.permission is Permission.SCRAPE
     request[BACKEND] = request.app[CONTEXT].production if scraped else choose_backend(request)

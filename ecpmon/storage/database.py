@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
@@ -23,11 +23,13 @@ from ecpmon.errors import (
     PermanentError,
     ValidationFailed,
 )
+from ecpmon.ports.lanes import asking
 from ecpmon.storage.hang import HangWatch
 
 ACQUIRE_TIMEOUT = 1.0
 # Waiting for one of our own connections to become free says nothing about the server.
 QUEUE_TIMEOUT = 5.0
+KEPT_FROM_QUESTIONS = 6
 COMMAND_TIMEOUT = 60.0
 # How long a hanging server is waited for before it is called anew.
 PROBE_TIMEOUT = 5.0
@@ -126,6 +128,7 @@ class Database:
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
         self._free = asyncio.Semaphore(max_connections)
+        self._questions = asyncio.Semaphore(max(1, max_connections - KEPT_FROM_QUESTIONS))
         self._probe: asyncpg.Connection[Any] | None = None
         self._watch = HangWatch(self._probe_once, self._drop)
 
@@ -161,15 +164,16 @@ class Database:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(QUEUE_TIMEOUT):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Overloaded("every connection to the database is in use; try again shortly") from None
-        try:
+        lanes = [self._questions, self._free] if asking.get() else [self._free]
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(QUEUE_TIMEOUT):
+                    for lane in lanes:
+                        await held.enter_async_context(lane)
+            except TimeoutError:
+                text = "every connection to the database is in use; try again shortly"
+                raise Overloaded(text) from None
             yield
-        finally:
-            self._free.release()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
