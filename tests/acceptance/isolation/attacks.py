@@ -179,7 +179,8 @@ async def readers(alpha: Alpha) -> None:
     """All that is expensive to answer."""
     yaml = "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(f"k{n}: [*a, *a, {{b: {n}}}]\n" for n in range(20_000))
     manifest = {"tenant_id": TENANT, "manifest_content": yaml}
-    backtest = {"condition": "m1 > 1", "days": 30}
+    month = (datetime.now(UTC) - timedelta(days=29)).isoformat()
+    backtest = {"policy": "page", "step": "1m", "from": month}
     calls: list[tuple[str, str, Any]] = [
         ("POST", "/api/v1/tenants/validate-manifest", manifest),
         ("POST", f"{ONE}/alerts/test", backtest),

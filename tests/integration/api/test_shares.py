@@ -16,7 +16,7 @@ from tests.integration.api.conftest import Service
 async def test_guessing_tokens_is_limited_before_it_costs_a_query(service: Service) -> None:
     assert (await service.ask("GET", "/api/v1/tenants/"))[0] == 200
     codes = []
-    for n in range(int(BAD_TOKEN_BURST) + 5):
+    for _ in range(int(BAD_TOKEN_BURST) + 5):
         service.tokens["guess"] = f"ecp_{secrets.token_urlsafe(32)}"
         status, _, headers = await service.ask("GET", "/api/v1/tenants/", who="guess", **{"X-Debug": "true"})
         codes.append((status, json.loads(headers["X-Debug-Info"])["queries"] > 0))
