@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         default=120_000, gt=0, description="Pushed samples per second, per caller and per tenant."
     )
     max_batch: int = Field(default=10_000, ge=1, description="Most push entries in one request.")
+    max_alerts: int = Field(
+        default=1_000,
+        ge=1,
+        description="New alerts taken from one message of Alertmanager; for the rest it has to send it again.",
+    )
+    max_alerts_per_second: float = Field(
+        default=500, gt=0, description="New alerts per second and caller; those seen before count a tenth."
+    )
     max_series_per_tenant: int = Field(
         default=2_000,
         ge=10,

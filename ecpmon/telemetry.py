@@ -53,6 +53,12 @@ class Telemetry:
         self.samples = Counter("ecpmon_ingest_samples", "Samples committed", ["source"], registry=r)
         self.rejected = Counter("ecpmon_ingest_rejected_samples", "Samples refused", ["reason"], registry=r)
         self.refusals = Counter("ecpmon_refusals", "Requests refused by a limit", ["limit"], registry=r)
+        self.external_alerts = Counter(
+            "ecpmon_external_alerts",
+            "Alerts from Alertmanager by what became of them",
+            ["outcome"],
+            registry=r,
+        )
         self.pulls = Counter("ecpmon_pull_attempts", "Pulls by outcome", ["source", "outcome"], registry=r)
         self.pull_seconds = Histogram(
             "ecpmon_pull_duration_seconds", "Duration of pulls", ["source"], registry=r

@@ -1,4 +1,4 @@
-"""The entries of a pushed body, parsed a little at a time so that no large body holds the event loop."""
+"""Long bodies, parsed a little at a time so that none holds the event loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
@@ -37,66 +38,144 @@ async def entries_of(body: bytes) -> AsyncIterator[Any]:
     `NaN` and infinities come out as floats, so that they can be refused one by one.
     Raises BadRequest (not JSON, too deep), PayloadTooLarge (an entry over `MAX_ENTRY`).
     """
-    text = _text(body)
-    at = _skip(text, 0)
-    if not text.startswith("[", at):
-        yield _only(text, at)
+    text = _Reader(body)
+    if not text.skipped("["):
+        yield text.only()
         return
-    async for element in _elements(text, _skip(text, at + 1)):
+    async for element in text.elements():
         yield element
+    text.end()
 
 
-def _text(body: bytes) -> str:
-    try:
-        return body.decode(json.detect_encoding(body), "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of the array `name`, by its place."""
+
+    name: str
+    place: int
+    value: Any
 
 
-def _skip(text: str, at: int) -> int:
-    """The next position that is no white space."""
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an object; of the array whose elements come one by one, an empty list before them.
+
+    `name` None: it is no member, and there is no object.
+    """
+
+    name: str | None
+    value: Any
 
 
-def _only(text: str, at: int) -> Any:
-    if len(text) - at > MAX_ENTRY:
-        raise _too_large()
-    try:
-        value, end = _value(text, at)
-    except _Broken as error:
-        raise error.told() from None
-    _nothing_after(text, end)
-    return value
+async def members_of(body: bytes, listed: str) -> AsyncIterator[Member | Element]:
+    """The members of a JSON object in their order, and the elements of the array `listed` one by one.
 
-
-async def _elements(text: str, at: int) -> AsyncIterator[Any]:
-    slices = Slices()
-    if text.startswith("]", at):
-        _nothing_after(text, at + 1)
+    What is no object comes out as the one member without a name. Raises what `entries_of` raises.
+    """
+    text, slices = _Reader(body), Slices()
+    if not text.skipped("{"):
+        yield Member(None, text.only())
         return
-    # The scanner sees a window of the text, so that one huge entry cannot keep it busy.
-    start, window = at, text[at : at + _WINDOW]
-    while True:
+    if not text.skipped("}"):
+        while True:
+            name = text.key()
+            if name == listed and text.skipped("["):
+                yield Member(name, [])
+                place = 0
+                async for value in text.elements():
+                    yield Element(name, place, value)
+                    place += 1
+            else:
+                yield Member(name, text.value())
+            await slices.pause()
+            if text.skipped("}"):
+                break
+            text.expect(",", "expected ',' or '}'")
+    text.end()
+
+
+class _Reader:
+    """A position in a JSON text, between its values.
+
+    The scanner sees a window of the text, so that one huge value cannot keep it busy.
+    """
+
+    def __init__(self, body: bytes) -> None:
         try:
-            value, end = _value(window, at - start)
-        except _Broken as error:
-            if start + len(window) < len(text) and error.cut:
-                if at == start:
-                    raise _too_large() from None
-                start, window = at, text[at : at + _WINDOW]
-                continue
-            raise error.told(start) from None
-        yield value
-        await slices.pause()
-        at = _skip(text, start + end)
-        if text.startswith("]", at):
-            _nothing_after(text, at + 1)
+            self._text = body.decode(json.detect_encoding(body), "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"the body is not JSON: {error}") from error
+        self._at = self._skip(0)
+        self._look()
+
+    def _skip(self, at: int) -> int:
+        """The next position that is no white space."""
+        return _SPACE.match(self._text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+    def _look(self) -> None:
+        self._start, self._window = self._at, self._text[self._at : self._at + _WINDOW]
+
+    def _move(self, at: int) -> None:
+        self._at = self._skip(at)
+        if self._at - self._start >= len(self._window):
+            self._look()
+
+    def skipped(self, sign: str) -> bool:
+        """Whether `sign` was here; then it is behind us."""
+        found = self._text.startswith(sign, self._at)
+        if found:
+            self._move(self._at + 1)
+        return found
+
+    def expect(self, sign: str, what: str) -> None:
+        if not self.skipped(sign):
+            raise _Broken(what, self._at).told()
+
+    def value(self) -> Any:
+        """The value here. Raises BadRequest, PayloadTooLarge."""
+        while True:
+            try:
+                value, end = _value(self._window, self._at - self._start)
+            except _Broken as error:
+                if self._start + len(self._window) < len(self._text) and error.cut:
+                    if self._at == self._start:
+                        raise _too_large() from None
+                    self._look()
+                    continue
+                raise error.told(self._start) from None
+            self._move(self._start + end)
+            return value
+
+    def key(self) -> str:
+        if not self._text.startswith('"', self._at):
+            raise _Broken("expected a name in double quotes", self._at).told()
+        name: str = self.value()
+        self.expect(":", "expected ':'")
+        return name
+
+    async def elements(self) -> AsyncIterator[Any]:
+        """The elements of the array that has just been opened, to its end."""
+        slices = Slices()
+        if self.skipped("]"):
             return
-        if not text.startswith(",", at):
-            raise _Broken("expected ',' or ']'", at).told()
-        at = _skip(text, at + 1)
-        if at - start >= len(window):
-            start, window = at, text[at : at + _WINDOW]
+        while True:
+            yield self.value()
+            await slices.pause()
+            if self.skipped("]"):
+                return
+            self.expect(",", "expected ',' or ']'")
+
+    def only(self) -> Any:
+        """The one value of the text."""
+        if len(self._text) - self._at > MAX_ENTRY:
+            raise _too_large()
+        value = self.value()
+        self.end()
+        return value
+
+    def end(self) -> None:
+        if self._at != len(self._text):
+            raise _Broken("there is more after the end", self._at).told()
 
 
 class _Broken(Exception):
@@ -126,10 +205,5 @@ def _value(text: str, at: int) -> tuple[Any, int]:
         raise _Broken("a number has too many digits", at) from None
 
 
-def _nothing_after(text: str, at: int) -> None:
-    if _skip(text, at) != len(text):
-        raise _Broken("there is more after the end", at).told()
-
-
 def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(f"an entry is larger than {MAX_ENTRY} bytes; send its metrics in several")
+    return PayloadTooLarge(f"an entry is larger than {MAX_ENTRY} bytes; send it in several")

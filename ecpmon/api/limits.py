@@ -56,6 +56,9 @@ class Buckets:
         # A clock that steps back must neither fill nor empty a bucket.
         return min(self._burst, level + max(0.0, (now - at).total_seconds()) * self._rate)
 
+    def has_some(self, key: str, now: datetime) -> bool:
+        return self._level(key, now) >= 1
+
     def check(self, key: str, now: datetime) -> None:
         """Raises RateLimited while less than one is left."""
         level = self._level(key, now)
@@ -210,6 +213,8 @@ class Limits:
         samples, body_bytes = settings.max_samples_per_second, settings.max_body_bytes_per_second
         self.samples = Buckets("samples", samples, samples * BURST_SECONDS)
         self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS)
+        alerts = settings.max_alerts_per_second
+        self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS)
         self.memory = Memory(settings.max_bytes_in_flight)
         self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)

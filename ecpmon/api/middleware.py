@@ -18,7 +18,7 @@ from ecpmon.api.limits import HELD, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
-from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode
+from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.ports.lanes import question
 from ecpmon.serving import BROKEN, begun, last_response, logged
 
@@ -105,9 +105,10 @@ async def _error_answer(request: web.Request, error: Exception) -> web.StreamRes
 async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
     if "limit" in error.details:
         request.app[CONTEXT].telemetry.refusals.labels(error.details["limit"]).inc()
+    route = route_of(request)
+    error = _for_sender(route, error)
     if error.status >= 500:
         _say(_log.warning, "request_failed", path=request.path, code=error.code, error=error.message)
-    route = route_of(request)
     if route is not None and route.socket and error.status in _SOCKET_CODES and _is_upgrade(request):
         try:
             return await refuse(request, _SOCKET_CODES[error.status], error.message)
@@ -120,6 +121,15 @@ def _say(write: Callable[..., Any], event: str, **values: Any) -> None:
     """A line in the log; an answer does not depend on whether it can be written."""
     with contextlib.suppress(Exception):
         write(event, **values)
+
+
+def _for_sender(route: Route | None, error: EcpError) -> EcpError:
+    """Who gives up at any 4xx is told 503 where sending again may help."""
+    if route is None or not route.drops_4xx or not error.retryable or error.status >= 500:
+        return error
+    later = Overloaded(error.message, details=error.details)
+    later.retry_after = error.retry_after or later.retry_after
+    return later
 
 
 def _is_upgrade(request: web.Request) -> bool:
@@ -182,8 +192,8 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
         # A token for a deleted tenant must not use up what is its successor's.
         whose = "former tenant" if tenant_id in caller.former else "tenant"
         shares.append(f"{whose} {request[BACKEND].demo} {tenant_id}")
-    # Pushes are counted by their samples. Alertmanager drops what is answered with 429: its webhook is not limited.
-    if route.permission is not Permission.INGEST and "/webhooks/" not in route.path:
+    # Pushes are counted by their samples.
+    if route.permission is not Permission.INGEST:
         limits.requests.take(shares[0], now)
     for share in shares:
         limits.body_bytes.check(share, now)

@@ -37,7 +37,10 @@ ROLES: Final[dict[Permission, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` is aiohttp's; `{tenant_id}` in it makes the route a tenant's. `socket`: a WebSocket."""
+    """`path` is aiohttp's; `{tenant_id}` in it makes the route a tenant's. `socket`: a WebSocket.
+
+    `drops_4xx`: its senders do not send again what is answered with 4xx, whatever `Retry-After` says.
+    """
 
     method: str
     path: str
@@ -45,6 +48,7 @@ class Route:
     permission: Permission
     summary: str
     socket: bool = False
+    drops_4xx: bool = False
 
     @property
     def of_tenant(self) -> bool:
@@ -58,11 +62,17 @@ class Routes:
         self.table: list[Route] = []
 
     def _add(
-        self, method: str, path: str, permission: Permission, *, socket: bool = False
+        self,
+        method: str,
+        path: str,
+        permission: Permission,
+        *,
+        socket: bool = False,
+        drops_4xx: bool = False,
     ) -> Callable[[H], H]:
         def register(handler: H) -> H:
             summary = (handler.__doc__ or "").strip().split("\n")[0]
-            self.table.append(Route(method, path, handler, permission, summary, socket))
+            self.table.append(Route(method, path, handler, permission, summary, socket, drops_4xx))
             return handler
 
         return register
@@ -70,8 +80,8 @@ class Routes:
     def get(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("GET", path, permission)
 
-    def post(self, path: str, permission: Permission) -> Callable[[H], H]:
-        return self._add("POST", path, permission)
+    def post(self, path: str, permission: Permission, *, drops_4xx: bool = False) -> Callable[[H], H]:
+        return self._add("POST", path, permission, drops_4xx=drops_4xx)
 
     def put(self, path: str, permission: Permission) -> Callable[[H], H]:
         return self._add("PUT", path, permission)

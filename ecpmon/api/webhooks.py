@@ -2,102 +2,140 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any, Final
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ecpmon.api.common import backend_of, now_of, read_model, reply
-from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.alertmanager import Message, message_of
+from ecpmon.api.auth import caller_key
+from ecpmon.api.bodies import read_body
+from ecpmon.api.common import backend_of, now_of, reply, seen_tenants
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.times import nearest, parse_time
+from ecpmon.errors import Overloaded
 from ecpmon.ports.alerts import ExternalAlert
-from ecpmon.ports.tokens import Caller
 
 routes = Routes()
-MAX_ALERTS: Final = 10_000
-# How Alertmanager writes "not over yet".
-_OPEN_END: Final = datetime(1, 1, 1, tzinfo=UTC)
+# Alerts that are committed together.
+ALERTS_PER_COMMIT: Final = 200
+# What a delivery seen before costs, in new ones.
+REPEATED: Final = 0.1
 
 
-def go_time(value: Any) -> datetime:
-    """RFC 3339 as Go prints it, with up to nine digits after the second."""
-    if not isinstance(value, str):
-        raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic turns ValueError into a field error
-    return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
-
-
-GoTime = Annotated[datetime, BeforeValidator(go_time)]
-
-
-class AlertBody(BaseModel):
-    """Newer Alertmanagers add fields; what is not known is ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    status: Literal["firing", "resolved"]
-    labels: dict[str, str]
-    annotations: dict[str, str] = Field(default_factory=dict)
-    startsAt: GoTime
-    endsAt: GoTime = _OPEN_END
-    fingerprint: Annotated[str, Field(max_length=64, pattern=r"^[!-~]+$")]
-
-
-class WebhookBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    version: Literal["4"]
-    alerts: Annotated[list[AlertBody], Field(max_length=MAX_ALERTS)]
-
-
-@routes.post("/api/v1/webhooks/tenant-alert", Permission.OPERATE)
+@routes.post("/api/v1/webhooks/tenant-alert", Permission.OPERATE, drops_4xx=True)
 async def tenant_alert(request: web.Request) -> web.Response:
     """Record alerts from Alertmanager, tell the sockets, and restart tenants that are down once."""
-    backend, caller = backend_of(request), request[CALLER]
-    # A text that cannot be stored must not lose every other alert of the message.
-    body = await read_model(request, WebhookBody, mend=True)
-    told = [_external(a) for a in body.alerts]
-    visible = await _visible(backend, caller, told)
-    recorded = await backend.external_alerts.record(visible, now_of(request), of_tenants_only=False)
-    fresh = recorded.fresh
-    for alert in fresh:
-        backend.hub.external(alert)
-    # Not only the fresh ones: a crash between recording an alert and acting on it must not lose the act.
-    recoveries = await backend.recoveries.alerted(visible, now_of(request))
-    return reply(
-        {
-            "status": "processed",
-            "received": len(told),
-            "new": len(fresh),
-            "duplicates": len(visible) - len(fresh),
-            "ignored": len(told) - len(visible),
-            "firing": sum(a.status == "firing" for a in fresh),
-            "resolved": sum(a.status == "resolved" for a in fresh),
-            "recoveries": recoveries,
+    share = request.get(SHARES, (caller_key(request),))[0]
+    limits, settings = request.app[LIMITS], request.app[CONTEXT].settings
+    limits.alerts.check(share, now_of(request))
+    body = await read_body(request)
+    async with AsyncExitStack() as stack:
+        if len(body) > LARGE_BODY:
+            await stack.enter_async_context(limits.large.turn(share))
+        message = await message_of(body)
+        del body
+        receipt = Receipt(request, message, share)
+        await receipt.take(settings.max_alerts)
+    receipt.count()
+    if receipt.left:
+        raise Overloaded(
+            f"{receipt.left} of {len(message.alerts)} alerts are still to be taken; send the message again",
+            details=receipt.told(),
+        )
+    return reply({"status": "processed", **receipt.told()})
+
+
+class Receipt:
+    """What became of a message's alerts; `left` were not looked at."""
+
+    def __init__(self, request: web.Request, message: Message, share: str) -> None:
+        self._request = request
+        self._message = message
+        self._share = share
+        self._bucket = request.app[LIMITS].alerts
+        self._recoveries = 0
+        self.left = 0
+        # firing, resolved; duplicates; no_tenant, unknown_tenant
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def new(self) -> int:
+        return self._counts["firing"] + self._counts["resolved"]
+
+    async def take(self, most: int) -> None:
+        """Take alerts until `most` new ones are stored, or some and the sender's share is used up.
+
+        Those seen before do not count, so that the message is through after some repetitions.
+        """
+        own = await seen_tenants(self._request)
+        self._charge(REPEATED * self._message.refused_count)
+        self.left = len(self._message.alerts)
+        while self.left and self.new < most and (not self.new or self._has_some()):
+            begin = len(self._message.alerts) - self.left
+            part = self._message.alerts[begin : begin + min(ALERTS_PER_COMMIT, most - self.new)]
+            before = self.new
+            await self._take(part, None if own is None else frozenset(own))
+            self.left -= len(part)
+            fresh = self.new - before
+            self._charge(fresh + REPEATED * (len(part) - fresh))
+
+    def _has_some(self) -> bool:
+        return self._bucket.has_some(self._share, now_of(self._request))
+
+    def _charge(self, amount: float) -> None:
+        self._bucket.charge(self._share, amount, now_of(self._request))
+
+    async def _take(self, part: Sequence[ExternalAlert], own: frozenset[str] | None) -> None:
+        backend, now = backend_of(self._request), now_of(self._request)
+        mine = part if own is None else self._of(own, part)
+        recorded = await backend.external_alerts.record(mine, now, of_tenants_only=own is not None)
+        for alert in recorded.fresh:
+            self._counts[alert.status] += 1
+            backend.hub.external(alert)
+        self._counts["unknown_tenant"] += len(recorded.unknown)
+        self._counts["duplicates"] += len(mine) - len(recorded.fresh) - len(recorded.unknown)
+        # Not only the fresh ones: a crash between recording an alert and acting on it must not lose the act.
+        self._recoveries += await backend.recoveries.alerted(mine, now)
+
+    def _of(self, own: frozenset[str], part: Sequence[ExternalAlert]) -> list[ExternalAlert]:
+        """The alerts of the caller's tenants. One that names none is that of the only tenant the caller has."""
+        mine = []
+        for alert in part:
+            if alert.tenant_id is None and len(own) == 1:
+                mine.append(replace(alert, tenant_id=next(iter(own))))
+            elif alert.tenant_id in own:
+                mine.append(alert)
+            else:
+                self._counts["no_tenant" if alert.tenant_id is None else "unknown_tenant"] += 1
+        return mine
+
+    def told(self) -> dict[str, Any]:
+        counts, message = self._counts, self._message
+        return {
+            "received": len(message.alerts) + message.refused_count,
+            "new": self.new,
+            "duplicates": counts["duplicates"],
+            "firing": counts["firing"],
+            "resolved": counts["resolved"],
+            "ignored": counts["no_tenant"] + counts["unknown_tenant"],
+            "ignored_reasons": {name: counts[name] for name in ("no_tenant", "unknown_tenant")},
+            "rejected": message.refused,
+            "rejected_count": message.refused_count,
+            "left": self.left,
+            "truncated": message.truncated,
+            "recoveries": self._recoveries,
         }
-    )
 
-
-async def _visible(backend: Backend, caller: Caller, told: list[ExternalAlert]) -> list[ExternalAlert]:
-    """The alerts of tenants that are the caller's, and those of no tenant."""
-    if caller.tenants is None:
-        return told
-    names = {a.tenant_id for a in told if a.tenant_id is not None and caller.may_know(a.tenant_id)}
-    own = {t.tenant_id for t in await backend.tenants.live_of(names) if caller.may_see(t)}
-    return [a for a in told if a.tenant_id is None or a.tenant_id in own]
-
-
-def _external(alert: AlertBody) -> ExternalAlert:
-    return ExternalAlert(
-        tenant_id=alert.labels.get("tenant_id"),
-        fingerprint=alert.fingerprint,
-        starts_at=nearest(alert.startsAt),
-        ends_at=None if alert.endsAt <= _OPEN_END else nearest(alert.endsAt),
-        status=alert.status,
-        alert_name=alert.labels.get("alertname", ""),
-        severity=alert.labels.get("severity", "none"),
-        labels=alert.labels,
-        annotations=alert.annotations,
-    )
+    def count(self) -> None:
+        """Into the metrics of the process."""
+        told, alerts = self.told(), self._request.app[CONTEXT].telemetry.external_alerts
+        for outcome in ("new", "duplicates", "left", "truncated"):
+            alerts.labels(outcome).inc(told[outcome])
+        alerts.labels("rejected").inc(told["rejected_count"])
+        for reason, number in told["ignored_reasons"].items():
+            alerts.labels(reason).inc(number)

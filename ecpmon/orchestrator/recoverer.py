@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -74,8 +75,9 @@ class Recoverer:
             if (a.alert_name, a.status) == (TENANT_DOWN, "firing") and a.tenant_id is not None
         ]
         begun = await self._recoveries.begin(down, now) if down else []
-        for tenant_id, state in begun:
-            _log.info("recovery_begun", tenant=tenant_id, state=state.value)
+        # One line per tenant and state, however many alerts there are.
+        for (tenant_id, state), number in Counter(begun).items():
+            _log.info("recovery_begun", tenant=tenant_id, state=state.value, alerts=number)
         return len(begun)
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:

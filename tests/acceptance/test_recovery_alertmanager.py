@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -78,3 +79,31 @@ async def test_an_alert_of_a_real_alertmanager_restarts_once(
     [row] = await recoveries(world, "broken")
     assert (row["state"], row["reason"], row["tries"]) == ("recovered", "up_again", 1)
     assert len(row["fingerprint"]) == 16
+
+
+async def test_a_real_alertmanager_sends_a_long_message_again_until_all_of_it_is_taken(
+    world_of: Any, stack_binaries: Binaries, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    async with world_of(max_alerts=25) as world:
+        await world.add_tenant("chatty", deploy=False)
+        now = world.clock.now()
+        alerts = [
+            {
+                "labels": {"alertname": "Chatter", "tenant_id": "chatty", "number": f"{n}"},
+                "startsAt": now.isoformat(), "endsAt": (now + timedelta(days=3650)).isoformat(),
+            }
+            for n in range(60)
+        ]  # fmt: skip
+        tenant = await world.runtime.tenants.get("chatty")
+        async with alertmanager(stack_binaries, world, tmp_path / "alertmanager", free_port()) as url:
+            async with world.session.post(f"{url}/api/v2/alerts", json=alerts) as answer:
+                assert answer.status == 200, await answer.text()
+            async with asyncio.timeout(60):
+                while len(await world.runtime.external_alerts.recent(tenant, 100)) < 60:
+                    await asyncio.sleep(0.1)
+            async with world.session.get(f"{url}/metrics") as answer:
+                told = await answer.text()
+        assert 'alertmanager_notifications_failed_total{integration="webhook",reason="clientError"} 0' in told
+        recorded = await world.runtime.external_alerts.recent(tenant, 100)
+        assert {a.labels["number"] for a in recorded} == {f"{n}" for n in range(60)}
+        assert len(recorded) == 60

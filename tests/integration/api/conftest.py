@@ -97,15 +97,15 @@ def service_settings() -> dict[str, Any]:
 async def service(
     api_dsns: tuple[str, str], free_port: Callable[[], int], service_settings: dict[str, Any]
 ) -> AsyncIterator[Service]:
-    settings = Settings(
-        database_url=SecretStr(api_dsns[0]),
-        demo_database_url=SecretStr(api_dsns[1]),
-        max_body_bytes=200_000,
-        max_batch=500,
-        metrics_max_age=0,
-        webhook_secret=SecretStr("x" * 32),
-        **service_settings,
-    )
+    usual: dict[str, Any] = {
+        "database_url": SecretStr(api_dsns[0]),
+        "demo_database_url": SecretStr(api_dsns[1]),
+        "max_body_bytes": 200_000,
+        "max_batch": 500,
+        "metrics_max_age": 0,
+        "webhook_secret": SecretStr("x" * 32),
+    }
+    settings = Settings(**usual | service_settings)
     clock = ManualClock(NOW)
     app = await create_app(settings, clock, run_jobs=False)
     runner = Runner(app, access_log=None, shutdown_timeout=2)

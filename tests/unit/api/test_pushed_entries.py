@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.api import entries
-from ecpmon.api.entries import MAX_ENTRY, entries_of
+from ecpmon.api.entries import MAX_ENTRY, Element, entries_of, members_of
 from ecpmon.errors import BadRequest, PayloadTooLarge
 
 VALUES = st.recursive(
@@ -116,3 +116,69 @@ def test_others_run_while_a_large_body_is_taken_apart() -> None:
         return turns
 
     assert asyncio.run(run()) > 3
+
+
+def members(body: bytes) -> tuple[Any, list[Any]]:
+    """The object as its members tell it, `items` from its elements; and the elements' places."""
+
+    async def run() -> tuple[Any, list[Any]]:
+        found: dict[str | None, Any] = {}
+        places = []
+        async for part in members_of(body, "items"):
+            if isinstance(part, Element):
+                found[part.name].append(part.value)
+                places.append(part.place)
+            else:
+                found[part.name] = part.value
+        return found, places
+
+    return asyncio.run(run())
+
+
+MESSAGES = st.dictionaries(st.text(), VALUES, max_size=4)
+
+
+@given(MESSAGES, st.none() | st.lists(ENTRIES, max_size=6) | VALUES, MESSAGES, st.sampled_from([None, 1]))
+def test_the_members_of_an_object_are_what_json_says(
+    before: dict[str, Any], items: Any, after: dict[str, Any], indent: int | None
+) -> None:
+    document = {**before, "items": items, **{k: v for k, v in after.items() if k not in before}}
+    found, places = members(json.dumps(document, indent=indent).encode())
+    assert same(found, json.loads(json.dumps(document)))
+    whole = found["items"]
+    assert places == (list(range(len(whole))) if isinstance(whole, list) else [])
+
+
+@given(
+    MESSAGES, st.lists(ENTRIES, min_size=1, max_size=4), st.integers(0, 10_000), st.sampled_from(b'[]{},:"x1')
+)
+def test_an_object_that_json_refuses_is_refused(
+    before: dict[str, Any], items: list[Any], where: int, byte: int
+) -> None:
+    body = bytearray(json.dumps({**before, "items": items}).encode())
+    body[where % len(body)] = byte
+    try:
+        json.loads(bytes(body))
+    except ValueError:
+        with pytest.raises(BadRequest, match="not JSON"):
+            members(bytes(body))
+    else:
+        members(bytes(body))
+
+
+@pytest.mark.parametrize("window", [64, 65, 67, 90, 128])
+def test_members_are_found_wherever_a_window_ends(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "MAX_ENTRY", 32)
+    monkeypatch.setattr(entries, "_WINDOW", window)
+    document: dict[str, Any] = {f"m{n}": "}" * (n % 30) for n in range(50)}
+    document |= {"items": [{"a": n} for n in range(100)], "last": [1, 2]}
+    assert members(json.dumps(document).encode())[0] == document
+
+
+@pytest.mark.parametrize("document", [[], [1], "text", 5, None])
+def test_what_is_no_object_has_one_member_without_a_name(document: Any) -> None:
+    assert members(json.dumps(document).encode())[0] == {None: document}
+
+
+def test_an_empty_object_has_no_members() -> None:
+    assert members(b" { } ") == ({}, [])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from socket_world import session
 
 from ecpmon.api import webhooks
 from ecpmon.api.routing import Permission
+from ecpmon.ports.tokens import Caller
+from ecpmon.settings import Settings
 
 URL = "/api/v1/webhooks/tenant-alert"
 START = datetime(2026, 3, 2, 8, 59, 0, 123456, tzinfo=UTC)
@@ -50,9 +53,18 @@ async def client(world: World, aiohttp_client: Any) -> Any:
     return await aiohttp_client(make_app([webhooks], world))
 
 
-def counts(**told: int) -> dict[str, Any]:
+def counts(no_tenant: int = 0, unknown_tenant: int = 0, **told: Any) -> dict[str, Any]:
     names = ("received", "new", "duplicates", "ignored", "firing", "resolved", "recoveries")
-    return {"status": "processed", **dict.fromkeys(names, 0), **told}
+    names += ("rejected_count", "left", "truncated")
+    why = {"no_tenant": no_tenant, "unknown_tenant": unknown_tenant}
+    return {
+        "status": "processed",
+        **dict.fromkeys(names, 0),
+        "rejected": [],
+        "ignored": no_tenant + unknown_tenant,
+        "ignored_reasons": why,
+        **told,
+    }
 
 
 def test_who_may_do_what() -> None:
@@ -112,8 +124,41 @@ async def test_alerts_of_others_are_ignored(aiohttp_client: Any, world: World) -
     with world.hub.listen(session("acme")) as acme:
         _, answer = await ask(client, "POST", URL, body(alert(), own))
         assert acme.take() == []
-    assert answer == counts(received=2, new=1, ignored=1, firing=1)
+    assert answer == counts(received=2, new=1, unknown_tenant=1, firing=1)
     assert [a.tenant_id for a in world.external_alerts.recorded] == ["somebody-elses"]
+
+
+async def test_an_alert_that_names_no_tenant_is_that_of_the_only_tenant_its_sender_has(
+    aiohttp_client: Any, world: World
+) -> None:
+    world.tenants.add("somebody-elses", key=4711)
+    client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
+    nameless = alert(labels={"alertname": "ECPTenantDown"})
+    with world.hub.listen("somebody-elses") as own, world.hub.listen("acme") as acme:
+        _, answer = await ask(client, "POST", URL, body(nameless))
+        assert ([m["tenant_id"] for m in own.take()], acme.take()) == (["somebody-elses"], [])
+    assert answer == counts(received=1, new=1, firing=1, recoveries=1)
+    assert [a.tenant_id for a in world.external_alerts.recorded] == ["somebody-elses"]
+
+
+@pytest.mark.parametrize("tenants", [("acme", "beta"), ()])
+async def test_an_alert_that_names_no_tenant_is_nobodys_when_its_sender_has_several(
+    aiohttp_client: Any, world: World, tenants: tuple[str, ...]
+) -> None:
+    keys = {"acme": 1, "beta": world.tenants.add("beta").key}
+    some = Caller("some", frozenset({"operator"}), frozenset(keys[t] for t in tenants), frozenset(tenants))
+    client = await aiohttp_client(make_app([webhooks], world, some))
+    _, answer = await ask(client, "POST", URL, body(alert(labels={"alertname": "Watchdog"})))
+    assert answer == counts(received=1, no_tenant=1)
+    assert world.external_alerts.recorded == []
+
+
+async def test_an_alert_of_a_tenant_that_does_not_exist_is_not_taken_from_its_operator(
+    aiohttp_client: Any, world: World
+) -> None:
+    client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
+    ghost = alert(labels={"alertname": "X", "tenant_id": "somebody-elses"})
+    assert (await ask(client, "POST", URL, body(ghost)))[1] == counts(received=1, unknown_tenant=1)
 
 
 async def test_an_outsider_cannot_use_up_an_alert(aiohttp_client: Any, client: Any, world: World) -> None:
@@ -145,11 +190,14 @@ async def test_times_as_go_prints_them(client: Any, world: World, text: str, at:
 
 
 async def test_text_that_a_database_cannot_hold_does_not_lose_the_alert(client: Any, world: World) -> None:
-    labels = {"alertname": "a\x00b", "severity": "\x00", "tenant_id": "acme", "k\x00": "v\x00"}
-    status, answer = await ask(client, "POST", URL, body(alert(labels=labels, annotations={"\x00": "\x00"})))
+    labels = {"alertname": "a\x00b", "severity": "\x00", "tenant_id": "acme", "k\x00": "v\x00", "s": "\ud83d"}
+    raw = json.dumps(body(alert(labels=labels, annotations={"\x00": "\x00"})))
+    async with client.post(URL, data=raw, headers={"Content-Type": "application/json"}) as response:
+        status, answer = response.status, await response.json()
     assert (status, answer["new"]) == (200, 1), answer
     [recorded] = world.external_alerts.recorded
     assert (recorded.alert_name, recorded.labels["k\ufffd"]) == ("a\ufffdb", "v\ufffd")
+    assert recorded.labels["s"] == "\ufffd"
 
 
 def without(name: str) -> dict[str, Any]:
@@ -162,7 +210,7 @@ def without(name: str) -> dict[str, Any]:
         ([], ""), ("text", ""), (5, ""), ({}, "version"), ({"version": "4"}, "alerts"),
         (body(alert(), version="3"), "version"), (body(alert(), version=4), "version"),
         ({"version": "4", "alerts": {}}, "alerts"), ({"version": "4", "alerts": None}, "alerts"),
-        (body("x"), "alerts.0"), (body(alert(), 5), "alerts.1"),
+        (body("x"), "alerts.0"),
         *((body(without(n)), f"alerts.0.{n}") for n in ("status", "labels", "startsAt", "fingerprint")),
         (body(alert(status="pending")), "alerts.0.status"), (body(alert(labels=[])), "alerts.0.labels"),
         (body(alert(labels={"tenant_id": 5})), "alerts.0.labels.tenant_id"),
@@ -172,7 +220,7 @@ def without(name: str) -> dict[str, Any]:
         (body(alert(fingerprint="f\x00")), "alerts.0.fingerprint"),
         *((body(alert(startsAt=t)), "alerts.0.startsAt") for t in (
             "", "soon", 5, None, "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+05:00",
-            "9999-12-31T23:59:59-05:00",
+            "9999-12-31T23:59:59-05:00", "20026-11-27T00:00:00Z",
         )),
         (body(alert(endsAt="later")), "alerts.0.endsAt"),
     ],
@@ -182,6 +230,79 @@ async def test_what_is_missing_or_wrong_is_named(client: Any, world: World, sent
     assert status == 422
     assert field in fields_of(error_of(status, answer))
     assert world.external_alerts.recorded == []
+
+
+async def test_alerts_that_cannot_be_taken_cost_the_others_nothing(client: Any, world: World) -> None:
+    bad = alert(startsAt="soon")
+    sent = body(5, alert(), *[bad] * 30, alert(fingerprint="f2"), alert(fingerprint="\udc00"))
+    raw = json.dumps(sent)
+    async with client.post(URL, data=raw, headers={"Content-Type": "application/json"}) as response:
+        answer = await response.json()
+    named, answer["rejected"] = answer["rejected"], []
+    assert answer == counts(received=34, new=2, firing=2, recoveries=2, rejected_count=32)
+    assert [r["field"] for r in named] == ["alerts.0", *(f"alerts.{n}.startsAt" for n in range(2, 21))]
+    assert [a.fingerprint for a in world.external_alerts.recorded] == [alert()["fingerprint"], "f2"]
+
+
+async def test_what_alertmanager_left_out_itself_is_said(client: Any) -> None:
+    assert (await ask(client, "POST", URL, body(truncatedAlerts=17)))[1] == counts(truncated=17)
+
+
+async def test_the_rest_of_a_long_message_is_taken_when_it_comes_again(
+    aiohttp_client: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "ALERTS_PER_COMMIT", 4)
+    world.settings = Settings(max_alerts=10)
+    client = await aiohttp_client(make_app([webhooks], world))
+    sent = body(*(alert(fingerprint=f"f{n}") for n in range(25)))
+    seen = []
+    with world.hub.listen("acme") as acme:
+        for _ in range(3):
+            status, answer = await ask(client, "POST", URL, sent)
+            told = answer if status == 200 else error_of(status, answer)["details"]
+            seen.append((status, told["new"], told["duplicates"], told["left"]))
+        assert [m["alert_id"] for m in acme.take()] == [f"f{n}" for n in range(25)]
+    assert seen == [(503, 10, 0, 15), (503, 10, 10, 5), (200, 5, 20, 0)]
+    assert len(world.recoveries.begun) == 25
+    assert (await ask(client, "POST", URL, sent))[1] == counts(received=25, duplicates=25)
+
+
+async def test_alerts_are_limited_over_time_and_repeated_ones_count_a_tenth(
+    aiohttp_client: Any, world: World
+) -> None:
+    world.settings = Settings(max_alerts_per_second=10)  # 40 at once
+    client = await aiohttp_client(make_app([webhooks], world))
+    first = body(*(alert(fingerprint=f"f{n}") for n in range(39)))
+    assert (await ask(client, "POST", URL, first))[0] == 200
+    assert (await ask(client, "POST", URL, first))[0] == 200  # 1 - 3.9
+    status, answer = await ask(client, "POST", URL, first)
+    assert error_of(status, answer)["code"] == "RATE_LIMITED"
+    world.clock.instant += timedelta(seconds=0.5)
+    assert (await ask(client, "POST", URL, first))[0] == 200
+
+
+async def test_whoever_has_used_up_his_share_still_gets_on_with_every_request_that_is_let_in(
+    aiohttp_client: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "ALERTS_PER_COMMIT", 30)
+    world.settings = Settings(max_alerts_per_second=10)  # 40 at once
+    client = await aiohttp_client(make_app([webhooks], world))
+    sent = body(*(alert(fingerprint=f"f{n}") for n in range(900)))
+    left = []
+    while not left or left[-1]:
+        status, answer = await ask(client, "POST", URL, sent)
+        told = answer if status == 200 else error_of(status, answer)["details"]
+        left.append(told["left"])
+        world.clock.instant += timedelta(seconds=20)
+    assert left[:2] == [840, 780]
+    assert left == sorted(set(left), reverse=True)
+    assert len(world.external_alerts.recorded) == 900
+
+
+async def test_only_what_is_needed_of_a_message_is_looked_at(client: Any) -> None:
+    # Of its tenants, any may have labels that nobody can store.
+    sent = body(alert(), groupLabels={"a\x00": "\x00"}, **{"": 5, "added": {"deep": [2**80]}})
+    assert (await ask(client, "POST", URL, sent))[1]["new"] == 1
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff"])
