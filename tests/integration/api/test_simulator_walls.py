@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from ecpmon.storage.access import PgTokenStore
-from tests.integration.api.conftest import NOW, Service
+from tests.integration.api.conftest import Service
 from tests.integration.simulator.sim_process import SERVICE, Simulator
 
 FAILURES = "/api/v1/simulator/failures"
@@ -41,12 +40,11 @@ class Two:
     @classmethod
     async def made(cls, service: Service, simulator: Simulator) -> Two:
         two = cls(service, simulator, await service.tenant(), await service.tenant())
-        store = PgTokenStore(service.runtime.database)
         for who, roles, tenants in (
             ("operator", ["operator"], [two.alpha]), ("alphas-admin", ["admin"], [two.alpha]),
-            ("every-operator", ["operator", "tenant_admin"], ["*"]), ("watcher", ["viewer"], [two.alpha]),
+            ("every-operator", ["operator", "tenant_admin"], None), ("watcher", ["viewer"], [two.alpha]),
         ):  # fmt: skip
-            service.tokens[who] = await store.create(f"{who} {two.alpha}", roles, tenants, NOW, None)
+            await service.token(who, roles, tenants)
         for name in (two.alpha, two.beta):
             # More than one pod per node and service: everybody is everywhere.
             simulator.deploy(name, {**SERVICE, "replicas": 4, "cpu_millicores": 100, "gpu": 0})
