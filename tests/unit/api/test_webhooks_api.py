@@ -134,7 +134,7 @@ async def test_an_alert_that_names_no_tenant_is_that_of_the_only_tenant_its_send
     world.tenants.add("somebody-elses", key=4711)
     client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
     nameless = alert(labels={"alertname": "ECPTenantDown"})
-    with world.hub.listen("somebody-elses") as own, world.hub.listen("acme") as acme:
+    with world.hub.listen(session("somebody-elses")) as own, world.hub.listen(session("acme")) as acme:
         _, answer = await ask(client, "POST", URL, body(nameless))
         assert ([m["tenant_id"] for m in own.take()], acme.take()) == (["somebody-elses"], [])
     assert answer == counts(received=1, new=1, firing=1, recoveries=1)
@@ -256,7 +256,7 @@ async def test_the_rest_of_a_long_message_is_taken_when_it_comes_again(
     client = await aiohttp_client(make_app([webhooks], world))
     sent = body(*(alert(fingerprint=f"f{n}") for n in range(25)))
     seen = []
-    with world.hub.listen("acme") as acme:
+    with world.hub.listen(session("acme")) as acme:
         for _ in range(3):
             status, answer = await ask(client, "POST", URL, sent)
             told = answer if status == 200 else error_of(status, answer)["details"]
