@@ -134,7 +134,10 @@ async def test_an_alert_that_names_no_tenant_is_that_of_the_only_tenant_its_send
     world.tenants.add("somebody-elses", key=4711)
     client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
     nameless = alert(labels={"alertname": "ECPTenantDown"})
-    with world.hub.listen(session("somebody-elses")) as own, world.hub.listen(session("acme")) as acme:
+    with (
+        world.hub.listen(session("somebody-elses", number=4711)) as own,
+        world.hub.listen(session("acme")) as acme,
+    ):
         _, answer = await ask(client, "POST", URL, body(nameless))
         assert ([m["tenant_id"] for m in own.take()], acme.take()) == (["somebody-elses"], [])
     assert answer == counts(received=1, new=1, firing=1, recoveries=1)
