@@ -13,13 +13,16 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ecpmon.api.context import CONTEXT
+from ecpmon.api.context import BACKEND, CONTEXT, TENANT
 from ecpmon.api.limits import HELD, LIMITS, SHARES
-from ecpmon.errors import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedEncoding
+from ecpmon.errors import BadRequest, PayloadTooLarge, RequestTimeout, TenantNotFound, UnsupportedEncoding
+from ecpmon.model.tenants import Tenant
 
 # zlib's window sizes: what is before and after the deflated data.
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _CHUNK: Final = 256 * 1024
+# A body that took longer than this is slow.
+SLOW_SECONDS: Final = 1.0
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -33,7 +36,7 @@ async def read_body(request: web.Request) -> bytes:
     if (request.content_length or 0) > most:
         raise _too_large(most)
     decoder = _decoder(request.headers.getall("Content-Encoding", []))
-    body = bytearray()
+    body, began = bytearray(), asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(settings.body_seconds):
             while chunk := await request.content.readany():
@@ -50,7 +53,18 @@ async def read_body(request: web.Request) -> bytes:
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
         raise BadRequest("the body ended before it was complete; send it again") from error
     decoder.finish()
+    if TENANT in request and asyncio.get_running_loop().time() - began > SLOW_SECONDS:
+        await _check_same(request, request[TENANT])
     return bytes(body)
+
+
+async def _check_same(request: web.Request, tenant: Tenant) -> None:
+    """While a slow body came in, its tenant may have been deleted and the name given to another.
+
+    Raises TenantNotFound.
+    """
+    if (await request[BACKEND].tenants.get(tenant.tenant_id)).key != tenant.key:
+        raise TenantNotFound(tenant.tenant_id)
 
 
 def _too_large(most: int) -> PayloadTooLarge:

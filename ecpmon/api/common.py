@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from ecpmon.api.bodies import read_body
-from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.texts import check_document, mended
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
@@ -74,6 +74,7 @@ async def tenant_named(request: web.Request, tenant_id: str, *, with_deleted: bo
     tenant = await store.get(tenant_id)
     if not caller.may_see(tenant):
         raise TenantNotFound(tenant_id)
+    request[TENANT] = tenant
     return tenant
 
 

@@ -84,4 +84,6 @@ CONTEXT: Final = web.AppKey("context", ApiContext)
 # Set by the middlewares for every request.
 BACKEND: Final = web.RequestKey("backend", Backend)
 CALLER: Final = web.RequestKey("caller", Caller)
+# The live tenant that the request is about, once a handler has looked it up.
+TENANT: Final = web.RequestKey("tenant", Tenant)
 REQUEST_ID: Final = web.RequestKey("request_id", str)

@@ -93,7 +93,8 @@ class Pushed:
             raise bad_field(f"{where}metrics", "must be an object of numbers by name, with at least one")
         ts, problem = timestamp_of(entry.get("timestamp"), self._now, self._oldest)
         if samples := self._samples(metrics, problem):
-            self._frames.append(Frame(self._tenant.tenant_id, Source.PUSH, ts or self._now, samples))
+            name, number = self._tenant.tenant_id, self._tenant.key
+            self._frames.append(Frame(name, Source.PUSH, ts or self._now, samples, number))
 
     def _samples(self, metrics: dict[str, Any], problem: Rejection | None) -> tuple[Sample, ...]:
         """The samples of an entry. Of two names of one series the last wins."""

@@ -88,7 +88,7 @@ class CollectorRunner:
             attempt = self._attempt(now, AttemptOutcome.OK, began)
             self.last_success = now
         self._on_attempt(attempt)
-        self._queue(attempt, collected)
+        self._queue(attempt, collected and _numbered(collected, tenants))
         await self._drain()
         self._keep_bound()
         return attempt.outcome
@@ -182,3 +182,10 @@ async def record_blindness(
     attempt = Attempt(last + awake, source, AttemptOutcome.COLLECTOR_DOWN, seconds * 1000, "restarted")
     await writer.write(Batch(attempts=(attempt,)))
     return attempt
+
+
+def _numbered(collected: Collected, tenants: Sequence[Tenant]) -> Collected:
+    """Frames may wait long: each carries the number of the tenant it was pulled for."""
+    numbers = {t.tenant_id: t.key for t in tenants}
+    frames = tuple(replace(f, tenant=numbers.get(f.tenant_id)) for f in collected.frames)
+    return replace(collected, frames=frames)

@@ -84,9 +84,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What one source said about one tenant at one instant. `ts` is an aware UTC time."""
+    """What one source said about one tenant at one instant. `ts` is an aware UTC time.
+
+    `tenant` is the tenant's number: while a frame is under way, its name may become another's. None: whoever bears it.
+    """
 
     tenant_id: str
     source: Source
     ts: datetime
     samples: tuple[Sample, ...]
+    tenant: int | None = None

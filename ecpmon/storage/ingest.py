@@ -145,7 +145,7 @@ class IngestStore:
     ) -> None:
         records = []
         for frame in frames:
-            key = tenants.get(frame.tenant_id)
+            key = _number(frame, tenants)
             if key is None:
                 continue
             pairs = [(ids.get((key, frame.source, s.key)), s.value) for s in frame.samples]
@@ -187,9 +187,15 @@ class IngestStore:
         return value
 
 
+def _number(frame: Frame, tenants: dict[str, int]) -> int | None:
+    """The number of the live tenant that a frame is about. None: it is gone, though its name may be another's now."""
+    number = tenants.get(frame.tenant_id)
+    return number if frame.tenant in (None, number) else None
+
+
 def _identities(frames: Iterable[Frame], tenants: dict[str, int]) -> Iterable[Identity]:
     for frame in frames:
-        key = tenants.get(frame.tenant_id)
+        key = _number(frame, tenants)
         if key is not None:
             for sample in frame.samples:
                 yield (key, frame.source, sample.key)
@@ -201,7 +207,7 @@ def _evidence(
     """Evidence by tenant, of accepted samples only: what was rejected has no vote."""
     found: dict[int, list[EvidenceValue]] = defaultdict(list)
     for frame in frames:
-        key = tenants.get(frame.tenant_id)
+        key = _number(frame, tenants)
         if key is None:
             continue
         kept = tuple(s for s in frame.samples if (key, frame.source, s.key) in ids)
@@ -228,7 +234,7 @@ def _result(
     rejected = screened.rejected
     frames = screened.batch.frames
     for frame in frames:
-        key = tenants.get(frame.tenant_id)
+        key = _number(frame, tenants)
         for sample in frame.samples:
             if key is None:
                 reason = Rejection.UNKNOWN_TENANT
@@ -240,6 +246,7 @@ def _result(
                 accepted += 1
                 continue
             rejected.add(frame.tenant_id, sample.key.metric_name, reason)
+    frames = tuple(f for f in frames if _number(f, tenants) is not None)
     mine = {f.tenant_id for f in frames}
     return IngestResult(
         accepted,

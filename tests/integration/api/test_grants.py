@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from ecpmon.api.bodies import SLOW_SECONDS
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_walls import OF_TENANTS, SOCKETS, name_of, path_of
 
@@ -166,3 +170,44 @@ async def test_a_rate_is_a_tokens_whatever_it_is_called(service: Service) -> Non
     # The bucket holds a thousand and the clock stands still.
     assert (await service.ask("GET", "/api/v1/simulator/status", who="loud"))[0] == 429
     assert (await service.ask("GET", "/api/v1/simulator/status", who="noisy"))[0] != 429
+
+
+async def begun(service: Service, who: str, path: str, body: bytes) -> tuple[asyncio.StreamReader, Any]:
+    """A request whose body has not come to its end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.tokens[who]}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    writer.write(head.encode() + body[:1])
+    await writer.drain()
+    return reader, writer
+
+
+async def test_a_body_that_was_begun_for_the_old_tenant_does_not_end_in_the_new_one(service: Service) -> None:
+    """It may take as long as a body may; what is stored must be the tenant's that was looked at before."""
+    name = await service.tenant(sli_source="push")
+    await service.token("before", ["operator"], [name])
+    base = f"/api/v1/tenants/{name}"
+    rule = b'{"alert_name": "smuggled", "condition": "cpu > 80"}'
+    sent = {"/monitoring": b'{"metrics": {"cpu": 99, "up": 0}}', "/alerts": rule}
+    begun_ones = {p: await begun(service, "before", base + p, b) for p, b in sent.items()}
+    watched = service.session.ws_connect(
+        f"{service.url}/ws/monitoring/{name}", headers=service.headers("admin")
+    )
+    async with watched as socket:
+        await socket.receive_json(timeout=5)  # so the requests before it are in their handlers
+        await asyncio.sleep(SLOW_SECONDS)
+        assert (await service.ask("DELETE", f"{base}?force=true"))[0] == 202
+    await service.tenant(tenant_id=name, sli_source="push")
+    answers = {}
+    for path, (reader, writer) in begun_ones.items():
+        writer.write(sent[path][1:])
+        answers[path] = (await reader.read()).decode()
+        writer.close()
+    assert "TENANT_NOT_FOUND" in answers["/monitoring"], answers["/monitoring"]
+    assert "TENANT_NOT_FOUND" in answers["/alerts"], answers["/alerts"]
+    _, measured, _ = await service.ask("GET", f"{base}/monitoring?hours=1")
+    assert measured["metrics"] == {}
+    _, alerts, _ = await service.ask("GET", f"{base}/alerts")
+    assert "smuggled" not in str(alerts)

@@ -21,6 +21,7 @@ from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.tenants import PgTenantStore
 from tests.integration.conftest import T0
 
 UP = SeriesKey("sla", "up")
@@ -121,6 +122,23 @@ async def test_only_the_source_that_is_evidence_votes(
     pushed = Frame(tenant.tenant_id, Source.PUSH, at(1), (Sample(UP, 0),))
     await ingest.commit([Batch((frame(tenant, 0, 1), pushed))])
     assert await spans_of(database, tenant, at(5)) == [Span(at(0), at(5), SpanState.UP)]
+
+
+async def test_frames_of_a_deleted_tenant_do_not_reach_the_new_one_of_its_name(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    old = await make_tenant()
+    await PgTenantStore(database).delete(old, at(1))
+    new = await make_tenant(tenant_id=old.tenant_id)
+    late, own = (
+        Frame(new.tenant_id, Source.SIMULATOR, at(n), (Sample(UP, 0), Sample(CPU, n)), t.key)
+        for n, t in enumerate((old, new))
+    )
+    [result, both] = await ingest.commit([Batch((late,)), Batch((late, own))])
+    assert (result.accepted, result.refused, result.frames) == (0, {Rejection.UNKNOWN_TENANT: 2}, ())
+    assert (both.accepted, both.refused, both.frames) == (2, {Rejection.UNKNOWN_TENANT: 2}, (own,))
+    assert await database.fetchval("SELECT count(*) FROM frames WHERE tenant = $1", old.key) == 0
+    assert await database.fetchval("SELECT min(ts) FROM frames WHERE tenant = $1", new.key) == at(1)
 
 
 async def test_unknown_tenants_and_too_many_series_are_rejected_and_the_rest_is_kept(

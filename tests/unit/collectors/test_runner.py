@@ -10,7 +10,7 @@ from ecpmon.collectors.runner import CollectorRunner, TenantDirectory
 from ecpmon.errors import DatabaseUnavailable
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=15)
@@ -23,11 +23,14 @@ class Store:
         self.away = False
         self.marks: dict[Source, datetime] = {Source.PROMETHEUS: T0}
         self.stored: set[datetime] = set()
+        self.numbers: set[int | None] = set()
+        self.tenants: list[Tenant] = []
 
     async def write(self, batch: Batch) -> IngestResult:
         if self.away:
             raise DatabaseUnavailable("away")
         self.stored |= {f.ts for f in batch.frames}
+        self.numbers |= {f.tenant for f in batch.frames}
         for source, mark in batch.watermarks:
             self.marks[source] = max(self.marks[source], mark)
         return IngestResult(len(batch.frames))
@@ -41,7 +44,7 @@ class Store:
         return None
 
     async def live(self) -> list[Tenant]:
-        return []
+        return self.tenants
 
 
 class Past:
@@ -88,3 +91,25 @@ async def test_what_the_buffer_could_not_hold_is_asked_for_again() -> None:
     await turns(1)
     assert store.stored == {T0 + n * STEP for n in range(1, 13)}
     assert store.marks[Source.PROMETHEUS] == clock.at
+
+
+def acme(number: int) -> Tenant:
+    return Tenant(
+        key=number, tenant_id="acme", name=None, preset="micro", is_demo=False, status=TenantStatus.RUNNING,
+        service_requirements={}, resources=Resources(), sla_target=SlaTarget(), created_at=T0, updated_at=T0,
+    )  # fmt: skip
+
+
+async def test_what_waits_is_of_the_tenant_it_was_pulled_for() -> None:
+    store, clock = Store(), Ticks()
+    store.tenants = [acme(1)]
+    runner = CollectorRunner(Past(), store, TenantDirectory(store), store, clock, 100)  # type: ignore[arg-type]
+    clock.at += STEP
+    await runner.run_once()
+    store.away = True
+    clock.at += STEP
+    await runner.run_once()
+    store.away, store.tenants = False, [acme(2)]
+    clock.at += STEP
+    await runner.run_once()
+    assert (len(store.stored), store.numbers) == (3, {1, 2})
