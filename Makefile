@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Test processes side by side. A file of tests stays in one of them, for its servers; long ones come first.
+WORKERS ?= 2
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-long coverage lint unit setup clean
+.PHONY: run test test-long explore coverage lint unit setup clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
@@ -30,11 +33,15 @@ unit: setup
 	$(BIN)/python -m pytest tests/unit
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 # One at a time: what measures time must not share the processors with other tests.
 test-long: setup
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+# The property tests with examples that nobody has tried yet.
+explore: setup
+	$(BIN)/python -m pytest $(SHARED) -m hypothesis --hypothesis-profile=explore tests/unit $(ARGS)
 
 # Apart from `test`: counting branches doubles the time of the unit tests.
 coverage: setup

@@ -33,7 +33,7 @@ from ecpmon.storage import database, hang
 from tests.ports import free_port as new_port
 from tests.waiting import PATIENCE
 
-# `make test` tries the same examples on every machine, however slow it is; `make test-long` looks for new ones.
+# `make test` tries the same examples on every machine, however slow it is; `make explore` looks for new ones.
 settings.register_profile(
     "suite", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -121,6 +121,11 @@ def _children(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(stat.parent.name))
     return found
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names of tests are the same for every worker: what was compressed begins with the time of day."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
 _IMPATIENCE = ((database, "ACQUIRE_TIMEOUT"), (hang, "PROBE_SECONDS"))
