@@ -5,12 +5,15 @@
                    `with .standing_still():`
 `make_database`    `make_database()` creates an empty database with the extensions and returns its DSN
 `impatient_with_the_database`  gives up on the database as soon as the product does, which tests else do not
+`make_migrated`    `make_migrated()` creates one with our schema, a copy of one that was migrated before
+`migrated_dsn`     one of those for all tests of a file: whatever other files leave behind, they do not find it
 `free_port`        `free_port()` returns a TCP port on 127.0.0.1 that nobody listens on, another one each time
 `shared_tmp`       an empty folder that the unprivileged service user can reach (pytest's are 0700)
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -30,6 +33,8 @@ from ecpmon.local.paths import cache_dir, service_user
 from ecpmon.local.postgres import PostgresCluster
 from ecpmon.local.process import launch_argv, log_tail
 from ecpmon.storage import database, hang
+from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
 from tests.ports import free_port as new_port
 from tests.waiting import PATIENCE
 
@@ -208,3 +213,22 @@ def postgres_server(stack_binaries: Binaries, _session_folder: Path) -> Iterator
 def make_database(postgres_server: PostgresServer) -> Callable[[], str]:
     numbers = itertools.count(1)
     return lambda: postgres_server.cluster.ensure_database(f"test_{next(numbers)}")
+
+
+@pytest.fixture(scope="session")
+def make_migrated(postgres_server: PostgresServer) -> Callable[[], str]:
+    cluster, numbers, template = postgres_server.cluster, itertools.count(1), "migrated"
+    asyncio.run(migrate(Database(cluster.ensure_database(template))))
+    cluster.psql("postgres", f"ALTER DATABASE {template} ALLOW_CONNECTIONS false")
+
+    def make() -> str:
+        name = f"{template}_{next(numbers)}"
+        cluster.psql("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
+        return cluster.dsn(name)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def migrated_dsn(make_migrated: Callable[[], str]) -> str:
+    return make_migrated()

@@ -10,15 +10,15 @@ from tests.acceptance.world import World
 
 @pytest.fixture
 async def world(
-    make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
+    make_migrated: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> AsyncIterator[World]:
-    async with World(make_database(), tmp_path, free_port) as world:
+    async with World(make_migrated(), tmp_path, free_port) as world:
         yield world
 
 
 @pytest.fixture
 def world_of(
-    make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
+    make_migrated: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> Callable[..., World]:
     """A world whose service has settings of its own."""
-    return lambda **settings: World(make_database(), tmp_path, free_port, **settings)
+    return lambda **settings: World(make_migrated(), tmp_path, free_port, **settings)

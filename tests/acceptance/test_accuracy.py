@@ -15,9 +15,9 @@ START = datetime(2026, 3, 29, 0, 40, tzinfo=UTC)
 
 
 async def test_the_error_is_within_its_bound(
-    make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
+    make_migrated: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
-    async with World(make_database(), tmp_path, free_port, START) as world:
+    async with World(make_migrated(), tmp_path, free_port, START) as world:
         rows = await Scenario(world, minutes=45, seed=7).run()
     print(table(rows))
     assert any(r.down_true > 100 for r in rows)

@@ -12,8 +12,6 @@ from typing import Any
 
 import aiohttp
 
-from ecpmon.storage.database import Database
-from ecpmon.storage.migrations import migrate
 from tests.integration.simulator.sim_process import Simulator
 from tests.processes import bound
 from tests.waiting import PATIENCE
@@ -64,12 +62,11 @@ async def serving(folder: Path, **settings: str) -> AsyncIterator[Api]:
 
 
 async def test_a_deployment_survives_the_death_of_its_process(
-    make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
+    make_migrated: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     # Its clock stands still: the rollout is not over before the service is killed in the middle of it.
     simulator = Simulator(tmp_path / "simulator", "--seed", "7", "--manual-clock").start()
-    dsn = make_database()
-    await migrate(Database(dsn))
+    dsn = make_migrated()
     settings = {
         "database_url": dsn,
         "port": str(free_port()),

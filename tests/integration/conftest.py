@@ -1,8 +1,7 @@
-"""A migrated database per test session; tests keep apart by using tenants of their own."""
+"""A migrated database per file; its tests keep apart by using tenants of their own."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,22 +15,10 @@ from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
-from ecpmon.storage.migrations import migrate
 from ecpmon.storage.tenants import PgTenantStore
 
 _numbers = itertools.count(1)
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def migrated_dsn(make_database: Callable[[], str]) -> str:
-    dsn = make_database()
-
-    async def run() -> None:
-        await migrate(Database(dsn))
-
-    asyncio.run(run())
-    return dsn
 
 
 @pytest.fixture

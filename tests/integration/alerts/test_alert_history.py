@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +14,6 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
-from ecpmon.storage.migrations import migrate
 from ecpmon.storage.queries import load
 from tests.integration.conftest import MakeTenant
 
@@ -43,20 +41,6 @@ INSERT INTO external_alerts (tenant, fingerprint, starts_at, status, alert_name,
 SELECT $1, 'f' || n, $2, s, 'ECPTenantDown', 'critical', '{}', '{}', $2
 FROM generate_series(1, $3::int) n, unnest(ARRAY['firing', 'resolved']) s
 """
-
-
-@pytest.fixture(scope="module")
-def migrated_dsn(make_database: Callable[[], str]) -> str:
-    """A database of its own: plans depend on what the tables hold."""
-    dsn = make_database()
-    asyncio.run(_migrate(dsn))
-    return dsn
-
-
-async def _migrate(dsn: str) -> None:
-    database = Database(dsn)
-    await migrate(database)
-    await database.close()
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,7 +24,6 @@ from ecpmon.ports.alerts import NewEvent, RuleWithState
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
-from ecpmon.storage.migrations import migrate
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
 from tests.unit.alerts.outbox_contract import HOOK, OutboxContract, Put
@@ -33,23 +31,10 @@ from tests.unit.alerts.outbox_contract import HOOK, OutboxContract, Put
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def dsn(make_database: Callable[[], str]) -> str:
-    """A database of its own: a claim serves every tenant, so other tests' rows would come along."""
-    made = make_database()
-
-    async def run() -> None:
-        database = Database(made)
-        await migrate(database)
-        await database.close()
-
-    asyncio.run(run())
-    return made
-
-
 @pytest.fixture
-async def database(dsn: str) -> AsyncIterator[Database]:
-    database = Database(dsn)
+async def database(migrated_dsn: str) -> AsyncIterator[Database]:
+    # A claim serves every tenant, so rows of another test would come along.
+    database = Database(migrated_dsn)
     await database.execute("TRUNCATE tenants CASCADE")
     yield database
     await database.close()

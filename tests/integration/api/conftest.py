@@ -19,8 +19,6 @@ from ecpmon.app.backend import BackendRuntime
 from ecpmon.ports.tokens import Caller, Issued, NewToken
 from ecpmon.serving import Runner
 from ecpmon.settings import Settings
-from ecpmon.storage.database import Database
-from ecpmon.storage.migrations import migrate
 from tests.acceptance.world import ManualClock
 
 _numbers = itertools.count(1)
@@ -73,18 +71,9 @@ class Service:
         return name
 
 
-@pytest.fixture(scope="session")
-def api_dsns(make_database: Callable[[], str]) -> tuple[str, str]:
-    import asyncio
-
-    pair = (make_database(), make_database())
-
-    async def run() -> None:
-        for dsn in pair:
-            await migrate(Database(dsn))
-
-    asyncio.run(run())
-    return pair
+@pytest.fixture(scope="module")
+def api_dsns(make_migrated: Callable[[], str]) -> tuple[str, str]:
+    return make_migrated(), make_migrated()
 
 
 @pytest.fixture
