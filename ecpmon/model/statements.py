@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Accounting, Interval, Withdrawn
-from ecpmon.model.windows import Tally, WindowResult
+from ecpmon.model.windows import Incident, Tally, WindowResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Statement:
     contract: Contract
     result: WindowResult
     days: tuple[Day, ...]
+    incidents: tuple[Incident, ...]
     gaps: tuple[Span, ...]
     exclusions: tuple[Exclusion, ...]
     withdrawn: tuple[Withdrawn, ...]

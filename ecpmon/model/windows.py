@@ -88,6 +88,15 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Outages:
+    """The incidents of a window, counted: `over` of them have ended, and lasted `seconds` of real time together."""
+
+    count: int
+    over: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """What the evidence says was wrong when an incident began: services that were down, too many errors."""
 
@@ -121,16 +130,16 @@ class WindowFigures:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult(WindowFigures):
-    """Everything known about the window: the order of the spans gives bounds and incidents as well."""
+    """Everything known about the window: the order of what happened gives bounds and incidents as well."""
 
     low: float | None
     high: float | None
     verdict: Verdict
-    incidents: tuple[Incident, ...]
+    outages: Outages
 
     @property
     def failure_count(self) -> int:
-        return len(self.incidents)
+        return self.outages.count
 
     @property
     def recovery_time_avg(self) -> float | None:
@@ -138,10 +147,9 @@ class WindowResult(WindowFigures):
 
         Real time, whatever share of the tenant was down.
         """
-        ended = [(i.end - i.start).total_seconds() for i in self.incidents if not i.ongoing]
-        return sum(ended) / len(ended) if ended else None
+        return self.outages.seconds / self.outages.over if self.outages.over else None
 
     @property
     def time_between_failures_avg(self) -> float | None:
         """Mean seconds of up time per failure (MTBF); None without a failure."""
-        return self.tally.up / self.failure_count if self.incidents else None
+        return self.tally.up / self.failure_count if self.failure_count else None

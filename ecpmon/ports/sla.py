@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
+from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 
@@ -49,6 +50,15 @@ class WindowSums(Protocol):
         """Seconds by tenant_id and interval; what lies after `now` does not count. No observation: no entry.
 
         Maintenance is unknown here. Tenant-bound by what is asked: name only whom the caller may see.
+        """
+        ...
+
+    async def marks(
+        self, tenant: Tenant, instants: Sequence[datetime], now: datetime
+    ) -> dict[datetime, Mark]:
+        """What is known at each of `instants`, for a ledger (`sla.ledger`); what lies after `now` does not count.
+
+        Two look-ups for each. Deleted tenants have their marks as well, up to their end.
         """
         ...
 

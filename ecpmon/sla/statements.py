@@ -96,6 +96,7 @@ def statement(
     off = tuple(covered(planned, period.start, period.end))
     terms = Terms(off, contract.accounting, zone(contract.time_zone), doubt)
     result = windows.evaluate(month, inside, period.start, end, contract.target, None, terms, period.end)
+    left = exclude(inside, off)
     return Statement(
         tenant_id=tenant.tenant_id,
         name=tenant.name or tenant.tenant_id,
@@ -104,7 +105,8 @@ def statement(
         contract=contract,
         result=result,
         days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
-        gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
+        incidents=tuple(windows.incidents(left, period.start, end)),
+        gaps=tuple(s for s in left if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
@@ -202,7 +204,7 @@ def document(s: Statement) -> dict[str, Any]:
         "days": [_day(d) for d in s.days],
         "incidents": [
             {"start": _time(i.start), "end": _time(i.end), "down_minutes": i.down_seconds / 60}
-            for i in r.incidents
+            for i in s.incidents
         ],
         "gaps": [
             {"start": _time(g.start), "end": _time(g.end), "minutes": g.seconds / 60, "reason": str(g.reason)}

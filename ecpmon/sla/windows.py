@@ -19,6 +19,7 @@ from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import (
     ErrorBudget,
     Incident,
+    Outages,
     SlaStatus,
     Tally,
     Verdict,
@@ -198,6 +199,11 @@ def incidents(
     return found
 
 
+def counted(found: Sequence[Incident]) -> Outages:
+    ended = [(i.end - i.start).total_seconds() for i in found if not i.ongoing]
+    return Outages(len(found), len(ended), sum(ended))
+
+
 def evaluate(
     window: str,
     spans: Sequence[Span],
@@ -222,7 +228,7 @@ def evaluate(
         low=low,
         high=high,
         verdict=verdict(low, high, target),
-        incidents=tuple(incidents(exclude(clip(spans, start, end), terms.maintenance), start, end)),
+        outages=counted(incidents(exclude(clip(spans, start, end), terms.maintenance), start, end)),
     )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any, Final
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
+from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
+from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
+from ecpmon.sla.entries import unmarked, with_head
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
@@ -45,9 +49,59 @@ class PgFastWindows:
             found[tenants[place - 1]][windows[window - 1]] = seconds
         return dict(found)
 
+    async def marks(
+        self, tenant: Tenant, instants: Sequence[datetime], now: datetime
+    ) -> dict[datetime, Mark]:
+        until = min(now, tenant.deleted_at or now)
+        rows = await self._database.fetch(self._sql["marks"], tenant.key, list(instants), until)
+        if not rows:
+            return unmarked(instants, until)
+        return {asked: with_head(_mark(row), _head(row)) for asked, row in zip(instants, rows, strict=True)}
+
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         rows = await self._database.fetch(self._sql["states"], list(tenant_ids), now)
         return {r["tenant_id"]: SpanState(r["state"]) for r in rows}
+
+
+_HEAD: Final = 1
+_LAST: Final = 5
+_NEXT: Final = 20
+
+
+def _head(row: Any) -> OpenEnd:
+    state, since, expires, share = row[_HEAD:_LAST]
+    return OpenEnd(SpanState(state), since, expires, share)
+
+
+def _mark(row: Any) -> Mark:
+    return Mark(row[0], _entry(row[_LAST:_NEXT]), _entry(row[_NEXT:]))
+
+
+def _entry(cells: Sequence[Any]) -> Entry | None:
+    """The columns of `availability_sums` as the query names them; all NULL where there is no such row."""
+    (
+        starts,
+        ends,
+        is_down,
+        share,
+        was,
+        joins,
+        outage_at,
+        down,
+        gap,
+        hard,
+        downs,
+        outages,
+        lasting,
+        early,
+        late,
+    ) = cells
+    if starts is None:
+        return None
+    return Entry(
+        starts, ends, is_down, share, was, None if joins is None else micros(joins), outage_at, micros(down),
+        micros(gap), micros(hard), downs, outages, micros(lasting), early, late,
+    )  # fmt: skip
 
 
 def _grouped(asked: Mapping[str, Collection[Interval]]) -> dict[frozenset[Interval], list[str]]:

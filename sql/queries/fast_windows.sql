@@ -44,3 +44,27 @@ LEFT JOIN LATERAL (
 SELECT t.tenant_id, CASE WHEN h.last_observed_at + h.holds > $2 THEN h.state ELSE 'gap' END AS state
 FROM tenants t JOIN availability_heads h ON h.tenant = t.id
 WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND h.state IS NOT NULL
+
+-- name: marks
+-- Of tenant $1 at the instants $2, in their order: the row that began last before each and the first that began then or
+-- later. Nothing counts before the first observation or after $3. The head, which is no row yet, comes along.
+SELECT least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
+       h.state, h.since, h.last_observed_at + h.holds AS expires, h.share,
+       l.starts, l.ends, l.is_down, l.share, l.was, l.joins, l.outage_at, l.down_before, l.gap_before,
+       l.hard_before, l.downs_before, l.outages_before, l.lasting_before, l.early_before, l.late_before,
+       n.starts, n.ends, n.is_down, n.share, n.was, n.joins, n.outage_at, n.down_before, n.gap_before,
+       n.hard_before, n.downs_before, n.outages_before, n.lasting_before, n.early_before, n.late_before
+FROM availability_heads h
+CROSS JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS i (asked, place)
+LEFT JOIN LATERAL (
+  SELECT * FROM availability_sums s
+  WHERE s.tenant = $1 AND s.starts < least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
+  ORDER BY s.starts DESC LIMIT 1
+) AS l ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM availability_sums s
+  WHERE s.tenant = $1 AND s.starts >= least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
+  ORDER BY s.starts LIMIT 1
+) AS n ON true
+WHERE h.tenant = $1 AND h.state IS NOT NULL
+ORDER BY i.place

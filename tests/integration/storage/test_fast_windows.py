@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.sums import Entry, Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ROLLING_WINDOWS, Tally
+from ecpmon.sla.entries import Book
 from ecpmon.sla.evidence import DEFAULT_RULES
-from ecpmon.sla.windows import tally
+from ecpmon.sla.ledger import Ledger, question
+from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.spans import clip
+from ecpmon.sla.windows import Terms, counted, incidents, tally, unseen
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
@@ -68,14 +75,44 @@ def rolling(now: datetime, windows: Mapping[str, timedelta]) -> dict[str, tuple[
 async def same_as_spans(
     database: Database, tenant: Tenant, now: datetime, periods: dict[str, tuple[datetime, datetime]]
 ) -> dict[str, Tally]:
-    """The tallies of `tenant`, after checking them against its spans."""
+    """The tallies of `tenant`, after checking them and every other figure against its spans."""
     spans = await PgAvailabilityStore(database).timeline(tenant, LONG_AGO, now)
+    for start, end in periods.values():
+        await same_ledger(database, tenant, now, spans, start, min(end, now))
     fast = await between(database, tenant, now, periods)
     for name, (start, end) in periods.items():
         slow = tally(spans, start, end)
         expected = pytest.approx((slow.eligible, slow.down, slow.gap), abs=1e-6)
         assert (fast[name].eligible, fast[name].down, fast[name].gap) == expected, (name, spans)
     return fast
+
+
+async def same_ledger(
+    database: Database, tenant: Tenant, now: datetime, spans: list[Span], start: datetime, end: datetime
+) -> None:
+    """Everything that the marks of two instants and of some maintenance say, against the spans."""
+    if start >= end:
+        return
+    third = (end - start) / 3
+    planned = [Interval(start - third, start + third / 2), Interval(start + third, start + 2 * third)]
+    for maintenance in ((), planned):
+        asked = question(end, Terms(maintenance, doubt=7.0), (), (start,))
+        marks = await PgFastWindows(database).marks(tenant, asked.instants, now)
+        known = Ledger(marks.__getitem__, asked.maintenance)
+        slow = tally(spans, start, end, maintenance)
+        fast = known.tally(start, end)
+        assert (fast.eligible, fast.down, fast.gap) == pytest.approx(
+            (slow.eligible, slow.down, slow.gap), abs=1e-5
+        ), spans
+        left = exclude(clip(spans, start, end), maintenance)
+        expected = counted(incidents(left, start, end))
+        found = known.outages(start, end)
+        assert (found.count, found.over) == (expected.count, expected.over), spans
+        assert found.seconds == pytest.approx(expected.seconds, abs=1e-5), spans
+        doubts = unseen(spans, start, end, 7.0, maintenance)
+        assert known.unseen(start, end, 7.0) == pytest.approx(doubts), spans
+        downs = [x.seconds for x in left if x.state is SpanState.DOWN]
+        assert known.failures(start, end, timedelta(seconds=2)) == max(len(downs), round(sum(downs) / 2))
 
 
 def windows_around(start: datetime, end: datetime) -> dict[str, tuple[datetime, datetime]]:
@@ -187,16 +224,51 @@ async def test_a_migration_of_existing_spans_equals_the_triggers(
     kept = "SELECT * FROM availability_sums WHERE tenant = $1 ORDER BY starts"
     by_triggers = await database.fetch(kept, tenant.key)
     await database.execute("DELETE FROM availability_sums WHERE tenant = $1", tenant.key)
-    backfill = _statement_of_the_migration("INSERT INTO availability_sums", "WHERE state <> 'up'")
-    await database.execute(backfill.replace("<> 'up'", f"<> 'up' AND tenant = {tenant.key}"))
+    sums = _statement_of("0006_fast_windows", "INSERT INTO availability_sums")
+    await database.execute(_for_one(sums, "WHERE state <> 'up'", tenant))
+    since = _statement_of("0019_sla_cost", "UPDATE availability_sums SET outage_at")
+    began, _, order = since.partition("DO $$")
+    await database.execute(_for_one(began, "WHERE is_down", tenant))
+    await database.execute("DO $$" + _for_one(order, "FROM availability_sums GROUP", tenant))
     assert await database.fetch(kept, tenant.key) == by_triggers
     assert len(by_triggers) == 4
 
 
-def _statement_of_the_migration(start: str, having: str) -> str:
+def _statement_of(migration: str, start: str) -> str:
     from ecpmon.resources import data_dir
 
-    text = (data_dir("sql") / "migrations/0006_fast_windows.sql").read_text()
-    statement = text[text.rindex(start) :]
-    assert having in statement
-    return statement
+    text = (data_dir("sql") / f"migrations/{migration}.sql").read_text()
+    return text[text.rindex(start) :]
+
+
+def _for_one(statement: str, where: str, tenant: Tenant) -> str:
+    """Of one tenant only: the others in this database are another test's."""
+    assert statement.count(where) == 1
+    if where.startswith("WHERE"):
+        return statement.replace(where, f"{where} AND tenant = {tenant.key}")
+    return statement.replace(where, where.replace(" GROUP", f" WHERE tenant = {tenant.key} GROUP"))
+
+
+async def test_the_rows_are_the_entries_that_the_spans_make(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    """Down, gaps and flaps by turns, corrected in the middle; microseconds are the unit of both."""
+    tenant = await make_tenant()
+    pattern = (0, 5, 10, 15, 20, 80, 85, 90, 160, 165, 300, 305, 310)
+    await ingest.commit([Batch(tuple(frame(tenant, s, s % 20 < 10) for s in pattern))])
+    await ingest.commit([Batch((frame(tenant, 7, True), frame(tenant, 162, False), frame(tenant, 4, False)))])
+    spans = await PgAvailabilityStore(database).timeline(tenant, LONG_AGO, at(311))
+    book = Book(spans, spans[0].start, at(311))
+    marks = await PgFastWindows(database).marks(tenant, [at(s) for s in range(-5, 311)], at(311))
+    assert {i: _cut(mark, at(311)) for i, mark in marks.items()} == {i: book.mark(i) for i in marks}
+
+
+def _cut(mark: Mark, until: datetime) -> Mark:
+    """Without what the head promises for the time to come."""
+
+    def cut(entry: Entry | None) -> Entry | None:
+        if entry is None or entry.starts >= until:
+            return None
+        return replace(entry, ends=min(entry.ends, until))
+
+    return Mark(mark.at, cut(mark.last), cut(mark.next))

@@ -1,0 +1,92 @@
+"""From spans to entries of the running sums, one after the other. The database's triggers do the same. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.sums import BLIND, Entry, Mark, OpenEnd, micros
+from ecpmon.sla.windows import FLAP_LIMIT
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def following(before: Entry | None, span: Span) -> Entry:
+    """The entry of `span` (not up), which begins at the end of `before` or later."""
+    is_down = span.state is SpanState.DOWN
+    if before is None:
+        return Entry(span.start, span.end, is_down, span.share, outage_at=span.start if is_down else None)
+    apart = span.start - before.ends
+    joins = micros(apart) if is_down and before.is_down and apart < FLAP_LIMIT else None
+    adjacent = before.ends == span.start
+    early, late = before.edge
+    whole = before.length if before.is_down else 0
+    return Entry(
+        starts=span.start,
+        ends=span.end,
+        is_down=is_down,
+        share=span.share,
+        was=(before.share if before.is_down else BLIND) if adjacent else 0.0,
+        joins=joins,
+        outage_at=(span.start if joins is None else before.outage_at) if is_down else None,
+        down_before=before.down_before + whole * before.share,
+        gap_before=before.gap_before + before.length - whole,
+        hard_before=before.hard_before + whole,
+        downs_before=before.downs_before + before.is_down,
+        outages_before=before.outages_before + before.opens,
+        lasting_before=before.lasting_before + whole + (before.joins or 0),
+        early_before=before.early_before + early,
+        # The change back to up, when the next span is not the one that follows.
+        late_before=before.late_before + late + (before.share if before.is_down and not adjacent else 0),
+    )
+
+
+def with_head(mark: Mark, head: OpenEnd) -> Mark:
+    """`mark`, read from closed entries only, with what the head adds: it lies after all of them."""
+    if mark.next is not None:
+        return mark
+    last, following_one = mark.last, None
+    for entry in _open_entries(mark.last, head):
+        if entry.starts >= mark.at:
+            following_one = entry
+            break
+        last = entry
+    return Mark(mark.at, last, following_one)
+
+
+def _open_entries(before: Entry | None, head: OpenEnd) -> list[Entry]:
+    entries = []
+    if head.state is SpanState.DOWN:
+        before = following(before, Span(head.since, head.expires, SpanState.DOWN, share=head.share))
+        entries.append(before)
+    return [*entries, following(before, Span(head.expires, _NEVER, SpanState.GAP))]
+
+
+def unmarked(instants: Iterable[datetime], until: datetime) -> dict[datetime, Mark]:
+    """The marks of a tenant that was never observed."""
+    return {asked: Mark(until, None, None) for asked in instants}
+
+
+class Book:
+    """A whole timeline in memory, as entries: `mark` finds what the database finds."""
+
+    def __init__(self, spans: Iterable[Span], first: datetime, until: datetime) -> None:
+        """Spans in order and disjoint; nothing counts before `first` or after `until`."""
+        self.entries: list[Entry] = []
+        for span in spans:
+            if span.state is not SpanState.UP:
+                self.entries.append(following(self.entries[-1] if self.entries else None, span))
+        self._starts = [entry.starts for entry in self.entries]
+        self._first, self._until = first, until
+
+    def mark(self, at: datetime) -> Mark:
+        at = min(max(at, self._first), self._until)
+        index = bisect_left(self._starts, at)
+        return Mark(
+            at,
+            self.entries[index - 1] if index else None,
+            self.entries[index] if index < len(self.entries) else None,
+        )

@@ -1,0 +1,310 @@
+"""Every figure of a window from running sums: what it costs does not grow with what happened in the window. Pure.
+
+A timeline is kept as entries (`model.sums`), one per span that is not up, each with everything that was counted before
+it. A mark is what is known at an instant: the entry that began last before it and the one after. Figures between two
+instants are differences of marks; planned maintenance is taken out by the marks at its edges. What is in order
+(outages that flaps join, doubts at changes) is counted in the sums as well, and joined across maintenance.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import accumulate
+from operator import attrgetter
+
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.sums import Entry, Mark, micros
+from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowResult
+from ecpmon.sla.periods import WINDOW_NAMES, period
+from ecpmon.sla.windows import FLAP_LIMIT, Terms, bounds, figures, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a `Ledger` needs: the marks of `instants` (in order), and the maintenance that matters."""
+
+    instants: Sequence[datetime]
+    maintenance: Sequence[Interval]
+
+
+def question(
+    now: datetime, terms: Terms, names: Sequence[str] = WINDOW_NAMES, others: Collection[datetime] = ()
+) -> Question:
+    """For these windows, and for what begins at `others`, as of `now`."""
+    asked = {now, *others, *(period(name, now, terms.zone).start for name in names)}
+    maintenance = _near(terms.maintenance, min(asked), now)
+    return Question(sorted(asked | _edges(maintenance, terms.doubt)), maintenance)
+
+
+def _near(maintenance: Sequence[Interval], start: datetime, end: datetime) -> Sequence[Interval]:
+    """Those that touch `[start, end)`, whole."""
+    first = bisect_right(maintenance, start, key=attrgetter("end"))
+    return maintenance[first : bisect_left(maintenance, end, key=attrgetter("start"))]
+
+
+def _edges(maintenance: Iterable[Interval], doubt: float) -> set[datetime]:
+    """Begin, end, and from when on a doubt lies wholly within."""
+    hidden = timedelta(seconds=doubt)
+    edges = {at for i in maintenance for at in (i.start, i.end)}
+    return edges | {i.start + hidden for i in maintenance if doubt > 0 and i.start + hidden <= i.end}
+
+
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """Microseconds; `down` by its share, `hard` whatever it is."""
+
+    eligible: int = 0
+    down: float = 0
+    gap: int = 0
+    hard: int = 0
+
+    def __add__(self, other: _Amounts) -> _Amounts:
+        return _Amounts(
+            self.eligible + other.eligible,
+            self.down + other.down,
+            self.gap + other.gap,
+            self.hard + other.hard,
+        )
+
+    def __sub__(self, other: _Amounts) -> _Amounts:
+        return _Amounts(
+            self.eligible - other.eligible,
+            self.down - other.down,
+            self.gap - other.gap,
+            self.hard - other.hard,
+        )
+
+
+def _between(a: Mark, b: Mark) -> _Amounts:
+    return _Amounts(micros(b.at - a.at), b.down - a.down, b.gap - a.gap, b.hard - a.hard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What lies between two marks, at least one entry: the first and the last of them."""
+
+    a: Mark
+    b: Mark
+    first: Entry
+    last: Entry
+
+    @property
+    def reaches_in(self) -> bool:
+        return self.first is self.a.last
+
+    @property
+    def begun(self) -> Entry | None:
+        """The first entry that begins inside."""
+        following = self.a.next
+        return following if following is not None and following.starts < self.b.at else None
+
+    @property
+    def downs(self) -> int:
+        """How many of its entries are down."""
+        begun = self.begun
+        inside = self.last.downs_before + self.last.is_down - begun.downs_before if begun else 0
+        return inside + (self.reaches_in and self.first.is_down)
+
+    @property
+    def outages(self) -> int:
+        begun = self.begun
+        inside = self.last.outages_before + self.last.opens - begun.outages_before if begun else 0
+        # The first one began before, but here it is seen to begin.
+        return inside + (self.first.is_down and (self.reaches_in or self.first.joins is not None))
+
+    @property
+    def lasting(self) -> int:
+        """Microseconds of its outages from their begin to their end, as far as they are inside."""
+        begun, last, total = self.begun, self.last, 0
+        if begun is not None:
+            own = last.length + (last.joins or 0) if last.is_down else 0
+            total += last.lasting_before + own - begun.lasting_before
+            if last.is_down and last.ends > self.b.at:
+                total -= micros(last.ends - self.b.at)
+        if self.reaches_in:
+            return total + (micros(min(self.first.ends, self.b.at) - self.a.at) if self.first.is_down else 0)
+        return total - (self.first.joins or 0)
+
+    @property
+    def down_from(self) -> datetime | None:
+        """When it goes down, if nothing else comes before."""
+        return max(self.first.starts, self.a.at) if self.first.is_down else None
+
+    @property
+    def ends_with(self) -> Interval | None:
+        """Its last outage, if no gap comes after."""
+        if not self.last.is_down or self.last.outage_at is None:
+            return None
+        began = self.last.outage_at
+        # It began before the piece: then it is the first outage inside as well.
+        return Interval(
+            began if began >= self.a.at else self.down_from or self.a.at, min(self.last.ends, self.b.at)
+        )
+
+
+def _piece(a: Mark, b: Mark) -> _Piece | None:
+    """None: up all the time."""
+    first = a.last if a.last is not None and a.last.ends > a.at else a.next
+    if first is None or b.last is None or first.starts >= b.at:
+        return None
+    return _Piece(a, b, first, b.last)
+
+
+class Ledger:
+    """Figures of one tenant between any two instants whose marks are known, those of its maintenance included."""
+
+    def __init__(self, mark: Callable[[datetime], Mark], maintenance: Sequence[Interval] = ()) -> None:
+        """`mark` finds the mark of an instant; `maintenance` is disjoint and in order."""
+        self._mark = mark
+        self._maintenance = maintenance
+        self._starts = [i.start for i in maintenance]
+        self._ends = [i.end for i in maintenance]
+
+    @cached_property
+    def _taken(self) -> list[_Amounts]:
+        """What the first n of the maintenance windows take out."""
+        parts = (_between(self._mark(i.start), self._mark(i.end)) for i in self._maintenance)
+        return list(accumulate(parts, initial=_Amounts()))
+
+    def _taken_out(self, start: datetime, end: datetime) -> _Amounts:
+        first, after = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        if first >= after:
+            return _Amounts()
+        total = self._taken[after] - self._taken[first]
+        if self._starts[first] < start:
+            total -= _between(self._mark(self._starts[first]), self._mark(start))
+        if self._ends[after - 1] > end:
+            total -= _between(self._mark(end), self._mark(self._ends[after - 1]))
+        return total
+
+    def tally(self, start: datetime, end: datetime) -> Tally:
+        """What `windows.tally` says about `[start, end)`, maintenance left out."""
+        out = self._taken_out(start, end)
+        left = _between(self._mark(start), self._mark(end)) - out
+        # Microseconds: what floats leave over of equal numbers is no time.
+        return Tally(
+            left.eligible / 1e6, round(left.down / 1e6, 6), left.gap / 1e6, out.eligible / 1e6
+        )  # fmt: skip
+
+    def _pieces(self, start: datetime, end: datetime) -> Iterator[_Piece]:
+        """What is not up between maintenance, in order."""
+        cursor, stop = self._mark(start), self._mark(end)
+        first, after = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        for index in range(first, after):
+            off = self._mark(self._starts[index])
+            if cursor.at < off.at and (found := _piece(cursor, off)):
+                yield found
+            on = self._mark(self._ends[index])
+            cursor = on if on.at > cursor.at else cursor
+        if cursor.at < stop.at and (found := _piece(cursor, stop)):
+            yield found
+
+    def failures(self, start: datetime, end: datetime, interval: timedelta) -> int:
+        """Observations that failed in `[start, end)`, when they come every `interval`: at least one per down span."""
+        pieces = list(self._pieces(start, end))
+        hard = sum(piece.b.hard - piece.a.hard for piece in pieces)
+        return max(sum(piece.downs for piece in pieces), round(hard / micros(interval)))
+
+    def outages(self, start: datetime, end: datetime) -> Outages:
+        """What `windows.incidents` finds in `[start, end)`, counted: maintenance parts outages as up time does."""
+        count = lasting = 0
+        latest: Interval | None = None
+        for piece in self._pieces(start, end):
+            count, lasting = count + piece.outages, lasting + piece.lasting
+            down_from, ending = piece.down_from, piece.ends_with
+            if latest and down_from and down_from - latest.end < FLAP_LIMIT:
+                count, lasting = count - 1, lasting + micros(down_from - latest.end)
+                if ending and ending.start == down_from:
+                    ending = Interval(latest.start, ending.end)
+            latest = ending
+        if latest and latest.end >= end:
+            return Outages(count, count - 1, (lasting - micros(latest.end - latest.start)) / 1e6)
+        return Outages(count, count, lasting / 1e6)
+
+    def unseen(self, start: datetime, end: datetime, doubt: float) -> tuple[float, float]:
+        """What `windows.unseen` says about `[start, end)`."""
+        a, b = self._mark(start), self._mark(end)
+        if doubt <= 0 or a.at >= b.at:
+            return 0.0, 0.0
+        parts = [_changes(a.doubts_through, b.doubts_before)]
+        hidden = timedelta(seconds=doubt)
+        for index in range(bisect_right(self._ends, start), bisect_left(self._starts, end)):
+            if self._starts[index] + hidden > self._ends[index]:
+                continue  # no doubt lies wholly within
+            low, high = self._mark(self._starts[index] + hidden), self._mark(self._ends[index])
+            if low.at < b.at and high.at > a.at:
+                since = low.doubts_before if low.at > a.at else a.doubts_through
+                through = high.doubts_through if high.at < b.at else b.doubts_before
+                parts.append(_changes(through, since))
+        return sum(early for early, _ in parts) * doubt, sum(late for _, late in parts) * doubt
+
+    def history(self, start: datetime, end: datetime) -> timedelta:
+        """How long before `end` there is eligible time, from `start` on."""
+        begin = self._mark(start).at
+        index = bisect_right(self._ends, begin)
+        while index < len(self._starts) and self._starts[index] <= begin:
+            begin, index = self._ends[index], index + 1
+        return max(end - begin, timedelta(0))
+
+    def silence(self, start: datetime, end: datetime) -> float | None:
+        """Seconds of the gap with which the eligible time of `[start, end)` ends; None: it ends with no gap."""
+        index = bisect_left(self._starts, end) - 1
+        planned = index >= 0 and self._ends[index] >= end
+        stop = self._mark(self._starts[index] if planned else end)
+        before = index - 1 if planned else index
+        begin = max(
+            self._mark(start).at,
+            self._mark(self._ends[before]).at if before >= 0 else stop.at.min.replace(tzinfo=UTC),
+        )
+        last = stop.last
+        if last is None or last.is_down or last.ends < stop.at or stop.at <= begin:
+            return None
+        return micros(stop.at - max(last.starts, begin)) / 1e6
+
+
+def _changes(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    return b[0] - a[0], b[1] - a[1]
+
+
+def standing(
+    ledger: Ledger,
+    now: datetime,
+    target: float,
+    previous: Mapping[str, SlaStatus],
+    names: Sequence[str] = WINDOW_NAMES,
+    terms: Terms | None = None,
+) -> list[WindowResult]:
+    """What `windows.standing` says, from the marks of `question`."""
+    terms = terms or Terms()
+    return [
+        evaluate(ledger, name, asked.start, now, target, previous.get(name), terms, asked.end)
+        for name in names
+        for asked in [period(name, now, terms.zone)]
+    ]
+
+
+def evaluate(
+    ledger: Ledger,
+    window: str,
+    start: datetime,
+    end: datetime,
+    target: float,
+    previous: SlaStatus | None,
+    terms: Terms,
+    period_end: datetime | None = None,
+) -> WindowResult:
+    """What `windows.evaluate` says."""
+    calendar = period_end if period_end is not None and period_end > end else None
+    base = figures(window, ledger.tally(start, end), start, end, target, previous, terms, calendar)
+    low, high = bounds(base.tally, *ledger.unseen(start, end, terms.doubt))
+    return WindowResult(
+        **{field.name: getattr(base, field.name) for field in fields(base)},
+        low=low,
+        high=high,
+        verdict=verdict(low, high, target),
+        outages=ledger.outages(start, end),
+    )

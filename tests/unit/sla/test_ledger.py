@@ -1,0 +1,173 @@
+"""Running sums give every figure that the spans give: outages, doubts and maintenance included."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ecpmon.model.availability import GapReason, Span, SpanState
+from ecpmon.model.maintenance import Accounting, Interval
+from ecpmon.model.windows import SlaStatus, Tally, WindowResult
+from ecpmon.sla import ledger, windows
+from ecpmon.sla.entries import Book
+from ecpmon.sla.ledger import Ledger, question
+from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.spans import clip, coalesce
+from ecpmon.sla.windows import Terms
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+NOW = datetime(2026, 3, 30, 9, tzinfo=UTC)
+UP, DOWN, GAP = SpanState.UP, SpanState.DOWN, SpanState.GAP
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+@st.composite
+def timelines(draw: st.DrawFn, most: int = 14) -> list[Span]:
+    """From some instant on, without a hole; lengths around the flap limit."""
+    cursor = draw(st.integers(0, 200))
+    spans = []
+    for state, length, share, reason in draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(SpanState),
+                st.sampled_from([1, 5, 20, 59, 60, 61, 100, 400]),
+                st.sampled_from([1.0, 1.0, 0.25, 0.75]),
+                st.sampled_from(GapReason),
+            ),
+            min_size=1,
+            max_size=most,
+        )
+    ):
+        spans.append(
+            Span(
+                at(cursor), at(cursor + length), state,
+                reason if state is GAP else None, share if state is DOWN else 1.0,
+            )
+        )  # fmt: skip
+        cursor += length
+    return coalesce(spans)
+
+
+instants = st.lists(st.integers(-50, 1500), max_size=10, unique=True).map(sorted)
+
+
+def intervals_of(edges: list[int]) -> list[Interval]:
+    return [Interval(at(a), at(b)) for a, b in zip(edges[::2], edges[1::2], strict=False)]
+
+
+def ledger_of(spans: list[Span], maintenance: list[Interval], until: datetime) -> Ledger:
+    return Ledger(Book(spans, spans[0].start, until).mark, maintenance)
+
+
+def nearly(seconds: Tally) -> object:
+    return pytest.approx((seconds.eligible, seconds.down, seconds.gap, seconds.maintenance), abs=1e-6)
+
+
+@settings(max_examples=400)
+@given(
+    timelines(),
+    instants,
+    st.integers(-60, 1600),
+    st.integers(1, 1600),
+    st.sampled_from([0.0, 12.5, 60.0]),
+    st.integers(1, 60),
+)
+@example([Span(at(0), at(5), DOWN), Span(at(5), at(30), UP), Span(at(30), at(40), DOWN)], [], 10, 25, 12.5, 5)
+@example(
+    [Span(at(0), at(5), DOWN), Span(at(5), at(30), UP), Span(at(30), at(40), DOWN)], [3, 35], 0, 100, 12.5, 5
+)
+def test_any_stretch_is_as_the_spans_say(
+    spans: list[Span], off: list[int], start: int, lasting: int, doubt: float, interval: int
+) -> None:
+    a, b = at(start), min(at(start + lasting), spans[-1].end)
+    if a >= b:
+        return
+    maintenance, every = intervals_of(off), timedelta(seconds=interval)
+    known = ledger_of(spans, maintenance, b)
+    slow = windows.tally(spans, a, b, maintenance)
+    fast = known.tally(a, b)
+    assert (fast.eligible, fast.down, fast.gap, fast.maintenance) == nearly(slow)
+    left = exclude(clip(spans, a, b), maintenance)
+    expected = windows.counted(windows.incidents(left, a, b))
+    found = known.outages(a, b)
+    assert (found.count, found.over) == (expected.count, expected.over)
+    assert found.seconds == pytest.approx(expected.seconds, abs=1e-6)
+    assert known.unseen(a, b, doubt) == pytest.approx(windows.unseen(spans, a, b, doubt, maintenance))
+    downs = [s for s in left if s.state is DOWN]
+    assert known.failures(a, b, every) == max(len(downs), round(sum(s.seconds for s in downs) / interval))
+
+
+@given(timelines(), instants, st.integers(-60, 1600))
+def test_what_the_alert_rules_read_is_as_the_spans_say(spans: list[Span], off: list[int], start: int) -> None:
+    a, b = at(start), spans[-1].end
+    if a >= b:
+        return
+    maintenance = intervals_of(off)
+    known = ledger_of(spans, maintenance, b)
+    left = exclude(clip(spans, a, b), maintenance)
+    history = b - left[0].start if left else timedelta(0)
+    assert known.history(a, b) == history
+    silent = left[-1] if left and left[-1].state is GAP else None
+    assert known.silence(a, b) == (pytest.approx(silent.seconds) if silent else None)
+
+
+# Minutes before now, across a change to summer time, and the states between them.
+MINUTES = st.lists(st.integers(0, 95 * 24 * 60), min_size=2, max_size=12, unique=True).map(sorted)
+
+
+def ago(minutes: int) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+@given(
+    MINUTES,
+    st.lists(st.sampled_from(SpanState), min_size=12, max_size=12),
+    st.lists(st.integers(-3000, 95 * 24 * 60), max_size=6, unique=True).map(sorted),
+    st.sampled_from(Accounting),
+    st.sampled_from(["UTC", "Europe/Berlin", "Asia/Seoul"]),
+    st.sampled_from([0.0, 52.5]),
+    st.sampled_from(SlaStatus),
+)
+def test_windows_are_as_the_spans_say(
+    edges: list[int],
+    states: list[SpanState],
+    planned: list[int],
+    rule: Accounting,
+    zone: str,
+    doubt: float,
+    before: SlaStatus,
+) -> None:
+    points = [ago(m) for m in reversed(edges)]
+    spans = coalesce(Span(a, b, state) for (a, b), state in zip(pairwise(points), states, strict=False))
+    if spans[-1].end < NOW:
+        spans = coalesce([*spans, Span(spans[-1].end, NOW, UP)])
+    planned_at = [ago(m) for m in reversed(planned)]
+    maintenance = [Interval(a, b) for a, b in zip(planned_at[::2], planned_at[1::2], strict=False)]
+    terms = Terms(maintenance, rule, ZoneInfo(zone), doubt)
+    previous = {"30d": before}
+    book = Book(spans, spans[0].start, NOW)
+    asked = question(NOW, terms)
+    # Nothing but what was asked for is known.
+    marks = {instant: book.mark(instant) for instant in asked.instants}
+    known = Ledger(marks.__getitem__, asked.maintenance)
+    fast = ledger.standing(known, NOW, 0.995, previous, terms=terms)
+    slow = windows.standing(spans, NOW, 0.995, previous, terms=terms)
+    assert [_comparable(f) for f in fast] == [_comparable(s) for s in slow]
+
+
+def _comparable(w: WindowResult) -> object:
+    numbers = (
+        *(getattr(w.tally, name) for name in Tally.__slots__),
+        w.availability, w.availability_other_accounting, w.coverage, w.burn_rate, w.low, w.high,
+        w.budget.total, w.budget.consumed, w.recovery_time_avg, w.time_between_failures_avg,
+    )  # fmt: skip
+    exact = (w.window, w.start, w.end, w.status, w.verdict, w.failure_count, w.projected_exhaustion is None)
+    return exact, [None if n is None else pytest.approx(n, abs=1e-6) for n in numbers]
