@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import backend_of, bad_field, minutes, now_of, percent, reply, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, minutes, now_of, percent, reply, tenant_of
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
@@ -19,11 +20,14 @@ from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures, WindowResult
 from ecpmon.ports.alerts import AlertEvent
-from ecpmon.sla import sums
+from ecpmon.sla import ledger, sums
 from ecpmon.sla import windows as maths
+from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered
-from ecpmon.sla.periods import WINDOW_NAMES, period
+from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
+from ecpmon.sla.windows import Terms
+from ecpmon.wire import dumps
 
 routes = Routes()
 MAX_POINTS: Final = 2_000
@@ -99,11 +103,21 @@ async def sla(request: web.Request) -> web.Response:
     at, present = _as_of(request)
     if not present:
         tenant = await backend.tenants.as_of(tenant, at)
-    terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), at, backend.intervals)
-    first = min(period(n, at, terms.zone).start for n in names)
-    spans = await backend.availability.timeline(tenant, first, at)
+    planned = await backend.maintenance.of_tenant(tenant)
+
+    def ask() -> tuple[Terms, Question]:
+        terms = terms_of(tenant, planned, at, backend.intervals)
+        return terms, question(at, terms, names)
+
+    terms, asked = await apart(request, tenant, ask)
+    marks = await backend.window_sums.marks(tenant, asked.instants, at)
     statuses = await backend.availability.statuses(tenant) if present else {}
-    found = maths.standing(spans, at, tenant.sla_target.fraction, statuses, names, terms)
+
+    def answer() -> list[WindowResult]:
+        known = Ledger(marks.__getitem__, asked.maintenance)
+        return ledger.standing(known, at, tenant.sla_target.fraction, statuses, names, terms)
+
+    found = await apart(request, tenant, answer)
     return reply(
         {
             "tenant_id": tenant.tenant_id,
@@ -129,14 +143,21 @@ async def timeline(request: web.Request) -> web.Response:
     end = now
     start = now - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
-    spans = await backend.availability.timeline(tenant, start, end)
-    planned = covered(await backend.maintenance.of_tenant(tenant), start, end)
+    planned, steps = await backend.maintenance.of_tenant(tenant), _steps(start, end, width)
+
+    def ask() -> Question:
+        return question(end, Terms(covered(planned, start, end)), (), steps)
+
+    asked = await apart(request, tenant, ask)
+    marks = await backend.window_sums.marks(tenant, asked.instants, end)
     as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
-    points = [
-        _plot_point(at, maths.tally(spans, at, min(at + width, end), planned), as_up)
-        for at in _steps(start, end, width)
-    ]
-    return reply({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
+
+    def answer() -> bytes:
+        known = Ledger(marks.__getitem__, asked.maintenance)
+        points = [_plot_point(a, known.tally(a, b), as_up) for a, b in pairwise([*steps, end])]
+        return dumps({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
+
+    return web.Response(body=await apart(request, tenant, answer), content_type="application/json")
 
 
 def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
@@ -164,11 +185,20 @@ async def analysis(request: web.Request) -> web.Response:
     if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
-    terms = terms_of(tenant, planned, now, backend.intervals)
-    # A period may be longer than the windows that have names.
-    terms = replace(terms, maintenance=covered(planned, start, now))
-    spans = await backend.availability.timeline(tenant, start, now)
-    found = maths.evaluate("period", spans, start, now, tenant.sla_target.fraction, terms=terms)
+
+    def ask() -> tuple[Terms, Question]:
+        terms = terms_of(tenant, (), now, backend.intervals)
+        terms = replace(terms, maintenance=covered(planned, start, now))
+        return terms, question(now, terms, (), (start,))
+
+    terms, asked = await apart(request, tenant, ask)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now)
+
+    def answer() -> WindowResult:
+        known, target = Ledger(marks.__getitem__, asked.maintenance), tenant.sla_target.fraction
+        return ledger.evaluate(known, "period", start, now, target, None, terms)
+
+    found = await apart(request, tenant, answer)
     shown = percent(found.availability)
     return reply(
         {

@@ -24,6 +24,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.samples import Frame, Source
+from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
@@ -31,6 +32,7 @@ from ecpmon.ports.samples import Point
 from ecpmon.ports.tenants import TenantPage
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
+from ecpmon.sla.entries import Book, unmarked
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
@@ -207,6 +209,16 @@ class FakeAvailability:
             for name, intervals in asked.items()
             if self.spans.get(name)
         }
+
+    async def marks(
+        self, tenant: Tenant, instants: Sequence[datetime], now: datetime
+    ) -> dict[datetime, Mark]:
+        self.asked.append((tenant.tenant_id, instants[0], now))
+        spans = self.spans.get(tenant.tenant_id)
+        if not spans:
+            return unmarked(instants, now)
+        book = Book(spans, spans[0].start, min(now, spans[-1].end))
+        return {instant: book.mark(instant) for instant in instants}
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         return {
