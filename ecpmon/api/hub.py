@@ -97,6 +97,7 @@ class Feed:
         self.number = number
         self.outboxes: set[ChangeOutbox] = set()
         self.seeded = False
+        self.seeding = asyncio.Lock()
         self.state: SpanState | None = None
         self._values: dict[str, tuple[datetime, float]] = {}
 

@@ -107,9 +107,10 @@ async def _metrics_socket(
     backend = backend_of(request)
     with backend.hub.watch(session_of(request, tenant.key, tenant.tenant_id)) as (feed, outbox):
         await _still_there(request, tenant)
-        if not feed.seeded:
-            now = now_of(request)
-            feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
+        async with feed.seeding:  # of sockets that open together one asks
+            if not feed.seeded:
+                now = now_of(request)
+                feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
         socket = await open_socket(request)
         changed = asyncio.Event()
 

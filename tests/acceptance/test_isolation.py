@@ -69,7 +69,6 @@ async def nothing_is_missing(service: Serving, beta: Neighbour) -> None:
     assert (await service.ask("GET", "/ready"))[0] == 200
 
 
-@pytest.mark.long  # until what the attacks show has landed
 @pytest.mark.timeout(300)
 async def test_no_attack_of_alpha_s_is_felt_by_beta(
     make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]

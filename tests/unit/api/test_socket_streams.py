@@ -56,6 +56,31 @@ async def test_the_second_socket_needs_no_query_and_sees_what_was_committed(worl
     assert len(world.asked_since) == 1
 
 
+async def test_of_sockets_that_open_together_one_asks_for_the_newest_values(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest, all_there = world.latest, asyncio.Event()
+
+    async def slow(*given: Any) -> Any:
+        await all_there.wait()
+        return await latest(*given)
+
+    monkeypatch.setattr(world, "latest", slow)
+
+    async def first_message() -> Any:
+        async with world.connect(MONITORING) as socket:
+            return await told(socket)
+
+    opening = [asyncio.create_task(first_message()) for _ in range(5)]
+    async with asyncio.timeout(PATIENCE):
+        while world.hub.sockets < len(opening):
+            await asyncio.sleep(0)
+    all_there.set()
+    messages = await asyncio.gather(*opening)
+    assert [m["metrics"]["cpu"] for m in messages] == [40.0] * len(opening)
+    assert len(world.asked_since) == 1
+
+
 @pytest.mark.parametrize("asked", ["cpu", "cpu_usage"])
 async def test_a_subscription_is_answered_at_once_with_what_it_names(world: World, asked: str) -> None:
     async with world.connect(MONITORING) as socket:
