@@ -42,6 +42,17 @@ class DatabaseUnavailable(TemporaryError):
     code = "DATABASE_ERROR"
 
 
+class DatabaseNotWritable(DatabaseUnavailable):
+    """The database answers, but stores nothing, whoever asks. `reason`: disk_full, disk_failing or read_only."""
+
+    code = "DATABASE_NOT_WRITABLE"
+    retry_after = 10
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, details={"reason": reason})
+        self.reason = reason
+
+
 class MonitoringUnavailable(TemporaryError):
     """A metric source (Prometheus, simulator) did not answer, or its answer cannot be trusted."""
 

@@ -8,6 +8,7 @@ KOREAN: Final[dict[str, str]] = {
     "BAD_REQUEST": "요청을 이해할 수 없습니다.",
     "CONFLICT": "현재 상태와 충돌하는 요청입니다.",
     "DATABASE_ERROR": "데이터베이스에 연결할 수 없습니다. 잠시 후 다시 시도하세요.",
+    "DATABASE_NOT_WRITABLE": "데이터베이스에 저장할 수 없어 이 요청은 저장되지 않았습니다. 잠시 후 다시 보내세요.",
     "DEPLOYMENT_FAILED": "배포에 실패했습니다.",
     "FORBIDDEN": "이 작업에 대한 권한이 없습니다.",
     "INSUFFICIENT_RESOURCES": "클러스터 리소스가 부족합니다.",

@@ -140,7 +140,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,
-        health=runtime,
+        health=runtime.readiness,
         hub=hub,
         simulator=runtime.simulator,
         workers=runtime.workers,

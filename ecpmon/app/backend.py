@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
 import structlog
@@ -19,6 +18,7 @@ from ecpmon.app.deploying import make_deployments
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.pulling import Pulling
+from ecpmon.app.readiness import Readiness
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
@@ -46,7 +46,6 @@ from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
 from ecpmon.storage.maintenance import PgMaintenanceStore
-from ecpmon.storage.migrations import is_current
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.statements import PgStatementStore
@@ -131,6 +130,7 @@ class BackendRuntime:
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
         self.lease = Lease(self.database)
+        self.readiness = Readiness(self.database, self.lease)
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=self.tenants,
@@ -317,19 +317,3 @@ class BackendRuntime:
             self.telemetry.recoveries.labels(event.to_state, event.reason).inc()
         self.delivery.wake()
         self._tell_event(event)
-
-    async def ready(self) -> dict[str, Any]:
-        """`ports.Health`: can this backend serve?"""
-        try:
-            seconds = await self.database.ping()
-            current = await is_current(self.database)
-        except EcpError as error:
-            return {"ok": False, "database": error.message, "migrations": "unknown", "leadership": "unknown"}
-        role = "leader" if self.lease.held else "follower"
-        return {
-            "ok": current and self.lease.known,
-            "database": "ok",
-            "database_ms": round(seconds * 1000, 2),
-            "migrations": "current" if current else "pending: run `ecpmon migrate`",
-            "leadership": role if self.lease.known else "unknown",
-        }

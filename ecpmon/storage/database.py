@@ -17,6 +17,7 @@ import orjson
 
 from ecpmon.errors import (
     Conflict,
+    DatabaseNotWritable,
     DatabaseUnavailable,
     EcpError,
     Overloaded,
@@ -24,7 +25,9 @@ from ecpmon.errors import (
     ValidationFailed,
 )
 from ecpmon.ports.lanes import asking
+from ecpmon.storage import writability
 from ecpmon.storage.hang import HangWatch
+from ecpmon.storage.writability import WriteWatch, refusal_of
 
 ACQUIRE_TIMEOUT = 1.0
 # Waiting for one of our own connections to become free says nothing about the server.
@@ -60,7 +63,8 @@ _NOT_CONVERTED = (ArithmeticError, TypeError, ValueError)
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, duplicates -> Conflict, else DatabaseRefused.
+    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, no space -> DatabaseNotWritable, duplicates ->
+    Conflict, else DatabaseRefused.
 
     So do those of converting values, which are none of asyncpg's. Text that the database cannot hold (NUL) is the
     caller's fault: ValidationFailed.
@@ -69,18 +73,27 @@ def wrap_errors() -> Iterator[None]:
         yield
     except EcpError:
         raise
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict("this exists already", details={"constraint": error.constraint_name}) from error
+    except asyncpg.PostgresError as error:
+        raise _ours(error) from error
     except _AWAY as error:
         raise DatabaseUnavailable("the database does not answer; try again shortly") from error
-    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
-        raise ValidationFailed("a text holds a character that cannot be stored, such as NUL") from error
-    except asyncpg.PostgresError as error:
-        if isinstance(error.__cause__, UnicodeError):
-            raise ValidationFailed("a text holds half a surrogate pair, which cannot be stored") from error
-        raise DatabaseRefused(f"the database refused the statement: {error}") from error
     except _NOT_CONVERTED as error:
         raise DatabaseRefused(f"a value cannot be read or stored: {type(error).__name__}: {error}") from error
+
+
+def _ours(error: asyncpg.PostgresError) -> EcpError:
+    if (refusal := refusal_of(error)) is not None:
+        return refusal
+    match error:
+        case asyncpg.UniqueViolationError():
+            return Conflict("this exists already", details={"constraint": error.constraint_name})
+        case _ if isinstance(error, _AWAY):
+            return DatabaseUnavailable("the database does not answer; try again shortly")
+        case asyncpg.CharacterNotInRepertoireError() | asyncpg.UntranslatableCharacterError():
+            return ValidationFailed("a text holds a character that cannot be stored, such as NUL")
+        case _ if isinstance(error.__cause__, UnicodeError):
+            return ValidationFailed("a text holds half a surrogate pair, which cannot be stored")
+    return DatabaseRefused(f"the database refused the statement: {error}")
 
 
 @dataclass
@@ -131,6 +144,7 @@ class Database:
         self._questions = asyncio.Semaphore(max(1, max_connections - KEPT_FROM_QUESTIONS))
         self._probe: asyncpg.Connection[Any] | None = None
         self._watch = HangWatch(self._probe_once, self._drop)
+        self._writes = WriteWatch()
 
     async def _open(self) -> asyncpg.Pool[Any]:
         async with self._opening:
@@ -155,12 +169,16 @@ class Database:
         When it hangs in the midst of a transaction, whether that was committed is not known. Raises Overloaded when
         all connections are in use for too long.
         """
-        with wrap_errors(), self._watch.busy():
-            async with self._turn():
-                self._watch.check()
-                pool = self._pool or await self._open()
-                async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
-                    yield connection
+        try:
+            with wrap_errors(), self._watch.busy():
+                async with self._turn():
+                    self._watch.check()
+                    pool = self._pool or await self._open()
+                    async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                        yield connection
+        except DatabaseNotWritable as refusal:
+            self._writes.refused(refusal)
+            raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -231,6 +249,13 @@ class Database:
         began = perf_counter()
         await self.fetchval("SELECT 1")
         return perf_counter() - began
+
+    async def check_writes(self) -> None:
+        """Raises DatabaseNotWritable while the database stores nothing, as far as that is known or can be tried."""
+        if self._writes.check():
+            async with self.connection() as connection:
+                await writability.probe(connection)
+            self._writes.passed()
 
     async def _probe_once(self) -> None:
         """One round trip outside of the pool, which may be busy to the last connection."""
