@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from ecpmon.cli import cli
+from ecpmon.errors import EcpError
 from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.tokens import PgTokenStore
 from tests.integration.conftest import MakeTenant
@@ -68,18 +75,20 @@ def test_a_database_that_is_away_is_no_traceback(free_port: Callable[[], int]) -
     assert b"Traceback" not in done.stderr
 
 
-def token(dsn: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return run("token", *arguments, ECPMON_DATABASE_URL=dsn)
+async def token(dsn: str, *arguments: str) -> Result:
+    """`ecpmon token …` without the cost of a process of its own; errors of ours are the result's exception."""
+    runner = CliRunner(env={"ECPMON_DATABASE_URL": dsn, "ECPMON_DEMO_DATABASE_URL": None})
+    return await asyncio.to_thread(runner.invoke, cli, ["token", *arguments])
 
 
-def secret_of(done: subprocess.CompletedProcess[bytes]) -> str:
-    assert done.returncode == 0, done.stderr
-    [line] = done.stdout.decode().splitlines()
+def secret_of(done: Result) -> str:
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    [line] = done.stdout.splitlines()
     return line
 
 
-def listed(dsn: str) -> dict[str, dict[str, Any]]:
-    return {row["name"]: row for row in json.loads(token(dsn, "list", "--all", "--json").stdout)}
+async def listed(dsn: str) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads((await token(dsn, "list", "--all", "--json")).stdout)}
 
 
 async def test_a_token_opens_what_it_says_until_it_is_revoked(
@@ -87,56 +96,77 @@ async def test_a_token_opens_what_it_says_until_it_is_revoked(
 ) -> None:
     one, two = await make_tenant(), await make_tenant()
     arguments = ("--role", "viewer", "--tenant", one.tenant_id, "--tenant", two.tenant_id, "--valid", "90d")
-    secret = secret_of(token(migrated_dsn, "create", "grafana", *arguments))
+    secret = secret_of(await token(migrated_dsn, "create", "grafana", *arguments))
     caller = await PgTokenStore(database).find(secret, datetime.now(UTC))
     assert caller is not None
     assert (caller.name, caller.roles, caller.tenants) == ("grafana", {"viewer"}, {one.key, two.key})
     assert not [
         r for r in await database.fetch("SELECT hash::text FROM token_secrets") if secret in r["hash"]
     ]
-    row = listed(migrated_dsn)["grafana"]
+    row = (await listed(migrated_dsn))["grafana"]
     assert (row["status"], row["tenants"]) == ("active", [one.tenant_id, two.tenant_id])
-    assert b"grafana" in token(migrated_dsn, "list").stdout
-    assert token(migrated_dsn, "revoke", str(row["token_id"])).returncode == 0
+    assert "grafana" in (await token(migrated_dsn, "list")).stdout
+    assert (await token(migrated_dsn, "revoke", str(row["token_id"]))).exit_code == 0
     assert await PgTokenStore(database).find(secret, datetime.now(UTC)) is None
-    assert listed(migrated_dsn)["grafana"]["status"] == "revoked"
-    assert b"grafana" not in token(migrated_dsn, "list").stdout
+    assert (await listed(migrated_dsn))["grafana"]["status"] == "revoked"
+    assert "grafana" not in (await token(migrated_dsn, "list")).stdout
 
 
 async def test_a_rotated_token_has_two_secrets_for_a_while_and_one_at_once(
     database: Database, migrated_dsn: str
 ) -> None:
     store = PgTokenStore(database)
-    first = secret_of(token(migrated_dsn, "create", "ci", "--role", "admin", "--tenant", "*"))
-    number = str(listed(migrated_dsn)["ci"]["token_id"])
-    second = secret_of(token(migrated_dsn, "rotate", number, "--overlap", "1h"))
+    first = secret_of(await token(migrated_dsn, "create", "ci", "--role", "admin", "--tenant", "*"))
+    number = str((await listed(migrated_dsn))["ci"]["token_id"])
+    second = secret_of(await token(migrated_dsn, "rotate", number, "--overlap", "1h"))
     now = datetime.now(UTC)
     assert all([await store.find(s, now) for s in (first, second)])
     later = now + timedelta(hours=1)
     assert [bool(await store.find(s, later)) for s in (first, second)] == [False, True]
-    third = secret_of(token(migrated_dsn, "rotate", number, "--at-once"))
+    third = secret_of(await token(migrated_dsn, "rotate", number, "--at-once"))
     now = datetime.now(UTC)
     assert [bool(await store.find(s, now)) for s in (first, second, third)] == [False, False, True]
+
+
+async def test_the_commands_of_the_tokens_page_do_what_they_say(
+    make_database: Callable[[], str],
+) -> None:
+    dsn = make_database()
+    own = Database(dsn)
+    await migrate(own)
+    await own.execute(
+        "INSERT INTO tenants (tenant_id, preset, service_requirements, resources, sla_target)"
+        " VALUES ('acme', 'micro', '{}', '{}', '{}')"
+    )
+    page = (Path(__file__).parents[2] / "docs" / "tokens.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line) for line in page.split("```")[1].splitlines() if line]
+    assert [c[:2] for c in commands] == [["ecpmon", "token"]] * 5
+    for _, _, *arguments in commands:
+        number = str(await own.fetchval("SELECT min(id) FROM api_tokens") or 0)
+        done = await token(dsn, *(number if a == "7" else a for a in arguments))
+        assert done.exit_code == 0, (arguments, done.stderr, done.exception)
+    ended = {name: row["status"] for name, row in (await listed(dsn)).items()}
+    assert ended == {"grafana": "revoked", "root": "active"}
+    await own.close()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("create", "x", "--role", "viewer", "--tenant", "none-such"), b"there is no tenant 'none-such'"),
-        (("create", "x", "--role", "viewer"), b"say for which tenants it is"),
-        (("create", "x", "--role", "viewer", "--tenant", "*", "--tenant", "one"), b"is every tenant"),
-        (("revoke", "4711"), b"there is no token 4711"),
-        (("rotate", "4711"), b"there is no token 4711"),
-        (("list", "--demo"), b"ECPMON_DEMO_DATABASE_URL is not set"),
+        (("create", "x", "--role", "viewer", "--tenant", "none-such"), "there is no tenant 'none-such'"),
+        (("create", "x", "--role", "viewer"), "say for which tenants it is"),
+        (("create", "x", "--role", "viewer", "--tenant", "*", "--tenant", "one"), "is every tenant"),
+        (("revoke", "4711"), "there is no token 4711"),
+        (("rotate", "4711"), "there is no token 4711"),
+        (("list", "--demo"), "ECPMON_DEMO_DATABASE_URL is not set"),
     ],
 )
-def test_what_cannot_be_done_to_a_token_is_said(
-    migrated_dsn: str, arguments: tuple[str, ...], said: bytes
+async def test_what_cannot_be_done_to_a_token_is_said(
+    migrated_dsn: str, arguments: tuple[str, ...], said: str
 ) -> None:
-    done = token(migrated_dsn, *arguments)
-    assert done.returncode != 0
-    assert said in done.stderr
-    assert b"Traceback" not in done.stderr
+    done = await token(migrated_dsn, *arguments)
+    assert done.exit_code != 0
+    assert said in (done.exception.message if isinstance(done.exception, EcpError) else done.stderr)
 
 
 async def test_a_statement_from_the_command_line(
