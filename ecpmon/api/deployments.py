@@ -181,9 +181,7 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     name = request.match_info["deployment_id"]
     if not name.isprintable():
         raise no_such_deployment(name)
-    record = await backend.deployments.store.get(name)
-    if not request[CALLER].holds(record.tenant):
-        raise no_such_deployment(name)
+    record = await backend.deployments.store.get(name, request[CALLER].tenants)
     with backend.hub.join(session_of(request, record.tenant, record.tenant_id)) as outbox:
         socket = await open_socket(request)
         ended = asyncio.ensure_future(_until_ended(socket, outbox))
@@ -220,7 +218,7 @@ async def _tell_steps(
         if record.status.is_final or ended.done():
             return record.status.value
         await asyncio.wait({ended}, timeout=FOLLOW_SECONDS)
-        record = await backend.deployments.store.get(record.deployment_id)
+        record = await backend.deployments.store.get(record.deployment_id, (record.tenant,))
 
 
 async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox) -> None:

@@ -77,13 +77,13 @@ async def deploy(request: web.Request) -> web.Response:
             await client.start_scenario(tenant.tenant_id, SCENARIO)
     except EcpError as error:
         await store.advance(
-            deployment_id, DeploymentStatus.FAILED, error.message, now_of(request), level="error"
+            tenant.key, deployment_id, DeploymentStatus.FAILED, error.message, now_of(request), level="error"
         )
         raise
     holds = backend.intervals.holds(deployed.evidence_source, deployed)
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
-    await store.advance(deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
+    await store.advance(tenant.key, deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
     return reply(
         {
             "status": "success",

@@ -127,7 +127,7 @@ class DeploymentService:
         deployment_id = f"dep-{uuid.uuid4().hex[:12]}"
         now = self._clock.now()
         await self.store.request(tenant, deployment_id, method, options, by, forced_because, now)
-        self._begin(await self.store.get(deployment_id))
+        self._begin(await self.store.get(deployment_id, (tenant.key,)))
         return deployment_id
 
     async def resume(self) -> None:
@@ -206,6 +206,8 @@ class DeploymentService:
     async def _once(self, record: DeploymentRecord) -> None:
         await self._say(record, DeploymentStatus.VALIDATING, "rendering and validating the manifest")
         tenant = await self._tenants.get(record.tenant_id)
+        if tenant.key != record.tenant:
+            raise DeploymentFailed("the tenant was deleted; another one has its name now")
         objects, report = await asyncio.to_thread(rendered, tenant, record.options)
         if not report.valid:
             first = report.errors[0]
@@ -239,6 +241,7 @@ class DeploymentService:
         objects: Sequence[DeployedObject] | None = None,
     ) -> None:
         told = await self.store.advance(
+            record.tenant,
             record.deployment_id,
             status,
             message,

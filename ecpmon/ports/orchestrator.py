@@ -181,6 +181,7 @@ class DeploymentStore(Protocol):
 
     async def advance(
         self,
+        tenant: int,
         deployment_id: str,
         status: DeploymentStatus,
         message: str,
@@ -207,8 +208,8 @@ class DeploymentStore(Protocol):
         """Unfinished deployments that nobody has worked on since; they are the caller's now. All tenants: a job's."""
         ...
 
-    async def get(self, deployment_id: str) -> DeploymentRecord:
-        """Of any tenant: check whose it is before showing it. Raises NotFound."""
+    async def get(self, deployment_id: str, among: Collection[int] | None) -> DeploymentRecord:
+        """One of the tenants of these numbers (None: of any). Raises NotFound."""
         ...
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[DeploymentRecord]:

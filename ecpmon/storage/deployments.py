@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -57,6 +57,7 @@ class PgDeploymentStore:
 
     async def advance(
         self,
+        tenant: int,
         deployment_id: str,
         status: DeploymentStatus,
         message: str,
@@ -77,25 +78,33 @@ class PgDeploymentStore:
             None if objects is None else [asdict(o) for o in objects],
             now,
             tries,
+            tenant,
         )
         return found is not None
 
     async def beat(self, record: DeploymentRecord, now: datetime) -> None:
-        await self._database.execute(self._sql["beat"], record.deployment_id, now, record.tries)
+        await self._database.execute(
+            self._sql["beat"], record.deployment_id, now, record.tries, record.tenant
+        )
 
     async def remember(
         self, record: DeploymentRecord, before: Sequence[Mapping[str, Any]]
     ) -> tuple[Mapping[str, Any], ...] | None:
         kept = await self._database.fetchval(
-            self._sql["remember"], record.deployment_id, record.tries, [dict(b) for b in before]
+            self._sql["remember"],
+            record.deployment_id,
+            record.tries,
+            [dict(b) for b in before],
+            record.tenant,
         )
         return None if kept is None else tuple(kept)
 
     async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:
         return [_record(r) for r in await self._database.fetch(self._sql["take_over"], silent_since, now)]
 
-    async def get(self, deployment_id: str) -> DeploymentRecord:
-        row = await self._database.fetchrow(self._sql["one"], deployment_id)
+    async def get(self, deployment_id: str, among: Collection[int] | None) -> DeploymentRecord:
+        numbers = None if among is None else list(among)
+        row = await self._database.fetchrow(self._sql["one"], deployment_id, numbers)
         if row is None:
             raise no_such_deployment(deployment_id)
         return _record(row)

@@ -13,16 +13,17 @@ SET status = $2, progress = greatest(progress, $3), message = $4, heartbeat_at =
     objects = coalesce($6::jsonb, objects),
     finished_at = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN greatest($7, created_at) END,
     before = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN NULL ELSE before END
-WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $8
+WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $8 AND tenant = $9
 RETURNING deployment_id
 
 -- name: beat
-UPDATE deployments SET heartbeat_at = $2 WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $3
+UPDATE deployments SET heartbeat_at = $2
+WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $3 AND tenant = $4
 
 -- name: remember
 -- The first try's word counts: later ones see what it has changed already.
 UPDATE deployments SET before = coalesce(before, $3::jsonb)
-WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $2
+WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $2 AND tenant = $4
 RETURNING before
 
 -- name: take_over
@@ -36,7 +37,9 @@ WHERE t.id = d.tenant AND d.deployment_id IN (
 RETURNING d.*, t.tenant_id
 
 -- name: one
-SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant WHERE d.deployment_id = $1
+-- $2: numbers of the tenants whose it may be, NULL for all
+SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
+WHERE d.deployment_id = $1 AND ($2::bigint[] IS NULL OR d.tenant = ANY($2))
 
 -- name: of_tenant
 SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant

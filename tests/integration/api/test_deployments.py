@@ -104,7 +104,7 @@ async def test_a_second_deployment_of_a_tenant_is_refused(service: Service, demo
     await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, service.clock.now())
     status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/deploy", DEPLOY, **DEMO)
     assert (status, body["error"]["code"]) == (409, "CONFLICT")
-    await store.advance(f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
+    await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
     assert (await deployed(service, demo, name))["status"] == "completed"
 
 
@@ -120,7 +120,7 @@ async def test_a_tenant_is_not_deleted_while_it_is_deployed(service: Service, de
     await service.ask("POST", f"/api/v1/tenants/{name}/deployment-status", report, **DEMO)
     _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployment-status", **DEMO)
     assert found["deployment_id"] == f"dep-{name}"
-    await store.advance(f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
+    await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.FAILED, "over", service.clock.now())
     assert (await service.ask("DELETE", path, **DEMO))[0] == 202
 
 
@@ -162,14 +162,14 @@ async def test_what_a_dead_process_left_is_taken_up(service: Service, demo: Back
     tenant, now = await demo.tenants.get(name), service.clock.now()
     store = demo.deployments.store
     await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, now)
-    await store.advance(f"dep-{name}", DeploymentStatus.SCALING_SERVICES, "half way", now)
+    await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.SCALING_SERVICES, "half way", now)
     service.clock.advance(10)
     await demo.deployments.resume()
-    assert (await store.get(f"dep-{name}")).status is DeploymentStatus.SCALING_SERVICES
+    assert (await store.get(f"dep-{name}", None)).status is DeploymentStatus.SCALING_SERVICES
     service.clock.advance(60)
     await demo.deployments.resume()
     await demo.deployments.wait(f"dep-{name}")
-    record = await store.get(f"dep-{name}")
+    record = await store.get(f"dep-{name}", None)
     assert (record.status, record.tries) == (DeploymentStatus.COMPLETED, 1)
     assert record.logs[0].message == "half way"
 
@@ -178,7 +178,7 @@ async def test_who_was_overtaken_has_nothing_to_say_any_more(service: Service, d
     name = await demo_tenant(service)
     tenant, now, store = await demo.tenants.get(name), service.clock.now(), demo.deployments.store
     await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, now)
-    first = await store.get(f"dep-{name}")
+    first = await store.get(f"dep-{name}", None)
     assert await store.remember(first, [{"kind": "ConfigMap"}]) == ({"kind": "ConfigMap"},)
     [second] = await store.take_over(now + timedelta(seconds=1), now + timedelta(seconds=60))
     assert (second.tries, second.before) == (1, ({"kind": "ConfigMap"},))
@@ -187,12 +187,14 @@ async def test_who_was_overtaken_has_nothing_to_say_any_more(service: Service, d
     assert await store.remember(first, []) is None
     later = now + timedelta(seconds=120)
     await store.beat(first, later)
-    assert not await store.advance(first.deployment_id, DeploymentStatus.FAILED, "I gave up", later)
+    assert not await store.advance(
+        tenant.key, first.deployment_id, DeploymentStatus.FAILED, "I gave up", later
+    )
     [third] = await store.take_over(later, later)  # the first one's sign of life did not count
     assert await store.advance(
-        first.deployment_id, DeploymentStatus.COMPLETED, "done", later, tries=third.tries
+        tenant.key, first.deployment_id, DeploymentStatus.COMPLETED, "done", later, tries=third.tries
     )
-    assert (await store.get(first.deployment_id)).before is None
+    assert (await store.get(first.deployment_id, None)).before is None
 
 
 async def test_a_process_that_was_overtaken_stops(
@@ -214,7 +216,7 @@ async def test_a_process_that_was_overtaken_stops(
     [taken] = await store.take_over(now + timedelta(seconds=1), now)
     go_on.set()
     await demo.deployments.wait(answer["deployment_id"])
-    record = await store.get(answer["deployment_id"])
+    record = await store.get(answer["deployment_id"], None)
     assert (record.status, record.tries) == (DeploymentStatus.VALIDATING, taken.tries)
     assert (await demo.tenants.get(name)).deployed_to is None
 
@@ -237,11 +239,11 @@ async def test_the_database_refuses_a_step_backwards_and_life_after_the_end(
     name = await demo_tenant(service)
     tenant, now, store = await demo.tenants.get(name), service.clock.now(), demo.deployments.store
     await store.request(tenant, f"dep-{name}", "demo", {}, "kim", None, now)
-    await store.advance(f"dep-{name}", DeploymentStatus.VERIFYING, "almost", now)
+    await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.VERIFYING, "almost", now)
     with pytest.raises(EcpError, match="cannot go from"):
-        await store.advance(f"dep-{name}", DeploymentStatus.CREATING_SERVICES, "back", now)
-    assert await store.advance(f"dep-{name}", DeploymentStatus.ROLLED_BACK, "over", now)
-    assert not await store.advance(f"dep-{name}", DeploymentStatus.VALIDATING, "again", now)
+        await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.CREATING_SERVICES, "back", now)
+    assert await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.ROLLED_BACK, "over", now)
+    assert not await store.advance(tenant.key, f"dep-{name}", DeploymentStatus.VALIDATING, "again", now)
 
 
 async def test_a_spent_budget_stops_deployments_unless_somebody_answers_for_it(

@@ -1,0 +1,280 @@
+"""Keys and look-ups carry the tenant, or say here why they need not.
+
+What is added without a tenant fails these tests until its reason is written down; a reason that is no longer needed
+fails them as well.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ecpmon.errors import NotFound
+from ecpmon.model.deployments import DeploymentStatus
+from ecpmon.resources import data_dir
+from ecpmon.storage.database import Database, DatabaseRefused
+from ecpmon.storage.deployments import PgDeploymentStore
+from ecpmon.storage.queries import load
+from tests.integration.conftest import T0, MakeTenant
+
+NUMBERED = "a number the database gives: nobody chooses it, and who looks it up names the tenant"
+RANDOM = "made here at random: nobody chooses it, and who looks it up names the tenant"
+OF_RULE = "belongs to a rule, which belongs to a tenant"
+OF_OBJECTIVE = "belongs to an objective, which belongs to a tenant"
+OF_SERIES = "belongs to a series, which belongs to a tenant"
+OF_TOKEN = "belongs to a token, which holds tenants"
+INSTALLATION = "of the installation, not of a tenant"
+
+KEYS = {
+    "alert_events_pkey": NUMBERED,
+    "alert_rules_pkey": RANDOM,
+    "alert_states_pkey": OF_RULE,
+    "alert_states_rule_id_fkey": OF_RULE,
+    "api_tokens_created_by_fkey": "who made a token may hold more tenants than the token",
+    "api_tokens_pkey": NUMBERED,
+    "collector_watermarks_pkey": "a source is pulled for all tenants at once",
+    "deployments_pkey": RANDOM,
+    "evidence_dirty_pkey": NUMBERED,
+    "external_alerts_pkey": NUMBERED,
+    "input_bounds_pkey": INSTALLATION,
+    "maintenance_pkey": RANDOM,
+    "notifications_pkey": NUMBERED,
+    "objective_current_objective_fkey": OF_OBJECTIVE,
+    "objective_current_pkey": OF_OBJECTIVE,
+    "objective_hours_objective_fkey": OF_OBJECTIVE,
+    "objective_hours_pkey": OF_OBJECTIVE,
+    "objectives_pkey": NUMBERED,
+    "recoveries_pkey": RANDOM,
+    "rollup_1h_pkey": OF_SERIES,
+    "rollup_5m_pkey": OF_SERIES,
+    "schema_migrations_pkey": INSTALLATION,
+    "secrets_pkey": INSTALLATION,
+    "series_pkey": NUMBERED,
+    "token_grants_token_fkey": OF_TOKEN,
+    "token_secrets_hash_key": "a secret is found before anybody knows whose it is; 256 random bits do not meet",
+    "token_secrets_pkey": NUMBERED,
+    "token_secrets_present": OF_TOKEN,
+    "token_secrets_token_fkey": OF_TOKEN,
+}
+
+JOB = "a job's, for every tenant"
+OPERATORS = "counts over all tenants, for the operators' metrics"
+CLAIMED = "by the claim of the job that goes on with it"
+BY_OBJECTIVE = "by numbers of objectives that were read with their tenant"
+WITHIN = "the token was found within reach of the caller by `lock`, in the same transaction"
+
+QUERIES = {
+    "access.own_secret": INSTALLATION,
+    "alert_keeping.forget_events": JOB,
+    "alert_keeping.forget_external": JOB,
+    "alert_keeping.forget_notifications": JOB,
+    "alerts.claim": JOB,
+    "alerts.last_event_of_each": "for the summary, which shows each caller its tenants",
+    "alerts.queue": OPERATORS,
+    "alerts.record_final": CLAIMED,
+    "alerts.record_retry": CLAIMED,
+    "alerts.tenants_without_sla_rules": JOB,
+    "availability.all_statuses": JOB,
+    "deployments.take_over": JOB,
+    "ingest.heal_hand_made": JOB,
+    "ingest.heal_timeline": JOB,
+    "ingest.insert_attempts": "each row names its tenant, or none: a pull for all of them",
+    "ingest.last_attempt": "whether a source was pulled at all",
+    "ingest.set_watermark": "a source is pulled for all tenants at once",
+    "ingest.take_hand_made": JOB,
+    "ingest.watermark": "a source is pulled for all tenants at once",
+    "maintenance.of_all": JOB,
+    "monitoring.condense_attempts": JOB,
+    "monitoring.drop_chunks": JOB,
+    "monitoring.drop_spans": JOB,
+    "monitoring.forget_impossible": JOB,
+    "monitoring.heal_rollups": JOB,
+    "monitoring.keep_bounds": INSTALLATION,
+    "monitoring.oldest_attempt": JOB,
+    "monitoring.rollups_pending": OPERATORS,
+    "monitoring.take_dirty": JOB,
+    "objectives.drop_hours": JOB,
+    "objectives.drop_objectives": JOB,
+    "objectives.insert_defaults": "for one tenant or, by a job, for all that lack them",
+    "objectives.of_all": JOB,
+    "objectives.store_current": BY_OBJECTIVE,
+    "objectives.sums": BY_OBJECTIVE,
+    "quarantine.counts": OPERATORS,
+    "quarantine.forget": JOB,
+    "quarantine.held": JOB,
+    "recovery.advance": CLAIMED,
+    "recovery.claim": JOB,
+    "recovery.forget": JOB,
+    "recovery.mark_restart": CLAIMED,
+    "slots.backlog": OPERATORS,
+    "slots.carry": BY_OBJECTIVE,
+    "slots.first_seen": BY_OBJECTIVE,
+    "slots.heal_marks": JOB,
+    "slots.hours": BY_OBJECTIVE,
+    "slots.put_hour": BY_OBJECTIVE,
+    "slots.take_marks": JOB,
+    "statements.closed_months": JOB,
+    "tenants.deleted_since": JOB,
+    "tenants.insert": "makes the tenant",
+    "tenants.live": JOB,
+    "tokens.add_secret": WITHIN,
+    "tokens.end_older_secrets": WITHIN,
+    "tokens.end_present_secret": WITHIN,
+    "tokens.find": "who calls, before anybody knows whose tenants are asked about",
+    "tokens.forget": JOB,
+    "tokens.grant": "the numbers of the tenants that the token is to hold",
+    "tokens.insert": "a token holds the tenants that `grant` gives it",
+    "tokens.lock": "within reach of the caller's tenants: `token_within`",
+    "tokens.page": "within reach of the caller's tenants: `token_within`",
+    "tokens.revoke": WITHIN,
+    "tokens.set_expiry": WITHIN,
+    "tokens.used": "when a token was last shown",
+}
+
+# How a statement takes the tenants it is about.
+TAKES_TENANTS = re.compile(
+    r"""
+      \b(?:\w+\.)?(?:tenant|tenant_id) \s*=\s* (?:ANY\s*\(\s*)? \$\d              # tenant = $1, tenant_id = ANY($1
+    | \b(?:FROM|UPDATE)\s+tenants\b (?:(?!\bJOIN\b)[^;])*? \bWHERE\s+ (?:\w+\.)?id \s*=\s* (?:ANY\s*\()? \$\d
+    | \$\d+::bigint\[\]\ IS\ NULL\ OR\ (?:\w+\.)?id\ =\ ANY                       # of some tenants, or of all
+    | INSERT\ INTO\ \w+ (?:\ AS\ \w+)? \s*\([^)]*\btenant\b[^)]*\) \s*VALUES\b
+    | INSERT\ INTO\ \w+ \s*\(tenant\b[^)]*\) \s*SELECT\ \*\ FROM\ unnest\b
+    | \bunnest\s*\((?:[^()]|\([^()]*\))*\) \s*(?:WITH\ ORDINALITY\s*)? AS\ \w+\s*\([^)]*\btenant(?:_id)?\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+KEYS_OF_THE_DATABASE = """
+SELECT con.conname AS name, c.relname AS relation, con.contype IN ('f') AS is_foreign, parent.relname AS parent,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum = ANY(con.conkey)) AS columns,
+       ARRAY(SELECT attname::text FROM pg_attribute
+             WHERE attrelid = parent.oid AND attnum = ANY(con.confkey)) AS refers_to
+FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid LEFT JOIN pg_class parent ON parent.oid = con.confrelid
+WHERE c.relnamespace = 'public'::regnamespace AND con.contype IN ('p', 'u', 'x', 'f')
+UNION ALL
+SELECT i.relname, c.relname, false, NULL,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum = ANY(x.indkey)), '{}'
+FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
+WHERE c.relnamespace = 'public'::regnamespace AND x.indisunique
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = x.indexrelid)
+"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A primary key, unique key or index, exclusion, or foreign key (`parent` is what it refers to)."""
+
+    name: str
+    relation: str
+    columns: frozenset[str]
+    parent: str | None
+    refers_to: frozenset[str]
+
+    @property
+    def carries_the_tenant(self) -> bool:
+        if self.relation == "tenants":
+            return bool(self.columns & {"id", "tenant_id"})
+        return "tenant" in (self.columns if self.parent in (None, "tenants") else self.refers_to)
+
+
+@pytest.fixture
+async def keys(database: Database) -> list[Key]:
+    rows = await database.fetch(KEYS_OF_THE_DATABASE)
+    return [
+        Key(r["name"], r["relation"], frozenset(r["columns"]), r["parent"], frozenset(r["refers_to"]))
+        for r in rows
+    ]
+
+
+async def test_every_key_carries_the_tenant_or_has_a_reason(keys: list[Key]) -> None:
+    assert len(keys) > 60
+    without = {key.name for key in keys if not key.carries_the_tenant}
+    assert without == KEYS.keys()
+
+
+async def test_rows_of_a_tenant_refer_to_rows_of_the_same_tenant(keys: list[Key], database: Database) -> None:
+    rows = await database.fetch(
+        "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'tenant'"
+    )
+    of_tenants = {r["table_name"] for r in rows}
+    crossing = [
+        key.name
+        for key in keys
+        if key.parent in of_tenants and key.relation in of_tenants and not key.carries_the_tenant
+    ]
+    assert crossing == []
+
+
+ADD_EVENT = """
+INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, reason,
+                          message)
+VALUES ($1, $2, $2, 'cpu', 'page', 'threshold', 'inactive', 'firing', $3, 'test', 'said') RETURNING event_id
+"""
+
+
+async def test_a_notification_is_about_an_event_of_its_own_tenant(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    alpha, beta = await make_tenant(), await make_tenant()
+    notify = load("alerts")["insert_notification"]
+    events = {t.key: await database.fetchval(ADD_EVENT, t.key, uuid.uuid4(), T0) for t in (alpha, beta)}
+    key, rule = uuid.uuid4(), uuid.uuid4()
+    with pytest.raises(DatabaseRefused, match="notifications_event"):
+        await database.execute(notify, key, alpha.key, rule, events[beta.key], "lane", {}, {}, T0)
+    # And a key that one tenant has used is not used up for another.
+    for tenant in (alpha, beta):
+        for _ in range(2):
+            await database.execute(notify, key, tenant.key, rule, events[tenant.key], "lane", {}, {}, T0)
+    rows = await database.fetch("SELECT tenant FROM notifications WHERE idempotency_key = $1", key)
+    assert sorted(r["tenant"] for r in rows) == [alpha.key, beta.key]
+    await database.execute("DELETE FROM notifications WHERE idempotency_key = $1", key)
+
+
+async def test_a_deployment_is_found_and_moved_on_by_its_tenant_only(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    alpha, beta, store = await make_tenant(), await make_tenant(), PgDeploymentStore(database)
+    name, failed = f"dep-{uuid.uuid4().hex[:12]}", DeploymentStatus.FAILED
+    await store.request(beta, name, "demo", {}, "kim", None, T0)
+    with pytest.raises(NotFound):
+        await store.get(name, {alpha.key})
+    assert not await store.advance(alpha.key, name, failed, "not mine", T0)
+    found = await store.get(name, {alpha.key, beta.key})
+    pretended = replace(found, tenant=alpha.key)
+    assert await store.remember(pretended, [{"kind": "ConfigMap"}]) is None
+    await store.beat(pretended, T0 + timedelta(hours=1))
+    assert await store.get(name, None) == found
+    assert await store.advance(beta.key, name, failed, "mine", T0)
+
+
+def test_every_query_takes_the_tenant_or_has_a_reason() -> None:
+    folder: Path = data_dir("sql") / "queries"
+    queries = {
+        f"{file.stem}.{name}": text for file in folder.glob("*.sql") for name, text in load(file.stem).items()
+    }
+    assert len(queries) > 150
+    without = {name for name, text in queries.items() if not TAKES_TENANTS.search(text)}
+    assert without == QUERIES.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "takes"),
+    [
+        ("SELECT 1 FROM t WHERE tenant = $1", True),
+        ("SELECT 1 FROM t WHERE t.tenant_id = ANY($1::text[])", True),
+        ("UPDATE tenants SET name = $2 WHERE id = $1", True),
+        ("INSERT INTO t (a, tenant, b) VALUES ($1, $2, $3)", True),
+        ("SELECT x.a FROM unnest($1::int[], $2::bigint[]) AS x (a, tenant)", True),
+        ("SELECT 1 FROM deployments WHERE deployment_id = $1", False),
+        ("INSERT INTO t (fingerprint) VALUES ($1) ON CONFLICT (fingerprint) DO NOTHING", False),
+        ("UPDATE alert_states SET status = $2 WHERE rule_id = $1", False),
+        ("SELECT tenant FROM t JOIN tenants ON tenants.id = t.tenant WHERE t.id = $1", False),
+    ],
+)
+def test_what_counts_as_taking_the_tenant(text: str, takes: bool) -> None:
+    assert bool(TAKES_TENANTS.search(text)) is takes
