@@ -5,32 +5,28 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from ecpmon.alerts.evaluate import Evaluation
-from ecpmon.alerts.judgement import Facts, judge, saved_condition
+from ecpmon.alerts.judgement import judge
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.message import new_event
-from ecpmon.alerts.syntax import AggFunction, references
+from ecpmon.alerts.reading import FactsReader
 from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
-from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
-from ecpmon.ports.samples import MonitoringStore
-from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
-from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.maintenance import covered, exclude
+from ecpmon.workers import TenantWorkers
 
 _log = structlog.get_logger(__name__)
 
-# Every window an SLA rule reads lies within this.
-SLA_LOOKBACK: Final = timedelta(days=30)
+# So few are judged where we are: a thread would cost more.
+FEW_RULES: Final = 20
 _SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
 
 
@@ -68,21 +64,17 @@ class AlertEngine:
         *,
         alerts: AlertStore,
         tenants: TenantStore,
-        monitoring: MonitoringStore,
-        availability: AvailabilityStore,
-        maintenance: MaintenanceStore,
+        reader: FactsReader,
         policies: Mapping[str, BurnPolicy],
-        intervals: Intervals,
+        workers: TenantWorkers,
         external_url: str,
         on_event: Callable[[AlertEvent], None],
     ) -> None:
         self._alerts = alerts
         self._tenants = tenants
-        self._monitoring = monitoring
-        self._availability = availability
-        self._maintenance = maintenance
+        self._reader = reader
         self._policies = policies
-        self._intervals = intervals
+        self._workers = workers
         self._external_url = external_url
         self._on_event = on_event
         self.errors = 0
@@ -121,32 +113,16 @@ class AlertEngine:
         return changes
 
     async def _evaluate_tenant(self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime) -> int:
-        facts = await self._facts(tenant, [r.rule for r in rules], now)
+        facts = await self._reader.read(tenant, rules, now)
+
+        def judged() -> list[Evaluation]:
+            return [judge(entry.rule, entry.state, facts, self._policies) for entry in rules]
+
+        evaluations = judged() if len(rules) <= FEW_RULES else await self._workers.run(tenant.key, judged)
         changes = 0
-        for entry in rules:
-            evaluation = judge(entry.rule, entry.state, facts, self._policies)
+        for entry, evaluation in zip(rules, evaluations, strict=True):
             changes += await self._advance(entry, evaluation, now)
         return changes
-
-    async def _facts(self, tenant: Tenant, rules: Sequence[AlertRule], now: datetime) -> Facts:
-        wanted = [references(saved_condition(r)) for r in rules if r.kind is RuleKind.THRESHOLD]
-        needs_spans = len(wanted) < len(rules) or any(w.sla for w in wanted)
-        spans = await self._eligible_spans(tenant, now) if needs_spans else []
-        since = now - self._intervals.stalest(tenant)
-        latest = await self._monitoring.latest(tenant, since, now) if wanted else {}
-        aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
-        for term in {t for w in wanted for t in w.aggregates}:
-            key = (term.function, term.name, term.window)
-            aggregates[key] = await self._monitoring.aggregate(
-                tenant, term.name, term.function.value, now - term.window, now
-            )
-        return Facts(tenant, now, spans, latest, self._intervals, aggregates)
-
-    async def _eligible_spans(self, tenant: Tenant, now: datetime) -> list[Span]:
-        """The timeline without maintenance: nobody is woken for what was planned."""
-        start = now - SLA_LOOKBACK
-        spans = await self._availability.timeline(tenant, start, now)
-        return exclude(spans, covered(await self._maintenance.of_tenant(tenant), start, now))
 
     async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> int:
         rule, before = entry.rule, entry.state

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Final
+from functools import lru_cache, partial
+from typing import Final, Protocol
 
 from ecpmon.alerts.evaluate import Evaluation, Reading, evaluate
 from ecpmon.alerts.grammar import parse
-from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition
+from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
-from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.model.windows import Tally
 from ecpmon.ports.samples import Latest
 from ecpmon.sla import burn, windows
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.spans import clip
+from ecpmon.sla.ledger import Ledger
 
+# Every window an SLA rule reads lies within this.
+SLA_LOOKBACK: Final = timedelta(days=30)
 # Budgets below which a stock rule fires, and the budget it needs to resolve (slo-practice.md, hysteresis).
 BUDGET_LEAVES: Final = {20.0: 25.0, 0.0: 2.0}
 # Percentages of a budget that has hardly begun to grow mean nothing.
@@ -40,7 +43,47 @@ class _AnyName(Collection[str]):
 
 def saved_condition(rule: AlertRule) -> Condition:
     """The tree of a stored rule's condition."""
-    return parse(rule.condition, _AnyName())
+    return _parsed(rule.condition)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(condition: str) -> Condition:
+    return parse(condition, _AnyName())
+
+
+def windows_read(rules: Iterable[AlertRule], policies: Mapping[str, burn.BurnPolicy]) -> set[timedelta]:
+    """Lengths of the windows of availability that the rules read; empty: they read none."""
+    found: set[timedelta] = set()
+    for rule in rules:
+        match rule.kind:
+            case RuleKind.BURN_RATE:
+                pairs = policies[rule.policy or "page"].pairs
+                found |= {length for pair in pairs for length in (pair.long, pair.short)}
+            case RuleKind.NO_DATA:
+                found.add(SLA_LOOKBACK)
+            case _:
+                found |= {term.window for term in references(saved_condition(rule)).sla}
+    return found
+
+
+class Record(Protocol):
+    """A tenant's availability with maintenance taken out, as far as a rule reads it. All intervals end exclusively."""
+
+    def tally(self, start: datetime, end: datetime) -> Tally: ...
+
+    def failures(self, start: datetime, end: datetime, interval: timedelta) -> int:
+        """Observations that failed, when they come every `interval`."""
+
+    def history(self, start: datetime, end: datetime) -> timedelta:
+        """How long before `end` there is something known, from `start` on."""
+
+    def silence(self, start: datetime, end: datetime) -> float | None:
+        """Seconds of the gap that it ends with; None: it ends with no gap."""
+
+
+def unobserved(now: datetime) -> Record:
+    """The record of a tenant that nobody has ever observed."""
+    return Ledger(lambda _: Mark(now, None, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +92,7 @@ class Facts:
 
     tenant: Tenant
     now: datetime
-    spans: Sequence[Span]
+    record: Record
     latest: Mapping[str, Latest]
     intervals: Intervals
     aggregates: Mapping[tuple[AggFunction, str, timedelta], float | None] = field(default_factory=dict)
@@ -65,10 +108,10 @@ class Facts:
         return self.aggregates.get((function, metric, window))
 
     def burn_rate(self, window: timedelta) -> float | None:
-        return windows.burn_rate(windows.tally(self.spans, self.now - window, self.now), self.target)
+        return windows.burn_rate(self.record.tally(self.now - window, self.now), self.target)
 
     def budget_remaining(self, window: timedelta) -> float | None:
-        left = windows.budget(windows.tally(self.spans, self.now - window, self.now), self.target)
+        left = windows.budget(self.record.tally(self.now - window, self.now), self.target)
         return None if left.remaining_fraction is None else left.remaining_fraction * 100
 
     @property
@@ -77,24 +120,25 @@ class Facts:
 
     @property
     def history(self) -> timedelta:
-        """Time since the first observation, as far as `spans` reach back."""
-        return self.now - self.spans[0].start if self.spans else timedelta(0)
+        """Time since the first observation, as far as rules look back."""
+        return self.record.history(self.now - SLA_LOOKBACK, self.now)
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since the newest known state became a gap; None: it is none."""
+        return self.record.silence(self.now - SLA_LOOKBACK, self.now)
 
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
         """Of the window that ends now; what failed before `told` counts as up (see `told_until`)."""
         start = self.now - window
-        seconds = windows.tally(self.spans, start, self.now)
+        seconds = self.record.tally(start, self.now)
         if told is not None and told > start:
             start = told
-            seconds = replace(seconds, down=windows.tally(self.spans, start, self.now).down)
+            seconds = replace(seconds, down=self.record.tally(start, self.now).down)
         coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
-        rate = windows.burn_rate(seconds, self.target)
-        return burn.WindowBurn(rate, coverage, self._failed_observations(start))
-
-    def _failed_observations(self, start: datetime) -> int:
         interval = self.intervals.of(self.tenant.evidence_source, self.tenant)
-        inside = clip(self.spans, start, self.now)
-        return sum(max(1, round((s.end - s.start) / interval)) for s in inside if s.state is SpanState.DOWN)
+        failed = self.record.failures(start, self.now, interval)
+        return burn.WindowBurn(windows.burn_rate(seconds, self.target), coverage, failed)
 
 
 def told_until(state: RuleState, now: datetime) -> datetime | None:
@@ -153,6 +197,6 @@ def _budget(rule: AlertRule, state: RuleState, facts: Facts) -> Evaluation:
 
 def _no_data(facts: Facts) -> Evaluation:
     """True while the newest known state is a gap. A tenant never observed has nothing to miss."""
-    blind = bool(facts.spans) and facts.spans[-1].state is SpanState.GAP
-    seconds = facts.spans[-1].seconds if blind else 0.0
-    return Evaluation(blind, Reading("gap_seconds", CompareOp.GT, seconds, 0.0, blind))
+    seconds = facts.silence
+    blind = seconds is not None
+    return Evaluation(blind, Reading("gap_seconds", CompareOp.GT, seconds or 0.0, 0.0, blind))

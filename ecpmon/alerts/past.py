@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ecpmon.alerts.engine import SLA_LOOKBACK
 from ecpmon.alerts.judgement import Facts
 from ecpmon.alerts.syntax import AggFunction, Aggregate, References
 from ecpmon.model.availability import Span, SpanState
@@ -41,10 +40,8 @@ def _ticks(at: datetime) -> int:
 class Timeline:
     """Spans (in order, disjoint) with running totals: any window costs two bisections, however many spans it has."""
 
-    def __init__(self, spans: Sequence[Span], interval: timedelta) -> None:
-        """`interval` is how often evidence comes: it makes a length of down time a number of failures."""
+    def __init__(self, spans: Sequence[Span]) -> None:
         self.spans = spans
-        self._interval = interval // _MICROSECOND
         self._states = [s.state for s in spans]
         self._starts = [_ticks(s.start) for s in spans]
         self._ends = [_ticks(s.end) for s in spans]
@@ -53,41 +50,57 @@ class Timeline:
         # Down time counts by its share, failed observations do not.
         charged = [n * s.down_share for n, s in zip(self._lengths, spans, strict=True)]
         self._all, self._down, self._gap = _running(self._lengths), _running(charged), _running(gap)
-        self._failures = _running(self._failures_in(n) for n in down)
+        self._hard, self._downs = _running(down), _running(map(bool, down))
 
     def _lengths_of(self, state: SpanState) -> list[int]:
         return [n if s is state else 0 for s, n in zip(self._states, self._lengths, strict=True)]
 
-    def _failures_in(self, down: int) -> int:
-        return max(1, round(down / self._interval)) if down else 0
-
-    def tally(self, start: datetime, end: datetime) -> tuple[Tally, int]:
-        """What `windows.tally` says about `[start, end)`, and the number of failed observations in it."""
+    def tally(self, start: datetime, end: datetime) -> Tally:
+        """What `windows.tally` says about `[start, end)`."""
         begin, stop = _ticks(start), _ticks(end)
         first, after = bisect_right(self._ends, begin), bisect_left(self._starts, stop)
         if first >= after:
-            return Tally(0.0, 0.0, 0.0), 0
+            return Tally(0.0, 0.0, 0.0)
         total = self._all[after] - self._all[first]
         down = self._down[after] - self._down[first]
         gap = self._gap[after] - self._gap[first]
-        failures = self._failures[after] - self._failures[first]
         # Only the first and the last span can reach out of the window.
-        for index in (first,) if first == after - 1 else (first, after - 1):
-            inside = min(self._ends[index], stop) - max(self._starts[index], begin)
-            outside = self._lengths[index] - inside
+        for index in {first, after - 1}:
+            outside = self._lengths[index] - self._inside(index, begin, stop)
             total -= outside
             state = self._states[index]
             if state is SpanState.DOWN:
                 down -= outside * self.spans[index].share
-                failures += self._failures_in(inside) - self._failures_in(inside + outside)
             elif state is SpanState.GAP:
                 gap -= outside
-        return Tally(total / 1_000_000, down / 1_000_000, gap / 1_000_000), round(failures)
+        return Tally(total / 1_000_000, down / 1_000_000, gap / 1_000_000)
 
-    def history(self, now: datetime) -> timedelta:
-        """How long before `now` the first span begins that the engine, looking back as far as it does, would see."""
-        first = bisect_right(self._ends, _ticks(now - SLA_LOOKBACK))
-        return max(now - self.spans[first].start, timedelta(0)) if first < len(self.spans) else timedelta(0)
+    def _inside(self, index: int, begin: int, stop: int) -> int:
+        return min(self._ends[index], stop) - max(self._starts[index], begin)
+
+    def failures(self, start: datetime, end: datetime, interval: timedelta) -> int:
+        begin, stop = _ticks(start), _ticks(end)
+        first, after = bisect_right(self._ends, begin), bisect_left(self._starts, stop)
+        if first >= after:
+            return 0
+        hard = self._hard[after] - self._hard[first]
+        for index in {first, after - 1}:
+            if self._states[index] is SpanState.DOWN:
+                hard -= self._lengths[index] - self._inside(index, begin, stop)
+        return max(round(self._downs[after] - self._downs[first]), round(hard / (interval // _MICROSECOND)))
+
+    def history(self, start: datetime, end: datetime) -> timedelta:
+        first = bisect_right(self._ends, _ticks(start))
+        if first == len(self.spans):
+            return timedelta(0)
+        return max(end - max(self.spans[first].start, start), timedelta(0))
+
+    def silence(self, start: datetime, end: datetime) -> float | None:
+        last = bisect_left(self._starts, _ticks(end)) - 1
+        if last < 0 or self.spans[last].state is not SpanState.GAP or self.spans[last].end <= start:
+            return None
+        span = self.spans[last]
+        return (min(span.end, end) - max(span.start, start)).total_seconds()
 
 
 def _running(lengths: Iterable[float]) -> list[float]:
@@ -98,40 +111,19 @@ def _running(lengths: Iterable[float]) -> list[float]:
 class Instant(Facts):
     """`Facts` at one instant of the past. Reads of the timeline cost the same whatever the window."""
 
-    timeline: Timeline = field(kw_only=True)
     fraction: float = field(kw_only=True)
     _burns: dict[tuple[timedelta, datetime | None], burn.WindowBurn] = field(
         kw_only=True, default_factory=dict
     )
 
-    def burn_rate(self, window: timedelta) -> float | None:
-        return windows.burn_rate(self.timeline.tally(self.now - window, self.now)[0], self.target)
-
-    def budget_remaining(self, window: timedelta) -> float | None:
-        left = windows.budget(self.timeline.tally(self.now - window, self.now)[0], self.target)
-        return None if left.remaining_fraction is None else left.remaining_fraction * 100
-
     @property
     def target(self) -> float:
         return self.fraction
 
-    @property
-    def history(self) -> timedelta:
-        return self.timeline.history(self.now)
-
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
         if (window, told) not in self._burns:
-            self._burns[window, told] = self._window_burn(window, told)
+            self._burns[window, told] = Facts.window_burn(self, window, told)
         return self._burns[window, told]
-
-    def _window_burn(self, window: timedelta, told: datetime | None) -> burn.WindowBurn:
-        start = self.now - window
-        seconds, failures = self.timeline.tally(start, self.now)
-        if told is not None and told > start:
-            untold, failures = self.timeline.tally(told, self.now)
-            seconds = replace(seconds, down=untold.down)
-        coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
-        return burn.WindowBurn(windows.burn_rate(seconds, self.target), coverage, failures)
 
 
 class Folded:
@@ -226,9 +218,8 @@ class History:
     ) -> None:
         """`samples`: metric name -> its series, the one from the evidence source first."""
         self._tenant, self._intervals = tenant, intervals
-        interval = intervals.of(tenant.evidence_source, tenant)
-        self.eligible = Timeline(exclude(spans, maintenance), interval)
-        self._whole = Timeline(spans, interval)
+        self.eligible = Timeline(exclude(spans, maintenance))
+        self._whole = Timeline(spans)
         self._samples = samples or {}
         self._fraction = tenant.sla_target.fraction
         self._stalest = intervals.stalest(tenant)
@@ -237,8 +228,7 @@ class History:
         latest = {m.name: found for m in wanted.metrics if (found := self._latest(m.name, now))}
         aggregates = {(a.function, a.name, a.window): self._aggregate(a, now) for a in wanted.aggregates}
         return Instant(
-            self._tenant, now, (), latest, self._intervals, aggregates,
-            timeline=self.eligible, fraction=self._fraction,
+            self._tenant, now, self.eligible, latest, self._intervals, aggregates, fraction=self._fraction,
         )  # fmt: skip
 
     def _latest(self, name: str, now: datetime) -> Latest | None:
@@ -253,9 +243,9 @@ class History:
 
     def budget(self, at: datetime) -> ErrorBudget:
         """What was left of the 30-day budget, by the contract's accounting rule."""
-        seconds, _ = self.eligible.tally(at - BUDGET_WINDOW, at)
+        seconds = self.eligible.tally(at - BUDGET_WINDOW, at)
         if self._tenant.maintenance_accounting is Accounting.COUNT_AS_UP:
-            whole, _ = self._whole.tally(at - BUDGET_WINDOW, at)
+            whole = self._whole.tally(at - BUDGET_WINDOW, at)
             excluded = replace(seconds, maintenance=whole.eligible - seconds.eligible)
             seconds = excluded.counting_maintenance_as_up()
         return windows.budget(seconds, self._fraction)

@@ -11,8 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.alerts.backtest import Backtest, Detection, evaluations_in, replay
-from ecpmon.alerts.engine import SLA_LOOKBACK
-from ecpmon.alerts.judgement import saved_condition
+from ecpmon.alerts.judgement import SLA_LOOKBACK, saved_condition
 from ecpmon.alerts.past import History, Series
 from ecpmon.alerts.policy import default_policies, parse_duration
 from ecpmon.alerts.syntax import References, references

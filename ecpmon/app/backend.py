@@ -11,6 +11,7 @@ import structlog
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery
@@ -131,14 +132,20 @@ class BackendRuntime:
         self.outbox = PgOutbox(self.database)
         self.lease = Lease(self.database)
         self.readiness = Readiness(self.database, self.lease)
+        policies = default_policies()
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=self.tenants,
-            monitoring=self.monitoring,
-            availability=self.availability,
-            maintenance=self.maintenance,
-            policies=default_policies(),
-            intervals=self.intervals,
+            reader=FactsReader(
+                self.monitoring,
+                self.window_sums,
+                self.maintenance,
+                self.intervals,
+                policies,
+                self.workers,
+            ),
+            policies=policies,
+            workers=self.workers,
             external_url=settings.external_url,
             on_event=self._event,
         )

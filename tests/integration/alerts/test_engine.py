@@ -17,6 +17,7 @@ from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.evaluate import Evaluation, Reading
 from ecpmon.alerts.past import History
 from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.syntax import CompareOp
 from ecpmon.errors import Conflict, EcpError, NotFound
 from ecpmon.model.alerts import (
@@ -37,11 +38,13 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.workers import TenantWorkers, Workers
 from tests.integration.conftest import T0
 
 UP, CPU = SeriesKey("sla", "up"), SeriesKey("cpu", "cpu_usage")
@@ -63,14 +66,17 @@ class Bench:
         self.database = database
         self.ingest = ingest
         self.alerts = PgAlertStore(database)
+        workers, policies = TenantWorkers(Workers(), "live"), default_policies()
+        reader = FactsReader(
+            PgMonitoringStore(database), PgFastWindows(database), PgMaintenanceStore(database), INTERVALS,
+            policies, workers,
+        )  # fmt: skip
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=PgTenantStore(database),
-            monitoring=PgMonitoringStore(database),
-            availability=PgAvailabilityStore(database),
-            maintenance=PgMaintenanceStore(database),
-            policies=default_policies(),
-            intervals=INTERVALS,
+            reader=reader,
+            policies=policies,
+            workers=workers,
             external_url="http://ecpmon.example",
             on_event=self.events.append,
         )

@@ -22,6 +22,7 @@ import yaml
 
 from ecpmon.alerts.judgement import Facts, judge
 from ecpmon.alerts.machine import advance
+from ecpmon.alerts.past import Timeline
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.promql import Targets
 from ecpmon.alerts.promrules import FILE_NAME, default_sli, render, shipped, targets_of
@@ -135,7 +136,7 @@ def our_firings(
     spans, state, states = our_spans(values), RuleState(), list[bool]()
     for index in range(len(values)):
         now = T0 + index * STEP
-        facts = Facts(tenant, now, exclude(clip(spans, T0, now), intervals), {}, INTERVALS)
+        facts = Facts(tenant, now, Timeline(exclude(clip(spans, T0, now), intervals)), {}, INTERVALS)
         result = judge(rule, state, facts, {policy.name: policy}).result
         state, _ = advance(state, result, now, rule.for_)
         states.append(state.status is RuleStatus.FIRING)

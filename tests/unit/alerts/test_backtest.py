@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.alerts.backtest import Backtest, Firing, replay
-from ecpmon.alerts.engine import SLA_LOOKBACK
-from ecpmon.alerts.judgement import Facts, judge, told_until
+from ecpmon.alerts.judgement import SLA_LOOKBACK, Facts, judge, told_until, unobserved
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.past import Folded, History, Series, Timeline
 from ecpmon.alerts.policy import default_policies
@@ -25,7 +24,9 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.samples import Point
 from ecpmon.sla import windows
+from ecpmon.sla.entries import Book
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.ledger import Ledger
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, coalesce
 from ecpmon.storage.monitoring import rate_of
@@ -182,18 +183,27 @@ def timelines(draw: st.DrawFn, longest: int = 20_000) -> list[Span]:
 
 
 def facts_at(spans: Sequence[Span], now: datetime) -> Facts:
-    """What the engine would have read at `now`."""
-    seen = [replace(s, end=min(s.end, now)) for s in spans if s.start < now and s.end > now - SLA_LOOKBACK]
-    return Facts(TENANT, now, seen, {}, INTERVALS)
+    """What the engine would have read at `now`: holes are maintenance."""
+    reach = now - SLA_LOOKBACK
+    seen = clip(spans, reach, now)
+    if not seen:
+        return Facts(TENANT, now, unobserved(now), {}, INTERVALS)
+    holes = [Interval(a.end, b.start) for a, b in pairwise(seen) if a.end < b.start]
+    if seen[-1].end < now:
+        holes.append(Interval(seen[-1].end, now))
+    return Facts(TENANT, now, Ledger(Book(seen, seen[0].start, now).mark, holes), {}, INTERVALS)
 
 
 @given(timelines(), st.integers(0, 300_000), st.integers(1, 200_000))
 def test_running_totals_equal_a_scan_of_every_span(spans: list[Span], end: int, length: int) -> None:
     stop, window = T0 + timedelta(seconds=end), timedelta(seconds=length)
-    found, failures = Timeline(spans, TENANT.push_interval).tally(stop - window, stop)
-    assert found == windows.tally(spans, stop - window, stop)
-    assert failures == facts_at(spans, stop).window_burn(window).failed_observations
-    assert Timeline(spans, MINUTE).history(stop) == facts_at(spans, stop).history
+    ours, engines = Timeline(spans), facts_at(spans, stop)
+    assert ours.tally(stop - window, stop) == windows.tally(spans, stop - window, stop)
+    if window <= SLA_LOOKBACK:
+        failures = ours.failures(stop - window, stop, TENANT.push_interval)
+        assert failures == engines.window_burn(window).failed_observations
+    assert ours.history(stop - SLA_LOOKBACK, stop) == engines.history
+    assert ours.silence(stop - SLA_LOOKBACK, stop) == engines.silence
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,88 @@
+"""What the rules of a tenant read, fetched in as few questions as they need, whatever happened in their windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from ecpmon.alerts.judgement import (
+    SLA_LOOKBACK,
+    Facts,
+    Record,
+    saved_condition,
+    told_until,
+    unobserved,
+    windows_read,
+)
+from ecpmon.alerts.syntax import AggFunction, references
+from ecpmon.model.alerts import RuleKind
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.alerts import RuleWithState
+from ecpmon.ports.samples import MonitoringStore
+from ecpmon.ports.sla import MaintenanceStore, WindowSums
+from ecpmon.sla.burn import BurnPolicy
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.ledger import Ledger, Question, question
+from ecpmon.sla.maintenance import covered
+from ecpmon.sla.windows import Terms
+from ecpmon.workers import TenantWorkers
+
+# So little planned maintenance is expanded where we are: a thread would cost more.
+FEW: Final = 5
+
+
+class FactsReader:
+    """Reads for one tenant at a time; cost grows with its rules and its maintenance, not with its history."""
+
+    def __init__(
+        self,
+        monitoring: MonitoringStore,
+        window_sums: WindowSums,
+        maintenance: MaintenanceStore,
+        intervals: Intervals,
+        policies: Mapping[str, BurnPolicy],
+        workers: TenantWorkers,
+    ) -> None:
+        self._monitoring = monitoring
+        self._window_sums = window_sums
+        self._maintenance = maintenance
+        self._intervals = intervals
+        self._policies = policies
+        self._workers = workers
+
+    async def read(self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime) -> Facts:
+        """Everything that `judge` asks about these rules."""
+        rules = [entry.rule for entry in entries]
+        wanted = [references(saved_condition(r)) for r in rules if r.kind is RuleKind.THRESHOLD]
+        since = now - self._intervals.stalest(tenant)
+        latest = await self._monitoring.latest(tenant, since, now) if wanted else {}
+        aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
+        for term in {t for w in wanted for t in w.aggregates}:
+            key = (term.function, term.name, term.window)
+            aggregates[key] = await self._monitoring.aggregate(
+                tenant, term.name, term.function.value, now - term.window, now
+            )
+        record = await self._record(tenant, entries, now)
+        return Facts(tenant, now, record, latest, self._intervals, aggregates)
+
+    async def _record(self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime) -> Record:
+        """Availability without maintenance: nobody is woken for what was planned."""
+        lengths = windows_read([entry.rule for entry in entries], self._policies)
+        if not lengths:
+            return unobserved(now)
+        reach = now - max(SLA_LOOKBACK, *lengths)
+        told = {at for entry in entries if (at := told_until(entry.state, now)) is not None and at > reach}
+        starts = {reach, now - SLA_LOOKBACK, *(now - length for length in lengths), *told}
+        asked = await self._question(tenant, await self._maintenance.of_tenant(tenant), starts, now)
+        marks = await self._window_sums.marks(tenant, asked.instants, now)
+        return Ledger(marks.__getitem__, asked.maintenance)
+
+    async def _question(
+        self, tenant: Tenant, planned: Sequence[Maintenance], starts: set[datetime], now: datetime
+    ) -> Question:
+        def made() -> Question:
+            return question(now, Terms(covered(planned, min(starts), now)), (), starts)
+
+        return made() if len(planned) <= FEW else await self._workers.run(tenant.key, made)
