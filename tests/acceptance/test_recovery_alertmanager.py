@@ -98,7 +98,7 @@ async def test_a_real_alertmanager_sends_a_long_message_again_until_all_of_it_is
         async with alertmanager(stack_binaries, world, tmp_path / "alertmanager", free_port()) as url:
             async with world.session.post(f"{url}/api/v2/alerts", json=alerts) as answer:
                 assert answer.status == 200, await answer.text()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while len(await world.runtime.external_alerts.recent(tenant, 100)) < 60:
                     await asyncio.sleep(0.1)
             async with world.session.get(f"{url}/metrics") as answer:

@@ -12,6 +12,9 @@ from typing import Any
 
 import aiohttp
 
+from tests.processes import bound
+from tests.waiting import PATIENCE
+
 
 @dataclass
 class Serving:
@@ -35,7 +38,10 @@ async def serving(dsn: str, port: int, *, stderr: int, **settings: str) -> Async
     if stderr < 0:
         argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", *argv]
     process = await asyncio.create_subprocess_exec(
-        *argv, env=inherited | ours, stdout=asyncio.subprocess.PIPE, stderr=stderr if stderr >= 0 else None
+        *bound(argv),
+        env=inherited | ours,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stderr if stderr >= 0 else None,
     )
     async with aiohttp.ClientSession() as session:
         found = Serving(f"http://127.0.0.1:{port}", process, session)
@@ -49,7 +55,7 @@ async def serving(dsn: str, port: int, *, stderr: int, **settings: str) -> Async
 
 
 async def _until_ready(found: Serving) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             assert found.process.returncode is None, f"it ended with {found.process.returncode}"
             try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ecpmon.local.parts import http_ok
 from ecpmon.local.process import ChildSpec
 from ecpmon.local.supervisor import Message, Supervisor
+from tests.waiting import PATIENCE
 
 # `ecpmon serve` whose clock sleeps once: as soon as the file of its first argument is there, which it removes.
 STALLING = """
@@ -52,7 +53,7 @@ async def test_a_service_that_stands_still_is_replaced(
         await supervisor.start("api")
         first = supervisor.pid("api")
         marker.touch()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while len(messages) < 2:
                 await asyncio.sleep(0.05)
         assert "ended by its watchdog" in messages[0].text

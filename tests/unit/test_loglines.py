@@ -17,6 +17,7 @@ from prometheus_client import generate_latest
 from ecpmon.app.logging import Rendering
 from ecpmon.loglines import MAX_LINE_BYTES, MAX_WAITING_BYTES, LineHandler, LogStream, lines_lost
 from ecpmon.telemetry import Telemetry
+from tests.waiting import PATIENCE
 
 Lost = Callable[[], dict[str, int]]
 FOREIGN = ("ecpmon.simulator", "asyncio", "aiohttp.server", "aiohttp.access")
@@ -94,7 +95,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(lost: Lost) -> None:
         finished.set()
 
     threading.Thread(target=log, daemon=True).start()
-    assert finished.wait(60), "whoever logs waits for the reader"
+    assert finished.wait(PATIENCE), "whoever logs waits for the reader"
     assert lost()["waiting"] >= enough // 2 - 2
     began = time.monotonic()
     stream.close(patience=0.1)
@@ -117,11 +118,11 @@ def test_when_there_is_space_again_lines_are_written_again_and_the_loss_is_told(
     refused = threading.Event()
     stream = LogStream(fd, lambda _: refused.set(), on_recovery)
     stream.write("one\n")
-    assert refused.wait(30)
+    assert refused.wait(PATIENCE)
     with path.open("wb") as good:
         os.dup2(good.fileno(), fd)
         stream.write("two\n")
-        assert recovered.wait(30)
+        assert recovered.wait(PATIENCE)
         stream.close()
     os.close(fd)
     assert (path.read_text(), told, lost()) == ("two\n", [1], {"unwritable": 1})
@@ -140,7 +141,7 @@ def test_a_line_of_which_a_part_was_written_is_not_continued_by_the_next(tmp_pat
     refused = threading.Event()
     stream = LogStream(write, lambda _: refused.set())
     stream.write("a" * 5000 + "\n")
-    assert refused.wait(30)
+    assert refused.wait(PATIENCE)
     os.read(read, room - 4096)
     stream.write("second\n")
     stream.close()

@@ -10,6 +10,8 @@ import time
 import pytest
 
 from ecpmon.watchdog import EXIT_STALLED, STALL_SIGNAL
+from tests.processes import bound
+from tests.waiting import PATIENCE
 
 LIMIT = 1.0
 PROGRAM = f"""
@@ -38,7 +40,7 @@ asyncio.run(main(sys.argv[1]))
 
 def begin(what: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, what],
+        bound([sys.executable, "-c", PROGRAM, what]),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -51,7 +53,7 @@ def begin(what: str) -> subprocess.Popen[str]:
 )
 def test_a_loop_that_stands_still_ends_its_process_and_the_stack_says_why(what: str, code: int) -> None:
     process = begin(what)
-    _, log = process.communicate(timeout=90)
+    _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert f"in {what}\n" in log
     assert "in main\n" in log
@@ -66,7 +68,7 @@ def test_a_loop_that_turns_is_left_alone_also_after_its_process_was_stopped_for_
     time.sleep(2 * LIMIT)
     process.send_signal(signal.SIGCONT)
     time.sleep(1.5 * LIMIT)
-    output, log = process.communicate("go on\n", timeout=90)
+    output, log = process.communicate("go on\n", timeout=PATIENCE)
     assert (process.returncode, output, log) == (0, "done\n", "")
 
 
@@ -79,7 +81,7 @@ def asleep():
     for _ in range(20): threading.Thread(target={"deep" * 60}, args=(90,), daemon=True).start()
     {"deep" * 60}(90)
 """)  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-c", program, "asleep"], stderr=subprocess.PIPE)
-    assert process.wait(90) == EXIT_STALLED
+    process = subprocess.Popen(bound([sys.executable, "-c", program, "asleep"]), stderr=subprocess.PIPE)
+    assert process.wait(PATIENCE) == EXIT_STALLED
     assert process.stderr is not None
     process.stderr.close()

@@ -10,6 +10,7 @@ import pytest
 
 from ecpmon.errors import Overloaded, ValidationFailed
 from ecpmon.workers import Workers
+from tests.waiting import PATIENCE
 
 
 class Gate:
@@ -23,14 +24,14 @@ class Gate:
     def work(self, name: str) -> str:
         with self._lock:
             self.begun.append(name)
-        assert self._open.wait(30)
+        assert self._open.wait(PATIENCE)
         return name
 
     def open(self) -> None:
         self._open.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while len(self.begun) < count:
                 await asyncio.sleep(0.001)
 
@@ -149,7 +150,7 @@ async def test_the_loop_turns_while_work_is_done() -> None:
         return count
 
     computing = asyncio.create_task(workers.run("t", compute))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while turns < 200:
             await asyncio.sleep(0)
             turns += 1

@@ -38,6 +38,7 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, lay
 from ecpmon.tenantseries import MAINTENANCE_GAUGE
+from tests.waiting import PATIENCE
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=30)
@@ -243,7 +244,7 @@ def test_cases_that_are_not_shrunk_run_the_shipped_file() -> None:
 def test_the_shipped_rule_files_pass_the_strictest_check(stack_binaries: Binaries) -> None:
     files = sorted(map(str, (data_dir("rules") / "prometheus").glob("*.yml")))
     argv = [str(stack_binaries.promtool), "check", "rules", "--lint=all", "--lint-fatal", *files]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -11,6 +11,7 @@ import pytest
 from ecpmon.api.limits import LIMITS
 from ecpmon.errors import RateLimited
 from tests.integration.api.conftest import Service
+from tests.waiting import PATIENCE
 
 URL = "/api/v1/webhooks/tenant-alert"
 _runs = itertools.count(1)
@@ -70,7 +71,7 @@ async def test_alphas_operator_cannot_use_up_betas_alerts(service: Service, run:
         for change in ({}, over):
             _, told, _ = await tell(service, "admin", alert(run, beta, **change))
             assert (told["new"], told["duplicates"]) == (1, 0)
-            assert (await socket.receive_json(timeout=5))["status"] == change.get("status", "firing")
+            assert (await socket.receive_json(timeout=PATIENCE))["status"] == change.get("status", "firing")
     assert await recoveries(service, beta) == 1
     tenant = await service.runtime.tenants.get(beta)
     assert [a.status for a in await service.runtime.external_alerts.recent(tenant, 10)] == [

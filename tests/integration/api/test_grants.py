@@ -12,6 +12,7 @@ import aiohttp
 from ecpmon.api.bodies import SLOW_SECONDS
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_walls import OF_TENANTS, SOCKETS, name_of, path_of
+from tests.waiting import PATIENCE
 
 # What can be read of a deleted tenant until retention ends.
 HISTORY = re.compile("/sla|/incidents|/objectives|/recoveries|/deployment")
@@ -48,7 +49,7 @@ async def test_nor_does_a_socket(service: Service) -> None:
     for route in SOCKETS:
         url = service.url + path_of(route, name)
         async with service.session.ws_connect(url, headers=service.headers("before")) as socket:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=PATIENCE)
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4404), route.path
 
 
@@ -196,7 +197,7 @@ async def test_a_body_that_was_begun_for_the_old_tenant_does_not_end_in_the_new_
         f"{service.url}/ws/monitoring/{name}", headers=service.headers("admin")
     )
     async with watched as socket:
-        await socket.receive_json(timeout=5)  # so the requests before it are in their handlers
+        await socket.receive_json(timeout=PATIENCE)  # so the requests before it are in their handlers
         await asyncio.sleep(SLOW_SECONDS)
         assert (await service.ask("DELETE", f"{base}?force=true"))[0] == 202
     await service.tenant(tenant_id=name, sli_source="push")

@@ -13,6 +13,7 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.sessions import SocketLimits
 from ecpmon.ports.tokens import Issued
 from tests.integration.api.conftest import OPERATOR, Service
+from tests.waiting import PATIENCE
 
 
 async def look(service: Service) -> None:
@@ -36,7 +37,7 @@ async def opened(service: Service, stack: AsyncExitStack, who: str, name: str) -
         connecting = service.session.ws_connect(service.url + path, headers=service.headers(who))
         sockets[path] = await stack.enter_async_context(connecting)
         if "alerts" not in path:
-            await sockets[path].receive_json(timeout=5)
+            await sockets[path].receive_json(timeout=PATIENCE)
     return sockets
 
 
@@ -44,11 +45,14 @@ async def codes(sockets: dict[str, Any]) -> set[int | None]:
     """How they were closed; None for one that answers."""
     found: set[int | None] = set()
     for path, socket in sockets.items():
-        if "deployment" not in path:  # that one answers nothing
+        patience = PATIENCE
+        if "deployment" not in path:
             await socket.send_json({"action": "ping"})
+        elif found == {None}:
+            patience = 0.5  # the last, and it answers nothing: that it closes is waited for when the others have
         while True:
             try:
-                message = await socket.receive(timeout=0.5 if "deployment" in path else 5)
+                message = await socket.receive(timeout=patience)
             except TimeoutError:
                 found.add(None)
                 break

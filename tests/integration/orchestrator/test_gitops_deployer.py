@@ -24,6 +24,7 @@ from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
 from ecpmon.orchestrator.deployers.stored import RESTARTED_AT
 from ecpmon.orchestrator.manifests import render, to_yaml
 from ecpmon.orchestrator.sizing import plan_tenant
+from tests.waiting import PATIENCE
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 TOKEN = "s3cr3t-t0ken-of-the-test"
@@ -269,7 +270,7 @@ async def test_a_remote_that_never_answers_is_given_up(tmp_path: Path) -> None:
     deployer = GitopsDeployer(f"https://127.0.0.1:{port}/x.git", tmp_path / "work", timeout=0.5)
     with pytest.raises(KubernetesUnavailable, match="did not end within"):
         await deployer.delete("acme")
-    async with asyncio.timeout(5):  # git's helper is gone too
+    async with asyncio.timeout(PATIENCE):  # git's helper is gone too
         await hung_up.wait()
     silent.close()
     await silent.wait_closed()

@@ -9,6 +9,7 @@ import pytest
 
 from ecpmon.api.limits import Buckets, GoodTokens, Memory, Turns
 from ecpmon.errors import Overloaded, RateLimited
+from tests.waiting import PATIENCE
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -134,7 +135,7 @@ async def test_who_gives_up_while_waiting_leaves_no_hole() -> None:
     gone.cancel()  # just as its turn has come
     with pytest.raises(asyncio.CancelledError):
         await gone
-    async with asyncio.timeout(5), turns.turn("c"):
+    async with asyncio.timeout(PATIENCE), turns.turn("c"):
         pass
 
 

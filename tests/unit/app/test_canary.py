@@ -7,6 +7,7 @@ import time
 
 from ecpmon.app.canary import LoopCanary, Worst
 from ecpmon.telemetry import Telemetry
+from tests.waiting import PATIENCE
 
 
 def test_the_worst_of_the_last_minute_is_remembered_and_no_longer() -> None:
@@ -24,7 +25,7 @@ async def test_a_callback_that_holds_the_loop_is_seen_in_both_metrics() -> None:
     await asyncio.sleep(0.01)
     time.sleep(0.3)  # holds the loop, as a long computation would
     read = telemetry.registry.get_sample_value
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not read("ecpmon_loop_lag_seconds_count"):
             await asyncio.sleep(0.01)
     # The sleeper was due 50 ms after it began.
