@@ -49,7 +49,9 @@ async def codes(sockets: dict[str, Any]) -> set[int | None]:
         if "deployment" not in path:
             await socket.send_json({"action": "ping"})
         elif found == {None}:
-            patience = 0.5  # the last, and it answers nothing: that it closes is waited for when the others have
+            patience = (
+                0.5  # the last, and it answers nothing: that it closes is waited for when the others have
+            )
         while True:
             try:
                 message = await socket.receive(timeout=patience)
