@@ -6,16 +6,18 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
 from ecpmon.alerts.evaluate import Evaluation
 from ecpmon.alerts.judgement import judge
+from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.message import new_event
 from ecpmon.alerts.reading import FactsReader
-from ecpmon.errors import EcpError, TenantNotFound
+from ecpmon.errors import EcpError, Overloaded, TenantNotFound
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
@@ -78,6 +80,7 @@ class AlertEngine:
         self._external_url = external_url
         self._on_event = on_event
         self.errors = 0
+        self.lanes = Lanes()
 
     async def install_defaults(self, tenant: Tenant, actions: Sequence[Action], now: datetime) -> None:
         """Give a tenant the SLA rules it lacks, all or none (people may have inserted the tenant by hand)."""
@@ -85,32 +88,39 @@ class AlertEngine:
 
     async def evaluate_all(self, now: datetime) -> int:
         """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""
-        return await self._evaluate(await self._alerts.all_rules(), now)
+        return await self._evaluate(await self._alerts.all_rules(), now, sla=True)
 
     async def evaluate_tenants(self, tenant_ids: Sequence[str], now: datetime, *, sla: bool) -> int:
         """The rules of some tenants; `sla` False leaves out those that only read the availability timeline."""
-        rules = await self._alerts.all_rules(tenant_ids)
-        if not sla:
-            rules = [r for r in rules if r.rule.kind not in _SLA_KINDS]
-        return await self._evaluate(rules, now)
+        return await self._evaluate(await self._alerts.all_rules(tenant_ids), now, sla=sla)
 
-    async def _evaluate(self, rules: Sequence[RuleWithState], now: datetime) -> int:
+    async def _evaluate(self, rules: Sequence[RuleWithState], now: datetime, *, sla: bool) -> int:
         by_tenant: dict[str, list[RuleWithState]] = defaultdict(list)
         for rule in rules:
             by_tenant[rule.rule.tenant_id].append(rule)
-        changes = 0
-        for tenant_id, own in by_tenant.items():
-            try:
-                tenant = await self._tenants.get(tenant_id)
-                changes += await self._evaluate_tenant(tenant, own, now)
-            except TenantNotFound:
-                continue  # deleted meanwhile
-            except EcpError as error:
-                if error.retryable:
-                    raise
-                self.errors += 1
-                _log.exception("rules_not_evaluated", tenant=tenant_id)
-        return changes
+        turns = {name: partial(self._turn, name, own, now, sla) for name, own in by_tenant.items()}
+        return await self.lanes.run(turns, "sla" if sla else "samples")
+
+    async def _turn(
+        self, tenant_id: str, rules: Sequence[RuleWithState], now: datetime, sla: bool, waited: bool
+    ) -> int:
+        try:
+            tenant = await self._tenants.get(tenant_id)
+            own = await self._alerts.all_rules([tenant_id]) if waited else rules
+            wanted = [r for r in own if sla or r.rule.kind not in _SLA_KINDS]
+            return await self._evaluate_tenant(tenant, wanted, now)
+        except TenantNotFound:
+            return 0  # deleted meanwhile
+        except Overloaded as error:
+            # It computes too much already: the next tick comes.
+            _log.warning("rules_postponed", tenant=tenant_id, error=error.message)
+            return 0
+        except EcpError as error:
+            if error.retryable:
+                raise
+            self.errors += 1
+            _log.exception("rules_not_evaluated", tenant=tenant_id)
+            return 0
 
     async def _evaluate_tenant(self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime) -> int:
         facts = await self._reader.read(tenant, rules, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Final
 
 import aiohttp
 import structlog
@@ -58,6 +59,8 @@ from ecpmon.telemetry import Telemetry
 from ecpmon.workers import TenantWorkers, Workers
 
 _log = structlog.get_logger(__name__)
+# Seconds that a round of evaluations waits for tenants whose rules take long.
+EVALUATION_PATIENCE: Final = 1.0
 
 
 class BackendRuntime:
@@ -234,6 +237,8 @@ class BackendRuntime:
     async def start(self, *, run_jobs: bool = True) -> None:
         """`run_jobs` False: the caller turns the jobs by hand (a timeline on a clock of its own)."""
         await self.writer.__aenter__()
+        # Whoever turns the jobs by hand wants to see what they do.
+        self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
         self.trigger.start()
         self.delivery.start()
         if run_jobs:
@@ -245,6 +250,7 @@ class BackendRuntime:
         await self._last_use()
         await self.deployments.stop()
         await self.trigger.stop()
+        await self.engine.lanes.stop()
         await self.delivery.stop()
         await self.writer.__aexit__()
         self.pulling.close()
