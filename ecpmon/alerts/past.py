@@ -165,7 +165,7 @@ class Series:
         self.source, self.width = source, width
         self.at = [p.ts + (width or timedelta(0)) for p in points]
         self._values = [p.value for p in points]
-        # A fall of a counter is a reset (`storage.monitoring.rate_of`).
+        # A fall of a counter is a reset, as the database counts it.
         rises = (b - a if b >= a else b for a, b in itertools.pairwise(self._values))
         self._sums, self._rises = Folded(self._values, operator.add), Folded([0.0, *rises], operator.add)
         self._lows = Folded([p.low for p in points], min)

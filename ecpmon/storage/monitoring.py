@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from ecpmon.storage.queries import load
 
 _FIVE_MINUTES = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
+_FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 
 def tier_for(step: timedelta) -> str:
@@ -27,17 +27,6 @@ def tier_for(step: timedelta) -> str:
     if step >= _HOUR and step % _HOUR == timedelta(0):
         return "rollup_1h_points"
     return "rollup_5m_points" if step >= _FIVE_MINUTES else "raw_points"
-
-
-def rate_of(values: list[tuple[datetime, float]]) -> float | None:
-    """Increase per second between the first and the last value; a fall is a counter reset. None under two values."""
-    if len(values) < 2:
-        return None
-    increase = sum(
-        after - before if after >= before else after for (_, before), (_, after) in itertools.pairwise(values)
-    )
-    seconds = (values[-1][0] - values[0][0]).total_seconds()
-    return increase / seconds if seconds > 0 else None
 
 
 def _usage_of(service: str, rows: list[Any], resolution: timedelta) -> ServiceUsage:
@@ -95,28 +84,17 @@ class PgMonitoringStore:
     async def aggregate(
         self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
     ) -> float | None:
+        if function not in _FUNCTIONS:
+            raise ValidationFailed(f"unknown function {function!r}; known are {', '.join(_FUNCTIONS)}")
         series = await self._database.fetchrow(
             self._sql["series_of_metric"], tenant.key, metric, tenant.evidence_source.value
         )
         if series is None:
             return None
-        rows = await self._database.fetch(self._sql["metric_window"], tenant.key, start, end, series["id"])
-        values = [(r["ts"], r["value"]) for r in rows]
-        numbers = [v for _, v in values]
-        if not numbers:
-            return None
-        match function:
-            case "avg":
-                return float(sum(numbers) / len(numbers))
-            case "min":
-                return float(min(numbers))
-            case "max":
-                return float(max(numbers))
-            case "last":
-                return float(numbers[-1])
-            case "rate":
-                return rate_of(values)
-        raise ValidationFailed(f"unknown function {function!r}; known are avg, min, max, last, rate")
+        found: float | None = await self._database.fetchval(
+            self._sql["metric_window"], tenant.key, start, end, series["id"], function
+        )
+        return found
 
     async def causes(
         self, tenant: Tenant, outages: Sequence[Interval], raw_since: datetime, error_rate_at: float | None

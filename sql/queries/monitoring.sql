@@ -37,12 +37,20 @@ WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $4 AND s.labels = '{}' AND v.value
 ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 
 -- name: metric_window
--- Values of one metric in ($2, $3], merged, from the source that is evidence, else from the one with most points.
-SELECT DISTINCT ON (f.ts) f.ts, v.value
-FROM frames f
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3 AND v.series = $4 AND v.value BETWEEN -1e100 AND 1e100
-ORDER BY f.ts, f.seq DESC
+-- $5 (avg, min, max, last or rate) of one series' values in ($2, $3], merged; NULL without any. A fall in a rate is a reset.
+SELECT CASE $5 WHEN 'avg' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)
+               WHEN 'last' THEN (array_agg(value ORDER BY ts DESC))[1]
+               WHEN 'rate' THEN sum(CASE WHEN value >= before THEN value - before ELSE value END)
+                                  FILTER (WHERE before IS NOT NULL) / nullif(date_part('epoch', max(ts) - min(ts)), 0) END
+FROM (
+  SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before FROM (
+    SELECT DISTINCT ON (f.ts) f.ts, v.value
+    FROM frames f
+    CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+    WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3 AND v.series = $4
+    ORDER BY f.ts, f.seq DESC
+  ) AS merged
+) AS followed
 
 -- name: series_of_metric
 SELECT id, data_source FROM series

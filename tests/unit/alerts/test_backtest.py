@@ -29,7 +29,6 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, coalesce
-from ecpmon.storage.monitoring import rate_of
 from tests.cost import at_most
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,6 +40,17 @@ TENANT = Tenant(
     service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.9%"),
     sli_source="push", created_at=T0, updated_at=T0,
 )  # fmt: skip
+
+
+def rate_of(values: list[tuple[datetime, float]]) -> float | None:
+    """Increase per second between the first and the last value; a fall is a counter reset. None under two values."""
+    if len(values) < 2:
+        return None
+    increase = sum(
+        after - before if after >= before else after for (_, before), (_, after) in pairwise(values)
+    )
+    seconds = (values[-1][0] - values[0][0]).total_seconds()
+    return increase / seconds if seconds > 0 else None
 
 
 def at(minutes: float) -> datetime:
