@@ -174,11 +174,25 @@ class Database:
                 async with self._turn():
                     self._watch.check()
                     pool = self._pool or await self._open()
-                    async with pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                    connection = await self._acquire(pool)
+                    try:
                         yield connection
+                    finally:
+                        await pool.release(connection)
         except DatabaseNotWritable as refusal:
             self._writes.refused(refusal)
             raise
+
+    async def _acquire(self, pool: asyncpg.Pool[Any]) -> Any:
+        """A connection that is there, or a new one. A server that answers our probe is busy, not away."""
+        give_up = asyncio.get_running_loop().time() + QUEUE_TIMEOUT
+        while True:
+            try:
+                return await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            except TimeoutError:
+                self._watch.check()
+                if asyncio.get_running_loop().time() >= give_up:
+                    raise Overloaded("the database is too busy for a connection; try again shortly") from None
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

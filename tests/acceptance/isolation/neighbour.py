@@ -63,8 +63,7 @@ class Neighbour:
 async def _push(session: aiohttp.ClientSession, url: str, body: Any) -> int | str:
     try:
         async with session.post(url, json=body) as answer:
-            await answer.read()
-            return answer.status
+            return answer.status if answer.status == 202 else f"{answer.status}: {await answer.text()}"
     except (aiohttp.ClientError, TimeoutError) as error:
         return type(error).__name__
 
