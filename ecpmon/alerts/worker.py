@@ -20,6 +20,7 @@ import structlog
 from ecpmon.alerts.backoff import Backoff
 from ecpmon.alerts.notifiers import Notifier
 from ecpmon.alerts.outbox import Outbox
+from ecpmon.errors import TemporaryError
 from ecpmon.model.alerts import (
     DeliveryOutcome,
     DeliveryReason,
@@ -154,6 +155,9 @@ class DeliveryWorker:
             if self._on_result is not None:
                 self._on_result(notification, result)
             await self._record(notification, result, log)
+        except TemporaryError as error:  # the claim runs out, and it is delivered again
+            self.counters.record_errors += 1
+            log.warning("delivery_not_recorded", outcome=result.outcome.value, error=error.message)
         except Exception:
             self.counters.record_errors += 1
             log.exception("delivery_not_recorded", outcome=result.outcome.value, reason=result.reason.value)

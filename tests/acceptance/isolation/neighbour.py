@@ -27,19 +27,33 @@ class Neighbour:
         self._serving = serving
         self._every = every
         self._queue = QUIET
+        self._ended = asyncio.Event()
         self.pushes: list[tuple[datetime, int | str, float]] = []
         self.heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def run(self) -> None:
+        """Measures by the clock, however long its pushes take; ends with the last of them."""
         headers = self._serving.headers(BETA)
-        url = f"{self._serving.url}/api/v1/tenants/{BETA}/monitoring"
+        under_way: set[asyncio.Task[None]] = set()
         async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30)) as session:
             for n in itertools.count():
-                began, at = perf_counter(), datetime.now(UTC)
-                metrics = {f"m{k}": n for k in range(7)} | {"up": 1, "queue_depth": self._queue}
-                status = await _push(session, url, {"timestamp": at.isoformat(), "metrics": metrics})
-                self.pushes.append((at, status, perf_counter() - began))
-                await asyncio.sleep(max(0.0, self._every - (perf_counter() - began)))
+                if self._ended.is_set():
+                    break
+                task = asyncio.create_task(self._measure(session, n))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+                await asyncio.sleep(self._every)
+            await asyncio.gather(*under_way)
+
+    async def _measure(self, session: aiohttp.ClientSession, n: int) -> None:
+        url = f"{self._serving.url}/api/v1/tenants/{BETA}/monitoring"
+        began, at = perf_counter(), datetime.now(UTC)
+        metrics = {f"m{k}": n for k in range(7)} | {"up": 1, "queue_depth": self._queue}
+        status = await _push(session, url, {"timestamp": at.isoformat(), "metrics": metrics})
+        self.pushes.append((at, status, perf_counter() - began))
+
+    def end(self) -> None:
+        self._ended.set()
 
     async def alerted(self) -> float:
         """Seconds from the breach to the notification; the alert is over afterwards."""
@@ -82,8 +96,8 @@ async def neighbour(serving: Serving, port: int, every: float = 0.2) -> AsyncIte
         await _add_rule(serving, beta, f"http://127.0.0.1:{port}/hook")
         yield beta
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        beta.end()
+        await task
         await runner.cleanup()
 
 

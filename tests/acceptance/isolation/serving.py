@@ -86,7 +86,7 @@ async def _people(made: Serving) -> None:
     for tenant in (ALPHA, BETA):
         body = {
             "tenant_id": tenant, "name": tenant, "service_requirements": {"chatbot": 10},
-            "sli_source": "push", "push_interval": 1,
+            "sli_source": "push", "push_interval": 2,
         }  # fmt: skip
         status, answer = await made.ask("POST", "/api/v1/tenants/", json=body)
         assert status == 201, answer
