@@ -178,7 +178,7 @@ class Database:
                     try:
                         yield connection
                     finally:
-                        # What was asked for at `acquire` would bound this too, and make a failure of what was committed.
+                        # The timeout of `acquire` would bound this too, and make a failure of what was committed.
                         await pool.release(connection, timeout=COMMAND_TIMEOUT)
         except DatabaseNotWritable as refusal:
             self._writes.refused(refusal)
