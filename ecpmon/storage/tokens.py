@@ -16,6 +16,10 @@ from ecpmon.storage.queries import load
 
 _SHAPE: Final = re.compile(r"ecp_[A-Za-z0-9_-]{43}")
 MAX_PER_TENANT: Final = 100
+# Those that are over stay listed, so there must be an end to making short-lived ones: a day's for one tenant, as a
+# multiple of those that may be valid at a time.
+PER_DAY: Final = 10
+_DAY: Final = timedelta(days=1)
 
 
 def _hash(secret: str) -> bytes:
@@ -94,19 +98,30 @@ class PgTokenStore:
                 f"there is no tenant {unknown[0]!r}; create it first: a token is for tenants that exist",
                 fields=[{"field": "tenant_access", "message": f"there is no tenant {n!r}"} for n in unknown],
             )
-        full = await connection.fetchval(
-            self._sql["fullest"], list(found.values()), self._max_per_tenant, now
-        )
-        if full is not None:
+        numbers = list(found.values())
+        self._check_room(await connection.fetchrow(self._sql["fullest"], numbers, now, now - _DAY))
+        return numbers
+
+    def _check_room(self, row: Any) -> None:
+        """Raises LimitReached."""
+        most, per_day = self._max_per_tenant, PER_DAY * self._max_per_tenant
+        if row is not None and row["valid"] >= most:
             raise LimitReached(
-                f"tenant {full!r} has {self._max_per_tenant} tokens, the most that are allowed; revoke one first",
+                f"tenant {row['full_tenant']!r} has {most} tokens, the most that are allowed; revoke one first",
                 limit="tokens",
-                most=self._max_per_tenant,
+                most=most,
             )
-        return list(found.values())
+        if row is not None and row["fresh"] >= per_day:
+            raise LimitReached(
+                f"{per_day} tokens were made for tenant {row['busy_tenant']!r} within a day; use them longer",
+                limit="tokens_per_day",
+                most=per_day,
+            )
 
     async def page(self, by: Caller, skip: int, limit: int, now: datetime) -> tuple[Sequence[TokenInfo], int]:
         rows = await self._database.fetch(self._sql["page"], *_reach(by), now, skip, limit)
+        if not rows and skip:  # past the end: how many there are stands in no row
+            return [], (await self.page(by, 0, 1, now))[1]
         return [_info(r) for r in rows], rows[0]["total"] if rows else 0
 
     async def revoke(self, token_id: int, by: Caller, now: datetime) -> None:

@@ -24,12 +24,18 @@ SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: fullest
--- Of the tenants $1 one that has $2 tokens or more, not counting those that hold every tenant.
-SELECT x.tenant_id FROM tenants x
-WHERE x.id = ANY($1::bigint[]) AND $2 <= (
-  SELECT count(*) FROM token_grants g JOIN api_tokens t ON t.id = g.token
-  WHERE g.tenant = x.id AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3))
-LIMIT 1
+-- Of the tenants $1 the one with the most tokens at $2, and the one with the most new ones since $3; those that hold
+-- every tenant are not counted.
+SELECT valid.tenant_id AS full_tenant, valid.count AS valid, fresh.tenant_id AS busy_tenant, fresh.count AS fresh
+FROM (
+  SELECT x.tenant_id, count(*) FILTER (
+           WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)) AS count
+  FROM token_grants g JOIN api_tokens t ON t.id = g.token JOIN tenants x ON x.id = g.tenant
+  WHERE g.tenant = ANY($1::bigint[]) GROUP BY x.tenant_id ORDER BY 2 DESC LIMIT 1) AS valid
+CROSS JOIN (
+  SELECT x.tenant_id, count(*) FILTER (WHERE t.created_at > $3) AS count
+  FROM token_grants g JOIN api_tokens t ON t.id = g.token JOIN tenants x ON x.id = g.tenant
+  WHERE g.tenant = ANY($1::bigint[]) GROUP BY x.tenant_id ORDER BY 2 DESC LIMIT 1) AS fresh
 
 -- name: insert
 INSERT INTO api_tokens (name, roles, all_tenants, may_create, created_at, expires_at, created_by)
@@ -42,9 +48,20 @@ INSERT INTO token_grants (token, tenant) SELECT $1, unnest($2::bigint[]) ON CONF
 INSERT INTO token_secrets (token, hash, created_at) VALUES ($1, $2, $3)
 
 -- name: page
--- What $1 (numbers of tenants, NULL: everything) and $2 (names that may be created) reach.
-SELECT t.*, held.tenants, held.former, replaced.valid_until AS old_secret_until, count(*) OVER () AS total
-FROM api_tokens t
+-- What $1 (numbers of tenants, NULL: everything) and $2 (names that may be created) reach. Tokens that share nothing
+-- with these are not looked at.
+WITH near AS (
+  SELECT id FROM api_tokens WHERE $1::bigint[] IS NULL
+  UNION SELECT token FROM token_grants WHERE tenant = ANY($1)
+  UNION SELECT id FROM api_tokens WHERE may_create && $2::text[]
+), reached AS MATERIALIZED (
+  SELECT id FROM near WHERE $1 IS NULL OR token_within(id, $1, $2)
+), shown AS (
+  SELECT id, (SELECT count(*) FROM reached) AS total FROM reached ORDER BY id DESC OFFSET $4 LIMIT $5
+)
+SELECT t.*, held.tenants, held.former, replaced.valid_until AS old_secret_until, shown.total
+FROM shown
+JOIN api_tokens t ON t.id = shown.id
 CROSS JOIN LATERAL (
   SELECT coalesce(array_agg(x.tenant_id ORDER BY x.id) FILTER (WHERE x.deleted_at IS NULL), '{}') AS tenants,
          coalesce(array_agg(x.tenant_id ORDER BY x.id) FILTER (WHERE x.deleted_at IS NOT NULL), '{}') AS former
@@ -52,8 +69,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT max(s.valid_until) AS valid_until FROM token_secrets s WHERE s.token = t.id AND s.valid_until > $3) AS replaced
   ON true
-WHERE token_within(t.id, $1::bigint[], $2::text[])
-ORDER BY t.id DESC OFFSET $4 LIMIT $5
+ORDER BY t.id DESC
 
 -- name: lock
 -- One token within reach of $2 and $3, until the transaction ends.

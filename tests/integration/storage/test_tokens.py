@@ -127,6 +127,7 @@ async def test_who_reaches_some_tenants_grants_no_more_and_learns_of_no_others(
     own = boss.token.token_id
     assert [i.token_id for i in listed] == [within[1].token_id, within[0].token_id, own]
     assert (total, listed[0].created_by) == (3, own)
+    assert await store.page(boss, 3, 10, T0) == ([], 3)
     for issued in beyond:
         with pytest.raises(NotFound):
             await store.revoke(issued.token_id, boss, T0)
@@ -160,6 +161,19 @@ async def test_a_tenant_has_no_more_tokens_than_are_allowed_however_many_ask_at_
     assert [type(a) for a in asked if not isinstance(a, Issued)] == [LimitReached] * 3
     await store.revoke(made[0].token_id, ROOT, T0)
     await issue(store, tenant.tenant_id)
+
+
+async def test_short_lived_tokens_cannot_be_made_without_end(
+    store: PgTokenStore, make_tenant: MakeTenant
+) -> None:
+    name = (await make_tenant()).tenant_id
+    for _ in range(30):
+        await issue(store, name, expires_at=T0)  # over at once
+    with pytest.raises(LimitReached, match="within a day") as caught:
+        await issue(store, name, expires_at=T0)
+    assert caught.value.details == {"limit": "tokens_per_day", "most": 30}
+    await issue(store, (await make_tenant()).tenant_id, expires_at=T0)
+    await store.issue(NewToken("later", ["viewer"], [name]), ROOT, T0 + DAY)
 
 
 async def test_of_replaced_secrets_only_the_last_works_and_only_for_the_overlap(
@@ -222,7 +236,7 @@ async def test_tokens_that_are_over_are_forgotten_in_the_end(
     await store.revoke(revoked.token_id, ROOT, T0)
     await store.revoke(revoked.token_id, ROOT, T0 + DAY)  # again changes nothing
     ids = [revoked.token_id, expired.token_id, lasting.token_id]
-    left = "SELECT array_agg(id) FROM api_tokens WHERE id = ANY($1::bigint[])"
+    left = "SELECT array_agg(id ORDER BY id) FROM api_tokens WHERE id = ANY($1::bigint[])"
     await store.forget(T0)
     assert await database.fetchval(left, ids) == ids
     await store.forget(T0 + timedelta(seconds=1))
