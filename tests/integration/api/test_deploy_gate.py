@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from ecpmon.app import RUNTIMES
@@ -26,11 +27,14 @@ class Young:
         return cls(service, name)
 
     async def live(self, minutes: int, up: int) -> None:
-        for _ in range(minutes):
-            self.service.clock.advance(60)
-            body = {"metrics": {"up": up}}
-            status, answer, _ = await self.service.ask("POST", f"{self.path}/monitoring", body, **DEMO)
-            assert status == 202, answer
+        start = self.service.clock.now()
+        self.service.clock.advance(60 * minutes)
+        body = [
+            {"timestamp": (start + timedelta(minutes=n + 1)).isoformat(), "metrics": {"up": up}}
+            for n in range(minutes)
+        ]
+        status, answer, _ = await self.service.ask("POST", f"{self.path}/monitoring", body, **DEMO)
+        assert status == 202, answer
 
     async def deploy(self, **more: Any) -> str:
         """How a deployment ended, or the code by which it was refused."""
