@@ -143,6 +143,10 @@ class TenantWorkers:
         """As `Workers.run`."""
         return await self._workers.run(f"{self._database} {tenant_key}", function, *args, **kwargs)
 
+    async def run_for(self, caller: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `Workers.run`, for what is no single tenant's: the caller of this key is the owner."""
+        return await self._workers.run(f"caller {caller}", function, *args, **kwargs)
+
 
 def _refusal(limit: str, what: str) -> Overloaded:
     message = f"{what}; try again in {_RETRY_AFTER} s, or ask for less"

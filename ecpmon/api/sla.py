@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,15 +11,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.api.common import apart, backend_of, bad_field, minutes, now_of, percent, reply, tenant_of
-from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
-from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Accounting
-from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import SlaStatus, Tally, WindowFigures, WindowResult
-from ecpmon.ports.alerts import AlertEvent
-from ecpmon.sla import ledger, sums
+from ecpmon.model.windows import Tally, WindowResult
+from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered
@@ -32,9 +27,7 @@ from ecpmon.wire import dumps
 routes = Routes()
 MAX_POINTS: Final = 2_000
 DEFAULT_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
-SUMMARY_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
-_SEVERITY: Final = {SlaStatus.VIOLATED: 0, SlaStatus.AT_RISK: 1, SlaStatus.NO_DATA: 2, SlaStatus.MEETING: 3}
 
 
 def duration_of(text: str, field: str) -> timedelta:
@@ -211,64 +204,3 @@ async def analysis(request: web.Request) -> web.Response:
             "recovery_time_avg": found.recovery_time_avg,
         }
     )
-
-
-@routes.get("/api/v1/sla/summary", Permission.READ)
-async def summary(request: web.Request) -> web.Response:
-    """Every tenant the caller may see, worst first."""
-    backend, now, caller = backend_of(request), now_of(request), request[CALLER]
-    tenants = [t for t in await backend.tenants.live() if caller.may_see(t)]
-    planned = await backend.maintenance.of_all()
-    terms = {t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, backend.intervals) for t in tenants}
-    asked = {name: sums.intervals_for(now, terms[name], SUMMARY_WINDOWS) for name in terms}
-    found = await backend.window_sums.tallies(asked, now)
-    states = await backend.window_sums.states(asked, now)
-    statuses = await backend.availability.all_statuses()
-    told = await backend.alerts.last_event_of_each()
-    rows = []
-    for t in tenants:
-        name, target = t.tenant_id, t.sla_target.fraction
-        windows = sums.standing(
-            found.get(name, {}), now, target, statuses.get(name, {}), terms[name], SUMMARY_WINDOWS
-        )
-        rows.append(_row(t, {w.window: w for w in windows}, states.get(name), told.get(name)))
-    rows.sort(key=lambda r: r[0])
-    return reply({"as_of": now, "tenants": [row for _, row in rows]})
-
-
-def _row(
-    tenant: Tenant, found: Mapping[str, WindowFigures], state: SpanState | None, told: AlertEvent | None
-) -> tuple[tuple[int, float, str], dict[str, Any]]:
-    """The row and its place: by status, then by budget left, then by name."""
-    month = found["30d"]
-    left = percent(month.budget.remaining_fraction)
-    place = (_SEVERITY[month.status], left if left is not None else 100.0, tenant.tenant_id)
-    return place, {
-        "tenant_id": tenant.tenant_id,
-        "name": tenant.name,
-        "tenant_status": tenant.status.value,
-        "target": float(tenant.sla_target.percent),
-        "state": state.value if state else "none",
-        "status": month.status.value,
-        "windows": {name: _summary_window(w) for name, w in found.items()},
-        "error_budget": {"remaining_minutes": minutes(month.budget.remaining), "remaining_percent": left},
-        "burn_rate": {name: found[name].burn_rate for name in ("1h", "24h")},
-        "last_alert": _last_alert(told),
-    }
-
-
-def _summary_window(w: WindowFigures) -> dict[str, Any]:
-    return {
-        "availability": percent(w.availability),
-        "status": w.status.value,
-        "coverage": percent(w.coverage),
-        "budget_remaining_percent": percent(w.budget.remaining_fraction),
-        "burn_rate": w.burn_rate,
-    }
-
-
-def _last_alert(event: AlertEvent | None) -> dict[str, Any] | None:
-    if event is None:
-        return None
-    status = "firing" if event.to_state == "firing" else "resolved"
-    return {"alert_name": event.alert_name, "status": status, "at": event.at}

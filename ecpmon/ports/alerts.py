@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -120,8 +120,8 @@ class AlertStore(Protocol):
 
     async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]: ...
 
-    async def last_event_of_each(self) -> dict[str, AlertEvent]:
-        """tenant_id -> newest firing or resolved event, for the summary."""
+    async def last_events(self, tenants: Collection[Tenant]) -> dict[str, AlertEvent]:
+        """tenant_id -> newest firing or resolved event, for the summary; absent where there is none."""
         ...
 
     async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]: ...

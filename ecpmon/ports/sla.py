@@ -30,7 +30,13 @@ class AvailabilityStore(Protocol):
         """window -> live status as last stored, for its hysteresis."""
         ...
 
-    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]: ...
+    async def statuses_of(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
+        """The same for several, by tenant_id; absent where nothing is stored."""
+        ...
+
+    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
+        """The same for every live tenant (jobs)."""
+        ...
 
     async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:
         """Store the evaluation of tenant_id -> windows."""
@@ -74,8 +80,12 @@ class MaintenanceStore(Protocol):
         """What is planned, by start."""
         ...
 
+    async def of_tenants(self, tenants: Collection[Tenant]) -> dict[str, list[Maintenance]]:
+        """The same for several, by tenant_id; absent where nothing is planned."""
+        ...
+
     async def of_all(self) -> dict[str, list[Maintenance]]:
-        """The same for every live tenant, by tenant_id (jobs and the operators' summary)."""
+        """The same for every live tenant, by tenant_id (jobs)."""
         ...
 
     async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:

@@ -93,8 +93,8 @@ class TenantStore(Protocol):
         """Live tenants by age. `allowed`: numbers of tenants; None means every tenant (an administrator's view)."""
         ...
 
-    async def live(self) -> list[Tenant]:
-        """Every live tenant: for collectors and jobs, which serve them all."""
+    async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
+        """Every live tenant, for collectors and jobs, which serve them all; or those of the numbers `among`."""
         ...
 
     async def deleted_since(self, since: datetime) -> list[Tenant]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -268,8 +268,8 @@ class PgAlertStore:
             _event_of(r) for r in await self._database.fetch(self._sql["recent_events"], tenant.key, limit)
         ]
 
-    async def last_event_of_each(self) -> dict[str, AlertEvent]:
-        rows = await self._database.fetch(self._sql["last_event_of_each"])
+    async def last_events(self, tenants: Collection[Tenant]) -> dict[str, AlertEvent]:
+        rows = await self._database.fetch(self._sql["last_events"], [t.key for t in tenants])
         return {r["tenant_id"]: _event_of(r) for r in rows}
 
     async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,13 @@ class PgAvailabilityStore:
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
         rows = await self._database.fetch(self._sql["statuses"], tenant.key)
         return {r["window_name"]: SlaStatus(r["status"]) for r in rows}
+
+    async def statuses_of(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
+        names = {t.key: t.tenant_id for t in tenants}
+        found: dict[str, dict[str, SlaStatus]] = defaultdict(dict)
+        for r in await self._database.fetch(self._sql["statuses_of"], list(names)):
+            found[names[r["tenant"]]][r["window_name"]] = SlaStatus(r["status"])
+        return dict(found)
 
     async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
         found: dict[str, dict[str, SlaStatus]] = defaultdict(dict)

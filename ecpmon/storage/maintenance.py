@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +56,13 @@ class PgMaintenanceStore:
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
         return [maintenance_of(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]
+
+    async def of_tenants(self, tenants: Collection[Tenant]) -> dict[str, list[Maintenance]]:
+        names = {t.key: t.tenant_id for t in tenants}
+        found: dict[str, list[Maintenance]] = defaultdict(list)
+        for row in await self._database.fetch(self._sql["of_tenants"], list(names)):
+            found[names[row["tenant"]]].append(maintenance_of(row))
+        return dict(found)
 
     async def of_all(self) -> dict[str, list[Maintenance]]:
         found: dict[str, list[Maintenance]] = defaultdict(list)

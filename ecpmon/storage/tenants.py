@@ -129,13 +129,16 @@ class PgTenantStore:
         skip: int,
         limit: int,
     ) -> TenantPage:
-        numbers = list(allowed) if allowed is not None else None
-        counts = await self._database.fetchrow(self._sql["counts"], numbers, preset, status)
-        rows = await self._database.fetch(self._sql["page"], numbers, preset, status, skip, limit)
+        chosen, among = (preset, status), "" if allowed is None else "_among"
+        numbers = () if allowed is None else (list(allowed),)
+        counts = await self._database.fetchrow(self._sql[f"counts{among}"], *chosen, *numbers)
+        rows = await self._database.fetch(self._sql[f"page{among}"], *chosen, skip, limit, *numbers)
         return TenantPage(tuple(readable(rows)), counts["total"], counts["demo"], counts["active"])
 
-    async def live(self) -> list[Tenant]:
-        return readable(await self._database.fetch(self._sql["live"]))
+    async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
+        if among is None:
+            return readable(await self._database.fetch(self._sql["live"]))
+        return readable(await self._database.fetch(self._sql["live_of_numbers"], list(among)))
 
     async def deleted_since(self, since: datetime) -> list[Tenant]:
         return readable(await self._database.fetch(self._sql["deleted_since"], since))

@@ -76,12 +76,12 @@ ON CONFLICT (tenant, idempotency_key) DO NOTHING
 SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
 WHERE e.tenant = $1 ORDER BY e.event_id DESC LIMIT $2
 
--- name: last_event_of_each
-SELECT e.*, t.tenant_id FROM tenants t CROSS JOIN LATERAL (
+-- name: last_events
+-- One look-up per tenant of $1, whatever the length of its history.
+SELECT e.*, t.tenant_id FROM unnest($1::bigint[]) AS a (number) JOIN tenants t ON t.id = a.number CROSS JOIN LATERAL (
   SELECT * FROM alert_events
-  WHERE tenant = t.id AND (to_state = 'firing' OR from_state = 'firing') ORDER BY event_id DESC LIMIT 1
+  WHERE tenant = a.number AND (to_state = 'firing' OR from_state = 'firing') ORDER BY event_id DESC LIMIT 1
 ) e
-WHERE t.deleted_at IS NULL ORDER BY t.id
 
 -- name: deliveries
 SELECT n.notification_id, n.rule_id, e.alert_name, e.to_state, n.action, n.status, n.attempts, n.created_at,

@@ -11,6 +11,9 @@ SELECT valid_from, source, holds, weights FROM evidence_regimes WHERE tenant = $
 -- name: statuses
 SELECT window_name, status FROM sla_current WHERE tenant = $1
 
+-- name: statuses_of
+SELECT tenant, window_name, status FROM sla_current WHERE tenant = ANY($1::bigint[])
+
 -- name: all_statuses
 SELECT t.tenant_id, c.window_name, c.status FROM sla_current c JOIN tenants t ON t.id = c.tenant
 WHERE t.deleted_at IS NULL

@@ -6,8 +6,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 -- name: of_tenant
 SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY starts_at, maintenance_id
 
+-- name: of_tenants
+SELECT * FROM maintenance WHERE tenant = ANY($1::bigint[]) AND removed_at IS NULL
+ORDER BY tenant, starts_at, maintenance_id
+
 -- name: of_all
--- Every live tenant: for jobs and the operators' summary.
+-- Every live tenant: for jobs.
 SELECT m.*, t.tenant_id FROM maintenance m JOIN tenants t ON t.id = m.tenant
 WHERE t.deleted_at IS NULL AND m.removed_at IS NULL ORDER BY m.tenant, m.starts_at
 

@@ -56,9 +56,10 @@ async def filled(database: Database, make_tenant: MakeTenant) -> AsyncIterator[T
     await database.execute("TRUNCATE tenants CASCADE")
 
 
-@pytest.mark.parametrize("query", ["queue", "last_event_of_each"])
+@pytest.mark.parametrize("query", ["queue", "last_events"])
 async def test_many_rows_of_history_are_not_scanned(query: str, filled: Tenant, database: Database) -> None:
-    rows = await database.fetch(f"EXPLAIN {load('alerts')[query]}")
+    arguments = [[filled.key]] if query == "last_events" else []
+    rows = await database.fetch(f"EXPLAIN {load('alerts')[query]}", *arguments)
     plan = "\n".join(row[0] for row in rows)
     assert "Seq Scan on alert_events" not in plan, plan
     assert "Seq Scan on notifications" not in plan, plan
@@ -94,7 +95,7 @@ async def test_the_answers_are_those_of_the_whole_history(filled: Tenant, databa
     counted = await database.fetch("SELECT status, count(*) AS n FROM notifications GROUP BY status")
     by_status = {row["status"]: row["n"] for row in counted}
     assert (queue["pending"], queue["parked"]) == (by_status["pending"], by_status["parked"])
-    last = await PgAlertStore(database).last_event_of_each()
+    last = await PgAlertStore(database).last_events([filled])
     assert last[filled.tenant_id].message == f"event {EVENTS - 1}"
 
 

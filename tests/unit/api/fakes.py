@@ -109,8 +109,8 @@ class FakeTenants:
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
         return tenant
 
-    async def live(self) -> list[Tenant]:
-        return [t for t in self.rows if t.deleted_at is None]
+    async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
+        return [t for t in self.rows if t.deleted_at is None and (among is None or t.key in among)]
 
     async def deleted_since(self, since: datetime) -> list[Tenant]:
         return [t for t in self.rows if t.deleted_at is not None and t.deleted_at >= since]
@@ -228,6 +228,9 @@ class FakeAvailability:
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
         return dict(self.stored.get(tenant.tenant_id, {}))
 
+    async def statuses_of(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
+        return {t.tenant_id: await self.statuses(t) for t in tenants}
+
     async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
         return dict(self.stored)
 
@@ -244,6 +247,9 @@ class FakeMaintenance:
 
     async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
         return []
+
+    async def of_tenants(self, tenants: Collection[Tenant]) -> dict[str, list[Maintenance]]:
+        return {t.tenant_id: await self.of_tenant(t) for t in tenants}
 
     async def of_all(self) -> dict[str, list[Maintenance]]:
         return dict(self.planned)
@@ -310,8 +316,9 @@ class FakeAlerts:
             for number, e in enumerate(events, start=1)
         ]  # fmt: skip
 
-    async def last_event_of_each(self) -> dict[str, AlertEvent]:
-        told = [e for e in self.events if "firing" in (e.from_state, e.to_state)]
+    async def last_events(self, tenants: Collection[Tenant]) -> dict[str, AlertEvent]:
+        names = {t.tenant_id for t in tenants}
+        told = [e for e in self.events if e.tenant_id in names and "firing" in (e.from_state, e.to_state)]
         return {e.tenant_id: e for e in sorted(told, key=lambda e: e.event_id)}
 
     async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:

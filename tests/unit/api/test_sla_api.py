@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes import NOW, OUTSIDER, World, ago, ask, error_of, fields_of, make_app
 
-from ecpmon.api import incidents, sla
+from ecpmon.api import incidents, sla, summary
 from ecpmon.api.routing import Permission
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
@@ -51,7 +51,7 @@ def world() -> World:
 
 @pytest.fixture
 async def client(world: World, aiohttp_client: Any) -> Any:
-    return await aiohttp_client(make_app([incidents, sla], world))
+    return await aiohttp_client(make_app([incidents, sla, summary], world))
 
 
 async def good(client: Any, path: str) -> Any:
@@ -61,7 +61,7 @@ async def good(client: Any, path: str) -> Any:
 
 
 def test_everything_is_for_readers() -> None:
-    table = [*sla.routes.table, *incidents.routes.table]
+    table = [*sla.routes.table, *incidents.routes.table, *summary.routes.table]
     assert {(r.method, r.permission) for r in table} == {("GET", Permission.READ)}
     assert {r.path.replace("{tenant_id}", "acme") for r in table} == {URL, PLOT, INCIDENTS, ANALYSIS, SUMMARY}
 
@@ -292,7 +292,7 @@ async def test_old_ranges_with_recurring_maintenance(client: Any, world: World) 
 @pytest.mark.parametrize("path", [URL, PLOT, INCIDENTS, ANALYSIS])
 @pytest.mark.parametrize("name", ["acme", "nobody", "Not%20A%20Name"])
 async def test_an_outsider_finds_nothing(aiohttp_client: Any, world: World, path: str, name: str) -> None:
-    client = await aiohttp_client(make_app([incidents, sla], world, OUTSIDER))
+    client = await aiohttp_client(make_app([incidents, sla, summary], world, OUTSIDER))
     status, answer = await ask(client, "GET", path.replace("acme", name))
     assert (status, error_of(status, answer)["code"]) == (404, "TENANT_NOT_FOUND")
     assert world.availability.asked == []
@@ -364,5 +364,5 @@ async def test_the_summary_shows_what_the_caller_may_see(
     world.tenants.add("other")
     await world.tenants.delete(world.tenants.add("gone"), NOW)
     caller = Caller("c", frozenset({"viewer"}), tenants)
-    client = await aiohttp_client(make_app([incidents, sla], world, caller))
+    client = await aiohttp_client(make_app([incidents, sla, summary], world, caller))
     assert [r["tenant_id"] for r in (await good(client, SUMMARY))["tenants"]] == seen
