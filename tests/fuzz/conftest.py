@@ -1,0 +1,126 @@
+"""The whole service and a real simulator, each on a loop of its own; tenants that have something of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from ecpmon.app import RUNTIMES, create_app
+from ecpmon.app.backend import BackendRuntime
+from ecpmon.ports.tokens import Caller, NewToken
+from ecpmon.settings import Settings
+from ecpmon.simulator.engine import EngineOptions, open_engine
+from ecpmon.simulator.server import create_app as create_simulator
+from ecpmon.simulator.snapshot import SnapshotStore
+from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
+from tests.acceptance.world import ManualClock
+from tests.fuzz.served import Served, Watched, watching
+
+_numbers = itertools.count(1)
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass
+class Service:
+    """`known`: path and query parameter -> values that exist."""
+
+    served: Served
+    watched: Watched
+    clock: ManualClock
+    token: str
+
+    @property
+    def runtime(self) -> BackendRuntime:
+        return self.served.app[RUNTIMES][0]
+
+    def ask(self, method: str, path: str, body: Any = None, *, status: int | None = None) -> Any:
+        got, answer = self.served.ask(method, path, body, self.token)
+        assert status is None or got == status, (method, path, got, answer)
+        return answer
+
+    def tenant(self, name: str = "") -> dict[str, list[str]]:
+        """A tenant with a rule, maintenance, an objective, a deployment and samples; what its parameters are."""
+        name = name or f"fuzz-{next(_numbers)}"
+        tenant = {"tenant_id": name, "name": name, "service_requirements": {"chatbot": 10}}
+        self.ask("POST", "/api/v1/tenants/", tenant, status=201)
+        base = f"/api/v1/tenants/{name}"
+        rule = {"alert_name": "hot", "condition": "cpu_usage > 80"}
+        plan = {
+            "start": "2026-04-03T09:00:00Z",
+            "duration": "1h",
+            "reason": "upgrade",
+            "rrule": "FREQ=WEEKLY",
+        }
+        slo = {"kind": "latency", "target": 0.9, "threshold_ms": 200}
+        rule_id = self.ask("POST", f"{base}/alerts", rule, status=201)["rule_id"]
+        maintenance_id = self.ask("POST", f"{base}/maintenance", plan, status=201)["id"]
+        self.ask("PUT", f"{base}/objectives/fast", slo, status=201)
+        told = self.ask("POST", f"{base}/deployment-status", {"status": "failed"}, status=200)
+        push = {"metrics": {"cpu_usage": 12.5, "up": 1, "response_time": 120}}
+        self.ask("POST", f"{base}/monitoring", push, status=202)
+        return {
+            "tenant_id": [name],
+            "rule_id": [rule_id, NOBODY],
+            "maintenance_id": [maintenance_id, NOBODY],
+            "objective": ["fast", "slow"],
+            "name": ["fast"],
+            "deployment_id": [told["deployment_id"]],
+        }
+
+
+@pytest.fixture(scope="session")
+def fuzz_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder: Path = tmp_path_factory.mktemp("fuzz-simulator")
+
+    async def make() -> web.Application:
+        options = EngineOptions(1, 1.0, True, 4)
+        return create_simulator(open_engine(SnapshotStore(folder), options))
+
+    with Served(make) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def fuzz_service(make_database: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
+    dsns = make_database(), make_database()
+    clock = ManualClock()
+    settings = Settings(
+        database_url=SecretStr(dsns[0]),
+        demo_database_url=SecretStr(dsns[1]),
+        simulator_url=fuzz_simulator.url,
+        max_body_bytes=1_000_000,
+        webhook_secret=SecretStr("x" * 32),
+        smtp_host="mail.example",
+    )
+
+    async def make() -> web.Application:
+        for dsn in dsns:
+            await migrate(Database(dsn))
+        return await create_app(settings, clock, run_jobs=False)
+
+    with watching() as watched, Served(make) as served:
+        for each in served.app[RUNTIMES]:
+            served.run(each.lease.keep())
+        runtime = served.app[RUNTIMES][0]
+        new = NewToken("fuzz", ("admin",), None)
+        issued = served.run(
+            runtime.tokens.issue(new, Caller("a test", frozenset({"admin"}), None), clock.now())
+        )
+        yield Service(served, watched, clock, issued.secret)
+
+
+async def settle(runtime: BackendRuntime) -> None:
+    """Every job turned twice, so that one that only marks work finds it."""
+    for _ in range(2):
+        await runtime.lease.keep()
+        await runtime.jobs.run_all()
+        await asyncio.sleep(0)

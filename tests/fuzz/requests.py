@@ -1,0 +1,131 @@
+"""Strategies for whole requests to a route, as bytes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote_from_bytes
+
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from tests.fuzz import nasty
+from tests.fuzz.bodies import HINTS, body_of, of_model
+
+_QUERY: Final = re.compile(r'(?:\(request, |query\.get\()"(\w+)"')
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::[^}]*)?\}")
+QUERY_HINTS: Final[Mapping[str, Sequence[str]]] = {
+    "windows": ("1h,24h,month", "30d"), "window": ("30d", "2h"), "step": ("1h", "5m"), "period": ("24h",),
+    "interval": ("5m", "1h"), "hours": ("1", "24"), "limit": ("1", "100"), "skip": ("0",), "month": ("2026-02", "2026-03"),
+    "format": ("json", "csv", "html", "pdf", "yaml", "openslo"), "metric_type": ("cpu", "sla"), "days": ("7",),
+    "force": ("true", "false"), "keep_past": ("true",), "status": ("running",), "preset": ("small",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A route and what is known about it: `path` as aiohttp writes it, `known` the values of its parameters."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    known: Mapping[str, Sequence[str]]
+    token: str = ""
+    extra_bodies: Sequence[Any] = ()
+
+    @property
+    def module(self) -> Any:
+        return inspect.getmodule(self.handler)
+
+    def models(self) -> list[type[BaseModel]]:
+        """The models that the handler's module reads or names."""
+        found = [v for v in vars(self.module).values() if inspect.isclass(v) and issubclass(v, BaseModel)]
+        return [m for m in found if m is not BaseModel]
+
+    def query_names(self) -> list[str]:
+        return sorted({*_QUERY.findall(inspect.getsource(self.module)), "demo", "x"})
+
+
+def _encoded(text: str) -> bytes:
+    return quote_from_bytes(text.encode("utf-8", "surrogatepass")[:3_000], safe="").encode()
+
+
+# What may stand in a request line without being another request.
+_RAW: Final = (
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"%",
+    b"%zz",
+    b"%ff",
+    b"%ED%A0%80",
+    b"a%2Fb",
+    b"\x80\x81",
+    b"..",
+    b"%00",
+)
+
+
+def _part(known: Sequence[str]) -> st.SearchStrategy[bytes]:
+    """A value of a path or a query: mostly a known one."""
+    fine = st.sampled_from([_encoded(k) for k in known] or [b"x"])
+    bad = st.sampled_from([_encoded(t) for t in (*nasty.TEXTS, *nasty.TIMES) if t]) | st.sampled_from(_RAW)
+    return st.one_of(fine, fine, fine, bad)
+
+
+@st.composite
+def _target(draw: st.DrawFn, aim: Aim) -> bytes:
+    path = b""
+    rest = aim.path
+    while found := _PARAMETER.search(rest):
+        path += rest[: found.start()].encode() + draw(_part(aim.known.get(found[1], ())))
+        rest = rest[found.end() :]
+    path += rest.encode()
+    hints = {**HINTS, **QUERY_HINTS, **aim.known}
+    pairs = []
+    for _ in range(draw(st.sampled_from((0, 0, 1, 1, 2, 3)))):
+        name = draw(st.sampled_from(aim.query_names()))
+        known = [str(v) for v in hints.get(name, ()) if isinstance(v, str)]
+        pairs.append(name.encode() + b"=" + draw(_part(known)))
+    return path + (b"?" + b"&".join(pairs) if pairs else b"")
+
+
+@st.composite
+def _headers(draw: st.DrawFn, aim: Aim) -> list[tuple[bytes, bytes]]:
+    found = []
+    if aim.token and draw(st.integers(0, 19)):
+        found.append((b"Authorization", b"Bearer " + aim.token.encode()))
+    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 1, 2)))):
+        name = draw(st.sampled_from(nasty.HEADER_NAMES))
+        value = draw(st.sampled_from(nasty.HEADER_VALUES))
+        # Two of these would be another caller, or none: that is not the subject most of the time.
+        if name.lower() != b"authorization" or draw(st.integers(0, 3)) == 0:
+            found.append((name, value))
+    return found
+
+
+@st.composite
+def request_to(draw: st.DrawFn, aim: Aim) -> bytes:
+    """One request. The body's length is right, so that a server that answers too early cannot be blamed for it."""
+    method = (
+        aim.method
+        if draw(st.integers(0, 29))
+        else draw(st.sampled_from(("HEAD", "OPTIONS", "PATCH", "PUT", "POST")))
+    )
+    target, headers, body = draw(_target(aim)), draw(_headers(aim)), b""
+    if method in ("POST", "PUT", "PATCH") or not draw(st.integers(0, 14)):
+        body = draw(body_of(_documents(aim)))
+        headers.append(
+            (b"Content-Type", draw(st.sampled_from((b"application/json",) * 6 + (b"application/yaml", b"x"))))
+        )
+    head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: localhost", b"Connection: close"]
+    head += [name + b": " + value for name, value in headers]
+    head += [b"Content-Length: %d" % len(body)] if body else []
+    return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+def _documents(aim: Aim) -> st.SearchStrategy[Any]:
+    models = [of_model(m, aim.known) for m in aim.models()]
+    return st.one_of([*models, *(st.just(each) for each in aim.extra_bodies), st.just({})])
