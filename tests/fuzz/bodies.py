@@ -14,7 +14,8 @@ from tests.fuzz import nasty
 SERVICES: Final = ("chatbot", "callbot", "stt")
 # Values that mean something where a schema only says that they are text, by the name of the field.
 HINTS: Final[Mapping[str, Sequence[Any]]] = {
-    "availability": ("99.5%", "99.9", "50%"), "response_time": ("200ms", "1.5s", None), "preset": ("micro", "large", None),
+    "availability": ("99.5%", "99.9", "50%"), "response_time": ("200ms", "1.5s", None),
+    "preset": ("micro", "large", None),
     "time_zone": ("UTC", "Asia/Seoul", "Europe/Berlin"), "sli_source": ("auto", "push", "prometheus"),
     "condition": ("cpu_usage > 80", "avg(cpu_usage, 5m) > 1 and error_rate >= 0.5", "up == 0"),
     "duration": ("30s", "5m", "2h"), "step": ("1m", "5m"), "window": ("24h", "30d"), "policy": ("page", None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,15 +78,21 @@ class Service:
         }
 
 
-@pytest.fixture(scope="session")
-def fuzz_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder: Path = tmp_path_factory.mktemp("fuzz-simulator")
+@contextmanager
+def simulator(folder: Path) -> Iterator[Served]:
+    """A simulator whose clock stands still."""
 
     async def make() -> web.Application:
-        options = EngineOptions(1, 1.0, True, 4)
+        options = EngineOptions(seed=1, speed=1.0, manual_clock=True, nodes=4)
         return create_simulator(open_engine(SnapshotStore(folder), options))
 
     with Served(make) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def fuzz_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with simulator(tmp_path_factory.mktemp("fuzz-simulator")) as served:
         yield served
 
 

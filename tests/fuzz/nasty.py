@@ -47,8 +47,9 @@ BODIES: Final = (
     b"a: 2026-99-99\n", b"a: .nan\nb: .inf\nc: 0x" + b"f" * 300 + b"\n", b'a: "\\0"\n',
 )  # fmt: skip
 HEADER_VALUES: Final = (
-    b"", b"\xff\xfe", b"\xed\xa0\x80", "é".encode("latin-1"), "한".encode(), b"true", b"TRUE", b"\x80true", b"a" * 4_000,
-    b"*", b'"', b'W/"x"', b",,,", b"ko;q=nan", b"ko;q=" + b"9" * 400, b"gzip, br", b"identity", b"zstd", b"gzip",
+    b"", b"\xff\xfe", b"\xed\xa0\x80", "é".encode("latin-1"), "한".encode(), b"true", b"TRUE", b"\x80true",
+    b"a" * 4_000, b"*", b'"', b'W/"x"', b",,,", b"ko;q=nan", b"ko;q=" + b"9" * 400, b"gzip, br",
+    b"identity", b"zstd", b"gzip",
     b"0", b"-1", b"99999999999999999999", b"100-continue", b"Bearer ", b"Bearer \xff", b"Basic AAAA", b"%00", b"\t",
     b"application/json; charset=utf-16", b"application/json; charset=\xff", b"text/yaml", b"application/yaml",
     b"multipart/form-data; boundary=x", b"bytes=0-1", b"websocket", b"trailers", b"; =\"; ",
@@ -56,5 +57,22 @@ HEADER_VALUES: Final = (
 HEADER_NAMES: Final = (
     b"X-Demo-Mode", b"Authorization", b"Accept-Language", b"If-Match", b"X-Request-ID", b"Cookie", b"Content-Type",
     b"Content-Encoding", b"Accept", b"Accept-Encoding", b"X-Debug", b"Origin", b"Range", b"If-None-Match",
-    b"If-Modified-Since", b"Sec-WebSocket-Protocol", b"Upgrade", b"X-Forwarded-For", b"X-Grafana-Alerting", b"TE",
+    b"If-Modified-Since", b"Sec-WebSocket-Protocol", b"Upgrade", b"X-Forwarded-For", b"Expect", b"TE",
+)  # fmt: skip
+
+# Of bytes that begin like a request, and are none, or only just.
+LINES: Final = (
+    b"GET / HTTP/1.1", b"GET /health HTTP/1.1", b"POST /api/v1/tenants/ HTTP/1.1", b"\x16\x03\x01",
+    b"GET /health HTTP/2.0", b"get /health http/1.1", b"GET  /health  HTTP/1.1", b"OPTIONS * HTTP/1.1",
+    b"CONNECT x:1 HTTP/1.1",
+    b"GET http://[::1 HTTP/1.1", b"GET //\xff HTTP/1.1", b"PRI * HTTP/2.0",
+)  # fmt: skip
+HEADER_LINES: Final = (
+    b"Host: x", b"Host: \xff", b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: 5, 6", b"Expect: x",
+    b"Transfer-Encoding: chunked", b"Transfer-Encoding: x", b"Expect: 100-continue", b"Sec-WebSocket-Key: x",
+    b"Connection: upgrade\r\nUpgrade: websocket", b": x", b"X", b" X: y", b"X: " + b"a" * 9_000, b"X: a\x00",
+    b"X: \x7f", b"Upgrade: h2c", b"Connection: close",
+)  # fmt: skip
+ENDS: Final = (
+    b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"\x00" * 50, b"0\r\n\r\n",
 )  # fmt: skip

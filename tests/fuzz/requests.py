@@ -20,7 +20,8 @@ _NAME: Final = re.compile(r"\b[A-Z]\w+")
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::[^}]*)?\}")
 QUERY_HINTS: Final[Mapping[str, Sequence[str]]] = {
     "windows": ("1h,24h,month", "30d"), "window": ("30d", "2h"), "step": ("1h", "5m"), "period": ("24h",),
-    "interval": ("5m", "1h"), "hours": ("1", "24"), "limit": ("1", "100"), "skip": ("0",), "month": ("2026-02", "2026-03"),
+    "interval": ("5m", "1h"), "hours": ("1", "24"), "limit": ("1", "100"), "skip": ("0",),
+    "month": ("2026-02", "2026-03"),
     "format": ("json", "csv", "html", "pdf", "yaml", "openslo"), "metric_type": ("cpu", "sla"), "days": ("7",),
     "force": ("true", "false"), "keep_past": ("true",), "status": ("running",), "preset": ("small",),
 }  # fmt: skip
@@ -121,7 +122,9 @@ def request_to(draw: st.DrawFn, aim: Aim) -> bytes:
     target, body = draw(_target(aim, sound=sound)), b""
     if method in ("POST", "PUT", "PATCH") or not sound:
         body = draw(body_of(_documents(aim)))
-        headers.append((b"Content-Type", draw(st.sampled_from((b"application/json",) * 7 + (b"application/yaml",)))))
+        headers.append(
+            (b"Content-Type", draw(st.sampled_from((b"application/json",) * 7 + (b"application/yaml",))))
+        )
     head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: localhost", b"Connection: close"]
     head += [name + b": " + value for name, value in headers]
     head += [b"Content-Length: %d" % len(body)] if body else []

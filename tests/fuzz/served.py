@@ -188,13 +188,24 @@ def check_error(reply: Reply) -> None:
 
 
 class Judge:
-    """Sends requests and holds every answer against the rules. `shaped(sent)`: whether errors have our shape."""
+    """Sends requests and holds every answer against the rules.
 
-    def __init__(self, served: Served, watched: Watched, *, by_clock: bool = False) -> None:
+    `by_clock`: seconds of the clock count, else those of the processor. `bound`: how many an answer may take.
+    """
+
+    def __init__(
+        self, served: Served, watched: Watched, *, by_clock: bool = False, bound: float = SECONDS
+    ) -> None:
         self.served = served
         self.watched = watched
+        self._bound = bound
         self._now = time.monotonic if by_clock else time.process_time
         self.statuses: dict[int, int] = {}
+
+    @property
+    def reached(self) -> int:
+        """How many requests came as far as a handler: the others were refused on the way to it."""
+        return sum(n for status, n in self.statuses.items() if status not in (400, 401, 405, 415, 417))
 
     def __call__(self, sent: bytes, check: Callable[[Reply], None] = check_error) -> Reply:
         began = self._now()
@@ -205,7 +216,7 @@ class Judge:
         assert not faults, (shown, *faults)
         assert reply is not None, shown
         assert reply.status < 500 or reply.status == 503, (shown, reply)
-        assert took < SECONDS, (took, shown)
+        assert took < self._bound, (took, shown)
         self.statuses[reply.status] = self.statuses.get(reply.status, 0) + 1
         if reply.status >= 400 and not sent.startswith(b"HEAD "):
             check(reply)

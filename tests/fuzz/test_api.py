@@ -6,6 +6,7 @@ Seeded: the same requests each time. `make test` sends few to each route, `make 
 from __future__ import annotations
 
 import re
+
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def name_of(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
-def fuzz(service: Service, route: Route, count: int, *, by_clock: bool) -> Judge:
+def fuzz(service: Service, route: Route, count: int, *, by_clock: bool) -> None:
     judge = Judge(service.served, service.watched, by_clock=by_clock)
     aim = Aim(route.method, route.path, route.handler, service.tenant(), service.token, EXTRA)
 
@@ -49,7 +50,7 @@ def fuzz(service: Service, route: Route, count: int, *, by_clock: bool) -> Judge
         judge(sent)
 
     check()
-    return judge
+    assert judge.reached >= count // 5, judge.statuses
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +71,13 @@ def test_no_request_breaks_a_route_at_length(service: Service, route: Route) -> 
 
 
 def _requests_like() -> st.SearchStrategy[bytes]:
-    """Bytes that begin like HTTP, and are not."""
-    line = st.sampled_from((b"GET / HTTP/1.1", b"GET /health HTTP/1.1", b"POST /api/v1/tenants/ HTTP/1.1", b"\x16\x03\x01",
-                            b"GET /health HTTP/2.0", b"get /health http/1.1", b"GET  /health  HTTP/1.1", b"OPTIONS * HTTP/1.1",
-                            b"CONNECT x:1 HTTP/1.1", b"GET http://[::1 HTTP/1.1", b"GET //\xff HTTP/1.1", b"PRI * HTTP/2.0"))  # fmt: skip
-    header = st.sampled_from((b"Host: x", b"Host: \xff", b"Content-Length: 5", b"Content-Length: -1", b"Content-Length: 5, 6",
-                              b"Transfer-Encoding: chunked", b"Transfer-Encoding: x", b"Expect: 100-continue", b"Expect: x",
-                              b"Connection: upgrade\r\nUpgrade: websocket", b"Sec-WebSocket-Key: x", b": x", b"X", b" X: y",
-                              b"X: " + b"a" * 9_000, b"X: a\x00", b"X: \x7f", b"Upgrade: h2c", b"Connection: close"))  # fmt: skip
-    end = st.sampled_from(
-        (b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"\x00" * 50, b"0\r\n\r\n")
-    )
+    """Bytes that begin like HTTP, and mostly are not."""
     return st.builds(
-        lambda first, rest, body: b"\r\n".join([first, *rest]) + b"\r\n\r\n" + body,
-        line, st.lists(header, max_size=4), end,
-    )  # fmt: skip
+        lambda first, rest, end: b"\r\n".join([first, *rest]) + b"\r\n\r\n" + end,
+        st.sampled_from(nasty.LINES),
+        st.lists(st.sampled_from(nasty.HEADER_LINES), max_size=4),
+        st.sampled_from(nasty.ENDS),
+    )
 
 
 def test_what_is_not_http_is_refused_in_the_one_shape(service: Service) -> None:
@@ -102,15 +95,23 @@ def test_what_is_not_http_is_refused_in_the_one_shape(service: Service) -> None:
 
 
 def test_half_a_surrogate_pair_and_its_like_in_every_field_of_every_body(service: Service) -> None:
-    """The issue's examples: each value in each field of each model, one at a time, is refused or taken, never broken."""
+    """One at a time, whatever else is drawn: refused or taken, never broken."""
     name = service.tenant()["tenant_id"][0]
+    tenant = {"tenant_id": "x", "name": "x", "preset": "small", "description": "d", "time_zone": "UTC"}
     bodies = {
-        ("POST", "/api/v1/tenants/"): {"tenant_id": "x", "name": "x", "preset": "small", "description": "d",
-                                       "service_requirements": {"chatbot": 1}, "time_zone": "UTC"},
-        ("POST", f"/api/v1/tenants/{name}/deploy"): {"method": "simulator", "reason": "r", "force": True, "dry_run": True},
-        ("POST", f"/api/v1/tenants/{name}/deployment-status"): {"status": "completed", "message": "m", "deployed_at": "x"},
-        ("POST", f"/api/v1/tenants/{name}/alerts"): {"alert_name": "n", "condition": "up == 0", "duration": "1m"},
-    }  # fmt: skip
+        ("POST", "/api/v1/tenants/"): {**tenant, "service_requirements": {"chatbot": 1}},
+        ("POST", f"/api/v1/tenants/{name}/deploy"): {"method": "simulator", "reason": "r", "dry_run": True},
+        ("POST", f"/api/v1/tenants/{name}/deployment-status"): {
+            "status": "failed",
+            "message": "m",
+            "deployed_at": "",
+        },
+        ("POST", f"/api/v1/tenants/{name}/alerts"): {
+            "alert_name": "n",
+            "condition": "up == 0",
+            "duration": "1m",
+        },
+    }
     judge = Judge(service.served, service.watched)
     for (method, path), body in bodies.items():
         for field in body:

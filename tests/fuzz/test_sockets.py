@@ -33,7 +33,9 @@ def fuzz(service: Service, route: Route, count: int) -> None:
         service.clock.advance(1)
         with service.served.connect() as connection:
             connection.sendall(head + HANDSHAKE + b"\r\n")
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have closed at the first of them
+            with contextlib.suppress(
+                BrokenPipeError, ConnectionResetError
+            ):  # it may have closed at the first of them
                 connection.sendall(b"".join([*sent, frame(CLOSE, b"\x03\xe8")]))
             answer, frames = received(connection)
         assert answer.startswith(b"HTTP/1.1 101"), answer
