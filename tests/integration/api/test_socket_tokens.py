@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
@@ -165,3 +166,22 @@ async def test_one_token_cannot_take_the_places_of_others(service: Service) -> N
         _, metrics, _ = await service.ask("GET", "/metrics")
         assert 'ecpmon_sockets_refused_total{bound="token"} 3.0' in metrics
         assert f"ecpmon_sockets {most + 1}.0" in metrics
+
+
+@pytest.mark.long
+async def test_the_service_looks_by_itself_and_in_time(service: Service) -> None:
+    name = await service.tenant()
+    await service.token("leaving", ["viewer"], [name], expires_at=service.clock.now().replace(minute=1))
+    async with AsyncExitStack() as stack:
+        leaving = await opened(service, stack, "leaving", name)
+        await service.runtime.jobs.start()
+        async with asyncio.timeout(60):
+            while service.runtime.jobs._running:  # the first turns; those after them come by the scheduler
+                await asyncio.sleep(0.1)
+        assert await codes(leaving) == {None}
+        service.clock.advance(60)
+        async with asyncio.timeout(10):
+            for socket in leaving.values():
+                while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                    pass
+        assert {socket.close_code for socket in leaving.values()} == {4401}
