@@ -20,6 +20,7 @@ from ecpmon.api.common import (
     apart,
     backend_of,
     bad_field,
+    long_turn,
     minutes,
     now_of,
     percent,
@@ -96,8 +97,9 @@ async def backtest(request: web.Request) -> web.Response:
     body = await read_model(request, TrialBody)
     rule = await _rule(request, tenant, body)
     plan = _plan(body, _with_target(tenant, body, rule), rule, now)
-    history = await _history(request, plan)
-    shown = await apart(request, tenant, _replayed, plan, history, plan.end == now)
+    async with long_turn(request, tenant):
+        history = await _history(request, plan)
+        shown = await apart(request, tenant, _replayed, plan, history, plan.end == now)
     return reply(shown)
 
 
@@ -209,7 +211,12 @@ async def _samples(request: web.Request, plan: _Plan, since: datetime) -> dict[s
     found: dict[str, list[Series]] = {}
     for source in sorted(Source, key=lambda s: s is not evidence):
         read = await backend_of(request).monitoring.points(
-            plan.tenant, since, plan.end + _EVERY_SAMPLE, plan.width or _EVERY_SAMPLE, source=source
+            plan.tenant,
+            since,
+            plan.end + _EVERY_SAMPLE,
+            plan.width or _EVERY_SAMPLE,
+            source=source,
+            names=plan.wanted.names,
         )
         await apart(request, plan.tenant, _add_series, found, read, source, plan)
     return found

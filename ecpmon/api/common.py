@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
+from ecpmon.api.limits import LIMITS
 from ecpmon.api.texts import check_document, mended
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
@@ -38,6 +40,12 @@ def minutes(seconds: float) -> float:
 def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer; datetimes become RFC 3339 with `Z`."""
     return web.Response(body=dumps(document), status=status, headers=headers, content_type="application/json")
+
+
+def long_turn(request: web.Request, tenant: Tenant) -> AbstractAsyncContextManager[None]:
+    """For what reads much at once: one of a tenant, a few in all. Raises RateLimited, Overloaded."""
+    mode = "demo" if backend_of(request).demo else "live"
+    return request.app[LIMITS].long.turn(f"{mode} {tenant.key}")
 
 
 async def apart(

@@ -30,6 +30,8 @@ BURST_SECONDS: Final = 4.0
 TENANT_SHARE: Final = 4
 LARGE_BODY: Final = 256 * 1024
 LARGE_AT_ONCE: Final = 2
+# Statements, backtests and lists of outages that are read and computed at once; one of a tenant.
+LONG_AT_ONCE: Final = 4
 # Requests of one tenant that are worked on at once; the others wait, so that its neighbours' are reached.
 PUSHES_AT_ONCE: Final = 64
 # Other requests hold connections to the database, of which there are 16; some are left for pushes and jobs.
@@ -218,6 +220,7 @@ class Limits:
         self.memory = Memory(settings.max_bytes_in_flight)
         self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)
+        self.long = Turns("long computations", LONG_AT_ONCE, 1, 16, PATIENCE)
         self.large = Turns("large bodies", LARGE_AT_ONCE, 1, 16, PATIENCE)
 
     @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import apart, backend_of, bad_field, now_of, query_int, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, long_turn, now_of, query_int, tenant_of
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
@@ -35,10 +35,11 @@ async def report(request: web.Request) -> web.Response:
     if shape not in FORMATS:
         raise bad_field("format", f"known are {', '.join(FORMATS)}")
     revision = query_int(request, "revision", 0, 1, 10_000) if "revision" in request.query else None
-    data = await backend_of(request).statements.report(tenant, month, now, revision)
-    if data is None:
-        raise NotFound("there is no such revision of this statement", details={"revision": revision})
-    body = await apart(request, tenant, _written, data, shape, request.app[CONTEXT].settings.pdf_font)
+    async with long_turn(request, tenant):
+        data = await backend_of(request).statements.report(tenant, month, now, revision)
+        if data is None:
+            raise NotFound("there is no such revision of this statement", details={"revision": revision})
+        body = await apart(request, tenant, _written, data, shape, request.app[CONTEXT].settings.pdf_font)
     name = f"sla-{data['tenant_id']}-{data['month']}.{shape}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'} if shape in ("csv", "pdf") else None
     charset = None if shape in ("pdf", "json") else "utf-8"

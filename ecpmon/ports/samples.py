@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -51,8 +51,12 @@ class MonitoringStore(Protocol):
         step: timedelta,
         metric_type: str | None = None,
         source: Source | None = None,
+        names: Collection[str] | None = None,
     ) -> dict[tuple[str, str], list[Point]]:
-        """(metric_type, metric_name) -> points, oldest first; read from the tier whose resolution fits `step`."""
+        """(metric_type, metric_name) -> points, oldest first; read from the tier whose resolution fits `step`.
+
+        `names`: only these metrics; None: all there are.
+        """
         ...
 
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:

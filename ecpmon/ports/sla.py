@@ -26,6 +26,10 @@ class AvailabilityStore(Protocol):
         """
         ...
 
+    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
+        """The newest `most` of the spans that are not up and touch `[start, now)`, oldest first; no reasons."""
+        ...
+
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
         """window -> live status as last stored, for its hysteresis."""
         ...

@@ -23,6 +23,7 @@ from ecpmon.sla.windows import Terms
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 # Targets have at most eight digits, so the fraction of a percentage is found again.
 _DIGITS: Final = 12
+_SLICE: Final = 500
 
 
 def month_period(month: str, time_zone: str) -> Period:
@@ -140,10 +141,8 @@ def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusi
 def digest(
     tenant_id: str, month: str, contract: Contract, spans: Sequence[Span], exclusions: Sequence[Exclusion]
 ) -> str:
-    """SHA-256 over everything that the statement was computed from."""
-    inputs = {
-        "tenant": tenant_id,
-        "month": month,
+    """SHA-256 over everything that the statement was computed from, as JSON with sorted keys."""
+    before = {
         "contract": [
             contract.version,
             repr(contract.target),
@@ -151,13 +150,26 @@ def digest(
             contract.time_zone,
             [[repr(_limit(t, contract)), repr(t.credit)] for t in contract.tiers],
         ],
-        "spans": [[s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share] for s in spans],
         "exclusions": [
             [e.interval.start.isoformat(), e.interval.end.isoformat(), e.reason, e.approved_by]
             for e in exclusions
         ],
+        "month": month,
     }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    found = hashlib.sha256(_json(before)[:-1].encode() + b',"spans":[')
+    # In slices: the encoder holds the interpreter as long as it is at work.
+    for first in range(0, len(spans), _SLICE):
+        part = [
+            [s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share]
+            for s in spans[first : first + _SLICE]
+        ]
+        found.update((("," if first else "") + _json(part)[1:-1]).encode())
+    found.update(f'],"tenant":{_json(tenant_id)}}}'.encode())
+    return found.hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def document(s: Statement) -> dict[str, Any]:

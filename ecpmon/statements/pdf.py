@@ -26,6 +26,8 @@ from ecpmon.statements.render import facts, state_line, tables, title, verdict_s
 
 # What platypus puts around the text of a page, in points.
 FRAME_PADDING: Final = 6
+# Of one table: whoever flaps a thousand times a day does not print a thousand pages.
+MOST_ROWS: Final = 500
 _KOREAN: Final = "Embedded"
 # The one that readers bring along, when nothing is embedded.
 _READERS_OWN: Final = "HYGothic-Medium"
@@ -131,7 +133,13 @@ def _built(data: dict[str, Any], text: _Setter) -> bytes:
     for heading, columns, rows in tables(data):
         story += [Spacer(1, 7 * mm), text.paragraph(heading, 12, space=4)]
         each = [width / len(columns)] * len(columns)
-        story.append(text.grid(rows, each, columns) if rows else text.paragraph("None.", 9, _GREY))
+        story.append(
+            text.grid(rows[:MOST_ROWS], each, columns) if rows else text.paragraph("None.", 9, _GREY)
+        )
+        if (more := len(rows) - MOST_ROWS) > 0:
+            story.append(
+                text.paragraph(f"And {more} more: they are in the JSON of this statement.", 9, _GREY)
+            )
 
     def footer(canvas: Canvas, document: SimpleDocTemplate) -> None:
         canvas.saveState()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
-from ecpmon.sla.spans import attribute, timeline
+from ecpmon.sla.spans import Head, attribute, timeline
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import (
     Regime,
@@ -23,6 +24,13 @@ from ecpmon.storage.evidence import (
     span_of,
 )
 from ecpmon.storage.queries import load
+
+# More rows than this are made spans of in a thread.
+_MANY: Final = 1_000
+
+
+def _timeline(rows: Sequence[Any], head: Head | None, now: datetime) -> list[Span]:
+    return timeline([span_of(r) for r in rows], head, now, None)
 
 
 class PgAvailabilityStore:
@@ -42,13 +50,29 @@ class PgAvailabilityStore:
         async with self._database.snapshot() as connection:
             rows = await connection.fetch(self._sql["spans"], tenant.key, start, now)
             head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
-            spans = timeline([span_of(r) for r in rows], head, now, None)
+            if len(rows) > _MANY:
+                spans = await asyncio.to_thread(_timeline, rows, head, now)
+            else:
+                spans = _timeline(rows, head, now)
             if not reasons or not spans or spans[-1].state is not SpanState.GAP or spans[-1].reason:
                 return spans
             tail = spans[-1]
             regime = regime_at(await self._regimes(connection, tenant.key), tail.start)
             awake = await awake_between(connection, tenant.key, regime, Interval(tail.start, tail.end))
             return attribute(spans, awake, silent_reason(regime.source))
+
+    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
+        now = min(now, tenant.deleted_at or now)
+        if now <= start:
+            return []
+        async with self._database.snapshot() as connection:
+            rows = await connection.fetch(self._sql["troubles"], tenant.key, start, now, most)
+            head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
+        if len(rows) > _MANY:
+            spans = await asyncio.to_thread(_timeline, rows, head, now)
+        else:
+            spans = _timeline(rows, head, now)
+        return [s for s in spans if s.state is not SpanState.UP and s.end > start][-most:]
 
     async def _regimes(self, connection: Any, key: int) -> list[Regime]:
         rows = await connection.fetch(self._sql["regimes"], key)

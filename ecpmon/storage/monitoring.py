@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from ecpmon.storage.queries import load
 
 _FIVE_MINUTES = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
+# Rows that are made points of before others have their turn.
+_SLICE = 1_000
 _FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 
@@ -53,13 +56,18 @@ class PgMonitoringStore:
         step: timedelta,
         metric_type: str | None = None,
         source: Source | None = None,
+        names: Collection[str] | None = None,
     ) -> dict[tuple[str, str], list[Point]]:
         chosen = (source or await self._main_source(tenant)).value
         sql = self._sql[tier_for(step)]
         found: dict[tuple[str, str], list[Point]] = {}
-        for r in await self._database.fetch(sql, tenant.key, start, end, step, metric_type, chosen):
+        wanted = None if names is None else list(names)
+        rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type, chosen, wanted)
+        for number, r in enumerate(rows, start=1):
             points = found.setdefault((r["metric_type"], r["metric_name"]), [])
             points.append(Point(r["bucket"], r["value"], r["low"], r["high"]))
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
         return found
 
     async def _main_source(self, tenant: Tenant) -> Source:

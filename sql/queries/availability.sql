@@ -2,6 +2,17 @@
 SELECT lower(period) AS start, upper(period) AS "end", state, reason, share FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2, $3) ORDER BY 1
 
+-- name: troubles
+-- The newest $4 spans that are not up and touch [$2, $3), oldest first; from the sums, which hold no others.
+SELECT * FROM (
+  SELECT starts AS start, least(ends, $3::timestamptz) AS "end", CASE WHEN is_down THEN 'down' ELSE 'gap' END AS state,
+         NULL AS reason, share
+  FROM availability_sums
+  WHERE tenant = $1 AND starts < $3 AND starts >= coalesce(
+    (SELECT max(starts) FROM availability_sums WHERE tenant = $1 AND starts <= $2), $2)
+  ORDER BY starts DESC LIMIT $4
+) AS newest ORDER BY start
+
 -- name: head
 SELECT * FROM availability_heads WHERE tenant = $1
 

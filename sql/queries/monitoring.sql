@@ -8,6 +8,7 @@ FROM (
   JOIN series s ON s.id = v.series
   WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
     AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+    AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
   ORDER BY v.series, f.ts, f.seq DESC
 ) merged
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
@@ -18,6 +19,7 @@ SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS buck
 FROM series s JOIN rollup_5m r ON r.series = s.id
 WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
   AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+    AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- name: rollup_1h_points
@@ -26,6 +28,7 @@ SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS buck
 FROM series s JOIN rollup_1h r ON r.series = s.id
 WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
   AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+    AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- name: latest

@@ -21,7 +21,7 @@ from ecpmon.sla.entries import Book
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.ledger import Ledger, question
 from ecpmon.sla.maintenance import exclude
-from ecpmon.sla.spans import clip
+from ecpmon.sla.spans import clip, coalesce
 from ecpmon.sla.windows import Terms, counted, incidents, tally, unseen
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -78,6 +78,12 @@ async def same_as_spans(
     """The tallies of `tenant`, after checking them and every other figure against its spans."""
     spans = await PgAvailabilityStore(database).timeline(tenant, LONG_AGO, now)
     for start, end in periods.values():
+        troubles = await PgAvailabilityStore(database).troubles(tenant, start, min(end, now), 1000)
+        expected = [
+            replace(s, reason=None) for s in clip(spans, start, min(end, now)) if s.state is not SpanState.UP
+        ]
+        if start < end:
+            assert clip(troubles, start, min(end, now)) == coalesce(expected)
         await same_ledger(database, tenant, now, spans, start, min(end, now))
     fast = await between(database, tenant, now, periods)
     for name, (start, end) in periods.items():

@@ -162,13 +162,14 @@ class FakeSamples:
         step: timedelta,
         metric_type: str | None = None,
         source: Source | None = None,
+        names: Collection[str] | None = None,
     ) -> dict[tuple[str, str], list[Point]]:
         if self.error:
             raise self.error
         found: dict[tuple[str, str], list[Point]] = {}
         for (name, said_by, kind, metric), values in self.stored.items():
             wanted = name == tenant.tenant_id and said_by is (source or tenant.evidence_source)
-            if not wanted or metric_type not in (None, kind):
+            if not wanted or metric_type not in (None, kind) or (names is not None and metric not in names):
                 continue
             buckets: dict[datetime, list[float]] = {}
             for ts in sorted(t for t in values if start <= t < end):
@@ -200,6 +201,10 @@ class FakeAvailability:
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
     ) -> list[Span]:
         return self._touching(tenant.tenant_id, start, now)
+
+    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
+        spans = self._touching(tenant.tenant_id, start, now)
+        return [s for s in spans if s.state is not SpanState.UP][-most:]
 
     async def tallies(
         self, asked: Mapping[str, Collection[Interval]], now: datetime

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +11,13 @@ from typing import Any
 import pytest
 
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.maintenance import Accounting
-from ecpmon.model.statements import Contract, CreditTier
-from ecpmon.sla.statements import credit, difference, document, statement
+from ecpmon.model.maintenance import Accounting, Interval
+from ecpmon.model.statements import Contract, CreditTier, Exclusion
+from ecpmon.sla.statements import credit, difference, digest, document, statement
 from ecpmon.statements.render import percent, to_html
 from ecpmon.statements.terms import load_terms
 
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
 TIERS = (CreditTier(None, 0.05), CreditTier(0.95, 0.25), CreditTier(0.99, 0.10))
 CONTRACT = Contract("v1", 0.995, Accounting.EXCLUDE, "UTC", TIERS)
 
@@ -86,3 +89,23 @@ def test_time_that_nobody_measured_is_shown_in_the_credit() -> None:
     assert "0 % of the monthly fee<" in to_html(whole)
     # A statement of an earlier release has no such range.
     assert "5 % of the monthly fee<" in to_html({k: v for k, v in shown.items() if k != "credit_bounds"})
+
+
+@pytest.mark.parametrize("count", [0, 1, 500, 501, 1203])
+def test_the_digest_is_of_one_json_document_however_many_spans_there_are(count: int) -> None:
+    """Closed statements hold the digest: it must not depend on how it is computed."""
+    spans = [
+        Span(T0 + timedelta(seconds=n), T0 + timedelta(seconds=n + 1), SpanState.DOWN, share=0.25 + n % 2 / 2)
+        for n in range(count)
+    ]
+    contract = Contract("1", 0.999, Accounting.EXCLUDE, "UTC", (CreditTier(None, 0.1),))
+    exclusions = [Exclusion(Interval(T0, T0 + timedelta(hours=1)), "a „reason“", "b", T0)]
+    inputs = {
+        "tenant": "t",
+        "month": "2026-03",
+        "contract": ["1", "0.999", "exclude", "UTC", [["0.999", "0.1"]]],
+        "spans": [[s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share] for s in spans],
+        "exclusions": [[T0.isoformat(), (T0 + timedelta(hours=1)).isoformat(), "a „reason“", "b"]],
+    }
+    whole = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()
+    assert digest("t", "2026-03", contract, spans, exclusions) == hashlib.sha256(whole).hexdigest()
