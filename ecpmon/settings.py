@@ -131,6 +131,14 @@ class Settings(BaseSettings):
         default=90, gt=0, description="Delivered notifications are kept this long."
     )
 
+    notifications_per_receiver_minute: int = Field(
+        default=60,
+        ge=1,
+        description="Messages of a tenant to one receiver, at once and per minute; more are merged.",
+    )
+    notifications_per_tenant_minute: int = Field(
+        default=300, ge=1, description="Messages of a tenant, at once and per minute; more are merged."
+    )
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),
         description="Secret of at least 16 bytes that the keys of outgoing webhooks are derived from, together with"

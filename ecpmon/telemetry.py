@@ -90,6 +90,9 @@ class Telemetry:
             "The longest that something held the event loop in the last minute",
             registry=r,
         )
+        self.merged = Gauge(
+            "ecpmon_notifications_merged", "Notifications merged into others since the start", registry=r
+        )
         self.leader = Gauge("ecpmon_leader", "1 while this process runs the jobs", registry=r)
         self.rollup_backlog = Gauge(
             "ecpmon_rollup_backlog_buckets", "Buckets waiting to be rolled up", registry=r

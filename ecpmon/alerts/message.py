@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from ecpmon.model.alerts import (
     Action,
     AlertRule,
     EmailAction,
+    Notification,
     RuleStatus,
     Transition,
     TransitionReason,
@@ -147,7 +148,25 @@ def new_event(
         metric=reading.metric if reading else None,
         reason=transition.reason.value,
         message=summary(rule, transition, reading),
-        notifications=tuple((d.idempotency_key, d.action, d.payload) for d in messages),
+        notifications=tuple((d.idempotency_key, d.action) for d in messages),
+        body=messages[0].payload if messages else None,
+    )
+
+
+def merged_message(notification: Notification) -> Notification:
+    """The notification with the one message that tells all it stands for, if it stands for several alerts."""
+    merged = notification.merged
+    if merged is None:
+        return notification
+    alerts = [alert for body in merged.bodies for alert in body["alerts"]]
+    group = _common([body["groupLabels"] for body in merged.bodies])
+    body = alertmanager_body(alerts, group, merged.bodies[0]["externalURL"])
+    names = {str(alert["labels"].get("alertname")) for alert in alerts}
+    return replace(
+        notification,
+        payload={**body, "truncatedAlerts": merged.left_out},
+        alert_name=names.pop() if len(names) == 1 else f"{len(alerts) + merged.left_out} alerts",
+        merged=None,
     )
 
 

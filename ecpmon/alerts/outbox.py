@@ -6,26 +6,31 @@ Notifications are put into the outbox by the transaction that changes a rule's s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from ecpmon.model.alerts import DeliveryResult, Notification
+from ecpmon.model.delivery import DeliveryQueue, Grant
 
 
 class Outbox(Protocol):
     """All instants are aware UTC; the implementation does not read a clock.
 
-    A *lane* is one (rule, action) (`Notification.lane`). Of a lane only the oldest undelivered notification
-    is ever handed out, so the order within it holds; a retry later blocks those behind it, parking does not.
-    The `record_*` calls are idempotent and may come from a worker whose lease has run out. A notification
-    that was once recorded as sent or parked stays so. All calls raise DatabaseUnavailable when the store
+    What a tenant has for one receiver is a queue. Of the notifications of one rule to one endpoint only the oldest
+    undelivered one is ever handed out, so the order within an alert holds; a retry later blocks those behind it,
+    parking does not. The `record_*` calls are idempotent and may come from a worker whose lease has run out. A
+    notification that was once recorded as sent or parked stays so. All calls raise DatabaseUnavailable when the store
     is away.
     """
 
-    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Notification]:
-        """At most `limit` due notifications that nobody holds, oldest first, held until `now + lease`.
+    async def queues(self, now: datetime) -> list[DeliveryQueue]:
+        """Every queue in which something is due that nobody holds, with the troubles of its receiver."""
 
-        Fair to tenants: a tenant's second notification comes after every other tenant's first.
+    async def claim(self, grants: Sequence[Grant], now: datetime, lease: timedelta) -> list[Notification]:
+        """At most so many of each queue, those due first, held until `now + lease`.
+
+        Fewer come when others wait for an earlier one of their rule, or somebody else holds them.
         """
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
@@ -37,4 +42,9 @@ class Outbox(Protocol):
         """The try is counted and failed; it is due again at `next_attempt_at`, and held by nobody."""
 
     async def record_parked(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
-        """Given up, with the reason in `result`; the lane goes on with the next one."""
+        """Given up, with the reason in `result`; those behind it go on."""
+
+    async def record_receiver(
+        self, notification: Notification, now: datetime, *, well: bool, asked_until: datetime | None = None
+    ) -> None:
+        """How its receiver did: well, which ends its troubles, or failed once more."""

@@ -1,4 +1,4 @@
-"""Delivers what is in the outbox: at least once, in order per lane, a bounded number at a time.
+"""Delivers what is in the outbox: at least once, in order per alert, fairly, a bounded number at a time.
 
 "Sent" is recorded after sending. Whatever goes wrong in between (the database, a crash, a shutdown that
 takes too long) lets the lease run out, and the notification is delivered again under the same
@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import random as _random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from ecpmon.alerts.backoff import Backoff
+from ecpmon.alerts.fairness import Slots, Turns
+from ecpmon.alerts.message import merged_message
 from ecpmon.alerts.notifiers import Notifier
 from ecpmon.alerts.outbox import Outbox
 from ecpmon.errors import TemporaryError
@@ -27,7 +30,20 @@ from ecpmon.model.alerts import (
     DeliveryResult,
     Notification,
 )
+from ecpmon.model.delivery import Grant, QueueKey
 
+_TROUBLE: Final = frozenset(
+    {
+        DeliveryReason.SERVER_ERROR,
+        DeliveryReason.THROTTLED,
+        DeliveryReason.NETWORK,
+        DeliveryReason.TIMEOUT,
+        DeliveryReason.UNRESOLVED,
+        DeliveryReason.TEMPORARY_SMTP,
+    }
+)
+# Of asking again for what queues had less to take than they were granted.
+_PASSES: Final = 4
 INTERNAL: Final = "a fault of ecpmon's own; its log says more"
 _log: Final = structlog.get_logger(__name__)
 
@@ -39,7 +55,7 @@ class WorkerLimits:
     `grace`: how long a shutdown waits for deliveries in flight; keep it under the process's own.
     """
 
-    concurrency: int = 32
+    slots: Slots = field(default_factory=Slots)
     poll: timedelta = timedelta(seconds=1)
     lease: timedelta = timedelta(seconds=60)
     grace: timedelta = timedelta(seconds=15)
@@ -82,6 +98,8 @@ class DeliveryWorker:
         self._on_result = on_result
         self._wake = asyncio.Event()
         self._flying: set[asyncio.Task[None]] = set()
+        self._in_flight: Counter[QueueKey] = Counter()
+        self._turns = Turns(self._limits.slots)
         self.counters = WorkerCounters()
 
     def wake(self) -> None:
@@ -99,31 +117,50 @@ class DeliveryWorker:
             await self._land()
 
     async def run_once(self) -> int:
-        """Claim once, deliver that, and return how many there were."""
+        """Claim what may be under way at a time, deliver that, and return how many there were."""
         launched = await self._launch()
         await self._land()
         return launched
 
     async def _launch(self) -> int:
-        room = self._limits.concurrency - len(self._flying)
-        if room <= 0:
-            return 0
+        launched, dry = 0, set[QueueKey]()
         try:
-            claimed = await self._outbox.claim(self._clock(), room, self._limits.lease)
+            for _ in range(_PASSES):
+                grants = await self._grants(dry)
+                if not grants:
+                    break
+                now = self._clock()
+                claimed = await self._outbox.claim(grants, now, self._limits.lease)
+                launched += len(claimed)
+                self._start(claimed)
+                got = Counter(n.queue for n in claimed)
+                emptied = {g.key for g in grants if got[g.key] < g.count}
+                if not emptied:
+                    break  # as much as may be under way
+                # Their slots are for others.
+                dry |= emptied
         except Exception as error:  # noqa: BLE001 - the loop outlives any failure of the store
             self.counters.claim_errors += 1
             _log.warning("outbox_claim_failed", error=str(error), error_type=type(error).__name__)
-            return 0
-        self.counters.claimed += len(claimed)
-        for notification in claimed:
-            task = asyncio.create_task(self._handle(notification))
-            self._flying.add(task)
-            task.add_done_callback(self._landed)
-        return len(claimed)
+        self.counters.claimed += launched
+        return launched
 
-    def _landed(self, task: asyncio.Task[None]) -> None:
+    async def _grants(self, dry: set[QueueKey]) -> list[Grant]:
+        now = self._clock()
+        queues = [q for q in await self._outbox.queues(now) if q.key not in dry]
+        return self._turns.choose(queues, self._in_flight, now)
+
+    def _start(self, claimed: Sequence[Notification]) -> None:
+        for notification in claimed:
+            self._in_flight[notification.queue] += 1
+            task = asyncio.create_task(self._handle(merged_message(notification)))
+            self._flying.add(task)
+            task.add_done_callback(partial(self._landed, notification.queue))
+
+    def _landed(self, queue: QueueKey, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
-        self._wake.set()  # its lane may have a next one, and there is room again
+        self._in_flight -= Counter([queue])
+        self._wake.set()  # its queue may have a next one, and there is room again
 
     async def _sleep(self) -> None:
         try:
@@ -155,6 +192,7 @@ class DeliveryWorker:
             if self._on_result is not None:
                 self._on_result(notification, result)
             await self._record(notification, result, log)
+            await self._record_receiver(notification, result)
         except TemporaryError as error:  # the claim runs out, and it is delivered again
             self.counters.record_errors += 1
             log.warning("delivery_not_recorded", outcome=result.outcome.value, error=error.message)
@@ -199,6 +237,15 @@ class DeliveryWorker:
             result = replace(result, outcome=DeliveryOutcome.PARK, reason=DeliveryReason.GAVE_UP, error=last)
         await self._outbox.record_parked(notification, now, result)
 
+    async def _record_receiver(self, notification: Notification, result: DeliveryResult) -> None:
+        """A receiver that answers is well, whatever it says of the message; one that fails is in trouble."""
+        now = self._clock()
+        if result.reason in _TROUBLE:
+            asked = now + result.retry_after if result.retry_after else None
+            await self._outbox.record_receiver(notification, now, well=False, asked_until=asked)
+        elif result.status_code is not None and notification.receiver_failures:
+            await self._outbox.record_receiver(notification, now, well=True)
+
     def _next_attempt(
         self, notification: Notification, result: DeliveryResult, now: datetime
     ) -> datetime | None:
@@ -210,4 +257,5 @@ class DeliveryWorker:
             now=now,
             random=self._random,
             retry_after=result.retry_after,
+            receiver_failures=notification.receiver_failures,
         )

@@ -15,9 +15,9 @@ from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
 from ecpmon.alerts.notifiers.email import check_recipients
 from ecpmon.alerts.targets import AddressGuard, check_headers, check_target
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
-from ecpmon.api.context import CONTEXT
+from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import Conflict, ValidationFailed
+from ecpmon.errors import Conflict, NotFound, ValidationFailed
 from ecpmon.model.alerts import (
     Action,
     AlertRule,
@@ -181,9 +181,31 @@ async def active(request: web.Request) -> web.Response:
 async def deliveries(request: web.Request) -> web.Response:
     """Notifications, newest first: their tries and the last answer."""
     tenant = await tenant_of(request)
-    found = await backend_of(request).alerts.deliveries(tenant, query_int(request, "limit", 100, 1, 1000))
-    shown = [{**d, "action": masked(d["action"])} for d in found]
-    return reply({"tenant_id": tenant.tenant_id, "deliveries": shown})
+    found = await backend_of(request).deliveries.recent(tenant, query_int(request, "limit", 100, 1, 1000))
+    return reply({"tenant_id": tenant.tenant_id, "deliveries": [delivery_document(d) for d in found]})
+
+
+def delivery_document(delivery: dict[str, Any]) -> dict[str, Any]:
+    return {**delivery, "action": masked(delivery["action"])}
+
+
+class ResendBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[StrictStr, Field(max_length=500)] | None = None
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/alerts/deliveries/{delivery_id}/resend", Permission.OPERATE)
+async def resend(request: web.Request) -> web.Response:
+    """Send again what was given up, under its old id; who asked for it, and when, stays on record."""
+    tenant = await tenant_of(request)
+    body = await read_model(request, ResendBody, optional=True)
+    number = request.match_info["delivery_id"]
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise NotFound("there is no such delivery", details={"delivery_id": number[:100]})
+    caller, now = request[CALLER].name, now_of(request)
+    found = await backend_of(request).deliveries.resend(tenant, int(number), caller, body.note, now)
+    return reply(delivery_document(found), 202)
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.READ)

@@ -13,7 +13,7 @@ from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
-from ecpmon.ports.alerts import AlertStore, ExternalAlertStore
+from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
 from ecpmon.ports.service import Clock, Health
@@ -44,6 +44,7 @@ class Backend:
     statements: StatementService
     intervals: Intervals
     alerts: AlertStore
+    deliveries: Deliveries
     rule_desk: RuleDesk
     webhook_keys: WebhookKeys
     external_alerts: ExternalAlertStore

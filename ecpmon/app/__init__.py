@@ -135,6 +135,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         statements=runtime.statements,
         intervals=runtime.intervals,
         alerts=runtime.alerts,
+        deliveries=runtime.deliveries,
         rule_desk=runtime.rule_desk,
         webhook_keys=runtime.webhook_keys,
         external_alerts=runtime.external_alerts,

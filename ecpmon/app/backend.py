@@ -28,6 +28,7 @@ from ecpmon.collectors.rules import SliRules
 from ecpmon.errors import EcpError
 from ecpmon.jobs import Job, Jobs
 from ecpmon.model.alerts import Action, WebhookAction
+from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
@@ -43,13 +44,16 @@ from ecpmon.statements.terms import load_terms
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.deliveries import PgDeliveries
 from ecpmon.storage.external_alerts import PgExternalAlertStore
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
 from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
+from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.recovery import PgRecoveryStore
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.tokens import PgTokenStore
@@ -129,7 +133,14 @@ class BackendRuntime:
             clock,
             None if demo else telemetry,
         )
-        self.alerts = PgAlertStore(self.database)
+        self.notifying = Notifying(
+            FanOut(
+                receiver=Pace.per_minute(settings.notifications_per_receiver_minute),
+                tenant=Pace.per_minute(settings.notifications_per_tenant_minute),
+            )
+        )
+        self.alerts = PgAlertStore(self.database, self.notifying)
+        self.deliveries = PgDeliveries(self.database)
         self.rule_desk = RuleDesk(self.alerts, settings.external_url, self._event)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
@@ -181,7 +192,7 @@ class BackendRuntime:
             demo=demo,
         )
         self.recoverer = make_recoverer(
-            self.database,
+            PgRecoveryStore(self.database, self.notifying),
             tenants=self.tenants,
             availability=self.availability,
             maintenance=self.maintenance,
@@ -309,6 +320,7 @@ class BackendRuntime:
             pending, parked = await self.outbox.queue()
             telemetry.outbox_pending.set(pending)
             telemetry.outbox_parked.set(parked)
+            telemetry.merged.set(self.notifying.merged)
             telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.rule_errors.set(self.engine.errors)
 

@@ -20,6 +20,8 @@ from ecpmon.storage.upkeep import Upkeep
 
 _log = structlog.get_logger(__name__)
 _DAY_SECONDS: Final = 86_400
+# Longer than anything is retried.
+_QUEUES_KEPT_DAYS: Final = 3
 
 
 class SampleKeeping:
@@ -102,5 +104,6 @@ class AlertRetention:
             "events": await self._keeping.forget_events(over),
             "external": await self._keeping.forget_external(over, unresolved),
         }
+        await self._keeping.forget_queues(now - timedelta(days=_QUEUES_KEPT_DAYS))
         if any(forgotten.values()):
             _log.info("alerts_forgotten", **forgotten)

@@ -14,11 +14,9 @@ from ecpmon.orchestrator.deployers.restart import RestarterByPlace
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import Decision, RecoveryPolicy, notifies
 from ecpmon.ports.alerts import AlertEvent, AlertStore
-from ecpmon.ports.orchestrator import RecoveryStep, Restarter
+from ecpmon.ports.orchestrator import RecoveryStep, RecoveryStore, Restarter
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.storage.database import Database
-from ecpmon.storage.recovery import PgRecoveryStore
 
 
 class Notices:
@@ -44,12 +42,13 @@ class Notices:
             detail=detail,
             due_at=decision.due_at,
             message=summary(recovery, state, reason, detail),
-            notifications=tuple((d.idempotency_key, d.action, d.payload) for d in drafts),
+            notifications=tuple((d.idempotency_key, d.action) for d in drafts),
+            body=drafts[0].payload if drafts else None,
         )
 
 
 def make_recoverer(
-    database: Database,
+    recoveries: RecoveryStore,
     *,
     tenants: TenantStore,
     availability: AvailabilityStore,
@@ -63,7 +62,7 @@ def make_recoverer(
 ) -> Recoverer:
     """`restarters` maps a tenant's `deployed_to` to who restarts there; elsewhere recovery escalates at once."""
     return Recoverer(
-        recoveries=PgRecoveryStore(database),
+        recoveries=recoveries,
         tenants=tenants,
         availability=availability,
         maintenance=maintenance,

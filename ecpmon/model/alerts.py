@@ -159,11 +159,20 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class MergedBodies:
+    """What one message tells of several alerts: their bodies in order, and how many alerts there was no room for."""
+
+    bodies: tuple[Mapping[str, Any], ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """A message to one action of one rule. `id` grows with age: the outbox keeps this order.
 
-    `tenant_key` is the tenant's number, `payload` the message (JSON-able); `attempt` counts the tries already made
-    and recorded.
+    `tenant_key` is the tenant's number, `receiver` the server or mailbox, `payload` the message (JSON-able). `merged`:
+    it tells more than its own event. `attempt` counts the tries already made and recorded since `created_at`, which is
+    when it was made, or sent again. `receiver_failures`: in a row, when it was claimed.
     """
 
     id: int
@@ -173,14 +182,17 @@ class Notification:
     rule_id: str
     alert_name: str
     action: Action
+    receiver: str
     payload: Mapping[str, Any] = field(hash=False)
     attempt: int
     created_at: datetime
+    merged: MergedBodies | None = field(default=None, hash=False)
+    receiver_failures: int = 0
 
     @property
-    def lane(self) -> tuple[str, str]:
-        """Deliveries within a lane, one (rule, action), are made one after the other, in order."""
-        return self.rule_id, action_key(self.action)
+    def queue(self) -> tuple[int, str]:
+        """What its tenant has for its receiver."""
+        return self.tenant_key, self.receiver
 
 
 class DeliveryOutcome(StrEnum):

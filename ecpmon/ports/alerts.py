@@ -42,7 +42,7 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A state change about to be stored with its notifications: (idempotency key, action, payload) each."""
+    """A state change about to be stored, and its notifications: (idempotency key, action) each, of one body."""
 
     alert_id: str
     from_state: str
@@ -53,7 +53,8 @@ class NewEvent:
     metric: str | None
     reason: str
     message: str
-    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+    notifications: tuple[tuple[str, Action], ...] = ()
+    body: Mapping[str, Any] | None = None
 
 
 class AlertStore(Protocol):
@@ -124,7 +125,20 @@ class AlertStore(Protocol):
         """tenant_id -> newest firing or resolved event, for the summary; absent where there is none."""
         ...
 
-    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]: ...
+
+class Deliveries(Protocol):
+    async def recent(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
+        """Notifications, newest first, with what was merged into them and who had them sent again."""
+        ...
+
+    async def resend(
+        self, tenant: Tenant, number: int, caller: str, note: str | None, now: datetime
+    ) -> dict[str, Any]:
+        """A parked notification is pending again, under its old idempotency key; who asked for it is on record.
+
+        Raises NotFound, also for another tenant's; Conflict for one that is not parked.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ class RecoveryStep:
     due_at: datetime | None
     message: str
     restarted: int | None = None
-    notifications: tuple[tuple[str, Action, Mapping[str, Any]], ...] = ()
+    notifications: tuple[tuple[str, Action], ...] = ()
+    body: Mapping[str, Any] | None = None
 
 
 class RecoveryStore(Protocol):

@@ -35,6 +35,12 @@ class AlertKeeping:
         """
         return await self._forget("forget_external", before, unresolved_before)
 
+    async def forget_queues(self, before: datetime) -> None:
+        """Drop the paces and troubles of receivers for whom there was nothing since `before`."""
+        sql = load("outbox")
+        await self._database.execute(sql["forget_paces"], before)
+        await self._database.execute(sql["forget_troubles"], before)
+
     async def _forget(self, query: str, *arguments: Any) -> int:
         total = 0
         while done := int(await self._database.fetchval(self._sql[query], *arguments, self._batch)):

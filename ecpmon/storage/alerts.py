@@ -15,12 +15,12 @@ from ecpmon.model.alerts import (
     RuleStatus,
     Severity,
     action_from_dict,
-    action_key,
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, NewEvent, RuleWithState
 from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 
 
@@ -114,8 +114,9 @@ def _event_of(row: Any) -> AlertEvent:
 class PgAlertStore:
     """`ports.AlertStore` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, notifying: Notifying | None = None) -> None:
         self._database = database
+        self._notifying = notifying or Notifying()
         self._sql = load("alerts")
 
     async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
@@ -229,21 +230,12 @@ class PgAlertStore:
             event.metric,
             event.reason,
             event.message,
+            event.body,
         )
-        for key, action, payload in event.notifications:
-            await connection.execute(
-                self._sql["insert_notification"],
-                uuid.UUID(key),
-                row["tenant"],
-                rule.rule_id,
-                row["event_id"],
-                f"{rule.rule_id}:{action_key(action)}",
-                action_to_dict(action),
-                dict(payload),
-                now,
-            )
+        number: int = row["event_id"]
+        await self._notifying.put(connection, row["tenant"], rule.rule_id, number, event.notifications, now)
         return AlertEvent(
-            event_id=row["event_id"],
+            event_id=number,
             tenant_id=rule.tenant_id,
             rule_id=rule.rule_id,
             alert_id=event.alert_id,
@@ -271,7 +263,3 @@ class PgAlertStore:
     async def last_events(self, tenants: Collection[Tenant]) -> dict[str, AlertEvent]:
         rows = await self._database.fetch(self._sql["last_events"], [t.key for t in tenants])
         return {r["tenant_id"]: _event_of(r) for r in rows}
-
-    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
-        rows = await self._database.fetch(self._sql["deliveries"], tenant.key, limit)
-        return [{**dict(r), "rule_id": str(r["rule_id"])} for r in rows]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ecpmon.model.alerts import action_key, action_to_dict
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.orchestrator import RecoveryStep
 from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 
 
@@ -43,10 +43,10 @@ def recovery_of(row: Any, tenant_id: str) -> Recovery:
 class PgRecoveryStore:
     """`ports.RecoveryStore` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, notifying: Notifying | None = None) -> None:
         self._database = database
+        self._notifying = notifying or Notifying()
         self._sql = load("recovery")
-        self._insert_notification = load("alerts")["insert_notification"]
 
     async def begin(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[tuple[str, RecoveryState]]:
         names = sorted({a.tenant_id for a in alerts if a.tenant_id is not None})
@@ -121,19 +121,11 @@ class PgRecoveryStore:
             now,
             step.reason.value,
             step.message,
+            step.body,
         )
-        for key, action, payload in step.notifications:
-            await connection.execute(
-                self._insert_notification,
-                uuid.UUID(key),
-                row["tenant"],
-                row["recovery_id"],
-                event_id,
-                f"{recovery.recovery_id}:{action_key(action)}",
-                action_to_dict(action),
-                dict(payload),
-                now,
-            )
+        await self._notifying.put(
+            connection, row["tenant"], recovery.recovery_id, event_id, step.notifications, now
+        )
         return AlertEvent(
             event_id=event_id,
             tenant_id=recovery.tenant_id,

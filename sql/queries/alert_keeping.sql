@@ -18,6 +18,9 @@ WITH old AS (
                     WHERE r.tenant = e.tenant AND r.recovery_id = e.alert_id AND r.ended_at IS NULL)
     AND NOT EXISTS (SELECT FROM alert_events o JOIN notifications n USING (tenant, event_id)
                     WHERE o.tenant = e.tenant AND o.alert_id = e.alert_id AND n.status = 'pending')
+    AND NOT EXISTS (SELECT FROM alert_events o JOIN notification_merges m USING (tenant, event_id)
+                    JOIN notifications n USING (tenant, notification_id)
+                    WHERE o.tenant = e.tenant AND o.alert_id = e.alert_id AND n.status = 'pending')
   ORDER BY e.at LIMIT $2
 ), gone AS (
   DELETE FROM alert_events e USING old WHERE e.event_id = old.event_id RETURNING 1

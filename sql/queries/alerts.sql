@@ -61,16 +61,11 @@ RETURNING s.rule_id
 
 -- name: insert_event
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
-                          threshold, metric, reason, message)
-SELECT r.tenant, r.rule_id, $3, r.alert_name, r.severity, r.kind, $4, $5, $6, $7, $8, $9, $10, $11
+                          threshold, metric, reason, message, body)
+SELECT r.tenant, r.rule_id, $3, r.alert_name, r.severity, r.kind, $4, $5, $6, $7, $8, $9, $10, $11, $12
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant
 WHERE r.rule_id = $1 AND t.tenant_id = $2
 RETURNING event_id, tenant
-
--- name: insert_notification
-INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, created_at, next_attempt_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
-ON CONFLICT (tenant, idempotency_key) DO NOTHING
 
 -- name: recent_events
 SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
@@ -82,47 +77,6 @@ SELECT e.*, t.tenant_id FROM unnest($1::bigint[]) AS a (number) JOIN tenants t O
   SELECT * FROM alert_events
   WHERE tenant = a.number AND (to_state = 'firing' OR from_state = 'firing') ORDER BY event_id DESC LIMIT 1
 ) e
-
--- name: deliveries
-SELECT n.notification_id, n.rule_id, e.alert_name, e.to_state, n.action, n.status, n.attempts, n.created_at,
-       n.next_attempt_at, n.finished_at, n.last_status, n.last_reason, n.last_answer
-FROM notifications n JOIN alert_events e USING (event_id)
-WHERE n.tenant = $1 ORDER BY n.notification_id DESC LIMIT $2
-
--- name: claim
--- The oldest pending notification of every lane, if it is due and free; a tenant's second after every other's first.
-WITH heads AS (
-  SELECT DISTINCT ON (lane) notification_id, tenant FROM notifications
-  WHERE status = 'pending' ORDER BY lane, notification_id
-), due AS (
-  SELECT n.notification_id, row_number() OVER (PARTITION BY n.tenant ORDER BY n.notification_id) AS turn
-  FROM heads JOIN notifications n USING (notification_id)
-  WHERE n.next_attempt_at <= $1 AND (n.claimed_until IS NULL OR n.claimed_until <= $1)
-), chosen AS (
-  SELECT n.notification_id FROM notifications n JOIN due USING (notification_id)
-  WHERE n.status = 'pending' AND (n.claimed_until IS NULL OR n.claimed_until <= $1)
-  ORDER BY due.turn, n.notification_id LIMIT $2 FOR UPDATE OF n SKIP LOCKED
-)
-UPDATE notifications n SET claimed_until = $3
-FROM chosen, alert_events e, tenants t
-WHERE n.notification_id = chosen.notification_id AND e.event_id = n.event_id AND t.id = n.tenant
-RETURNING n.*, e.alert_name, t.tenant_id
-
--- name: record_final
-UPDATE notifications
-SET status = $2, finished_at = $3, attempts = attempts + 1, claimed_until = NULL, last_status = $4, last_reason = $5,
-    last_answer = $6
-WHERE notification_id = $1 AND status = 'pending'
-
--- name: record_retry
-UPDATE notifications
-SET next_attempt_at = $2, attempts = attempts + 1, claimed_until = NULL, last_status = $3, last_reason = $4, last_answer = $5
-WHERE notification_id = $1 AND status = 'pending' AND attempts <= $6
-
--- name: queue
--- Two counts, each by its partial index: what was sent is never read.
-SELECT (SELECT count(*) FROM notifications WHERE status = 'pending') AS pending,
-       (SELECT count(*) FROM notifications WHERE status = 'parked') AS parked
 
 -- name: live_tenants
 SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL

@@ -47,8 +47,9 @@ WHERE recovery_id = $1 AND claimed_until = $2 AND state = $3
 RETURNING *
 
 -- name: insert_event
-INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, reason, message)
-VALUES ($1, $2, $2, $3, $4, 'recovery', $5, $6, $7, $8, $9)
+INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, reason, message,
+                          body)
+VALUES ($1, $2, $2, $3, $4, 'recovery', $5, $6, $7, $8, $9, $10)
 RETURNING event_id
 
 -- name: restarts_since

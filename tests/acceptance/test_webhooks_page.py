@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.acceptance.world import Delivery, World
+from tests.waiting import until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 PROGRAMS = {"python": (sys.executable, "-c"), "bash": ("bash", "-c"), "perl": ("perl", "-e")}
@@ -41,11 +43,11 @@ async def genuine(language: str, secret: str, delivery: Delivery, **changed: str
     return process.returncode == 0
 
 
-async def shell(world: World, command: str) -> list[str]:
+async def shell(world: World, command: str, **more: str) -> list[str]:
     """Run a block of the page; the secret in $KEY and what it printed."""
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", f'set -e\n{command}\nprintf "\\n%s" "$KEY"', stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "API": world.api, "TENANT": "signed"},
+        env={**os.environ, "API": world.api, "TENANT": "signed", "KEY": '{"secret": ""}', **more},
     )  # fmt: skip
     printed, _ = await process.communicate()
     assert process.returncode == 0
@@ -76,7 +78,7 @@ async def test_every_program_accepts_what_was_delivered_and_refuses_everything_e
         }  # fmt: skip
         await world.call("POST", "/api/v1/tenants/signed/alerts", rule, 201)
         first = await delivered(world, 90, 1)
-        show, rotate = blocks("sh")
+        show, rotate, _ = blocks("sh")
         old = (await shell(world, show))[0]
         new, metadata = await shell(world, rotate)
         assert len(json.loads(metadata)["older"]) == 1
@@ -112,3 +114,29 @@ async def test_what_is_old_is_refused_though_it_was_signed(signed_world: World) 
         sent = await delivered(world, 90, 1)
         secret = (await world.call("POST", "/api/v1/tenants/signed/webhook-key", status=201))["secret"]
         assert not any([await genuine(language, secret, sent) for language in PROGRAMS])
+
+
+async def test_what_was_given_up_arrives_when_it_is_sent_again_under_its_old_id(world: World) -> None:
+    await world.add_tenant("signed", deploy=False)
+    rule = {
+        "alert_name": "r", "condition": "cpu_usage > 80",
+        "actions": [{"type": "webhook", "url": world.receiver.url}],
+    }  # fmt: skip
+    await world.call("POST", "/api/v1/tenants/signed/alerts", rule, 201)
+    world.receiver.answers = [400]
+    await world.call("POST", "/api/v1/tenants/signed/monitoring", {"metrics": {"cpu_usage": 90}})
+    found: list[dict[str, Any]] = []
+
+    async def parked() -> bool:
+        found[:] = (await world.call("GET", "/api/v1/tenants/signed/alerts/deliveries"))["deliveries"]
+        return [d["status"] for d in found] == ["parked"]
+
+    await until(parked, "the delivery is given up")
+    [delivery] = found
+    assert (delivery["last_reason"], delivery["last_status"]) == ("rejected", 400)
+    *_, resend = blocks("sh")
+    _, printed = await shell(world, resend, ID=str(delivery["notification_id"]))
+    assert [r["note"] for r in json.loads(printed)["resends"]] == ["the receiver was mended"]
+    [sent] = await world.receiver.wait_for(lambda seen: len(seen) >= 1)
+    assert sent.headers["webhook-id"] == delivery["webhook_id"]
+    assert sent.document["status"] == "firing"

@@ -29,9 +29,9 @@ INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind,
 VALUES ($1, $2, $2, 'r', 'page', 'threshold', 'inactive', 'firing', $3, 'test', '') RETURNING event_id
 """
 INSERT_NOTIFICATION = """
-INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, status, created_at,
+INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, action, payload, status, created_at,
                            next_attempt_at, finished_at)
-SELECT gen_random_uuid(), tenant, rule_id, event_id, 'lane', '{}', '{}', $2, at, at, $3
+SELECT gen_random_uuid(), tenant, rule_id, event_id, '{}', '{}', $2, at, at, $3
 FROM alert_events WHERE event_id = $1 RETURNING notification_id
 """
 

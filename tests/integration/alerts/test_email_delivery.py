@@ -113,6 +113,7 @@ def notification(action: EmailAction | WebhookAction = OPS, **changes: Any) -> N
         rule_id="rule-1",
         alert_name="CPU 사용률 높음",
         action=action,
+        receiver="its receiver",
         payload={"status": "firing", "alerts": [alert]},
         attempt=0,
         created_at=NOW,

@@ -38,6 +38,7 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.deliveries import PgDeliveries
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.maintenance import PgMaintenanceStore
@@ -46,6 +47,7 @@ from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.workers import TenantWorkers, Workers
 from tests.integration.conftest import T0
+from tests.unit.alerts.outbox_contract import take
 
 UP, CPU = SeriesKey("sla", "up"), SeriesKey("cpu", "cpu_usage")
 INTERVALS = Intervals(timedelta(seconds=5), timedelta(seconds=15))
@@ -101,9 +103,11 @@ class Bench:
 
     async def notifications(self, tenant: Tenant) -> list[str]:
         rows = await self.database.fetch(
-            "SELECT payload FROM notifications WHERE tenant = $1 ORDER BY notification_id", tenant.key
+            "SELECT e.body FROM notifications n JOIN alert_events e USING (tenant, event_id)"
+            " WHERE n.tenant = $1 ORDER BY n.notification_id",
+            tenant.key,
         )
-        return [r["payload"]["status"] for r in rows]
+        return [r["body"]["status"] for r in rows]
 
 
 @pytest.fixture
@@ -242,7 +246,7 @@ async def test_deleting_a_firing_rule_tells_that_it_is_over(bench: Bench, make_t
     # The worker finds both, in order, though their rule is gone.
     outbox, sent = PgOutbox(bench.database), list[Any]()
     for _ in range(2):
-        mine = [n for n in await outbox.claim(at(8), 100, timedelta(minutes=1)) if n.rule_id == rule.rule_id]
+        mine = [n for n in await take(outbox, at(8), 100) if n.rule_id == rule.rule_id]
         sent += mine
         for notification in mine:
             await outbox.record_sent(notification, at(8), DELIVERED)
@@ -278,7 +282,7 @@ async def test_a_rule_is_not_deleted_when_its_end_cannot_be_told(
     await bench.observe(tenant, 0, 1, 90)
     await bench.evaluate(tenant, 1)
     # What breaks the outbox breaks the deletion: nothing of it is stored.
-    broken = f"tenant <> {tenant.key} OR payload->>'status' <> 'resolved'"
+    broken = f"tenant <> {tenant.key} OR created_at < '{at(2).isoformat()}'"
     await bench.database.execute(f"ALTER TABLE notifications ADD CONSTRAINT broken CHECK ({broken})")
     try:
         with pytest.raises(EcpError):
@@ -311,7 +315,7 @@ async def test_a_replaced_rule_ends_its_alert_and_keeps_its_history(
     assert [(e.alert_name, e.to_state, e.reason) for e in reversed(told)] == [
         ("r", "firing", "fired_at_once"), ("r", "inactive", "rule_replaced"), ("hotter", "firing", "fired_at_once"),
     ]  # fmt: skip
-    sent = await bench.alerts.deliveries(tenant, 10)
+    sent = await PgDeliveries(bench.database).recent(tenant, 10)
     assert [d["action"]["url"] for d in reversed(sent)] == [HOOK.url, HOOK.url, other.url]
     assert await bench.notifications(tenant) == ["firing", "resolved", "firing"]
 

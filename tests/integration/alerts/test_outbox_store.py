@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,15 +19,19 @@ from ecpmon.model.alerts import (
     Transition,
     TransitionReason,
 )
+from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.tenants import Resources, SlaTarget
 from ecpmon.ports.alerts import NewEvent, RuleWithState
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
-from tests.unit.alerts.outbox_contract import HOOK, OutboxContract, Put
+from tests.unit.alerts.outbox_contract import HOOK, OutboxContract, Put, take
 
+# Nothing is merged: every state change is a notification of its own.
+UNLIMITED = FanOut(Pace.per_minute(1_000_000), Pace.per_minute(1_000_000), waiting=1_000_000)
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -45,7 +49,7 @@ class Producer:
 
     def __init__(self, database: Database) -> None:
         self._tenants = PgTenantStore(database)
-        self._alerts = PgAlertStore(database)
+        self._alerts = PgAlertStore(database, Notifying(UNLIMITED))
         self._rules: dict[tuple[str, int], AlertRule] = {}
         self._known: set[str] = set()
         self._states: dict[str, RuleState] = {}
@@ -69,7 +73,8 @@ class Producer:
             metric=None,
             reason="fired_at_once",
             message="test",
-            notifications=((key, action, draft.payload),),
+            notifications=((key, action),),
+            body=draft.payload,
         )
         stored = await self._alerts.advance(rule, before, after, event.alert_id, [event], created_at)
         assert stored is not None
@@ -133,7 +138,7 @@ class TestPgOutbox(OutboxContract):
             "UPDATE notifications SET action = '{}'"
             " WHERE notification_id = (SELECT min(notification_id) FROM notifications)"
         )
-        assert len(await outbox.claim(T0, 10, timedelta(minutes=1))) == 2
+        assert len(await take(outbox, T0)) == 2
         rows = await database.fetch("SELECT status, last_reason FROM notifications ORDER BY notification_id")
         assert [tuple(r) for r in rows] == [("parked", "unreadable"), ("pending", None), ("pending", None)]
         assert await outbox.queue() == (2, 1)

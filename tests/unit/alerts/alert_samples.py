@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,8 +59,17 @@ def notification(number: int = 1, action: Action = HOOK, **changes: Any) -> Noti
         rule_id=RULE.rule_id,
         alert_name=RULE.alert_name,
         action=action,
+        receiver=receiver_of(action),
         payload=transition_body(RULE, FIRED, HIGH, URL),
         attempt=0,
         created_at=T0,
     )
     return replace(made, **changes)
+
+
+def receiver_of(action: Action) -> str:
+    """As the database computes it."""
+    if isinstance(action, EmailAction):
+        return f"mailto:{action.recipients[0]}".lower()
+    scheme, _, rest = action.url.partition("://")
+    return f"{scheme}://{re.split('[/?#]', rest)[0]}".lower()

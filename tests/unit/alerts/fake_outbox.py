@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ecpmon.errors import DatabaseUnavailable
-from ecpmon.model.alerts import DeliveryResult, Notification
+from ecpmon.model.alerts import DeliveryResult, Notification, action_key
+from ecpmon.model.delivery import DeliveryQueue, Grant, QueueKey
 
 
 @dataclass
@@ -18,12 +20,17 @@ class Entry:
     status: str = "pending"
     result: DeliveryResult | None = None
 
+    def free(self, now: datetime) -> bool:
+        held = self.held_until is not None and self.held_until > now
+        return self.status == "pending" and self.due <= now and not held
+
 
 class FakeOutbox:
     """`failing` names the calls that raise DatabaseUnavailable."""
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
+        self.troubles: dict[QueueKey, DeliveryQueue] = {}
         self.failing: set[str] = set()
         self.claims = 0
 
@@ -33,20 +40,24 @@ class FakeOutbox:
     def statuses(self) -> list[str]:
         return [self.entries[number].status for number in sorted(self.entries)]
 
-    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Notification]:
+    async def queues(self, now: datetime) -> list[DeliveryQueue]:
         self.claims += 1
         self._check("claim")
-        turns = Counter[str]()
-        due = []
-        for entry in self._heads():
-            if entry.due <= now and (entry.held_until is None or entry.held_until <= now):
-                tenant = entry.notification.tenant_id
-                due.append((turns[tenant], entry.notification.id, entry))
-                turns[tenant] += 1
-        chosen = [entry for _, _, entry in sorted(due, key=lambda item: item[:2])[:limit]]
-        for entry in chosen:
-            entry.held_until = now + lease
-        return sorted((entry.notification for entry in chosen), key=lambda item: item.id)
+        keys = {e.notification.queue for e in self.entries.values() if e.free(now)}
+        return [self.troubles.get(key, DeliveryQueue(*key)) for key in sorted(keys)]
+
+    async def claim(self, grants: Sequence[Grant], now: datetime, lease: timedelta) -> list[Notification]:
+        self._check("claim")
+        left = Counter({g.key: g.count for g in grants})
+        claimed = []
+        for entry in sorted(self._heads(), key=lambda e: (e.due, e.notification.id)):
+            if entry.free(now) and left[entry.notification.queue] > 0:
+                left[entry.notification.queue] -= 1
+                entry.held_until = now + lease
+                known = self.troubles.get(entry.notification.queue)
+                failures = known.failures if known else 0
+                claimed.append(replace(entry.notification, receiver_failures=failures))
+        return sorted(claimed, key=lambda item: item.id)
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
         self._check("record_sent")
@@ -65,11 +76,21 @@ class FakeOutbox:
             entry.notification = replace(entry.notification, attempt=notification.attempt + 1)
             entry.due, entry.held_until, entry.result = next_attempt_at, None, result
 
+    async def record_receiver(
+        self, notification: Notification, now: datetime, *, well: bool, asked_until: datetime | None = None
+    ) -> None:
+        self._check("record_receiver")
+        key = notification.queue
+        known = self.troubles.pop(key, DeliveryQueue(*key))
+        if not well:
+            self.troubles[key] = DeliveryQueue(*key, known.failures + 1, now, asked_until)
+
     def _heads(self) -> list[Entry]:
         heads: dict[tuple[str, str], Entry] = {}
         for _, entry in sorted(self.entries.items()):
             if entry.status == "pending":
-                heads.setdefault(entry.notification.lane, entry)
+                told = entry.notification
+                heads.setdefault((told.rule_id, action_key(told.action)), entry)
         return list(heads.values())
 
     def _finish(self, notification: Notification, status: str, result: DeliveryResult) -> None:

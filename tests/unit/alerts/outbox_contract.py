@@ -10,6 +10,7 @@ Subclass `OutboxContract` and provide two fixtures:
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +26,7 @@ from ecpmon.model.alerts import (
     Notification,
     WebhookAction,
 )
+from ecpmon.model.delivery import Grant
 
 Put = Callable[[str, int, Action, datetime], Awaitable[None]]
 
@@ -33,22 +35,29 @@ SECOND = timedelta(seconds=1)
 LEASE = timedelta(seconds=60)
 HOOK = WebhookAction("https://hooks.example.com/1", headers=(("X-Team", "ops"),))
 OTHER_HOOK = WebhookAction("https://hooks.example.com/2")
+ELSEWHERE = WebhookAction("https://Elsewhere.example:8443/x?y=/z")
 MAIL = EmailAction(("ops@example.com",))
 SENT = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200, "ok")
 AGAIN = DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.SERVER_ERROR, 503, "busy")
 PARKED = DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.REJECTED, 404, "gone")
 
 
+async def take(outbox: Outbox, now: datetime, count: int = 10) -> list[Notification]:
+    """Claim so many of each queue there is."""
+    queues = await outbox.queues(now)
+    return await outbox.claim([Grant(*q.key, count) for q in queues], now, LEASE)
+
+
 async def only(outbox: Outbox, now: datetime) -> Notification:
     """Claim, expecting exactly one."""
-    claimed = await outbox.claim(now, 10, LEASE)
+    claimed = await take(outbox, now)
     assert len(claimed) == 1
     return claimed[0]
 
 
 class OutboxContract:
     async def test_empty(self, outbox: Outbox) -> None:
-        assert await outbox.claim(T0, 10, LEASE) == []
+        assert await take(outbox, T0) == []
 
     async def test_what_is_put_in_comes_out(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
@@ -60,51 +69,100 @@ class OutboxContract:
 
     async def test_not_before_it_is_due(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
-        assert await outbox.claim(T0 - SECOND, 10, LEASE) == []
+        assert await take(outbox, T0 - SECOND) == []
 
     async def test_a_claim_holds_until_the_lease_ends(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
         first = await only(outbox, T0)
-        assert await outbox.claim(T0 + LEASE - SECOND, 10, LEASE) == []
+        assert await take(outbox, T0 + LEASE - SECOND) == []
         assert await only(outbox, T0 + LEASE) == first
 
-    async def test_one_of_a_lane_at_a_time_in_order(self, outbox: Outbox, put: Put) -> None:
+    async def test_one_of_a_rule_and_endpoint_at_a_time_in_order(self, outbox: Outbox, put: Put) -> None:
         for _ in range(3):
             await put("tenant-a", 1, HOOK, T0)
         seen = []
         for _ in range(3):
             notification = await only(outbox, T0)
-            assert await outbox.claim(T0, 10, LEASE) == []
+            assert await take(outbox, T0) == []
             seen.append(notification.id)
             await outbox.record_sent(notification, T0, SENT)
         assert seen == sorted(set(seen))
-        assert await outbox.claim(T0 + LEASE, 10, LEASE) == []
+        assert await take(outbox, T0 + LEASE) == []
 
-    async def test_lanes_do_not_wait_for_each_other(self, outbox: Outbox, put: Put) -> None:
-        lanes = [(1, HOOK), (1, OTHER_HOOK), (1, MAIL), (2, HOOK)]
-        for rule, action in lanes:
+    async def test_rules_and_endpoints_do_not_wait_for_each_other(self, outbox: Outbox, put: Put) -> None:
+        wanted = [(1, HOOK), (1, OTHER_HOOK), (1, MAIL), (2, HOOK)]
+        for rule, action in wanted:
             await put("tenant-a", rule, action, T0)
-        claimed = await outbox.claim(T0, 10, LEASE)
-        assert len({notification.lane for notification in claimed}) == len(lanes)
+        claimed = await take(outbox, T0)
+        assert len({(n.rule_id, n.action) for n in claimed}) == len(wanted)
 
-    async def test_the_limit_takes_the_oldest(self, outbox: Outbox, put: Put) -> None:
+    async def test_a_queue_is_what_a_tenant_has_for_one_receiver(self, outbox: Outbox, put: Put) -> None:
+        for tenant in ("tenant-a", "tenant-b"):
+            for action in (HOOK, OTHER_HOOK, MAIL, ELSEWHERE):
+                await put(tenant, 1, action, T0)
+                await put(tenant, 2, action, T0 + SECOND)
+        queues = await outbox.queues(T0)
+        receivers = {"https://hooks.example.com", "https://elsewhere.example:8443", "mailto:ops@example.com"}
+        assert {q.receiver for q in queues} == receivers
+        assert len({q.key for q in queues}) == len(queues) == 2 * len(receivers)
+        assert {(q.failures, q.failed_at, q.asked_until) for q in queues} == {(0, None, None)}
+        claimed = await take(outbox, T0)
+        assert {n.queue for n in claimed} == {q.key for q in queues}
+        assert {(n.tenant_id, n.action) for n in claimed} >= {("tenant-a", MAIL), ("tenant-b", ELSEWHERE)}
+        assert await outbox.queues(T0) == []
+        assert len(await outbox.queues(T0 + SECOND)) == 2 * len(receivers)
+
+    async def test_a_grant_takes_the_oldest_of_its_queue(self, outbox: Outbox, put: Put) -> None:
         for rule in range(1, 5):
             await put("tenant-a", rule, HOOK, T0)
-        first = await outbox.claim(T0, 2, LEASE)
-        second = await outbox.claim(T0, 10, LEASE)
-        assert (len(first), len(second)) == (2, 2)
-        assert max(item.id for item in first) < min(item.id for item in second)
+            await put("tenant-b", rule, HOOK, T0)
+        first = await take(outbox, T0, 2)
+        second = await take(outbox, T0)
+        assert Counter(n.tenant_id for n in first) == Counter(n.tenant_id for n in second)
+        for tenant in ("tenant-a", "tenant-b"):
+            own = [[n.id for n in batch if n.tenant_id == tenant] for batch in (first, second)]
+            assert [len(batch) for batch in own] == [2, 2]
+            assert max(own[0]) < min(own[1])
 
-    async def test_a_retry_waits_counts_and_blocks_its_lane(self, outbox: Outbox, put: Put) -> None:
+    async def test_only_granted_queues_are_touched(self, outbox: Outbox, put: Put) -> None:
+        await put("tenant-a", 1, HOOK, T0)
+        await put("tenant-a", 1, MAIL, T0)
+        [hook] = [q for q in await outbox.queues(T0) if q.receiver.startswith("https")]
+        [claimed] = await outbox.claim([Grant(*hook.key, 10)], T0, LEASE)
+        assert claimed.action == HOOK
+        assert await outbox.claim([], T0, LEASE) == []
+        assert [q.receiver for q in await outbox.queues(T0)] == ["mailto:ops@example.com"]
+
+    async def test_troubles_of_a_receiver_are_counted_until_it_is_well(
+        self, outbox: Outbox, put: Put
+    ) -> None:
+        for rule in (1, 2):
+            await put("tenant-a", rule, HOOK, T0)
+        await put("tenant-b", 1, HOOK, T0)
+        first = (await take(outbox, T0, 1))[0]
+        assert first.receiver_failures == 0
+        await outbox.record_receiver(first, T0, well=False)
+        await outbox.record_receiver(first, T0 + SECOND, well=False, asked_until=T0 + LEASE)
+        [queue] = [q for q in await outbox.queues(T0) if q.key == first.queue]
+        assert (queue.failures, queue.failed_at, queue.asked_until) == (2, T0 + SECOND, T0 + LEASE)
+        assert (await only(outbox, T0)).receiver_failures == 2
+        await put("tenant-a", 3, HOOK, T0)
+        await put("tenant-b", 3, HOOK, T0)
+        assert sorted(q.failures for q in await outbox.queues(T0)) == [0, 2]
+        await outbox.record_receiver(first, T0, well=True)
+        await outbox.record_receiver(first, T0, well=True)
+        assert [q.failures for q in await outbox.queues(T0)] == [0, 0]
+
+    async def test_a_retry_waits_counts_and_blocks_its_rule(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
         await put("tenant-a", 1, HOOK, T0)
         first = await only(outbox, T0)
         await outbox.record_retry(first, T0 + 5 * SECOND, AGAIN)
-        assert await outbox.claim(T0 + 4 * SECOND, 10, LEASE) == []
+        assert await take(outbox, T0 + 4 * SECOND) == []
         again = await only(outbox, T0 + 5 * SECOND)
         assert (again.id, again.attempt, again.idempotency_key) == (first.id, 1, first.idempotency_key)
 
-    async def test_parking_lets_the_lane_go_on(self, outbox: Outbox, put: Put) -> None:
+    async def test_parking_lets_the_rule_go_on(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
         await put("tenant-a", 1, HOOK, T0)
         first = await only(outbox, T0)
@@ -123,7 +181,7 @@ class OutboxContract:
             await outbox.record_parked(fast, T0 + LEASE, PARKED)
         await outbox.record_retry(slow, T0 + LEASE, AGAIN)
         await outbox.record_sent(slow, T0 + LEASE, SENT)
-        assert await outbox.claim(T0 + 10 * LEASE, 10, LEASE) == []
+        assert await take(outbox, T0 + 10 * LEASE) == []
 
     async def test_a_late_success_ends_it_though_another_claimed_it(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
@@ -131,7 +189,7 @@ class OutboxContract:
         fast = await only(outbox, T0 + LEASE)
         await outbox.record_sent(slow, T0 + LEASE, SENT)
         await outbox.record_retry(fast, T0 + LEASE, AGAIN)
-        assert await outbox.claim(T0 + 10 * LEASE, 10, LEASE) == []
+        assert await take(outbox, T0 + 10 * LEASE) == []
 
     async def test_the_same_try_is_counted_once(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
@@ -140,20 +198,13 @@ class OutboxContract:
         await outbox.record_retry(tried, T0 + SECOND, AGAIN)
         assert (await only(outbox, T0 + 2 * SECOND)).attempt == 1
 
-    async def test_a_tenant_with_much_to_say_does_not_starve_others(self, outbox: Outbox, put: Put) -> None:
-        for rule in range(1, 6):
-            await put("tenant-a", rule, HOOK, T0)
-        await put("tenant-b", 1, HOOK, T0)
-        claimed = await outbox.claim(T0, 2, LEASE)
-        assert {notification.tenant_id for notification in claimed} == {"tenant-a", "tenant-b"}
-
     async def test_workers_at_once_never_get_the_same(self, outbox: Outbox, put: Put) -> None:
         for rule in range(1, 21):
             await put("tenant-a", rule, HOOK, T0)
             await put("tenant-a", rule, HOOK, T0)
-        batches = await asyncio.gather(*(outbox.claim(T0, 7, LEASE) for _ in range(6)))
+        batches = await asyncio.gather(*(take(outbox, T0, 7) for _ in range(6)))
         ids = [notification.id for batch in batches for notification in batch]
         assert len(ids) == len(set(ids))
-        # SKIP LOCKED may leave some for the next round; nobody's second of a lane is handed out.
-        rest = await outbox.claim(T0, 40, LEASE)
+        # SKIP LOCKED may leave some for the next round; nobody's second of a rule is handed out.
+        rest = await take(outbox, T0, 40)
         assert len(ids) + len(rest) == 20

@@ -9,15 +9,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from alert_samples import HOOK, MAIL, T0, notification
+from alert_samples import FIRED, HIGH, HOOK, MAIL, RESOLVED, RULE, T0, URL, notification
 from fake_outbox import FakeOutbox
+from outbox_contract import take
 
 from ecpmon.alerts.backoff import Backoff
+from ecpmon.alerts.fairness import Slots
+from ecpmon.alerts.message import transition_body
 from ecpmon.alerts.worker import INTERNAL, DeliveryWorker, WorkerLimits
-from ecpmon.model.alerts import DeliveryOutcome, DeliveryReason, DeliveryResult, Notification
+from ecpmon.model.alerts import (
+    DeliveryOutcome,
+    DeliveryReason,
+    DeliveryResult,
+    MergedBodies,
+    Notification,
+    WebhookAction,
+)
 from tests.waiting import PATIENCE
 
 SENT = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200)
+REJECTED = DeliveryReason.REJECTED
 BUSY = DeliveryResult(DeliveryOutcome.RETRY, DeliveryReason.SERVER_ERROR, 503, error="busy")
 NEVER = WorkerLimits(poll=timedelta(hours=1))  # only wake() makes it look
 
@@ -113,7 +124,7 @@ async def test_sent_is_recorded_after_sending(outbox: FakeOutbox, clock: Clock) 
     assert await worker.run_once() == 0
 
 
-async def test_a_failure_is_tried_again_later_and_keeps_its_lane_in_order(
+async def test_a_failure_is_tried_again_later_and_keeps_its_rule_in_order(
     outbox: FakeOutbox, clock: Clock
 ) -> None:
     outbox.add(notification(1))
@@ -219,7 +230,7 @@ async def test_without_wake_it_polls(outbox: FakeOutbox, clock: Clock) -> None:
         await until(lambda: outbox.statuses() == ["sent"])
 
 
-async def test_a_lane_is_worked_off_without_waiting_for_the_poll(outbox: FakeOutbox, clock: Clock) -> None:
+async def test_a_rule_is_worked_off_without_waiting_for_the_poll(outbox: FakeOutbox, clock: Clock) -> None:
     for number in range(1, 6):
         outbox.add(notification(number))
     notifier = ScriptedNotifier()
@@ -228,17 +239,129 @@ async def test_a_lane_is_worked_off_without_waiting_for_the_poll(outbox: FakeOut
     assert [item.id for item in notifier.delivered] == [1, 2, 3, 4, 5]
 
 
-async def test_concurrency_is_bounded_and_used(outbox: FakeOutbox, clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("slots", "most"),
+    [
+        (Slots(total=4), 4), (Slots(per_tenant=3), 3), (Slots(per_receiver=2), 2), (Slots(shared=1, per_tenant=20), 2),
+        (Slots(), 4),
+    ],
+)  # fmt: skip
+async def test_concurrency_is_bounded_and_used(
+    outbox: FakeOutbox, clock: Clock, slots: Slots, most: int
+) -> None:
     for number in range(1, 21):
         outbox.add(notification(number, rule_id=str(number)))
     notifier = ScriptedNotifier()
     notifier.gate = asyncio.Event()
-    async with running(make_worker(outbox, clock, notifier, replace(NEVER, concurrency=4))):
-        for _ in range(4):
+    async with running(make_worker(outbox, clock, notifier, replace(NEVER, slots=slots))):
+        for _ in range(most):
             await notifier.started.acquire()
         notifier.gate.set()
         await until(lambda: outbox.statuses() == ["sent"] * 20)
-    assert notifier.most_flying == 4
+    assert notifier.most_flying == most
+
+
+async def test_a_tenant_whose_receivers_hang_leaves_every_other_its_slot(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    hanging, fast = ScriptedNotifier(), ScriptedNotifier()
+    hanging.gate = asyncio.Event()
+    for number in range(1, 1001):
+        hook = WebhookAction(f"https://{number % 50}.example/")
+        outbox.add(notification(number, hook, tenant_key=1, rule_id=str(number)))
+    worker = DeliveryWorker(outbox, {"webhook": hanging, "email": fast}, clock, limits=NEVER)
+    async with running(worker):
+        await until(lambda: hanging.flying == Slots().per_tenant)
+        for number in range(1001, 1011):
+            outbox.add(notification(number, MAIL, tenant_key=number, rule_id=str(number)))
+        worker.wake()
+        await until(lambda: outbox.statuses()[1000:] == ["sent"] * 10)
+        assert (hanging.flying, hanging.delivered) == (8, [])
+        hanging.gate.set()
+        await until(lambda: outbox.statuses() == ["sent"] * 1010)
+    assert hanging.most_flying == Slots().per_tenant
+
+
+async def test_a_receiver_that_fails_three_times_is_left_alone_and_then_asked_once(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    for number in range(1, 51):
+        outbox.add(notification(number, rule_id=str(number)))
+    notifier = ScriptedNotifier(*[BUSY] * 40)
+    worker = make_worker(outbox, clock, notifier)
+    assert await worker.run_once() == 4
+    assert await worker.run_once() == 0
+    [trouble] = outbox.troubles.values()
+    assert (trouble.failures, trouble.failed_at) == (4, T0)
+    tried = []
+    for _ in range(5):
+        clock.now += timedelta(seconds=60)
+        tried += [await worker.run_once(), await worker.run_once()]
+    assert tried == [1, 0] * 5
+
+
+async def test_a_receiver_that_answers_again_is_served_at_once(outbox: FakeOutbox, clock: Clock) -> None:
+    for number in range(1, 51):
+        outbox.add(notification(number, rule_id=str(number)))
+    notifier = ScriptedNotifier(*[BUSY] * 4, replace(BUSY, outcome=DeliveryOutcome.PARK, reason=REJECTED))
+    worker = make_worker(outbox, clock, notifier)
+    assert [await worker.run_once() for _ in range(2)] == [4, 0]
+    clock.now += timedelta(seconds=60)
+    # What is rejected is answered all the same.
+    assert [await worker.run_once() for _ in range(2)] == [1, 4]
+    assert outbox.troubles == {}
+
+
+async def test_a_receiver_is_left_alone_as_long_as_it_asks(outbox: FakeOutbox, clock: Clock) -> None:
+    for number in (1, 2):
+        outbox.add(notification(number, rule_id=str(number)))
+    asked = replace(BUSY, reason=DeliveryReason.THROTTLED, retry_after=timedelta(minutes=3))
+    worker = make_worker(outbox, clock, ScriptedNotifier(asked), WorkerLimits(slots=Slots(per_tenant=1)))
+    assert await worker.run_once() == 1
+    clock.now += timedelta(minutes=3) - timedelta(microseconds=1)
+    assert await worker.run_once() == 0
+    clock.now += timedelta(microseconds=1)
+    assert await worker.run_once() == 1
+
+
+async def test_what_waited_behind_a_dead_receiver_for_a_day_needs_one_try(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    for number in range(1, 6):
+        outbox.add(notification(number, rule_id=str(number)))
+    worker = make_worker(outbox, clock, ScriptedNotifier(*[BUSY] * 40))
+    assert await worker.run_once() == 4
+    clock.now += timedelta(hours=25)
+    assert await worker.run_once() == 1
+    assert outbox.statuses().count("parked") == 1
+
+
+async def test_a_merged_notification_is_one_message_of_all_its_alerts(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    bodies = [
+        transition_body(replace(RULE, rule_id=str(n), alert_name=f"r{n}"), change, HIGH, URL)
+        for n, change in ((1, FIRED), (2, RESOLVED), (3, FIRED))
+    ]
+    outbox.add(notification(1, merged=MergedBodies(tuple(bodies), 7)))
+    notifier = ScriptedNotifier()
+    await make_worker(outbox, clock, notifier).run_once()
+    [sent] = notifier.delivered
+    assert [a["labels"]["alertname"] for a in sent.payload["alerts"]] == ["r1", "r2", "r3"]
+    assert [a["status"] for a in sent.payload["alerts"]] == ["firing", "resolved", "firing"]
+    assert (sent.payload["status"], sent.payload["truncatedAlerts"]) == ("firing", 7)
+    assert sent.payload["groupLabels"] == {"tenant_id": RULE.tenant_id}
+    assert sent.payload["commonLabels"] == {"tenant_id": RULE.tenant_id, "severity": RULE.severity.value}
+    assert (sent.alert_name, sent.idempotency_key) == ("10 alerts", f"{1:032x}")
+
+
+async def test_what_is_merged_of_one_rule_keeps_its_name(outbox: FakeOutbox, clock: Clock) -> None:
+    bodies = tuple(transition_body(RULE, change, HIGH, URL) for change in (FIRED, RESOLVED))
+    outbox.add(notification(1, merged=MergedBodies(bodies)))
+    notifier = ScriptedNotifier()
+    await make_worker(outbox, clock, notifier).run_once()
+    [sent] = notifier.delivered
+    assert (sent.alert_name, sent.payload["groupKey"]) == (RULE.alert_name, bodies[0]["groupKey"])
 
 
 async def test_a_slow_receiver_does_not_hold_up_others(outbox: FakeOutbox, clock: Clock) -> None:
@@ -292,4 +415,4 @@ async def test_shutdown_does_not_wait_beyond_its_grace_and_loses_nothing(
         with pytest.raises(asyncio.CancelledError):
             await task
     assert (outbox.statuses(), notifier.flying) == (["pending"], 0)
-    assert len(await outbox.claim(T0 + timedelta(seconds=60), 1, timedelta(seconds=60))) == 1
+    assert len(await take(outbox, T0 + timedelta(seconds=60))) == 1

@@ -24,6 +24,7 @@ class TestFakeOutbox(OutboxContract):
                 notification(
                     len(outbox.entries) + 1,
                     action,
+                    tenant_key=int(tenant_id.encode().hex(), 16),
                     tenant_id=tenant_id,
                     rule_id=f"{tenant_id}-{rule}",
                     created_at=created_at,

@@ -264,7 +264,6 @@ class FakeAlerts:
     def __init__(self) -> None:
         self.entries: dict[str, RuleWithState] = {}
         self.events: list[AlertEvent] = []
-        self.sent: dict[str, list[dict[str, Any]]] = {}
 
     def put(self, rule: AlertRule, state: RuleState | None = None, alert_id: str | None = None) -> AlertRule:
         self.entries[rule.rule_id] = RuleWithState(rule, state or RuleState(), alert_id, NOW)
@@ -326,7 +325,12 @@ class FakeAlerts:
         told = [e for e in self.events if e.tenant_id in names and "firing" in (e.from_state, e.to_state)]
         return {e.tenant_id: e for e in sorted(told, key=lambda e: e.event_id)}
 
-    async def deliveries(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
+
+class FakeDeliveries:
+    def __init__(self) -> None:
+        self.sent: dict[str, list[dict[str, Any]]] = {}
+
+    async def recent(self, tenant: Tenant, limit: int) -> list[dict[str, Any]]:
         return self.sent.get(tenant.tenant_id, [])[:limit]
 
 
@@ -416,6 +420,7 @@ class World:
     tenants: FakeTenants = field(default_factory=FakeTenants)
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
+    deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
     external_alerts: FakeExternalAlerts = field(init=False)
     recoveries: FakeRecoveries = field(default_factory=FakeRecoveries)
     hub: Hub = field(default_factory=Hub)
@@ -449,7 +454,7 @@ class World:
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
             intervals=self.intervals, alerts=stores.alerts,
-            webhook_keys=unused,
+            webhook_keys=unused, deliveries=stores.deliveries,
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,

@@ -56,6 +56,7 @@ def test_who_may_do_what() -> None:
         ("GET", "/alerts"): Permission.READ,
         ("GET", "/alerts/active"): Permission.READ,
         ("GET", "/alerts/deliveries"): Permission.READ,
+        ("POST", "/alerts/deliveries/{delivery_id}/resend"): Permission.OPERATE,
         ("GET", "/alerts/{rule_id}"): Permission.READ,
         ("PUT", "/alerts/{rule_id}"): Permission.OPERATE,
         ("DELETE", "/alerts/{rule_id}"): Permission.OPERATE,
@@ -344,7 +345,7 @@ def delivery(number: int, action: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_deliveries_show_no_secrets(client: Any, world: World) -> None:
-    world.alerts.sent["acme"] = [delivery(2, HOOK), delivery(1, MAIL)]
+    world.deliveries.sent["acme"] = [delivery(2, HOOK), delivery(1, MAIL)]
     _, body = await ask(client, "GET", URL + "/deliveries")
     assert [d["action"] for d in body["deliveries"]] == [{**HOOK, "headers": {"X-Api-Key": "***"}}, MAIL]
     assert body["deliveries"][0]["finished_at"] == "2026-03-02T09:00:00Z"
