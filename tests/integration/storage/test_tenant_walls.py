@@ -43,6 +43,7 @@ KEYS = {
     "external_alerts_pkey": NUMBERED,
     "input_bounds_pkey": INSTALLATION,
     "maintenance_pkey": RANDOM,
+    "notification_resends_pkey": NUMBERED,
     "notifications_pkey": NUMBERED,
     "objective_current_objective_fkey": OF_OBJECTIVE,
     "objective_current_pkey": OF_OBJECTIVE,
@@ -68,16 +69,14 @@ CLAIMED = "by the claim of the job that goes on with it"
 BY_OBJECTIVE = "by numbers of objectives that were read with their tenant"
 WITHIN = "the token was found within reach of the caller by `lock`, in the same transaction"
 
+OF_ONE = "all rows are of the tenant that it is given, to whom the event belongs"
+
 QUERIES = {
     "access.own_secret": INSTALLATION,
     "alert_keeping.forget_events": JOB,
     "alert_keeping.forget_external": JOB,
     "alert_keeping.forget_notifications": JOB,
-    "alerts.claim": JOB,
     "alerts.last_event_of_each": "for the summary, which shows each caller its tenants",
-    "alerts.queue": OPERATORS,
-    "alerts.record_final": CLAIMED,
-    "alerts.record_retry": CLAIMED,
     "alerts.tenants_without_sla_rules": JOB,
     "availability.all_statuses": JOB,
     "deployments.take_over": JOB,
@@ -104,6 +103,15 @@ QUERIES = {
     "objectives.of_all": JOB,
     "objectives.store_current": BY_OBJECTIVE,
     "objectives.sums": BY_OBJECTIVE,
+    "outbox.forget_paces": JOB,
+    "outbox.forget_troubles": JOB,
+    "outbox.merged_bodies": CLAIMED,
+    "outbox.put": OF_ONE,
+    "outbox.queue": OPERATORS,
+    "outbox.queues": JOB,
+    "outbox.record_final": CLAIMED,
+    "outbox.record_retry": CLAIMED,
+    "outbox.set_paces": OF_ONE,
     "quarantine.counts": OPERATORS,
     "quarantine.forget": JOB,
     "quarantine.held": JOB,
@@ -221,15 +229,15 @@ async def test_a_notification_is_about_an_event_of_its_own_tenant(
     database: Database, make_tenant: MakeTenant
 ) -> None:
     alpha, beta = await make_tenant(), await make_tenant()
-    notify = load("alerts")["insert_notification"]
+    put = load("outbox")["put"]
     events = {t.key: await database.fetchval(ADD_EVENT, t.key, uuid.uuid4(), T0) for t in (alpha, beta)}
     key, rule = uuid.uuid4(), uuid.uuid4()
     with pytest.raises(DatabaseRefused, match="notifications_event"):
-        await database.execute(notify, key, alpha.key, rule, events[beta.key], "lane", {}, {}, T0)
+        await database.execute(put, alpha.key, rule, events[beta.key], T0, [key], [{}], [T0])
     # And a key that one tenant has used is not used up for another.
     for tenant in (alpha, beta):
         for _ in range(2):
-            await database.execute(notify, key, tenant.key, rule, events[tenant.key], "lane", {}, {}, T0)
+            await database.execute(put, tenant.key, rule, events[tenant.key], T0, [key], [{}], [T0])
     rows = await database.fetch("SELECT tenant FROM notifications WHERE idempotency_key = $1", key)
     assert sorted(r["tenant"] for r in rows) == [alpha.key, beta.key]
     await database.execute("DELETE FROM notifications WHERE idempotency_key = $1", key)
