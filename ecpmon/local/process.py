@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,12 +10,14 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local.paths import ServiceUser
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LOG_LIMIT_BYTES = 10 * 1024**2
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 Probe = Callable[[], Awaitable[bool]]
 """Whether a child can do its work now. It must not raise."""
@@ -50,20 +53,23 @@ def launch_argv(argv: Sequence[str], user: ServiceUser | None, death_signal: sig
     return [sys.executable, "-I", "-S", str(_LAUNCHER), *own, *argv]
 
 
-def spawn(spec: ChildSpec) -> subprocess.Popen[bytes]:
+def spawn(spec: ChildSpec, tell: Callable[[str], None] = lambda _: None) -> subprocess.Popen[bytes]:
     """Start the child in a session of its own, output appended to its log file.
 
-    Call it from a thread that lives as long as the child should: the kernel's parent is the thread.
-    Raises LocalStackError when the log file cannot be written.
+    On a full disk it is started without one, and `tell` is told so. Call it from a thread that lives as long as the
+    child should: the kernel's parent is the thread. Raises LocalStackError when the log file cannot be written for
+    another reason.
     """
     try:
-        rotate_log(spec.log_file)
-        log = spec.log_file.open("ab")
+        log = _open_log(spec.log_file)
     except OSError as error:
-        raise LocalStackError(
-            f"cannot write the log file {spec.log_file}: {error.strerror}",
-            hint="free some space on that disk, or fix the permissions of the folder",
-        ) from error
+        if error.errno not in _NO_SPACE:
+            raise LocalStackError(
+                f"cannot write the log file {spec.log_file}: {error.strerror}",
+                hint="fix the permissions of the folder, or choose another one",
+            ) from error
+        tell(f"{spec.name} runs without a log until its next start: the disk of {spec.log_file} is full")
+        log = Path(os.devnull).open("ab")
     with log:
         return subprocess.Popen(  # noqa: S603 - our own argument lists, never a shell
             launch_argv(spec.argv, spec.user, spec.death_signal),
@@ -74,6 +80,11 @@ def spawn(spec: ChildSpec) -> subprocess.Popen[bytes]:
             env=dict(spec.env),
             start_new_session=True,
         )
+
+
+def _open_log(path: Path) -> BinaryIO:
+    rotate_log(path)
+    return path.open("ab")
 
 
 def rotate_log(path: Path, limit: int = _LOG_LIMIT_BYTES) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ecpmon.watchdog import EXIT_STALLED, STALL_SIGNAL
 
 _POLL_SECONDS = 0.05
 _NO_SPACE = "no space left on device"
+_FULL_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,9 @@ class _Child:
     def _may_restart(self, code: int, quick_deaths: int) -> bool:
         tail = log_tail(self.spec.log_file)
         what = explain_exit(self.spec.name, code, tail)
-        if quick_deaths >= self._policy.max_quick_deaths:
+        # Once it has run, a full disk is no reason to give up: with space it will run again, and nothing is lost.
+        may_heal = self._ready is not None and self._ready.done() and _disk_is_full(tail, self.spec.log_file)
+        if quick_deaths >= self._policy.max_quick_deaths and not may_heal:
             self._give_up(
                 LocalStackError(
                     f"{what}, {quick_deaths} times in a row\n{tail}",
@@ -172,7 +176,7 @@ class _Child:
         """One life. The exit code, or None when we were asked to stop (and did)."""
         if self.spec.prepare is not None:
             await asyncio.to_thread(self.spec.prepare)
-        process = self._process = spawn(self.spec)
+        process = self._process = spawn(self.spec, lambda text: self._emit(Message(self.spec.name, text)))
         self._guard.add(process.pid, self.spec.death_signal)
         try:
             if await self._wait_ready(process) and self._ready is not None:
@@ -269,6 +273,11 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
     """Kill what is left of the child's process group and collect the exit code."""
     signal_group(process.pid, signal.SIGKILL)
     return process.wait()
+
+
+def _disk_is_full(tail: str, log_file: Path) -> bool:
+    """The child may not have been able to write that down."""
+    return _NO_SPACE in tail.lower() or shutil.disk_usage(log_file.parent).free < _FULL_BYTES
 
 
 def explain_exit(name: str, code: int, tail: str) -> str:

@@ -121,6 +121,22 @@ async def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert "free some space" in caught.value.hint
 
 
+async def test_a_child_that_ran_is_not_given_up_for_a_full_disk(tmp_path: Path) -> None:
+    messages: list[Message] = []
+    full = "echo 'PANIC: could not write: No space left on device'; exit 1"
+    spec = shell(tmp_path, "db", f"if [ -e full ]; then {full}; fi; touch db.ready; exec sleep 60")
+    async with supervised(spec, messages=messages) as supervisor:
+        await supervisor.start("db")
+        (tmp_path / "full").touch()
+        pid = supervisor.pid("db")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: len(messages) > 2 * FAST.max_quick_deaths)
+        assert messages[-1].text == "db stopped because the disk is full; starting it again"
+        (tmp_path / "full").unlink()
+        await until(lambda: messages[-1].text == "db is running again")
+
+
 async def test_a_child_that_never_gets_ready_is_given_up(tmp_path: Path) -> None:
     spec = shell(tmp_path, "a", "exec sleep 60", ready_timeout=0.2)
     async with supervised(spec) as supervisor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ecpmon.errors import LocalStackError
+from ecpmon.local import process
 from ecpmon.local.paths import service_user
 from ecpmon.local.process import ChildSpec, launch_argv, log_tail, rotate_log, signal_group, spawn
 from ecpmon.local.supervisor import RestartPolicy, explain_exit
@@ -114,3 +116,17 @@ def test_an_end_is_explained(code: int, tail: str, expected: str) -> None:
 def test_backoff_doubles_up_to_its_limit() -> None:
     policy = RestartPolicy(first_backoff=0.5, max_backoff=3)
     assert [policy.backoff(n) for n in (1, 2, 3, 4, 9)] == [0.5, 1, 2, 3, 3]
+
+
+def test_a_child_starts_without_its_log_when_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(process, "rotate_log", full)
+    told: list[str] = []
+    spec = ChildSpec("x", ("echo", "hello"), tmp_path / "x.log", never, env={"PATH": "/usr/bin:/bin"})
+    assert spawn(spec, told.append).wait(timeout=60) == 0
+    assert told == [f"x runs without a log until its next start: the disk of {spec.log_file} is full"]
+    assert not spec.log_file.exists()
