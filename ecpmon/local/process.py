@@ -60,17 +60,7 @@ def spawn(spec: ChildSpec, tell: Callable[[str], None] = lambda _: None) -> subp
     child should: the kernel's parent is the thread. Raises LocalStackError when the log file cannot be written for
     another reason.
     """
-    try:
-        log = _open_log(spec.log_file)
-    except OSError as error:
-        if error.errno not in _NO_SPACE:
-            raise LocalStackError(
-                f"cannot write the log file {spec.log_file}: {error.strerror}",
-                hint="fix the permissions of the folder, or choose another one",
-            ) from error
-        tell(f"{spec.name} runs without a log until its next start: the disk of {spec.log_file} is full")
-        log = Path(os.devnull).open("ab")
-    with log:
+    with _open_log(spec, tell) as log:
         return subprocess.Popen(  # noqa: S603 - our own argument lists, never a shell
             launch_argv(spec.argv, spec.user, spec.death_signal),
             stdin=subprocess.DEVNULL,
@@ -82,9 +72,19 @@ def spawn(spec: ChildSpec, tell: Callable[[str], None] = lambda _: None) -> subp
         )
 
 
-def _open_log(path: Path) -> BinaryIO:
-    rotate_log(path)
-    return path.open("ab")
+def _open_log(spec: ChildSpec, tell: Callable[[str], None]) -> BinaryIO:
+    path = spec.log_file
+    try:
+        rotate_log(path)
+        return path.open("ab")
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise LocalStackError(
+                f"cannot write the log file {path}: {error.strerror}",
+                hint="fix the permissions of the folder, or choose another one",
+            ) from error
+        tell(f"{spec.name} runs without a log until its next start: the disk of {path} is full")
+        return Path(os.devnull).open("ab")
 
 
 def rotate_log(path: Path, limit: int = _LOG_LIMIT_BYTES) -> None:
