@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from tests.processes import bound
-from tests.waiting import PATIENCE
+from tests.waiting import until
 
 
 @dataclass
@@ -30,18 +30,20 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(dsn: str, port: int, *, stderr: int, **settings: str) -> AsyncIterator[Serving]:
+async def serving(
+    dsn: str, port: int, *, stderr: int | None = None, **settings: str
+) -> AsyncIterator[Serving]:
     """Running and ready, without authentication; its log goes to the file descriptor `stderr`, -1: closed."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")}
     ours = {"ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "none", **settings}
     argv = [sys.executable, "-m", "ecpmon", "serve"]
-    if stderr < 0:
+    if stderr == -1:
         argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", *argv]
     process = await asyncio.create_subprocess_exec(
         *bound(argv),
         env=inherited | ours,
         stdout=asyncio.subprocess.PIPE,
-        stderr=stderr if stderr >= 0 else None,
+        stderr=None if stderr == -1 else stderr,
     )
     async with aiohttp.ClientSession() as session:
         found = Serving(f"http://127.0.0.1:{port}", process, session)
@@ -55,12 +57,11 @@ async def serving(dsn: str, port: int, *, stderr: int, **settings: str) -> Async
 
 
 async def _until_ready(found: Serving) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            assert found.process.returncode is None, f"it ended with {found.process.returncode}"
-            try:
-                if (await found.get("/ready"))[0] == 200:
-                    return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.05)
+    async def is_ready() -> bool:
+        assert found.process.returncode is None, f"it ended with {found.process.returncode}"
+        try:
+            return (await found.get("/ready"))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    await until(is_ready, "the service is ready")
