@@ -78,6 +78,17 @@ class Settings(BaseSettings):
         description="Series a tenant may create; samples past it are rejected and counted.",
     )
 
+    max_maintenance_windows: int = Field(
+        default=1_000, ge=1, description="Maintenance windows a tenant may have planned, past ones included."
+    )
+    max_maintenance_occurrences: int = Field(
+        default=2_000, ge=1, description="How often a tenant's maintenance may begin within 93 days."
+    )
+    max_alert_rules: int = Field(
+        default=200, ge=1, description="Alert rules a tenant may have beside the built-in ones."
+    )
+    max_actions_per_rule: int = Field(default=20, ge=1, le=100, description="Actions an alert rule may have.")
+
     max_tokens_per_tenant: int = Field(
         default=100, ge=1, description="Tokens a tenant may have, not counting those for every tenant."
     )

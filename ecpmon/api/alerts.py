@@ -33,7 +33,6 @@ from ecpmon.ports.alerts import RuleWithState
 from ecpmon.settings import Settings
 
 routes = Routes()
-MAX_RULES: Final = 200
 MASK: Final = "***"
 MAX_FOR_SECONDS: Final = 7 * 86_400
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -56,7 +55,7 @@ class RuleBody(BaseModel):
     condition: StrictStr
     duration: StrictStr = "0s"
     severity: Severity = Severity.WARNING
-    actions: Annotated[list[ActionBody], Field(max_length=20)] = Field(default_factory=list)
+    actions: Annotated[list[ActionBody], Field(max_length=100)] = Field(default_factory=list)
 
 
 def seconds_of(duration: str) -> int:
@@ -90,6 +89,11 @@ def actions_of(request: web.Request, body: RuleBody, stored: Sequence[Action] = 
     Raises ValidationFailed naming the field, also for a mask with nothing behind it.
     """
     settings = request.app[CONTEXT].settings
+    if len(body.actions) > settings.max_actions_per_rule:
+        message = f"at most {settings.max_actions_per_rule}; let one webhook tell the others"
+        refusal = bad_field("actions", message)
+        refusal.details["limit"] = "actions_per_rule"
+        raise refusal
     known = {a.url: dict(a.headers) for a in stored if isinstance(a, WebhookAction)}
     found = []
     for index, action in enumerate(body.actions):
@@ -128,9 +132,8 @@ async def create(request: web.Request) -> web.Response:
         severity=body.severity,
         actions=actions_of(request, body),
     )
-    if len(await backend.alerts.rules(tenant)) >= MAX_RULES:
-        raise Conflict(f"a tenant has at most {MAX_RULES} rules; delete one first")
-    return reply(rule_document(await backend.alerts.create(rule, now_of(request))), 201)
+    most = request.app[CONTEXT].settings.max_alert_rules
+    return reply(rule_document(await backend.alerts.create(rule, now_of(request), most)), 201)
 
 
 def rule_document(entry: RuleWithState) -> dict[str, Any]:

@@ -10,16 +10,14 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.api.alerts import seconds_of
-from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import time_of
-from ecpmon.errors import Conflict
 from ecpmon.model.maintenance import Maintenance
-from ecpmon.sla.maintenance import check, occurrences, zone
+from ecpmon.sla.maintenance import check, densest, occurrences, zone
 
 routes = Routes()
-MAX_WINDOWS: Final = 1_000
 SHOWN_AHEAD: Final = timedelta(days=90)
 
 
@@ -79,7 +77,11 @@ async def list_maintenance(request: web.Request) -> web.Response:
     """Planned windows, with what lies ahead of each."""
     tenant, now = await tenant_of(request), now_of(request)
     found = await backend_of(request).maintenance.of_tenant(tenant)
-    return reply({"tenant_id": tenant.tenant_id, "maintenance": [document(m, now) for m in found]})
+
+    def shown() -> list[dict[str, Any]]:
+        return [document(m, now) for m in found]
+
+    return reply({"tenant_id": tenant.tenant_id, "maintenance": await apart(request, tenant, shown)})
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/maintenance", Permission.OPERATE)
@@ -88,11 +90,13 @@ async def add(request: web.Request) -> web.Response:
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
     body = await read_model(request, MaintenanceBody)
     planned = _planned(body, body.time_zone or tenant.time_zone, request[CALLER].name, now)
-    check(planned, now)
-    if len(await store.of_tenant(tenant)) >= MAX_WINDOWS:
-        raise Conflict(f"a tenant has at most {MAX_WINDOWS} maintenance windows; remove one first")
-    await store.add(tenant, planned)
-    return reply(document(planned, now), 201)
+
+    def checked() -> int:
+        check(planned, now)
+        return densest(planned)
+
+    await store.add(tenant, planned, await apart(request, tenant, checked))
+    return reply(await apart(request, tenant, document, planned, now), 201)
 
 
 @routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)

@@ -49,7 +49,7 @@ from ecpmon.storage.external_alerts import PgExternalAlertStore
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
-from ecpmon.storage.maintenance import PgMaintenanceStore
+from ecpmon.storage.maintenance import MaintenanceBounds, PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.outbox import PgOutbox
@@ -107,7 +107,10 @@ class BackendRuntime:
         self.monitoring = PgMonitoringStore(self.database)
         self.evidence = rules.evidence
         self.availability = PgAvailabilityStore(self.database)
-        self.maintenance = PgMaintenanceStore(self.database)
+        self.maintenance = PgMaintenanceStore(
+            self.database,
+            MaintenanceBounds(settings.max_maintenance_windows, settings.max_maintenance_occurrences),
+        )
         self.intervals = Intervals(
             timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
         )

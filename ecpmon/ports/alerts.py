@@ -58,8 +58,11 @@ class NewEvent:
 
 
 class AlertStore(Protocol):
-    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
-        """Raises Conflict when the tenant has a rule of that name, TenantNotFound."""
+    async def create(self, rule: AlertRule, now: datetime, most: int | None = None) -> RuleWithState:
+        """Raises Conflict when the tenant has a rule of that name, LimitReached when it has `most`, TenantNotFound.
+
+        The built-in rules do not count.
+        """
         ...
 
     async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:

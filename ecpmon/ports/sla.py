@@ -78,7 +78,9 @@ class WindowSums(Protocol):
 
 
 class MaintenanceStore(Protocol):
-    async def add(self, tenant: Tenant, planned: Maintenance) -> None: ...
+    async def add(self, tenant: Tenant, planned: Maintenance, occurrences: int) -> None:
+        """`occurrences`: how often it is on within 93 days at most. Raises LimitReached."""
+        ...
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
         """What is planned, by start."""

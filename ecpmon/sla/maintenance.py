@@ -39,6 +39,10 @@ _PARTS: Final = frozenset({
 # Occurrences are asked for by wall-clock time, and a wall clock may be an hour or a day off at a change of offset.
 _CLOCK_CHANGE: Final = timedelta(days=1)
 
+# A year holds every season of a rule; the quarter that begins at its end goes on after it.
+_QUARTER: Final = timedelta(days=93)
+_SEEN: Final = timedelta(days=366) + _QUARTER
+
 # Files beside the zones: the server's own zone, and one with leap seconds that Python does not count.
 _NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 
@@ -171,6 +175,15 @@ def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[In
         begins = [b for b in begins if planned.until is None or b < planned.until]
     found = [Interval(b, b + planned.duration) for b in begins]
     return [Interval(max(i.start, start), min(i.end, end)) for i in found if i.start < end and i.end > start]
+
+
+def densest(planned: Maintenance) -> int:
+    """How often it begins within 93 days at most, as far as its first sixteen months tell; at least once."""
+    if planned.rrule is None:
+        return 1
+    local = planned.start.astimezone(zone(planned.time_zone)).date()
+    begins = _begins(planned.rrule, planned.start, planned.time_zone, local, local + _SEEN)
+    return max((bisect_left(begins, at + _QUARTER) - n for n, at in enumerate(begins)), default=1)
 
 
 @lru_cache(maxsize=4096)

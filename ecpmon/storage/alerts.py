@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from ecpmon.errors import Conflict, NotFound, TenantNotFound
+from ecpmon.errors import Conflict, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.alerts import (
     AlertRule,
     RuleKind,
@@ -119,16 +119,27 @@ class PgAlertStore:
         self._notifying = notifying or Notifying()
         self._sql = load("alerts")
 
-    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
+    async def create(self, rule: AlertRule, now: datetime, most: int | None = None) -> RuleWithState:
         try:
             async with self._database.transaction() as connection:
                 with wrap_errors():
+                    if most is not None:
+                        await self._check_room(connection, rule.tenant_id, most)
                     stored = await connection.fetchval(self._sql["insert_rule"], *_rule_values(rule, now))
                     if stored is None:
                         raise TenantNotFound(rule.tenant_id)
         except Conflict as error:
             raise _name_taken(rule) from error
         return RuleWithState(rule, RuleState(), None, now)
+
+    async def _check_room(self, connection: Any, tenant_id: str, most: int) -> None:
+        """The tenant is locked, so that two do not fit into the last place. Raises LimitReached."""
+        await connection.execute(self._sql["lock_rules"], tenant_id)
+        if await connection.fetchval(self._sql["count_rules"], tenant_id) >= most:
+            message = (
+                f"a tenant has at most {most} alert rules; delete one first, or put two conditions into one"
+            )
+            raise LimitReached(message, limit="alert_rules", most=most)
 
     async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
         async with self._database.transaction() as connection:

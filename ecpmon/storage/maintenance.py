@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from ecpmon.errors import NotFound
+from ecpmon.errors import LimitReached, NotFound
 from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.tenants import Tenant
-from ecpmon.storage.database import Database
+from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 
 
@@ -31,28 +32,64 @@ def maintenance_of(row: Any) -> Maintenance:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceBounds:
+    """Of one tenant: planned windows, and how often they are on within 93 days."""
+
+    windows: int = 1_000
+    occurrences: int = 2_000
+
+    def check(self, windows: int, occurrences: int) -> None:
+        """`windows` there are, `occurrences` with the new one. Raises LimitReached."""
+        if windows >= self.windows:
+            raise LimitReached(
+                f"a tenant has at most {self.windows} maintenance windows; remove one first",
+                limit="maintenance_windows",
+                most=self.windows,
+            )
+        if occurrences > self.occurrences:
+            raise LimitReached(
+                f"with this one, maintenance would begin up to {occurrences} times within 93 days, and at most "
+                f"{self.occurrences} are possible; end a recurring one (DELETE with keep_past=true), or plan fewer and "
+                "longer ones",
+                limit="maintenance_occurrences",
+                most=self.occurrences,
+            )
+
+
+DEFAULT_BOUNDS: Final = MaintenanceBounds()
+
+
 class PgMaintenanceStore:
     """`ports.MaintenanceStore` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, most: MaintenanceBounds = DEFAULT_BOUNDS) -> None:
         self._database = database
+        self._most = most
         self._sql = load("maintenance")
 
-    async def add(self, tenant: Tenant, planned: Maintenance) -> None:
-        await self._database.execute(
-            self._sql["insert"],
-            planned.maintenance_id,
-            tenant.key,
-            planned.start,
-            planned.duration,
-            planned.rrule,
-            planned.time_zone,
-            planned.title,
-            planned.reason,
-            planned.created_by,
-            planned.created_at,
-            planned.approved_by,
-        )
+    async def add(self, tenant: Tenant, planned: Maintenance, occurrences: int) -> None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                # One at a time per tenant, so that two do not fit into the last place.
+                await connection.execute(self._sql["lock_tenant"], tenant.key)
+                held = await connection.fetchrow(self._sql["held"], tenant.key, planned.created_at)
+                self._most.check(held["windows"], held["occurrences"] + occurrences)
+                await connection.execute(
+                    self._sql["insert"],
+                    planned.maintenance_id,
+                    tenant.key,
+                    planned.start,
+                    planned.duration,
+                    planned.rrule,
+                    planned.time_zone,
+                    planned.title,
+                    planned.reason,
+                    planned.created_by,
+                    planned.created_at,
+                    planned.approved_by,
+                    occurrences if planned.rrule else None,
+                )
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
         return [maintenance_of(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]

@@ -147,3 +147,6 @@ BEGIN
   END IF;
 END
 $$;
+
+-- How often a recurring window is on within any 93 days at most; NULL: it was entered before this was counted, or once.
+ALTER TABLE maintenance ADD COLUMN occurrences integer CHECK (occurrences > 0);

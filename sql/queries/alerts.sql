@@ -1,3 +1,13 @@
+-- name: count_rules
+-- Those that tenant $1 made itself.
+SELECT count(*) FROM tenants t JOIN alert_rules r ON r.tenant = t.id AND r.kind = 'threshold'
+WHERE t.tenant_id = $1 AND t.deleted_at IS NULL
+
+-- name: lock_rules
+-- Until the end of the transaction nobody else adds a rule of tenant $1. A statement of its own: what is counted after it
+-- is counted after those who were before us.
+SELECT FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE
+
 -- name: insert_rule
 WITH made AS (
   INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)

@@ -1,7 +1,19 @@
 -- name: insert
 INSERT INTO maintenance (maintenance_id, tenant, starts_at, duration, rrule, time_zone, title, reason, created_by, created_at,
-                         approved_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                         approved_by, occurrences)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+
+-- name: held
+-- What a tenant has planned: windows, and how often at most any is on within 93 days, from 93 days before $2 on. What was
+-- entered before this was counted counts as daily.
+SELECT count(*) AS windows, coalesce(sum(CASE
+  WHEN rrule IS NULL THEN (starts_at + duration > $2::timestamptz - INTERVAL '93 days')::int
+  WHEN ends_at < $2::timestamptz - INTERVAL '93 days' THEN 0
+  ELSE coalesce(occurrences, 93) END), 0) AS occurrences
+FROM maintenance WHERE tenant = $1 AND removed_at IS NULL
+
+-- name: lock_tenant
+SELECT FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: of_tenant
 SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY starts_at, maintenance_id

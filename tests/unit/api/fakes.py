@@ -18,8 +18,8 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, De
 from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hub import Hub
 from ecpmon.api.limits import LIMITS, Limits
-from ecpmon.errors import Conflict, EcpError, NotFound, TenantNotFound
-from ecpmon.model.alerts import AlertRule, RuleState
+from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, TenantNotFound
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleState
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
@@ -244,7 +244,7 @@ class FakeMaintenance:
     def __init__(self) -> None:
         self.planned: dict[str, list[Maintenance]] = {}
 
-    async def add(self, tenant: Tenant, planned: Maintenance) -> None:
+    async def add(self, tenant: Tenant, planned: Maintenance, occurrences: int = 1) -> None:
         self.planned.setdefault(tenant.tenant_id, []).append(planned)
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
@@ -269,7 +269,10 @@ class FakeAlerts:
         self.entries[rule.rule_id] = RuleWithState(rule, state or RuleState(), alert_id, NOW)
         return rule
 
-    async def create(self, rule: AlertRule, now: datetime) -> RuleWithState:
+    async def create(self, rule: AlertRule, now: datetime, most: int | None = None) -> RuleWithState:
+        own = [e for e in self.entries.values() if e.rule.tenant_id == rule.tenant_id]
+        if most is not None and sum(e.rule.kind is RuleKind.THRESHOLD for e in own) >= most:
+            raise LimitReached("too many rules", limit="alert_rules", most=most)
         names = {(e.rule.tenant_id, e.rule.alert_name) for e in self.entries.values()}
         if (rule.tenant_id, rule.alert_name) in names:
             raise Conflict("the tenant has an alert of that name already")

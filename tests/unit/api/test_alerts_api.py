@@ -215,7 +215,7 @@ async def test_a_tenant_has_a_bounded_number_of_rules(client: Any, world: World)
         world.alerts.put(rule(number))
     assert (await ask(client, "POST", URL, RULE))[0] == 201
     status, answer = await ask(client, "POST", URL, {**RULE, "alert_name": "one too many"})
-    assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
+    assert (status, error_of(status, answer)["code"]) == (409, "LIMIT_REACHED")
     assert (await ask(client, "POST", "/api/v1/tenants/other/alerts", RULE))[0] == 201
 
 

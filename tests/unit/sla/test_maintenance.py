@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
-from ecpmon.sla.maintenance import check, covered, exclude, merged, occurrences
+from ecpmon.sla.maintenance import check, covered, densest, exclude, merged, occurrences
 from ecpmon.sla.periods import month_of, period
 from ecpmon.sla.windows import Terms, evaluate, standing, tally
 
@@ -225,3 +225,16 @@ def test_the_budget_of_a_running_month_is_that_of_the_whole_month() -> None:
     ahead = Terms((Interval(datetime(2026, 3, 20, tzinfo=UTC), datetime(2026, 3, 21, tzinfo=UTC)),))
     [less] = standing(spans, now, 0.995, names=["month"], terms=ahead)
     assert less.budget.total / 60 == pytest.approx(223.2 - 7.2)
+
+
+@pytest.mark.parametrize(
+    ("rrule", "times"),
+    [
+        (None, 1), ("FREQ=DAILY", 93), ("FREQ=WEEKLY", 14), ("FREQ=DAILY;BYHOUR=0,4,8,12,16,20", 6 * 93),
+        ("FREQ=DAILY;COUNT=5", 5), ("FREQ=YEARLY", 1), ("FREQ=DAILY;INTERVAL=1000", 1),
+        # All of it in three months, half a year after its start.
+        ("FREQ=DAILY;BYMONTH=9,10,11", 91),
+    ],
+)  # fmt: skip
+def test_how_often_a_window_is_on_in_its_densest_quarter(rrule: str | None, times: int) -> None:
+    assert densest(planned(T0, 1, rrule)) == times
