@@ -7,6 +7,7 @@ rights: one table of a database lies on /dev/full for a while.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Protocol
 
 import pytest
 
+from ecpmon.errors import LocalStackError
 from ecpmon.local.packages import Binaries
 from ecpmon.local.paths import service_user
 from ecpmon.local.postgres import PostgresCluster
@@ -32,6 +34,10 @@ class Disk(Protocol):
     dsn: str
 
     def fill(self) -> None: ...
+
+    def panic(self) -> None:
+        """The server goes down as it does when its WAL cannot grow; `free` is called afterwards."""
+        ...
 
     def free(self) -> None:
         """There is space again; a server that did not live through it is started, as its supervisor would."""
@@ -57,9 +63,15 @@ class Mounted:
                 with pytest.raises(OSError, match="No space left on device"):
                     deque(map(file.write, repeat(b"\0" * size)), maxlen=0)
 
+    def panic(self) -> None:
+        self.fill()
+        write = "SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000))"  # to the WAL and nowhere else
+        with pytest.raises(LocalStackError, match=r"PANIC:.*No space left on device"):
+            self._server.cluster.psql("small", *[write] * 200)
+
     def free(self) -> None:
         self._ballast.unlink()
-        self._server.start(60)
+        self._server.start()
 
 
 @contextmanager
@@ -86,14 +98,23 @@ class Redirected:
     def __init__(self, server: PostgresServer, dsn: str) -> None:
         self.dsn = dsn
         self._server = server
+        self._full = False
 
     def fill(self) -> None:
         self._psql(f"TRUNCATE {TABLE}")  # a file of its own, with nothing in it and nothing of it in memory
         self._file.unlink()
         self._file.symlink_to("/dev/full")
+        self._full = True
         self._reconnect()
 
+    def panic(self) -> None:
+        """A PANIC ends with SIGABRT of the server process that found it; the others are ended for that."""
+        found = self._psql("SELECT pid FROM pg_stat_activity WHERE datname = current_database() LIMIT 1")
+        os.kill(int(found), signal.SIGABRT)
+
     def free(self) -> None:
+        if not self._full:
+            return
         owner = self._file.parent.stat()
         self._file.unlink()
         self._file.touch(0o600)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.local.packages import Binaries
 from ecpmon.settings import Settings
+from ecpmon.storage import writability
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 from tests.acceptance.world import ManualClock
@@ -25,6 +26,13 @@ from tests.integration.api.full_disk import Disk, may_mount, mounted, redirected
 from tests.waiting import until
 
 KINDS = ["a table", "a file system"] if may_mount() else ["a table"]
+
+
+@pytest.fixture
+def told_by_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness does not remember refusals: the probe alone says how it is, each time."""
+    monkeypatch.setattr(writability, "HOLD_SECONDS", 0)
+    monkeypatch.setattr(writability, "PROBE_SECONDS", 0)
 
 
 @pytest.fixture(params=KINDS)
@@ -37,6 +45,7 @@ def disk(
     make_database: Callable[[], str],
 ) -> Iterator[Disk]:
     if request.param == "a file system":
+        request.getfixturevalue("told_by_the_probe")
         with mounted(stack_binaries, shared_tmp, free_port()) as found:
             yield found
     else:
@@ -89,7 +98,7 @@ class Agent:
         return status, answer, headers
 
     async def push_until(self, wanted: str, limit: int) -> tuple[Any, Any]:
-        """(answer, headers) of the first push that is `taken`, or refused with the code `wanted`.
+        """(answer, headers) of the first push that is `taken`, or refused with the code `wanted` (several: `a|b`).
 
         Whatever else is answered meanwhile is a refusal that says what to do.
         """
@@ -98,7 +107,7 @@ class Agent:
             code = "taken" if status == 202 else answer["error"]["code"]
             assert (status, code) in {(202, "taken"), (503, "DATABASE_NOT_WRITABLE"), (503, "DATABASE_ERROR")}
             assert status == 202 or int(headers["Retry-After"]) >= 1
-            if code == wanted:
+            if code in wanted.split("|"):
                 return answer, headers
         raise AssertionError(f"not among {limit} pushes: {wanted}")
 
@@ -138,6 +147,23 @@ async def test_a_full_disk_refuses_with_a_reason_loses_nothing_and_heals(disk: D
     assert agent.acknowledged <= {r["metric_value"] for r in stored}
 
 
+async def test_a_server_that_panics_costs_refusals_and_nothing_that_was_acknowledged(
+    disk: Disk, served: Service
+) -> None:
+    agent = Agent(served, await served.tenant())
+    await until_ready(served)
+    await agent.push_until("taken", 1)
+    disk.panic()
+    for _ in range(5):
+        await agent.push_until("taken|DATABASE_ERROR", 100)
+    disk.free()
+    await until_ready(served)
+    await agent.push_until("taken", 100)
+    stored = await served.runtime.database.fetch("SELECT metric_value FROM monitoring_data")
+    assert agent.acknowledged <= {r["metric_value"] for r in stored}
+
+
+@pytest.mark.usefixtures("told_by_the_probe")
 async def test_a_read_only_database_is_told_apart(
     make_database: Callable[[], str], free_port: Callable[[], int], postgres_server: PostgresServer
 ) -> None:
