@@ -79,6 +79,8 @@ def _as_float(value: int) -> float | None:
 def _said(value: Any) -> str:
     try:
         return rfc3339(value) if isinstance(value, datetime) else str(value)
+    except OverflowError:  # a time whose UTC lies outside of all years
+        return str(value)
     except Exception:  # noqa: BLE001 - a foreign object's own text may fail in any way
         return f"<{type(value).__name__}>"
 

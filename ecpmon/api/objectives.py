@@ -144,7 +144,9 @@ async def _given(request: web.Request, tenant: Tenant, name: str | None = None) 
 
 
 def _parsed(text: str, promise: Promise) -> openslo_reader.Parsed:
-    return openslo_reader.parse(yamlstream.load(text), promise)
+    found = yamlstream.load(text)
+    check_document(found)
+    return openslo_reader.parse(found, promise)
 
 
 def _objective(body: Any, where: str) -> Objective:

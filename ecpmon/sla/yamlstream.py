@@ -12,6 +12,8 @@ from ecpmon.errors import PayloadTooLarge, ValidationFailed
 MAX_CHARACTERS: Final = 262_144
 MAX_DOCUMENTS: Final = 200
 MAX_DEPTH: Final = 30
+# What PyYAML's constructors raise for a value that is not what its tag says, such as `!!timestamp soon`.
+UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
 
@@ -55,7 +57,7 @@ def load(text: str) -> list[Any]:
                 found.append(document)
             if len(found) > MAX_DOCUMENTS:
                 raise yaml.YAMLError(f"more than {MAX_DOCUMENTS} documents")
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *UNREADABLE) as error:
         message = f"is not usable YAML: {' '.join(str(error).split())[:300]}"
         raise ValidationFailed(message, fields=[{"field": "", "message": message}]) from error
     return found

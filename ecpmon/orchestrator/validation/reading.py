@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 from ecpmon.orchestrator.validation.report import Finding, Severity
+from ecpmon.sla.yamlstream import UNREADABLE
 
 try:  # libyaml: twenty times as fast
     from yaml import CSafeLoader as _SafeLoader
@@ -113,7 +114,7 @@ def read(text: str) -> tuple[list[Document], list[Finding]]:
         found = [_plain(body) for body in yaml.load_all(text, Loader=_Loader)]
     except yaml.YAMLError as error:
         return [], [_stream("YAML_MALFORMED", f"not YAML: {_where(error)}")]
-    except (LookupError, ValueError, RecursionError, TypeError) as error:  # such as `!!bool maybe`
+    except UNREADABLE as error:  # such as `!!bool maybe`
         return [], [_stream("YAML_MALFORMED", f"not YAML that can be read: {error}")]
     return _documents(found)
 

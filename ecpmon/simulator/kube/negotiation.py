@@ -20,6 +20,7 @@ from ecpmon.simulator.kube.status import (
     not_acceptable,
     unsupported_media_type,
 )
+from ecpmon.sla.yamlstream import UNREADABLE
 
 try:  # libyaml: twenty times as fast
     from yaml import CSafeLoader as _SafeLoader
@@ -135,7 +136,7 @@ def parse(raw: bytes, kind: str) -> Any:
         # Through JSON: what it cannot express (other keys than text, dates, NaN) has no place in an object.
         _check_yaml(raw)
         return orjson.loads(orjson.dumps(yaml.load(raw, Loader=_Loader)))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, *UNREADABLE) as error:
         raise _unreadable(error) from None
 
 

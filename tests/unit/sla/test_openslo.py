@@ -225,6 +225,9 @@ def test_an_sli_that_nobody_refers_to_is_not_swallowed() -> None:
         "---\n1\n" * 300,
         "a: [",
         "\x00",
+        "a: !!timestamp soon",
+        "a: !!int ''",
+        "a: !!bool maybe",
     ],
 )
 def test_hostile_yaml_is_refused(text: str) -> None:
