@@ -91,7 +91,8 @@ async def _answer(request: web.Request, handler: Next) -> web.StreamResponse:
 async def _error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
     """What a failed request is answered; whatever fails on the way is a fault of ours."""
     try:
-        if isinstance(error, EcpError):
+        # A fault of ours that has a name, such as a statement that the database refused, concerns no caller.
+        if isinstance(error, EcpError) and error.status != 500:
             return await _refusal(request, error)
         if isinstance(error, web.HTTPException):
             return http_error_response(request, error)

@@ -213,3 +213,17 @@ async def test_an_answer_is_given_though_the_log_cannot_be_written(
     monkeypatch.setattr(service.runtime.tenants, "get", broken)
     answer = shaped(await raw(service, "GET", b"/api/v1/tenants/"))
     assert (answer["status"], answer["code"]) == (500, "INTERNAL_ERROR")
+
+
+async def test_what_the_database_says_of_a_fault_of_ours_is_for_the_log(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any, **__: Any) -> Any:
+        return await service.runtime.database.fetch("SELECT secret_column FROM tenants")
+
+    monkeypatch.setattr(service.runtime.tenants, "page", refused)
+    with structlog.testing.capture_logs() as logged:
+        answer = shaped(await raw(service, "GET", b"/api/v1/tenants/"))
+    assert (answer["status"], answer["code"]) == (500, "INTERNAL_ERROR")
+    assert "secret_column" not in answer["message"]
+    assert any("secret_column" in str(line.get("exc_info")) for line in logged)
