@@ -12,15 +12,15 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from time import perf_counter
 from typing import Final
 
 from aiohttp import web
 
+from ecpmon.slices import in_slices
 from ecpmon.telemetry import Telemetry
 
-# How long a rendering may hold the event loop before others have their turn, in seconds.
-SLICE: Final = 0.002
+# Bytes that are compressed and sent in one go.
+PIECE: Final = 64 * 2**10
 # Readers see different tenants: so many of their pages are kept.
 MAX_KEPT: Final = 16
 
@@ -69,7 +69,7 @@ class Pages:
     async def _render(self, scope: Scope, now: datetime) -> Page:
         async with self._turn:
             self.rendered += 1
-            plain = await _sliced(self._telemetry.exposition(scope))
+            plain = await _joined(self._telemetry.exposition(scope))
             page = Page(now, plain, await asyncio.to_thread(_zipped, plain))
         self._kept[scope] = page
         self._kept.move_to_end(scope)
@@ -78,19 +78,17 @@ class Pages:
         return page
 
 
-async def _sliced(pieces: Iterator[bytes]) -> tuple[bytes, ...]:
-    """All of it, joined to larger pieces; the event loop turns after every SLICE."""
-    slices: list[bytes] = []
-    waiting: list[bytes] = []
-    began = perf_counter()
-    for piece in pieces:
+async def _joined(pieces: Iterator[bytes]) -> tuple[bytes, ...]:
+    """All of it in larger pieces, in slices of time."""
+    larger: list[bytes] = []
+    waiting, size = list[bytes](), 0
+    async for piece in in_slices(pieces):
         waiting.append(piece)
-        if perf_counter() - began > SLICE:
-            slices.append(b"".join(waiting))
-            waiting.clear()
-            await asyncio.sleep(0)
-            began = perf_counter()
-    return (*slices, b"".join(waiting))
+        size += len(piece)
+        if size > PIECE:
+            larger.append(b"".join(waiting))
+            waiting, size = [], 0
+    return (*larger, b"".join(waiting))
 
 
 def _zipped(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:

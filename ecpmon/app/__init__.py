@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
@@ -205,12 +206,22 @@ def run(settings: Settings) -> None:
     asyncio.run(_serve(settings))
 
 
+def settle() -> None:
+    """What has been made by now stays: full collections need not look at it again and again.
+
+    They hold the event loop, for 40 ms with nothing but our modules.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 async def _serve(settings: Settings) -> None:
     stopped = asyncio.Event()
     stop_on_signals(stopped)
     runner = Runner(await _create_watched(settings), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     try:
         await runner.setup()
+        settle()
         await web.TCPSite(runner, settings.host, settings.port).start()
         await stopped.wait()
     finally:

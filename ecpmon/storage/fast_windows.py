@@ -13,6 +13,7 @@ from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.sla.entries import unmarked, with_head
+from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
@@ -43,7 +44,7 @@ class PgFastWindows:
             [g for g, intervals in enumerate(groups) for _ in intervals],
         )
         found: dict[str, dict[Interval, Tally]] = defaultdict(dict)
-        for place, window, eligible, down, gap in rows:
+        async for place, window, eligible, down, gap in in_slices(rows):
             # Time is stored in microseconds: what floats add to that is not meant.
             seconds = Tally(round(eligible, 6), round(down, 6), round(gap, 6))
             found[tenants[place - 1]][windows[window - 1]] = seconds

@@ -14,6 +14,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
+from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 
@@ -54,10 +55,10 @@ def tenant_of(row: Any) -> Tenant:
     )
 
 
-def readable(rows: Iterable[Any]) -> list[Tenant]:
+async def readable(rows: Iterable[Any]) -> list[Tenant]:
     """The tenants among `rows`. One that people inserted in a way nobody can read must not stop the others."""
     found: list[Tenant] = []
-    for row in rows:
+    async for row in in_slices(rows):
         try:
             tenant = tenant_of(row)
             zone(tenant.time_zone)
@@ -118,7 +119,7 @@ class PgTenantStore:
         return {r["id"] for r in rows}
 
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
-        return readable(await self._database.fetch(self._sql["by_names"], list(tenant_ids)))
+        return await readable(await self._database.fetch(self._sql["by_names"], list(tenant_ids)))
 
     async def page(
         self,
@@ -133,15 +134,15 @@ class PgTenantStore:
         numbers = () if allowed is None else (list(allowed),)
         counts = await self._database.fetchrow(self._sql[f"counts{among}"], *chosen, *numbers)
         rows = await self._database.fetch(self._sql[f"page{among}"], *chosen, skip, limit, *numbers)
-        return TenantPage(tuple(readable(rows)), counts["total"], counts["demo"], counts["active"])
+        return TenantPage(tuple(await readable(rows)), counts["total"], counts["demo"], counts["active"])
 
     async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
         if among is None:
-            return readable(await self._database.fetch(self._sql["live"]))
-        return readable(await self._database.fetch(self._sql["live_of_numbers"], list(among)))
+            return await readable(await self._database.fetch(self._sql["live"]))
+        return await readable(await self._database.fetch(self._sql["live_of_numbers"], list(among)))
 
     async def deleted_since(self, since: datetime) -> list[Tenant]:
-        return readable(await self._database.fetch(self._sql["deleted_since"], since))
+        return await readable(await self._database.fetch(self._sql["deleted_since"], since))
 
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         row = await self._database.fetchrow(

@@ -12,8 +12,7 @@ from fakes import NOW
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-from ecpmon.api import exposition
-from ecpmon.api.exposition import MAX_KEPT, SLICE, Pages
+from ecpmon.api.exposition import MAX_KEPT, PIECE, Pages
 from ecpmon.telemetry import Telemetry
 
 AGE = timedelta(seconds=5)
@@ -104,30 +103,12 @@ def test_a_piece_does_not_grow_with_the_number_of_tenants() -> None:
     assert many < few + 50, "but for the digits of a time"
 
 
-async def test_the_event_loop_turns_after_every_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock on which every piece takes half a slice."""
-    now = 0.0
-
-    def pieces(count: int) -> Any:
-        nonlocal now
-        for number in range(count):
-            now += SLICE / 2
-            yield b"%d" % number
-
-    monkeypatch.setattr(exposition, "perf_counter", lambda: now)
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    beside = asyncio.create_task(others())
-    found = await exposition._sliced(pieces(300))
-    beside.cancel()
-    assert b"".join(found) == b"".join(b"%d" % n for n in range(300))
-    assert turns >= 300 / 3 - 1, "a slice ends with the piece that exceeds it: after the third"
+async def test_nothing_is_lost_between_the_pieces() -> None:
+    telemetry = telemetry_of(*(f"tenant-{i:04}" for i in range(300)))
+    page = await Pages(telemetry, AGE).get(None, NOW)
+    assert len(page.plain) > 1
+    assert max(map(len, page.plain)) < 2 * PIECE
+    assert read(telemetry) == samples_of(b"".join(page.plain))
 
 
 async def test_all_who_ask_meanwhile_share_one_rendering() -> None:
