@@ -79,10 +79,18 @@ class Jobs:
         self._running.add(first)
         first.add_done_callback(self._running.discard)
 
+    @property
+    def names(self) -> list[str]:
+        return list(self._jobs)
+
     async def run_all(self) -> None:
         """Every job once, in the order given (tests on a clock of their own call this)."""
         for name in self._jobs:
-            await self._turn(name)
+            await self.run(name)
+
+    async def run(self, name: str) -> None:
+        """One turn of a job, if it is due here."""
+        await self._turn(name)
 
     async def stop(self, patience: float = 10.0) -> None:
         """No new turns; the running ones are awaited before APScheduler would cancel them."""

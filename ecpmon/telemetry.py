@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -36,6 +36,12 @@ class Telemetry:
             if shown.samples:
                 yield generate_latest(_Shown(shown))
         yield from self.tenants.exposition(tenants)
+
+    def show_quarantined(self, tenants_by_job: Mapping[str, int]) -> None:
+        """All of them at once: a job that is not named has nobody left in quarantine."""
+        self.quarantined.clear()
+        for job, tenants in tenants_by_job.items():
+            self.quarantined.labels(job).set(tenants)
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -99,6 +105,9 @@ class Telemetry:
         )
         self.objective_backlog = Gauge(
             "ecpmon_objective_backlog_marks", "Stretches waiting to be counted again", registry=r
+        )
+        self.quarantined = Gauge(
+            "ecpmon_quarantined", "Tenants whose own rows make a job fail for them", ["job"], registry=r
         )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)
 

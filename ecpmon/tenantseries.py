@@ -88,6 +88,10 @@ class TenantSeries:
     def maintenance(self, tenant_id: str, on: bool) -> None:
         self._maintenance[tenant_id] = on
 
+    def unknown(self, tenant_id: str) -> None:
+        """Its SLA cannot be told."""
+        self._sla.pop(tenant_id, None)
+
     def objectives(self, figures: ObjectiveFigures) -> None:
         """All of them at once: what is not named is gone."""
         self._objectives = figures

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -12,15 +13,17 @@ from typing import Final
 import structlog
 
 from ecpmon.alerts.evaluate import Evaluation
-from ecpmon.alerts.judgement import judge
+from ecpmon.alerts.judgement import Facts, judge, windows_read
 from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.message import new_event
 from ecpmon.alerts.reading import FactsReader
-from ecpmon.errors import EcpError, Overloaded, TenantNotFound
+from ecpmon.errors import Overloaded, TenantNotFound
+from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
+from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.workers import TenantWorkers
@@ -58,6 +61,40 @@ def default_rules(tenant_id: str, actions: Sequence[Action] = ()) -> list[AlertR
     ]
 
 
+def _judged(entry: RuleWithState, facts: Facts, policies: Mapping[str, BurnPolicy]) -> Evaluation | Exception:
+    """What comes of a rule, or why nothing does: it must not take the others along."""
+    try:
+        return judge(entry.rule, entry.state, facts, policies)
+    except Exception as error:  # noqa: BLE001 - raised where it is known whose it is
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Which rules could be evaluated in a turn, and why others, or all of a tenant, could not."""
+
+    failed: dict[str, Exception] = field(default_factory=dict)
+    broken: dict[Culprit, str] = field(default_factory=dict)
+    sound: set[Culprit] = field(default_factory=set)
+
+    @contextmanager
+    def of(self, rule: AlertRule) -> Iterator[None]:
+        """Around what concerns one rule: its own trouble ends here."""
+        culprit = (rule.tenant_id, f"rule {rule.alert_name}")
+        try:
+            yield
+        except Exception as error:
+            if is_passing(error):
+                raise
+            _log.error(
+                "rule_not_evaluated", tenant=rule.tenant_id, rule=rule.alert_name, exc_info=trace_of(error)
+            )
+            self.broken[culprit] = reason_of(error)
+            self.sound.discard(culprit)
+        else:
+            self.sound.add(culprit)
+
+
 class AlertEngine:
     """Stateless between calls: everything a rule remembers is in its stored state."""
 
@@ -71,7 +108,9 @@ class AlertEngine:
         workers: TenantWorkers,
         external_url: str,
         on_event: Callable[[AlertEvent], None],
+        quarantine: Quarantine,
     ) -> None:
+        self._isolation = Isolation(quarantine, "alerts")
         self._alerts = alerts
         self._tenants = tenants
         self._reader = reader
@@ -88,50 +127,81 @@ class AlertEngine:
 
     async def evaluate_all(self, now: datetime) -> int:
         """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""
-        return await self._evaluate(await self._alerts.all_rules(), now, sla=True)
+        return await self._evaluate(await self._alerts.tenants_with_rules(), now, sla=True)
 
     async def evaluate_tenants(self, tenant_ids: Sequence[str], now: datetime, *, sla: bool) -> int:
         """The rules of some tenants; `sla` False leaves out those that only read the availability timeline."""
-        return await self._evaluate(await self._alerts.all_rules(tenant_ids), now, sla=sla)
+        return await self._evaluate(tenant_ids, now, sla=sla)
 
-    async def _evaluate(self, rules: Sequence[RuleWithState], now: datetime, *, sla: bool) -> int:
-        by_tenant: dict[str, list[RuleWithState]] = defaultdict(list)
-        for rule in rules:
-            by_tenant[rule.rule.tenant_id].append(rule)
-        turns = {name: partial(self._turn, name, own, now, sla) for name, own in by_tenant.items()}
-        return await self.lanes.run(turns, "sla" if sla else "samples")
+    async def _evaluate(self, names: Sequence[str], now: datetime, *, sla: bool) -> int:
+        told, changes = _Told(), 0
+
+        async def evaluate(rules: Mapping[str, Sequence[RuleWithState]]) -> Mapping[str, Exception]:
+            nonlocal changes
+            turns = {
+                name: partial(self._turn, name, own, now, sla, told) for name, own in rules.items() if own
+            }
+            changes = await self.lanes.run(turns, "sla" if sla else "samples")
+            return told.failed
+
+        await self._isolation.together(names, self._rules, now, evaluate)
+        self.errors += len(told.broken) + len(told.failed)
+        await self._isolation.settle_parts(told.broken, told.sound, now)
+        return changes
+
+    async def _rules(self, names: Sequence[str]) -> dict[str, list[RuleWithState]]:
+        found: dict[str, list[RuleWithState]] = {name: [] for name in names}
+        for entry in await self._alerts.all_rules(names):
+            found[entry.rule.tenant_id].append(entry)
+        return found
 
     async def _turn(
-        self, tenant_id: str, rules: Sequence[RuleWithState], now: datetime, sla: bool, waited: bool
+        self,
+        tenant_id: str,
+        rules: Sequence[RuleWithState],
+        now: datetime,
+        sla: bool,
+        told: _Told,
+        waited: bool,
     ) -> int:
         try:
             tenant = await self._tenants.get(tenant_id)
             own = await self._alerts.all_rules([tenant_id]) if waited else rules
             wanted = [r for r in own if sla or r.rule.kind not in _SLA_KINDS]
-            return await self._evaluate_tenant(tenant, wanted, now)
+            return await self._evaluate_tenant(tenant, wanted, now, told)
         except TenantNotFound:
             return 0  # deleted meanwhile
         except Overloaded as error:
             # It computes too much already: the next tick comes.
             _log.warning("rules_postponed", tenant=tenant_id, error=error.message)
             return 0
-        except EcpError as error:
-            if error.retryable:
+        except Exception as error:
+            if not await self._isolation.is_own(error):
                 raise
-            self.errors += 1
-            _log.exception("rules_not_evaluated", tenant=tenant_id)
+            told.failed[tenant_id] = error
             return 0
 
-    async def _evaluate_tenant(self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime) -> int:
-        facts = await self._reader.read(tenant, rules, now)
+    async def _evaluate_tenant(
+        self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime, told: _Told
+    ) -> int:
+        """The rules of one tenant. A rule that nobody can evaluate stops no other."""
+        sound: list[RuleWithState] = []
+        for entry in rules:
+            with told.of(entry.rule):
+                windows_read([entry.rule], self._policies)
+                sound.append(entry)
+        facts = await self._reader.read(tenant, sound, now)
 
-        def judged() -> list[Evaluation]:
-            return [judge(entry.rule, entry.state, facts, self._policies) for entry in rules]
+        def judged() -> list[Evaluation | Exception]:
+            return [_judged(entry, facts, self._policies) for entry in sound]
 
-        evaluations = judged() if len(rules) <= FEW_RULES else await self._workers.run(tenant.key, judged)
+        evaluations = judged() if len(sound) <= FEW_RULES else await self._workers.run(tenant.key, judged)
         changes = 0
-        for entry, evaluation in zip(rules, evaluations, strict=True):
-            changes += await self._advance(entry, evaluation, now)
+        for entry, evaluation in zip(sound, evaluations, strict=True):
+            with told.of(entry.rule):
+                if isinstance(evaluation, Exception):
+                    raise evaluation
+                changes += await self._advance(entry, evaluation, now)
         return changes
 
     async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> int:

@@ -15,6 +15,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
+from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
 from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
@@ -50,6 +51,7 @@ class Backend:
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk
     deployments: DeploymentService
+    quarantine: Quarantine
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

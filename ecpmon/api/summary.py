@@ -12,13 +12,16 @@ from ecpmon.api.auth import caller_key
 from ecpmon.api.common import backend_of, minutes, now_of, percent, reply
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.isolation import Isolation
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.maintenance import zone
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 
@@ -26,9 +29,9 @@ routes = Routes()
 WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 _SEVERITY: Final = {SlaStatus.VIOLATED: 0, SlaStatus.AT_RISK: 1, SlaStatus.NO_DATA: 2, SlaStatus.MEETING: 3}
 
-# By tenant_id: what was measured in which interval, what it is now, the statuses last stored, the last alert.
-_Tallies = Mapping[str, Mapping[Interval, Tally]]
-_States = Mapping[str, SpanState]
+# Of a tenant: its terms, what was measured in which interval, what it is now.
+_Found = tuple[Terms, Mapping[Interval, Tally], SpanState | None]
+# By tenant_id: the statuses last stored, the last alert.
 _Statuses = Mapping[str, Mapping[str, SlaStatus]]
 _Told = Mapping[str, AlertEvent]
 
@@ -37,17 +40,24 @@ _Told = Mapping[str, AlertEvent]
 async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first."""
     backend, now = backend_of(request), now_of(request)
-    tenants = await backend.tenants.live(among=request[CALLER].tenants)
-    planned = await backend.maintenance.of_tenants(tenants)
+    tenants = {t.tenant_id: t for t in await backend.tenants.live(among=request[CALLER].tenants)}
     # An administrator's are thousands.
     caller, apart = caller_key(request), backend.workers.run_for
-    terms = await apart(caller, _terms, tenants, planned, now, backend.intervals)
-    asked = await apart(caller, _asked, terms, now)
-    found = await backend.window_sums.tallies(asked, now)
-    states = await backend.window_sums.states(asked, now)
-    statuses = await backend.availability.statuses_of(tenants)
-    told = await backend.alerts.last_events(tenants)
-    rows = await apart(caller, _rows, tenants, terms, found, states, statuses, told, now)
+    statuses = await backend.availability.statuses_of(tenants.values())
+    told = await backend.alerts.last_events(tenants.values())
+
+    async def work(names: list[str]) -> dict[str, _Found]:
+        own = [tenants[name] for name in names]
+        planned = await backend.maintenance.of_tenants(own)
+        terms = await apart(caller, _terms, own, planned, now, backend.intervals)
+        asked = await apart(caller, _asked, terms, now)
+        found = await backend.window_sums.tallies(asked, now)
+        states = await backend.window_sums.states(asked, now)
+        return {name: (terms[name], found.get(name, {}), states.get(name)) for name in names}
+
+    # What cannot be told of a tenant is nothing: its detail says why.
+    found = await Isolation(backend.quarantine, ROLLING_SLA).survey(tenants, work)
+    rows = await apart(caller, _rows, list(tenants.values()), found, statuses, told, now)
     return reply({"as_of": now, "tenants": rows})
 
 
@@ -66,9 +76,7 @@ def _asked(terms: Mapping[str, Terms], now: datetime) -> dict[str, set[Interval]
 
 def _rows(
     tenants: Sequence[Tenant],
-    terms: Mapping[str, Terms],
-    found: _Tallies,
-    states: _States,
+    found: Mapping[str, _Found],
     statuses: _Statuses,
     told: _Told,
     now: datetime,
@@ -76,10 +84,11 @@ def _rows(
     rows = []
     for t in tenants:
         name, target = t.tenant_id, t.sla_target.fraction
-        windows = sums.standing(
-            found.get(name, {}), now, target, statuses.get(name, {}), terms[name], WINDOWS
-        )
-        rows.append(_row(t, {w.window: w for w in windows}, states.get(name), told.get(name)))
+        nothing: _Found = Terms(zone=zone(t.time_zone)), {}, None
+        terms, tallies, state = found.get(name, nothing)
+        before = statuses.get(name, {}) if name in found else {}
+        windows = sums.standing(tallies, now, target, before, terms, WINDOWS)
+        rows.append(_row(t, {w.window: w for w in windows}, state, told.get(name)))
     rows.sort(key=lambda r: r[0])
     return [row for _, row in rows]
 

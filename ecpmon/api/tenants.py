@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -273,6 +274,10 @@ async def get_tenant(request: web.Request) -> web.Response:
             "description": tenant.description,
             "created_at": tenant.created_at,
             "updated_at": tenant.updated_at,
+            # Jobs that go on without this tenant, because of its own rows.
+            "quarantine": [
+                asdict(trouble) for trouble in await backend_of(request).quarantine.of_tenant(tenant)
+            ],
         },
         headers={"ETag": etag_of(tenant)},
     )

@@ -142,6 +142,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,
+        quarantine=runtime.quarantine,
         health=runtime.readiness,
         hub=hub,
         simulator=runtime.simulator,

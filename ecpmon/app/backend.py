@@ -26,6 +26,7 @@ from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.collectors.rules import SliRules
 from ecpmon.errors import EcpError
+from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job, Jobs
 from ecpmon.model.alerts import Action, WebhookAction
 from ecpmon.model.delivery import FanOut, Pace
@@ -36,6 +37,7 @@ from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.orchestrator import Restarter
+from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
@@ -53,6 +55,7 @@ from ecpmon.storage.maintenance import MaintenanceBounds, PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.recovery import PgRecoveryStore
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
@@ -106,6 +109,7 @@ class BackendRuntime:
         self.tenants = PgTenantStore(self.database)
         self.monitoring = PgMonitoringStore(self.database)
         self.evidence = rules.evidence
+        self.quarantine = PgQuarantine(self.database)
         self.availability = PgAvailabilityStore(self.database)
         self.maintenance = PgMaintenanceStore(
             self.database,
@@ -125,7 +129,7 @@ class BackendRuntime:
             timedelta(days=settings.sla_retention_days),
             self.workers,
         )
-        self.closing = StatementClosing(self.statements, closed, self.tenants, clock)
+        self.closing = StatementClosing(self.statements, closed, self.tenants, clock, self.quarantine)
         self.window_sums = PgFastWindows(self.database)
         self.rolling = RollingSla(
             self.tenants,
@@ -135,6 +139,7 @@ class BackendRuntime:
             self.intervals,
             clock,
             None if demo else telemetry,
+            self.quarantine,
         )
         self.notifying = Notifying(
             FanOut(
@@ -165,6 +170,7 @@ class BackendRuntime:
             workers=self.workers,
             external_url=settings.external_url,
             on_event=self._event,
+            quarantine=self.quarantine,
         )
         self.trigger = AlertTrigger(self.engine, clock)
         configured = settings.webhook_secret.get_secret_value().encode()
@@ -209,6 +215,7 @@ class BackendRuntime:
             default_actions=self._default_actions(),
             external_url=settings.external_url,
             on_event=self._event,
+            quarantine=self.quarantine,
         )
         self.objectives = Objectives(
             Surroundings(
@@ -220,6 +227,7 @@ class BackendRuntime:
                 self.maintenance,
                 self.intervals,
                 demo,
+                self.quarantine,
             )
         )
         self.jobs = Jobs([*self._job_list(), *more_jobs], self.lease, telemetry)
@@ -235,7 +243,7 @@ class BackendRuntime:
             *self.pulling.jobs(),
             *self.keeping.jobs(),
             Job("default_rules", 15, self.install_missing_rules),
-            Job("rolling_sla", 5, self.rolling.run_once),
+            Job(ROLLING_SLA, 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             Job("recovery", 2, self.recover),
             Job("recovery_retention", 3600, self.forget_recoveries),
@@ -301,8 +309,14 @@ class BackendRuntime:
 
     async def install_missing_rules(self) -> None:
         """SLA rules for tenants that somebody inserted by hand."""
-        for tenant_id in await self.alerts.tenants_without_sla_rules():
-            await self.tenant_created(await self.tenants.get(tenant_id))
+
+        async def work(names: list[str]) -> dict[str, None]:
+            for tenant_id in names:
+                await self.tenant_created(await self.tenants.get(tenant_id))
+            return dict.fromkeys(names)
+
+        wanting = await self.alerts.tenants_without_sla_rules()
+        await Isolation(self.quarantine, "default_rules").one_by_one(wanting, work, self.clock.now())
 
     async def tenant_created(self, tenant: Tenant) -> None:
         """What every new tenant gets: evidence that holds as long as its source's interval says, and SLA rules."""
@@ -310,7 +324,7 @@ class BackendRuntime:
         if source is not Source.PUSH:
             holds = self.intervals.holds(source, tenant)
             await self.tenants.add_regime(tenant, tenant.created_at, source, holds)
-        await self.objectives.store.install_defaults(self.clock.now(), tenant)
+        await self.objectives.store.install_defaults(self.clock.now(), [tenant])
         await self.engine.install_defaults(tenant, self._default_actions(), self.clock.now())
 
     def _default_actions(self) -> Sequence[Action]:
@@ -326,6 +340,7 @@ class BackendRuntime:
             telemetry.merged.set(self.notifying.merged)
             telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.rule_errors.set(self.engine.errors)
+            telemetry.show_quarantined(await self.quarantine.counts())
 
     # --- what happens after a commit ------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.database import Database
 from ecpmon.storage.hand_made import HandMade
+from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.upkeep import Upkeep
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class SampleKeeping:
         awake: Callable[[], Sequence[tuple[Source, timedelta]]],
     ) -> None:
         self._upkeep = Upkeep(database)
+        self._quarantine = PgQuarantine(database)
         self._hand_made = HandMade(database, rules)
         self._settings = settings
         self._clock = clock
@@ -75,6 +77,7 @@ class SampleKeeping:
         await self._upkeep.keep_bounds(timedelta(days=s.raw_retention_days))
         if gone := await self._upkeep.forget_impossible(now):
             _log.warning("impossible_rows_forgotten", tenants=gone)
+        await self._quarantine.forget(now - timedelta(days=1))
         await self.roll_up()
         awake = {source.value: lasting for source, lasting in self._awake()}
         await self._upkeep.condense(now - timedelta(days=s.raw_retention_days), awake)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,8 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ecpmon.errors import ValidationFailed
+from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
@@ -24,6 +28,7 @@ from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
+from ecpmon.storage.slots import JOB as SLOTS_JOB
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
@@ -66,6 +71,7 @@ class Surroundings:
     maintenance: MaintenanceStore
     intervals: Intervals
     demo: bool
+    quarantine: Quarantine
 
 
 class Objectives:
@@ -75,19 +81,31 @@ class Objectives:
         self._around = around
         self.store = PgObjectiveStore(around.database, load_objectives())
         self._upkeep = Upkeep(around.database)
+        self._installing = Isolation(around.quarantine, "objective_defaults")
+        self._isolation = Isolation(around.quarantine, SLOTS_JOB)
         self._slots = SlotKeeper(around.database, around.intervals)
 
     def jobs(self) -> list[Job]:
         return [
-            Job("objectives", 20, self.roll),
+            Job(SLOTS_JOB, 20, self.roll),
             Job("objective_retention", 3600, self.retain),
         ]
 
     async def roll(self) -> None:
         """Bring the counts up to date, evaluate every window of every objective, keep the result."""
-        await self.store.install_defaults(self._around.clock.now())
+        tenants = await self._around.tenants.live()
+        await self._install(tenants, self._around.clock.now())
         await self.count()
-        await self.evaluate(self._around.clock.now())
+        await self.evaluate(self._around.clock.now(), tenants)
+
+    async def _install(self, live: Sequence[Tenant], now: datetime) -> None:
+        tenants = {t.tenant_id: t for t in live}
+
+        async def work(names: list[str]) -> dict[str, None]:
+            await self.store.install_defaults(now, [tenants[name] for name in names])
+            return dict.fromkeys(names)
+
+        await self._installing.together(tenants, work, now)
 
     async def count(self) -> None:
         """One batch after the other; pulls and pushes get in between."""
@@ -99,11 +117,29 @@ class Objectives:
         while await self._slots.refresh(oldest, now):
             pass
 
-    async def evaluate(self, now: datetime) -> dict[tuple[str, str], list[RatioResult]]:
-        """(tenant, objective) -> its windows, all of them stored and shown as metrics."""
+    async def evaluate(
+        self, now: datetime, live: Sequence[Tenant] | None = None
+    ) -> dict[tuple[str, str], list[RatioResult]]:
+        """(tenant, objective) -> its windows, all of them stored and shown as metrics; `live` None: ask who is."""
         around = self._around
-        objectives, terms = await self.store.of_all(), await self._terms(now)
-        objectives = {name: found for name, found in objectives.items() if name in terms}
+        tenants = {t.tenant_id: t for t in (await around.tenants.live() if live is None else live)}
+
+        async def work(names: list[str]) -> dict[str, dict[str, list[RatioResult]]]:
+            return await self._evaluate([tenants[name] for name in names], now)
+
+        found = await self._isolation.together(tenants, work, now)
+        named = {(name, objective): w for name, own in found.items() for objective, w in own.items()}
+        if not around.demo:
+            around.telemetry.tenants.objectives(_figures(named))
+            around.telemetry.objective_backlog.set(await self._slots.backlog())
+        return named
+
+    async def _evaluate(
+        self, tenants: Sequence[Tenant], now: datetime
+    ) -> dict[str, dict[str, list[RatioResult]]]:
+        """Of these tenants: tenant -> objective -> its windows, all of them stored."""
+        names = [t.tenant_id for t in tenants]
+        objectives, terms = await self.store.of_all(names), await self._terms(tenants, now)
         spans = {name: _spans(found, now, terms[name]) for name, found in objectives.items()}
         wanted = {
             edge
@@ -113,24 +149,20 @@ class Objectives:
         }
         before, statuses = await self.store.sums(wanted), await self.store.statuses()
         results: dict[int, list[RatioResult]] = {}
-        named: dict[tuple[str, str], list[RatioResult]] = {}
+        named: dict[str, dict[str, list[RatioResult]]] = {name: {} for name in names}
         for name, found in objectives.items():
             for stored in found:
                 stretches = [spans[name][w] for w in stored.objective.windows]
                 windows = standing(stored, stretches, before, terms[name].accounting, statuses)
-                results[stored.key] = named[name, stored.objective.name] = windows
+                results[stored.key] = named[name][stored.objective.name] = windows
         await self.store.store_current(results, now)
-        if not around.demo:
-            around.telemetry.tenants.objectives(_figures(named))
-            around.telemetry.objective_backlog.set(await self._slots.backlog())
         return named
 
-    async def _terms(self, now: datetime) -> dict[str, Terms]:
+    async def _terms(self, tenants: Sequence[Tenant], now: datetime) -> dict[str, Terms]:
         around = self._around
-        planned = await around.maintenance.of_all()
+        planned = await around.maintenance.of_tenants(tenants)
         return {
-            t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, around.intervals)
-            for t in await around.tenants.live()
+            t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, around.intervals) for t in tenants
         }
 
     async def retain(self) -> None:

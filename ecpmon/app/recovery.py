@@ -15,6 +15,7 @@ from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import Decision, RecoveryPolicy, notifies
 from ecpmon.ports.alerts import AlertEvent, AlertStore
 from ecpmon.ports.orchestrator import RecoveryStep, RecoveryStore, Restarter
+from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
 
@@ -59,6 +60,7 @@ def make_recoverer(
     default_actions: Sequence[Action],
     external_url: str,
     on_event: Callable[[AlertEvent], None],
+    quarantine: Quarantine,
 ) -> Recoverer:
     """`restarters` maps a tenant's `deployed_to` to who restarts there; elsewhere recovery escalates at once."""
     return Recoverer(
@@ -69,5 +71,6 @@ def make_recoverer(
         restarter=RestarterByPlace(restarters),
         describe=Notices(alerts, default_actions, external_url).describe,
         on_event=on_event,
+        quarantine=quarantine,
         policy=policy,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from ecpmon.isolation import Isolation
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import WindowFigures
+from ecpmon.ports.quarantine import ROLLING_SLA, Quarantine
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
@@ -29,7 +31,9 @@ class RollingSla:
         intervals: Intervals,
         clock: Clock,
         telemetry: Telemetry | None,
+        quarantine: Quarantine,
     ) -> None:
+        self._isolation = Isolation(quarantine, ROLLING_SLA)
         self._tenants = tenants
         self._sums = window_sums
         self._availability = availability
@@ -41,16 +45,18 @@ class RollingSla:
     async def run_once(self) -> None:
         now = self._clock.now()
         tenants = {t.tenant_id: t for t in await self._tenants.live()}
-        planned = await self._maintenance.of_all()
-        terms = {
-            name: terms_of(tenant, planned.get(name, ()), now, self._intervals)
-            for name, tenant in tenants.items()
-        }
-        results = await self._evaluate(tenants, terms, now)
-        await self._availability.store_current(results, now)
+
+        async def work(names: list[str]) -> dict[str, tuple[Terms, list[WindowFigures]]]:
+            planned = await self._maintenance.of_tenants([tenants[name] for name in names])
+            terms = {n: terms_of(tenants[n], planned.get(n, ()), now, self._intervals) for n in names}
+            results = await self._evaluate({n: tenants[n] for n in names}, terms, now)
+            await self._availability.store_current(results, now)
+            return {n: (terms[n], results[n]) for n in names}
+
+        found = await self._isolation.together(tenants, work, now)
         if self._telemetry is not None:
             self._telemetry.tenants.keep_only({name: t.key for name, t in tenants.items()})
-            _show(self._telemetry, terms, results, now)
+            _show(self._telemetry, tenants, found, now)
 
     async def _evaluate(
         self, tenants: Mapping[str, Tenant], terms: Mapping[str, Terms], now: datetime
@@ -68,15 +74,17 @@ class RollingSla:
 
 def _show(
     telemetry: Telemetry,
-    terms: Mapping[str, Terms],
-    results: Mapping[str, Sequence[WindowFigures]],
+    live: Collection[str],
+    found: Mapping[str, tuple[Terms, Sequence[WindowFigures]]],
     now: datetime,
 ) -> None:
-    telemetry.active_tenants.set(len(terms))
+    """What was found becomes gauges; of who is quarantined nothing is known."""
+    telemetry.active_tenants.set(len(live))
     gauges = telemetry.tenants
-    for name, contract in terms.items():
+    for name in set(live) - found.keys():
+        gauges.unknown(name)
+    for name, (contract, windows) in found.items():
         gauges.maintenance(name, any(i.start <= now < i.end for i in contract.maintenance))
-    for name, windows in results.items():
         for w in windows:
             figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
             gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})

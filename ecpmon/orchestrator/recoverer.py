@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from ecpmon.errors import EcpError, TenantNotFound
+from ecpmon.isolation import Isolation
 from ecpmon.model.availability import SpanState
 from ecpmon.model.recovery import Recovery, RecoveryReason
 from ecpmon.model.tenants import Tenant
@@ -26,6 +27,7 @@ from ecpmon.orchestrator.recovery import (
 )
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.orchestrator import RecoveryStep, RecoveryStore, Restarter
+from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.maintenance import LONGEST, covered
@@ -57,8 +59,10 @@ class Recoverer:
         restarter: Restarter,
         describe: Describe,
         on_event: Callable[[AlertEvent], None],
+        quarantine: Quarantine,
         policy: RecoveryPolicy | None = None,
     ) -> None:
+        self._isolation = Isolation(quarantine, "recovery")
         self._recoveries = recoveries
         self._tenants = tenants
         self._availability = availability
@@ -89,17 +93,20 @@ class Recoverer:
 
     async def run_once(self, now: datetime) -> int:
         """Go on with every recovery that is due; their number. One tenant's trouble stops no other."""
-        claimed = await self._recoveries.claim(now, _AT_ONCE, _LEASE)
-        for recovery in claimed:
-            try:
-                await self._go_on(recovery, now)
-            except TenantNotFound:
-                continue  # deleted meanwhile
-            except EcpError as error:
-                if error.retryable:
-                    raise
-                _log.exception("recovery_stuck", tenant=recovery.tenant_id, recovery=recovery.recovery_id)
-        return len(claimed)
+        claimed: dict[str, list[Recovery]] = defaultdict(list)
+        for recovery in await self._recoveries.claim(now, _AT_ONCE, _LEASE):
+            claimed[recovery.tenant_id].append(recovery)
+
+        async def work(names: list[str]) -> dict[str, None]:
+            for recovery in (r for name in names for r in claimed[name]):
+                try:
+                    await self._go_on(recovery, now)
+                except TenantNotFound:
+                    continue  # deleted meanwhile
+            return dict.fromkeys(names)
+
+        await self._isolation.one_by_one(claimed, work, now)
+        return sum(map(len, claimed.values()))
 
     async def _go_on(self, recovery: Recovery, now: datetime) -> None:
         tenant = await self._tenants.get(recovery.tenant_id)

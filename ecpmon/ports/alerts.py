@@ -99,8 +99,12 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:
-        """Rules of live tenants, for the engine."""
+    async def all_rules(self, tenant_ids: Sequence[str]) -> list[RuleWithState]:
+        """Rules of these tenants as far as they are live and anybody can read them, for the engine."""
+        ...
+
+    async def tenants_with_rules(self) -> list[str]:
+        """Live tenants that have any, for the engine."""
         ...
 
     async def advance(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from ecpmon.model.tenants import Tenant
 
@@ -23,6 +23,8 @@ class Trouble:
     next_at: datetime
 
 
+# Jobs whose quarantine is known in more than one place.
+ROLLING_SLA: Final = "rolling_sla"
 # (tenant_id, subject)
 Culprit = tuple[str, str]
 

@@ -90,10 +90,6 @@ class MaintenanceStore(Protocol):
         """The same for several, by tenant_id; absent where nothing is planned."""
         ...
 
-    async def of_all(self) -> dict[str, list[Maintenance]]:
-        """The same for every live tenant, by tenant_id (jobs)."""
-        ...
-
     async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
         """What was taken back, oldest first."""
         ...
@@ -114,8 +110,8 @@ class ObjectiveStore(Protocol):
         """Those in force, by name."""
         ...
 
-    async def of_all(self) -> dict[str, list[StoredObjective]]:
-        """The same for every live tenant, by tenant_id (jobs)."""
+    async def of_all(self, tenant_ids: Collection[str] | None = None) -> dict[str, list[StoredObjective]]:
+        """The same for every live tenant or these, by tenant_id (jobs)."""
         ...
 
     async def put(

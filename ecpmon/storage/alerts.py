@@ -22,6 +22,7 @@ from ecpmon.ports.alerts import AlertEvent, NewEvent, RuleWithState
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
+from ecpmon.storage.reading import readable
 
 
 def _uuid(text: str) -> uuid.UUID | None:
@@ -200,9 +201,12 @@ class PgAlertStore:
             return None
         return [await self._record(connection, entry.rule, event, now) for event in events]
 
-    async def all_rules(self, tenant_ids: Sequence[str] | None = None) -> list[RuleWithState]:
-        names = list(tenant_ids) if tenant_ids is not None else None
-        return [rule_of(r) for r in await self._database.fetch(self._sql["all_rules"], names)]
+    async def all_rules(self, tenant_ids: Sequence[str]) -> list[RuleWithState]:
+        rows = await self._database.fetch(self._sql["all_rules"], list(tenant_ids))
+        return await readable(rows, rule_of, "alert rule")
+
+    async def tenants_with_rules(self) -> list[str]:
+        return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_with_rules"])]
 
     async def advance(
         self,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ecpmon.isolation import is_passing, reason_of
+from ecpmon.isolation import is_passing, reason_of, trace_of
 from ecpmon.storage.database import wrap_errors
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,9 @@ async def each_apart(
         except Exception as error:
             if is_passing(error):
                 raise
-            _log.error("failed_apart", job=job, culprit=str(key), error=reason_of(error), exc_info=error)
+            _log.error(
+                "failed_apart", job=job, culprit=str(key), error=reason_of(error), exc_info=trace_of(error)
+            )
             failed[key] = reason_of(error)
     return failed
 

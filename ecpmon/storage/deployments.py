@@ -19,6 +19,7 @@ from ecpmon.model.deployments import (
 from ecpmon.model.tenants import Tenant
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
+from ecpmon.storage.reading import readable
 
 
 class PgDeploymentStore:
@@ -100,7 +101,8 @@ class PgDeploymentStore:
         return None if kept is None else tuple(kept)
 
     async def take_over(self, silent_since: datetime, now: datetime) -> list[DeploymentRecord]:
-        return [_record(r) for r in await self._database.fetch(self._sql["take_over"], silent_since, now)]
+        rows = await self._database.fetch(self._sql["take_over"], silent_since, now)
+        return await readable(rows, _record, "deployment")
 
     async def get(self, deployment_id: str, among: Collection[int] | None) -> DeploymentRecord:
         numbers = None if among is None else list(among)

@@ -101,12 +101,6 @@ class PgMaintenanceStore:
             found[names[row["tenant"]]].append(maintenance_of(row))
         return dict(found)
 
-    async def of_all(self) -> dict[str, list[Maintenance]]:
-        found: dict[str, list[Maintenance]] = defaultdict(list)
-        for row in await self._database.fetch(self._sql["of_all"]):
-            found[row["tenant_id"]].append(maintenance_of(row))
-        return dict(found)
-
     async def withdrawn(self, tenant: Tenant) -> list[Withdrawn]:
         rows = await self._database.fetch(self._sql["withdrawn"], tenant.key)
         return [Withdrawn(maintenance_of(r), r["removed_at"], r["removed_by"]) for r in rows]

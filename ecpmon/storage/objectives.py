@@ -38,26 +38,29 @@ class PgObjectiveStore:
         self._defaults = {o.name: o for o in defaults}
         self._sql = load("objectives")
 
-    async def install_defaults(self, now: datetime, tenant: Tenant | None = None) -> None:
-        """Give every live tenant (or one) the defaults it lacks, and bring inherited ones up to date."""
+    async def install_defaults(self, now: datetime, tenants: Sequence[Tenant] | None = None) -> None:
+        """Give every live tenant (or these) the defaults it lacks, and bring inherited ones up to date."""
         async with self._database.transaction() as connection:
             with wrap_errors():
-                await self._install(connection, now, tenant.key if tenant else None)
+                await self._install(
+                    connection, now, [t.key for t in tenants] if tenants is not None else None
+                )
 
-    async def _install(self, connection: Any, now: datetime, tenant: int | None) -> None:
+    async def _install(self, connection: Any, now: datetime, tenants: list[int] | None) -> None:
         names = list(self._defaults)
         indicators = [o.indicator for o in self._defaults.values()]
         definitions = [_document(o) for o in self._defaults.values()]
-        await connection.execute(self._sql["retire_defaults"], names, indicators, now, tenant)
-        await connection.execute(self._sql["redefine_defaults"], names, definitions, tenant)
-        await connection.execute(self._sql["insert_defaults"], names, indicators, definitions, now, tenant)
+        await connection.execute(self._sql["retire_defaults"], names, indicators, now, tenants)
+        await connection.execute(self._sql["redefine_defaults"], names, definitions, tenants)
+        await connection.execute(self._sql["insert_defaults"], names, indicators, definitions, now, tenants)
 
     async def of_tenant(self, tenant: Tenant) -> list[StoredObjective]:
         return [_stored(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]
 
-    async def of_all(self) -> dict[str, list[StoredObjective]]:
+    async def of_all(self, tenant_ids: Collection[str] | None = None) -> dict[str, list[StoredObjective]]:
+        names = None if tenant_ids is None else list(tenant_ids)
         found: dict[str, list[StoredObjective]] = {}
-        for row in await self._database.fetch(self._sql["of_all"]):
+        for row in await self._database.fetch(self._sql["of_all"], names):
             found.setdefault(row["tenant_id"], []).append(_stored(row))
         return found
 
@@ -81,7 +84,7 @@ class PgObjectiveStore:
     async def _locked(self, connection: Any, tenant: Tenant, now: datetime) -> dict[str, Any]:
         """The rows in force by name, while nobody else changes them."""
         await connection.execute(self._sql["lock_tenant"], tenant.key)
-        await self._install(connection, now, tenant.key)
+        await self._install(connection, now, [tenant.key])
         return {r["name"]: r for r in await connection.fetch(self._sql["of_tenant"], tenant.key)}
 
     async def _take_back(self, connection: Any, tenant: int, known: Any, now: datetime) -> None:

@@ -14,6 +14,7 @@ from ecpmon.ports.orchestrator import RecoveryStep
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
+from ecpmon.storage.reading import readable
 
 
 def recovery_of(row: Any, tenant_id: str) -> Recovery:
@@ -76,7 +77,7 @@ class PgRecoveryStore:
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
         rows = await self._database.fetch(self._sql["claim"], now, limit, now + lease)
-        claimed = [recovery_of(r, r["tenant_id"]) for r in rows]
+        claimed = await readable(rows, lambda r: recovery_of(r, r["tenant_id"]), "recovery")
         return sorted(claimed, key=lambda r: (r.due_at or now, r.recovery_id))
 
     async def mark_restart(self, recovery: Recovery, now: datetime) -> Recovery | None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
-from ecpmon.errors import Conflict, EcpError, TenantAlreadyExists, TenantNotFound
+from ecpmon.errors import Conflict, TenantAlreadyExists, TenantNotFound
+from ecpmon.isolation import reason_of
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
-from ecpmon.slices import in_slices
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database, DatabaseRefused, wrap_errors
 from ecpmon.storage.queries import load
-
-_log = structlog.get_logger(__name__)
+from ecpmon.storage.reading import UNREADABLE, readable
 
 
 def tenant_of(row: Any) -> Tenant:
@@ -55,19 +52,21 @@ def tenant_of(row: Any) -> Tenant:
     )
 
 
-async def readable(rows: Iterable[Any]) -> list[Tenant]:
-    """The tenants among `rows`. One that people inserted in a way nobody can read must not stop the others."""
-    found: list[Tenant] = []
-    async for row in in_slices(rows):
-        try:
-            tenant = tenant_of(row)
-            zone(tenant.time_zone)
-            _ = tenant.sla_target.fraction
-        except (ValueError, TypeError, EcpError):
-            _log.exception("tenant_unreadable", tenant=row["tenant_id"])
-        else:
-            found.append(tenant)
-    return found
+def _checked(row: Any) -> Tenant:
+    tenant = tenant_of(row)
+    zone(tenant.time_zone)
+    _ = tenant.sla_target.fraction
+    return tenant
+
+
+def _one(row: Any) -> Tenant:
+    """Raises DatabaseRefused for a tenant that people inserted in a way nobody can read."""
+    try:
+        return tenant_of(row)
+    except UNREADABLE as error:
+        raise DatabaseRefused(
+            f"the row of tenant {row['tenant_id']!r} cannot be read, mend it in the table tenants: {reason_of(error)}"
+        ) from error
 
 
 class PgTenantStore:
@@ -99,27 +98,28 @@ class PgTenantStore:
         except Conflict:
             existing = await self.get(new.tenant_id)
             raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
-        return tenant_of(row)
+        return _one(row)
 
     async def get(self, tenant_id: str) -> Tenant:
         row = await self._database.fetchrow(self._sql["by_name"], tenant_id)
         if row is None:
             raise TenantNotFound(tenant_id)
-        return tenant_of(row)
+        return _one(row)
 
     async def get_with_deleted(self, tenant_id: str, *, among: Collection[int] | None) -> Tenant:
         numbers = None if among is None else list(among)
         row = await self._database.fetchrow(self._sql["by_name_with_deleted"], tenant_id, numbers)
         if row is None:
             raise TenantNotFound(tenant_id)
-        return tenant_of(row)
+        return _one(row)
 
     async def live_among(self, numbers: Collection[int]) -> set[int]:
         rows = await self._database.fetch(self._sql["live_among"], list(numbers))
         return {r["id"] for r in rows}
 
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
-        return await readable(await self._database.fetch(self._sql["by_names"], list(tenant_ids)))
+        rows = await self._database.fetch(self._sql["by_names"], list(tenant_ids))
+        return await readable(rows, _checked, "tenant")
 
     async def page(
         self,
@@ -134,15 +134,20 @@ class PgTenantStore:
         numbers = () if allowed is None else (list(allowed),)
         counts = await self._database.fetchrow(self._sql[f"counts{among}"], *chosen, *numbers)
         rows = await self._database.fetch(self._sql[f"page{among}"], *chosen, skip, limit, *numbers)
-        return TenantPage(tuple(await readable(rows)), counts["total"], counts["demo"], counts["active"])
+        return TenantPage(
+            tuple(await readable(rows, _checked, "tenant")), counts["total"], counts["demo"], counts["active"]
+        )
 
     async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
         if among is None:
-            return await readable(await self._database.fetch(self._sql["live"]))
-        return await readable(await self._database.fetch(self._sql["live_of_numbers"], list(among)))
+            rows = await self._database.fetch(self._sql["live"])
+        else:
+            rows = await self._database.fetch(self._sql["live_of_numbers"], list(among))
+        return await readable(rows, _checked, "tenant")
 
     async def deleted_since(self, since: datetime) -> list[Tenant]:
-        return await readable(await self._database.fetch(self._sql["deleted_since"], since))
+        rows = await self._database.fetch(self._sql["deleted_since"], since)
+        return await readable(rows, _checked, "tenant")
 
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         row = await self._database.fetchrow(
@@ -168,7 +173,7 @@ class PgTenantStore:
                 "the tenant was changed by somebody else at the same time; read it again",
                 details={"tenant_id": tenant.tenant_id},
             )
-        return tenant_of(row)
+        return _one(row)
 
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
         target = await self._database.fetchval(self._sql["sla_target_at"], tenant.key, at)
@@ -186,7 +191,7 @@ class PgTenantStore:
                 row = await connection.fetchrow(
                     self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec()
                 )
-                changed = tenant_of(row)
+                changed = _one(row)
                 source = changed.evidence_source
                 latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
                 if (latest["source"], latest["holds"]) != (source.value, holds):

@@ -168,14 +168,19 @@ BEGIN
   DELETE FROM objective_marks WHERE ends < early OR starts > latest;
   UPDATE objective_marks SET starts = greatest(starts, early), ends = least(ends, latest) WHERE starts < early OR ends > latest;
   FOREACH one IN ARRAY coalesce(sick, '{}') LOOP
-    PERFORM heal_timeline(h.tenant, latest) FROM availability_heads h WHERE h.tenant = one AND h.state IS NOT NULL;
-    DELETE FROM rollup_5m r USING series s WHERE s.tenant = one AND r.series = s.id AND (r.bucket < early OR r.bucket > latest);
-    DELETE FROM rollup_1h r USING series s WHERE s.tenant = one AND r.series = s.id AND (r.bucket < early OR r.bucket > latest);
-    DELETE FROM objective_hours h USING objectives o
-     WHERE o.tenant = one AND h.objective = o.id AND (h.hour < early OR h.hour > latest);
-    UPDATE objectives o SET first_at = (SELECT min(hour) FROM objective_hours h WHERE h.objective = o.id)
-     WHERE o.tenant = one AND (o.first_at < early OR o.first_at > latest);
-    PERFORM objective_marks_since(one, early) FROM tenants WHERE id = one;
+    -- What else is wrong with one of them must not keep the others ill.
+    BEGIN
+      PERFORM heal_timeline(h.tenant, latest) FROM availability_heads h WHERE h.tenant = one AND h.state IS NOT NULL;
+      DELETE FROM rollup_5m r USING series s WHERE s.tenant = one AND r.series = s.id AND (r.bucket < early OR r.bucket > latest);
+      DELETE FROM rollup_1h r USING series s WHERE s.tenant = one AND r.series = s.id AND (r.bucket < early OR r.bucket > latest);
+      DELETE FROM objective_hours h USING objectives o
+       WHERE o.tenant = one AND h.objective = o.id AND (h.hour < early OR h.hour > latest);
+      UPDATE objectives o SET first_at = (SELECT min(hour) FROM objective_hours h WHERE h.objective = o.id)
+       WHERE o.tenant = one AND (o.first_at < early OR o.first_at > latest);
+      PERFORM objective_marks_since(one, early) FROM tenants WHERE id = one;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'the timeline of tenant % cannot be healed: %', one, SQLERRM;
+    END;
     RETURN NEXT one;
   END LOOP;
 END

@@ -32,12 +32,16 @@ WHERE r.tenant = $1 AND ($2::uuid IS NULL OR r.rule_id = $2)
 ORDER BY r.created_at, r.alert_name
 
 -- name: all_rules
--- Live tenants' rules, for the engine, which serves them all; $1 narrows it to some tenants.
+-- Live tenants' rules, for the engine, which serves them all.
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
        s.frozen_since, s.alert_id
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
-WHERE t.deleted_at IS NULL AND ($1::text[] IS NULL OR t.tenant_id = ANY($1))
+WHERE t.deleted_at IS NULL AND t.tenant_id = ANY($1::text[])
 ORDER BY t.id, r.created_at, r.alert_name
+
+-- name: tenants_with_rules
+SELECT t.tenant_id FROM tenants t
+WHERE t.deleted_at IS NULL AND EXISTS (SELECT FROM alert_rules r WHERE r.tenant = t.id) ORDER BY t.id
 
 -- name: lock_state
 -- Until the end of the transaction the rule stays in this state of this alert.

@@ -103,7 +103,7 @@ INSERT INTO evidence_dirty (tenant, ts) SELECT * FROM unnest($1::bigint[], $2::t
 -- Until $1, which is as far ahead as anybody's clock may be; not of tenants whose turn has not come again at $2.
 DELETE FROM evidence_dirty WHERE id IN (
   SELECT e.id FROM evidence_dirty e
-  WHERE e.ts <= $1 AND NOT EXISTS (
+  WHERE e.ts >= '1970-01-01T00:00:00Z' AND e.ts <= $1 AND NOT EXISTS (
     SELECT FROM quarantine q WHERE q.tenant = e.tenant AND q.job = 'hand_made'
       AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour')
   ORDER BY e.id LIMIT 1000 FOR UPDATE OF e SKIP LOCKED)

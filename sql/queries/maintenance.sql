@@ -22,11 +22,6 @@ SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY star
 SELECT * FROM maintenance WHERE tenant = ANY($1::bigint[]) AND removed_at IS NULL
 ORDER BY tenant, starts_at, maintenance_id
 
--- name: of_all
--- Every live tenant: for jobs.
-SELECT m.*, t.tenant_id FROM maintenance m JOIN tenants t ON t.id = m.tenant
-WHERE t.deleted_at IS NULL AND m.removed_at IS NULL ORDER BY m.tenant, m.starts_at
-
 -- name: withdrawn
 SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NOT NULL ORDER BY removed_at, maintenance_id
 

@@ -97,7 +97,7 @@ SELECT count(*) AS marks FROM rollup_dirty
 -- Not what is quarantined and has no turn yet at $3.
 DELETE FROM rollup_dirty WHERE (tenant, bucket) IN (
   SELECT d.tenant, d.bucket FROM rollup_dirty d
-  WHERE d.bucket < $1 AND NOT EXISTS (
+  WHERE d.bucket >= '1970-01-01T00:00:00Z' AND d.bucket < $1 AND NOT EXISTS (
     SELECT FROM quarantine q
     WHERE q.tenant = d.tenant AND q.job = 'rollups' AND q.next_at > $3 AND q.next_at <= $3::timestamptz + INTERVAL '1 hour'
       AND q.subject = to_char(d.bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))

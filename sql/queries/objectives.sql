@@ -6,9 +6,9 @@ SELECT o.*, t.tenant_id FROM objectives o JOIN tenants t ON t.id = o.tenant
 WHERE o.tenant = $1 AND o.retired_at IS NULL ORDER BY o.name
 
 -- name: of_all
--- Every live tenant: for jobs.
+-- Every live tenant, or those in $1: for jobs.
 SELECT o.*, t.tenant_id FROM objectives o JOIN tenants t ON t.id = o.tenant
-WHERE t.deleted_at IS NULL AND o.retired_at IS NULL ORDER BY o.tenant, o.name
+WHERE t.deleted_at IS NULL AND ($1::text[] IS NULL OR t.tenant_id = ANY($1)) AND o.retired_at IS NULL ORDER BY o.tenant, o.name
 
 -- name: insert
 INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -21,9 +21,9 @@ UPDATE objectives SET retired_at = greatest($3, created_at) WHERE tenant = $1 AN
 
 -- name: retire_defaults
 -- Inherited objectives that the rules no longer hold, or that count something else now. $1 names, $2 indicators,
--- $3 now, $4 one tenant or NULL for all.
+-- $3 now, $4 tenants or NULL for all.
 UPDATE objectives o SET retired_at = greatest($3, o.created_at)
-WHERE o.inherited AND o.retired_at IS NULL AND ($4::bigint IS NULL OR o.tenant = $4)
+WHERE o.inherited AND o.retired_at IS NULL AND ($4::bigint[] IS NULL OR o.tenant = ANY($4))
   AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::jsonb[]) AS d (name, indicator)
                   WHERE d.name = o.name AND d.indicator = o.indicator)
 
@@ -31,13 +31,13 @@ WHERE o.inherited AND o.retired_at IS NULL AND ($4::bigint IS NULL OR o.tenant =
 UPDATE objectives o SET definition = d.definition
 FROM unnest($1::text[], $2::jsonb[]) AS d (name, definition)
 WHERE o.inherited AND o.retired_at IS NULL AND o.name = d.name AND o.definition <> d.definition
-  AND ($3::bigint IS NULL OR o.tenant = $3)
+  AND ($3::bigint[] IS NULL OR o.tenant = ANY($3))
 
 -- name: insert_defaults
 INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at)
 SELECT t.id, d.name, true, d.indicator, d.definition, $4
 FROM tenants t CROSS JOIN unnest($1::text[], $2::jsonb[], $3::jsonb[]) AS d (name, indicator, definition)
-WHERE t.deleted_at IS NULL AND ($5::bigint IS NULL OR t.id = $5)
+WHERE t.deleted_at IS NULL AND ($5::bigint[] IS NULL OR t.id = ANY($5))
   AND NOT EXISTS (SELECT FROM objectives o WHERE o.tenant = t.id AND o.name = d.name AND o.retired_at IS NULL)
 ORDER BY t.id, d.name
 ON CONFLICT DO NOTHING

@@ -2,7 +2,8 @@
 -- Oldest first, and only those of tenants that nobody else is at. Not what is quarantined and has no turn yet at $2.
 DELETE FROM objective_marks WHERE (tenant, starts, ends) IN (
   SELECT m.tenant, m.starts, m.ends FROM objective_marks m
-  WHERE NOT EXISTS (
+  -- What lies beyond is no time at all, and taken away by the retention of samples.
+  WHERE m.starts >= '1970-01-01T00:00:00Z' AND m.ends < '2200-01-01T00:00:00Z' AND NOT EXISTS (
     SELECT FROM quarantine q
     WHERE q.tenant = m.tenant AND q.job = 'objectives' AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour'
       AND q.subject = to_char(m.starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') || '/'

@@ -35,7 +35,7 @@ async def test_what_is_exported_checks_out(
     migrated_dsn: str, database: Database, make_tenant: MakeTenant
 ) -> None:
     tenant = await make_tenant()
-    await PgObjectiveStore(database, load_objectives()).install_defaults(datetime.now(UTC), tenant)
+    await PgObjectiveStore(database, load_objectives()).install_defaults(datetime.now(UTC), [tenant])
     exported = run("slo", "export", tenant.tenant_id, ECPMON_DATABASE_URL=migrated_dsn)
     assert exported.returncode == 0, exported.stderr
     checked = run("slo", "check", "-", stdin=exported.stdout)

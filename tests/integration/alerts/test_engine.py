@@ -44,6 +44,7 @@ from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.workers import TenantWorkers, Workers
 from tests.integration.conftest import T0
@@ -81,6 +82,7 @@ class Bench:
             workers=workers,
             external_url="http://ecpmon.example",
             on_event=self.events.append,
+            quarantine=PgQuarantine(database),
         )
         self.desk = RuleDesk(self.alerts, "http://ecpmon.example", self.events.append)
 

@@ -103,7 +103,7 @@ class Counting:
 async def counting(database: Database, ingest: IngestStore, make_tenant: MakeTenant) -> Counting:
     tenant = await make_tenant(source=Source.PUSH, holds=HOLDS)
     found = Counting(database, ingest, tenant)
-    await found.store.install_defaults(T0, tenant)
+    await found.store.install_defaults(T0, [tenant])
     return found
 
 
@@ -310,7 +310,7 @@ async def test_a_tenant_that_sends_nonsense_does_not_stop_the_counting(
     counting: Counting, make_tenant: MakeTenant
 ) -> None:
     other = Counting(counting.database, counting.ingest, await make_tenant(source=Source.PUSH, holds=HOLDS))
-    await other.store.install_defaults(T0, other.tenant)
+    await other.store.install_defaults(T0, [other.tenant])
     huge = [0.0, 9e15] * 1200
     for hour in range(3):
         start = T0 + timedelta(hours=hour)

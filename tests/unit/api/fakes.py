@@ -38,6 +38,7 @@ from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
 from ecpmon.telemetry import Telemetry
 from ecpmon.workers import TenantWorkers, Workers
+from tests.quarantine import FakeQuarantine
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -256,9 +257,6 @@ class FakeMaintenance:
     async def of_tenants(self, tenants: Collection[Tenant]) -> dict[str, list[Maintenance]]:
         return {t.tenant_id: await self.of_tenant(t) for t in tenants}
 
-    async def of_all(self) -> dict[str, list[Maintenance]]:
-        return dict(self.planned)
-
 
 class FakeAlerts:
     def __init__(self) -> None:
@@ -461,7 +459,8 @@ class World:
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
-            health=unused, workers=workers, hub=self.hub, simulator=stores.simulator, on_tenant_created=unused,
+            quarantine=FakeQuarantine(), health=unused, workers=workers, hub=self.hub, simulator=stores.simulator,
+            on_tenant_created=unused,
         )  # fmt: skip
 
 
