@@ -194,8 +194,8 @@ POISONS: Final = (
             "WITH told AS (INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state,"
             " to_state, at, reason, message) VALUES ($1, gen_random_uuid(), gen_random_uuid(), 'x', 'x', 'x', 'x', 'x',"
             f" {_NOW}, 'x', 'x') RETURNING event_id, at)"
-            " INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, created_at,"
-            " next_attempt_at) SELECT gen_random_uuid(), $1, gen_random_uuid(), event_id, 'x', '[]',"
+            " INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, action, payload, created_at,"
+            " next_attempt_at) SELECT gen_random_uuid(), $1, gen_random_uuid(), event_id, '[]',"
             " '{\"n\": 1e400}', at, at FROM told",
         ),
         ("DELETE FROM notifications WHERE tenant = $1",),

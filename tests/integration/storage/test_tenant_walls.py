@@ -64,6 +64,7 @@ KEYS = {
 }
 
 JOB = "a job's, for every tenant"
+EVERY = "for callers of every tenant; others' list has a statement of its own"
 OPERATORS = "counts over all tenants, for the operators' metrics"
 CLAIMED = "by the claim of the job that goes on with it"
 BY_OBJECTIVE = "by numbers of objectives that were read with their tenant"
@@ -76,7 +77,7 @@ QUERIES = {
     "alert_keeping.forget_events": JOB,
     "alert_keeping.forget_external": JOB,
     "alert_keeping.forget_notifications": JOB,
-    "alerts.last_event_of_each": "for the summary, which shows each caller its tenants",
+    "alerts.last_events": "of the tenants in its list, by number",
     "alerts.tenants_with_rules": JOB,
     "alerts.tenants_without_sla_rules": JOB,
     "availability.all_statuses": JOB,
@@ -125,9 +126,11 @@ QUERIES = {
     "slots.put_hour": BY_OBJECTIVE,
     "slots.take_marks": JOB,
     "statements.closed_months": JOB,
+    "tenants.counts": EVERY,
     "tenants.deleted_since": JOB,
     "tenants.insert": "makes the tenant",
     "tenants.live": JOB,
+    "tenants.page": EVERY,
     "tokens.add_secret": WITHIN,
     "tokens.end_older_secrets": WITHIN,
     "tokens.end_present_secret": WITHIN,
@@ -136,7 +139,6 @@ QUERIES = {
     "tokens.grant": "the numbers of the tenants that the token is to hold",
     "tokens.insert": "a token holds the tenants that `grant` gives it",
     "tokens.lock": "within reach of the caller's tenants: `token_within`",
-    "tokens.page": "within reach of the caller's tenants: `token_within`",
     "tokens.revoke": WITHIN,
     "tokens.set_expiry": WITHIN,
     "tokens.used": "when a token was last shown",
