@@ -269,6 +269,29 @@ async def test_what_somebody_was_given_never_changes_again(flapping: Callable[..
     ]
 
 
+async def test_a_change_waits_for_the_merged_message_that_tells_what_was_before(
+    flapping: Callable[..., Any],
+) -> None:
+    world: Flapping = await flapping(FanOut(Pace(1, SECOND), Pace(9, SECOND), waiting=1))
+    await world.add_rules(3, 1)
+    carrier, merged, apart = world.rules
+    await world.flip(carrier)
+    await world.flip(merged)
+    [both] = await world.claim()
+    assert [a["labels"]["alertname"] for a in both.payload["alerts"]] == ["rule 0", "rule 1"]
+    await world.outbox.record_retry(both, world.now + MINUTE, BUSY)
+    world.now += 2 * SECOND
+    await world.flip(merged)
+    assert await world.claim() == []
+    world.now += 2 * SECOND
+    await world.flip(apart)
+    world.now += SECOND
+    # It was merged into what waits behind, which may not overtake either.
+    assert await world.claim() == []
+    world.now += MINUTE
+    assert [len(n.payload["alerts"]) for n in await world.send_all()] == [2, 2]
+
+
 async def test_a_message_that_is_just_being_claimed_takes_nothing_more_in(
     flapping: Callable[..., Any],
 ) -> None:
