@@ -234,6 +234,7 @@ async def test_a_migration_of_existing_spans_equals_the_triggers(
     await database.execute(_for_one(sums, "WHERE state <> 'up'", tenant))
     since = _statement_of("0019_sla_cost", "UPDATE availability_sums SET outage_at")
     began, _, order = since.partition("DO $$")
+    order = order[: order.index("$$;") + len("$$;")]
     await database.execute(_for_one(began, "WHERE is_down", tenant))
     await database.execute("DO $$" + _for_one(order, "FROM availability_sums GROUP", tenant))
     assert await database.fetch(kept, tenant.key) == by_triggers
