@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
+
 from ecpmon.alerts.signing import KEY_BYTES, derived_key, key_id, root_key, secret_text
 from ecpmon.errors import Conflict
 from ecpmon.model.tenants import Tenant
@@ -14,6 +16,7 @@ from ecpmon.ports.webhook_keys import StoredKey, WebhookKeyStore
 
 # Sign at most at once, so that the headers of a delivery stay small.
 MAX_KEYS: Final = 3
+_log: Final = structlog.get_logger(__name__)
 LONGEST_OVERLAP: Final = timedelta(days=7)
 
 
@@ -78,6 +81,7 @@ class WebhookKeys:
         if not await self._store.show_first(tenant, caller, now):
             salt = secrets.token_bytes(KEY_BYTES)
             generation = await self._rotate(tenant, caller, now, now + overlap, salt)
+        _log.info("webhook_key_given", tenant=tenant.tenant_id, generation=generation, caller=caller)
         key = await self._derived(tenant.key, salt)
         stored = [k for k in await self._store.of_tenant(tenant.key) if _signs(k, now)]
         ends = [k.signs_until for k in stored if k.generation < generation and k.signs_until is not None]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
+
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.tenants import Tenant
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
+_log = structlog.get_logger(__name__)
 # Of what was merged into a notification so much is listed; the count is of all.
 _MERGED_SHOWN: Final = 20
 # Resends of one notification, each of which is a row.
@@ -46,6 +49,7 @@ class PgDeliveries:
             raise NotFound("there is no such delivery", details={"delivery_id": number})
         if done is None:
             raise _not_parked(rows[0])
+        _log.info("delivery_resent", tenant=tenant.tenant_id, notification_id=number, caller=caller)
         return rows[0]
 
     async def _rows(self, tenant: Tenant, limit: int, number: int | None) -> list[dict[str, Any]]:

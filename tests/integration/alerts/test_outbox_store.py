@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -25,6 +25,7 @@ from ecpmon.ports.alerts import NewEvent, RuleWithState
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import discover, migrate
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.tenants import PgTenantStore
@@ -142,3 +143,32 @@ class TestPgOutbox(OutboxContract):
         rows = await database.fetch("SELECT status, last_reason FROM notifications ORDER BY notification_id")
         assert [tuple(r) for r in rows] == [("parked", "unreadable"), ("pending", None), ("pending", None)]
         assert await outbox.queue() == (2, 1)
+
+
+async def test_what_waited_before_the_queues_came_is_delivered_with_its_own_body(
+    make_database: Callable[[], str],
+) -> None:
+    database = Database(make_database())
+    await migrate(database, discover()[:22])
+    tenant = await PgTenantStore(database).create(new_tenant("tenant-a"), "dep-a", T0)
+    action = {"type": "webhook", "url": "https://Hooks.example/x", "method": "POST"}
+    await database.execute(
+        """
+        WITH e AS (
+          INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at,
+                                    reason, message)
+          VALUES ($1, $2, $2, 'old', 'page', 'threshold', 'inactive', 'firing', $3, 'test', '') RETURNING event_id)
+        INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, lane, action, payload, created_at,
+                                   next_attempt_at)
+        SELECT $2, $1, $2, event_id, 'lane', $4, $5, $3, $3 FROM e
+        """,
+        tenant.key, uuid.uuid4(), T0, action, {"status": "firing"},
+    )  # fmt: skip
+    await migrate(database)
+    [found] = await take(PgOutbox(database), T0)
+    assert (found.receiver, found.payload, found.merged) == (
+        "https://hooks.example",
+        {"status": "firing"},
+        None,
+    )
+    await database.close()
