@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         description="Series a tenant may create; samples past it are rejected and counted.",
     )
 
+    max_changes_per_day: int = Field(
+        default=1_000,
+        ge=10,
+        description="Outages and gaps of a tenant per UTC day that are kept to the instant; a day with more is kept "
+        "by the minute.",
+    )
     max_maintenance_windows: int = Field(
         default=1_000, ge=1, description="Maintenance windows a tenant may have planned, past ones included."
     )

@@ -109,6 +109,11 @@ class Telemetry:
         self.quarantined = Gauge(
             "ecpmon_quarantined", "Tenants whose own rows make a job fail for them", ["job"], registry=r
         )
+        self.crowded = Gauge(
+            "ecpmon_timelines_by_minute",
+            "Tenants that change so often today that their timeline is kept by the minute",
+            registry=r,
+        )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)
 
 

@@ -45,8 +45,18 @@ async def incidents(request: web.Request) -> web.Response:
 
         outages = await apart(request, tenant, found)
         causes = await _causes(request, tenant, outages)
+        coarse = await backend.availability.coarse_days(tenant, start, end)
     shown = [_document(i, c, i.ongoing and end == now) for i, c in zip(outages, causes, strict=True)]
-    return reply({"tenant_id": tenant.tenant_id, "from": start, "to": end, "incidents": shown})
+    return reply(
+        {
+            "tenant_id": tenant.tenant_id,
+            "from": start,
+            "to": end,
+            # UTC days on which an outage begins and ends at a whole minute, because so much changed.
+            "by_minute": [day.isoformat() for day in coarse],
+            "incidents": shown,
+        }
+    )
 
 
 def _shortened(request: web.Request, start: datetime) -> datetime:

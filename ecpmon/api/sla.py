@@ -111,6 +111,7 @@ async def sla(request: web.Request) -> web.Response:
         return ledger.standing(known, at, tenant.sla_target.fraction, statuses, names, terms)
 
     found = await apart(request, tenant, answer)
+    coarse = await backend.availability.coarse_days(tenant, min(w.start for w in found), at)
     return reply(
         {
             "tenant_id": tenant.tenant_id,
@@ -118,6 +119,8 @@ async def sla(request: web.Request) -> web.Response:
             "as_of": at,
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
+            # UTC days with so many changes that only the totals of each minute are kept.
+            "by_minute": [day.isoformat() for day in coarse],
             "windows": [window_document(w) for w in found],
         }
     )

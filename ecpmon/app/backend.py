@@ -99,7 +99,9 @@ class BackendRuntime:
         self._tell_sockets = on_commit
         self._tell_event = on_event
         self.database = Database(url, name="ecpmon-demo" if demo else "ecpmon")
-        self.ingest = IngestStore(self.database, rules.evidence, settings.max_series_per_tenant)
+        self.ingest = IngestStore(
+            self.database, rules.evidence, settings.max_series_per_tenant, settings.max_changes_per_day
+        )
         self.writer = GroupWriter(self.ingest, self._committed)
         self.tokens = PgTokenStore(
             self.database,
@@ -341,6 +343,7 @@ class BackendRuntime:
             telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.rule_errors.set(self.engine.errors)
             telemetry.show_quarantined(await self.quarantine.counts())
+            telemetry.crowded.set(await self.keeping.crowded())
 
     # --- what happens after a commit ------------------------------------------------------------------------
 

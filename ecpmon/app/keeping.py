@@ -38,7 +38,7 @@ class SampleKeeping:
     ) -> None:
         self._upkeep = Upkeep(database)
         self._quarantine = PgQuarantine(database)
-        self._hand_made = HandMade(database, rules)
+        self._hand_made = HandMade(database, rules, settings.max_changes_per_day)
         self._settings = settings
         self._clock = clock
         self._awake = awake
@@ -49,6 +49,10 @@ class SampleKeeping:
             Job("rollups", 20, self.roll_up),
             Job("retention", 3600, self.retain),
         ]
+
+    async def crowded(self) -> int:
+        """Tenants whose timeline of today is kept by the minute."""
+        return await self._upkeep.crowded(self._clock.now().date())
 
     async def backlog(self) -> int:
         """Rollups still to be made."""

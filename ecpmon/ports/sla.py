@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from ecpmon.model.availability import Span, SpanState
@@ -24,6 +24,10 @@ class AvailabilityStore(Protocol):
         The gap after the last observation has reasons only when they are asked for: they cost a look at every
         attempt since. Closed gaps always have theirs.
         """
+        ...
+
+    async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
+        """The UTC days in `[start, end]` on which so much changed that the timeline is kept by the minute."""
         ...
 
     async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:

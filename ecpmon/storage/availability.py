@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
+from ecpmon.sla.coarse import day_of
 from ecpmon.sla.spans import Head, attribute, timeline
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import (
@@ -39,6 +40,7 @@ class PgAvailabilityStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = load("availability")
+        self._crowding = load("crowding")
 
     async def timeline(
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
@@ -60,6 +62,10 @@ class PgAvailabilityStore:
             regime = regime_at(await self._regimes(connection, tenant.key), tail.start)
             awake = await awake_between(connection, tenant.key, regime, Interval(tail.start, tail.end))
             return attribute(spans, awake, silent_reason(regime.source))
+
+    async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
+        rows = await self._database.fetch(self._crowding["between"], tenant.key, day_of(start), day_of(end))
+        return [r["day"] for r in rows]
 
     async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
         now = min(now, tenant.deleted_at or now)

@@ -13,13 +13,16 @@ from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Source
 from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.sla.coarse import day_of
 from ecpmon.sla.evidence import EvidenceRules, down_share
-from ecpmon.sla.spans import Head, attribute, lay, rewrite
+from ecpmon.sla.spans import Head, attribute, clip, lay, rewrite
+from ecpmon.storage.crowding import MOST_CHANGES, Crowding, exact_ends, widened
 from ecpmon.storage.queries import load
 
 # The push endpoint's heartbeat is written every 10 s; one missed beat is not blindness.
 PUSH_AWAKE: Final = timedelta(seconds=30)
 _CHUNK = 200
+_TICK: Final = timedelta(microseconds=1)
 
 # Instant, source, metric, component ("" for the tenant as a whole), value.
 EvidenceValue = tuple[datetime, Source, str, str, float]
@@ -97,8 +100,10 @@ def evidence_of(frame: Frame) -> list[EvidenceValue]:
 class TimelineWriter:
     """Applies evidence to stored timelines. Call with the heads locked, after the frames are in."""
 
-    def __init__(self, rules: EvidenceRules) -> None:
+    def __init__(self, rules: EvidenceRules, most_changes: int = MOST_CHANGES) -> None:
+        """`most_changes`: outages and gaps of a UTC day that are kept to the instant."""
         self.rules = rules
+        self._crowding = Crowding(most_changes)
         self._sql = load("ingest")
 
     async def apply(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
@@ -185,7 +190,49 @@ class TimelineWriter:
         return None
 
     async def take_nearby(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
-        """The closed spans that overlap or touch `[start, stop]`, taken out of the database."""
+        """The closed spans that overlap or touch `[start, stop]`, taken out of the database.
+
+        Minutes that are kept whole are taken whole, and what of them lies outside is told anew from the samples:
+        `store` makes them whole again.
+        """
+        coarse = await self._crowding.days(connection, tenant, {day_of(start), day_of(stop)})
+        low, high = widened(start, stop, coarse)
+        stored = await self._take(connection, tenant, low, high)
+        if not coarse or not stored:
+            return stored
+        before = await self._observed(connection, tenant, max(low, stored[0].start), start)
+        after = await self._observed(connection, tenant, stop, min(high, stored[-1].end))
+        return exact_ends(stored, start, stop, before, after)
+
+    async def _observed(self, connection: Any, tenant: int, start: datetime, end: datetime) -> list[Span]:
+        """What the samples say about `[start, end)`, some time after the first of them."""
+        if start >= end:
+            return []
+        regimes = (await self.regimes(connection, [tenant]))[tenant]
+        reach = start - max(r.holds for r in regimes)
+        before = await self.last_observed(connection, tenant, start, reach, regimes)
+        rows = await connection.fetch(self._sql["raw_evidence"], tenant, start, end - _TICK)
+        known = merged_observations(evidence_values(rows), regimes, self.rules)
+        known = [before, *known] if before else known
+        heard = known[0].ts if known else end
+        silent = [Span(start, heard, SpanState.GAP)] if heard > start else []
+        content = [*silent, *clip(lay(known, end), start, end)]
+        return await self.explain(connection, tenant, content, regimes)
+
+    async def last_observed(
+        self, connection: Any, tenant: int, before: datetime, oldest: datetime, regimes: list[Regime]
+    ) -> Observation | None:
+        """The last observation before `before`, back to `oldest`, as far as there are frames of it."""
+        while True:
+            rows = await connection.fetch(self._sql["previous_evidence"], tenant, before, oldest, _CHUNK)
+            found = merged_observations(reversed(list(evidence_values(rows))), regimes, self.rules)
+            if found:
+                return found[-1]
+            if len(rows) < _CHUNK:
+                return None
+            before = rows[-1]["ts"]
+
+    async def _take(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
         rows = await connection.fetch(self._sql["nearby_spans"], tenant, start, stop)
         spans = [span_of(r) for r in rows]
         if spans:
@@ -211,6 +258,7 @@ class TimelineWriter:
     async def store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
         """Write heads, and closed spans by tenant."""
         if spans:
+            spans = await self._crowding.fit(connection, spans, self._take)
             await connection.execute(
                 self._sql["insert_spans"],
                 [t for t, _ in spans],

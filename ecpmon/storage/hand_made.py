@@ -10,6 +10,7 @@ from ecpmon.model.samples import FUTURE
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import lay, retract
 from ecpmon.storage.apart import each_apart
+from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import (
     HeadChange,
@@ -23,16 +24,16 @@ from ecpmon.storage.quarantine import note_within
 from ecpmon.storage.queries import load
 
 JOB: Final = "hand_made"
-_CHUNK: Final = 200
 _TICK: Final = timedelta(microseconds=1)
 
 
 class HandMade:
     """Brings timelines up to date where `evidence_dirty` says that they are not."""
 
-    def __init__(self, database: Database, rules: EvidenceRules) -> None:
+    def __init__(self, database: Database, rules: EvidenceRules, most_changes: int = MOST_CHANGES) -> None:
+        """`most_changes` as for `TimelineWriter`."""
         self._database = database
-        self._timelines = TimelineWriter(rules)
+        self._timelines = TimelineWriter(rules, most_changes)
         self._sql = load("ingest")
 
     async def take_in(self, oldest: datetime, now: datetime) -> int:
@@ -79,7 +80,7 @@ class HandMade:
         head = head_of(row)
         if head is None or gone > head.last or gone < row["first_observed_at"]:
             return
-        previous = await self._previous(connection, tenant, gone, regimes, oldest)
+        previous = await self._timelines.last_observed(connection, tenant, gone, oldest, regimes)
         following = await self._timelines.next_observed(connection, tenant, gone, head.last, regimes)
         if following is None and gone < head.last:
             following = head.last  # its frame is past raw retention
@@ -96,18 +97,6 @@ class HandMade:
         await self._timelines.store(connection, [change], [(tenant, s) for s in patch.spans])
         if not seen_before and following is not None:
             await connection.execute(self._sql["first_observed"], tenant, following)
-
-    async def _previous(
-        self, connection: Any, tenant: int, before: datetime, regimes: list[Regime], oldest: datetime
-    ) -> Observation | None:
-        while True:
-            rows = await connection.fetch(self._sql["previous_evidence"], tenant, before, oldest, _CHUNK)
-            found = merged_observations(reversed(list(evidence_values(rows))), regimes, self._timelines.rules)
-            if found:
-                return found[-1]
-            if len(rows) < _CHUNK:
-                return None
-            before = rows[-1]["ts"]
 
 
 def _content(

@@ -15,6 +15,7 @@ from ecpmon.model.ingest import Batch, IngestResult, Rejection, Screened, StateC
 from ecpmon.model.samples import Frame, Source, is_storable
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.apart import each_apart
+from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter, evidence_of
 from ecpmon.storage.queries import load
@@ -38,10 +39,17 @@ _WARY_COMMITS: Final = 100
 class IngestStore:
     """Commits batches. A returned result means committed."""
 
-    def __init__(self, database: Database, rules: EvidenceRules, max_series_per_tenant: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rules: EvidenceRules,
+        max_series_per_tenant: int,
+        most_changes: int = MOST_CHANGES,
+    ) -> None:
+        """`most_changes` as for `TimelineWriter`."""
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
-        self._timelines = TimelineWriter(rules)
+        self._timelines = TimelineWriter(rules, most_changes)
         self._wary: dict[int, int] = {}
         self._sql = load("ingest")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = load("monitoring")
+        self._crowding = load("crowding")
 
     async def roll_up(self, now: datetime, *, everything: bool = False) -> int:
         """Recompute up to one batch of marked 5-minute buckets and their hours; the number of buckets done.
@@ -63,6 +64,10 @@ class Upkeep:
         row = await self._database.fetchrow(self._sql["rollups_pending"])
         return int(row["marks"])
 
+    async def crowded(self, day: date) -> int:
+        """Tenants whose timeline of `day` or later is kept by the minute."""
+        return int(await self._database.fetchval(self._crowding["crowded_since"], day))
+
     async def condense(self, before: datetime, awake: Mapping[str, timedelta]) -> None:
         """Keep of the attempts of whole days before `before` only when we were awake, an hour per row.
 
@@ -90,6 +95,7 @@ class Upkeep:
         for relation, older_than in limits.items():
             if relation == "availability_spans":
                 await self._database.execute(self._sql["drop_spans"], older_than)
+                await self._database.execute(self._crowding["forget"], older_than.date())
             else:
                 await self._database.fetch(self._sql["drop_chunks"], relation, older_than)
 

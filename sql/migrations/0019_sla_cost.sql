@@ -10,6 +10,7 @@ ALTER TABLE availability_sums
   -- Down time whatever its share, and outages from their begin to their end.
   ADD COLUMN hard_before interval NOT NULL DEFAULT '0',
   ADD COLUMN lasting_before interval NOT NULL DEFAULT '0',
+  ADD COLUMN entries_before integer NOT NULL DEFAULT 0,
   ADD COLUMN downs_before integer NOT NULL DEFAULT 0,
   ADD COLUMN outages_before integer NOT NULL DEFAULT 0,
   -- The shares that may have gone down, and come up, sooner than was seen.
@@ -29,8 +30,8 @@ CREATE OR REPLACE FUNCTION availability_sums_follow(changed bigint[], since time
 BEGIN
   UPDATE availability_sums s
   SET was = n.was, joins = n.joins, outage_at = n.outage_at, down_before = n.down_before, gap_before = n.gap_before,
-      hard_before = n.hard_before, lasting_before = n.lasting_before, downs_before = n.downs_before,
-      outages_before = n.outages_before, early_before = n.early_before, late_before = n.late_before
+      hard_before = n.hard_before, lasting_before = n.lasting_before, entries_before = n.entries_before,
+      downs_before = n.downs_before, outages_before = n.outages_before, early_before = n.early_before, late_before = n.late_before
   FROM unnest(changed, since) AS c (tenant, first)
   CROSS JOIN LATERAL (
     SELECT b.* FROM availability_sums b
@@ -47,6 +48,7 @@ BEGIN
            base.hard_before + sum(CASE WHEN j.is_down THEN j.length ELSE '0' END) OVER earlier AS hard_before,
            base.lasting_before + sum(CASE WHEN j.is_down THEN j.length + coalesce(j.joins, '0') ELSE '0' END) OVER earlier
              AS lasting_before,
+           base.entries_before + count(*) OVER earlier AS entries_before,
            base.downs_before + count(*) FILTER (WHERE j.is_down) OVER earlier AS downs_before,
            base.outages_before + count(*) FILTER (WHERE j.opens) OVER earlier AS outages_before,
            base.early_before + sum(change_early(j.is_down, j.share, j.was)) OVER earlier AS early_before,
@@ -72,11 +74,11 @@ BEGIN
   -- By its place, so that no plan can search for it; the first row's own sums are NULL here. The caller has locked
   -- the tenants' heads, nobody moves the rows meanwhile.
   WHERE s.ctid = n.place AND n.down_before IS NOT NULL
-    AND (s.was, s.joins, s.outage_at, s.down_before, s.gap_before, s.hard_before, s.lasting_before, s.downs_before,
-         s.outages_before, s.early_before, s.late_before)
+    AND (s.was, s.joins, s.outage_at, s.down_before, s.gap_before, s.hard_before, s.lasting_before, s.entries_before,
+         s.downs_before, s.outages_before, s.early_before, s.late_before)
       IS DISTINCT FROM
-        (n.was, n.joins, n.outage_at, n.down_before, n.gap_before, n.hard_before, n.lasting_before, n.downs_before,
-         n.outages_before, n.early_before, n.late_before);
+        (n.was, n.joins, n.outage_at, n.down_before, n.gap_before, n.hard_before, n.lasting_before, n.entries_before,
+         n.downs_before, n.outages_before, n.early_before, n.late_before);
 END
 $$ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
 
@@ -133,6 +135,17 @@ BEGIN
 END
 $$ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
 
+-- How often a recurring window is on within any 93 days at most; NULL: it was entered before this was counted, or once.
+ALTER TABLE maintenance ADD COLUMN occurrences integer CHECK (occurrences > 0);
+
+-- UTC days with so many outages and gaps that the tenant's timeline is kept by the minute (ecpmon/sla/coarse.py).
+CREATE TABLE coarse_days (
+  tenant bigint NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  day    date NOT NULL,
+  PRIMARY KEY (tenant, day)
+);
+CREATE INDEX coarse_days_by_day ON coarse_days (day);
+
 -- What is there already: from each tenant's first row on.
 UPDATE availability_sums SET outage_at = starts WHERE is_down;
 DO $$
@@ -147,6 +160,3 @@ BEGIN
   END IF;
 END
 $$;
-
--- How often a recurring window is on within any 93 days at most; NULL: it was entered before this was counted, or once.
-ALTER TABLE maintenance ADD COLUMN occurrences integer CHECK (occurrences > 0);

@@ -81,6 +81,8 @@ QUERIES = {
     "alerts.tenants_with_rules": JOB,
     "alerts.tenants_without_sla_rules": JOB,
     "availability.all_statuses": JOB,
+    "crowding.crowded_since": OPERATORS,
+    "crowding.forget": JOB,
     "deployments.take_over": JOB,
     "ingest.heal_hand_made": JOB,
     "ingest.heal_timeline": JOB,

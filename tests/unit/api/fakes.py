@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -202,6 +202,9 @@ class FakeAvailability:
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
     ) -> list[Span]:
         return self._touching(tenant.tenant_id, start, now)
+
+    async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
+        return []
 
     async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
         spans = self._touching(tenant.tenant_id, start, now)
