@@ -79,6 +79,9 @@ def guarded(handler: _Handler) -> _Handler:
     """`handler`, whose errors become answers in the one shape."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        # aiohttp looks at it before any middleware does, and fails over bytes that are not UTF-8.
+        if request.headers.get("Expect", "100-continue").lower() not in ("100-continue", ""):
+            return last_response(request, 417, "nothing but `Expect: 100-continue` can be met")
         try:
             return await handler(request)
         except web.HTTPException as error:

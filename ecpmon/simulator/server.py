@@ -89,7 +89,9 @@ _ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
 
 def create_app(engine: Engine) -> web.Application:
     """The application around `engine`; it owns the ticker and closes the engine when it stops."""
-    app = web.Application(middlewares=[errors_and_ids], client_max_size=MAX_BODY)
+    # Bodies are taken as they are: what aiohttp cannot decode would end in words of its own.
+    handler_args = {"auto_decompress": False}
+    app = web.Application(middlewares=[errors_and_ids], client_max_size=MAX_BODY, handler_args=handler_args)
     app[ENGINE] = engine
     for method, path, handler, _ in _ROUTES:
         app.router.add_route(method, path, handler)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
-from uuid import uuid4
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 
-from ecpmon.errors import BadRequest, EcpError, ValidationFailed
+from ecpmon.errors import BadRequest, EcpError, UnsupportedEncoding, ValidationFailed
+from ecpmon.serving import code_of, new_request_id, sane_request_id
 from ecpmon.simulator.engine import Engine
 from ecpmon.simulator.schemas import parse_moment
+from ecpmon.wire import dumps, error_document
 
 log = logging.getLogger("ecpmon.simulator")
 
 ENGINE: Final = web.AppKey("engine", Engine)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
-_ID_SENT: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_CODES: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,9 +31,7 @@ def engine_of(request: web.Request) -> Engine:
 
 
 def answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(document), status=status, headers=headers, content_type="application/json"
-    )
+    return web.Response(body=dumps(document), status=status, headers=headers, content_type="application/json")
 
 
 async def read_body(request: web.Request, model: type[M], *, optional: bool = False) -> M:
@@ -78,7 +74,7 @@ def moment_in_query(request: web.Request, name: str) -> int | None:
 async def errors_and_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure becomes the one error shape; every answer carries its request id."""
     sent = request.headers.get("X-Request-ID", "")
-    request_id = sent if _ID_SENT.fullmatch(sent) else f"req-{uuid4().hex[:16]}"
+    request_id = sent if sane_request_id(sent) else new_request_id()
     request[REQUEST_ID] = request_id
     response = await _guarded(request, handler)
     if not response.prepared:
@@ -88,12 +84,16 @@ async def errors_and_ids(request: web.Request, handler: Handler) -> web.StreamRe
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
+        if request.headers.get("Content-Encoding", "").lower() not in ("", "identity"):
+            raise UnsupportedEncoding("the simulator takes bodies without a Content-Encoding")
         return await handler(request)
+    except web.RequestPayloadError:
+        return _problem(request, 400, "BAD_REQUEST", "the body ended before it was complete", {}, {})
     except EcpError as error:
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
         return _problem(request, error.status, error.code, error.message, error.details, headers)
     except web.HTTPException as error:
-        code = _CODES.get(error.status, "BAD_REQUEST")
+        code = code_of(error.status)
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         message = f"{request.method} {request.path}: {error.reason}"
         return _problem(request, error.status, code, message, {}, headers)
@@ -113,12 +113,8 @@ def _problem(
     details: Mapping[str, Any],
     headers: Mapping[str, str],
 ) -> web.Response:
-    body = {
-        "code": code,
-        "message": message,
-        "details": details,
-        # Not simulated time: this is about the request, and helps to find it in logs.
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "request_id": request[REQUEST_ID],
-    }
-    return answer({"error": body}, status=status, headers=headers)
+    # Not simulated time: this is about the request, and helps to find it in logs.
+    now = datetime.now(UTC)
+    return answer(
+        error_document(code, message, details, now, request[REQUEST_ID]), status=status, headers=headers
+    )

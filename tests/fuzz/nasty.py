@@ -76,3 +76,21 @@ HEADER_LINES: Final = (
 ENDS: Final = (
     b"", b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"\x00" * 50, b"0\r\n\r\n",
 )  # fmt: skip
+# What is likely to mean something to who reads that header.
+OWN_VALUES: Final = {
+    b"X-Demo-Mode": (b"true", b"false", b"\xff", b"True"),
+    b"Authorization": (
+        b"Bearer ",
+        b"Bearer \xff",
+        b"Bearer ecp_" + b"x" * 43,
+        b"Bearer " + b"x" * 5_000,
+        b"Basic AAAA",
+    ),
+    b"Accept-Language": (b"ko", b"ko;q=nan", b"ko;q=\xff", b"ko-KR,en;q=0.5"),
+    b"Content-Encoding": (b"gzip", b"deflate", b"br", b"zstd", b"gzip, gzip", b"identity", b"\xff"),
+    b"Content-Type": (b"application/json; charset=utf-16", b"application/json; charset=\xff", b"text/yaml"),
+    b"Expect": (b"100-continue", b"100-Continue", b"x", b"\xff"),
+    b"Upgrade": (b"websocket", b"h2c", b"\xff"),
+    b"X-Debug": (b"true", b"\xff"),
+    b"If-Match": (b"*", b'"1-1"', b"\xff", b",,,"),
+}

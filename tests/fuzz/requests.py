@@ -107,7 +107,11 @@ def _target(draw: st.DrawFn, aim: Aim, *, sound: bool) -> bytes:
 @st.composite
 def _nonsense(draw: st.DrawFn) -> list[tuple[bytes, bytes]]:
     names = draw(st.lists(st.sampled_from(nasty.HEADER_NAMES), min_size=1, max_size=2, unique=True))
-    return [(name, draw(st.sampled_from(nasty.HEADER_VALUES))) for name in names]
+    found = []
+    for name in names:
+        own, others = nasty.OWN_VALUES.get(name, ()), nasty.HEADER_VALUES
+        found.append((name, draw(st.sampled_from(own or others) | st.sampled_from(others))))
+    return found
 
 
 @st.composite
@@ -125,7 +129,8 @@ def request_to(draw: st.DrawFn, aim: Aim) -> bytes:
         headers.append(
             (b"Content-Type", draw(st.sampled_from((b"application/json",) * 7 + (b"application/yaml",))))
         )
-    head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: localhost", b"Connection: close"]
+    host = b"localhost" if sound else draw(st.sampled_from((b"localhost", *nasty.HEADER_VALUES)))
+    head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: " + host, b"Connection: close"]
     head += [name + b": " + value for name, value in headers]
     head += [b"Content-Length: %d" % len(body)] if body else []
     return b"\r\n".join(head) + b"\r\n\r\n" + body

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.simulator import schemas, server
+from ecpmon.simulator.kube import routes
 from tests.fuzz import nasty
 from tests.fuzz.bodies import body_of
 from tests.fuzz.conftest import simulator
@@ -18,7 +19,7 @@ from tests.fuzz.requests import Aim, request_to
 from tests.fuzz.served import SECONDS, Judge, Reply, Served, Watched, check_error, watching
 from tests.fuzz.test_api import examples
 
-FEW, MANY = 15, 400
+FEW, MANY = 12, 400
 KNOWN = {
     "tenant_id": ["fuzzed", "fuzzed-2"], "name": ["chatbot"], "target_service": ["chatbot"],
     "scenario": ["short_outage"], "to": ["2026-03-02T09:00:00Z"], "from": ["2026-03-02T08:00:00Z"],
@@ -55,7 +56,7 @@ OBJECTS: tuple[tuple[str, Any], ...] = (
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
         "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3}}),
 )  # fmt: skip
-ROUTES = list(server._ROUTES)
+ROUTES = [*server._ROUTES, ("GET", "/kubeconfig", routes._kubeconfig, "")]
 MEDIA = (
     "application/json", "application/yaml", "application/merge-patch+json", "application/json-patch+json", "text/plain",
     "application/strategic-merge-patch+json", "application/apply-patch+yaml", "application/vnd.kubernetes.protobuf",
@@ -158,3 +159,21 @@ def test_the_models_of_the_simulators_bodies_are_all_tried() -> None:
     models = {m for r in ROUTES for m in Aim(r[0], r[1], r[2], KNOWN).models()}
     bodies = {v for v in vars(schemas).values() if isinstance(v, type) and v.__name__.endswith("Body")}
     assert bodies - {schemas.ServiceBody} <= models  # which is a part of another
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tenants/fuzzed", "/api/v1/namespaces/default/configmaps/c"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "\xff"])
+def test_a_body_that_says_it_is_packed_is_refused(
+    judged: tuple[Served, Watched], path: str, encoding: str
+) -> None:
+    head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: {encoding}\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+    assert Judge(*judged)(head.encode("latin-1") + b"{}", either).status == 415
+
+
+@pytest.mark.parametrize("path", ["/kubeconfig", "/api", "/apis", "/docs"])
+def test_an_answer_that_names_its_host_can_be_written(judged: tuple[Served, Watched], path: str) -> None:
+    for host in (b"\xff", b"", b"a b", b"[::1", b'"'):
+        Judge(*judged)(
+            f"GET {path} HTTP/1.1\r\nConnection: close\r\nHost: ".encode() + host + b"\r\n\r\n", either
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-import orjson
 from aiohttp import web
 
 from ecpmon.errors import EcpError
@@ -13,6 +12,7 @@ from ecpmon.simulator.kube.checking import Write
 from ecpmon.simulator.kube.negotiation import JSON, Wish, encode
 from ecpmon.simulator.kube.status import INTERNAL, ApiError, bad_request
 from ecpmon.simulator.model import kube as cluster
+from ecpmon.wire import dumps
 
 log = logging.getLogger("ecpmon.simulator")
 
@@ -45,6 +45,8 @@ async def answered(
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
         reason = "ServiceUnavailable" if error.status == 503 else "InternalError"
         return refused(ApiError(error.status, reason, error.message, headers=headers))
+    except web.RequestPayloadError:
+        return refused(bad_request("the body ended before it was complete"))
     except RecursionError:
         return refused(bad_request("the object is nested too deeply"))
     except ConnectionError:
@@ -61,5 +63,5 @@ def _translated(error: cluster.Refused) -> ApiError:
 
 def refused(error: ApiError) -> web.Response:
     """An `ApiError` as its answer; always JSON, which every client reads."""
-    body = orjson.dumps(error.as_document())
+    body = dumps(error.as_document())
     return web.Response(body=body, status=error.code, headers={"Content-Type": JSON, **error.headers})

@@ -21,6 +21,7 @@ from ecpmon.simulator.kube.status import (
     unsupported_media_type,
 )
 from ecpmon.sla.yamlstream import UNREADABLE
+from ecpmon.wire import dumps
 
 try:  # libyaml: twenty times as fast
     from yaml import CSafeLoader as _SafeLoader
@@ -96,7 +97,7 @@ def encode(document: Any, media: str) -> bytes:
     """The document as JSON or YAML."""
     if media == YAML:
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
-    return orjson.dumps(document)
+    return dumps(document)
 
 
 def content_type_of(request: web.Request) -> str:

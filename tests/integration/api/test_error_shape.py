@@ -54,6 +54,7 @@ async def test_no_header_byte_breaks_an_answer(service: Service, path: bytes) ->
     ("sent", "status"),
     [
         (b"GET /health HTTP/1.1\r\nHost: x\r\nExpect: a-miracle\r\n\r\n", 417),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n", 417),
         (b"NONSENSE\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", 400),
