@@ -27,7 +27,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.sla import openslo, openslo_reader, yamlstream
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.periods import WINDOW_NAMES
-from ecpmon.sla.ratios import edges, standing, stretch
+from ecpmon.sla.ratios import Stretch, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
 
 routes = Routes()
@@ -174,11 +174,17 @@ async def status(request: web.Request) -> web.Response:
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
     stored = await _find(request, tenant)
     names = _windows(request, stored)
-    terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), now, backend.intervals)
-    spans = [stretch(name, now, terms) for name in names]
+    planned = await backend.maintenance.of_tenant(tenant)
+
+    def ask() -> list[Stretch]:
+        terms = terms_of(tenant, planned, now, backend.intervals)
+        return [stretch(name, now, terms) for name in names]
+
+    spans = await apart(request, tenant, ask)
     before = await backend.objectives.sums(edges(stored.key, spans))
     statuses = await backend.objectives.statuses(tenant)
-    found = standing(stored, spans, before, terms.accounting, statuses)
+    rule = tenant.maintenance_accounting
+    found = await apart(request, tenant, standing, stored, spans, before, rule, statuses)
     unit = 1.0 if stored.objective.kind is ObjectiveKind.REQUESTS else 1e6
     return reply(
         {

@@ -99,7 +99,7 @@ async def sla(request: web.Request) -> web.Response:
     planned = await backend.maintenance.of_tenant(tenant)
 
     def ask() -> tuple[Terms, Question]:
-        terms = terms_of(tenant, planned, at, backend.intervals)
+        terms = terms_of(tenant, planned, at, backend.intervals, present=present)
         return terms, question(at, terms, names)
 
     terms, asked = await apart(request, tenant, ask)

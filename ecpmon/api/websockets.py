@@ -15,7 +15,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecpmon.api.auth import session_of
-from ecpmon.api.common import backend_of, now_of, parse_model, percent, tenant_of
+from ecpmon.api.common import apart, backend_of, now_of, parse_model, percent, tenant_of
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.errors import error_document
 from ecpmon.api.events import message_of_event
@@ -23,7 +23,7 @@ from ecpmon.api.hub import ChangeOutbox, Feed, Outbox
 from ecpmon.api.keys import asked_key
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
-from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError, TenantNotFound
+from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError, Overloaded, TenantNotFound
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
@@ -183,11 +183,12 @@ async def _next_states(
 async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any] | None:
     now, backend = now_of(request), backend_of(request)
     try:
-        terms = terms_of(tenant, await backend.maintenance.of_tenant(tenant), now, backend.intervals)
+        planned = await backend.maintenance.of_tenant(tenant)
+        terms = await apart(request, tenant, terms_of, tenant, planned, now, backend.intervals)
         asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
         tallies = await backend.window_sums.tallies(asked, now)
         before = await backend.availability.statuses(tenant)
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, Overloaded):
         return None  # not known right now; the metrics go on
     [found] = sums.standing(
         tallies.get(tenant.tenant_id, {}), now, tenant.sla_target.fraction, before, terms, SLA_WINDOW

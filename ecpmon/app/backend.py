@@ -68,6 +68,7 @@ from ecpmon.workers import TenantWorkers, Workers
 _log = structlog.get_logger(__name__)
 # Seconds that a round of evaluations waits for tenants whose rules take long.
 EVALUATION_PATIENCE: Final = 1.0
+JOB_PATIENCE: Final = 60.0
 
 
 class BackendRuntime:
@@ -95,7 +96,11 @@ class BackendRuntime:
         self.clock = clock
         self.demo = demo
         self.telemetry = telemetry
-        self.workers = TenantWorkers(workers, "demo" if demo else "live")
+        name = "demo" if demo else "live"
+        self.workers = TenantWorkers(workers, name)
+        # A thread of their own: whatever people ask for, the jobs go on.
+        self._job_threads = Workers(1, patience=JOB_PATIENCE)
+        self.job_workers = TenantWorkers(self._job_threads, name)
         self._tell_sockets = on_commit
         self._tell_event = on_event
         self.database = Database(url, name="ecpmon-demo" if demo else "ecpmon")
@@ -142,6 +147,7 @@ class BackendRuntime:
             clock,
             None if demo else telemetry,
             self.quarantine,
+            self.job_workers,
         )
         self.notifying = Notifying(
             FanOut(
@@ -230,6 +236,7 @@ class BackendRuntime:
                 self.intervals,
                 demo,
                 self.quarantine,
+                self.job_workers,
             )
         )
         self.jobs = Jobs([*self._job_list(), *more_jobs], self.lease, telemetry)
@@ -278,6 +285,7 @@ class BackendRuntime:
         await self.delivery.stop()
         await self.writer.__aexit__()
         self.pulling.close()
+        await self._job_threads.close()
         await self.lease.release()
         await self.database.close()
 

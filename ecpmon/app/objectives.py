@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, ParamSpec, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ecpmon.errors import ValidationFailed
 from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job
+from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import MaintenanceStore
@@ -23,9 +26,8 @@ from ecpmon.settings import Settings
 from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.openslo import Promise
-from ecpmon.sla.ratios import Stretch, edges, standing, stretch
+from ecpmon.sla.ratios import Before, Stretch, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Terms
 from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
 from ecpmon.storage.slots import JOB as SLOTS_JOB
@@ -34,6 +36,10 @@ from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
 from ecpmon.telemetry import Telemetry
 from ecpmon.tenantseries import Figures, ObjectiveFigures
+from ecpmon.workers import TenantWorkers
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Defaults(BaseModel):
@@ -72,6 +78,11 @@ class Surroundings:
     intervals: Intervals
     demo: bool
     quarantine: Quarantine
+    workers: TenantWorkers
+
+
+# Tenants whose objectives are evaluated in one turn of a thread.
+_SLICE: Final = 50
 
 
 class Objectives:
@@ -139,41 +150,66 @@ class Objectives:
     ) -> dict[str, dict[str, list[RatioResult]]]:
         """Of these tenants: tenant -> objective -> its windows, all of them stored."""
         names = [t.tenant_id for t in tenants]
-        objectives, terms = await self.store.of_all(names), await self._terms(tenants, now)
-        spans = {name: _spans(found, now, terms[name]) for name, found in objectives.items()}
-        wanted = {
-            edge
-            for name, found in objectives.items()
-            for stored in found
-            for edge in edges(stored.key, [spans[name][w] for w in stored.objective.windows])
-        }
-        before, statuses = await self.store.sums(wanted), await self.store.statuses()
+        objectives, statuses = await self.store.of_all(names), await self.store.statuses()
+        planned = await self._around.maintenance.of_tenants(tenants)
+        by_name = {t.tenant_id: t for t in tenants}
         results: dict[int, list[RatioResult]] = {}
         named: dict[str, dict[str, list[RatioResult]]] = {name: {} for name in names}
-        for name, found in objectives.items():
-            for stored in found:
-                stretches = [spans[name][w] for w in stored.objective.windows]
-                windows = standing(stored, stretches, before, terms[name].accounting, statuses)
-                results[stored.key] = named[name][stored.objective.name] = windows
+        for first in range(0, len(names), _SLICE):
+            part = [
+                (by_name[n], objectives.get(n, []), planned.get(n, ())) for n in names[first : first + _SLICE]
+            ]
+            asked = await self._apart(_asked, part, now, self._around.intervals)
+            before = await self.store.sums({edge for own in asked for edge in own.edges})
+            results |= await self._apart(_standing, asked, before, statuses)
+            for own in asked:
+                named[own.tenant_id] = {s.objective.name: results[s.key] for s in own.objectives}
         await self.store.store_current(results, now)
         return named
 
-    async def _terms(self, tenants: Sequence[Tenant], now: datetime) -> dict[str, Terms]:
-        around = self._around
-        planned = await around.maintenance.of_tenants(tenants)
-        return {
-            t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, around.intervals) for t in tenants
-        }
+    async def _apart(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._around.workers.run_for(SLOTS_JOB, function, *args, **kwargs)
 
     async def retain(self) -> None:
         now = self._around.clock.now()
         await self.store.retain(now - timedelta(days=self._around.settings.sla_retention_days))
 
 
-def _spans(objectives: list[StoredObjective], now: datetime, terms: Terms) -> dict[str, Stretch]:
-    """Every window that any of the objectives names."""
-    names = {w for stored in objectives for w in stored.objective.windows}
-    return {name: stretch(name, now, terms) for name in names}
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one tenant's objectives are measured over, and where the sums have to be looked up."""
+
+    tenant_id: str
+    objectives: Sequence[StoredObjective]
+    spans: Mapping[str, Stretch]
+    accounting: Accounting
+    edges: Collection[tuple[int, datetime]]
+
+
+def _standing(
+    asked: Sequence[_Asked], before: Before, statuses: Mapping[tuple[int, str], SlaStatus]
+) -> dict[int, list[RatioResult]]:
+    """Objective's key -> its windows."""
+    return {
+        s.key: standing(s, [own.spans[w] for w in s.objective.windows], before, own.accounting, statuses)
+        for own in asked
+        for s in own.objectives
+    }
+
+
+def _asked(
+    tenants: Sequence[tuple[Tenant, Sequence[StoredObjective], Sequence[Maintenance]]],
+    now: datetime,
+    intervals: Intervals,
+) -> list[_Asked]:
+    found = []
+    for tenant, objectives, planned in tenants:
+        terms = terms_of(tenant, planned, now, intervals)
+        names = {w for stored in objectives for w in stored.objective.windows}
+        spans = {name: stretch(name, now, terms) for name in names}
+        wanted = {e for s in objectives for e in edges(s.key, [spans[w] for w in s.objective.windows])}
+        found.append(_Asked(tenant.tenant_id, objectives, spans, terms.accounting, wanted))
+    return found
 
 
 def _figures(results: dict[tuple[str, str], list[RatioResult]]) -> ObjectiveFigures:

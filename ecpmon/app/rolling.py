@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, ParamSpec, TypeVar
 
 from ecpmon.isolation import Isolation
+from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import WindowFigures
 from ecpmon.ports.quarantine import ROLLING_SLA, Quarantine
@@ -14,9 +16,19 @@ from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.maintenance import is_within
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 from ecpmon.telemetry import Telemetry
+from ecpmon.workers import TenantWorkers
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+_INSTANT: Final = timedelta(microseconds=1)
+# Tenants whose terms are worked out in one turn of a thread.
+_SLICE: Final = 100
 
 
 class RollingSla:
@@ -32,7 +44,9 @@ class RollingSla:
         clock: Clock,
         telemetry: Telemetry | None,
         quarantine: Quarantine,
+        workers: TenantWorkers,
     ) -> None:
+        self._workers = workers
         self._isolation = Isolation(quarantine, ROLLING_SLA)
         self._tenants = tenants
         self._sums = window_sums
@@ -48,8 +62,12 @@ class RollingSla:
 
         async def work(names: list[str]) -> dict[str, tuple[Terms, list[WindowFigures]]]:
             planned = await self._maintenance.of_tenants([tenants[name] for name in names])
-            terms = {n: terms_of(tenants[n], planned.get(n, ()), now, self._intervals) for n in names}
-            results = await self._evaluate({n: tenants[n] for n in names}, terms, now)
+            terms: dict[str, Terms] = {}
+            results: dict[str, list[WindowFigures]] = {}
+            for part in _parts(names):
+                own = {name: tenants[name] for name in part}
+                terms |= await self._apart(_terms, own, planned, now, self._intervals)
+                results |= await self._evaluate(own, terms, now)
             await self._availability.store_current(results, now)
             return {n: (terms[n], results[n]) for n in names}
 
@@ -61,15 +79,39 @@ class RollingSla:
     async def _evaluate(
         self, tenants: Mapping[str, Tenant], terms: Mapping[str, Terms], now: datetime
     ) -> dict[str, list[WindowFigures]]:
-        asked = {name: sums.intervals_for(now, contract) for name, contract in terms.items()}
-        found = await self._sums.tallies(asked, now)
-        statuses = await self._availability.all_statuses()
-        return {
-            name: sums.standing(
-                found.get(name, {}), now, tenant.sla_target.fraction, statuses.get(name, {}), terms[name]
-            )
-            for name, tenant in tenants.items()
-        }
+        """Of a few tenants."""
+
+        def asked() -> dict[str, set[Interval]]:
+            return {name: sums.intervals_for(now, terms[name]) for name in tenants}
+
+        found = await self._sums.tallies(await self._apart(asked), now)
+        statuses = await self._availability.statuses_of(tenants.values())
+
+        def standing() -> dict[str, list[WindowFigures]]:
+            return {
+                name: sums.standing(
+                    found.get(name, {}), now, tenant.sla_target.fraction, statuses.get(name, {}), terms[name]
+                )
+                for name, tenant in tenants.items()
+            }
+
+        return await self._apart(standing)
+
+    async def _apart(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._workers.run_for(ROLLING_SLA, function, *args, **kwargs)
+
+
+def _parts(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[first : first + _SLICE] for first in range(0, len(names), _SLICE)]
+
+
+def _terms(
+    tenants: Mapping[str, Tenant],
+    planned: Mapping[str, Sequence[Maintenance]],
+    now: datetime,
+    intervals: Intervals,
+) -> dict[str, Terms]:
+    return {name: terms_of(t, planned.get(name, ()), now, intervals) for name, t in tenants.items()}
 
 
 def _show(
@@ -84,7 +126,7 @@ def _show(
     for name in set(live) - found.keys():
         gauges.unknown(name)
     for name, (contract, windows) in found.items():
-        gauges.maintenance(name, any(i.start <= now < i.end for i in contract.maintenance))
+        gauges.maintenance(name, is_within(now, now + _INSTANT, contract.maintenance))
         for w in windows:
             figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
             gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})

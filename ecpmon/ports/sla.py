@@ -42,10 +42,6 @@ class AvailabilityStore(Protocol):
         """The same for several, by tenant_id; absent where nothing is stored."""
         ...
 
-    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
-        """The same for every live tenant (jobs)."""
-        ...
-
     async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:
         """Store the evaluation of tenant_id -> windows."""
         ...

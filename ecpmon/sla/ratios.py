@@ -14,6 +14,7 @@ from ecpmon.model.maintenance import Accounting
 from ecpmon.model.objectives import Counts, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
+from ecpmon.sla.maintenance import touching
 from ecpmon.sla.periods import period
 from ecpmon.sla.windows import Terms, allowed, status, verdict
 
@@ -58,7 +59,8 @@ def stretch(name: str, now: datetime, terms: Terms) -> Stretch:
     """
     end = minute_of(now)
     start = min(_ceil(period(name, end, terms.zone).start), end)
-    inside = [(max(_ceil(i.start), start), min(_ceil(i.end), end)) for i in terms.maintenance]
+    near = touching(terms.maintenance, start - MINUTE, end)
+    inside = [(max(_ceil(i.start), start), min(_ceil(i.end), end)) for i in near]
     return Stretch(name, start, end, tuple((a, b) for a, b in inside if a < b))
 
 

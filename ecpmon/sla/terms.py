@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
+from typing import Final
 
-from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered, zone
 from ecpmon.sla.periods import LONGEST_WINDOW
 from ecpmon.sla.windows import Terms
 
+_REMEMBERED: Final = 200_000
+_DAY: Final = timedelta(days=1)
 
-def terms_of(tenant: Tenant, planned: Iterable[Maintenance], now: datetime, intervals: Intervals) -> Terms:
-    """Accounting, time zone, doubt, and maintenance over the longest window and to the end of any period."""
-    start = now - LONGEST_WINDOW
+
+class Coverage:
+    """When maintenance is on around a day, per tenant; remembered as long as nobody plans anything else.
+
+    Only the latest answer of a tenant is, and at most `most` intervals altogether. For any number of threads.
+    """
+
+    def __init__(self, most: int = _REMEMBERED) -> None:
+        self._most = most
+        self._held = 0
+        self._lock = Lock()
+        self._known: OrderedDict[
+            tuple[str, int], tuple[date, tuple[Maintenance, ...], tuple[Interval, ...]]
+        ] = OrderedDict()
+
+    def around(self, tenant: Tenant, planned: Iterable[Maintenance], now: datetime) -> tuple[Interval, ...]:
+        """From before the longest window to the end of any period, of whole days."""
+        own, day, key = tuple(planned), now.astimezone(UTC).date(), (tenant.tenant_id, tenant.key)
+        if not own:
+            return ()
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and known[:2] == (day, own):
+                self._known.move_to_end(key)
+                return known[2]
+        midnight = datetime.combine(day, time(), UTC)
+        found = tuple(covered(own, midnight - LONGEST_WINDOW, midnight + LONGEST_WINDOW + _DAY))
+        self._remember(key, (day, own, found))
+        return found
+
+    def _remember(
+        self, key: tuple[str, int], entry: tuple[date, tuple[Maintenance, ...], tuple[Interval, ...]]
+    ) -> None:
+        with self._lock:
+            former = self._known.pop(key, None)
+            self._held += len(entry[2]) - (len(former[2]) if former else 0)
+            self._known[key] = entry
+            while self._held > self._most:
+                _, (_, _, oldest) = self._known.popitem(last=False)
+                self._held -= len(oldest)
+
+
+_coverage: Final = Coverage()
+
+
+def terms_of(
+    tenant: Tenant,
+    planned: Iterable[Maintenance],
+    now: datetime,
+    intervals: Intervals,
+    *,
+    present: bool = True,
+) -> Terms:
+    """Accounting, time zone, doubt, and maintenance over the longest window and to the end of any period.
+
+    `present` False: `now` is some instant of the past, whose answer is not worth remembering.
+    """
+    if present:
+        maintenance = _coverage.around(tenant, planned, now)
+    else:
+        maintenance = tuple(covered(planned, now - LONGEST_WINDOW, now + LONGEST_WINDOW))
     return Terms(
-        maintenance=tuple(covered(planned, start, now + LONGEST_WINDOW)),
+        maintenance=maintenance,
         accounting=tenant.maintenance_accounting,
         zone=zone(tenant.time_zone),
         doubt=intervals.doubt(tenant),

@@ -95,12 +95,6 @@ class PgAvailabilityStore:
             found[names[r["tenant"]]][r["window_name"]] = SlaStatus(r["status"])
         return dict(found)
 
-    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
-        found: dict[str, dict[str, SlaStatus]] = defaultdict(dict)
-        for r in await self._database.fetch(self._sql["all_statuses"]):
-            found[r["tenant_id"]][r["window_name"]] = SlaStatus(r["status"])
-        return dict(found)
-
     async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:
         flat = [(tenant_id, r) for tenant_id, windows in results.items() for r in windows]
         await self._database.execute(

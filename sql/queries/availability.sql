@@ -25,10 +25,6 @@ SELECT window_name, status FROM sla_current WHERE tenant = $1
 -- name: statuses_of
 SELECT tenant, window_name, status FROM sla_current WHERE tenant = ANY($1::bigint[])
 
--- name: all_statuses
-SELECT t.tenant_id, c.window_name, c.status FROM sla_current c JOIN tenants t ON t.id = c.tenant
-WHERE t.deleted_at IS NULL
-
 -- name: store_current
 INSERT INTO sla_current AS c (tenant, window_name, as_of, status, availability, coverage, burn_rate,
                               budget_remaining_seconds, budget_remaining_fraction)

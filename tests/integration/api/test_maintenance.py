@@ -165,7 +165,7 @@ async def test_a_tenant_all_down_at_odd_instants_stops_nobody(service: Service) 
             )
     service.clock.advance(1.1)
     await service.runtime.rolling.run_once()
-    stored = await service.runtime.availability.all_statuses()
+    stored = await service.runtime.availability.statuses_of(await service.runtime.tenants.live())
     assert all(stored[name]["1h"] == "violated" for name in names)
     assert stored[sound]["1h"] == "meeting"
 
@@ -176,7 +176,9 @@ async def test_a_clock_that_was_ahead_is_forgotten(service: Service) -> None:
     await service.runtime.rolling.run_once()
     service.clock.set(NOW)
     await service.runtime.rolling.run_once()
-    assert (await service.runtime.availability.all_statuses())[name]["1h"] == "violated"
+    assert (await service.runtime.availability.statuses_of(await service.runtime.tenants.live()))[name][
+        "1h"
+    ] == "violated"
     stored = await service.runtime.database.fetch(
         "SELECT DISTINCT as_of FROM sla_current JOIN tenants t ON t.id = tenant WHERE tenant_id = $1", name
     )

@@ -80,7 +80,6 @@ QUERIES = {
     "alerts.last_events": "of the tenants in its list, by number",
     "alerts.tenants_with_rules": JOB,
     "alerts.tenants_without_sla_rules": JOB,
-    "availability.all_statuses": JOB,
     "crowding.crowded_since": OPERATORS,
     "crowding.forget": JOB,
     "deployments.take_over": JOB,

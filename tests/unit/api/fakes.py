@@ -240,9 +240,6 @@ class FakeAvailability:
     async def statuses_of(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
         return {t.tenant_id: await self.statuses(t) for t in tenants}
 
-    async def all_statuses(self) -> dict[str, dict[str, SlaStatus]]:
-        return dict(self.stored)
-
 
 class FakeMaintenance:
     def __init__(self) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
+from ecpmon.sla import terms
 from ecpmon.sla.maintenance import check, covered, densest, exclude, merged, occurrences
 from ecpmon.sla.periods import month_of, period
 from ecpmon.sla.windows import Terms, evaluate, standing, tally
@@ -238,3 +242,33 @@ def test_the_budget_of_a_running_month_is_that_of_the_whole_month() -> None:
 )  # fmt: skip
 def test_how_often_a_window_is_on_in_its_densest_quarter(rrule: str | None, times: int) -> None:
     assert densest(planned(T0, 1, rrule)) == times
+
+
+def test_coverage_is_worked_out_once_a_day_and_anew_when_something_else_is_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worked: list[int] = []
+
+    def counted(planned: Iterable[Maintenance], start: datetime, end: datetime) -> list[Interval]:
+        worked.append(1)
+        return covered(planned, start, end)
+
+    monkeypatch.setattr(terms, "covered", counted)
+    known, daily = terms.Coverage(most=400), [planned(T0, 1, "FREQ=DAILY")]
+    one: Any = SimpleNamespace(tenant_id="one", key=1)
+    two: Any = SimpleNamespace(tenant_id="two", key=2)
+    first = known.around(one, daily, at(40 * DAY))
+    assert known.around(one, list(daily), at(40 * DAY + 7200)) == first
+    assert len(worked) == 1
+    assert Interval(at(40 * DAY), at(40 * DAY + 3600)) in first
+    known.around(one, daily, at(41 * DAY))
+    known.around(one, [*daily, planned(at(7200), 1)], at(41 * DAY))
+    assert len(worked) == 3
+    # So much is remembered and no more: the one that was asked about longest ago goes.
+    weekly = [planned(T0, 2, "FREQ=DAILY;BYHOUR=0,12")]
+    known.around(two, weekly, at(120 * DAY))
+    known.around(two, weekly, at(120 * DAY))
+    assert len(worked) == 4
+    known.around(one, [*daily, planned(at(7200), 1)], at(41 * DAY))
+    assert len(worked) == 5
+    assert known.around(one, (), at(41 * DAY)) == ()
