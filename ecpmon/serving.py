@@ -28,10 +28,10 @@ CODES: Final = {
     415: "UNSUPPORTED_MEDIA_TYPE",
     417: "EXPECTATION_FAILED",
     500: "INTERNAL_ERROR",
-    504: "INTERNAL_ERROR",
 }
 BROKEN: Final = "this is a fault of the server; it has been logged"
 _MAX_REASON: Final = 200
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -46,33 +46,34 @@ def reason_of(error: web.HTTPException) -> str:
     return encodable(said)[:_MAX_REASON]
 
 
-def new_request_id() -> str:
-    return f"req-{uuid.uuid4().hex[:12]}"
+def request_id_of(request: web.BaseRequest) -> str:
+    """The caller's `X-Request-ID` when it is sane (it stands in answers and logs), else a new one."""
+    if REQUEST_ID not in request:
+        given = request.headers.get("X-Request-ID", "")
+        sane = 0 < len(given) <= 128 and given.isascii() and given.isprintable()
+        request[REQUEST_ID] = given if sane else f"req-{uuid.uuid4().hex[:12]}"
+    return request[REQUEST_ID]
 
 
-def sane_request_id(given: str) -> bool:
-    """Whether a caller's `X-Request-ID` may stand in answers and logs."""
-    return 0 < len(given) <= 128 and given.isascii() and given.isprintable()
-
-
-def last_response(request: web.BaseRequest, status: int, message: str) -> web.Response:
+def refused(request: web.BaseRequest, status: int, message: str) -> web.Response:
     """An error in the one shape that needs nothing but the request."""
-    given = request.headers.get("X-Request-ID", "")
-    request_id = given if sane_request_id(given) else new_request_id()
+    request_id = request_id_of(request)
     body = dumps(error_document(code_of(status), message, {}, datetime.now(UTC), request_id))
     headers = {"X-Request-ID": request_id}
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
+def failed(request: web.BaseRequest, error: BaseException | None) -> web.Response:
+    """The answer to a fault of ours; the log, when it can be written, has the rest."""
+    with contextlib.suppress(Exception):
+        what = f"{request.method} {encodable(request.path)}"
+        log.error("request_broken %s %s", request_id_of(request), what, exc_info=error)
+    return refused(request, 500, BROKEN)
+
+
 def begun(request: web.BaseRequest) -> bool:
     """Whether a part of the answer is under way: another one cannot be sent any more."""
     return request.writer.output_size > 0
-
-
-def logged(request: web.BaseRequest, error: BaseException | None) -> None:
-    """Put a fault of ours into the log; that the log cannot be written is no reason not to answer."""
-    with contextlib.suppress(Exception):
-        log.error("request_broken %s %s", request.method, encodable(request.path), exc_info=error)
 
 
 def guarded(handler: _Handler) -> _Handler:
@@ -81,18 +82,17 @@ def guarded(handler: _Handler) -> _Handler:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         # aiohttp looks at it before any middleware does, and fails over bytes that are not UTF-8.
         if request.headers.get("Expect", "100-continue").lower() not in ("100-continue", ""):
-            return last_response(request, 417, "nothing but `Expect: 100-continue` can be met")
+            return refused(request, 417, "nothing but `Expect: 100-continue` can be met")
         try:
             return await handler(request)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            return last_response(request, error.status, reason_of(error))
+            return refused(request, error.status, reason_of(error))
         except Exception as error:
             if isinstance(error, ConnectionError) or begun(request):
                 raise
-            logged(request, error)
-            return last_response(request, 500, BROKEN)
+            return failed(request, error)
 
     return answer
 
@@ -113,13 +113,12 @@ class _Protocol(web.RequestHandler):
         if begun(request):
             raise ConnectionError("the answer had begun")
         if status >= 500:
-            logged(request, exc)
-            text = BROKEN
+            response = failed(request, exc)
         else:
             # aiohttp shows the bytes it did not like in the lines that follow.
             said = (message or "").strip().partition("\n")[0].rstrip(":")
-            text = f"this is not HTTP as it should be: {said or HTTPStatus(status).phrase}"[:_MAX_REASON]
-        response = last_response(request, status, text)
+            text = f"this is not HTTP as it should be: {said or HTTPStatus(status).phrase}"
+            response = refused(request, status, text[:_MAX_REASON])
         response.force_close()
         return response
 

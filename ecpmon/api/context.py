@@ -89,4 +89,3 @@ BACKEND: Final = web.RequestKey("backend", Backend)
 CALLER: Final = web.RequestKey("caller", Caller)
 # The live tenant that the request is about, once a handler has looked it up.
 TENANT: Final = web.RequestKey("tenant", Tenant)
-REQUEST_ID: Final = web.RequestKey("request_id", str)

@@ -7,19 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from ecpmon import wire
-from ecpmon.api.context import CONTEXT, REQUEST_ID
+from ecpmon.api.context import CONTEXT
 from ecpmon.api.messages import KOREAN, prefers_korean
 from ecpmon.errors import EcpError
-from ecpmon.serving import BROKEN, code_of, new_request_id, reason_of, sane_request_id
-
-
-def request_id_of(request: web.Request) -> str:
-    """The caller's `X-Request-ID` when it is sane, else a new one."""
-    if REQUEST_ID in request:
-        return request[REQUEST_ID]
-    given = request.headers.get("X-Request-ID", "")
-    request[REQUEST_ID] = given if sane_request_id(given) else new_request_id()
-    return request[REQUEST_ID]
+from ecpmon.serving import BROKEN, code_of, reason_of, request_id_of
 
 
 def error_document(request: web.Request, code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:

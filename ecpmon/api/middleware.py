@@ -13,14 +13,14 @@ from aiohttp import web
 
 from ecpmon.api.auth import admit, caller_key
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
-from ecpmon.api.errors import error_response, http_error_response, internal_error_response, request_id_of
+from ecpmon.api.errors import error_response, http_error_response, internal_error_response
 from ecpmon.api.limits import HELD, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.ports.lanes import question
-from ecpmon.serving import BROKEN, begun, last_response, logged
+from ecpmon.serving import begun, failed, request_id_of
 
 _log = structlog.get_logger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -99,8 +99,7 @@ async def _error_answer(request: web.Request, error: Exception) -> web.StreamRes
         _say(_log.error, "request_broken", path=request.path, exc_info=error)
         return internal_error_response(request)
     except Exception as broken:  # noqa: BLE001 - the last line of defence
-        logged(request, broken)
-        return last_response(request, 500, BROKEN)
+        return failed(request, broken)
 
 
 async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:

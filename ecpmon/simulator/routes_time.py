@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from ecpmon.errors import Conflict
+from ecpmon.serving import request_id_of
 from ecpmon.simulator.documents import Document
 from ecpmon.simulator.model.commands import set_clock, tenant_of, write_past
 from ecpmon.simulator.model.past import observations
@@ -17,7 +18,7 @@ from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.step import step
 from ecpmon.simulator.model.times import Micros, from_seconds, rfc3339
 from ecpmon.simulator.schemas import AdvanceBody, HistoryBody, SetClockBody
-from ecpmon.simulator.web import REQUEST_ID, answer, engine_of, read_body
+from ecpmon.simulator.web import answer, engine_of, read_body
 
 LINES_PER_CHUNK = 250  # some ten milliseconds of work between two looks at other requests
 
@@ -73,7 +74,7 @@ async def history(request: web.Request) -> web.StreamResponse:
         return changed, (changed, start, end)
 
     state, start, end = await engine_of(request).command(change)
-    response = web.StreamResponse(headers={"X-Request-ID": request[REQUEST_ID]})
+    response = web.StreamResponse(headers={"X-Request-ID": request_id_of(request)})
     response.content_type = "application/x-ndjson"
     await response.prepare(request)
     interval = from_seconds(body.interval_seconds)

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 
 from ecpmon.errors import BadRequest, EcpError, UnsupportedEncoding, ValidationFailed
-from ecpmon.serving import code_of, new_request_id, sane_request_id
+from ecpmon.serving import begun, code_of, request_id_of
 from ecpmon.simulator.engine import Engine
 from ecpmon.simulator.schemas import parse_moment
 from ecpmon.wire import dumps, error_document
@@ -21,7 +21,6 @@ from ecpmon.wire import dumps, error_document
 log = logging.getLogger("ecpmon.simulator")
 
 ENGINE: Final = web.AppKey("engine", Engine)
-REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -73,12 +72,9 @@ def moment_in_query(request: web.Request, name: str) -> int | None:
 @web.middleware
 async def errors_and_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every failure becomes the one error shape; every answer carries its request id."""
-    sent = request.headers.get("X-Request-ID", "")
-    request_id = sent if sane_request_id(sent) else new_request_id()
-    request[REQUEST_ID] = request_id
     response = await _guarded(request, handler)
     if not response.prepared:
-        response.headers["X-Request-ID"] = request_id
+        response.headers["X-Request-ID"] = request_id_of(request)
     return response
 
 
@@ -100,7 +96,9 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     except ConnectionError:
         raise
     except Exception:
-        log.exception("request %s failed: %s %s", request[REQUEST_ID], request.method, request.path)
+        log.exception("request %s failed: %s %s", request_id_of(request), request.method, request.path)
+        if begun(request):  # a second answer would be written into the first
+            raise
         message = "the simulator failed to answer; its log has the details"
         return _problem(request, 500, "INTERNAL_ERROR", message, {}, {})
 
@@ -116,5 +114,5 @@ def _problem(
     # Not simulated time: this is about the request, and helps to find it in logs.
     now = datetime.now(UTC)
     return answer(
-        error_document(code, message, details, now, request[REQUEST_ID]), status=status, headers=headers
+        error_document(code, message, details, now, request_id_of(request)), status=status, headers=headers
     )

@@ -1,0 +1,102 @@
+"""What reaches no middleware, or escapes from one, is answered in the one error shape all the same."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from ecpmon.serving import Runner
+from tests.raw_http import request_bytes, talk
+
+
+class Unwritable(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(28, "No space left on device")
+
+
+async def broken(_: web.Request) -> web.StreamResponse:
+    raise KeyError("\ud800 a bug")
+
+
+async def late(_: web.Request) -> web.StreamResponse:
+    raise TimeoutError
+
+
+async def elsewhere(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("/there")
+
+
+async def teapot(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPForbidden(text="no\nsecond line")
+
+
+async def half(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"half of it")
+    raise KeyError("a bug")
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    app = web.Application()
+    for handler in (broken, late, elsewhere, teapot, half):
+        app.router.add_get(f"/{handler.__name__}", handler)
+    runner = Runner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    yield f"http://{host}:{port}"
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "message"),
+    [
+        (b"/broken", 500, "INTERNAL_ERROR", "this is a fault of the server; it has been logged"),
+        (b"/late", 500, "INTERNAL_ERROR", "this is a fault of the server; it has been logged"),
+        (b"/teapot", 403, "HTTP_ERROR", "no"), (b"/nowhere", 404, "NOT_FOUND", "404: Not Found"),
+    ],
+)  # fmt: skip
+async def test_an_error_that_no_middleware_took_has_the_shape(
+    url: str, path: bytes, status: int, code: str, message: str
+) -> None:
+    answer = await talk(url, request_bytes(b"GET", path, [(b"X-Request-ID", b"mine")]))
+    assert answer is not None
+    error = json.loads(answer.body)["error"]
+    assert (answer.status, error["code"], error["message"]) == (status, code, message)
+    assert error["request_id"] == answer.headers["x-request-id"] == "mine"
+
+
+async def test_a_fault_is_logged_under_its_request_id(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    await talk(url, request_bytes(b"GET", b"/broken", [(b"X-Request-ID", b"mine")]))
+    [record] = caplog.records
+    assert "mine GET /broken" in record.getMessage()
+    assert record.exc_info
+
+
+async def test_a_log_that_cannot_be_written_costs_no_answer(url: str) -> None:
+    handler, logger = Unwritable(), logging.getLogger("ecpmon.serving")
+    logger.addHandler(handler)
+    try:
+        answer = await talk(url, request_bytes(b"GET", b"/broken", []))
+    finally:
+        logger.removeHandler(handler)
+    assert answer is not None
+    assert answer.status == 500
+
+
+async def test_a_redirection_is_none_of_our_business(url: str) -> None:
+    answer = await talk(url, request_bytes(b"GET", b"/elsewhere", []))
+    assert answer is not None
+    assert (answer.status, answer.headers["location"]) == (302, "/there")
+
+
+async def test_an_answer_that_has_begun_is_cut_off_and_not_continued_with_another(url: str) -> None:
+    answer = await talk(url, request_bytes(b"GET", b"/half", []))
+    assert answer is not None
+    assert answer.body == b"a\r\nhalf of it\r\n"  # one chunk, and not the one that ends them
