@@ -81,18 +81,21 @@ class Isolation:
         return results
 
     async def settle_parts(
-        self, broken: Mapping[Culprit, str], sound: Collection[Culprit], now: datetime
+        self, broken: Mapping[Culprit, str], sound: Collection[Culprit] | None, now: datetime
     ) -> None:
-        """Note what of tenants is `broken`, while the rest of them goes on; `sound` parts are out of quarantine."""
+        """Note what of tenants is `broken`, while the rest of them goes on; `sound` parts are out of quarantine.
+
+        `sound` None: everything else is.
+        """
         if not broken and not self._may_hold_parts:
             return
         held = await self._quarantine.held(self._job)
         fresh = {c: why for c, why in broken.items() if c not in held or is_due(held[c], now)}
         if fresh:
             await self._quarantine.note(self._job, fresh, now)
-        if healed := [c for c in sound if c in held]:
+        if healed := [c for c in held if c not in broken and (sound is None or c in sound)]:
             await self._quarantine.heal(self._job, healed)
-        self._may_hold_parts = bool(broken) or any(c[1] for c in held if c not in healed)
+        self._may_hold_parts = bool(broken) or any(c not in healed for c in held)
 
     async def one_by_one(self, tenants: Collection[str], work: Work[R], now: datetime) -> dict[str, R]:
         """The same for work that is done tenant by tenant anyway."""

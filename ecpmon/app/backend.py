@@ -193,6 +193,7 @@ class BackendRuntime:
             writer=self.writer,
             ingest=self.ingest,
             tenants=self.tenants,
+            quarantine=self.quarantine,
         )
         self.keeping = SampleKeeping(self.database, rules.evidence, settings, clock, self.pulling.awake)
         self.simulator: SimulatorDeployer | None = None

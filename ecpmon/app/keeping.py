@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
+from ecpmon.isolation import is_passing
 from ecpmon.jobs import Job
 from ecpmon.model.samples import Source
 from ecpmon.ports.service import Clock
@@ -70,22 +72,43 @@ class SampleKeeping:
             done = await self._upkeep.roll_up(self._clock.now())
 
     async def retain(self) -> None:
+        """Every step, also when one before it failed; then its error is raised."""
         now, s = self._clock.now(), self._settings
         days = {
-            "frames": s.raw_retention_days,
             "pull_attempts": s.sla_retention_days,
             "rollup_5m": s.rollup_5m_retention_days,
             "rollup_1h": s.rollup_1h_retention_days,
             "availability_spans": s.sla_retention_days,
         }
-        await self._upkeep.keep_bounds(timedelta(days=s.raw_retention_days))
+        awake = {source.value: lasting for source, lasting in self._awake()}
+        raw = timedelta(days=s.raw_retention_days)
+        steps: list[Callable[[], Awaitable[object]]] = [
+            partial(self._upkeep.keep_bounds, raw),
+            partial(self._forget_impossible, now),
+            partial(self._quarantine.forget, now - timedelta(days=1)),
+            partial(self._drop_raw, now - raw),
+            partial(self._upkeep.condense, now - raw, awake),
+            *(partial(self._upkeep.retain, {name: now - timedelta(days=d)}) for name, d in days.items()),
+        ]
+        failed: list[Exception] = []
+        for step in steps:
+            try:
+                await step()
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    async def _drop_raw(self, before: datetime) -> None:
+        """Not what is not rolled up yet."""
+        await self.roll_up()
+        await self._upkeep.retain({"frames": before})
+
+    async def _forget_impossible(self, now: datetime) -> None:
         if gone := await self._upkeep.forget_impossible(now):
             _log.warning("impossible_rows_forgotten", tenants=gone)
-        await self._quarantine.forget(now - timedelta(days=1))
-        await self.roll_up()
-        awake = {source.value: lasting for source, lasting in self._awake()}
-        await self._upkeep.condense(now - timedelta(days=s.raw_retention_days), awake)
-        await self._upkeep.retain({name: now - timedelta(days=d) for name, d in days.items()})
 
 
 class AlertRetention:

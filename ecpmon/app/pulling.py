@@ -17,6 +17,7 @@ from ecpmon.jobs import Job
 from ecpmon.model.ingest import Attempt
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
+from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.service import Clock
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
@@ -42,6 +43,7 @@ class Pulling:
         writer: GroupWriter,
         ingest: IngestStore,
         tenants: TenantStore,
+        quarantine: Quarantine,
     ) -> None:
         self._clock = clock
         self._telemetry = telemetry
@@ -51,7 +53,9 @@ class Pulling:
         self._closing: list[Callable[[], None]] = []
         directory, bound = TenantDirectory(tenants), settings.pull_buffer_frames
         self.runners = [
-            CollectorRunner(c, writer, directory, ingest, clock, bound, self._attempted)
+            CollectorRunner(
+                c, writer, directory, ingest, clock, bound, self._attempted, quarantine=quarantine
+            )
             for c in (self._collectors(settings, session, rules) if rules else ())
         ]
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source, is_number
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.quarantine import Culprit
 from ecpmon.sla.evidence import series_key
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one pull brought. `until`: how far the source has now been read."""
+    """What one pull brought. `until`: how far the source has now been read.
+
+    `troubles`: what of which tenant cannot be made anything of, and why. The rest is taken.
+    """
 
     frames: tuple[Frame, ...]
     until: datetime
+    troubles: Mapping[Culprit, str] = field(default_factory=dict)
 
 
 class Collector(Protocol):

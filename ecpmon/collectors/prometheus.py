@@ -24,12 +24,15 @@ from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
+from ecpmon.ports.quarantine import Culprit
 from ecpmon.sla.evidence import series_key
 
 # Prometheus refuses more points per series in one answer.
 MAX_POINTS: Final = 11_000
 # An instant this fresh may still be waiting for its scrape to be stored.
 SETTLING: Final = timedelta(seconds=2)
+# By so many seconds a sample may be younger than the instant it was asked for.
+_CLOCK_SKEW: Final = 300.0
 
 # (tenant, instant) -> value
 Values = dict[tuple[str, datetime], float]
@@ -64,13 +67,17 @@ def parse_components(result: Any, tenant_label: str, component_label: str | None
     return found
 
 
-def parse_counter(result: Any, tenant_label: str, name: str, labels: Sequence[str]) -> Counters:
+def parse_counter(
+    result: Any, tenant_label: str, name: str, labels: Sequence[str]
+) -> tuple[Counters, dict[Culprit, str]]:
     """The matrix of a counter by tenant and instant, series by series (pure). Raises MonitoringUnavailable.
 
-    Also when two series cannot be told apart by `labels`: their values would be mistaken for restarts.
+    And what is wrong: two series of a tenant that cannot be told apart by `labels` would be mistaken for restarts, so
+    the counter is left out for that tenant.
     """
     plain = series_key(name)
     found: Counters = defaultdict(dict)
+    alike: set[str] = set()
     if not isinstance(result, list):
         raise MonitoringUnavailable("Prometheus sent no matrix")
     for series in result:
@@ -80,10 +87,12 @@ def parse_counter(result: Any, tenant_label: str, name: str, labels: Sequence[st
         key = SeriesKey(plain.metric_type, plain.metric_name, kept)
         for at, value in parse([series], tenant_label).items():
             if key in found[at]:
-                raise MonitoringUnavailable(f"the labels of the counter {name} do not tell its series apart")
+                alike.add(at[0])
             if math.isfinite(value):
                 found[at][key] = value
-    return found
+    why = f"the labels of the counter {name} do not tell its series apart"
+    told_apart = {at: values for at, values in found.items() if at[0] not in alike}
+    return told_apart, {(tenant, f"counter {name}"): why for tenant in sorted(alike)}
 
 
 def with_counters(frames: Sequence[Frame], counters: Counters, wanted: frozenset[str]) -> tuple[Frame, ...]:
@@ -114,11 +123,14 @@ def assemble(
         for (tenant, ts), value in values.items():
             if tenant not in wanted:
                 continue
-            age = timedelta(seconds=ages.get((tenant, ts), 0.0) if ages is not None else 0.0)
-            is_evidence = series_key(name).metric_name == UP_METRIC
-            if is_evidence and age > staleness:
-                continue
-            seen = ts - _whole_millis(age) if is_evidence and age > interval else ts
+            seen = ts
+            if series_key(name).metric_name == UP_METRIC:
+                seconds = ages.get((tenant, ts), 0.0) if ages is not None else 0.0
+                # Not as a timedelta: what a tenant's exporter says of its age may be any number.
+                if not -_CLOCK_SKEW <= seconds <= staleness.total_seconds():
+                    continue
+                age = timedelta(seconds=seconds)
+                seen = ts - _whole_millis(age) if age > interval else ts
             points[seen, tenant][name] = value
     return tuple(
         Frame(tenant, Source.PROMETHEUS, ts, samples_of(points[ts, tenant])) for ts, tenant in sorted(points)
@@ -188,13 +200,17 @@ class PrometheusCollector:
             return Collected((), since or now)
         start, end = ranges[0]
         loop = asyncio.get_running_loop()
-        answers, counters = await loop.run_in_executor(self._executor, self._ask_all, start, end)
+        asked = await loop.run_in_executor(self._executor, self._ask_all, start, end)
+        answers, counters, troubles = asked
         ages = answers.pop("", None)
         wanted = frozenset(t.tenant_id for t in tenants)
         frames = assemble(answers, ages, wanted, self.interval)
-        return Collected(with_counters(frames, counters, wanted), end)
+        known = {culprit: why for culprit, why in troubles.items() if culprit[0] in wanted}
+        return Collected(with_counters(frames, counters, wanted), end, known)
 
-    def _ask_all(self, start: datetime, end: datetime) -> tuple[dict[str, Values], Counters]:
+    def _ask_all(
+        self, start: datetime, end: datetime
+    ) -> tuple[dict[str, Values], Counters, dict[Culprit, str]]:
         rule = self._rule
         answers = {UP_METRIC: self._ask(rule.availability, start, end)}
         if rule.age:
@@ -210,11 +226,14 @@ class PrometheusCollector:
             for service, values in parse_components(result, rule.tenant_label, rule.component_label).items():
                 answers[f"{name}{COMPONENT_SEPARATOR}{service}"] = values
         counters: Counters = defaultdict(dict)
+        troubles: dict[Culprit, str] = {}
         for name, counter in rule.counters.items():
             result = self._result(counter.expression, start, end)
-            for at, counts in parse_counter(result, rule.tenant_label, name, counter.labels).items():
+            found, wrong = parse_counter(result, rule.tenant_label, name, counter.labels)
+            troubles.update(wrong)
+            for at, counts in found.items():
                 counters[at].update(counts)
-        return answers, counters
+        return answers, counters, troubles
 
     def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
         return parse(self._result(expression, start, end), self._rule.tenant_label)

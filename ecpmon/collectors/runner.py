@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -11,10 +11,12 @@ from time import perf_counter
 import structlog
 
 from ecpmon.collectors.base import Collected, Collector
-from ecpmon.errors import DatabaseUnavailable, MonitoringUnavailable
+from ecpmon.errors import DatabaseUnavailable, EcpError, MonitoringUnavailable
+from ecpmon.isolation import Isolation, reason_of
 from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.ports.service import Clock
 from ecpmon.ports.tenants import TenantStore
@@ -53,7 +55,10 @@ class CollectorRunner:
         clock: Clock,
         max_frames: int,
         on_attempt: Callable[[Attempt], None] = lambda _: None,
+        *,
+        quarantine: Quarantine,
     ) -> None:
+        self._isolation = Isolation(quarantine, f"collect_{collector.source.value}")
         self.collector = collector
         self._writer = writer
         self._directory = directory
@@ -78,12 +83,16 @@ class CollectorRunner:
         tenants = await self._directory.live()
         now = self._clock.now()
         began = perf_counter()
+        collected: Collected | None = None
         try:
             collected = await self.collector.collect(tenants, self._watermark, now)
-        except MonitoringUnavailable as error:
-            collected = None
-            attempt = self._attempt(now, AttemptOutcome.TARGET_FAILED, began, error.message[:300])
-            _log.warning("pull_failed", source=self.collector.source.value, error=error.message)
+        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw is a failed pull as well
+            attempt = self._attempt(now, AttemptOutcome.TARGET_FAILED, began, reason_of(error))
+            known = isinstance(error, MonitoringUnavailable)
+            _log.warning(
+                "pull_failed", source=self.collector.source.value, error=reason_of(error),
+                exc_info=None if known else error,
+            )  # fmt: skip
         else:
             attempt = self._attempt(now, AttemptOutcome.OK, began)
             self.last_success = now
@@ -91,7 +100,15 @@ class CollectorRunner:
         self._queue(attempt, collected and _numbered(collected, tenants))
         await self._drain()
         self._keep_bound()
+        if collected and not self._waiting:
+            await self._tell(collected.troubles, now)
         return attempt.outcome
+
+    async def _tell(self, troubles: Mapping[Culprit, str], now: datetime) -> None:
+        try:
+            await self._isolation.settle_parts(troubles, None, now)
+        except EcpError as error:  # the next pull finds the same
+            _log.info("troubles_untold", source=self.collector.source.value, error=error.message)
 
     def _attempt(
         self, now: datetime, outcome: AttemptOutcome, began: float, detail: str | None = None

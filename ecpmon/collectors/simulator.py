@@ -11,9 +11,11 @@ import aiohttp
 from ecpmon.collectors.base import Collected, counters_of, samples_of
 from ecpmon.collectors.service_usage import USAGE_EVERY, is_usage_due, service_samples
 from ecpmon.errors import MonitoringUnavailable
+from ecpmon.isolation import reason_of
 from ecpmon.model.samples import Frame, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.names import COMPONENT_SEPARATOR, ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.ports.quarantine import Culprit
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
 MAX_SKEW: Final = timedelta(minutes=5)
@@ -24,11 +26,11 @@ def parse_time(value: Any) -> datetime:
     """An RFC 3339 instant. Raises MonitoringUnavailable for anything else, naive times included."""
     try:
         ts = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
+        if ts.tzinfo is None:
+            raise MonitoringUnavailable(f"the simulator sent a timestamp without a zone: {value!r}")
+        return ts.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise MonitoringUnavailable(f"the simulator sent a timestamp that is none: {value!r}") from error
-    if ts.tzinfo is None:
-        raise MonitoringUnavailable(f"the simulator sent a timestamp without a zone: {value!r}")
-    return ts.astimezone(UTC)
 
 
 def frame_of(entry: Mapping[str, Any], tenant_id: str, interval: timedelta = USAGE_EVERY) -> Frame:
@@ -77,7 +79,7 @@ def components_of(services: Any) -> dict[str, int]:
 def parse(
     document: Any, wanted: frozenset[str], now: datetime, interval: timedelta = USAGE_EVERY
 ) -> Collected:
-    """Frames of the wanted tenants from a reply of `GET /api/v1/metrics` (pure)."""
+    """Frames of the wanted tenants from a reply of `GET /api/v1/metrics` (pure). A bad entry costs its tenant only."""
     if not isinstance(document, Mapping) or not isinstance(document.get("tenants"), list):
         raise MonitoringUnavailable("the simulator's reply has no list of tenants")
     until = parse_time(document.get("timestamp"))
@@ -85,12 +87,22 @@ def parse(
         raise MonitoringUnavailable(
             f"the simulator's clock says {until.isoformat()}, ours {now.isoformat()}; set them alike"
         )
-    frames = [
-        frame_of(entry, entry["tenant_id"], interval)
-        for entry in document["tenants"]
-        if isinstance(entry, Mapping) and entry.get("tenant_id") in wanted
-    ]
-    return Collected(tuple(f for f in frames if f.samples), until)
+    frames: list[Frame] = []
+    troubles: dict[Culprit, str] = {}
+    for entry in document["tenants"]:
+        name = entry.get("tenant_id") if isinstance(entry, Mapping) else None
+        if not isinstance(name, str) or name not in wanted:
+            continue
+        try:
+            frame = frame_of(entry, name, interval)
+        except Exception as error:  # noqa: BLE001 - whatever an entry holds, it is one tenant's
+            troubles[name, ""] = reason_of(error)
+            continue
+        if abs(frame.ts - until) > MAX_SKEW:
+            troubles[name, ""] = f"the simulator says it was observed at {frame.ts.isoformat()}"
+        elif frame.samples:
+            frames.append(frame)
+    return Collected(tuple(frames), until, troubles)
 
 
 class SimulatorCollector:

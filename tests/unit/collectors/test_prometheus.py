@@ -103,18 +103,29 @@ def counter(value: str, **labels: str) -> dict[str, object]:
 
 
 def test_counters_are_read_series_by_series() -> None:
-    found = parse_counter(
+    found, wrong = parse_counter(
         [counter("7", pod="x", node="1"), counter("5", pod="y"), counter("NaN", pod="z")],
         "tenant_id",
         "requests_total",
         ["pod"],
     )
     assert {k.labels: v for k, v in found["a", T0].items()} == {(("pod", "x"),): 7.0, (("pod", "y"),): 5.0}
+    assert wrong == {}
 
 
-def test_series_that_the_labels_do_not_tell_apart_are_an_error() -> None:
-    with pytest.raises(MonitoringUnavailable, match="apart"):
-        parse_counter([counter("7", pod="x"), counter("5", pod="y")], "tenant_id", "requests_total", ["code"])
+def test_series_that_the_labels_do_not_tell_apart_cost_their_tenant_only() -> None:
+    series = [counter("7", pod="x"), counter("5", pod="y"), counter("3", tenant_id="b")]
+    found, wrong = parse_counter(series, "tenant_id", "requests_total", ["code"])
+    assert [at[0] for at, values in found.items() if values] == ["b"]
+    assert list(wrong) == [("a", "counter requests_total")]
+    assert "do not tell its series apart" in wrong["a", "counter requests_total"]
+
+
+@pytest.mark.parametrize("age", [1e308, -1e308, float("inf"), float("-inf"), 1e18])
+def test_an_age_that_is_none_costs_its_tenant_its_evidence_only(age: float) -> None:
+    up = {("a", at(0)): 1.0, ("b", at(0)): 1.0}
+    frames = assemble({"up": up}, {("a", at(0)): age, ("b", at(0)): 1.0}, frozenset({"a", "b"}), STEP)
+    assert [f.tenant_id for f in frames if f.samples] == ["b"]
 
 
 @pytest.mark.parametrize("lie", [None, [3], [{}], [{"metric": {"tenant_id": "a"}, "values": 3}]])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ecpmon.collectors.base import Collected
 from ecpmon.collectors.runner import CollectorRunner, TenantDirectory
 from ecpmon.errors import DatabaseUnavailable
-from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.ingest import AttemptOutcome, Batch, IngestResult
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from tests.quarantine import FakeQuarantine
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=15)
@@ -73,7 +75,7 @@ class Ticks:
 async def test_what_the_buffer_could_not_hold_is_asked_for_again() -> None:
     store, clock = Store(), Ticks()
     directory = TenantDirectory(store)  # type: ignore[arg-type]
-    runner = CollectorRunner(Past(), store, directory, store, clock, 3)
+    runner = CollectorRunner(Past(), store, directory, store, clock, 3, quarantine=FakeQuarantine())
 
     async def turns(count: int) -> None:
         for _ in range(count):
@@ -103,7 +105,8 @@ def acme(number: int) -> Tenant:
 async def test_what_waits_is_of_the_tenant_it_was_pulled_for() -> None:
     store, clock = Store(), Ticks()
     store.tenants = [acme(1)]
-    runner = CollectorRunner(Past(), store, TenantDirectory(store), store, clock, 100)  # type: ignore[arg-type]
+    directory = TenantDirectory(store)  # type: ignore[arg-type]
+    runner = CollectorRunner(Past(), store, directory, store, clock, 100, quarantine=FakeQuarantine())
     clock.at += STEP
     await runner.run_once()
     store.away = True
@@ -113,3 +116,48 @@ async def test_what_waits_is_of_the_tenant_it_was_pulled_for() -> None:
     clock.at += STEP
     await runner.run_once()
     assert (len(store.stored), store.numbers) == (3, {1, 2})
+
+
+class Told(Past):
+    """Says of `acme` what it is told to say."""
+
+    def __init__(self) -> None:
+        self.troubles: dict[tuple[str, str], str] = {}
+        self.error: Exception | None = None
+
+    async def collect(
+        self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
+    ) -> Collected:
+        if self.error:
+            raise self.error
+        return replace(await super().collect(tenants, watermark, now), troubles=self.troubles)
+
+
+async def test_what_is_wrong_with_a_tenants_answer_is_seen_in_its_quarantine_and_heals() -> None:
+    store, clock, source, quarantine = Store(), Ticks(), Told(), FakeQuarantine()
+    directory = TenantDirectory(store)  # type: ignore[arg-type]
+    runner = CollectorRunner(source, store, directory, store, clock, 100, quarantine=quarantine)
+    source.troubles = {("acme", "counter x"): "why"}
+    for _ in range(3):
+        clock.at += STEP
+        await runner.run_once()
+    [key] = quarantine.rows
+    assert key == ("collect_prometheus", "acme", "counter x")
+    source.troubles = {}
+    clock.at += STEP
+    await runner.run_once()
+    assert quarantine.rows == {}
+
+
+async def test_an_answer_that_nobody_foresaw_is_a_failed_pull_and_the_next_one_goes_on() -> None:
+    store, clock, source = Store(), Ticks(), Told()
+    directory = TenantDirectory(store)  # type: ignore[arg-type]
+    runner = CollectorRunner(source, store, directory, store, clock, 100, quarantine=FakeQuarantine())
+    clock.at += STEP
+    assert await runner.run_once() is AttemptOutcome.OK
+    source.error = OverflowError("date value out of range")
+    clock.at += STEP
+    assert await runner.run_once() is AttemptOutcome.TARGET_FAILED
+    source.error = None
+    clock.at += STEP
+    assert await runner.run_once() is AttemptOutcome.OK

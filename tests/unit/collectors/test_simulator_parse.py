@@ -45,7 +45,8 @@ def test_numbers_that_are_none_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "lie",
-    [None, [], {}, {"tenants": {}}, {"timestamp": STAMP, "tenants": [{"tenant_id": "a"}]},
+    [None, [], {}, {"tenants": {}}, {"timestamp": "20026-03-01T12:00:00Z", "tenants": []},
+     {"timestamp": "0001-01-01T00:00:00+14:00", "tenants": []},
      {"timestamp": "2026-03-01T12:00:00", "tenants": []}, {"timestamp": 5, "tenants": []},
      {"timestamp": "2026-03-01T13:00:00Z", "tenants": []}],
 )  # fmt: skip
@@ -116,3 +117,23 @@ def test_usage_is_taken_four_times_a_minute() -> None:
         if any(s.key.metric_name == "service_replicas" for s in frame.samples):
             taken.append(second)
     assert taken == [0, 15, 30, 45]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"timestamp": None}, {"timestamp": 5}, {"timestamp": "2030-01-01T00:00:00Z"}, {"timestamp": "2026-03-01T12:00:00"},
+     {"timestamp": "0001-01-01T00:00:00+14:00"}, {"metrics": {"x" * 10: 1}, "timestamp": {}}],
+)  # fmt: skip
+def test_an_entry_that_lies_costs_its_tenant_only(lie: dict[str, Any]) -> None:
+    fine = {"tenant_id": "b", "timestamp": STAMP, "ready": True, "metrics": {}}
+    reply = document(**lie)
+    reply["tenants"] += [fine, 5, {"tenant_id": ["a"]}, {}]
+    found = parse(reply, frozenset({"a", "b"}), NOW)
+    assert [f.tenant_id for f in found.frames] == ["b"]
+    assert list(found.troubles) == [("a", "")]
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), float("inf"), 1e308])
+def test_numbers_past_all_bounds_stop_no_other_number(number: float) -> None:
+    found = values(document(metrics={"cpu_usage": 40.5, "odd": number}))
+    assert found.keys() - {"odd"} == {"cpu_usage", "up"}
