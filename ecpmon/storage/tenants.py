@@ -13,7 +13,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
-from ecpmon.storage.database import Database, DatabaseRefused, wrap_errors
+from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import UNREADABLE, readable
 
@@ -60,12 +60,13 @@ def _checked(row: Any) -> Tenant:
 
 
 def _one(row: Any) -> Tenant:
-    """Raises DatabaseRefused for a tenant that people inserted in a way nobody can read."""
+    """Raises Conflict for a tenant that people inserted in a way nobody can read."""
     try:
         return tenant_of(row)
     except UNREADABLE as error:
-        raise DatabaseRefused(
-            f"the row of tenant {row['tenant_id']!r} cannot be read, mend it in the table tenants: {reason_of(error)}"
+        raise Conflict(
+            f"the row of this tenant cannot be read, mend it in the table tenants: {reason_of(error)}",
+            details={"tenant_id": row["tenant_id"]},
         ) from error
 
 

@@ -184,7 +184,7 @@ POISONS: Final = (
     ),
     Poison(
         "a row that is no tenant",
-        ("UPDATE tenants SET service_requirements = '{\"chatbot\": 1e400}' WHERE id = $1",),
+        ('UPDATE tenants SET service_requirements = \'{"chatbot": "ten"}\' WHERE id = $1',),
         ("UPDATE tenants SET service_requirements = '{\"chatbot\": 10}' WHERE id = $1",),
         readable=False,
     ),

@@ -232,6 +232,9 @@ async def test_one_tenants_poison_costs_no_other_anything_and_is_seen_and_heals(
     assert ward.failures() == {}
     await _goes_on(ward, since)
     await _is_shown(ward)
+    if not poison.readable:
+        async with ward.session.get(f"{ward.url}/api/v1/tenants/{ward.sick.tenant_id}") as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (409, "CONFLICT")
     held = await ward.quarantined()
     if poison.job is not None:
         assert [s for job, s in held if job == poison.job and s.startswith(poison.subject)], held
