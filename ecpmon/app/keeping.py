@@ -23,6 +23,8 @@ from ecpmon.storage.upkeep import Upkeep
 
 _log = structlog.get_logger(__name__)
 _DAY_SECONDS: Final = 86_400
+# Frames go by whole days.
+_FRAMES_CHUNK: Final = timedelta(days=1)
 # Longer than anything is retried.
 _QUEUES_KEPT_DAYS: Final = 3
 
@@ -102,9 +104,10 @@ class SampleKeeping:
             raise failed[0]
 
     async def _drop_raw(self, before: datetime) -> None:
-        """Not what is not rolled up yet."""
+        """Not what is not rolled up yet; what cannot be rolled up is given up with its frames."""
         await self.roll_up()
         await self._upkeep.retain({"frames": before})
+        await self._upkeep.drop_marks(before - _FRAMES_CHUNK)
 
     async def _forget_impossible(self, now: datetime) -> None:
         if gone := await self._upkeep.forget_impossible(now):

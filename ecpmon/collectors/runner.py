@@ -192,7 +192,7 @@ async def record_blindness(
 
     None when there was no attempt within the last 30 days or it is recent enough to have been awake all along.
     """
-    last = await log.last_attempt(source, now - timedelta(days=30))
+    last = await log.last_attempt(source, now - timedelta(days=30), now)
     if last is None or now - last <= awake:
         return None
     seconds = (now - last).total_seconds()

@@ -189,9 +189,10 @@ class IngestStore:
         value: datetime | None = await self._database.fetchval(self._sql["watermark"], source.value)
         return value
 
-    async def last_attempt(self, source: Source, since: datetime) -> datetime | None:
+    async def last_attempt(self, source: Source, since: datetime, now: datetime) -> datetime | None:
         """The newest recorded attempt of a source after `since`."""
-        value: datetime | None = await self._database.fetchval(self._sql["last_attempt"], source.value, since)
+        sql = self._sql["last_attempt"]
+        value: datetime | None = await self._database.fetchval(sql, source.value, since, now)
         return value
 
 

@@ -90,6 +90,10 @@ class Upkeep:
         rows = await self._database.fetch(self._sql["forget_impossible"], now)
         return [r["tenant_id"] or "(deleted)" for r in rows]
 
+    async def drop_marks(self, before: datetime) -> None:
+        """Drop marks of a time whose frames are gone."""
+        await self._database.execute(self._sql["drop_marks"], before)
+
     async def retain(self, limits: Mapping[str, datetime]) -> None:
         """Drop whole chunks older than `limits[relation]` (`frames`, `pull_attempts`, `rollup_5m`, `rollup_1h`)."""
         for relation, older_than in limits.items():

@@ -87,7 +87,7 @@ SELECT lower(r) AS start, upper(r) AS "end" FROM unnest((
 )) AS r
 
 -- name: last_attempt
-SELECT max(ts) FROM pull_attempts WHERE source = $1 AND outcome <> 'collector_down' AND ts > $2
+SELECT max(ts) FROM pull_attempts WHERE source = $1 AND outcome <> 'collector_down' AND ts > $2 AND ts <= $3
 
 -- name: watermark
 SELECT collected FROM collector_watermarks WHERE source = $1

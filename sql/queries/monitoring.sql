@@ -183,6 +183,11 @@ UPDATE input_bounds SET raw_retention = $1 WHERE raw_retention <> $1
 SELECT t.tenant_id FROM forget_impossible(greatest($1, CURRENT_TIMESTAMP) + INTERVAL '1 day') AS f (tenant)
 LEFT JOIN tenants t ON t.id = f.tenant
 
+-- name: drop_marks
+-- Of what raw retention has ended: nothing is left that they could be made of.
+WITH rollups AS (DELETE FROM rollup_dirty WHERE bucket < $1), evidence AS (DELETE FROM evidence_dirty WHERE ts < $1)
+DELETE FROM objective_marks WHERE ends < $1
+
 -- name: drop_spans
 -- Tells the running sums that this is retention.
 WITH told AS MATERIALIZED (SELECT set_config('ecpmon.dropping', 'on', true) AS said)

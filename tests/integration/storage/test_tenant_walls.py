@@ -92,6 +92,7 @@ QUERIES = {
     "ingest.watermark": "a source is pulled for all tenants at once",
     "monitoring.condense_attempts": JOB,
     "monitoring.drop_chunks": JOB,
+    "monitoring.drop_marks": JOB,
     "monitoring.drop_spans": JOB,
     "monitoring.forget_impossible": JOB,
     "monitoring.heal_rollups": JOB,

@@ -42,7 +42,7 @@ class Store:
             raise DatabaseUnavailable("away")
         return self.marks[source]
 
-    async def last_attempt(self, source: Source, since: datetime) -> datetime | None:
+    async def last_attempt(self, source: Source, since: datetime, now: datetime) -> datetime | None:
         return None
 
     async def live(self) -> list[Tenant]:
