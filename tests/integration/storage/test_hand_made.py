@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,9 +23,11 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.migrations import migrate
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0, MakeTenant
+from tests.integration.hand_made import insert_by_hand
 
 UP = SeriesKey("sla", "up")
 CPU = SeriesKey("cpu", "cpu_usage")
@@ -172,3 +177,24 @@ async def test_a_tenant_whose_timeline_is_damaged_stops_no_other_and_loses_nothi
     assert await keeper.take_in(at(-3600), at(27)) > 0
     assert await database.fetchval("SELECT count(*) FROM quarantine WHERE tenant = $1", sick.key) == 0
     assert await spans_of(database, sick, at(11)) == await spans_of(database, well, at(11))
+
+
+async def test_the_correction_that_the_docs_give_works(make_database: Callable[[], str]) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "poison.md").read_text(encoding="utf-8")
+    [correction] = [block for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL) if "frames" in block]
+    wrong = datetime(2026, 11, 27, 9, tzinfo=UTC)
+    database = Database(make_database())
+    await migrate(database)
+    await database.execute(
+        "INSERT INTO tenants (tenant_id, preset, service_requirements, resources, sla_target)"
+        " VALUES ('acme', 'small', '{}', '{}', '{\"availability\": \"99.5%\"}')"
+    )
+    keeper, sums = HandMade(database, DEFAULT_RULES), PgFastWindows(database)
+    for seconds, up in ((-60, 1), (0, 0)):
+        await insert_by_hand(database, "acme", "up", up, wrong + timedelta(seconds=seconds))
+    await keeper.take_in(wrong - timedelta(days=7), wrong)
+    assert await sums.states(["acme"], wrong) == {"acme": "down"}
+    await database.execute(correction)
+    await keeper.take_in(wrong - timedelta(days=7), wrong)
+    assert await sums.states(["acme"], wrong) == {"acme": "up"}
+    await database.close()
