@@ -90,13 +90,13 @@ def simulator(folder: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fuzz_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with simulator(tmp_path_factory.mktemp("fuzz-simulator")) as served:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fuzz_service(make_database: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
     dsns = make_database(), make_database()
     clock = ManualClock()

@@ -21,7 +21,7 @@ from tests.fuzz.requests import Aim, request_to
 from tests.fuzz.served import Judge
 
 TABLE = [route for route in route_table() if not route.socket]
-FEW, MANY = 12, 400
+FEW, MANY = 12, 200
 # Bodies that are read without a model.
 EXTRA = (
     {"metrics": {"cpu_usage": 1}}, [{"metrics": {"up": 1, "cpu": 2}}, {"metrics": {"custom.x": 3}}],

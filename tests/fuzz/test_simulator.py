@@ -19,7 +19,7 @@ from tests.fuzz.requests import Aim, request_to
 from tests.fuzz.served import SECONDS, Judge, Reply, Served, Watched, check_error, watching
 from tests.fuzz.test_api import examples
 
-FEW, MANY = 12, 400
+FEW, MANY = 12, 200
 KNOWN = {
     "tenant_id": ["fuzzed", "fuzzed-2"], "name": ["chatbot"], "target_service": ["chatbot"],
     "scenario": ["short_outage"], "to": ["2026-03-02T09:00:00Z"], "from": ["2026-03-02T08:00:00Z"],
