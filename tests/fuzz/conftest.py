@@ -48,6 +48,11 @@ class Service:
         assert status is None or got == status, (method, path, got, answer)
         return answer
 
+    def get(self, path: str) -> bytes:
+        """A request that reads, as it stands on the wire."""
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {self.token}"
+        return head.encode() + b"\r\n\r\n"
+
     def tenant(self, name: str = "") -> dict[str, list[str]]:
         """A tenant with a rule, maintenance, an objective, a deployment and samples; what its parameters are."""
         name = name or f"fuzz-{next(_numbers)}"

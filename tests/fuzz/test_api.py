@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ecpmon.api.application import route_table
 from ecpmon.api.routing import Route
+from ecpmon.wire import is_storable
 from tests.fuzz import nasty
 from tests.fuzz.bodies import written
 from tests.fuzz.conftest import Service, settle
@@ -66,8 +67,7 @@ def read_everything(service: Service, known: Mapping[str, Sequence[str]], status
         if route.method == "GET" and (route.of_tenant or status):
             service.clock.advance(1)
             path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]][0], route.path)
-            head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {service.token}"
-            reply = judge(head.encode() + b"\r\n\r\n")
+            reply = judge(service.get(path))
             assert status in (None, reply.status), (path, reply)
 
 
@@ -145,6 +145,25 @@ def test_half_a_surrogate_pair_and_its_like_in_every_field_of_every_body(service
                 head += f"Authorization: Bearer {service.token}\r\n\r\n"
                 service.clock.advance(1)
                 judge(head.encode() + content)
+
+
+FORMS = (
+    "sla/report?format=csv", "sla/report?format=html", "sla/report?format=pdf", "manifest?format=json", "manifest",
+    "objectives?format=openslo", "objectives/fast?format=openslo",
+)  # fmt: skip
+
+
+def test_a_text_that_was_taken_can_be_shown_in_every_form(service: Service) -> None:
+    known, judge = service.tenant(), Judge(service.served, service.watched)
+    base = f"/api/v1/tenants/{known['tenant_id'][0]}"
+    odd = [t for t in nasty.TEXTS if not (t.isascii() and t.isprintable()) and is_storable(t)]
+    for text in (*odd, "<b>&amp;\\u0041%s{0}$x`", "=1+1"):
+        service.clock.advance(1)
+        service.ask("PUT", base, {"name": text[:200], "description": text[:200]}, status=200)
+        slo = {"kind": "latency", "target": 0.9, "threshold_ms": 200, "description": text[:200]}
+        service.ask("PUT", f"{base}/objectives/fast", slo, status=200)
+        for form in FORMS:
+            assert judge(service.get(f"{base}/{form}")).status == 200
 
 
 def test_afterwards_every_job_runs_and_a_tenant_is_answered_everywhere(service: Service) -> None:
