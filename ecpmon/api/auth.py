@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT
-from ecpmon.api.limits import LIMITS
+from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.api.sessions import Session
-from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
+from ecpmon.errors import Forbidden, RateLimited, TenantNotFound, Unauthorized
 from ecpmon.ports.tokens import Caller
 
 # With authentication off (development on loopback) everybody is this.
 EVERYBODY: Final = Caller("anonymous", frozenset({"admin"}), None)
 _NOBODY: Final = Caller("nobody", frozenset(), frozenset())
 MAX_TOKEN: Final = 4096
+# How long a guess waits for its refusal.
+REFUSAL_SECONDS: Final = 1.0
 
 
 def bearer_token(request: web.Request) -> str | None:
@@ -36,7 +40,7 @@ def runs_the_cluster(caller: Caller) -> bool:
     return caller.tenants is None and "admin" in caller.roles
 
 
-async def identify(request: web.Request) -> Caller:
+async def identify(request: web.Request, *, limited: bool = True) -> Caller:
     """The caller. Raises Unauthorized without a valid token, DatabaseUnavailable when it cannot be checked."""
     context = request.app[CONTEXT]
     if context.settings.auth == "none":
@@ -45,25 +49,41 @@ async def identify(request: web.Request) -> Caller:
     # Ours are ASCII; others, such as bytes that are not UTF-8, cannot even be hashed.
     if not token or len(token) > MAX_TOKEN or not token.isascii():
         raise Unauthorized("send `Authorization: Bearer <token>`; `ecpmon token create` makes one")
-    return await _checked(request, token)
+    return await _checked(request, token, limited=limited)
 
 
-async def _checked(request: web.Request, token: str) -> Caller:
+async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller:
     """Who holds the token. Guessing is limited per address, and costs no query then; tokens seen before go on.
 
     Raises Unauthorized, RateLimited.
     """
     context, limits = request.app[CONTEXT], request.app[LIMITS]
     now, address = context.clock.now(), request.remote or ""
-    if not limits.good_tokens.knows(token):
-        limits.bad_tokens.check(address, now)
+    known = limits.good_tokens.key_of(token)
+    if known is None:
+        await _guessed(limits, address, now)
+    elif limited:
+        limits.requests.check(known, now)
     caller = await _find(request, token)
     if caller is None:
         limits.good_tokens.forget(token)
-        limits.bad_tokens.charge(address, 1, now)
         raise Unauthorized("this token is unknown, expired or revoked")
-    limits.good_tokens.remember(token)
+    if known is None:
+        limits.bad_tokens.charge(address, -1, now)
+    limits.good_tokens.remember(token, share_of(caller, request))
     return caller
+
+
+async def _guessed(limits: Limits, address: str, now: datetime) -> None:
+    """Count a token that may be a guess, before it is looked up: many may come together. Raises RateLimited.
+
+    The refusal is held back, so that a connection can be refused once in a while only.
+    """
+    try:
+        limits.bad_tokens.take(address, now)
+    except RateLimited:
+        await asyncio.sleep(REFUSAL_SECONDS)
+        raise
 
 
 async def _find(request: web.Request, secret: str) -> Caller | None:
@@ -95,8 +115,17 @@ def authorise(request: web.Request, caller: Caller, route: Route) -> None:
 def caller_key(request: web.Request) -> str:
     """Whom a limit per caller counts: a token, whatever it is called and wherever it is used from; without
     authentication an address."""
-    token = request[CALLER].token
+    return _key(request[CALLER], request)
+
+
+def _key(caller: Caller, request: web.Request) -> str:
+    token = caller.token
     return f"{token.database}:{token.token_id}" if token else f"address:{request.remote}"
+
+
+def share_of(caller: Caller, request: web.Request) -> str:
+    """The key of a caller's share of what all use."""
+    return f"caller {_key(caller, request)}"
 
 
 def session_of(request: web.Request, number: int, tenant_id: str) -> Session:
@@ -112,7 +141,12 @@ async def admit(request: web.Request, route: Route) -> None:
     ):
         request[CALLER] = _NOBODY
         return
-    caller = await identify(request)
+    # Pushes are counted by their samples; everything else as a request, what is refused for lack of rights as well.
+    limited = route.permission is not Permission.INGEST
+    caller = await identify(request, limited=limited)
+    if limited:
+        context = request.app[CONTEXT]
+        request.app[LIMITS].requests.take(share_of(caller, request), context.clock.now())
     authorise(request, caller, route)
     request[CALLER] = caller
 

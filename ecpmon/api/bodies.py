@@ -23,10 +23,22 @@ _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _CHUNK: Final = 256 * 1024
 # A body that took longer than this is slow.
 SLOW_SECONDS: Final = 1.0
+# The body, when it was read before the handler's turn came.
+BODY: Final = web.RequestKey("body", bytes)
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The decoded body.
+    """The decoded body, read once.
+
+    Raises as `receive` does.
+    """
+    if BODY not in request:
+        request[BODY] = await receive(request)
+    return request[BODY]
+
+
+async def receive(request: web.Request) -> bytes:
+    """Read the body from its sender.
 
     Raises PayloadTooLarge, UnsupportedEncoding, BadRequest (not what its Content-Encoding says, or cut short),
     RequestTimeout (too slow), RateLimited or Overloaded (no room).

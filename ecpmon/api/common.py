@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from ecpmon.api.bodies import read_body
+from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.texts import check_document, mended
@@ -117,7 +117,7 @@ async def read_model(
 
     `mend`: what is no text (NUL, half a surrogate pair) is replaced and not refused.
     """
-    if optional and not request.can_read_body:
+    if optional and BODY not in request and not request.can_read_body:
         return parse_model({}, model)
     document = await read_json(request)
     return parse_model(mended(document) if mend else document, model)

@@ -83,17 +83,20 @@ class Buckets:
 
 
 class GoodTokens:
-    """Digests of tokens that were good the last time, so that guesses from their address do not shut them out."""
+    """Digests of tokens that were good the last time, and whom their requests count for.
+
+    So guesses from their address do not shut them out, and who asks too often is told without a query.
+    """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._seen: OrderedDict[bytes, str] = OrderedDict()
 
-    def knows(self, token: str) -> bool:
-        return _digest(token) in self._seen
+    def key_of(self, token: str) -> str | None:
+        return self._seen.get(_digest(token))
 
-    def remember(self, token: str) -> None:
+    def remember(self, token: str, key: str) -> None:
         digest = _digest(token)
-        self._seen[digest] = None
+        self._seen[digest] = key
         self._seen.move_to_end(digest)
         if len(self._seen) > _MAX_KEYS:
             self._seen.popitem(last=False)
@@ -219,6 +222,7 @@ class Limits:
         self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS)
         self.memory = Memory(settings.max_bytes_in_flight)
         self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
+        self.elsewhere = Turns("requests to the simulator", 32, QUESTIONS_AT_ONCE, 256, PATIENCE)
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)
         self.long = Turns("long computations", LONG_AT_ONCE, 1, 16, PATIENCE)
         self.large = Turns("large bodies", LARGE_AT_ONCE, 1, 16, PATIENCE)

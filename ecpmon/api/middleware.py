@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from typing import Any, Final
 
 import orjson
@@ -12,19 +12,23 @@ import structlog
 from aiohttp import web
 
 from ecpmon.api.auth import admit, caller_key
+from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
-from ecpmon.api.limits import HELD, LIMITS, SHARES
+from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.ports.lanes import question
+from ecpmon.ports.tokens import Caller
 from ecpmon.serving import begun, failed, request_id_of
 
 _log = structlog.get_logger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ROUTES: Final = web.AppKey("routes", dict[Any, Route])
+# What is answered by asking the simulator.
+_ELSEWHERE: Final = ("/api/v1/simulator/", "/api/v1/monitoring/system")
 _SOCKET_CODES: Final = {401: 4401, 403: 4403, 404: 4404}
 _TRUE_FALSE: Final = {"true": True, "false": False}
 
@@ -192,9 +196,6 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
         # A token for a deleted tenant must not use up what is its successor's.
         whose = "former tenant" if tenant_id in caller.former else "tenant"
         shares.append(f"{whose} {request[BACKEND].demo} {tenant_id}")
-    # Pushes are counted by their samples.
-    if route.permission is not Permission.INGEST:
-        limits.requests.take(shares[0], now)
     for share in shares:
         limits.body_bytes.check(share, now)
         if route.permission is Permission.INGEST:
@@ -202,8 +203,28 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
     request[SHARES] = tuple(shares)
     if route.socket:
         return await handler(request)
-    key = shares[0] if caller.tenants is None else shares[-1]
-    turns = limits.pushes if route.permission is Permission.INGEST else limits.questions
-    async with turns.turn(key):
-        with limits.holding(key) as request[HELD]:
-            return await handler(request)
+    key = _group(caller, shares[0])
+    with limits.holding(key) as request[HELD]:
+        if route.permission is Permission.INGEST:
+            async with limits.pushes.turn(key):
+                return await handler(request)
+        return await _question(request, route, key, handler)
+
+
+def _group(caller: Caller, own: str) -> str:
+    """Whom turns and memory are given to: all tokens for the same tenants together, so that more tokens get no more."""
+    return own if caller.tenants is None else f"tenants {sorted(caller.tenants)}"
+
+
+async def _question(request: web.Request, route: Route, key: str, handler: Next) -> web.StreamResponse:
+    """Whoever sends slowly, or waits for another server, keeps nobody from the few turns that questions have."""
+    limits = request.app[LIMITS]
+    large = False
+    if request.can_read_body and request.method != "GET":
+        large = len(await read_body(request)) > LARGE_BODY
+    async with AsyncExitStack() as turns:
+        if large and "/webhooks/" not in route.path:  # those take theirs themselves
+            await turns.enter_async_context(limits.large.turn(key))
+        elsewhere = route.path.startswith(_ELSEWHERE)
+        await turns.enter_async_context((limits.elsewhere if elsewhere else limits.questions).turn(key))
+        return await handler(request)

@@ -27,6 +27,8 @@ MAX_NAME: Final = 100
 # Samples that are committed together. What is pushed in one request and holds more is committed in parts, so that
 # other tenants' commits come in between; the answer is sent after the last of them.
 SAMPLES_PER_COMMIT: Final = 2_000
+# Names that are looked at before the time is.
+NAMES_AT_ONCE: Final = 250
 # What a request costs apart from its samples.
 SAMPLES_PER_REQUEST: Final = 10
 
@@ -79,32 +81,38 @@ class Pushed:
         async for entry in entries_of(body):
             if index >= self._max_batch:
                 raise PayloadTooLarge(f"at most {self._max_batch} entries at once; send them in parts")
-            self._take(entry, f"{index}." if listed else "")
+            await self._take(entry, f"{index}." if listed else "", slices)
             index += 1
             await slices.pause()
         if not index:
             raise bad_field("", "the batch is empty")
 
-    def _take(self, entry: Any, where: str) -> None:
+    async def _take(self, entry: Any, where: str, slices: Slices) -> None:
         if not isinstance(entry, dict):
             raise bad_field(where, "must be an object with `metrics`")
         metrics = entry.get("metrics")
         if not isinstance(metrics, dict) or not metrics:
             raise bad_field(f"{where}metrics", "must be an object of numbers by name, with at least one")
         ts, problem = timestamp_of(entry.get("timestamp"), self._now, self._oldest)
-        if samples := self._samples(metrics, problem):
+        if samples := await self._samples(metrics, problem, slices):
             name, number = self._tenant.tenant_id, self._tenant.key
             self._frames.append(Frame(name, Source.PUSH, ts or self._now, samples, number))
 
-    def _samples(self, metrics: dict[str, Any], problem: Rejection | None) -> tuple[Sample, ...]:
+    async def _samples(
+        self, metrics: dict[str, Any], problem: Rejection | None, slices: Slices
+    ) -> tuple[Sample, ...]:
         """The samples of an entry. Of two names of one series the last wins."""
         kept: dict[SeriesKey, float] = {}
-        for name, value in metrics.items():
+        for count, (name, value) in enumerate(metrics.items(), 1):
             reason = problem or _name_problem(name) or _value_problem(value)
             if reason is None:
                 kept[self._key(name)] = float(value)
+            elif self.rejections.full:
+                self.rejections.counts[reason] += 1
             else:
                 self.rejections.add(self._tenant.tenant_id, encodable(name[:MAX_NAME]), reason)
+            if not count % NAMES_AT_ONCE:
+                await slices.pause()
         return tuple(Sample(key, value) for key, value in kept.items())
 
     def _key(self, name: str) -> SeriesKey:

@@ -76,9 +76,14 @@ class Rejections:
         self.counts: Counter[Rejection] = Counter()
         self.named: list[RejectedSample] = []
 
+    @property
+    def full(self) -> bool:
+        """Whether no more are named."""
+        return len(self.named) >= MAX_NAMED
+
     def add(self, tenant_id: str, metric: str, reason: Rejection, count: int = 1) -> None:
         self.counts[reason] += count
-        if len(self.named) < MAX_NAMED:
+        if not self.full:
             self.named.append(RejectedSample(tenant_id, metric, reason))
 
     def include(self, result: IngestResult) -> None:

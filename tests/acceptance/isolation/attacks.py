@@ -93,7 +93,7 @@ async def large_bodies(alpha: Alpha) -> None:
 
 async def refused_names(alpha: Alpha) -> None:
     """Half a million samples that are all refused."""
-    body = _entries(40, {f"\x00{k}": 1 for k in range(10_000)})
+    body = _entries(32, {f"\x00{k}": 1 for k in range(14_000)})
     await alpha.over_and_over(4, lambda _: alpha.send("POST", f"{ONE}/monitoring", data=body))
 
 
@@ -134,6 +134,22 @@ async def slow_bodies(alpha: Alpha) -> None:
             await asyncio.sleep(0.2)
 
     await alpha.over_and_over(200, lambda _: alpha.send("POST", f"{ONE}/monitoring", data=drip()))
+
+
+async def slow_documents(alpha: Alpha) -> None:
+    """What is no push, sent as slowly."""
+
+    async def drip() -> Any:
+        while not alpha.over:
+            yield b" "
+            await asyncio.sleep(0.2)
+
+    await alpha.over_and_over(40, lambda _: alpha.send("POST", f"{ONE}/alerts", data=drip()))
+
+
+async def strangers(alpha: Alpha) -> None:
+    """What is not alpha's."""
+    await alpha.over_and_over(64, lambda _: alpha.send("GET", "/api/v1/tenants/beta/sla"))
 
 
 async def flapping(alpha: Alpha) -> None:
@@ -275,6 +291,7 @@ ATTACKS: dict[str, Callable[[Alpha], Awaitable[None]]] = {
     attack.__name__: attack
     for attack in (
         slow_receiver, impossible_values, large_bodies, refused_names, new_names, small_pushes, bombs, slow_bodies,
+        slow_documents, strangers,
         flapping, guesses,
         scrapers, readers, alert_storm, sockets,
     )

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from typing import Any
 
 import pytest
 
-from ecpmon.api.limits import BAD_TOKEN_BURST, LIMITS
+from ecpmon.api.limits import ALL_QUESTIONS_AT_ONCE, BAD_TOKEN_BURST, LIMITS
 from ecpmon.storage.series import SeriesCatalogue
 from tests.integration.api.conftest import Service
+from tests.waiting import PATIENCE
 
 
 async def test_guessing_tokens_is_limited_before_it_costs_a_query(service: Service) -> None:
     assert (await service.ask("GET", "/api/v1/tenants/"))[0] == 200
     codes = []
-    for _ in range(int(BAD_TOKEN_BURST) + 5):
+    for _ in range(int(BAD_TOKEN_BURST) + 2):
         service.tokens["guess"] = f"ecp_{secrets.token_urlsafe(32)}"
         status, _, headers = await service.ask("GET", "/api/v1/tenants/", who="guess", **{"X-Debug": "true"})
         codes.append((status, json.loads(headers["X-Debug-Info"])["queries"] > 0))
-    assert codes == [(401, True)] * int(BAD_TOKEN_BURST) + [(429, False)] * 5
+    assert codes == [(401, True)] * int(BAD_TOKEN_BURST) + [(429, False)] * 2
     # A token that was good before comes from the same address and is let in.
     assert (await service.ask("GET", "/api/v1/tenants/"))[0] == 200
     service.clock.advance(seconds=1)
@@ -68,3 +70,33 @@ async def test_names_over_the_bound_of_a_full_tenant_cost_no_query(
         status, answer, _ = await service.ask("POST", url, {"metrics": {"m0": 1, f"new-{n}": 1}})
         assert (status, answer["rejected"]) == (202, [{"metric": f"new-{n}", "reason": "too_many_series"}])
     assert len(asked) == 1
+
+
+async def test_who_sends_slowly_holds_no_turn_that_others_wait_for(service: Service) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    head = (
+        "POST /api/v1/tenants/calculate-resources HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+        f"Authorization: Bearer {service.tokens['viewer']}\r\n\r\n{{"
+    )
+    slow = [await asyncio.open_connection(host, int(port)) for _ in range(ALL_QUESTIONS_AT_ONCE + 2)]
+    try:
+        for _, writer in slow:
+            writer.write(head.encode())
+        async with asyncio.timeout(PATIENCE):  # they hold more than one byte each
+            while service.app[LIMITS].memory.held < len(slow):
+                await asyncio.sleep(0.01)
+        assert (await service.ask("GET", "/api/v1/tenants/", who="viewer"))[0] == 200
+        assert (await service.ask("GET", "/api/v1/tenants/"))[0] == 200
+    finally:
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_what_is_refused_for_lack_of_rights_counts_as_a_request(service: Service) -> None:
+    tenant = await service.tenant()
+    levels = service.app[LIMITS].requests._levels
+    for path, status in ((f"/api/v1/tenants/{tenant}", 404), ("/api/v1/tokens", 200)):
+        before = {key: level for key, (level, _) in levels.items()}
+        assert (await service.ask("GET", path, who="outsider"))[0] == status
+        changed = {key for key, (level, _) in levels.items() if level != before.get(key)}
+        assert len(changed) == 1
