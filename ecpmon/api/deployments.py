@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
@@ -22,9 +24,9 @@ from ecpmon.api.common import (
     tenant_of,
 )
 from ecpmon.api.context import CALLER, Backend
-from ecpmon.api.hub import Outbox
+from ecpmon.api.hub import FOLLOW_SECONDS, Outbox
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
+from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, received, send
 from ecpmon.api.times import EARLIEST, LATEST, JsonTime
 from ecpmon.errors import EcpError, NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
@@ -34,7 +36,7 @@ from ecpmon.sla.gate import ATTRIBUTED, burned
 from ecpmon.sla.maintenance import covered
 
 routes = Routes()
-FOLLOW_SECONDS: Final = 0.25
+SLOWEST_SECONDS: Final = 2.0
 NORMAL: Final = 1000
 TRY_AGAIN: Final = 1013
 # PostgreSQL holds none.
@@ -184,7 +186,7 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     record = await backend.deployments.store.get(name, request[CALLER].tenants)
     with backend.hub.join(session_of(request, record.tenant, record.tenant_id)) as outbox:
         socket = await open_socket(request)
-        ended = asyncio.ensure_future(_until_ended(socket, outbox))
+        ended = asyncio.ensure_future(_until_ended(socket, outbox, backend.hub.send_timeout))
         code, reason = NORMAL, ""
         try:
             reason = await _tell_steps(backend, socket, record, ended)
@@ -210,19 +212,23 @@ async def _tell_steps(
 ) -> str:
     """Every step that is new, until the deployment is over, nobody listens or the server stops."""
     told: dict[str, Any] | None = None
+    wait = FOLLOW_SECONDS
     while True:
         step = _step(record)
         if step != told:
             await send(socket, step, backend.hub.send_timeout)
-            told = step
+            told, wait = step, FOLLOW_SECONDS
         if record.status.is_final or ended.done():
             return record.status.value
-        await asyncio.wait({ended}, timeout=FOLLOW_SECONDS)
-        record = await backend.deployments.store.get(record.deployment_id, (record.tenant,))
+        await asyncio.wait({ended}, timeout=wait)
+        wait = min(SLOWEST_SECONDS, wait * 1.25)
+        key = (record.deployment_id, record.tenant)
+        ask = partial(backend.deployments.store.get, record.deployment_id, (record.tenant,))
+        record = await backend.hub.followed.get(key, ask)
 
 
-async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox) -> None:
-    listening = asyncio.ensure_future(_until_closed(socket))
+async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox, limit: float) -> None:
+    listening = asyncio.ensure_future(_until_closed(socket, limit))
     stopping = asyncio.ensure_future(outbox.closed.wait())
     try:
         await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -231,9 +237,10 @@ async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox) -> None:
         stopping.cancel()
 
 
-async def _until_closed(socket: web.WebSocketResponse) -> None:
-    async for _ in socket:
-        pass  # nothing is asked of the other side
+async def _until_closed(socket: web.WebSocketResponse, limit: float) -> None:
+    with suppress(Gone, SlowConsumer):
+        async for _ in received(socket, limit):
+            pass  # nothing is asked of the other side
 
 
 def _step(record: DeploymentRecord) -> dict[str, Any]:

@@ -11,20 +11,25 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import WSCloseCode
 
 from ecpmon.api.events import message_of_event, message_of_external
 from ecpmon.api.keys import live_key
 from ecpmon.api.sessions import TENANT_GONE, Admissions, Session
+from ecpmon.api.shared import Shared
 from ecpmon.errors import Overloaded
 from ecpmon.model.availability import SpanState
+from ecpmon.model.deployments import DeploymentRecord
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.samples import Latest
+
+FIGURES_SECONDS: Final = 2.0
+FOLLOW_SECONDS: Final = 0.25
 
 
 class Outbox:
@@ -99,7 +104,13 @@ class Feed:
         self.seeded = False
         self.seeding = asyncio.Lock()
         self.state: SpanState | None = None
+        self.figures: Shared[dict[str, Any] | None] = Shared(FIGURES_SECONDS)
         self._values: dict[str, tuple[datetime, float]] = {}
+        self._newest: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self._values)
 
     def absorb(self, frame: Frame) -> None:
         for sample in frame.samples:
@@ -117,17 +128,20 @@ class Feed:
         known = self._values.get(key)
         if known is None or known[0] <= ts:
             self._values[key] = (ts, value)
+            self._newest = ts if self._newest is None else max(self._newest, ts)
 
     def change(self, change: StateChange) -> None:
         self.state = change.state
         for outbox in self.outboxes:
             outbox.put(change)
 
-    def values(self) -> dict[str, float]:
-        return {key: value for key, (_, value) in self._values.items()}
+    def values(self, wanted: frozenset[str] | None = None) -> dict[str, float]:
+        """Those of `wanted` that there are; None: all of them."""
+        keys = self._values if wanted is None else wanted & self._values.keys()
+        return {key: self._values[key][1] for key in keys}
 
     def newest(self) -> datetime | None:
-        return max((ts for ts, _ in self._values.values()), default=None)
+        return self._newest
 
 
 class Hub:
@@ -148,6 +162,7 @@ class Hub:
         self._feeds: dict[str, Feed] = {}
         self._listeners: defaultdict[str, set[AlertOutbox]] = defaultdict(set)
         self._sessions: dict[Outbox, Session] = {}
+        self.followed: Shared[DeploymentRecord] = Shared(FOLLOW_SECONDS)
         self._stopped = False
 
     @property

@@ -17,6 +17,7 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
 from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
+from ecpmon.api.sockets import HungUp
 from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
@@ -86,7 +87,7 @@ async def _answer(request: web.Request, handler: Next) -> web.StreamResponse:
         if isinstance(error, web.HTTPException) and error.status < 400:
             raise
         if begun(request):  # a second answer would be written into the first
-            if not isinstance(error, ConnectionError):
+            if not isinstance(error, ConnectionError | HungUp):
                 _say(_log.error, "request_broken", path=request.path, exc_info=error)
             raise
         return await _error_answer(request, error)

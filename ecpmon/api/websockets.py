@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import structlog
@@ -22,7 +22,7 @@ from ecpmon.api.events import message_of_event
 from ecpmon.api.hub import ChangeOutbox, Feed, Outbox
 from ecpmon.api.keys import asked_key
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, send
+from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, received, send
 from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError, Overloaded, TenantNotFound
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
@@ -36,6 +36,10 @@ DEFAULT_INTERVAL_MS: Final = 5_000
 SEED_WINDOW: Final = timedelta(minutes=5)
 RECENT_EVENTS: Final = 1_000
 SLA_WINDOW: Final = ("24h",)
+# Seconds without another message about metrics, but for a change of state: a short and a long message.
+SHORT_REST: Final = 0.1
+LONG_REST: Final = 1.0
+SHORT_MESSAGE: Final = 50  # metrics
 REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
 
 
@@ -117,10 +121,17 @@ async def _metrics_socket(
         async def compose(state: str | None) -> dict[str, Any]:
             message = metrics_message(feed, subscription, state, request)
             if with_sla:
-                message["sla_data"] = await _sla_data(request, tenant)
+                message["sla_data"] = await feed.figures.get(tenant.key, partial(_sla_data, request, tenant))
             return message
 
-        sending = _send_metrics(socket, outbox, subscription, changed, compose, backend.hub.send_timeout)
+        def rest() -> float:
+            wanted = subscription.metrics
+            size = feed.size if wanted is None else len(wanted)
+            return SHORT_REST if size <= SHORT_MESSAGE else LONG_REST
+
+        sending = _send_metrics(
+            socket, outbox, subscription, changed, compose, rest, backend.hub.send_timeout
+        )
         await _converse(request, socket, outbox, sending, subscription.take, changed)
         return socket
 
@@ -135,9 +146,7 @@ def metrics_message(
     feed: Feed, subscription: Subscription, state: str | None, request: web.Request
 ) -> dict[str, Any]:
     """The newest values; with `state` it is the message about a change and `up` is part of it in any case."""
-    values = feed.values()
-    wanted = subscription.metrics
-    metrics = {k: v for k, v in values.items() if wanted is None or k in wanted}
+    metrics = feed.values(subscription.metrics)
     message = {"timestamp": feed.newest() or now_of(request), "tenant_id": feed.tenant_id, "metrics": metrics}
     if state is not None:
         metrics["up"] = 1.0 if state == "up" else 0.0
@@ -151,26 +160,34 @@ async def _send_metrics(
     subscription: Subscription,
     changed: asyncio.Event,
     compose: Callable[[str | None], Awaitable[dict[str, Any]]],
+    rest: Callable[[], float],
     limit: float,
 ) -> None:
-    """A message now, then one per interval; a state change and a new subscription are answered at once."""
+    """A message now, then one per interval; a state change is told at once, new subscriptions after the rest."""
     states: list[str | None] = [None]
     while True:
         for state in states:
             await send(socket, await compose(state), limit)
-        states = await _next_states(outbox, subscription, changed)
+        states = await _next_states(outbox, subscription, changed, rest())
 
 
-async def _next_states(
-    outbox: ChangeOutbox, subscription: Subscription, changed: asyncio.Event
-) -> list[str | None]:
-    """Wait for a state change, the next interval or a new subscription."""
-    waits = {asyncio.ensure_future(outbox.wake.wait()), asyncio.ensure_future(changed.wait())}
+async def _first_of(*events: asyncio.Event, timeout: float | None) -> None:
+    waits = {asyncio.ensure_future(event.wait()) for event in events}
     try:
-        await asyncio.wait(waits, timeout=subscription.interval, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()
+
+
+async def _next_states(
+    outbox: ChangeOutbox, subscription: Subscription, changed: asyncio.Event, rest: float
+) -> list[str | None]:
+    """Wait for a state change or, once `rest` seconds are over, for the next interval or a new subscription."""
+    await _first_of(outbox.wake, timeout=rest)
+    if not outbox.wake.is_set():
+        interval = subscription.interval
+        await _first_of(outbox.wake, changed, timeout=None if interval is None else max(0.0, interval - rest))
     resubscribed = changed.is_set()
     changed.clear()
     found: list[str | None] = [change.state.value for change in outbox.take()]
@@ -287,7 +304,7 @@ async def _receive(
     limit: float,
 ) -> None:
     """Read the client's messages; a bad one is answered with an error and the socket stays open."""
-    async for message in socket:
+    async for message in received(socket, limit):
         try:
             answer = take(_decoded(message.type, message.data))
             if answer is None:
@@ -295,8 +312,7 @@ async def _receive(
         except EcpError as error:
             answer = error_document(request, error.code, error.message, error.details)
         if answer is not None:
-            with contextlib.suppress(Gone):
-                await send(socket, answer, limit)
+            await send(socket, answer, limit)
 
 
 def _decoded(kind: WSMsgType, data: Any) -> Any:

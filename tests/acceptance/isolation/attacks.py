@@ -287,13 +287,42 @@ async def sockets(alpha: Alpha) -> None:
     await alpha.over_and_over(600, step)
 
 
+async def socket_messages(alpha: Alpha) -> None:
+    """Twenty sockets into which it says as much as goes through, and does not care for the answers."""
+    texts = ['{"action": "ping"}', '{"action": "subscribe", "interval": 100}', "not json", "[" * 1_000]
+
+    async def step(n: int) -> None:
+        path = [f"/ws/monitoring/{TENANT}", f"/ws/alerts/{TENANT}", f"/api/v1/simulator/realtime/{TENANT}"][
+            n % 3
+        ]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, alpha.until - monotonic())):
+                await _flood(alpha, path, n, texts)
+
+    await alpha.over_and_over(20, step)
+
+
+async def _flood(alpha: Alpha, path: str, n: int, texts: list[str]) -> None:
+    try:
+        async with alpha.session.ws_connect(alpha.url + path, headers=alpha.headers) as socket:
+            alpha.statuses["101"] += 1
+            while not alpha.over:
+                if n % 5 == 4:
+                    await socket.ping()
+                else:
+                    await socket.send_str(texts[n % 5])
+                await asyncio.sleep(0)
+    except (aiohttp.ClientError, ConnectionError) as error:
+        alpha.statuses[type(error).__name__] += 1
+
+
 ATTACKS: dict[str, Callable[[Alpha], Awaitable[None]]] = {
     attack.__name__: attack
     for attack in (
         slow_receiver, impossible_values, large_bodies, refused_names, new_names, small_pushes, bombs, slow_bodies,
         slow_documents, strangers,
         flapping, guesses,
-        scrapers, readers, alert_storm, sockets,
+        scrapers, readers, alert_storm, sockets, socket_messages,
     )
 }  # fmt: skip
 

@@ -69,7 +69,10 @@ async def test_with_the_database_away_the_handshake_is_answered_503(world: World
     assert world.hub.sockets == 0
 
 
-async def test_a_database_that_goes_away_leaves_only_the_sla_figures_unknown(world: World) -> None:
+async def test_a_database_that_goes_away_leaves_only_the_sla_figures_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecpmon.api.hub.FIGURES_SECONDS", 0.0)
     async with world.connect(REALTIME) as with_sla, world.connect(MONITORING) as without:
         await told(with_sla)
         await told(without)
