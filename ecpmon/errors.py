@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+# What a reply says of a request does not grow with the request: characters and fields.
+MAX_MESSAGE: Final = 2_000
+MAX_FIELDS: Final = 50
+_MAX_NAME: Final = 200
+_MAX_SAID: Final = 500
+_MAX_OF_FIELDS: Final = 6_000
+_MAX_TOLD: Final = 5
 
 
 class EcpError(Exception):
@@ -20,7 +29,7 @@ class EcpError(Exception):
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = shortened(message, MAX_MESSAGE)
         self.details: dict[str, Any] = dict(details or {})
 
 
@@ -78,13 +87,46 @@ class LimitReached(PermanentError):
 
 
 class ValidationFailed(PermanentError):
-    """`details["fields"]` holds one `{field, message}` per bad field."""
+    """`details["fields"]` holds one `{field, message}` per bad field: of many the first, and `more` counts the rest."""
 
     code = "VALIDATION_FAILED"
     status = 422
 
-    def __init__(self, message: str, *, fields: list[dict[str, str]] | None = None) -> None:
-        super().__init__(message, details={"fields": fields or []})
+    def __init__(self, message: str, *, fields: Sequence[Mapping[str, str]] = ()) -> None:
+        shown = _first(fields)
+        more = len(fields) - len(shown)
+        super().__init__(message, details={"fields": shown, **({"more": more} if more else {})})
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def told(fields: Sequence[Mapping[str, str]]) -> str:
+    """The first few bad fields as one text, and how many more there are."""
+    parts = [
+        f"{shortened(f['field'], _MAX_NAME)}: {f['message']}" if f["field"] else f["message"]
+        for f in fields[:_MAX_TOLD]
+    ]
+    if more := len(fields) - len(parts):
+        parts.append(f"and {more} more")
+    return "; ".join(shortened(part, _MAX_SAID) for part in parts)
+
+
+def _first(fields: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """At most `MAX_FIELDS`, and at most a few thousand characters of them; always one, if there is one."""
+    shown: list[dict[str, str]] = []
+    size = 0
+    for field in islice(fields, MAX_FIELDS):
+        cut = {
+            "field": shortened(field["field"], _MAX_NAME),
+            "message": shortened(field["message"], _MAX_SAID),
+        }
+        size += len(cut["field"]) + len(cut["message"])
+        if shown and size > _MAX_OF_FIELDS:
+            break
+        shown.append(cut)
+    return shown
 
 
 class BadRequest(PermanentError):

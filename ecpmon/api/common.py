@@ -16,15 +16,15 @@ from pydantic import BaseModel, ValidationError
 from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
-from ecpmon.api.texts import check_document, mended
-from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
+from ecpmon.api.texts import check_document, check_width, mended
+from ecpmon.errors import MAX_FIELDS, BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed, shortened
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.wire import dumps
 
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 T = TypeVar("T")
-MAX_FIELDS_SHOWN: Final = 50
+_MAX_PATH: Final = 200
 MAX_VALUES: Final = 100_000
 
 
@@ -106,8 +106,14 @@ async def read_json(request: web.Request) -> Any:
         raise PayloadTooLarge(f"the body holds more than {MAX_VALUES} values; send it in parts")
     try:
         return json.loads(raw)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise BadRequest("the body is not JSON: nested too deep") from None
+    except UnicodeDecodeError:
+        raise BadRequest("the body is not JSON: not UTF-8") from None
+    except json.JSONDecodeError as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
+    except ValueError:  # a whole number of too many digits
+        raise BadRequest("the body is not JSON: a number has too many digits") from None
 
 
 async def read_model(
@@ -128,6 +134,7 @@ def parse_model(document: Any, model: type[M]) -> M:
         raise ValidationFailed(
             "the body must be a JSON object", fields=[{"field": "", "message": "not an object"}]
         )
+    check_width(document)
     check_document(document)
     try:
         return model.model_validate(document)
@@ -137,10 +144,11 @@ def parse_model(document: Any, model: type[M]) -> M:
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:
     return [
-        {"field": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
-        for e in error.errors(include_url=False, include_input=False, include_context=False)[
-            :MAX_FIELDS_SHOWN
-        ]
+        {
+            "field": shortened(".".join(map(str, e["loc"])), _MAX_PATH),
+            "message": e["msg"].removeprefix("Value error, "),
+        }
+        for e in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FIELDS]
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -11,6 +11,13 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.messages import KOREAN, prefers_korean
 from ecpmon.errors import EcpError
 from ecpmon.serving import BROKEN, code_of, reason_of, request_id_of
+
+_NO_HANDSHAKE: Final = (
+    "No WebSocket UPGRADE",
+    "No CONNECTION upgrade",
+    "Unsupported version",
+    "Handshake error",
+)
 
 
 def error_document(request: web.Request, code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:
@@ -39,8 +46,15 @@ def http_error_response(request: web.Request, error: web.HTTPException) -> web.R
         404: f"there is nothing at {request.path}; GET /docs lists what there is",
         405: f"{request.method} is not possible here; allowed: {headers.get('Allow', '')}",
         413: "the body is too large; send it in parts",
-    }.get(error.status, reason_of(error))
+    }.get(error.status, _own_words(reason_of(error)))
     return _response(request, error.status, code, message, {}, headers)
+
+
+def _own_words(reason: str) -> str:
+    """aiohttp says of a handshake what its code compared."""
+    if reason.startswith(_NO_HANDSHAKE):
+        return "this is a WebSocket: send Connection: Upgrade, Upgrade: websocket, Sec-WebSocket-Version: 13 and a key"
+    return reason
 
 
 def internal_error_response(request: web.Request) -> web.Response:

@@ -20,7 +20,7 @@ from ecpmon.api.common import (
     tenant_of,
 )
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.texts import check_document
+from ecpmon.api.texts import check_document, check_width
 from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
@@ -126,6 +126,8 @@ async def _given(request: web.Request, tenant: Tenant, name: str | None = None) 
             raise bad_field("availability", f"is {tenant.sla_target.availability}; change it with the tenant")
         return list(parsed.objectives)
     body = await read_json(request)
+    if isinstance(body, dict):
+        check_width(body)
     check_document(body)
     if name is not None:
         if not isinstance(body, dict) or body.get("name", name) != name:

@@ -7,7 +7,7 @@ has no end; a bigint has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -24,6 +24,8 @@ _MAX_PATH: Final = 200
 NO_TEXT: Final = "holds NUL or half a surrogate pair, which is no text"
 NO_NUMBER: Final = "is a whole number beyond 64 bits"
 TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH}"
+MAX_KEYS: Final = 200
+MAX_ELEMENTS: Final = 1_000
 
 
 def check_document(document: Any) -> None:
@@ -33,6 +35,26 @@ def check_document(document: Any) -> None:
     for path, value in _leaves(document):
         if (problem := _problem(value)) is not None:
             raise _refusal(path, problem)
+
+
+def check_width(document: Any) -> None:
+    """Before anything is done for each member: raises ValidationFailed naming an object or array with too many."""
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            if len(value) > MAX_KEYS:
+                raise _refusal(path, f"has more than {MAX_KEYS} members")
+            pairs: Iterable[tuple[Any, Any]] = value.items()
+        else:
+            if len(value) > MAX_ELEMENTS:
+                raise _refusal(path, f"has more than {MAX_ELEMENTS} elements")
+            pairs = enumerate(value)
+        waiting.extend(
+            ((f"{path}.{key}" if path else str(key))[:_MAX_PATH], each)
+            for key, each in pairs
+            if isinstance(each, dict | list)
+        )
 
 
 def mended(document: Any) -> Any:

@@ -17,6 +17,8 @@ DEFAULT_TARGET: Final = Decimal("99.5")
 # `ecp-ai-{tenant_id}` must be a valid namespace: 63 characters less the prefix of 7.
 TENANT_ID_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$"
 STALENESS_FACTOR: Final = 2.5
+# Far more than any catalogue has; every mapping by service is as long at most.
+MAX_SERVICES: Final = 100
 
 
 class TenantStatus(StrEnum):

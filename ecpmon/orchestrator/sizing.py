@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from ecpmon.errors import InsufficientResources, InvalidPreset, ValidationFailed
-from ecpmon.model.tenants import SlaTarget, parse_milliseconds
+from ecpmon.errors import InsufficientResources, InvalidPreset, ValidationFailed, told
+from ecpmon.model.tenants import MAX_SERVICES, SlaTarget, parse_milliseconds
 from ecpmon.orchestrator.alternatives import Case, alternative, other_presets
 from ecpmon.orchestrator.catalogue import Catalogue, default_catalogue
 from ecpmon.orchestrator.costs import cost_breakdown, cost_text, monthly_cost
@@ -64,14 +64,16 @@ def read_case(requirements: Mapping[str, int], target: SlaTarget, catalogue: Cat
     if promise is not None and not fields:
         fields += _unreachable(Case(requirements, target, promise, catalogue))
     if fields or promise is None:
-        found = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
-        raise ValidationFailed(f"the tenant cannot be sized: {found}", fields=fields)
+        raise ValidationFailed(f"the tenant cannot be sized: {told(fields)}", fields=fields)
     return Case(dict(requirements), target, promise, catalogue)
 
 
 def _bad_requirements(requirements: Mapping[str, int], catalogue: Catalogue) -> Iterator[dict[str, str]]:
     if not requirements:
         yield _field("service_requirements", "names no service")
+    if len(requirements) > MAX_SERVICES:
+        yield _field("service_requirements", f"names more than {MAX_SERVICES} services")
+        return
     for name, sessions in requirements.items():
         path = f"service_requirements.{str(name)[:64]}"
         if name not in catalogue.services:

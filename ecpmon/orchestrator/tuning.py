@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from ecpmon.errors import ValidationFailed
-from ecpmon.model.tenants import Tenant
+from ecpmon.errors import ValidationFailed, told
+from ecpmon.model.tenants import MAX_SERVICES, Tenant
 from ecpmon.orchestrator.catalogue import Catalogue, ServiceSpec, default_catalogue
 from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
 
@@ -22,6 +22,10 @@ def tuned(catalogue: Catalogue, overrides: Overrides) -> Catalogue:
     """
     if not overrides:
         return catalogue
+    if len(overrides) > MAX_SERVICES:
+        said = f"names more than {MAX_SERVICES} services"
+        field = {"field": "service_resources", "message": said}
+        raise ValidationFailed(f"service_resources: {said}", fields=[field])
     fields: list[dict[str, str]] = []
     specs = dict(catalogue.services)
     for name, quantities in overrides.items():
@@ -36,8 +40,7 @@ def tuned(catalogue: Catalogue, overrides: Overrides) -> Catalogue:
                 {"field": ".".join([path, *map(str, e["loc"])]), "message": e["msg"]} for e in error.errors()
             ]
     if fields:
-        found = "; ".join(f"{f['field']}: {f['message']}" for f in fields)
-        raise ValidationFailed(f"the resources cannot be used: {found}", fields=fields)
+        raise ValidationFailed(f"the resources cannot be used: {told(fields)}", fields=fields)
     return catalogue.model_copy(update={"services": specs})
 
 

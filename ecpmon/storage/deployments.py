@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ecpmon.errors import Conflict, no_such_deployment
 from ecpmon.model.deployments import (
@@ -21,12 +21,16 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
 
+# Of each tenant: years of a pipeline's reports.
+REPORTED_KEPT: Final = 1_000
+
 
 class PgDeploymentStore:
     """`ports.DeploymentStore` on PostgreSQL; the database refuses a second deployment and a step backwards."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reported_kept: int = REPORTED_KEPT) -> None:
         self._database = database
+        self._reported_kept = reported_kept
         self._sql = load("deployments")
 
     async def request(
@@ -145,6 +149,8 @@ class PgDeploymentStore:
             message,
             now,
             by,
+            REPORTED,
+            self._reported_kept,
         )
 
 

@@ -46,7 +46,18 @@ SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
 WHERE d.tenant = $1 ORDER BY d.seq DESC LIMIT $2
 
 -- name: insert_finished
--- A deployment that was made somewhere else, by a CI pipeline.
+-- A deployment that was made somewhere else, by a CI pipeline. Of those the newest $9 of the tenant are kept, and the
+-- first that completed; $8: how their ids begin. The new row is not seen here yet.
+WITH earliest AS (
+  SELECT seq FROM deployments WHERE tenant = $2 AND status = 'completed' ORDER BY finished_at, seq LIMIT 1
+), newest AS (
+  SELECT seq FROM deployments WHERE tenant = $2 AND starts_with(deployment_id, $8)
+  ORDER BY seq DESC OFFSET $9::int - 1 LIMIT 1
+), forgotten AS (
+  DELETE FROM deployments
+  WHERE tenant = $2 AND starts_with(deployment_id, $8) AND seq <= (SELECT seq FROM newest)
+    AND seq IS DISTINCT FROM (SELECT seq FROM earliest)
+)
 INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
                          progress, heartbeat_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)

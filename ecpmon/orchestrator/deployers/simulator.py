@@ -112,7 +112,18 @@ def _refusal(status: int, answer: dict[str, Any]) -> Exception:
     text = f"the simulator refused: {message or status}"
     if status >= 500:
         return SimulatorUnavailable(text)
-    return _BY_STATUS[status](text) if status in _BY_STATUS else ValidationFailed(text)
+    return _BY_STATUS[status](text) if status in _BY_STATUS else ValidationFailed(text, fields=_fields(error))
+
+
+def _fields(error: Any) -> list[dict[str, str]]:
+    """The bad fields as the simulator names them: what it is asked has the names of what we are asked."""
+    details = error.get("details") if isinstance(error, dict) else None
+    fields = details.get("fields") if isinstance(details, dict) else None
+    return [
+        {"field": str(f.get("field", "")), "message": str(f.get("message", ""))}
+        for f in (fields if isinstance(fields, list) else ())
+        if isinstance(f, dict)
+    ]
 
 
 def _number(quantity: str, unit: str) -> int:

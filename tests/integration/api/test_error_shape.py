@@ -228,3 +228,11 @@ async def test_what_the_database_says_of_a_fault_of_ours_is_for_the_log(
     assert (answer["status"], answer["code"]) == (500, "INTERNAL_ERROR")
     assert "secret_column" not in answer["message"]
     assert any("secret_column" in str(line.get("exc_info")) for line in logged)
+
+
+async def test_a_request_without_an_upgrade_is_told_what_a_socket_needs(service: Service) -> None:
+    name = (await service.tenant()).encode()
+    for headers in ((), ((b"Upgrade", b"websocket"),)):
+        error = shaped(await raw(service, "GET", b"/ws/monitoring/" + name, *headers))
+        assert (error["status"], error["code"]) == (400, "BAD_REQUEST")
+        assert error["message"].startswith("this is a WebSocket: send ")

@@ -114,6 +114,13 @@ async def test_anothers_failures_can_neither_be_ordered_nor_ended(two: Two) -> N
     await two.ask("DELETE", f"{FAILURES}/{two.beta}", who="admin")
 
 
+async def test_a_failure_that_is_unknown_is_refused_by_the_name_of_its_field(two: Two) -> None:
+    order = {"failure_type": "an_earthquake", "duration_seconds": 60.0}
+    status, answer = await two.ask("POST", f"{FAILURES}/{two.alpha}/trigger", order)
+    fields = [f["field"] for f in answer["error"]["details"]["fields"]]
+    assert (status, fields) == (422, ["failure_type"]), answer
+
+
 async def test_the_failures_of_a_tenant_are_bounded_and_fill_nobody_elses_share(two: Two) -> None:
     order = {"failure_type": "cpu_spike", "duration_seconds": 60.0}
     steps = [{"at": 1, "failure_type": "cpu_spike"} for _ in range(199)]

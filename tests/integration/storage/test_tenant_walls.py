@@ -262,6 +262,30 @@ async def test_a_deployment_is_found_and_moved_on_by_its_tenant_only(
     assert await store.advance(beta.key, name, failed, "mine", T0)
 
 
+async def test_of_a_pipelines_reports_each_tenants_newest_are_kept_and_its_first_deployment(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    alpha, beta, store = (
+        await make_tenant(),
+        await make_tenant(),
+        PgDeploymentStore(database, reported_kept=3),
+    )
+    made: dict[int, list[str]] = {alpha.key: [], beta.key: []}
+    await store.request(alpha, f"dep-{uuid.uuid4().hex[:12]}", "demo", {}, "kim", None, T0)
+    for tenant, count in ((beta, 2), (alpha, 7), (beta, 1)):
+        for minute in range(count):
+            made[tenant.key].append(f"ci-{uuid.uuid4().hex[:12]}")
+            at = T0 + timedelta(minutes=minute)
+            status = DeploymentStatus.COMPLETED if minute else DeploymentStatus.FAILED
+            await store.record_finished(tenant, made[tenant.key][-1], "gitops", status, "told", "ci", at)
+    # Of seven: the last three, and the second, which was the first to complete.
+    mine = [r.deployment_id for r in await store.of_tenant(alpha, 100) if r.deployment_id.startswith("ci-")]
+    assert mine == [*reversed(made[alpha.key][-3:]), made[alpha.key][1]]
+    assert await store.first_completed(alpha) == T0 + timedelta(minutes=1)
+    assert await store.running(alpha) is not None
+    assert [r.deployment_id for r in await store.of_tenant(beta, 100)] == made[beta.key][::-1]
+
+
 def test_every_query_takes_the_tenant_or_has_a_reason() -> None:
     folder: Path = data_dir("sql") / "queries"
     queries = {
