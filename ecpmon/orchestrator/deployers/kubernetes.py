@@ -264,9 +264,9 @@ class KubernetesDeployer:
         return f"Deployment/{metadata['name']} {rollout.replicas} ready: {said}"
 
     async def _verify(self, work: Work) -> None:
-        late = await self._unfinished(work.release.namespace, work.deployments)
-        if late is not None:
-            raise DeploymentFailed(f"stopped serving again: {await self._why(late)}")
+        for deployment, rollout in await self._rollouts(work.release.namespace, work.deployments):
+            if rollout.stage is not Stage.DONE and not work.only_grows(deployment, rollout):
+                raise DeploymentFailed(f"stopped serving again: {await self._why(deployment)}")
 
     async def _rolled_back(self, work: Work, reason: str) -> DeploymentFailed:
         """Bring back what ran before; the error to raise."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
 from ecpmon.orchestrator.deployers.cluster import FIELD_MANAGER, Document
-from ecpmon.orchestrator.deployers.rollout import judge
+from ecpmon.orchestrator.deployers.rollout import Rollout, Stage, judge
 from ecpmon.ports.orchestrator import Progress
 
 Key = tuple[str, str]  # kind and name
@@ -73,6 +73,13 @@ class Work:
         known = self.objects["Deployment", name]
         self.objects["Deployment", name] = DeployedObject("Deployment", name, known.status, replicas)
         return known.replicas != replicas
+
+    def only_grows(self, deployment: Mapping[str, Any], rollout: Rollout) -> bool:
+        """Whether its autoscaler has asked for more pods since it was rolled out, and those of then serve."""
+        name = deployment["metadata"]["name"]
+        wanted = int((self.objects["Deployment", name].replicas or "0/0").split("/")[1])
+        grows = name in self.scaled and rollout.desired > wanted and rollout.ready >= wanted
+        return grows and rollout.stage is not Stage.FAILED
 
     async def tell(self, phase: DeploymentStatus, message: str) -> None:
         await self.progress(phase, message, tuple(self.objects.values()))

@@ -250,6 +250,22 @@ async def test_what_the_autoscaler_decided_survives(
     assert (found["spec"]["replicas"], image_of(found)) == (4, "registry.example/web:2.0")
 
 
+async def test_an_autoscaler_that_asks_for_more_while_we_verify_is_no_failure(
+    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+) -> None:
+    class ScaledMeanwhile(Told):
+        async def __call__(self, phase: DeploymentStatus, message: str, objects: Any) -> None:
+            await super().__call__(phase, message, objects)
+            if phase is DeploymentStatus.VERIFYING:
+                await cluster.merge(web_path(tenant_id), {"spec": {"replicas": 6}})
+
+    told = ScaledMeanwhile()
+    outcome = await kubernetes.apply(small_release(tenant_id, autoscaler(tenant_id, at_least=1)), told)
+    assert outcome.changed
+    assert told.phases[-1] is DeploymentStatus.VERIFYING
+    assert simulator.ok("GET", web_path(tenant_id))["spec"]["replicas"] == 6
+
+
 async def test_an_autoscaler_added_later_keeps_the_number(
     kubernetes: KubernetesDeployer, tenant_id: str
 ) -> None:
