@@ -25,6 +25,8 @@ NO_TEXT: Final = "holds NUL or half a surrogate pair, which is no text"
 NO_NUMBER: Final = "is a whole number beyond 64 bits"
 TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH}"
 MAX_KEYS: Final = 200
+# Of all objects and arrays together: few wide ones inside each other are very many.
+MAX_MEMBERS: Final = 10_000
 MAX_ELEMENTS: Final = 1_000
 
 
@@ -40,8 +42,12 @@ def check_document(document: Any) -> None:
 def check_width(document: Any) -> None:
     """Before anything is done for each member: raises ValidationFailed naming an object or array with too many."""
     waiting: list[tuple[str, Any]] = [("", document)]
+    members = 0
     while waiting:
         path, value = waiting.pop()
+        members += len(value)
+        if members > MAX_MEMBERS:
+            raise _refusal("", f"has more than {MAX_MEMBERS} members in all")
         if isinstance(value, dict):
             if len(value) > MAX_KEYS:
                 raise _refusal(path, f"has more than {MAX_KEYS} members")

@@ -108,3 +108,10 @@ async def test_what_is_nested_too_deep_is_said_in_our_words(client: Any) -> None
     number = b'{"a": ' + b"9" * 5_000 + b"}"
     status, body = await ask(client, "POST", "/api/v1/tenants/calculate-resources", number)
     assert (status, body["error"]["message"]) == (400, "the body is not JSON: a number has too many digits")
+
+
+async def test_wide_objects_in_wide_objects_are_one_bad_field(client: Any) -> None:
+    wide = {f"service-{n}": {f"key-{k}": 1 for k in range(200)} for n in range(200)}
+    status, answer = await ask(client, "PUT", "/api/v1/tenants/acme", {"service_resources": wide})
+    error = answer["error"]
+    assert (status, error["details"]["fields"][0]["message"]) == (422, "has more than 10000 members in all")
