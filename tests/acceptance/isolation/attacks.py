@@ -54,6 +54,9 @@ class Alpha:
             self.statuses[type(error).__name__] += 1
             return 0
 
+    def tell(self) -> None:
+        print(json.dumps({"statuses": self.statuses, "said": self.said}), flush=True)
+
     async def over_and_over(self, loops: int, step: Callable[[int], Awaitable[Any]]) -> None:
         """`step(n)` in so many loops at once until the time is over; it begins now."""
         self.until = monotonic() + self.seconds
@@ -299,7 +302,11 @@ async def socket_messages(alpha: Alpha) -> None:
             async with asyncio.timeout(max(0.0, alpha.until - monotonic())):
                 await _flood(alpha, path, n, texts)
 
-    await alpha.over_and_over(20, step)
+    flood = asyncio.create_task(alpha.over_and_over(20, step))
+    # A socket that nobody reads from cannot be closed in good order: alpha just goes.
+    await asyncio.wait({flood}, timeout=alpha.seconds + 1)
+    alpha.tell()
+    os._exit(0)
 
 
 async def _flood(alpha: Alpha, path: str, n: int, texts: list[str]) -> None:
@@ -333,7 +340,7 @@ async def main(name: str, seconds: float) -> None:
         await ATTACKS[name](alpha)
     finally:
         await alpha.session.close()
-    print(json.dumps({"statuses": alpha.statuses, "said": alpha.said}))
+    alpha.tell()
 
 
 if __name__ == "__main__":
