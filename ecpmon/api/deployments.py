@@ -172,8 +172,12 @@ async def _burned(
     if until <= began:
         return 0.0
     spans = await backend.availability.timeline(tenant, began - timedelta(seconds=1), until)
-    planned = covered(await backend.maintenance.of_tenant(tenant), began, until)
-    return minutes(burned(spans, began, now, planned))
+    planned = await backend.maintenance.of_tenant(tenant)
+
+    def charged() -> float:
+        return burned(spans, began, now, covered(planned, began, until))
+
+    return minutes(await apart(request, tenant, charged))
 
 
 @routes.socket("/ws/deployment/{deployment_id}", Permission.READ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -136,7 +137,8 @@ class Recoverer:
 
     async def _facts(self, recovery: Recovery, tenant: Tenant, now: datetime) -> Facts:
         planned = await self._maintenance.of_tenant(tenant)
-        during = [i for i in covered(planned, now - LONGEST, now + LONGEST) if i.start <= now < i.end]
+        off = await asyncio.to_thread(covered, planned, now - LONGEST, now + LONGEST) if planned else []
+        during = [i for i in off if i.start <= now < i.end]
         return Facts(
             state=await self._state(tenant, now),
             resolved=await self._recoveries.alert_resolved(recovery, tenant),
