@@ -26,6 +26,7 @@ from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered
+from ecpmon.sla.terms import MOST
 from ecpmon.sla.windows import Terms
 from ecpmon.workers import TenantWorkers
 
@@ -83,6 +84,6 @@ class FactsReader:
         self, tenant: Tenant, planned: Sequence[Maintenance], starts: set[datetime], now: datetime
     ) -> Question:
         def made() -> Question:
-            return question(now, Terms(covered(planned, min(starts), now)), (), starts)
+            return question(now, Terms(covered(planned, min(starts), now, MOST)), (), starts)
 
         return made() if len(planned) <= FEW else await self._workers.run(tenant.key, made)

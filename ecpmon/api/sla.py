@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,7 +13,7 @@ from aiohttp import web
 from ecpmon.api.common import apart, backend_of, bad_field, minutes, now_of, percent, reply, tenant_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
-from ecpmon.model.maintenance import Accounting, Interval, Maintenance
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.windows import Tally, WindowResult
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
@@ -145,7 +144,7 @@ async def timeline(request: web.Request) -> web.Response:
     planned, steps = await backend.maintenance.of_tenant(tenant), _steps(start, end, width)
 
     def ask() -> Question:
-        return question(end, Terms(_covered(planned, start, end, "window")), (), steps)
+        return question(end, Terms(covered(planned, start, end, MAX_INTERVALS)), (), steps)
 
     asked = await apart(request, tenant, ask)
     marks = await backend.window_sums.marks(tenant, asked.instants, end)
@@ -157,18 +156,6 @@ async def timeline(request: web.Request) -> web.Response:
         return dumps({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
 
     return web.Response(body=await apart(request, tenant, answer), content_type="application/json")
-
-
-def _covered(planned: Sequence[Maintenance], start: datetime, end: datetime, field: str) -> list[Interval]:
-    """Maintenance of a period that somebody chose. Raises ValidationFailed when it is on too often."""
-    found = covered(planned, start, end)
-    if len(found) > MAX_INTERVALS:
-        refusal = bad_field(
-            field, f"holds more than {MAX_INTERVALS} maintenance windows; ask for a shorter one"
-        )
-        refusal.details["limit"] = "maintenance_in_period"
-        raise refusal
-    return found
 
 
 def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
@@ -199,7 +186,7 @@ async def analysis(request: web.Request) -> web.Response:
 
     def ask() -> tuple[Terms, Question]:
         terms = terms_of(tenant, (), now, backend.intervals)
-        terms = replace(terms, maintenance=_covered(planned, start, now, "period"))
+        terms = replace(terms, maintenance=covered(planned, start, now, MAX_INTERVALS))
         return terms, question(now, terms, (), (start,))
 
     terms, asked = await apart(request, tenant, ask)

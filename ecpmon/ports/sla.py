@@ -65,7 +65,7 @@ class WindowSums(Protocol):
 
     async def marks(
         self, tenant: Tenant, instants: Sequence[datetime], now: datetime
-    ) -> dict[datetime, Mark]:
+    ) -> Mapping[datetime, Mark]:
         """What is known at each of `instants`, for a ledger (`sla.ledger`); what lies after `now` does not count.
 
         Two look-ups for each. Deleted tenants have their marks as well, up to their end.

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
 
-from ecpmon.errors import ValidationFailed
+from ecpmon.errors import LimitReached, ValidationFailed
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval, Maintenance
 
@@ -42,6 +42,9 @@ _CLOCK_CHANGE: Final = timedelta(days=1)
 # A year holds every season of a rule; the quarter that begins at its end goes on after it.
 _QUARTER: Final = timedelta(days=93)
 _SEEN: Final = timedelta(days=366) + _QUARTER
+
+# Statements hold that many exclusions in a month, and more is nothing that people approved.
+MOST_AT_ONCE: Final = 100_000
 
 # Files beside the zones: the server's own zone, and one with leap seconds that Python does not count.
 _NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
@@ -205,9 +208,24 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
     return result
 
 
-def covered(planned: Iterable[Maintenance], start: datetime, end: datetime) -> list[Interval]:
-    """When any of `planned` is on within `[start, end)`, disjoint and in order."""
-    return merged(i for p in planned for i in occurrences(p, start, end))
+def covered(
+    planned: Iterable[Maintenance], start: datetime, end: datetime, most: int = MOST_AT_ONCE
+) -> list[Interval]:
+    """When any of `planned` is on within `[start, end)`, disjoint and in order.
+
+    Raises LimitReached when that is more than `most` times: whoever planned it before there were bounds.
+    """
+    found: list[Interval] = []
+    for each in planned:
+        found.extend(occurrences(each, start, end))
+        if len(found) > most:
+            raise LimitReached(
+                f"maintenance is on more than {most} times within {start:%Y-%m-%d} to {end:%Y-%m-%d}; ask about a "
+                "shorter time, or take some of it back",
+                limit="maintenance_in_period",
+                most=most,
+            )
+    return merged(found)
 
 
 def exclude(spans: Sequence[Span], maintenance: Sequence[Interval]) -> list[Span]:

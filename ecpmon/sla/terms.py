@@ -15,6 +15,8 @@ from ecpmon.sla.maintenance import covered, zone
 from ecpmon.sla.periods import LONGEST_WINDOW
 from ecpmon.sla.windows import Terms
 
+# Within the longest window before and after: ten times what a tenant may plan by default, twice.
+MOST: Final = 20_000
 _REMEMBERED: Final = 200_000
 _DAY: Final = timedelta(days=1)
 
@@ -44,7 +46,7 @@ class Coverage:
                 self._known.move_to_end(key)
                 return known[2]
         midnight = datetime.combine(day, time(), UTC)
-        found = tuple(covered(own, midnight - LONGEST_WINDOW, midnight + LONGEST_WINDOW + _DAY))
+        found = tuple(covered(own, midnight - LONGEST_WINDOW, midnight + LONGEST_WINDOW + _DAY, MOST))
         self._remember(key, (day, own, found))
         return found
 
@@ -73,12 +75,13 @@ def terms_of(
 ) -> Terms:
     """Accounting, time zone, doubt, and maintenance over the longest window and to the end of any period.
 
+    Raises LimitReached when maintenance is on so often that nobody could work it out in time.
     `present` False: `now` is some instant of the past, whose answer is not worth remembering.
     """
     if present:
         maintenance = _coverage.around(tenant, planned, now)
     else:
-        maintenance = tuple(covered(planned, now - LONGEST_WINDOW, now + LONGEST_WINDOW))
+        maintenance = tuple(covered(planned, now - LONGEST_WINDOW, now + LONGEST_WINDOW, MOST))
     return Terms(
         maintenance=maintenance,
         accounting=tenant.maintenance_accounting,

@@ -12,6 +12,8 @@ from ecpmon.errors import PayloadTooLarge, ValidationFailed
 MAX_CHARACTERS: Final = 262_144
 MAX_DOCUMENTS: Final = 200
 MAX_DEPTH: Final = 30
+# Scalars, lists and mappings, in all documents; an SLO has some 50.
+MAX_NODES: Final = 20_000
 # What PyYAML's constructors raise for a value that is not what its tag says, such as `!!timestamp soon`.
 UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
@@ -25,10 +27,14 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     _depth = 0
+    _nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not supported")
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise yaml.YAMLError(f"more than {MAX_NODES} values; send it in parts")
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise yaml.YAMLError(f"is nested deeper than {MAX_DEPTH}")

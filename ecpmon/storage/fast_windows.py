@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -52,16 +52,44 @@ class PgFastWindows:
 
     async def marks(
         self, tenant: Tenant, instants: Sequence[datetime], now: datetime
-    ) -> dict[datetime, Mark]:
+    ) -> Mapping[datetime, Mark]:
         until = min(now, tenant.deleted_at or now)
-        rows = await self._database.fetch(self._sql["marks"], tenant.key, list(instants), until)
+        rows: list[Any] = []
+        for first in range(0, len(instants), _AT_ONCE):
+            part = list(instants[first : first + _AT_ONCE])
+            rows.extend(await self._database.fetch(self._sql["marks"], tenant.key, part, until))
         if not rows:
             return unmarked(instants, until)
-        return {asked: with_head(_mark(row), _head(row)) for asked, row in zip(instants, rows, strict=True)}
+        return _Marks(dict(zip(instants, rows, strict=True)))
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         rows = await self._database.fetch(self._sql["states"], list(tenant_ids), now)
         return {r["tenant_id"]: SpanState(r["state"]) for r in rows}
+
+
+# Instants of one question, so that others have their turn between the parts of a long one.
+_AT_ONCE: Final = 2_000
+
+
+class _Marks(Mapping[datetime, Mark]):
+    """Rows that become marks when somebody asks for them: mostly in a thread."""
+
+    def __init__(self, rows: dict[datetime, Any]) -> None:
+        self._rows = rows
+        self._made: dict[datetime, Mark] = {}
+
+    def __getitem__(self, at: datetime) -> Mark:
+        made = self._made.get(at)
+        if made is None:
+            row = self._rows[at]
+            made = self._made[at] = with_head(_mark(row), _head(row))
+        return made
+
+    def __iter__(self) -> Iterator[datetime]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 _HEAD: Final = 1

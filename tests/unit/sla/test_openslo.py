@@ -262,3 +262,9 @@ def test_a_target_of_hundreds_of_digits_is_refused() -> None:
     own[0]["metadata"]["name"] = "other"
     with pytest.raises(ValidationFailed):
         parse(own, Promise("acme", 0.995, "UTC"))
+
+
+def test_a_stream_of_very_many_values_is_refused_before_it_is_built() -> None:
+    with pytest.raises(ValidationFailed, match="more than 20000 values; send it in parts"):
+        yamlstream.load("- a: b\n" * 30_000)
+    assert yamlstream.load("- a\n" * 10_000) == [["a"] * 10_000]
