@@ -30,8 +30,6 @@ from ecpmon.workers import TenantWorkers
 
 _log = structlog.get_logger(__name__)
 
-# So few are judged where we are: a thread would cost more.
-FEW_RULES: Final = 20
 _SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
 
 
@@ -190,12 +188,12 @@ class AlertEngine:
             with told.of(entry.rule):
                 windows_read([entry.rule], self._policies)
                 sound.append(entry)
-        facts = await self._reader.read(tenant, sound, now)
+        facts, long = await self._reader.read(tenant, sound, now)
 
         def judged() -> list[Evaluation | Exception]:
             return [_judged(entry, facts, self._policies) for entry in sound]
 
-        evaluations = judged() if len(sound) <= FEW_RULES else await self._workers.run(tenant.key, judged)
+        evaluations = await self._workers.run(tenant.key, judged) if long else judged()
         changes = 0
         for entry, evaluation in zip(sound, evaluations, strict=True):
             with told.of(entry.rule):

@@ -25,13 +25,15 @@ from ecpmon.ports.sla import MaintenanceStore, WindowSums
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger, Question, question
-from ecpmon.sla.maintenance import covered
+from ecpmon.sla.maintenance import covered, effort
 from ecpmon.sla.terms import MOST
 from ecpmon.sla.windows import Terms
 from ecpmon.workers import TenantWorkers
 
 # So little planned maintenance is expanded where we are: a thread would cost more.
-FEW: Final = 5
+FEW: Final = 50
+FEW_WINDOWS: Final = 20
+FEW_RULES: Final = 20
 
 
 class FactsReader:
@@ -53,8 +55,10 @@ class FactsReader:
         self._policies = policies
         self._workers = workers
 
-    async def read(self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime) -> Facts:
-        """Everything that `judge` asks about these rules."""
+    async def read(
+        self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime
+    ) -> tuple[Facts, bool]:
+        """Everything that `judge` asks about these rules, and whether judging them takes long."""
         rules = [entry.rule for entry in entries]
         wanted = [references(saved_condition(r)) for r in rules if r.kind is RuleKind.THRESHOLD]
         since = now - self._intervals.stalest(tenant)
@@ -65,20 +69,23 @@ class FactsReader:
             aggregates[key] = await self._monitoring.aggregate(
                 tenant, term.name, term.function.value, now - term.window, now
             )
-        record = await self._record(tenant, entries, now)
-        return Facts(tenant, now, record, latest, self._intervals, aggregates)
+        record, planned = await self._record(tenant, entries, now)
+        facts = Facts(tenant, now, record, latest, self._intervals, aggregates)
+        return facts, planned > FEW_WINDOWS or len(entries) > FEW_RULES
 
-    async def _record(self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime) -> Record:
-        """Availability without maintenance: nobody is woken for what was planned."""
+    async def _record(
+        self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime
+    ) -> tuple[Record, int]:
+        """Availability without maintenance, as nobody is woken for what was planned; and how often that is on."""
         lengths = windows_read([entry.rule for entry in entries], self._policies)
         if not lengths:
-            return unobserved(now)
+            return unobserved(now), 0
         reach = now - max(SLA_LOOKBACK, *lengths)
         told = {at for entry in entries if (at := told_until(entry.state, now)) is not None and at > reach}
         starts = {reach, now - SLA_LOOKBACK, *(now - length for length in lengths), *told}
         asked = await self._question(tenant, await self._maintenance.of_tenant(tenant), starts, now)
         marks = await self._window_sums.marks(tenant, asked.instants, now)
-        return Ledger(marks.__getitem__, asked.maintenance)
+        return Ledger(marks.__getitem__, asked.maintenance), len(asked.maintenance)
 
     async def _question(
         self, tenant: Tenant, planned: Sequence[Maintenance], starts: set[datetime], now: datetime
@@ -86,4 +93,4 @@ class FactsReader:
         def made() -> Question:
             return question(now, Terms(covered(planned, min(starts), now, MOST)), (), starts)
 
-        return made() if len(planned) <= FEW else await self._workers.run(tenant.key, made)
+        return made() if effort(planned) <= FEW else await self._workers.run(tenant.key, made)

@@ -48,6 +48,24 @@ def long_turn(request: web.Request, tenant: Tenant) -> AbstractAsyncContextManag
     return request.app[LIMITS].long.turn(f"{mode} {tenant.key}")
 
 
+# So many occurrences of maintenance, or steps of a plot, are worked out where we are: a thread would cost more.
+FEW: Final = 50
+
+
+async def worked_out(
+    request: web.Request,
+    tenant: Tenant,
+    much: int,
+    function: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """`function`, and `apart` when there is much of what it costs by (`sla.maintenance.effort`). Raises Overloaded."""
+    if much <= FEW:
+        return function(*args, **kwargs)
+    return await apart(request, tenant, function, *args, **kwargs)
+
+
 async def apart(
     request: web.Request, tenant: Tenant, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:

@@ -22,6 +22,7 @@ from ecpmon.api.common import (
     read_model,
     reply,
     tenant_of,
+    worked_out,
 )
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.hub import FOLLOW_SECONDS, Outbox
@@ -33,7 +34,7 @@ from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatu
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import rendered
 from ecpmon.sla.gate import ATTRIBUTED, burned
-from ecpmon.sla.maintenance import covered
+from ecpmon.sla.maintenance import covered, effort
 
 routes = Routes()
 SLOWEST_SECONDS: Final = 2.0
@@ -177,7 +178,7 @@ async def _burned(
     def charged() -> float:
         return burned(spans, began, now, covered(planned, began, until))
 
-    return minutes(await apart(request, tenant, charged))
+    return minutes(await worked_out(request, tenant, effort(planned), charged))
 
 
 @routes.socket("/ws/deployment/{deployment_id}", Permission.READ)

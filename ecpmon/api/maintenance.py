@@ -10,12 +10,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.api.alerts import seconds_of
-from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of, worked_out
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import time_of
 from ecpmon.model.maintenance import Maintenance
-from ecpmon.sla.maintenance import check, densest, occurrences, zone
+from ecpmon.sla.maintenance import check, densest, effort, occurrences, zone
 
 routes = Routes()
 SHOWN_AHEAD: Final = timedelta(days=90)
@@ -81,7 +81,12 @@ async def list_maintenance(request: web.Request) -> web.Response:
     def shown() -> list[dict[str, Any]]:
         return [document(m, now) for m in found]
 
-    return reply({"tenant_id": tenant.tenant_id, "maintenance": await apart(request, tenant, shown)})
+    return reply(
+        {
+            "tenant_id": tenant.tenant_id,
+            "maintenance": await worked_out(request, tenant, effort(found), shown),
+        }
+    )
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/maintenance", Permission.OPERATE)
@@ -96,7 +101,7 @@ async def add(request: web.Request) -> web.Response:
         return densest(planned)
 
     await store.add(tenant, planned, await apart(request, tenant, checked))
-    return reply(await apart(request, tenant, document, planned, now), 201)
+    return reply(document(planned, now), 201)
 
 
 @routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)

@@ -18,6 +18,7 @@ from ecpmon.api.common import (
     read_json,
     reply,
     tenant_of,
+    worked_out,
 )
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
@@ -25,6 +26,7 @@ from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla import openslo, openslo_reader, yamlstream
+from ecpmon.sla.maintenance import effort
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.ratios import Stretch, edges, standing, stretch
@@ -182,11 +184,13 @@ async def status(request: web.Request) -> web.Response:
         terms = terms_of(tenant, planned, now, backend.intervals)
         return [stretch(name, now, terms) for name in names]
 
-    spans = await apart(request, tenant, ask)
+    spans = await worked_out(request, tenant, effort(planned), ask)
     before = await backend.objectives.sums(edges(stored.key, spans))
     statuses = await backend.objectives.statuses(tenant)
     rule = tenant.maintenance_accounting
-    found = await apart(request, tenant, standing, stored, spans, before, rule, statuses)
+    found = await worked_out(
+        request, tenant, effort(planned), standing, stored, spans, before, rule, statuses
+    )
     unit = 1.0 if stored.objective.kind is ObjectiveKind.REQUESTS else 1e6
     return reply(
         {

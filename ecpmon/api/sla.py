@@ -10,7 +10,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import apart, backend_of, bad_field, minutes, now_of, percent, reply, tenant_of
+from ecpmon.api.common import (
+    backend_of,
+    bad_field,
+    minutes,
+    now_of,
+    percent,
+    reply,
+    tenant_of,
+    worked_out,
+)
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
 from ecpmon.model.maintenance import Accounting
@@ -18,7 +27,7 @@ from ecpmon.model.windows import Tally, WindowResult
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
 from ecpmon.sla.ledger import Ledger, Question, question
-from ecpmon.sla.maintenance import covered
+from ecpmon.sla.maintenance import covered, effort
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
@@ -104,7 +113,8 @@ async def sla(request: web.Request) -> web.Response:
         terms = terms_of(tenant, planned, at, backend.intervals, present=present)
         return terms, question(at, terms, names)
 
-    terms, asked = await apart(request, tenant, ask)
+    much = effort(planned)
+    terms, asked = await worked_out(request, tenant, much, ask)
     marks = await backend.window_sums.marks(tenant, asked.instants, at)
     statuses = await backend.availability.statuses(tenant) if present else {}
 
@@ -112,7 +122,7 @@ async def sla(request: web.Request) -> web.Response:
         known = Ledger(marks.__getitem__, asked.maintenance)
         return ledger.standing(known, at, tenant.sla_target.fraction, statuses, names, terms)
 
-    found = await apart(request, tenant, answer)
+    found = await worked_out(request, tenant, much, answer)
     coarse = await backend.availability.coarse_days(tenant, min(w.start for w in found), at)
     return reply(
         {
@@ -146,7 +156,8 @@ async def timeline(request: web.Request) -> web.Response:
     def ask() -> Question:
         return question(end, Terms(covered(planned, start, end, MAX_INTERVALS)), (), steps)
 
-    asked = await apart(request, tenant, ask)
+    much = effort(planned) + len(steps)
+    asked = await worked_out(request, tenant, much, ask)
     marks = await backend.window_sums.marks(tenant, asked.instants, end)
     as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
 
@@ -155,7 +166,7 @@ async def timeline(request: web.Request) -> web.Response:
         points = [_plot_point(a, known.tally(a, b), as_up) for a, b in pairwise([*steps, end])]
         return dumps({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
 
-    return web.Response(body=await apart(request, tenant, answer), content_type="application/json")
+    return web.Response(body=await worked_out(request, tenant, much, answer), content_type="application/json")
 
 
 def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
@@ -189,14 +200,15 @@ async def analysis(request: web.Request) -> web.Response:
         terms = replace(terms, maintenance=covered(planned, start, now, MAX_INTERVALS))
         return terms, question(now, terms, (), (start,))
 
-    terms, asked = await apart(request, tenant, ask)
+    much = effort(planned)
+    terms, asked = await worked_out(request, tenant, much, ask)
     marks = await backend.window_sums.marks(tenant, asked.instants, now)
 
     def answer() -> WindowResult:
         known, target = Ledger(marks.__getitem__, asked.maintenance), tenant.sla_target.fraction
         return ledger.evaluate(known, "period", start, now, target, None, terms)
 
-    found = await apart(request, tenant, answer)
+    found = await worked_out(request, tenant, much, answer)
     shown = percent(found.availability)
     return reply(
         {

@@ -15,7 +15,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecpmon.api.auth import session_of
-from ecpmon.api.common import apart, backend_of, now_of, parse_model, percent, tenant_of
+from ecpmon.api.common import backend_of, now_of, parse_model, percent, tenant_of, worked_out
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.errors import error_document
 from ecpmon.api.events import message_of_event
@@ -28,6 +28,7 @@ from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla import sums
+from ecpmon.sla.maintenance import effort
 from ecpmon.sla.terms import terms_of
 
 routes = Routes()
@@ -201,7 +202,9 @@ async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any] | No
     now, backend = now_of(request), backend_of(request)
     try:
         planned = await backend.maintenance.of_tenant(tenant)
-        terms = await apart(request, tenant, terms_of, tenant, planned, now, backend.intervals)
+        terms = await worked_out(
+            request, tenant, effort(planned), terms_of, tenant, planned, now, backend.intervals
+        )
         asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
         tallies = await backend.window_sums.tallies(asked, now)
         before = await backend.availability.statuses(tenant)

@@ -197,6 +197,17 @@ def _begins(text: str, start: datetime, time_zone: str, first: date, last: date)
     return tuple(b.replace(tzinfo=local_zone).astimezone(UTC) for b in found)
 
 
+def effort(planned: Iterable[Maintenance]) -> int:
+    """About how many occurrences within a quarter have to be worked out, told without working them out."""
+    return sum(_effort(each.rrule) for each in planned)
+
+
+def _effort(rrule: str | None) -> int:
+    if rrule is None:
+        return 1
+    return 14 if "WEEKLY" in rrule.upper() and "," not in rrule else 100
+
+
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
     """Overlapping and touching intervals made one, in order."""
     result: list[Interval] = []
