@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import apart, backend_of, bad_field, long_turn, minutes, now_of, reply, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, long_turn, minutes, now_of, tenant_of, worked_out
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, query_time
@@ -18,7 +18,7 @@ from ecpmon.model.windows import Cause, Incident
 from ecpmon.sla import windows as maths
 from ecpmon.sla.maintenance import covered, exclude
 from ecpmon.sla.spans import clip
-from ecpmon.wire import rfc3339
+from ecpmon.wire import dumps, rfc3339
 
 routes = Routes()
 # Spans that are not up that are read for one answer, and outages whose cause is looked for.
@@ -46,17 +46,22 @@ async def incidents(request: web.Request) -> web.Response:
         outages = await apart(request, tenant, found)
         causes = await _causes(request, tenant, outages)
         coarse = await backend.availability.coarse_days(tenant, start, end)
-    shown = [_document(i, c, i.ongoing and end == now) for i, c in zip(outages, causes, strict=True)]
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "from": start,
-            "to": end,
-            # UTC days on which an outage begins and ends at a whole minute, because so much changed.
-            "by_minute": [day.isoformat() for day in coarse],
-            "incidents": shown,
-        }
-    )
+
+    def written() -> bytes:
+        shown = [_document(i, c, i.ongoing and end == now) for i, c in zip(outages, causes, strict=True)]
+        return dumps(
+            {
+                "tenant_id": tenant.tenant_id,
+                "from": start,
+                "to": end,
+                # UTC days on which an outage begins and ends at a whole minute, because so much changed.
+                "by_minute": [day.isoformat() for day in coarse],
+                "incidents": shown,
+            }
+        )
+
+    body = await worked_out(request, tenant, len(outages), written)
+    return web.Response(body=body, content_type="application/json")
 
 
 def _shortened(request: web.Request, start: datetime) -> datetime:
