@@ -17,7 +17,7 @@ from ecpmon.orchestrator.tuning import tuned
 from ecpmon.wire import dumps
 
 MOST = 64 * 1024
-MANY = {f"service-{n}": 1 for n in range(30_000)}
+MANY = {f"service-{n}": 1 for n in range(9_000)}
 SOME = {f"service-{n}": 1 for n in range(MAX_SERVICES)}
 LONG = "\x01é" * 15_000
 TENANT = {"tenant_id": "x", "name": "x"}
