@@ -1,0 +1,80 @@
+"""What lies between two marks, told by its first and its last entry: outages that begin, go on and end there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.sums import Entry, Mark, micros
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What lies between two marks, at least one entry: the first and the last of them."""
+
+    a: Mark
+    b: Mark
+    first: Entry
+    last: Entry
+
+    @property
+    def reaches_in(self) -> bool:
+        return self.first is self.a.last
+
+    @property
+    def begun(self) -> Entry | None:
+        """The first entry that begins inside."""
+        following = self.a.next
+        return following if following is not None and following.starts < self.b.at else None
+
+    @property
+    def downs(self) -> int:
+        """How many of its entries are down."""
+        begun = self.begun
+        inside = self.last.downs_before + self.last.is_down - begun.downs_before if begun else 0
+        return inside + (self.reaches_in and self.first.is_down)
+
+    @property
+    def outages(self) -> int:
+        begun = self.begun
+        inside = self.last.outages_before + self.last.opens - begun.outages_before if begun else 0
+        # The first one began before, but here it is seen to begin.
+        return inside + (self.first.is_down and (self.reaches_in or self.first.joins is not None))
+
+    @property
+    def lasting(self) -> int:
+        """Microseconds of its outages from their begin to their end, as far as they are inside."""
+        begun, last, total = self.begun, self.last, 0
+        if begun is not None:
+            own = last.length + (last.joins or 0) if last.is_down else 0
+            total += last.lasting_before + own - begun.lasting_before
+            if last.is_down and last.ends > self.b.at:
+                total -= micros(last.ends - self.b.at)
+        if self.reaches_in:
+            return total + (micros(min(self.first.ends, self.b.at) - self.a.at) if self.first.is_down else 0)
+        return total - (self.first.joins or 0)
+
+    @property
+    def down_from(self) -> datetime | None:
+        """When it goes down, if nothing else comes before."""
+        return max(self.first.starts, self.a.at) if self.first.is_down else None
+
+    @property
+    def ends_with(self) -> Interval | None:
+        """Its last outage, if no gap comes after."""
+        if not self.last.is_down or self.last.outage_at is None:
+            return None
+        began = self.last.outage_at
+        # It began before the piece: then it is the first outage inside as well.
+        return Interval(
+            began if began >= self.a.at else self.down_from or self.a.at, min(self.last.ends, self.b.at)
+        )
+
+
+def piece_between(a: Mark, b: Mark) -> Piece | None:
+    """None: up all the time."""
+    first = a.last if a.last is not None and a.last.ends > a.at else a.next
+    if first is None or b.last is None or first.starts >= b.at:
+        return None
+    return Piece(a, b, first, b.last)
