@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.errors import ValidationFailed
+from ecpmon.errors import LimitReached, ValidationFailed
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.sla import terms
@@ -249,9 +249,9 @@ def test_coverage_is_worked_out_once_a_day_and_anew_when_something_else_is_plann
 ) -> None:
     worked: list[int] = []
 
-    def counted(planned: Iterable[Maintenance], start: datetime, end: datetime) -> list[Interval]:
+    def counted(planned: Iterable[Maintenance], start: datetime, end: datetime, most: int) -> list[Interval]:
         worked.append(1)
-        return covered(planned, start, end)
+        return covered(planned, start, end, most)
 
     monkeypatch.setattr(terms, "covered", counted)
     known, daily = terms.Coverage(most=400), [planned(T0, 1, "FREQ=DAILY")]
@@ -272,3 +272,10 @@ def test_coverage_is_worked_out_once_a_day_and_anew_when_something_else_is_plann
     known.around(one, [*daily, planned(at(7200), 1)], at(41 * DAY))
     assert len(worked) == 5
     assert known.around(one, (), at(41 * DAY)) == ()
+
+
+def test_more_maintenance_than_can_be_worked_out_is_refused_by_name() -> None:
+    daily = [planned(at(60 * n), 0.01, "FREQ=DAILY") for n in range(20)]
+    assert len(covered(daily, at(0), at(10 * DAY), most=200)) == 200
+    with pytest.raises(LimitReached, match="more than 199 times"):
+        covered(daily, at(0), at(10 * DAY), most=199)
