@@ -62,6 +62,12 @@ class DatabaseNotWritable(DatabaseUnavailable):
         self.reason = reason
 
 
+class NoLongerLeader(TemporaryError):
+    """A leader's write was refused: its term is over, and somebody else leads or may. Nothing of it was stored."""
+
+    code = "NO_LONGER_LEADER"
+
+
 class MonitoringUnavailable(TemporaryError):
     """A metric source (Prometheus, simulator) did not answer, or its answer cannot be trusted."""
 

@@ -1,7 +1,9 @@
 """Which job runs when, and under which lease. The only user of APScheduler.
 
 APScheduler only wakes us: its memory store holds no state worth keeping, every job finds what is due by its own
-watermark or mark, and only the holder of the lease runs the jobs that must run once.
+watermark or mark, and only the holder of the lease runs the jobs that must run once. Those write in its name: what they
+and the tasks they start still write when its term is over is refused by the database. In every term what `opens` it
+runs before any other of them.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_J
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from ecpmon.errors import EcpError
+from ecpmon.model.leadership import Claim
+from ecpmon.ports.leading import as_leader
 from ecpmon.telemetry import Telemetry
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +37,9 @@ class Leadership(Protocol):
     @property
     def presumed(self) -> bool: ...
 
+    @property
+    def claim(self) -> Claim | None: ...
+
     async def keep(self) -> bool: ...
 
 
@@ -41,7 +48,8 @@ class Job:
     """`run` every `seconds`; `everywhere`: on every replica, else only where the lease is held.
 
     `without_database`: also while the lease is unknown, where it was held last. For what waits in memory until the
-    database is back, and what may without harm be done twice.
+    database is back, and what may without harm be done twice. `opens`: before every other job of a leader's, whenever
+    this process begins to lead.
     """
 
     name: str
@@ -49,6 +57,7 @@ class Job:
     run: Callable[[], Awaitable[object]]
     everywhere: bool = False
     without_database: bool = False
+    opens: bool = False
 
     def is_due(self, lease: Leadership) -> bool:
         return self.everywhere or lease.held or (self.without_database and lease.presumed)
@@ -61,6 +70,8 @@ class Jobs:
         self._jobs = {job.name: job for job in jobs}
         self._busy = dict.fromkeys(self._jobs, False)
         self._lease = lease
+        self._opened: Claim | None = None
+        self._opening = asyncio.Lock()
         self._telemetry = telemetry
         self._running: set[asyncio.Task[object]] = set()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
@@ -73,9 +84,19 @@ class Jobs:
             )  # fmt: skip
 
     async def start(self) -> None:
-        """Run everything once in the background, in the order given, then by the clock."""
+        """Run what runs everywhere once in the background, in the order given, then everything by the clock."""
         self._scheduler.start()
-        first = asyncio.create_task(self.run_all(), name="first-turns")
+        self._begin([name for name, job in self._jobs.items() if job.everywhere])
+
+    def begin_term(self) -> None:
+        """This process has just taken over: in the background one turn of each of a leader's jobs, in the order given.
+
+        Some of them come round once in a day only.
+        """
+        self._begin([name for name, job in self._jobs.items() if not job.everywhere])
+
+    def _begin(self, names: Sequence[str]) -> None:
+        first = asyncio.create_task(self._run(names), name="first-turns")
         self._running.add(first)
         first.add_done_callback(self._running.discard)
 
@@ -85,7 +106,10 @@ class Jobs:
 
     async def run_all(self) -> None:
         """Every job once, in the order given (tests on a clock of their own call this)."""
-        for name in self._jobs:
+        await self._run(list(self._jobs))
+
+    async def _run(self, names: Sequence[str]) -> None:
+        for name in names:
             await self.run(name)
 
     async def run(self, name: str) -> None:
@@ -110,7 +134,8 @@ class Jobs:
         if self._busy[name] or not job.is_due(self._lease):
             return  # the first turn after the start may still be at work
         self._busy[name] = True
-        task = asyncio.ensure_future(self._guarded(job))
+        turn = self._guarded(job, None) if job.everywhere else self._as_leader(job)
+        task = asyncio.ensure_future(turn)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
@@ -118,10 +143,25 @@ class Jobs:
         finally:
             self._busy[name] = False
 
-    async def _guarded(self, job: Job) -> None:
+    async def _as_leader(self, job: Job) -> None:
+        """A leader's job under the present claim, after what opens its term."""
+        async with self._opening:
+            claim = self._lease.claim
+            opening = claim is not None and claim != self._opened
+            for each in self._jobs.values() if opening else ():
+                if each.opens:
+                    await self._guarded(each, claim)
+            self._opened = claim
+        if claim is None or claim != self._lease.claim or not job.is_due(self._lease):
+            return  # it does not lead any more
+        if not (opening and job.opens):
+            await self._guarded(job, claim)
+
+    async def _guarded(self, job: Job, claim: Claim | None) -> None:
         began = perf_counter()
         try:
-            await job.run()
+            with as_leader(claim):
+                await job.run()
         except EcpError as error:
             level = _log.warning if error.retryable else _log.error
             level("job_failed", job=job.name, error=error.message)

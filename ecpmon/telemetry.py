@@ -32,10 +32,25 @@ class Telemetry:
     def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
         """The text format in small pieces: the process's series, and those of `tenants` (None: of every one)."""
         for family in self.registry.collect():
+            if not self._leads and family.name in self._of_leaders:
+                continue
             shown = family if tenants is None else _visible(family, tenants)
             if shown.samples:
                 yield generate_latest(_Shown(shown))
-        yield from self.tenants.exposition(tenants)
+        yield from self.tenants.exposition(tenants, leads=self._leads)
+
+    def lead(self, term: int) -> None:
+        """This process leads from now on, in this term: what is known to leaders is shown."""
+        self._leads = True
+        self.takeovers.inc()
+        self.term.set(term)
+
+    def stop_leading(self) -> None:
+        """What only a leader knows is not shown any more, and forgotten."""
+        self._leads = False
+        self.tenants.clear()
+        for family in (self.quarantined, self.pull_lag):
+            family.clear()
 
     def show_quarantined(self, tenants_by_job: Mapping[str, int]) -> None:
         """All of them at once: a job that is not named has nobody left in quarantine."""
@@ -100,6 +115,10 @@ class Telemetry:
             "ecpmon_notifications_merged", "Notifications merged into others since the start", registry=r
         )
         self.leader = Gauge("ecpmon_leader", "1 while this process runs the jobs", registry=r)
+        self.term = Gauge("ecpmon_leader_term", "The term in which this process leads", registry=r)
+        self.takeovers = Counter(
+            "ecpmon_leader_takeovers", "How often this process began to lead", registry=r
+        )
         self.rollup_backlog = Gauge(
             "ecpmon_rollup_backlog_buckets", "Buckets waiting to be rolled up", registry=r
         )
@@ -115,6 +134,13 @@ class Telemetry:
             registry=r,
         )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)
+        # Shown unless `stop_leading` was the last that was said of it: who has no database has no leader.
+        self._leads = True
+        of_leaders = (
+            self.term, self.active_tenants, self.outbox_pending, self.outbox_parked, self.rollup_backlog,
+            self.objective_backlog, self.quarantined, self.crowded, self.pull_lag,
+        )  # fmt: skip
+        self._of_leaders = {family.name for gauge in of_leaders for family in gauge.describe()}
 
 
 class _Shown(CollectorRegistry):

@@ -52,6 +52,8 @@ class _Family:
     text: str
     samples: _Samples
     kind: str = "gauge"
+    # From a leader's evaluation of everybody.
+    of_leader: bool = True
 
     def head(self) -> bytes:
         return f"# HELP {self.name} {self.text}\n# TYPE {self.name} {self.kind}\n".encode()
@@ -72,11 +74,16 @@ class TenantSeries:
         self._requests: dict[str, Counter[tuple[str, int]]] = {}
         self._numbers: dict[str, int] = {}
         self._families = [
-            *(_Family(*named, partial(self._usage_of, key)) for key, named in _USAGE.items()),
+            *(
+                _Family(*named, partial(self._usage_of, key), of_leader=False)
+                for key, named in _USAGE.items()
+            ),
             _Family(MAINTENANCE_GAUGE, "1 while maintenance is on", self._maintenance_of),
             *(_Family(*named, partial(self._sla_of, key)) for key, named in _SLA.items()),
             *(_Family(*named, partial(self._objectives_of, key)) for key, named in _OBJECTIVE.items()),
-            _Family("ecp_tenant_requests_total", "API requests of tenants", self._requests_of, "counter"),
+            _Family(
+                "ecp_tenant_requests_total", "API requests of tenants", self._requests_of, "counter", False
+            ),
         ]
 
     def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
@@ -100,6 +107,10 @@ class TenantSeries:
         """One more answer to a request for this tenant."""
         self._requests.setdefault(tenant_id, Counter())[method, status] += 1
 
+    def clear(self) -> None:
+        """Forget all figures; what was counted here stays."""
+        self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
+
     def keep_only(self, live: Mapping[str, int]) -> None:
         """Forget every tenant that is not in `live`, or is there with another number: the name is another's now."""
         known = self._numbers
@@ -111,8 +122,9 @@ class TenantSeries:
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
 
-    def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
-        """The text format, in pieces of a few lines; `tenants`: whose series, None: everybody's.
+    def exposition(self, tenants: Collection[str] | None, *, leads: bool = True) -> Iterator[bytes]:
+        """The text format, in pieces of a few lines; `tenants`: whose series, None: everybody's; `leads`: also those
+        that only a leader knows.
 
         Figures may change and tenants may go between two pieces.
         """
@@ -120,6 +132,8 @@ class TenantSeries:
         known |= self._objectives.keys() | self._requests.keys()
         shown = sorted(known if tenants is None else known.intersection(tenants))
         for family in self._families if shown else ():
+            if family.of_leader and not leads:
+                continue
             yield family.head()
             for tenant_id in shown:
                 yield family.lines(tenant_id)

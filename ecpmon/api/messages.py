@@ -22,6 +22,7 @@ KOREAN: Final[dict[str, str]] = {
     "METHOD_NOT_ALLOWED": "허용되지 않는 메서드입니다.",
     "MONITORING_UNAVAILABLE": "모니터링 서비스를 사용할 수 없습니다. 잠시 후 다시 시도하세요.",
     "NOT_FOUND": "요청한 항목을 찾을 수 없습니다.",
+    "NO_LONGER_LEADER": "이 프로세스는 더 이상 리더가 아니므로 기록이 거부되었습니다. 잠시 후 다시 시도하세요.",
     "OVERLOADED": "요청이 너무 많습니다. 잠시 후 다시 시도하세요.",
     "PAYLOAD_TOO_LARGE": "요청 본문이 너무 큽니다.",
     "REQUEST_TIMEOUT": "요청 본문이 제한 시간 안에 도착하지 않았습니다.",

@@ -18,6 +18,7 @@ from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery
 from ecpmon.app.deploying import make_deployments
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
+from ecpmon.app.leading import Leading
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.pulling import Pulling
 from ecpmon.app.readiness import Readiness
@@ -161,6 +162,7 @@ class BackendRuntime:
         self.external_alerts = PgExternalAlertStore(self.database)
         self.outbox = PgOutbox(self.database)
         self.lease = Lease(self.database)
+        self.leading = Leading(self.lease, None if demo else telemetry)
         self.readiness = Readiness(self.database, self.lease)
         policies = default_policies()
         self.engine = AlertEngine(
@@ -180,7 +182,7 @@ class BackendRuntime:
             on_event=self._event,
             quarantine=self.quarantine,
         )
-        self.trigger = AlertTrigger(self.engine, clock)
+        self.trigger = AlertTrigger(self.engine, clock, self.lease)
         configured = settings.webhook_secret.get_secret_value().encode()
         self.webhook_keys = WebhookKeys(PgWebhookKeyStore(self.database), configured)
         self.delivery = Delivery(settings, self.database, clock, telemetry, self.webhook_keys)
@@ -249,7 +251,6 @@ class BackendRuntime:
 
     def _job_list(self) -> list[Job]:
         return [
-            Job("lease", 2, self._keep_lease, everywhere=True),
             *self.pulling.jobs(),
             *self.keeping.jobs(),
             Job("default_rules", 15, self.install_missing_rules),
@@ -273,11 +274,13 @@ class BackendRuntime:
         self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
         self.trigger.start()
         self.delivery.start()
+        self.leading.start(self.jobs.begin_term if run_jobs else lambda: None)
         if run_jobs:
             await self.jobs.start()
 
     async def stop(self) -> None:
-        """Jobs first, then what they feed; the database last."""
+        """Jobs first, then what they feed, then the leadership; the database last."""
+        self.leading.wind_down()
         await self.jobs.stop()
         await self._last_use()
         await self.deployments.stop()
@@ -287,7 +290,7 @@ class BackendRuntime:
         await self.writer.__aexit__()
         self.pulling.close()
         await self._job_threads.close()
-        await self.lease.release()
+        await self.leading.stop()
         await self.database.close()
 
     async def _last_use(self) -> None:
@@ -297,11 +300,6 @@ class BackendRuntime:
             _log.warning("token_use_lost", error=error.message)
 
     # --- what jobs do -------------------------------------------------------------------------------------
-
-    async def _keep_lease(self) -> None:
-        held = await self.lease.keep()
-        if not self.demo:
-            self.telemetry.leader.set(1 if held else 0)
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
@@ -342,17 +340,24 @@ class BackendRuntime:
         return (WebhookAction(self.settings.sla_webhook_url),) if self.settings.sla_webhook_url else ()
 
     async def _update_gauges(self) -> None:
-        now, telemetry = self.clock.now(), self.telemetry
-        self.pulling.update_gauges(now)
+        """This process's own; those of the whole database where it leads."""
+        telemetry = self.telemetry
         if not self.demo:
-            pending, parked = await self.outbox.queue()
-            telemetry.outbox_pending.set(pending)
-            telemetry.outbox_parked.set(parked)
             telemetry.merged.set(self.notifying.merged)
-            telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.rule_errors.set(self.engine.errors)
-            telemetry.show_quarantined(await self.quarantine.counts())
-            telemetry.crowded.set(await self.keeping.crowded())
+        if self.lease.held:
+            self.pulling.update_gauges(self.clock.now())
+            if not self.demo:
+                await self._update_leaders_gauges()
+
+    async def _update_leaders_gauges(self) -> None:
+        telemetry = self.telemetry
+        pending, parked = await self.outbox.queue()
+        telemetry.outbox_pending.set(pending)
+        telemetry.outbox_parked.set(parked)
+        telemetry.rollup_backlog.set(await self.keeping.backlog())
+        telemetry.show_quarantined(await self.quarantine.counts())
+        telemetry.crowded.set(await self.keeping.crowded())
 
     # --- what happens after a commit ------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ class Pulling:
             for r in self.runners
         ]
         return [
-            Job("blindness", 3600, self._record_blindness),
+            Job("blindness", 3600, self._record_blindness, opens=True),
             Job("heartbeat", 10, self.heartbeat.run_once, everywhere=True),
             *pulls,
         ]
@@ -112,7 +112,7 @@ class Pulling:
             close()
 
     async def _record_blindness(self) -> None:
-        """Once after taking the lease matters; later calls find that we have been awake."""
+        """At the beginning of a term, before anything is pulled, matters; later calls find that we have been awake."""
         now = self._clock.now()
         for source, awake in self.awake():
             attempt = await record_blindness(self._ingest, self._writer, source, now, awake)

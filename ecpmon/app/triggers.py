@@ -9,7 +9,9 @@ import structlog
 
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.errors import EcpError
+from ecpmon.jobs import Leadership
 from ecpmon.model.ingest import IngestResult
+from ecpmon.ports.leading import as_leader
 from ecpmon.ports.service import Clock
 
 _log = structlog.get_logger(__name__)
@@ -18,10 +20,12 @@ _log = structlog.get_logger(__name__)
 class AlertTrigger:
     """Collects what has changed and has it evaluated, one round at a time; rounds coalesce under load.
 
-    What is forgotten here (a crash, a database that is away) the next tick of the alert job evaluates.
+    What is forgotten here (a crash, a database that is away) the next tick of the alert job evaluates. A leader
+    evaluates in its own name, any other process in nobody's, and the engine's store takes nothing that is old.
     """
 
-    def __init__(self, engine: AlertEngine, clock: Clock) -> None:
+    def __init__(self, engine: AlertEngine, clock: Clock, lease: Leadership) -> None:
+        self._lease = lease
         self._engine = engine
         self._clock = clock
         self._touched: set[str] = set()
@@ -59,7 +63,8 @@ class AlertTrigger:
             touched, changed = self._touched - self._changed, self._changed
             self._touched, self._changed = set(), set()
             try:
-                await self._evaluate(touched, changed)
+                with as_leader(self._lease.claim if self._lease.held else None):
+                    await self._evaluate(touched, changed)
             except EcpError as error:
                 _log.warning("evaluation_postponed", error=error.message)
             except Exception:  # noqa: BLE001 - a bug here must not end event-driven alerting; it is logged

@@ -11,7 +11,7 @@ from time import perf_counter
 import structlog
 
 from ecpmon.collectors.base import Collected, Collector
-from ecpmon.errors import DatabaseUnavailable, EcpError, MonitoringUnavailable
+from ecpmon.errors import DatabaseUnavailable, EcpError, MonitoringUnavailable, NoLongerLeader
 from ecpmon.isolation import Isolation, reason_of
 from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch
 from ecpmon.model.samples import Source
@@ -40,7 +40,8 @@ class TenantDirectory:
 
 
 class CollectorRunner:
-    """One pull at a time. Batches wait in memory, at most `max_frames` frames, while they cannot be committed.
+    """One pull at a time. Batches wait in memory, at most `max_frames` frames, while they cannot be committed: the
+    database is away, or another process has taken over meanwhile.
 
     Past that bound the oldest are given up and counted in `dropped_frames`. The stored watermark then stays before
     them, so that a source that can be asked about the past is asked again; another's time becomes a gap.
@@ -149,9 +150,9 @@ class CollectorRunner:
             batch = self._waiting[0]
             try:
                 await self._writer.write(batch)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, NoLongerLeader) as error:
                 _log.warning(
-                    "database_away",
+                    "pulled_frames_wait",
                     source=self.collector.source.value,
                     waiting=len(self._waiting),
                     error=error.message,

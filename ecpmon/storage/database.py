@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -20,13 +22,17 @@ from ecpmon.errors import (
     DatabaseNotWritable,
     DatabaseUnavailable,
     EcpError,
+    NoLongerLeader,
     Overloaded,
     PermanentError,
     ValidationFailed,
 )
+from ecpmon.model.leadership import Claim
 from ecpmon.ports.lanes import asking
+from ecpmon.ports.leading import leading
 from ecpmon.storage import writability
 from ecpmon.storage.hang import HangWatch
+from ecpmon.storage.queries import load
 from ecpmon.storage.writability import WriteWatch, refusal_of
 
 ACQUIRE_TIMEOUT = 1.0
@@ -34,6 +40,8 @@ ACQUIRE_TIMEOUT = 1.0
 QUEUE_TIMEOUT = 5.0
 KEPT_FROM_QUESTIONS = 6
 COMMAND_TIMEOUT = 60.0
+# A process that stands still must not keep its row locks: others wait for them. Longer than our loop is ever held.
+IDLE_IN_TRANSACTION = 10.0
 # How long a hanging server is waited for before it is called anew.
 PROBE_TIMEOUT = 5.0
 
@@ -46,7 +54,11 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
+    # We stood still in the middle of a transaction, and the server ended it.
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
 )
+# Of `check_leadership`.
+_TERM_OVER = "EC001"
 
 
 class DatabaseRefused(PermanentError):
@@ -85,6 +97,8 @@ def _ours(error: asyncpg.PostgresError) -> EcpError:
     if (refusal := refusal_of(error)) is not None:
         return refusal
     match error:
+        case _ if error.sqlstate == _TERM_OVER:
+            return NoLongerLeader(f"this process does not lead any more: {error}")
         case asyncpg.UniqueViolationError():
             return Conflict("this exists already", details={"constraint": error.constraint_name})
         case _ if isinstance(error, _AWAY):
@@ -131,6 +145,21 @@ async def _prepare(connection: asyncpg.Connection[Any]) -> None:
     connection.add_query_logger(_count)
 
 
+_COMMENT = re.compile(r"--[^\n]*")
+_WRITING = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|CALL)\b"
+    # Functions of ours and of TimescaleDB that write.
+    r"|\b(drop_chunks|forget_impossible|heal_timeline)\s*\(",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=1024)
+def writes(sql: str) -> bool:
+    """Whether a statement may change something; `tests/integration/test_leaders_writes.py` tries it on every one."""
+    return _WRITING.search(_COMMENT.sub("", sql)) is not None
+
+
 class Database:
     """One PostgreSQL database with TimescaleDB. Opens lazily, so that it may be away when we start."""
 
@@ -145,6 +174,7 @@ class Database:
         self._probe: asyncpg.Connection[Any] | None = None
         self._watch = HangWatch(self._probe_once, self._drop)
         self._writes = WriteWatch()
+        self._check = load("leadership")["check"]
 
     async def _open(self) -> asyncpg.Pool[Any]:
         async with self._opening:
@@ -158,7 +188,12 @@ class Database:
                     command_timeout=COMMAND_TIMEOUT,
                     max_inactive_connection_lifetime=300,
                     init=_prepare,
-                    server_settings={"application_name": self._name, "timezone": "UTC", "jit": "off"},
+                    server_settings={
+                        "application_name": self._name,
+                        "timezone": "UTC",
+                        "jit": "off",
+                        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION:.0f}s",
+                    },
                 )
             return self._pool
 
@@ -209,8 +244,16 @@ class Database:
             yield
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self, *claims: Claim) -> AsyncIterator[Any]:
+        """One transaction. In a leader's name (`ports.leading`, and `claims`) it is refused when that term is over.
+
+        Raises NoLongerLeader then, before anything else; once inside, nobody takes over before its end.
+        """
+        own = leading.get()
         async with self.connection() as connection, connection.transaction():
+            for claim in {*claims, own} if own else set(claims):
+                with wrap_errors():
+                    await connection.execute(self._check, claim.role, claim.term, claim.holder)
             yield connection
 
     @asynccontextmanager
@@ -222,20 +265,24 @@ class Database:
         ):
             yield connection
 
+    def _for(self, sql: str) -> AbstractAsyncContextManager[Any]:
+        """For one statement: what a leader writes needs a transaction, in which its term is checked."""
+        return self.transaction() if leading.get() and writes(sql) else self.connection()
+
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
-        async with self.connection() as connection:
+        async with self._for(sql) as connection:
             return list(await connection.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: Any) -> Any:
-        async with self.connection() as connection:
+        async with self._for(sql) as connection:
             return await connection.fetchrow(sql, *args)
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
-        async with self.connection() as connection:
+        async with self._for(sql) as connection:
             return await connection.fetchval(sql, *args)
 
     async def execute(self, sql: str, *args: Any) -> str:
-        async with self.connection() as connection:
+        async with self._for(sql) as connection:
             return str(await connection.execute(sql, *args))
 
     async def dedicated(self, on_lost: Callable[[], None] | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,6 +12,7 @@ import structlog
 
 from ecpmon.errors import EcpError
 from ecpmon.model.ingest import Batch, IngestResult, Rejection, Screened, StateChange, screen
+from ecpmon.model.leadership import Claim
 from ecpmon.model.samples import Frame, Source, is_storable
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.apart import each_apart
@@ -53,28 +54,29 @@ class IngestStore:
         self._wary: dict[int, int] = {}
         self._sql = load("ingest")
 
-    async def commit(self, batches: list[Batch]) -> list[IngestResult]:
-        """All batches in one transaction; one result per batch.
+    async def commit(self, batches: list[Batch], claims: Collection[Claim] = ()) -> list[IngestResult]:
+        """All batches in one transaction; one result per batch. `claims`: in whose name some of them are written.
 
         A tenant whose own rows stand in the way stops no other: its frames are refused, or, where only its timeline
         cannot be continued, stored and taken in later. Raises DatabaseUnavailable (nothing was stored, or the outcome
-        is unknown: send it again, which is harmless) or DatabaseRefused.
+        is unknown: send it again, which is harmless), NoLongerLeader (for one of the claims; nothing was stored) or
+        DatabaseRefused.
         """
         screened = [screen(batch) for batch in batches]
         try:
-            return await self._commit(screened, self._store, self._continue)
+            return await self._commit(screened, claims, self._store, self._continue)
         except EcpError as error:
             if error.retryable:
                 raise
             _log.warning("commit_apart", batches=len(batches), error=error.message)
-        return await self._commit(screened, self._store_apart, self._continue_apart)
+        return await self._commit(screened, claims, self._store_apart, self._continue_apart)
 
     async def _commit(
-        self, screened: list[Screened], store: _Store, continue_: _Continue
+        self, screened: list[Screened], claims: Collection[Claim], store: _Store, continue_: _Continue
     ) -> list[IngestResult]:
         batches = [s.batch for s in screened]
         frames = [f for b in batches for f in b.frames]
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(*claims) as connection:
             with wrap_errors():
                 tenants = await self._tenants(connection, frames, batches)
                 ids, refused = await store(connection, frames, tenants)

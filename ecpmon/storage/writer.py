@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import structlog
 
-from ecpmon.errors import DatabaseUnavailable, EcpError, Overloaded
+from ecpmon.errors import DatabaseUnavailable, EcpError, NoLongerLeader, Overloaded
 from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.leadership import Claim
+from ecpmon.ports.leading import leading
 from ecpmon.storage.ingest import IngestStore
 
 _log = structlog.get_logger(__name__)
@@ -24,7 +26,8 @@ ANSWER_SECONDS = 10.0
 COMMIT_SECONDS = 30.0
 
 
-Waiting = tuple[Batch, asyncio.Future[IngestResult]]
+# The claim of the leader that a batch is from; None: not a leader's, such as a push.
+Waiting = tuple[Batch, asyncio.Future[IngestResult], Claim | None]
 
 
 class SenderQueues:
@@ -101,9 +104,13 @@ class GroupWriter:
                 await self._task
 
     async def write(self, batch: Batch) -> IngestResult:
-        """Raises Overloaded (nothing was stored), DatabaseUnavailable (send it again), DatabaseRefused."""
+        """Raises Overloaded (nothing was stored), DatabaseUnavailable (send it again), DatabaseRefused.
+
+        In a leader's name (`ports.leading`) it is stored only while that term lasts, whatever it is stored together
+        with; else raises NoLongerLeader.
+        """
         future: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
-        self._waiting.put((batch, future))
+        self._waiting.put((batch, future, leading.get()))
         self._wake.set()
         try:
             return await asyncio.wait_for(future, ANSWER_SECONDS)
@@ -121,18 +128,22 @@ class GroupWriter:
     async def _commit(self, group: list[Waiting]) -> None:
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
-                results = await self._store.commit([batch for batch, _ in group])
+                results = await self._store.commit([w[0] for w in group], _claims(group))
         except TimeoutError:
             _fail(group, DatabaseUnavailable("the database hangs; send it again shortly"))
         except DatabaseUnavailable as error:
             _fail(group, error)
+        except NoLongerLeader as error:
+            _fail([w for w in group if w[2]], error)
+            if others := [w for w in group if not w[2]]:
+                await self._commit(others)
         except EcpError as error:
             await self._apart(group, error)
         except Exception as error:  # noqa: BLE001 - a bug here must reach its caller, not stop the writer
             _log.exception("commit_failed", batches=len(group))
             await self._apart(group, error)
         else:
-            for (_, future), result in zip(group, results, strict=True):
+            for (_, future, _), result in zip(group, results, strict=True):
                 if not future.done():
                     future.set_result(result)
                 self._tell(result)
@@ -153,6 +164,10 @@ class GroupWriter:
 
 
 def _fail(group: list[Waiting], error: Exception) -> None:
-    for _, future in group:
+    for _, future, _ in group:
         if not future.done():
             future.set_exception(error)
+
+
+def _claims(group: list[Waiting]) -> set[Claim]:
+    return {claim for _, _, claim in group if claim}

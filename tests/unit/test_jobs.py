@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 from ecpmon.errors import DatabaseUnavailable
 from ecpmon.jobs import Job, Jobs
+from ecpmon.model.leadership import Claim
+from ecpmon.ports.leading import leading
 from ecpmon.telemetry import Telemetry
 from tests.waiting import PATIENCE
+
+HOLDER = UUID(int=1)
 
 
 class FakeLease:
     def __init__(self, held: bool, presumed: bool | None = None) -> None:
         self.held = held
         self.presumed = held if presumed is None else presumed
+        self.term = 1
+
+    @property
+    def claim(self) -> Claim | None:
+        return Claim("leader", self.term, HOLDER) if self.presumed else None
 
     async def keep(self) -> bool:
         return self.held
@@ -123,3 +133,69 @@ async def test_a_job_that_is_still_running_is_not_started_again() -> None:
     release.set()
     await jobs.stop()
     assert most == 1
+
+
+class Turns:
+    """Jobs that note when they ran and in whose name."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, int | None]] = []
+
+    def job(self, name: str, **more: bool) -> Job:
+        async def run() -> None:
+            claim = leading.get()
+            self.ran.append((name, claim.term if claim else None))
+
+        return Job(name, 60, run, **more)
+
+
+async def test_only_a_leaders_jobs_write_in_its_name() -> None:
+    turns = Turns()
+    jobs = [turns.job("collect"), turns.job("heartbeat", everywhere=True)]
+    await Jobs(jobs, FakeLease(True), Telemetry()).run_all()
+    assert turns.ran == [("collect", 1), ("heartbeat", None)]
+
+
+async def test_while_nobody_can_be_asked_the_last_leader_writes_in_the_term_it_had() -> None:
+    turns = Turns()
+    jobs = [turns.job("collect", without_database=True)]
+    await Jobs(jobs, FakeLease(held=False, presumed=True), Telemetry()).run_all()
+    assert turns.ran == [("collect", 1)]
+
+
+async def test_what_opens_a_term_runs_before_every_other_job_of_a_leader_and_once() -> None:
+    turns, lease = Turns(), FakeLease(True)
+    jobs = Jobs([turns.job("collect"), turns.job("blindness", opens=True)], lease, Telemetry())
+    await jobs.run("collect")
+    assert turns.ran == [("blindness", 1), ("collect", 1)]
+    await jobs.run("collect")
+    assert turns.ran[2:] == [("collect", 1)]
+    lease.term = 2
+    await jobs.run("blindness")
+    await jobs.run("collect")
+    assert turns.ran[3:] == [("blindness", 2), ("collect", 2)]
+
+
+async def test_a_job_that_waited_for_the_opening_of_a_lost_term_does_not_run() -> None:
+    turns, lease = Turns(), FakeLease(True)
+
+    async def opening() -> None:
+        lease.held = lease.presumed = False
+
+    jobs = Jobs([Job("opening", 60, opening, opens=True), turns.job("collect")], lease, Telemetry())
+    await jobs.run("collect")
+    assert turns.ran == []
+
+
+async def test_who_takes_over_turns_every_job_of_a_leader_at_once() -> None:
+    turns, done = Turns(), asyncio.Event()
+
+    async def last() -> None:
+        done.set()
+
+    leaders = [turns.job("daily"), turns.job("everywhere", everywhere=True), Job("last", 86400, last)]
+    jobs = Jobs(leaders, FakeLease(True), Telemetry())
+    jobs.begin_term()
+    await asyncio.wait_for(done.wait(), PATIENCE)
+    assert turns.ran == [("daily", 1)]
+    await jobs.stop()

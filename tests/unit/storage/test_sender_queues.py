@@ -17,11 +17,11 @@ KEY = SeriesKey("custom", "queue")
 
 
 def waiting(tenant_id: str, samples: int = 1) -> Any:
-    return Batch((Frame(tenant_id, Source.PUSH, T0, (Sample(KEY, 1.0),) * samples),)), tenant_id
+    return Batch((Frame(tenant_id, Source.PUSH, T0, (Sample(KEY, 1.0),) * samples),)), tenant_id, None
 
 
 def senders(queues: SenderQueues, samples: int) -> str:
-    return "".join(future for _, future in queues.take(samples))  # type: ignore[misc]
+    return "".join(future for _, future, _ in queues.take(samples))  # type: ignore[misc]
 
 
 def test_one_sender_s_many_batches_do_not_keep_another_s_from_the_next_commit() -> None:
