@@ -42,13 +42,17 @@ class Peer:
 
     def _write(self, writer: RemoteWriter, first: int, tenants: range) -> int:
         body, samples = writer.request(first, _STRETCH, tenants)
+        self.write(body)
+        return samples
+
+    def write(self, body: bytes) -> None:
+        """One remote-write request, given uncompressed."""
         headers = {
             "Content-Encoding": "snappy",
             "Content-Type": "application/x-protobuf",
             "X-Prometheus-Remote-Write-Version": "0.1.0",
         }
         self._call("/api/v1/write", bytes(cramjam.snappy.compress_raw(body)), headers)
-        return samples
 
     def flush(self) -> None:
         """VictoriaMetrics: make what was written visible and let its merges come to rest."""

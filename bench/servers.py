@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,9 +57,41 @@ def postgres(binaries: Binaries, folder: Path) -> Iterator[PostgresCluster]:
         yield cluster
 
 
+def postmaster(cluster: PostgresCluster) -> int:
+    """Its process id."""
+    return int((cluster.data / "postmaster.pid").read_text().split()[0])
+
+
 @contextmanager
-def prometheus(binaries: Binaries, folder: Path) -> Iterator[int]:
-    """Its port. All 30 days stay in the head block, in memory: its best case, and nothing runs beside a query."""
+def ecpmon(database: str, folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
+    """`ecpmon serve` for a database's URL: its port and its process id. `settings` without their prefix."""
+    port = free_port()
+    own = {"database_url": database, "port": str(port), "log_format": "json", "auth": "none", **settings}
+    env = {f"ECPMON_{name.upper()}": value for name, value in own.items()}
+    with (folder / "ecpmon.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ecpmon", "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={"PATH": "/usr/bin:/bin", "TZ": "UTC", **env},
+        )
+    try:
+        _wait(process, lambda: _answers(port, "/ready"), folder / "ecpmon.log")
+        yield port, process.pid
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        process.kill()
+
+
+@contextmanager
+def prometheus(binaries: Binaries, folder: Path) -> Iterator[tuple[int, int]]:
+    """Its port and its process id.
+
+    All 30 days stay in the head block, in memory: its best case, and nothing runs beside a query.
+    """
     data, port = make_private_dir(folder / "prometheus", service_user()), free_port()
     (folder / "prometheus.yml").write_text("scrape_configs: []\n")
     argv = [
@@ -73,13 +106,13 @@ def prometheus(binaries: Binaries, folder: Path) -> Iterator[int]:
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=error",
     ]
-    with _running(argv, folder / "prometheus.log", lambda: _answers(port, "/-/ready")):
-        yield port
+    with _running(argv, folder / "prometheus.log", lambda: _answers(port, "/-/ready")) as pid:
+        yield port, pid
 
 
 @contextmanager
-def victoria_metrics(program: Path, folder: Path) -> Iterator[int]:
-    """Its port."""
+def victoria_metrics(program: Path, folder: Path) -> Iterator[tuple[int, int]]:
+    """Its port and its process id."""
     data, port = make_private_dir(folder / "victoria", service_user()), free_port()
     argv = [
         os.fspath(program),
@@ -88,8 +121,8 @@ def victoria_metrics(program: Path, folder: Path) -> Iterator[int]:
         f"-httpListenAddr=127.0.0.1:{port}",
         "-loggerLevel=ERROR",
     ]
-    with _running(argv, folder / "victoria.log", lambda: _answers(port, "/health")):
-        yield port
+    with _running(argv, folder / "victoria.log", lambda: _answers(port, "/health")) as pid:
+        yield port, pid
 
 
 @contextmanager
@@ -99,7 +132,7 @@ def _running(
     ready: Callable[[], bool],
     stop: signal.Signals = signal.SIGTERM,
     env: dict[str, str] | None = None,
-) -> Iterator[None]:
+) -> Iterator[int]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             launch_argv(argv, service_user(), stop),
@@ -111,7 +144,7 @@ def _running(
         )
     try:
         _wait(process, ready, log)
-        yield
+        yield process.pid
     finally:
         process.send_signal(stop)
         with suppress(subprocess.TimeoutExpired):

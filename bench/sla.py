@@ -129,13 +129,16 @@ async def _corrections(database: Database, history: History) -> None:
 def _peers(binaries: Binaries, victoria: Path, folder: Path, history: History) -> Iterator[Peer]:
     """Each loaded and running while it is measured, one after the other."""
     with (
-        servers.victoria_metrics(victoria, folder) as port,
+        servers.victoria_metrics(victoria, folder) as (port, _),
         _loaded(Peer("VictoriaMetrics", port), history) as peer,
     ):
         peer.flush()
         yield Peer("VictoriaMetrics, nocache=1", port, nocache="1")
         yield peer
-    with servers.prometheus(binaries, folder) as port, _loaded(Peer("Prometheus", port), history) as peer:
+    with (
+        servers.prometheus(binaries, folder) as (port, _),
+        _loaded(Peer("Prometheus", port), history) as peer,
+    ):
         peer.settle()
         yield peer
 

@@ -104,6 +104,11 @@ class Jobs:
     def names(self) -> list[str]:
         return list(self._jobs)
 
+    @property
+    def periods(self) -> dict[str, float]:
+        """Seconds between two turns, by job."""
+        return {name: job.seconds for name, job in self._jobs.items()}
+
     async def run_all(self) -> None:
         """Every job once, in the order given (tests on a clock of their own call this)."""
         await self._run(list(self._jobs))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from ecpmon.api.common import (
@@ -19,11 +19,12 @@ from ecpmon.api.common import (
 )
 from ecpmon.api.context import CALLER
 from ecpmon.api.keys import plot_key
+from ecpmon.api.plots import points_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, MonitoringUnavailable
 from ecpmon.names import METRIC_TYPES
 from ecpmon.ports.orchestrator import SimulatorClient
-from ecpmon.ports.samples import Point
+from ecpmon.slices import in_slices
 
 routes = Routes()
 MAX_POINTS: Final = 11_000
@@ -52,28 +53,21 @@ async def read(request: web.Request) -> web.Response:
     if lasting / step > MAX_POINTS:
         raise bad_field("interval", f"gives more than {MAX_POINTS} points per series; take a longer interval")
     start = end - lasting
-    found = await backend_of(request).monitoring.points(tenant, start, end, step, metric_type)
-    metrics = {plot_key(kind, name): points for (kind, name), points in found.items()}
+    found = await backend_of(request).monitoring.plots(tenant, start, end, step, metric_type)
+    shown, summary = dict[str, orjson.Fragment](), dict[str, float]()
+    async for plot in in_slices(found):
+        key = plot_key(plot.metric_type, plot.metric_name)
+        shown[key] = points_of(plot)
+        summary[f"avg_{key}"] = sum(plot.values) / len(plot.values)
+        summary[f"max_{key}"] = plot.high
     return reply(
         {
             "tenant_id": tenant.tenant_id,
             "time_range": {"start": start, "end": end},
-            "metrics": {
-                key: [{"timestamp": p.ts, "value": p.value} for p in points]
-                for key, points in metrics.items()
-            },
-            "summary": _summary(metrics.items()),
+            "metrics": shown,
+            "summary": summary,
         }
     )
-
-
-def _summary(metrics: Iterable[tuple[str, list[Point]]]) -> dict[str, float]:
-    summary: dict[str, float] = {}
-    for key, points in metrics:
-        if points:
-            summary[f"avg_{key}"] = sum(p.value for p in points) / len(points)
-            summary[f"max_{key}"] = max(p.high for p in points)
-    return summary
 
 
 @routes.get("/api/v1/monitoring/system", Permission.READ)

@@ -35,6 +35,20 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Plot:
+    """One series over time, oldest first: the begins of its steps in whole seconds since 1970, the average of each.
+
+    Steps without a sample are left out. `high`: the largest sample of all.
+    """
+
+    metric_type: str
+    metric_name: str
+    begins: Sequence[int]
+    values: Sequence[float]
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Latest:
     ts: datetime
     metric_type: str
@@ -57,6 +71,12 @@ class MonitoringStore(Protocol):
 
         `names`: only these metrics; None: all there are.
         """
+        ...
+
+    async def plots(
+        self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
+    ) -> list[Plot]:
+        """What `points` says about the tenant's main source, in columns: by type and name. `step`: whole seconds."""
         ...
 
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:

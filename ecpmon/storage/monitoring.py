@@ -14,7 +14,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.model.windows import Cause
 from ecpmon.names import SERVICE_METRICS
-from ecpmon.ports.samples import Latest, Point
+from ecpmon.ports.samples import Latest, Plot, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
@@ -27,9 +27,13 @@ _FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 def tier_for(step: timedelta) -> str:
     """The coarsest tier whose resolution fits `step`: rows read grow with the points returned."""
+    return f"{_tier_of(step)}_points"
+
+
+def _tier_of(step: timedelta) -> str:
     if step >= _HOUR and step % _HOUR == timedelta(0):
-        return "rollup_1h_points"
-    return "rollup_5m_points" if step >= _FIVE_MINUTES else "raw_points"
+        return "rollup_1h"
+    return "rollup_5m" if step >= _FIVE_MINUTES else "raw"
 
 
 def _usage_of(service: str, rows: list[Any], resolution: timedelta) -> ServiceUsage:
@@ -69,6 +73,20 @@ class PgMonitoringStore:
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
         return found
+
+    async def plots(
+        self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
+    ) -> list[Plot]:
+        wide = "" if step < _FIVE_MINUTES or step in (_FIVE_MINUTES, _HOUR) else "wide_"
+        sql = self._sql[f"{wide}{_tier_of(step)}_plots"]
+        preferred = tenant.evidence_source.value
+        sources = [preferred, *(s.value for s in Source if s.value != preferred)]
+        rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type, sources)
+        width = round(step.total_seconds())
+        return [
+            Plot(kind, name, begins or range(first, last + 1, width), values, high)
+            for kind, name, first, last, values, begins, high in rows
+        ]
 
     async def _main_source(self, tenant: Tenant) -> Source:
         """The evidence source if it has ever said anything, else whichever has."""

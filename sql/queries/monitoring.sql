@@ -31,6 +31,109 @@ WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
     AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
+-- name: raw_plots
+-- Of tenant $1 in [$2, $3) in steps of $4: an array per series, with the steps' begins where some are missing. Of the sources
+-- $6 it is the first that has ever said anything. $5: a metric type or NULL.
+WITH steps AS (
+  SELECT series, time_bucket($4::interval, ts) AS bucket, avg(value) AS value, max(value) AS high
+  FROM (
+    SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
+    FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+    WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
+    ORDER BY v.series, f.ts, f.seq DESC
+  ) AS merged
+  GROUP BY 1, 2
+)
+SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
+FROM series s JOIN (
+  SELECT series, date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
+         array_agg(value ORDER BY bucket) AS values, max(high) AS high,
+         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
+              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+  FROM steps GROUP BY series
+) AS p ON p.series = s.id
+WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+  AND s.data_source = (
+    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
+    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
+ORDER BY 1, 2
+
+-- name: rollup_5m_plots
+-- The same from rollups, each of which is a step.
+SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
+FROM series s CROSS JOIN LATERAL (
+  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
+         array_agg(total / points ORDER BY bucket) AS values, max(high) AS high,
+         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
+              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+  FROM rollup_5m r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
+  HAVING count(*) > 0
+) AS p
+WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+  AND s.data_source = (
+    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
+    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
+ORDER BY 1, 2
+
+-- name: rollup_1h_plots
+-- As `rollup_5m_plots`.
+SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
+FROM series s CROSS JOIN LATERAL (
+  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
+         array_agg(total / points ORDER BY bucket) AS values, max(high) AS high,
+         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
+              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+  FROM rollup_1h r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
+  HAVING count(*) > 0
+) AS p
+WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+  AND s.data_source = (
+    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
+    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
+ORDER BY 1, 2
+
+-- name: wide_rollup_5m_plots
+-- The same in steps of several rollups.
+SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
+FROM series s CROSS JOIN LATERAL (
+  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
+         array_agg(value ORDER BY bucket) AS values, max(high) AS high,
+         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
+              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+  FROM (
+    SELECT time_bucket($4::interval, r.bucket) AS bucket, sum(r.total) / sum(r.points) AS value, max(r.high) AS high
+    FROM rollup_5m r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
+    GROUP BY 1
+  ) AS steps
+  HAVING count(*) > 0
+) AS p
+WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+  AND s.data_source = (
+    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
+    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
+ORDER BY 1, 2
+
+-- name: wide_rollup_1h_plots
+-- As `wide_rollup_5m_plots`.
+SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
+FROM series s CROSS JOIN LATERAL (
+  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
+         array_agg(value ORDER BY bucket) AS values, max(high) AS high,
+         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
+              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+  FROM (
+    SELECT time_bucket($4::interval, r.bucket) AS bucket, sum(r.total) / sum(r.points) AS value, max(r.high) AS high
+    FROM rollup_1h r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
+    GROUP BY 1
+  ) AS steps
+  HAVING count(*) > 0
+) AS p
+WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+  AND s.data_source = (
+    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
+    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
+ORDER BY 1, 2
+
 -- name: latest
 SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
 FROM frames f

@@ -28,7 +28,7 @@ from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
-from ecpmon.ports.samples import Point
+from ecpmon.ports.samples import Plot, Point
 from ecpmon.ports.tenants import TenantPage
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
@@ -179,6 +179,15 @@ class FakeSamples:
             if buckets:
                 found[kind, metric] = [Point(t, sum(v) / len(v), min(v), max(v)) for t, v in buckets.items()]
         return found
+
+    async def plots(
+        self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
+    ) -> list[Plot]:
+        found = await self.points(tenant, start, end, step, metric_type)
+        return [
+            Plot(*key, [int(p.ts.timestamp()) for p in own], [p.value for p in own], max(p.high for p in own))
+            for key, own in sorted(found.items())
+        ]
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {metric for name, _, _, metric in self.stored if name == tenant.tenant_id}
