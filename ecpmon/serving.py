@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.web_protocol import _ErrInfo
 
 from ecpmon.wire import dumps, encodable, error_document
 
@@ -30,6 +31,7 @@ CODES: Final = {
     500: "INTERNAL_ERROR",
 }
 BROKEN: Final = "this is a fault of the server; it has been logged"
+BROKEN_BODY: Final = "the body is broken, or ended before it was complete; send it again"
 _MAX_REASON: Final = 200
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -89,6 +91,8 @@ def guarded(handler: _Handler) -> _Handler:
             if error.status < 400:
                 raise
             return refused(request, error.status, reason_of(error))
+        except web.RequestPayloadError:
+            return refused(request, 400, BROKEN_BODY)
         except Exception as error:
             if isinstance(error, ConnectionError) or begun(request):
                 raise
@@ -101,6 +105,27 @@ class _Protocol(web.RequestHandler):
     """One connection."""
 
     __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """When it breaks a body that is being read, the reader is told: aiohttp would let it wait for the rest.
+
+        The parser's error stands in the queue of requests, behind the one whose body it is.
+        """
+        super().data_received(data)
+        if not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
+            return
+        error = self._messages[-1][0]
+        body = self._body_before_last()
+        if body is not None and not body.is_eof():
+            self._messages.pop()  # its request is answered, not what follows
+            body.set_exception(web.RequestPayloadError(error.message or ""))
+            body.feed_eof()
+            self.close()
+
+    def _body_before_last(self) -> StreamReader | None:
+        if len(self._messages) > 1:
+            return self._messages[-2][1]
+        return None if self._current_request is None else self._current_request.content
 
     def handle_error(
         self,

@@ -111,6 +111,10 @@ class TenantSeries:
         """Forget all figures; what was counted here stays."""
         self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
 
+    def is_live(self, tenant_id: str) -> bool:
+        """Whether `keep_only` was last told of a tenant of that name."""
+        return tenant_id in self._numbers
+
     def keep_only(self, live: Mapping[str, int]) -> None:
         """Forget every tenant that is not in `live`, or is there with another number: the name is another's now."""
         known = self._numbers

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ecpmon.api.common import field_errors, parse_model
 from ecpmon.api.entries import Element, Slices, members_of
-from ecpmon.api.texts import mended
+from ecpmon.api.texts import check_width, mended
 from ecpmon.api.times import nearest, parse_time
 from ecpmon.errors import ValidationFailed
 from ecpmon.ports.alerts import ExternalAlert
@@ -82,6 +82,8 @@ class Message:
 
     def add(self, element: Element) -> None:
         try:
+            if isinstance(element.value, dict):  # before anything is done, or said, for each of its labels
+                check_width(element.value)
             # A text that cannot be stored does not lose the alert.
             self.alerts.append(AlertBody.model_validate(mended(element.value)).told())
         except (ValidationError, ValidationFailed) as error:

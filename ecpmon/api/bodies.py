@@ -17,6 +17,7 @@ from ecpmon.api.context import BACKEND, CONTEXT, TENANT
 from ecpmon.api.limits import HELD, LIMITS, SHARES
 from ecpmon.errors import BadRequest, PayloadTooLarge, RequestTimeout, TenantNotFound, UnsupportedEncoding
 from ecpmon.model.tenants import Tenant
+from ecpmon.serving import BROKEN_BODY
 
 # zlib's window sizes: what is before and after the deflated data.
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -40,7 +41,7 @@ async def read_body(request: web.Request) -> bytes:
 async def receive(request: web.Request) -> bytes:
     """Read the body from its sender.
 
-    Raises PayloadTooLarge, UnsupportedEncoding, BadRequest (not what its Content-Encoding says, or cut short),
+    Raises PayloadTooLarge, UnsupportedEncoding, BadRequest (not what its Content-Encoding says, broken or cut short),
     RequestTimeout (too slow), RateLimited or Overloaded (no room).
     """
     settings = request.app[CONTEXT].settings
@@ -63,7 +64,7 @@ async def receive(request: web.Request) -> bytes:
             f"the body did not arrive within {settings.body_seconds:g} s; send it in smaller parts"
         ) from None
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
-        raise BadRequest("the body ended before it was complete; send it again") from error
+        raise BadRequest(BROKEN_BODY) from error
     decoder.finish()
     if TENANT in request and asyncio.get_running_loop().time() - began > SLOW_SECONDS:
         await _check_same(request, request[TENANT])

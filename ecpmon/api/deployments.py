@@ -27,7 +27,7 @@ from ecpmon.api.common import (
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.hub import FOLLOW_SECONDS, Outbox
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, received, send
+from ecpmon.api.sockets import Gone, Pay, SlowConsumer, close, open_socket, paying, received, send
 from ecpmon.api.times import EARLIEST, LATEST, JsonTime
 from ecpmon.errors import EcpError, NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
@@ -189,9 +189,10 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
     if not name.isprintable():
         raise no_such_deployment(name)
     record = await backend.deployments.store.get(name, request[CALLER].tenants)
-    with backend.hub.join(session_of(request, record.tenant, record.tenant_id)) as outbox:
-        socket = await open_socket(request)
-        ended = asyncio.ensure_future(_until_ended(socket, outbox, backend.hub.send_timeout))
+    session = session_of(request, record.tenant, record.tenant_id)
+    with backend.hub.join(session) as outbox:
+        socket, pay = await open_socket(request), paying(request, session)
+        ended = asyncio.ensure_future(_until_ended(socket, outbox, pay, backend.hub.send_timeout))
         code, reason = NORMAL, ""
         try:
             reason = await _tell_steps(backend, socket, record, ended)
@@ -203,9 +204,10 @@ async def follow(request: web.Request) -> web.WebSocketResponse:
             return socket
         finally:
             ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
         if outbox.closed.is_set():
             code, reason = outbox.close_code, outbox.close_reason
-        await close(socket, request, code, reason)
+        await close(socket, request, code, reason, pay)
         return socket
 
 
@@ -232,19 +234,20 @@ async def _tell_steps(
         record = await backend.hub.followed.get(key, ask)
 
 
-async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox, limit: float) -> None:
-    listening = asyncio.ensure_future(_until_closed(socket, limit))
+async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox, pay: Pay, limit: float) -> None:
+    listening = asyncio.ensure_future(_until_closed(socket, pay, limit))
     stopping = asyncio.ensure_future(outbox.closed.wait())
     try:
         await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         listening.cancel()
         stopping.cancel()
+        await asyncio.gather(listening, stopping, return_exceptions=True)
 
 
-async def _until_closed(socket: web.WebSocketResponse, limit: float) -> None:
+async def _until_closed(socket: web.WebSocketResponse, pay: Pay, limit: float) -> None:
     with suppress(Gone, SlowConsumer):
-        async for _ in received(socket, limit):
+        async for _ in received(socket, pay, limit):
             pass  # nothing is asked of the other side
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ecpmon.api.sessions import Session
 from ecpmon.errors import Overloaded, RateLimited
 from ecpmon.settings import Settings
 
@@ -38,6 +39,11 @@ PUSHES_AT_ONCE: Final = 64
 QUESTIONS_AT_ONCE: Final = 4
 ALL_QUESTIONS_AT_ONCE: Final = 10
 PATIENCE: Final = 10.0
+# What clients may say into their sockets: so much for every socket that one may have open, and no less than that.
+MESSAGES_PER_SOCKET: Final = 2.0
+MESSAGES_AT_ONCE: Final = 20.0
+# A used-up allowance is whole again after this long.
+MESSAGES_SECONDS: Final = 10.0
 _MAX_KEYS: Final = 10_000
 
 
@@ -75,6 +81,11 @@ class Buckets:
         self._levels.move_to_end(key)
         if len(self._levels) > _MAX_KEYS:
             self._levels.popitem(last=False)
+
+    def wait(self, key: str, now: datetime) -> float:
+        """One of them, for who will wait and is not refused: the seconds until it has been made up."""
+        self.charge(key, 1, now)
+        return max(0.0, -self._level(key, now) / self._rate)
 
     def take(self, key: str, now: datetime) -> None:
         """One of them. Raises RateLimited; what is refused costs nothing more."""
@@ -220,12 +231,24 @@ class Limits:
         self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS)
         alerts = settings.max_alerts_per_second
         self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS)
+        self.messages = (
+            _messages(settings.max_sockets_per_token),
+            _messages(settings.max_sockets_per_tenant),
+        )
         self.memory = Memory(settings.max_bytes_in_flight)
         self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
         self.elsewhere = Turns("requests to the simulator", 32, QUESTIONS_AT_ONCE, 256, PATIENCE)
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)
         self.long = Turns("long computations", LONG_AT_ONCE, 1, 16, PATIENCE)
         self.large = Turns("large bodies", LARGE_AT_ONCE, 1, 16, PATIENCE)
+
+    def message(self, session: Session, now: datetime) -> float:
+        """A client said something into a socket: the seconds until that may be looked at.
+
+        Counted for whom the socket is, not for the socket: opening another one gives nothing new.
+        """
+        whose = (session.holder, f"{session.database} {session.tenant}")
+        return max(buckets.wait(key, now) for buckets, key in zip(self.messages, whose, strict=True))
 
     @contextmanager
     def holding(self, key: str) -> Iterator[Held]:
@@ -235,6 +258,11 @@ class Limits:
             yield held
         finally:
             held.release()
+
+
+def _messages(sockets: int) -> Buckets:
+    burst = max(MESSAGES_AT_ONCE, sockets * MESSAGES_PER_SOCKET)
+    return Buckets("messages", burst / MESSAGES_SECONDS, burst)
 
 
 class Held:

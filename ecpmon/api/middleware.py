@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ecpmon.api.auth import admit, caller_key
 from ecpmon.api.bodies import read_body
-from ecpmon.api.context import BACKEND, CALLER, CONTEXT, Backend
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
 from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
@@ -143,13 +143,22 @@ def _is_upgrade(request: web.Request) -> bool:
 
 def _count(request: web.Request, response: web.StreamResponse) -> None:
     tenant_id = request.match_info.get("tenant_id")
-    # Only tenants that exist make series; names that people guess must not. The request that deletes one would
-    # bring its series back.
+    # The request that deletes a tenant would bring its series back.
     deleted = request.method == "DELETE" and response.status == 202
     # A demo tenant of the same name is another's.
     known = CALLER in request and not request[BACKEND].demo and response.status not in (401, 404)
-    if tenant_id is not None and known and not deleted:
+    if tenant_id is not None and known and not deleted and _exists(request, tenant_id):
         request.app[CONTEXT].telemetry.tenants.request(tenant_id, request.method, response.status)
+
+
+def _exists(request: web.Request, tenant_id: str) -> bool:
+    """Whether there surely is such a tenant: names that people guess must not make series.
+
+    Not asked of the database: a refusal comes before the tenant is looked up.
+    """
+    caller = request[CALLER]
+    granted = tenant_id in caller.names and tenant_id not in caller.former
+    return TENANT in request or granted or request.app[CONTEXT].telemetry.tenants.is_live(tenant_id)
 
 
 def _debug_info(request: web.Request) -> str:

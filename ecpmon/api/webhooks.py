@@ -15,6 +15,7 @@ from ecpmon.api.auth import caller_key
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import backend_of, now_of, reply, seen_tenants
 from ecpmon.api.context import CONTEXT
+from ecpmon.api.entries import Slices
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Overloaded
@@ -94,9 +95,11 @@ class Receipt:
         backend, now = backend_of(self._request), now_of(self._request)
         mine = part if own is None else self._of(own, part)
         recorded = await backend.external_alerts.record(mine, now, of_tenants_only=own is not None)
+        slices = Slices()
         for alert in recorded.fresh:
             self._counts[alert.status] += 1
             backend.hub.external(alert)
+            await slices.pause()
         self._counts["unknown_tenant"] += len(recorded.unknown)
         self._counts["duplicates"] += len(mine) - len(recorded.fresh) - len(recorded.unknown)
         # Not only the fresh ones: a crash between recording an alert and acting on it must not lose the act.

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from aiohttp import web
 
 from ecpmon.api.auth import session_of
-from ecpmon.api.common import backend_of, now_of, parse_model, percent, tenant_of, worked_out
+from ecpmon.api.common import backend_of, now_of, percent, tenant_of, worked_out
 from ecpmon.api.context import CONTEXT, Backend
-from ecpmon.api.errors import error_document
+from ecpmon.api.conversing import Conversation
+from ecpmon.api.entries import Slices
 from ecpmon.api.events import message_of_event
-from ecpmon.api.hub import ChangeOutbox, Feed, Outbox
-from ecpmon.api.keys import asked_key
+from ecpmon.api.hub import ChangeOutbox, Feed
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import Gone, SlowConsumer, close, open_socket, received, send
-from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError, Overloaded, TenantNotFound
+from ecpmon.api.sockets import close, open_socket, send
+from ecpmon.api.subscriptions import Subscription, only_ping
+from ecpmon.errors import DatabaseUnavailable, Overloaded, TenantNotFound
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
@@ -32,8 +29,6 @@ from ecpmon.sla.maintenance import effort
 from ecpmon.sla.terms import terms_of
 
 routes = Routes()
-_log = structlog.get_logger(__name__)
-DEFAULT_INTERVAL_MS: Final = 5_000
 SEED_WINDOW: Final = timedelta(minutes=5)
 RECENT_EVENTS: Final = 1_000
 SLA_WINDOW: Final = ("24h",)
@@ -42,40 +37,6 @@ SHORT_REST: Final = 0.1
 LONG_REST: Final = 1.0
 SHORT_MESSAGE: Final = 50  # metrics
 REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
-
-
-class Subscribe(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    action: Literal["subscribe"]
-    metrics: (
-        Annotated[list[Annotated[StrictStr, Field(min_length=1, max_length=100)]], Field(min_length=1)] | None
-    ) = None
-    interval: Annotated[StrictInt, Field(ge=100, le=3_600_000)] = DEFAULT_INTERVAL_MS
-
-
-@dataclass
-class Subscription:
-    """What one socket wants: metric keys (None: all of them) and seconds between messages; None: silence."""
-
-    metrics: frozenset[str] | None
-    interval: float | None = DEFAULT_INTERVAL_MS / 1000
-
-    def take(self, message: Any) -> dict[str, Any] | None:
-        """Apply a client's message; the answer, if it needs one. Raises EcpError."""
-        action = message.get("action") if isinstance(message, dict) else None
-        match action:
-            case "ping":
-                return {"action": "pong"}
-            case "unsubscribe":
-                self.interval = None
-                return None
-            case "subscribe":
-                wanted = parse_model(message, Subscribe)
-                self.metrics = frozenset(map(asked_key, wanted.metrics)) if wanted.metrics else None
-                self.interval = wanted.interval / 1000
-                return None
-        raise BadRequest("the action must be subscribe, unsubscribe or ping")
 
 
 async def refuse(request: web.Request, code: int, reason: str) -> web.WebSocketResponse:
@@ -109,15 +70,15 @@ async def _metrics_socket(
     request: web.Request, subscription: Subscription, *, with_sla: bool
 ) -> web.WebSocketResponse:
     tenant = await tenant_of(request)
-    backend = backend_of(request)
-    with backend.hub.watch(session_of(request, tenant.key, tenant.tenant_id)) as (feed, outbox):
+    backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
+    with backend.hub.watch(session) as (feed, outbox):
         await _still_there(request, tenant)
         async with feed.seeding:  # of sockets that open together one asks
             if not feed.seeded:
                 now = now_of(request)
                 feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
         socket = await open_socket(request)
-        changed = asyncio.Event()
+        talk = Conversation(request, socket, session, outbox, subscription.take)
 
         async def compose(state: str | None) -> dict[str, Any]:
             message = metrics_message(feed, subscription, state, request)
@@ -130,10 +91,7 @@ async def _metrics_socket(
             size = feed.size if wanted is None else len(wanted)
             return SHORT_REST if size <= SHORT_MESSAGE else LONG_REST
 
-        sending = _send_metrics(
-            socket, outbox, subscription, changed, compose, rest, backend.hub.send_timeout
-        )
-        await _converse(request, socket, outbox, sending, subscription.take, changed)
+        await talk.hold(_send_metrics(socket, outbox, subscription, talk.changed, compose, rest, talk.limit))
         return socket
 
 
@@ -225,21 +183,24 @@ async def _sla_data(request: web.Request, tenant: Tenant) -> dict[str, Any] | No
 async def alerts(request: web.Request) -> web.WebSocketResponse:
     """Alerts of a tenant: first what is firing, then every change."""
     tenant = await tenant_of(request)
-    backend = backend_of(request)
-    with backend.hub.listen(session_of(request, tenant.key, tenant.tenant_id)) as outbox:
+    backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
+    with backend.hub.listen(session) as outbox:
         await _still_there(request, tenant)
         firing = await _firing(backend, tenant)
         socket = await open_socket(request)
 
         async def sending() -> None:
+            slices = Slices()
             for event in firing:
                 await send(socket, message_of_event(event), backend.hub.send_timeout)
+                await slices.pause()
             while True:
                 await outbox.wake.wait()
                 for message in outbox.take():
                     await send(socket, message, backend.hub.send_timeout)
+                    await slices.pause()
 
-        await _converse(request, socket, outbox, sending(), _only_ping, asyncio.Event())
+        await Conversation(request, socket, session, outbox, only_ping).hold(sending())
         return socket
 
 
@@ -248,80 +209,3 @@ async def _firing(backend: Backend, tenant: Tenant) -> list[AlertEvent]:
     firing = {r.alert_id for r in await backend.alerts.rules(tenant) if r.state.status is RuleStatus.FIRING}
     recent = await backend.alerts.recent_events(tenant, RECENT_EVENTS) if firing else []
     return [e for e in reversed(recent) if e.alert_id in firing and e.to_state == "firing"]
-
-
-def _only_ping(message: Any) -> dict[str, Any] | None:
-    if isinstance(message, dict) and message.get("action") == "ping":
-        return {"action": "pong"}
-    if isinstance(message, dict) and message.get("action") in ("subscribe", "unsubscribe"):
-        return None
-    raise BadRequest("the action must be ping")
-
-
-async def _converse(
-    request: web.Request,
-    socket: web.WebSocketResponse,
-    outbox: Outbox,
-    sending: Any,
-    take: Callable[[Any], dict[str, Any] | None],
-    changed: asyncio.Event,
-) -> None:
-    """Send and receive until either side ends it; a consumer that does not read is let go with 1013."""
-    limit = backend_of(request).hub.send_timeout
-    tasks = {
-        asyncio.ensure_future(sending),
-        asyncio.ensure_future(_receive(request, socket, take, changed, limit)),
-        asyncio.ensure_future(outbox.closed.wait()),
-    }
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        code, reason = _ending(done, outbox)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    await close(socket, request, code, reason)
-
-
-def _ending(done: set[asyncio.Future[Any]], outbox: Outbox) -> tuple[int, str]:
-    if outbox.closed.is_set():
-        return outbox.close_code, outbox.close_reason
-    for task in done:
-        error = task.exception()
-        if isinstance(error, SlowConsumer):
-            return WSCloseCode.TRY_AGAIN_LATER, "this consumer stays behind"
-        if isinstance(error, EcpError):
-            return WSCloseCode.TRY_AGAIN_LATER, error.message
-        if error is not None and not isinstance(error, Gone):
-            # Raising would write an HTTP answer into the open socket.
-            _log.error("socket_broken", exc_info=error)
-            return WSCloseCode.INTERNAL_ERROR, "this is a fault of the server; it has been logged"
-    return WSCloseCode.OK, ""
-
-
-async def _receive(
-    request: web.Request,
-    socket: web.WebSocketResponse,
-    take: Callable[[Any], dict[str, Any] | None],
-    changed: asyncio.Event,
-    limit: float,
-) -> None:
-    """Read the client's messages; a bad one is answered with an error and the socket stays open."""
-    async for message in received(socket, limit):
-        try:
-            answer = take(_decoded(message.type, message.data))
-            if answer is None:
-                changed.set()
-        except EcpError as error:
-            answer = error_document(request, error.code, error.message, error.details)
-        if answer is not None:
-            await send(socket, answer, limit)
-
-
-def _decoded(kind: WSMsgType, data: Any) -> Any:
-    if kind is not WSMsgType.TEXT:
-        raise BadRequest("messages are JSON text")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise BadRequest("the message is not JSON") from None

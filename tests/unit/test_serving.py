@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -11,6 +12,9 @@ from aiohttp import web
 
 from ecpmon.serving import Runner
 from tests.raw_http import request_bytes, talk
+from tests.waiting import PATIENCE
+
+GO = web.AppKey("go", asyncio.Event)
 
 
 class Unwritable(logging.Handler):
@@ -41,11 +45,33 @@ async def half(request: web.Request) -> web.StreamResponse:
     raise KeyError("a bug")
 
 
+async def read(request: web.Request) -> web.StreamResponse:
+    return web.Response(text=str(len(await request.read())))
+
+
+async def late_reader(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"begun")
+    await request.app[GO].wait()
+    await response.write(await request.read())
+    return response
+
+
+async def go(request: web.Request) -> web.StreamResponse:
+    request.app[GO].set()
+    return web.Response()
+
+
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     app = web.Application()
     for handler in (broken, late, elsewhere, teapot, half):
         app.router.add_get(f"/{handler.__name__}", handler)
+    app[GO] = asyncio.Event()
+    app.router.add_get("/go", go)
+    for reader in (read, late_reader):
+        app.router.add_post(f"/{reader.__name__}", reader)
     runner = Runner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -100,3 +126,43 @@ async def test_an_answer_that_has_begun_is_cut_off_and_not_continued_with_anothe
     answer = await talk(url, request_bytes(b"GET", b"/half", []))
     assert answer is not None
     assert answer.body == b"a\r\nhalf of it\r\n"  # one chunk, and not the one that ends them
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", b"zz\r\n"), (b"5\r\nhello\r\n", b"zz\r\nhello\r\n"), (b"5\r\nhel", b"loXX5\r\n"),
+        (b"5\r\nhello\r\n", b"f" * 20 + b"\r\n"), (b"5\r\nhello\r\n0\r\n", b"no header\r\n\r\n"),
+    ],
+)  # fmt: skip
+async def test_a_chunked_body_that_breaks_in_its_middle_is_answered_at_once_and_once(
+    url: str, first: bytes, then: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing here limits the time of a body: without the answer this would wait for ever."""
+    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    head = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with asyncio.timeout(PATIENCE):
+        # A whole request first: the server reads what comes next in a piece of its own.
+        writer.write(b"GET /teapot HTTP/1.1\r\nHost: x\r\n\r\n" + head + first)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(then)
+        answers = await reader.read()
+    writer.close()
+    status, _, rest = answers.partition(b"HTTP/1.1 ")[2].partition(b" ")
+    error = json.loads(rest.partition(b"\r\n\r\n")[2])["error"]
+    assert (status, error["code"], "broken" in error["message"]) == (b"400", "BAD_REQUEST", True)
+    assert not caplog.records
+
+
+async def test_nonsense_behind_a_whole_body_breaks_nothing_of_its_request(url: str) -> None:
+    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    writer.write(b"POST /late_reader HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+    async with asyncio.timeout(PATIENCE):
+        await reader.readuntil(b"begun")
+        writer.write(b"NONSENSE\r\n\r\n")
+        # One loop serves both: what is answered here came later.
+        assert (await talk(url, request_bytes(b"GET", b"/go", []))) is not None
+        answers = await reader.read()
+    writer.close()
+    assert b"hello" in answers
+    assert b" 400 " in answers

@@ -6,14 +6,18 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 from fakes import World, ask, error_of, make_app
 
 from ecpmon.api import pushing
 from ecpmon.api.limits import LIMITS
+from ecpmon.serving import Runner
 from ecpmon.settings import Settings
+from tests.waiting import PATIENCE
 
 URL = "/api/v1/tenants/acme/monitoring"
 BODY = json.dumps({"metrics": {"cpu": 1, "queue": 2}}).encode()
@@ -93,6 +97,30 @@ async def test_a_body_that_does_not_arrive_is_cut_off(client: Any, world: World)
     body = await reader.read()  # the connection is closed after the answer
     assert json.loads(body)["error"]["code"] == "REQUEST_TIMEOUT"
     writer.close()
+
+
+async def test_a_chunked_body_that_breaks_does_not_wait_for_its_time_to_be_up(
+    world: World, free_port: Callable[[], int]
+) -> None:
+    world.settings = Settings(body_seconds=PATIENCE * 10)
+    runner, port = Runner(make_app([pushing], world), access_log=None), free_port()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        head = f"POST {URL} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head.encode())
+        async with asyncio.timeout(PATIENCE):
+            await reader.readuntil(b"\r\n\r\n")  # the body is being read
+            writer.write(b'5\r\n{"met\r\nno size\r\n')
+            answer = await reader.read()
+        error = error_of(400, json.loads(answer.partition(b"\r\n\r\n")[2]))
+        assert (answer.split(b" ")[1], error["code"]) == (b"400", "BAD_REQUEST")
+        assert "broken" in error["message"]
+    finally:
+        writer.close()
+        await runner.cleanup()
+    assert not world.samples.batches
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 import structlog
 from aiohttp import WSMessage, WSMsgType, web
-from socket_world import ALL, MONITORING, NEVER, REALTIME, World, still_open, told
+from socket_world import (
+    ALL,
+    MONITORING,
+    NEVER,
+    NOW,
+    REALTIME,
+    World,
+    session,
+    still_open,
+    still_open_among_messages,
+    told,
+)
 
+from ecpmon.api.limits import LIMITS, Buckets, Limits
 from ecpmon.api.shared import Shared
-from ecpmon.api.sockets import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND, Allowance, received
+from ecpmon.api.sockets import received
+from ecpmon.settings import Settings
 from tests.waiting import PATIENCE
+
+MESSAGES = 20
+
+
+def allow(world: World, at_once: float, per_second: float) -> list[float]:
+    """What each caller and tenant may say from now on; how long each message is then made to wait."""
+    limits, waited = world.client.app[LIMITS], []
+    limits.messages = tuple(Buckets("messages", per_second, at_once) for _ in limits.messages)
+
+    def counted(*given: Any) -> float:
+        waited.append(Limits.message(limits, *given))
+        return waited[-1]
+
+    limits.message = counted
+    return waited
 
 
 class Buffered:
@@ -37,45 +66,107 @@ class Buffered:
 
 @pytest.mark.parametrize("kind", [WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG])
 async def test_between_two_messages_everybody_else_has_a_turn(kind: WSMsgType) -> None:
-    socket: Any = Buffered(kind, MESSAGES_AT_ONCE)
+    socket: Any = Buffered(kind, MESSAGES)
 
     async def read() -> None:
-        async for _ in received(socket, PATIENCE):
+        async for _ in received(socket, lambda: 0.0, PATIENCE):
             pass
 
     reading, left = asyncio.create_task(read()), []
     while not reading.done():
         await asyncio.sleep(0)
         left.append(len(socket.left))
-    assert set(left) == set(range(MESSAGES_AT_ONCE))
-    assert len(socket.ponged) == (MESSAGES_AT_ONCE if kind is WSMsgType.PING else 0)
+    assert set(left) == set(range(MESSAGES))
+    assert len(socket.ponged) == (MESSAGES if kind is WSMsgType.PING else 0)
 
 
 def test_an_allowance_is_so_many_at_once_and_then_so_many_per_second() -> None:
-    allowance = Allowance(20, 5)
-    assert [allowance.take(100) for _ in range(20)] == [0] * 20
-    assert allowance.take(100) == pytest.approx(0.2)
-    assert allowance.take(100.2) == pytest.approx(0.2)
-    assert [allowance.take(10_000) for _ in range(20)] == [0] * 20  # no more is saved up than that
-    assert allowance.take(10_000) == pytest.approx(0.2)
+    allowance = Buckets("messages", 5, 20)
+    assert [allowance.wait("a", NOW) for _ in range(20)] == [0] * 20
+    assert allowance.wait("a", NOW) == pytest.approx(0.2)
+    assert allowance.wait("a", NOW + timedelta(seconds=0.2)) == pytest.approx(0.2)
+    assert allowance.wait("b", NOW) == 0
+    later = NOW + timedelta(hours=3)
+    assert [allowance.wait("a", later) for _ in range(20)] == [0] * 20  # no more is saved up than that
+    assert allowance.wait("a", later) == pytest.approx(0.2)
+
+
+def test_an_allowance_is_the_callers_and_the_tenants_and_grows_with_the_sockets_they_may_have() -> None:
+    limits = Limits(Settings(max_sockets_per_token=20, max_sockets_per_tenant=30))
+    for _ in range(40):
+        assert limits.message(session("acme"), NOW) == 0
+    assert limits.message(session("other"), NOW) == pytest.approx(1 / 4), "the caller's own is used up"
+    another = session("acme", holder="production:2")
+    for _ in range(20):
+        assert limits.message(another, NOW) == 0
+    assert limits.message(another, NOW) == pytest.approx(1 / 6), "the tenant's is used up"
+    assert limits.message(session("acme", holder="demo:3", database="demo"), NOW) == 0
+
+
+def test_the_allowances_of_very_many_callers_take_bounded_memory() -> None:
+    limits = Limits(Settings())
+    for number in range(20_000):
+        limits.message(session(number=number, holder=str(number)), NOW)
+    assert [len(buckets._levels) for buckets in limits.messages] == [10_000] * 2
+
+
+@pytest.mark.parametrize("path", ALL)
+async def test_who_reconnects_gets_no_new_allowance(world: World, path: str) -> None:
+    waited = allow(world, 3, 0.001)
+    for number in range(1, 4):
+        async with world.connect(path) as socket:
+            await still_open_among_messages(socket)
+            assert waited == [0] * number
+    for number in range(1, 4):
+        async with world.connect(path) as socket:
+            await socket.send_json({"action": "ping"})
+            await world.until(lambda: len(waited) == 3 + number)  # noqa: B023 - awaited here
+            assert waited[-1] == pytest.approx(number * 1000)
+            socket._response.connection.transport.abort()
+        await world.until(lambda: world.hub.sockets == 0)
+
+
+@pytest.mark.parametrize("path", [*ALL, "/ws/monitoring/nobody"])
+async def test_what_is_said_into_a_socket_that_closes_is_paid_for_too(
+    world: World, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecpmon.api.sockets.CLOSE_GRACE", 0.5)
+    taken: list[WSMessage] = []
+    receive = web.WebSocketResponse.receive
+
+    async def counted(self: Any, *given: Any) -> WSMessage:
+        taken.append(await receive(self, *given))
+        return taken[-1]
+
+    monkeypatch.setattr(web.WebSocketResponse, "receive", counted)
+    waited = allow(world, 2, 0.001)
+    async with world.connect(path, autoclose=False) as socket:
+        world.hub.close()
+        while (await socket.receive(timeout=PATIENCE)).type is not WSMsgType.CLOSE:
+            pass
+        for _ in range(200):
+            await socket._writer.send_frame(b"more", WSMsgType.TEXT)
+        await world.until(lambda: socket._response.connection.transport is None)
+    # One is read ahead of what is allowed; whoever was refused has a tenth of a second for each.
+    assert len(waited) == 3 if path in ALL else len(taken) <= 6
 
 
 @pytest.mark.parametrize("path", ALL)
 async def test_a_flood_is_read_no_faster_than_is_allowed_and_a_neighbour_is_answered(
     world: World, path: str
 ) -> None:
-    beyond = 6  # the first of them is read at once, the others 0.2 s apart
-    loop = asyncio.get_running_loop()
-    async with world.connect(path) as flooding, world.connect(MONITORING) as neighbour:
+    waited = allow(world, 26, 50)
+    async with world.connect(MONITORING) as neighbour, world.connect(path) as flooding:
         await told(neighbour)
-        begun = loop.time()
-        for _ in range(10 * MESSAGES_AT_ONCE):
+        for _ in range(200):
             await flooding.send_str("not json")
-        await still_open(neighbour)
         answers = 0
-        while answers < MESSAGES_AT_ONCE + beyond:
+        while answers < 30:
             answers += "error" in await told(flooding)
-        assert loop.time() - begun >= (beyond - 1) / MESSAGES_PER_SECOND
+        # The world's clock stands still: nothing is made up for.
+        assert waited[:30] == pytest.approx([0] * 26 + [0.02, 0.04, 0.06, 0.08])
+        allow(world, 20, 5)
+        await still_open(neighbour)
         flooding._response.connection.transport.abort()
     await world.until(lambda: world.hub.sockets == 0)
 

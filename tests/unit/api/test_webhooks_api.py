@@ -11,9 +11,12 @@ from fakes import OUTSIDER, World, ask, error_of, fields_of, make_app
 from socket_world import session
 
 from ecpmon.api import webhooks
+from ecpmon.api.alertmanager import message_of
+from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
+from tests.cost import at_most
 
 URL = "/api/v1/webhooks/tenant-alert"
 START = datetime(2026, 3, 2, 8, 59, 0, 123456, tzinfo=UTC)
@@ -245,6 +248,30 @@ async def test_alerts_that_cannot_be_taken_cost_the_others_nothing(client: Any, 
     assert answer == counts(received=34, new=2, firing=2, recoveries=2, rejected_count=32)
     assert [r["field"] for r in named] == ["alerts.0", *(f"alerts.{n}.startsAt" for n in range(2, 21))]
     assert [a.fingerprint for a in world.external_alerts.recorded] == [alert()["fingerprint"], "f2"]
+
+
+@pytest.mark.parametrize("where", ["labels", "annotations"])
+@pytest.mark.parametrize("value", [0, "text", {"deep": 1}])
+async def test_an_alert_with_too_many_labels_is_refused_before_each_is_looked_at(
+    client: Any, world: World, where: str, value: Any
+) -> None:
+    wide = alert(**{where: {f"{n}": value for n in range(12_000)}})
+    status, answer = await ask(client, "POST", URL, body(alert(), wide, alert(fingerprint="f2")))
+    assert (status, answer["new"], answer["rejected_count"]) == (200, 2, 1)
+    assert answer["rejected"] == [
+        {"field": f"alerts.1.{where}", "message": "has more than 200 members"}
+    ] or answer["rejected"] == [{"field": "alerts.1", "message": "has more than 10000 members in all"}]
+    rejected = client.app[CONTEXT].telemetry.external_alerts.labels("rejected")
+    assert rejected._value.get() == 1
+
+
+async def test_what_a_wide_alert_costs_is_no_more_than_reading_it() -> None:
+    wide = alert(labels={f"{n}": 0 for n in range(20_000)})
+    assert len(json.dumps(wide)) < 256 * 1024
+    sent = json.dumps(body(alert(), *[wide] * 10)).encode()
+    with at_most(25):  # 8 were measured; 70 when each label was complained about
+        message = await message_of(sent)
+    assert message.refused_count == 10
 
 
 async def test_what_alertmanager_left_out_itself_is_said(client: Any) -> None:
