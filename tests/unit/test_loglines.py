@@ -100,7 +100,11 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(lost: Lost) -> None:
     began = time.monotonic()
     stream.close(patience=0.1)
     assert time.monotonic() - began < 30, "nor does the end of the process wait for him"
-    os.close(read)  # ends the writing thread
+    os.close(
+        read
+    )  # ends the writing thread, which counts what it still had as lost: not during the next test
+    stream._thread.join(PATIENCE)
+    assert not stream._thread.is_alive()
 
 
 def test_when_there_is_space_again_lines_are_written_again_and_the_loss_is_told(
