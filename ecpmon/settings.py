@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL of the production database (TimescaleDB is required)."
     )
+    database_direct_url: SecretStr | None = Field(
+        default=None,
+        description="URL of the same database past a transaction pooler, for LISTEN; empty: the one above.",
+    )
     demo_database_url: SecretStr | None = Field(
         default=None, description="URL of the demo database; without it `X-Demo-Mode: true` answers 503."
     )

@@ -46,6 +46,7 @@ from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import load_terms
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
+from ecpmon.storage.bus import BusKeeping, BusWriter, new_origin
 from ecpmon.storage.database import Database
 from ecpmon.storage.deliveries import PgDeliveries
 from ecpmon.storage.external_alerts import PgExternalAlertStore
@@ -104,9 +105,20 @@ class BackendRuntime:
         self.job_workers = TenantWorkers(self._job_threads, name)
         self._tell_sockets = on_commit
         self._tell_event = on_event
-        self.database = Database(url, name="ecpmon-demo" if demo else "ecpmon")
+        direct = None if demo else settings.database_direct_url
+        self.database = Database(
+            url,
+            name="ecpmon-demo" if demo else "ecpmon",
+            direct_url=direct.get_secret_value() if direct else None,
+        )
+        self.origin = new_origin()
+        self.bus_keeping = BusKeeping(self.database)
         self.ingest = IngestStore(
-            self.database, rules.evidence, settings.max_series_per_tenant, settings.max_changes_per_day
+            self.database,
+            rules.evidence,
+            settings.max_series_per_tenant,
+            settings.max_changes_per_day,
+            BusWriter(self.origin),
         )
         self.writer = GroupWriter(self.ingest, self._committed)
         self.tokens = PgTokenStore(
@@ -262,6 +274,7 @@ class BackendRuntime:
             *self.objectives.jobs(),
             self.closing.job(),
             AlertRetention(self.database, self.settings, self.clock).job(),
+            Job("bus", 60, self.forget_bus),
             Job("token_use", 60, self.tokens.write_use, everywhere=True),
             Job("token_retention", 3600, self.forget_tokens),
             Job("gauges", 10, self._update_gauges, everywhere=True),
@@ -311,6 +324,10 @@ class BackendRuntime:
     async def forget_recoveries(self) -> None:
         """Those that ended before SLA history does."""
         await self.recoverer.forget(self.clock.now() - timedelta(days=self.settings.sla_retention_days))
+
+    async def forget_bus(self) -> None:
+        """What every process has had time to read."""
+        await self.bus_keeping.retain(self.clock.now())
 
     async def forget_tokens(self) -> None:
         """Those that were over long ago."""

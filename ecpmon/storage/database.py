@@ -163,8 +163,12 @@ def writes(sql: str) -> bool:
 class Database:
     """One PostgreSQL database with TimescaleDB. Opens lazily, so that it may be away when we start."""
 
-    def __init__(self, url: str, *, max_connections: int = 16, name: str = "ecpmon") -> None:
+    def __init__(
+        self, url: str, *, max_connections: int = 16, name: str = "ecpmon", direct_url: str | None = None
+    ) -> None:
+        """`direct_url`: for connections of one's own, where `url` leads to a pooler."""
         self._url = url
+        self._direct_url = direct_url or url
         self._max = max_connections
         self._name = name
         self._pool: asyncpg.Pool[Any] | None = None
@@ -292,7 +296,7 @@ class Database:
         """
         with wrap_errors():
             connection = await asyncpg.connect(
-                self._url,
+                self._direct_url,
                 timeout=ACQUIRE_TIMEOUT,
                 command_timeout=10,
                 server_settings={

@@ -11,11 +11,13 @@ from typing import Any, Final
 import structlog
 
 from ecpmon.errors import EcpError
+from ecpmon.model.bus import BusKind
 from ecpmon.model.ingest import Batch, IngestResult, Rejection, Screened, StateChange, screen
 from ecpmon.model.leadership import Claim
 from ecpmon.model.samples import Frame, Source, is_storable
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.apart import each_apart
+from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter, evidence_of
@@ -46,12 +48,14 @@ class IngestStore:
         rules: EvidenceRules,
         max_series_per_tenant: int,
         most_changes: int = MOST_CHANGES,
+        bus: BusWriter | None = None,
     ) -> None:
-        """`most_changes` as for `TimelineWriter`."""
+        """`most_changes` as for `TimelineWriter`; `bus` tells the other processes."""
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._timelines = TimelineWriter(rules, most_changes)
         self._wary: dict[int, int] = {}
+        self._bus = bus or BusWriter()
         self._sql = load("ingest")
 
     async def commit(self, batches: list[Batch], claims: Collection[Claim] = ()) -> list[IngestResult]:
@@ -83,10 +87,21 @@ class IngestStore:
                 await self._attempts(connection, batches, tenants)
                 kept = [f for f in frames if f.tenant_id not in refused]
                 changes = await self._continued(connection, _evidence(kept, tenants, ids), continue_)
+                await self._tell(connection, kept, tenants, changes)
         self._series.remember(ids)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
         return [_result(s, tenants, ids, refused, state_changes) for s in screened]
+
+    async def _tell(
+        self, connection: Any, frames: list[Frame], tenants: dict[str, int], changes: list[HeadChange]
+    ) -> None:
+        """One row for the other processes, whatever the number of tenants."""
+        touched = {number for number in (_number(f, tenants) for f in frames) if number is not None}
+        if touched:
+            told = [_told(change) for change in changes if _is_change(change)]
+            body = {"changes": told} if told else {}
+            await self._bus.tell(connection, BusKind.SAMPLES, sorted(touched), body)
 
     async def _store(
         self, connection: Any, frames: list[Frame], tenants: dict[str, int]
@@ -227,10 +242,19 @@ def _evidence(
     return dict(found)
 
 
+def _is_change(change: HeadChange) -> bool:
+    return change.before is None or change.before.state is not change.after.state
+
+
+def _told(change: HeadChange) -> list[Any]:
+    before = change.before.state.value if change.before else None
+    return [change.tenant, change.after.since.isoformat(), change.after.state.value, before]
+
+
 def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | None:
-    before = change.before.state if change.before else None
-    if before is change.after.state:
+    if not _is_change(change):
         return None
+    before = change.before.state if change.before else None
     return StateChange(names[change.tenant], change.after.since, change.after.state, before)
 
 
