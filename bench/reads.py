@@ -97,7 +97,7 @@ async def _prepare(url: str, measured: Measured) -> None:
     print(f"{measured.tenants} tenants written in {time.perf_counter() - began:.0f} s")
     runtime, app = await _runtime(url)
     try:
-        for job in ("lease", "default_rules", "rolling_sla"):
+        for job in ("default_rules", "rolling_sla"):
             await runtime.jobs.run(job)
     finally:
         await app.cleanup()
@@ -108,7 +108,10 @@ async def _runtime(url: str) -> tuple[Any, Any]:
     app = await create_app(Settings(database_url=url, auth="none"), run_jobs=False)
     app.freeze()
     await app.startup()
-    return app[RUNTIMES][0], app
+    [runtime] = app[RUNTIMES]
+    while not runtime.lease.held:  # noqa: ASYNC110 - it takes a moment, and nobody tells
+        await asyncio.sleep(0.05)
+    return runtime, app
 
 
 async def _jobs(url: str, postmaster: int) -> Result:
