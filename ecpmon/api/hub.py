@@ -7,8 +7,8 @@ by themselves. Alerts are all told, from a bounded queue; a socket that overflow
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -30,6 +30,7 @@ from ecpmon.ports.samples import Latest
 
 FIGURES_SECONDS: Final = 2.0
 FOLLOW_SECONDS: Final = 0.25
+_MOST_TOLD: Final = 10_000
 
 
 class Outbox:
@@ -144,8 +145,36 @@ class Feed:
         return self._newest
 
 
+class Once:
+    """What is heard of twice, from this process and over the bus in either order, is told once."""
+
+    def __init__(self) -> None:
+        self._here: OrderedDict[Hashable, None] = OrderedDict()
+        self._elsewhere: OrderedDict[Hashable, None] = OrderedDict()
+
+    def here(self, key: Hashable) -> bool:
+        """Whether to tell what this process has just committed."""
+        _remember(self._here, key)
+        return key not in self._elsewhere
+
+    def elsewhere(self, key: Hashable) -> bool:
+        """Whether to tell what the bus says."""
+        if key in self._here or key in self._elsewhere:
+            return False
+        _remember(self._elsewhere, key)
+        return True
+
+
+def _remember(keys: OrderedDict[Hashable, None], key: Hashable) -> None:
+    keys[key] = None
+    if len(keys) > _MOST_TOLD:
+        keys.popitem(last=False)
+
+
 class Hub:
-    """One per database. Publishers call `samples_committed`, `alert`, `external`, `tenant_deleted`."""
+    """One per database. Publishers call `samples_committed`, `alert`, `external`, `tenant_deleted`; for what other
+    processes have committed, `values_elsewhere`, `change_elsewhere`, `alert_elsewhere`, `external_elsewhere`.
+    """
 
     def __init__(
         self,
@@ -160,7 +189,10 @@ class Hub:
         self._change_bound = change_bound
         self._admissions = admissions or Admissions()
         self._feeds: dict[str, Feed] = {}
+        self._watched: dict[int, str] = {}
         self._listeners: defaultdict[str, set[AlertOutbox]] = defaultdict(set)
+        self._heard: Counter[int] = Counter()
+        self._once = Once()
         self._sessions: dict[Outbox, Session] = {}
         self.followed: Shared[DeploymentRecord] = Shared(FOLLOW_SECONDS)
         self._stopped = False
@@ -168,6 +200,14 @@ class Hub:
     @property
     def sockets(self) -> int:
         return len(self._sessions)
+
+    def watched(self) -> Mapping[int, str]:
+        """The tenants whose metrics somebody watches here: number -> name."""
+        return self._watched
+
+    def is_heard(self, number: int) -> bool:
+        """Whether somebody here waits for alerts of this tenant."""
+        return self._heard[number] > 0
 
     def sessions(self) -> list[tuple[Outbox, Session]]:
         """Every open socket, and what it was opened with."""
@@ -181,14 +221,17 @@ class Hub:
             feed = self._feeds.get(tenant_id)
             if feed is None or feed.number != session.tenant:
                 # What another tenant of that name has left is not for this one's eyes.
+                if feed is not None:
+                    self._watched.pop(feed.number, None)
                 feed = self._feeds[tenant_id] = Feed(tenant_id, session.tenant)
+                self._watched[feed.number] = tenant_id
             feed.outboxes.add(outbox)
             try:
                 yield feed, outbox
             finally:
                 feed.outboxes.discard(outbox)
                 if not feed.outboxes and self._feeds.get(tenant_id) is feed:
-                    del self._feeds[tenant_id]
+                    self._forget(feed)
 
     @contextmanager
     def listen(self, session: Session) -> Iterator[AlertOutbox]:
@@ -196,9 +239,13 @@ class Hub:
         outbox, tenant_id = AlertOutbox(self._alert_bound), session.tenant_id
         with self._admitted(outbox, session):
             self._listeners[tenant_id].add(outbox)
+            self._heard[session.tenant] += 1
             try:
                 yield outbox
             finally:
+                self._heard[session.tenant] -= 1
+                if not self._heard[session.tenant]:
+                    del self._heard[session.tenant]
                 self._listeners[tenant_id].discard(outbox)
                 if not self._listeners[tenant_id]:
                     del self._listeners[tenant_id]
@@ -232,13 +279,52 @@ class Hub:
             if feed := self._feeds.get(change.tenant_id):
                 feed.change(change)
 
+    def values_elsewhere(self, number: int, latest: dict[str, Latest]) -> None:
+        """The newest values of a tenant, read again because another process has committed some."""
+        if feed := self._feed_of(number):
+            feed.seed(latest)
+
+    def change_elsewhere(self, number: int, change: StateChange) -> None:
+        if feed := self._feed_of(number):
+            feed.change(change)
+
+    def _feed_of(self, number: int) -> Feed | None:
+        name = self._watched.get(number)
+        return None if name is None else self._feeds.get(name)
+
+    def _forget(self, feed: Feed) -> None:
+        del self._feeds[feed.tenant_id]
+        del self._watched[feed.number]
+
     def alert(self, event: AlertEvent) -> None:
         """Tell firing and resolved, and every step of a recovery; a rule's other changes concern nobody yet."""
+        if self._once.here(event.event_id):
+            self._tell_event(event)
+
+    def alert_elsewhere(self, event: AlertEvent) -> None:
+        if self._once.elsewhere(event.event_id):
+            self._tell_event(event)
+
+    def _tell_event(self, event: AlertEvent) -> None:
         told = event.kind == "recovery" or "firing" in (event.from_state, event.to_state)
         if event.from_state != event.to_state and told:
             self._tell(event.tenant_id, message_of_event(event))
 
     def external(self, alert: ExternalAlert) -> None:
+        if self._once.here(_key(alert)):
+            self._tell_external(alert)
+
+    def external_elsewhere(self, alert: ExternalAlert) -> None:
+        if self._once.elsewhere(_key(alert)):
+            self._tell_external(alert)
+
+    def alerts_missed(self) -> None:
+        """Some may never be told: who waits for them is asked to connect again, and is then told what is firing."""
+        for outboxes in self._listeners.values():
+            for outbox in outboxes:
+                outbox.close(WSCloseCode.TRY_AGAIN_LATER, "some alerts may have been missed; connect again")
+
+    def _tell_external(self, alert: ExternalAlert) -> None:
         if alert.tenant_id is not None:
             self._tell(alert.tenant_id, message_of_external(alert))
 
@@ -257,10 +343,15 @@ class Hub:
         for outbox, session in self.sessions():
             if session.tenant == tenant.key:
                 outbox.close(TENANT_GONE, "the tenant was deleted")
-        self._feeds.pop(tenant.tenant_id, None)
+        if feed := self._feed_of(tenant.key):
+            self._forget(feed)
 
     def close(self) -> None:
         """The server stops: every socket is closed with 1001, new ones are refused."""
         self._stopped = True
         for outbox in self._sessions:
             outbox.close(WSCloseCode.GOING_AWAY, "the server stops")
+
+
+def _key(alert: ExternalAlert) -> Hashable:
+    return alert.tenant_id, alert.fingerprint, alert.starts_at, alert.status

@@ -21,6 +21,7 @@ from ecpmon.api.sessions import Admissions, SocketLimits
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.canary import LoopCanary
 from ecpmon.app.logging import configure_logging
+from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
 from ecpmon.jobs import Job
@@ -79,6 +80,8 @@ async def create_app(
     admissions = _admissions(settings, telemetry)
     check = SessionCheck(the_clock, lambda over: telemetry.sockets_ended.labels(over).inc())
 
+    feeds: list[SocketFeed] = []
+
     def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
         hub = Hub(admissions=admissions)
         made = BackendRuntime(
@@ -88,6 +91,7 @@ async def create_app(
         )  # fmt: skip
         backend = _backend(made, hub)
         check.add(backend)
+        feeds.append(_feed(made, hub, the_clock, check))
         return made, backend
 
     made = [runtime(_url(settings, demo=False), demo=False)]
@@ -105,7 +109,7 @@ async def create_app(
         )
     )  # fmt: skip
     app[RUNTIMES] = runtimes
-    app.cleanup_ctx.append(_running(runtimes, session, workers, LoopCanary(telemetry), run_jobs))
+    app.cleanup_ctx.append(_running(runtimes, feeds, session, workers, LoopCanary(telemetry), run_jobs))
     return app
 
 
@@ -153,8 +157,23 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
     )
 
 
+def _feed(runtime: BackendRuntime, hub: Hub, clock: Clock, check: SessionCheck) -> SocketFeed:
+    feed = SocketFeed(
+        hub,
+        tenants=runtime.tenants,
+        monitoring=runtime.monitoring,
+        alerts=runtime.alerts,
+        external=runtime.external_alerts,
+        clock=clock,
+        check=check.run_once,
+    )
+    runtime.listening.add(feed)
+    return feed
+
+
 def _running(
     runtimes: list[BackendRuntime],
+    feeds: list[SocketFeed],
     session: aiohttp.ClientSession,
     workers: Workers,
     canary: LoopCanary,
@@ -164,7 +183,11 @@ def _running(
         canary.start()
         for runtime in runtimes:
             await runtime.start(run_jobs=run_jobs)
+        for feed in feeds:
+            feed.start()
         yield
+        for feed in feeds:
+            await feed.stop()
         for runtime in reversed(runtimes):
             await runtime.stop()
         await workers.close()

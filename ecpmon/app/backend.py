@@ -19,6 +19,7 @@ from ecpmon.app.delivery import Delivery
 from ecpmon.app.deploying import make_deployments
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
 from ecpmon.app.leading import Leading
+from ecpmon.app.listening import Listening
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.pulling import Pulling
 from ecpmon.app.readiness import Readiness
@@ -112,6 +113,7 @@ class BackendRuntime:
             direct_url=direct.get_secret_value() if direct else None,
         )
         self.origin = new_origin()
+        self.listening = Listening(self.database, self.origin)
         self.bus_keeping = BusKeeping(self.database)
         self.ingest = IngestStore(
             self.database,
@@ -282,6 +284,7 @@ class BackendRuntime:
 
     async def start(self, *, run_jobs: bool = True) -> None:
         """`run_jobs` False: the caller turns the jobs by hand (a timeline on a clock of its own)."""
+        self.listening.reader.start()
         await self.writer.__aenter__()
         # Whoever turns the jobs by hand wants to see what they do.
         self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
@@ -304,6 +307,7 @@ class BackendRuntime:
         self.pulling.close()
         await self._job_threads.close()
         await self.leading.stop()
+        await self.listening.reader.stop()
         await self.database.close()
 
     async def _last_use(self) -> None:

@@ -275,6 +275,10 @@ class PgAlertStore:
             _event_of(r) for r in await self._database.fetch(self._sql["recent_events"], tenant.key, limit)
         ]
 
+    async def events(self, tenants: Collection[int], numbers: Collection[int]) -> list[AlertEvent]:
+        rows = await self._database.fetch(self._sql["events"], list(tenants), list(numbers))
+        return [_event_of(r) for r in rows]
+
     async def last_events(self, tenants: Collection[Tenant]) -> dict[str, AlertEvent]:
         rows = await self._database.fetch(self._sql["last_events"], [t.key for t in tenants])
         return {r["tenant_id"]: _event_of(r) for r in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,20 +45,25 @@ class PgExternalAlertStore:
 
     async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]:
         rows = await self._database.fetch(self._sql["recent_external"], tenant.key, limit)
-        return [
-            ExternalAlert(
-                tenant.tenant_id,
-                r["fingerprint"],
-                r["starts_at"],
-                r["ends_at"],
-                r["status"],
-                r["alert_name"],
-                r["severity"],
-                r["labels"],
-                r["annotations"],
-            )
-            for r in rows
-        ]
+        return [_alert(r, tenant.tenant_id) for r in rows]
+
+    async def by_numbers(self, tenants: Collection[int], numbers: Collection[int]) -> list[ExternalAlert]:
+        rows = await self._database.fetch(self._sql["external_by_numbers"], list(tenants), list(numbers))
+        return [_alert(r, r["tenant_id"]) for r in rows]
+
+
+def _alert(row: Any, tenant_id: str) -> ExternalAlert:
+    return ExternalAlert(
+        tenant_id,
+        row["fingerprint"],
+        row["starts_at"],
+        row["ends_at"],
+        row["status"],
+        row["alert_name"],
+        row["severity"],
+        row["labels"],
+        row["annotations"],
+    )
 
 
 def _columns(alerts: Mapping[_Key, ExternalAlert]) -> tuple[list[Any], ...]:

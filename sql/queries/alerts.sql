@@ -85,6 +85,15 @@ RETURNING event_id, tenant
 SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
 WHERE e.tenant = $1 ORDER BY e.event_id DESC LIMIT $2
 
+-- name: events
+-- Told by number over the bus: of the tenants $1.
+SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant
+WHERE e.tenant = ANY($1::bigint[]) AND e.event_id = ANY($2::bigint[]) ORDER BY e.event_id
+
+-- name: external_by_numbers
+SELECT x.*, t.tenant_id FROM external_alerts x JOIN tenants t ON t.id = x.tenant
+WHERE x.tenant = ANY($1::bigint[]) AND x.id = ANY($2::bigint[]) ORDER BY x.id
+
 -- name: last_events
 -- One look-up per tenant of $1, whatever the length of its history.
 SELECT e.*, t.tenant_id FROM unnest($1::bigint[]) AS a (number) JOIN tenants t ON t.id = a.number CROSS JOIN LATERAL (

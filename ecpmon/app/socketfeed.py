@@ -1,0 +1,198 @@
+"""What other processes committed, told to the sockets of this one (ADR 0010).
+
+A row of the bus names what to read again. That is done for tenants that are watched here alone, once per tenant and
+round, and rounds do not overlap. Values come before the change of state that they explain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from ecpmon.api.hub import Hub
+from ecpmon.errors import EcpError, TenantNotFound
+from ecpmon.model.availability import SpanState
+from ecpmon.model.bus import BusKind, BusRow
+from ecpmon.model.ingest import StateChange
+from ecpmon.ports.alerts import AlertStore, ExternalAlertStore
+from ecpmon.ports.samples import MonitoringStore
+from ecpmon.ports.service import Clock
+from ecpmon.ports.tenants import TenantStore
+
+_log = structlog.get_logger(__name__)
+# As far back as a socket that opens looks for values.
+WINDOW: Final = timedelta(minutes=5)
+REST_SECONDS: Final = 0.05
+RETRY_SECONDS: Final = 1.0
+# Of a tenant, as many as a socket holds; of alerts, as many as fit before sockets are better opened anew.
+MOST_CHANGES: Final = 16
+MOST_NUMBERS: Final = 1_000
+
+
+class SocketFeed:
+    """A listener of the bus (`app.listening`), of one database. `check`: looks after the sessions of all sockets."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        tenants: TenantStore,
+        monitoring: MonitoringStore,
+        alerts: AlertStore,
+        external: ExternalAlertStore,
+        clock: Clock,
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._hub = hub
+        self._tenants = tenants
+        self._monitoring = monitoring
+        self._alerts = alerts
+        self._external = external
+        self._clock = clock
+        self._check = check
+        self._touched: dict[int, deque[StateChange]] = {}
+        # Numbers of rows, and the tenants they may be of.
+        self._events: dict[int, tuple[int, ...]] = {}
+        self._reports: dict[int, tuple[int, ...]] = {}
+        self._check_due = False
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="socket-feed")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    # --- what the bus says ----------------------------------------------------------------------------------
+
+    def rows(self, rows: Sequence[BusRow]) -> None:
+        for row in rows:
+            match row.kind:
+                case BusKind.SAMPLES:
+                    self._note_samples(row)
+                case BusKind.ALERT:
+                    self._note_numbers(self._events, row, "events")
+                case BusKind.EXTERNAL:
+                    self._note_numbers(self._reports, row, "alerts")
+                case BusKind.TENANT:
+                    self._check_due |= bool(row.body.get("gone")) and self._hub.sockets > 0
+                case BusKind.TOKEN:
+                    self._check_due |= self._hub.sockets > 0
+        if self._touched or self._events or self._reports or self._check_due:
+            self._wake.set()
+
+    def restart(self) -> None:
+        """We have missed something: values are read again; who waits for alerts must ask what is firing."""
+        for number in self._hub.watched():
+            self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
+        self._hub.alerts_missed()
+        self._check_due = True
+        self._wake.set()
+
+    def doubt(self) -> None:
+        """Nothing here is believed for being remembered."""
+
+    def _note_samples(self, row: BusRow) -> None:
+        watched = self._hub.watched()
+        if not watched:
+            return
+        for number in watched.keys() & set(row.tenants):
+            self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
+        for number, at, state, previous in row.body.get("changes", ()):
+            if name := watched.get(number):
+                change = StateChange(
+                    name,
+                    datetime.fromisoformat(at),
+                    SpanState(state),
+                    SpanState(previous) if previous else None,
+                )
+                self._touched[number].append(change)
+
+    def _note_numbers(self, numbers: dict[int, tuple[int, ...]], row: BusRow, key: str) -> None:
+        heard = tuple(n for n in row.tenants if self._hub.is_heard(n))
+        if not heard:
+            return
+        numbers.update(dict.fromkeys(row.body.get(key, ()), heard))
+        if len(numbers) > MOST_NUMBERS:
+            numbers.clear()
+            self._hub.alerts_missed()
+
+    # --- rounds ---------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            rest = REST_SECONDS
+            try:
+                await self._round()
+            except EcpError as error:
+                _log.warning("sockets_told_later", error=error.message)
+                self._wake.set()
+                rest = RETRY_SECONDS
+            except Exception:  # noqa: BLE001 - a bug here must not make the sockets deaf; it is logged
+                _log.exception("sockets_not_told")
+            await asyncio.sleep(rest)
+
+    async def _round(self) -> None:
+        """What is done is taken off; what fails stays for the next round. Raises EcpError."""
+        if self._check_due:
+            await self._check()
+            self._check_due = False
+        await self._tell_events()
+        await self._tell_reports()
+        for number in list(self._touched):
+            await self._tell_values(number)
+
+    async def _tell_values(self, number: int) -> None:
+        name, changes = self._hub.watched().get(number), self._touched.pop(number)
+        if name is None:
+            return
+        try:
+            tenant, now = await self._tenants.get(name), self._clock.now()
+            if tenant.key == number:
+                latest = await self._monitoring.latest(tenant, now - WINDOW, now)
+                self._hub.values_elsewhere(number, latest)
+        except TenantNotFound:
+            return  # deleted meanwhile
+        except EcpError:
+            later = self._touched.get(number, ())
+            self._touched[number] = deque([*changes, *later], maxlen=MOST_CHANGES)
+            raise
+        for change in changes:
+            self._hub.change_elsewhere(number, change)
+
+    async def _tell_events(self) -> None:
+        numbers = dict(self._events)
+        if numbers:
+            found = await self._alerts.events(_all(numbers), list(numbers))
+            _take_off(self._events, numbers)
+            for event in found:
+                self._hub.alert_elsewhere(event)
+
+    async def _tell_reports(self) -> None:
+        numbers = dict(self._reports)
+        if numbers:
+            found = await self._external.by_numbers(_all(numbers), list(numbers))
+            _take_off(self._reports, numbers)
+            for alert in found:
+                self._hub.external_elsewhere(alert)
+
+
+def _all(numbers: dict[int, tuple[int, ...]]) -> list[int]:
+    return sorted({tenant for tenants in numbers.values() for tenant in tenants})
+
+
+def _take_off(numbers: dict[int, Any], done: dict[int, Any]) -> None:
+    for number in done:
+        numbers.pop(number, None)

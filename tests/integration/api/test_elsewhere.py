@@ -1,0 +1,202 @@
+"""What one process commits, the sockets of another are told: once, and by nothing but the bus, for no job is turned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ecpmon.api.context import CONTEXT
+from ecpmon.app import RUNTIMES, create_app
+from ecpmon.serving import Runner
+from ecpmon.storage.bus import BusState
+from tests.integration.api.conftest import Service
+from tests.waiting import PATIENCE, until
+
+
+@pytest.fixture
+async def elsewhere(service: Service, free_port: Callable[[], int]) -> AsyncIterator[Service]:
+    """A second process, as far as the database can tell."""
+    app = await create_app(service.app[CONTEXT].settings, service.clock, run_jobs=False)
+    runner = Runner(app, access_log=None, shutdown_timeout=2)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    made = Service(
+        f"http://127.0.0.1:{port}", service.session, app[RUNTIMES][0], service.clock, app, service.tokens
+    )
+    for each in (service, made):
+        await until(lambda each=each: _listens(each), "it listens")  # type: ignore[misc]
+    yield made
+    await runner.cleanup()
+
+
+async def _listens(service: Service) -> bool:
+    return service.runtime.listening.reader.state is BusState.LISTENING
+
+
+def connect(service: Service, path: str, who: str = "admin") -> Any:
+    return service.session.ws_connect(service.url + path, headers=service.headers(who))
+
+
+async def push(service: Service, name: str, **metrics: float) -> None:
+    status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": metrics})
+    assert status == 202, body
+
+
+async def closing(socket: aiohttp.ClientWebSocketResponse) -> Any:
+    """The code a socket is closed with."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            message = await socket.receive()
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return message.data
+
+
+async def test_values_and_changes_of_state_are_told_elsewhere(service: Service, elsewhere: Service) -> None:
+    name = await service.tenant()
+    await push(service, name, cpu_usage=40, up=1)
+    async with connect(elsewhere, f"/ws/monitoring/{name}") as socket:
+        assert (await socket.receive_json(timeout=PATIENCE))["metrics"] == {"cpu": 40.0, "up": 1.0}
+        await socket.send_json({"action": "subscribe", "metrics": ["cpu"], "interval": 3_600_000})
+        assert (await socket.receive_json(timeout=PATIENCE))["metrics"] == {"cpu": 40.0}
+        for cpu, up, state in ((41, 0, "down"), (42, 1, "up")):
+            service.clock.advance(1)
+            await push(service, name, cpu_usage=cpu, up=up)
+            change = await socket.receive_json(timeout=PATIENCE)
+            assert (change["state"], change["metrics"]) == (state, {"cpu": cpu, "up": up})
+        await socket.send_json({"action": "subscribe", "metrics": ["cpu"], "interval": 100})
+        service.clock.advance(1)
+        await push(service, name, cpu_usage=43, up=1)
+        async with asyncio.timeout(PATIENCE):
+            while (await socket.receive_json())["metrics"] != {"cpu": 43.0}:
+                pass
+
+
+async def test_tenants_that_nobody_watches_here_are_not_read_again(
+    service: Service, elsewhere: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, other = await service.tenant(), await service.tenant()
+    asked: list[str] = []
+    latest = elsewhere.runtime.monitoring.latest
+
+    async def counted(tenant: Any, *window: Any) -> Any:
+        asked.append(tenant.tenant_id)
+        return await latest(tenant, *window)
+
+    async with connect(elsewhere, f"/ws/monitoring/{watched}") as socket:
+        await socket.receive_json(timeout=PATIENCE)
+        monkeypatch.setattr(elsewhere.runtime.monitoring, "latest", counted)
+        for _ in range(3):
+            service.clock.advance(1)
+            await push(service, other, cpu_usage=1)
+        await push(service, watched, up=1)
+        assert (await socket.receive_json(timeout=PATIENCE))["state"] == "up"
+    assert asked == [watched]
+
+
+def _report(name: str, fingerprint: str) -> dict[str, Any]:
+    labels = {"alertname": "Full", "tenant_id": name, "severity": "page"}
+    at = "2026-03-02T08:59:00Z"
+    return {
+        "version": "4",
+        "alerts": [
+            {
+                "status": "firing",
+                "labels": labels,
+                "annotations": {},
+                "startsAt": at,
+                "fingerprint": fingerprint,
+            }
+        ],
+    }
+
+
+async def test_each_alert_is_told_once_to_every_socket_wherever_it_comes_from(
+    service: Service, elsewhere: Service
+) -> None:
+    name = await service.tenant()
+    rule = {"alert_name": "hot", "condition": "cpu > 80"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/alerts", rule)
+    async with AsyncExitStack() as stack:
+        sockets = [
+            await stack.enter_async_context(connect(each, f"/ws/alerts/{name}"))
+            for each in (service, elsewhere)
+        ]
+        for n, (where, cpu, status) in enumerate(
+            ((service, 95, "firing"), (elsewhere, 10, "resolved"), (service, 96, "firing"))
+        ):
+            service.clock.advance(1)
+            await push(where, name, cpu=cpu)
+            await where.runtime.trigger.settled()
+            await where.ask("POST", "/api/v1/webhooks/tenant-alert", _report(name, f"report-{n}"))
+            for socket in sockets:
+                told = [await socket.receive_json(timeout=PATIENCE) for _ in range(2)]
+                assert sorted((m["type"], m["status"]) for m in told) == [
+                    ("alertmanager", "firing"), ("resource_usage", status),
+                ]  # fmt: skip
+                assert f"report-{n}" in [m["alert_id"] for m in told]
+        for socket in sockets:
+            with pytest.raises(TimeoutError):
+                await socket.receive_json(timeout=0.5)
+
+
+async def test_sockets_end_with_a_tenant_that_is_deleted_elsewhere(
+    service: Service, elsewhere: Service
+) -> None:
+    name = await service.tenant()
+    async with (
+        connect(elsewhere, f"/ws/monitoring/{name}") as metrics,
+        connect(elsewhere, f"/ws/alerts/{name}") as alerts,
+    ):
+        await metrics.receive_json(timeout=PATIENCE)
+        status, body, _ = await service.ask("DELETE", f"/api/v1/tenants/{name}?force=true")
+        assert status == 202, body
+        assert [await closing(metrics), await closing(alerts)] == [4404, 4404]
+
+
+async def test_sockets_end_with_a_token_that_is_revoked_elsewhere(
+    service: Service, elsewhere: Service
+) -> None:
+    name = await service.tenant()
+    issued = await service.token("short", ["viewer"], [name])
+    async with (
+        connect(elsewhere, f"/ws/monitoring/{name}", "short") as theirs,
+        connect(elsewhere, f"/ws/monitoring/{name}") as others,
+    ):
+        await theirs.receive_json(timeout=PATIENCE)
+        await others.receive_json(timeout=PATIENCE)
+        status, body, _ = await service.ask("DELETE", f"/api/v1/tokens/{issued.token_id}")
+        assert status == 204, body
+        assert await closing(theirs) == 4401
+        await others.send_json({"action": "ping"})
+        assert await others.receive_json(timeout=PATIENCE) == {"action": "pong"}
+
+
+async def test_who_may_have_missed_alerts_is_asked_to_connect_again_and_values_are_read_again(
+    service: Service, elsewhere: Service
+) -> None:
+    """The bus has dropped rows that this process had not read."""
+    name = await service.tenant()
+    async with (
+        connect(elsewhere, f"/ws/monitoring/{name}") as metrics,
+        connect(elsewhere, f"/ws/alerts/{name}") as alerts,
+    ):
+        await metrics.receive_json(timeout=PATIENCE)
+        await metrics.send_json({"action": "subscribe", "metrics": ["cpu"], "interval": 100})
+        await elsewhere.runtime.listening.reader.stop()
+        await push(service, name, cpu_usage=77)
+        await service.runtime.database.execute(
+            "UPDATE bus_floor SET xid = pg_snapshot_xmin(pg_current_snapshot())"
+        )
+        await service.runtime.database.execute("DELETE FROM bus")
+        elsewhere.runtime.listening.reader.start()
+        assert await closing(alerts) == 1013
+        async with asyncio.timeout(PATIENCE):
+            while (await metrics.receive_json())["metrics"] != {"cpu": 77.0}:
+                pass
