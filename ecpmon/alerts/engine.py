@@ -24,12 +24,15 @@ from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severit
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
 from ecpmon.ports.quarantine import Culprit, Quarantine
+from ecpmon.ports.service import steady
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.workers import TenantWorkers
 
 _log = structlog.get_logger(__name__)
 
+# Seconds after which a tenant whose turn comes late in a round is read again.
+_FRESH: Final = 5.0
 _SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
 
 
@@ -136,8 +139,11 @@ class AlertEngine:
 
         async def evaluate(rules: Mapping[str, Sequence[RuleWithState]]) -> Mapping[str, Exception]:
             nonlocal changes
+            fresh_until = steady() + _FRESH
             turns = {
-                name: partial(self._turn, name, own, now, sla, told) for name, own in rules.items() if own
+                name: partial(self._turn, name, own, now, sla, told, fresh_until)
+                for name, own in rules.items()
+                if own
             }
             changes = await self.lanes.run(turns, "sla" if sla else "samples")
             return told.failed
@@ -160,11 +166,13 @@ class AlertEngine:
         now: datetime,
         sla: bool,
         told: _Told,
+        fresh_until: float,
         waited: bool,
     ) -> int:
         try:
             tenant = await self._tenants.get(tenant_id)
-            own = await self._alerts.all_rules([tenant_id]) if waited else rules
+            old = waited or steady() > fresh_until
+            own = await self._alerts.all_rules([tenant_id]) if old else rules
             wanted = [r for r in own if sla or r.rule.kind not in _SLA_KINDS]
             return await self._evaluate_tenant(tenant, wanted, now, told)
         except TenantNotFound:
@@ -216,9 +224,9 @@ class AlertEngine:
             if alert_id is not None
         ]
         kept = alert_id if after.status is not RuleStatus.INACTIVE else None
-        stored = await self._alerts.advance(rule, before, after, kept, new, now)
+        stored = await self._alerts.advance(rule, before, after, kept, new, now, entry.read_at)
         if stored is None:
-            _log.info("rule_changed_meanwhile", tenant=rule.tenant_id, rule=rule.alert_name)
+            _log.info("rule_changed_or_read_long_ago", tenant=rule.tenant_id, rule=rule.alert_name)
             return 0
         for event in stored:
             _log.info(

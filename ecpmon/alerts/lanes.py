@@ -65,7 +65,7 @@ class Lanes:
         async with AsyncExitStack() as held:
             with self._mark((name, kind)):
                 waited = await held.enter_async_context(self._line(name))
-                await self._rest(name)
+                waited |= await self._rest(name)
             return await self._timed(name, turn, waited)
 
     @contextmanager
@@ -90,9 +90,11 @@ class Lanes:
             if not self._users[name]:
                 del self._users[name], self._lines[name]
 
-    async def _rest(self, name: str) -> None:
-        until = self._rests_until.pop(name, 0.0)
-        await asyncio.sleep(max(until - asyncio.get_running_loop().time(), 0.0))
+    async def _rest(self, name: str) -> bool:
+        """Whether there was any."""
+        rest = self._rests_until.pop(name, 0.0) - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(rest, 0.0))
+        return rest > 0
 
     async def _timed(self, name: str, turn: Turn, waited: bool) -> int:
         now = asyncio.get_running_loop().time

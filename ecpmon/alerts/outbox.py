@@ -20,8 +20,9 @@ class Outbox(Protocol):
     What a tenant has for one receiver is a queue. Of the notifications of one rule to one endpoint only the oldest
     undelivered one is ever handed out, so the order within an alert holds; a retry later blocks those behind it,
     parking does not. The `record_*` calls are idempotent and may come from a worker whose lease has run out. A
-    notification that was once recorded as sent or parked stays so. All calls raise DatabaseUnavailable when the store
-    is away.
+    notification that was once recorded as sent or parked stays so. While somebody else holds it, only that it was sent
+    is recorded: what else a former holder says is left to the present one. All calls raise DatabaseUnavailable when
+    the store is away.
     """
 
     async def queues(self, now: datetime) -> list[DeliveryQueue]:

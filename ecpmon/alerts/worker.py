@@ -31,6 +31,7 @@ from ecpmon.model.alerts import (
     Notification,
 )
 from ecpmon.model.delivery import Grant, QueueKey
+from ecpmon.ports.service import steady
 
 _TROUBLE: Final = frozenset(
     {
@@ -50,7 +51,8 @@ _log: Final = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """`lease` must exceed the slowest notifier's time limit, or a slow delivery is made twice.
+    """`lease` must exceed the slowest notifier's time limit twice over, or a slow delivery is made twice: what has not
+    been begun in the first half of it, because this process stood still, is left to whoever claims it next.
 
     `grace`: how long a shutdown waits for deliveries in flight; keep it under the process's own.
     """
@@ -66,6 +68,7 @@ class WorkerCounters:
     """Since the start; the metrics read them. `results` counts by (action type, reason)."""
 
     claimed: int = 0
+    lapsed: int = 0
     claim_errors: int = 0
     record_errors: int = 0
     results: Counter[tuple[str, DeliveryReason]] = field(default_factory=Counter)
@@ -74,8 +77,8 @@ class WorkerCounters:
 class DeliveryWorker:
     """One per process is enough; several, on several replicas, are safe: the outbox claims atomically.
 
-    `notifiers` by action type (`webhook`, `email`). `clock` gives aware UTC times. `on_result` is called
-    after each try, before it is recorded.
+    `notifiers` by action type (`webhook`, `email`). `clock` gives aware UTC times, `steady` seconds that never step
+    back. `on_result` is called after each try, before it is recorded.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class DeliveryWorker:
         limits: WorkerLimits | None = None,
         backoff: Backoff | None = None,
         random: Callable[[], float] = _random.random,
+        steady: Callable[[], float] = steady,
         on_result: Callable[[Notification, DeliveryResult], None] | None = None,
     ) -> None:
         self._outbox = outbox
@@ -95,6 +99,7 @@ class DeliveryWorker:
         self._limits = limits or WorkerLimits()
         self._backoff = backoff or Backoff()
         self._random = random
+        self._steady = steady
         self._on_result = on_result
         self._wake = asyncio.Event()
         self._flying: set[asyncio.Task[None]] = set()
@@ -129,10 +134,10 @@ class DeliveryWorker:
                 grants = await self._grants(dry)
                 if not grants:
                     break
-                now = self._clock()
+                now, ours_until = self._clock(), self._steady() + self._limits.lease.total_seconds() / 2
                 claimed = await self._outbox.claim(grants, now, self._limits.lease)
                 launched += len(claimed)
-                self._start(claimed)
+                self._start(claimed, ours_until)
                 got = Counter(n.queue for n in claimed)
                 emptied = {g.key for g in grants if got[g.key] < g.count}
                 if not emptied:
@@ -150,10 +155,10 @@ class DeliveryWorker:
         queues = [q for q in await self._outbox.queues(now) if q.key not in dry]
         return self._turns.choose(queues, self._in_flight, now)
 
-    def _start(self, claimed: Sequence[Notification]) -> None:
+    def _start(self, claimed: Sequence[Notification], ours_until: float) -> None:
         for notification in claimed:
             self._in_flight[notification.queue] += 1
-            task = asyncio.create_task(self._handle(merged_message(notification)))
+            task = asyncio.create_task(self._handle(merged_message(notification), ours_until))
             self._flying.add(task)
             task.add_done_callback(partial(self._landed, notification.queue))
 
@@ -178,7 +183,7 @@ class DeliveryWorker:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _handle(self, notification: Notification) -> None:
+    async def _handle(self, notification: Notification, ours_until: float) -> None:
         log = _log.bind(
             tenant_id=notification.tenant_id,
             rule_id=notification.rule_id,
@@ -186,6 +191,10 @@ class DeliveryWorker:
             action=notification.action.type,
             attempt=notification.attempt,
         )
+        if self._steady() >= ours_until:
+            self.counters.lapsed += 1
+            log.warning("claim_lapsed")
+            return
         result = await self._try(notification, log)
         self.counters.results[notification.action.type, result.reason] += 1
         try:

@@ -172,7 +172,8 @@ class Notification:
 
     `tenant_key` is the tenant's number, `receiver` the server or mailbox, `payload` the message (JSON-able). `merged`:
     it tells more than its own event. `attempt` counts the tries already made and recorded since `created_at`, which is
-    when it was made, or sent again. `receiver_failures`: in a row, when it was claimed.
+    when it was made, or sent again. `receiver_failures`: in a row, when it was claimed. `claimed_until` tells this
+    claim from others, of whoever may have it after that.
     """
 
     id: int
@@ -188,6 +189,7 @@ class Notification:
     created_at: datetime
     merged: MergedBodies | None = field(default=None, hash=False)
     receiver_failures: int = 0
+    claimed_until: datetime | None = field(default=None, compare=False)
 
     @property
     def queue(self) -> tuple[int, str]:

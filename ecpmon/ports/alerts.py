@@ -13,10 +13,13 @@ from ecpmon.model.tenants import Tenant
 
 @dataclass(frozen=True, slots=True)
 class RuleWithState:
+    """`read_at`: when, by the clock of where it is stored; what is made of it must not be stored long after."""
+
     rule: AlertRule
     state: RuleState
     alert_id: str | None
     created_at: datetime
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,12 @@ class AlertStore(Protocol):
         alert_id: str | None,
         events: Sequence[NewEvent],
         now: datetime,
+        read_at: datetime | None = None,
     ) -> list[AlertEvent] | None:
         """Store a state with its events and notifications in one transaction.
 
-        None when somebody else changed the rule's state since `before` was read: read again, nothing was stored.
+        None when somebody else changed the rule's state since `before` was read, or when that was long ago: at
+        `read_at` by the store's clock (a process that stood still has the old facts). Read again, nothing was stored.
         """
         ...
 

@@ -1,7 +1,8 @@
-"""The clock and health."""
+"""Clocks and health."""
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,6 +13,14 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The present instant, aware, UTC."""
         ...
+
+
+def steady() -> float:
+    """Seconds on a clock that never steps back and goes on while the machine sleeps, where there is one.
+
+    For what one may rely on for a while: on the other clocks a sleep takes no time.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Health(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from ecpmon.errors import Conflict, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.alerts import (
@@ -23,6 +23,9 @@ from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
+
+# So long after it was read a rule may be moved on: longer than an evaluation takes, unless its process stands still.
+READ_FOR: Final = timedelta(seconds=30)
 
 
 def _uuid(text: str) -> uuid.UUID | None:
@@ -55,7 +58,7 @@ def rule_of(row: Any) -> RuleWithState:
         frozen_since=row["frozen_since"],
     )
     alert_id = str(row["alert_id"]) if row["alert_id"] else None
-    return RuleWithState(rule, state, alert_id, row["created_at"])
+    return RuleWithState(rule, state, alert_id, row["created_at"], row.get("read_at"))
 
 
 def _rule_values(rule: AlertRule, now: datetime) -> tuple[Any, ...]:
@@ -216,6 +219,7 @@ class PgAlertStore:
         alert_id: str | None,
         events: Sequence[NewEvent],
         now: datetime,
+        read_at: datetime | None = None,
     ) -> list[AlertEvent] | None:
         async with self._database.transaction() as connection:
             with wrap_errors():
@@ -226,6 +230,8 @@ class PgAlertStore:
                     before.status.value,
                     before.evaluated_at,
                     *_state_values(after, alert_id),
+                    read_at,
+                    READ_FOR,
                 )
                 if taken is None:
                     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -14,17 +13,12 @@ import structlog
 
 from ecpmon.errors import EcpError
 from ecpmon.model.leadership import ANSWER, LEASE, Answer, Claim, Standing
+from ecpmon.ports.service import steady
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
 
 _log = structlog.get_logger(__name__)
 LEADER: Final = "leader"
-
-
-def steady() -> float:
-    """Seconds on a clock that never steps back and goes on while the machine sleeps, where there is one."""
-    # The other one stands still in a sleep, after which a holder would trust itself for too long.
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Lease:

@@ -37,6 +37,7 @@ def _notification_of(row: Any, merged: MergedBodies | None) -> Notification:
         attempt=row["attempts"],
         created_at=row["created_at"],
         receiver_failures=row["receiver_failures"],
+        claimed_until=row["claimed_until"],
     )
 
 
@@ -79,7 +80,8 @@ class PgOutbox:
 
     async def _park_unreadable(self, number: int, now: datetime) -> None:
         reason, answer = DeliveryReason.UNREADABLE.value, "what is stored says nothing that can be sent"
-        await self._database.execute(self._sql["record_final"], number, "parked", now, None, reason, answer)
+        final = self._sql["record_final"]
+        await self._database.execute(final, number, "parked", now, None, reason, answer, None)
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
         await self._final(notification, "sent", now, result)
@@ -98,6 +100,7 @@ class PgOutbox:
             result.reason.value,
             _answer(result),
             notification.attempt,
+            notification.claimed_until,
         )
 
     async def record_receiver(
@@ -120,6 +123,7 @@ class PgOutbox:
             result.status_code,
             result.reason.value,
             _answer(result),
+            notification.claimed_until,
         )
 
     async def queue(self) -> tuple[int, int]:

@@ -34,7 +34,7 @@ ORDER BY r.created_at, r.alert_name
 -- name: all_rules
 -- Live tenants' rules, for the engine, which serves them all.
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
-       s.frozen_since, s.alert_id
+       s.frozen_since, s.alert_id, clock_timestamp() AS read_at
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
 WHERE t.deleted_at IS NULL AND t.tenant_id = ANY($1::text[])
 ORDER BY t.id, r.created_at, r.alert_name
@@ -64,13 +64,14 @@ FROM alert_rules r WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND r.tenant =
 DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 
 -- name: advance
--- Of a live tenant of that name: rules of a deleted one stand still.
+-- Of a live tenant of that name: rules of a deleted one stand still. Not by what was read at $14, longer than $15 ago.
 UPDATE alert_states s
 SET status = $5, since = $6, pending_since = $7, held = $8, evaluated_at = $9, value = $10, frozen = $11,
     frozen_since = $12, alert_id = $13
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant
 WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND t.tenant_id = $2 AND t.deleted_at IS NULL
   AND s.status = $3 AND s.evaluated_at IS NOT DISTINCT FROM $4
+  AND ($14::timestamptz IS NULL OR clock_timestamp() < $14 + $15::interval)
 RETURNING s.rule_id
 
 -- name: insert_event

@@ -89,7 +89,7 @@ WITH granted AS (
 UPDATE notifications n SET claimed_until = $5
 FROM chosen, alert_events e, tenants t
 WHERE n.notification_id = chosen.notification_id AND e.tenant = n.tenant AND e.event_id = n.event_id AND t.id = n.tenant
-RETURNING n.notification_id, n.idempotency_key, n.tenant, t.tenant_id, n.rule_id, e.alert_name, n.action, n.receiver,
+RETURNING n.notification_id, n.claimed_until, n.idempotency_key, n.tenant, t.tenant_id, n.rule_id, e.alert_name, n.action, n.receiver,
           coalesce(n.payload, e.body) AS payload, n.attempts, coalesce(n.resent_at, n.created_at) AS created_at,
           cardinality(n.merged_rules) > 0 AS merged,
           coalesce((SELECT failures FROM receiver_troubles r WHERE r.tenant = n.tenant AND r.receiver = n.receiver), 0)
@@ -120,15 +120,17 @@ FROM placed p JOIN alert_events e USING (tenant, event_id) JOIN notifications n 
 WHERE p.place <= $2 ORDER BY p.notification_id, p.event_id
 
 -- name: record_final
+-- What was sent is sent, whoever sent it; given up is it by the holder of the claim (until $7) only.
 UPDATE notifications
 SET status = $2, finished_at = $3, attempts = attempts + 1, claimed_until = NULL, last_status = $4, last_reason = $5,
     last_answer = $6
-WHERE notification_id = $1 AND status = 'pending'
+WHERE notification_id = $1 AND status = 'pending' AND ($2 = 'sent' OR $7::timestamptz IS NULL OR claimed_until = $7)
 
 -- name: record_retry
+-- By the holder of the claim (until $7) only: it must not free what another one is about to send.
 UPDATE notifications
 SET next_attempt_at = $2, attempts = attempts + 1, claimed_until = NULL, last_status = $3, last_reason = $4, last_answer = $5
-WHERE notification_id = $1 AND status = 'pending' AND attempts <= $6
+WHERE notification_id = $1 AND status = 'pending' AND attempts <= $6 AND ($7::timestamptz IS NULL OR claimed_until = $7)
 
 -- name: receiver_failed
 INSERT INTO receiver_troubles (tenant, receiver, failures, failed_at, asked_until) VALUES ($1, $2, 1, $3, $4)

@@ -24,6 +24,9 @@ class Entry:
         held = self.held_until is not None and self.held_until > now
         return self.status == "pending" and self.due <= now and not held
 
+    def held_by(self, claimed: Notification) -> bool:
+        return claimed.claimed_until in (None, self.held_until)
+
 
 class FakeOutbox:
     """`failing` names the calls that raise DatabaseUnavailable."""
@@ -56,7 +59,9 @@ class FakeOutbox:
                 entry.held_until = now + lease
                 known = self.troubles.get(entry.notification.queue)
                 failures = known.failures if known else 0
-                claimed.append(replace(entry.notification, receiver_failures=failures))
+                claimed.append(
+                    replace(entry.notification, receiver_failures=failures, claimed_until=entry.held_until)
+                )
         return sorted(claimed, key=lambda item: item.id)
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
@@ -72,7 +77,8 @@ class FakeOutbox:
     ) -> None:
         self._check("record_retry")
         entry = self.entries[notification.id]
-        if entry.status == "pending" and entry.notification.attempt == notification.attempt:
+        same = entry.notification.attempt == notification.attempt and entry.held_by(notification)
+        if entry.status == "pending" and same:
             entry.notification = replace(entry.notification, attempt=notification.attempt + 1)
             entry.due, entry.held_until, entry.result = next_attempt_at, None, result
 
@@ -95,7 +101,7 @@ class FakeOutbox:
 
     def _finish(self, notification: Notification, status: str, result: DeliveryResult) -> None:
         entry = self.entries[notification.id]
-        if entry.status == "pending":
+        if entry.status == "pending" and (status == "sent" or entry.held_by(notification)):
             entry.status, entry.result, entry.held_until = status, result, None
 
     def _check(self, call: str) -> None:

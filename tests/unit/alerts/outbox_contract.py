@@ -191,6 +191,18 @@ class OutboxContract:
         await outbox.record_retry(fast, T0 + LEASE, AGAIN)
         assert await take(outbox, T0 + 10 * LEASE) == []
 
+    async def test_a_former_holder_does_not_free_or_end_what_another_has_claimed(
+        self, outbox: Outbox, put: Put
+    ) -> None:
+        await put("tenant-a", 1, HOOK, T0)
+        slow = await only(outbox, T0)
+        fast = await only(outbox, T0 + LEASE)
+        await outbox.record_retry(slow, T0 + LEASE, AGAIN)
+        await outbox.record_parked(slow, T0 + LEASE, PARKED)
+        assert await take(outbox, T0 + LEASE + SECOND) == []
+        await outbox.record_retry(fast, T0 + LEASE + SECOND, AGAIN)
+        assert (await only(outbox, T0 + LEASE + SECOND)).attempt == 1
+
     async def test_the_same_try_is_counted_once(self, outbox: Outbox, put: Put) -> None:
         await put("tenant-a", 1, HOOK, T0)
         tried = await only(outbox, T0)

@@ -416,3 +416,17 @@ async def test_shutdown_does_not_wait_beyond_its_grace_and_loses_nothing(
             await task
     assert (outbox.statuses(), notifier.flying) == (["pending"], 0)
     assert len(await take(outbox, T0 + timedelta(seconds=60))) == 1
+
+
+async def test_what_was_claimed_before_a_long_standstill_is_left_to_who_claims_it_next(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    outbox.add(notification(1))
+    notifier, passed = ScriptedNotifier(), iter([0.0, 31.0])
+    limits = WorkerLimits(lease=timedelta(seconds=60))
+    frozen = DeliveryWorker(outbox, {"webhook": notifier}, clock, limits=limits, steady=lambda: next(passed))
+    assert await frozen.run_once() == 1
+    assert (notifier.delivered, frozen.counters.lapsed, outbox.statuses()) == ([], 1, ["pending"])
+    clock.now += timedelta(seconds=60)
+    assert await make_worker(outbox, clock, notifier).run_once() == 1
+    assert (len(notifier.delivered), outbox.statuses()) == (1, ["sent"])
