@@ -70,8 +70,30 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
         raise Unauthorized("this token is unknown, expired or revoked")
     if known is None:
         limits.bad_tokens.charge(address, -1, now)
-    limits.good_tokens.remember(token, share_of(caller, request))
+    own = share_of(caller, request)
+    limits.good_tokens.remember(token, own, group_of(caller, own))
     return caller
+
+
+def group_of(caller: Caller, own: str) -> str:
+    """Whom turns and memory are given to: all tokens for the same tenants together, so that more tokens get no more."""
+    if caller.tenants is None or caller.token is None:
+        return own
+    # Numbers are those of one database.
+    return f"tenants {caller.token.database} {sorted(caller.tenants)}"
+
+
+def sender_of(request: web.Request) -> str:
+    """Whose turn of the event loop a request takes, before it is known who calls.
+
+    A token that was good the last time stands for its tenants; everybody else is an address, so that strangers share
+    one turn with each other and none with tenants. Without authentication a tenant is who its address names.
+    """
+    if request.app[CONTEXT].settings.auth == "none":
+        return request.match_info.get("tenant_id") or f"address {request.remote}"
+    token = bearer_token(request)
+    group = request.app[LIMITS].good_tokens.group_of(token) if token else None
+    return group or f"address {request.remote}"
 
 
 async def _guessed(limits: Limits, address: str, now: datetime) -> None:

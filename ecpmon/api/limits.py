@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ecpmon.api.fairness import LoopTurns
 from ecpmon.api.sessions import Session
 from ecpmon.errors import Overloaded, RateLimited
 from ecpmon.settings import Settings
@@ -100,14 +101,20 @@ class GoodTokens:
     """
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, str] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[str, str]] = OrderedDict()
 
     def key_of(self, token: str) -> str | None:
-        return self._seen.get(_digest(token))
+        seen = self._seen.get(_digest(token))
+        return None if seen is None else seen[0]
 
-    def remember(self, token: str, key: str) -> None:
+    def group_of(self, token: str) -> str | None:
+        """Whom turns are given to: all tokens for the same tenants together."""
+        seen = self._seen.get(_digest(token))
+        return None if seen is None else seen[1]
+
+    def remember(self, token: str, key: str, group: str) -> None:
         digest = _digest(token)
-        self._seen[digest] = key
+        self._seen[digest] = key, group
         self._seen.move_to_end(digest)
         if len(self._seen) > _MAX_KEYS:
             self._seen.popitem(last=False)
@@ -236,6 +243,7 @@ class Limits:
             _messages(settings.max_sockets_per_tenant),
         )
         self.memory = Memory(settings.max_bytes_in_flight)
+        self.loop = LoopTurns()
         self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
         self.elsewhere = Turns("requests to the simulator", 32, QUESTIONS_AT_ONCE, 256, PATIENCE)
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)

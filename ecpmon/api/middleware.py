@@ -11,7 +11,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from ecpmon.api.auth import admit, caller_key
+from ecpmon.api.auth import admit, caller_key, group_of, sender_of
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
@@ -22,7 +22,6 @@ from ecpmon.api.texts import check_address
 from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.ports.lanes import question
-from ecpmon.ports.tokens import Caller
 from ecpmon.serving import begun, failed, request_id_of
 
 _log = structlog.get_logger(__name__)
@@ -178,6 +177,7 @@ def _debug_info(request: web.Request) -> str:
 async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
     """Mode, caller, permission and rate, before any handler runs."""
     route = route_of(request)
+    await request.app[LIMITS].loop.wait(sender_of(request))
     if route is None:
         return await handler(request)  # 404 or 405
     with nullcontext() if route.permission is Permission.INGEST else question():
@@ -213,17 +213,12 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
     request[SHARES] = tuple(shares)
     if route.socket:
         return await handler(request)
-    key = _group(caller, shares[0])
+    key = group_of(caller, shares[0])
     with limits.holding(key) as request[HELD]:
         if route.permission is Permission.INGEST:
             async with limits.pushes.turn(key):
                 return await handler(request)
         return await _question(request, route, key, handler)
-
-
-def _group(caller: Caller, own: str) -> str:
-    """Whom turns and memory are given to: all tokens for the same tenants together, so that more tokens get no more."""
-    return own if caller.tenants is None else f"tenants {sorted(caller.tenants)}"
 
 
 async def _question(request: web.Request, route: Route, key: str, handler: Next) -> web.StreamResponse:

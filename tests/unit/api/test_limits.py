@@ -141,8 +141,8 @@ async def test_who_gives_up_while_waiting_leaves_no_hole() -> None:
 
 def test_good_tokens_are_known_until_they_are_not() -> None:
     good = GoodTokens()
-    good.remember("one", "caller 1")
-    assert good.key_of("one") == "caller 1"
+    good.remember("one", "caller 1", "tenants 1")
+    assert (good.key_of("one"), good.group_of("one")) == ("caller 1", "tenants 1")
     assert good.key_of("other") is None
     good.forget("one")
-    assert good.key_of("one") is None
+    assert (good.key_of("one"), good.group_of("one")) == (None, None)
