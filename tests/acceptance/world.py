@@ -171,6 +171,7 @@ class World:
             webhook_allow_loopback=True,
             sla_webhook_url=f"{self.receiver.url}/sla",
             webhook_secret=SecretStr("0123456789abcdef0123456789abcdef"),
+            work_deadline=PATIENCE,
             **self._extra,
         )
         app = await create_app(settings, self.clock, run_jobs=False)

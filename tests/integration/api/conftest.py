@@ -20,6 +20,7 @@ from ecpmon.ports.tokens import Caller, Issued, NewToken
 from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from tests.acceptance.world import ManualClock
+from tests.waiting import PATIENCE
 
 _numbers = itertools.count(1)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -93,6 +94,7 @@ async def service(
         "max_batch": 500,
         "metrics_max_age": 0,
         "webhook_secret": SecretStr("x" * 32),
+        "work_deadline": PATIENCE,
     }
     settings = Settings(**usual | service_settings)
     clock = ManualClock(NOW)
