@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import logging
 import signal
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Final
 
 from aiohttp import StreamReader, web
@@ -53,7 +53,7 @@ def request_id_of(request: web.BaseRequest) -> str:
     if REQUEST_ID not in request:
         given = request.headers.get("X-Request-ID", "")
         sane = 0 < len(given) <= 128 and given.isascii() and given.isprintable()
-        request[REQUEST_ID] = given if sane else f"req-{uuid.uuid4().hex[:12]}"
+        request[REQUEST_ID] = given if sane else f"req-{token_hex(6)}"
     return request[REQUEST_ID]
 
 

@@ -89,7 +89,8 @@ def create_api(context: ApiContext) -> web.Application:
     app[LIMITS] = Limits(context.settings)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age))
     app[ROUTES] = {route.handler: route for route in table}
-    for route in table:
+    # The router tries one after the other: what comes most often comes first.
+    for route in sorted(table, key=lambda route: route.permission is not Permission.INGEST):
         app.router.add_route(route.method, route.path, route.handler)
     app.on_shutdown.append(websockets.close_all)
     app.on_cleanup.append(_close_pages)

@@ -58,7 +58,11 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
     Raises Unauthorized, RateLimited.
     """
     context, limits = request.app[CONTEXT], request.app[LIMITS]
-    now, address = context.clock.now(), request.remote or ""
+    now = context.clock.now()
+    # For pushes, which are decided again where they are committed.
+    if not limited and (held := request[BACKEND].tokens.held(token, now)):
+        return held
+    address = request.remote or ""
     known = limits.good_tokens.key_of(token)
     if known is None:
         await _guessed(limits, address, now)

@@ -22,6 +22,7 @@ from ecpmon.serving import BROKEN_BODY
 # zlib's window sizes: what is before and after the deflated data.
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _CHUNK: Final = 256 * 1024
+_SMALL: Final = 32 * 1024
 # A body that took longer than this is slow.
 SLOW_SECONDS: Final = 1.0
 # The body, when it was read before the handler's turn came.
@@ -34,8 +35,22 @@ async def read_body(request: web.Request) -> bytes:
     Raises as `receive` does.
     """
     if BODY not in request:
-        request[BODY] = await receive(request)
+        request[BODY] = _at_hand(request) or await receive(request)
     return request[BODY]
+
+
+def _at_hand(request: web.Request) -> bytes:
+    """A small plain body that came with its head, all of it; nothing when it is not that easy.
+
+    Raises RateLimited or Overloaded (no room).
+    """
+    content, length = request.content, request.content_length
+    if length is None or length > _SMALL or not content.is_eof() or content.exception() is not None:
+        return b""
+    if "Content-Encoding" in request.headers or length > request.app[CONTEXT].settings.max_body_bytes:
+        return b""
+    _count(request, length)
+    return content.read_nowait()
 
 
 async def receive(request: web.Request) -> bytes:

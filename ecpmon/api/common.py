@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
@@ -25,6 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 T = TypeVar("T")
 _MAX_PATH: Final = 200
+_TENANT_ID: Final = re.compile(TENANT_ID_PATTERN)
 MAX_VALUES: Final = 100_000
 
 
@@ -81,6 +82,11 @@ def backend_of(request: web.Request) -> Backend:
     return request[BACKEND]
 
 
+async def pushing_tenant(request: web.Request) -> Tenant:
+    """As `tenant_of`, from memory: whether the tenant is still there, the commit decides. Raises TenantNotFound."""
+    return await _seen(request, request.match_info["tenant_id"], backend_of(request).tenants.known)
+
+
 async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tenant:
     """The tenant named in the path, if the caller may see it. Raises TenantNotFound: 404, not 403.
 
@@ -91,14 +97,23 @@ async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tena
 
 async def tenant_named(request: web.Request, tenant_id: str, *, with_deleted: bool = False) -> Tenant:
     """As `tenant_of`, for a name from elsewhere."""
-    # Nothing but a possible name reaches the database.
-    if not re.fullmatch(TENANT_ID_PATTERN, tenant_id):
-        raise TenantNotFound(tenant_id[:100])
     store, caller = backend_of(request).tenants, request[CALLER]
     if with_deleted:
+        _check_name(tenant_id)
         return await store.get_with_deleted(tenant_id, among=caller.tenants)
-    tenant = await store.get(tenant_id)
-    if not caller.may_see(tenant):
+    return await _seen(request, tenant_id, store.get)
+
+
+def _check_name(tenant_id: str) -> None:
+    """Nothing but a possible name reaches the database. Raises TenantNotFound."""
+    if not _TENANT_ID.fullmatch(tenant_id):
+        raise TenantNotFound(tenant_id[:100])
+
+
+async def _seen(request: web.Request, tenant_id: str, find: Callable[[str], Awaitable[Tenant]]) -> Tenant:
+    _check_name(tenant_id)
+    tenant = await find(tenant_id)
+    if not request[CALLER].may_see(tenant):
         raise TenantNotFound(tenant_id)
     request[TENANT] = tenant
     return tenant

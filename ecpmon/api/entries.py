@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
+import orjson
+
 from ecpmon.errors import BadRequest, PayloadTooLarge
 
 MAX_ENTRY: Final = 256 * 1024
 # How long one piece of work may hold the loop.
 SLICE_SECONDS: Final = 0.002
 _WINDOW: Final = 2 * MAX_ENTRY
+# So much is parsed at once, by a parser that takes less than JSON allows here: what it refuses is looked at by another.
+_RUN: Final = 16 * 1024
+_BETWEEN: Final = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*\{")
+# It makes floats of large whole numbers.
+_LONG_DIGITS: Final = re.compile(r"[0-9]{19}")
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
 
@@ -32,19 +40,31 @@ class Slices:
             self._until = perf_counter() + SLICE_SECONDS
 
 
-async def entries_of(body: bytes) -> AsyncIterator[Any]:
-    """The elements of a JSON array, or the one other value. Nothing is checked but that it is JSON.
+async def entries_of(body: bytes) -> AsyncIterator[list[Any]]:
+    """The elements of a JSON array, some at a time in their order, or the one other value. Nothing is checked but
+    that it is JSON.
 
     `NaN` and infinities come out as floats, so that they can be refused one by one.
     Raises BadRequest (not JSON, too deep), PayloadTooLarge (an entry over `MAX_ENTRY`).
     """
     text = _Reader(body)
     if not text.skipped("["):
-        yield text.only()
+        yield [text.only()]
         return
-    async for element in text.elements():
-        yield element
+    async for elements in text.elements():
+        yield elements
     text.end()
+
+
+def small_entries(body: bytes) -> list[Any] | None:
+    """The same of a small body, at once. None: it is not small, or has to be looked at closely."""
+    if len(body) > _RUN or _LONG_NUMBER.search(body):
+        return None
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, list) else [document]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +102,10 @@ async def members_of(body: bytes, listed: str) -> AsyncIterator[Member | Element
             if name == listed and text.skipped("["):
                 yield Member(name, [])
                 place = 0
-                async for value in text.elements():
-                    yield Element(name, place, value)
-                    place += 1
+                async for values in text.elements():
+                    for value in values:
+                        yield Element(name, place, value)
+                        place += 1
             else:
                 yield Member(name, text.value())
             await slices.pause()
@@ -153,17 +174,41 @@ class _Reader:
         self.expect(":", "expected ':'")
         return name
 
-    async def elements(self) -> AsyncIterator[Any]:
-        """The elements of the array that has just been opened, to its end."""
+    async def elements(self) -> AsyncIterator[list[Any]]:
+        """The elements of the array that has just been opened, to its end, some at a time."""
         slices = Slices()
         if self.skipped("]"):
             return
         while True:
-            yield self.value()
+            yield self._several() or [self.value()]
             await slices.pause()
             if self.skipped("]"):
                 return
             self.expect(",", "expected ',' or ']'")
+
+    def _several(self) -> list[Any]:
+        """Whole elements from here on, parsed at once; none when the next one has to be looked at by itself.
+
+        A piece of the text from the beginning of an element to before a comma: when it is elements, then these are
+        the next ones, because what a reader has seen never depends on what follows.
+        """
+        until = self._at + _RUN
+        if until < len(self._text):
+            last = None
+            for last in _BETWEEN.finditer(self._text, self._at, until):  # noqa: B007 - the last one
+                pass
+            end = last.start() + 1 if last else self._at
+        else:
+            end = self._text.rfind("}", self._at) + 1
+        piece = self._text[self._at : end]
+        if not piece or _LONG_DIGITS.search(piece):
+            return []
+        try:
+            found: list[Any] = orjson.loads(f"[{piece}]")
+        except orjson.JSONDecodeError:
+            return []
+        self._move(end)
+        return found
 
     def only(self) -> Any:
         """The one value of the text."""

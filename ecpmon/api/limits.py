@@ -9,8 +9,6 @@ import asyncio
 import hashlib
 import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -134,10 +132,7 @@ class Memory:
         self._total = total
         self._share = total // TENANT_SHARE
         self._held: dict[str, int] = {}
-
-    @property
-    def held(self) -> int:
-        return sum(self._held.values())
+        self.held = 0
 
     def take(self, key: str, amount: int) -> None:
         """Raises RateLimited (the tenant's own share) or Overloaded (everybody's together)."""
@@ -149,8 +144,10 @@ class Memory:
         if self.held + amount > self._total:
             raise Overloaded("too many large bodies are under way; try again shortly")
         self._held[key] = mine + amount
+        self.held += amount
 
     def give(self, key: str, amount: int) -> None:
+        self.held -= amount
         left = self._held.get(key, 0) - amount
         if left > 0:
             self._held[key] = left
@@ -168,28 +165,35 @@ class Turns:
         self._most = waiting_per_key
         self._patience = patience
         self._busy: Counter[str] = Counter()
+        self._used = 0
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
-    @asynccontextmanager
-    async def turn(self, key: str) -> AsyncIterator[None]:
-        """Raises RateLimited (too many wait behind this key) or Overloaded (no turn in time)."""
+    def turn(self, key: str) -> Turn:
+        """`async with turns.turn(key):` raises RateLimited (too many wait behind this key) or Overloaded (no turn in
+        time)."""
+        return Turn(self, key)
+
+    async def enter(self, key: str) -> None:
+        """Raises as `turn` does. `leave` belongs to it."""
         if self._waiting or not self._free(key):
             await self._wait(key)
         else:
-            self._busy[key] += 1
-        try:
-            yield
-        finally:
-            self._leave(key)
+            self._take(key)
 
     def _free(self, key: str) -> bool:
-        return self._busy.total() < self._slots and self._busy[key] < self._per_key
+        return self._used < self._slots and self._busy[key] < self._per_key
 
-    def _leave(self, key: str) -> None:
+    def _take(self, key: str) -> None:
+        self._busy[key] += 1
+        self._used += 1
+
+    def leave(self, key: str) -> None:
+        self._used -= 1
         self._busy[key] -= 1
         if not self._busy[key]:
             del self._busy[key]
-        self._next()
+        if self._waiting:
+            self._next()
 
     async def _wait(self, key: str) -> None:
         queue = self._waiting.setdefault(key, deque())
@@ -203,7 +207,7 @@ class Turns:
                 await mine
         except BaseException as error:
             if mine.done() and not mine.cancelled():
-                self._leave(key)  # the turn came as we left
+                self.leave(key)  # the turn came as we left
             if isinstance(error, TimeoutError):
                 raise Overloaded(f"too many {self._what} are waiting; try again shortly") from None
             raise
@@ -220,10 +224,26 @@ class Turns:
                 if not queue:
                     del self._waiting[key]
                 elif self._free(key):
-                    self._busy[key] += 1
+                    self._take(key)
                     queue.popleft().set_result(None)
                     self._waiting.move_to_end(key)
                     given = True
+
+
+class Turn:
+    """One turn, from its beginning to its end."""
+
+    __slots__ = ("_key", "_turns")
+
+    def __init__(self, turns: Turns, key: str) -> None:
+        self._turns = turns
+        self._key = key
+
+    async def __aenter__(self) -> None:
+        await self._turns.enter(self._key)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.leave(self._key)
 
 
 class Limits:
@@ -258,14 +278,9 @@ class Limits:
         whose = (session.holder, f"{session.database} {session.tenant}")
         return max(buckets.wait(key, now) for buckets, key in zip(self.messages, whose, strict=True))
 
-    @contextmanager
-    def holding(self, key: str) -> Iterator[Held]:
-        """Memory for one request, given back at its end."""
-        held = Held(self.memory, key)
-        try:
-            yield held
-        finally:
-            held.release()
+    def holding(self, key: str) -> Held:
+        """`with limits.holding(key) as held:` memory for one request, given back at its end."""
+        return Held(self.memory, key)
 
 
 def _messages(sockets: int) -> Buckets:
@@ -281,12 +296,19 @@ class Held:
         self._key = key
         self._amount = 0
 
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def grow(self, amount: int) -> None:
         self._memory.take(self._key, amount)
         self._amount += amount
 
     def release(self) -> None:
-        self._memory.give(self._key, self._amount)
+        if self._amount:
+            self._memory.give(self._key, self._amount)
         self._amount = 0
 
 

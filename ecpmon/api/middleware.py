@@ -64,10 +64,9 @@ def choose_backend(request: web.Request) -> Backend:
 async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
     """Outermost: request id, log context, every error in the one shape, metrics and debug headers."""
     request_id = request_id_of(request)
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
-    if "tenant_id" in request.match_info:
-        structlog.contextvars.bind_contextvars(tenant=request.match_info["tenant_id"])
+    # Both of them, always: the request before on this connection has left its own. `...` is none.
+    tenant_id = request.match_info.get("tenant_id", ...)
+    structlog.contextvars.bind_contextvars(request_id=request_id, tenant=tenant_id)
     context = request.app[CONTEXT]
     context.timer.start()
     response = await _answer(request, handler)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
 
 from ecpmon.api.bodies import read_body
-from ecpmon.api.common import backend_of, bad_field, now_of, reply, tenant_of
+from ecpmon.api.common import backend_of, bad_field, now_of, pushing_tenant, reply
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.entries import Slices, entries_of
+from ecpmon.api.entries import Slices, entries_of, small_entries
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
+from ecpmon.memory import Interned
 from ecpmon.model.ingest import Batch, Rejection, Rejections
-from ecpmon.model.samples import FUTURE, Frame, Sample, SeriesKey, Source, in_range, is_number
+from ecpmon.model.samples import (
+    FUTURE,
+    Columns,
+    Frame,
+    Sample,
+    SeriesKey,
+    Shape,
+    Shapes,
+    Source,
+    all_in_range,
+    in_range,
+    is_number,
+)
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import series_key
 from ecpmon.wire import encodable
@@ -29,6 +42,7 @@ MAX_NAME: Final = 100
 SAMPLES_PER_COMMIT: Final = 2_000
 # Names that are looked at before the time is.
 NAMES_AT_ONCE: Final = 250
+ENTRIES_AT_ONCE: Final = 32
 # What a request costs apart from its samples.
 SAMPLES_PER_REQUEST: Final = 10
 
@@ -36,15 +50,15 @@ SAMPLES_PER_REQUEST: Final = 10
 @routes.post("/api/v1/tenants/{tenant_id}/monitoring", Permission.INGEST)
 async def push(request: web.Request) -> web.Response:
     """Take measurements; the reply is sent after they are committed."""
-    tenant, now = await tenant_of(request), now_of(request)
-    body = await read_body(request)
-    async with AsyncExitStack() as stack:
-        if len(body) > LARGE_BODY:
-            key = request.get(SHARES, (tenant.tenant_id,))[-1]
-            await stack.enter_async_context(request.app[LIMITS].large.turn(key))
-        pushed = Pushed(request, tenant, now)
+    tenant, now = await pushing_tenant(request), now_of(request)
+    body, pushed = await read_body(request), Pushed(request, tenant, now)
+    if len(body) > LARGE_BODY:
+        async with request.app[LIMITS].large.turn(request.get(SHARES, (tenant.tenant_id,))[-1]):
+            await pushed.take_apart(body)
+            del body
+            accepted = await pushed.commit()
+    else:
         await pushed.take_apart(body)
-        del body
         accepted = await pushed.commit()
     return reply(
         {
@@ -77,34 +91,52 @@ class Pushed:
 
     async def take_apart(self, body: bytes) -> None:
         """Raises BadRequest, ValidationFailed, PayloadTooLarge."""
-        listed, index, slices = body.lstrip().startswith(b"["), 0, Slices()
-        async for entry in entries_of(body):
-            if index >= self._max_batch:
-                raise PayloadTooLarge(f"at most {self._max_batch} entries at once; send them in parts")
-            await self._take(entry, f"{index}." if listed else "", slices)
-            index += 1
-            await slices.pause()
-        if not index:
+        listed, slices, taken = body.lstrip().startswith(b"["), Slices(), 0
+        small = small_entries(body)
+        if small is not None:
+            taken = await self._take_all(small, 0, listed, slices)
+        else:
+            async for entries in entries_of(body):
+                taken = await self._take_all(entries, taken, listed, slices)
+                await slices.pause()
+        if not taken:
             raise bad_field("", "the batch is empty")
 
-    async def _take(self, entry: Any, where: str, slices: Slices) -> None:
+    async def _take_all(self, entries: list[Any], index: int, listed: bool, slices: Slices) -> int:
+        """Entries from `index` on; the index after them."""
+        for entry in entries:
+            if index >= self._max_batch:
+                raise PayloadTooLarge(f"at most {self._max_batch} entries at once; send them in parts")
+            metrics, ts, problem = self._read(entry, f"{index}." if listed else "")
+            shape = known_shape(metrics) if problem is None else None
+            if shape is not None and are_plain(values := [*metrics.values()]):
+                self._add(ts, Columns(shape, [*map(float, values)]))
+            elif samples := await self._samples(metrics, problem, slices):
+                self._add(ts, samples)
+            index += 1
+            if not index % ENTRIES_AT_ONCE:
+                await slices.pause()
+        return index
+
+    def _read(self, entry: Any, where: str) -> tuple[dict[str, Any], datetime, Rejection | None]:
         if not isinstance(entry, dict):
             raise bad_field(where, "must be an object with `metrics`")
         metrics = entry.get("metrics")
         if not isinstance(metrics, dict) or not metrics:
             raise bad_field(f"{where}metrics", "must be an object of numbers by name, with at least one")
         ts, problem = timestamp_of(entry.get("timestamp"), self._now, self._oldest)
-        if samples := await self._samples(metrics, problem, slices):
-            name, number = self._tenant.tenant_id, self._tenant.key
-            self._frames.append(Frame(name, Source.PUSH, ts or self._now, samples, number))
+        return metrics, ts or self._now, problem
+
+    def _add(self, ts: datetime, samples: Sequence[Sample]) -> None:
+        self._frames.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, samples, self._tenant.key))
 
     async def _samples(
         self, metrics: dict[str, Any], problem: Rejection | None, slices: Slices
     ) -> tuple[Sample, ...]:
-        """The samples of an entry. Of two names of one series the last wins."""
+        """The samples of an entry, looked at one by one. Of two names of one series the last wins."""
         kept: dict[SeriesKey, float] = {}
         for count, (name, value) in enumerate(metrics.items(), 1):
-            reason = problem or _name_problem(name) or _value_problem(value)
+            reason = problem or name_problem(name) or _value_problem(value)
             if reason is None:
                 kept[self._key(name)] = float(value)
             elif self.rejections.full:
@@ -159,6 +191,28 @@ def _parts(frames: list[Frame]) -> list[tuple[Frame, ...]]:
     return [*parts, tuple(part)] if part else parts
 
 
+# What is sent again and again under the same names is looked at once.
+_SHAPES: Final = Shapes()
+_BY_NAMES: Final[Interned[str, Shape]] = Interned()
+_NUMBERS: Final = {int, float}
+
+
+def known_shape(metrics: dict[str, Any]) -> Shape | None:
+    """The shape of all these names; None when there are many, or something is wrong with one of them."""
+    names = tuple(metrics)
+    shape = _BY_NAMES.get(names)
+    if shape is None and len(names) <= NAMES_AT_ONCE and not any(map(name_problem, names)):
+        keys = tuple(dict.fromkeys(map(series_key, names)))
+        if len(keys) == len(names):
+            shape = _BY_NAMES.put(names, _SHAPES.of(keys))
+    return shape
+
+
+def are_plain(values: list[Any]) -> bool:
+    """Whether all of them are numbers that are stored; quick. None of JSON's is of another class than these."""
+    return _NUMBERS.issuperset(map(type, values)) and all_in_range(values)
+
+
 def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime | None, Rejection | None]:
     """The instant of an entry, or why it is not taken."""
     if given is None:
@@ -173,7 +227,7 @@ def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime 
     return (None, Rejection.TOO_OLD) if ts < oldest else (ts, None)
 
 
-def _name_problem(name: str) -> Rejection | None:
+def name_problem(name: str) -> Rejection | None:
     return None if 0 < len(name) <= MAX_NAME and name.isprintable() else Rejection.BAD_NAME
 
 

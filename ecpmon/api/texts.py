@@ -92,7 +92,8 @@ def check_address(request: web.Request) -> None:
         if not is_storable(value):
             shown = storable(value)[:_MAX_PATH]
             raise TenantNotFound(shown) if name == "tenant_id" else NotFound(f"there is no {name} {shown!r}")
-    if not all(is_storable(text) for pair in request.query.items() for text in pair):
+    asked = request.query if request.query_string else {}
+    if not all(is_storable(text) for pair in asked.items() for text in pair):
         raise BadRequest("the query string must be UTF-8 without NUL, percent-encoded")
 
 

@@ -128,7 +128,8 @@ class BackendRuntime:
             database_name="demo" if demo else "production",
             max_per_tenant=settings.max_tokens_per_tenant,
         )
-        self.tenants = PgTenantStore(self.database)
+        # What a token reaches may be other tenants then.
+        self.tenants = PgTenantStore(self.database, on_change=self.tokens.memory.clear)
         self.monitoring = PgMonitoringStore(self.database)
         self.evidence = rules.evidence
         self.quarantine = PgQuarantine(self.database)

@@ -101,7 +101,7 @@ def with_counters(frames: Sequence[Frame], counters: Counters, wanted: frozenset
     found: list[Frame] = []
     for frame in frames:
         more = left.pop((frame.tenant_id, frame.ts), {})
-        found.append(replace(frame, samples=frame.samples + tuple(Sample(k, v) for k, v in more.items())))
+        found.append(replace(frame, samples=(*frame.samples, *(Sample(k, v) for k, v in more.items()))))
     for (tenant, ts), values in left.items():
         if values:
             samples = tuple(Sample(k, v) for k, v in values.items())

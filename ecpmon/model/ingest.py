@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from ecpmon.model.availability import SpanState
-from ecpmon.model.samples import EARLIEST, LATEST, Frame, Sample, Source, in_range
+from ecpmon.model.samples import EARLIEST, LATEST, Frame, Sample, Source, all_in_range, in_range, values_of
 
 # Refused samples that an answer names one by one.
 MAX_NAMED: Final = 20
@@ -115,26 +115,32 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """A batch without the samples that no database of ours may hold, and those."""
+    """A batch without the samples that no database of ours may hold, and those; None: there were none."""
 
     batch: Batch
-    rejected: Rejections = field(default_factory=Rejections)
+    rejected: Rejections | None = None
 
 
 def screen(batch: Batch) -> Screened:
     """Take out of a batch what lies outside the bounds of values and of time, whatever its source."""
+    if all(map(_is_sound, batch.frames)):
+        return Screened(batch)
     frames: list[Frame] = []
     rejected = Rejections()
     for frame in batch.frames:
-        if not EARLIEST <= frame.ts < LATEST:
-            _reject(rejected, frame, [(s, Rejection.BAD_TIMESTAMP) for s in frame.samples])
-        elif all(in_range(s.value) for s in frame.samples):
+        if _is_sound(frame):
             frames.append(frame)
+        elif not EARLIEST <= frame.ts < LATEST:
+            _reject(rejected, frame, [(s, Rejection.BAD_TIMESTAMP) for s in frame.samples])
         else:
             kept = tuple(s for s in frame.samples if in_range(s.value))
             _reject(rejected, frame, [(s, _why(s)) for s in frame.samples if not in_range(s.value)])
             frames += [replace(frame, samples=kept)] if kept else []
-    return Screened(replace(batch, frames=tuple(frames)) if rejected.counts else batch, rejected)
+    return Screened(replace(batch, frames=tuple(frames)), rejected if rejected.counts else None)
+
+
+def _is_sound(frame: Frame) -> bool:
+    return EARLIEST <= frame.ts < LATEST and all_in_range(values_of(frame))
 
 
 def _why(sample: Sample) -> Rejection:

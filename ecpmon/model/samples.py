@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, overload
+
+from ecpmon.memory import Interned
 
 
 class Source(StrEnum):
@@ -35,6 +38,14 @@ def is_number(value: Any) -> TypeGuard[float]:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def all_in_range(values: Sequence[float]) -> bool:
+    """Whether all of them are stored."""
+    # NaN hides from `min` and `max`, but not in a sum.
+    return not values or (
+        min(values) >= -LARGEST and max(values) <= LARGEST and (total := sum(values)) == total
+    )
 
 
 def in_range(value: float) -> bool:
@@ -82,6 +93,58 @@ class Sample:
     value: float
 
 
+class Shape:
+    """The series that a frame has values of, none of them twice. One object per set of names: compared by identity.
+
+    `whole`: places of the series without labels, by metric name.
+    """
+
+    __slots__ = ("keys", "whole")
+
+    def __init__(self, keys: tuple[SeriesKey, ...]) -> None:
+        self.keys = keys
+        self.whole = {key.metric_name: place for place, key in enumerate(keys) if not key.labels}
+
+
+class Shapes:
+    """Shapes by the keys they are made of, so that each is made once."""
+
+    def __init__(self) -> None:
+        self._made: Interned[SeriesKey, Shape] = Interned()
+
+    def of(self, keys: tuple[SeriesKey, ...]) -> Shape:
+        return self._made.get(keys) or self._made.put(keys, Shape(keys))
+
+
+class Columns(Sequence[Sample]):
+    """Samples as two columns: the keys, which many frames share, and the values. Values are floats."""
+
+    __slots__ = ("shape", "values")
+
+    def __init__(self, shape: Shape, values: Sequence[float]) -> None:
+        self.shape = shape
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, at: int) -> Sample: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, at: int | slice) -> Sample | tuple[Sample, ...]:
+        return tuple(self)[at]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(Sample, self.shape.keys, self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What one source said about one tenant at one instant. `ts` is an aware UTC time.
@@ -92,5 +155,18 @@ class Frame:
     tenant_id: str
     source: Source
     ts: datetime
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     tenant: int | None = None
+
+
+def values_of(frame: Frame) -> Sequence[float]:
+    own = frame.samples
+    return own.values if type(own) is Columns else [sample.value for sample in own]
+
+
+def columns_of(frame: Frame, shapes: Shapes) -> Columns:
+    """The frame's samples as columns, with one of the `shapes`."""
+    own = frame.samples
+    if type(own) is Columns:
+        return own
+    return Columns(shapes.of(tuple(s.key for s in own)), [s.value for s in own])

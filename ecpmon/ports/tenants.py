@@ -66,6 +66,13 @@ class TenantStore(Protocol):
         """A live tenant. Raises TenantNotFound."""
         ...
 
+    async def known(self, tenant_id: str) -> Tenant:
+        """The same, as it was up to a second ago; what this process changed is seen at once. Raises TenantNotFound.
+
+        For what is decided again where it is committed.
+        """
+        ...
+
     async def get_with_deleted(self, tenant_id: str, *, among: Collection[int] | None) -> Tenant:
         """The live tenant of that name, else the one deleted last, of those with a number `among` (None: of all).
 

@@ -118,6 +118,10 @@ Shown = tuple[int, int | None]
 class TokenStore(Protocol):
     """Tokens as `by` reaches them: who does not hold every tenant reaches the tokens that hold no more than he."""
 
+    def held(self, secret: str, now: datetime) -> Caller | None:
+        """The caller of a token that was found within the last second, unless this process has ended it since."""
+        ...
+
     async def find(self, secret: str, now: datetime) -> Caller | None:
         """The caller of a bearer token, None when unknown, expired or revoked. Only hashes are stored."""
         ...

@@ -27,11 +27,13 @@ class EvidenceRules:
     prometheus: EvidenceRule
 
     def of(self, source: Source) -> EvidenceRule:
-        return {
-            Source.PUSH: self.push,
-            Source.SIMULATOR: self.simulator,
-            Source.PROMETHEUS: self.prometheus,
-        }[source]
+        match source:
+            case Source.PUSH:
+                return self.push
+            case Source.SIMULATOR:
+                return self.simulator
+            case Source.PROMETHEUS:
+                return self.prometheus
 
 
 DEFAULT_RULES = EvidenceRules(push=EvidenceRule(0.5), simulator=EvidenceRule(), prometheus=EvidenceRule())

@@ -120,6 +120,22 @@ def make_head(spans: list[Span], last: Observation) -> tuple[list[Span], Head]:
     return spans, Head(head.state, last.ts, last.ts, last.holds, head.share)
 
 
+def continued(head: Head | None, fresh: Sequence[Observation]) -> Head | None:
+    """What `rewrite` makes of the head when `fresh` (in order, at least one) says nothing new: all of it goes on with
+    one state, without a gap, after what is known. None: there is more to it.
+    """
+    if head is None:
+        first, fresh = fresh[0], fresh[1:]
+        start = span_of(first, first.ts)
+        head = Head(start.state, first.ts, first.ts, first.holds, start.share)
+    share, last, holds = head.observation.share, head.last, head.holds
+    for seen in fresh:
+        if seen.share != share or not last < seen.ts <= last + holds:
+            return None
+        last, holds = seen.ts, seen.holds
+    return Head(head.state, head.since, last, holds, head.share)
+
+
 def rewrite(
     nearby: Sequence[Span],
     head: Head | None,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -160,6 +160,14 @@ def writes(sql: str) -> bool:
     return _WRITING.search(_COMMENT.sub("", sql)) is not None
 
 
+async def _as_it_is(_: Any) -> None:
+    """Given back as it was taken, without asking the server to undo what no statement of ours does.
+
+    Invariant: nothing is left behind on a pooled connection: settings are changed for the transaction only, and
+    session locks, LISTEN and temporary tables are for `dedicated` ones. asyncpg ends an open transaction itself.
+    """
+
+
 class Database:
     """One PostgreSQL database with TimescaleDB. Opens lazily, so that it may be away when we start."""
 
@@ -172,6 +180,8 @@ class Database:
         self._max = max_connections
         self._name = name
         self._pool: asyncpg.Pool[Any] | None = None
+        self._writing = asyncio.Lock()
+        self._kept: tuple[asyncpg.Pool[Any], Any] | None = None
         self._opening = asyncio.Lock()
         self._free = asyncio.Semaphore(max_connections)
         self._questions = asyncio.Semaphore(max(1, max_connections - KEPT_FROM_QUESTIONS))
@@ -187,11 +197,13 @@ class Database:
                 self._pool = await asyncpg.create_pool(
                     self._url,
                     min_size=0,
-                    max_size=self._max,
+                    # One more is the writer's own.
+                    max_size=self._max + 1,
                     timeout=ACQUIRE_TIMEOUT,
                     command_timeout=COMMAND_TIMEOUT,
                     max_inactive_connection_lifetime=300,
                     init=_prepare,
+                    reset=_as_it_is,
                     server_settings={
                         "application_name": self._name,
                         "timezone": "UTC",
@@ -253,12 +265,53 @@ class Database:
 
         Raises NoLongerLeader then, before anything else; once inside, nobody takes over before its end.
         """
-        own = leading.get()
         async with self.connection() as connection, connection.transaction():
-            for claim in {*claims, own} if own else set(claims):
-                with wrap_errors():
-                    await connection.execute(self._check, claim.role, claim.term, claim.holder)
+            await self._check_claims(connection, claims)
             yield connection
+
+    async def _check_claims(self, connection: Any, claims: Collection[Claim]) -> None:
+        own = leading.get()
+        for claim in {*claims, own} if own else set(claims):
+            with wrap_errors():
+                await connection.execute(self._check, claim.role, claim.term, claim.holder)
+
+    @asynccontextmanager
+    async def writing(self, *claims: Claim) -> AsyncIterator[Any]:
+        """A transaction on the one connection that is kept for whoever commits samples, one at a time.
+
+        It waits for nobody's questions and keeps its prepared statements. After a failure it is given back to the
+        pool, which knows what is to be done with it. Raises as `connection` does, and `transaction`.
+        """
+        try:
+            with wrap_errors(), self._watch.busy():
+                async with self._writing:
+                    self._watch.check()
+                    try:
+                        connection = await self._writer()
+                        async with connection.transaction():
+                            await self._check_claims(connection, claims)
+                            yield connection
+                    except BaseException:
+                        await self._give_back()
+                        raise
+        except DatabaseNotWritable as refusal:
+            self._writes.refused(refusal)
+            raise
+
+    async def _writer(self) -> Any:
+        pool = self._pool or await self._open()
+        if self._kept is not None and (self._kept[0] is not pool or self._kept[1].is_closed()):
+            await self._give_back()
+        if self._kept is None:
+            self._kept = (pool, await self._acquire(pool))
+        return self._kept[1]
+
+    async def _give_back(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            pool, connection = kept
+            with contextlib.suppress(asyncpg.InterfaceError):  # of a pool that was given up
+                await pool.release(connection, timeout=COMMAND_TIMEOUT)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Any]:
@@ -349,4 +402,6 @@ class Database:
         pool, self._pool = self._pool, None
         if pool is not None:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                await asyncio.wait_for(pool.close(), 3)
+                async with asyncio.timeout(3):
+                    await self._give_back()
+                    await pool.close()

@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.model.samples import Frame, Source
-from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.model.samples import Source
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.evidence import EvidenceRules, down_share
-from ecpmon.sla.spans import Head, attribute, clip, lay, rewrite
+from ecpmon.sla.spans import Head, attribute, clip, continued, lay, rewrite
 from ecpmon.storage.crowding import MOST_CHANGES, Crowding, exact_ends, widened
 from ecpmon.storage.queries import load
 
@@ -51,7 +51,9 @@ class HeadChange:
 
 def regime_at(regimes: Sequence[Regime], ts: datetime) -> Regime:
     """The regime in force at `ts`; the first one reaches back to the beginning of time."""
-    index = bisect_right([r.valid_from for r in regimes], ts) - 1
+    if len(regimes) == 1:
+        return regimes[0]
+    index = bisect_right(regimes, ts, key=attrgetter("valid_from")) - 1
     return regimes[max(index, 0)]
 
 
@@ -76,10 +78,13 @@ def merged_observations(
     values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
 ) -> list[Observation]:
     """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
-    by_instant: dict[datetime, dict[tuple[str, str], float]] = defaultdict(dict)
+    by_instant: dict[datetime, dict[tuple[str, str], float]] = {}
     for ts, source, name, component, value in values:
         if regime_at(regimes, ts).source is source:
-            by_instant[ts][name, component] = value
+            if ts in by_instant:
+                by_instant[ts][name, component] = value
+            else:
+                by_instant[ts] = {(name, component): value}
     found = []
     for ts in sorted(by_instant):
         regime = regime_at(regimes, ts)
@@ -87,14 +92,6 @@ def merged_observations(
         if share is not None:
             found.append(Observation(ts, share, regime.holds))
     return found
-
-
-def evidence_of(frame: Frame) -> list[EvidenceValue]:
-    return [
-        (frame.ts, frame.source, s.key.metric_name, s.key.component or "", s.value)
-        for s in frame.samples
-        if s.key.component is not None and s.key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
-    ]
 
 
 class TimelineWriter:
@@ -118,6 +115,9 @@ class TimelineWriter:
             if not fresh or tenant not in heads:
                 continue
             head = head_of(heads[tenant])
+            if after := continued(head, fresh):
+                changes.append(HeadChange(tenant, head, after, fresh[0].ts))
+                continue
             patch_spans, after, first = await self._patch(connection, tenant, head, fresh, regimes[tenant])
             spans.extend((tenant, s) for s in patch_spans)
             changes.append(HeadChange(tenant, head, after, first))

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from io import BytesIO
 from typing import Any, Final
 
 import structlog
 
 from ecpmon.errors import EcpError
 from ecpmon.model.bus import BusKind
-from ecpmon.model.ingest import Batch, IngestResult, Rejection, Screened, StateChange, screen
+from ecpmon.model.ingest import (
+    Batch,
+    IngestResult,
+    Rejection,
+    Rejections,
+    Screened,
+    StateChange,
+    screen,
+)
 from ecpmon.model.leadership import Claim
-from ecpmon.model.samples import Frame, Source, is_storable
+from ecpmon.model.samples import Frame, Shapes, Source, columns_of, is_storable
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.apart import each_apart
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter, evidence_of
+from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter
 from ecpmon.storage.queries import load
-from ecpmon.storage.series import Identity, SeriesCatalogue
+from ecpmon.storage.rows import COLUMNS, Placed, encoded
+from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
 
-_BUCKET = 300
 _log = structlog.get_logger(__name__)
-_Store = Callable[[Any, list[Frame], dict[str, int]], Awaitable[tuple[dict[Identity, int], frozenset[str]]]]
+_Store = Callable[[Any, Sequence[Placed]], Awaitable[tuple[dict[Wanted, Row], frozenset[int]]]]
 _Continue = Callable[[Any, dict[int, list[EvidenceValue]]], Awaitable[list[HeadChange]]]
-
-
-def bucket_of(ts: datetime) -> datetime:
-    """The start of the 5-minute bucket that holds `ts`."""
-    return ts - timedelta(seconds=ts.timestamp() % _BUCKET)
 
 
 # Commits for which a tenant whose timeline could not be continued is left to the job that takes in hand-made rows.
@@ -53,6 +56,7 @@ class IngestStore:
         """`most_changes` as for `TimelineWriter`; `bus` tells the other processes."""
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
+        self._shapes = Shapes()
         self._timelines = TimelineWriter(rules, most_changes)
         self._wary: dict[int, int] = {}
         self._bus = bus or BusWriter()
@@ -79,51 +83,60 @@ class IngestStore:
         self, screened: list[Screened], claims: Collection[Claim], store: _Store, continue_: _Continue
     ) -> list[IngestResult]:
         batches = [s.batch for s in screened]
-        frames = [f for b in batches for f in b.frames]
-        async with self._database.transaction(*claims) as connection:
+        async with self._database.writing(*claims) as connection:
             with wrap_errors():
-                tenants = await self._tenants(connection, frames, batches)
-                ids, refused = await store(connection, frames, tenants)
+                tenants = await self._tenants(connection, batches)
+                placed = self._placed(batches, tenants)
+                rows, refused = await store(connection, placed)
                 await self._attempts(connection, batches, tenants)
-                kept = [f for f in frames if f.tenant_id not in refused]
-                changes = await self._continued(connection, _evidence(kept, tenants, ids), continue_)
-                await self._tell(connection, kept, tenants, changes)
-        self._series.remember(ids)
+                changes = await self._continued(connection, _evidence(placed, rows, refused), continue_)
+                touched = {wanted[0] for _, _, wanted in placed} - refused
+                await self._tell(connection, touched, changes)
+        self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
-        return [_result(s, tenants, ids, refused, state_changes) for s in screened]
+        return [self._result(s, tenants, rows, refused, state_changes) for s in screened]
 
-    async def _tell(
-        self, connection: Any, frames: list[Frame], tenants: dict[str, int], changes: list[HeadChange]
-    ) -> None:
+    def _placed(self, batches: list[Batch], tenants: dict[str, int]) -> list[Placed]:
+        """The frames of live tenants, as columns."""
+        placed = []
+        for batch in batches:
+            for frame in batch.frames:
+                number = _number(frame, tenants)
+                if number is not None:
+                    columns = columns_of(frame, self._shapes)
+                    placed.append((frame, columns, (number, frame.source, columns.shape)))
+        return placed
+
+    async def _tell(self, connection: Any, touched: set[int], changes: list[HeadChange]) -> None:
         """One row for the other processes, whatever the number of tenants."""
-        touched = {number for number in (_number(f, tenants) for f in frames) if number is not None}
         if touched:
             told = [_told(change) for change in changes if _is_change(change)]
             body = {"changes": told} if told else {}
             await self._bus.tell(connection, BusKind.SAMPLES, sorted(touched), body)
 
     async def _store(
-        self, connection: Any, frames: list[Frame], tenants: dict[str, int]
-    ) -> tuple[dict[Identity, int], frozenset[str]]:
-        ids = await self._series.intern(connection, _identities(frames, tenants))
-        await self._copy(connection, frames, tenants, ids)
-        return ids, frozenset()
+        self, connection: Any, placed: Sequence[Placed]
+    ) -> tuple[dict[Wanted, Row], frozenset[int]]:
+        rows = await self._series.intern(connection, dict.fromkeys(wanted for _, _, wanted in placed))
+        await self._copy(connection, placed, rows)
+        return rows, frozenset()
 
     async def _store_apart(
-        self, connection: Any, frames: list[Frame], tenants: dict[str, int]
-    ) -> tuple[dict[Identity, int], frozenset[str]]:
+        self, connection: Any, placed: Sequence[Placed]
+    ) -> tuple[dict[Wanted, Row], frozenset[int]]:
         """The same, and which tenants had to be refused."""
-        ids: dict[Identity, int] = {}
-        by_tenant: dict[str, list[Frame]] = defaultdict(list)
-        for frame in frames:
-            by_tenant[frame.tenant_id].append(frame)
+        rows: dict[Wanted, Row] = {}
+        by_tenant: dict[str, list[Placed]] = defaultdict(list)
+        for each in placed:
+            by_tenant[each[0].tenant_id].append(each)
 
-        async def store(own: list[Frame]) -> None:
-            found, _ = await self._store(connection, own, tenants)
-            ids.update(found)
+        async def store(own: list[Placed]) -> None:
+            found, _ = await self._store(connection, own)
+            rows.update(found)
 
-        return ids, frozenset(await each_apart(connection, "ingest", by_tenant, store))
+        failed = await each_apart(connection, "ingest", by_tenant, store)
+        return rows, frozenset(by_tenant[name][0][2][0] for name in failed)
 
     async def _continued(
         self, connection: Any, evidence: dict[int, list[EvidenceValue]], continue_: _Continue
@@ -157,32 +170,19 @@ class IngestStore:
         if marks:
             await connection.execute(self._sql["mark_evidence"], [m[0] for m in marks], [m[1] for m in marks])
 
-    async def _tenants(self, connection: Any, frames: list[Frame], batches: list[Batch]) -> dict[str, int]:
-        names = {f.tenant_id for f in frames}
+    async def _tenants(self, connection: Any, batches: list[Batch]) -> dict[str, int]:
+        names = {f.tenant_id for b in batches for f in b.frames}
         names |= {a.tenant_id for b in batches for a in b.attempts if a.tenant_id}
         if not names:
             return {}
         rows = await connection.fetch(self._sql["live_tenants"], sorted(names))
         return {r["tenant_id"]: r["id"] for r in rows}
 
-    async def _copy(
-        self, connection: Any, frames: list[Frame], tenants: dict[str, int], ids: dict[Identity, int]
-    ) -> None:
-        records = []
-        for frame in frames:
-            key = _number(frame, tenants)
-            if key is None:
-                continue
-            pairs = [(ids.get((key, frame.source, s.key)), s.value) for s in frame.samples]
-            kept = [(number, value) for number, value in pairs if number is not None]
-            if kept:
-                records.append((frame.ts, key, [n for n, _ in kept], [v for _, v in kept]))
-        if not records:
+    async def _copy(self, connection: Any, placed: Sequence[Placed], rows: dict[Wanted, Row]) -> None:
+        body, marks = encoded(placed, rows)
+        if not body:
             return
-        await connection.copy_records_to_table(
-            "frames", records=records, columns=["ts", "tenant", "series", "samples"]
-        )
-        marks = {(r[1], bucket_of(r[0])) for r in records}
+        await connection.copy_to_table("frames", source=BytesIO(body), columns=COLUMNS, format="binary")
         await connection.execute(self._sql["mark_rollups"], [m[0] for m in marks], [m[1] for m in marks])
 
     async def _attempts(self, connection: Any, batches: list[Batch], tenants: dict[str, int]) -> None:
@@ -200,6 +200,40 @@ class IngestStore:
         for batch in batches:
             for source, collected in batch.watermarks:
                 await connection.execute(self._sql["set_watermark"], source.value, collected)
+
+    def _result(
+        self,
+        screened: Screened,
+        tenants: dict[str, int],
+        rows: dict[Wanted, Row],
+        refused: frozenset[int],
+        changes: list[StateChange],
+    ) -> IngestResult:
+        """What became of a batch: what was taken is counted, what was not is named."""
+        accepted, rejected = 0, screened.rejected
+        kept: list[Frame] = []
+        for frame in screened.batch.frames:
+            number = _number(frame, tenants)
+            if number is not None:
+                kept.append(frame)
+                shape = columns_of(frame, self._shapes).shape
+                row = None if number in refused else rows[number, frame.source, shape]
+                if row is not None and row.places is None:
+                    accepted += len(row.numbers)
+                    continue
+            else:
+                row = None
+            rejected = rejected or Rejections()
+            accepted += row.taken if row else 0
+            _reject(rejected, frame, row, Rejection.QUARANTINED if number else Rejection.UNKNOWN_TENANT)
+        mine = {f.tenant_id for f in kept} if changes else ()
+        return IngestResult(
+            accepted,
+            tuple(rejected.named) if rejected else (),
+            tuple(c for c in changes if c.tenant_id in mine),
+            tuple(kept),
+            rejected.counts if rejected else {},
+        )
 
     async def watermark(self, source: Source) -> datetime | None:
         """How far a collector had got when it last committed."""
@@ -219,27 +253,22 @@ def _number(frame: Frame, tenants: dict[str, int]) -> int | None:
     return number if frame.tenant in (None, number) else None
 
 
-def _identities(frames: Iterable[Frame], tenants: dict[str, int]) -> Iterable[Identity]:
-    for frame in frames:
-        key = _number(frame, tenants)
-        if key is not None:
-            for sample in frame.samples:
-                yield (key, frame.source, sample.key)
-
-
 def _evidence(
-    frames: Iterable[Frame], tenants: dict[str, int], ids: dict[Identity, int]
+    placed: Iterable[Placed], rows: dict[Wanted, Row], refused: frozenset[int]
 ) -> dict[int, list[EvidenceValue]]:
     """Evidence by tenant, of accepted samples only: what was rejected has no vote."""
-    found: dict[int, list[EvidenceValue]] = defaultdict(list)
-    for frame in frames:
-        key = _number(frame, tenants)
-        if key is None:
+    found: dict[int, list[EvidenceValue]] = {}
+    for frame, columns, wanted in placed:
+        tenant = wanted[0]
+        if tenant in refused:
             continue
-        kept = tuple(s for s in frame.samples if (key, frame.source, s.key) in ids)
-        if values := evidence_of(replace(frame, samples=kept)):
-            found[key].extend(values)
-    return dict(found)
+        for place, name, component in rows[wanted].evidence:
+            value = (frame.ts, frame.source, name, component, columns.values[place])
+            if tenant in found:
+                found[tenant].append(value)
+            else:
+                found[tenant] = [value]
+    return found
 
 
 def _is_change(change: HeadChange) -> bool:
@@ -258,35 +287,11 @@ def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | No
     return StateChange(names[change.tenant], change.after.since, change.after.state, before)
 
 
-def _result(
-    screened: Screened,
-    tenants: dict[str, int],
-    ids: dict[Identity, int],
-    refused: frozenset[str],
-    changes: list[StateChange],
-) -> IngestResult:
-    accepted = 0
-    rejected = screened.rejected
-    frames = screened.batch.frames
-    for frame in frames:
-        key = _number(frame, tenants)
-        for sample in frame.samples:
-            if key is None:
-                reason = Rejection.UNKNOWN_TENANT
-            elif frame.tenant_id in refused:
-                reason = Rejection.QUARANTINED
-            elif (key, frame.source, sample.key) not in ids:
-                reason = Rejection.TOO_MANY_SERIES if is_storable(sample.key) else Rejection.BAD_NAME
-            else:
-                accepted += 1
-                continue
+def _reject(rejected: Rejections, frame: Frame, row: Row | None, reason: Rejection) -> None:
+    """Name the samples that have no number; without a row all of them, for `reason`."""
+    for place, sample in enumerate(frame.samples):
+        if row is None:
             rejected.add(frame.tenant_id, sample.key.metric_name, reason)
-    frames = tuple(f for f in frames if _number(f, tenants) is not None)
-    mine = {f.tenant_id for f in frames}
-    return IngestResult(
-        accepted,
-        tuple(rejected.named),
-        tuple(c for c in changes if c.tenant_id in mine),
-        frames,
-        rejected.counts,
-    )
+        elif row.numbers[place] is None:
+            why = Rejection.TOO_MANY_SERIES if is_storable(sample.key) else Rejection.BAD_NAME
+            rejected.add(frame.tenant_id, sample.key.metric_name, why)

@@ -1,36 +1,125 @@
-"""Interning of series, bounded per tenant."""
+"""Interning of series, bounded per tenant: a frame's shape becomes a row of numbers.
+
+Invariants: what is remembered was committed, a rolled-back transaction leaves no trace; a row that is remembered has a
+number for every key of its shape, so that it stays right whatever is added later.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any, Final
 
-from ecpmon.model.samples import SeriesKey, Source, is_storable
+from ecpmon.model.samples import SeriesKey, Shape, Source, is_storable
+from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.storage.queries import load
 
 FULL_SECONDS: Final = 30.0
+MOST_ROWS: Final = 20_000
 # (tenant key, source, identity)
 Identity = tuple[int, Source, SeriesKey]
+# (tenant key, source, what a frame has values of)
+Wanted = tuple[int, Source, Shape]
+_EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
+_INT4, _FLOAT8 = 23, 701
+
+
+class Row:
+    """The numbers of a tenant's series, in the order of a shape; what was not taken has none.
+
+    `places`: of those that have a number; None: all of them. `evidence`: place, metric and component of what has a
+    vote on availability.
+    """
+
+    __slots__ = ("_head", "_pack", "evidence", "numbers", "places")
+
+    def __init__(self, shape: Shape, numbers: tuple[int | None, ...]) -> None:
+        taken = [number for number in numbers if number is not None]
+        self.numbers = numbers
+        self.places = (
+            None
+            if len(taken) == len(numbers)
+            else tuple(place for place, number in enumerate(numbers) if number is not None)
+        )
+        self.evidence = tuple(
+            (place, key.metric_name, component)
+            for place, (key, number) in enumerate(zip(shape.keys, numbers, strict=True))
+            if number is not None
+            and key.metric_name in _EVIDENCE
+            and (component := key.component) is not None
+        )
+        # Both columns as binary COPY has them: an array's length in bytes, its head, then length and value of each.
+        count = len(taken)
+        series = struct.pack(
+            f">6i{2 * count}i", *_array(count, _INT4, 4), *(x for n in taken for x in (4, n))
+        )
+        self._head = series + struct.pack(">6i", *_array(count, _FLOAT8, 8))
+        self._pack = struct.Struct(">" + "id" * count).pack
+
+    @property
+    def taken(self) -> int:
+        """How many samples of a frame are stored."""
+        return len(self.numbers) if self.places is None else len(self.places)
+
+    def columns(self, values: Any) -> bytes:
+        """The columns `series` and `samples` of a frame with these values."""
+        if self.places is not None:
+            values = [values[place] for place in self.places]
+        pairs = [8] * (2 * len(values))
+        pairs[1::2] = values
+        return self._head + self._pack(*pairs)
+
+
+def _array(count: int, oid: int, size: int) -> tuple[int, ...]:
+    return (20 + count * (4 + size), 1, 0, oid, count, 1)
 
 
 class SeriesCatalogue:
-    """Numbers for series. Remembers committed ones; a rolled-back transaction leaves no trace."""
+    """Numbers for series."""
 
     def __init__(self, max_per_tenant: int) -> None:
         self._known: dict[Identity, int] = {}
+        self._rows: dict[Wanted, Row] = {}
         self._max = max_per_tenant
         # Tenants with as many series as they may have, and until when that is believed: their new names cost no query.
         self._full: dict[int, float] = {}
         self._sql = load("ingest")
 
-    def remember(self, ids: dict[Identity, int]) -> None:
+    def remember(self, rows: dict[Wanted, Row]) -> None:
         """Call after the transaction that interned them has committed."""
-        self._known.update(ids)
+        for wanted, row in rows.items():
+            if wanted in self._rows:
+                continue
+            tenant, source, shape = wanted
+            for key, number in zip(shape.keys, row.numbers, strict=True):
+                if number is not None:
+                    self._known[tenant, source, key] = number
+            if row.places is None:
+                self._rows[wanted] = row
+        while len(self._rows) > MOST_ROWS:
+            del self._rows[next(iter(self._rows))]
 
-    async def intern(self, connection: Any, wanted: Iterable[Identity]) -> dict[Identity, int]:
-        """Numbers of `wanted`; what is over the tenant's bound, or not storable, is missing from the answer."""
-        wanted = dict.fromkeys(wanted)
+    async def intern(self, connection: Any, wanted: Iterable[Wanted]) -> dict[Wanted, Row]:
+        """A row for each of `wanted`; what is over the tenant's bound, or not storable, has no number in it."""
+        rows: dict[Wanted, Row] = {}
+        fresh: list[Wanted] = []
+        for each in wanted:
+            row = self._rows.get(each)
+            if row is None:
+                fresh.append(each)
+            else:
+                rows[each] = row
+        if fresh:
+            numbers = await self._numbers(
+                connection, dict.fromkeys((t, s, key) for t, s, shape in fresh for key in shape.keys)
+            )
+            for tenant, source, shape in fresh:
+                found = tuple(numbers.get((tenant, source, key)) for key in shape.keys)
+                rows[tenant, source, shape] = Row(shape, found)
+        return rows
+
+    async def _numbers(self, connection: Any, wanted: Iterable[Identity]) -> dict[Identity, int]:
         found = {w: self._known[w] for w in wanted if w in self._known}
         now = monotonic()
         missing = [w for w in wanted if w not in found and self._full.get(w[0], now) <= now]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
 from ecpmon.errors import Conflict, TenantAlreadyExists, TenantNotFound
 from ecpmon.isolation import reason_of
+from ecpmon.memory import Memory
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
@@ -71,11 +72,18 @@ def _one(row: Any) -> Tenant:
 
 
 class PgTenantStore:
-    """`ports.TenantStore` on PostgreSQL."""
+    """`ports.TenantStore` on PostgreSQL. `memory`: live tenants by name, for `known`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, on_change: Callable[[], None] = lambda: None) -> None:
+        """`on_change` is called when a name has become another tenant's, or nobody's."""
         self._database = database
+        self._on_change = on_change
         self._sql = load("tenants")
+        self.memory: Memory[str, Tenant] = Memory()
+
+    def _changed(self, tenant_id: str) -> None:
+        self.memory.drop(tenant_id)
+        self._on_change()
 
     async def create(
         self, new: NewTenant, deployment_id: str, now: datetime, *, grant_to: int | None = None
@@ -99,7 +107,16 @@ class PgTenantStore:
         except Conflict:
             existing = await self.get(new.tenant_id)
             raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
+        self._changed(new.tenant_id)
         return _one(row)
+
+    async def known(self, tenant_id: str) -> Tenant:
+        found = self.memory.get(tenant_id)
+        if found is None:
+            mark = self.memory.mark()
+            found = await self.get(tenant_id)
+            self.memory.put(tenant_id, found, mark)
+        return found
 
     async def get(self, tenant_id: str) -> Tenant:
         row = await self._database.fetchrow(self._sql["by_name"], tenant_id)
@@ -174,6 +191,7 @@ class PgTenantStore:
                 "the tenant was changed by somebody else at the same time; read it again",
                 details={"tenant_id": tenant.tenant_id},
             )
+        self.memory.drop(tenant.tenant_id)
         return _one(row)
 
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
@@ -183,6 +201,7 @@ class PgTenantStore:
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         if await self._database.fetchval(self._sql["mark_deleted"], tenant.key, now) is None:
             raise TenantNotFound(tenant.tenant_id)
+        self._changed(tenant.tenant_id)
 
     async def set_deployed(
         self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
@@ -197,6 +216,7 @@ class PgTenantStore:
                 latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
                 if (latest["source"], latest["holds"]) != (source.value, holds):
                     await connection.execute(self._sql["add_regime"], tenant.key, now, source.value, holds)
+        self.memory.drop(tenant.tenant_id)
         return changed
 
     async def add_regime(

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, ValidationFailed
+from ecpmon.memory import Memory
 from ecpmon.ports.tokens import Caller, Issued, NewToken, Shown, Standing, TokenInfo, TokenRef
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.queries import load
@@ -38,15 +39,26 @@ class PgTokenStore:
         self._max_per_tenant = max_per_tenant
         self._sql = load("tokens")
         self._used: dict[int, datetime] = {}
+        # By digest of the secret.
+        self.memory: Memory[bytes, Caller] = Memory()
+
+    def held(self, secret: str, now: datetime) -> Caller | None:
+        caller = self.memory.get(_hash(secret))
+        if caller is None or (caller.expires_at is not None and caller.expires_at <= now):
+            return None
+        if caller.token is not None:
+            self._used[caller.token.token_id] = now
+        return caller
 
     async def find(self, secret: str, now: datetime) -> Caller | None:
         if not _SHAPE.fullmatch(secret):
             return None  # none of ours: no query
-        row = await self._database.fetchrow(self._sql["find"], _hash(secret), now)
+        digest, mark = _hash(secret), self.memory.mark()
+        row = await self._database.fetchrow(self._sql["find"], digest, now)
         if row is None:
             return None
         self._used[row["id"]] = now
-        return Caller(
+        caller = Caller(
             name=row["name"],
             roles=frozenset(row["roles"]),
             tenants=None if row["all_tenants"] else frozenset(row["tenants"] or ()),
@@ -56,6 +68,8 @@ class PgTokenStore:
             token=TokenRef(self._name, row["id"], row["secret"]),
             expires_at=row["expires_at"],
         )
+        self.memory.put(digest, caller, mark)
+        return caller
 
     async def standing(self, shown: Collection[Shown], now: datetime) -> Mapping[Shown, Standing]:
         pairs = list(set(shown))
@@ -129,6 +143,7 @@ class PgTokenStore:
             with wrap_errors():
                 await self._lock(connection, token_id, by)
                 await connection.execute(self._sql["revoke"], token_id, now)
+        self.memory.clear()
 
     async def rotate(
         self,
@@ -150,6 +165,7 @@ class PgTokenStore:
                 await connection.execute(self._sql["end_older_secrets"], token_id)
                 await connection.execute(self._sql["end_present_secret"], token_id, until)
                 await connection.execute(self._sql["add_secret"], token_id, _hash(secret), now)
+        self.memory.clear()
         return Issued(token_id, secret, expires_at, until)
 
     async def _lock(self, connection: Any, token_id: int, by: Caller) -> Any:

@@ -68,8 +68,42 @@ class SenderQueues:
 
 
 def _sender(batch: Batch) -> str:
+    if len(batch.frames) == 1:
+        return batch.frames[0].tenant_id
     names = {f.tenant_id for f in batch.frames}
     return names.pop() if len(names) == 1 else ""
+
+
+class Patience:
+    """Ends the waiting for whatever has not been answered for ANSWER_SECONDS; one timer for all of them."""
+
+    def __init__(self) -> None:
+        # In the order of their ends, as all wait equally long.
+        self._watched: deque[tuple[float, asyncio.Future[IngestResult]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[IngestResult]) -> None:
+        self._forget_answered()
+        self._watched.append((loop.time() + ANSWER_SECONDS, future))
+        if self._timer is None:
+            self._timer = loop.call_at(self._watched[0][0], self._look, loop)
+
+    def _forget_answered(self) -> None:
+        while self._watched and self._watched[0][1].done():
+            self._watched.popleft()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        self._forget_answered()
+        while self._watched and self._watched[0][0] <= loop.time():
+            future = self._watched.popleft()[1]
+            if not future.done():
+                # It may still be committed; sending it again changes nothing.
+                text = "the database is too slow to answer; send it again shortly"
+                future.set_exception(DatabaseUnavailable(text))
+        self._forget_answered()
+        if self._watched:
+            self._timer = loop.call_at(self._watched[0][0], self._look, loop)
 
 
 class GroupWriter:
@@ -82,6 +116,7 @@ class GroupWriter:
         self._store = store
         self._on_commit = on_commit
         self._waiting = SenderQueues()
+        self._patience = Patience()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -109,14 +144,12 @@ class GroupWriter:
         In a leader's name (`ports.leading`) it is stored only while that term lasts, whatever it is stored together
         with; else raises NoLongerLeader.
         """
-        future: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[IngestResult] = loop.create_future()
         self._waiting.put((batch, future, leading.get()))
+        self._patience.watch(loop, future)
         self._wake.set()
-        try:
-            return await asyncio.wait_for(future, ANSWER_SECONDS)
-        except TimeoutError:
-            # It may still be committed; sending it again changes nothing.
-            raise DatabaseUnavailable("the database is too slow to answer; send it again shortly") from None
+        return await future
 
     async def _run(self) -> None:
         while True:

@@ -79,6 +79,9 @@ class FakeTenants:
                 return tenant
         raise TenantNotFound(tenant_id)
 
+    async def known(self, tenant_id: str) -> Tenant:
+        return await self.get(tenant_id)
+
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         return [t for t in await self.live() if t.tenant_id in tenant_ids]
 

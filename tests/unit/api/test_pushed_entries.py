@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.api import entries
-from ecpmon.api.entries import MAX_ENTRY, Element, entries_of, members_of
+from ecpmon.api.entries import MAX_ENTRY, Element, entries_of, members_of, small_entries
 from ecpmon.errors import BadRequest, PayloadTooLarge
 
 VALUES = st.recursive(
@@ -25,9 +25,12 @@ ENTRIES = st.dictionaries(st.text(), VALUES, max_size=5)
 
 def taken(body: bytes) -> list[Any]:
     async def run() -> list[Any]:
-        return [entry async for entry in entries_of(body)]
+        return [entry async for entries in entries_of(body) for entry in entries]
 
-    return asyncio.run(run())
+    found = asyncio.run(run())
+    quickly = small_entries(body)
+    assert quickly is None or same(quickly, found)
+    return found
 
 
 def same(one: Any, other: Any) -> bool:
@@ -66,7 +69,8 @@ def test_what_json_refuses_is_refused(document: list[Any], where: int, byte: int
 def test_entries_are_found_wherever_a_window_ends(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries, "MAX_ENTRY", 32)
     monkeypatch.setattr(entries, "_WINDOW", window)
-    document = [{"a": n, "b": 'x"]},' * (n % 3), "c": math.inf} for n in range(200)]
+    monkeypatch.setattr(entries, "_RUN", window)
+    document = [{"a": n, "b": 'x"]},' * (n % 3), "c": n if n % 5 else math.inf} for n in range(200)]
     assert taken(json.dumps(document).encode()) == document
 
 
@@ -110,7 +114,7 @@ def test_others_run_while_a_large_body_is_taken_apart() -> None:
                 await asyncio.sleep(0)
 
         task = asyncio.create_task(neighbour())
-        assert len([e async for e in entries_of(body)]) == 20_000
+        assert len([e async for entries in entries_of(body) for e in entries]) == 20_000
         done = True
         await task
         return turns

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.sla.spans import Head, attribute, clip, coalesce, lay, make_head, rewrite, timeline
+from ecpmon.sla.spans import Head, attribute, clip, coalesce, continued, lay, make_head, rewrite, timeline
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOLDS = timedelta(seconds=12.5)
@@ -73,6 +73,24 @@ def test_incremental_equals_recomputation(batches: list[list[tuple[int, bool]]])
     closed, head = recomputed(stored.raw)
     assert stored.closed == closed
     assert stored.head == head
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.none() | st.booleans(),
+    st.dictionaries(st.integers(1, 9), st.sampled_from([0, 0, 0, 0.5, 1]), min_size=1, max_size=5),
+)
+def test_what_goes_on_quickly_is_what_a_rewrite_makes_of_it(
+    down: bool | None, later: dict[int, float]
+) -> None:
+    known = None if down is None else Head(SpanState.DOWN if down else SpanState.UP, at(-60), at(0), HOLDS)
+    fresh = [Observation(at(5 * n), later[n], HOLDS) for n in sorted(later)]
+    after = continued(known, fresh)
+    slow = rewrite([], known, [known.observation, *fresh] if known else fresh, None)
+    if after is None:
+        assert slow.spans
+    else:
+        assert (list(slow.spans), slow.head) == ([], after)
 
 
 @settings(max_examples=200, deadline=None)
