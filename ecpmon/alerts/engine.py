@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,6 +18,7 @@ from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.message import new_event
 from ecpmon.alerts.reading import FactsReader
+from ecpmon.alerts.screen import Screen, Survey
 from ecpmon.errors import Overloaded, TenantNotFound
 from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
@@ -110,8 +111,12 @@ class AlertEngine:
         external_url: str,
         on_event: Callable[[AlertEvent], None],
         quarantine: Quarantine,
+        screen: Screen | None = None,
     ) -> None:
+        """`screen`: finds out at a tick whose rules stay as they are; None: everybody is evaluated."""
         self._isolation = Isolation(quarantine, "alerts")
+        self._quarantine = quarantine
+        self._screen = screen
         self._alerts = alerts
         self._tenants = tenants
         self._reader = reader
@@ -128,7 +133,29 @@ class AlertEngine:
 
     async def evaluate_all(self, now: datetime) -> int:
         """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""
-        return await self._evaluate(await self._alerts.tenants_with_rules(), now, sla=True)
+        if self._screen is None:
+            return await self._evaluate(await self._alerts.tenants_with_rules(), now, sla=True)
+        survey = await self._surveyed(self._screen, now)
+        names = [name for name in survey.names if name not in survey.calm]
+        return await self._evaluate(names, now, sla=True)
+
+    async def _surveyed(self, screen: Screen, now: datetime) -> Survey:
+        """Whose rules stay as they are; what of these only goes on is stored. Nobody is, when it cannot be told."""
+        held = {name for name, _ in await self._quarantine.held("alerts")}
+        try:
+            survey = await screen.survey(now, held)
+        except Exception as error:
+            if not await self._isolation.is_own(error):
+                raise
+            # Somebody's rows spoil the question about everybody: an evaluation of each tells whose.
+            _log.warning("screen_failed", error=reason_of(error))
+            return Survey(await self._alerts.tenants_with_rules())
+        if survey.going_on:
+            stored = await self._alerts.go_on(survey.going_on, now)
+            entries = [(entry, after, entry.rule.rule_id in stored) for entry, after in survey.going_on]
+            screen.roster.advanced([replace(e, state=after) for e, after, known in entries if known])
+            screen.roster.forget([e.rule.tenant_id for e, _, known in entries if not known])
+        return survey
 
     async def evaluate_tenants(self, tenant_ids: Sequence[str], now: datetime, *, sla: bool) -> int:
         """The rules of some tenants; `sla` False leaves out those that only read the availability timeline."""

@@ -13,6 +13,7 @@ from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.reading import FactsReader
+from ecpmon.alerts.screen import Screen
 from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery
@@ -60,6 +61,7 @@ from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.recovery import PgRecoveryStore
+from ecpmon.storage.roster import PgRoster
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.tokens import PgTokenStore
@@ -180,6 +182,7 @@ class BackendRuntime:
         self.leading = Leading(self.lease, None if demo else telemetry)
         self.readiness = Readiness(self.database, self.lease)
         policies = default_policies()
+        self.roster = PgRoster(self.database)
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=self.tenants,
@@ -196,6 +199,7 @@ class BackendRuntime:
             external_url=settings.external_url,
             on_event=self._event,
             quarantine=self.quarantine,
+            screen=Screen(self.roster, self.window_sums, self.monitoring, self.intervals, policies),
         )
         self.trigger = AlertTrigger(self.engine, clock, self.lease)
         configured = settings.webhook_secret.get_secret_value().encode()

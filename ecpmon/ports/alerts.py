@@ -114,6 +114,10 @@ class AlertStore(Protocol):
         """Live tenants that have any, for the engine."""
         ...
 
+    async def go_on(self, entries: Sequence[tuple[RuleWithState, RuleState]], now: datetime) -> set[str]:
+        """Store states that are no change, evaluated at `now`, all at once; ids of the rules still as in `entries`."""
+        ...
+
     async def advance(
         self,
         rule: AlertRule,

@@ -86,6 +86,12 @@ class MonitoringStore(Protocol):
         """
         ...
 
+    async def latest_of(
+        self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
+    ) -> dict[int, dict[str, Latest]]:
+        """The same for several tenants, each since an instant of its own, by number; of these metrics alone."""
+        ...
+
     async def aggregate(
         self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
     ) -> float | None:

@@ -51,6 +51,21 @@ class AvailabilityStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WindowTotals:
+    """Seconds of a tenant in several windows that end together, maintenance not taken out, in the order asked.
+
+    `first` and `latest`: observations; `expires`: until when the latest one holds.
+    """
+
+    first: datetime
+    latest: datetime
+    expires: datetime
+    eligible: Sequence[float]
+    down: Sequence[float]
+    gap: Sequence[float]
+
+
 class WindowSums(Protocol):
     """Totals of the timeline whose cost grows neither with a window's length nor with what happened in it."""
 
@@ -61,6 +76,16 @@ class WindowSums(Protocol):
 
         Maintenance is unknown here. Tenant-bound by what is asked: name only whom the caller may see.
         """
+        ...
+
+    async def totals(
+        self, tenant_keys: Sequence[int], starts: Sequence[datetime], now: datetime
+    ) -> dict[int, WindowTotals]:
+        """The same of the windows from each of `starts` to `now`, by the numbers of tenants: the cheapest way."""
+        ...
+
+    async def heads(self) -> dict[int, tuple[str, datetime, float]]:
+        """What every observed tenant's latest observation said: state, since when, its share (for jobs)."""
         ...
 
     async def marks(

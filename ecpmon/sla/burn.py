@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from ecpmon.errors import ValidationFailed
@@ -110,6 +111,7 @@ def check_policy(policy: BurnPolicy, target: float) -> None:
             raise PolicyError(f"policy {policy.name!r}, pair {_label(pair)}: {problem}")
 
 
+@lru_cache(maxsize=1024)
 def reachable(policy: BurnPolicy, target: float) -> BurnPolicy:
     """`policy` without the pairs that no outage could trip at `target` (a 90 % target burns 10 at most).
 

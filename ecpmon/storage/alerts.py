@@ -241,6 +241,18 @@ class PgAlertStore:
                     return None
                 return [await self._record(connection, rule, event, now) for event in events]
 
+    async def go_on(self, entries: Sequence[tuple[RuleWithState, RuleState]], now: datetime) -> set[str]:
+        rows = await self._database.fetch(
+            self._sql["go_on"],
+            [e.rule.rule_id for e, _ in entries],
+            [e.state.status.value for e, _ in entries],
+            [e.state.evaluated_at for e, _ in entries],
+            [after.held for _, after in entries],
+            [after.value for _, after in entries],
+            now,
+        )
+        return {str(r["rule_id"]) for r in rows}
+
     async def _record(self, connection: Any, rule: AlertRule, event: NewEvent, now: datetime) -> AlertEvent:
         row = await connection.fetchrow(
             self._sql["insert_event"],

@@ -12,6 +12,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
+from ecpmon.ports.sla import WindowTotals
 from ecpmon.sla.entries import unmarked, with_head
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
@@ -49,6 +50,16 @@ class PgFastWindows:
             seconds = Tally(round(eligible, 6), round(down, 6), round(gap, 6))
             found[tenants[place - 1]][windows[window - 1]] = seconds
         return dict(found)
+
+    async def totals(
+        self, tenant_keys: Sequence[int], starts: Sequence[datetime], now: datetime
+    ) -> dict[int, WindowTotals]:
+        rows = await self._database.fetch(self._sql["totals"], list(tenant_keys), list(starts), now)
+        return {r[0]: WindowTotals(*r[1:]) for r in map(tuple, rows)}
+
+    async def heads(self) -> dict[int, tuple[str, datetime, float]]:
+        rows = await self._database.fetch(self._sql["heads"])
+        return {number: (state, since, share) for number, state, since, share in rows}
 
     async def marks(
         self, tenant: Tenant, instants: Sequence[datetime], now: datetime

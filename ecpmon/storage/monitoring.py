@@ -107,6 +107,24 @@ class PgMonitoringStore:
             if r["data_source"] in Source.__members__.values()
         }
 
+    async def latest_of(
+        self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
+    ) -> dict[int, dict[str, Latest]]:
+        rows = await self._database.fetch(
+            self._sql["latest_of"],
+            [t.key for t, _ in since],
+            [at for _, at in since],
+            [t.evidence_source.value for t, _ in since],
+            now + FUTURE,
+            list(names),
+            min(at for _, at in since),
+        )
+        found: dict[int, dict[str, Latest]] = {}
+        for tenant, name, kind, source, ts, value in rows:
+            if source in Source.__members__.values():
+                found.setdefault(tenant, {})[name] = Latest(ts, kind, value, Source(source))
+        return found
+
     async def aggregate(
         self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
     ) -> float | None:

@@ -53,7 +53,8 @@ def tenant_of(row: Any) -> Tenant:
     )
 
 
-def _checked(row: Any) -> Tenant:
+def checked(row: Any) -> Tenant:
+    """Raises one of `UNREADABLE` for what nobody can work with."""
     tenant = tenant_of(row)
     zone(tenant.time_zone)
     _ = tenant.sla_target.fraction
@@ -137,7 +138,7 @@ class PgTenantStore:
 
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         rows = await self._database.fetch(self._sql["by_names"], list(tenant_ids))
-        return await readable(rows, _checked, "tenant")
+        return await readable(rows, checked, "tenant")
 
     async def page(
         self,
@@ -153,7 +154,7 @@ class PgTenantStore:
         counts = await self._database.fetchrow(self._sql[f"counts{among}"], *chosen, *numbers)
         rows = await self._database.fetch(self._sql[f"page{among}"], *chosen, skip, limit, *numbers)
         return TenantPage(
-            tuple(await readable(rows, _checked, "tenant")), counts["total"], counts["demo"], counts["active"]
+            tuple(await readable(rows, checked, "tenant")), counts["total"], counts["demo"], counts["active"]
         )
 
     async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
@@ -161,11 +162,11 @@ class PgTenantStore:
             rows = await self._database.fetch(self._sql["live"])
         else:
             rows = await self._database.fetch(self._sql["live_of_numbers"], list(among))
-        return await readable(rows, _checked, "tenant")
+        return await readable(rows, checked, "tenant")
 
     async def deleted_since(self, since: datetime) -> list[Tenant]:
         rows = await self._database.fetch(self._sql["deleted_since"], since)
-        return await readable(rows, _checked, "tenant")
+        return await readable(rows, checked, "tenant")
 
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         row = await self._database.fetchrow(

@@ -80,6 +80,14 @@ WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND t.tenant_id = $2 AND t.delete
   AND ($14::timestamptz IS NULL OR clock_timestamp() < $14 + $15::interval)
 RETURNING s.rule_id
 
+-- name: go_on
+-- Rules $1 whose state only goes on: only where it still is as it was, $2 and $3. Which those were.
+UPDATE alert_states s SET evaluated_at = $6, held = x.held, value = x.value
+FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::interval[], $5::float8[])
+     AS x (rule_id, status, evaluated_at, held, value)
+WHERE s.rule_id = x.rule_id AND s.status = x.status AND s.evaluated_at IS NOT DISTINCT FROM x.evaluated_at
+RETURNING s.rule_id
+
 -- name: insert_event
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
                           threshold, metric, reason, message, body)

@@ -68,3 +68,41 @@ LEFT JOIN LATERAL (
 ) AS n ON true
 WHERE h.tenant = $1 AND h.state IS NOT NULL
 ORDER BY i.place
+
+-- name: totals
+-- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, each an
+-- array in the order of $2; and until when the latest observation holds.
+SELECT h.tenant, h.first_observed_at, h.last_observed_at, h.last_observed_at + h.holds AS expires, w.eligible, w.down, w.gap
+FROM unnest($1::bigint[]) AS a (tenant)
+JOIN availability_heads h ON h.tenant = a.tenant AND h.state IS NOT NULL
+LEFT JOIN LATERAL (
+  SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, $3::timestamptz) - b.starts) * b.share ELSE '0' END AS down,
+         b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, $3::timestamptz) - b.starts END AS gap
+  FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= $3 ORDER BY b.starts DESC LIMIT 1
+) AS e ON true
+CROSS JOIN LATERAL (
+  SELECT array_agg(date_part('epoch', greatest($3::timestamptz - h.first_observed_at, '0')
+                                      - greatest(v.starts - h.first_observed_at, '0')) ORDER BY v.place) AS eligible,
+         array_agg(date_part('epoch', coalesce(e.down - s.down, '0')
+           + CASE WHEN h.state = 'down'
+               THEN (greatest(least($3::timestamptz, h.last_observed_at + h.holds) - h.since, '0')
+                     - greatest(least(v.starts, h.last_observed_at + h.holds) - h.since, '0')) * h.share ELSE '0' END)
+                   ORDER BY v.place) AS down,
+         array_agg(date_part('epoch', coalesce(e.gap - s.gap, '0')
+           + greatest($3::timestamptz - (h.last_observed_at + h.holds), '0')
+           - greatest(v.starts - (h.last_observed_at + h.holds), '0')) ORDER BY v.place) AS gap
+  FROM unnest($2::timestamptz[]) WITH ORDINALITY AS v (starts, place)
+  LEFT JOIN LATERAL (
+    (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, v.starts) - b.starts) * b.share ELSE '0' END AS down,
+            b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, v.starts) - b.starts END AS gap
+     FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= v.starts ORDER BY b.starts DESC LIMIT 1)
+    UNION ALL
+    (SELECT b.down_before, b.gap_before
+     FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
+    LIMIT 1
+  ) AS s ON true
+) AS w
+
+-- name: heads
+-- Of every tenant that was ever observed.
+SELECT tenant, state, since, share FROM availability_heads WHERE state IS NOT NULL

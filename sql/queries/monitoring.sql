@@ -142,6 +142,16 @@ JOIN series s ON s.id = v.series
 WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $4 AND s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 
+-- name: latest_of
+-- The same of each of the tenants $1 since its $2 (none before $6), its evidence source $3, of the metrics $5 alone.
+SELECT DISTINCT ON (f.tenant, s.metric_name) f.tenant, s.metric_name, s.metric_type, s.data_source, f.ts, v.value
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS a (tenant, since, evidence)
+JOIN frames f ON f.tenant = a.tenant AND f.ts > a.since
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.ts > $6 AND f.ts <= $4 AND s.labels = '{}' AND s.metric_name = ANY($5::text[]) AND v.value BETWEEN -1e100 AND 1e100
+ORDER BY f.tenant, s.metric_name, f.ts DESC, (s.data_source = a.evidence) DESC, f.seq DESC
+
 -- name: metric_window
 -- $5 (avg, min, max, last or rate) of one series' values in ($2, $3], merged; NULL without any. A fall in a rate is a reset.
 SELECT CASE $5 WHEN 'avg' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)

@@ -18,6 +18,7 @@ from ecpmon.alerts.evaluate import Evaluation, Reading
 from ecpmon.alerts.past import History
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.reading import FactsReader
+from ecpmon.alerts.screen import Screen
 from ecpmon.alerts.syntax import CompareOp
 from ecpmon.errors import Conflict, EcpError, NotFound
 from ecpmon.model.alerts import (
@@ -45,6 +46,7 @@ from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.quarantine import PgQuarantine
+from ecpmon.storage.roster import PgRoster
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.workers import TenantWorkers, Workers
 from tests.integration.conftest import T0
@@ -62,18 +64,20 @@ def at(seconds: float) -> datetime:
 
 
 class Bench:
-    """An engine over the real stores, and what it said."""
+    """An engine over the real stores, and what it said. `at_ticks`: every evaluation is one of all tenants."""
 
-    def __init__(self, database: Database, ingest: IngestStore) -> None:
+    def __init__(self, database: Database, ingest: IngestStore, *, at_ticks: bool = False) -> None:
+        self.at_ticks = at_ticks
         self.events: list[AlertEvent] = []
         self.database = database
         self.ingest = ingest
         self.alerts = PgAlertStore(database)
         workers, policies = TenantWorkers(Workers(), "live"), default_policies()
+        monitoring, window_sums = PgMonitoringStore(database), PgFastWindows(database)
         reader = FactsReader(
-            PgMonitoringStore(database), PgFastWindows(database), PgMaintenanceStore(database), INTERVALS,
-            policies, workers,
-        )  # fmt: skip
+            monitoring, window_sums, PgMaintenanceStore(database), INTERVALS, policies, workers
+        )
+        self.roster = PgRoster(database)
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=PgTenantStore(database),
@@ -83,6 +87,7 @@ class Bench:
             external_url="http://ecpmon.example",
             on_event=self.events.append,
             quarantine=PgQuarantine(database),
+            screen=Screen(self.roster, window_sums, monitoring, INTERVALS, policies) if at_ticks else None,
         )
         self.desk = RuleDesk(self.alerts, "http://ecpmon.example", self.events.append)
 
@@ -100,8 +105,12 @@ class Bench:
 
     async def evaluate(self, tenant: Tenant, seconds: float) -> list[str]:
         before = len(self.events)
-        await self.engine.evaluate_tenants([tenant.tenant_id], at(seconds), sla=True)
-        return [f"{e.alert_name}:{e.from_state}>{e.to_state}" for e in self.events[before:]]
+        if self.at_ticks:
+            await self.engine.evaluate_all(at(seconds))
+        else:
+            await self.engine.evaluate_tenants([tenant.tenant_id], at(seconds), sla=True)
+        own = [e for e in self.events[before:] if e.tenant_id == tenant.tenant_id]
+        return [f"{e.alert_name}:{e.from_state}>{e.to_state}" for e in own]
 
     async def notifications(self, tenant: Tenant) -> list[str]:
         rows = await self.database.fetch(
@@ -112,9 +121,9 @@ class Bench:
         return [r["body"]["status"] for r in rows]
 
 
-@pytest.fixture
-def bench(database: Database, ingest: IngestStore) -> Bench:
-    return Bench(database, ingest)
+@pytest.fixture(params=[False, True], ids=["by itself", "at ticks"])
+def bench(request: pytest.FixtureRequest, database: Database, ingest: IngestStore) -> Bench:
+    return Bench(database, ingest, at_ticks=request.param)
 
 
 async def test_a_rule_without_for_fires_at_once_and_resolves_once(
@@ -206,7 +215,7 @@ async def test_flapping_fires_as_the_replay_says_also_when_every_evaluation_is_a
     for minute in range(300):
         down = minute >= 120 and (minute - 120) % 22 < 2
         await bench.observe(tenant, 60 * minute, 0 if down else 1)
-        fresh = Bench(bench.database, bench.ingest)
+        fresh = Bench(bench.database, bench.ingest, at_ticks=bench.at_ticks)
         told += [(e, minute) for e in await fresh.evaluate(tenant, 60 * minute) if "page" in e]
     fired = [m for e, m in told if e == "sla_burn_rate_page:inactive>firing"]
     resolved = [m for e, m in told if e == "sla_burn_rate_page:firing>inactive"]

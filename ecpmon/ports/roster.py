@@ -1,0 +1,39 @@
+"""What jobs ask of every live tenant, again and again: held in memory, and read again when it was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.alerts import RuleWithState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """One live tenant. A change of anything in it is another object.
+
+    `tenant` None: nobody can read its row; `planned` None: nor what maintenance it has planned. Rules that nobody can
+    read are left out.
+    """
+
+    tenant_id: str
+    tenant: Tenant | None
+    rules: Sequence[RuleWithState]
+    planned: Sequence[Maintenance] | None
+
+
+class Roster(Protocol):
+    async def standings(self) -> Mapping[str, Standing]:
+        """By tenant_id, as of now: what was committed before the call is in it, whichever process did."""
+        ...
+
+    def advanced(self, entries: Collection[RuleWithState]) -> None:
+        """These rules' states are stored as they are here."""
+        ...
+
+    def forget(self, tenant_ids: Collection[str]) -> None:
+        """Read these again the next time."""
+        ...
