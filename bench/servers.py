@@ -63,27 +63,42 @@ def postmaster(cluster: PostgresCluster) -> int:
 
 
 @contextmanager
+def module(name: str, folder: Path) -> Iterator[tuple[int, int]]:
+    """`python -m NAME PORT`, which answers GET /ready: its port and its process id."""
+    port = free_port()
+    with _python([name, str(port)], folder / f"{name}.log", port, {}) as pid:
+        yield port, pid
+
+
+@contextmanager
 def ecpmon(database: str, folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
     """`ecpmon serve` for a database's URL: its port and its process id. `settings` without their prefix."""
     port = free_port()
     own = {"database_url": database, "port": str(port), "log_format": "json", "auth": "none", **settings}
     env = {f"ECPMON_{name.upper()}": value for name, value in own.items()}
-    with (folder / "ecpmon.log").open("ab") as output:
+    with _python(["ecpmon", "serve"], folder / "ecpmon.log", port, env) as pid:
+        yield port, pid
+
+
+@contextmanager
+def _python(argv: Sequence[str], log: Path, port: int, env: dict[str, str]) -> Iterator[int]:
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ecpmon", "serve"],
+            [sys.executable, "-m", *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={"PATH": "/usr/bin:/bin", "TZ": "UTC", **env},
         )
     try:
-        _wait(process, lambda: _answers(port, "/ready"), folder / "ecpmon.log")
-        yield port, process.pid
+        _wait(process, lambda: _answers(port, "/ready"), log)
+        yield process.pid
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=30)
         process.kill()
+        process.wait()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -164,6 +165,12 @@ class Runner(web.AppRunner):
             loop=asyncio.get_running_loop(),
             **plain._kwargs,
         )
+
+
+def raise_file_limit() -> None:
+    """Every socket is an open file: as many as the machine allows us."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def stop_on_signals(stopped: asyncio.Event) -> None:

@@ -62,9 +62,21 @@ async def worked_out(
     **kwargs: P.kwargs,
 ) -> T:
     """`function`, and `apart` when there is much of what it costs by (`sla.maintenance.effort`). Raises Overloaded."""
+    return await worked_out_for(backend_of(request), tenant, much, function, *args, **kwargs)
+
+
+async def worked_out_for(
+    backend: Backend,
+    tenant: Tenant,
+    much: int,
+    function: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """As `worked_out`, for what no single request asks for."""
     if much <= FEW:
         return function(*args, **kwargs)
-    return await apart(request, tenant, function, *args, **kwargs)
+    return await backend.workers.run(tenant.key, function, *args, **kwargs)
 
 
 async def apart(

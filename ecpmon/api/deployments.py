@@ -25,7 +25,8 @@ from ecpmon.api.common import (
     worked_out,
 )
 from ecpmon.api.context import CALLER, Backend
-from ecpmon.api.hub import FOLLOW_SECONDS, Outbox
+from ecpmon.api.hub import FOLLOW_SECONDS
+from ecpmon.api.outboxes import Outbox
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import Gone, Pay, SlowConsumer, close, open_socket, paying, received, send
 from ecpmon.api.times import EARLIEST, LATEST, JsonTime

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from ecpmon.api.context import Backend
-from ecpmon.api.hub import Outbox
+from ecpmon.api.outboxes import Outbox
 from ecpmon.api.sessions import FORBIDDEN, TENANT_GONE, UNAUTHORISED, Session, ending
 from ecpmon.errors import DatabaseUnavailable
 from ecpmon.ports.service import Clock

@@ -45,7 +45,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    in_all: int = 2_000
+    in_all: int = 10_000
     per_holder: int = 100
     per_tenant: int = 500
 

@@ -1,17 +1,15 @@
-"""What a client may say into a socket, and what it then wants to be told."""
+"""What a client may say into a socket."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecpmon.api.common import parse_model
 from ecpmon.api.keys import asked_key
+from ecpmon.api.live import DEFAULT_INTERVAL_MS, Subscription
 from ecpmon.errors import BadRequest
-
-DEFAULT_INTERVAL_MS: Final = 5_000
 
 
 class Subscribe(BaseModel):
@@ -24,28 +22,21 @@ class Subscribe(BaseModel):
     interval: Annotated[StrictInt, Field(ge=100, le=3_600_000)] = DEFAULT_INTERVAL_MS
 
 
-@dataclass
-class Subscription:
-    """What one socket wants: metric keys (None: all of them) and seconds between messages; None: silence."""
-
-    metrics: frozenset[str] | None
-    interval: float | None = DEFAULT_INTERVAL_MS / 1000
-
-    def take(self, message: Any) -> dict[str, Any] | None:
-        """Apply a client's message; the answer, if it needs one. Raises EcpError."""
-        action = message.get("action") if isinstance(message, dict) else None
-        match action:
-            case "ping":
-                return {"action": "pong"}
-            case "unsubscribe":
-                self.interval = None
-                return None
-            case "subscribe":
-                wanted = parse_model(message, Subscribe)
-                self.metrics = frozenset(map(asked_key, wanted.metrics)) if wanted.metrics else None
-                self.interval = wanted.interval / 1000
-                return None
-        raise BadRequest("the action must be subscribe, unsubscribe or ping")
+def take(subscription: Subscription, message: Any) -> dict[str, Any] | None:
+    """Apply a client's message; the answer, if it needs one. Raises EcpError."""
+    action = message.get("action") if isinstance(message, dict) else None
+    match action:
+        case "ping":
+            return {"action": "pong"}
+        case "unsubscribe":
+            subscription.interval = None
+            return None
+        case "subscribe":
+            wanted = parse_model(message, Subscribe)
+            subscription.metrics = frozenset(map(asked_key, wanted.metrics)) if wanted.metrics else None
+            subscription.interval = wanted.interval / 1000
+            return None
+    raise BadRequest("the action must be subscribe, unsubscribe or ping")
 
 
 def only_ping(message: Any) -> dict[str, Any] | None:

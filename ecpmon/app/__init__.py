@@ -26,7 +26,7 @@ from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
 from ecpmon.jobs import Job
 from ecpmon.ports.service import Clock
-from ecpmon.serving import Runner, stop_on_signals
+from ecpmon.serving import Runner, raise_file_limit, stop_on_signals
 from ecpmon.settings import Settings
 from ecpmon.storage.database import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
@@ -83,7 +83,7 @@ async def create_app(
     feeds: list[SocketFeed] = []
 
     def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
-        hub = Hub(admissions=admissions)
+        hub = Hub(admissions=admissions, now=the_clock.now)
         made = BackendRuntime(
             url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
             workers=workers, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
@@ -228,6 +228,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     check_settings(settings)
     configure_logging(settings)
+    raise_file_limit()
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
     asyncio.run(_serve(settings))
 

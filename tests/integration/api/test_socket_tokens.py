@@ -146,7 +146,7 @@ async def test_one_token_cannot_take_the_places_of_others(service: Service) -> N
     url = f"{service.url}/ws/alerts/{name}"
     most = 20
     admissions = service.app[CONTEXT].production.hub._admissions
-    assert admissions.limits == SocketLimits(2_000, 100, 500)  # the settings' defaults
+    assert admissions.limits == SocketLimits(10_000, 100, 500)  # the settings' defaults
     admissions.limits = SocketLimits(per_holder=most)
     async with AsyncExitStack() as stack:
         for _ in range(most):

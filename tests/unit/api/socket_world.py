@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from ecpmon.api.alert_broadcast import AlertListener
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
 from ecpmon.api.hub import Hub
@@ -69,7 +71,7 @@ class World:
     """Every store the sockets read. `away`: the database does not answer."""
 
     client: Any = None
-    hub: Hub = field(default_factory=Hub)
+    hub: Hub = field(init=False)
     now: datetime = NOW
     away: bool = False
     newest: dict[str, Latest] = field(default_factory=dict)
@@ -77,6 +79,9 @@ class World:
     planned: list[Maintenance] = field(default_factory=list)
     firing: list[RuleWithState] = field(default_factory=list)
     asked_since: list[datetime] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.hub = Hub(now=lambda: self.now)
 
     def _answer(self, value: Any) -> Any:
         if self.away:
@@ -155,6 +160,14 @@ def api_of(world: World, **settings: Any) -> Any:
 
 async def told(socket: Any) -> Any:
     return await socket.receive_json(timeout=PATIENCE)
+
+
+def kept(listener: AlertListener) -> list[dict[str, Any]]:
+    """Takes what is kept for one that is not open yet."""
+    frames = [*listener.backlog]
+    listener.backlog.clear()
+    # Of 126 bytes to 64 KiB: the opcode, 126, two bytes of length.
+    return [json.loads(f[4:]) for f in frames]
 
 
 async def close_code(socket: Any) -> int:

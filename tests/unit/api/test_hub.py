@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from socket_world import session, tenant
+from socket_world import kept, session, tenant
 
 from ecpmon.api.hub import Feed, Hub
 from ecpmon.api.sessions import TENANT_GONE, Admissions, Session, SocketLimits
@@ -17,6 +17,7 @@ from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.samples import Latest
+from ecpmon.wire import rfc3339
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TYPES = {"cpu_usage": "cpu", "memory_usage": "memory", "gpu_usage": "gpu", "up": "sla"}
@@ -100,14 +101,14 @@ def test_tenants_do_not_see_each_other() -> None:
     with (
         hub.watch(session("acme")) as (mine, my_outbox),
         hub.watch(session("other")) as (theirs, _),
-        hub.listen(session("acme")) as told,
+        hub.listen(session("acme")) as (_, listener),
     ):
         change = down("other")
         hub.samples_committed(committed(frame("other", cpu_usage=1), changes=(change,)))
         hub.alert(event("other"))
         hub.external(external("other"))
         assert (mine.values(), theirs.values()) == ({}, {"cpu": 1.0})
-        assert (my_outbox.take(), len(told)) == ([], 0)
+        assert (list(my_outbox.missed), len(listener.backlog)) == ([], 0)
 
 
 def test_tenants_that_nobody_watches_take_no_memory() -> None:
@@ -119,7 +120,7 @@ def test_tenants_that_nobody_watches_take_no_memory() -> None:
     with hub.watch(session("acme")):
         hub.samples_committed(committed(frame("t1", cpu_usage=1)))
         assert list(hub._feeds) == ["acme"]
-    assert (hub._feeds, dict(hub._listeners), hub.sockets) == ({}, {}, 0)
+    assert (hub._feeds, hub._alerts, hub.sockets) == ({}, {}, 0)
 
 
 def test_a_feed_is_shared_and_lives_as_long_as_its_last_watcher() -> None:
@@ -137,25 +138,26 @@ def test_a_feed_is_shared_and_lives_as_long_as_its_last_watcher() -> None:
 # --- state changes ------------------------------------------------------------------------------------------
 
 
-def test_a_change_wakes_every_watcher_and_carries_its_own_values() -> None:
+def test_a_change_is_kept_for_every_watcher_that_is_not_open_yet_and_its_values_are_there() -> None:
     hub = Hub()
-    with hub.watch(session("acme")) as (feed, one), hub.watch(session("acme")) as (_, two):
-        change = down("acme")
-        hub.samples_committed(committed(frame("acme", up=0), changes=(change,)))
-        assert one.wake.is_set()
-        assert two.wake.is_set()
-        assert (one.take(), two.take()) == ([change], [change])
+    with (
+        hub.watch(session("acme")) as (feed, one),
+        hub.watch(session("acme"), figured=True) as (_, two),
+        hub.watch(session("other")) as (_, other),
+    ):
+        hub.samples_committed(committed(frame("acme", up=0), changes=(down("acme"),)))
+        assert (list(one.missed), list(two.missed), list(other.missed)) == (["down"], ["down"], [])
         assert feed.values() == {"up": 0.0}
-        assert not one.wake.is_set()
 
 
 def test_of_very_many_unsent_changes_the_newest_stay() -> None:
     hub = Hub(change_bound=2)
-    changes = tuple(down("acme", at(second)) for second in range(5))
-    with hub.watch(session("acme")) as (_, outbox):
+    states = (SpanState.DOWN, SpanState.UP, SpanState.DOWN, SpanState.DOWN, SpanState.UP)
+    changes = tuple(StateChange("acme", at(n), state, None) for n, state in enumerate(states))
+    with hub.watch(session("acme")) as (_, watcher):
         hub.samples_committed(committed(changes=changes))
-        assert outbox.take() == list(changes[-2:])
-        assert not outbox.closed.is_set()
+        assert list(watcher.missed) == ["down", "up"]
+        assert not watcher.closed.is_set()
 
 
 # --- alerts -------------------------------------------------------------------------------------------------
@@ -163,12 +165,10 @@ def test_of_very_many_unsent_changes_the_newest_stay() -> None:
 
 def test_alerts_are_told_in_order() -> None:
     hub = Hub()
-    with hub.listen(session("acme")) as outbox:
+    with hub.listen(session("acme")) as (_, listener):
         for number in range(3):
             hub.alert(event(number=number))
-        assert outbox.wake.is_set()
-        assert [m["alert_id"] for m in outbox.take()] == ["alert-0", "alert-1", "alert-2"]
-        assert not outbox.wake.is_set()
+        assert [m["alert_id"] for m in kept(listener)] == ["alert-0", "alert-1", "alert-2"]
 
 
 @pytest.mark.parametrize(
@@ -184,35 +184,35 @@ def test_alerts_are_told_in_order() -> None:
 )
 def test_only_firing_and_resolved_are_told(before: str, after: str, status: str | None) -> None:
     hub = Hub()
-    with hub.listen(session("acme")) as outbox:
+    with hub.listen(session("acme")) as (_, listener):
         hub.alert(event(from_state=before, to_state=after))
-        assert [m["status"] for m in outbox.take()] == ([status] if status else [])
+        assert [m["status"] for m in kept(listener)] == ([status] if status else [])
 
 
 def test_an_alert_message_has_the_fields_of_the_contract() -> None:
     hub = Hub()
-    with hub.listen(session("acme")) as outbox:
+    with hub.listen(session("acme")) as (_, listener):
         hub.alert(event())
         hub.external(external(status="resolved", ends_at=at(60)))
         hub.external(external(None))  # belongs to no tenant
-        ours, theirs = outbox.take()
+        ours, theirs = kept(listener)
     assert ours == {
         "alert_id": "alert-1", "tenant_id": "acme", "severity": "warning", "type": "resource_usage",
         "message": "cpu is hot", "metric": "cpu_usage", "current_value": 90.0, "threshold": 80.0,
-        "status": "firing", "timestamp": NOW,
+        "status": "firing", "timestamp": rfc3339(NOW),
     }  # fmt: skip
     assert theirs.keys() == ours.keys()
-    assert (theirs["alert_id"], theirs["status"], theirs["timestamp"]) == ("f1", "resolved", at(60))
+    assert (theirs["alert_id"], theirs["status"], theirs["timestamp"]) == ("f1", "resolved", rfc3339(at(60)))
 
 
 def test_who_stays_behind_is_closed_and_forgotten_and_its_neighbour_is_not() -> None:
     hub = Hub(alert_bound=3)
-    with hub.listen(session("acme")) as slow, hub.listen(session("acme")) as quick:
+    with hub.listen(session("acme")) as (_, slow), hub.listen(session("acme")) as (_, quick):
         for number in range(10):
             hub.alert(event(number=number))
-            assert [m["alert_id"] for m in quick.take()] == [f"alert-{number}"]
+            assert [m["alert_id"] for m in kept(quick)] == [f"alert-{number}"]
         assert slow.closed.is_set()
-        assert (slow.close_code, len(slow)) == (1013, 0)
+        assert (slow.close_code, len(slow.backlog)) == (1013, 0)
         assert not quick.closed.is_set()
 
 
@@ -223,7 +223,7 @@ def test_a_deleted_tenant_is_forgotten_and_its_sockets_are_asked_to_close() -> N
     hub = Hub()
     with (
         hub.watch(session("acme")) as (old, watching),
-        hub.listen(session("acme")) as listening,
+        hub.listen(session("acme")) as (_, listening),
         hub.watch(session("other")) as (_, other),
     ):
         hub.samples_committed(committed(frame("acme", cpu_usage=1)))
@@ -250,7 +250,7 @@ def test_a_watcher_of_a_deleted_tenant_does_not_take_its_namesake_along() -> Non
 
 def test_at_the_end_everybody_is_closed_and_nobody_let_in() -> None:
     hub = Hub()
-    with hub.watch(session("acme")) as (_, watching), hub.listen(session("other")) as listening:
+    with hub.watch(session("acme")) as (_, watching), hub.listen(session("other")) as (_, listening):
         hub.close()
         assert (watching.close_code, listening.close_code) == (1001, 1001)
     with pytest.raises(Overloaded), hub.watch(session("acme")):

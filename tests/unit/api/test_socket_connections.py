@@ -72,7 +72,7 @@ async def test_with_the_database_away_the_handshake_is_answered_503(world: World
 async def test_a_database_that_goes_away_leaves_only_the_sla_figures_unknown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecpmon.api.hub.FIGURES_SECONDS", 0.0)
+    monkeypatch.setattr("ecpmon.api.feeds.FIGURES_SECONDS", 0.0)
     async with world.connect(REALTIME) as with_sla, world.connect(MONITORING) as without:
         await told(with_sla)
         await told(without)
@@ -139,7 +139,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(world: World) -> Non
     async with on_all_paths(world):
         assert world.hub.sockets == 3
     await world.until(lambda: world.hub.sockets == 0)
-    assert (world.hub._feeds, dict(world.hub._listeners)) == ({}, {})
+    assert (world.hub._feeds, world.hub._alerts) == ({}, {})
 
 
 @asynccontextmanager

@@ -198,7 +198,7 @@ async def test_sockets_of_a_tenant_share_the_question_for_its_sla(
         return await tallies(*given)
 
     monkeypatch.setattr(world, "tallies", counted)
-    monkeypatch.setattr("ecpmon.api.hub.FIGURES_SECONDS", 3600.0)
+    monkeypatch.setattr("ecpmon.api.feeds.FIGURES_SECONDS", 3600.0)
     async with world.connect(REALTIME) as one, world.connect(REALTIME) as two:
         assert (await told(one))["sla_data"] == (await told(two))["sla_data"]
     assert len(asked) == 1

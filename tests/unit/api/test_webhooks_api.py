@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import OUTSIDER, World, ask, error_of, fields_of, make_app
-from socket_world import session
+from socket_world import kept, session
 
 from ecpmon.api import webhooks
 from ecpmon.api.alertmanager import message_of
@@ -77,14 +77,14 @@ def test_who_may_do_what() -> None:
 
 
 async def test_an_alert_is_recorded_and_told_once(client: Any, world: World) -> None:
-    with world.hub.listen(session("acme")) as acme, world.hub.listen(session("other")) as other:
+    with world.hub.listen(session("acme")) as (_, acme), world.hub.listen(session("other")) as (_, other):
         assert await ask(client, "POST", URL, body(alert())) == (
             200,
             counts(received=1, new=1, firing=1, recoveries=1),
         )
         assert await ask(client, "POST", URL, body(alert())) == (200, counts(received=1, duplicates=1))
-        [told] = acme.take()
-        assert other.take() == []
+        [told] = kept(acme)
+        assert kept(other) == []
     assert (told["tenant_id"], told["status"], told["message"]) == ("acme", "firing", "acme is down")
     [recorded] = world.external_alerts.recorded
     assert (recorded.tenant_id, recorded.alert_name, recorded.severity, recorded.status) == (
@@ -112,9 +112,9 @@ async def test_the_same_alert_later_is_another(client: Any) -> None:
 
 
 async def test_an_alert_of_no_tenant_is_recorded_and_told_nobody(client: Any, world: World) -> None:
-    with world.hub.listen(session("acme")) as acme:
+    with world.hub.listen(session("acme")) as (_, acme):
         _, answer = await ask(client, "POST", URL, body(alert(labels={"alertname": "Watchdog"})))
-        assert acme.take() == []
+        assert kept(acme) == []
     assert answer == counts(received=1, new=1, firing=1)
     [recorded] = world.external_alerts.recorded
     assert (recorded.tenant_id, recorded.severity) == (None, "none")
@@ -124,9 +124,9 @@ async def test_alerts_of_others_are_ignored(aiohttp_client: Any, world: World) -
     world.tenants.add("somebody-elses", key=4711)
     client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
     own = alert(labels={"alertname": "X", "tenant_id": "somebody-elses"}, fingerprint="f2")
-    with world.hub.listen(session("acme")) as acme:
+    with world.hub.listen(session("acme")) as (_, acme):
         _, answer = await ask(client, "POST", URL, body(alert(), own))
-        assert acme.take() == []
+        assert kept(acme) == []
     assert answer == counts(received=2, new=1, unknown_tenant=1, firing=1)
     assert [a.tenant_id for a in world.external_alerts.recorded] == ["somebody-elses"]
 
@@ -138,11 +138,11 @@ async def test_an_alert_that_names_no_tenant_is_that_of_the_only_tenant_its_send
     client = await aiohttp_client(make_app([webhooks], world, OUTSIDER))
     nameless = alert(labels={"alertname": "ECPTenantDown"})
     with (
-        world.hub.listen(session("somebody-elses", number=4711)) as own,
-        world.hub.listen(session("acme")) as acme,
+        world.hub.listen(session("somebody-elses", number=4711)) as (_, own),
+        world.hub.listen(session("acme")) as (_, acme),
     ):
         _, answer = await ask(client, "POST", URL, body(nameless))
-        assert ([m["tenant_id"] for m in own.take()], acme.take()) == (["somebody-elses"], [])
+        assert ([m["tenant_id"] for m in kept(own)], kept(acme)) == (["somebody-elses"], [])
     assert answer == counts(received=1, new=1, firing=1, recoveries=1)
     assert [a.tenant_id for a in world.external_alerts.recorded] == ["somebody-elses"]
 
@@ -286,12 +286,12 @@ async def test_the_rest_of_a_long_message_is_taken_when_it_comes_again(
     client = await aiohttp_client(make_app([webhooks], world))
     sent = body(*(alert(fingerprint=f"f{n}") for n in range(25)))
     seen = []
-    with world.hub.listen(session("acme")) as acme:
+    with world.hub.listen(session("acme")) as (_, acme):
         for _ in range(3):
             status, answer = await ask(client, "POST", URL, sent)
             told = answer if status == 200 else error_of(status, answer)["details"]
             seen.append((status, told["new"], told["duplicates"], told["left"]))
-        assert [m["alert_id"] for m in acme.take()] == [f"f{n}" for n in range(25)]
+        assert [m["alert_id"] for m in kept(acme)] == [f"f{n}" for n in range(25)]
     assert seen == [(503, 10, 0, 15), (503, 10, 10, 5), (200, 5, 20, 0)]
     assert len(world.recoveries.begun) == 25
     assert (await ask(client, "POST", URL, sent))[1] == counts(received=25, duplicates=25)

@@ -1,0 +1,187 @@
+"""From a change of state to every socket of its tenant, beside a broadcast in plain aiohttp.
+
+    python -m bench.sockets                          1,000 and 5,000 sockets
+    python -m bench.sockets --sockets 1000 --pushes 40
+    python -m bench.sockets --json figures.json
+
+A process of subscribers that does next to nothing (bench.socket_load) opens the sockets; this one pushes `up: 0` and
+`up: 1` in turn over HTTP. A time is from the push, or from its answer, to the last byte of the message at a socket: all
+sockets of all pushes together. Plain aiohttp answers at once and commits nothing; ours has committed when it answers.
+Both are measured in turns within a run, so that a busy machine is busy for both. See bench/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import servers
+from bench.http_load import cpu_seconds
+from ecpmon.serving import raise_file_limit
+from ecpmon.storage.database import Database
+from ecpmon.storage.migrations import migrate
+
+TENANT = "bench"
+METRICS = {
+    "cpu": 51.2, "memory": 61.2, "gpu": 11.2, "network_in": 1234567.5, "network_out": 2345678.5,
+    "storage": 7.5e11, "request": 1520.0, "response": 125.75, "error_rate": 0.0,
+}  # fmt: skip
+Result = dict[str, Any]
+
+
+def main() -> None:
+    arguments = _arguments()
+    raise_file_limit()
+    report: Result = {"at": datetime.now(UTC).isoformat(), "cores": os.cpu_count(), "runs": []}
+    binaries, _ = servers.fetch()
+    with servers.scratch() as folder, servers.postgres(binaries, folder) as cluster:
+        url = cluster.ensure_database("bench")
+        asyncio.run(migrate(Database(url)))
+        for count in arguments.sockets:
+            for turn in range(arguments.turns):
+                for system, started in (("aiohttp", _bare(folder)), ("ecpmon", _ours(url, folder))):
+                    with started as (port, pid):
+                        found = _measure(system, port, pid, count, arguments.pushes)
+                    report["runs"].append({"sockets": count, "turn": turn, "system": system, **found})
+                    print(json.dumps(report["runs"][-1]), flush=True)
+            report[f"ratio of {count}"] = _ratio(report["runs"], count)
+            print(count, report[f"ratio of {count}"], flush=True)
+    report["load_average"] = os.getloadavg()[0]
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sockets", type=int, nargs="+", default=[1000, 5000])
+    parser.add_argument("--pushes", type=int, default=20)
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="where the figures are kept")
+    return parser.parse_args()
+
+
+@contextmanager
+def _bare(folder: Path) -> Iterator[tuple[int, int]]:
+    with servers.module("bench.bare_sockets", folder) as (port, pid):
+        yield port, pid
+
+
+@contextmanager
+def _ours(url: str, folder: Path) -> Iterator[tuple[int, int]]:
+    room = {f"max_sockets_per_{whose}": "10000" for whose in ("token", "tenant")}
+    with servers.ecpmon(url, folder, **room) as (port, pid):
+        body = {"tenant_id": TENANT, "name": TENANT, "service_requirements": {"chatbot": 10}}
+        status = _ask(port, "/api/v1/tenants/", body)
+        if status not in (201, 409):
+            raise RuntimeError(f"the tenant could not be made: {status}")
+        yield port, pid
+
+
+def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Result:
+    ours = system == "ecpmon"
+    path, push = (
+        (f"/ws/monitoring/{TENANT}", f"/api/v1/tenants/{TENANT}/monitoring") if ours else ("/ws", "/push")
+    )
+    began = time.monotonic()
+    load = subprocess.Popen(
+        [sys.executable, "-m", "bench.socket_load", str(port), path, str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert load.stdin is not None and load.stdout is not None  # noqa: PT018 - for the type checker
+    try:
+        _, opened, _, refused = load.stdout.readline().split()
+        opening = time.monotonic() - began
+        time.sleep(2)
+        _ask(port, push, {"metrics": {**METRICS, "up": 1}})
+        time.sleep(1)
+        before, marks = cpu_seconds(pid), []
+        for number in range(pushes):
+            sent, state = time.monotonic(), number % 2
+            status = _ask(port, push, {"metrics": {**METRICS, "up": state}})
+            marks.append((sent, time.monotonic(), "up" if state else "down", status))
+            time.sleep(0.5 + count / 2500)
+        spent = cpu_seconds(pid) - before
+        load.stdin.write("end\n")
+        load.stdin.flush()
+        told = json.loads(load.stdout.readline())
+    finally:
+        load.kill()
+        load.wait()
+    if any(status != 202 for *_, status in marks) or int(refused):
+        raise RuntimeError(f"{refused} sockets were refused; pushes: {marks}")
+    return {
+        **_figures(marks, told, int(opened)),
+        "opening_s": round(opening, 2),
+        "cpu_us_per_message": round(spent / (pushes * count) * 1e6, 1),
+        "memory_mb": _memory_mb(pid),
+    }
+
+
+def _figures(
+    marks: list[tuple[float, float, str, int]], told: list[tuple[float, str]], opened: int
+) -> Result:
+    from_push, from_answer, missing = [], [], 0
+    for number, (sent, answered, state, _) in enumerate(marks):
+        until = marks[number + 1][0] if number + 1 < len(marks) else float("inf")
+        came = [at for at, what in told if what == state and sent <= at < until]
+        missing += opened - len(came)
+        from_push += [(at - sent) * 1000 for at in came]
+        from_answer += [(at - answered) * 1000 for at in came]
+    if missing:
+        raise RuntimeError(f"{missing} messages did not come before the next push, or came twice")
+    return {
+        f"{name}_p{share}": round(_percentile(values, share), 2)
+        for name, values in (("push", from_push), ("answer", from_answer))
+        for share in (50, 99)
+    }
+
+
+def _percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))]
+
+
+def _ratio(runs: list[Result], count: int) -> Result:
+    """Ours by plain aiohttp's, the better turn of each."""
+    best = {
+        (system, key): min(r[key] for r in runs if r["system"] == system and r["sockets"] == count)
+        for system in ("aiohttp", "ecpmon")
+        for key in ("push_p50", "push_p99", "answer_p99", "cpu_us_per_message")
+    }
+    return {
+        key: round(best["ecpmon", key] / best["aiohttp", key], 2)
+        for key in ("push_p50", "push_p99", "answer_p99", "cpu_us_per_message")
+    }
+
+
+def _memory_mb(pid: int) -> float:
+    [line] = [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmHWM")]
+    return round(int(line.split()[1]) / 1024, 1)
+
+
+def _ask(port: int, path: str, body: Any) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The newest values of a tenant that somebody watches: newest win, late ones change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ecpmon.api.keys import live_key
+from ecpmon.api.live import LiveBroadcast
+from ecpmon.api.shared import Shared
+from ecpmon.model.ingest import StateChange
+from ecpmon.model.samples import Frame
+from ecpmon.ports.samples import Latest
+
+FIGURES_SECONDS: Final = 2.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Feed:
+    """The newest values of one watched tenant, shared by its sockets. Lives while somebody watches.
+
+    `live` tells them to the sockets, `figured` to those that are told SLA figures with them.
+    """
+
+    def __init__(
+        self,
+        tenant_id: str,
+        number: int,
+        now: Callable[[], datetime] = utc_now,
+        *,
+        patience: float = 10.0,
+        bound: int = 16,
+    ) -> None:
+        self.tenant_id = tenant_id
+        self.number = number
+        self.version = 0
+        self.live = LiveBroadcast(self, now, patience, bound)
+        self.figured = LiveBroadcast(self, now, patience, bound)
+        self.seeded = False
+        self.seeding = asyncio.Lock()
+        self.figures: Shared[dict[str, Any] | None] = Shared(FIGURES_SECONDS)
+        self._values: dict[str, tuple[datetime, float]] = {}
+        self._newest: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self._values)
+
+    def absorb(self, frame: Frame) -> None:
+        for sample in frame.samples:
+            if sample.key.labels:
+                continue  # a part of the tenant: sockets show the whole
+            self._keep(live_key(sample.key.metric_type, sample.key.metric_name), frame.ts, sample.value)
+
+    def seed(self, latest: dict[str, Latest]) -> None:
+        for name, value in latest.items():
+            self._keep(live_key(value.metric_type, name), value.ts, value.value)
+        self.seeded = True
+
+    def _keep(self, key: str, ts: datetime, value: float) -> None:
+        """Late data never replaces newer values."""
+        known = self._values.get(key)
+        if known is None or known[0] <= ts:
+            self._values[key] = (ts, value)
+            self._newest = ts if self._newest is None else max(self._newest, ts)
+            self.version += 1
+
+    def change(self, change: StateChange) -> None:
+        for broadcast in (self.live, self.figured):
+            broadcast.changed(change.state.value)
+
+    def values(self, wanted: frozenset[str] | None = None) -> dict[str, float]:
+        """Those of `wanted` that there are; None: all of them."""
+        keys = self._values if wanted is None else wanted & self._values.keys()
+        return {key: self._values[key][1] for key in keys}
+
+    def newest(self) -> datetime | None:
+        return self._newest
