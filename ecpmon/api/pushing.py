@@ -37,9 +37,11 @@ from ecpmon.wire import encodable
 
 routes = Routes()
 MAX_NAME: Final = 100
-# Samples that are committed together. What is pushed in one request and holds more is committed in parts, so that
-# other tenants' commits come in between; the answer is sent after the last of them.
-SAMPLES_PER_COMMIT: Final = 2_000
+# What is committed together, in samples; an entry costs as much as so many more. What is pushed in one request and
+# holds more is committed in parts, so that other tenants' commits come in between and nothing holds the loop; the
+# answer is sent after the last of them.
+SAMPLES_PER_COMMIT: Final = 15_000
+SAMPLES_PER_ENTRY: Final = 10
 # Names that are looked at before the time is.
 NAMES_AT_ONCE: Final = 250
 ENTRIES_AT_ONCE: Final = 32
@@ -178,16 +180,17 @@ class Pushed:
 
 
 def _parts(frames: list[Frame]) -> list[tuple[Frame, ...]]:
-    """`frames` in parts of about `SAMPLES_PER_COMMIT` samples."""
+    """`frames` in parts of about `SAMPLES_PER_COMMIT`."""
     parts: list[tuple[Frame, ...]] = []
     part: list[Frame] = []
     size = 0
     for frame in frames:
-        if part and size + len(frame.samples) > SAMPLES_PER_COMMIT:
+        cost = len(frame.samples) + SAMPLES_PER_ENTRY
+        if part and size + cost > SAMPLES_PER_COMMIT:
             parts.append(tuple(part))
             part, size = [], 0
         part.append(frame)
-        size += len(frame.samples)
+        size += cost
     return [*parts, tuple(part)] if part else parts
 
 

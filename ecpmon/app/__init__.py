@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -230,7 +231,17 @@ def run(settings: Settings) -> None:
     configure_logging(settings)
     raise_file_limit()
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
-    asyncio.run(_serve(settings))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(settings))
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed (`pip install 'ecpmon[fast]'`), else Python's own."""
+    try:
+        made: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+    except ImportError:
+        return asyncio.new_event_loop()
+    return made
 
 
 def settle() -> None:

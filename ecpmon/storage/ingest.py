@@ -29,6 +29,7 @@ from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter
+from ecpmon.storage.marks import OpenMarks
 from ecpmon.storage.queries import load
 from ecpmon.storage.rows import COLUMNS, Placed, encoded
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
@@ -57,6 +58,7 @@ class IngestStore:
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._shapes = Shapes()
+        self._marks = OpenMarks()
         self._timelines = TimelineWriter(rules, most_changes)
         self._wary: dict[int, int] = {}
         self._bus = bus or BusWriter()
@@ -84,6 +86,7 @@ class IngestStore:
     ) -> list[IngestResult]:
         batches = [s.batch for s in screened]
         async with self._database.writing(*claims) as connection:
+            self._marks.begin(connection)
             with wrap_errors():
                 tenants = await self._tenants(connection, batches)
                 placed = self._placed(batches, tenants)
@@ -92,6 +95,7 @@ class IngestStore:
                 changes = await self._continued(connection, _evidence(placed, rows, refused), continue_)
                 touched = {wanted[0] for _, _, wanted in placed} - refused
                 await self._tell(connection, touched, changes)
+        self._marks.committed()
         self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
@@ -127,6 +131,7 @@ class IngestStore:
     ) -> tuple[dict[Wanted, Row], frozenset[int]]:
         """The same, and which tenants had to be refused."""
         rows: dict[Wanted, Row] = {}
+        self._marks.distrust()
         by_tenant: dict[str, list[Placed]] = defaultdict(list)
         for each in placed:
             by_tenant[each[0].tenant_id].append(each)
@@ -176,14 +181,17 @@ class IngestStore:
         if not names:
             return {}
         rows = await connection.fetch(self._sql["live_tenants"], sorted(names))
+        if rows:
+            self._marks.told(rows[0]["now"])
         return {r["tenant_id"]: r["id"] for r in rows}
 
     async def _copy(self, connection: Any, placed: Sequence[Placed], rows: dict[Wanted, Row]) -> None:
-        body, marks = encoded(placed, rows)
+        body, touched = encoded(placed, rows)
         if not body:
             return
         await connection.copy_to_table("frames", source=BytesIO(body), columns=COLUMNS, format="binary")
-        await connection.execute(self._sql["mark_rollups"], [m[0] for m in marks], [m[1] for m in marks])
+        if marks := self._marks.missing(touched):
+            await connection.execute(self._sql["mark_rollups"], [m[0] for m in marks], [m[1] for m in marks])
 
     async def _attempts(self, connection: Any, batches: list[Batch], tenants: dict[str, int]) -> None:
         attempts = [a for b in batches for a in b.attempts if a.tenant_id is None or a.tenant_id in tenants]

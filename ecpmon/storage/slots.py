@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any, Final
@@ -36,6 +36,7 @@ _BUCKET: Final = timedelta(minutes=5)
 # No clock of ours is ahead by more.
 _AHEAD: Final = timedelta(days=1)
 JOB: Final = "objectives"
+_BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 
 
 def _storable(sums: Sequence[int]) -> list[int]:
@@ -81,6 +82,8 @@ class SlotKeeper:
         self._intervals = intervals
         self._sql = load("slots")
         self._regimes_sql = load("ingest")["regimes"]
+        # How far this turn has come with the buckets that are not over.
+        self._after = _BEGINNING
 
     async def backlog(self) -> int:
         """Marks waiting."""
@@ -90,11 +93,12 @@ class SlotKeeper:
         """Count one batch of marks again; whether more may be waiting: call until it returns False.
 
         Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are. A
-        stretch that cannot be counted is quarantined, and its mark waits.
+        stretch that cannot be counted is quarantined, and its mark waits. Buckets that are not over are counted too,
+        and their marks stay: see `storage.marks`.
         """
         async with self._database.transaction() as connection:
             with wrap_errors():
-                marks = await connection.fetch(self._sql["take_marks"], _MARKS, now)
+                marks, more = await self._marks(connection, now)
                 work, rest = _shares(marks, _up(oldest, _BUCKET), now + _AHEAD)
                 failed: dict[Numbered, str] = {}
                 named = {(t, f"{a.isoformat()}/{b.isoformat()}"): (t, a, b) for t, a, b in work}
@@ -102,12 +106,30 @@ class SlotKeeper:
                     failed = await each_apart_if_needed(
                         connection, JOB, named, partial(self._recount, connection)
                     )
-                back = rest + [named[culprit] for culprit in failed]
+                await note_within(connection, JOB, failed, now)
+        await self._take_away([m for m in marks if _goes(m, now)], rest + [named[c] for c in failed])
+        return bool(rest) or more
+
+    async def _marks(self, connection: Any, now: datetime) -> tuple[list[Any], bool]:
+        """Marks to be counted, and whether there are more of them in this turn."""
+        marks = await connection.fetch(self._sql["marks_to_work_off"], _MARKS, now)
+        if marks:
+            return marks, True
+        marks = await connection.fetch(self._sql["open_marks"], _MARKS, now, *self._after)
+        more = len(marks) == _MARKS
+        self._after = (marks[-1]["starts"], marks[-1]["tenant"]) if more else _BEGINNING
+        return marks, more
+
+    async def _take_away(self, marks: Sequence[Any], back: Sequence[tuple[int, datetime, datetime]]) -> None:
+        """Marks that were counted, unless somebody has raised them meanwhile; what of them is left waits."""
+        columns = [[m[name] for m in marks] for name in ("tenant", "starts", "ends", "generation")]
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                if marks:
+                    await connection.execute(self._sql["unmark"], *columns)
                 if back:
                     await connection.execute(self._sql["put_marks"], *map(list, zip(*back, strict=True)))
-                await note_within(connection, JOB, failed, now)
                 await connection.execute(self._sql["heal_marks"])
-                return bool(rest) or len(marks) == _MARKS
 
     async def _recount(self, connection: Any, work: Sequence[tuple[int, datetime, datetime]]) -> None:
         objectives = await self._objectives(connection, sorted({tenant for tenant, _, _ in work}))
@@ -276,6 +298,10 @@ class SlotKeeper:
         for key, hour, *_ in changed:
             earliest[key] = min(hour, earliest.get(key, hour))
         await connection.execute(self._sql["carry"], list(earliest), list(earliest.values()))
+
+
+def _goes(mark: Any, now: datetime) -> bool:
+    return bool(mark["ends"] - mark["starts"] > _BUCKET or mark["ends"] <= now)
 
 
 def _shares(

@@ -26,23 +26,32 @@ class Upkeep:
         self._crowding = load("crowding")
 
     async def roll_up(self, now: datetime, *, everything: bool = False) -> int:
-        """Recompute up to one batch of marked 5-minute buckets and their hours; the number of buckets done.
+        """Recompute up to one batch of marked 5-minute buckets and their hours; the number of marks that are gone, or
+        quarantined with their bucket, because it cannot be rolled up. Call until it returns 0.
 
-        The bucket being written is left until it is over, unless `everything`. Call until it returns 0. A bucket that
-        cannot be rolled up is quarantined, and its mark waits.
+        The bucket being written is left until it is over, unless `everything`. Marks: see `storage.marks`.
         """
         before = now + _FAR_FUTURE if everything else now - _BUCKET
         async with self._database.transaction() as connection:
             with wrap_errors():
-                rows = await connection.fetch(self._sql["take_dirty"], before, _BATCH, now)
+                if not await connection.fetchval(self._sql["rollups_turn"]):
+                    return 0
+                rows = await connection.fetch(self._sql["dirty"], before, _BATCH, now)
                 marks = {(r["tenant"], r["bucket"].isoformat()): r for r in rows}
+                failed: Mapping[tuple[int, str], str] = {}
                 if marks:
                     roll = partial(self._roll, connection)
                     failed = await each_apart_if_needed(connection, "rollups", marks, roll)
-                    await self._put_back(connection, [marks[culprit] for culprit in failed])
                     await note_within(connection, "rollups", failed, now)
-                await connection.execute(self._sql["heal_rollups"])
-                return len(rows)
+        return await self._take_away([m for key, m in marks.items() if key not in failed]) + len(failed)
+
+    async def _take_away(self, marks: Sequence[Any]) -> int:
+        """Marks that were worked off, unless somebody has raised them meanwhile; how many."""
+        gone = await self._database.fetch(
+            self._sql["undirty"], *_columns(marks), [m["generation"] for m in marks]
+        )
+        await self._database.execute(self._sql["heal_rollups"])
+        return len(gone)
 
     async def _roll(self, connection: Any, marks: Sequence[Any]) -> None:
         tenants, buckets = _columns(marks)
@@ -54,10 +63,6 @@ class Upkeep:
         await connection.execute(self._sql["roll_5m"], tenants, buckets, low, high)
         low -= timedelta(seconds=low.timestamp() % 3600)
         await connection.execute(self._sql["roll_1h"], tenants, buckets, low, high + timedelta(hours=1))
-
-    async def _put_back(self, connection: Any, marks: Sequence[Any]) -> None:
-        if marks:
-            await connection.execute(self._sql["put_dirty"], *_columns(marks), [m["shrunk"] for m in marks])
 
     async def backlog(self) -> int:
         """Marked buckets not yet rolled up."""

@@ -33,7 +33,8 @@ WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3
 ORDER BY f.ts, f.seq LIMIT $4
 
 -- name: live_tenants
-SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+-- And what time it is here, for the marks (`storage.marks`).
+SELECT id, tenant_id, clock_timestamp() AS now FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
 ORDER BY id FOR KEY SHARE
 
 -- name: insert_attempts

@@ -206,22 +206,36 @@ SELECT DISTINCT data_source FROM series WHERE tenant = $1
 -- name: rollups_pending
 SELECT count(*) AS marks FROM rollup_dirty
 
--- name: take_dirty
--- Not what is quarantined and has no turn yet at $3.
-DELETE FROM rollup_dirty WHERE (tenant, bucket) IN (
-  SELECT d.tenant, d.bucket FROM rollup_dirty d
-  WHERE d.bucket >= '1970-01-01T00:00:00Z' AND d.bucket < $1 AND NOT EXISTS (
+-- name: rollups_turn
+-- Nobody else rolls up until this transaction ends.
+SELECT pg_try_advisory_xact_lock(hashtextextended('ecpmon rollups', 0))
+
+-- name: dirty
+-- Not what is quarantined and has no turn yet at $3. Nor what a transaction may touch without a mark that began before the
+-- bucket was over (`storage.marks`).
+WITH writing AS (
+  SELECT min(coalesce(a.xact_start, '-infinity')) AS since
+  FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+  WHERE l.relation = 'frames'::regclass AND l.mode = 'RowExclusiveLock' AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT d.tenant, d.bucket, d.generation, d.shrunk FROM rollup_dirty d
+WHERE d.bucket >= '1970-01-01T00:00:00Z' AND d.bucket < $1
+  AND d.bucket + INTERVAL '5 minutes' <= coalesce((SELECT since FROM writing), 'infinity') AND NOT EXISTS (
     SELECT FROM quarantine q
     WHERE q.tenant = d.tenant AND q.job = 'rollups' AND q.next_at > $3 AND q.next_at <= $3::timestamptz + INTERVAL '1 hour'
       AND q.subject = to_char(d.bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
-  ORDER BY d.bucket, d.tenant LIMIT $2 FOR UPDATE OF d SKIP LOCKED)
-RETURNING tenant, bucket, shrunk
+ORDER BY d.bucket, d.tenant LIMIT $2
 
--- name: put_dirty
-INSERT INTO rollup_dirty (tenant, bucket, shrunk) SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::boolean[])
-ORDER BY 1, 2
-ON CONFLICT (tenant, bucket) DO UPDATE
-SET generation = rollup_dirty.generation + 1, shrunk = rollup_dirty.shrunk OR excluded.shrunk
+-- name: undirty
+-- Marks that nobody has raised since they were read. Waits for nobody: who holds one raises it.
+WITH done AS (
+  SELECT d.tenant, d.bucket
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) AS x (tenant, bucket, generation)
+  JOIN rollup_dirty d USING (tenant, bucket, generation)
+  FOR UPDATE OF d SKIP LOCKED
+)
+DELETE FROM rollup_dirty d USING done WHERE d.tenant = done.tenant AND d.bucket = done.bucket RETURNING d.bucket
 
 -- name: heal_rollups
 -- Out of quarantine is what is rolled up, or has nothing left to roll up.

@@ -1,15 +1,46 @@
--- name: take_marks
--- Oldest first, and only those of tenants that nobody else is at. Not what is quarantined and has no turn yet at $2.
-DELETE FROM objective_marks WHERE (tenant, starts, ends) IN (
-  SELECT m.tenant, m.starts, m.ends FROM objective_marks m
-  -- What lies beyond is no time at all, and taken away by the retention of samples.
-  WHERE m.starts >= '1970-01-01T00:00:00Z' AND m.ends < '2200-01-01T00:00:00Z' AND NOT EXISTS (
+-- name: marks_to_work_off
+-- Oldest first; they go when they are counted. Not what is quarantined and has no turn yet at $2. Nor buckets that are not over,
+-- or that a transaction may touch without a mark that began before they were (`storage.marks`).
+WITH writing AS (
+  SELECT min(coalesce(a.xact_start, '-infinity')) AS since
+  FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+  WHERE l.relation = 'frames'::regclass AND l.mode = 'RowExclusiveLock' AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT m.tenant, m.starts, m.ends, m.generation FROM objective_marks m
+-- What lies beyond is no time at all, and taken away by the retention of samples.
+WHERE m.starts >= '1970-01-01T00:00:00Z' AND m.ends < '2200-01-01T00:00:00Z'
+  AND (m.ends - m.starts > INTERVAL '5 minutes'
+       OR m.ends <= least($2::timestamptz, coalesce((SELECT since FROM writing), 'infinity')))
+  AND NOT EXISTS (
     SELECT FROM quarantine q
     WHERE q.tenant = m.tenant AND q.job = 'objectives' AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour'
       AND q.subject = to_char(m.starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') || '/'
                       || to_char(m.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
-  ORDER BY m.starts, m.tenant LIMIT $1 FOR UPDATE OF m SKIP LOCKED)
-RETURNING tenant, starts, ends
+ORDER BY m.starts, m.tenant LIMIT $1
+
+-- name: open_marks
+-- Buckets that are not over at $2, after ($3, $4): their marks stay, and they are counted again with every turn.
+SELECT m.tenant, m.starts, m.ends, m.generation FROM objective_marks m
+WHERE m.ends - m.starts <= INTERVAL '5 minutes' AND m.ends > $2 AND m.ends < '2200-01-01T00:00:00Z'
+  AND (m.starts, m.tenant) > ($3, $4)
+  AND NOT EXISTS (
+    SELECT FROM quarantine q
+    WHERE q.tenant = m.tenant AND q.job = 'objectives' AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour'
+      AND q.subject = to_char(m.starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') || '/'
+                      || to_char(m.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
+ORDER BY m.starts, m.tenant LIMIT $1
+
+-- name: unmark
+-- Marks that nobody has raised since they were read. Waits for nobody: who holds one raises it.
+WITH done AS (
+  SELECT m.tenant, m.starts, m.ends
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::bigint[]) AS x (tenant, starts, ends, generation)
+  JOIN objective_marks m USING (tenant, starts, ends, generation)
+  FOR UPDATE OF m SKIP LOCKED
+)
+DELETE FROM objective_marks m USING done
+WHERE m.tenant = done.tenant AND m.starts = done.starts AND m.ends = done.ends
 
 -- name: heal_marks
 -- Out of quarantine is what is counted, or has nothing left to count; "" is another matter of the same job.
@@ -117,4 +148,5 @@ FROM unnest($1::bigint[], $2::timestamptz[]) AS x (objective, at)
 WHERE o.id = x.objective AND (o.first_at IS NULL OR o.first_at > x.at)
 
 -- name: backlog
-SELECT count(*) FROM objective_marks
+-- Buckets that are not over keep their marks.
+SELECT count(*) FROM objective_marks WHERE ends - starts > INTERVAL '5 minutes' OR ends <= now()

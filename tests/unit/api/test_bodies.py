@@ -137,8 +137,9 @@ async def test_a_sender_that_goes_away_commits_nothing(client: Any, world: World
 
 
 async def test_a_large_request_is_committed_in_parts_and_answered_after_the_last(
-    client: Any, world: World
+    client: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pushing, "SAMPLES_PER_COMMIT", 20 * (100 + pushing.SAMPLES_PER_ENTRY))
     entries = [
         {"metrics": {f"m{n}": 1 for n in range(100)}, "timestamp": f"2026-03-02T08:{m:02}:00Z"}
         for m in range(60)
