@@ -92,6 +92,9 @@ class TenantSeries:
     def sla(self, tenant_id: str, window: str, values: Figures) -> None:
         self._sla.setdefault(tenant_id, {})[window] = values
 
+    def has_sla(self, tenant_id: str) -> bool:
+        return tenant_id in self._sla
+
     def maintenance(self, tenant_id: str, on: bool) -> None:
         self._maintenance[tenant_id] = on
 

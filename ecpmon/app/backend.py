@@ -156,8 +156,9 @@ class BackendRuntime:
         )
         self.closing = StatementClosing(self.statements, closed, self.tenants, clock, self.quarantine)
         self.window_sums = PgFastWindows(self.database)
+        self.roster = PgRoster(self.database)
         self.rolling = RollingSla(
-            self.tenants,
+            self.roster,
             self.window_sums,
             self.availability,
             self.maintenance,
@@ -182,7 +183,6 @@ class BackendRuntime:
         self.leading = Leading(self.lease, None if demo else telemetry)
         self.readiness = Readiness(self.database, self.lease)
         policies = default_policies()
-        self.roster = PgRoster(self.database)
         self.engine = AlertEngine(
             alerts=self.alerts,
             tenants=self.tenants,

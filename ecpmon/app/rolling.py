@@ -1,8 +1,13 @@
-"""The job that keeps every tenant's rolling SLA: evaluate all windows, store the result, set the gauges."""
+"""The job that keeps every tenant's rolling SLA: evaluate all windows, store the result, set the gauges.
+
+A tenant is evaluated at once when its state, its row or its maintenance changed, at every turn while it is down, and
+else every `AT_REST` seconds: what its figures change by meanwhile is the time that passed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
 
@@ -11,9 +16,9 @@ from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import WindowFigures
 from ecpmon.ports.quarantine import ROLLING_SLA, Quarantine
+from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
-from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import is_within
@@ -25,10 +30,27 @@ from ecpmon.workers import TenantWorkers
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
+AT_REST: Final = timedelta(seconds=30)
+# At rest they take turns, so that not all are evaluated at once.
+_GROUPS: Final = 6
 _INSTANT: Final = timedelta(microseconds=1)
 # Tenants whose terms are worked out in one turn of a thread.
 _SLICE: Final = 100
+_Head = tuple[str, datetime, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a tenant was when it was evaluated, at `at`, and when it is to be evaluated again."""
+
+    standing: Standing
+    head: _Head | None
+    at: datetime
+    due: datetime
+
+    def is_of(self, standing: Standing) -> bool:
+        """Whether its rules are all that may have changed."""
+        return self.standing.tenant is standing.tenant and self.standing.planned is standing.planned
 
 
 class RollingSla:
@@ -36,7 +58,7 @@ class RollingSla:
 
     def __init__(
         self,
-        tenants: TenantStore,
+        roster: Roster,
         window_sums: WindowSums,
         availability: AvailabilityStore,
         maintenance: MaintenanceStore,
@@ -48,7 +70,8 @@ class RollingSla:
     ) -> None:
         self._workers = workers
         self._isolation = Isolation(quarantine, ROLLING_SLA)
-        self._tenants = tenants
+        self._roster = roster
+        self._seen: dict[str, _Seen] = {}
         self._sums = window_sums
         self._availability = availability
         self._maintenance = maintenance
@@ -58,10 +81,13 @@ class RollingSla:
 
     async def run_once(self) -> None:
         now = self._clock.now()
-        tenants = {t.tenant_id: t for t in await self._tenants.live()}
+        standings = await self._roster.standings()
+        tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
+        heads = await self._sums.heads()
+        due = [n for n, t in tenants.items() if self._is_due(standings[n], t, heads.get(t.key), now)]
 
         async def work(names: list[str]) -> dict[str, tuple[Terms, list[WindowFigures]]]:
-            planned = await self._maintenance.of_tenants([tenants[name] for name in names])
+            planned = {name: await self._planned(standings[name], tenants[name]) for name in names}
             terms: dict[str, Terms] = {}
             results: dict[str, list[WindowFigures]] = {}
             for part in _parts(names):
@@ -71,10 +97,46 @@ class RollingSla:
             await self._availability.store_current(results, now)
             return {n: (terms[n], results[n]) for n in names}
 
-        found = await self._isolation.together(tenants, work, now)
+        found = await self._isolation.together(due, work, now)
+        self._note(due, found, standings, heads, now)
         if self._telemetry is not None:
+            self._telemetry.active_tenants.set(len(tenants))
             self._telemetry.tenants.keep_only({name: t.key for name, t in tenants.items()})
-            _show(self._telemetry, tenants, found, now)
+            _show(self._telemetry, due, found, now)
+
+    def _is_due(self, standing: Standing, tenant: Tenant, head: _Head | None, now: datetime) -> bool:
+        seen = self._seen.get(tenant.tenant_id)
+        if seen is None or not seen.is_of(standing) or seen.head != head:
+            return True
+        if self._telemetry is not None and not self._telemetry.tenants.has_sla(tenant.tenant_id):
+            return True  # another process led meanwhile, and our gauges went with that
+        return (head is not None and head[0] == "down") or not seen.at <= now < seen.due
+
+    async def _planned(self, standing: Standing, tenant: Tenant) -> Sequence[Maintenance]:
+        """Raises for a tenant whose maintenance nobody can read."""
+        if standing.planned is None:
+            return await self._maintenance.of_tenant(tenant)
+        return standing.planned
+
+    def _note(
+        self,
+        due: Sequence[str],
+        found: Mapping[str, tuple[Terms, Sequence[WindowFigures]]],
+        standings: Mapping[str, Standing],
+        heads: Mapping[int, _Head],
+        now: datetime,
+    ) -> None:
+        self._seen = {name: seen for name, seen in self._seen.items() if name in standings}
+        for name in due:
+            standing = standings[name]
+            if name not in found or standing.tenant is None:
+                self._seen.pop(name, None)
+                continue
+            key, fresh = standing.tenant.key, name not in self._seen
+            rest = AT_REST * (1 - (key % _GROUPS) / _GROUPS) if fresh else AT_REST
+            edges = (at for i in found[name][0].maintenance for at in (i.start, i.end) if at > now)
+            again = min(now + rest, next(edges, now + rest))
+            self._seen[name] = _Seen(standing, heads.get(key), now, again)
 
     async def _evaluate(
         self, tenants: Mapping[str, Tenant], terms: Mapping[str, Terms], now: datetime
@@ -116,14 +178,13 @@ def _terms(
 
 def _show(
     telemetry: Telemetry,
-    live: Collection[str],
+    asked: Sequence[str],
     found: Mapping[str, tuple[Terms, Sequence[WindowFigures]]],
     now: datetime,
 ) -> None:
     """What was found becomes gauges; of who is quarantined nothing is known."""
-    telemetry.active_tenants.set(len(live))
     gauges = telemetry.tenants
-    for name in set(live) - found.keys():
+    for name in set(asked) - found.keys():
         gauges.unknown(name)
     for name, (contract, windows) in found.items():
         gauges.maintenance(name, is_within(now, now + _INSTANT, contract.maintenance))
