@@ -129,7 +129,7 @@ class Jobs:
             await asyncio.wait(self._running, timeout=patience)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        for task in self._running:
+        for task in list(self._running):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

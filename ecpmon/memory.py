@@ -1,13 +1,14 @@
-"""What is read again and again, held for a moment.
+"""What is read again and again, held for a moment; while changes are heard of, for longer.
 
-Invariants: no entry is told after `seconds`, whoever changed what it was made of; after `drop` or `clear` nothing is
-told that was read before, not even by a look-up that was under way then; there are `most` entries at most, and the
-oldest goes first.
+Invariants: no entry is told after `seconds`, whoever changed what it was made of, unless changes were heard of when it
+was looked up and are so now (`trusted`), and then not after `LONG_SECONDS`; after `drop` or `clear` nothing is told
+that was read before, not even by a look-up that was under way then; there are `most` entries at most, and the oldest
+goes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from time import monotonic
 from typing import Final, Generic, TypeVar
 
@@ -16,7 +17,11 @@ P = TypeVar("P", bound=Hashable)
 V = TypeVar("V")
 # So long may another process not have heard of a change.
 SECONDS: Final = 1.0
+# While this process hears of changes.
+LONG_SECONDS: Final = 60.0
 MOST: Final = 10_000
+# How many changes there had been, and whether they were heard of.
+Mark = tuple[int, bool]
 
 
 class Memory(Generic[K, V]):
@@ -25,26 +30,34 @@ class Memory(Generic[K, V]):
     def __init__(self, seconds: float = SECONDS, most: int = MOST) -> None:
         self._seconds = seconds
         self._most = most
-        self._entries: dict[K, tuple[V, float]] = {}
+        self._entries: dict[K, tuple[V, float, float]] = {}
         self._changes = 0
+        # Whether whatever is changed anywhere is dropped here at once.
+        self.trusted: Callable[[], bool] = lambda: False
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
         entry = self._entries.get(key)
-        return entry[0] if entry is not None and monotonic() < entry[1] else None
+        if entry is None:
+            return None
+        value, until, long_until = entry
+        now = monotonic()
+        return value if now < until or (now < long_until and self.trusted()) else None
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """To be taken before a value is looked up."""
-        return self._changes
+        return self._changes, self.trusted()
 
-    def put(self, key: K, value: V, mark: int) -> None:
+    def put(self, key: K, value: V, mark: Mark) -> None:
         """Hold what was looked up since `mark`, unless something was dropped meanwhile."""
-        if mark != self._changes:
+        changes, trusted = mark
+        if changes != self._changes:
             return
         self._entries.pop(key, None)
-        self._entries[key] = (value, monotonic() + self._seconds)
+        now = monotonic()
+        self._entries[key] = (value, now + self._seconds, now + LONG_SECONDS if trusted else 0.0)
         if len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SECRET_BYTES: Final = 16
@@ -33,6 +33,18 @@ class Settings(BaseSettings):
     )
     demo_mode_default: bool = Field(
         default=False, description="Mode of requests that carry no `X-Demo-Mode` header."
+    )
+    role: Literal["all", "front", "worker", "supervised"] = Field(
+        default="all",
+        description="What a process is for: `front` answers, `worker` runs the jobs, `all` does both; `supervised`"
+        " starts fronts and a worker and watches them.",
+    )
+    fronts: int = Field(
+        default=0, ge=0, le=256, description="Fronts that `supervised` starts; 0: as many as there are cores."
+    )
+    run_dir: DirectoryPath | None = Field(
+        default=None,
+        description="Private folder in which the processes of one machine meet; `supervised` makes one for its own.",
     )
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8001, ge=0, le=65535, description="Port the API listens on.")

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ecpmon.loglines import lines_lost
+from ecpmon.summing import Part, family_of
 from ecpmon.tenantseries import TenantSeries
 
 # Series of the registry with one of these labels are a tenant's as well.
@@ -34,10 +35,19 @@ class Telemetry:
         for family in self.registry.collect():
             if not self._leads and family.name in self._of_leaders:
                 continue
-            shown = family if tenants is None else _visible(family, tenants)
-            if shown.samples:
-                yield generate_latest(_Shown(shown))
+            if text := rendered(family, tenants):
+                yield text
         yield from self.tenants.exposition(tenants, leads=self._leads)
+
+    @property
+    def leads(self) -> bool:
+        return self._leads
+
+    def part(self) -> Part:
+        """What this process tells the others of its machine; what only a leader knows of tenants is asked for apart."""
+        shown = [m for m in self.registry.collect() if self._leads or m.name not in self._of_leaders]
+        families = [family_of(metric) for metric in shown]
+        return Part(self._leads, families, self.tenants.usage_told(), self.tenants.requests_told())
 
     def lead(self, term: int) -> None:
         """This process leads from now on, in this term: what is known to leaders is shown."""
@@ -152,6 +162,12 @@ class _Shown(CollectorRegistry):
 
     def collect(self) -> Iterator[Metric]:
         yield self._family
+
+
+def rendered(family: Metric, tenants: Collection[str] | None) -> bytes:
+    """The text of what `tenants` may see of a family (None: all of it)."""
+    shown = family if tenants is None else _visible(family, tenants)
+    return generate_latest(_Shown(shown)) if shown.samples else b""
 
 
 def _visible(family: Metric, tenants: Collection[str]) -> Metric:

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from time import monotonic
+from typing import Any, Final, Self
 
 from prometheus_client.utils import floatToGoString
 
@@ -68,6 +69,8 @@ class TenantSeries:
 
     def __init__(self) -> None:
         self._usage: dict[str, dict[str, float]] = {}
+        # When each was told, by the machine's monotonic clock.
+        self._usage_at: dict[str, float] = {}
         self._sla: dict[str, dict[str, Figures]] = {}
         self._maintenance: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
@@ -88,6 +91,28 @@ class TenantSeries:
 
     def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
         self._usage.setdefault(tenant_id, {}).update({k: v for k, v in values.items() if k in _USAGE})
+        self._usage_at[tenant_id] = monotonic()
+
+    @classmethod
+    def of(
+        cls, usage: Mapping[str, Mapping[str, float]], requests: Mapping[str, Mapping[tuple[str, int], int]]
+    ) -> Self:
+        """What several processes have told."""
+        made = cls()
+        made._usage = {tenant_id: dict(values) for tenant_id, values in usage.items()}
+        made._requests = {tenant_id: Counter(counts) for tenant_id, counts in requests.items()}
+        return made
+
+    def usage_told(self) -> dict[str, list[Any]]:
+        """tenant -> [when, values]."""
+        return {name: [self._usage_at.get(name, 0.0), dict(values)] for name, values in self._usage.items()}
+
+    def requests_told(self) -> dict[str, list[list[Any]]]:
+        """tenant -> [[method, status, count], …]."""
+        return {
+            name: [[method, status, count] for (method, status), count in counts.items()]
+            for name, counts in self._requests.items()
+        }
 
     def sla(self, tenant_id: str, window: str, values: Figures) -> None:
         self._sla.setdefault(tenant_id, {})[window] = values
@@ -129,9 +154,11 @@ class TenantSeries:
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
 
-    def exposition(self, tenants: Collection[str] | None, *, leads: bool = True) -> Iterator[bytes]:
+    def exposition(
+        self, tenants: Collection[str] | None, *, leads: bool = True, shared: bool = True
+    ) -> Iterator[bytes]:
         """The text format, in pieces of a few lines; `tenants`: whose series, None: everybody's; `leads`: also those
-        that only a leader knows.
+        that only a leader knows; `shared`: also those of which every process has a part.
 
         Figures may change and tenants may go between two pieces.
         """
@@ -139,7 +166,7 @@ class TenantSeries:
         known |= self._objectives.keys() | self._requests.keys()
         shown = sorted(known if tenants is None else known.intersection(tenants))
         for family in self._families if shown else ():
-            if family.of_leader and not leads:
+            if not (leads if family.of_leader else shared):
                 continue
             yield family.head()
             for tenant_id in shown:

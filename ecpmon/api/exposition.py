@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,14 +36,17 @@ class Page:
 
 # Whose tenants a page shows; None: everybody's.
 Scope = frozenset[str] | None
+Expose = Callable[[Scope], Awaitable[Iterator[bytes]]]
 
 
 class Pages:
     """One page per scope, at most `max_age` old. `rendered` counts the renderings, which come one after the other."""
 
-    def __init__(self, telemetry: Telemetry, max_age: timedelta) -> None:
+    def __init__(self, telemetry: Telemetry, max_age: timedelta, expose: Expose | None = None) -> None:
+        """`expose`: where the text comes from, when not from this process alone."""
         self.rendered = 0
         self._telemetry = telemetry
+        self._expose = expose
         self._max_age = max_age
         self._kept: OrderedDict[Scope, Page] = OrderedDict()
         self._running: dict[Scope, asyncio.Task[Page]] = {}
@@ -69,7 +72,8 @@ class Pages:
     async def _render(self, scope: Scope, now: datetime) -> Page:
         async with self._turn:
             self.rendered += 1
-            plain = await _joined(self._telemetry.exposition(scope))
+            pieces = await self._expose(scope) if self._expose else self._telemetry.exposition(scope)
+            plain = await _joined(pieces)
             page = Page(now, plain, await asyncio.to_thread(_zipped, plain))
         self._kept[scope] = page
         self._kept.move_to_end(scope)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -16,16 +19,19 @@ from aiohttp import web
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
 from ecpmon.api.hub import Hub
+from ecpmon.api.machine import MachineMetrics, machine_api
 from ecpmon.api.session_check import SECONDS as CHECK_SECONDS
 from ecpmon.api.session_check import SessionCheck
 from ecpmon.api.sessions import Admissions, SocketLimits
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.canary import LoopCanary
-from ecpmon.app.logging import configure_logging
 from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
 from ecpmon.jobs import Job
+from ecpmon.local.machine import socket_of
+from ecpmon.logs import configure_logging
+from ecpmon.model.roles import Role
 from ecpmon.ports.service import Clock
 from ecpmon.serving import Runner, raise_file_limit, stop_on_signals
 from ecpmon.settings import Settings
@@ -41,6 +47,8 @@ SHUTDOWN_SECONDS = 15.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RUNTIMES: web.AppKey[list[BackendRuntime]] = web.AppKey("runtimes", list)
+# What the other processes of the machine are answered.
+MACHINE: web.AppKey[web.Application] = web.AppKey("machine", web.Application)
 
 
 class SystemClock:
@@ -73,6 +81,7 @@ async def create_app(
     With `run_jobs` False nobody turns the jobs but the caller (`app[RUNTIMES]`).
     """
     check_settings(settings)
+    role = Role(settings.role)
     the_clock = clock or SystemClock()
     telemetry, rules = Telemetry(), load_sli_rules()
     session = aiohttp.ClientSession(trust_env=False)
@@ -80,7 +89,7 @@ async def create_app(
 
     admissions = _admissions(settings, telemetry)
     check = SessionCheck(the_clock, lambda over: telemetry.sockets_ended.labels(over).inc())
-
+    sockets = Job("sockets", CHECK_SECONDS, check.run_once, everywhere=True)
     feeds: list[SocketFeed] = []
 
     def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
@@ -88,7 +97,7 @@ async def create_app(
         made = BackendRuntime(
             url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
             workers=workers, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
-            more_jobs=() if demo else (Job("sockets", CHECK_SECONDS, check.run_once, everywhere=True),),
+            more_jobs=() if demo or not role.answers else (sockets,), role=role,
         )  # fmt: skip
         backend = _backend(made, hub)
         check.add(backend)
@@ -99,16 +108,19 @@ async def create_app(
     if settings.demo_database_url:
         made.append(runtime(_url(settings, demo=True), demo=True))
     runtimes = [r for r, _ in made]
-    app = create_api(
-        ApiContext(
-            settings=settings,
-            clock=the_clock,
-            production=made[0][1],
-            demo=made[1][1] if len(made) > 1 else None,
-            telemetry=telemetry,
-            timer=DebugTimer(_start_timer, _read_timer),
-        )
-    )  # fmt: skip
+    context = ApiContext(
+        settings=settings,
+        clock=the_clock,
+        production=made[0][1],
+        demo=made[1][1] if len(made) > 1 else None,
+        telemetry=telemetry,
+        timer=DebugTimer(_start_timer, _read_timer),
+    )
+    machine = MachineMetrics(telemetry, settings.run_dir) if settings.run_dir else None
+    expose = machine.exposition if machine else None
+    app = create_api(context, operations_only=not role.answers, expose=expose)
+    if machine:
+        app[MACHINE] = machine_api(context, machine)
     app[RUNTIMES] = runtimes
     app.cleanup_ctx.append(_running(runtimes, feeds, session, workers, LoopCanary(telemetry), run_jobs))
     return app
@@ -263,7 +275,26 @@ async def _serve(settings: Settings) -> None:
     try:
         await runner.setup()
         settle()
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        await stopped.wait()
+        if settings.role != "worker" or settings.run_dir is None:
+            # Fronts share a port; a worker that is watched has no need of one.
+            shared = settings.role == "front" or None
+            await web.TCPSite(runner, settings.host, settings.port, reuse_port=shared).start()
+        async with _told_to_neighbours(runner.app, settings.run_dir):
+            await stopped.wait()
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _told_to_neighbours(app: web.Application, run_dir: Path | None) -> AsyncIterator[None]:
+    """Meanwhile the other processes of the machine can ask us."""
+    if run_dir is None:
+        yield
+        return
+    runner = web.AppRunner(app[MACHINE], access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, socket_of(run_dir, os.getpid())).start()
+        yield
     finally:
         await runner.cleanup()

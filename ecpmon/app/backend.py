@@ -21,12 +21,14 @@ from ecpmon.app.deploying import make_deployments
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
 from ecpmon.app.leading import Leading
 from ecpmon.app.listening import Listening
+from ecpmon.app.memoryfeed import MemoryFeed
 from ecpmon.app.objectives import Objectives, Surroundings
 from ecpmon.app.pulling import Pulling
 from ecpmon.app.readiness import Readiness
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.rolling import RollingSla
 from ecpmon.app.triggers import AlertTrigger
+from ecpmon.app.workfeed import WorkFeed
 from ecpmon.collectors.rules import SliRules
 from ecpmon.errors import EcpError
 from ecpmon.isolation import Isolation
@@ -34,6 +36,7 @@ from ecpmon.jobs import Job, Jobs
 from ecpmon.model.alerts import Action, WebhookAction
 from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.ingest import IngestResult
+from ecpmon.model.roles import Role
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
@@ -77,7 +80,7 @@ JOB_PATIENCE: Final = 60.0
 
 
 class BackendRuntime:
-    """One database and what runs on it. `demo`: it only takes pushes.
+    """One database and what runs on it. `demo`: it only takes pushes. `role`: which part of it runs here.
 
     `on_commit` and `on_event` tell the sockets; both are called on the event loop and must not block.
     """
@@ -96,8 +99,10 @@ class BackendRuntime:
         on_commit: Callable[[IngestResult], None],
         on_event: Callable[[AlertEvent], None],
         more_jobs: Sequence[Job] = (),
+        role: Role = Role.ALL,
     ) -> None:
         self.settings = settings
+        self.role = role
         self.clock = clock
         self.demo = demo
         self.telemetry = telemetry
@@ -122,7 +127,7 @@ class BackendRuntime:
             rules.evidence,
             settings.max_series_per_tenant,
             settings.max_changes_per_day,
-            BusWriter(self.origin),
+            BusWriter(self.origin, judge=not role.works),
         )
         self.writer = GroupWriter(self.ingest, self._committed)
         self.tokens = PgTokenStore(
@@ -132,6 +137,7 @@ class BackendRuntime:
         )
         # What a token reaches may be other tenants then.
         self.tenants = PgTenantStore(self.database, on_change=self.tokens.memory.clear)
+        self.listening.add(MemoryFeed(self.tenants.memory, self.tokens.memory, self.listening.reader))
         self.monitoring = PgMonitoringStore(self.database)
         self.evidence = rules.evidence
         self.quarantine = PgQuarantine(self.database)
@@ -181,7 +187,7 @@ class BackendRuntime:
         self.outbox = PgOutbox(self.database)
         self.lease = Lease(self.database)
         self.leading = Leading(self.lease, None if demo else telemetry)
-        self.readiness = Readiness(self.database, self.lease)
+        self.readiness = Readiness(self.database, self.lease, role)
         policies = default_policies()
         self.engine = AlertEngine(
             alerts=self.alerts,
@@ -229,6 +235,7 @@ class BackendRuntime:
             maintenance=self.maintenance,
             intervals=self.intervals,
             demo=demo,
+            carries_out=role.works,
         )
         self.recoverer = make_recoverer(
             PgRecoveryStore(self.database, self.notifying),
@@ -262,6 +269,11 @@ class BackendRuntime:
             )
         )
         self.jobs = Jobs([*self._job_list(), *more_jobs], self.lease, telemetry)
+        self.work_feed = WorkFeed(
+            self.lease, self.tenants, self.trigger, self.delivery.wake, lambda: self.jobs.run("deployments")
+        )
+        if role.works:
+            self.listening.add(self.work_feed)
 
     def _restarters(self) -> dict[str, Restarter]:
         """Who restarts what was deployed where; the simulator's own call knows what came without a manifest."""
@@ -269,8 +281,15 @@ class BackendRuntime:
         return {**self.deployments.deployers, **own}
 
     def _job_list(self) -> list[Job]:
+        """A front has those that run everywhere, and a worker none of what is about answering."""
+        jobs = self._all_jobs()
+        return jobs if self.role.works else [job for job in jobs if job.everywhere]
+
+    def _all_jobs(self) -> list[Job]:
+        front = Job("live_tenants", 15, self.keep_live_tenants, everywhere=True)
         return [
-            *self.pulling.jobs(),
+            *self.pulling.jobs(takes_pushes=self.role.answers),
+            *([] if self.role.works else [front]),
             *self.keeping.jobs(),
             Job("default_rules", 15, self.install_missing_rules),
             Job(ROLLING_SLA, 5, self.rolling.run_once),
@@ -293,9 +312,13 @@ class BackendRuntime:
         await self.writer.__aenter__()
         # Whoever turns the jobs by hand wants to see what they do.
         self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
-        self.trigger.start()
-        self.delivery.start()
-        self.leading.start(self.jobs.begin_term if run_jobs else lambda: None)
+        if self.role.works:
+            self.trigger.start()
+            self.work_feed.start()
+            self.delivery.start()
+            self.leading.start(self.jobs.begin_term if run_jobs else lambda: None)
+        elif not self.demo:
+            self.telemetry.stop_leading()
         if run_jobs:
             await self.jobs.start()
 
@@ -305,6 +328,7 @@ class BackendRuntime:
         await self.jobs.stop()
         await self._last_use()
         await self.deployments.stop()
+        await self.work_feed.stop()
         await self.trigger.stop()
         await self.engine.lanes.stop()
         await self.delivery.stop()
@@ -333,6 +357,11 @@ class BackendRuntime:
     async def forget_recoveries(self) -> None:
         """Those that ended before SLA history does."""
         await self.recoverer.forget(self.clock.now() - timedelta(days=self.settings.sla_retention_days))
+
+    async def keep_live_tenants(self) -> None:
+        """A front's metrics forget tenants that are gone; where there are SLA figures, those see to it."""
+        if not self.demo:
+            self.telemetry.tenants.keep_only(await self.tenants.numbers())
 
     async def forget_bus(self) -> None:
         """What every process has had time to read."""
@@ -395,7 +424,8 @@ class BackendRuntime:
                 self.telemetry.tenants.usage(frame.tenant_id, usage)
         for reason, count in result.refused.items():
             self.telemetry.rejected.labels(reason.value).inc(count)
-        self.trigger.notice(result)
+        if self.role.works:
+            self.trigger.notice(result)
         self._tell_sockets(result)
 
     def _event(self, event: AlertEvent) -> None:

@@ -37,6 +37,7 @@ def make_deployments(
     maintenance: MaintenanceStore,
     intervals: Intervals,
     demo: bool,
+    carries_out: bool,
 ) -> DeploymentService:
     async def terms(tenant: Tenant) -> Terms:
         return terms_of(tenant, await maintenance.of_tenant(tenant), clock.now(), intervals)
@@ -44,7 +45,7 @@ def make_deployments(
     deployers: dict[str, Deployer] = {"demo": DemoDeployer()} if demo else _deployers(settings)
     return DeploymentService(
         PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock,
-        takeover=timedelta(seconds=settings.deployment_takeover),
+        takeover=timedelta(seconds=settings.deployment_takeover), carries_out=carries_out,
     )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ class Pulling:
         self._writer = writer
         self._ingest = ingest
         self.heartbeat = Heartbeat(writer, clock)
+        self._beaten = False
         self._closing: list[Callable[[], None]] = []
         directory, bound = TenantDirectory(tenants), settings.pull_buffer_frames
         self.runners = [
@@ -79,7 +80,8 @@ class Pulling:
             found.append(prometheus)
         return found
 
-    def jobs(self) -> list[Job]:
+    def jobs(self, *, takes_pushes: bool = True) -> list[Job]:
+        """`takes_pushes`: whether this process says that pushes could have come."""
         pulls = [
             Job(
                 f"collect_{r.collector.source.value}",
@@ -89,11 +91,9 @@ class Pulling:
             )
             for r in self.runners
         ]
-        return [
-            Job("blindness", 3600, self._record_blindness, opens=True),
-            Job("heartbeat", 10, self.heartbeat.run_once, everywhere=True),
-            *pulls,
-        ]
+        heartbeat = Job("heartbeat", 10, self._beat, everywhere=True)
+        blindness = Job("blindness", 3600, self._record_blindness, opens=True)
+        return [blindness, *([heartbeat] if takes_pushes else []), *pulls]
 
     def awake(self) -> list[tuple[Source, timedelta]]:
         """Each source, and how long one sign of life says that we were awake for it."""
@@ -113,11 +113,20 @@ class Pulling:
 
     async def _record_blindness(self) -> None:
         """At the beginning of a term, before anything is pulled, matters; later calls find that we have been awake."""
-        now = self._clock.now()
         for source, awake in self.awake():
-            attempt = await record_blindness(self._ingest, self._writer, source, now, awake)
-            if attempt:
-                _log.info("was_blind", source=source.value, seconds=attempt.duration_ms / 1000)
+            await self._record_blindness_of(source, awake)
+
+    async def _record_blindness_of(self, source: Source, awake: timedelta) -> None:
+        attempt = await record_blindness(self._ingest, self._writer, source, self._clock.now(), awake)
+        if attempt:
+            _log.info("was_blind", source=source.value, seconds=attempt.duration_ms / 1000)
+
+    async def _beat(self) -> None:
+        """Pushes can come. The first time we say as well since when they could not, for then nobody else may have."""
+        if not self._beaten:
+            await self._record_blindness_of(Source.PUSH, PUSH_AWAKE)
+            self._beaten = True
+        await self.heartbeat.run_once()
 
     def _attempted(self, attempt: Attempt) -> None:
         source = attempt.source.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 import structlog
 
@@ -37,8 +38,12 @@ class AlertTrigger:
 
     def notice(self, result: IngestResult) -> None:
         """Called after every commit."""
-        self._touched.update(f.tenant_id for f in result.frames)
-        self._changed.update(c.tenant_id for c in result.changes)
+        self.notice_names((f.tenant_id for f in result.frames), (c.tenant_id for c in result.changes))
+
+    def notice_names(self, touched: Iterable[str], changed: Iterable[str]) -> None:
+        """The same, of another process's commit: tenants with new samples, and those whose availability changed."""
+        self._touched.update(touched)
+        self._changed.update(changed)
         if self._touched or self._changed:
             self._idle.clear()
             self._wake.set()

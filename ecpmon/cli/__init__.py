@@ -119,12 +119,29 @@ def up(
 
 
 @cli.command()
-def serve() -> None:
+@click.option(
+    "--role",
+    type=click.Choice(["all", "front", "worker", "supervised"]),
+    help="What this process is for (default: ECPMON_ROLE).",
+)
+@click.option(
+    "--fronts", type=click.IntRange(min=0), help="Fronts that `supervised` starts; 0: one per core."
+)
+def serve(role: str | None, fronts: int | None) -> None:
     """Run the ecpmon service. Everything is set by ECPMON_* variables; see docs/settings.md."""
+    settings = load_settings()
+    asked = {name: value for name, value in (("role", role), ("fronts", fronts)) if value is not None}
+    settings = settings.model_copy(update=asked)
+    database_url(settings)
+    if settings.role == "supervised":
+        from ecpmon.local.machine import serve as supervise
+        from ecpmon.logs import configure_logging
+
+        configure_logging(settings)
+        asyncio.run(supervise(settings))
+        return
     from ecpmon.app import run
 
-    settings = load_settings()
-    database_url(settings)
     run(settings)
 
 

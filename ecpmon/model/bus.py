@@ -11,14 +11,14 @@ from typing import Any
 class BusKind(StrEnum):
     """What a row tells of, and its body. Rows of other kinds are of a newer release: they are passed over."""
 
-    SAMPLES = "samples"  # {"changes": [[tenant, at, state, previous], …]}
+    SAMPLES = "samples"  # {"changes": [[tenant, at, state, previous], …], "judge": true}
     TENANT = "tenant"  # {"names": […], "gone": [number, …]}
     RULES = "rules"
     REGIMES = "regimes"
     TOKEN = "token"  # noqa: S105 - {"tokens": [number, …]}
     ALERT = "alert"  # {"events": [number, …]}
     EXTERNAL = "external"  # {"alerts": [number, …]}
-    DEPLOYMENT = "deployment"  # {"deployment": id}
+    DEPLOYMENT = "deployment"  # {"deployment": id, "waits": whether nobody has begun it}
 
 
 @dataclass(frozen=True, slots=True)

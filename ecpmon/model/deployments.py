@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ class DeploymentStatus(StrEnum):
         return self in FINAL
 
 
+# The sign of life of one that nobody has begun yet.
+NOT_BEGUN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The ids of deployments that somebody else made and told us of.
 REPORTED: Final = "ci-"
 FINAL: Final = frozenset({DeploymentStatus.COMPLETED, DeploymentStatus.FAILED, DeploymentStatus.ROLLED_BACK})

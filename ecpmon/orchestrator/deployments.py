@@ -20,6 +20,7 @@ from ecpmon.errors import (
     TemporaryError,
 )
 from ecpmon.model.deployments import (
+    NOT_BEGUN,
     DeployedObject,
     DeploymentRecord,
     DeploymentStatus,
@@ -70,8 +71,11 @@ class DeploymentService:
         clock: Clock,
         *,
         takeover: timedelta,
+        carries_out: bool = True,
     ) -> None:
+        """`carries_out` False: what is asked for here, another process takes up (`resume`)."""
         self._takeover = takeover
+        self._carries_out = carries_out
         self.store = store
         self.deployers = deployers
         self._tenants = tenants
@@ -126,15 +130,18 @@ class DeploymentService:
         self.check_method(method)
         deployment_id = f"dep-{uuid.uuid4().hex[:12]}"
         now = self._clock.now()
-        await self.store.request(tenant, deployment_id, method, options, by, forced_because, now)
-        self._begin(await self.store.get(deployment_id, (tenant.key,)))
+        begun_at = now if self._carries_out else NOT_BEGUN
+        await self.store.request(tenant, deployment_id, method, options, by, forced_because, now, begun_at)
+        if self._carries_out:
+            self._begin(await self.store.get(deployment_id, (tenant.key,)))
         return deployment_id
 
     async def resume(self) -> None:
-        """The job: go on with what a dead process left unfinished."""
+        """The job: begin what was asked for elsewhere, go on with what a dead process left unfinished."""
         now = self._clock.now()
         for record in await self.store.take_over(now - self._takeover, now):
-            _log.warning("deployment_resumed", deployment=record.deployment_id, tenant=record.tenant_id)
+            what = "deployment_resumed" if record.tries else "deployment_begun"
+            _log.warning(what, deployment=record.deployment_id, tenant=record.tenant_id, tries=record.tries)
             # Ours, but silent for so long: the database was away. Its row belongs to the new try now.
             await self._cancel([task for name, task in self._running.items() if name == record.deployment_id])
             self._begin(record)

@@ -176,8 +176,12 @@ class DeploymentStore(Protocol):
         requested_by: str,
         forced_because: str | None,
         now: datetime,
+        begun_at: datetime | None = None,
     ) -> None:
-        """Raises Conflict while another deployment of the tenant runs."""
+        """`begun_at`: the first sign of life, NOT_BEGUN leaves it to whoever looks next; None: now.
+
+        Raises Conflict while another deployment of the tenant runs.
+        """
         ...
 
     async def advance(

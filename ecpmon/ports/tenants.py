@@ -84,6 +84,10 @@ class TenantStore(Protocol):
         """Those of these tenants that are not deleted."""
         ...
 
+    async def names_of(self, numbers: Collection[int]) -> dict[int, str]:
+        """Number -> name of those that are live."""
+        ...
+
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         """The live tenants of these names."""
         ...

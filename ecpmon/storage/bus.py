@@ -58,15 +58,16 @@ def new_origin() -> str:
 
 
 class BusWriter:
-    """Says at the end of a transaction which tenants it touched."""
+    """Says at the end of a transaction which tenants it touched. `judge`: whoever leads is to evaluate their rules."""
 
-    def __init__(self, origin: str = "") -> None:
+    def __init__(self, origin: str = "", *, judge: bool = False) -> None:
         self._origin = origin
+        self._more: dict[str, Any] = {"judge": True} if judge else {}
         self._sql = load("bus")["tell"]
 
     async def tell(self, connection: Any, kind: str, tenants: Sequence[int], body: dict[str, Any]) -> None:
         """One row and one NOTIFY, both of which are there when the transaction is committed."""
-        await connection.execute(self._sql, self._origin, kind, tenants, body)
+        await connection.execute(self._sql, self._origin, kind, tenants, {**body, **self._more})
 
 
 class BusKeeping:

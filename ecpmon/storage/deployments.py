@@ -42,6 +42,7 @@ class PgDeploymentStore:
         requested_by: str,
         forced_because: str | None,
         now: datetime,
+        begun_at: datetime | None = None,
     ) -> None:
         try:
             await self._database.execute(
@@ -53,6 +54,7 @@ class PgDeploymentStore:
                 requested_by,
                 forced_because,
                 dict(options),
+                begun_at or now,
             )
         except Conflict:
             raise Conflict(

@@ -112,3 +112,8 @@ class Lease:
             await connection.close(timeout=ANSWER)
         if not connection.is_closed():
             connection.terminate()  # the server did not answer: drop it on our side
+
+
+async def leads_somebody(database: Database, role: str = LEADER) -> bool:
+    """Whether any process leads right now, as the database knows it."""
+    return bool(await database.fetchval(load("leadership")["is_led"], role))

@@ -136,6 +136,14 @@ class PgTenantStore:
         rows = await self._database.fetch(self._sql["live_among"], list(numbers))
         return {r["id"] for r in rows}
 
+    async def names_of(self, numbers: Collection[int]) -> dict[int, str]:
+        rows = await self._database.fetch(self._sql["names_of"], list(numbers))
+        return {r["id"]: r["tenant_id"] for r in rows}
+
+    async def numbers(self) -> dict[str, int]:
+        """Name -> number of every live tenant."""
+        return {r["tenant_id"]: r["id"] for r in await self._database.fetch(self._sql["numbers"])}
+
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         rows = await self._database.fetch(self._sql["by_names"], list(tenant_ids))
         return await readable(rows, checked, "tenant")

@@ -1,7 +1,7 @@
 -- name: request
 INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
                          forced_because, options, heartbeat_at)
-VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $4)
+VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $8)
 
 -- name: advance
 -- $5: a log line or NULL; $6: objects or NULL for as before. Only the newest 200 log lines are kept.
@@ -27,8 +27,9 @@ WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $2 AND tenant = $4
 RETURNING before
 
 -- name: take_over
--- Deployments whose process has been silent since $1; each is taken by one process. For the job: all tenants.
-UPDATE deployments d SET heartbeat_at = $2, tries = tries + 1
+-- Deployments whose process has been silent since $1; each is taken by one process. For the job: all tenants. One that
+-- nobody has begun yet has a first try.
+UPDATE deployments d SET heartbeat_at = $2, tries = tries + (heartbeat_at > '1970-01-01T00:00:00Z')::integer
 FROM tenants t
 WHERE t.id = d.tenant AND d.deployment_id IN (
   SELECT deployment_id FROM deployments

@@ -53,6 +53,12 @@ OFFSET $3 LIMIT $4
 -- name: live_among
 SELECT id FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
 
+-- name: names_of
+SELECT id, tenant_id FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
+
+-- name: numbers
+SELECT id, tenant_id FROM tenants WHERE deleted_at IS NULL
+
 -- name: live_of_numbers
 SELECT * FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL ORDER BY id
 

@@ -14,8 +14,8 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
-from ecpmon.app.logging import Rendering
 from ecpmon.loglines import MAX_LINE_BYTES, MAX_WAITING_BYTES, LineHandler, LogStream, lines_lost
+from ecpmon.logs import Rendering
 from ecpmon.telemetry import Telemetry
 from tests.waiting import PATIENCE
 

@@ -63,3 +63,30 @@ def test_interned_values_are_bounded_by_the_parts_of_their_keys() -> None:
     assert made.get(("c", "d")) is not None
     large = made.put(tuple("ghijklmno"), object())
     assert made.get(tuple("ghijklmno")) is large
+
+
+def test_while_changes_are_heard_of_an_entry_is_told_for_longer_but_not_for_ever(clock: list[float]) -> None:
+    held: Memory[str, int] = Memory(seconds=1.0)
+    heard = True
+    held.trusted = lambda: heard
+    held.put("a", 1, held.mark())
+    clock[0] += memory.LONG_SECONDS - 1
+    assert held.get("a") == 1
+    heard = False
+    assert held.get("a") is None, "nothing has been heard for a while"
+    heard = True
+    assert held.get("a") == 1
+    clock[0] += 1
+    assert held.get("a") is None
+
+
+def test_what_was_looked_up_while_nothing_was_heard_is_held_for_a_moment_only(clock: list[float]) -> None:
+    """Its change may have been told before we began to listen."""
+    held: Memory[str, int] = Memory(seconds=1.0)
+    mark = held.mark()
+    held.trusted = lambda: True
+    held.put("a", 1, mark)
+    clock[0] += 0.5
+    assert held.get("a") == 1
+    clock[0] += 0.5
+    assert held.get("a") is None

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from ecpmon.api.context import CONTEXT
 from ecpmon.app import RUNTIMES, create_app
+from ecpmon.errors import DatabaseUnavailable
 from ecpmon.serving import Runner
 from ecpmon.storage.bus import BusState
 from tests.integration.api.conftest import Service
@@ -200,3 +201,57 @@ async def test_who_may_have_missed_alerts_is_asked_to_connect_again_and_values_a
         async with asyncio.timeout(PATIENCE):
             while (await metrics.receive_json())["metrics"] != {"cpu": 77.0}:
                 pass
+
+
+async def _pushed(service: Service, name: str, who: str) -> int:
+    path = f"/api/v1/tenants/{name}/monitoring"
+    status, _, _ = await service.ask("POST", path, {"metrics": {"cpu": 1}}, who=who)
+    return status
+
+
+@pytest.mark.parametrize(("what", "refused"), [("token", 401), ("tenant", 404)])
+async def test_what_is_held_in_memory_goes_when_it_is_changed_elsewhere(
+    service: Service, elsewhere: Service, what: str, refused: int
+) -> None:
+    """Held for as long as it likes: nothing but the bus makes it go."""
+    runtime = elsewhere.runtime
+    for memory in (runtime.tokens.memory, runtime.tenants.memory):
+        memory._seconds = 600.0
+    name, other = await service.tenant(), await service.tenant()
+    who = f"sender-{what}"
+    issued = await service.token(who, ["ingest"], [name])
+    assert [await _pushed(elsewhere, n, w) for n, w in ((name, who), (other, "admin"))] == [202, 202]
+    kept = runtime.tenants.memory.get(other)
+    assert kept is not None
+    assert runtime.tenants.memory.get(name) is not None
+    path = f"tokens/{issued.token_id}" if what == "token" else f"tenants/{name}?force=true"
+    assert (await service.ask("DELETE", f"/api/v1/{path}"))[0] in (202, 204)
+
+    async def is_refused() -> bool:
+        return await _pushed(elsewhere, name, who) == refused
+
+    await until(is_refused, "it does not work any more")
+    assert runtime.tenants.memory.get(other) is kept, "others are still held"
+
+
+async def test_memories_are_emptied_when_nothing_is_heard(
+    service: Service, elsewhere: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, runtime = await service.tenant(), elsewhere.runtime
+    runtime.tenants.memory._seconds = 600.0
+    assert await _pushed(elsewhere, name, "admin") == 202
+
+    async def nobody(*_: Any) -> Any:
+        raise DatabaseUnavailable("cut off")
+
+    monkeypatch.setattr(runtime.database, "dedicated", nobody)
+    await service.runtime.database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'ecpmon-dedicated'"
+    )
+    await until(lambda: _is_empty(runtime), "nothing is held any more")
+    assert await _pushed(elsewhere, name, "admin") == 202
+
+
+async def _is_empty(runtime: Any) -> bool:
+    return len(runtime.tenants.memory) == 0 and not runtime.listening.reader.trusted

@@ -1,0 +1,106 @@
+"""What fronts committed, for the worker that leads: rules to evaluate, notifications to deliver, deployments to begin.
+
+The jobs' own ticks find all of it a few seconds later; the bus makes it a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from ecpmon.app.triggers import AlertTrigger
+from ecpmon.errors import EcpError
+from ecpmon.jobs import Leadership
+from ecpmon.model.bus import BusKind, BusRow
+from ecpmon.ports.tenants import TenantStore
+
+_log = structlog.get_logger(__name__)
+RETRY_SECONDS: Final = 1.0
+
+
+class WorkFeed:
+    """A listener of the bus. `wake_delivery` and `begin_deployments` are called when there is something to do."""
+
+    def __init__(
+        self,
+        lease: Leadership,
+        tenants: TenantStore,
+        trigger: AlertTrigger,
+        wake_delivery: Callable[[], None],
+        begin_deployments: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._lease = lease
+        self._tenants = tenants
+        self._trigger = trigger
+        self._wake_delivery = wake_delivery
+        self._begin_deployments = begin_deployments
+        self._names: dict[int, str] = {}
+        self._touched: set[int] = set()
+        self._changed: set[int] = set()
+        self._deployments = False
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="work-feed")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def rows(self, rows: Sequence[BusRow]) -> None:
+        for row in rows:
+            match row.kind:
+                case BusKind.SAMPLES if row.body.get("judge") and self._lease.held:
+                    self._touched.update(row.tenants)
+                    self._changed.update(change[0] for change in row.body.get("changes", ()))
+                case BusKind.TENANT:
+                    for number in row.tenants:
+                        self._names.pop(number, None)
+                case BusKind.ALERT:
+                    self._wake_delivery()
+                case BusKind.DEPLOYMENT:
+                    self._deployments |= self._lease.held and row.body.get("waits") is True
+        if self._touched or self._deployments:
+            self._wake.set()
+
+    def restart(self) -> None:
+        """What was missed is found by the ticks."""
+        self._names.clear()
+
+    def doubt(self) -> None:
+        self._names.clear()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._round()
+            except EcpError as error:  # the ticks find what was not noted here
+                _log.warning("work_found_later", error=error.message)
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - a bug here must not leave everything to the ticks; it is logged
+                _log.exception("work_feed_failed")
+
+    async def _round(self) -> None:
+        touched, changed = self._touched, self._changed
+        self._touched, self._changed = set(), set()
+        await self._learn(touched)
+        self._trigger.notice_names(self._named(touched), self._named(changed))
+        if self._deployments:
+            self._deployments = False
+            await self._begin_deployments()
+
+    async def _learn(self, numbers: set[int]) -> None:
+        if unknown := numbers - self._names.keys():
+            self._names.update(await self._tenants.names_of(unknown))
+
+    def _named(self, numbers: set[int]) -> list[str]:
+        return [self._names[n] for n in numbers if n in self._names]
