@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from ecpmon.errors import EcpError
+from ecpmon.errors import EcpError, NoLongerLeader
 from ecpmon.ports.quarantine import Culprit, Quarantine
 
 _log = structlog.get_logger(__name__)
@@ -147,8 +147,11 @@ class Isolation:
     async def is_own(self, error: Exception) -> bool:
         """Whether it is the trouble of who it happened to, and not that something is away.
 
-        A statement that takes too long looks the same, but then the database answers others.
+        A statement that takes too long looks the same, but then the database answers others. Whose term is over is
+        refused whatever it does, for whomever.
         """
+        if isinstance(error, NoLongerLeader):
+            return False
         return not is_passing(error) or await self._quarantine.reachable()
 
     async def _raise_if_passing(self, error: Exception) -> None:

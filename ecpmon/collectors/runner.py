@@ -16,6 +16,7 @@ from ecpmon.isolation import Isolation, reason_of
 from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.leading import leading
 from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.ports.service import Clock
@@ -70,6 +71,8 @@ class CollectorRunner:
         self._waiting: deque[Batch] = deque()
         self._watermark: datetime | None = None
         self._watermark_known = False
+        # In whose name the watermark was learnt: in another term somebody else may have got further.
+        self._claim = leading.get()
         self._ask_again = False
         self.dropped_frames = 0
         self.last_success: datetime | None = None
@@ -117,11 +120,11 @@ class CollectorRunner:
         return Attempt(now, self.collector.source, outcome, (perf_counter() - began) * 1000, detail)
 
     async def _learn_watermark(self) -> None:
-        if self._watermark_known:
+        if self._watermark_known and self._claim == leading.get():
             return
         try:
             self._watermark = await self._attempts.watermark(self.collector.source)
-            self._watermark_known = True
+            self._watermark_known, self._claim = True, leading.get()
         except DatabaseUnavailable:
             _log.info("watermark_unknown", source=self.collector.source.value)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ecpmon.errors import DatabaseUnavailable, PermanentError
+from ecpmon.errors import DatabaseUnavailable, NoLongerLeader, PermanentError
 from ecpmon.isolation import Isolation, is_due, reason_of
 from tests.quarantine import FakeQuarantine
 
@@ -133,3 +133,15 @@ def test_reasons_are_storable_lines() -> None:
 @pytest.mark.parametrize(("ahead", "due"), [(-1, True), (0, True), (1, False), (3600, False), (3601, True)])
 def test_whose_turn_it_is(ahead: float, due: bool) -> None:
     assert is_due(after(ahead), NOW) is due
+
+
+async def test_a_term_that_is_over_is_nobodys_own_trouble(
+    isolation: Isolation, quarantine: FakeQuarantine
+) -> None:
+    work = Work("a", "b", error=NoLongerLeader)
+    with pytest.raises(NoLongerLeader):
+        await isolation.together("ab", work, NOW)
+    assert work.asked == [["a", "b"]], "nobody is tried alone"
+    with pytest.raises(NoLongerLeader):
+        await isolation.one_by_one("ab", work, NOW)
+    assert quarantine.rows == {}

@@ -316,3 +316,24 @@ async def test_a_term_only_grows_and_has_one_holder(replica: Callable[[], Replic
     with pytest.raises(DatabaseRefused):
         await one.database.execute(statement)
     assert await one.lease.keep()
+
+
+async def test_who_stands_still_in_a_transaction_does_not_keep_its_row_locks(
+    migrated_dsn: str, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    """Whoever it is: also one that does not lead."""
+    monkeypatch.setattr("ecpmon.storage.database.IDLE_IN_TRANSACTION", 1.0)
+    frozen, name = Database(migrated_dsn), uuid4().hex
+    await database.execute(WRITE, name, b"x")
+
+    async def stand_still() -> None:
+        async with frozen.transaction() as connection:
+            await connection.execute("UPDATE secrets SET value = 'y' WHERE name = $1", name)
+            await database.execute("UPDATE secrets SET value = 'z' WHERE name = $1", name)
+            await connection.execute("SELECT 1")
+
+    with pytest.raises(DatabaseUnavailable):
+        await stand_still()
+    assert await database.fetchval("SELECT value FROM secrets WHERE name = $1", name) == b"z"
+    assert await frozen.fetchval("SELECT 1") == 1
+    await frozen.close()

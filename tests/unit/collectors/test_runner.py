@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from ecpmon.collectors.base import Collected
 from ecpmon.collectors.runner import CollectorRunner, TenantDirectory
-from ecpmon.errors import DatabaseUnavailable
+from ecpmon.errors import DatabaseUnavailable, NoLongerLeader
 from ecpmon.model.ingest import AttemptOutcome, Batch, IngestResult
+from ecpmon.model.leadership import Claim
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.ports.leading import as_leader
 from tests.quarantine import FakeQuarantine
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -23,6 +26,7 @@ class Store:
 
     def __init__(self) -> None:
         self.away = False
+        self.overtaken = False
         self.marks: dict[Source, datetime] = {Source.PROMETHEUS: T0}
         self.stored: set[datetime] = set()
         self.numbers: set[int | None] = set()
@@ -31,6 +35,8 @@ class Store:
     async def write(self, batch: Batch) -> IngestResult:
         if self.away:
             raise DatabaseUnavailable("away")
+        if self.overtaken:
+            raise NoLongerLeader("term 1 is over")
         self.stored |= {f.ts for f in batch.frames}
         self.numbers |= {f.tenant for f in batch.frames}
         for source, mark in batch.watermarks:
@@ -92,6 +98,30 @@ async def test_what_the_buffer_could_not_hold_is_asked_for_again() -> None:
     assert store.marks[Source.PROMETHEUS] == T0 + 2 * STEP
     await turns(1)
     assert store.stored == {T0 + n * STEP for n in range(1, 13)}
+    assert store.marks[Source.PROMETHEUS] == clock.at
+
+
+async def test_what_a_former_leader_pulled_waits_and_in_its_next_term_it_goes_on_where_others_have_got() -> (
+    None
+):
+    store, clock = Store(), Ticks()
+    directory = TenantDirectory(store)  # type: ignore[arg-type]
+    runner = CollectorRunner(Past(), store, directory, store, clock, 30, quarantine=FakeQuarantine())
+
+    async def turn(term: int) -> None:
+        clock.at += STEP
+        with as_leader(Claim("leader", term, UUID(int=1))):
+            await runner.run_once()
+
+    await turn(1)
+    store.overtaken = True
+    await turn(1)
+    assert (runner.waiting_frames, runner.dropped_frames) == (1, 0)
+    # The other one pulls meanwhile.
+    clock.at += 40 * STEP
+    store.overtaken, store.marks[Source.PROMETHEUS] = False, clock.at
+    await turn(3)
+    assert store.stored == {T0 + n * STEP for n in (1, 2, 43)}
     assert store.marks[Source.PROMETHEUS] == clock.at
 
 
