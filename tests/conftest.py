@@ -28,6 +28,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ecpmon.api import limits
 from ecpmon.local.packages import Binaries, fetch_binaries
 from ecpmon.local.paths import cache_dir, service_user
 from ecpmon.local.postgres import PostgresCluster
@@ -143,6 +144,14 @@ def _patient_with_the_database() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name in _IMPATIENCE:
             patch.setattr(module, name, PATIENCE)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _refusals_at_once() -> Iterator[None]:
+    """Tests of limits ask until they are refused, and again; how long a refusal waits is tested by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "REFUSAL_SECONDS", 0.0)
         yield
 
 

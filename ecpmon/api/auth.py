@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT
-from ecpmon.api.limits import LIMITS, Limits
+from ecpmon.api.limits import LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.api.sessions import Session
-from ecpmon.errors import Forbidden, RateLimited, TenantNotFound, Unauthorized
+from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
 from ecpmon.ports.tokens import Caller
 
 # With authentication off (development on loopback) everybody is this.
 EVERYBODY: Final = Caller("anonymous", frozenset({"admin"}), None)
 _NOBODY: Final = Caller("nobody", frozenset(), frozenset())
 MAX_TOKEN: Final = 4096
-# How long a guess waits for its refusal.
-REFUSAL_SECONDS: Final = 1.0
 
 
 def bearer_token(request: web.Request) -> str | None:
@@ -65,7 +61,8 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
     address = request.remote or ""
     known = limits.good_tokens.key_of(token)
     if known is None:
-        await _guessed(limits, address, now)
+        # Counted before it is looked up, for it may be a guess and many may come together.
+        limits.bad_tokens.take(address, now)
     elif limited:
         limits.requests.check(known, now)
     caller = await _find(request, token)
@@ -98,18 +95,6 @@ def sender_of(request: web.Request) -> str:
     token = bearer_token(request)
     group = request.app[LIMITS].good_tokens.group_of(token) if token else None
     return group or f"address {request.remote}"
-
-
-async def _guessed(limits: Limits, address: str, now: datetime) -> None:
-    """Count a token that may be a guess, before it is looked up: many may come together. Raises RateLimited.
-
-    The refusal is held back, so that a connection can be refused once in a while only.
-    """
-    try:
-        limits.bad_tokens.take(address, now)
-    except RateLimited:
-        await asyncio.sleep(REFUSAL_SECONDS)
-        raise
 
 
 async def _find(request: web.Request, secret: str) -> Caller | None:

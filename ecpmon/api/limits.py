@@ -44,6 +44,14 @@ MESSAGES_AT_ONCE: Final = 20.0
 # A used-up allowance is whole again after this long.
 MESSAGES_SECONDS: Final = 10.0
 _MAX_KEYS: Final = 10_000
+# How long a refusal for lack of a share waits: who comes again and again at once would cost others as much by his
+# refusals as by what is refused, so that a connection is refused once a second at most.
+REFUSAL_SECONDS = 1.0
+
+
+async def hold_back() -> None:
+    """Before a refusal for lack of a share is answered."""
+    await asyncio.sleep(REFUSAL_SECONDS)
 
 
 class Buckets:

@@ -15,7 +15,7 @@ from ecpmon.api.auth import admit, caller_key, group_of, sender_of
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
-from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES
+from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES, hold_back
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.sockets import HungUp
 from ecpmon.api.texts import check_address
@@ -108,6 +108,8 @@ async def _error_answer(request: web.Request, error: Exception) -> web.StreamRes
 async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
     if "limit" in error.details:
         request.app[CONTEXT].telemetry.refusals.labels(error.details["limit"]).inc()
+    if error.status == 429:
+        await hold_back()
     route = route_of(request)
     error = _for_sender(route, error)
     if error.status >= 500:

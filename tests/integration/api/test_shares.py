@@ -41,6 +41,24 @@ async def test_a_tenant_that_used_up_its_samples_waits_and_its_neighbour_does_no
     assert (await service.ask("POST", f"/api/v1/tenants/{alpha}/monitoring", body))[0] == 202
 
 
+async def test_a_refusal_waits_and_holds_nobody_else_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecpmon.api.limits.REFUSAL_SECONDS", PATIENCE)
+    alpha, beta = await service.tenant(), await service.tenant()
+    service.app[LIMITS].samples.charge(f"tenant False {alpha}", 10_000_000, service.clock.now())
+    body = {"metrics": {"cpu": 1}}
+    refused = [
+        asyncio.create_task(service.ask("POST", f"/api/v1/tenants/{alpha}/monitoring", body))
+        for _ in range(10)
+    ]
+    assert (await service.ask("POST", f"/api/v1/tenants/{beta}/monitoring", body))[0] == 202
+    assert not any(task.done() for task in refused)
+    for task in refused:
+        task.cancel()
+    await asyncio.gather(*refused, return_exceptions=True)
+
+
 async def test_pushes_are_counted_by_samples_for_caller_and_tenant(service: Service) -> None:
     tenant = await service.tenant()
     body = {"metrics": {f"m{n}": n for n in range(90)} | {"bad": "text"}}
