@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 from bench import servers
 from bench.http_load import cpu_seconds
@@ -96,7 +95,6 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
     path, push = (
         (f"/ws/monitoring/{TENANT}", f"/api/v1/tenants/{TENANT}/monitoring") if ours else ("/ws", "/push")
     )
-    idle = _core(pid, 3.0)
     began = time.monotonic()
     load = subprocess.Popen(
         [sys.executable, "-m", "bench.socket_load", str(port), path, str(count)],
@@ -115,7 +113,7 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
             status = _ask(port, push, {"metrics": {**METRICS, "up": state}})
             marks.append((sent, time.monotonic(), "up" if state else "down", status))
             time.sleep(0.5 + count / 2500)
-        spent = cpu_seconds(pid) - before - idle * (time.monotonic() - marks[0][0])
+        spent = cpu_seconds(pid) - before
         load.stdin.write("end\n")
         load.stdin.flush()
         told = json.loads(load.stdout.readline())
@@ -128,8 +126,6 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
         **_figures(marks, told, int(opened)),
         "opening_s": round(opening, 2),
         "cpu_us_per_message": round(spent / (pushes * count) * 1e6, 1),
-        "idle_core": round(idle, 3),
-        "longest_lag_ms": _longest_lag_ms(port) if ours else None,
         "memory_mb": _memory_mb(pid),
     }
 
@@ -169,21 +165,6 @@ def _ratio(runs: list[Result], count: int) -> Result:
         key: round(best["ecpmon", key] / best["aiohttp", key], 2)
         for key in ("push_p50", "push_p99", "answer_p99", "cpu_us_per_message")
     }
-
-
-def _core(pid: int, seconds: float) -> float:
-    """Its share of a processor while nobody asks it anything."""
-    before = cpu_seconds(pid)
-    time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / seconds
-
-
-def _longest_lag_ms(port: int) -> float:
-    """The longest that the event loop was held, or had no processor, in the last minute."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-        text = answer.read().decode()
-    [line] = [x for x in text.splitlines() if x.startswith("ecpmon_loop_longest_lag_seconds ")]
-    return round(float(line.split()[1]) * 1000, 1)
 
 
 def _memory_mb(pid: int) -> float:

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     fronts: int = Field(
         default=0, ge=0, le=256, description="Fronts that `supervised` starts; 0: as many as there are cores."
     )
+    front: int = Field(
+        default=0, ge=0, le=256, description="Which front of its machine a process is; given by `supervised`."
+    )
     run_dir: DirectoryPath | None = Field(
         default=None,
         description="Private folder in which the processes of one machine meet; `supervised` makes one for its own.",

@@ -36,6 +36,7 @@ from ecpmon.api.exposition import PAGES, Expose, Pages
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.routing import Permission, Route, Routes
+from ecpmon.ledger import Ledger
 
 _MODULES = (
     alerts,
@@ -80,18 +81,23 @@ def route_table() -> list[Route]:
 
 
 def create_api(
-    context: ApiContext, *, operations_only: bool = False, expose: Expose | None = None
+    context: ApiContext,
+    *,
+    operations_only: bool = False,
+    expose: Expose | None = None,
+    ledger: Ledger | None = None,
 ) -> web.Application:
     """The API around `context`. Whoever calls this starts and stops what is behind it.
 
-    `operations_only`: health, readiness and metrics, for a process that answers nobody else. `expose` as for `Pages`.
+    `operations_only`: health, readiness and metrics, for a process that answers nobody else. `expose` as for `Pages`,
+    `ledger` as for `Limits`.
     """
     # Bodies are decoded by us (`bodies`). Who sends on after a refusal is listened to for a moment only.
     handler_args = {"auto_decompress": False, "lingering_time": 2.0}
     app = web.Application(middlewares=[envelope, gate], handler_args=handler_args)
     table = list(health.routes.table) if operations_only else route_table()
     app[CONTEXT] = context
-    app[LIMITS] = Limits(context.settings)
+    app[LIMITS] = Limits(context.settings, ledger)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[ROUTES] = {route.handler: route for route in table}
     # The router tries one after the other: what comes most often comes first.

@@ -17,6 +17,7 @@ from aiohttp import web
 from ecpmon.api.fairness import LoopTurns
 from ecpmon.api.sessions import Session
 from ecpmon.errors import Overloaded, RateLimited
+from ecpmon.ledger import Ledger
 from ecpmon.settings import Settings
 
 REQUESTS_PER_SECOND: Final = 200.0
@@ -57,19 +58,44 @@ async def hold_back() -> None:
 class Buckets:
     """Token buckets by key. Who still has something may spend more than that, and is refused until it is made up.
 
-    So one request may be larger than the bucket, while the rate holds over time.
+    So one request may be larger than the bucket, while the rate holds over time. With a `ledger` a bucket is one for
+    all processes of the machine: what the others took is missing here as soon as one looks, so that together they
+    spend no more than the bucket, what it gains, and a request each.
     """
 
-    def __init__(self, what: str, rate: float, burst: float) -> None:
+    def __init__(self, what: str, rate: float, burst: float, ledger: Ledger | None = None) -> None:
         self._what = what
         self._rate = rate
         self._burst = burst
-        self._levels: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
+        self._ledger = ledger
+        # The level, when it was so, and what the others had taken by then.
+        self._levels: OrderedDict[str, tuple[float, datetime, float]] = OrderedDict()
 
     def _level(self, key: str, now: datetime) -> float:
-        level, at = self._levels.get(key, (self._burst, now))
+        return self._look(key, now)[0]
+
+    def _look(self, key: str, now: datetime) -> tuple[float, float]:
+        """The level, and what the others have taken in all."""
+        taken = self._ledger.total_of_others(self._shared(key)) if self._ledger else 0.0
+        known = self._levels.get(key)
+        if known is None:
+            return self._burst - self._owed(key, now), taken
+        level, at, taken_before = known
         # A clock that steps back must neither fill nor empty a bucket.
-        return min(self._burst, level + max(0.0, (now - at).total_seconds()) * self._rate)
+        gained = max(0.0, (now - at).total_seconds()) * self._rate
+        return min(self._burst, level + gained - (taken - taken_before)), taken
+
+    def _shared(self, key: str) -> str:
+        return f"{self._what} {key}"
+
+    def _owed(self, key: str, now: datetime) -> float:
+        """What the processes of the machine have taken of a bucket that is new here, and was not made up yet."""
+        if self._ledger is None:
+            return 0.0
+        own, shared = self._ledger.own(self._shared(key)), self._ledger.others(self._shared(key))
+        entries = [*shared, *([own] if own else [])]
+        since = now.timestamp()
+        return max((e.owed - max(0.0, since - e.at) * self._rate for e in entries), default=0.0)
 
     def has_some(self, key: str, now: datetime) -> bool:
         return self._level(key, now) >= 1
@@ -84,8 +110,11 @@ class Buckets:
 
     def charge(self, key: str, amount: float, now: datetime) -> None:
         """Take `amount`, below nothing if need be."""
-        self._levels[key] = (self._level(key, now) - amount, now)
+        level, taken = self._look(key, now)
+        self._levels[key] = level - amount, now, taken
         self._levels.move_to_end(key)
+        if self._ledger:
+            self._ledger.add(self._shared(key), amount, self._burst - level + amount, now.timestamp())
         if len(self._levels) > _MAX_KEYS:
             self._levels.popitem(last=False)
 
@@ -257,18 +286,19 @@ class Turn:
 class Limits:
     """All of them, of one process. Keys: callers by token, tenants by mode and number, addresses."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.requests = Buckets("requests", REQUESTS_PER_SECOND, REQUEST_BURST)
-        self.bad_tokens = Buckets("unknown tokens", BAD_TOKENS_PER_SECOND, BAD_TOKEN_BURST)
+    def __init__(self, settings: Settings, ledger: Ledger | None = None) -> None:
+        """`ledger`: what is counted per second is counted for all processes of the machine."""
+        self.requests = Buckets("requests", REQUESTS_PER_SECOND, REQUEST_BURST, ledger)
+        self.bad_tokens = Buckets("unknown tokens", BAD_TOKENS_PER_SECOND, BAD_TOKEN_BURST, ledger)
         self.good_tokens = GoodTokens()
         samples, body_bytes = settings.max_samples_per_second, settings.max_body_bytes_per_second
-        self.samples = Buckets("samples", samples, samples * BURST_SECONDS)
-        self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS)
+        self.samples = Buckets("samples", samples, samples * BURST_SECONDS, ledger)
+        self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS, ledger)
         alerts = settings.max_alerts_per_second
-        self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS)
+        self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS, ledger)
         self.messages = (
-            _messages(settings.max_sockets_per_token),
-            _messages(settings.max_sockets_per_tenant),
+            _messages("messages", settings.max_sockets_per_token, ledger),
+            _messages("messages about a tenant", settings.max_sockets_per_tenant, ledger),
         )
         self.memory = Memory(settings.max_bytes_in_flight)
         self.loop = LoopTurns()
@@ -291,9 +321,9 @@ class Limits:
         return Held(self.memory, key)
 
 
-def _messages(sockets: int) -> Buckets:
+def _messages(what: str, sockets: int, ledger: Ledger | None) -> Buckets:
     burst = max(MESSAGES_AT_ONCE, sockets * MESSAGES_PER_SOCKET)
-    return Buckets("messages", burst / MESSAGES_SECONDS, burst)
+    return Buckets(what, burst / MESSAGES_SECONDS, burst, ledger)
 
 
 class Held:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ecpmon.errors import Overloaded, TooManySockets
+from ecpmon.ledger import Ledger
 from ecpmon.ports.tokens import Caller, Shown, Standing
 
 K = TypeVar("K")
@@ -54,9 +55,16 @@ class Admissions:
     """Counts the open sockets of a process. `count_refusal` is told why one was not let in."""
 
     def __init__(
-        self, limits: SocketLimits = SocketLimits(), count_refusal: Callable[[str], None] = lambda _: None
+        self,
+        limits: SocketLimits = SocketLimits(),
+        count_refusal: Callable[[str], None] = lambda _: None,
+        ledger: Ledger | None = None,
     ) -> None:
+        """`ledger`: the bounds of holders and tenants are those of all processes of the machine together."""
         self.limits = limits
+        self._ledger = ledger
+        if ledger is not None:
+            ledger.clear()
         self._count_refusal = count_refusal
         self._holders: Counter[str] = Counter()
         self._tenants: Counter[tuple[str, int]] = Counter()
@@ -69,36 +77,57 @@ class Admissions:
     def admit(self, session: Session) -> Iterator[None]:
         """Raises TooManySockets past the holder's or the tenant's bound, Overloaded past everybody's."""
         tenant = (session.database, session.tenant)
-        self._check(session, tenant)
-        self._holders[session.holder] += 1
-        self._tenants[tenant] += 1
+        if self.open >= self.limits.in_all:
+            self._check(session, tenant, 1)
+            self._count_refusal("all")
+            raise Overloaded("too many open sockets; try again later")
+        self._count(session.holder, tenant, 1)
         try:
+            # After it was counted: of two processes that let in the last one each, one at least sees the other.
+            self._check(session, tenant)
             yield
         finally:
-            _less(self._holders, session.holder)
-            _less(self._tenants, tenant)
+            self._count(session.holder, tenant, -1)
 
-    def _check(self, session: Session, tenant: tuple[str, int]) -> None:
-        # The narrowest first: who is over his own bound is told so, whatever the others do.
-        if self._holders[session.holder] >= self.limits.per_holder:
+    def _count(self, holder: str, tenant: tuple[str, int], more: int) -> None:
+        _add(self._holders, holder, more)
+        _add(self._tenants, tenant, more)
+        if self._ledger is not None:
+            self._ledger.add(_of_holder(holder), more)
+            self._ledger.add(_of_tenant(tenant), more)
+
+    def _elsewhere(self, key: str) -> float:
+        return self._ledger.total_of_others(key) if self._ledger is not None else 0.0
+
+    def _check(self, session: Session, tenant: tuple[str, int], more: int = 0) -> None:
+        """With `more` than are counted. The narrowest first: who is over his own bound is told so, whatever the others
+        do."""
+        held = self._holders[session.holder] + more + self._elsewhere(_of_holder(session.holder))
+        if held > self.limits.per_holder:
             self._count_refusal("token")
             raise TooManySockets(
                 f"your token has {self.limits.per_holder} sockets open, the most that one may; close some first"
             )
-        if self._tenants[tenant] >= self.limits.per_tenant:
+        held = self._tenants[tenant] + more + self._elsewhere(_of_tenant(tenant))
+        if held > self.limits.per_tenant:
             self._count_refusal("tenant")
             raise TooManySockets(
                 f"the tenant has {self.limits.per_tenant} sockets open, the most that one may; close some first"
             )
-        if self.open >= self.limits.in_all:
-            self._count_refusal("all")
-            raise Overloaded("too many open sockets; try again later")
 
 
-def _less(counts: Counter[K], key: K) -> None:
-    counts[key] -= 1
+def _add(counts: Counter[K], key: K, more: int) -> None:
+    counts[key] += more
     if not counts[key]:
         del counts[key]
+
+
+def _of_holder(holder: str) -> str:
+    return f"sockets of {holder}"
+
+
+def _of_tenant(tenant: tuple[str, int]) -> str:
+    return f"sockets about {tenant[0]} {tenant[1]}"
 
 
 def ending(session: Session, standing: Standing | None, *, live: bool) -> tuple[int, str] | None:

@@ -29,6 +29,7 @@ from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import PermanentError
 from ecpmon.jobs import Job
+from ecpmon.ledger import Ledger
 from ecpmon.local.machine import socket_of
 from ecpmon.logs import configure_logging
 from ecpmon.model.roles import Role
@@ -118,7 +119,8 @@ async def create_app(
     )
     machine = MachineMetrics(telemetry, settings.run_dir) if settings.run_dir else None
     expose = machine.exposition if machine else None
-    app = create_api(context, operations_only=not role.answers, expose=expose)
+    rates = _ledger(settings, "rates")
+    app = create_api(context, operations_only=not role.answers, expose=expose, ledger=rates)
     if machine:
         app[MACHINE] = machine_api(context, machine)
     app[RUNTIMES] = runtimes
@@ -130,9 +132,17 @@ def _admissions(settings: Settings, telemetry: Telemetry) -> Admissions:
     limits = SocketLimits(
         settings.max_sockets, settings.max_sockets_per_token, settings.max_sockets_per_tenant
     )
-    admissions = Admissions(limits, lambda bound: telemetry.sockets_refused.labels(bound).inc())
+    refused = telemetry.sockets_refused
+    admissions = Admissions(limits, lambda bound: refused.labels(bound).inc(), _ledger(settings, "sockets"))
     telemetry.sockets.set_function(lambda: admissions.open)
     return admissions
+
+
+def _ledger(settings: Settings, name: str) -> Ledger | None:
+    """What fronts of one machine count together; None: there is only this one."""
+    if settings.run_dir is None or not settings.front:
+        return None
+    return Ledger(settings.run_dir / f"{name}.ledger", settings.fronts, settings.front - 1)
 
 
 def _url(settings: Settings, *, demo: bool) -> str:

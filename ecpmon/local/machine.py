@@ -56,13 +56,19 @@ def cores() -> int:
 def specs(settings: Settings, run_dir: Path, environ: Mapping[str, str]) -> list[ProcessSpec]:
     """Fronts, then the worker: they are stopped in this order."""
 
-    def spec(name: str, role: str, stop_seconds: float) -> ProcessSpec:
-        own = {"ECPMON_ROLE": role, "ECPMON_RUN_DIR": str(run_dir)}
+    count = settings.fronts or cores()
+
+    def spec(name: str, role: str, number: int, stop_seconds: float) -> ProcessSpec:
+        own = {
+            "ECPMON_ROLE": role,
+            "ECPMON_FRONTS": str(count),
+            "ECPMON_FRONT": str(number),
+            "ECPMON_RUN_DIR": str(run_dir),
+        }
         return ProcessSpec(name, COMMAND, {**environ, **own}, stop_seconds)
 
-    count = settings.fronts or cores()
-    fronts = [spec(f"front-{n}", "front", FRONT_STOP_SECONDS) for n in range(1, count + 1)]
-    return [*fronts, spec("worker", "worker", WORKER_STOP_SECONDS)]
+    fronts = [spec(f"front-{n}", "front", n, FRONT_STOP_SECONDS) for n in range(1, count + 1)]
+    return [*fronts, spec("worker", "worker", 0, WORKER_STOP_SECONDS)]
 
 
 def check_port(host: str, port: int) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ecpmon.api.pushing import SAMPLES_PER_REQUEST
 from ecpmon.local.machine import Machine, ProcessSpec, socket_of
 from ecpmon.local.supervisor import RestartPolicy
 from ecpmon.storage.database import Database
@@ -137,6 +139,33 @@ async def test_a_deployment_that_a_front_was_asked_for_is_carried_out_by_the_wor
         ) as answer:
             assert answer.status == 202, await answer.text()
         await until(completed, "the worker has done it")
+
+
+async def test_a_tenants_rate_and_sockets_are_bounded_in_sum_over_the_fronts(
+    make_migrated: Callable[[], str], free_port: Callable[[], int]
+) -> None:
+    # Two pushes a second, and eight at once.
+    rate = str(2 * (1 + SAMPLES_PER_REQUEST))
+    limits = {"ECPMON_MAX_SAMPLES_PER_SECOND": rate, "ECPMON_MAX_SOCKETS_PER_TENANT": "5"}
+    async with machine(make_migrated(), free_port(), **limits) as found:
+        await tenant(found, "alpha")
+        began, accepted = time.monotonic(), 0
+        for _ in range(60):
+            path, body = "/api/v1/tenants/alpha/monitoring", {"metrics": {"cpu": 1}}
+            status, _ = await send(found, "POST", path, body)
+            assert status in (202, 429)
+            accepted += status == 202
+        # Each front may let in one too much.
+        assert 8 <= accepted <= 8 + 2 * (time.monotonic() - began) + 2
+        opened = []
+        for _ in range(20):
+            try:
+                opened.append(await found.session.ws_connect(f"{found.url}/ws/alerts/alpha"))
+            except aiohttp.WSServerHandshakeError as error:
+                assert error.status == 429  # noqa: PT017 - what comes of it is counted
+        assert len(opened) == 5
+        for each in opened:
+            await each.close()
 
 
 async def scrape(found: Serving) -> dict[str, float]:

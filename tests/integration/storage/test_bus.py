@@ -387,8 +387,8 @@ async def test_writers_that_are_killed_in_the_midst_leave_no_row(database: Datab
         await _say(victim, "lost")
         pid = victim.get_server_pid()
         await database.execute("SELECT pg_terminate_backend($1)", pid)
-        ended = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-        with pytest.raises(ended):
+        lost = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+        with pytest.raises(lost):
             await victim.execute("COMMIT")
         await _say(database, "kept")
         await _told(heard, "test", 1)
