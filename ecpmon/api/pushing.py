@@ -17,7 +17,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
 from ecpmon.memory import Interned
-from ecpmon.model.ingest import Batch, Rejection, Rejections
+from ecpmon.model.ingest import Batch, Rejection, Rejections, cost_of
 from ecpmon.model.samples import (
     FUTURE,
     Columns,
@@ -37,11 +37,6 @@ from ecpmon.wire import encodable
 
 routes = Routes()
 MAX_NAME: Final = 100
-# What is committed together, in samples; an entry costs as much as so many more. What is pushed in one request and
-# holds more is committed in parts, so that other tenants' commits come in between and nothing holds the loop; the
-# answer is sent after the last of them.
-SAMPLES_PER_COMMIT: Final = 15_000
-SAMPLES_PER_ENTRY: Final = 10
 # Names that are looked at before the time is.
 NAMES_AT_ONCE: Final = 250
 ENTRIES_AT_ONCE: Final = 32
@@ -159,13 +154,15 @@ class Pushed:
     async def commit(self) -> int:
         """Commit everything; the number of samples accepted.
 
+        In parts, so that other tenants' commits come in between and nothing holds the loop.
         Raises what the writer raises: then some parts may be committed, and sending all again changes nothing.
         """
         self._charge()
-        accepted, writer = 0, backend_of(self._request).writer
-        for part in _parts(self._frames):
-            result = await writer.write(Batch(frames=part))
-            accepted += result.accepted
+        accepted, begin, writer = 0, 0, backend_of(self._request).writer
+        while begin < len(self._frames):
+            end = _end_of_part(self._frames, begin, writer.part)
+            result = await writer.write(Batch(frames=tuple(self._frames[begin:end])))
+            begin, accepted = end, accepted + result.accepted
             self.rejections.include(result)
         return accepted
 
@@ -179,19 +176,15 @@ class Pushed:
             app[CONTEXT].telemetry.rejected.labels(reason.value).inc(count)
 
 
-def _parts(frames: list[Frame]) -> list[tuple[Frame, ...]]:
-    """`frames` in parts of about `SAMPLES_PER_COMMIT`."""
-    parts: list[tuple[Frame, ...]] = []
-    part: list[Frame] = []
-    size = 0
-    for frame in frames:
-        cost = len(frame.samples) + SAMPLES_PER_ENTRY
-        if part and size + cost > SAMPLES_PER_COMMIT:
-            parts.append(tuple(part))
-            part, size = [], 0
-        part.append(frame)
-        size += cost
-    return [*parts, tuple(part)] if part else parts
+def _end_of_part(frames: list[Frame], begin: int, most: int) -> int:
+    """Where the part ends that begins at `begin` and costs no more than `most`, or is one frame."""
+    size, end = 0, begin
+    while end < len(frames):
+        size += cost_of(frames[end])
+        if size > most and end > begin:
+            break
+        end += 1
+    return end
 
 
 # What is sent again and again under the same names is looked at once.

@@ -53,6 +53,14 @@ class Attempt:
     tenant_id: str | None = None
 
 
+SAMPLES_PER_ENTRY: Final = 10
+
+
+def cost_of(frame: Frame) -> int:
+    """What committing a frame costs, in samples."""
+    return len(frame.samples) + SAMPLES_PER_ENTRY
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What is committed together. `watermarks`: how far a collector has got, stored with its data."""

@@ -16,6 +16,11 @@ from ecpmon.model.windows import Cause
 
 
 class SampleWriter(Protocol):
+    @property
+    def part(self) -> int:
+        """How much of a large request to hand over at once (`cost_of`): less while others send as well."""
+        ...
+
     async def write(self, batch: Batch) -> IngestResult:
         """Commit a batch (grouped with others under load). Returning means committed.
 

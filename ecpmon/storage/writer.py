@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import structlog
 
 from ecpmon.errors import DatabaseUnavailable, EcpError, NoLongerLeader, Overloaded
-from ecpmon.model.ingest import Batch, IngestResult
+from ecpmon.model.ingest import Batch, IngestResult, cost_of
 from ecpmon.model.leadership import Claim
 from ecpmon.ports.leading import leading
 from ecpmon.storage.ingest import IngestStore
 
 _log = structlog.get_logger(__name__)
 
-MAX_SAMPLES_PER_COMMIT = 5_000
+# Sizes as `cost_of` counts them.
+MAX_SAMPLES_PER_COMMIT = 10_000
+# Of one sender's, while others send as well.
+FAIR_SAMPLES_PER_COMMIT = 1_500
+# What a sender who is alone may commit in one piece.
+ALONE_SAMPLES_PER_COMMIT = 15_000
+# Seconds for which who has sent is not forgotten.
+LATELY = 1.0
 MAX_WAITING = 5_000
 # One sender may not take the places of all.
 MAX_WAITING_PER_SENDER = 1_000
@@ -31,40 +40,70 @@ Waiting = tuple[Batch, asyncio.Future[IngestResult], Claim | None]
 
 
 class SenderQueues:
-    """Batches that wait, by sender (a tenant, or a collector), and taken one of each in turn."""
+    """Batches that wait, by sender (a tenant, or a collector).
+
+    - Of each sender the batches leave in the order in which they came.
+    - Into a commit comes next whoever has the least in it: small batches are not kept waiting by another's large ones.
+    - While others send, one sender's part of a commit is bounded too, so that the others wait for a short commit only.
+    """
 
     def __init__(self) -> None:
         self._queues: OrderedDict[str, deque[Waiting]] = OrderedDict()
         self._length = 0
+        # The last sender, and the last one before that was another; and when.
+        self._last = ("", -math.inf)
+        self._other = ("", -math.inf)
 
     def __len__(self) -> int:
         return self._length
 
-    def put(self, waiting: Waiting) -> None:
-        """Raises Overloaded."""
+    def put(self, waiting: Waiting, now: float = 0.0) -> None:
+        """`now` in seconds of any clock. Raises Overloaded."""
         sender = _sender(waiting[0])
         if self._length >= MAX_WAITING or len(self._queues.get(sender, ())) >= MAX_WAITING_PER_SENDER:
             raise Overloaded("too many writes are waiting; try again shortly")
         self._queues.setdefault(sender, deque()).append(waiting)
         self._length += 1
+        if self._last[0] != sender:
+            self._other = self._last
+        self._last = sender, now
+
+    def crowded(self, now: float) -> bool:
+        """Whether more than one has sent something lately."""
+        return now - self._other[1] < LATELY
 
     def last(self) -> Waiting:
         return next(reversed(self._queues.values()))[-1]
 
-    def take(self, samples: int) -> list[Waiting]:
-        """At least one, then more while they hold no more than `samples` together; each sender's in its order."""
+    def take(self, samples: int, each: int) -> list[Waiting]:
+        """At least one batch, then more while they hold no more than `samples` together, nor one sender's than `each`.
+
+        A sender's first batch is taken whatever its size, while there is room.
+        """
         taken: list[Waiting] = []
-        while self._queues:
-            sender, queue = next(iter(self._queues.items()))
-            samples -= sum(len(f.samples) for f in queue[0][0].frames)
-            if taken and samples < 0:
+        spent = [(0, turn, sender) for turn, sender in enumerate(self._queues)]  # a heap, as it is sorted
+        while spent:
+            mine, turn, sender = heapq.heappop(spent)
+            queue = self._queues[sender]
+            size = _size(queue[0][0])
+            if taken and size > samples:
                 break
+            if mine and mine + size > each:
+                continue
+            samples -= size
             taken.append(queue.popleft())
             self._length -= 1
             self._queues.move_to_end(sender)
-            if not queue:
+            if queue:
+                heapq.heappush(spent, (mine + size, turn, sender))
+            else:
                 del self._queues[sender]
         return taken
+
+
+def _size(batch: Batch) -> int:
+    """What a batch costs to commit, in samples."""
+    return 1 + sum(map(cost_of, batch.frames))
 
 
 def _sender(batch: Batch) -> str:
@@ -125,6 +164,15 @@ class GroupWriter:
         """Batches waiting to be committed."""
         return len(self._waiting)
 
+    @property
+    def _crowded(self) -> bool:
+        return self._waiting.crowded(asyncio.get_running_loop().time())
+
+    @property
+    def part(self) -> int:
+        """`ports.SampleWriter.part`."""
+        return FAIR_SAMPLES_PER_COMMIT if self._crowded else ALONE_SAMPLES_PER_COMMIT
+
     async def __aenter__(self) -> GroupWriter:
         self._task = asyncio.create_task(self._run(), name="group-writer")
         return self
@@ -146,7 +194,7 @@ class GroupWriter:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[IngestResult] = loop.create_future()
-        self._waiting.put((batch, future, leading.get()))
+        self._waiting.put((batch, future, leading.get()), loop.time())
         self._patience.watch(loop, future)
         self._wake.set()
         return await future
@@ -156,7 +204,7 @@ class GroupWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._commit(self._waiting.take(MAX_SAMPLES_PER_COMMIT))
+                await self._commit(self._waiting.take(MAX_SAMPLES_PER_COMMIT, self.part))
 
     async def _commit(self, group: list[Waiting]) -> None:
         try:

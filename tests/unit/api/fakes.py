@@ -132,6 +132,7 @@ class FakeSamples:
         self.batches: list[Batch] = []
         self.stored: dict[tuple[str, Source, str, str], dict[datetime, float]] = {}
         self.error: EcpError | None = None
+        self.part = 15_000
 
     async def write(self, batch: Batch) -> IngestResult:
         if self.error:

@@ -15,6 +15,7 @@ from fakes import World, ask, error_of, make_app
 
 from ecpmon.api import pushing
 from ecpmon.api.limits import LIMITS
+from ecpmon.model.ingest import SAMPLES_PER_ENTRY
 from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from tests.waiting import PATIENCE
@@ -137,9 +138,9 @@ async def test_a_sender_that_goes_away_commits_nothing(client: Any, world: World
 
 
 async def test_a_large_request_is_committed_in_parts_and_answered_after_the_last(
-    client: Any, world: World, monkeypatch: pytest.MonkeyPatch
+    client: Any, world: World
 ) -> None:
-    monkeypatch.setattr(pushing, "SAMPLES_PER_COMMIT", 20 * (100 + pushing.SAMPLES_PER_ENTRY))
+    world.samples.part = 20 * (100 + SAMPLES_PER_ENTRY)
     entries = [
         {"metrics": {f"m{n}": 1 for n in range(100)}, "timestamp": f"2026-03-02T08:{m:02}:00Z"}
         for m in range(60)

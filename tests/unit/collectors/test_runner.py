@@ -31,6 +31,7 @@ class Store:
         self.stored: set[datetime] = set()
         self.numbers: set[int | None] = set()
         self.tenants: list[Tenant] = []
+        self.part = 15_000
 
     async def write(self, batch: Batch) -> IngestResult:
         if self.away:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecpmon.errors import Overloaded
-from ecpmon.model.ingest import Batch
+from ecpmon.model.ingest import SAMPLES_PER_ENTRY, Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.storage.writer import MAX_WAITING_PER_SENDER, SenderQueues
 
@@ -17,34 +17,63 @@ KEY = SeriesKey("custom", "queue")
 
 
 def waiting(tenant_id: str, samples: int = 1) -> Any:
-    return Batch((Frame(tenant_id, Source.PUSH, T0, (Sample(KEY, 1.0),) * samples),)), tenant_id, None
+    """A batch that costs `samples` and is named by its sender."""
+    size = samples - SAMPLES_PER_ENTRY - 1
+    return Batch((Frame(tenant_id, Source.PUSH, T0, (Sample(KEY, 1.0),) * size),)), tenant_id, None
 
 
-def senders(queues: SenderQueues, samples: int) -> str:
-    return "".join(future for _, future, _ in queues.take(samples))  # type: ignore[misc]
+def senders(queues: SenderQueues, samples: int, each: int = 10_000) -> str:
+    return "".join(future for _, future, _ in queues.take(samples, each))  # type: ignore[misc]
 
 
 def test_one_sender_s_many_batches_do_not_keep_another_s_from_the_next_commit() -> None:
     queues = SenderQueues()
     for tenant in "aaaaaab":
-        queues.put(waiting(tenant))
-    assert senders(queues, 3) == "aba"
-    assert senders(queues, 10) == "aaaa"
+        queues.put(waiting(tenant, 20))
+    assert senders(queues, 60) == "aba"
+    assert senders(queues, 200) == "aaaa"
     assert len(queues) == 0
 
 
-def test_a_batch_that_is_larger_than_a_commit_goes_alone() -> None:
+def test_small_batches_are_not_kept_waiting_by_large_ones() -> None:
+    """However many a sender has: what counts is how much of a commit is its."""
     queues = SenderQueues()
-    for tenant, samples in (("a", 100), ("b", 1), ("a", 1)):
+    for tenant, samples in [("a", 1_000)] * 5 + [("b", 20)] * 10:
         queues.put(waiting(tenant, samples))
-    assert [senders(queues, 10) for _ in range(2)] == ["a", "ba"]
+    assert senders(queues, 2_500) == "a" + "b" * 10 + "a"
+
+
+def test_while_others_send_one_sender_has_its_part_of_a_commit_and_no_more() -> None:
+    queues = SenderQueues()
+    for tenant, samples in [("a", 1_000)] * 3 + [("b", 20)]:
+        queues.put(waiting(tenant, samples))
+    assert [senders(queues, 10_000, 1_500) for _ in range(3)] == ["ab", "a", "a"]
+
+
+def test_it_is_crowded_while_more_than_one_has_sent_lately() -> None:
+    queues = SenderQueues()
+    for at in (0.0, 0.1, 5.0):
+        queues.put(waiting("a", 20), at)
+    assert not queues.crowded(5.0)
+    queues.put(waiting("b", 20), 5.5)
+    queues.put(waiting("b", 20), 5.6)
+    assert queues.crowded(5.7)
+    queues.put(waiting("b", 20), 6.2)
+    assert not queues.crowded(6.2)
+
+
+def test_a_batch_that_is_larger_than_a_commit_goes_first_or_waits_for_the_next() -> None:
+    queues = SenderQueues()
+    for tenant, samples in (("a", 1_000), ("b", 20), ("a", 20)):
+        queues.put(waiting(tenant, samples))
+    assert [senders(queues, 100) for _ in range(2)] == ["a", "ba"]
 
 
 def test_a_sender_that_fills_its_places_is_refused_and_nobody_else() -> None:
     queues = SenderQueues()
     for _ in range(MAX_WAITING_PER_SENDER):
-        queues.put(waiting("a"))
+        queues.put(waiting("a", 20))
     with pytest.raises(Overloaded):
-        queues.put(waiting("a"))
-    queues.put(waiting("b"))
+        queues.put(waiting("a", 20))
+    queues.put(waiting("b", 20))
     assert len(queues) == MAX_WAITING_PER_SENDER + 1
