@@ -1,10 +1,10 @@
 """Requests over keep-alive connections, as fast as they are answered; a process of its own, one thread, no framework.
 
-    python -m bench.load PORT FILE CONNECTIONS SECONDS [WARM_UP_SECONDS]
+    python -m bench.load PORT FILE CONNECTIONS REQUESTS SECONDS
 
 FILE is a pickle: a list of streams, each a list of whole requests. A connection sends its stream again and again,
-the next one when the answer to the last is there. One line of JSON: requests, seconds, per second, milliseconds at
-p50 and p99, answers by status, CPU seconds of this process.
+the next one when the answer to the last is there, until there are REQUESTS answers or the SECONDS are over. One line of
+JSON: requests, seconds, per second, milliseconds at p50 and p99, answers by status, CPU seconds of this process.
 """
 
 from __future__ import annotations
@@ -53,20 +53,19 @@ class Connection:
         return status
 
 
-def run(port: int, streams: list[list[bytes]], count: int, seconds: float, warm: float) -> dict[str, object]:
-    """The figures of one run; answers to what was sent during the warm-up do not count."""
+def run(port: int, streams: list[list[bytes]], count: int, most: int, seconds: float) -> dict[str, object]:
+    """The figures of one run."""
     connections = [Connection(port, streams[i % len(streams)]) for i in range(count)]
     poll = select.epoll()
     by_number = {c.socket.fileno(): c for c in connections}
     for number in by_number:
         poll.register(number, select.EPOLLIN)
-    start = time.perf_counter() + warm
-    end = start + seconds
+    start = time.perf_counter()
     for connection in connections:
         connection.send()
     waited: list[float] = []
     statuses: Counter[int] = Counter()
-    open_ones, cpu = count, time.process_time()
+    open_ones = sent = count
     while open_ones:
         for number, _ in poll.poll():
             connection = by_number[number]
@@ -74,29 +73,28 @@ def run(port: int, streams: list[list[bytes]], count: int, seconds: float, warm:
             if not status:
                 continue
             now = time.perf_counter()
-            if connection.began >= start:
-                waited.append(now - connection.began)
-                statuses[status] += 1
-            else:
-                cpu = time.process_time()
-            if now < end:
+            waited.append(now - connection.began)
+            statuses[status] += 1
+            if sent < most and now < start + seconds:
+                sent += 1
                 connection.send()
             else:
                 open_ones -= 1
+    took = time.perf_counter() - start
     waited.sort()
     return {
         "requests": len(waited),
-        "seconds": round(time.perf_counter() - start, 3),
-        "per_second": round(len(waited) / (time.perf_counter() - start), 1),
+        "seconds": round(took, 3),
+        "per_second": round(len(waited) / took, 1),
         "p50_ms": round(waited[len(waited) // 2] * 1e3, 2),
         "p99_ms": round(waited[int(len(waited) * 0.99)] * 1e3, 2),
         "worst_ms": round(waited[-1] * 1e3, 2),
         "statuses": dict(statuses),
-        "client_cpu": round(time.process_time() - cpu, 3),
+        "client_cpu": round(time.process_time(), 3),
     }
 
 
 if __name__ == "__main__":
-    port, file, count, seconds, *warm = sys.argv[1:]
+    port, file, count, most, seconds = sys.argv[1:]
     streams = pickle.loads(Path(file).read_bytes())
-    print(json.dumps(run(int(port), streams, int(count), float(seconds), float(warm[0]) if warm else 0.0)))
+    print(json.dumps(run(int(port), streams, int(count), int(most), float(seconds))))

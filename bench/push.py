@@ -1,7 +1,7 @@
 """JSON pushes beside an empty handler of the same framework, and one large batch beside a raw COPY of its frames.
 
     python -m bench.push                                2 min
-    python -m bench.push --seconds 3 --connections 128  20 s
+    python -m bench.push --requests 5000 --connections 128
     python -m bench.push --profile push.txt             stacks of the service during the pushes (needs py-spy)
 
 Pushes of 9 metrics come over keep-alive connections from 100 tenants, each with a token of its own, into a durable
@@ -21,6 +21,7 @@ import json
 import os
 import pickle
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,7 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=60, help="a round takes no longer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 128])
     parser.add_argument("--batches", type=int, default=5)
@@ -218,7 +220,8 @@ def _pushes(
         for _ in range(arguments.rounds):
             for system, server in (("empty", empty), ("ecpmon", service)):
                 profile = arguments.profile if system == "ecpmon" else None
-                measured = _round(server, postgres, file, connections, arguments.seconds, profile)
+                _load(server, file, connections, arguments.requests // 10, arguments.seconds)
+                measured = _round(server, postgres, file, connections, arguments, profile)
                 if system == "ecpmon":
                     _subtract(measured, idle)
                 rounds[system].append(measured)
@@ -257,16 +260,27 @@ def _introduce(port: int, streams: list[list[bytes]]) -> None:
             raise SystemExit(f"a push was answered {status}")
 
 
-def _round(
-    server: Process, postgres: int, file: Path, connections: int, seconds: float, profile: Path | None
-) -> dict[str, Any]:
-    """One run of the load; CPU includes the warm-up, as the requests that it is divided by do."""
-    argv = [sys.executable, "-m", "bench.load", str(server.port), str(file), str(connections), str(seconds)]
-    own, database = _cpu(server.pid), _cpu(postgres, tree=True)
-    with _profiled(server.pid, seconds, profile):
-        load = json.loads(subprocess.run(argv, cwd=ROOT, check=True, capture_output=True).stdout)
+def _load(server: Process, file: Path, connections: int, requests: int, seconds: float) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "bench.load", server.port, file, connections, requests, seconds]
+    ran = subprocess.run([str(a) for a in argv], cwd=ROOT, check=True, capture_output=True)
+    load: dict[str, Any] = json.loads(ran.stdout)
     if set(load["statuses"]) != {"202"}:
         raise SystemExit(f"not every push was taken: {load}")
+    return load
+
+
+def _round(
+    server: Process,
+    postgres: int,
+    file: Path,
+    connections: int,
+    arguments: argparse.Namespace,
+    profile: Path | None,
+) -> dict[str, Any]:
+    """One run of the load, after a short one that does not count."""
+    own, database = _cpu(server.pid), _cpu(postgres, tree=True)
+    with _profiled(server.pid, arguments.seconds, profile):
+        load = _load(server, file, connections, arguments.requests, arguments.seconds)
     samples = load["requests"] * METRICS
     load["process_us"] = (_cpu(server.pid) - own) / samples * 1e6
     load["database_us"] = (_cpu(postgres, tree=True) - database) / samples * 1e6
@@ -295,6 +309,7 @@ def _profiled(pid: int, seconds: float, profile: Path | None) -> Iterator[None]:
     ]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         yield
+        running.send_signal(signal.SIGINT)
         running.wait(60)
 
 

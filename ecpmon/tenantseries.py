@@ -40,6 +40,7 @@ _OBJECTIVE: Final = {
         "Share of an objective's budget left, negative when overspent",
     ),
 }
+USAGE_METRICS: Final = frozenset(_USAGE)
 Figures = Mapping[str, float | None]
 # tenant -> (objective, window) -> figure -> value; figures without a value are left out
 ObjectiveFigures = Mapping[str, Mapping[tuple[str, str], Figures]]
@@ -90,7 +91,7 @@ class TenantSeries:
         ]
 
     def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
-        self._usage.setdefault(tenant_id, {}).update({k: v for k, v in values.items() if k in _USAGE})
+        self._usage.setdefault(tenant_id, {}).update(values)
         self._usage_at[tenant_id] = monotonic()
 
     @classmethod

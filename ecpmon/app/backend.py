@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -37,7 +38,7 @@ from ecpmon.model.alerts import Action, WebhookAction
 from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.roles import Role
-from ecpmon.model.samples import Source
+from ecpmon.model.samples import Source, whole_values
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
@@ -71,6 +72,7 @@ from ecpmon.storage.tokens import PgTokenStore
 from ecpmon.storage.webhook_keys import PgWebhookKeyStore
 from ecpmon.storage.writer import GroupWriter
 from ecpmon.telemetry import Telemetry
+from ecpmon.tenantseries import USAGE_METRICS
 from ecpmon.workers import TenantWorkers, Workers
 
 _log = structlog.get_logger(__name__)
@@ -417,11 +419,13 @@ class BackendRuntime:
     # --- what happens after a commit ------------------------------------------------------------------------
 
     def _committed(self, result: IngestResult) -> None:
+        taken: Counter[str] = Counter()
         for frame in result.frames:
-            self.telemetry.samples.labels(frame.source.value).inc(len(frame.samples))
+            taken[frame.source.value] += len(frame.samples)
             if not self.demo:
-                usage = {s.key.metric_name: s.value for s in frame.samples if not s.key.labels}
-                self.telemetry.tenants.usage(frame.tenant_id, usage)
+                self.telemetry.tenants.usage(frame.tenant_id, whole_values(frame, USAGE_METRICS))
+        for source, count in taken.items():
+            self.telemetry.samples.labels(source).inc(count)
         for reason, count in result.refused.items():
             self.telemetry.rejected.labels(reason.value).inc(count)
         if self.role.works:

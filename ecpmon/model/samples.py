@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -162,6 +162,16 @@ class Frame:
 def values_of(frame: Frame) -> Sequence[float]:
     own = frame.samples
     return own.values if type(own) is Columns else [sample.value for sample in own]
+
+
+def whole_values(frame: Frame, names: Iterable[str]) -> dict[str, float]:
+    """The frame's values of these metrics, as far as it has them of the tenant as a whole."""
+    own = frame.samples
+    if type(own) is Columns:
+        whole, values = own.shape.whole, own.values
+        return {name: values[whole[name]] for name in names if name in whole}
+    found = {sample.key.metric_name: sample.value for sample in own if not sample.key.labels}
+    return {name: found[name] for name in names if name in found}
 
 
 def columns_of(frame: Frame, shapes: Shapes) -> Columns:
