@@ -139,6 +139,7 @@ def _empty(folder: Path) -> contextlib.AbstractContextManager[Process]:
 def _service(dsn: str, folder: Path) -> contextlib.AbstractContextManager[Process]:
     port = servers.free_port()
     env = {
+        "ECPMON_ROLE": "all",
         "ECPMON_DATABASE_URL": dsn,
         "ECPMON_PORT": str(port),
         "ECPMON_LOG_LEVEL": "warning",

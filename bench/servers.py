@@ -74,7 +74,14 @@ def module(name: str, folder: Path) -> Iterator[tuple[int, int]]:
 def ecpmon(database: str, folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
     """`ecpmon serve` for a database's URL: its port and its process id. `settings` without their prefix."""
     port = free_port()
-    own = {"database_url": database, "port": str(port), "log_format": "json", "auth": "none", **settings}
+    own = {
+        "role": "all",
+        "database_url": database,
+        "port": str(port),
+        "log_format": "json",
+        "auth": "none",
+        **settings,
+    }
     env = {f"ECPMON_{name.upper()}": value for name, value in own.items()}
     with _python(["ecpmon", "serve"], folder / "ecpmon.log", port, env) as pid:
         yield port, pid

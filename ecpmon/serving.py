@@ -19,9 +19,12 @@ from typing import Final
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import _ErrInfo
 
+from ecpmon.errors import PermanentError
+from ecpmon.settings import Settings
 from ecpmon.wire import dumps, encodable, error_document
 
 log = logging.getLogger("ecpmon.serving")
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 CODES: Final = {
     400: "BAD_REQUEST",
     404: "NOT_FOUND",
@@ -36,6 +39,21 @@ BROKEN_BODY: Final = "the body is broken, or ended before it was complete; send 
 _MAX_REASON: Final = 200
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class UnsafeSettings(PermanentError):
+    code = "UNSAFE_SETTINGS"
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse what would put an open door on the network."""
+    if settings.auth == "none" and settings.host not in _LOOPBACK and not settings.auth_none_anywhere:
+        raise UnsafeSettings(
+            f"ECPMON_AUTH=none is for loopback, not for {settings.host}; use ECPMON_AUTH=tokens "
+            "and make a token with `ecpmon token create`"
+        )
+    if settings.database_url is None:
+        raise UnsafeSettings("ECPMON_DATABASE_URL is not set")
 
 
 def code_of(status: int) -> str:

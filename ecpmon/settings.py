@@ -35,7 +35,7 @@ class Settings(BaseSettings):
         default=False, description="Mode of requests that carry no `X-Demo-Mode` header."
     )
     role: Literal["all", "front", "worker", "supervised"] = Field(
-        default="all",
+        default="supervised",
         description="What a process is for: `front` answers, `worker` runs the jobs, `all` does both; `supervised`"
         " starts fronts and a worker and watches them.",
     )

@@ -27,14 +27,13 @@ from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.canary import LoopCanary
 from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.collectors.rules import load_sli_rules
-from ecpmon.errors import PermanentError
 from ecpmon.jobs import Job
 from ecpmon.ledger import Ledger
 from ecpmon.local.machine import socket_of
 from ecpmon.logs import configure_logging
 from ecpmon.model.roles import Role
 from ecpmon.ports.service import Clock
-from ecpmon.serving import Runner, raise_file_limit, stop_on_signals
+from ecpmon.serving import Runner, check_settings, raise_file_limit, stop_on_signals
 from ecpmon.settings import Settings
 from ecpmon.storage.database import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
@@ -45,7 +44,6 @@ _log = structlog.get_logger(__name__)
 SWITCH_SECONDS = 0.001
 # Kubernetes kills after 30 s; the default of aiohttp is 60.
 SHUTDOWN_SECONDS = 15.0
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 RUNTIMES: web.AppKey[list[BackendRuntime]] = web.AppKey("runtimes", list)
 # What the other processes of the machine are answered.
@@ -59,21 +57,6 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-class UnsafeSettings(PermanentError):
-    code = "UNSAFE_SETTINGS"
-
-
-def check_settings(settings: Settings) -> None:
-    """Refuse what would put an open door on the network."""
-    if settings.auth == "none" and settings.host not in _LOOPBACK and not settings.auth_none_anywhere:
-        raise UnsafeSettings(
-            f"ECPMON_AUTH=none is for loopback, not for {settings.host}; use ECPMON_AUTH=tokens "
-            "and make a token with `ecpmon token create`"
-        )
-    if settings.database_url is None:
-        raise UnsafeSettings("ECPMON_DATABASE_URL is not set")
-
-
 async def create_app(
     settings: Settings, clock: Clock | None = None, *, run_jobs: bool = True
 ) -> web.Application:
@@ -82,7 +65,8 @@ async def create_app(
     With `run_jobs` False nobody turns the jobs but the caller (`app[RUNTIMES]`).
     """
     check_settings(settings)
-    role = Role(settings.role)
+    # One process that is all, whoever else may be started by the setting's default.
+    role = Role.ALL if settings.role == "supervised" else Role(settings.role)
     the_clock = clock or SystemClock()
     telemetry, rules = Telemetry(), load_sli_rules()
     session = aiohttp.ClientSession(trust_env=False)

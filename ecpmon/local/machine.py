@@ -25,6 +25,7 @@ import structlog
 from ecpmon.errors import LocalStackError
 from ecpmon.local.process import launch_argv
 from ecpmon.local.supervisor import RestartPolicy, explain_exit
+from ecpmon.serving import check_settings
 from ecpmon.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +33,8 @@ COMMAND: Final = (sys.executable, "-m", "ecpmon", "serve")
 # Longer than a front waits for what it is answering.
 FRONT_STOP_SECONDS: Final = 18.0
 WORKER_STOP_SECONDS: Final = 8.0
+# Processes of a watcher that was killed may be about to end.
+PORT_SECONDS: Final = 3.0
 PING_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 5.0
 # How long a process may be silent at first.
@@ -71,7 +74,20 @@ def specs(settings: Settings, run_dir: Path, environ: Mapping[str, str]) -> list
     return [*fronts, spec("worker", "worker", 0, WORKER_STOP_SECONDS)]
 
 
-def check_port(host: str, port: int) -> None:
+async def free_port(host: str, port: int) -> None:
+    """Wait a moment for those who had the port before us. Raises LocalStackError."""
+    now = asyncio.get_running_loop().time
+    give_up = now() + PORT_SECONDS
+    while True:
+        try:
+            return _check_port(host, port)
+        except LocalStackError:
+            if now() >= give_up:
+                raise
+        await asyncio.sleep(0.1)
+
+
+def _check_port(host: str, port: int) -> None:
     """Fronts share a port, so nobody would tell them that others have it already. Raises LocalStackError."""
     for family, kind, _, _, address in socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -195,7 +211,8 @@ async def _answers(path: Path) -> bool:
 
 async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises LocalStackError when a process cannot be kept running."""
-    check_port(settings.host, settings.port)
+    check_settings(settings)
+    await free_port(settings.host, settings.port)
     run_dir = Path(tempfile.mkdtemp(prefix="ecpmon-"))  # 0700: nobody else comes in
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -142,7 +142,8 @@ def api_spec(context: Context, databases: Databases, font: Path) -> ChildSpec:
         cwd=context.workdir,
         log_file=context.log("api"),
         ready=http_ok(f"{api_url(context)}/ready"),
-        stop_timeout=15,
+        # Fronts end first, then the worker.
+        stop_timeout=30,
     )
 
 

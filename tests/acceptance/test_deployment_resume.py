@@ -37,7 +37,7 @@ class Api:
 @asynccontextmanager
 async def serving(folder: Path, **settings: str) -> AsyncIterator[Api]:
     """A service process, killed with -9 at the end."""
-    mine = {f"ECPMON_{name.upper()}": value for name, value in settings.items()}
+    mine = {"ECPMON_ROLE": "all"} | {f"ECPMON_{name.upper()}": value for name, value in settings.items()}
     with (folder / "service.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *bound([sys.executable, "-m", "ecpmon", "serve"]),

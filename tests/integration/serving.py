@@ -35,7 +35,13 @@ async def serving(
 ) -> AsyncIterator[Serving]:
     """Running and ready, without authentication; its log goes to the file descriptor `stderr`, -1: closed."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")}
-    ours = {"ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "none", **settings}
+    ours = {
+        "ECPMON_ROLE": "all",
+        "ECPMON_DATABASE_URL": dsn,
+        "ECPMON_PORT": str(port),
+        "ECPMON_AUTH": "none",
+        **settings,
+    }
     argv = [sys.executable, "-m", "ecpmon", "serve"]
     if stderr == -1:
         argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", *argv]

@@ -42,6 +42,7 @@ async def test_a_service_that_stands_still_is_replaced(
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")},
             "ECPMON_DATABASE_URL": migrated_dsn,
+            "ECPMON_ROLE": "all",
             "ECPMON_PORT": str(port),
             "ECPMON_AUTH": "none",
             "ECPMON_WATCHDOG_SECONDS": "2",

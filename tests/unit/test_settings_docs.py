@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr, ValidationError
 
-from ecpmon.app import UnsafeSettings, check_settings
 from ecpmon.cli import cli
+from ecpmon.serving import UnsafeSettings, check_settings
 from ecpmon.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"

@@ -56,7 +56,7 @@ async def serving(dsn: str, folder: Path, port: int) -> AsyncIterator[Serving]:
     await migrate(database)
     log = folder / "serve.log"
     environ = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")} | {
-        "ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "tokens",
+        "ECPMON_ROLE": "all", "ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "tokens",
         "ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true", "ECPMON_WEBHOOK_SECRET": "k" * 32,
     }  # fmt: skip
     with log.open("wb") as out:
