@@ -68,8 +68,7 @@ class Totals:
         self._found = found
 
     def tally(self, start: datetime, end: datetime) -> Tally:
-        place, found = self._places[start], self._found
-        return Tally(round(found.eligible[place], 6), round(found.down[place], 6), round(found.gap[place], 6))
+        return self._found.tally(self._places[start])
 
     def failures(self, start: datetime, end: datetime, interval: timedelta) -> int:
         return _MANY_FAILURES

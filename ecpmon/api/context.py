@@ -16,6 +16,7 @@ from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.quarantine import Quarantine
+from ecpmon.ports.roster import Roster
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
 from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
@@ -35,6 +36,8 @@ class Backend:
     demo: bool
     tokens: TokenStore
     tenants: TenantStore
+    # Live tenants with what is planned for them, without rules.
+    directory: Roster
     writer: SampleWriter
     monitoring: MonitoringStore
     evidence: EvidenceRules

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
 
 from ecpmon.api.auth import caller_key
-from ecpmon.api.common import backend_of, minutes, now_of, percent, reply
-from ecpmon.api.context import CALLER
+from ecpmon.api.common import backend_of, minutes, now_of, percent
+from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.isolation import Isolation
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
+from ecpmon.model.windows import ErrorBudget, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.quarantine import ROLLING_SLA
+from ecpmon.ports.roster import Standing
+from ecpmon.ports.sla import WindowTotals
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.maintenance import zone
+from ecpmon.sla.maintenance import touching, zone
+from ecpmon.sla.periods import Period, period
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Terms
+from ecpmon.sla.windows import Brief, Terms, brief
+from ecpmon.wire import dumps
 
 routes = Routes()
 WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
+_NOTHING: Final = Tally(0.0, 0.0, 0.0)
+_UNKNOWN: Final = dict.fromkeys(WINDOWS, Brief(None, None, SlaStatus.NO_DATA, ErrorBudget(0.0, 0.0), None))
+# A window that begins before any of ours.
+_LONGEST: Final = timedelta(days=32)
 _SEVERITY: Final = {SlaStatus.VIOLATED: 0, SlaStatus.AT_RISK: 1, SlaStatus.NO_DATA: 2, SlaStatus.MEETING: 3}
 
-# Of a tenant: its terms, what was measured in which interval, what it is now.
-_Found = tuple[Terms, Mapping[Interval, Tally], SpanState | None]
+# Of a tenant: its windows by name, what it is now.
+_Found = tuple[Mapping[str, Brief], SpanState | None]
 # By tenant_id: the statuses last stored, the last alert.
 _Statuses = Mapping[str, Mapping[str, SlaStatus]]
 _Told = Mapping[str, AlertEvent]
@@ -39,26 +48,45 @@ _Told = Mapping[str, AlertEvent]
 @routes.get("/api/v1/sla/summary", Permission.READ)
 async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first."""
-    backend, now = backend_of(request), now_of(request)
-    tenants = {t.tenant_id: t for t in await backend.tenants.live(among=request[CALLER].tenants)}
+    backend, now, allowed = backend_of(request), now_of(request), request[CALLER].tenants
+    standings = {
+        name: s
+        for name, s in (await backend.directory.standings()).items()
+        if s.tenant is not None and (allowed is None or s.tenant.key in allowed)
+    }
+    tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
     # An administrator's are thousands.
     caller, apart = caller_key(request), backend.workers.run_for
     statuses = await backend.availability.statuses_of(tenants.values())
     told = await backend.alerts.last_events(tenants.values())
 
     async def work(names: list[str]) -> dict[str, _Found]:
-        own = [tenants[name] for name in names]
-        planned = await backend.maintenance.of_tenants(own)
-        terms = await apart(caller, _terms, own, planned, now, backend.intervals)
-        asked = await apart(caller, _asked, terms, now)
-        found = await backend.window_sums.tallies(asked, now)
-        states = await backend.window_sums.states(asked, now)
-        return {name: (terms[name], found.get(name, {}), states.get(name)) for name in names}
+        planned = {name: await _planned(backend, standings[name], tenants[name]) for name in names}
+        own = {name: tenants[name] for name in names}
+        terms = await apart(caller, _terms, list(own.values()), planned, now, backend.intervals)
+        calm = {n: t for n, t in own.items() if not touching(terms[n].maintenance, now - _LONGEST, now)}
+        found: dict[str, _Found] = {}
+        for name, members in _by_zone(calm).items():
+            periods = [period(window, now, zone(name)) for window in WINDOWS]
+            keys, starts = [t.key for t in members], [p.start for p in periods]
+            totals = await backend.window_sums.totals(keys, starts, now)
+            found |= await apart(caller, _of_totals, members, totals, periods, statuses, terms, now)
+        others = {n: t for n, t in own.items() if n not in calm}
+        return found | await _of_others(backend, caller, others, statuses, terms, now)
 
     # What cannot be told of a tenant is nothing: its detail says why.
     found = await Isolation(backend.quarantine, ROLLING_SLA).survey(tenants, work)
-    rows = await apart(caller, _rows, list(tenants.values()), found, statuses, told, now)
-    return reply({"as_of": now, "tenants": rows})
+    return web.Response(
+        body=await apart(caller, _document, list(tenants.values()), found, told, now),
+        content_type="application/json",
+    )
+
+
+async def _planned(backend: Backend, standing: Standing, tenant: Tenant) -> Sequence[Maintenance]:
+    """Raises for a tenant whose maintenance nobody can read."""
+    if standing.planned is None:
+        return await backend.maintenance.of_tenant(tenant)
+    return standing.planned
 
 
 def _terms(
@@ -70,31 +98,92 @@ def _terms(
     return {t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, intervals) for t in tenants}
 
 
+def _by_zone(tenants: Mapping[str, Tenant]) -> dict[str, list[Tenant]]:
+    """Their months begin at the same instant."""
+    found: dict[str, list[Tenant]] = defaultdict(list)
+    for tenant in tenants.values():
+        found[tenant.time_zone].append(tenant)
+    return found
+
+
+def _of_totals(
+    tenants: Sequence[Tenant],
+    totals: Mapping[int, WindowTotals],
+    periods: Sequence[Period],
+    statuses: _Statuses,
+    terms: Mapping[str, Terms],
+    now: datetime,
+) -> dict[str, _Found]:
+    """Of tenants without maintenance in any window, who share their periods."""
+    found: dict[str, _Found] = {}
+    for t in tenants:
+        of, before, target = totals.get(t.key), statuses.get(t.tenant_id, {}), t.sla_target.fraction
+        windows = {}
+        for place, (name, asked) in enumerate(zip(WINDOWS, periods, strict=True)):
+            seconds = _NOTHING if of is None else of.tally(place)
+            ends = asked.end if asked.end > now else None
+            windows[name] = brief(seconds, now, target, before.get(name), terms[t.tenant_id], ends)
+        state = None if of is None else of.state if of.expires > now else SpanState.GAP
+        found[t.tenant_id] = (windows, state)
+    return found
+
+
+async def _of_others(
+    backend: Backend,
+    caller: str,
+    tenants: Mapping[str, Tenant],
+    statuses: _Statuses,
+    terms: Mapping[str, Terms],
+    now: datetime,
+) -> dict[str, _Found]:
+    """The same with maintenance, which is taken out by its own totals."""
+    if not tenants:
+        return {}
+    apart = backend.workers.run_for
+    own = {name: terms[name] for name in tenants}
+    asked = await apart(caller, _asked, own, now)
+    tallies = await backend.window_sums.tallies(asked, now)
+    states = await backend.window_sums.states(asked, now)
+    windows = await apart(caller, _with_maintenance, tenants, tallies, statuses, own, now)
+    return {name: (windows[name], states.get(name)) for name in tenants}
+
+
 def _asked(terms: Mapping[str, Terms], now: datetime) -> dict[str, set[Interval]]:
     return {name: sums.intervals_for(now, contract, WINDOWS) for name, contract in terms.items()}
 
 
-def _rows(
-    tenants: Sequence[Tenant],
-    found: Mapping[str, _Found],
+def _with_maintenance(
+    tenants: Mapping[str, Tenant],
+    tallies: Mapping[str, Mapping[Interval, Tally]],
     statuses: _Statuses,
-    told: _Told,
+    terms: Mapping[str, Terms],
     now: datetime,
-) -> list[dict[str, Any]]:
-    rows = []
-    for t in tenants:
-        name, target = t.tenant_id, t.sla_target.fraction
-        nothing: _Found = Terms(zone=zone(t.time_zone)), {}, None
-        terms, tallies, state = found.get(name, nothing)
-        before = statuses.get(name, {}) if name in found else {}
-        windows = sums.standing(tallies, now, target, before, terms, WINDOWS)
-        rows.append(_row(t, {w.window: w for w in windows}, state, told.get(name)))
+) -> dict[str, dict[str, Brief]]:
+    return {
+        name: {
+            window: brief(
+                sums.totals(tallies.get(name, {}), asked.start, now, terms[name]),
+                now,
+                tenant.sla_target.fraction,
+                statuses.get(name, {}).get(window),
+                terms[name],
+                asked.end if asked.end > now else None,
+            )
+            for window in WINDOWS
+            for asked in [period(window, now, terms[name].zone)]
+        }
+        for name, tenant in tenants.items()
+    }
+
+
+def _document(tenants: Sequence[Tenant], found: Mapping[str, _Found], told: _Told, now: datetime) -> bytes:
+    rows = [_row(t, *found.get(t.tenant_id, (_UNKNOWN, None)), told.get(t.tenant_id)) for t in tenants]
     rows.sort(key=lambda r: r[0])
-    return [row for _, row in rows]
+    return dumps({"as_of": now, "tenants": [row for _, row in rows]})
 
 
 def _row(
-    tenant: Tenant, found: Mapping[str, WindowFigures], state: SpanState | None, told: AlertEvent | None
+    tenant: Tenant, found: Mapping[str, Brief], state: SpanState | None, told: AlertEvent | None
 ) -> tuple[tuple[int, float, str], dict[str, Any]]:
     """The row and its place: by status, then by budget left, then by name."""
     month = found["30d"]
@@ -114,7 +203,7 @@ def _row(
     }
 
 
-def _summary_window(w: WindowFigures) -> dict[str, Any]:
+def _summary_window(w: Brief) -> dict[str, Any]:
     return {
         "availability": percent(w.availability),
         "status": w.status.value,

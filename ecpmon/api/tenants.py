@@ -135,25 +135,26 @@ async def list_tenants(request: web.Request) -> web.Response:
     status = request.query.get("status")
     if status is not None and status not in list(TenantStatus):
         raise bad_field("status", f"known are {', '.join(TenantStatus)}")
-    page = await backend.tenants.page(
-        allowed=caller.tenants,
-        preset=check_preset(request.query.get("preset")),
-        status=status,
-        skip=skip,
-        limit=limit,
-    )
-    measured = await backend.availability.current_30d([t.tenant_id for t in page.tenants])
-    now = now_of(request)
-    times = await backend.monitoring.mean_response_times(
-        [t.tenant_id for t in page.tenants], now - timedelta(days=30), now
-    )
+    preset, allowed = check_preset(request.query.get("preset")), caller.tenants
+    seen = [
+        t
+        for s in (await backend.directory.standings()).values()
+        if (t := s.tenant) is not None
+        and (allowed is None or t.key in allowed)
+        and preset in (None, t.preset)
+        and status in (None, t.status)
+    ]
+    shown = seen[skip : skip + limit]
+    keys = [t.key for t in shown]
+    measured = await backend.availability.current_30d(keys)
+    times = await backend.monitoring.mean_response_times_30d(keys, now_of(request))
     return reply(
         {
-            "tenants": [_row(t, measured.get(t.tenant_id), times.get(t.tenant_id)) for t in page.tenants],
-            "total_count": page.total,
-            "demo_count": page.demo,
-            "active_count": page.active,
-            "pagination": {"skip": skip, "limit": limit, "has_more": skip + len(page.tenants) < page.total},
+            "tenants": [_row(t, measured.get(t.key), times.get(t.key)) for t in shown],
+            "total_count": len(seen),
+            "demo_count": sum(t.is_demo for t in seen),
+            "active_count": sum(t.status in (TenantStatus.RUNNING, TenantStatus.DEGRADED) for t in seen),
+            "pagination": {"skip": skip, "limit": limit, "has_more": skip + len(shown) < len(seen)},
         }
     )
 

@@ -139,6 +139,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         demo=runtime.demo,
         tokens=runtime.tokens,
         tenants=runtime.tenants,
+        directory=runtime.directory,
         writer=runtime.writer,
         monitoring=runtime.monitoring,
         evidence=runtime.evidence,

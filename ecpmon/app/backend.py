@@ -165,6 +165,7 @@ class BackendRuntime:
         self.closing = StatementClosing(self.statements, closed, self.tenants, clock, self.quarantine)
         self.window_sums = PgFastWindows(self.database)
         self.roster = PgRoster(self.database)
+        self.directory = PgRoster(self.database, rules=False)
         self.rolling = RollingSla(
             self.roster,
             self.window_sums,
@@ -294,6 +295,7 @@ class BackendRuntime:
             *([] if self.role.works else [front]),
             *self.keeping.jobs(),
             Job("default_rules", 15, self.install_missing_rules),
+            Job("response_times", 300, self.keep_response_times),
             Job(ROLLING_SLA, 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             Job("recovery", 2, self.recover),
@@ -351,6 +353,11 @@ class BackendRuntime:
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self.clock.now())
+
+    async def keep_response_times(self) -> None:
+        """Mean response times of 30 days, which lists of tenants show."""
+        live = [s.tenant.key for s in (await self.roster.standings()).values() if s.tenant is not None]
+        await self.monitoring.keep_response_times(live, self.clock.now())
 
     async def recover(self) -> None:
         """Go on with the recoveries that are due."""

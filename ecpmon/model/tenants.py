@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +38,7 @@ class Preset(StrEnum):
     LARGE = "large"
 
 
+@lru_cache(maxsize=1024)
 def parse_percentage(text: str) -> Decimal:
     """`"99.9%"` or `"99.9"` as a percentage strictly between 0 and 100.
 

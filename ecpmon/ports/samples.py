@@ -104,9 +104,13 @@ class MonitoringStore(Protocol):
         ...
 
     async def mean_response_times(
-        self, tenant_ids: Sequence[str], start: datetime, end: datetime
-    ) -> dict[str, float]:
-        """tenant_id -> mean response time in ms, from the hourly rollups; absent without data."""
+        self, tenant_keys: Sequence[int], start: datetime, end: datetime
+    ) -> dict[int, float]:
+        """Number of the tenant -> mean response time in ms, from the hourly rollups; absent without data."""
+        ...
+
+    async def mean_response_times_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, float]:
+        """The same of the last 30 days as a job found them not long ago; who has none yet is looked up."""
         ...
 
     async def service_usage(

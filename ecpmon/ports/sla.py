@@ -46,8 +46,8 @@ class AvailabilityStore(Protocol):
         """Store the evaluation of tenant_id -> windows."""
         ...
 
-    async def current_30d(self, tenant_ids: Sequence[str]) -> dict[str, float]:
-        """tenant_id -> stored 30-day availability fraction, for listings; absent before any data."""
+    async def current_30d(self, tenant_keys: Sequence[int]) -> dict[int, float]:
+        """Number of the tenant -> stored 30-day availability fraction, for listings; absent before any data."""
         ...
 
 
@@ -55,15 +55,20 @@ class AvailabilityStore(Protocol):
 class WindowTotals:
     """Seconds of a tenant in several windows that end together, maintenance not taken out, in the order asked.
 
-    `first` and `latest`: observations; `expires`: until when the latest one holds.
+    `first` and `latest`: observations; `expires`: until when the latest one holds, which said `state`.
     """
 
+    state: SpanState
     first: datetime
     latest: datetime
     expires: datetime
     eligible: Sequence[float]
     down: Sequence[float]
     gap: Sequence[float]
+
+    def tally(self, place: int) -> Tally:
+        """Of the window at this place. Time is stored in microseconds: what floats add to that is not meant."""
+        return Tally(round(self.eligible[place], 6), round(self.down[place], 6), round(self.gap[place], 6))
 
 
 class WindowSums(Protocol):

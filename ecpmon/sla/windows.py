@@ -266,6 +266,38 @@ def figures(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What lists show of a window: of `WindowFigures` the fields of these names."""
+
+    availability: float | None
+    coverage: float | None
+    status: SlaStatus
+    budget: ErrorBudget
+    burn_rate: float | None
+
+
+def brief(
+    excluded: Tally,
+    end: datetime,
+    target: float,
+    previous: SlaStatus | None,
+    terms: Terms,
+    period_end: datetime | None,
+) -> Brief:
+    """What `figures` says, as far as it is in a `Brief`."""
+    as_up = terms.accounting is Accounting.COUNT_AS_UP and excluded.maintenance > 0
+    chosen = excluded.counting_maintenance_as_up() if as_up else excluded
+    left = _budget(chosen, target, end, period_end, terms)
+    return Brief(
+        availability=availability(chosen),
+        coverage=chosen.measured / chosen.eligible if chosen.eligible > 0 else None,
+        status=status(left.remaining_fraction, chosen.measured, previous),
+        budget=left,
+        burn_rate=burn_rate(chosen, target),
+    )
+
+
 def _budget(
     seconds: Tally, target: float, end: datetime, period_end: datetime | None, terms: Terms
 ) -> ErrorBudget:

@@ -110,6 +110,6 @@ class PgAvailabilityStore:
             [r.budget.remaining_fraction for _, r in flat],
         )
 
-    async def current_30d(self, tenant_ids: Sequence[str]) -> dict[str, float]:
-        rows = await self._database.fetch(self._sql["current_30d"], list(tenant_ids))
-        return {r["tenant_id"]: r["availability"] for r in rows}
+    async def current_30d(self, tenant_keys: Sequence[int]) -> dict[int, float]:
+        rows = await self._database.fetch(self._sql["current_30d"], list(tenant_keys))
+        return dict(rows)

@@ -55,7 +55,7 @@ class PgFastWindows:
         self, tenant_keys: Sequence[int], starts: Sequence[datetime], now: datetime
     ) -> dict[int, WindowTotals]:
         rows = await self._database.fetch(self._sql["totals"], list(tenant_keys), list(starts), now)
-        return {r[0]: WindowTotals(*r[1:]) for r in map(tuple, rows)}
+        return {number: WindowTotals(_STATES[state], *rest) for number, state, *rest in rows}
 
     async def heads(self) -> dict[int, tuple[str, datetime, float]]:
         rows = await self._database.fetch(self._sql["heads"])
@@ -78,6 +78,7 @@ class PgFastWindows:
         return {r["tenant_id"]: SpanState(r["state"]) for r in rows}
 
 
+_STATES: Final = {state.value: state for state in SpanState}
 # Instants of one question, so that others have their turn between the parts of a long one.
 _AT_ONCE: Final = 2_000
 

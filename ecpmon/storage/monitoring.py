@@ -22,6 +22,11 @@ _FIVE_MINUTES = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
 # Rows that are made points of before others have their turn.
 _SLICE = 1_000
+# Mean response times that a job found so long ago are shown.
+_KEPT = timedelta(minutes=30)
+_MONTH = timedelta(days=30)
+# Tenants whose hours of a month are added up in one statement.
+_TENANTS = 100
 _FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 
@@ -164,10 +169,28 @@ class PgMonitoringStore:
         ]
 
     async def mean_response_times(
-        self, tenant_ids: Sequence[str], start: datetime, end: datetime
-    ) -> dict[str, float]:
-        rows = await self._database.fetch(self._sql["mean_response_times"], list(tenant_ids), start, end)
-        return {r["tenant_id"]: r["mean"] for r in rows}
+        self, tenant_keys: Sequence[int], start: datetime, end: datetime
+    ) -> dict[int, float]:
+        rows = await self._database.fetch(self._sql["mean_response_times"], list(tenant_keys), start, end)
+        return dict(rows)
+
+    async def mean_response_times_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, float]:
+        since = (now - _KEPT, now + _KEPT)
+        rows = await self._database.fetch(self._sql["kept_response_times"], list(tenant_keys), *since)
+        found: dict[int, float] = dict(rows)
+        missing = [key for key in tenant_keys if key not in found]
+        if missing:
+            found |= await self.mean_response_times(missing, now - _MONTH, now)
+        return found
+
+    async def keep_response_times(self, tenant_keys: Sequence[int], now: datetime) -> None:
+        """Find those of the last 30 days anew, for `mean_response_times_30d`."""
+        for first in range(0, len(tenant_keys), _TENANTS):
+            part = tenant_keys[first : first + _TENANTS]
+            found = await self.mean_response_times(part, now - _MONTH, now)
+            if found:
+                values = (list(found), list(found.values()), now)
+                await self._database.execute(self._sql["keep_response_times"], *values)
 
     async def service_usage(
         self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool

@@ -42,6 +42,5 @@ SET as_of = excluded.as_of, status = excluded.status, availability = excluded.av
 WHERE c.as_of <= excluded.as_of OR c.as_of > excluded.as_of + INTERVAL '10 minutes'
 
 -- name: current_30d
-SELECT t.tenant_id, c.availability FROM sla_current c JOIN tenants t ON t.id = c.tenant
-WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND c.window_name = '30d'
-  AND c.availability IS NOT NULL
+SELECT tenant, availability FROM sla_current
+WHERE tenant = ANY($1::bigint[]) AND window_name = '30d' AND availability IS NOT NULL

@@ -72,7 +72,7 @@ ORDER BY i.place
 -- name: totals
 -- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, each an
 -- array in the order of $2; and until when the latest observation holds.
-SELECT h.tenant, h.first_observed_at, h.last_observed_at, h.last_observed_at + h.holds AS expires, w.eligible, w.down, w.gap
+SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.last_observed_at + h.holds AS expires, w.eligible, w.down, w.gap
 FROM unnest($1::bigint[]) AS a (tenant)
 JOIN availability_heads h ON h.tenant = a.tenant AND h.state IS NOT NULL
 LEFT JOIN LATERAL (

@@ -321,14 +321,25 @@ WITH told AS MATERIALIZED (SELECT set_config('ecpmon.dropping', 'on', true) AS s
 DELETE FROM availability_spans USING told WHERE upper(period) < $1 AND told.said = 'on'
 
 -- name: mean_response_times
--- Of tenants $1 in [$2, $3). Series by series, so that nothing is read of tenants who were not asked about.
-SELECT t.tenant_id, sum(r.total) / sum(r.points) AS mean
-FROM tenants t JOIN series s ON s.tenant = t.id CROSS JOIN LATERAL (
+-- Of the tenants $1 (numbers) in [$2, $3). Series by series, so that nothing is read of tenants who were not asked about.
+SELECT s.tenant, sum(r.total) / sum(r.points) AS mean
+FROM series s CROSS JOIN LATERAL (
   SELECT sum(total) AS total, sum(points) AS points FROM rollup_1h
   WHERE series = s.id AND bucket >= $2 AND bucket < $3 HAVING sum(points) > 0
 ) AS r
-WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND s.metric_name = 'response_time'
-GROUP BY t.tenant_id
+WHERE s.tenant = ANY($1::bigint[]) AND s.metric_name = 'response_time'
+GROUP BY s.tenant
+
+-- name: keep_response_times
+-- What was found at $3: the means $2 of the tenants $1.
+INSERT INTO response_times AS r (tenant, mean, as_of)
+SELECT t.id, x.mean, $3 FROM unnest($1::bigint[], $2::float8[]) AS x (tenant, mean) JOIN tenants t ON t.id = x.tenant
+ORDER BY t.id
+ON CONFLICT (tenant) DO UPDATE SET mean = excluded.mean, as_of = excluded.as_of
+
+-- name: kept_response_times
+-- Of the tenants $1 (numbers), as far as they were found in [$2, $3].
+SELECT tenant, mean FROM response_times WHERE tenant = ANY($1::bigint[]) AND as_of BETWEEN $2 AND $3
 
 -- name: service_usage_5m
 -- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).

@@ -86,7 +86,7 @@ async def test_a_great_many_of_the_largest_values_can_be_added_up(
     while await Upkeep(database).roll_up(at(3600)):
         pass
     store = PgMonitoringStore(database)
-    [mean] = (await store.mean_response_times([tenant.tenant_id], at(0), at(3600))).values()
+    [mean] = (await store.mean_response_times([tenant.key], at(0), at(3600))).values()
     assert mean == pytest.approx(LARGEST)
 
 
@@ -231,8 +231,9 @@ async def test_after_the_upgrade_everybody_is_rolled_up_and_listed(poisoned: Dat
         pass
     assert await upkeep.backlog() == 0
     store = PgMonitoringStore(poisoned)
-    means = await store.mean_response_times(["sick", "well"], later - timedelta(days=30), later)
-    assert means == {"well": 5.0}
+    keys = {r["id"]: r["tenant_id"] for r in await poisoned.fetch("SELECT id, tenant_id FROM tenants")}
+    means = await store.mean_response_times(list(keys), later - timedelta(days=30), later)
+    assert {keys[key]: mean for key, mean in means.items()} == {"well": 5.0}
     assert await HandMade(poisoned, DEFAULT_RULES).take_in(later - timedelta(days=7), later) == 1
 
 

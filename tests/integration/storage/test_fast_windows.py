@@ -90,6 +90,13 @@ async def same_as_spans(
         slow = tally(spans, start, end)
         expected = pytest.approx((slow.eligible, slow.down, slow.gap), abs=1e-6)
         assert (fast[name].eligible, fast[name].down, fast[name].gap) == expected, (name, spans)
+        # What is asked of everybody at once, by number; windows of one question end together.
+        until = min(end, now)
+        found = await PgFastWindows(database).totals([tenant.key], [LONG_AGO, min(start, until)], until)
+        totals = found[tenant.key].tally(1)
+        slow = tally(spans, min(start, until), until)
+        expected = pytest.approx((slow.eligible, slow.down, slow.gap), abs=1e-6)
+        assert (totals.eligible, totals.down, totals.gap) == expected, (name, spans)
     return fast
 
 

@@ -28,7 +28,9 @@ from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
+from ecpmon.ports.roster import Standing
 from ecpmon.ports.samples import Plot, Point
+from ecpmon.ports.sla import WindowTotals
 from ecpmon.ports.tenants import TenantPage
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
@@ -121,6 +123,20 @@ class FakeTenants:
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         self.rows[tenant.key - 1] = tenant.model_copy(update={"deleted_at": now})
+
+
+class FakeDirectory:
+    """`Roster` without rules."""
+
+    def __init__(self, tenants: FakeTenants, maintenance: Any) -> None:
+        self._tenants = tenants
+        self._maintenance = maintenance
+
+    async def standings(self) -> dict[str, Standing]:
+        return {
+            t.tenant_id: Standing(t.tenant_id, t, (), await self._maintenance.of_tenant(t))
+            for t in await self._tenants.live()
+        }
 
 
 class FakeSamples:
@@ -231,6 +247,21 @@ class FakeAvailability:
             for name, intervals in asked.items()
             if self.spans.get(name)
         }
+
+    async def totals(
+        self, tenant_keys: Sequence[int], starts: Sequence[datetime], now: datetime
+    ) -> dict[int, WindowTotals]:
+        found = {}
+        for tenant in await self._tenants.live():
+            spans = self.spans.get(tenant.tenant_id)
+            if spans and tenant.key in tenant_keys:
+                tallies = [tally(spans, start, now) for start in starts]
+                columns = ([t.eligible for t in tallies], [t.down for t in tallies], [t.gap for t in tallies])
+                last = spans[-1]
+                found[tenant.key] = WindowTotals(
+                    last.state, spans[0].start, last.end, last.end + timedelta(seconds=1), *columns
+                )
+        return found
 
     async def marks(
         self, tenant: Tenant, instants: Sequence[datetime], now: datetime
@@ -463,7 +494,9 @@ class World:
             workers,
         )
         return Backend(
-            demo=False, tokens=unused, tenants=stores.tenants, writer=stores.samples, monitoring=stores.samples,
+            demo=False, tokens=unused, tenants=stores.tenants,
+            directory=FakeDirectory(stores.tenants, stores.maintenance), writer=stores.samples,
+            monitoring=stores.samples,
             evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
