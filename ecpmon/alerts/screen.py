@@ -145,7 +145,7 @@ class Screen:
 
     async def survey(self, now: datetime, left_out: Collection[str]) -> Survey:
         """Of every live tenant with rules; `left_out` are not called calm."""
-        standings = [s for s in (await self.roster.standings()).values() if s.rules]
+        standings = [s for s in (await self.roster.standings()).values() if s.rules is None or s.rules]
         candidates = [s for s in standings if s.tenant_id not in left_out and self._can_be_told(s, now)]
         read = await self._read(candidates, now)
         calm: set[str] = set()
@@ -160,7 +160,7 @@ class Screen:
     def _can_be_told(self, standing: Standing, now: datetime) -> bool:
         """Whoever has maintenance in a window cannot: totals know nothing of it."""
         tenant, planned = standing.tenant, standing.planned
-        if tenant is None or planned is None or effort(planned) > FEW:
+        if tenant is None or planned is None or standing.rules is None or effort(planned) > FEW:
             return False
         if not planned:
             return True
@@ -171,7 +171,7 @@ class Screen:
         return not touching(maintenance, now - SLA_LOOKBACK, now)
 
     async def _read(self, candidates: Sequence[Standing], now: datetime) -> _Read:
-        lengths = sorted(self._lengths(e.rule for s in candidates for e in s.rules))
+        lengths = sorted(self._lengths(e.rule for s in candidates for e in s.rules or ()))
         starts = [now - length for length in (*lengths[: MOST_WINDOWS - 1], SLA_LOOKBACK)]
         places = {start: place for place, start in enumerate(starts)}
         keys = [s.tenant.key for s in candidates if s.tenant is not None]
@@ -179,7 +179,7 @@ class Screen:
         readers: list[Tenant] = []
         names: set[str] = set()
         for standing in candidates:
-            wanted = _metrics(standing.rules)
+            wanted = _metrics(standing.rules or ())
             if wanted and standing.tenant is not None:
                 readers.append(standing.tenant)
                 names |= wanted
@@ -209,7 +209,7 @@ class Screen:
         facts = _Untold(tenant, now, record, read.latest.get(tenant.key, {}), self._intervals)
         found = []
         try:
-            for entry in standing.rules:
+            for entry in standing.rules or ():
                 after = course(entry, facts, self._policies)
                 if after is None:
                     return None

@@ -356,8 +356,14 @@ class BackendRuntime:
 
     async def keep_response_times(self) -> None:
         """Mean response times of 30 days, which lists of tenants show."""
-        live = [s.tenant.key for s in (await self.roster.standings()).values() if s.tenant is not None]
-        await self.monitoring.keep_response_times(live, self.clock.now())
+        standings, now = (await self.roster.standings()).values(), self.clock.now()
+        keys = {s.tenant_id: s.tenant.key for s in standings if s.tenant is not None}
+
+        async def work(names: list[str]) -> dict[str, None]:
+            await self.monitoring.keep_response_times([keys[name] for name in names], now)
+            return dict.fromkeys(names)
+
+        await Isolation(self.quarantine, "response_times").together(keys, work, now)
 
     async def recover(self) -> None:
         """Go on with the recoveries that are due."""

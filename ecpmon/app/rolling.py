@@ -36,7 +36,7 @@ _GROUPS: Final = 6
 _INSTANT: Final = timedelta(microseconds=1)
 # Tenants whose terms are worked out in one turn of a thread.
 _SLICE: Final = 100
-_Head = tuple[str, datetime, float]
+_Head = tuple[str, float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from ecpmon.ports.alerts import RuleWithState
 class Standing:
     """One live tenant. A change of anything in it is another object.
 
-    `tenant` None: nobody can read its row; `planned` None: nor what maintenance it has planned. Rules that nobody can
-    read are left out.
+    `tenant` None: nobody can read its row; `planned` None: nor what maintenance it has planned; `rules` None: nor its
+    rules; single ones that nobody can read are left out.
     """
 
     tenant_id: str
     tenant: Tenant | None
-    rules: Sequence[RuleWithState]
+    rules: Sequence[RuleWithState] | None
     planned: Sequence[Maintenance] | None
 
 

@@ -89,8 +89,8 @@ class WindowSums(Protocol):
         """The same of the windows from each of `starts` to `now`, by the numbers of tenants: the cheapest way."""
         ...
 
-    async def heads(self) -> dict[int, tuple[str, datetime, float]]:
-        """What every observed tenant's latest observation said: state, since when, its share (for jobs)."""
+    async def heads(self) -> dict[int, tuple[str, float, float]]:
+        """What every observed tenant's latest observation said: state, since which second, its share (for jobs)."""
         ...
 
     async def marks(

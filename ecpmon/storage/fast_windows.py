@@ -57,7 +57,7 @@ class PgFastWindows:
         rows = await self._database.fetch(self._sql["totals"], list(tenant_keys), list(starts), now)
         return {number: WindowTotals(_STATES[state], *rest) for number, state, *rest in rows}
 
-    async def heads(self) -> dict[int, tuple[str, datetime, float]]:
+    async def heads(self) -> dict[int, tuple[str, float, float]]:
         rows = await self._database.fetch(self._sql["heads"])
         return {number: (state, since, share) for number, state, since, share in rows}
 

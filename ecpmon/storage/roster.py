@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from ecpmon.errors import EcpError
 from ecpmon.isolation import reason_of
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
@@ -62,7 +63,7 @@ class PgRoster:
             by_tenant[entry.rule.tenant_id][entry.rule.rule_id] = entry
         for name, own in by_tenant.items():
             standing = self._named.get(name)
-            if standing is not None:
+            if standing is not None and standing.rules is not None:
                 rules = tuple(own.get(r.rule.rule_id, r) for r in standing.rules)
                 self._put(self._number_of(standing), replace(standing, rules=rules))
 
@@ -80,21 +81,39 @@ class PgRoster:
 
     async def _read(self, numbers: Collection[int] | None) -> None:
         """All when `numbers` is None. Nothing that is held changes before all of it is read."""
-        rows = await self._database.fetch(self._sql["tenants"], None if numbers is None else list(numbers))
-        live = [r["id"] for r in rows]
-        rules: dict[int, list[RuleWithState]] = defaultdict(list)
-        found = await self._database.fetch(self._sql["rules"], live) if self._with_rules else []
-        owners = {str(r["rule_id"]): r["tenant"] for r in found}
-        for entry in await readable(found, rule_of, "alert rule"):
-            rules[owners[entry.rule.rule_id]].append(entry)
-        planned = _by_tenant(await self._database.fetch(self._sql["maintenance"], live))
+        wanted = None if numbers is None else list(numbers)
+        live = {number: name for number, name in await self._database.fetch(self._sql["live"], wanted)}  # noqa: C416
+        tenants = await self._rows("tenants", list(live))
+        rules = await self._rows("rules", list(live) if self._with_rules else [])
+        planned = await self._rows("maintenance", list(live))
         fresh = {}
-        async for row in in_slices(rows):
-            number = row["id"]
+        for number, name in live.items():
             fresh[number] = Standing(
-                row["tenant_id"], _tenant(row), tuple(rules[number]), _planned(planned.get(number, ()))
+                name,
+                _tenant(tenants.get(number)),
+                await _rules(rules.get(number, [])),
+                _planned(planned.get(number, [])),
             )
         self._replace(numbers, fresh)
+
+    async def _rows(self, query: str, numbers: Sequence[int]) -> dict[int, list[Any] | None]:
+        """By tenant; None for one whose rows no type of ours holds: they must not hide the others."""
+        try:
+            rows = await self._database.fetch(self._sql[query], numbers) if numbers else []
+        except EcpError as error:
+            if error.retryable:
+                raise
+            if len(numbers) == 1:
+                _log.error("rows_unreadable", what=query, tenant=numbers[0], error=reason_of(error))
+                return {numbers[0]: None}
+            apart = [await self._rows(query, [number]) for number in numbers]
+            return {number: own for found in apart for number, own in found.items()}
+        found: dict[int, list[Any] | None] = {}
+        async for row in in_slices(rows):
+            own = found.setdefault(row["id" if query == "tenants" else "tenant"], [])
+            if own is not None:
+                own.append(row)
+        return found
 
     def _replace(self, numbers: Collection[int] | None, fresh: Mapping[int, Standing]) -> None:
         if numbers is None:
@@ -105,23 +124,22 @@ class PgRoster:
         self._again -= set(self._again if numbers is None else numbers)
 
 
-def _by_tenant(rows: Sequence[Any]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[row["tenant"]].append(row)
-    return found
-
-
-def _tenant(row: Any) -> Tenant | None:
+def _tenant(rows: Sequence[Any] | None) -> Tenant | None:
+    if not rows:
+        return None  # or it was deleted just now, and is read again
     try:
-        return checked(row)
+        return checked(rows[0])
     except UNREADABLE as error:
-        _log.error("row_unreadable", what="tenant", tenant=row["tenant_id"], error=reason_of(error))
+        _log.error("row_unreadable", what="tenant", tenant=rows[0]["tenant_id"], error=reason_of(error))
         return None
 
 
-def _planned(rows: Sequence[Any]) -> tuple[Maintenance, ...] | None:
+async def _rules(rows: Sequence[Any] | None) -> tuple[RuleWithState, ...] | None:
+    return None if rows is None else tuple(await readable(rows, rule_of, "alert rule"))
+
+
+def _planned(rows: Sequence[Any] | None) -> tuple[Maintenance, ...] | None:
     try:
-        return tuple(maintenance_of(r) for r in rows)
+        return None if rows is None else tuple(maintenance_of(r) for r in rows)
     except UNREADABLE:
         return None  # who needs it reads it again, and tells

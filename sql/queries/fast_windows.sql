@@ -104,5 +104,5 @@ CROSS JOIN LATERAL (
 ) AS w
 
 -- name: heads
--- Of every tenant that was ever observed.
-SELECT tenant, state, since, share FROM availability_heads WHERE state IS NOT NULL
+-- Of every tenant that was ever observed. Seconds: people may have put instants there that no other type holds.
+SELECT tenant, state, date_part('epoch', since), share FROM availability_heads WHERE state IS NOT NULL

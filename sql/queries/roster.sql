@@ -3,9 +3,12 @@
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
        ARRAY(SELECT tenant FROM tenant_changes WHERE xid >= $1::text::xid8) AS tenants
 
+-- name: live
+-- Of the numbers $1, NULL for all.
+SELECT id, tenant_id FROM tenants WHERE deleted_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1)) ORDER BY id
+
 -- name: tenants
--- Of the numbers $1, NULL for all, what is live.
-SELECT * FROM tenants WHERE deleted_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1)) ORDER BY id
+SELECT * FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
 
 -- name: rules
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,

@@ -52,7 +52,7 @@ async def test_a_bug_is_answered_without_a_traceback(
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(service.runtime.tenants, "page", broken)
+    monkeypatch.setattr(service.runtime.directory, "standings", broken)
     status, body, _ = await service.ask("GET", "/api/v1/tenants/")
     assert status == 500
     assert is_error(body, "INTERNAL_ERROR")
