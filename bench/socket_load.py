@@ -1,8 +1,8 @@
 """Subscribers for `bench.sockets`, as light as Python can be: `python -m bench.socket_load PORT PATH SOCKETS`.
 
-Prints `ready N refused M`, then reads until stdin says something, and then prints one line of JSON: of every message
-that told a state, when it came (seconds of the monotonic clock) and the state. While it reads it only notes what came
-when; frames are taken apart at the end. 250 sockets come from one address, as limits are per address.
+Prints `ready N refused M`, then reads until stdin says something, and then prints one line of JSON: of every socket, of
+every message that told a state, when it came (seconds of the monotonic clock) and the state. While it reads it only
+notes what came when; frames are taken apart at the end. 250 sockets come from one address, as limits are per address.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from ecpmon.serving import raise_file_limit
 
 PER_ADDRESS = 250
+TOGETHER = 25
 PING, PONG = b"\x89\x00", b"\x8a\x80\x00\x00\x00\x00"
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -34,36 +35,41 @@ def main() -> None:
     came: dict[int, Chunks] = {}
     opened: dict[int, socket.socket] = {}
     poll = select.epoll()
-    for number in range(count):
-        connection, rest = _opened(port, path, number)
-        if connection is not None:
-            opened[connection.fileno()] = connection
-            came[connection.fileno()] = [(time.monotonic(), rest)]
-            poll.register(connection, select.EPOLLIN)
-        if number % 50 == 0:  # whoever does not answer a ping is let go
-            _take(poll, 0, opened, came)
+    for first in range(0, count, TOGETHER):
+        asking = [_asked(port, path, number) for number in range(first, min(first + TOGETHER, count))]
+        for connection in asking:
+            rest = _answer(connection)
+            if rest is not None:
+                opened[connection.fileno()] = connection
+                came[connection.fileno()] = [(time.monotonic(), rest)]
+                poll.register(connection, select.EPOLLIN)
+        _take(poll, 0, opened, came)  # whoever does not answer a ping is let go
     print(f"ready {len(opened)} refused {count - len(opened)}", flush=True)
     poll.register(0, select.EPOLLIN)
     while _take(poll, None, opened, came):
         pass
-    told = [event for chunks in came.values() for event in _told(chunks)]
-    print(json.dumps(told), flush=True)
+    print(json.dumps([list(_told(chunks)) for chunks in came.values()]), flush=True)
 
 
-def _opened(port: int, path: str, number: int) -> tuple[socket.socket | None, bytes]:
+def _asked(port: int, path: str, number: int) -> socket.socket:
     connection = socket.socket()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.bind((f"127.88.{number // PER_ADDRESS}.1", 0))
     connection.connect(("127.0.0.1", port))
     connection.sendall(HANDSHAKE.format(path=path).encode())
+    return connection
+
+
+def _answer(connection: socket.socket) -> bytes | None:
+    """What came after the handshake; None: it was refused."""
     head = b""
     while b"\r\n\r\n" not in head and (piece := connection.recv(4096)):
         head += piece
     if not head.startswith(b"HTTP/1.1 101"):
         connection.close()
-        return None, b""
+        return None
     connection.setblocking(False)
-    return connection, head.partition(b"\r\n\r\n")[2]
+    return head.partition(b"\r\n\r\n")[2]
 
 
 def _take(

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from bench import servers
 from bench.http_load import cpu_seconds
@@ -95,6 +96,7 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
     path, push = (
         (f"/ws/monitoring/{TENANT}", f"/api/v1/tenants/{TENANT}/monitoring") if ours else ("/ws", "/push")
     )
+    idle = _core(pid, 3.0)
     began = time.monotonic()
     load = subprocess.Popen(
         [sys.executable, "-m", "bench.socket_load", str(port), path, str(count)],
@@ -102,7 +104,7 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
     )  # fmt: skip
     assert load.stdin is not None and load.stdout is not None  # noqa: PT018 - for the type checker
     try:
-        _, opened, _, refused = load.stdout.readline().split()
+        _, _, _, refused = load.stdout.readline().split()
         opening = time.monotonic() - began
         time.sleep(2)
         _ask(port, push, {"metrics": {**METRICS, "up": 1}})
@@ -113,7 +115,9 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
             status = _ask(port, push, {"metrics": {**METRICS, "up": state}})
             marks.append((sent, time.monotonic(), "up" if state else "down", status))
             time.sleep(0.5 + count / 2500)
-        spent = cpu_seconds(pid) - before
+        spent = cpu_seconds(pid) - before - idle * (time.monotonic() - marks[0][0])
+        time.sleep(3)
+        lag = _longest_lag_ms(port) if ours else None
         load.stdin.write("end\n")
         load.stdin.flush()
         told = json.loads(load.stdout.readline())
@@ -123,25 +127,24 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
     if any(status != 202 for *_, status in marks) or int(refused):
         raise RuntimeError(f"{refused} sockets were refused; pushes: {marks}")
     return {
-        **_figures(marks, told, int(opened)),
+        **_figures(marks, told),
         "opening_s": round(opening, 2),
         "cpu_us_per_message": round(spent / (pushes * count) * 1e6, 1),
+        "idle_core": round(idle, 3),
+        "longest_lag_ms": lag,
         "memory_mb": _memory_mb(pid),
     }
 
 
-def _figures(
-    marks: list[tuple[float, float, str, int]], told: list[tuple[float, str]], opened: int
-) -> Result:
-    from_push, from_answer, missing = [], [], 0
-    for number, (sent, answered, state, _) in enumerate(marks):
-        until = marks[number + 1][0] if number + 1 < len(marks) else float("inf")
-        came = [at for at, what in told if what == state and sent <= at < until]
-        missing += opened - len(came)
-        from_push += [(at - sent) * 1000 for at in came]
-        from_answer += [(at - answered) * 1000 for at in came]
-    if missing:
-        raise RuntimeError(f"{missing} messages did not come before the next push, or came twice")
+def _figures(marks: list[tuple[float, float, str, int]], told: list[list[tuple[float, str]]]) -> Result:
+    """Every socket is told every push, in order. Raises RuntimeError."""
+    from_push, from_answer, states = [], [], [state for _, _, state, _ in marks]
+    for events in told:
+        mine = [event for event in events if event[0] >= marks[0][0]]
+        if [state for _, state in mine] != states:
+            raise RuntimeError(f"a socket was told {mine}, and not {states}")
+        from_push += [(at - sent) * 1000 for (at, _), (sent, *_) in zip(mine, marks, strict=True)]
+        from_answer += [(at - done) * 1000 for (at, _), (_, done, *_) in zip(mine, marks, strict=True)]
     return {
         f"{name}_p{share}": round(_percentile(values, share), 2)
         for name, values in (("push", from_push), ("answer", from_answer))
@@ -165,6 +168,21 @@ def _ratio(runs: list[Result], count: int) -> Result:
         key: round(best["ecpmon", key] / best["aiohttp", key], 2)
         for key in ("push_p50", "push_p99", "answer_p99", "cpu_us_per_message")
     }
+
+
+def _core(pid: int, seconds: float) -> float:
+    """Its share of a processor while nobody asks it anything."""
+    before = cpu_seconds(pid)
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - before) / seconds
+
+
+def _longest_lag_ms(port: int) -> float:
+    """The longest that the event loop was held, or had no processor, in the last minute."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        text = answer.read().decode()
+    [line] = [x for x in text.splitlines() if x.startswith("ecpmon_loop_longest_lag_seconds ")]
+    return round(float(line.split()[1]) * 1000, 1)
 
 
 def _memory_mb(pid: int) -> float:

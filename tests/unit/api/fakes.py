@@ -390,10 +390,12 @@ class FakeExternalAlerts:
         live = {t.tenant_id for t in await self._tenants.live()}
         unknown = [a for a in alerts if of_tenants_only and a.tenant_id not in live]
         fresh: list[ExternalAlert] = []
+        known = set(map(_key, self.recorded))
         for alert in alerts:
             # What PostgreSQL cannot hold.
             assert "\x00" not in repr_of(alert), "text with NUL"
-            if alert not in unknown and _key(alert) not in map(_key, self.recorded):
+            if alert not in unknown and _key(alert) not in known:
+                known.add(_key(alert))
                 self.recorded.append(alert)
                 fresh.append(alert)
         return Recorded(tuple(fresh), tuple(unknown))
@@ -414,7 +416,8 @@ class FakeRecoveries:
             a for a in alerts if (a.alert_name, a.status) == ("ECPTenantDown", "firing") and a.tenant_id
         ]
         fresh = list(dict.fromkeys((a.tenant_id, a.fingerprint, a.starts_at) for a in wanted))
-        fresh = [k for k in fresh if k not in self.begun]
+        begun = set(self.begun)
+        fresh = [k for k in fresh if k not in begun]
         self.begun += fresh
         return len(fresh)
 
