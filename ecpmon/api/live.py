@@ -147,7 +147,8 @@ class LiveBroadcast(Broadcast[Watcher]):
     async def _catch_up(self, listener: Watcher, line: Line) -> bool:
         figures = None if self.figures is None else await self.figures()
         now = asyncio.get_running_loop().time()
-        while (listener.owed or listener.missed) and line.free:
+        # It may have left while the figures were waited for.
+        while (listener.owed or listener.missed) and line.free and listener in self.listeners:
             state = None if listener.owed else listener.missed.popleft()
             listener.owed = False
             line.write(self._frame(listener.subscription.metrics, state, figures))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from ecpmon.api.auth import session_of
@@ -18,7 +19,7 @@ from ecpmon.api.live import Subscription
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import close, open_socket
 from ecpmon.api.subscriptions import only_ping, take
-from ecpmon.errors import DatabaseUnavailable, Overloaded, TenantNotFound
+from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
@@ -28,6 +29,7 @@ from ecpmon.sla.maintenance import effort
 from ecpmon.sla.terms import terms_of
 
 routes = Routes()
+_log = structlog.get_logger(__name__)
 SEED_WINDOW: Final = timedelta(minutes=5)
 RECENT_EVENTS: Final = 1_000
 SLA_WINDOW: Final = ("24h",)
@@ -103,7 +105,8 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
         asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
         tallies = await backend.window_sums.tallies(asked, now)
         before = await backend.availability.statuses(tenant)
-    except (DatabaseUnavailable, Overloaded):
+    except EcpError as error:
+        _log.warning("sla_figures_not_told", tenant=tenant.tenant_id, error=error.message)
         return None
     [found] = sums.standing(
         tallies.get(tenant.tenant_id, {}), now, tenant.sla_target.fraction, before, terms, SLA_WINDOW

@@ -150,7 +150,7 @@ class Scenario:
         store, commit = self.world.runtime.ingest, self.world.runtime.ingest.commit
         from ecpmon.errors import DatabaseUnavailable
 
-        async def away(_: object) -> Any:
+        async def away(*_: object) -> Any:
             raise DatabaseUnavailable("away")
 
         store.commit = away  # type: ignore[method-assign]

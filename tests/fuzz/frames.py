@@ -8,7 +8,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from ecpmon.api.websockets import Subscribe
+from ecpmon.api.subscriptions import Subscribe
 from tests.fuzz import nasty
 from tests.fuzz.bodies import broken, of_model, written
 

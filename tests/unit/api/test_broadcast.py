@@ -254,6 +254,27 @@ async def test_figures_are_waited_for_by_those_who_are_told_them(room: Room) -> 
         assert "sla_data" not in quick.told[-1]
 
 
+async def test_nothing_is_written_to_who_leaves_while_its_figures_are_waited_for(room: Room) -> None:
+    asked, there = asyncio.Event(), asyncio.Event()
+
+    async def figures() -> dict[str, Any]:
+        asked.set()
+        await there.wait()
+        return {"availability": 99.0}
+
+    watcher, stuck = await room.watching(stuck=True, figured=True)
+    feed = room.hub._feeds["acme"]
+    _, other = await room.watching(figured=True)
+    feed.figured.figures = figures
+    stuck.stuck = False
+    await asked.wait()  # it is being told what it has missed
+    feed.figured.leave(watcher)
+    there.set()
+    room.commit(1, SpanState.DOWN, a=1)
+    await written(other, messages=2)
+    assert stuck.writes == []
+
+
 async def test_a_fault_of_ours_closes_the_sockets_and_is_logged(room: Room) -> None:
     watcher, _ = await room.watching()
     room.hub._feeds["acme"].values = None  # type: ignore[assignment,method-assign]
