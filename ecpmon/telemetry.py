@@ -124,6 +124,12 @@ class Telemetry:
         self.merged = Gauge(
             "ecpmon_notifications_merged", "Notifications merged into others since the start", registry=r
         )
+        self.bus_listening = Gauge(
+            "ecpmon_bus_listening", "1 while this process hears at once what others commit", registry=r
+        )
+        self.bus_restarts = Counter(
+            "ecpmon_bus_restarts", "How often what others had committed was missed", registry=r
+        )
         self.leader = Gauge("ecpmon_leader", "1 while this process runs the jobs", registry=r)
         self.term = Gauge("ecpmon_leader_term", "The term in which this process leads", registry=r)
         self.takeovers = Counter(

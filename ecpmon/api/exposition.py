@@ -73,7 +73,7 @@ class Pages:
         async with self._turn:
             self.rendered += 1
             pieces = await self._expose(scope) if self._expose else self._telemetry.exposition(scope)
-            plain = await _joined(pieces)
+            plain = await joined(pieces)
             page = Page(now, plain, await asyncio.to_thread(_zipped, plain))
         self._kept[scope] = page
         self._kept.move_to_end(scope)
@@ -82,7 +82,7 @@ class Pages:
         return page
 
 
-async def _joined(pieces: Iterator[bytes]) -> tuple[bytes, ...]:
+async def joined(pieces: Iterator[bytes]) -> tuple[bytes, ...]:
     """All of it in larger pieces, in slices of time."""
     larger: list[bytes] = []
     waiting, size = list[bytes](), 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +18,14 @@ import structlog
 from aiohttp import web
 
 from ecpmon.api.context import ApiContext
+from ecpmon.api.exposition import joined
 from ecpmon.local.machine import socket_of
 from ecpmon.summing import Part, newest_usage, summed, summed_requests
 from ecpmon.telemetry import Telemetry, rendered
 from ecpmon.tenantseries import TenantSeries
 
 _log = structlog.get_logger(__name__)
-ANSWER_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 5.0
 _PART: Final = "/machine/part"
 _SERIES: Final = "/machine/series"
 
@@ -41,10 +42,15 @@ def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application
     async def part(_: web.Request) -> web.Response:
         return _reply((await machine.own_part()).document())
 
-    async def series(request: web.Request) -> web.Response:
-        tenants = orjson.loads(await request.read())
-        found = context.telemetry.tenants.exposition(tenants, leads=True, shared=False)
-        return web.Response(body=b"".join(found), content_type="text/plain")
+    async def series(request: web.Request) -> web.StreamResponse:
+        asked = orjson.loads(await request.read())
+        tenants = None if asked is None else frozenset(asked)
+        found = await joined(context.telemetry.tenants.exposition(tenants, leads=True, shared=False))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in found:
+            await response.write(piece)
+        return response
 
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_get("/health", health)
@@ -94,19 +100,19 @@ class MachineMetrics:
                     found.append((None, Part.of(orjson.loads(path.read_bytes())).counted()))
         return found
 
-    async def _of_leader(self, pid: int | None, tenants: Collection[str] | None) -> bytes:
-        """The series of tenants that only a leader knows."""
+    async def _of_leader(self, pid: int | None, tenants: Collection[str] | None) -> Iterable[bytes]:
+        """The series of tenants that only a leader knows, in pieces."""
         if pid is None:
-            return b""
+            return ()
         if pid == os.getpid():
-            return b"".join(self._telemetry.tenants.exposition(tenants, leads=True, shared=False))
+            return self._telemetry.tenants.exposition(tenants, leads=True, shared=False)
         asked = orjson.dumps(None if tenants is None else sorted(tenants))
 
-        async def ask(session: aiohttp.ClientSession) -> bytes:
+        async def ask(session: aiohttp.ClientSession) -> list[bytes]:
             async with session.post(f"http://process{_SERIES}", data=asked) as answer:
-                return await answer.read()
+                return [piece async for piece in answer.content.iter_any()]
 
-        return await self._ask(pid, ask) or b""
+        return await self._ask(pid, ask) or ()
 
     async def _ask(self, pid: int, ask: Callable[[aiohttp.ClientSession], Awaitable[Any]]) -> Any:
         connector = aiohttp.UnixConnector(str(socket_of(self._run_dir, pid)))
@@ -119,13 +125,15 @@ class MachineMetrics:
             return None
 
     @staticmethod
-    def _pieces(parts: list[Part], of_leader: bytes, tenants: Collection[str] | None) -> Iterator[bytes]:
+    def _pieces(
+        parts: list[Part], of_leader: Iterable[bytes], tenants: Collection[str] | None
+    ) -> Iterator[bytes]:
         for metric in summed(parts):
             if text := rendered(metric, tenants):
                 yield text
         series = TenantSeries.of(newest_usage(parts), summed_requests(parts))
         yield from series.exposition(tenants, leads=False)
-        yield of_leader
+        yield from of_leader
 
 
 async def _part_of(session: aiohttp.ClientSession) -> Part:

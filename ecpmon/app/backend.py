@@ -123,6 +123,9 @@ class BackendRuntime:
         )
         self.origin = new_origin()
         self.listening = Listening(self.database, self.origin)
+        if not demo:
+            telemetry.bus_listening.set_function(lambda: float(self.listening.hears))
+            self.listening.on_restart = telemetry.bus_restarts.inc
         self.bus_keeping = BusKeeping(self.database)
         self.ingest = IngestStore(
             self.database,

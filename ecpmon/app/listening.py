@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from ecpmon.model.bus import BusRow
-from ecpmon.storage.bus import BusReader
+from ecpmon.storage.bus import BusReader, BusState
 from ecpmon.storage.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -35,13 +35,23 @@ class Listening:
 
     def __init__(self, database: Database, origin: str) -> None:
         self._listeners: list[Listener] = []
+        # Counts, for the metrics.
+        self.on_restart: Callable[[], None] = lambda: None
         self.reader = BusReader(
             database,
             origin,
             on_rows=lambda rows: self._each(lambda listener: listener.rows(rows)),
-            on_restart=lambda: self._each(lambda listener: listener.restart()),
+            on_restart=self._restarted,
             on_doubt=lambda: self._each(lambda listener: listener.doubt()),
         )
+
+    @property
+    def hears(self) -> bool:
+        return self.reader.state is BusState.LISTENING
+
+    def _restarted(self) -> None:
+        self.on_restart()
+        self._each(lambda listener: listener.restart())
 
     def add(self, listener: Listener) -> None:
         self._listeners.append(listener)

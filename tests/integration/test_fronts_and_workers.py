@@ -74,7 +74,7 @@ class World:
 
     async def events(self) -> list[str]:
         rows = await self.database.fetch(
-            "SELECT to_state FROM alert_events WHERE alert_name = 'hot' ORDER BY event_id"
+            "SELECT to_state FROM alert_events WHERE alert_name = 'hot' AND from_state <> to_state ORDER BY event_id"
         )
         return [row["to_state"] for row in rows]
 
@@ -181,7 +181,7 @@ async def test_every_change_is_judged_once_and_told_once_whatever_happens(
             await first(w, stack)
             await turn(w, "resolved", expected)
             if first is freeze_leader and second is freeze_leader:
-                stack.pop_all().close()  # of two workers one must be awake
+                await stack.pop_all().aclose()  # of two workers one must be awake
             await second(w, stack)
             await turn(w, "firing", expected)
             await turn(w, "resolved", expected)

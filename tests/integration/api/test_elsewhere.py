@@ -201,6 +201,9 @@ async def test_who_may_have_missed_alerts_is_asked_to_connect_again_and_values_a
         async with asyncio.timeout(PATIENCE):
             while (await metrics.receive_json())["metrics"] != {"cpu": 77.0}:
                 pass
+    _, told, _ = await elsewhere.ask("GET", "/metrics")
+    assert "ecpmon_bus_restarts_total 1.0" in told
+    assert "ecpmon_bus_listening 1.0" in told
 
 
 async def _pushed(service: Service, name: str, who: str) -> int:
