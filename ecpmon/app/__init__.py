@@ -41,7 +41,7 @@ from ecpmon.watchdog import Watchdog
 from ecpmon.workers import Workers
 
 _log = structlog.get_logger(__name__)
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0001
 # Kubernetes kills after 30 s; the default of aiohttp is 60.
 SHUTDOWN_SECONDS = 15.0
 
