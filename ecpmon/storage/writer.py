@@ -8,6 +8,7 @@ import heapq
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from time import perf_counter
 
 import structlog
 
@@ -21,8 +22,10 @@ _log = structlog.get_logger(__name__)
 
 # Sizes as `cost_of` counts them.
 MAX_SAMPLES_PER_COMMIT = 10_000
-# Of one sender's, while others send as well.
+# Of one sender's, while others send as well: as much as is committed in FAIR_SECONDS, within these bounds.
 FAIR_SAMPLES_PER_COMMIT = 1_500
+LEAST_SAMPLES_PER_COMMIT = 150
+FAIR_SECONDS = 0.025
 # What a sender who is alone may commit in one piece.
 ALONE_SAMPLES_PER_COMMIT = 15_000
 # Seconds for which who has sent is not forgotten.
@@ -113,6 +116,21 @@ def _sender(batch: Batch) -> str:
     return names.pop() if len(names) == 1 else ""
 
 
+class Share:
+    """How much of one sender's goes into a commit while others send as well.
+
+    Samples do not all cost the same: what changes a timeline costs fifty times what is only stored. So the share
+    falls by half when a commit took too long, and grows by a tenth when it did not.
+    """
+
+    def __init__(self) -> None:
+        self.samples = FAIR_SAMPLES_PER_COMMIT
+
+    def took(self, seconds: float) -> None:
+        wanted = self.samples // 2 if seconds > FAIR_SECONDS else self.samples + self.samples // 10
+        self.samples = min(FAIR_SAMPLES_PER_COMMIT, max(LEAST_SAMPLES_PER_COMMIT, wanted))
+
+
 class Patience:
     """Ends the waiting for whatever has not been answered for ANSWER_SECONDS; one timer for all of them."""
 
@@ -156,6 +174,7 @@ class GroupWriter:
         self._on_commit = on_commit
         self._waiting = SenderQueues()
         self._patience = Patience()
+        self._share = Share()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -171,7 +190,7 @@ class GroupWriter:
     @property
     def part(self) -> int:
         """`ports.SampleWriter.part`."""
-        return FAIR_SAMPLES_PER_COMMIT if self._crowded else ALONE_SAMPLES_PER_COMMIT
+        return self._share.samples if self._crowded else ALONE_SAMPLES_PER_COMMIT
 
     async def __aenter__(self) -> GroupWriter:
         self._task = asyncio.create_task(self._run(), name="group-writer")
@@ -204,7 +223,9 @@ class GroupWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                began = perf_counter()
                 await self._commit(self._waiting.take(MAX_SAMPLES_PER_COMMIT, self.part))
+                self._share.took(perf_counter() - began)
 
     async def _commit(self, group: list[Waiting]) -> None:
         try:

@@ -10,7 +10,13 @@ import pytest
 from ecpmon.errors import Overloaded
 from ecpmon.model.ingest import SAMPLES_PER_ENTRY, Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
-from ecpmon.storage.writer import MAX_WAITING_PER_SENDER, SenderQueues
+from ecpmon.storage.writer import (
+    FAIR_SAMPLES_PER_COMMIT,
+    LEAST_SAMPLES_PER_COMMIT,
+    MAX_WAITING_PER_SENDER,
+    SenderQueues,
+    Share,
+)
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = SeriesKey("custom", "queue")
@@ -60,6 +66,19 @@ def test_it_is_crowded_while_more_than_one_has_sent_lately() -> None:
     assert queues.crowded(5.7)
     queues.put(waiting("b", 20), 6.2)
     assert not queues.crowded(6.2)
+
+
+def test_the_share_of_one_sender_follows_what_commits_take_within_its_bounds() -> None:
+    share = Share()
+    for _ in range(3):
+        share.took(1.0)
+    assert share.samples == FAIR_SAMPLES_PER_COMMIT // 8
+    for _ in range(100):
+        share.took(1.0)
+    assert share.samples == LEAST_SAMPLES_PER_COMMIT
+    for _ in range(100):
+        share.took(0.001)
+    assert share.samples == FAIR_SAMPLES_PER_COMMIT
 
 
 def test_a_batch_that_is_larger_than_a_commit_goes_first_or_waits_for_the_next() -> None:
