@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+import structlog
 
 from bench import http_load, ours, servers
 from bench.observations import DAYS, History, now_floored, tenant_name
@@ -36,12 +39,15 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 
 PARTS = ("query", "sla", "summary", "list", "metrics", "jobs", "idle")
+# `/metrics` is rendered once in five seconds at most, by default.
+_PAGES, _PAGE_AGE = 6, 5.1
 WINDOWS = "1h,24h,7d,30d,month"
 Result = dict[str, Any]
 
 
 def main() -> None:
     arguments = _arguments()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     binaries, _ = servers.fetch()
     measured = Measured(arguments.tenants, _now())
     report: Result = {
@@ -56,8 +62,7 @@ def main() -> None:
             report["jobs"] = asyncio.run(_jobs(url, postmaster))
         with servers.ecpmon(url, folder) as (port, pid):
             ask = Asker(port, arguments.tenants, {"api": pid, "database": postmaster})
-            if "idle" in arguments.only:
-                report["idle"] = _idle(ask.servers)
+            report["idle"] = ask.background = _idle(ask.servers, 60 if "idle" in arguments.only else 15)
             for part in ("sla", "summary", "list", "metrics"):
                 if part in arguments.only:
                     report[part] = getattr(ask, part)().figures()
@@ -156,13 +161,18 @@ class Asker:
     def __init__(self, port: int, tenants: int, processes: dict[str, int]) -> None:
         self.port = port
         self.servers = processes
+        # Cores that the jobs take meanwhile, which no request is charged with.
+        self.background = dict.fromkeys(processes, 0.0)
         dice = random.Random(9)
         self.names = [tenant_name(dice.randrange(tenants)) for _ in range(800)]
 
     def load(self, paths: list[str], connections: int = 1, *headers: str) -> http_load.Load:
         asked = [http_load.get(path, *headers) for path in paths]
         http_load.run(self.port, asked[:20], 1, **self.servers)
-        return http_load.run(self.port, asked, connections, **self.servers)
+        load = http_load.run(self.port, asked, connections, **self.servers)
+        each = load.seconds * 1000 / len(load.taken)
+        cpu = {name: spent - self.background[name] * each for name, spent in load.cpu.items()}
+        return replace(load, cpu=cpu)
 
     def sla(self) -> http_load.Load:
         return self.load([f"/api/v1/tenants/{n}/sla?windows={WINDOWS}" for n in self.names])
@@ -174,16 +184,17 @@ class Asker:
         return self.load(["/api/v1/tenants/?limit=1000"] * 30)
 
     def metrics(self) -> http_load.Load:
-        """As Prometheus asks, but no page is young enough to be asked for twice."""
-        taken, load = [], None
-        for _ in range(8):
-            load = http_load.run(
-                self.port, [http_load.get("/metrics", "Accept-Encoding: gzip")], **self.servers
-            )
-            taken += load.taken
-            time.sleep(2.1)
-        assert load is not None
-        return http_load.Load(taken, sum(taken) / 1000, load.cpu, load.last)
+        """As Prometheus asks, but never for a page that is there already."""
+        taken: list[float] = []
+        before, began = {n: http_load.cpu_seconds(p) for n, p in self.servers.items()}, time.perf_counter()
+        for _ in range(_PAGES):
+            asked = [http_load.get("/metrics", "Accept-Encoding: gzip")]
+            taken += http_load.run(self.port, asked, **self.servers).taken
+            time.sleep(_PAGE_AGE)
+        lasted = time.perf_counter() - began
+        spent = {n: http_load.cpu_seconds(p) - before[n] for n, p in self.servers.items()}
+        cpu = {n: (spent[n] - self.background[n] * lasted) * 1000 / _PAGES for n in spent}
+        return http_load.Load(taken, sum(taken) / 1000, cpu, b"")
 
 
 @contextmanager
@@ -214,7 +225,10 @@ def _query(ask: Asker, peer: tuple[Peer, int, int] | None, measured: Measured) -
             theirs = [http_load.get(_range(n, measured.end)) for n in ask.names]
             http_load.run(port, theirs[:20])
             other = http_load.run(port, theirs, connections, prometheus=pid)
-            _compare(load.last, other.last)
+            # Of many at once, the last that is answered may be anybody's.
+            _compare(
+                http_load.run(ask.port, [http_load.get(mine[-1])]).last, http_load.run(port, theirs[-1:]).last
+            )
             found[f"Prometheus, {connections}"] = other.figures()
             found[f"ratio of p50, {connections}"] = round(load.quantile(0.5) / other.quantile(0.5), 2)
     for name, figures in found.items():
