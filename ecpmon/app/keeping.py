@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 _DAY_SECONDS: Final = 86_400
 # Frames go by whole days.
 _FRAMES_CHUNK: Final = timedelta(days=1)
+_HAND_MADE_ROUNDS: Final = 20
 # Longer than anything is retried.
 _QUEUES_KEPT_DAYS: Final = 3
 
@@ -63,9 +64,13 @@ class SampleKeeping:
         return await self._upkeep.backlog()
 
     async def take_in_hand_made(self) -> None:
+        """So much of each tenant's at most; the rest has its turn when the others' have had theirs."""
         now = self._clock.now()
-        while await self._hand_made.take_in(now - timedelta(days=self._settings.raw_retention_days), now):
-            pass
+        for _ in range(_HAND_MADE_ROUNDS):
+            if not await self._hand_made.take_in(
+                now - timedelta(days=self._settings.raw_retention_days), now
+            ):
+                break
 
     async def roll_up(self) -> None:
         """One batch after the other; pulls and pushes get in between."""

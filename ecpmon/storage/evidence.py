@@ -49,6 +49,14 @@ class HeadChange:
     first: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Timelines that a transaction has locked: rows of `availability_heads`, and all regimes, by tenant."""
+
+    heads: Mapping[int, Any]
+    regimes: Mapping[int, list[Regime]]
+
+
 def regime_at(regimes: Sequence[Regime], ts: datetime) -> Regime:
     """The regime in force at `ts`; the first one reaches back to the beginning of time."""
     if len(regimes) == 1:
@@ -103,28 +111,35 @@ class TimelineWriter:
         self._crowding = Crowding(most_changes)
         self._sql = load("ingest")
 
-    async def apply(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
+    async def lock(self, connection: Any, tenants: Iterable[int], *, free_only: bool = False) -> Locked:
+        """`free_only`: without those that a job has to itself."""
+        whose = sorted(tenants)
+        query = self._sql["lock_free_heads" if free_only else "lock_heads"]
+        heads = {r["tenant"]: r for r in await connection.fetch(query, whose)}
+        return Locked(heads, await self.regimes(connection, whose))
+
+    async def apply(
+        self, connection: Any, evidence: Mapping[int, list[EvidenceValue]], locked: Locked
+    ) -> list[HeadChange]:
         """`evidence`: new values per tenant. Returns the heads as they were and are."""
-        tenants = sorted(evidence)
-        heads = {r["tenant"]: r for r in await connection.fetch(self._sql["lock_heads"], tenants)}
-        regimes = await self.regimes(connection, tenants)
         changes: list[HeadChange] = []
         spans: list[tuple[int, Span]] = []
-        for tenant in tenants:
-            fresh = await self._fresh(connection, tenant, evidence[tenant], regimes[tenant])
-            if not fresh or tenant not in heads:
+        for tenant in sorted(evidence):
+            regimes = locked.regimes[tenant]
+            fresh = await self._fresh(connection, tenant, evidence[tenant], regimes)
+            if not fresh or tenant not in locked.heads:
                 continue
-            head = head_of(heads[tenant])
+            head = head_of(locked.heads[tenant])
             if after := continued(head, fresh):
                 changes.append(HeadChange(tenant, head, after, fresh[0].ts))
                 continue
-            patch_spans, after, first = await self._patch(connection, tenant, head, fresh, regimes[tenant])
+            patch_spans, after, first = await self._patch(connection, tenant, head, fresh, regimes)
             spans.extend((tenant, s) for s in patch_spans)
             changes.append(HeadChange(tenant, head, after, first))
         await self.store(connection, changes, spans)
         return changes
 
-    async def regimes(self, connection: Any, tenants: list[int]) -> dict[int, list[Regime]]:
+    async def regimes(self, connection: Any, tenants: Sequence[int]) -> dict[int, list[Regime]]:
         found: dict[int, list[Regime]] = defaultdict(list)
         for r in await connection.fetch(self._sql["regimes"], tenants):
             found[r["tenant"]].append(regime_of(r))

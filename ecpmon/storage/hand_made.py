@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
+
+from ecpmon.errors import NoLongerLeader
+from ecpmon.isolation import is_passing, reason_of, trace_of
 from ecpmon.model.availability import Observation, Span, SpanState
 from ecpmon.model.samples import FUTURE
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import lay, retract
-from ecpmon.storage.apart import each_apart
+from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import (
@@ -22,55 +27,105 @@ from ecpmon.storage.evidence import (
 )
 from ecpmon.storage.quarantine import note_within
 from ecpmon.storage.queries import load
+from ecpmon.storage.telling import is_change, tell_samples
 
+_log = structlog.get_logger(__name__)
 JOB: Final = "hand_made"
 _TICK: Final = timedelta(microseconds=1)
+# Longer than a part takes; a commit that comes later than that waits for the lock.
+HOLD: Final = timedelta(seconds=60)
+# Of a tenant in one transaction.
+MOST_MARKS: Final = 2_000
+MOST_RUNS: Final = 8
+# What is laid again together: everything between two instants of a run is read.
+NEAR: Final = timedelta(hours=1)
+LONGEST_RUN: Final = timedelta(hours=12)
 
 
 class HandMade:
-    """Brings timelines up to date where `evidence_dirty` says that they are not."""
+    """Brings timelines up to date where `evidence_dirty` says that they are not.
 
-    def __init__(self, database: Database, rules: EvidenceRules, most_changes: int = MOST_CHANGES) -> None:
-        """`most_changes` as for `TimelineWriter`."""
+    Invariants:
+    - A timeline is worked on while commits know that it is (`held_until`), so none waits for its lock. When this
+      process ends in the midst of it they know better after `HOLD`.
+    - Marks go in the transaction that takes in what they stand for.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        rules: EvidenceRules,
+        most_changes: int = MOST_CHANGES,
+        most_marks: int = MOST_MARKS,
+    ) -> None:
+        """`most_changes` as for `TimelineWriter`; `most_marks` of a tenant are taken in at a time."""
         self._database = database
         self._timelines = TimelineWriter(rules, most_changes)
+        self._most_marks = most_marks
+        # No process knows of it yet, this one's sockets neither.
+        self._bus = BusWriter(judge=True)
         self._sql = load("ingest")
 
     async def take_in(self, oldest: datetime, now: datetime) -> int:
-        """Take in one batch of marks; their number. Call until it returns 0.
+        """Take in some marks of each tenant that has any; their number. Call until it returns 0.
 
         Before `oldest` the frames around a mark are gone, and with them what the timeline was made of: it stays. A
         tenant whose timeline cannot be continued is quarantined, and its marks wait.
         """
+        tried = 0
+        for row in await self._database.fetch(self._sql["marked"], now + FUTURE, now):
+            tenant = row["tenant"]
+            await self._database.execute(self._sql["hold_head"], tenant, HOLD)
+            try:
+                tried += await self._part(tenant, oldest, now)
+            except Exception as error:
+                if is_passing(error) or isinstance(error, NoLongerLeader):
+                    raise
+                _log.error("failed_apart", job=JOB, culprit=str(tenant), error=reason_of(error),
+                           exc_info=trace_of(error))  # fmt: skip
+                await self._give_up(tenant, reason_of(error), now)
+                tried += 1
+        await self._database.execute(self._sql["heal_hand_made"])
+        return tried
+
+    async def _part(self, tenant: int, oldest: datetime, now: datetime) -> int:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                rows = await connection.fetch(self._sql["take_hand_made"], now + FUTURE, now)
-                by_tenant: dict[int, tuple[int, set[datetime]]] = {}
-                for r in rows:
-                    by_tenant.setdefault(r["tenant"], (r["tenant"], set()))[1].add(r["ts"])
-
-                async def take(marked: tuple[int, set[datetime]]) -> None:
-                    tenant, instants = marked
-                    await self._take(connection, tenant, sorted(i for i in instants if i >= oldest), oldest)
-
-                failed = await each_apart(connection, JOB, by_tenant, take)
-                back = sorted((tenant, ts) for tenant in failed for ts in by_tenant[tenant][1])
+                locked = await self._timelines.lock(connection, [tenant])
+                marks = await connection.fetch(self._sql["marks"], tenant, now + FUTURE, self._most_marks)
+                runs = runs_of({r["ts"] for r in marks})[:MOST_RUNS]
+                changes: list[HeadChange] = []
+                for run in runs:
+                    changes += await self._take(connection, tenant, [i for i in run if i >= oldest], oldest)
+                done = {instant for run in runs for instant in run}
                 await connection.execute(
-                    self._sql["mark_evidence"], [t for t, _ in back], [ts for _, ts in back]
+                    self._sql["unmark"], tenant, [r["id"] for r in marks if r["ts"] in done]
                 )
-                await note_within(connection, JOB, {(t, ""): why for t, why in failed.items()}, now)
-                await connection.execute(self._sql["heal_hand_made"])
-        return len(rows)
+                if changes := [change for change in changes if is_change(change)]:
+                    await tell_samples(self._bus, connection, [tenant], changes)
+                if locked.heads:
+                    await connection.execute(self._sql["release_head"], tenant)
+        return len(marks)
 
-    async def _take(self, connection: Any, tenant: int, instants: list[datetime], oldest: datetime) -> None:
+    async def _give_up(self, tenant: int, why: str, now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await connection.execute(self._sql["release_head"], tenant)
+                await note_within(connection, JOB, {(tenant, ""): why}, now)
+
+    async def _take(
+        self, connection: Any, tenant: int, instants: list[datetime], oldest: datetime
+    ) -> list[HeadChange]:
+        locked = await self._timelines.lock(connection, [tenant])
         rows = await connection.fetch(self._sql["evidence_at"], tenant, instants)
         values = list(evidence_values(rows))
-        await self._timelines.apply(connection, {tenant: values})
-        regimes = (await self._timelines.regimes(connection, [tenant]))[tenant]
+        changes = await self._timelines.apply(connection, {tenant: values}, locked)
+        regimes = locked.regimes[tenant]
         told = {seen.ts for seen in merged_observations(values, regimes, self._timelines.rules)}
         for gone in instants:
             if gone not in told:
                 await self._retract(connection, tenant, gone, regimes, oldest)
+        return changes
 
     async def _retract(
         self, connection: Any, tenant: int, gone: datetime, regimes: list[Regime], oldest: datetime
@@ -97,6 +152,17 @@ class HandMade:
         await self._timelines.store(connection, [change], [(tenant, s) for s in patch.spans])
         if not seen_before and following is not None:
             await connection.execute(self._sql["first_observed"], tenant, following)
+
+
+def runs_of(instants: Iterable[datetime]) -> list[list[datetime]]:
+    """The newest run first, each in order: instants near each other, within `LONGEST_RUN`."""
+    runs: list[list[datetime]] = []
+    for at in sorted(instants, reverse=True):
+        if runs and runs[-1][-1] - at <= NEAR and runs[-1][0] - at <= LONGEST_RUN:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    return [run[::-1] for run in runs]
 
 
 def _content(

@@ -11,7 +11,6 @@ from typing import Any, Final
 import structlog
 
 from ecpmon.errors import EcpError
-from ecpmon.model.bus import BusKind
 from ecpmon.model.ingest import (
     Batch,
     IngestResult,
@@ -29,10 +28,12 @@ from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database, wrap_errors
 from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter
+from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.marks import OpenMarks
 from ecpmon.storage.queries import load
 from ecpmon.storage.rows import COLUMNS, Placed, encoded
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
+from ecpmon.storage.telling import is_change, tell_samples
 
 _log = structlog.get_logger(__name__)
 _Store = Callable[[Any, Sequence[Placed]], Awaitable[tuple[dict[Wanted, Row], frozenset[int]]]]
@@ -53,13 +54,15 @@ class IngestStore:
         max_series_per_tenant: int,
         most_changes: int = MOST_CHANGES,
         bus: BusWriter | None = None,
+        late: LateEvidence | None = None,
     ) -> None:
-        """`most_changes` as for `TimelineWriter`; `bus` tells the other processes."""
+        """`most_changes` as for `TimelineWriter`; `bus` tells the other processes; `late` what is left to the job."""
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._shapes = Shapes()
         self._marks = OpenMarks()
         self._timelines = TimelineWriter(rules, most_changes)
+        self._late = late or LateEvidence()
         self._wary: dict[int, int] = {}
         self._bus = bus or BusWriter()
         self._sql = load("ingest")
@@ -94,7 +97,7 @@ class IngestStore:
                 await self._attempts(connection, batches, tenants)
                 changes = await self._continued(connection, _evidence(placed, rows, refused), continue_)
                 touched = {wanted[0] for _, _, wanted in placed} - refused
-                await self._tell(connection, touched, changes)
+                await tell_samples(self._bus, connection, touched, changes)
         self._marks.committed()
         self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
@@ -111,13 +114,6 @@ class IngestStore:
                     columns = columns_of(frame, self._shapes)
                     placed.append((frame, columns, (number, frame.source, columns.shape)))
         return placed
-
-    async def _tell(self, connection: Any, touched: set[int], changes: list[HeadChange]) -> None:
-        """One row for the other processes, whatever the number of tenants."""
-        if touched:
-            told = [_told(change) for change in changes if _is_change(change)]
-            body = {"changes": told} if told else {}
-            await self._bus.tell(connection, BusKind.SAMPLES, sorted(touched), body)
 
     async def _store(
         self, connection: Any, placed: Sequence[Placed]
@@ -146,7 +142,7 @@ class IngestStore:
     async def _continued(
         self, connection: Any, evidence: dict[int, list[EvidenceValue]], continue_: _Continue
     ) -> list[HeadChange]:
-        """Timelines continued by `evidence`; of tenants that it lately failed for it is left to the job."""
+        """Timelines continued by `evidence`; what lately failed, or costs too much, is left to the job."""
         wary = {key: evidence.pop(key) for key in list(evidence) if self._wary.get(key)}
         for key in wary:
             self._wary[key] -= 1
@@ -154,7 +150,10 @@ class IngestStore:
         return await continue_(connection, evidence)
 
     async def _continue(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
-        return await self._timelines.apply(connection, evidence)
+        locked = await self._timelines.lock(connection, evidence, free_only=True)
+        now, later = await self._late.divided(connection, evidence, locked)
+        await self._defer(connection, later)
+        return await self._timelines.apply(connection, now, locked)
 
     async def _continue_apart(
         self, connection: Any, evidence: dict[int, list[EvidenceValue]]
@@ -162,7 +161,7 @@ class IngestStore:
         changes: list[HeadChange] = []
 
         async def apply(own: dict[int, list[EvidenceValue]]) -> None:
-            changes.extend(await self._timelines.apply(connection, own))
+            changes.extend(await self._continue(connection, own))
 
         items = {key: {key: values} for key, values in evidence.items()}
         failed = await each_apart(connection, "ingest", items, apply)
@@ -279,17 +278,8 @@ def _evidence(
     return found
 
 
-def _is_change(change: HeadChange) -> bool:
-    return change.before is None or change.before.state is not change.after.state
-
-
-def _told(change: HeadChange) -> list[Any]:
-    before = change.before.state.value if change.before else None
-    return [change.tenant, change.after.since.isoformat(), change.after.state.value, before]
-
-
 def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | None:
-    if not _is_change(change):
+    if not is_change(change):
         return None
     before = change.before.state if change.before else None
     return StateChange(names[change.tenant], change.after.since, change.after.state, before)

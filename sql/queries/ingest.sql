@@ -2,6 +2,32 @@
 -- Heads of the tenants of a batch, locked in one order so that writers cannot deadlock.
 SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenant FOR UPDATE
 
+-- name: lock_free_heads
+-- The same, without those that a job has to itself: nobody waits for it. Looked at again when the lock is there.
+SELECT * FROM availability_heads
+WHERE tenant = ANY($1::bigint[]) AND (held_until IS NULL OR held_until < clock_timestamp()) ORDER BY tenant FOR UPDATE
+
+-- name: hold_head
+UPDATE availability_heads SET held_until = clock_timestamp() + $2::interval WHERE tenant = $1
+
+-- name: release_head
+UPDATE availability_heads SET held_until = NULL WHERE tenant = $1
+
+-- name: late_cost
+-- What late evidence of the tenants $1, from $2 to $3, would cost: outages and gaps whose sums follow, and frames that are
+-- read again, $4 at most.
+SELECT x.tenant, coalesce(l.entries_before - f.entries_before + 1, 0) AS following,
+       (SELECT count(*) FROM (SELECT FROM frames r WHERE r.tenant = x.tenant AND r.ts >= x.first AND r.ts <= x.last
+                              LIMIT $4) AS read) AS frames
+FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS x (tenant, first, last)
+LEFT JOIN LATERAL (
+  SELECT s.entries_before FROM availability_sums s WHERE s.tenant = x.tenant ORDER BY s.starts DESC LIMIT 1
+) AS l ON true
+LEFT JOIN LATERAL (
+  SELECT s.entries_before FROM availability_sums s WHERE s.tenant = x.tenant AND s.starts >= x.first
+  ORDER BY s.starts LIMIT 1
+) AS f ON true
+
 -- name: regimes
 SELECT tenant, valid_from, source, holds, weights FROM evidence_regimes
 WHERE tenant = ANY($1::bigint[]) ORDER BY tenant, valid_from
@@ -100,15 +126,21 @@ ON CONFLICT (source) DO UPDATE SET collected = greatest(collector_watermarks.col
 -- name: mark_evidence
 INSERT INTO evidence_dirty (tenant, ts) SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
 
--- name: take_hand_made
--- Until $1, which is as far ahead as anybody's clock may be; not of tenants whose turn has not come again at $2.
-DELETE FROM evidence_dirty WHERE id IN (
-  SELECT e.id FROM evidence_dirty e
-  WHERE e.ts >= '1970-01-01T00:00:00Z' AND e.ts <= $1 AND NOT EXISTS (
-    SELECT FROM quarantine q WHERE q.tenant = e.tenant AND q.job = 'hand_made'
-      AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour')
-  ORDER BY e.id LIMIT 1000 FOR UPDATE OF e SKIP LOCKED)
-RETURNING tenant, ts
+-- name: marked
+-- Tenants with marks until $1, which is as far ahead as anybody's clock may be; not those whose turn has not come again at $2.
+SELECT e.tenant FROM evidence_dirty e
+WHERE e.ts >= '1970-01-01T00:00:00Z' AND e.ts <= $1 AND NOT EXISTS (
+  SELECT FROM quarantine q WHERE q.tenant = e.tenant AND q.job = 'hand_made'
+    AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour')
+GROUP BY e.tenant ORDER BY min(e.id)
+
+-- name: marks
+-- Of tenant $1 until $2, the newest first, $3 at most: people look at the last minutes.
+SELECT id, ts FROM evidence_dirty WHERE tenant = $1 AND ts >= '1970-01-01T00:00:00Z' AND ts <= $2
+ORDER BY ts DESC LIMIT $3
+
+-- name: unmark
+DELETE FROM evidence_dirty WHERE tenant = $1 AND id = ANY($2::bigint[])
 
 -- name: heal_hand_made
 DELETE FROM quarantine q

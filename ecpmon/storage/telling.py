@@ -1,0 +1,29 @@
+"""What the bus says of samples: which tenants have new ones, and whose state changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ecpmon.model.bus import BusKind
+from ecpmon.storage.bus import BusWriter
+from ecpmon.storage.evidence import HeadChange
+
+
+def is_change(change: HeadChange) -> bool:
+    return change.before is None or change.before.state is not change.after.state
+
+
+async def tell_samples(
+    bus: BusWriter, connection: Any, touched: Collection[int], changes: Iterable[HeadChange]
+) -> None:
+    """One row for the other processes, whatever the number of tenants."""
+    if touched:
+        told = [_told(change) for change in changes if is_change(change)]
+        body = {"changes": told} if told else {}
+        await bus.tell(connection, BusKind.SAMPLES, sorted(touched), body)
+
+
+def _told(change: HeadChange) -> list[Any]:
+    before = change.before.state.value if change.before else None
+    return [change.tenant, change.after.since.isoformat(), change.after.state.value, before]
