@@ -1,5 +1,5 @@
 # Two commands: `make run` starts everything on this machine, `make test` checks everything.
-# `make test-long` is for what takes long or measures time.
+# `make test-long` is for what takes long or measures time; `make bench` measures against the targets.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +8,7 @@ ARGS   ?=
 WORKERS ?= 2
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-long explore coverage lint unit setup clean
+.PHONY: run test test-long bench bench-long explore coverage lint unit setup clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
@@ -16,6 +16,11 @@ $(VENV)/.installed: pyproject.toml
 	@echo "==> installing the Python packages into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	@echo "==> installing what the benches need besides"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 setup: $(VENV)/.installed
@@ -38,6 +43,13 @@ test: lint
 # One at a time: what measures time must not share the processors with other tests.
 test-long: setup
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+# 15 minutes on two cores with nothing else to do, and hours.
+bench: $(VENV)/.bench
+	$(BIN)/python -m bench.run $(ARGS)
+
+bench-long: $(VENV)/.bench
+	$(BIN)/python -m bench.run --long $(ARGS)
 
 # The property tests with examples that nobody has tried yet.
 explore: setup

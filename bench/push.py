@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 128])
     parser.add_argument("--batches", type=int, default=5)
     parser.add_argument("--profile", type=Path)
+    parser.add_argument("--json", type=Path, help="where the figures are kept")
     arguments = parser.parse_args()
     binaries, _ = servers.fetch()
     with servers.scratch() as folder, servers.postgres(binaries, folder) as cluster:
@@ -70,14 +71,18 @@ def main() -> None:
         tokens = asyncio.run(_prepare(dsn, TENANTS + arguments.batches + 1))
         with _empty(folder) as empty, _service(dsn, folder) as service:
             found = {
-                "commit": _commit(),
+                "commit": commit(),
                 "pushes": _pushes(arguments, folder, cluster, empty, service, tokens),
                 "batch": _batches(arguments.batches, dsn, cluster, service, tokens),
             }
+    found["load_average"] = os.getloadavg()[0]
     print(json.dumps(found, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1))
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The one that is checked out, and whether files differ from it."""
     asked = ["git", "-C", os.fspath(ROOT), "describe", "--always", "--dirty"]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
@@ -172,7 +177,7 @@ def _postmaster(cluster: PostgresCluster) -> int:
 # --- pushes -------------------------------------------------------------------------------------------------
 
 
-def _values(random_: random.Random) -> dict[str, float]:
+def values_of(random_: random.Random) -> dict[str, float]:
     return {
         "cpu_usage": round(random_.uniform(10, 70), 2),
         "memory_usage": round(random_.uniform(20, 80), 2),
@@ -206,7 +211,7 @@ def _pushes(
     names = sorted(tokens)[:TENANTS]
     streams = [
         [
-            _request(name, tokens[name], json.dumps({"metrics": _values(random_)}).encode())
+            _request(name, tokens[name], json.dumps({"metrics": values_of(random_)}).encode())
             for name in names[s % TENANTS :: 16][:8]
         ]
         for s in range(max(arguments.connections))
@@ -333,11 +338,12 @@ def _compared(rounds: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 class Canary(threading.Thread):
-    """Asks `/health` every 5 ms; `worst` is the longest answer in milliseconds."""
+    """Asks `/health` every 5 ms; `taken`: milliseconds of each answer."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
-        self._port, self._over, self.worst = port, threading.Event(), 0.0
+        self._port, self._over = port, threading.Event()
+        self.taken: list[float] = []
 
     def run(self) -> None:
         import http.client
@@ -347,13 +353,14 @@ class Canary(threading.Thread):
             began = time.perf_counter()
             connection.request("GET", "/health")
             connection.getresponse().read()
-            self.worst = max(self.worst, (time.perf_counter() - began) * 1e3)
+            self.taken.append((time.perf_counter() - began) * 1e3)
         connection.close()
 
     def stop(self) -> float:
+        """The longest answer."""
         self._over.set()
         self.join()
-        return self.worst
+        return max(self.taken, default=0.0)
 
 
 def _batches(
@@ -364,7 +371,7 @@ def _batches(
     for number in range(count + 1):
         name = f"tenant-{TENANTS + number:04d}"
         start = datetime.now(UTC) - timedelta(seconds=10 * INSTANTS + 60)
-        rows = [(start + timedelta(seconds=10 * i), _values(random_)) for i in range(INSTANTS)]
+        rows = [(start + timedelta(seconds=10 * i), values_of(random_)) for i in range(INSTANTS)]
         copied = asyncio.run(_copy(dsn, rows))
         body = json.dumps([{"timestamp": ts.isoformat(), "metrics": values} for ts, values in rows]).encode()
         took = _batch(service, postgres, _request(name, tokens[name], body))

@@ -47,9 +47,8 @@ Result = dict[str, Any]
 
 def main() -> None:
     arguments = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     binaries, _ = servers.fetch()
-    measured = Measured(arguments.tenants, _now())
+    measured = Measured(arguments.tenants, now_of_steps())
     report: Result = {
         "tenants": arguments.tenants,
         "cores": os.cpu_count(),
@@ -57,10 +56,10 @@ def main() -> None:
     }
     with servers.scratch() as folder, servers.postgres(binaries, folder) as cluster:
         url, postmaster = cluster.ensure_database("bench"), servers.postmaster(cluster)
-        asyncio.run(_prepare(url, measured))
+        asyncio.run(prepare(url, measured))
         if "jobs" in arguments.only:
             report["jobs"] = asyncio.run(_jobs(url, postmaster))
-        with servers.ecpmon(url, folder) as (port, pid):
+        with servers.ecpmon(url, folder, role="supervised") as (port, pid):
             ask = Asker(port, arguments.tenants, {"api": pid, "database": postmaster})
             report["idle"] = ask.background = _idle(ask.servers, 60 if "idle" in arguments.only else 15)
             for part in ("sla", "summary", "list", "metrics"):
@@ -86,12 +85,13 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _now() -> datetime:
+def now_of_steps() -> datetime:
     """The last multiple of 5 minutes."""
     return datetime.fromtimestamp(time.time() // 300 * 300, UTC)
 
 
-async def _prepare(url: str, measured: Measured) -> None:
+async def prepare(url: str, measured: Measured) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     database, began = Database(url), time.perf_counter()
     try:
         await migrate(database)

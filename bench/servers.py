@@ -71,8 +71,21 @@ def module(name: str, folder: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
+def simulator(folder: Path, nodes: int) -> Iterator[tuple[int, int]]:
+    """A new simulator on the real clock: its port and its process id."""
+    port = free_port()
+    argv = ["ecpmon.simulator", "--port", str(port), "--nodes", str(nodes)]
+    argv += ["--state-dir", os.fspath(folder / "simulator")]
+    with _python(argv, folder / "simulator.log", port, {}, "/health") as pid:
+        yield port, pid
+
+
+@contextmanager
 def ecpmon(database: str, folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
-    """`ecpmon serve` for a database's URL: its port and its process id. `settings` without their prefix."""
+    """`ecpmon serve` for a database's URL: its port and its process id. `settings` without their prefix.
+
+    One process, unless `role` is `supervised`: then the id is that of who watches fronts and worker.
+    """
     port = free_port()
     own = {
         "role": "all",
@@ -88,7 +101,9 @@ def ecpmon(database: str, folder: Path, **settings: str) -> Iterator[tuple[int, 
 
 
 @contextmanager
-def _python(argv: Sequence[str], log: Path, port: int, env: dict[str, str]) -> Iterator[int]:
+def _python(
+    argv: Sequence[str], log: Path, port: int, env: dict[str, str], path: str = "/ready"
+) -> Iterator[int]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *argv],
@@ -98,7 +113,7 @@ def _python(argv: Sequence[str], log: Path, port: int, env: dict[str, str]) -> I
             env={"PATH": "/usr/bin:/bin", "TZ": "UTC", **env},
         )
     try:
-        _wait(process, lambda: _answers(port, "/ready"), log)
+        _wait(process, lambda: _answers(port, path), log)
         yield process.pid
     finally:
         process.terminate()
@@ -109,13 +124,37 @@ def _python(argv: Sequence[str], log: Path, port: int, env: dict[str, str]) -> I
 
 
 @contextmanager
-def prometheus(binaries: Binaries, folder: Path) -> Iterator[tuple[int, int]]:
+def alertmanager(binaries: Binaries, folder: Path, receiver: str) -> Iterator[tuple[int, int]]:
+    """Its port and its process id. It groups by `id` and waits for nobody before it tells the URL `receiver`."""
+    data, port = make_private_dir(folder / "alertmanager", service_user()), free_port()
+    (folder / "alertmanager.yml").write_text(
+        "route: {receiver: hook, group_by: [id], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}\n"
+        f'receivers: [{{name: hook, webhook_configs: [{{url: "{receiver}"}}]}}]\n'
+    )
+    argv = [
+        os.fspath(binaries.alertmanager),
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={data}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    log = folder / "alertmanager.log"
+    # It looks for its templates from there.
+    where = os.fspath(binaries.prometheus_root)
+    with _running(argv, log, lambda: _answers(port, "/-/ready"), cwd=where) as pid:
+        yield port, pid
+
+
+@contextmanager
+def prometheus(
+    binaries: Binaries, folder: Path, config: str = "scrape_configs: []\n"
+) -> Iterator[tuple[int, int]]:
     """Its port and its process id.
 
     All 30 days stay in the head block, in memory: its best case, and nothing runs beside a query.
     """
     data, port = make_private_dir(folder / "prometheus", service_user()), free_port()
-    (folder / "prometheus.yml").write_text("scrape_configs: []\n")
+    (folder / "prometheus.yml").write_text(config)
     argv = [
         os.fspath(binaries.prometheus),
         f"--config.file={folder / 'prometheus.yml'}",
@@ -154,6 +193,7 @@ def _running(
     ready: Callable[[], bool],
     stop: signal.Signals = signal.SIGTERM,
     env: dict[str, str] | None = None,
+    cwd: str = "/",
 ) -> Iterator[int]:
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -161,7 +201,7 @@ def _running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd="/",
+            cwd=cwd,
             env=env or {"PATH": "/usr/bin:/bin", "TZ": "UTC"},
         )
     try:
@@ -179,7 +219,7 @@ def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"it did not start:\n{log_tail(log)}")
-        time.sleep(0.1)
+        time.sleep(0.01)
 
 
 def _answers(port: int, path: str) -> bool:

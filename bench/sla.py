@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
 import time
@@ -50,6 +51,8 @@ def main() -> None:
             for peer in _peers(binaries, victoria, folder, history):
                 _measure_peer(peer, history, figures, answers)
     _print_table(figures, history)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"ms": figures, "load_average": os.getloadavg()[0]}))
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tenants", type=int, default=1000)
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="measure ecpmon only")
+    parser.add_argument("--json", type=Path, help="where the figures are kept")
     return parser.parse_args()
 
 

@@ -113,7 +113,7 @@ class Telemetry:
         self.loop_lag = Histogram(
             "ecpmon_loop_lag_seconds",
             "How much too late the event loop wakes a sleeper",
-            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=r,
         )
         self.loop_longest_lag = Gauge(

@@ -1,0 +1,56 @@
+"""Requests at a steady pace, whatever becomes of them; a process of its own.
+
+    python -m bench.steady PORT FILE PER_SECOND SECONDS CONNECTIONS
+
+FILE is a pickle: a list of whole requests, sent round and round. Each connection comes from an address of its own and
+waits for its answer; a time is from when a request was due, so that what waits for a connection counts. One line of
+JSON: requests, milliseconds at p50 and p99, answers by status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+
+async def run(
+    port: int, requests: list[bytes], rate: float, seconds: float, connections: int
+) -> dict[str, object]:
+    waited: list[float] = []
+    statuses: Counter[int] = Counter()
+    start, due = time.perf_counter(), iter(range(int(rate * seconds)))
+
+    async def send(number: int) -> None:
+        address = (f"127.0.{1 + number // 200}.{2 + number % 200}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=address, limit=1 << 26)
+        for turn in due:
+            at = start + turn / rate
+            await asyncio.sleep(max(0.0, at - time.perf_counter()))
+            writer.write(requests[turn % len(requests)])
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            # Without a length it is chunked.
+            await (reader.readexactly(int(length)) if length else reader.readuntil(b"\r\n0\r\n\r\n"))
+            waited.append((time.perf_counter() - at) * 1000)
+            statuses[int(head[9:12])] += 1
+        writer.close()
+
+    await asyncio.gather(*(send(number) for number in range(connections)))
+    waited.sort()
+    return {
+        "requests": len(waited),
+        "p50_ms": round(waited[len(waited) // 2], 2),
+        "p99_ms": round(waited[int(len(waited) * 0.99)], 2),
+        "statuses": dict(statuses),
+    }
+
+
+if __name__ == "__main__":
+    port, file, rate, seconds, connections = sys.argv[1:]
+    stored = pickle.loads(Path(file).read_bytes())
+    print(json.dumps(asyncio.run(run(int(port), stored, float(rate), float(seconds), int(connections)))))

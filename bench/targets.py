@@ -1,0 +1,184 @@
+"""The targets of speed (issue 9), and what a run of all benches says about them. Pure.
+
+A report is what a bench writes with `--json`; `reports` holds them by the name of their step (see bench.run). Of a step
+that was not run, or failed, nothing is known.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Reports = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`most` or `least` bounds what `of` finds in the report of `step`; `peer` says what others took."""
+
+    job: str
+    what: str
+    step: str
+    of: Callable[[Any], float]
+    most: float | None = None
+    least: float | None = None
+    peer: Callable[[Any], str] | None = None
+
+    @property
+    def bound(self) -> str:
+        return f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}"
+
+    def met(self, value: float) -> bool:
+        return (self.most is None or value <= self.most) and (self.least is None or value >= self.least)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`measured` None: not known."""
+
+    target: Target
+    measured: float | None
+    peer: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.measured is None else self.target.met(self.measured)
+
+
+def judged(reports: Reports) -> list[Verdict]:
+    """In the order of TARGETS. Raises KeyError when a report lacks what its bench should have found."""
+    found = []
+    for target in TARGETS:
+        report = reports.get(target.step)
+        if report is None or "failed" in report:
+            found.append(Verdict(target, None))
+        else:
+            found.append(
+                Verdict(target, target.of(report), "" if target.peer is None else target.peer(report))
+            )
+    return found
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    rows = ["| job | what | target | measured | met | beside |", "|---|---|---|---|---|---|"]
+    for v in verdicts:
+        measured = "–" if v.measured is None else f"{v.measured:.4g}"
+        met = {True: "yes", False: "**no**", None: "not measured"}[v.met]
+        rows.append(
+            f"| {v.target.job} | {v.target.what} | {v.target.bound} | {measured} | {met} | {v.peer} |"
+        )
+    return "\n".join(rows)
+
+
+def _push(key: str) -> Callable[[Any], float]:
+    return lambda r: float(r["pushes"]["128 connections"][key])
+
+
+def _empty(key: str, unit: str) -> Callable[[Any], str]:
+    return lambda r: f"empty handler {r['pushes']['128 connections']['empty'][key]:g} {unit}"
+
+
+def _fronts(figures: Mapping[str, Any]) -> Iterator[Any]:
+    return (value for name, value in figures.items() if name.startswith("front"))
+
+
+def _sweep(report: Any) -> float:
+    """Seconds of CPU, ours and the database's."""
+    alerts = report["jobs"]["alerts"]
+    return float(alerts["api"] + alerts["database"]) / 1000
+
+
+def _late(report: Any) -> float:
+    late = report["crowd"]["late"]
+    return float(sum(count for what, count in late.items() if not what.endswith(" error")))
+
+
+def _gap(report: Any) -> float:
+    return float(max(report["gaps"]["longest"], report["gaps"]["open_at_end"]))
+
+
+def _sockets(count: int) -> Target:
+    return Target(
+        f"state change → {count:,} sockets", "p99 by bare aiohttp's", "sockets",
+        lambda r: float(r[f"ratio of {count}"]["push_p99"]), most=2,
+    )  # fmt: skip
+
+
+def _reading(part: str, what: str, most: float) -> list[Target]:
+    """The p99 may be three times what the median may be."""
+    return [
+        Target(what, "p50, ms", "reads", lambda r: float(r[part]["p50"]), most=most),
+        Target(what, "p99, ms", "reads", lambda r: float(r[part]["p99"]), most=3 * most),
+    ]
+
+
+def _idle(name: str, what: str, most: float) -> Target:
+    return Target("idle, 1,000 tenants", what, "crowd", lambda r: float(r["idle"][name]), most=most)
+
+
+def _memory(when: str, what: str, most: float) -> Target:
+    def of(report: Any) -> float:
+        return float(max(_fronts(report["memory"][when])))
+
+    return Target("memory of a front", what, "crowd", of, most=most)
+
+
+def _lag(report: Any) -> float:
+    """The bound of a bucket of the metric."""
+    return float(max(lag["p99.9"] for lag in _fronts(report["crowd"]["lag_ms_at_most"])))
+
+
+def _prometheus(connections: int, key: str) -> Callable[[Any], str]:
+    return lambda r: f"Prometheus {r['query'][f'Prometheus, {connections}'][key]:g}"
+
+
+def _both_told(report: Any) -> str:
+    firing = report.get("peer", {}).get("firing")
+    return "" if firing is None else f"Prometheus + Alertmanager {firing['p99']:g}"
+
+
+# Of 10 and of 1,000 tenants: `flat` is the report of both.
+_FLAT = 1.3
+TARGETS: Sequence[Target] = (
+    Target("JSON push, 128 connections", "requests/s by the empty handler's", "push", _push("rate_of_empty"),
+           least=0.35, peer=_empty("per_second", "/s")),
+    Target("JSON push, 128 connections", "CPU per sample, api and database, µs", "push", _push("us_per_sample"),
+           most=12, peer=_empty("process_us", "µs")),
+    Target("JSON push, 128 connections", "p99 by the empty handler's", "push", _push("p99_of_empty"),
+           most=5, peer=_empty("p99_ms", "ms")),
+    Target("batch 10,000 × 9", "time by a raw COPY's", "push", lambda r: float(r["batch"]["ms_of_copy"]),
+           most=2.5, peer=lambda r: f"COPY {r['batch']['copy_ms']:g} ms"),
+    Target("batch 10,000 × 9", "loop held, ms", "push", lambda r: float(r["batch"]["held_ms"]), most=10),
+    Target("query 24 h / 5 min", "p50 by Prometheus'", "reads", lambda r: float(r["query"]["ratio of p50, 1"]),
+           most=1.3, peer=_prometheus(1, "p50")),
+    Target("query 24 h / 5 min", "per second, 8 connections", "reads",
+           lambda r: float(r["query"]["ecpmon, 8"]["per_second"]), least=1000, peer=_prometheus(8, "per_second")),
+    Target("query 24 h / 5 min", "p50 of 1,000 tenants by that of 10", "flat",
+           lambda r: float(r["many"] / r["few"]), most=_FLAT),
+    *_reading("sla", "SLA of one tenant", 2),
+    *_reading("summary", "summary of 1,000 tenants", 50),
+    *_reading("list", "list of 1,000 tenants", 50),
+    *_reading("metrics", "`/metrics` of 1,000 tenants", 50),
+    Target("alert sweep, 1,000 tenants", "CPU, s", "reads", _sweep, most=0.5),
+    Target("alert sweep, 10,000 tenants", "CPU, s", "reads, 10,000", _sweep, most=4),
+    Target("alert sweep, 1,000 tenants", "jobs that were late", "crowd", _late, most=0),
+    Target("alert sweep, 10,000 tenants", "jobs that were late", "crowd, 10,000", _late, most=0),
+    Target("breach → receiver, 1,000 tenants pushing", "p99, ms", "crowd",
+           lambda r: float(r["breach"]["crowd"]["firing"]["p99"]), most=100, peer=_both_told),
+    Target("collecting 1,000 tenants every 5 s", "longest gap, s", "collect", _gap, most=6),
+    Target("collecting 1,000 tenants every 5 s", "cores of ecpmon", "collect",
+           lambda r: float(r["cores"]["ecpmon"]), most=0.2,
+           peer=lambda r: f"Prometheus {r['cores']['prometheus']:g}"),
+    Target("a callback on a front, 1,000 tenants, everything on", "p99.9 of the lag, ms, at most", "crowd", _lag,
+           most=20),
+    _sockets(1000),
+    _sockets(5000),
+    _idle("all", "cores of all processes", 0.08),
+    _idle("database", "cores of the database", 0.03),
+    Target("ready after start", "ms, median of fronts and worker", "crowd",
+           lambda r: float(statistics.median(r["start"]["supervised_ms"])), most=350),
+    _memory("idle", "idle, MB", 90),
+    _memory("peak", "at full load, MB", 160),
+)  # fmt: skip

@@ -1,0 +1,52 @@
+"""What a run of the benches says about the targets."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.targets import TARGETS, Target, Verdict, judged, table
+
+_MOST = Target("a job", "ms", "step", lambda r: float(r["ms"]), most=10)
+_LEAST = Target("a job", "per second", "step", lambda r: float(r["ms"]), least=10)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "met"),
+    [(_MOST, 10, True), (_MOST, 10.1, False), (_LEAST, 10, True), (_LEAST, 9.9, False)],
+)
+def test_the_bound_itself_is_met(target: Target, value: float, met: bool) -> None:
+    assert Verdict(target, value).met is met
+
+
+@pytest.mark.parametrize("report", [None, {"failed": "exit code 1", "seconds": 3}])
+def test_nothing_is_known_of_a_step_that_failed_or_was_not_run(report: object) -> None:
+    reports = {} if report is None else {target.step: report for target in TARGETS}
+    verdicts = judged(reports)
+    assert len(verdicts) == len(TARGETS)
+    assert {(v.measured, v.met) for v in verdicts} == {(None, None)}
+    assert table(verdicts).count("not measured") == len(TARGETS)
+
+
+def test_a_gap_that_nothing_closed_counts_and_so_does_the_peer() -> None:
+    gaps = {"longest": 5.1, "open_at_end": 7.5}
+    found = judged({"collect": {"gaps": gaps, "cores": {"ecpmon": 0.1, "prometheus": 0.06}}})
+    measured = {v.target.what: v for v in found if v.measured is not None}
+    assert measured["longest gap, s"].met is False
+    assert measured["cores of ecpmon"].met is True
+    assert measured["cores of ecpmon"].peer == "Prometheus 0.06"
+
+
+def test_of_fronts_the_worst_counts_and_the_worker_does_not() -> None:
+    crowd = {
+        "idle": {"all": 0.05, "database": 0.04}, "start": {"supervised_ms": [300, 200, 900]},
+        "memory": {"idle": {"front-1": 80, "front-2": 95, "worker": 200}, "peak": {"front-1": 150, "worker": 300}},
+        "breach": {"crowd": {"firing": {"p99": 42.0}}},
+        "crowd": {"late": {"worker: alerts still_running": 2, "worker: rollups error": 5},
+                  "lag_ms_at_most": {"front-1": {"p99.9": 10}, "front-2": {"p99.9": 20}, "worker": {"p99.9": 250}}},
+    }  # fmt: skip
+    measured = {v.target.what: v.measured for v in judged({"crowd": crowd}) if v.measured is not None}
+    assert measured == {
+        "jobs that were late": 2, "p99, ms": 42, "p99.9 of the lag, ms, at most": 20,
+        "ms, median of fronts and worker": 300,
+        "cores of all processes": 0.05, "cores of the database": 0.04, "idle, MB": 95, "at full load, MB": 150,
+    }  # fmt: skip
