@@ -1,18 +1,20 @@
 """Which evidence is too costly for the commit that everybody waits for.
 
-What comes late rewrites all running sums after it, and is laid again together with every frame it spans. How much that
-is, is counted in rows, never measured in time: so it is the same on every machine. What is left to the job
-(`storage.hand_made`) is stored and acknowledged like the rest, and in the end the timeline is the same.
+What comes late rewrites all running sums after it, and is laid again together with every frame it spans; what flaps
+is a row per change. How much that is, is counted in rows, never measured in time: so it is the same on every machine.
+What is left to the job (`storage.hand_made`) is stored and acknowledged like the rest, and in the end the timeline is
+the same.
 
 Invariants:
 - A commit never waits for a timeline that the job has to itself: it leaves that tenant's evidence to the job.
-- Only the past is left to it: what goes on from a timeline's end is applied at once.
+- The newest evidence of a timeline that is free is applied at once: only what is older is left to the job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 from ecpmon.storage.evidence import EvidenceValue, Locked, Regime, regime_at
@@ -20,18 +22,27 @@ from ecpmon.storage.queries import load
 
 # What is less late than that is applied at once, whatever it costs: people look at the last minutes.
 LATE: Final = timedelta(minutes=5)
-# Of one tenant in one commit: outages and gaps whose sums are rewritten (20 µs each), and frames that are read again.
+# Of one tenant in one commit: outages and gaps whose sums are rewritten (20 µs each), frames that are read again, and
+# changes that are written (100 µs each).
 MOST_FOLLOWING: Final = 200
+MOST_WRITTEN: Final = 150
 MOST_READ: Final = 5_000
 
 Evidence = dict[int, list[EvidenceValue]]
+_instant = itemgetter(0)
 
 
 class LateEvidence:
     """Call with the timelines locked, after the frames are in."""
 
-    def __init__(self, most_following: int = MOST_FOLLOWING, most_read: int = MOST_READ) -> None:
+    def __init__(
+        self,
+        most_following: int = MOST_FOLLOWING,
+        most_read: int = MOST_READ,
+        most_written: int = MOST_WRITTEN,
+    ) -> None:
         self._most_following = most_following
+        self._most_written = most_written
         self._most_read = most_read
         self._sql = load("ingest")
 
@@ -43,13 +54,14 @@ class LateEvidence:
         later = {tenant: values for tenant, values in evidence.items() if tenant not in locked.heads}
         late = {}
         for tenant, values in now.items():
+            if since := crowded_before(values, locked.regimes[tenant], self._most_written):
+                _split(now, later, tenant, since)
+        for tenant, values in now.items():
             last = locked.heads[tenant]["last_observed_at"]
             if last and (instants := _before(last - LATE, values, locked.regimes[tenant])):
                 late[tenant] = (min(instants), max(instants))
         for tenant in await self._costly(connection, late):
-            until = locked.heads[tenant]["last_observed_at"] - LATE
-            later[tenant] = [value for value in now[tenant] if value[0] < until]
-            now[tenant] = [value for value in now[tenant] if value[0] >= until]
+            _split(now, later, tenant, locked.heads[tenant]["last_observed_at"] - LATE)
         return {tenant: values for tenant, values in now.items() if values}, later
 
     async def _costly(self, connection: Any, late: Mapping[int, tuple[datetime, datetime]]) -> Sequence[int]:
@@ -66,6 +78,35 @@ class LateEvidence:
             r["tenant"] for r in rows
             if r["following"] > self._most_following or r["frames"] > self._most_read
         ]  # fmt: skip
+
+
+def _split(now: Evidence, later: Evidence, tenant: int, at: datetime) -> None:
+    """What is older than `at` is for later."""
+    later.setdefault(tenant, []).extend(value for value in now[tenant] if value[0] < at)
+    now[tenant] = [value for value in now[tenant] if value[0] >= at]
+
+
+def crowded_before(values: Sequence[EvidenceValue], regimes: Sequence[Regime], most: int) -> datetime | None:
+    """Since when `values` change no more than `most` times; None: altogether.
+
+    A change is another value of a metric, or a silence that is a gap.
+    """
+    if len(values) <= most // 2:
+        return None
+    known: dict[tuple[str, str], float] = {}
+    changes, following = 0, None
+    for ts, source, name, component, value in sorted(values, key=_instant, reverse=True):
+        regime = regime_at(regimes, ts)
+        if regime.source is not source:
+            continue
+        changes += known.get((name, component), value) != value
+        if following is not None:
+            changes += following - ts > regime.holds
+        if changes > most:
+            return following
+        known[name, component] = value
+        following = ts
+    return None
 
 
 def _before(until: datetime, values: Iterable[EvidenceValue], regimes: Sequence[Regime]) -> list[datetime]:

@@ -19,6 +19,7 @@ from ecpmon.sla.spans import lay, make_head
 from ecpmon.sla.windows import tally
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from tests.integration.conftest import T0
 
@@ -102,7 +103,9 @@ async def test_ten_thousand_flaps_are_some_thousand_rows_and_every_second_of_the
             for n in range(part, part + 2_000)
         )
         await store.commit([Batch(frames)])
-    end = start + timedelta(seconds=4 * 9_999)
+    keeper, end = HandMade(database, DEFAULT_RULES), start + timedelta(seconds=4 * 9_999)
+    while await keeper.take_in(start, end):
+        pass
     spans = await PgAvailabilityStore(database).timeline(tenant, start, end)
     assert tally(spans, start, end).down == pytest.approx(4 * 5_000, abs=0.001)
     # 11.1 hours by the minute: one span each, because each is half down.

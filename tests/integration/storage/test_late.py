@@ -23,8 +23,8 @@ from tests.integration.conftest import T0, MakeTenant
 
 UP = SeriesKey("sla", "up")
 DAY = timedelta(days=1)
-NEVER = LateEvidence(10**9, 10**9)
-ALWAYS = LateEvidence(-1, 0)
+NEVER = LateEvidence(10**9, 10**9, 10**9)
+ALWAYS = LateEvidence(-1, 0, 2)
 
 
 def at(minutes: float) -> datetime:
@@ -175,3 +175,19 @@ async def test_a_job_that_died_holds_a_timeline_for_a_while_only(
     [result] = await ingest.commit([batch(tenant, [(0, True)])])
     assert [c.state for c in result.changes] == ["down"]
     assert await marks(database, tenant) == []
+
+
+async def test_of_a_tenant_that_flaps_a_commit_takes_the_newest_changes_and_the_job_the_rest(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    store = IngestStore(database, DEFAULT_RULES, 100, late=LateEvidence(most_written=10))
+    flaps = [(n / 6, n % 2 == 1) for n in range(30)]
+    [result] = await store.commit([batch(tenant, flaps)])
+    assert result.accepted == 30
+    assert await marks(database, tenant) == [at(n / 6) for n in range(19)]
+    head = await database.fetchrow("SELECT * FROM availability_heads WHERE tenant = $1", tenant.key)
+    assert (head["state"], head["since"], head["first_observed_at"]) == ("down", at(29 / 6), at(19 / 6))
+    await take_in(database)
+    spans = await PgAvailabilityStore(database).timeline(tenant, T0, at(5))
+    assert [(s.start, s.state == "down") for s in spans] == [(at(m), down) for m, down in flaps]
