@@ -19,7 +19,8 @@ _INTEGERS: Final = range(-(2**63), 2**64)
 
 def rfc3339(at: datetime) -> str:
     """UTC with `Z`; fractions of a second only where there are any."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat().replace("+00:00", "Z")
 
 
 def encodable(text: str) -> str:

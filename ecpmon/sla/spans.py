@@ -52,7 +52,7 @@ def span_of(seen: Observation, end: datetime) -> Span:
 
 
 def _alike(one: Span, other: Span) -> bool:
-    return (one.state, one.reason, one.share) == (other.state, other.reason, other.share)
+    return one.state is other.state and one.reason is other.reason and one.share == other.share
 
 
 def coalesce(spans: Iterable[Span]) -> list[Span]:
@@ -197,7 +197,7 @@ def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: Gap
         spans.append(Span(head.since, until, head.state, share=head.share))
         if head.expires < now:
             spans.append(Span(head.expires, now, SpanState.GAP, tail))
-    return coalesce(replace(s, end=min(s.end, now)) for s in spans if s.start < now)
+    return coalesce(s if s.end <= now else replace(s, end=now) for s in spans if s.start < now)
 
 
 def attribute(spans: Sequence[Span], awake: Sequence[Interval], silent: GapReason) -> list[Span]:
