@@ -116,6 +116,11 @@ async def tenant_named(request: web.Request, tenant_id: str, *, with_deleted: bo
     return await _seen(request, tenant_id, store.get)
 
 
+def check_name(request: web.Request) -> None:
+    """The name in the path may be a tenant's. Raises TenantNotFound."""
+    _check_name(request.match_info["tenant_id"])
+
+
 def _check_name(tenant_id: str) -> None:
     """Nothing but a possible name reaches the database. Raises TenantNotFound."""
     if not _TENANT_ID.fullmatch(tenant_id):

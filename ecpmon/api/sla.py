@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -13,6 +14,7 @@ from aiohttp import web
 from ecpmon.api.common import (
     backend_of,
     bad_field,
+    check_name,
     minutes,
     now_of,
     percent,
@@ -20,15 +22,18 @@ from ecpmon.api.common import (
     tenant_of,
     worked_out,
 )
+from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
-from ecpmon.model.maintenance import Accounting
+from ecpmon.model.maintenance import Accounting, Maintenance
+from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally, WindowResult
+from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered, effort
-from ecpmon.sla.periods import WINDOW_NAMES
+from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 from ecpmon.wire import dumps
@@ -99,31 +104,32 @@ def _as_of(request: web.Request) -> tuple[datetime, bool]:
     return at, "at" not in request.query
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A tenant and what its windows `names` are worked out from."""
+
+    tenant: Tenant
+    planned: Sequence[Maintenance]
+    terms: Terms
+    question: Question
+    facts: Facts
+
+
 @routes.get("/api/v1/tenants/{tenant_id}/sla", Permission.READ)
 async def sla(request: web.Request) -> web.Response:
     """Availability with bounds, budget, burn rate and incidents per window; `at` asks about the past."""
-    tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
+    check_name(request)
     names = window_names(request.query.get("windows", ",".join(DEFAULT_WINDOWS)))
     at, present = _as_of(request)
-    if not present:
-        tenant = await backend.tenants.as_of(tenant, at)
-    planned = await backend.maintenance.of_tenant(tenant)
-
-    def ask() -> tuple[Terms, Question]:
-        terms = terms_of(tenant, planned, at, backend.intervals, present=present)
-        return terms, question(at, terms, names)
-
-    much = effort(planned)
-    terms, asked = await worked_out(request, tenant, much, ask)
-    marks = await backend.window_sums.marks(tenant, asked.instants, at)
-    statuses = await backend.availability.statuses(tenant) if present else {}
+    found = await _asked_now(request, names, at) if present else None
+    found = found or await _asked_then(request, names, at, present=present)
+    tenant, facts = found.tenant, found.facts
 
     def answer() -> list[WindowResult]:
-        known = Ledger(marks.__getitem__, asked.maintenance)
-        return ledger.standing(known, at, tenant.sla_target.fraction, statuses, names, terms)
+        known = Ledger(facts.marks.__getitem__, found.question.maintenance)
+        return ledger.standing(known, at, tenant.sla_target.fraction, facts.statuses, names, found.terms)
 
-    found = await worked_out(request, tenant, much, answer)
-    coarse = await backend.availability.coarse_days(tenant, min(w.start for w in found), at)
+    windows = await worked_out(request, tenant, effort(found.planned), answer)
     return reply(
         {
             "tenant_id": tenant.tenant_id,
@@ -132,10 +138,67 @@ async def sla(request: web.Request) -> web.Response:
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
             # UTC days with so many changes that only the totals of each minute are kept.
-            "by_minute": [day.isoformat() for day in coarse],
-            "windows": [window_document(w) for w in found],
+            "by_minute": [day.isoformat() for day in facts.by_minute],
+            "windows": [window_document(w) for w in windows],
         }
     )
+
+
+async def _asked_now(request: web.Request, names: Sequence[str], at: datetime) -> _Asked | None:
+    """Of the live tenant, in one round trip when nothing of it has changed; None when there is none to be seen."""
+    store, among, name = (
+        backend_of(request).contracts,
+        request[CALLER].tenants,
+        request.match_info["tenant_id"],
+    )
+    contract = store.held(name, among)
+    if contract is not None:
+        found = await _asked_of(request, contract, names, at)
+        if not found.facts.changed:
+            return found
+    contract = await store.read(name, among)
+    return None if contract is None else await _asked_of(request, contract, names, at)
+
+
+async def _asked_of(request: web.Request, contract: Contract, names: Sequence[str], at: datetime) -> _Asked:
+    terms, asked = await _question(request, contract.tenant, contract.planned, names, at, present=True)
+    facts = await backend_of(request).contracts.facts(
+        contract, asked.instants, _earliest(names, at, terms), at
+    )
+    return _Asked(contract.tenant, contract.planned, terms, asked, facts)
+
+
+async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, *, present: bool) -> _Asked:
+    """Of the past, or of a deleted tenant."""
+    tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
+    if not present:
+        tenant = await backend.tenants.as_of(tenant, at)
+    planned = await backend.maintenance.of_tenant(tenant)
+    terms, asked = await _question(request, tenant, planned, names, at, present=present)
+    marks = await backend.window_sums.marks(tenant, asked.instants, at)
+    statuses = await backend.availability.statuses(tenant) if present else {}
+    days = await backend.availability.coarse_days(tenant, _earliest(names, at, terms), at)
+    return _Asked(tenant, planned, terms, asked, Facts(marks, statuses, days, changed=False))
+
+
+async def _question(
+    request: web.Request,
+    tenant: Tenant,
+    planned: Sequence[Maintenance],
+    names: Sequence[str],
+    at: datetime,
+    *,
+    present: bool,
+) -> tuple[Terms, Question]:
+    def ask() -> tuple[Terms, Question]:
+        terms = terms_of(tenant, planned, at, backend_of(request).intervals, present=present)
+        return terms, question(at, terms, names)
+
+    return await worked_out(request, tenant, effort(planned), ask)
+
+
+def _earliest(names: Sequence[str], at: datetime, terms: Terms) -> datetime:
+    return min(period(name, at, terms.zone).start for name in names)
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)

@@ -146,6 +146,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         availability=runtime.availability,
         window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,
+        contracts=runtime.contracts,
         objectives=runtime.objectives.store,
         statements=runtime.statements,
         intervals=runtime.intervals,

@@ -53,6 +53,7 @@ from ecpmon.statements.terms import load_terms
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.bus import BusKeeping, BusWriter, new_origin
+from ecpmon.storage.contracts import PgContracts
 from ecpmon.storage.database import Database
 from ecpmon.storage.deliveries import PgDeliveries
 from ecpmon.storage.external_alerts import PgExternalAlertStore
@@ -167,6 +168,7 @@ class BackendRuntime:
         )
         self.closing = StatementClosing(self.statements, closed, self.tenants, clock, self.quarantine)
         self.window_sums = PgFastWindows(self.database)
+        self.contracts = PgContracts(self.database)
         self.roster = PgRoster(self.database)
         self.directory = PgRoster(self.database, rules=False)
         self.rolling = RollingSla(

@@ -15,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
 from operator import attrgetter
+from typing import Final
 
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Mark, micros
-from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowResult
+from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.pieces import Piece, piece_between
 from ecpmon.sla.windows import FLAP_LIMIT, Terms, bounds, figures, verdict
@@ -217,6 +218,9 @@ def standing(
     ]
 
 
+_FIGURES: Final = tuple(field.name for field in fields(WindowFigures))
+
+
 def evaluate(
     ledger: Ledger,
     window: str,
@@ -232,7 +236,7 @@ def evaluate(
     base = figures(window, ledger.tally(start, end), start, end, target, previous, terms, calendar)
     low, high = bounds(base.tally, *ledger.unseen(start, end, terms.doubt))
     return WindowResult(
-        **{field.name: getattr(base, field.name) for field in fields(base)},
+        **{name: getattr(base, name) for name in _FIGURES},
         low=low,
         high=high,
         verdict=verdict(low, high, target),

@@ -69,9 +69,7 @@ class PgFastWindows:
         for first in range(0, len(instants), _AT_ONCE):
             part = list(instants[first : first + _AT_ONCE])
             rows.extend(await self._database.fetch(self._sql["marks"], tenant.key, part, until))
-        if not rows:
-            return unmarked(instants, until)
-        return _Marks(dict(zip(instants, rows, strict=True)))
+        return marks_of(rows, instants, until)
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         rows = await self._database.fetch(self._sql["states"], list(tenant_ids), now)
@@ -81,6 +79,13 @@ class PgFastWindows:
 _STATES: Final = {state.value: state for state in SpanState}
 # Instants of one question, so that others have their turn between the parts of a long one.
 _AT_ONCE: Final = 2_000
+
+
+def marks_of(rows: Sequence[Any], instants: Sequence[datetime], until: datetime) -> Mapping[datetime, Mark]:
+    """Of rows that begin with the columns of `marks`, one per instant; none or without a state: never observed."""
+    if not rows or rows[0][_HEAD] is None:
+        return unmarked(instants, until)
+    return _Marks(dict(zip(instants, rows, strict=True)))
 
 
 class _Marks(Mapping[datetime, Mark]):
@@ -107,6 +112,7 @@ class _Marks(Mapping[datetime, Mark]):
 _HEAD: Final = 1
 _LAST: Final = 5
 _NEXT: Final = 20
+_END: Final = 35
 
 
 def _head(row: Any) -> OpenEnd:
@@ -115,7 +121,7 @@ def _head(row: Any) -> OpenEnd:
 
 
 def _mark(row: Any) -> Mark:
-    return Mark(row[0], _entry(row[_LAST:_NEXT]), _entry(row[_NEXT:]))
+    return Mark(row[0], _entry(row[_LAST:_NEXT]), _entry(row[_NEXT:_END]))
 
 
 def _entry(cells: Sequence[Any]) -> Entry | None:

@@ -61,8 +61,8 @@ def checked(row: Any) -> Tenant:
     return tenant
 
 
-def _one(row: Any) -> Tenant:
-    """Raises Conflict for a tenant that people inserted in a way nobody can read."""
+def one(row: Any) -> Tenant:
+    """As `tenant_of`. Raises Conflict for a tenant that people inserted in a way nobody can read."""
     try:
         return tenant_of(row)
     except UNREADABLE as error:
@@ -109,7 +109,7 @@ class PgTenantStore:
             existing = await self.get(new.tenant_id)
             raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
         self._changed(new.tenant_id)
-        return _one(row)
+        return one(row)
 
     async def known(self, tenant_id: str) -> Tenant:
         found = self.memory.get(tenant_id)
@@ -123,14 +123,14 @@ class PgTenantStore:
         row = await self._database.fetchrow(self._sql["by_name"], tenant_id)
         if row is None:
             raise TenantNotFound(tenant_id)
-        return _one(row)
+        return one(row)
 
     async def get_with_deleted(self, tenant_id: str, *, among: Collection[int] | None) -> Tenant:
         numbers = None if among is None else list(among)
         row = await self._database.fetchrow(self._sql["by_name_with_deleted"], tenant_id, numbers)
         if row is None:
             raise TenantNotFound(tenant_id)
-        return _one(row)
+        return one(row)
 
     async def live_among(self, numbers: Collection[int]) -> set[int]:
         rows = await self._database.fetch(self._sql["live_among"], list(numbers))
@@ -201,7 +201,7 @@ class PgTenantStore:
                 details={"tenant_id": tenant.tenant_id},
             )
         self.memory.drop(tenant.tenant_id)
-        return _one(row)
+        return one(row)
 
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
         target = await self._database.fetchval(self._sql["sla_target_at"], tenant.key, at)
@@ -220,7 +220,7 @@ class PgTenantStore:
                 row = await connection.fetchrow(
                     self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec()
                 )
-                changed = _one(row)
+                changed = one(row)
                 source = changed.evidence_source
                 latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
                 if (latest["source"], latest["holds"]) != (source.value, holds):

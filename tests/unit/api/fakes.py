@@ -28,6 +28,7 @@ from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
+from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.ports.roster import Standing
 from ecpmon.ports.samples import Plot, Point
 from ecpmon.ports.sla import WindowTotals
@@ -285,6 +286,30 @@ class FakeAvailability:
         return {t.tenant_id: await self.statuses(t) for t in tenants}
 
 
+class FakeContracts:
+    """Nothing is held: the contract is what the other stores say."""
+
+    def __init__(
+        self, tenants: FakeTenants, maintenance: FakeMaintenance, availability: FakeAvailability
+    ) -> None:
+        self._tenants, self._maintenance, self._availability = tenants, maintenance, availability
+
+    def held(self, tenant_id: str, among: Collection[int] | None) -> Contract | None:
+        return None
+
+    async def read(self, tenant_id: str, among: Collection[int] | None) -> Contract | None:
+        for tenant in await self._tenants.live():
+            if tenant.tenant_id == tenant_id and (among is None or tenant.key in among):
+                return Contract(tenant, await self._maintenance.of_tenant(tenant), "")
+        return None
+
+    async def facts(
+        self, contract: Contract, instants: Sequence[datetime], since: datetime, now: datetime
+    ) -> Facts:
+        marks = await self._availability.marks(contract.tenant, instants, now)
+        return Facts(marks, await self._availability.statuses(contract.tenant), [], changed=False)
+
+
 class FakeMaintenance:
     def __init__(self) -> None:
         self.planned: dict[str, list[Maintenance]] = {}
@@ -503,6 +528,7 @@ class World:
             evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability,
             maintenance=stores.maintenance, statements=statements,
+            contracts=FakeContracts(stores.tenants, stores.maintenance, stores.availability),
             intervals=self.intervals, alerts=stores.alerts,
             webhook_keys=unused, deliveries=stores.deliveries,
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
