@@ -1,4 +1,4 @@
-"""`ecpmon serve` as a process of its own, with the tenants alpha (hostile) and beta (its neighbour)."""
+"""`ecpmon serve` (fronts and a worker), with the tenants alpha (hostile) and beta (its neighbour)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Serving:
         return {"Authorization": f"Bearer {self.tokens[who]}"}
 
     def memory(self) -> int:
-        """The most the process ever held, in bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        """The most that any of the service's processes ever held, in bytes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
+        return max(_most_held(pid) for pid in [self.pid, *map(int, children)])
 
     async def ask(self, method: str, path: str, who: str = "admin", **given: Any) -> tuple[int, Any]:
         async with (
@@ -47,6 +47,11 @@ class Serving:
         ):
             is_json = "json" in answer.headers.get("Content-Type", "")
             return answer.status, await answer.json() if is_json else await answer.text()
+
+
+def _most_held(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 @asynccontextmanager
