@@ -102,7 +102,7 @@ async def close(
     """
     transport = request.transport
     message = reason.encode()[:MAX_REASON].decode(errors="ignore").encode()
-    with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+    with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError, Gone, SlowConsumer):
         async with asyncio.timeout(CLOSE_GRACE):
             if socket.close_code is None:
                 await _goodbye(socket, code, message, pay or _unwelcome)

@@ -201,6 +201,8 @@ def _reach(by: Caller) -> tuple[list[int] | None, list[str]]:
 
 def _check_reach(new: NewToken, by: Caller) -> None:
     """Nobody gives what he does not hold; his tenants are looked up. Raises ValidationFailed."""
+    if new.tenants is None and new.may_create:
+        raise _refused("may_create", "who holds every tenant may create any; leave it out")
     if by.tenants is None:
         return
     if new.tenants is None:

@@ -96,6 +96,7 @@ async def test_a_rotated_token_works_with_both_secrets_for_the_overlap(service: 
         ({"name": "x", "roles": ["viewer"], "tenant_access": ["*"], "expires_in": 10**30}, ["expires_in"]),
         ({"name": "x", "roles": ["viewer"], "tenant_access": ["*"], "secret": "mine"}, ["secret"]),
         ({"name": "x", "roles": ["viewer"], "tenant_access": [], "may_create": ["*"]}, ["may_create.0"]),
+        ({"name": "x", "roles": ["viewer"], "tenant_access": ["*"], "may_create": ["one"]}, ["may_create"]),
     ],
 )
 async def test_what_is_wrong_with_a_token_is_named(

@@ -152,6 +152,24 @@ async def test_what_is_said_into_a_socket_that_closes_is_paid_for_too(
 
 
 @pytest.mark.parametrize("path", ALL)
+async def test_a_client_that_goes_while_it_is_said_goodbye_breaks_nothing(
+    world: World, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_: Any, __: bytes = b"") -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(web.WebSocketResponse, "pong", gone)
+    with structlog.testing.capture_logs() as logged:
+        async with world.connect(path, autoclose=False) as socket:
+            world.hub.close()
+            while (await socket.receive(timeout=PATIENCE)).type is not WSMsgType.CLOSE:
+                pass
+            await socket.ping()
+            await world.until(lambda: world.hub.sockets == 0)
+    assert "request_broken" not in {line["event"] for line in logged}
+
+
+@pytest.mark.parametrize("path", ALL)
 async def test_a_flood_is_read_no_faster_than_is_allowed_and_a_neighbour_is_answered(
     world: World, path: str
 ) -> None:
