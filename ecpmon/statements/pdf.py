@@ -17,6 +17,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
@@ -28,6 +29,12 @@ from ecpmon.statements.render import facts, state_line, tables, title, verdict_s
 FRAME_PADDING: Final = 6
 # Of one table: whoever flaps a thousand times a day does not print a thousand pages.
 MOST_ROWS: Final = 500
+_LATIN: Final = "Helvetica"
+_LEADING: Final = 1.35
+# Of tables, in points.
+_CELL: Final = 8.5
+_CELL_LEFT: Final = 2
+_CELL_RIGHT: Final = 6
 _KOREAN: Final = "Embedded"
 # The one that readers bring along, when nothing is embedded.
 _READERS_OWN: Final = "HYGothic-Medium"
@@ -43,12 +50,19 @@ _VERDICT: Final = {
 }
 
 
-def _is_latin(letter: str) -> bool:
+def _is_latin(text: str) -> bool:
     try:
-        letter.encode("cp1252")
+        text.encode("cp1252")
     except UnicodeEncodeError:
         return False
     return True
+
+
+@cache
+def _style(size: float, colour: Any, space: float) -> ParagraphStyle:
+    return ParagraphStyle(
+        "p", fontName=_LATIN, fontSize=size, leading=size * _LEADING, textColor=colour, spaceAfter=space
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +72,34 @@ class _Setter:
     korean: str
 
     def markup(self, text: str) -> str:
+        if _is_latin(text):
+            return escape(text)
         parts = ((latin, escape("".join(run))) for latin, run in groupby(text, key=_is_latin))
         return "".join(run if latin else f'<font name="{self.korean}">{run}</font>' for latin, run in parts)
 
     def paragraph(self, text: str, size: float, colour: Any = _INK, space: float = 0) -> Paragraph:
-        style = ParagraphStyle(
-            "p", fontName="Helvetica", fontSize=size, leading=size * 1.35, textColor=colour, spaceAfter=space
-        )
-        return Paragraph(self.markup(text), style)
+        return Paragraph(self.markup(text), _style(size, colour, space))
+
+    def cell(self, text: str, width: float, colour: Any = _INK) -> Paragraph | str:
+        """A line that fits is no paragraph: setting one costs twenty times as much, and there are thousands."""
+        plain = _is_latin(text) and text.isprintable()
+        if plain and stringWidth(text, _LATIN, _CELL) <= width - _CELL_LEFT - _CELL_RIGHT:
+            return text
+        return self.paragraph(text, _CELL, colour)
 
     def grid(self, rows: list[list[str]], widths: list[float], head: list[str] | None) -> Table:
-        cells = [[self.paragraph(cell, 8.5) for cell in row] for row in rows]
+        cells = [[self.cell(cell, w) for cell, w in zip(row, widths, strict=True)] for row in rows]
         if head:
-            cells.insert(0, [self.paragraph(cell, 8.5, _GREY) for cell in head])
+            cells.insert(0, [self.cell(cell, w, _GREY) for cell, w in zip(head, widths, strict=True)])
         style: list[Any] = [
+            ("FONT", (0, 0), (-1, -1), _LATIN, _CELL, _CELL * _LEADING),
+            ("TEXTCOLOR", (0, 0), (-1, -1), _INK),
+            ("TEXTCOLOR", (0, 0), (-1, 0), _GREY if head else _INK),
             ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE),
             ("TOPPADDING", (0, 0), (-1, -1), 2.2),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
-            ("LEFTPADDING", (0, 0), (-1, -1), 2),
+            ("LEFTPADDING", (0, 0), (-1, -1), _CELL_LEFT),
+            ("RIGHTPADDING", (0, 0), (-1, -1), _CELL_RIGHT),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ]
         return Table(
