@@ -1,9 +1,12 @@
-"""Evaluating many tenants fairly: a few at a time, each by itself, and who takes long rests, so that others come."""
+"""Evaluating many tenants fairly: a few at a time, each by itself, and who takes long rests, so that others come.
+
+Each kind of turn has lanes of its own: a short one does not stand in line behind a thousand of another kind.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
@@ -26,7 +29,7 @@ class Lanes:
 
     def __init__(self, lanes: int = LANES, patience: float | None = None) -> None:
         self.patience = patience
-        self._lanes = asyncio.Semaphore(lanes)
+        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(lanes))
         self._lines: dict[str, asyncio.Lock] = {}
         self._users: Counter[str] = Counter()
         self._waiting: set[tuple[str, str]] = set()
@@ -66,7 +69,7 @@ class Lanes:
             with self._mark((name, kind)):
                 waited = await held.enter_async_context(self._line(name))
                 waited |= await self._rest(name)
-            return await self._timed(name, turn, waited)
+            return await self._timed(name, kind, turn, waited)
 
     @contextmanager
     def _mark(self, waiting: tuple[str, str]) -> Iterator[None]:
@@ -96,9 +99,9 @@ class Lanes:
         await asyncio.sleep(max(rest, 0.0))
         return rest > 0
 
-    async def _timed(self, name: str, turn: Turn, waited: bool) -> int:
+    async def _timed(self, name: str, kind: str, turn: Turn, waited: bool) -> int:
         now = asyncio.get_running_loop().time
-        async with self._lanes:
+        async with self._lanes[kind]:
             began = now()
             try:
                 return await turn(waited)

@@ -19,22 +19,18 @@ _log = structlog.get_logger(__name__)
 
 
 class AlertTrigger:
-    """Collects what has changed and has it evaluated, one round at a time; rounds coalesce under load.
+    """Collects what has changed and has it evaluated, one round at a time of each kind; rounds coalesce under load.
+
+    Rules about samples do not wait for those about timelines: when many tenants' timelines change at once, as after a
+    silence of all, a round of these takes seconds.
 
     What is forgotten here (a crash, a database that is away) the next tick of the alert job evaluates. A leader
     evaluates in its own name, any other process in nobody's, and the engine's store takes nothing that is old.
     """
 
     def __init__(self, engine: AlertEngine, clock: Clock, lease: Leadership) -> None:
-        self._lease = lease
-        self._engine = engine
-        self._clock = clock
-        self._touched: set[str] = set()
-        self._changed: set[str] = set()
-        self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._task: asyncio.Task[None] | None = None
+        self._samples = _Rounds("samples", engine, clock, lease)
+        self._timelines = _Rounds("timelines", engine, clock, lease)
 
     def notice(self, result: IngestResult) -> None:
         """Called after every commit."""
@@ -42,18 +38,45 @@ class AlertTrigger:
 
     def notice_names(self, touched: Iterable[str], changed: Iterable[str]) -> None:
         """The same, of another process's commit: tenants with new samples, and those whose availability changed."""
-        self._touched.update(touched)
-        self._changed.update(changed)
-        if self._touched or self._changed:
-            self._idle.clear()
-            self._wake.set()
+        self._samples.notice(touched)
+        self._timelines.notice(changed)
 
     async def settled(self) -> None:
         """Wait until everything noticed so far has been evaluated (tests)."""
-        await self._idle.wait()
+        for rounds in (self._samples, self._timelines):
+            await rounds.idle.wait()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="alert-trigger")
+        for rounds in (self._samples, self._timelines):
+            rounds.start()
+
+    async def stop(self) -> None:
+        for rounds in (self._samples, self._timelines):
+            await rounds.stop()
+
+
+class _Rounds:
+    """Rounds of one kind: `samples` leaves out the rules that only read the timeline, `timelines` evaluates all."""
+
+    def __init__(self, kind: str, engine: AlertEngine, clock: Clock, lease: Leadership) -> None:
+        self._kind = kind
+        self._engine = engine
+        self._clock = clock
+        self._lease = lease
+        self._names: set[str] = set()
+        self._wake = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def notice(self, names: Iterable[str]) -> None:
+        self._names.update(names)
+        if self._names:
+            self.idle.clear()
+            self._wake.set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"alert-trigger {self._kind}")
 
     async def stop(self) -> None:
         if self._task:
@@ -65,21 +88,15 @@ class AlertTrigger:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            touched, changed = self._touched - self._changed, self._changed
-            self._touched, self._changed = set(), set()
+            names, self._names = sorted(self._names), set()
             try:
                 with as_leader(self._lease.claim if self._lease.held else None):
-                    await self._evaluate(touched, changed)
+                    await self._engine.evaluate_tenants(
+                        names, self._clock.now(), sla=self._kind == "timelines"
+                    )
             except EcpError as error:
                 _log.warning("evaluation_postponed", error=error.message)
             except Exception:  # noqa: BLE001 - a bug here must not end event-driven alerting; it is logged
                 _log.exception("evaluation_failed")
             if not self._wake.is_set():
-                self._idle.set()
-
-    async def _evaluate(self, touched: set[str], changed: set[str]) -> None:
-        now = self._clock.now()
-        if changed:
-            await self._engine.evaluate_tenants(sorted(changed), now, sla=True)
-        if touched:
-            await self._engine.evaluate_tenants(sorted(touched), now, sla=False)
+                self.idle.set()

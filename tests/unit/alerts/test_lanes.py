@@ -95,3 +95,15 @@ async def test_a_database_that_is_away_is_told_to_the_caller() -> None:
     with pytest.raises(DatabaseUnavailable):
         await lanes.run({"a": fails, "b": log.quick("b")}, "sla")
     assert log.ended == ["b"]
+
+
+async def test_a_turn_of_one_kind_does_not_wait_for_a_thousand_of_another() -> None:
+    log, lanes = Log(), Lanes(lanes=2)
+    crowd = asyncio.create_task(lanes.run({f"t{n}": log.slow(f"t{n}") for n in range(1000)}, "sla"))
+    async with asyncio.timeout(30):
+        while len(log.begun) < 2:
+            await asyncio.sleep(0.001)
+        assert await lanes.run({"other": log.quick("other")}, "samples") == 1
+    assert log.ended == ["other"]
+    log.gate.set()
+    assert await crowd == 1000
