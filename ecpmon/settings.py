@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SECRET_BYTES: Final = 16
 
+_WINDOW: Final = "(1h|24h|7d|30d|90d|month|quarter)"
+
 
 class Settings(BaseSettings):
     """Frozen settings of one `ecpmon serve` process."""
@@ -68,6 +70,12 @@ class Settings(BaseSettings):
     )
     metrics_max_age: float = Field(
         default=5, ge=0, description="Seconds for which `/metrics` is rendered once for all who ask."
+    )
+    metrics_windows: str = Field(
+        default="1h,24h,30d,month",
+        pattern=f"^{_WINDOW}(,{_WINDOW})*$",
+        description="Windows of SLA figures that `/metrics` shows, of 1h, 24h, 7d, 30d, 90d, month and quarter: four "
+        "series of each tenant for each.",
     )
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="Largest request body in bytes.")
     body_seconds: float = Field(default=30.0, gt=0, description="Seconds in which a body must arrive.")

@@ -56,6 +56,8 @@ class _Family:
     kind: str = "gauge"
     # From a leader's evaluation of everybody.
     of_leader: bool = True
+    # Its text is kept until the figures of the tenant change.
+    kept: bool = False
 
     def head(self) -> bytes:
         return f"# HELP {self.name} {self.text}\n# TYPE {self.name} {self.kind}\n".encode()
@@ -73,6 +75,8 @@ class TenantSeries:
         # When each was told, by the machine's monotonic clock.
         self._usage_at: dict[str, float] = {}
         self._sla: dict[str, dict[str, Figures]] = {}
+        # tenant -> family -> the lines of `_sla`, as long as its figures are those.
+        self._lines: dict[str, dict[str, bytes]] = {}
         self._maintenance: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
         self._requests: dict[str, Counter[tuple[str, int]]] = {}
@@ -83,7 +87,7 @@ class TenantSeries:
                 for key, named in _USAGE.items()
             ),
             _Family(MAINTENANCE_GAUGE, "1 while maintenance is on", self._maintenance_of),
-            *(_Family(*named, partial(self._sla_of, key)) for key, named in _SLA.items()),
+            *(_Family(*named, partial(self._sla_of, key), kept=True) for key, named in _SLA.items()),
             *(_Family(*named, partial(self._objectives_of, key)) for key, named in _OBJECTIVE.items()),
             _Family(
                 "ecp_tenant_requests_total", "API requests of tenants", self._requests_of, "counter", False
@@ -116,7 +120,10 @@ class TenantSeries:
         }
 
     def sla(self, tenant_id: str, window: str, values: Figures) -> None:
-        self._sla.setdefault(tenant_id, {})[window] = values
+        windows = self._sla.setdefault(tenant_id, {})
+        if windows.get(window) != values:
+            windows[window] = values
+            self._lines.pop(tenant_id, None)
 
     def has_sla(self, tenant_id: str) -> bool:
         return tenant_id in self._sla
@@ -127,6 +134,7 @@ class TenantSeries:
     def unknown(self, tenant_id: str) -> None:
         """Its SLA cannot be told."""
         self._sla.pop(tenant_id, None)
+        self._lines.pop(tenant_id, None)
 
     def objectives(self, figures: ObjectiveFigures) -> None:
         """All of them at once: what is not named is gone."""
@@ -138,7 +146,7 @@ class TenantSeries:
 
     def clear(self) -> None:
         """Forget all figures; what was counted here stays."""
-        self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
+        self._usage, self._sla, self._maintenance, self._objectives, self._lines = {}, {}, {}, {}, {}
 
     def is_live(self, tenant_id: str) -> bool:
         """Whether `keep_only` was last told of a tenant of that name."""
@@ -151,6 +159,7 @@ class TenantSeries:
         self._numbers = dict(live)
         self._usage = {k: v for k, v in self._usage.items() if k in kept}
         self._sla = {k: v for k, v in self._sla.items() if k in kept}
+        self._lines = {k: v for k, v in self._lines.items() if k in kept}
         self._maintenance = {k: v for k, v in self._maintenance.items() if k in kept}
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
@@ -171,7 +180,16 @@ class TenantSeries:
                 continue
             yield family.head()
             for tenant_id in shown:
-                yield family.lines(tenant_id)
+                yield self._kept_lines(family, tenant_id) if family.kept else family.lines(tenant_id)
+
+    def _kept_lines(self, family: _Family, tenant_id: str) -> bytes:
+        if tenant_id not in self._sla:
+            return b""
+        kept = self._lines.setdefault(tenant_id, {})
+        lines = kept.get(family.name)
+        if lines is None:
+            lines = kept[family.name] = family.lines(tenant_id)
+        return lines
 
     def _usage_of(self, key: str, tenant_id: str) -> Iterator[tuple[str, float]]:
         value = self._usage.get(tenant_id, {}).get(key)

@@ -57,7 +57,7 @@ async def summary(request: web.Request) -> web.Response:
     tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
     # An administrator's are thousands.
     caller, apart = caller_key(request), backend.workers.run_for
-    statuses = await backend.availability.statuses_of(tenants.values())
+    statuses = await backend.availability.remembered(tenants.values())
     told = await backend.alerts.last_events(tenants.values())
 
     async def work(names: list[str]) -> dict[str, _Found]:

@@ -181,6 +181,7 @@ class BackendRuntime:
             None if demo else telemetry,
             self.quarantine,
             self.job_workers,
+            settings.metrics_windows.split(","),
         )
         self.notifying = Notifying(
             FanOut(

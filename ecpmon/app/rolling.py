@@ -6,7 +6,7 @@ else every `AT_REST` seconds: what its figures change by meanwhile is the time t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
@@ -22,6 +22,7 @@ from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import is_within
+from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 from ecpmon.telemetry import Telemetry
@@ -67,7 +68,10 @@ class RollingSla:
         telemetry: Telemetry | None,
         quarantine: Quarantine,
         workers: TenantWorkers,
+        shown: Collection[str] = WINDOW_NAMES,
     ) -> None:
+        """`shown`: the windows that become gauges, at least one."""
+        self._shown = frozenset(shown)
         self._workers = workers
         self._isolation = Isolation(quarantine, ROLLING_SLA)
         self._roster = roster
@@ -102,7 +106,7 @@ class RollingSla:
         if self._telemetry is not None:
             self._telemetry.active_tenants.set(len(tenants))
             self._telemetry.tenants.keep_only({name: t.key for name, t in tenants.items()})
-            _show(self._telemetry, due, found, now)
+            _show(self._telemetry, due, found, now, self._shown)
 
     def _is_due(self, standing: Standing, tenant: Tenant, head: _Head | None, now: datetime) -> bool:
         seen = self._seen.get(tenant.tenant_id)
@@ -147,7 +151,7 @@ class RollingSla:
             return {name: sums.intervals_for(now, terms[name]) for name in tenants}
 
         found = await self._sums.tallies(await self._apart(asked), now)
-        statuses = await self._availability.statuses_of(tenants.values())
+        statuses = await self._availability.remembered(tenants.values())
 
         def standing() -> dict[str, list[WindowFigures]]:
             return {
@@ -181,6 +185,7 @@ def _show(
     asked: Sequence[str],
     found: Mapping[str, tuple[Terms, Sequence[WindowFigures]]],
     now: datetime,
+    shown: Collection[str],
 ) -> None:
     """What was found becomes gauges; of who is quarantined nothing is known."""
     gauges = telemetry.tenants
@@ -188,6 +193,6 @@ def _show(
         gauges.unknown(name)
     for name, (contract, windows) in found.items():
         gauges.maintenance(name, is_within(now, now + _INSTANT, contract.maintenance))
-        for w in windows:
+        for w in (w for w in windows if w.window in shown):
             figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
             gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})

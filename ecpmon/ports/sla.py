@@ -42,6 +42,10 @@ class AvailabilityStore(Protocol):
         """The same for several, by tenant_id; absent where nothing is stored."""
         ...
 
+    async def remembered(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
+        """Of `statuses_of` those that hysteresis goes by: a window that is not named is as one never evaluated."""
+        ...
+
     async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:
         """Store the evaluation of tenant_id -> windows."""
         ...

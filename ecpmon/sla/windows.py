@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -136,6 +137,7 @@ def verdict(low: float | None, high: float | None, target: float) -> Verdict:
     return Verdict.BREACHED if high < target else Verdict.UNDETERMINED
 
 
+@lru_cache(maxsize=4096)
 def allowed(target: float) -> float:
     """`1 − target`, without what floats add to it: the target of a contract has at most eight digits."""
     exact = 1 - target
@@ -288,13 +290,14 @@ def brief(
     """What `figures` says, as far as it is in a `Brief`."""
     as_up = terms.accounting is Accounting.COUNT_AS_UP and excluded.maintenance > 0
     chosen = excluded.counting_maintenance_as_up() if as_up else excluded
-    left = _budget(chosen, target, end, period_end, terms)
+    left, measured = _budget(chosen, target, end, period_end, terms), chosen.measured
+    known = measured > 0
     return Brief(
-        availability=availability(chosen),
-        coverage=chosen.measured / chosen.eligible if chosen.eligible > 0 else None,
-        status=status(left.remaining_fraction, chosen.measured, previous),
+        availability=_fraction(chosen.up, measured) if known else None,
+        coverage=measured / chosen.eligible if chosen.eligible > 0 else None,
+        status=status(left.remaining_fraction, measured, previous),
         budget=left,
-        burn_rate=burn_rate(chosen, target),
+        burn_rate=(chosen.down / measured) / allowed(target) if known else None,
     )
 
 

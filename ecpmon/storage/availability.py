@@ -14,6 +14,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.spans import Head, attribute, timeline
+from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import (
     Regime,
@@ -93,6 +94,14 @@ class PgAvailabilityStore:
         found: dict[str, dict[str, SlaStatus]] = defaultdict(dict)
         for r in await self._database.fetch(self._sql["statuses_of"], list(names)):
             found[names[r["tenant"]]][r["window_name"]] = SlaStatus(r["status"])
+        return dict(found)
+
+    async def remembered(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
+        names = {t.key: t.tenant_id for t in tenants}
+        found: dict[str, dict[str, SlaStatus]] = defaultdict(dict)
+        rows = await self._database.fetch(self._sql["remembered"], list(names))
+        async for tenant, window, status in in_slices(rows):
+            found[names[tenant]][window] = SlaStatus(status)
         return dict(found)
 
     async def store_current(self, results: Mapping[str, Sequence[WindowFigures]], now: datetime) -> None:

@@ -25,6 +25,11 @@ SELECT window_name, status FROM sla_current WHERE tenant = $1
 -- name: statuses_of
 SELECT tenant, window_name, status FROM sla_current WHERE tenant = ANY($1::bigint[])
 
+-- name: remembered
+-- Those on which the next status depends: none of the others makes a difference (`sla.windows.status`).
+SELECT tenant, window_name, status FROM sla_current
+WHERE tenant = ANY($1::bigint[]) AND status IN ('at_risk', 'violated')
+
 -- name: store_current
 INSERT INTO sla_current AS c (tenant, window_name, as_of, status, availability, coverage, burn_rate,
                               budget_remaining_seconds, budget_remaining_fraction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from ecpmon.app.rolling import AT_REST
 from ecpmon.sla import windows
+from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.wire import rfc3339
 from tests.integration.api.conftest import NOW, Service
 
@@ -103,3 +105,15 @@ async def test_a_window_begins_to_count_when_maintenance_does(service: Service) 
     assert status < 300, answer
     assert await turn(service, name, 1) == service.clock.now()
     assert await turn(service, name, 8) == service.clock.now() > start
+
+
+async def test_the_windows_that_are_series_are_a_setting(service: Service) -> None:
+    name = await service.tenant()
+    await push(service, name, 1)
+    await turn(service, name, 1)
+    _, text, _ = await service.ask("GET", "/metrics")
+    found = re.findall(rf'ecp_tenant_sla_availability_ratio{{tenant_id="{name}",window="(.*?)"}}', text)
+    assert set(found) == {"1h", "24h", "30d", "month"}
+    assert await service.runtime.database.fetchval(
+        "SELECT count(*) FROM sla_current c JOIN tenants t ON t.id = c.tenant WHERE tenant_id = $1", name
+    ) == len(WINDOW_NAMES)

@@ -282,6 +282,9 @@ class FakeAvailability:
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
         return dict(self.stored.get(tenant.tenant_id, {}))
 
+    async def remembered(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
+        return await self.statuses_of(tenants)
+
     async def statuses_of(self, tenants: Collection[Tenant]) -> dict[str, dict[str, SlaStatus]]:
         return {t.tenant_id: await self.statuses(t) for t in tenants}
 

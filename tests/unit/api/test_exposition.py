@@ -12,6 +12,7 @@ from fakes import NOW
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
+from ecpmon import tenantseries
 from ecpmon.api.exposition import MAX_KEPT, PIECE, Pages
 from ecpmon.telemetry import Telemetry
 
@@ -138,3 +139,39 @@ async def test_pages_of_many_readers_do_not_pile_up() -> None:
         await pages.get(frozenset({f"tenant-{number}"}), NOW)
     assert len(pages._kept) == MAX_KEPT
     assert not pages._running
+
+
+def test_what_is_kept_of_a_tenant_is_never_older_than_its_figures() -> None:
+    telemetry, name = telemetry_of("bank", "shop"), "ecp_tenant_sla_availability_ratio"
+    series = telemetry.tenants
+    series.keep_only({"bank": 1, "shop": 2})
+
+    def shown() -> dict[str, float]:
+        return {dict(labels)["tenant_id"]: v for (n, labels), v in read(telemetry).items() if n == name}
+
+    assert shown() == shown() == {"bank": 0.5, "shop": 0.5}
+    series.sla("bank", "30d", {"availability": 0.25})
+    assert shown() == {"bank": 0.25, "shop": 0.5}
+    series.unknown("bank")
+    assert shown() == {"shop": 0.5}
+    series.sla("bank", "30d", {"availability": 1})
+    # The name is another tenant's now.
+    series.keep_only({"bank": 1, "shop": 3})
+    assert shown() == {"bank": 1}
+    series.clear()
+    assert shown() == {}
+
+
+def test_the_text_of_a_tenant_at_rest_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = telemetry_of("bank", "shop")
+    first = read(telemetry)
+    made: list[float] = []
+    number = tenantseries._number
+    monkeypatch.setattr(tenantseries, "_number", lambda value: made.append(value) or number(value))
+    for name in ("bank", "shop"):
+        telemetry.tenants.sla(name, "30d", {"availability": 0.5, "coverage": 1, "burn_rate": None})
+    assert read(telemetry) == first
+    at_rest = len(made)
+    telemetry.tenants.sla("shop", "30d", {"availability": 0.25, "coverage": 1, "burn_rate": None})
+    assert read(telemetry) != first
+    assert len(made) == 2 * at_rest + 2, "availability and coverage of one tenant"

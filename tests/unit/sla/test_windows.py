@@ -251,3 +251,12 @@ def test_a_change_is_unseen_for_the_staleness_limit_at_most(source: str, seconds
         sli_source=source, created_at=T0, updated_at=T0,
     )  # fmt: skip
     assert Intervals(timedelta(seconds=5), timedelta(seconds=15)).doubt(tenant) == seconds
+
+
+@given(
+    st.one_of(st.none(), st.floats(-2, 1)),
+    st.sampled_from([0.0, 1.0]),
+    st.sampled_from([SlaStatus.MEETING, SlaStatus.NO_DATA]),
+)
+def test_only_trouble_is_remembered(remaining: float | None, measured: float, before: SlaStatus) -> None:
+    assert status(remaining, measured, before) is status(remaining, measured, None)
