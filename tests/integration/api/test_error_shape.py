@@ -210,8 +210,7 @@ async def test_an_answer_is_given_though_the_log_cannot_be_written(
         raise KeyError("a bug")
 
     monkeypatch.setattr("ecpmon.api.middleware._log", structlog.wrap_logger(Full(), processors=[]))
-    monkeypatch.setattr(service.runtime.tenants, "page", broken)
-    monkeypatch.setattr(service.runtime.tenants, "get", broken)
+    monkeypatch.setattr(service.runtime.availability, "current_30d", broken)
     answer = shaped(await raw(service, "GET", b"/api/v1/tenants/"))
     assert (answer["status"], answer["code"]) == (500, "INTERNAL_ERROR")
 
@@ -222,7 +221,7 @@ async def test_what_the_database_says_of_a_fault_of_ours_is_for_the_log(
     async def refused(*_: Any, **__: Any) -> Any:
         return await service.runtime.database.fetch("SELECT secret_column FROM tenants")
 
-    monkeypatch.setattr(service.runtime.tenants, "page", refused)
+    monkeypatch.setattr(service.runtime.availability, "current_30d", refused)
     with structlog.testing.capture_logs() as logged:
         answer = shaped(await raw(service, "GET", b"/api/v1/tenants/"))
     assert (answer["status"], answer["code"]) == (500, "INTERNAL_ERROR")
