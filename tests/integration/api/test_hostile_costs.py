@@ -59,7 +59,7 @@ async def watched() -> AsyncIterator[list[float]]:
             await asyncio.sleep(0.001)
             turns.append(time.thread_time() - before)
 
-    # As the service does when it has started: what the tests before have left is not looked through by every collection.
+    # As the service does at its start: what earlier tests have left is not looked through by every collection.
     gc.collect()
     gc.freeze()
     beating = asyncio.create_task(beat())
