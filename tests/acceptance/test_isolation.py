@@ -28,7 +28,7 @@ async def attack(service: Serving, name: str, seconds: float) -> dict[str, int]:
     """How often alpha got which answer."""
     environ = os.environ | {"ATTACK_URL": service.url, "ATTACK_TOKEN": service.tokens[ALPHA]}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.acceptance.isolation.attacks", name, str(seconds),
+        "nice", "-n", "19", sys.executable, "-m", "tests.acceptance.isolation.attacks", name, str(seconds),
         env=environ, cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await process.communicate()
