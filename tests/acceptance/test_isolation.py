@@ -102,4 +102,6 @@ async def test_beta_is_as_fast_under_attack_as_in_peace(
         war = await under_attack(service, beta, name, LONG)
         await nothing_is_missing(service, beta)
         assert service.memory() < MOST_MEMORY
-        assert war[int(len(war) * 0.99)] < 3 * peace[int(len(peace) * 0.99)]
+        own, felt = (taken[int(len(taken) * 0.99)] for taken in (peace, war))
+        print(f"{name}: beta's p99 {1e3 * own:.0f} ms in peace, {1e3 * felt:.0f} under attack")
+        assert felt < 3 * own
