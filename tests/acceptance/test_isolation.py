@@ -1,7 +1,8 @@
 """Alpha does its worst; its neighbour beta must not notice.
 
-In `make test` each attack lasts a few seconds; in `make test-long` 20 s, and beta's latency is held against its own
-without an attack.
+In `make test` each attack lasts a few seconds and all is one process, in which nothing can be left to another; in
+`make test-long` it lasts 20 s, there are fronts and a worker, as `ecpmon serve` starts them, and beta's latency is
+held against its own without an attack.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ async def test_no_attack_of_alpha_s_is_felt_by_beta(
     make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     async with (
-        serving(make_database(), tmp_path, free_port()) as service,
+        serving(make_database(), tmp_path, free_port(), "all") as service,
         neighbour(service, free_port()) as beta,
     ):
         await beta.alerted()
@@ -92,7 +93,7 @@ async def test_beta_is_as_fast_under_attack_as_in_peace(
     name: str, make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     async with (
-        serving(make_database(), tmp_path, free_port()) as service,
+        serving(make_database(), tmp_path, free_port(), "supervised") as service,
         neighbour(service, free_port(), every=0.02) as beta,
     ):
         await beta.alerted()

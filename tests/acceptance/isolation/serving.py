@@ -1,4 +1,4 @@
-"""`ecpmon serve` (fronts and a worker), with the tenants alpha (hostile) and beta (its neighbour)."""
+"""`ecpmon serve`, with the tenants alpha (hostile) and beta (its neighbour)."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def _most_held(pid: int) -> int:
 
 
 @asynccontextmanager
-async def serving(dsn: str, folder: Path, port: int) -> AsyncIterator[Serving]:
-    """With authentication, webhooks to loopback allowed, and nothing to pull from."""
+async def serving(dsn: str, folder: Path, port: int, role: str) -> AsyncIterator[Serving]:
+    """With authentication, webhooks to loopback allowed, and nothing to pull from. `role`: see ECPMON_ROLE."""
     database = Database(dsn, max_connections=2)
     await migrate(database)
     log = folder / "serve.log"
     environ = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")} | {
-        "ECPMON_ROLE": "all", "ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "tokens",
+        "ECPMON_ROLE": role, "ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "tokens",
         "ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true", "ECPMON_WEBHOOK_SECRET": "k" * 32,
     }  # fmt: skip
     with log.open("wb") as out:
