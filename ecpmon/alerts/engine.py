@@ -21,7 +21,7 @@ from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen, Survey
 from ecpmon.errors import Overloaded, TenantNotFound
 from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
-from ecpmon.model.alerts import Action, AlertRule, RuleKind, RuleStatus, Severity
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
 from ecpmon.ports.quarantine import Culprit, Quarantine
@@ -35,32 +35,6 @@ _log = structlog.get_logger(__name__)
 # Seconds after which a tenant whose turn comes late in a round is read again.
 _FRESH: Final = 5.0
 _SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
-
-
-def default_rules(tenant_id: str, actions: Sequence[Action] = ()) -> list[AlertRule]:
-    """The SLA rules every tenant has: two burn-rate policies, the budget at 20 % and at 0, no data."""
-
-    def rule(
-        name: str,
-        kind: RuleKind,
-        condition: str,
-        severity: Severity,
-        policy: str | None = None,
-        wait: int = 0,
-    ) -> AlertRule:
-        return AlertRule(
-            str(uuid.uuid4()), tenant_id, name, kind, condition, wait, severity, tuple(actions), policy
-        )
-
-    page, ticket = Severity.PAGE, Severity.TICKET
-    budget, burn = RuleKind.BUDGET, RuleKind.BURN_RATE
-    return [
-        rule("sla_burn_rate_page", burn, "burn rate: 2 % in 1h/5m or 5 % in 6h/30m", page, "page"),
-        rule("sla_burn_rate_ticket", burn, "burn rate: 10 % in 1d/2h or 10 % in 3d/6h", ticket, "ticket"),
-        rule("sla_budget_low", budget, "budget_remaining(30d) <= 20", ticket),
-        rule("sla_budget_exhausted", budget, "budget_remaining(30d) <= 0", page),
-        rule("sla_no_data", RuleKind.NO_DATA, "nothing measured for 5 minutes", ticket, wait=300),
-    ]
 
 
 def _judged(entry: RuleWithState, facts: Facts, policies: Mapping[str, BurnPolicy]) -> Evaluation | Exception:
@@ -126,10 +100,6 @@ class AlertEngine:
         self._on_event = on_event
         self.errors = 0
         self.lanes = Lanes()
-
-    async def install_defaults(self, tenant: Tenant, actions: Sequence[Action], now: datetime) -> None:
-        """Give a tenant the SLA rules it lacks, all or none (people may have inserted the tenant by hand)."""
-        await self._alerts.create_missing(default_rules(tenant.tenant_id, actions), now)
 
     async def evaluate_all(self, now: datetime) -> int:
         """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict
 from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
+from ecpmon.api.buckets import Buckets
 from ecpmon.api.fairness import LoopTurns
 from ecpmon.api.sessions import Session
+from ecpmon.api.turns import Turns
 from ecpmon.errors import Overloaded, RateLimited
 from ecpmon.ledger import Ledger
 from ecpmon.settings import Settings
@@ -53,80 +54,6 @@ REFUSAL_SECONDS = 1.0
 async def hold_back() -> None:
     """Before a refusal for lack of a share is answered."""
     await asyncio.sleep(REFUSAL_SECONDS)
-
-
-class Buckets:
-    """Token buckets by key. Who still has something may spend more than that, and is refused until it is made up.
-
-    So one request may be larger than the bucket, while the rate holds over time. With a `ledger` a bucket is one for
-    all processes of the machine: what the others took is missing here as soon as one looks, so that together they
-    spend no more than the bucket, what it gains, and a request each.
-    """
-
-    def __init__(self, what: str, rate: float, burst: float, ledger: Ledger | None = None) -> None:
-        self._what = what
-        self._rate = rate
-        self._burst = burst
-        self._ledger = ledger
-        # The level, when it was so, and what the others had taken by then.
-        self._levels: OrderedDict[str, tuple[float, datetime, float]] = OrderedDict()
-
-    def _level(self, key: str, now: datetime) -> float:
-        return self._look(key, now)[0]
-
-    def _look(self, key: str, now: datetime) -> tuple[float, float]:
-        """The level, and what the others have taken in all."""
-        taken = self._ledger.total_of_others(self._shared(key)) if self._ledger else 0.0
-        known = self._levels.get(key)
-        if known is None:
-            return self._burst - self._owed(key, now), taken
-        level, at, taken_before = known
-        # A clock that steps back must neither fill nor empty a bucket.
-        gained = max(0.0, (now - at).total_seconds()) * self._rate
-        return min(self._burst, level + gained - (taken - taken_before)), taken
-
-    def _shared(self, key: str) -> str:
-        return f"{self._what} {key}"
-
-    def _owed(self, key: str, now: datetime) -> float:
-        """What the processes of the machine have taken of a bucket that is new here, and was not made up yet."""
-        if self._ledger is None:
-            return 0.0
-        own, shared = self._ledger.own(self._shared(key)), self._ledger.others(self._shared(key))
-        entries = [*shared, *([own] if own else [])]
-        since = now.timestamp()
-        return max((e.owed - max(0.0, since - e.at) * self._rate for e in entries), default=0.0)
-
-    def has_some(self, key: str, now: datetime) -> bool:
-        return self._level(key, now) >= 1
-
-    def check(self, key: str, now: datetime) -> None:
-        """Raises RateLimited while less than one is left."""
-        level = self._level(key, now)
-        if level < 1:
-            error = RateLimited(f"more than {self._rate:g} {self._what} per second; slow down")
-            error.retry_after = max(1, math.ceil((1 - level) / self._rate))
-            raise error
-
-    def charge(self, key: str, amount: float, now: datetime) -> None:
-        """Take `amount`, below nothing if need be."""
-        level, taken = self._look(key, now)
-        self._levels[key] = level - amount, now, taken
-        self._levels.move_to_end(key)
-        if self._ledger:
-            self._ledger.add(self._shared(key), amount, self._burst - level + amount, now.timestamp())
-        if len(self._levels) > _MAX_KEYS:
-            self._levels.popitem(last=False)
-
-    def wait(self, key: str, now: datetime) -> float:
-        """One of them, for who will wait and is not refused: the seconds until it has been made up."""
-        self.charge(key, 1, now)
-        return max(0.0, -self._level(key, now) / self._rate)
-
-    def take(self, key: str, now: datetime) -> None:
-        """One of them. Raises RateLimited; what is refused costs nothing more."""
-        self.check(key, now)
-        self.charge(key, 1, now)
 
 
 class GoodTokens:
@@ -190,97 +117,6 @@ class Memory:
             self._held[key] = left
         else:
             self._held.pop(key, None)
-
-
-class Turns:
-    """A few at a time in all and per key; the keys that wait are served in turn, however many wait behind one key."""
-
-    def __init__(self, what: str, slots: int, per_key: int, waiting_per_key: int, patience: float) -> None:
-        self._what = what
-        self._slots = slots
-        self._per_key = per_key
-        self._most = waiting_per_key
-        self._patience = patience
-        self._busy: Counter[str] = Counter()
-        self._used = 0
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-
-    def turn(self, key: str) -> Turn:
-        """`async with turns.turn(key):` raises RateLimited (too many wait behind this key) or Overloaded (no turn in
-        time)."""
-        return Turn(self, key)
-
-    async def enter(self, key: str) -> None:
-        """Raises as `turn` does. `leave` belongs to it."""
-        if self._waiting or not self._free(key):
-            await self._wait(key)
-        else:
-            self._take(key)
-
-    def _free(self, key: str) -> bool:
-        return self._used < self._slots and self._busy[key] < self._per_key
-
-    def _take(self, key: str) -> None:
-        self._busy[key] += 1
-        self._used += 1
-
-    def leave(self, key: str) -> None:
-        self._used -= 1
-        self._busy[key] -= 1
-        if not self._busy[key]:
-            del self._busy[key]
-        if self._waiting:
-            self._next()
-
-    async def _wait(self, key: str) -> None:
-        queue = self._waiting.setdefault(key, deque())
-        if len(queue) >= self._most:
-            raise RateLimited(f"too many {self._what} of yours are waiting; wait for the answers")
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(mine)
-        self._next()
-        try:
-            async with asyncio.timeout(self._patience):
-                await mine
-        except BaseException as error:
-            if mine.done() and not mine.cancelled():
-                self.leave(key)  # the turn came as we left
-            if isinstance(error, TimeoutError):
-                raise Overloaded(f"too many {self._what} are waiting; try again shortly") from None
-            raise
-
-    def _next(self) -> None:
-        """Give what is free to the keys that wait, one turn each, then round again."""
-        given = True
-        while given:
-            given = False
-            for key in list(self._waiting):
-                queue = self._waiting[key]
-                while queue and queue[0].done():
-                    queue.popleft()
-                if not queue:
-                    del self._waiting[key]
-                elif self._free(key):
-                    self._take(key)
-                    queue.popleft().set_result(None)
-                    self._waiting.move_to_end(key)
-                    given = True
-
-
-class Turn:
-    """One turn, from its beginning to its end."""
-
-    __slots__ = ("_key", "_turns")
-
-    def __init__(self, turns: Turns, key: str) -> None:
-        self._turns = turns
-        self._key = key
-
-    async def __aenter__(self) -> None:
-        await self._turns.enter(self._key)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._turns.leave(self._key)
 
 
 class Limits:

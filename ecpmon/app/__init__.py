@@ -35,7 +35,7 @@ from ecpmon.model.roles import Role
 from ecpmon.ports.service import Clock
 from ecpmon.serving import Runner, check_settings, raise_file_limit, stop_on_signals
 from ecpmon.settings import Settings
-from ecpmon.storage.database import QueryStats, query_stats
+from ecpmon.storage.sessions import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
 from ecpmon.watchdog import Watchdog
 from ecpmon.workers import Workers
@@ -147,7 +147,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,
         contracts=runtime.contracts,
-        objectives=runtime.objectives.store,
+        objectives=runtime.objective_store,
         statements=runtime.statements,
         intervals=runtime.intervals,
         alerts=runtime.alerts,
@@ -162,7 +162,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         hub=hub,
         simulator=runtime.simulator,
         workers=runtime.workers,
-        on_tenant_created=runtime.tenant_created,
+        on_tenant_created=runtime.newcomers.welcome,
     )
 
 
@@ -193,10 +193,10 @@ def _running(
         for runtime in runtimes:
             await runtime.start(run_jobs=run_jobs)
         for feed in feeds:
-            feed.start()
+            feed.rounds.start()
         yield
         for feed in feeds:
-            await feed.stop()
+            await feed.rounds.stop()
         for runtime in reversed(runtimes):
             await runtime.stop()
         await workers.close()

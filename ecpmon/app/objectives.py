@@ -1,4 +1,4 @@
-"""Counting and evaluating the objectives of one backend, and the defaults of `rules/objectives.yaml`."""
+"""Counting and evaluating the objectives of one database."""
 
 from __future__ import annotations
 
@@ -7,22 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from ecpmon.errors import ValidationFailed
+from ecpmon.app.objective_defaults import load_objectives
+from ecpmon.app.stores import Stores, Surroundings
 from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job
 from ecpmon.model.maintenance import Accounting, Maintenance
-from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
+from ecpmon.model.objectives import RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
-from ecpmon.ports.quarantine import Quarantine
-from ecpmon.ports.service import Clock
-from ecpmon.ports.sla import MaintenanceStore
-from ecpmon.ports.tenants import TenantStore
-from ecpmon.resources import data_dir
-from ecpmon.settings import Settings
 from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.openslo import Promise
@@ -34,51 +26,11 @@ from ecpmon.storage.slots import JOB as SLOTS_JOB
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
-from ecpmon.telemetry import Telemetry
 from ecpmon.tenantseries import Figures, ObjectiveFigures
 from ecpmon.workers import TenantWorkers
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class _Defaults(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    objectives: list[Objective]
-
-
-def load_objectives(text: str | None = None) -> list[Objective]:
-    """The shipped defaults, or `text`. Raises ValidationFailed with one entry per bad field."""
-    if text is None:
-        text = (data_dir("rules") / "objectives.yaml").read_text(encoding="utf-8")
-    try:
-        found = _Defaults.model_validate(yaml.safe_load(text)).objectives
-    except yaml.YAMLError as error:
-        raise ValidationFailed(f"the objectives are not YAML: {error}") from error
-    except ValidationError as error:
-        fields = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-        raise ValidationFailed("the objectives are not as they should be", fields=fields) from error
-    names = [o.name for o in found]
-    if len(set(names)) != len(names):
-        raise ValidationFailed("the objectives name one twice")
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the backend has that is needed here."""
-
-    database: Database
-    settings: Settings
-    clock: Clock
-    telemetry: Telemetry
-    tenants: TenantStore
-    maintenance: MaintenanceStore
-    intervals: Intervals
-    demo: bool
-    quarantine: Quarantine
-    workers: TenantWorkers
 
 
 # Tenants whose objectives are evaluated in one turn of a thread.
@@ -88,13 +40,17 @@ _SLICE: Final = 50
 class Objectives:
     """The objectives of one database. The jobs run on the leader only."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, stores: Stores, around: Surroundings, workers: TenantWorkers) -> None:
         self._around = around
-        self.store = PgObjectiveStore(around.database, load_objectives())
-        self._upkeep = Upkeep(around.database)
-        self._installing = Isolation(around.quarantine, "objective_defaults")
-        self._isolation = Isolation(around.quarantine, SLOTS_JOB)
-        self._slots = SlotKeeper(around.database, around.intervals)
+        self._workers = workers
+        self._tenants = stores.tenants
+        self._maintenance = stores.maintenance
+        self._intervals = stores.intervals
+        self.store = stores.objective_store
+        self._upkeep = Upkeep(stores.database)
+        self._installing = Isolation(stores.quarantine, "objective_defaults")
+        self._isolation = Isolation(stores.quarantine, SLOTS_JOB)
+        self._slots = SlotKeeper(stores.database, stores.intervals)
 
     def jobs(self) -> list[Job]:
         return [
@@ -104,7 +60,7 @@ class Objectives:
 
     async def roll(self) -> None:
         """Bring the counts up to date, evaluate every window of every objective, keep the result."""
-        tenants = await self._around.tenants.live()
+        tenants = await self._tenants.live()
         await self._install(tenants, self._around.clock.now())
         await self.count()
         await self.evaluate(self._around.clock.now(), tenants)
@@ -132,17 +88,16 @@ class Objectives:
         self, now: datetime, live: Sequence[Tenant] | None = None
     ) -> dict[tuple[str, str], list[RatioResult]]:
         """(tenant, objective) -> its windows, all of them stored and shown as metrics; `live` None: ask who is."""
-        around = self._around
-        tenants = {t.tenant_id: t for t in (await around.tenants.live() if live is None else live)}
+        tenants = {t.tenant_id: t for t in (await self._tenants.live() if live is None else live)}
 
         async def work(names: list[str]) -> dict[str, dict[str, list[RatioResult]]]:
             return await self._evaluate([tenants[name] for name in names], now)
 
         found = await self._isolation.together(tenants, work, now)
         named = {(name, objective): w for name, own in found.items() for objective, w in own.items()}
-        if not around.demo:
-            around.telemetry.tenants.objectives(_figures(named))
-            around.telemetry.objective_backlog.set(await self._slots.backlog())
+        if (telemetry := self._around.gauges) is not None:
+            telemetry.tenants.objectives(_figures(named))
+            telemetry.objective_backlog.set(await self._slots.backlog())
         return named
 
     async def _evaluate(
@@ -151,7 +106,7 @@ class Objectives:
         """Of these tenants: tenant -> objective -> its windows, all of them stored."""
         names = [t.tenant_id for t in tenants]
         objectives, statuses = await self.store.of_all(names), await self.store.statuses()
-        planned = await self._around.maintenance.of_tenants(tenants)
+        planned = await self._maintenance.of_tenants(tenants)
         by_name = {t.tenant_id: t for t in tenants}
         results: dict[int, list[RatioResult]] = {}
         named: dict[str, dict[str, list[RatioResult]]] = {name: {} for name in names}
@@ -159,7 +114,7 @@ class Objectives:
             part = [
                 (by_name[n], objectives.get(n, []), planned.get(n, ())) for n in names[first : first + _SLICE]
             ]
-            asked = await self._apart(_asked, part, now, self._around.intervals)
+            asked = await self._apart(_asked, part, now, self._intervals)
             before = await self.store.sums({edge for own in asked for edge in own.edges})
             results |= await self._apart(_standing, asked, before, statuses)
             for own in asked:
@@ -168,7 +123,7 @@ class Objectives:
         return named
 
     async def _apart(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._around.workers.run_for(SLOTS_JOB, function, *args, **kwargs)
+        return await self._workers.run_for(SLOTS_JOB, function, *args, **kwargs)
 
     async def retain(self) -> None:
         now = self._around.clock.now()

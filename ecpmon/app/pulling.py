@@ -8,56 +8,47 @@ from datetime import datetime, timedelta
 import aiohttp
 import structlog
 
+from ecpmon.app.heartbeat import Blindness
+from ecpmon.app.stores import Surroundings
 from ecpmon.collectors.base import Collector
-from ecpmon.collectors.prometheus import PrometheusCollector
 from ecpmon.collectors.rules import SliRules
-from ecpmon.collectors.runner import CollectorRunner, Heartbeat, TenantDirectory, record_blindness
+from ecpmon.collectors.runner import CollectorRunner, TenantDirectory
 from ecpmon.collectors.simulator import SimulatorCollector
 from ecpmon.jobs import Job
 from ecpmon.model.ingest import Attempt
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.ports.quarantine import Quarantine
-from ecpmon.ports.service import Clock
+from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
-from ecpmon.storage.evidence import PUSH_AWAKE
-from ecpmon.storage.ingest import IngestStore
-from ecpmon.storage.writer import GroupWriter
-from ecpmon.telemetry import Telemetry
+from ecpmon.storage.regimes import PUSH_AWAKE
 
 _log = structlog.get_logger(__name__)
 
 
 class Pulling:
-    """`rules` None: nothing is pulled, a demo backend only takes pushes."""
+    """Nothing is pulled into a demo database, which only takes pushes."""
 
     def __init__(
         self,
-        settings: Settings,
-        clock: Clock,
-        telemetry: Telemetry,
-        session: aiohttp.ClientSession,
-        rules: SliRules | None,
+        around: Surroundings,
+        blindness: Blindness,
         *,
-        writer: GroupWriter,
-        ingest: IngestStore,
+        writer: SampleWriter,
+        ingest: AttemptLog,
         tenants: TenantStore,
         quarantine: Quarantine,
     ) -> None:
-        self._clock = clock
-        self._telemetry = telemetry
-        self._writer = writer
-        self._ingest = ingest
-        self.heartbeat = Heartbeat(writer, clock)
-        self._beaten = False
+        self._telemetry = around.telemetry
+        self._blindness = blindness
         self._closing: list[Callable[[], None]] = []
-        directory, bound = TenantDirectory(tenants), settings.pull_buffer_frames
+        directory, bound = TenantDirectory(tenants), around.settings.pull_buffer_frames
         self.runners = [
             CollectorRunner(
-                c, writer, directory, ingest, clock, bound, self._attempted, quarantine=quarantine
+                c, writer, directory, ingest, around.clock, bound, self._attempted, quarantine=quarantine
             )
-            for c in (self._collectors(settings, session, rules) if rules else ())
+            for c in (() if around.demo else self._collectors(around.settings, around.session, around.rules))
         ]
 
     def _collectors(
@@ -68,6 +59,9 @@ class Pulling:
             every = timedelta(seconds=settings.simulator_interval)
             found.append(SimulatorCollector(session, settings.simulator_url, every, settings.pull_timeout))
         if settings.prometheus_url:
+            # Its libraries are large, and nobody else needs them.
+            from ecpmon.collectors.prometheus import PrometheusCollector
+
             prometheus = PrometheusCollector(
                 settings.prometheus_url,
                 rules.prometheus,
@@ -80,8 +74,7 @@ class Pulling:
             found.append(prometheus)
         return found
 
-    def jobs(self, *, takes_pushes: bool = True) -> list[Job]:
-        """`takes_pushes`: whether this process says that pushes could have come."""
+    def jobs(self) -> list[Job]:
         pulls = [
             Job(
                 f"collect_{r.collector.source.value}",
@@ -91,9 +84,7 @@ class Pulling:
             )
             for r in self.runners
         ]
-        heartbeat = Job("heartbeat", 10, self._beat, everywhere=True)
-        blindness = Job("blindness", 3600, self._record_blindness, opens=True)
-        return [blindness, *([heartbeat] if takes_pushes else []), *pulls]
+        return [Job("blindness", 3600, self._record_blindness, opens=True), *pulls]
 
     def awake(self) -> list[tuple[Source, timedelta]]:
         """Each source, and how long one sign of life says that we were awake for it."""
@@ -114,19 +105,7 @@ class Pulling:
     async def _record_blindness(self) -> None:
         """At the beginning of a term, before anything is pulled, matters; later calls find that we have been awake."""
         for source, awake in self.awake():
-            await self._record_blindness_of(source, awake)
-
-    async def _record_blindness_of(self, source: Source, awake: timedelta) -> None:
-        attempt = await record_blindness(self._ingest, self._writer, source, self._clock.now(), awake)
-        if attempt:
-            _log.info("was_blind", source=source.value, seconds=attempt.duration_ms / 1000)
-
-    async def _beat(self) -> None:
-        """Pushes can come. The first time we say as well since when they could not, for then nobody else may have."""
-        if not self._beaten:
-            await self._record_blindness_of(Source.PUSH, PUSH_AWAKE)
-            self._beaten = True
-        await self.heartbeat.run_once()
+            await self._blindness.record(source, awake)
 
     def _attempted(self, attempt: Attempt) -> None:
         source = attempt.source.value

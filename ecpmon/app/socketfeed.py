@@ -6,16 +6,13 @@ round, and rounds do not overlap. Values come before the change of state that th
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
-
 from ecpmon.api.hub import Hub
+from ecpmon.app.rounds import Rounds
 from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.availability import SpanState
 from ecpmon.model.bus import BusKind, BusRow
@@ -25,11 +22,9 @@ from ecpmon.ports.samples import MonitoringStore
 from ecpmon.ports.service import Clock
 from ecpmon.ports.tenants import TenantStore
 
-_log = structlog.get_logger(__name__)
 # As far back as a socket that opens looks for values.
 WINDOW: Final = timedelta(minutes=5)
 REST_SECONDS: Final = 0.05
-RETRY_SECONDS: Final = 1.0
 # Of a tenant, as many as a socket holds; of alerts, as many as fit before sockets are better opened anew.
 MOST_CHANGES: Final = 16
 MOST_NUMBERS: Final = 1_000
@@ -61,17 +56,7 @@ class SocketFeed:
         self._events: dict[int, tuple[int, ...]] = {}
         self._reports: dict[int, tuple[int, ...]] = {}
         self._check_due = False
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="socket-feed")
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        self.rounds = Rounds("socket-feed", self._round, rest=REST_SECONDS)
 
     # --- what the bus says ----------------------------------------------------------------------------------
 
@@ -89,7 +74,7 @@ class SocketFeed:
                 case BusKind.TOKEN:
                     self._check_due |= self._hub.sockets > 0
         if self._touched or self._events or self._reports or self._check_due:
-            self._wake.set()
+            self.rounds.wake()
 
     def restart(self) -> None:
         """We have missed something: values are read again; who waits for alerts must ask what is firing."""
@@ -97,7 +82,7 @@ class SocketFeed:
             self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
         self._hub.alerts_missed()
         self._check_due = True
-        self._wake.set()
+        self.rounds.wake()
 
     def doubt(self) -> None:
         """Nothing here is believed for being remembered."""
@@ -128,21 +113,6 @@ class SocketFeed:
             self._hub.alerts_missed()
 
     # --- rounds ---------------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            rest = REST_SECONDS
-            try:
-                await self._round()
-            except EcpError as error:
-                _log.warning("sockets_told_later", error=error.message)
-                self._wake.set()
-                rest = RETRY_SECONDS
-            except Exception:  # noqa: BLE001 - a bug here must not make the sockets deaf; it is logged
-                _log.exception("sockets_not_told")
-            await asyncio.sleep(rest)
 
     async def _round(self) -> None:
         """What is done is taken off; what fails stays for the next round. Raises EcpError."""

@@ -5,21 +5,13 @@ The jobs' own ticks find all of it a few seconds later; the bus makes it a few m
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
-import structlog
-
+from ecpmon.app.rounds import Rounds
 from ecpmon.app.triggers import AlertTrigger
-from ecpmon.errors import EcpError
 from ecpmon.jobs import Leadership
 from ecpmon.model.bus import BusKind, BusRow
 from ecpmon.ports.tenants import TenantStore
-
-_log = structlog.get_logger(__name__)
-RETRY_SECONDS: Final = 1.0
 
 
 class WorkFeed:
@@ -42,17 +34,7 @@ class WorkFeed:
         self._touched: set[int] = set()
         self._changed: set[int] = set()
         self._deployments = False
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="work-feed")
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        self.rounds = Rounds("work-feed", self._round)
 
     def rows(self, rows: Sequence[BusRow]) -> None:
         for row in rows:
@@ -68,7 +50,7 @@ class WorkFeed:
                 case BusKind.DEPLOYMENT:
                     self._deployments |= self._lease.held and row.body.get("waits") is True
         if self._touched or self._deployments:
-            self._wake.set()
+            self.rounds.wake()
 
     def restart(self) -> None:
         """What was missed is found by the ticks."""
@@ -77,22 +59,11 @@ class WorkFeed:
     def doubt(self) -> None:
         self._names.clear()
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self._round()
-            except EcpError as error:  # the ticks find what was not noted here
-                _log.warning("work_found_later", error=error.message)
-                await asyncio.sleep(RETRY_SECONDS)
-            except Exception:  # noqa: BLE001 - a bug here must not leave everything to the ticks; it is logged
-                _log.exception("work_feed_failed")
-
     async def _round(self) -> None:
-        touched, changed = self._touched, self._changed
-        self._touched, self._changed = set(), set()
+        touched, changed = set(self._touched), set(self._changed)
         await self._learn(touched)
+        self._touched -= touched
+        self._changed -= changed
         self._trigger.notice_names(self._named(touched), self._named(changed))
         if self._deployments:
             self._deployments = False

@@ -9,7 +9,7 @@ from typing import Final
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.sums import BLIND, Entry, Mark, OpenEnd, micros
-from ecpmon.sla.windows import FLAP_LIMIT
+from ecpmon.sla.incidents import FLAP_LIMIT
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 

@@ -20,9 +20,10 @@ from typing import Final
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
+from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.pieces import Piece, piece_between
-from ecpmon.sla.windows import FLAP_LIMIT, Terms, bounds, figures, verdict
+from ecpmon.sla.windows import Terms, bounds, figures, verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,13 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import (
     ErrorBudget,
-    Incident,
-    Outages,
     SlaStatus,
     Tally,
     Verdict,
     WindowFigures,
     WindowResult,
 )
+from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.maintenance import exclude, is_within, touching
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.spans import clip
@@ -35,7 +34,6 @@ from ecpmon.sla.spans import clip
 AT_RISK_ENTERS: Final = 0.20
 AT_RISK_LEAVES: Final = 0.25
 VIOLATED_LEAVES: Final = 0.02
-FLAP_LIMIT: Final = timedelta(seconds=60)
 UTC_ZONE: Final = ZoneInfo("UTC")
 
 
@@ -179,31 +177,6 @@ def projected_exhaustion(
         return None
     seconds = left.remaining / (burn * allowed(target))
     return now + timedelta(seconds=seconds) if seconds < 10 * 365 * 86_400 else None
-
-
-def incidents(
-    spans: Sequence[Span], start: datetime, end: datetime, flap: timedelta = FLAP_LIMIT
-) -> list[Incident]:
-    """Down runs inside `[start, end)`, merged when less than `flap` of up time lies between them."""
-    found: list[Incident] = []
-    blind = False  # whether there was a gap since the last down span
-    for span in clip(spans, start, end):
-        if span.state is not SpanState.DOWN:
-            blind = blind or span.state is SpanState.GAP
-            continue
-        last = found[-1] if found else None
-        ongoing = span.end >= end
-        if last and not blind and span.start - last.end < flap:
-            found[-1] = Incident(last.start, span.end, last.down_seconds + span.down_seconds, ongoing)
-        else:
-            found.append(Incident(span.start, span.end, span.down_seconds, ongoing))
-        blind = False
-    return found
-
-
-def counted(found: Sequence[Incident]) -> Outages:
-    ended = [(i.end - i.start).total_seconds() for i in found if not i.ongoing]
-    return Outages(len(found), len(ended), sum(ended))
 
 
 def evaluate(

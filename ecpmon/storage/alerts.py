@@ -19,7 +19,8 @@ from ecpmon.model.alerts import (
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, NewEvent, RuleWithState
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ecpmon.isolation import is_passing, reason_of, trace_of
-from ecpmon.storage.database import wrap_errors
+from ecpmon.storage.faults import wrap_errors
 
 _log = structlog.get_logger(__name__)
 K = TypeVar("K")

@@ -16,16 +16,9 @@ from ecpmon.sla.coarse import day_of
 from ecpmon.sla.spans import Head, attribute, timeline
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
-from ecpmon.storage.evidence import (
-    Regime,
-    awake_between,
-    head_of,
-    regime_at,
-    regime_of,
-    silent_reason,
-    span_of,
-)
+from ecpmon.storage.evidence import head_of, span_of
 from ecpmon.storage.queries import load
+from ecpmon.storage.regimes import Regime, awake_between, regime_at, regime_of, silent_reason
 
 # More rows than this are made spans of in a thread.
 _MANY: Final = 1_000

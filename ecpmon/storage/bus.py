@@ -26,7 +26,8 @@ import structlog
 
 from ecpmon.errors import DatabaseUnavailable, EcpError
 from ecpmon.model.bus import BusRow
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.horizon import Horizon, Snapshot
 from ecpmon.storage.queries import load
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ecpmon.model.objectives import Counts
 from ecpmon.model.samples import Source
 from ecpmon.sla.counters import MINUTE, Reading, latency_minutes, request_minutes
-from ecpmon.storage.evidence import Regime, regime_at
+from ecpmon.storage.regimes import Regime, regime_at
 
 RESPONSE_TIME: Final = "response_time"
 

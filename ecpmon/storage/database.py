@@ -1,39 +1,26 @@
-"""The connection pool, its codecs, and the border where asyncpg's exceptions become ours."""
+"""The connection pool, and what is asked through it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any
 
 import asyncpg
-import orjson
 
-from ecpmon.errors import (
-    Conflict,
-    DatabaseNotWritable,
-    DatabaseUnavailable,
-    EcpError,
-    NoLongerLeader,
-    Overloaded,
-    PermanentError,
-    ValidationFailed,
-)
+from ecpmon.errors import DatabaseNotWritable, Overloaded
 from ecpmon.model.leadership import Claim
 from ecpmon.ports.lanes import asking
 from ecpmon.ports.leading import leading
 from ecpmon.storage import writability
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.hang import HangWatch
 from ecpmon.storage.queries import load
-from ecpmon.storage.writability import WriteWatch, refusal_of
+from ecpmon.storage.sessions import as_it_is, prepared, writes
+from ecpmon.storage.writability import WriteWatch
 
 ACQUIRE_TIMEOUT = 1.0
 # Waiting for one of our own connections to become free says nothing about the server.
@@ -44,128 +31,6 @@ COMMAND_TIMEOUT = 60.0
 IDLE_IN_TRANSACTION = 10.0
 # How long a hanging server is waited for before it is called anew.
 PROBE_TIMEOUT = 5.0
-
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    # What a connection says whose server died in the middle of something else.
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    # We stood still in the middle of a transaction, and the server ended it.
-    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
-)
-# Of `check_leadership`.
-_TERM_OVER = "EC001"
-
-
-class DatabaseRefused(PermanentError):
-    """The database refused a statement: a broken invariant or a bug, never a passing fault."""
-
-    code = "DATABASE_ERROR"
-    status = 500
-
-
-# What is raised while a value becomes Python's or the database's: a year beyond 9999, a number beyond 64 bits, JSON
-# that no parser takes. asyncpg lets it through as it is.
-_NOT_CONVERTED = (ArithmeticError, TypeError, ValueError)
-
-
-@contextmanager
-def wrap_errors() -> Iterator[None]:
-    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, no space -> DatabaseNotWritable, duplicates ->
-    Conflict, else DatabaseRefused.
-
-    So do those of converting values, which are none of asyncpg's. Text that the database cannot hold (NUL) is the
-    caller's fault: ValidationFailed.
-    """
-    try:
-        yield
-    except EcpError:
-        raise
-    except asyncpg.PostgresError as error:
-        raise _ours(error) from error
-    except _AWAY as error:
-        raise DatabaseUnavailable("the database does not answer; try again shortly") from error
-    except _NOT_CONVERTED as error:
-        raise DatabaseRefused(f"a value cannot be read or stored: {type(error).__name__}: {error}") from error
-
-
-def _ours(error: asyncpg.PostgresError) -> EcpError:
-    if (refusal := refusal_of(error)) is not None:
-        return refusal
-    match error:
-        case _ if error.sqlstate == _TERM_OVER:
-            return NoLongerLeader(f"this process does not lead any more: {error}")
-        case asyncpg.UniqueViolationError():
-            return Conflict("this exists already", details={"constraint": error.constraint_name})
-        case _ if isinstance(error, _AWAY):
-            return DatabaseUnavailable("the database does not answer; try again shortly")
-        case asyncpg.CharacterNotInRepertoireError() | asyncpg.UntranslatableCharacterError():
-            return ValidationFailed("a text holds a character that cannot be stored, such as NUL")
-        case _ if isinstance(error.__cause__, UnicodeError):
-            return ValidationFailed("a text holds half a surrogate pair, which cannot be stored")
-    return DatabaseRefused(f"the database refused the statement: {error}")
-
-
-@dataclass
-class QueryStats:
-    """What `X-Debug-Info` shows of one request."""
-
-    queries: int = 0
-    milliseconds: float = 0.0
-
-
-query_stats: ContextVar[QueryStats | None] = ContextVar("query_stats", default=None)
-
-
-def _count(record: asyncpg.connection.LoggedQuery) -> None:
-    stats = query_stats.get()
-    if stats is not None:
-        stats.queries += 1
-        stats.milliseconds += record.elapsed * 1000
-
-
-def _from_json(text: str) -> Any:
-    """What PostgreSQL takes for JSON. orjson takes no number beyond double precision; one of them must not make the
-    rows beside it unreadable."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
-
-
-async def _prepare(connection: asyncpg.Connection[Any]) -> None:
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda v: orjson.dumps(v).decode(), decoder=_from_json
-        )
-    connection.add_query_logger(_count)
-
-
-_COMMENT = re.compile(r"--[^\n]*")
-_WRITING = re.compile(
-    r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|CALL)\b"
-    # Functions of ours and of TimescaleDB that write.
-    r"|\b(drop_chunks|forget_impossible|heal_timeline)\s*\(",
-    re.IGNORECASE,
-)
-
-
-@lru_cache(maxsize=1024)
-def writes(sql: str) -> bool:
-    """Whether a statement may change something; `tests/integration/test_leaders_writes.py` tries it on every one."""
-    return _WRITING.search(_COMMENT.sub("", sql)) is not None
-
-
-async def _as_it_is(_: Any) -> None:
-    """Given back as it was taken, without asking the server to undo what no statement of ours does.
-
-    Invariant: nothing is left behind on a pooled connection: settings are changed for the transaction only, and
-    session locks, LISTEN and temporary tables are for `dedicated` ones. asyncpg ends an open transaction itself.
-    """
 
 
 class Database:
@@ -202,8 +67,8 @@ class Database:
                     timeout=ACQUIRE_TIMEOUT,
                     command_timeout=COMMAND_TIMEOUT,
                     max_inactive_connection_lifetime=300,
-                    init=_prepare,
-                    reset=_as_it_is,
+                    init=prepared,
+                    reset=as_it_is,
                     server_settings={
                         "application_name": self._name,
                         "timezone": "UTC",

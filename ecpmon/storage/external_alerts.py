@@ -8,7 +8,8 @@ from typing import Any
 
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import ExternalAlert, Recorded
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 # The tenant's number (None: the cluster), fingerprint, start, status.

@@ -16,17 +16,12 @@ from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import lay, retract
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
-from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import (
-    HeadChange,
-    Regime,
-    TimelineWriter,
-    evidence_values,
-    head_of,
-    merged_observations,
-)
+from ecpmon.storage.database import Database
+from ecpmon.storage.evidence import HeadChange, TimelineWriter, head_of
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.quarantine import note_within
 from ecpmon.storage.queries import load
+from ecpmon.storage.regimes import Regime, evidence_values, merged_observations
 from ecpmon.storage.telling import is_change, tell_samples
 
 _log = structlog.get_logger(__name__)

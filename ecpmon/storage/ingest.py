@@ -26,11 +26,13 @@ from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.apart import each_apart
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
-from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import EvidenceValue, HeadChange, TimelineWriter
+from ecpmon.storage.database import Database
+from ecpmon.storage.evidence import HeadChange, TimelineWriter
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.marks import OpenMarks
 from ecpmon.storage.queries import load
+from ecpmon.storage.regimes import EvidenceValue
 from ecpmon.storage.rows import COLUMNS, Placed, encoded
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
 from ecpmon.storage.telling import is_change, tell_samples

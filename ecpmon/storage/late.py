@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
-from ecpmon.storage.evidence import EvidenceValue, Locked, Regime, regime_at
+from ecpmon.storage.evidence import Locked
 from ecpmon.storage.queries import load
+from ecpmon.storage.regimes import EvidenceValue, Regime, regime_at
 
 # What is less late than that is applied at once, whatever it costs: people look at the last minutes.
 LATE: Final = timedelta(minutes=5)

@@ -14,7 +14,8 @@ import structlog
 from ecpmon.errors import EcpError
 from ecpmon.model.leadership import ANSWER, LEASE, Answer, Claim, Standing
 from ecpmon.ports.service import steady
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 _log = structlog.get_logger(__name__)

@@ -12,7 +12,8 @@ from typing import Any, Final
 from ecpmon.errors import LimitReached, NotFound
 from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.tenants import Tenant
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 

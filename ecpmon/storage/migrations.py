@@ -15,7 +15,8 @@ from typing import Any
 
 from ecpmon.errors import PermanentError
 from ecpmon.resources import data_dir
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 
 _FILE = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _NO_TRANSACTION = "-- ecpmon: no-transaction"

@@ -10,7 +10,8 @@ from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 MAX_OBJECTIVES = 50

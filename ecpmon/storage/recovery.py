@@ -11,7 +11,8 @@ from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.orchestrator import RecoveryStep
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable

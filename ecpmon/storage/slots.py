@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -22,14 +22,14 @@ from ecpmon.sla.counters import (
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.apart import each_apart_if_needed
 from ecpmon.storage.counted import Counted, Stretch, Voices
-from ecpmon.storage.database import Database, wrap_errors
-from ecpmon.storage.evidence import Regime, regime_of
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.quarantine import Numbered, note_within
 from ecpmon.storage.queries import load
+from ecpmon.storage.regimes import Regime, regime_of
+from ecpmon.storage.stretches import rounded_up, shares, touched
 
 _MARKS: Final = 200
-# At most this much of one tenant's past per transaction.
-_LONGEST: Final = timedelta(hours=6)
 # Two of them still fit a bigint; `carry` keeps to it as well.
 _MOST: Final = 4 * 10**18
 _BUCKET: Final = timedelta(minutes=5)
@@ -44,34 +44,6 @@ def _storable(sums: Sequence[int]) -> list[int]:
     if min(sums) >= -_MOST and max(sums) <= _MOST:
         return list(sums)
     return [max(-_MOST, min(count, _MOST)) for count in sums]
-
-
-def _touched(
-    work: Sequence[tuple[int, datetime, datetime]], by_tenant: Mapping[int, Sequence[Counted]]
-) -> list[Stretch]:
-    """The minutes that are marked, and those that their readings hold on for."""
-    ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-    for tenant, start, end in work:
-        reach = max(c.voices.reach for c in by_tenant[tenant])
-        ranges[tenant].append((start, _up(end + reach, MINUTE)))
-    flat = [(t, a, b) for t, found in sorted(ranges.items()) for a, b in merged(found)]
-    return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
-
-
-def merged(ranges: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Touching and overlapping ranges made one, in order."""
-    found: list[tuple[datetime, datetime]] = []
-    for start, end in sorted(ranges):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
-
-
-def _up(ts: datetime, step: timedelta) -> datetime:
-    rest = timedelta(seconds=ts.timestamp() % step.total_seconds())
-    return ts - rest + step if rest else ts
 
 
 class SlotKeeper:
@@ -99,7 +71,7 @@ class SlotKeeper:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 marks, more = await self._marks(connection, now)
-                work, rest = _shares(marks, _up(oldest, _BUCKET), now + _AHEAD)
+                work, rest = shares(marks, rounded_up(oldest, _BUCKET), now + _AHEAD)
                 failed: dict[Numbered, str] = {}
                 named = {(t, f"{a.isoformat()}/{b.isoformat()}"): (t, a, b) for t, a, b in work}
                 if named:
@@ -140,7 +112,7 @@ class SlotKeeper:
         work = [w for w in work if w[0] in by_tenant]
         if not work:
             return
-        stretches = _touched(work, by_tenant)
+        stretches = touched(work, by_tenant)
         readings = await self._readings(connection, stretches, by_tenant)
         following = await self._following(connection, work, stretches, readings)
         readings.update(await self._readings(connection, following, by_tenant))
@@ -302,29 +274,3 @@ class SlotKeeper:
 
 def _goes(mark: Any, now: datetime) -> bool:
     return bool(mark["ends"] - mark["starts"] > _BUCKET or mark["ends"] <= now)
-
-
-def _shares(
-    marks: Sequence[Any], oldest: datetime, latest: datetime
-) -> tuple[list[tuple[int, datetime, datetime]], list[tuple[int, datetime, datetime]]]:
-    """(what to do now, what is left for later) as (tenant, start, end): at most `_LONGEST` of each tenant.
-
-    What lies before `oldest` or after `latest` is dropped.
-    """
-    ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-    for m in marks:
-        start, end = max(m["starts"], oldest), min(m["ends"], latest)
-        if start < end:
-            ranges[m["tenant"]].append((start, end))
-    work: list[tuple[int, datetime, datetime]] = []
-    rest: list[tuple[int, datetime, datetime]] = []
-    for tenant, found in sorted(ranges.items()):
-        left = _LONGEST
-        for start, end in merged(found):
-            cut = min(end, start + left)
-            if cut > start:
-                work.append((tenant, start, cut))
-            if cut < end:
-                rest.append((tenant, cut, end))
-            left -= cut - start
-    return work, rest

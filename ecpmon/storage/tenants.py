@@ -14,7 +14,8 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import UNREADABLE, readable
 

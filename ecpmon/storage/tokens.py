@@ -12,7 +12,8 @@ from typing import Any, Final
 from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, ValidationFailed
 from ecpmon.memory import Memory
 from ecpmon.ports.tokens import Caller, Issued, NewToken, Shown, Standing, TokenInfo, TokenRef
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 _SHAPE: Final = re.compile(r"ecp_[A-Za-z0-9_-]{43}")

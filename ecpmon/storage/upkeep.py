@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from ecpmon.storage.apart import each_apart_if_needed
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.quarantine import note_within
 from ecpmon.storage.queries import load
 

@@ -9,7 +9,8 @@ from ecpmon.errors import TenantNotFound
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.webhook_keys import StoredKey
 from ecpmon.storage.access import own_secret
-from ecpmon.storage.database import Database, wrap_errors
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 # Former keys that are remembered per tenant.

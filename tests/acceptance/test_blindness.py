@@ -91,13 +91,13 @@ async def test_while_the_database_is_down_pulls_wait_and_pushes_are_refused(
             assert answer.status == 503
         for _ in range(12):
             await world.advance_clocks(INTERVAL)
-            for runner in world.runtime.pulling.runners:
+            for runner in world.runtime.work.pulling.runners:
                 await runner.run_once()
-        assert world.runtime.pulling.runners[0].waiting_frames == 12
+        assert world.runtime.work.pulling.runners[0].waiting_frames == 12
     finally:
         postgres_server.start()
     await world.advance(10)
-    assert world.runtime.pulling.runners[0].waiting_frames == 0
+    assert world.runtime.work.pulling.runners[0].waiting_frames == 0
     assert gaps(await spans(world, "watched")) == []
     rows = await world.runtime.database.fetchval(
         "SELECT count(DISTINCT timestamp) FROM monitoring_data WHERE tenant_id = 'watched' AND metric_name = 'up'"

@@ -89,7 +89,7 @@ async def hanging(free_port: Callable[[], int]) -> AsyncIterator[Hanging]:
 async def flood(world: World, tenant_id: str, hanging: Hanging, count: int = 10_000) -> None:
     tenant = await world.runtime.tenants.get(tenant_id)
     await world.runtime.database.execute(FLOOD, tenant.key, world.clock.now(), hanging.port, count)
-    world.runtime.delivery.wake()
+    world.runtime.work.delivery.wake()
 
 
 async def finished(world: World, tenant_id: str) -> int:
@@ -146,7 +146,7 @@ async def test_four_pushes_do_not_make_thousands_of_messages(world: World, count
     for value in (90, 10, 90, 10):
         world.clock.advance(1)
         await push(world, "alpha", value)
-        await world.runtime.trigger.settled()
+        await world.runtime.work.trigger.settled()
     alpha = await world.runtime.tenants.get("alpha")
     sql = "SELECT (SELECT count(*) FROM {} WHERE tenant = $1)"
     own = await world.runtime.database.fetchval(sql.format("notifications"), alpha.key)
@@ -174,7 +174,7 @@ async def drained(world: World, tenant_key: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while await world.runtime.database.fetchval(sql, tenant_key):
             world.clock.advance(1)
-            world.runtime.delivery.wake()
+            world.runtime.work.delivery.wake()
             await asyncio.sleep(0.02)
 
 

@@ -18,7 +18,7 @@ async def counters(world: World, tenant_id: str) -> dict[str, int]:
 
 
 async def status(world: World, tenant_id: str, name: str) -> dict[str, Any]:
-    await world.runtime.objectives.roll()
+    await world.runtime.work.objectives.roll()
     found = await world.call("GET", f"/api/v1/tenants/{tenant_id}/objectives/{name}/status?windows=1h")
     window: dict[str, Any] = found["windows"][0]
     return window

@@ -43,7 +43,7 @@ async def turn(world: World, seconds: float = 0) -> None:
     """Time passes, then the job has its turn."""
     if seconds:
         await world.advance(seconds)
-    await world.runtime.recover()
+    await world.runtime.work.recover()
 
 
 async def recoveries(world: World, tenant_id: str) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ async def test_a_process_killed_while_restarting_restarts_no_second_time(
     with monkeypatch.context() as patch:
         patch.setattr(world.runtime.recoverer._recoveries, "advance", killed)
         with pytest.raises(KeyboardInterrupt):
-            await world.runtime.recover()
+            await world.runtime.work.recover()
     await world.advance(60)
     after = await pods(world, "broken")
     await turn(world)
@@ -232,7 +232,7 @@ async def test_a_simulator_that_is_away_is_asked_again_and_then_people_are(down:
     await tell(world, "broken")
     await world.kill_simulator()
     for expected in ("restarting", "restarting", "escalated"):
-        await world.runtime.recover()
+        await world.runtime.work.recover()
         [row] = await recoveries(world, "broken")
         assert row["state"] == expected, row
         world.clock.advance(10)

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.app.backend import BackendRuntime
+from ecpmon.collectors.runner import Heartbeat
 from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
@@ -233,13 +234,13 @@ class World:
     async def tick(self) -> None:
         """What the jobs of one collection interval do."""
         await self.pull()
-        await self.runtime.evaluate_alerts()
+        await self.runtime.work.evaluate_alerts()
 
     async def pull(self) -> None:
-        for runner in self.runtime.pulling.runners:
+        for runner in self.runtime.work.pulling.runners:
             await runner.run_once()
-        await self.runtime.pulling.heartbeat.run_once()
-        await self.runtime.trigger.settled()
+        await Heartbeat(self.runtime.writer, self.clock).run_once()
+        await self.runtime.work.trigger.settled()
 
     async def truth(self, tenant_id: str) -> dict[str, Any]:
         found: dict[str, Any] = await self.sim("GET", f"/api/v1/truth/{tenant_id}")

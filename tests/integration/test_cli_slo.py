@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ecpmon.app.objectives import load_objectives
+from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
 from tests.integration.conftest import MakeTenant

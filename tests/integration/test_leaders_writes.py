@@ -33,8 +33,9 @@ from ecpmon.resources import data_dir
 from ecpmon.serving import Runner
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import series_key
-from ecpmon.storage.database import Database, writes
+from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
+from ecpmon.storage.sessions import writes
 from ecpmon.telemetry import Telemetry
 from tests.acceptance.world import START, ManualClock
 from tests.integration.hand_made import insert_by_hand
@@ -109,7 +110,7 @@ async def observe(runtime: BackendRuntime, minutes: int, cpu: float) -> None:
         now = runtime.clock.now()
         await runtime.writer.write(Batch((Frame("acme", Source.PUSH, now, samples),)))
         runtime.clock.advance(60)
-    await runtime.trigger.settled()
+    await runtime.work.trigger.settled()
 
 
 async def something_to_do(runtime: BackendRuntime, tenant: Tenant) -> None:
@@ -160,7 +161,7 @@ async def test_what_jobs_of_a_leader_write_is_refused_when_its_term_is_over(runt
     before = await contents(database)
     for name in names:
         await jobs.run(name)
-        await runtime.trigger.settled()
+        await runtime.work.trigger.settled()
         assert changed(before, await contents(database)) == [], name
 
     await database.execute("UPDATE leadership SET term = term + 1, holder = $1", claim.holder)

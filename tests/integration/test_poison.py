@@ -47,7 +47,7 @@ def all_jobs() -> list[str]:
         dsn, settings=settings_for(dsn), clock=ManualClock(START), rules=load_sli_rules(), telemetry=Telemetry(),
         session=unused, workers=unused, demo=False, on_commit=unused, on_event=unused,
     )  # fmt: skip
-    runtime.pulling.close()
+    runtime.work.pulling.close()
     return runtime.jobs.names
 
 
@@ -82,7 +82,7 @@ class Ward:
         ]
         result = await self.runtime.writer.write(Batch(tuple(frames)))
         assert not [r for r in result.rejected if r.tenant_id == self.well.tenant_id]
-        await self.runtime.trigger.settled()
+        await self.runtime.work.trigger.settled()
 
     async def do(self, statements: tuple[str, ...]) -> None:
         async with self.database.connection() as connection:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from ecpmon.model.samples import Source
-from ecpmon.storage.evidence import EvidenceValue, Regime
 from ecpmon.storage.late import crowded_before
+from ecpmon.storage.regimes import EvidenceValue, Regime
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 REGIMES = [Regime(T0 - timedelta(days=1), Source.PUSH, timedelta(seconds=5))]

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from ecpmon.errors import Conflict, DatabaseNotWritable, DatabaseUnavailable, EcpError
-from ecpmon.storage.database import DatabaseRefused, wrap_errors
+from ecpmon.storage.faults import DatabaseRefused, wrap_errors
 
 
 def raised(sqlstate: str, function: str, message: str) -> EcpError:

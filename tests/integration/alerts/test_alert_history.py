@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ecpmon.alerts.engine import default_rules
+from ecpmon.alerts.defaults import default_rules
 from ecpmon.errors import EcpError
 from ecpmon.model.tenants import Tenant
 from ecpmon.storage.alert_keeping import AlertKeeping

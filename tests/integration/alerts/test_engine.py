@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ecpmon.alerts.backtest import replay
+from ecpmon.alerts.defaults import default_rules
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.evaluate import Evaluation, Reading
@@ -22,6 +23,7 @@ from ecpmon.alerts.screen import Screen
 from ecpmon.alerts.syntax import CompareOp
 from ecpmon.errors import Conflict, EcpError, NotFound
 from ecpmon.model.alerts import (
+    Action,
     AlertRule,
     DeliveryOutcome,
     DeliveryReason,
@@ -90,6 +92,9 @@ class Bench:
             screen=Screen(self.roster, window_sums, monitoring, INTERVALS, policies) if at_ticks else None,
         )
         self.desk = RuleDesk(self.alerts, "http://ecpmon.example", self.events.append)
+
+    async def install_defaults(self, tenant: Tenant, actions: Sequence[Action], now: datetime) -> None:
+        await self.alerts.create_missing(default_rules(tenant.tenant_id, actions), now)
 
     async def rule(self, tenant: Tenant, condition: str, **more: Any) -> AlertRule:
         rule = AlertRule(
@@ -177,8 +182,8 @@ async def test_the_burn_rate_page_needs_both_windows_and_a_full_long_one(
     bench: Bench, make_tenant: MakeTenant
 ) -> None:
     tenant = await make_tenant(holds=timedelta(seconds=150))
-    await bench.engine.install_defaults(tenant, (HOOK,), T0)
-    await bench.engine.install_defaults(tenant, (HOOK,), T0)  # twice changes nothing
+    await bench.install_defaults(tenant, (HOOK,), T0)
+    await bench.install_defaults(tenant, (HOOK,), T0)  # twice changes nothing
     assert len(await bench.alerts.rules(tenant)) == 5
     minute, hour = 60, 3600
     # Down within the first hour of history: burning, but no firing before a full long window.
@@ -209,7 +214,7 @@ async def test_flapping_fires_as_the_replay_says_also_when_every_evaluation_is_a
     bench: Bench, make_tenant: MakeTenant
 ) -> None:
     tenant = await make_tenant(holds=timedelta(seconds=150))
-    await bench.engine.install_defaults(tenant, (), T0)
+    await bench.install_defaults(tenant, (), T0)
     told: list[tuple[str, int]] = []
     # Two or three bursts an hour: each new one would lift the hour over its factor again.
     for minute in range(300):
@@ -235,7 +240,7 @@ async def test_no_data_is_told_after_five_minutes_and_over_with_the_next_observa
     bench: Bench, make_tenant: MakeTenant
 ) -> None:
     tenant = await make_tenant()
-    await bench.engine.install_defaults(tenant, (HOOK,), T0)
+    await bench.install_defaults(tenant, (HOOK,), T0)
     await bench.observe(tenant, 0, 1)
     told = [(s, e) for s in range(10, 400, 10) for e in await bench.evaluate(tenant, s)]
     assert told == [(20, "sla_no_data:inactive>pending"), (320, "sla_no_data:pending>firing")]
@@ -356,7 +361,7 @@ async def test_a_target_no_outage_could_burn_fast_does_not_stop_the_other_rules(
     await bench.database.execute(
         'UPDATE tenants SET sla_target = \'{"availability": "50%"}\' WHERE id = $1', tenant.key
     )
-    await bench.engine.install_defaults(tenant, (), T0)
+    await bench.install_defaults(tenant, (), T0)
     await bench.rule(tenant, "cpu_usage > 80")
     await bench.observe(tenant, 0, 0, 99)
     assert await bench.evaluate(tenant, 1) == ["r:inactive>firing"]

@@ -38,7 +38,7 @@ ALL = {**NEWEST, "hot for long": ("cpu_usage > 80", 120), "mean": ("avg(cpu_usag
 
 async def prepare(bench: Bench, make_tenant: MakeTenant, conditions: dict[str, tuple[str, int]]) -> Tenant:
     tenant = await make_tenant(holds=timedelta(seconds=150))
-    await bench.engine.install_defaults(tenant, (), T0)
+    await bench.install_defaults(tenant, (), T0)
     for name, (condition, wait) in conditions.items():
         await bench.rule(tenant, condition, name=name, wait=wait)
     return tenant

@@ -17,7 +17,7 @@ async def push(service: Service, name: str, entries: Any) -> None:
     status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", entries)
     assert status == 202
     assert not answer["rejected"]
-    await service.runtime.trigger.settled()
+    await service.runtime.work.trigger.settled()
 
 
 async def ask(service: Service, name: str, body: dict[str, Any], status: int = 200) -> Any:
@@ -77,7 +77,7 @@ async def test_it_agrees_with_what_the_engine_did(service: Service) -> None:
         if not 40 <= minute < 46:  # it says nothing for a while
             sample = {"up": int(not down), "cpu_usage": 95 if down or minute in (60, 61) else 10}
             await push(service, name, {"metrics": sample})
-        await service.runtime.engine.evaluate_tenants([name], service.clock.now(), sla=True)
+        await service.runtime.work.engine.evaluate_tenants([name], service.clock.now(), sla=True)
     period = {"from": begun.isoformat(), "step": "1m"}
     paged = await ask(service, name, {"policy": "page", **period})
     live = await told(service, name, "sla_burn_rate_page")
@@ -151,7 +151,7 @@ async def test_a_condition_is_tried_on_the_last_hour_and_nothing_is_saved(servic
 async def test_older_history_is_read_from_the_averages_that_are_kept(service: Service) -> None:
     name = await service.tenant()
     await past(service, name, 400, range(241, 271))
-    await service.runtime.keeping.roll_up()
+    await service.runtime.work.keeping.roll_up()
     period = {"from": (NOW - timedelta(days=3)).isoformat(), "step": "10m"}
     answer = await ask(service, name, {"condition": "max(cpu_usage, 10m) > 80", **period})
     assert (answer["resolution_seconds"], answer["evaluations"]) == (600, 433)

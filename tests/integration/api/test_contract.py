@@ -125,7 +125,7 @@ async def test_deleting_a_tenant_ends_what_fires(service: Service) -> None:
     rule = {"alert_name": "hot", "condition": "cpu_usage > 80"}
     assert (await service.ask("POST", f"/api/v1/tenants/{name}/alerts", rule))[0] == 201
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"cpu_usage": 95}})
-    await service.runtime.evaluate_alerts()
+    await service.runtime.work.evaluate_alerts()
     assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 202
     told = await service.runtime.database.fetch(
         "SELECT e.to_state, e.reason FROM alert_events e JOIN tenants t ON t.id = e.tenant"
@@ -311,7 +311,7 @@ async def test_a_rules_life(service: Service) -> None:
     assert (await service.ask("POST", url, rule))[0] == 409
     assert (await service.ask("GET", f"{url}/{created['rule_id']}"))[1] == created
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"cpu_usage": 95}})
-    await service.runtime.trigger.settled()
+    await service.runtime.work.trigger.settled()
     _, active, _ = await service.ask("GET", f"{url}/active")
     assert [(a["alert_name"], a["state"]) for a in active["alerts"]] == [("high_cpu_usage", "pending")]
     status, changed, _ = await service.ask(
@@ -330,7 +330,7 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     push = {"metrics": {"cpu_usage": 12.5, "up": 1}}
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", push)
     service.clock.advance(60)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     status, text, headers = await service.ask("GET", "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
@@ -339,7 +339,7 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     assert f'ecp_tenant_requests_total{{method="POST",status="202",tenant_id="{name}"}} 1.0' in text
     await service.ask("GET", "/api/v1/tenants/guessed-name")
     await service.ask("DELETE", f"/api/v1/tenants/{name}")
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     _, text, _ = await service.ask("GET", "/metrics")
     assert "guessed-name" not in text
     assert f'tenant_id="{name}"' not in text

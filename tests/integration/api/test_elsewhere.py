@@ -134,7 +134,7 @@ async def test_each_alert_is_told_once_to_every_socket_wherever_it_comes_from(
         ):
             service.clock.advance(1)
             await push(where, name, cpu=cpu)
-            await where.runtime.trigger.settled()
+            await where.runtime.work.trigger.settled()
             await where.ask("POST", "/api/v1/webhooks/tenant-alert", _report(name, f"report-{n}"))
             for socket in sockets:
                 told = [await socket.receive_json(timeout=PATIENCE) for _ in range(2)]

@@ -134,8 +134,8 @@ async def test_maintenance_planned_before_there_were_bounds_is_refused_by_name(s
         status, refused = await asked(service, "GET", f"/api/v1/tenants/{name}/{path}")
         assert (status, refused["error"]["details"].get("limit")) == (409, "maintenance_in_period"), path
         assert "take some of it back" in refused["error"]["message"]
-    await service.runtime.rolling.run_once()
-    await service.runtime.evaluate_alerts()
+    await service.runtime.work.rolling.run_once()
+    await service.runtime.work.evaluate_alerts()
     stored = await service.runtime.availability.statuses_of(await service.runtime.tenants.live())
     assert neighbour in stored
 
@@ -157,7 +157,7 @@ async def test_trials_and_documents_of_strangers_do_not_hold_the_loop(service: S
 @pytest.mark.timeout(300)
 async def test_jobs_go_over_a_crowded_tenant_without_holding_the_loop(service: Service, crowded: str) -> None:
     neighbour = await service.tenant()
-    for job in (service.runtime.rolling.run_once, service.runtime.evaluate_alerts):
+    for job in (service.runtime.work.rolling.run_once, service.runtime.work.evaluate_alerts):
         async with watched() as turns:
             await job()
         spent = turns[-1] / unit()

@@ -164,7 +164,7 @@ async def test_a_tenant_all_down_at_odd_instants_stops_nobody(service: Service) 
                 "POST", f"/api/v1/tenants/{name}/monitoring", {"timestamp": at, "metrics": {"up": 0}}
             )
     service.clock.advance(1.1)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     stored = await service.runtime.availability.statuses_of(await service.runtime.tenants.live())
     assert all(stored[name]["1h"] == "violated" for name in names)
     assert stored[sound]["1h"] == "meeting"
@@ -173,9 +173,9 @@ async def test_a_tenant_all_down_at_odd_instants_stops_nobody(service: Service) 
 async def test_a_clock_that_was_ahead_is_forgotten(service: Service) -> None:
     name = await broken_hour(service)
     service.clock.advance(86_400)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     service.clock.set(NOW)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     assert (await service.runtime.availability.statuses_of(await service.runtime.tenants.live()))[name][
         "1h"
     ] == "violated"

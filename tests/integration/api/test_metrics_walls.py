@@ -17,7 +17,7 @@ async def two_tenants(service: Service) -> tuple[str, str]:
     names = (await service.tenant(), await service.tenant())
     for name in names:
         await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"cpu_usage": 12.5}})
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     return names
 
 

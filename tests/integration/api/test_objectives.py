@@ -37,7 +37,7 @@ async def counted(service: Service, tenant: str) -> None:
         at = NOW - timedelta(minutes=60 - i)
         slow = 700 if i >= 30 else 100
         await push(service, tenant, at, requests_total=1000 + 10 * i, errors_total=errors, response_time=slow)
-    await service.runtime.objectives.roll()
+    await service.runtime.work.objectives.roll()
 
 
 async def test_every_tenant_has_the_defaults_and_their_figures(service: Service) -> None:
@@ -74,7 +74,7 @@ async def test_metrics_stand_beside_those_of_availability(service: Service) -> N
     )  # fmt: skip
     assert line.endswith(" 0.5"), labels
     await service.ask("DELETE", f"/api/v1/tenants/{tenant}?force=true")
-    await service.runtime.objectives.roll()
+    await service.runtime.work.objectives.roll()
     _, text, _ = await service.ask("GET", "/metrics")
     assert not [x for x in text.splitlines() if x.startswith("ecp_tenant_objective_") and tenant in x]
 
@@ -85,7 +85,7 @@ async def test_late_data_and_maintenance_move_the_figures(service: Service) -> N
     await push(
         service, tenant, NOW - timedelta(minutes=30, seconds=30), errors_total=25
     )  # a restart, seen late
-    await service.runtime.objectives.roll()
+    await service.runtime.work.objectives.roll()
     _, answer, _ = await service.ask("GET", path(tenant, "/requests/status?windows=1h"))
     # 10 to 25, then a restart and 15 again, where there had been 5 from 10 to 15.
     assert answer["windows"][0]["bad"] == 25 - 5 + 15 + 15
@@ -111,7 +111,7 @@ async def test_a_tenants_own_objective(service: Service) -> None:
     for i in range(5):
         at = NOW - timedelta(minutes=5 - i)
         await push(service, tenant, at, checkout_total=10 * i, checkout_ok_total=9 * i)
-    await service.runtime.objectives.roll()
+    await service.runtime.work.objectives.roll()
     _, answer, _ = await service.ask("GET", path(tenant, "/checkout/status"))
     assert [(w["window"], w["good"], w["total"]) for w in answer["windows"]] == [
         ("1h", 36, 40),

@@ -101,7 +101,7 @@ async def crowd(spy: Spy, service: Service) -> AsyncIterator[str]:
         for statement in FILL[1:]:
             await database.execute(statement, NOW)
         await database.execute("ANALYZE")
-        await service.runtime.rolling.run_once()
+        await service.runtime.work.rolling.run_once()
         await service.token("mine", ["viewer"], [name])
         yield name
     finally:

@@ -27,7 +27,7 @@ async def a_week(
         for i in range(points)
     ]
     await service.runtime.ingest.commit([Batch(tuple(frames))])
-    await service.runtime.keeping.roll_up()
+    await service.runtime.work.keeping.roll_up()
 
 
 async def ask(service: Service, name: str, query: str = "") -> dict[str, Any]:

@@ -86,7 +86,7 @@ async def test_only_what_was_given_up_is_sent_again(service: Service) -> None:
 async def test_one_at_a_time_is_pending_however_many_ask(service: Service) -> None:
     tenant_id, delivery = await parked(service)
     number = delivery["notification_id"]
-    await service.runtime.delivery.stop()
+    await service.runtime.work.delivery.stop()
     got = [code for code, _ in await asyncio.gather(*(resend(service, tenant_id, number) for _ in range(5)))]
     assert sorted(got) == [202, 409, 409, 409, 409]
 

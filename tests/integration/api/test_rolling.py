@@ -25,7 +25,7 @@ async def push(service: Service, name: str, up: int) -> None:
 async def turn(service: Service, name: str, seconds: float) -> datetime:
     """When the tenant's figures are of, after a turn of the job so much later."""
     service.clock.advance(seconds)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     found: datetime = await service.runtime.database.fetchval(
         "SELECT min(as_of) FROM sla_current JOIN tenants t ON t.id = tenant WHERE tenant_id = $1", name
     )

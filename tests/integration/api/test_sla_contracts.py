@@ -51,7 +51,7 @@ async def test_the_present_is_told_as_the_past_is(service: Service, planned: boo
     if planned:
         await plan(service, name, -5.3)
         await plan(service, name, 60)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     now = "&at=" + rfc3339(service.clock.now())
     before, again, told = [await sla(service, name, more) for more in ("", "", now)]
     assert before == again == told
@@ -84,7 +84,7 @@ async def test_a_question_costs_one_statement_until_something_changes(
         load("crowding")["between"],
     }
     # What alerts make of the pushes is a change of the tenant.
-    await service.runtime.trigger.settled()
+    await service.runtime.work.trigger.settled()
     # Connections tell the function that they were opened with.
     await service.runtime.database.close()
     await sla(service, name)

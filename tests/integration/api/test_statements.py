@@ -16,7 +16,7 @@ from ecpmon.model.statements import CreditTier
 from ecpmon.statements.pdf import UnusableFont, to_pdf
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import Terms
-from ecpmon.storage.database import DatabaseRefused
+from ecpmon.storage.faults import DatabaseRefused
 from ecpmon.storage.statements import PgStatementStore
 from tests.integration.api.conftest import NOW, Service
 
@@ -65,7 +65,7 @@ async def test_a_month_is_closed_once_and_restated_with_a_difference(service: Se
     # A closed statement is whole in itself: it outlives the alerts of its month.
     tenant = await service.runtime.tenants.get(name)
     of_tenant = ("SELECT count(*) FROM alert_events WHERE tenant = $1", tenant.key)
-    await service.runtime.evaluate_alerts()  # nothing is measured any more
+    await service.runtime.work.evaluate_alerts()  # nothing is measured any more
     assert await service.runtime.database.fetchval(*of_tenant) > 0
     await service.runtime.database.execute(
         "UPDATE notifications SET status = 'sent', finished_at = created_at WHERE tenant = $1", tenant.key
@@ -76,7 +76,7 @@ async def test_a_month_is_closed_once_and_restated_with_a_difference(service: Se
         tenant.key,
     )
     service.clock.set(datetime(2027, 9, 1, tzinfo=UTC))
-    [retention] = [job for job in service.runtime._job_list() if job.name == "alert_retention"]
+    [retention] = [job for job in service.runtime.work.jobs() if job.name == "alert_retention"]
     await retention.run()
     assert await service.runtime.database.fetchval(*of_tenant) == 0
     assert await report(service, name) == first
@@ -175,7 +175,7 @@ async def test_a_month_before_the_tenant_existed_claims_nothing(service: Service
     assert (body["availability"], body["verdict"], body["credit_percent"]) == (None, "undetermined", None)
     # And is never closed: there was no contract, and a reader could make any number of them.
     assert body["state"] == "preliminary"
-    await service.runtime.closing.run_once()
+    await service.runtime.work.closing.run_once()
     tenant = await service.runtime.tenants.get(name)
     for month in ("2026-01", "2026-02"):
         assert await PgStatementStore(service.runtime.database).revisions(tenant, month) == []
@@ -193,15 +193,15 @@ async def test_the_last_month_of_a_deleted_tenant_is_closed_as_well(service: Ser
     tenant = await service.runtime.tenants.get(name)
     assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 202
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
-    await service.runtime.closing.run_once()
+    await service.runtime.work.closing.run_once()
     [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
     assert closed.document["down_minutes"] > 0
     service.clock.set(datetime(2026, 5, 4, 0, 1, tzinfo=UTC))
-    await service.runtime.closing.run_once()  # it was deleted when April was a day old
+    await service.runtime.work.closing.run_once()  # it was deleted when April was a day old
     [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-04")
     assert closed.document["eligible_minutes"] == 1440
     service.clock.set(datetime(2026, 6, 4, 0, 1, tzinfo=UTC))
-    await service.runtime.closing.run_once()  # nothing was promised in May
+    await service.runtime.work.closing.run_once()  # nothing was promised in May
     assert await PgStatementStore(service.runtime.database).revisions(tenant, "2026-05") == []
 
 
@@ -229,7 +229,7 @@ async def test_a_withdrawn_exclusion_names_who_agreed_and_who_withdrew(service: 
 async def test_the_job_closes_the_month_that_is_over(service: Service) -> None:
     name = await a_march(service)
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
-    await service.runtime.closing.run_once()
+    await service.runtime.work.closing.run_once()
     tenant = await service.runtime.tenants.get(name)
     stored = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
     assert [r.revision for r in stored] == [1]
@@ -242,8 +242,8 @@ async def test_what_retention_takes_away_restates_nothing(service: Service) -> N
     closed = await report(service, name)
     assert (closed["verdict"], closed["revision"]) == ("breached", 1)
     service.clock.advance(timedelta(days=service.runtime.settings.sla_retention_days + 5).total_seconds())
-    await service.runtime.keeping.retain()
-    await service.runtime.closing.run_once()
+    await service.runtime.work.keeping.retain()
+    await service.runtime.work.closing.run_once()
     assert await report(service, name) == closed
 
 
@@ -317,7 +317,7 @@ async def test_who_was_blind_is_known_for_as_long_as_the_gap(service: Service) -
     found = []
     for days in (6, 20, 34, 39):
         service.clock.set(NOW + timedelta(days=days))
-        await service.runtime.keeping.retain()
+        await service.runtime.work.keeping.retain()
         gaps = (await report(service, name))["gaps"]
         found.append([(g["reason"], g["start"], g["end"]) for g in gaps][:3])
     # Half a minute after the last beat it is us.

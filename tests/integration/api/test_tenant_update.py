@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ecpmon.storage.database import DatabaseRefused
+from ecpmon.storage.faults import DatabaseRefused
 from tests.integration.api.conftest import NOW, Service
 from tests.integration.api.test_statements import a_march, report
 

@@ -12,8 +12,9 @@ from ecpmon.model.ingest import Batch, Rejection
 from ecpmon.model.samples import FUTURE, LARGEST, Frame, Sample, SeriesKey, Source
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.storage.availability import PgAvailabilityStore
-from ecpmon.storage.database import Database, DatabaseRefused
+from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
+from ecpmon.storage.faults import DatabaseRefused
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.migrations import discover, migrate

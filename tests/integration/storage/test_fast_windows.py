@@ -19,10 +19,11 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ROLLING_WINDOWS, Tally
 from ecpmon.sla.entries import Book
 from ecpmon.sla.evidence import DEFAULT_RULES
+from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.ledger import Ledger, question
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, coalesce
-from ecpmon.sla.windows import Terms, counted, incidents, tally, unseen
+from ecpmon.sla.windows import Terms, tally, unseen
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows

@@ -16,7 +16,8 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.leadership import LEASE, TRUST, Claim
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.ports.leading import as_leader, leading
-from ecpmon.storage.database import Database, DatabaseRefused
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import DatabaseRefused
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
 from ecpmon.storage.writer import GroupWriter

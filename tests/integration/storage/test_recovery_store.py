@@ -12,7 +12,8 @@ from ecpmon.model.recovery import RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.ports.orchestrator import RecoveryStep
-from ecpmon.storage.database import Database, DatabaseRefused
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import DatabaseRefused
 from ecpmon.storage.recovery import PgRecoveryStore
 from tests.integration.conftest import T0, MakeTenant
 

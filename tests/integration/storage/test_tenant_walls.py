@@ -17,8 +17,9 @@ import pytest
 from ecpmon.errors import NotFound
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.resources import data_dir
-from ecpmon.storage.database import Database, DatabaseRefused
+from ecpmon.storage.database import Database
 from ecpmon.storage.deployments import PgDeploymentStore
+from ecpmon.storage.faults import DatabaseRefused
 from ecpmon.storage.queries import load
 from tests.integration.conftest import T0, MakeTenant
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ecpmon.api.limits import Buckets, GoodTokens, Memory, Turns
+from ecpmon.api.buckets import Buckets
+from ecpmon.api.limits import GoodTokens, Memory
+from ecpmon.api.turns import Turns
 from ecpmon.errors import Overloaded, RateLimited
 from tests.waiting import PATIENCE
 

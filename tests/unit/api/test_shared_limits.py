@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.api.limits import Buckets
+from ecpmon.api.buckets import Buckets
 from ecpmon.api.sessions import Admissions, Session, SocketLimits
 from ecpmon.errors import RateLimited, TooManySockets
 from ecpmon.ledger import Ledger

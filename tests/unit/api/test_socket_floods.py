@@ -23,7 +23,8 @@ from socket_world import (
     told,
 )
 
-from ecpmon.api.limits import LIMITS, Buckets, Limits
+from ecpmon.api.buckets import Buckets
+from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.shared import Shared
 from ecpmon.api.sockets import received
 from ecpmon.settings import Settings

@@ -9,8 +9,9 @@ import pytest
 from ecpmon.model.availability import Observation, Span, SpanState
 from ecpmon.model.samples import SeriesKey
 from ecpmon.sla.evidence import EvidenceRule, down_share, series_key
+from ecpmon.sla.incidents import incidents
 from ecpmon.sla.spans import lay, make_head, timeline
-from ecpmon.sla.windows import Terms, evaluate, incidents, tally
+from ecpmon.sla.windows import Terms, evaluate, tally
 
 T0 = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
 WEIGHTS = {"callbot": 3.0, "chatbot": 1.0}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ecpmon.app.objectives import load_objectives
+from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.objectives import Counts, Objective, StoredObjective

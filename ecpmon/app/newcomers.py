@@ -1,0 +1,50 @@
+"""What every new tenant gets, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ecpmon.alerts.defaults import default_rules
+from ecpmon.app.stores import Stores
+from ecpmon.isolation import Isolation
+from ecpmon.model.alerts import Action, WebhookAction
+from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.service import Clock
+from ecpmon.settings import Settings
+
+
+def default_actions(settings: Settings) -> Sequence[Action]:
+    """Whom the rules of a new tenant tell."""
+    return (WebhookAction(settings.sla_webhook_url),) if settings.sla_webhook_url else ()
+
+
+class Newcomers:
+    """Evidence that holds as long as its source's interval says, objectives, and SLA rules."""
+
+    def __init__(self, stores: Stores, settings: Settings, clock: Clock) -> None:
+        self._stores = stores
+        self._actions = default_actions(settings)
+        self._clock = clock
+
+    async def welcome(self, tenant: Tenant) -> None:
+        """All of it that the tenant lacks."""
+        stores, source = self._stores, tenant.evidence_source
+        if source is not Source.PUSH:
+            holds = stores.intervals.holds(source, tenant)
+            await stores.tenants.add_regime(tenant, tenant.created_at, source, holds)
+        await stores.objective_store.install_defaults(self._clock.now(), [tenant])
+        rules = default_rules(tenant.tenant_id, self._actions)
+        await stores.alerts.create_missing(rules, self._clock.now())
+
+    async def welcome_missed(self) -> None:
+        """Those that somebody inserted by hand."""
+        stores = self._stores
+
+        async def work(names: list[str]) -> dict[str, None]:
+            for tenant_id in names:
+                await self.welcome(await stores.tenants.get(tenant_id))
+            return dict.fromkeys(names)
+
+        wanting = await stores.alerts.tenants_without_sla_rules()
+        await Isolation(stores.quarantine, "default_rules").one_by_one(wanting, work, self._clock.now())

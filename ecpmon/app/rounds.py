@@ -1,0 +1,60 @@
+"""Work that is begun when somebody says that there is some: rounds that do not overlap."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from ecpmon.errors import EcpError
+
+_log = structlog.get_logger(__name__)
+RETRY_SECONDS: Final = 1.0
+
+
+class Rounds:
+    """Has `turn` run after `wake` was called, from `start` to `stop`; what is said during a round begins the next.
+
+    A round that raises EcpError is had again after `RETRY_SECONDS`: what it did not finish it must have kept. `rest`:
+    seconds between two rounds.
+    """
+
+    def __init__(self, name: str, turn: Callable[[], Awaitable[None]], *, rest: float = 0.0) -> None:
+        self._name = name
+        self._turn = turn
+        self._rest = rest
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        self._due.set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await asyncio.sleep(await self._round())
+
+    async def _round(self) -> float:
+        """The seconds until the next may begin."""
+        try:
+            await self._turn()
+        except EcpError as error:
+            _log.warning("round_again", round=self._name, error=error.message)
+            self._due.set()
+            return RETRY_SECONDS
+        except Exception:  # noqa: BLE001 - a bug here must not make the rest deaf; it is logged
+            _log.exception("round_failed", round=self._name)
+        return self._rest

@@ -1,0 +1,224 @@
+"""What a worker has beside its stores: collectors, rollups, evaluation, delivery, and the leadership to run them in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from ecpmon.alerts.engine import AlertEngine
+from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.reading import FactsReader
+from ecpmon.alerts.screen import Screen
+from ecpmon.app.closing import StatementClosing
+from ecpmon.app.delivery import Delivery
+from ecpmon.app.heartbeat import Blindness
+from ecpmon.app.keeping import AlertRetention, SampleKeeping
+from ecpmon.app.leading import Leading
+from ecpmon.app.newcomers import Newcomers
+from ecpmon.app.objectives import Objectives
+from ecpmon.app.pulling import Pulling
+from ecpmon.app.rolling import RollingSla
+from ecpmon.app.stores import Stores, Surroundings
+from ecpmon.app.triggers import AlertTrigger
+from ecpmon.app.workfeed import WorkFeed
+from ecpmon.isolation import Isolation
+from ecpmon.jobs import Job, Jobs
+from ecpmon.orchestrator.deployments import DeploymentService
+from ecpmon.orchestrator.recoverer import Recoverer
+from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.quarantine import ROLLING_SLA
+from ecpmon.statements.service import StatementService
+from ecpmon.storage.bus import BusKeeping
+from ecpmon.storage.outbox import PgOutbox
+from ecpmon.workers import TenantWorkers, Workers
+
+# Seconds that a round of evaluations waits for tenants whose rules take long.
+EVALUATION_PATIENCE: Final = 1.0
+JOB_PATIENCE: Final = 60.0
+
+
+class Work:
+    """Of one database. `start` and `stop` in pairs; `jobs()` are to be run by whoever starts it."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        around: Surroundings,
+        newcomers: Newcomers,
+        statements: StatementService,
+        deployments: DeploymentService,
+        recoverer: Recoverer,
+        on_event: Callable[[AlertEvent], None],
+        run_job: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """`on_event` is called on the event loop and must not block; `run_job` gives a job a turn of its own."""
+        self._stores = stores
+        self._around = around
+        self._newcomers = newcomers
+        self._deployments = deployments
+        self._recoverer = recoverer
+        # A thread of their own: whatever people ask for, the jobs go on.
+        self._threads = Workers(1, patience=JOB_PATIENCE)
+        self._workers = TenantWorkers(self._threads, "demo" if around.demo else "live")
+        self._outbox = PgOutbox(stores.database)
+        self._bus = BusKeeping(stores.database)
+        self._make_collecting()
+        self._make_evaluating(statements)
+        self._make_alerting(on_event)
+        self._feed = WorkFeed(
+            stores.lease, stores.tenants, self.trigger, self.delivery.wake, partial(run_job, "deployments")
+        )
+        stores.listening.add(self._feed)
+
+    def _make_collecting(self) -> None:
+        stores, around = self._stores, self._around
+        self.pulling = Pulling(
+            around,
+            Blindness(stores.ingest, stores.writer, around.clock),
+            writer=stores.writer,
+            ingest=stores.ingest,
+            tenants=stores.tenants,
+            quarantine=stores.quarantine,
+        )
+        self.keeping = SampleKeeping(
+            stores.database, stores.evidence, around.settings, around.clock, self.pulling.awake
+        )
+        self._retention = AlertRetention(stores.database, around.settings, around.clock)
+
+    def _make_evaluating(self, statements: StatementService) -> None:
+        stores, around = self._stores, self._around
+        self.closing = StatementClosing(
+            statements, stores.closed_statements, stores.tenants, around.clock, stores.quarantine
+        )
+        self.rolling = RollingSla(
+            stores.roster,
+            stores.window_sums,
+            stores.availability,
+            stores.maintenance,
+            stores.intervals,
+            around.clock,
+            around.gauges,
+            stores.quarantine,
+            self._workers,
+            around.settings.metrics_windows.split(","),
+        )
+        self.objectives = Objectives(stores, around, self._workers)
+
+    def _make_alerting(self, on_event: Callable[[AlertEvent], None]) -> None:
+        stores, around, policies = self._stores, self._around, default_policies()
+        self.engine = AlertEngine(
+            alerts=stores.alerts,
+            tenants=stores.tenants,
+            reader=FactsReader(
+                stores.monitoring,
+                stores.window_sums,
+                stores.maintenance,
+                stores.intervals,
+                policies,
+                stores.workers,
+            ),
+            policies=policies,
+            workers=stores.workers,
+            external_url=around.settings.external_url,
+            on_event=on_event,
+            quarantine=stores.quarantine,
+            screen=Screen(stores.roster, stores.window_sums, stores.monitoring, stores.intervals, policies),
+        )
+        self.trigger = AlertTrigger(self.engine, around.clock, stores.lease)
+        self.delivery = Delivery(
+            around.settings, stores.database, around.clock, around.telemetry, stores.webhook_keys
+        )
+        self.leading = Leading(stores.lease, around.gauges)
+
+    def jobs(self) -> list[Job]:
+        return [
+            *self.pulling.jobs(),
+            *self.keeping.jobs(),
+            Job("default_rules", 15, self._newcomers.welcome_missed),
+            Job("response_times", 300, self.keep_response_times),
+            Job(ROLLING_SLA, 5, self.rolling.run_once),
+            Job("alerts", 5, self.evaluate_alerts),
+            Job("recovery", 2, self.recover),
+            Job("recovery_retention", 3600, self.forget_recoveries),
+            Job("deployments", 5, self._deployments.resume),
+            *self.objectives.jobs(),
+            self.closing.job(),
+            self._retention.job(),
+            Job("bus", 60, self.forget_bus),
+            Job("token_retention", 3600, self.forget_tokens),
+        ]
+
+    def start(self, jobs: Jobs, *, run_jobs: bool) -> None:
+        """Take over when nobody leads, and have `jobs` begin then; `run_jobs` False: somebody turns them by hand."""
+        # Whoever turns the jobs by hand wants to see what they do.
+        self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
+        self.trigger.start()
+        self._feed.rounds.start()
+        self.delivery.start()
+        self.leading.start(jobs.begin_term if run_jobs else lambda: None)
+
+    async def stop(self) -> None:
+        """What commits and delivers; the jobs have ended before."""
+        await self._feed.rounds.stop()
+        await self.trigger.stop()
+        await self.engine.lanes.stop()
+        await self.delivery.stop()
+
+    async def close(self) -> None:
+        """The leadership last, when nothing is written any more."""
+        self.pulling.close()
+        await self._threads.close()
+        await self.leading.stop()
+
+    # --- what jobs do -------------------------------------------------------------------------------------
+
+    async def evaluate_alerts(self) -> None:
+        await self.engine.evaluate_all(self._around.clock.now())
+
+    async def keep_response_times(self) -> None:
+        """Mean response times of 30 days, which lists of tenants show."""
+        stores, now = self._stores, self._around.clock.now()
+        standings = (await stores.roster.standings()).values()
+        keys = {s.tenant_id: s.tenant.key for s in standings if s.tenant is not None}
+
+        async def work(names: list[str]) -> dict[str, None]:
+            await stores.monitoring.keep_response_times([keys[name] for name in names], now)
+            return dict.fromkeys(names)
+
+        await Isolation(stores.quarantine, "response_times").together(keys, work, now)
+
+    async def recover(self) -> None:
+        """Go on with the recoveries that are due."""
+        await self._recoverer.run_once(self._around.clock.now())
+
+    async def forget_recoveries(self) -> None:
+        """Those that ended before SLA history does."""
+        kept = timedelta(days=self._around.settings.sla_retention_days)
+        await self._recoverer.forget(self._around.clock.now() - kept)
+
+    async def forget_bus(self) -> None:
+        """What every process has had time to read."""
+        await self._bus.retain(self._around.clock.now())
+
+    async def forget_tokens(self) -> None:
+        """Those that were over long ago."""
+        kept = timedelta(days=self._around.settings.token_retention_days)
+        await self._stores.tokens.forget(self._around.clock.now() - kept)
+
+    async def update_gauges(self) -> None:
+        """This process's own; those of the whole database where it leads."""
+        telemetry = self._around.gauges
+        if telemetry is not None:
+            telemetry.rule_errors.set(self.engine.errors)
+        if not self._stores.lease.held:
+            return
+        self.pulling.update_gauges(self._around.clock.now())
+        if telemetry is not None:
+            pending, parked = await self._outbox.queue()
+            telemetry.outbox_pending.set(pending)
+            telemetry.outbox_parked.set(parked)
+            telemetry.rollup_backlog.set(await self.keeping.backlog())
+            telemetry.show_quarantined(await self._stores.quarantine.counts())
+            telemetry.crowded.set(await self.keeping.crowded())

@@ -1,0 +1,82 @@
+"""The border where asyncpg's exceptions become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from ecpmon.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    EcpError,
+    NoLongerLeader,
+    PermanentError,
+    ValidationFailed,
+)
+from ecpmon.storage.writability import refusal_of
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    # What a connection says whose server died in the middle of something else.
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    # We stood still in the middle of a transaction, and the server ended it.
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
+)
+# Of `check_leadership`.
+_TERM_OVER = "EC001"
+
+
+class DatabaseRefused(PermanentError):
+    """The database refused a statement: a broken invariant or a bug, never a passing fault."""
+
+    code = "DATABASE_ERROR"
+    status = 500
+
+
+# What is raised while a value becomes Python's or the database's: a year beyond 9999, a number beyond 64 bits, JSON
+# that no parser takes. asyncpg lets it through as it is.
+_NOT_CONVERTED = (ArithmeticError, TypeError, ValueError)
+
+
+@contextmanager
+def wrap_errors() -> Iterator[None]:
+    """asyncpg's exceptions stop here: away -> DatabaseUnavailable, no space -> DatabaseNotWritable, duplicates ->
+    Conflict, else DatabaseRefused.
+
+    So do those of converting values, which are none of asyncpg's. Text that the database cannot hold (NUL) is the
+    caller's fault: ValidationFailed.
+    """
+    try:
+        yield
+    except EcpError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise _ours(error) from error
+    except _AWAY as error:
+        raise DatabaseUnavailable("the database does not answer; try again shortly") from error
+    except _NOT_CONVERTED as error:
+        raise DatabaseRefused(f"a value cannot be read or stored: {type(error).__name__}: {error}") from error
+
+
+def _ours(error: asyncpg.PostgresError) -> EcpError:
+    if (refusal := refusal_of(error)) is not None:
+        return refusal
+    match error:
+        case _ if error.sqlstate == _TERM_OVER:
+            return NoLongerLeader(f"this process does not lead any more: {error}")
+        case asyncpg.UniqueViolationError():
+            return Conflict("this exists already", details={"constraint": error.constraint_name})
+        case _ if isinstance(error, _AWAY):
+            return DatabaseUnavailable("the database does not answer; try again shortly")
+        case asyncpg.CharacterNotInRepertoireError() | asyncpg.UntranslatableCharacterError():
+            return ValidationFailed("a text holds a character that cannot be stored, such as NUL")
+        case _ if isinstance(error.__cause__, UnicodeError):
+            return ValidationFailed("a text holds half a surrogate pair, which cannot be stored")
+    return DatabaseRefused(f"the database refused the statement: {error}")

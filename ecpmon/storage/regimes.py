@@ -1,0 +1,87 @@
+"""Which source of a tenant is evidence, from when on, and what its samples say under that: its regimes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
+
+from ecpmon.model.availability import GapReason, Observation
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.samples import Source
+from ecpmon.sla.evidence import EvidenceRules, down_share
+from ecpmon.storage.queries import load
+
+# The push endpoint's heartbeat is written every 10 s; one missed beat is not blindness.
+PUSH_AWAKE: Final = timedelta(seconds=30)
+
+# Instant, source, metric, component ("" for the tenant as a whole), value.
+EvidenceValue = tuple[datetime, Source, str, str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """Which source is evidence from `valid_from` on, how long its observations hold, and how components count.
+
+    `weights` by component; None: any component that is down makes the tenant down.
+    """
+
+    valid_from: datetime
+    source: Source
+    holds: timedelta
+    weights: Mapping[str, float] | None = None
+
+
+def regime_at(regimes: Sequence[Regime], ts: datetime) -> Regime:
+    """The regime in force at `ts`; the first one reaches back to the beginning of time."""
+    if len(regimes) == 1:
+        return regimes[0]
+    index = bisect_right(regimes, ts, key=attrgetter("valid_from")) - 1
+    return regimes[max(index, 0)]
+
+
+def silent_reason(source: Source) -> GapReason:
+    return GapReason.NOT_PUSHED if source is Source.PUSH else GapReason.TARGET_FAILED
+
+
+async def awake_between(connection: Any, tenant: int, regime: Regime, asked: Interval) -> list[Interval]:
+    """When our collector of the regime's source was at work for the tenant: disjoint, in order."""
+    awake = PUSH_AWAKE if regime.source is Source.PUSH else regime.holds
+    sql = load("ingest")["awake_between"]
+    rows = await connection.fetch(sql, regime.source.value, asked.start, asked.end, tenant, awake)
+    return [Interval(r["start"], r["end"]) for r in rows]
+
+
+def regime_of(row: Any) -> Regime:
+    """A row of `evidence_regimes`."""
+    return Regime(row["valid_from"], Source(row["source"]), row["holds"], row["weights"])
+
+
+def merged_observations(
+    values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
+) -> list[Observation]:
+    """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
+    by_instant: dict[datetime, dict[tuple[str, str], float]] = {}
+    for ts, source, name, component, value in values:
+        if regime_at(regimes, ts).source is source:
+            if ts in by_instant:
+                by_instant[ts][name, component] = value
+            else:
+                by_instant[ts] = {(name, component): value}
+    found = []
+    for ts in sorted(by_instant):
+        regime = regime_at(regimes, ts)
+        share = down_share(by_instant[ts], rules.of(regime.source), regime.weights)
+        if share is not None:
+            found.append(Observation(ts, share, regime.holds))
+    return found
+
+
+def evidence_values(rows: Iterable[Any]) -> Iterable[EvidenceValue]:
+    """Rows of `raw_evidence`; sources that are none of ours have no vote."""
+    for r in rows:
+        if r["data_source"] in Source.__members__.values():
+            yield r["ts"], Source(r["data_source"]), r["metric_name"], r["component"], r["value"]
