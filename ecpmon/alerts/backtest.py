@@ -21,7 +21,7 @@ from ecpmon.alerts.past import History
 from ecpmon.alerts.syntax import References, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.windows import ErrorBudget, Incident
-from ecpmon.sla import burn, windows
+from ecpmon.sla import burn, incidents
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 Look = Callable[[RuleState, Facts], Evaluation]
@@ -93,7 +93,7 @@ def replay(
         told.extend(change for change in changes if change.notifies)
     firings = _firings(told)
     reach = step + _reach(rule, wanted, policies)
-    around = windows.incidents(history.eligible.spans, start - reach, end)
+    around = incidents.incidents(history.eligible.spans, start - reach, end)
     return Backtest(
         evaluations=count,
         unknown=unknown,
@@ -153,7 +153,7 @@ def _detections(
 ) -> Iterator[Detection]:
     """Every outage within the replay with the first firing about it; one that was on already knew at once."""
     over = [f.until for f in firings]
-    for incident in windows.incidents(history.eligible.spans, start, end):
+    for incident in incidents.incidents(history.eligible.spans, start, end):
         index = bisect_right(over, incident.start)
         if index < len(firings) and firings[index].fired_at <= incident.end + reach:
             at = max(firings[index].fired_at, incident.start)

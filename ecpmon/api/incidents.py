@@ -15,7 +15,7 @@ from ecpmon.api.times import EARLIEST, query_time
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
-from ecpmon.sla import windows as maths
+from ecpmon.sla import incidents as maths
 from ecpmon.sla.maintenance import covered, exclude
 from ecpmon.sla.spans import clip
 from ecpmon.wire import dumps, rfc3339

@@ -142,7 +142,7 @@ class Ledger:
         return max(sum(piece.downs for piece in pieces), round(hard / micros(interval)))
 
     def outages(self, start: datetime, end: datetime) -> Outages:
-        """What `windows.incidents` finds in `[start, end)`, counted: maintenance parts outages as up time does."""
+        """What `incidents` finds in `[start, end)`, counted: maintenance parts outages as up time does."""
         count = lasting = 0
         latest: Interval | None = None
         for piece in self._pieces(start, end):

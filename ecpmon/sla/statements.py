@@ -14,7 +14,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla import windows
+from ecpmon.sla import incidents, windows
 from ecpmon.sla.maintenance import covered, exclude, occurrences, zone
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
@@ -106,7 +106,7 @@ def statement(
         contract=contract,
         result=result,
         days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
-        incidents=tuple(windows.incidents(left, period.start, end)),
+        incidents=tuple(incidents.incidents(left, period.start, end)),
         gaps=tuple(s for s in left if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
-from ecpmon.sla import ledger, windows
+from ecpmon.sla import incidents, ledger, windows
 from ecpmon.sla.entries import Book
 from ecpmon.sla.ledger import Ledger, question
 from ecpmon.sla.maintenance import exclude
@@ -96,7 +96,7 @@ def test_any_stretch_is_as_the_spans_say(
     fast = known.tally(a, b)
     assert (fast.eligible, fast.down, fast.gap, fast.maintenance) == nearly(slow)
     left = exclude(clip(spans, a, b), maintenance)
-    expected = windows.counted(windows.incidents(left, a, b))
+    expected = incidents.counted(incidents.incidents(left, a, b))
     found = known.outages(a, b)
     assert (found.count, found.over) == (expected.count, expected.over)
     assert found.seconds == pytest.approx(expected.seconds, abs=1e-6)
