@@ -1,22 +1,78 @@
-"""Long work on the event loop in slices, so that others have their turn in between."""
+"""Long work on the event loop in slices, so that others have their turn in between.
+
+An answer takes a dozen turns of its loop. If each of ten who have long work did a slice in every turn, an answer would
+be late by a dozen times ten slices. So, per loop:
+
+- Who has used up a slice waits behind all others who have.
+- In one turn of the loop at most one of them goes on.
+
+So a turn is longer by one slice at most, however many have long work.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from time import perf_counter
 from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 # Seconds that one slice may last.
-SLICE: Final = 0.002
+SLICE: Final = 0.001
+
+
+class Slices:
+    """`await slices.pause()` between steps gives the loop to others once a slice has been used up."""
+
+    def __init__(self) -> None:
+        self._until = perf_counter() + SLICE
+
+    async def pause(self) -> None:
+        if perf_counter() >= self._until:
+            await _queue_of(asyncio.get_running_loop()).wait()
+            self._until = perf_counter() + SLICE
 
 
 async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
     """`items` one by one; the loop turns after every SLICE that the work on them took."""
-    began = perf_counter()
+    slices = Slices()
     for item in items:
         yield item
-        if perf_counter() - began > SLICE:
-            await asyncio.sleep(0)
-            began = perf_counter()
+        await slices.pause()
+
+
+class _Queue:
+    """Those of one loop who have used up a slice, in the order in which they have."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(mine)
+        if len(self._waiting) == 1:
+            loop.call_soon(self._turn)
+        await mine
+
+    def _turn(self) -> None:
+        """Called once per turn of the loop while somebody waits."""
+        while self._waiting:
+            first = self._waiting.popleft()
+            if not first.done():  # it may have been cancelled meanwhile
+                first.set_result(None)
+                break
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+
+_QUEUES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue]] = WeakKeyDictionary()
+
+
+def _queue_of(loop: asyncio.AbstractEventLoop) -> _Queue:
+    queue = _QUEUES.get(loop)
+    if queue is None:
+        queue = _QUEUES[loop] = _Queue()
+    return queue

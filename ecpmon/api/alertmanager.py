@@ -13,11 +13,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ecpmon.api.common import field_errors, parse_model
-from ecpmon.api.entries import Element, Slices, members_of
+from ecpmon.api.entries import Element, members_of
 from ecpmon.api.texts import check_width, mended
 from ecpmon.api.times import nearest, parse_time
 from ecpmon.errors import ValidationFailed
 from ecpmon.ports.alerts import ExternalAlert
+from ecpmon.slices import Slices
 
 # How Alertmanager writes "not over yet".
 _OPEN_END: Final = datetime(1, 1, 1, tzinfo=UTC)

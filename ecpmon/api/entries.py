@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Final
 
 import orjson
 
 from ecpmon.errors import BadRequest, PayloadTooLarge
+from ecpmon.slices import Slices
 
 MAX_ENTRY: Final = 256 * 1024
-# How long one piece of work may hold the loop.
-SLICE_SECONDS: Final = 0.002
 _WINDOW: Final = 2 * MAX_ENTRY
 # So much is parsed at once, by a parser that takes less than JSON allows here: what it refuses is looked at by another.
 _RUN: Final = 16 * 1024
@@ -26,18 +23,6 @@ _LONG_DIGITS: Final = re.compile(r"[0-9]{19}")
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
-
-
-class Slices:
-    """`await slices.pause()` between steps gives the loop to others once a slice has been used up."""
-
-    def __init__(self) -> None:
-        self._until = perf_counter() + SLICE_SECONDS
-
-    async def pause(self) -> None:
-        if perf_counter() >= self._until:
-            await asyncio.sleep(0)
-            self._until = perf_counter() + SLICE_SECONDS
 
 
 async def entries_of(body: bytes) -> AsyncIterator[list[Any]]:

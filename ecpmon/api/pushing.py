@@ -11,7 +11,7 @@ from aiohttp import web
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import backend_of, bad_field, now_of, pushing_tenant, reply
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.entries import Slices, entries_of, small_entries
+from ecpmon.api.entries import entries_of, small_entries
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
@@ -33,6 +33,7 @@ from ecpmon.model.samples import (
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import series_key
+from ecpmon.slices import Slices
 from ecpmon.wire import encodable
 
 routes = Routes()

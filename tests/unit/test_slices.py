@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ecpmon import slices
-from ecpmon.slices import SLICE, in_slices
+from ecpmon.slices import SLICE, Slices, in_slices
 
 
 async def test_the_event_loop_turns_after_every_slice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +32,42 @@ async def test_the_event_loop_turns_after_every_slice(monkeypatch: pytest.Monkey
     assert [item async for item in in_slices(items(300))] == list(range(300))
     beside.cancel()
     assert turns >= 300 / 3 - 1, "a slice ends with the item that exceeds it: after the third"
+
+
+async def test_in_one_turn_of_the_loop_one_slice_is_done_however_many_have_long_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a clock on which every step takes a whole slice."""
+    now = 0.0
+    steps: list[int] = []
+    monkeypatch.setattr(slices, "perf_counter", lambda: now)
+
+    async def long_work(name: int) -> None:
+        nonlocal now
+        mine = Slices()
+        for _ in range(5):
+            now += SLICE
+            await mine.pause()
+            steps.append(name)
+
+    at_work = [asyncio.create_task(long_work(name)) for name in range(7)]
+    done = []
+    while not all(task.done() for task in at_work):
+        before = len(steps)
+        await asyncio.sleep(0)
+        done.append(len(steps) - before)
+    assert max(done) == 1
+    assert steps == [*range(7)] * 5, "each in its turn"
+
+
+async def test_who_gives_up_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(slices, "perf_counter", lambda: now)
+    first, second = Slices(), Slices()
+    now = 1.0
+    waiting = [asyncio.create_task(part.pause()) for part in (first, second)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    async with asyncio.timeout(5):
+        await waiting[1]
+    assert waiting[0].cancelled()
