@@ -4,9 +4,10 @@ An answer takes a dozen turns of its loop. If each of ten who have long work did
 be late by a dozen times ten slices. So, per loop:
 
 - Who has used up a slice waits behind all others who have.
-- In one turn of the loop at most one of them goes on.
+- In one turn of the loop at most one of them goes on, and in none of the `OTHERS` turns after it.
 
-So a turn is longer by one slice at most, however many have long work.
+So an answer of `n` turns is later by `n / (1 + OTHERS)` slices at most, however many have long work; a turn in which
+nobody does anything takes some microseconds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from weakref import WeakKeyDictionary
 T = TypeVar("T")
 # Seconds that one slice may last.
 SLICE: Final = 0.001
+# Turns of the loop that belong to others after each slice.
+OTHERS: Final = 3
 
 
 class Slices:
@@ -48,6 +51,7 @@ class _Queue:
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turns = 0
 
     async def wait(self) -> None:
         loop = asyncio.get_running_loop()
@@ -59,11 +63,12 @@ class _Queue:
 
     def _turn(self) -> None:
         """Called once per turn of the loop while somebody waits."""
-        while self._waiting:
+        self._turns += 1
+        while self._waiting and self._turns > OTHERS:
             first = self._waiting.popleft()
             if not first.done():  # it may have been cancelled meanwhile
                 first.set_result(None)
-                break
+                self._turns = 0
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._turn)
 
