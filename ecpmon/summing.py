@@ -7,10 +7,13 @@ a sum of counters must never fall.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from itertools import chain
+from typing import Any, Final, TypeVar
 
+import orjson
 from prometheus_client.core import Metric
 
 # Gauges of which the greatest is told.
@@ -23,31 +26,41 @@ GREATEST: Final = frozenset(
     }
 )
 _COUNTING: Final = frozenset({"counter", "histogram"})
+T = TypeVar("T")
 _Labels = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+# Families, and tenants, of one line of what a process tells: so many are read in one go.
+FAMILIES_AT_ONCE: Final = 4
+TENANTS_AT_ONCE: Final = 100
+
+
+@dataclass(slots=True)
 class Part:
     """`families`: [name, text, type, [[sample, labels, value], …]]; `usage`: tenant -> [seconds of the machine's
     monotonic clock, values]; `requests`: tenant -> [[method, status, count], …]."""
 
     leads: bool = False
-    families: Sequence[Sequence[Any]] = ()
-    usage: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    requests: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
+    families: list[Sequence[Any]] = field(default_factory=list)
+    usage: dict[str, Sequence[Any]] = field(default_factory=dict)
+    requests: dict[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "leads": self.leads,
-            "families": self.families,
-            "usage": self.usage,
-            "requests": self.requests,
-        }
+    def lines(self) -> Iterator[bytes]:
+        """As JSON, each line with a little of it: nobody who writes or reads them is held for long."""
+        yield orjson.dumps({"leads": self.leads}) + b"\n"
+        for families in _few(self.families, FAMILIES_AT_ONCE):
+            yield orjson.dumps({"families": families}) + b"\n"
+        for name, told in (("usage", self.usage), ("requests", self.requests)):
+            for pairs in _few(list(told.items()), TENANTS_AT_ONCE):
+                yield orjson.dumps({name: dict(pairs)}) + b"\n"
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """Raises KeyError."""
-        return cls(document["leads"], document["families"], document["usage"], document["requests"])
+    def take(self, line: bytes) -> None:
+        """What one of `lines` tells. Raises ValueError, TypeError, AttributeError for what is none."""
+        document = orjson.loads(line)
+        self.leads = document.get("leads", self.leads)
+        self.families.extend(document.get("families", ()))
+        self.usage.update(document.get("usage", {}))
+        self.requests.update(document.get("requests", {}))
 
     def counted(self) -> Part:
         """What is left of a process that is gone."""
@@ -55,22 +68,31 @@ class Part:
         return Part(families=families, requests=self.requests)
 
 
+def _few(items: Sequence[T], at_once: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), at_once):
+        yield items[first : first + at_once]
+
+
 def family_of(metric: Metric) -> list[Any]:
     samples = [[s.name, dict(s.labels), s.value] for s in metric.samples]
     return [metric.name, metric.documentation, metric.type, samples]
 
 
-def summed(parts: Iterable[Part]) -> list[Metric]:
-    """One family of each name, in the order in which they are first told."""
-    found: dict[str, tuple[Metric, dict[tuple[str, _Labels], float]]] = {}
+def summed(parts: Iterable[Part]) -> Iterator[Metric]:
+    """One family of each name, in the order in which they are first told; each is added up when it is its turn."""
+    found: dict[str, list[Sequence[Any]]] = {}
     for part in parts:
-        for name, text, kind, samples in part.families:
-            _, values = found.setdefault(name, (Metric(name, text, kind), {}))
-            add = _add_of(name, kind)
+        for family in part.families:
+            found.setdefault(family[0], []).append(family)
+    for name, told in found.items():
+        _, text, kind, _ = told[0]
+        values: dict[tuple[str, _Labels], float] = {}
+        add = _add_of(name, kind)
+        for *_, samples in told:
             for sample, labels, value in samples:
                 key = sample, tuple(labels.items())
                 values[key] = add(sample, values[key], value) if key in values else value
-    return [_filled(metric, values) for metric, values in found.values()]
+        yield _filled(Metric(name, text, kind), values)
 
 
 def _add_of(name: str, kind: str) -> Callable[[str, float, float], float]:
@@ -88,22 +110,18 @@ def _filled(metric: Metric, values: Mapping[tuple[str, _Labels], float]) -> Metr
     return metric
 
 
-def newest_usage(parts: Iterable[Part]) -> dict[str, Mapping[str, float]]:
-    """tenant -> its latest usage, whichever process committed it."""
-    found: dict[str, Sequence[Any]] = {}
-    for part in parts:
-        for tenant_id, told in part.usage.items():
-            if tenant_id not in found or found[tenant_id][0] < told[0]:
-                found[tenant_id] = told
-    return {tenant_id: told[1] for tenant_id, told in found.items()}
+def newest_usage(parts: Iterable[Part], into: dict[str, Sequence[Any]]) -> Iterator[None]:
+    """tenant -> [when, values] of its latest usage, whichever process committed it; in steps."""
+    for tenant_id, told in chain.from_iterable(part.usage.items() for part in parts):
+        if tenant_id not in into or into[tenant_id][0] < told[0]:
+            into[tenant_id] = told
+        yield
 
 
-def summed_requests(parts: Iterable[Part]) -> dict[str, dict[tuple[str, int], int]]:
-    """tenant -> (method, status) -> how many were answered."""
-    found: dict[str, dict[tuple[str, int], int]] = {}
-    for part in parts:
-        for tenant_id, told in part.requests.items():
-            counts = found.setdefault(tenant_id, {})
-            for method, status, count in told:
-                counts[method, status] = counts.get((method, status), 0) + count
-    return found
+def summed_requests(parts: Iterable[Part], into: dict[str, Counter[tuple[str, int]]]) -> Iterator[None]:
+    """tenant -> (method, status) -> how many were answered; in steps."""
+    for tenant_id, told in chain.from_iterable(part.requests.items() for part in parts):
+        counts = into.setdefault(tenant_id, Counter())
+        for method, status, count in told:
+            counts[method, status] += count
+        yield

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ecpmon.loglines import lines_lost
+from ecpmon.slices import in_slices
 from ecpmon.summing import Part, family_of
 from ecpmon.tenantseries import TenantSeries
 
@@ -32,9 +33,7 @@ class Telemetry:
 
     def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
         """The text format in small pieces: the process's series, and those of `tenants` (None: of every one)."""
-        for family in self.registry.collect():
-            if not self._leads and family.name in self._of_leaders:
-                continue
+        for family in self.families():
             if text := rendered(family, tenants):
                 yield text
         yield from self.tenants.exposition(tenants, leads=self._leads)
@@ -43,11 +42,20 @@ class Telemetry:
     def leads(self) -> bool:
         return self._leads
 
-    def part(self) -> Part:
+    def families(self) -> Iterator[Metric]:
+        """The process's own series; what only a leader knows is a leader's."""
+        return (m for m in self.registry.collect() if self._leads or m.name not in self._of_leaders)
+
+    async def part(self) -> Part:
         """What this process tells the others of its machine; what only a leader knows of tenants is asked for apart."""
-        shown = [m for m in self.registry.collect() if self._leads or m.name not in self._of_leaders]
-        families = [family_of(metric) for metric in shown]
-        return Part(self._leads, families, self.tenants.usage_told(), self.tenants.requests_told())
+        part = Part(self._leads)
+        async for metric in in_slices(self.families()):
+            part.families.append(family_of(metric))
+        async for tenant_id, used in in_slices(self.tenants.usage_told()):
+            part.usage[tenant_id] = used
+        async for tenant_id, counts in in_slices(self.tenants.requests_told()):
+            part.requests[tenant_id] = counts
+        return part
 
     def lead(self, term: int) -> None:
         """This process leads from now on, in this term: what is known to leaders is shown."""

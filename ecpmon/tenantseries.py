@@ -99,25 +99,24 @@ class TenantSeries:
         self._usage_at[tenant_id] = monotonic()
 
     @classmethod
-    def of(
-        cls, usage: Mapping[str, Mapping[str, float]], requests: Mapping[str, Mapping[tuple[str, int], int]]
-    ) -> Self:
-        """What several processes have told."""
+    def of(cls, usage: dict[str, dict[str, float]], requests: dict[str, Counter[tuple[str, int]]]) -> Self:
+        """What several processes have told; it is kept, not copied."""
         made = cls()
-        made._usage = {tenant_id: dict(values) for tenant_id, values in usage.items()}
-        made._requests = {tenant_id: Counter(counts) for tenant_id, counts in requests.items()}
+        made._usage = usage
+        made._requests = requests
         return made
 
-    def usage_told(self) -> dict[str, list[Any]]:
-        """tenant -> [when, values]."""
-        return {name: [self._usage_at.get(name, 0.0), dict(values)] for name, values in self._usage.items()}
+    def usage_told(self) -> Iterator[tuple[str, list[Any]]]:
+        """(tenant, [when, values]) of those there are now."""
+        for name in list(self._usage):
+            if (values := self._usage.get(name)) is not None:
+                yield name, [self._usage_at.get(name, 0.0), dict(values)]
 
-    def requests_told(self) -> dict[str, list[list[Any]]]:
-        """tenant -> [[method, status, count], …]."""
-        return {
-            name: [[method, status, count] for (method, status), count in counts.items()]
-            for name, counts in self._requests.items()
-        }
+    def requests_told(self) -> Iterator[tuple[str, list[list[Any]]]]:
+        """(tenant, [[method, status, count], …]) of those there are now."""
+        for name in list(self._requests):
+            if (counts := self._requests.get(name)) is not None:
+                yield name, [[method, status, count] for (method, status), count in counts.items()]
 
     def sla(self, tenant_id: str, window: str, values: Figures) -> None:
         windows = self._sla.setdefault(tenant_id, {})

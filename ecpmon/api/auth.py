@@ -49,14 +49,17 @@ async def identify(request: web.Request, *, limited: bool = True) -> Caller:
 
 
 async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller:
-    """Who holds the token. Guessing is limited per address, and costs no query then; tokens seen before go on.
+    """Who holds the token: who changes something is looked up, others may be known from a moment ago.
+
+    Guessing is limited per address, and costs no query then; tokens seen before go on.
 
     Raises Unauthorized, RateLimited.
     """
     context, limits = request.app[CONTEXT], request.app[LIMITS]
     now = context.clock.now()
-    # For pushes, which are decided again where they are committed.
-    if not limited and (held := request[BACKEND].tokens.held(token, now)):
+    # Questions, whose number `admit` bounds; and pushes, which are decided again where they are committed.
+    from_memory = request.method == "GET" or not limited
+    if from_memory and (held := request[BACKEND].tokens.held(token, now)):
         return held
     address = request.remote or ""
     known = limits.good_tokens.key_of(token)

@@ -94,26 +94,38 @@ def backend_of(request: web.Request) -> Backend:
     return request[BACKEND]
 
 
-async def pushing_tenant(request: web.Request) -> Tenant:
-    """As `tenant_of`, from memory: whether the tenant is still there, the commit decides. Raises TenantNotFound."""
+async def known_tenant(request: web.Request) -> Tenant:
+    """The tenant named in the path, if the caller may see it, as it was up to a second ago: from memory.
+
+    For questions, and for who is decided about again in a commit. Raises TenantNotFound.
+    """
     return await _seen(request, request.match_info["tenant_id"], backend_of(request).tenants.known)
 
 
+async def stored_tenant(request: web.Request) -> Tenant:
+    """The same as it is now: for who changes it, or shows what it is changed by. Raises TenantNotFound."""
+    return await _seen(request, request.match_info["tenant_id"], backend_of(request).tenants.get)
+
+
 async def tenant_of(request: web.Request, *, with_deleted: bool = False) -> Tenant:
-    """The tenant named in the path, if the caller may see it. Raises TenantNotFound: 404, not 403.
+    """`known_tenant` for a question, else `stored_tenant`. Raises TenantNotFound: 404, not 403.
 
     `with_deleted`: if there is no live one of that name that is the caller's, the one of his that was deleted last.
     """
-    return await tenant_named(request, request.match_info["tenant_id"], with_deleted=with_deleted)
+    find = known_tenant if request.method == "GET" else stored_tenant
+    if not with_deleted:
+        return await find(request)
+    try:
+        return await find(request)
+    except TenantNotFound:
+        check_name(request)
+    store, name = backend_of(request).tenants, request.match_info["tenant_id"]
+    return await store.get_with_deleted(name, among=request[CALLER].tenants)
 
 
-async def tenant_named(request: web.Request, tenant_id: str, *, with_deleted: bool = False) -> Tenant:
-    """As `tenant_of`, for a name from elsewhere."""
-    store, caller = backend_of(request).tenants, request[CALLER]
-    if with_deleted:
-        _check_name(tenant_id)
-        return await store.get_with_deleted(tenant_id, among=caller.tenants)
-    return await _seen(request, tenant_id, store.get)
+async def tenant_named(request: web.Request, tenant_id: str) -> Tenant:
+    """As `stored_tenant`, for a name from elsewhere."""
+    return await _seen(request, tenant_id, backend_of(request).tenants.get)
 
 
 def check_name(request: web.Request) -> None:

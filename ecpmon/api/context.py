@@ -15,6 +15,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.contracts import Contracts
+from ecpmon.ports.current import CurrentFigures
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.roster import Roster
@@ -44,6 +45,8 @@ class Backend:
     evidence: EvidenceRules
     availability: AvailabilityStore
     window_sums: WindowSums
+    # What was found of many tenants last.
+    current: CurrentFigures
     maintenance: MaintenanceStore
     # The same of one tenant, with what its figures are made of.
     contracts: Contracts

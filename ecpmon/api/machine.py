@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from aiohttp import web
 from ecpmon.api.context import ApiContext
 from ecpmon.api.exposition import joined
 from ecpmon.local.machine import socket_of
+from ecpmon.slices import in_slices
 from ecpmon.summing import Part, newest_usage, summed, summed_requests
 from ecpmon.telemetry import Telemetry, rendered
 from ecpmon.tenantseries import TenantSeries
@@ -39,18 +42,13 @@ def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application
     async def ready(_: web.Request) -> web.Response:
         return _reply(await context.production.health.ready())
 
-    async def part(_: web.Request) -> web.Response:
-        return _reply((await machine.own_part()).document())
+    async def part(request: web.Request) -> web.StreamResponse:
+        return await _send(request, (await machine.own_part()).lines())
 
     async def series(request: web.Request) -> web.StreamResponse:
         asked = orjson.loads(await request.read())
         tenants = None if asked is None else frozenset(asked)
-        found = await joined(context.telemetry.tenants.exposition(tenants, leads=True, shared=False))
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for piece in found:
-            await response.write(piece)
-        return response
+        return await _send(request, context.telemetry.tenants.exposition(tenants, leads=True, shared=False))
 
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_get("/health", health)
@@ -62,6 +60,14 @@ def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application
 
 def _reply(document: Any) -> web.Response:
     return web.Response(body=orjson.dumps(document), content_type="application/json")
+
+
+async def _send(request: web.Request, pieces: Iterator[bytes]) -> web.StreamResponse:
+    found, response = await joined(pieces), web.StreamResponse()
+    await response.prepare(request)
+    for piece in found:
+        await response.write(piece)
+    return response
 
 
 class MachineMetrics:
@@ -77,14 +83,16 @@ class MachineMetrics:
         for pid, told in await self._others():
             parts.append(told)
             leader = pid if told.leads else leader
-        return self._pieces(parts, await self._of_leader(leader, tenants), tenants)
+        series = await _series_of(parts)
+        return self._pieces(parts, series, await self._of_leader(leader, tenants), tenants)
 
     async def own_part(self) -> Part:
         """What this process tells, which is on record from now on."""
-        told = self._telemetry.part()
+        told = await self._telemetry.part()
         path = self._run_dir / f"{os.getpid()}.last"
+        lines = await joined(told.lines())
         with contextlib.suppress(OSError):  # a full disk: the sum falls when we are gone
-            await asyncio.to_thread(_write, path, orjson.dumps(told.document()))
+            await asyncio.to_thread(_write, path, lines)
         return told
 
     async def _others(self) -> list[tuple[int | None, Part]]:
@@ -96,8 +104,8 @@ class MachineMetrics:
         found.extend(told.items())
         for path in self._run_dir.glob("*.last"):
             if int(path.stem) not in {os.getpid(), *told}:
-                with contextlib.suppress(OSError, ValueError, KeyError):
-                    found.append((None, Part.of(orjson.loads(path.read_bytes())).counted()))
+                with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+                    found.append((None, (await _taken(_lines_of(path))).counted()))
         return found
 
     async def _of_leader(self, pid: int | None, tenants: Collection[str] | None) -> Iterable[bytes]:
@@ -120,28 +128,51 @@ class MachineMetrics:
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
                 return await ask(session)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, AttributeError) as error:
             _log.warning("process_does_not_answer", pid=pid, error=str(error))
             return None
 
     @staticmethod
     def _pieces(
-        parts: list[Part], of_leader: Iterable[bytes], tenants: Collection[str] | None
+        parts: list[Part], series: TenantSeries, of_leader: Iterable[bytes], tenants: Collection[str] | None
     ) -> Iterator[bytes]:
         for metric in summed(parts):
             if text := rendered(metric, tenants):
                 yield text
-        series = TenantSeries.of(newest_usage(parts), summed_requests(parts))
         yield from series.exposition(tenants, leads=False)
         yield from of_leader
 
 
+async def _series_of(parts: list[Part]) -> TenantSeries:
+    """What all of them tell of tenants, for itself or added up."""
+    usage: dict[str, Sequence[Any]] = {}
+    requests: dict[str, Counter[tuple[str, int]]] = {}
+    async for _ in in_slices(chain(newest_usage(parts, usage), summed_requests(parts, requests))):
+        pass
+    return TenantSeries.of({tenant_id: told[1] for tenant_id, told in usage.items()}, requests)
+
+
 async def _part_of(session: aiohttp.ClientSession) -> Part:
     async with session.get(f"http://process{_PART}") as answer:
-        return Part.of(orjson.loads(await answer.read()))
+        raw = await answer.read()
+    return await _taken(raw.splitlines())
 
 
-def _write(path: Path, content: bytes) -> None:
+async def _taken(lines: Iterable[bytes]) -> Part:
+    """Raises what `Part.take` does."""
+    part = Part()
+    async for line in in_slices(lines):
+        part.take(line)
+    return part
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
     new = path.with_suffix(f".{os.urandom(4).hex()}")
-    new.write_bytes(content)
+    with new.open("wb") as file:
+        file.writelines(pieces)
     new.replace(path)

@@ -7,7 +7,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import apart, backend_of, bad_field, read_model, reply, tenant_named, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, read_model, reply, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import SimulatorUnavailable
@@ -29,7 +29,7 @@ def _flag(request: web.Request, name: str, default: bool) -> bool:
 @routes.get("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
 async def get_manifest(request: web.Request) -> web.Response:
     """The tenant's Kubernetes objects; the same state gives the same bytes."""
-    tenant = await tenant_of(request)
+    tenant = await stored_tenant(request)  # somebody may deploy it
     shape = request.query.get("format", "yaml")
     if shape not in ("yaml", "json"):
         raise bad_field("format", "known are yaml, json")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.api.bodies import read_body
-from ecpmon.api.common import backend_of, bad_field, now_of, pushing_tenant, reply
+from ecpmon.api.common import backend_of, bad_field, known_tenant, now_of, reply
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.entries import entries_of, small_entries
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
@@ -48,7 +48,7 @@ SAMPLES_PER_REQUEST: Final = 100
 @routes.post("/api/v1/tenants/{tenant_id}/monitoring", Permission.INGEST)
 async def push(request: web.Request) -> web.Response:
     """Take measurements; the reply is sent after they are committed."""
-    tenant, now = await pushing_tenant(request), now_of(request)
+    tenant, now = await known_tenant(request), now_of(request)
     body, pushed = await read_body(request), Pushed(request, tenant, now)
     if len(body) > LARGE_BODY:
         async with request.app[LIMITS].large.turn(request.get(SHARES, (tenant.tenant_id,))[-1]):

@@ -1,11 +1,15 @@
-"""The operators' summary of SLA: every tenant the caller may see, and nothing read of any other (api.md §4)."""
+"""The operators' summary of SLA: every tenant the caller may see, and nothing read of any other (api.md §4).
+
+What the job of the rolling SLA found last is shown as long as it holds (`ports.current`); the rest is worked out.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -17,8 +21,9 @@ from ecpmon.isolation import Isolation
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import ErrorBudget, SlaStatus, Tally
+from ecpmon.model.windows import SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.current import WINDOWS, Figures, Shown
 from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.ports.roster import Standing
 from ecpmon.ports.sla import WindowTotals
@@ -28,18 +33,17 @@ from ecpmon.sla.maintenance import touching, zone
 from ecpmon.sla.periods import Period, period
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Brief, Terms, brief
-from ecpmon.wire import dumps
+from ecpmon.wire import dumps, rfc3339
 
 routes = Routes()
-WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 _NOTHING: Final = Tally(0.0, 0.0, 0.0)
-_UNKNOWN: Final = dict.fromkeys(WINDOWS, Brief(None, None, SlaStatus.NO_DATA, ErrorBudget(0.0, 0.0), None))
+_UNKNOWN: Final = dict.fromkeys(WINDOWS, Shown(SlaStatus.NO_DATA, None, None, None, None))
 # A window that begins before any of ours.
 _LONGEST: Final = timedelta(days=32)
 _SEVERITY: Final = {SlaStatus.VIOLATED: 0, SlaStatus.AT_RISK: 1, SlaStatus.NO_DATA: 2, SlaStatus.MEETING: 3}
 
-# Of a tenant: its windows by name, what it is now.
-_Found = tuple[Mapping[str, Brief], SpanState | None]
+# Of a tenant: its figures, what it is now.
+_Found = tuple[Figures, SpanState | None]
 # By tenant_id: the statuses last stored, the last alert.
 _Statuses = Mapping[str, Mapping[str, SlaStatus]]
 _Told = Mapping[str, AlertEvent]
@@ -47,7 +51,7 @@ _Told = Mapping[str, AlertEvent]
 
 @routes.get("/api/v1/sla/summary", Permission.READ)
 async def summary(request: web.Request) -> web.Response:
-    """Every tenant the caller may see, worst first."""
+    """Every tenant the caller may see, worst first; each with the instant at which its figures were found."""
     backend, now, allowed = backend_of(request), now_of(request), request[CALLER].tenants
     standings = {
         name: s
@@ -56,30 +60,40 @@ async def summary(request: web.Request) -> web.Response:
     }
     tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
     # An administrator's are thousands.
-    caller, apart = caller_key(request), backend.workers.run_for
-    statuses = await backend.availability.remembered(tenants.values())
+    caller = caller_key(request)
     told = await backend.alerts.last_events(tenants.values())
 
     async def work(names: list[str]) -> dict[str, _Found]:
-        planned = {name: await _planned(backend, standings[name], tenants[name]) for name in names}
-        own = {name: tenants[name] for name in names}
-        terms = await apart(caller, _terms, list(own.values()), planned, now, backend.intervals)
-        calm = {n: t for n, t in own.items() if not touching(terms[n].maintenance, now - _LONGEST, now)}
-        found: dict[str, _Found] = {}
-        for name, members in _by_zone(calm).items():
-            periods = [period(window, now, zone(name)) for window in WINDOWS]
-            keys, starts = [t.key for t in members], [p.start for p in periods]
-            totals = await backend.window_sums.totals(keys, starts, now)
-            found |= await apart(caller, _of_totals, members, totals, periods, statuses, terms, now)
-        others = {n: t for n, t in own.items() if n not in calm}
-        return found | await _of_others(backend, caller, others, statuses, terms, now)
+        found = dict(await backend.current.of({name: standings[name] for name in names}, now))
+        others = {name: standings[name] for name in names if name not in found}
+        return found | (await _worked_out(backend, caller, others, now) if others else {})
 
     # What cannot be told of a tenant is nothing: its detail says why.
     found = await Isolation(backend.quarantine, ROLLING_SLA).survey(tenants, work)
     return web.Response(
-        body=await apart(caller, _document, list(tenants.values()), found, told, now),
+        body=await backend.workers.run_for(caller, _document, list(tenants.values()), found, told, now),
         content_type="application/json",
     )
+
+
+async def _worked_out(
+    backend: Backend, caller: str, standings: Mapping[str, Standing], now: datetime
+) -> dict[str, _Found]:
+    """Of the tenants of whom nothing is known that still holds: as they are now."""
+    own = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
+    apart = backend.workers.run_for
+    statuses = await backend.availability.remembered(own.values())
+    planned = {name: await _planned(backend, standings[name], tenant) for name, tenant in own.items()}
+    terms = await apart(caller, _terms, list(own.values()), planned, now, backend.intervals)
+    calm = {n: t for n, t in own.items() if not touching(terms[n].maintenance, now - _LONGEST, now)}
+    found: dict[str, _Found] = {}
+    for name, members in _by_zone(calm).items():
+        periods = [period(window, now, zone(name)) for window in WINDOWS]
+        keys, starts = [t.key for t in members], [p.start for p in periods]
+        totals = await backend.window_sums.totals(keys, starts, now)
+        found |= await apart(caller, _of_totals, members, totals, periods, statuses, terms, now)
+    others = {n: t for n, t in own.items() if n not in calm}
+    return found | await _of_others(backend, caller, others, statuses, terms, now)
 
 
 async def _planned(backend: Backend, standing: Standing, tenant: Tenant) -> Sequence[Maintenance]:
@@ -124,7 +138,7 @@ def _of_totals(
             ends = asked.end if asked.end > now else None
             windows[name] = brief(seconds, now, target, before.get(name), terms[t.tenant_id], ends)
         state = None if of is None else of.state if of.expires > now else SpanState.GAP
-        found[t.tenant_id] = (windows, state)
+        found[t.tenant_id] = (_figures(windows, now), state)
     return found
 
 
@@ -145,7 +159,15 @@ async def _of_others(
     tallies = await backend.window_sums.tallies(asked, now)
     states = await backend.window_sums.states(asked, now)
     windows = await apart(caller, _with_maintenance, tenants, tallies, statuses, own, now)
-    return {name: (windows[name], states.get(name)) for name in tenants}
+    return {name: (_figures(windows[name], now), states.get(name)) for name in tenants}
+
+
+def _figures(windows: Mapping[str, Brief], now: datetime) -> Figures:
+    shown = {
+        name: Shown(w.status, w.availability, w.coverage, w.burn_rate, w.budget.remaining_fraction)
+        for name, w in windows.items()
+    }
+    return Figures(now, shown, windows["30d"].budget.remaining)
 
 
 def _asked(terms: Mapping[str, Terms], now: datetime) -> dict[str, set[Interval]]:
@@ -176,18 +198,37 @@ def _with_maintenance(
     }
 
 
+# The tenant, its state and its last alert; the place of its row, and the row.
+_Place = tuple[int, float, str]
+_Made = tuple[Tenant, SpanState | None, AlertEvent | None, _Place, bytes]
+
+
 def _document(tenants: Sequence[Tenant], found: Mapping[str, _Found], told: _Told, now: datetime) -> bytes:
-    rows = [_row(t, *found.get(t.tenant_id, (_UNKNOWN, None)), told.get(t.tenant_id)) for t in tenants]
-    rows.sort(key=lambda r: r[0])
-    return dumps({"as_of": now, "tenants": [row for _, row in rows]})
+    """Rows are written once, and again when something in them has changed."""
+    nothing = Figures(now, _UNKNOWN, 0.0)
+    made = [_made(t, *found.get(t.tenant_id, (nothing, None)), told.get(t.tenant_id)) for t in tenants]
+    made.sort(key=itemgetter(3))
+    rows = b",".join(row for *_, row in made)
+    return b'{"as_of":"%s","tenants":[%s]}' % (rfc3339(now).encode(), rows)
+
+
+def _made(tenant: Tenant, figures: Figures, state: SpanState | None, last_alert: AlertEvent | None) -> _Made:
+    kept = cast("_Made | None", figures.made)
+    if kept is not None and kept[:3] == (tenant, state, last_alert):
+        return kept
+    place, row = _row(tenant, figures, state, last_alert)
+    made = tenant, state, last_alert, place, dumps(row)
+    if figures.windows is not _UNKNOWN:
+        figures.made = made
+    return made
 
 
 def _row(
-    tenant: Tenant, found: Mapping[str, Brief], state: SpanState | None, told: AlertEvent | None
-) -> tuple[tuple[int, float, str], dict[str, Any]]:
+    tenant: Tenant, figures: Figures, state: SpanState | None, last_alert: AlertEvent | None
+) -> tuple[_Place, dict[str, Any]]:
     """The row and its place: by status, then by budget left, then by name."""
-    month = found["30d"]
-    left = percent(month.budget.remaining_fraction)
+    month = figures.windows["30d"]
+    left = percent(month.left)
     place = (_SEVERITY[month.status], left if left is not None else 100.0, tenant.tenant_id)
     return place, {
         "tenant_id": tenant.tenant_id,
@@ -196,19 +237,20 @@ def _row(
         "target": float(tenant.sla_target.percent),
         "state": state.value if state else "none",
         "status": month.status.value,
-        "windows": {name: _summary_window(w) for name, w in found.items()},
-        "error_budget": {"remaining_minutes": minutes(month.budget.remaining), "remaining_percent": left},
-        "burn_rate": {name: found[name].burn_rate for name in ("1h", "24h")},
-        "last_alert": _last_alert(told),
+        "as_of": figures.as_of,
+        "windows": {name: _summary_window(w) for name, w in figures.windows.items()},
+        "error_budget": {"remaining_minutes": minutes(figures.remaining), "remaining_percent": left},
+        "burn_rate": {name: figures.windows[name].burn_rate for name in ("1h", "24h")},
+        "last_alert": _last_alert(last_alert),
     }
 
 
-def _summary_window(w: Brief) -> dict[str, Any]:
+def _summary_window(w: Shown) -> dict[str, Any]:
     return {
         "availability": percent(w.availability),
         "status": w.status.value,
         "coverage": percent(w.coverage),
-        "budget_remaining_percent": percent(w.budget.remaining_fraction),
+        "budget_remaining_percent": percent(w.left),
         "burn_rate": w.burn_rate,
     }
 

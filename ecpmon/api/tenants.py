@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
-from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
+from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, stored_tenant
 from ecpmon.api.context import CALLER
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
@@ -252,7 +252,7 @@ class CalculateBody(BaseModel):
 @routes.get("/api/v1/tenants/{tenant_id}", Permission.READ)
 async def get_tenant(request: web.Request) -> web.Response:
     """One tenant in detail."""
-    tenant = await tenant_of(request)
+    tenant = await stored_tenant(request)  # its ETag is for a change
     return reply(
         {
             "tenant_id": tenant.tenant_id,

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from ecpmon.api.auth import session_of
-from ecpmon.api.common import backend_of, now_of, percent, tenant_of, worked_out_for
+from ecpmon.api.common import backend_of, now_of, percent, stored_tenant, tenant_of, worked_out_for
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.conversing import Conversation
 from ecpmon.api.events import message_of_event
@@ -90,7 +90,7 @@ async def _metrics_socket(
 
 async def _still_there(request: web.Request, tenant: Tenant) -> None:
     """The tenant may have been deleted, and made anew, before we could be told so. Raises TenantNotFound."""
-    if (await tenant_of(request)).key != tenant.key:
+    if (await stored_tenant(request)).key != tenant.key:
         raise TenantNotFound(tenant.tenant_id)
 
 

@@ -146,6 +146,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         availability=runtime.availability,
         window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,
+        current=runtime.current,
         contracts=runtime.contracts,
         objectives=runtime.objective_store,
         statements=runtime.statements,

@@ -213,6 +213,7 @@ class BackendRuntime(Stores):
         self._tell_sockets(result)
 
     def _event(self, event: AlertEvent) -> None:
+        self.alerts.memory.clear()
         if event.kind == "recovery":
             self.telemetry.recoveries.labels(event.to_state, event.reason).inc()
         if self.work:

@@ -8,6 +8,7 @@ from typing import Any
 from ecpmon.memory import Memory
 from ecpmon.model.bus import BusKind, BusRow
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.tokens import Caller
 from ecpmon.storage.bus import BusReader
 
@@ -16,16 +17,21 @@ class MemoryFeed:
     """A listener of the bus. While it can be trusted to tell of every change, memories hold longer."""
 
     def __init__(
-        self, tenants: Memory[str, Tenant], tokens: Memory[bytes, Caller], reader: BusReader
+        self,
+        tenants: Memory[str, Tenant],
+        tokens: Memory[bytes, Caller],
+        alerts: Memory[int, tuple[AlertEvent, ...]],
+        reader: BusReader,
     ) -> None:
         self._tenants = tenants
         self._tokens = tokens
+        self._alerts = alerts
         for memory in self._all:
             memory.trusted = lambda: reader.trusted
 
     @property
     def _all(self) -> tuple[Memory[Any, Any], ...]:
-        return self._tenants, self._tokens
+        return self._tenants, self._tokens, self._alerts
 
     def rows(self, rows: Sequence[BusRow]) -> None:
         for row in rows:
@@ -38,6 +44,9 @@ class MemoryFeed:
                         self._tokens.clear()
                 case BusKind.TOKEN:
                     self._tokens.clear()
+                case BusKind.ALERT:
+                    for number in row.tenants:
+                        self._alerts.drop(number)
 
     def restart(self) -> None:
         for memory in self._all:

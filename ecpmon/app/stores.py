@@ -23,6 +23,7 @@ from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.bus import BusWriter, new_origin
 from ecpmon.storage.contracts import PgContracts
+from ecpmon.storage.current import PgCurrentFigures
 from ecpmon.storage.database import Database
 from ecpmon.storage.deliveries import PgDeliveries
 from ecpmon.storage.external_alerts import PgExternalAlertStore
@@ -100,6 +101,7 @@ class Stores:
         self.availability = PgAvailabilityStore(self.database)
         self.window_sums = PgFastWindows(self.database)
         self.contracts = PgContracts(self.database)
+        self.current = PgCurrentFigures(self.database)
         self.closed_statements = PgStatementStore(self.database)
         self.objective_store = PgObjectiveStore(self.database, load_objectives())
 
@@ -112,7 +114,6 @@ class Stores:
         )
         # What a token reaches may be other tenants then.
         self.tenants = PgTenantStore(self.database, on_change=self.tokens.memory.clear)
-        self.listening.add(MemoryFeed(self.tenants.memory, self.tokens.memory, self.listening.reader))
         self.quarantine = PgQuarantine(self.database)
         self.maintenance = PgMaintenanceStore(
             self.database,
@@ -131,6 +132,9 @@ class Stores:
             )
         )
         self.alerts = PgAlertStore(self.database, self.notifying)
+        self.listening.add(
+            MemoryFeed(self.tenants.memory, self.tokens.memory, self.alerts.memory, self.listening.reader)
+        )
         self.deliveries = PgDeliveries(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.recovery_store = PgRecoveryStore(self.database, self.notifying)

@@ -119,7 +119,7 @@ class TokenStore(Protocol):
     """Tokens as `by` reaches them: who does not hold every tenant reaches the tokens that hold no more than he."""
 
     def held(self, secret: str, now: datetime) -> Caller | None:
-        """The caller of a token that was found within the last second, unless this process has ended it since."""
+        """The caller of a token that was found a moment ago, unless it was changed since, as far as is known here."""
         ...
 
     async def find(self, secret: str, now: datetime) -> Caller | None:

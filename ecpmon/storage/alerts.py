@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.errors import Conflict, LimitReached, NotFound, TenantNotFound
+from ecpmon.memory import Memory
 from ecpmon.model.alerts import (
     AlertRule,
     RuleKind,
@@ -123,6 +124,8 @@ class PgAlertStore:
         self._database = database
         self._notifying = notifying or Notifying()
         self._sql = load("alerts")
+        # The last event of tenants, by their number: in a tuple, which is empty where there is none.
+        self.memory: Memory[int, tuple[AlertEvent, ...]] = Memory()
 
     async def create(self, rule: AlertRule, now: datetime, most: int | None = None) -> RuleWithState:
         try:
@@ -303,5 +306,11 @@ class PgAlertStore:
         return [_event_of(r) for r in rows]
 
     async def last_events(self, tenants: Collection[Tenant]) -> dict[str, AlertEvent]:
-        rows = await self._database.fetch(self._sql["last_events"], [t.key for t in tenants])
-        return {r["tenant_id"]: _event_of(r) for r in rows}
+        held = {t.key: self.memory.get(t.key) for t in tenants}
+        missing, mark = [key for key, last in held.items() if last is None], self.memory.mark()
+        rows = await self._database.fetch(self._sql["last_events"], missing) if missing else []
+        fresh = {r["tenant"]: (_event_of(r),) for r in rows}
+        for key in missing:
+            held[key] = fresh.get(key, ())
+            self.memory.put(key, fresh.get(key, ()), mark)
+        return {t.tenant_id: last[0] for t in tenants if (last := held[t.key])}

@@ -12,12 +12,7 @@ SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY star
 -- name: facts
 -- As `fast_windows.marks` of the live tenant $1 at the instants $2 up to $3; the first row also tells its statuses, its
 -- days kept by the minute from $5 to $6, and whether it was changed since the snapshot $4. All of one instant.
-SELECT least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
-       h.state, h.since, h.last_observed_at + h.holds AS expires, h.share,
-       l.starts, l.ends, l.is_down, l.share, l.was, l.joins, l.outage_at, l.down_before, l.gap_before,
-       l.hard_before, l.downs_before, l.outages_before, l.lasting_before, l.early_before, l.late_before,
-       n.starts, n.ends, n.is_down, n.share, n.was, n.joins, n.outage_at, n.down_before, n.gap_before,
-       n.hard_before, n.downs_before, n.outages_before, n.lasting_before, n.early_before, n.late_before,
+SELECT {mark_columns},
        CASE WHEN i.place = 1 THEN
          NOT EXISTS (SELECT FROM tenants WHERE id = $1 AND deleted_at IS NULL)
          -- A database that was set back to an earlier day.
@@ -30,16 +25,5 @@ SELECT least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
        CASE WHEN i.place = 1 THEN
          ARRAY(SELECT day FROM coarse_days WHERE tenant = $1 AND day >= $5 AND day <= $6 ORDER BY day)
        END AS days
-FROM unnest($2::timestamptz[]) WITH ORDINALITY AS i (asked, place)
-LEFT JOIN availability_heads h ON h.tenant = $1 AND h.state IS NOT NULL
-LEFT JOIN LATERAL (
-  SELECT * FROM availability_sums s
-  WHERE s.tenant = $1 AND s.starts < least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
-  ORDER BY s.starts DESC LIMIT 1
-) AS l ON true
-LEFT JOIN LATERAL (
-  SELECT * FROM availability_sums s
-  WHERE s.tenant = $1 AND s.starts >= least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
-  ORDER BY s.starts LIMIT 1
-) AS n ON true
+{mark_rows}
 ORDER BY i.place

@@ -1,3 +1,13 @@
+-- part: sums_at
+-- The sums up to the instant {at} of the tenant of the head `h`; before its first row stands their origin.
+(SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, {at}) - b.starts) * b.share ELSE '0' END AS down,
+          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, {at}) - b.starts END AS gap
+   FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= {at} ORDER BY b.starts DESC LIMIT 1)
+  UNION ALL
+  (SELECT b.down_before, b.gap_before
+   FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
+  LIMIT 1
+
 -- name: tallies
 -- Tenants $1 in groups $2, and the groups' windows from $3 to $4, by $5 (none ends in the future). Per tenant and window,
 -- each by its place in the list: the seconds of eligible, down and gap time. A window is two look-ups in an index,
@@ -21,22 +31,10 @@ SELECT h.place, v.place,
 FROM heads h
 JOIN unnest($3::timestamptz[], $4::timestamptz[], $5::int[]) WITH ORDINALITY AS v (starts, ends, gang, place) USING (gang)
 LEFT JOIN LATERAL (
-  (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, v.starts) - b.starts) * b.share ELSE '0' END AS down,
-          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, v.starts) - b.starts END AS gap
-   FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= v.starts ORDER BY b.starts DESC LIMIT 1)
-  UNION ALL
-  (SELECT b.down_before, b.gap_before
-   FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
-  LIMIT 1
+  {sums_at at=v.starts}
 ) AS s ON true
 LEFT JOIN LATERAL (
-  (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, v.ends) - b.starts) * b.share ELSE '0' END AS down,
-          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, v.ends) - b.starts END AS gap
-   FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= v.ends ORDER BY b.starts DESC LIMIT 1)
-  UNION ALL
-  (SELECT b.down_before, b.gap_before
-   FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
-  LIMIT 1
+  {sums_at at=v.ends}
 ) AS e ON true
 
 -- name: states
@@ -47,26 +45,10 @@ WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND h.state IS NOT 
 
 -- name: marks
 -- Of tenant $1 at the instants $2, in their order: the row that began last before each and the first that began then or
--- later. Nothing counts before the first observation or after $3. The head, which is no row yet, comes along.
-SELECT least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
-       h.state, h.since, h.last_observed_at + h.holds AS expires, h.share,
-       l.starts, l.ends, l.is_down, l.share, l.was, l.joins, l.outage_at, l.down_before, l.gap_before,
-       l.hard_before, l.downs_before, l.outages_before, l.lasting_before, l.early_before, l.late_before,
-       n.starts, n.ends, n.is_down, n.share, n.was, n.joins, n.outage_at, n.down_before, n.gap_before,
-       n.hard_before, n.downs_before, n.outages_before, n.lasting_before, n.early_before, n.late_before
-FROM availability_heads h
-CROSS JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS i (asked, place)
-LEFT JOIN LATERAL (
-  SELECT * FROM availability_sums s
-  WHERE s.tenant = $1 AND s.starts < least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
-  ORDER BY s.starts DESC LIMIT 1
-) AS l ON true
-LEFT JOIN LATERAL (
-  SELECT * FROM availability_sums s
-  WHERE s.tenant = $1 AND s.starts >= least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
-  ORDER BY s.starts LIMIT 1
-) AS n ON true
-WHERE h.tenant = $1 AND h.state IS NOT NULL
+-- later. Nothing counts before the first observation or after $3. The head, which is no row yet, comes along; without an
+-- observation there is none.
+SELECT {mark_columns}
+{mark_rows}
 ORDER BY i.place
 
 -- name: totals
@@ -93,13 +75,7 @@ CROSS JOIN LATERAL (
            - greatest(v.starts - (h.last_observed_at + h.holds), '0')) ORDER BY v.place) AS gap
   FROM unnest($2::timestamptz[]) WITH ORDINALITY AS v (starts, place)
   LEFT JOIN LATERAL (
-    (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, v.starts) - b.starts) * b.share ELSE '0' END AS down,
-            b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, v.starts) - b.starts END AS gap
-     FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= v.starts ORDER BY b.starts DESC LIMIT 1)
-    UNION ALL
-    (SELECT b.down_before, b.gap_before
-     FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
-    LIMIT 1
+    {sums_at at=v.starts}
   ) AS s ON true
 ) AS w
 

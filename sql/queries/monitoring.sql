@@ -13,23 +13,33 @@ FROM (
 ) merged
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
--- name: rollup_5m_points
+-- part: rolled_points
 SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS bucket,
        sum(r.total) / sum(r.points) AS value, min(r.low) AS low, max(r.high) AS high
-FROM series s JOIN rollup_5m r ON r.series = s.id
+FROM series s JOIN {rollups} r ON r.series = s.id
 WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
   AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
     AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
+-- name: rollup_5m_points
+{rolled_points rollups=rollup_5m}
+
 -- name: rollup_1h_points
-SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS bucket,
-       sum(r.total) / sum(r.points) AS value, min(r.low) AS low, max(r.high) AS high
-FROM series s JOIN rollup_1h r ON r.series = s.id
-WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
-  AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
-    AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+{rolled_points rollups=rollup_1h}
+
+-- part: plot_columns
+date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
+         array_agg({value} ORDER BY bucket) AS values, max(high) AS high,
+         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
+              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+
+-- part: of_plotted_series
+WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+  AND s.data_source = (
+    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
+    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
+ORDER BY 1, 2
 
 -- name: raw_plots
 -- Of tenant $1 in [$2, $3) in steps of $4: an array per series, with the steps' begins where some are missing. Of the sources
@@ -46,93 +56,47 @@ WITH steps AS (
 )
 SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
 FROM series s JOIN (
-  SELECT series, date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_agg(value ORDER BY bucket) AS values, max(high) AS high,
-         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
-              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+  SELECT series, {plot_columns value=value}
   FROM steps GROUP BY series
 ) AS p ON p.series = s.id
-WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
-  AND s.data_source = (
-    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
-    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
-ORDER BY 1, 2
+{of_plotted_series}
+
+-- part: rolled_plots
+-- As `raw_plots`, from rollups.
+SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
+FROM series s CROSS JOIN LATERAL (
+  SELECT {plot_columns}
+  FROM {steps}
+  HAVING count(*) > 0
+) AS p
+{of_plotted_series}
+
+-- part: rolled_up
+{rollups} r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
+
+-- part: rolled_mean
+total / points
+
+-- part: rolled_up_in_steps
+(
+    SELECT time_bucket($4::interval, r.bucket) AS bucket, sum(r.total) / sum(r.points) AS value, max(r.high) AS high
+    FROM {rolled_up}
+    GROUP BY 1
+  ) AS steps
 
 -- name: rollup_5m_plots
--- The same from rollups, each of which is a step.
-SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
-FROM series s CROSS JOIN LATERAL (
-  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_agg(total / points ORDER BY bucket) AS values, max(high) AS high,
-         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
-              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
-  FROM rollup_5m r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
-  HAVING count(*) > 0
-) AS p
-WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
-  AND s.data_source = (
-    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
-    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
-ORDER BY 1, 2
+-- Each rollup is a step.
+{rolled_plots rollups=rollup_5m steps=rolled_up value=rolled_mean}
 
 -- name: rollup_1h_plots
--- As `rollup_5m_plots`.
-SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
-FROM series s CROSS JOIN LATERAL (
-  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_agg(total / points ORDER BY bucket) AS values, max(high) AS high,
-         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
-              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
-  FROM rollup_1h r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
-  HAVING count(*) > 0
-) AS p
-WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
-  AND s.data_source = (
-    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
-    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
-ORDER BY 1, 2
+{rolled_plots rollups=rollup_1h steps=rolled_up value=rolled_mean}
 
 -- name: wide_rollup_5m_plots
--- The same in steps of several rollups.
-SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
-FROM series s CROSS JOIN LATERAL (
-  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_agg(value ORDER BY bucket) AS values, max(high) AS high,
-         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
-              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
-  FROM (
-    SELECT time_bucket($4::interval, r.bucket) AS bucket, sum(r.total) / sum(r.points) AS value, max(r.high) AS high
-    FROM rollup_5m r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
-    GROUP BY 1
-  ) AS steps
-  HAVING count(*) > 0
-) AS p
-WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
-  AND s.data_source = (
-    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
-    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
-ORDER BY 1, 2
+-- A step is several rollups.
+{rolled_plots rollups=rollup_5m steps=rolled_up_in_steps value=value}
 
 -- name: wide_rollup_1h_plots
--- As `wide_rollup_5m_plots`.
-SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
-FROM series s CROSS JOIN LATERAL (
-  SELECT date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_agg(value ORDER BY bucket) AS values, max(high) AS high,
-         CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
-              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
-  FROM (
-    SELECT time_bucket($4::interval, r.bucket) AS bucket, sum(r.total) / sum(r.points) AS value, max(r.high) AS high
-    FROM rollup_1h r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
-    GROUP BY 1
-  ) AS steps
-  HAVING count(*) > 0
-) AS p
-WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
-  AND s.data_source = (
-    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
-    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
-ORDER BY 1, 2
+{rolled_plots rollups=rollup_1h steps=rolled_up_in_steps value=value}
 
 -- name: latest
 SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
@@ -341,14 +305,17 @@ ON CONFLICT (tenant) DO UPDATE SET mean = excluded.mean, as_of = excluded.as_of
 -- Of the tenants $1 (numbers), as far as they were found in [$2, $3].
 SELECT tenant, mean FROM response_times WHERE tenant = ANY($1::bigint[]) AND as_of BETWEEN $2 AND $3
 
--- name: service_usage_5m
--- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
-WITH chosen AS (
+-- part: services
+chosen AS (
   SELECT DISTINCT ON (labels->>'service', metric_name) id, metric_name, labels->>'service' AS service
   FROM series
   WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels ? 'service' AND labels - 'service' = '{}'
   ORDER BY labels->>'service', metric_name, (data_source = $3) DESC, id
 )
+
+-- name: service_usage_5m
+-- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
+WITH {services}
 SELECT c.service, c.metric_name, count(*) AS points, max(r.high) AS high, min(r.bucket) AS first, max(r.bucket) AS last,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.total / r.points) AS p50,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY r.total / r.points) AS p95
@@ -358,12 +325,7 @@ GROUP BY 1, 2
 
 -- name: service_usage_raw
 -- The same over the samples themselves.
-WITH chosen AS (
-  SELECT DISTINCT ON (labels->>'service', metric_name) id, metric_name, labels->>'service' AS service
-  FROM series
-  WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels ? 'service' AND labels - 'service' = '{}'
-  ORDER BY labels->>'service', metric_name, (data_source = $3) DESC, id
-), seen AS (
+WITH {services}, seen AS (
   SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
   FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
   WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.series IN (SELECT id FROM chosen) AND v.value BETWEEN -1e100 AND 1e100

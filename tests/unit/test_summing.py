@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
 from prometheus_client.core import Metric
 
 from ecpmon.summing import Part, newest_usage, summed, summed_requests
@@ -24,10 +29,14 @@ def process(pushes: int, leads: bool = False) -> Telemetry:
 
 
 def over_the_wire(telemetry: Telemetry) -> Part:
-    return Part.of(orjson.loads(orjson.dumps(telemetry.part().document())))
+    told, taken = asyncio.run(telemetry.part()), Part()
+    for line in told.lines():
+        taken.take(line)
+    assert taken == told
+    return taken
 
 
-def lines(metrics: list[Metric]) -> list[str]:
+def lines(metrics: Iterable[Metric]) -> list[str]:
     return b"".join(rendered(m, None) for m in metrics).decode().splitlines()
 
 
@@ -70,8 +79,28 @@ def test_of_a_tenants_usage_the_newest_is_told_and_its_requests_are_added() -> N
         for _ in range(count):
             telemetry.tenants.request("bank", "GET", 200)
     parts = [over_the_wire(other), over_the_wire(one)]
-    series = TenantSeries.of(newest_usage(parts), summed_requests(parts))
+    usage: dict[str, Sequence[Any]] = {}
+    requests: dict[str, Counter[tuple[str, int]]] = {}
+    list(newest_usage(parts, usage)), list(summed_requests(parts, requests))
+    series = TenantSeries.of({name: told[1] for name, told in usage.items()}, requests)
     text = b"".join(series.exposition({"bank"}, leads=False)).decode().splitlines()
     assert 'ecp_tenant_cpu_usage{tenant_id="bank"} 20.0' in text
     assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 5.0' in text
     assert not [line for line in text if "shop" in line]
+
+
+def test_what_thousands_of_tenants_are_told_of_comes_in_many_small_lines() -> None:
+    telemetry = Telemetry()
+    for n in range(2_000):
+        telemetry.tenants.usage(f"tenant-{n}", {"cpu_usage": n, "memory_usage": n})
+        telemetry.tenants.request(f"tenant-{n}", "GET", 200)
+    told = list(asyncio.run(telemetry.part()).lines())
+    assert len(told) > 40
+    assert max(map(len, told)) < 20_000
+    assert over_the_wire(telemetry).usage["tenant-7"][1] == {"cpu_usage": 7, "memory_usage": 7}
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"usage": 1}', b'{"families": 1}'])
+def test_what_is_no_line_of_a_part_is_refused(line: bytes) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        Part().take(line)

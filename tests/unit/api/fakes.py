@@ -29,6 +29,7 @@ from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
 from ecpmon.ports.contracts import Contract, Facts
+from ecpmon.ports.current import Figures
 from ecpmon.ports.roster import Standing
 from ecpmon.ports.samples import Plot, Point
 from ecpmon.ports.sla import WindowTotals
@@ -289,6 +290,20 @@ class FakeAvailability:
         return {t.tenant_id: await self.statuses(t) for t in tenants}
 
 
+class FakeCurrent:
+    """What was found last, as tests put it."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[Figures, SpanState | None]] = {}
+        self.asked: list[list[str]] = []
+
+    async def of(
+        self, standings: Mapping[str, Standing], now: datetime
+    ) -> Mapping[str, tuple[Figures, SpanState | None]]:
+        self.asked.append(sorted(standings))
+        return {name: found for name, found in self.found.items() if name in standings}
+
+
 class FakeContracts:
     """Nothing is held: the contract is what the other stores say."""
 
@@ -509,6 +524,7 @@ class World:
         self.samples = FakeSamples(self.tenants)
         self.external_alerts = FakeExternalAlerts(self.tenants)
         self.availability = FakeAvailability(self.tenants)
+        self.current = FakeCurrent()
 
     def backend(self) -> Backend:
         unused: Any = _Nothing()
@@ -529,7 +545,7 @@ class World:
             directory=FakeDirectory(stores.tenants, stores.maintenance), writer=stores.samples,
             monitoring=stores.samples,
             evidence=DEFAULT_RULES,
-            availability=stores.availability, window_sums=stores.availability,
+            availability=stores.availability, window_sums=stores.availability, current=stores.current,
             maintenance=stores.maintenance, statements=statements,
             contracts=FakeContracts(stores.tenants, stores.maintenance, stores.availability),
             intervals=self.intervals, alerts=stores.alerts,

@@ -93,6 +93,9 @@ class World:
             raise TenantNotFound(tenant_id)
         return self._answer(tenant(tenant_id))
 
+    async def known(self, tenant_id: str) -> Tenant:
+        return await self.get(tenant_id)
+
     async def latest(self, _: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         self.asked_since.append(since)
         return self._answer(dict(self.newest))
@@ -114,6 +117,9 @@ class World:
 
     async def recent_events(self, _: Tenant, limit: int) -> list[AlertEvent]:
         return self._answer([event(n) for n in reversed(range(len(self.firing)))])
+
+    def held(self, token: str, now: datetime) -> Caller | None:
+        return None
 
     async def find(self, token: str, now: datetime) -> Caller | None:
         callers = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.current import WINDOWS, Figures, Shown
 from ecpmon.ports.tokens import Caller
 from ecpmon.wire import rfc3339
 
@@ -320,7 +322,7 @@ async def test_a_row_of_the_summary(client: Any, world: World) -> None:
     assert all(set(w) == set(figures) for w in row.pop("windows").values()), "windows added later"
     assert row == {
         "tenant_id": "acme", "name": "acme", "tenant_status": "running", "target": 99.5, "state": "up",
-        "status": "violated",
+        "status": "violated", "as_of": "2026-03-02T09:00:00Z",
         "error_budget": {"remaining_minutes": close(-5.7), "remaining_percent": close(-1900)},
         "burn_rate": dict.fromkeys(("1h", "24h"), figures["burn_rate"]),
         "last_alert": {"alert_name": "SlaBudgetBurn", "status": "resolved", "at": "2026-03-02T08:53:00Z"},
@@ -352,6 +354,32 @@ async def test_the_summary_remembers_statuses(client: Any, world: World) -> None
     assert (await good(client, SUMMARY))["tenants"][0]["status"] == "meeting"
     world.availability.stored["acme"] = {"30d": SlaStatus.AT_RISK}
     assert (await good(client, SUMMARY))["tenants"][0]["status"] == "at_risk"
+
+
+async def test_the_summary_shows_what_was_found_a_moment_ago_and_works_out_the_rest(
+    client: Any, world: World
+) -> None:
+    world.tenants.add("other", sli_source="push")
+    shown = Shown(SlaStatus.AT_RISK, 0.75, 1.0, 2.5, 0.125)
+    figures = Figures(ago(seconds=20), dict.fromkeys(WINDOWS, shown), 90.0)
+    world.current.found["other"] = figures, SpanState.GAP
+    for state, alert in ((SpanState.GAP, None), (SpanState.UP, None), (SpanState.UP, "firing")):
+        world.current.found["other"] = figures, state
+        if alert is not None:
+            world.alerts.events = [replace(event(1, "pending", alert), tenant_id="other")]
+        rows = {r["tenant_id"]: r for r in (await good(client, SUMMARY))["tenants"]}
+        assert (rows["acme"]["as_of"], rows["acme"]["status"]) == ("2026-03-02T09:00:00Z", "violated")
+        other = rows["other"]
+        assert (other["as_of"], other["status"], other["state"]) == ("2026-03-02T08:59:40Z", "at_risk", state)
+        assert list(other["windows"]) == list(WINDOWS)
+        for window in other["windows"].values():
+            assert window == {
+                "availability": 75, "status": "at_risk", "coverage": 100, "budget_remaining_percent": 12.5,
+                "burn_rate": 2.5,
+            }  # fmt: skip
+        assert other["error_budget"] == {"remaining_minutes": 1.5, "remaining_percent": 12.5}
+        assert (other["last_alert"] or {}).get("status") == alert
+    assert world.current.asked == [["acme", "other"]] * 3
 
 
 @pytest.mark.parametrize(
