@@ -30,8 +30,8 @@ async def with_a_past(service: Service, *, down: bool = False) -> str:
     for up in (1, 1, 0, 1, 0 if down else 1):
         await push(service, name, up)
         service.clock.advance(361)
-    await service.runtime.trigger.settled()
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.trigger.settled()
+    await service.runtime.work.rolling.run_once()
     return name
 
 
@@ -68,11 +68,11 @@ async def test_it_holds_for_a_minute_and_the_state_is_that_of_now(service: Servi
     assert (row["as_of"], row["state"]) == (found_at, "up")
     service.clock.advance(11)
     assert await is_worked_out(service, name)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     service.clock.advance(3)
     assert not await is_worked_out(service, name)
     service.clock.advance(3_600)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     service.clock.advance(3)
     row = await row_of(service, name)
     assert (row["state"], row["as_of"]) == (
@@ -120,7 +120,7 @@ async def test_it_holds_no_longer_than_what_it_was_found_by(service: Service, ch
     assert after["windows"] != before["windows"] or after["target"] != before["target"]
     service.clock.advance(5)
     assert await is_worked_out(service, name)
-    await service.runtime.rolling.run_once()
+    await service.runtime.work.rolling.run_once()
     service.clock.advance(3)
     assert not await is_worked_out(service, name)
 
@@ -145,7 +145,7 @@ async def test_a_row_that_is_kept_tells_the_newest_alert(service: Service) -> No
     for cpu, status in ((95, "firing"), (10, "resolved")):
         service.clock.advance(1)
         await push(service, name, 1, metrics={"up": 1, "cpu": cpu})
-        await service.runtime.trigger.settled()
+        await service.runtime.work.trigger.settled()
         row = await row_of(service, name)
         assert row["last_alert"] == {
             "alert_name": "hot", "status": status, "at": rfc3339(service.clock.now()),
