@@ -16,6 +16,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "==> installing the Python packages into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m compileall -q ecpmon
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed

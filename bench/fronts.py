@@ -23,9 +23,9 @@ def processes(pid: int) -> dict[str, int]:
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in map(int, (task / "children").read_text().split()):
-            env = _environ(child)
-            if role := env.get("ECPMON_ROLE"):
-                found[f"front-{env['ECPMON_FRONT']}" if role == "front" else role] = child
+            name = Path(f"/proc/{child}/comm").read_text().strip()
+            if name.startswith("ecp-"):
+                found[name.removeprefix("ecp-")] = child
     if "worker" not in found or "front-1" not in found:
         raise RuntimeError(f"{pid} watches {found}")
     return dict(sorted(found.items()))
@@ -35,6 +35,12 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
     """`VmRSS`: now; `VmHWM`: the most it ever was."""
     text = Path(f"/proc/{pid}/status").read_text()
     return round(int(text.split(f"{what}:")[1].split()[0]) / 1024, 1)
+
+
+def pss_mb(pid: int) -> float:
+    """What processes share counts for each of them by its part."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return round(int(text.split("\nPss:")[1].split()[0]) / 1024, 1)
 
 
 def lag(pid: int) -> Buckets:
@@ -58,7 +64,7 @@ def bound(before: Mapping[float, float], after: Mapping[float, float], share: fl
 def _family(pid: int, wanted: str) -> list[tuple[str, dict[str, str], float]]:
     with socket.socket(socket.AF_UNIX) as own:
         own.settimeout(30)
-        own.connect(str(Path(_environ(pid)["ECPMON_RUN_DIR"]) / f"{pid}.sock"))
+        own.connect(_socket(pid))
         connection = http.client.HTTPConnection("process")
         connection.sock = own
         connection.request("GET", "/machine/part")
@@ -66,9 +72,10 @@ def _family(pid: int, wanted: str) -> list[tuple[str, dict[str, str], float]]:
     return [tuple(sample) for name, _, _, samples in families if name == wanted for sample in samples]
 
 
-def _environ(pid: int) -> dict[str, str]:
-    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
-    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+def _socket(pid: int) -> str:
+    """Where the process answers the others of its machine."""
+    paths = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()]
+    return next(path for path in paths if path.endswith(f"/{pid}.sock"))
 
 
 class Meter:

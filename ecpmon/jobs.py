@@ -12,12 +12,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from importlib import import_module
+from operator import or_
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from ecpmon.errors import EcpError
 from ecpmon.model.leadership import Claim
@@ -27,7 +28,6 @@ from ecpmon.telemetry import Telemetry
 _log = structlog.get_logger(__name__)
 # The default of one second silently drops a job when the loop stalls.
 MISFIRE_GRACE_SECONDS = 60
-_REASONS = {EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "still_running", EVENT_JOB_ERROR: "error"}
 
 
 class Leadership(Protocol):
@@ -74,19 +74,35 @@ class Jobs:
         self._opening = asyncio.Lock()
         self._telemetry = telemetry
         self._running: set[asyncio.Task[object]] = set()
-        self._scheduler = AsyncIOScheduler(timezone="UTC")
-        self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
-        for job in jobs:
-            # A bound coroutine function: APScheduler would never await a lambda or a callable object.
-            self._scheduler.add_job(
-                self._turn, "interval", seconds=job.seconds, args=[job.name], id=job.name,
-                max_instances=1, coalesce=True, misfire_grace_time=MISFIRE_GRACE_SECONDS,
-            )  # fmt: skip
+        # What APScheduler tells of a turn that was not, by its code.
+        self._reasons: dict[int, str] = {}
+        self._scheduler: Any = None
+        self._scheduling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Run what runs everywhere once in the background, in the order given, then everything by the clock."""
-        self._scheduler.start()
         self._begin([name for name, job in self._jobs.items() if job.everywhere])
+        self._scheduling = asyncio.create_task(self._schedule(), name="scheduling")
+
+    async def _schedule(self) -> None:
+        """Importing APScheduler takes longer than all else that a process does until it is ready: so it comes after."""
+        events = await asyncio.to_thread(import_module, "apscheduler.events")
+        schedulers = await asyncio.to_thread(import_module, "apscheduler.schedulers.asyncio")
+        self._reasons = {
+            events.EVENT_JOB_MISSED: "missed",
+            events.EVENT_JOB_MAX_INSTANCES: "still_running",
+            events.EVENT_JOB_ERROR: "error",
+        }
+        scheduler = schedulers.AsyncIOScheduler(timezone="UTC")
+        scheduler.add_listener(self._note, reduce(or_, self._reasons))
+        for job in self._jobs.values():
+            # A bound coroutine function: APScheduler would never await a lambda or a callable object.
+            scheduler.add_job(
+                self._turn, "interval", seconds=job.seconds, args=[job.name], id=job.name,
+                max_instances=1, coalesce=True, misfire_grace_time=MISFIRE_GRACE_SECONDS,
+            )  # fmt: skip
+        scheduler.start()
+        self._scheduler = scheduler
 
     def begin_term(self) -> None:
         """This process has just taken over: in the background one turn of each of a leader's jobs, in the order given.
@@ -123,11 +139,12 @@ class Jobs:
 
     async def stop(self, patience: float = 10.0) -> None:
         """No new turns; the running ones are awaited before APScheduler would cancel them."""
-        if self._scheduler.running:
+        if self._scheduling is not None:
+            await self._scheduling
             self._scheduler.pause()
         if self._running:
             await asyncio.wait(self._running, timeout=patience)
-        if self._scheduler.running:
+        if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
         for task in list(self._running):
             task.cancel()
@@ -177,7 +194,7 @@ class Jobs:
         finally:
             self._telemetry.job_seconds.labels(job.name).observe(perf_counter() - began)
 
-    def _note(self, event: JobEvent) -> None:
-        reason = _REASONS.get(event.code, "unknown")
+    def _note(self, event: Any) -> None:
+        reason = self._reasons.get(event.code, "unknown")
         self._telemetry.job_failures.labels(event.job_id, reason).inc()
         _log.warning("job_not_run", job=event.job_id, reason=reason)

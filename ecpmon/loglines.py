@@ -123,6 +123,30 @@ class LogStream:
             self._on_recovery(missing)
 
 
+class DirectStream:
+    """The same without a thread, for a process that must have none: what `fd` does not take at once is lost."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    def write(self, text: str) -> int:
+        # What is called writable takes so many bytes without making us wait.
+        line = text.encode("utf-8", "backslashreplace")[: select.PIPE_BUF]
+        try:
+            if self._fd is None:
+                raise OSError("it is closed")
+            if select.select([], [self._fd], [], 0)[1]:
+                os.write(self._fd, line)
+            else:
+                count_lost("waiting")
+        except OSError:
+            count_lost("unwritable")
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
 class LineHandler(logging.StreamHandler[LogStream]):
     """For the logs of the standard library, of asyncio and of aiohttp. A line that cannot be formatted is counted."""
 
@@ -132,14 +156,22 @@ class LineHandler(logging.StreamHandler[LogStream]):
 
 def open_stderr(on_recovery: Callable[[int], None] = lambda _: None) -> LogStream:
     """The log on stderr. When stderr takes nothing, stdout is told so, once until it does again."""
-    hold_standard_descriptors()
-    try:
-        fd = None if sys.stderr is None else os.dup(sys.stderr.fileno())
-    except (OSError, ValueError):
-        fd = None
-    stream = LogStream(fd, _complain, on_recovery)
+    stream = LogStream(_own_stderr(), _complain, on_recovery)
     atexit.register(stream.close)
     return stream
+
+
+def direct_stderr() -> DirectStream:
+    """The log on stderr of a process that must have no thread."""
+    return DirectStream(_own_stderr())
+
+
+def _own_stderr() -> int | None:
+    hold_standard_descriptors()
+    try:
+        return None if sys.stderr is None else os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return None
 
 
 def hold_standard_descriptors() -> None:

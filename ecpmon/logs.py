@@ -37,19 +37,33 @@ class Rendering:
         return shown
 
 
-def configure_logging(settings: Settings) -> None:
-    """Everything that logs writes to stderr, through a stream that neither raises nor waits."""
-    level = getattr(logging, settings.log_level.upper())
+def configure_logging(settings: Settings) -> loglines.LogStream:
+    """Everything that logs writes to stderr, through a stream that neither raises nor waits. Whoever ends without
+    Python's own ending closes it."""
     stream = loglines.open_stderr(lambda lines: _log.warning("log_lines_lost", lines=lines))
+    _write_to(stream, settings)
+    handler = loglines.LineHandler(stream)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=max(_level(settings), logging.WARNING), handlers=[handler])
+    return stream
+
+
+def configure_direct_logging(settings: Settings) -> None:
+    """The same of structlog's lines for a process that must have no thread; its children configure theirs anew."""
+    _write_to(loglines.direct_stderr(), settings)
+
+
+def _level(settings: Settings) -> int:
+    return int(getattr(logging, settings.log_level.upper()))
+
+
+def _write_to(stream: loglines.LogStream | loglines.DirectStream, settings: Settings) -> None:
     structlog.configure(
         processors=[Rendering(_processors(settings))],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(_level(settings)),
         logger_factory=structlog.WriteLoggerFactory(stream),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    handler = loglines.LineHandler(stream)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])
 
 
 def _processors(settings: Settings) -> list[structlog.typing.Processor]:

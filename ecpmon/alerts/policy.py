@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from ecpmon.alerts.grammar import SECONDS
-from ecpmon.resources import data_dir
+from ecpmon.resources import data_dir, yaml_of
 from ecpmon.sla.burn import BurnPolicy, PolicyError, WindowPair
 
 _TOP: Final = {"period", "min_failed_observations", "min_coverage", "source", "policies"}
@@ -28,7 +28,7 @@ def load_policies(text: str) -> dict[str, BurnPolicy]:
     Whether a policy suits a target is `ecpmon.sla.burn.check_policy`'s to say.
     """
     try:
-        document = yaml.safe_load(text)
+        document = yaml_of(text)
     except yaml.YAMLError as error:
         raise PolicyError(f"the burn-rate policies are not YAML: {error}") from error
     top = _mapping(document, "document", _TOP)

@@ -38,7 +38,7 @@ GoTime = Annotated[datetime, BeforeValidator(go_time)]
 class AlertBody(BaseModel):
     """Newer Alertmanagers add fields; what is not known is ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
@@ -64,7 +64,7 @@ class AlertBody(BaseModel):
 class _Head(BaseModel):
     """Everything of the message but its alerts."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     version: Literal["4"]
     alerts: list[Any]

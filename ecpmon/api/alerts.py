@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
-from ecpmon.alerts.notifiers.email import check_recipients
+from ecpmon.alerts.recipients import check_recipients
 from ecpmon.alerts.targets import AddressGuard, check_headers, check_target
 from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
@@ -39,7 +39,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class ActionBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     type: Literal["webhook", "email"]
     url: Annotated[StrictStr, Field(max_length=2000)] | None = None
@@ -49,7 +49,7 @@ class ActionBody(BaseModel):
 
 
 class RuleBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     alert_name: Annotated[StrictStr, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     condition: StrictStr
@@ -193,7 +193,7 @@ def delivery_document(delivery: dict[str, Any]) -> dict[str, Any]:
 
 
 class ResendBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     note: Annotated[StrictStr, Field(max_length=500)] | None = None
 

@@ -57,7 +57,7 @@ _EVERY_SAMPLE: Final = timedelta(microseconds=1)
 class TrialBody(BaseModel):
     """A threshold rule, as it would be saved, or the name of a burn-rate policy."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     condition: StrictStr | None = None
     duration: StrictStr | None = None

@@ -46,7 +46,7 @@ NO_NUL: Final = r"^[^\x00]*$"
 
 
 class DeployBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     method: Literal["kubernetes", "gitops", "simulator"]
     dry_run: StrictBool = False
@@ -88,7 +88,7 @@ async def deployment_status(request: web.Request) -> web.Response:
 
 
 class ReportBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     status: Literal["completed", "failed"]
     message: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""

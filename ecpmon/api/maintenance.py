@@ -24,7 +24,7 @@ SHOWN_AHEAD: Final = timedelta(days=90)
 class MaintenanceBody(BaseModel):
     """One-off: `start` and `end` or `duration`. Recurring: `start`, `duration` and `rrule` (RFC 5545)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     start: StrictStr
     end: StrictStr | None = None

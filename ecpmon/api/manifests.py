@@ -54,7 +54,7 @@ async def post_manifest(request: web.Request) -> web.Response:
 
 
 class ValidateBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
     manifest_content: StrictStr

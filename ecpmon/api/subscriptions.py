@@ -13,7 +13,7 @@ from ecpmon.errors import BadRequest
 
 
 class Subscribe(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     action: Literal["subscribe"]
     metrics: (

@@ -34,7 +34,7 @@ class TargetPatch(TargetBody):
 class QuantitiesBody(BaseModel):
     """Requests and limits of one replica, such as `250m` and `512Mi`; absent ones are the catalogue's."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     cpu_request: StrictStr | None = None
     cpu_limit: StrictStr | None = None
@@ -45,7 +45,7 @@ class QuantitiesBody(BaseModel):
 class UpdateBody(BaseModel):
     """Only what is given is changed. An unknown field is refused: it would look as if it had been changed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] = ""
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None

@@ -35,7 +35,7 @@ routes = Routes()
 
 
 class TargetBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     availability: StrictStr = "99.5%"
     response_time: StrictStr | None = None
@@ -56,7 +56,7 @@ class TargetBody(BaseModel):
 
 
 class TenantBody(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(defer_build=True, extra="ignore")
 
     tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)]

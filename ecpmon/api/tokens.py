@@ -46,7 +46,7 @@ Lifetime = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIFE)]
 class TokenBody(BaseModel):
     """`tenant_access`: names of live tenants, or `["*"]`; `expires_in`: seconds, absent for as long as the asker's."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=10)]
@@ -62,7 +62,7 @@ class TokenBody(BaseModel):
 class RotationBody(BaseModel):
     """`overlap_seconds`: how long the old secret still works; `expires_in`: absent, the token ends when it would."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     overlap_seconds: Annotated[StrictInt, Field(ge=0, le=LONGEST_OVERLAP)] = 3_600
     expires_in: Lifetime | None = None

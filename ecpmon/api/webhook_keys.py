@@ -19,7 +19,7 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 class RotationBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     overlap_seconds: Annotated[int, Field(ge=0, le=int(LONGEST_OVERLAP.total_seconds()))] = 86_400
 

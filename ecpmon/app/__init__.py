@@ -237,11 +237,14 @@ def _watched(seconds: float) -> Callable[[web.Application], AsyncIterator[None]]
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     check_settings(settings)
-    configure_logging(settings)
+    stream = configure_logging(settings)
     raise_file_limit()
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(settings))
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(settings))
+    finally:
+        stream.close()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.objectives import Objective
-from ecpmon.resources import data_dir
+from ecpmon.resources import data_dir, yaml_of
 
 
 class _Defaults(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     objectives: list[Objective]
 
@@ -21,7 +21,7 @@ def load_objectives(text: str | None = None) -> list[Objective]:
     if text is None:
         text = (data_dir("rules") / "objectives.yaml").read_text(encoding="utf-8")
     try:
-        found = _Defaults.model_validate(yaml.safe_load(text)).objectives
+        found = _Defaults.model_validate(yaml_of(text)).objectives
     except yaml.YAMLError as error:
         raise ValidationFailed(f"the objectives are not YAML: {error}") from error
     except ValidationError as error:

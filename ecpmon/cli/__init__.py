@@ -1,24 +1,36 @@
-"""The command line: parse arguments, call the application."""
+"""The command line: parse arguments, call the application.
+
+What a command needs it imports itself: so `--help` is there at once, and `serve` reads nothing that it does not use.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
-from pydantic import ValidationError
-from rich.console import Console
 
 from ecpmon.errors import EcpError, LocalStackError
-from ecpmon.settings import Settings
 
-_GROUPS = ("rules", "slo", "tenant", "token")  # each a module here with a group of its name
+if TYPE_CHECKING:
+    from ecpmon.settings import Settings
+
+# Each a module here with a group of its name, and what that says of itself.
+GROUPS = {
+    "rules": "The burn-rate policy as Prometheus rules.",
+    "slo": "Objectives as OpenSLO v1 YAML.",
+    "tenant": "Size a tenant, render its Kubernetes manifest, validate one. No database is needed.",
+    "token": "API tokens: make, list, replace and revoke them; see docs/tokens.md.",
+}
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -37,6 +49,10 @@ class Duration(click.ParamType[timedelta]):
 
 
 def load_settings() -> Settings:
+    from pydantic import ValidationError
+
+    from ecpmon.settings import Settings
+
     try:
         return Settings()
     except ValidationError as error:
@@ -56,13 +72,18 @@ class _Commands(click.Group):
     """Imports a group's module when the group is asked for: `ecpmon simulator` needs no sizing."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_GROUPS})
+        return sorted({*super().list_commands(ctx), *GROUPS})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _GROUPS:
+        if cmd_name not in GROUPS:
             return super().get_command(ctx, cmd_name)
         group: click.Group = getattr(import_module(f"ecpmon.cli.{cmd_name}"), cmd_name)
         return group
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = {name: command.get_short_help_str(formatter.width) for name, command in self.commands.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted({**own, **GROUPS}.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,6 +124,8 @@ def up(
     Creates two tenants, deploys them into the simulator and shows a live table. Ctrl-C stops every process
     and leaves the data; the next start goes on with it.
     """
+    from rich.console import Console
+
     from ecpmon.app.up import up as run
     from ecpmon.local.ports import plan_ports
 
@@ -129,20 +152,36 @@ def up(
 )
 def serve(role: str | None, fronts: int | None) -> None:
     """Run the ecpmon service. Everything is set by ECPMON_* variables; see docs/settings.md."""
-    settings = load_settings()
-    asked = {name: value for name, value in (("role", role), ("fronts", fronts)) if value is not None}
-    settings = settings.model_copy(update=asked)
-    database_url(settings)
-    if settings.role == "supervised":
+    with importing():
+        settings = load_settings()
+        asked = {name: value for name, value in (("role", role), ("fronts", fronts)) if value is not None}
+        settings = settings.model_copy(update=asked)
+        database_url(settings)
+        from ecpmon.app import run
         from ecpmon.local.machine import serve as supervise
-        from ecpmon.logs import configure_logging
-
-        configure_logging(settings)
-        asyncio.run(supervise(settings))
+        from ecpmon.logs import configure_direct_logging
+    if settings.role != "supervised":
+        run(settings)
         return
-    from ecpmon.app import run
+    configure_direct_logging(settings)
+    supervise(settings, run)
 
-    run(settings)
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Meanwhile nothing is looked for that could be thrown away: what modules make stays, and is not looked at again.
+
+    structlog would import rich, which we do not have it use.
+    """
+    gc.disable()
+    held = sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if held is None:
+            del sys.modules["rich"]
+        gc.freeze()
+        gc.enable()
 
 
 @cli.command()

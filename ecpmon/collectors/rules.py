@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.names import ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
-from ecpmon.resources import data_dir
+from ecpmon.resources import data_dir, yaml_of
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -17,7 +17,7 @@ ServiceMetric = Annotated[str, Field(pattern=f"^({'|'.join(SERVICE_METRICS)})$")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class SourceRule(_Strict):
@@ -73,7 +73,7 @@ def load_sli_rules(text: str | None = None) -> SliRules:
     if text is None:
         text = (data_dir("rules") / "sli.yaml").read_text(encoding="utf-8")
     try:
-        return SliRules.model_validate(yaml.safe_load(text))
+        return SliRules.model_validate(yaml_of(text))
     except yaml.YAMLError as error:
         raise ValidationFailed(f"the SLI rules are not YAML: {error}") from error
     except ValidationError as error:

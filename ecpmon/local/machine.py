@@ -2,34 +2,40 @@
 
 This process answers nobody and opens no database. It starts its children anew when they end, and ends them when they
 stand still; what it cannot mend it says, and ends with them. None of them outlives it, however it ends.
+
+Invariant: it has one thread and no event loop from beginning to end, so that every child, the first and the hundredth,
+can be forked from it (`local.forking`): what all of them import is imported once, and is in memory once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import gc
+import math
 import os
+import selectors
 import shutil
 import signal
 import socket
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import structlog
 
 from ecpmon.errors import LocalStackError
-from ecpmon.local.process import launch_argv
+from ecpmon.local.forking import HANDLED, forked
+from ecpmon.local.question import Question
 from ecpmon.local.supervisor import RestartPolicy, explain_exit
 from ecpmon.serving import check_settings
 from ecpmon.settings import Settings
 
 _log = structlog.get_logger(__name__)
-COMMAND: Final = (sys.executable, "-m", "ecpmon", "serve")
 # Longer than a front waits for what it is answering.
 FRONT_STOP_SECONDS: Final = 18.0
 WORKER_STOP_SECONDS: Final = 8.0
@@ -39,15 +45,15 @@ PING_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 5.0
 # How long a process may be silent at first.
 START_SECONDS: Final = 60.0
+_STOPPING: Final = {int(signal.SIGTERM), int(signal.SIGINT)}
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """`environ`: all of its environment."""
+    """`run`: all that the process does. `stop_seconds`: how long it may take to end when it is asked to."""
 
     name: str
-    argv: tuple[str, ...]
-    environ: Mapping[str, str]
+    run: Callable[[], None]
     stop_seconds: float
 
 
@@ -56,35 +62,28 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def specs(settings: Settings, run_dir: Path, environ: Mapping[str, str]) -> list[ProcessSpec]:
-    """Fronts, then the worker: they are stopped in this order."""
-
+def specs(settings: Settings, run_dir: Path, run: Callable[[Settings], None]) -> list[ProcessSpec]:
+    """Fronts, then the worker: they are started and stopped in this order. `run` serves in the role of its settings."""
     count = settings.fronts or cores()
 
     def spec(name: str, role: str, number: int, stop_seconds: float) -> ProcessSpec:
-        own = {
-            "ECPMON_ROLE": role,
-            "ECPMON_FRONTS": str(count),
-            "ECPMON_FRONT": str(number),
-            "ECPMON_RUN_DIR": str(run_dir),
-        }
-        return ProcessSpec(name, COMMAND, {**environ, **own}, stop_seconds)
+        own = settings.model_copy(update={"role": role, "fronts": count, "front": number, "run_dir": run_dir})
+        return ProcessSpec(name, partial(run, own), stop_seconds)
 
     fronts = [spec(f"front-{n}", "front", n, FRONT_STOP_SECONDS) for n in range(1, count + 1)]
     return [*fronts, spec("worker", "worker", 0, WORKER_STOP_SECONDS)]
 
 
-async def free_port(host: str, port: int) -> None:
+def free_port(host: str, port: int) -> None:
     """Wait a moment for those who had the port before us. Raises LocalStackError."""
-    now = asyncio.get_running_loop().time
-    give_up = now() + PORT_SECONDS
+    give_up = time.monotonic() + PORT_SECONDS
     while True:
         try:
             return _check_port(host, port)
         except LocalStackError:
-            if now() >= give_up:
+            if time.monotonic() >= give_up:
                 raise
-        await asyncio.sleep(0.1)
+        time.sleep(0.1)
 
 
 def _check_port(host: str, port: int) -> None:
@@ -107,8 +106,27 @@ def socket_of(run_dir: Path, pid: int) -> Path:
     return run_dir / f"{pid}.sock"
 
 
+class _Kept:
+    """One spec and its present life, if it has one. Times are those of `time.monotonic`, `math.inf`: never."""
+
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
+        self.pid: int | None = None
+        self.began = 0.0
+        self.begin_at = 0.0
+        self.quick_deaths = 0
+        self.question: Question | None = None
+        # When to ask, or until when the question may be answered; and when the process has been silent for too long.
+        self.ask_at = self.over_at = math.inf
+
+    @property
+    def due(self) -> float:
+        """When there is something to do about it."""
+        return self.begin_at if self.pid is None else min(self.ask_at, self.over_at)
+
+
 class Machine:
-    """Keeps processes running until `stop`; `failed` is set when one of them cannot be kept."""
+    """Keeps processes running until SIGTERM or SIGINT. Use it from the main thread."""
 
     def __init__(
         self,
@@ -118,114 +136,184 @@ class Machine:
         policy: RestartPolicy | None = None,
     ) -> None:
         """`stall_seconds`: a process that answers nobody for so long is killed; 0: never."""
-        self._specs = specs
+        self._kept = [_Kept(spec) for spec in specs]
         self._run_dir = run_dir
         self._stall_seconds = stall_seconds
         self._policy = policy or RestartPolicy()
-        self._stopping = asyncio.Event()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.processes: dict[str, asyncio.subprocess.Process] = {}
-        self.failed: asyncio.Future[LocalStackError] = asyncio.get_running_loop().create_future()
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+        self._failure: LocalStackError | None = None
 
-    def start(self) -> None:
-        for spec in self._specs:
-            self._tasks[spec.name] = asyncio.create_task(self._keep(spec), name=f"keep {spec.name}")
+    def run(self) -> None:
+        """Returns when all have ended that were asked to. Raises LocalStackError when one cannot be kept running."""
+        with _signals() as told, self._selector:
+            self._selector.register(told, selectors.EVENT_READ)
+            try:
+                while not self._stopping and self._failure is None:
+                    for kept in self._kept:
+                        self._see_to(kept)
+                    self._wait(min(kept.due for kept in self._kept))
+            finally:
+                self._stopping = True
+                self._end_all()
+        if self._failure is not None:
+            raise self._failure
 
-    async def stop(self) -> None:
+    # --- waiting --------------------------------------------------------------------------------------------
+
+    def _wait(self, until: float) -> None:
+        """For a signal, an answer, or the time `until`; and note it."""
+        patience = None if until == math.inf else max(0.0, until - time.monotonic())
+        for key, _ in self._selector.select(patience):
+            if isinstance(key.data, _Kept):
+                self._answered(key.data)
+            else:
+                self._stopping |= not _STOPPING.isdisjoint(_drained(key.fileobj))
+        for kept in self._kept:
+            self._reap(kept)
+
+    def _reap(self, kept: _Kept) -> None:
+        if kept.pid is None:
+            return
+        pid, status = os.waitpid(kept.pid, os.WNOHANG)
+        if pid:
+            self._ended(kept, kept.pid, os.waitstatus_to_exitcode(status))
+
+    # --- lives ----------------------------------------------------------------------------------------------
+
+    def _see_to(self, kept: _Kept) -> None:
+        now = time.monotonic()
+        if now < kept.due:
+            return
+        if kept.pid is None:
+            self._begin(kept, now)
+        elif now >= kept.over_at:
+            _log.error(
+                "process_stands_still", process=kept.spec.name, pid=kept.pid, seconds=self._stall_seconds
+            )
+            self._signal(kept, signal.SIGKILL)
+            self._ask_no_more(kept)
+        elif kept.question is not None:
+            self._forget(kept, now)
+        else:
+            self._ask(kept, kept.pid, now)
+
+    def _begin(self, kept: _Kept, now: float) -> None:
+        try:
+            kept.pid = forked(f"ecp-{kept.spec.name}", kept.spec.run)
+        except OSError as error:  # the machine has no room for one more just now
+            _log.error("process_not_started", process=kept.spec.name, error=str(error))
+            kept.begin_at = now + self._policy.max_backoff
+            return
+        kept.began = now
+        if self._stall_seconds:
+            kept.ask_at, kept.over_at = now + PING_SECONDS, now + max(START_SECONDS, self._stall_seconds)
+        _log.info("process_started", process=kept.spec.name, pid=kept.pid)
+
+    def _ended(self, kept: _Kept, pid: int, code: int) -> None:
+        """Whatever it was: `code` is negative for a signal."""
+        self._ask_no_more(kept)
+        socket_of(self._run_dir, pid).unlink(missing_ok=True)
+        kept.pid = None
+        if self._stopping:
+            return
+        now, policy = time.monotonic(), self._policy
+        kept.quick_deaths = kept.quick_deaths + 1 if now - kept.began < policy.quick_seconds else 1
+        what = explain_exit(kept.spec.name, code, "")
+        if kept.quick_deaths >= policy.max_quick_deaths:
+            self._failure = LocalStackError(
+                f"{what}, {kept.quick_deaths} times in a row", hint="its log says why"
+            )
+            return
+        _log.error("process_ended", process=kept.spec.name, code=code, reason=what)
+        kept.begin_at = now + policy.backoff(kept.quick_deaths)
+
+    def _signal(self, kept: _Kept, number: signal.Signals) -> None:
+        if kept.pid is not None:  # not reaped yet, so the number is its own
+            if number is signal.SIGKILL:
+                _log.warning("process_killed", process=kept.spec.name, pid=kept.pid)
+            os.kill(kept.pid, number)
+
+    def _end_all(self) -> None:
         """Ask all fronts to end what they are doing, then the worker, which hears what they still commit; make those
         that do not. None is left afterwards."""
-        self._stopping.set()
-        for seconds in sorted({spec.stop_seconds for spec in self._specs}, reverse=True):
-            names = [spec.name for spec in self._specs if spec.stop_seconds == seconds]
-            tasks = [self._tasks[name] for name in names]
-            for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, None)):
-                for name in names:
-                    self._signal(name, number)
-                await asyncio.wait(tasks, timeout=patience)
+        for seconds in sorted({kept.spec.stop_seconds for kept in self._kept}, reverse=True):
+            group = [kept for kept in self._kept if kept.spec.stop_seconds == seconds]
+            for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, math.inf)):
+                for kept in group:
+                    self._signal(kept, number)
+                self._await(group, time.monotonic() + patience)
 
-    def _signal(self, name: str, number: signal.Signals) -> None:
-        process = self.processes.get(name)
-        if process is not None and process.returncode is None:
-            if number is signal.SIGKILL:
-                _log.warning("process_killed", process=name, pid=process.pid)
-            process.send_signal(number)
+    def _await(self, group: Collection[_Kept], until: float) -> None:
+        while any(kept.pid is not None for kept in group) and time.monotonic() < until:
+            self._wait(until)
 
-    async def _keep(self, spec: ProcessSpec) -> None:
-        """One life after the other, until stopped or given up."""
-        quick_deaths, now = 0, asyncio.get_running_loop().time
-        while not self._stopping.is_set():
-            started = now()
-            code = await self._live(spec)
-            if self._stopping.is_set():
-                return
-            quick_deaths = quick_deaths + 1 if now() - started < self._policy.quick_seconds else 1
-            what = explain_exit(spec.name, code, "")
-            if quick_deaths >= self._policy.max_quick_deaths:
-                error = LocalStackError(f"{what}, {quick_deaths} times in a row", hint="its log says why")
-                if not self.failed.done():
-                    self.failed.set_result(error)
-                return
-            _log.error("process_ended", process=spec.name, code=code, reason=what)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._policy.backoff(quick_deaths))
+    # --- whether they are well ------------------------------------------------------------------------------
 
-    async def _live(self, spec: ProcessSpec) -> int:
-        """From the start to the end of a process; its exit code, negative for a signal."""
-        process = await asyncio.create_subprocess_exec(
-            *launch_argv(spec.argv, None, signal.SIGKILL), env=dict(spec.environ), start_new_session=True
-        )
-        self.processes[spec.name] = process
-        _log.info("process_started", process=spec.name, pid=process.pid)
-        watching = asyncio.create_task(self._watch(spec.name, process.pid))
+    def _ask(self, kept: _Kept, pid: int, now: float) -> None:
+        """What a process's own watchdog cannot see is that it is stopped."""
         try:
-            return await process.wait()
-        finally:
-            watching.cancel()
-            socket_of(self._run_dir, process.pid).unlink(missing_ok=True)
-
-    async def _watch(self, name: str, pid: int) -> None:
-        """Kill a process that stands still. What its own watchdog cannot see is that it is stopped."""
-        if not self._stall_seconds:
+            kept.question = Question(socket_of(self._run_dir, pid))
+        except OSError:
+            kept.ask_at = now + PING_SECONDS
             return
-        now = asyncio.get_running_loop().time
-        answered_at, patience = now(), max(START_SECONDS, self._stall_seconds)
-        while now() - answered_at < patience:
-            await asyncio.sleep(PING_SECONDS)
-            if await _answers(socket_of(self._run_dir, pid)):
-                answered_at, patience = now(), self._stall_seconds
-        _log.error("process_stands_still", process=name, pid=pid, seconds=self._stall_seconds)
-        self._signal(name, signal.SIGKILL)
+        self._selector.register(kept.question, selectors.EVENT_READ, kept)
+        kept.ask_at = now + ANSWER_SECONDS
+
+    def _answered(self, kept: _Kept) -> None:
+        now, question = time.monotonic(), kept.question
+        if question is not None and question.is_answered_well():
+            kept.over_at = now + self._stall_seconds
+        self._forget(kept, now)
+
+    def _forget(self, kept: _Kept, now: float) -> None:
+        if kept.question is not None:
+            self._selector.unregister(kept.question)
+            kept.question.close()
+        kept.question, kept.ask_at = None, now + PING_SECONDS
+
+    def _ask_no_more(self, kept: _Kept) -> None:
+        self._forget(kept, math.inf)
+        kept.over_at = math.inf
 
 
-async def _answers(path: Path) -> bool:
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    try:
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,
-            session.get("http://process/health") as answer,
-        ):
-            return answer.status == 200
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return False
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Meanwhile the numbers of signals can be read from the socket."""
+    told, tell = socket.socketpair()
+    with told, tell:
+        told.setblocking(False)
+        tell.setblocking(False)
+        before = {number: signal.signal(number, lambda *_: None) for number in HANDLED}
+        woken = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+        try:
+            yield told
+        finally:
+            signal.set_wakeup_fd(woken)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
-async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises LocalStackError when a process cannot be kept running."""
+def _drained(told: Any) -> set[int]:
+    """The signals that have come."""
+    found: set[int] = set()
+    with contextlib.suppress(BlockingIOError):
+        while numbers := told.recv(4096):
+            found.update(numbers)
+    return found
+
+
+def serve(settings: Settings, run: Callable[[Settings], None]) -> None:
+    """Until SIGTERM or SIGINT. `run` serves in one role and is called in processes of its own.
+
+    Raises LocalStackError when a process cannot be kept running.
+    """
     check_settings(settings)
-    await free_port(settings.host, settings.port)
+    free_port(settings.host, settings.port)
     run_dir = Path(tempfile.mkdtemp(prefix="ecpmon-"))  # 0700: nobody else comes in
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    machine = Machine(specs(settings, run_dir, os.environ), run_dir, settings.watchdog_seconds)
-    machine.start()
-    stopping = asyncio.create_task(stopped.wait())
+    # What is there stays, and is not written to by collections: children share it with us.
+    gc.freeze()
     try:
-        ends: set[asyncio.Future[Any]] = {stopping, machine.failed}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        Machine(specs(settings, run_dir, run), run_dir, settings.watchdog_seconds).run()
     finally:
-        stopping.cancel()
-        await machine.stop()
         shutil.rmtree(run_dir, ignore_errors=True)
-    if machine.failed.done():
-        raise machine.failed.result()

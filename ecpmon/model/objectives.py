@@ -29,7 +29,7 @@ class ObjectiveKind(StrEnum):
 class Selector(BaseModel):
     """A metric, and the labels its series must carry; series with further labels are counted too, added up."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     metric: Text
     labels: dict[Text, Annotated[str, StringConstraints(max_length=200, strict=True)]] = Field(
@@ -51,7 +51,7 @@ class Objective(BaseModel):
     `windows[0]` is the window the promise is about. `source` None: the tenant's evidence source, as it changes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: Name
     kind: ObjectiveKind

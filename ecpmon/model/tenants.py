@@ -65,7 +65,7 @@ def parse_milliseconds(text: str) -> float:
 class SlaTarget(BaseModel):
     """What the contract promises. Strings as in the public API."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     availability: str = f"{DEFAULT_TARGET}%"
     response_time: str | None = None
@@ -84,7 +84,7 @@ class SlaTarget(BaseModel):
 class Resources(BaseModel):
     """Kubernetes quantities, as in the public API: `cpu="24000m"`, `memory="32Gi"`, `storage="1.0TB"`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     cpu: str = "0m"
     memory: str = "0Gi"
@@ -95,7 +95,7 @@ class Resources(BaseModel):
 class Tenant(BaseModel):
     """A tenant as stored. `key` is the internal number, `tenant_id` the public name."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     key: int
     tenant_id: str

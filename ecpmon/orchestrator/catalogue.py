@@ -86,7 +86,7 @@ Name = Annotated[str, Field(pattern=_NAME)]
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Probe(_Data):

@@ -11,7 +11,7 @@ from ecpmon.orchestrator.catalogue import PresetSpec, ServiceSpec, memory_text, 
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Needs(_Value):

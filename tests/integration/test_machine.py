@@ -17,30 +17,34 @@ import aiohttp
 import pytest
 
 from ecpmon.api.pushing import SAMPLES_PER_REQUEST
-from ecpmon.local.machine import Machine, ProcessSpec, socket_of
-from ecpmon.local.supervisor import RestartPolicy
+from ecpmon.local.machine import socket_of
 from ecpmon.storage.database import Database
 from tests.integration.serving import Serving, serving
 from tests.processes import bound
 from tests.waiting import PATIENCE, until
 
 
-def children(pid: int) -> dict[int, dict[str, str]]:
-    """The processes of a supervisor and their environments."""
+def children(pid: int) -> dict[int, str]:
+    """The processes of a supervisor and what each is called: `front-1`, …, `worker`."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) != pid:
-                continue
-            environ = stat.with_name("environ").read_bytes().decode().split("\0")
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                name = stat.with_name("comm").read_text().strip()
+                found[int(stat.parent.name)] = name.removeprefix("ecp-")
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-        found[int(stat.parent.name)] = dict(e.partition("=")[::2] for e in environ if "=" in e)
     return found
 
 
 def of_role(pid: int, role: str) -> list[int]:
-    return [child for child, environ in children(pid).items() if environ.get("ECPMON_ROLE") == role]
+    return [child for child, name in children(pid).items() if name.partition("-")[0] == role]
+
+
+def run_dir(child: int) -> Path | None:
+    """The folder in which a process answers the others, once it does."""
+    paths = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()]
+    return next((Path(path).parent for path in paths if path.endswith(f"/{child}.sock")), None)
 
 
 @asynccontextmanager
@@ -62,10 +66,10 @@ async def _complete(found: Serving, pid: int, fronts: int) -> bool:
 
 async def ask_process(pid: int, child: int, path: str = "/ready") -> Any:
     """The answer of one process over its socket; None while it has none."""
-    run_dir = children(pid).get(child, {}).get("ECPMON_RUN_DIR")
-    if run_dir is None:
+    folder = run_dir(child)
+    if folder is None:
         return None
-    connector = aiohttp.UnixConnector(str(socket_of(Path(run_dir), child)))
+    connector = aiohttp.UnixConnector(str(socket_of(folder, child)))
     try:
         async with (
             aiohttp.ClientSession(connector=connector) as session,
@@ -245,7 +249,8 @@ async def test_no_process_outlives_the_one_that_watches(
     async with machine(make_migrated(), free_port()) as found:
         pids = children(found.process.pid)
         assert len(pids) == 3
-        folder = Path(next(iter(pids.values()))["ECPMON_RUN_DIR"])
+        folder = run_dir(next(iter(pids)))
+        assert folder is not None
         found.process.send_signal(number)
         code = await asyncio.wait_for(found.process.wait(), PATIENCE)
         for pid in pids:
@@ -270,15 +275,40 @@ async def test_a_port_that_is_taken_is_told_at_once_though_fronts_share_theirs(
     assert f"cannot listen on 127.0.0.1:{port}" in said.decode()
 
 
-async def test_a_process_that_ends_again_and_again_ends_all_and_the_reason_is_told(tmp_path: Path) -> None:
-    def spec(name: str, code: str) -> ProcessSpec:
-        return ProcessSpec(name, (sys.executable, "-c", code), os.environ, 10.0)
+# What a machine of two processes does, one of which ends at once.
+FAILING = """
+import pathlib, sys, time
+from ecpmon.errors import LocalStackError
+from ecpmon.local.machine import Machine, ProcessSpec
+from ecpmon.local.supervisor import RestartPolicy
 
-    bad, good = spec("bad", "raise SystemExit(3)"), spec("good", "import time; time.sleep(600)")
-    machine = Machine([good, bad], tmp_path, 0, RestartPolicy(max_quick_deaths=3, first_backoff=0.01))
-    machine.start()
-    error = await asyncio.wait_for(machine.failed, PATIENCE)
-    assert "bad" in error.message
-    assert "3 times in a row" in error.message
-    await machine.stop()
-    assert machine.processes["good"].returncode == -signal.SIGTERM
+folder = pathlib.Path(sys.argv[1])
+
+def bad():
+    with (folder / "lives").open("a") as lives:
+        lives.write("x")
+    raise SystemExit(3)
+
+def good():
+    (folder / "good").touch()
+    time.sleep(600)
+
+specs = [ProcessSpec("good", good, 10.0), ProcessSpec("bad", bad, 10.0)]
+try:
+    Machine(specs, folder, 0, RestartPolicy(max_quick_deaths=3, first_backoff=0.2)).run()
+except LocalStackError as error:
+    print(error.message)
+"""
+
+
+async def test_a_process_that_ends_again_and_again_ends_all_and_the_reason_is_told(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *bound([sys.executable, "-c", FAILING, str(tmp_path)]), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate()
+    assert process.returncode == 0
+    assert said.decode().splitlines()[-1] == "bad ended with exit code 3, 3 times in a row"
+    assert (tmp_path / "lives").read_text() == "xxx"
+    assert (tmp_path / "good").exists()
+    # Its output would be open still if there was one left.

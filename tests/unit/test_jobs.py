@@ -126,7 +126,7 @@ async def test_a_job_that_is_still_running_is_not_started_again() -> None:
         running -= 1
 
     jobs = Jobs([Job("slow", 0.05, slow)], FakeLease(True), telemetry)
-    jobs._scheduler.start()
+    await jobs.start()
     async with asyncio.timeout(PATIENCE):
         while failures(telemetry, "slow", "still_running") < 2:
             await asyncio.sleep(0.01)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import aiosmtplib
 
-from ecpmon.errors import ValidationFailed
+from ecpmon.alerts.recipients import RecipientRefused, check_recipients
 from ecpmon.model.alerts import (
     DeliveryOutcome,
     DeliveryReason,
@@ -24,12 +24,7 @@ from ecpmon.model.alerts import (
 )
 
 TIMEOUT: Final = timedelta(seconds=20)
-MAX_RECIPIENTS: Final = 20
 SUBJECT_LENGTH: Final = 200
-# Deliberately narrower than RFC 5321: no quoted local parts, no address literals, ASCII only.
-_ADDRESS: Final = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-)
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 # Trouble between us and our own server: says nothing about the message, so it is tried again.
 _OWN_SERVER: Final = (
@@ -44,11 +39,6 @@ NO_CONNECTION: Final = "no connection to the mail server"
 NOT_LET_IN: Final = "the mail server does not serve ecpmon at the moment"
 
 
-class RecipientRefused(ValidationFailed):
-    def __init__(self, message: str) -> None:
-        super().__init__(message, fields=[{"field": "recipients", "message": message}])
-
-
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
     """Where mail is handed over. `security`: `none`, `starttls` or `tls`."""
@@ -59,17 +49,6 @@ class SmtpServer:
     security: str = "none"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-
-
-def check_recipients(recipients: Iterable[str]) -> tuple[str, ...]:
-    """`recipients` when they may be saved; else raises RecipientRefused."""
-    checked = tuple(recipients)
-    if not 1 <= len(checked) <= MAX_RECIPIENTS:
-        raise RecipientRefused(f"an email action has 1 to {MAX_RECIPIENTS} recipients")
-    for address in checked:
-        if not _ADDRESS.fullmatch(address) or ".." in address:
-            raise RecipientRefused(f"{address!r} is not an email address")
-    return checked
 
 
 class EmailNotifier:

@@ -1,4 +1,7 @@
-"""Schemas of Kubernetes 1.28 to 1.37, strict, and small ones of our own for two custom resources."""
+"""Schemas of Kubernetes 1.28 to 1.37, strict, and small ones of our own for two custom resources.
+
+What reads them is large, and imported when the first manifest is looked at.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,6 @@ from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
-
-import jsonschema
-import kubernetes_validate.utils
-from referencing import Registry, Resource
 
 from ecpmon.orchestrator.validation.reading import Document
 from ecpmon.orchestrator.validation.report import Finding
@@ -85,6 +84,8 @@ def schema_findings(document: Document, version: str) -> Iterator[Finding]:
 @lru_cache(maxsize=512)  # the names come from strangers
 def validator(api: str, kind: str, version: str) -> Any:
     """A compiled validator; None for a kind that this version does not have."""
+    import jsonschema
+
     own = _CUSTOM.get((api, kind))
     if own is not None:
         spec = {"type": "object", **own}
@@ -106,6 +107,8 @@ def validator(api: str, kind: str, version: str) -> Any:
 
 @cache
 def _folder(version: str) -> Path:
+    import kubernetes_validate.utils
+
     full = next(v for v in kubernetes_validate.utils.all_versions() if v.startswith(version + "."))
     package = Path(str(kubernetes_validate.__file__)).parent
     return package / "kubernetes-json-schema" / f"v{full}-local-strict"
@@ -113,11 +116,15 @@ def _folder(version: str) -> Path:
 
 @cache
 def _definitions(version: str) -> Any:
+    from referencing import Resource
+
     text = (_folder(version) / "_definitions.json").read_text(encoding="utf-8")
     return Resource.from_contents(json.loads(text))
 
 
 def _registry(version: str, schema: Path) -> Any:
+    from referencing import Registry, Resource
+
     definitions = _definitions(version)
     own = Resource.from_contents(json.loads(schema.read_text(encoding="utf-8")))
     return definitions @ (own @ Registry())

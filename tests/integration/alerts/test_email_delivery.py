@@ -18,10 +18,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from ecpmon.alerts.notifiers.email import (
     NO_CONNECTION,
     EmailNotifier,
-    RecipientRefused,
     SmtpServer,
-    check_recipients,
 )
+from ecpmon.alerts.recipients import RecipientRefused, check_recipients
 from ecpmon.model.alerts import (
     DeliveryOutcome,
     DeliveryReason,
