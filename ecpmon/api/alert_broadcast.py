@@ -18,6 +18,8 @@ MOST_WAITING: Final = 16_384
 class AlertListener(Listener):
     """`firing`: what it is told first; `backlog`: frames that it is still to be told."""
 
+    __slots__ = ("backlog", "firing")
+
     def __init__(self) -> None:
         super().__init__()
         self.firing: deque[bytes] = deque()

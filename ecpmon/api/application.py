@@ -33,6 +33,7 @@ from ecpmon.api import (
 )
 from ecpmon.api.context import CONTEXT, ApiContext
 from ecpmon.api.exposition import PAGES, Expose, Pages
+from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.routing import Permission, Route, Routes
@@ -97,6 +98,7 @@ def create_api(
     app = web.Application(middlewares=[envelope, gate], handler_args=handler_args)
     table = list(health.routes.table) if operations_only else route_table()
     app[CONTEXT] = context
+    app[HEARTBEATS] = Heartbeats()
     app[LIMITS] = Limits(context.settings, ledger)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[ROUTES] = {route.handler: route for route in table}

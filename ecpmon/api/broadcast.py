@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Final, Generic, TypeVar
 
@@ -62,13 +61,9 @@ class Broadcast(ABC, Generic[L]):
     def __len__(self) -> int:
         return len(self.listeners)
 
-    @contextmanager
-    def joined(self, listener: L) -> Iterator[None]:
+    def join(self, listener: L) -> None:
+        """What there is to tell is kept for it until it is open."""
         self.listeners.add(listener)
-        try:
-            yield
-        finally:
-            self.leave(listener)
 
     def leave(self, listener: L) -> None:
         """Nothing is written to it from now on."""
@@ -78,15 +73,11 @@ class Broadcast(ABC, Generic[L]):
             self._task.cancel()
             self._task = None
 
-    async def open(self, listener: L, line: Line) -> None:
-        """It can be written to, and is told what was kept for it. Nothing when it has left."""
+    def open(self, listener: L, line: Line) -> None:
+        """It can be written to, and is told what was kept for it."""
         listener.line = line
-        if listener not in self.listeners:
-            return
-        # In its own task, which may wait for figures; nobody else has to.
-        if not await self._catch_up(listener, line) and listener in self.listeners:
-            self._is_behind(listener)
-        if self.listeners and self._task is None:
+        self._is_behind(listener)
+        if self._task is None:
             self._task = asyncio.create_task(self._run(), name="broadcast")
         self.wake()
 

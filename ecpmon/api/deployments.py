@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final, Literal
@@ -25,12 +23,10 @@ from ecpmon.api.common import (
     worked_out,
 )
 from ecpmon.api.context import CALLER, Backend
-from ecpmon.api.hub import FOLLOW_SECONDS
-from ecpmon.api.outboxes import Outbox
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import Gone, Pay, SlowConsumer, close, open_socket, paying, received, send
+from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.times import EARLIEST, LATEST, JsonTime
-from ecpmon.errors import EcpError, NotFound, no_such_deployment
+from ecpmon.errors import NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import rendered
@@ -38,9 +34,6 @@ from ecpmon.sla.gate import ATTRIBUTED, burned
 from ecpmon.sla.maintenance import covered, effort
 
 routes = Routes()
-SLOWEST_SECONDS: Final = 2.0
-NORMAL: Final = 1000
-TRY_AGAIN: Final = 1013
 # PostgreSQL holds none.
 NO_NUL: Final = r"^[^\x00]*$"
 
@@ -183,80 +176,14 @@ async def _burned(
 
 
 @routes.socket("/ws/deployment/{deployment_id}", Permission.READ)
-async def follow(request: web.Request) -> web.WebSocketResponse:
+async def follow(request: web.Request) -> web.StreamResponse:
     """A deployment's steps until it is over, then a normal close. Rows are read, so any replica can be asked."""
     backend = backend_of(request)
     name = request.match_info["deployment_id"]
     if not name.isprintable():
         raise no_such_deployment(name)
     record = await backend.deployments.store.get(name, request[CALLER].tenants)
-    session = session_of(request, record.tenant, record.tenant_id)
-    with backend.hub.join(session) as outbox:
-        socket, pay = await open_socket(request), paying(request, session)
-        ended = asyncio.ensure_future(_until_ended(socket, outbox, pay, backend.hub.send_timeout))
-        code, reason = NORMAL, ""
-        try:
-            reason = await _tell_steps(backend, socket, record, ended)
-        except SlowConsumer:
-            code, reason = TRY_AGAIN, "too slow"
-        except EcpError:
-            code, reason = TRY_AGAIN, "not known right now; ask again"
-        except Gone:
-            return socket
-        finally:
-            ended.cancel()
-            await asyncio.gather(ended, return_exceptions=True)
-        if outbox.closed.is_set():
-            code, reason = outbox.close_code, outbox.close_reason
-        await close(socket, request, code, reason, pay)
-        return socket
-
-
-async def _tell_steps(
-    backend: Backend,
-    socket: web.WebSocketResponse,
-    record: DeploymentRecord,
-    ended: asyncio.Future[None],
-) -> str:
-    """Every step that is new, until the deployment is over, nobody listens or the server stops."""
-    told: dict[str, Any] | None = None
-    wait = FOLLOW_SECONDS
-    while True:
-        step = _step(record)
-        if step != told:
-            await send(socket, step, backend.hub.send_timeout)
-            told, wait = step, FOLLOW_SECONDS
-        if record.status.is_final or ended.done():
-            return record.status.value
-        await asyncio.wait({ended}, timeout=wait)
-        wait = min(SLOWEST_SECONDS, wait * 1.25)
-        key = (record.deployment_id, record.tenant)
-        ask = partial(backend.deployments.store.get, record.deployment_id, (record.tenant,))
-        record = await backend.hub.followed.get(key, ask)
-
-
-async def _until_ended(socket: web.WebSocketResponse, outbox: Outbox, pay: Pay, limit: float) -> None:
-    listening = asyncio.ensure_future(_until_closed(socket, pay, limit))
-    stopping = asyncio.ensure_future(outbox.closed.wait())
-    try:
-        await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        listening.cancel()
-        stopping.cancel()
-        await asyncio.gather(listening, stopping, return_exceptions=True)
-
-
-async def _until_closed(socket: web.WebSocketResponse, pay: Pay, limit: float) -> None:
-    with suppress(Gone, SlowConsumer):
-        async for _ in received(socket, pay, limit):
-            pass  # nothing is asked of the other side
-
-
-def _step(record: DeploymentRecord) -> dict[str, Any]:
-    return {
-        "deployment_id": record.deployment_id,
-        "status": record.status.value,
-        "progress": record.progress,
-        "phase": record.status.value,
-        "message": record.message,
-    }
+    ask = partial(backend.deployments.store.get, name, (record.tenant,))
+    place = backend.hub.follow(session_of(request, record.tenant, record.tenant_id), record, ask)
+    with given_back_on_error(place):
+        return await opened(request, place, None)  # nothing is asked of the client

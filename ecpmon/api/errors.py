@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -22,10 +23,20 @@ _NO_HANDSHAKE: Final = (
 
 def error_document(request: web.Request, code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:
     """The body of an error answer, in the caller's language."""
-    if prefers_korean(request.headers.get("Accept-Language", "")):
+    if speaks_korean(request):
         message = KOREAN.get(code, message)
     now = request.app[CONTEXT].clock.now()
     return wire.error_document(code, message, details, now, request_id_of(request))
+
+
+def speaks_korean(request: web.Request) -> bool:
+    return prefers_korean(request.headers.get("Accept-Language", ""))
+
+
+def described(error: EcpError, *, korean: bool, now: datetime, request_id: str) -> dict[str, Any]:
+    """The same to a socket, whose request is long over."""
+    message = KOREAN.get(error.code, error.message) if korean else error.message
+    return wire.error_document(error.code, message, error.details, now, request_id)
 
 
 def error_response(request: web.Request, error: EcpError) -> web.Response:

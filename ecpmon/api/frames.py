@@ -1,9 +1,6 @@
-"""Frames to sockets, past aiohttp's writer: made once, written to very many.
+"""Frames to sockets: made once, written to very many.
 
-A server's frames are not masked and ours are not compressed (`sockets.open_socket`), so that the same bytes serve every
-socket. They go to the request's transport, which aiohttp makes public. What must hold, and what
-tests/unit/api/test_frames.py watches over with every new version: aiohttp writes each frame of its own (pongs, answers,
-pings, the close) to the same transport in one piece and at once, so that ours always come between two of them.
+A server's frames are not masked and ours are not compressed, so that the same bytes serve every socket.
 """
 
 from __future__ import annotations
@@ -13,8 +10,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-_TEXT: Final = 0x81  # the only frame of a message, text
-# So many bytes may wait for a client before it is behind; as many as aiohttp lets wait.
+# The first byte of a frame that is a whole message.
+_TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
+MAX_REASON: Final = 120  # bytes; a close frame holds 123
+# So many bytes may wait for a client before it is behind; the event loop's own bound, past which it says so.
 MOST_UNSENT: Final = 64 * 1024
 
 
@@ -26,6 +25,20 @@ def text_frame(payload: bytes) -> bytes:
     if size < 2**16:
         return struct.pack("!BBH", _TEXT, 126, size) + payload
     return struct.pack("!BBQ", _TEXT, 127, size) + payload
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    said = reason.encode()[:MAX_REASON].decode(errors="ignore").encode()
+    return struct.pack("!BBH", _CLOSE, 2 + len(said), code) + said
+
+
+def ping_frame() -> bytes:
+    return struct.pack("!BB", _PING, 0)
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """With what the ping held, 125 bytes at most."""
+    return struct.pack("!BB", _PONG, len(payload)) + payload
 
 
 class Line:
@@ -46,7 +59,7 @@ class Line:
         return self._transport is None or self._transport.get_write_buffer_size() <= MOST_UNSENT
 
     def write(self, frame: bytes) -> None:
-        """Whole frames. Nothing happens when the client is gone: its own task will see that."""
+        """Whole frames. Nothing happens when the client is gone: its connection will see that."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(frame)
 

@@ -6,9 +6,9 @@ all told, from a bounded queue; a socket that overflows it is closed with 1013. 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,10 +17,11 @@ from aiohttp import WSCloseCode
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
 from ecpmon.api.events import message_of_event, message_of_external
 from ecpmon.api.feeds import Feed, utc_now
+from ecpmon.api.following import Ask, DeploymentKey, StepBroadcast, key_of
 from ecpmon.api.live import Subscription, Watcher
-from ecpmon.api.outboxes import Outbox
+from ecpmon.api.outboxes import Listener, Outbox
+from ecpmon.api.places import Following, Listening, Place, Watching
 from ecpmon.api.sessions import TENANT_GONE, Admissions, Session
-from ecpmon.api.shared import Shared
 from ecpmon.errors import Overloaded
 from ecpmon.model.deployments import DeploymentRecord
 from ecpmon.model.ingest import IngestResult, StateChange
@@ -28,7 +29,6 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.samples import Latest
 
-FOLLOW_SECONDS: Final = 0.25
 _MOST_TOLD: Final = 10_000
 
 
@@ -82,9 +82,11 @@ class Hub:
         self._alerts: dict[str, AlertBroadcast] = {}
         self._heard: Counter[int] = Counter()
         self._once = Once()
+        self._followed: dict[DeploymentKey, StepBroadcast] = {}
         self._sessions: dict[Outbox, Session] = {}
-        self.followed: Shared[DeploymentRecord] = Shared(FOLLOW_SECONDS)
         self._stopped = False
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     @property
     def sockets(self) -> int:
@@ -102,69 +104,81 @@ class Hub:
         """Every open socket, and what it was opened with."""
         return list(self._sessions.items())
 
-    @contextmanager
     def watch(
         self, session: Session, subscription: Subscription | None = None, *, figured: bool = False
-    ) -> Iterator[tuple[Feed, Watcher]]:
-        """Join the feed of the session's tenant. Raises TooManySockets, Overloaded."""
-        watcher, tenant_id = Watcher(self._change_bound, subscription), session.tenant_id
-        with self._admitted(watcher, session):
-            feed = self._feeds.get(tenant_id)
-            if feed is None or feed.number != session.tenant:
-                # What another tenant of that name has left is not for this one's eyes.
-                if feed is not None:
-                    self._watched.pop(feed.number, None)
-                feed = self._feeds[tenant_id] = Feed(
-                    tenant_id,
-                    session.tenant,
-                    self._now,
-                    patience=self.send_timeout,
-                    bound=self._change_bound,
-                )
-                self._watched[feed.number] = tenant_id
-            try:
-                with (feed.figured if figured else feed.live).joined(watcher):
-                    yield feed, watcher
-            finally:
-                if not feed.live and not feed.figured and self._feeds.get(tenant_id) is feed:
-                    self._forget(feed)
+    ) -> Watching:
+        """A place in the feed of the session's tenant. Raises TooManySockets, Overloaded."""
+        watcher = Watcher(subscription)
+        self._let_in(watcher, session)
+        feed = self._feeds.get(session.tenant_id)
+        if feed is None or feed.number != session.tenant:
+            # What another tenant of that name has left is not for this one's eyes.
+            if feed is not None:
+                self._watched.pop(feed.number, None)
+            feed = self._new_feed(session)
+        return Watching(self, watcher, session, feed.figured if figured else feed.live, feed)
 
-    @contextmanager
-    def listen(self, session: Session) -> Iterator[tuple[AlertBroadcast, AlertListener]]:
-        """Receive the alerts of the session's tenant. Raises TooManySockets, Overloaded."""
+    def _new_feed(self, session: Session) -> Feed:
+        name, number = session.tenant_id, session.tenant
+        feed = Feed(name, number, self._now, patience=self.send_timeout, bound=self._change_bound)
+        self._feeds[name] = feed
+        self._watched[number] = name
+        return feed
+
+    def listen(self, session: Session) -> Listening:
+        """A place among those who are told the tenant's alerts. Raises TooManySockets, Overloaded."""
         listener, tenant_id = AlertListener(), session.tenant_id
-        with self._admitted(listener, session):
-            broadcast = self._alerts.get(tenant_id)
-            if broadcast is None:
-                broadcast = self._alerts[tenant_id] = AlertBroadcast(self.send_timeout, self._alert_bound)
-            self._heard[session.tenant] += 1
-            try:
-                with broadcast.joined(listener):
-                    yield broadcast, listener
-            finally:
-                self._heard[session.tenant] -= 1
-                if not self._heard[session.tenant]:
-                    del self._heard[session.tenant]
-                if not broadcast and self._alerts.get(tenant_id) is broadcast:
-                    del self._alerts[tenant_id]
+        self._let_in(listener, session)
+        broadcast = self._alerts.get(tenant_id)
+        if broadcast is None:
+            broadcast = self._alerts[tenant_id] = AlertBroadcast(self.send_timeout, self._alert_bound)
+        self._heard[session.tenant] += 1
+        return Listening(self, listener, session, broadcast)
 
-    @contextmanager
-    def join(self, session: Session) -> Iterator[Outbox]:
-        """A socket that is told nothing but that it must end. Raises TooManySockets, Overloaded."""
-        outbox = Outbox()
-        with self._admitted(outbox, session):
-            yield outbox
+    def follow(self, session: Session, record: DeploymentRecord, ask: Ask) -> Following:
+        """A place among those who are told the steps of a deployment, which `ask` reads. Raises as `listen`."""
+        listener, key = AlertListener(), key_of(record)
+        self._let_in(listener, session)
+        broadcast = self._followed.get(key)
+        if broadcast is None:
+            broadcast = StepBroadcast(record, ask, self.send_timeout, self._alert_bound)
+            self._followed[key] = broadcast
+        return Following(self, listener, session, broadcast)
 
-    @contextmanager
-    def _admitted(self, outbox: Outbox, session: Session) -> Iterator[None]:
+    def _let_in(self, listener: Listener, session: Session) -> None:
         if self._stopped:
             raise Overloaded("the server is stopping")
-        with self._admissions.admit(session):
-            self._sessions[outbox] = session
-            try:
-                yield
-            finally:
-                del self._sessions[outbox]
+        self._admissions.enter(session)
+        self._sessions[listener] = session
+        self._empty.clear()
+
+    # --- places given back: their sockets are gone, and have left their broadcasts (`places.Host`) -------------
+
+    def unwatched(self, place: Watching) -> None:
+        feed = place.feed
+        if not feed.live and not feed.figured and self._feeds.get(feed.tenant_id) is feed:
+            self._forget(feed)
+        self._let_out(place)
+
+    def unheard(self, place: Listening) -> None:
+        session, broadcast = place.session, place.broadcast
+        self._heard[session.tenant] -= 1
+        if not self._heard[session.tenant]:
+            del self._heard[session.tenant]
+        if not broadcast and self._alerts.get(session.tenant_id) is broadcast:
+            del self._alerts[session.tenant_id]
+        self._let_out(place)
+
+    def unfollowed(self, place: Following) -> None:
+        if not place.broadcast and self._followed.get(place.broadcast.key) is place.broadcast:
+            del self._followed[place.broadcast.key]
+        self._let_out(place)
+
+    def _let_out(self, place: Place[Any, Any, Any]) -> None:
+        del self._sessions[place.outbox]
+        self._admissions.leave(place.session)
+        if not self._sessions:
+            self._empty.set()
 
     def samples_committed(self, result: IngestResult) -> None:
         """Newest values first, so that the message about a change already carries them."""
@@ -247,8 +261,12 @@ class Hub:
     def close(self) -> None:
         """The server stops: every socket is closed with 1001, new ones are refused."""
         self._stopped = True
-        for outbox in self._sessions:
+        for outbox in list(self._sessions):
             outbox.close(WSCloseCode.GOING_AWAY, "the server stops")
+
+    async def empty(self) -> None:
+        """Until the last socket is gone."""
+        await self._empty.wait()
 
 
 def _key(alert: ExternalAlert) -> Hashable:

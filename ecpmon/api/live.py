@@ -27,7 +27,7 @@ Wanted = frozenset[str] | None
 Figures = dict[str, Any] | None
 
 
-@dataclass
+@dataclass(slots=True)
 class Subscription:
     """What one socket wants: metric keys (None: all of them) and seconds between messages; None: silence."""
 
@@ -50,14 +50,15 @@ class Values(Protocol):
 
 
 class Watcher(Listener):
-    """A metrics socket. `owed`: it is still to be told the newest values; `missed`: states that it is to be told, of
-    very many the newest."""
+    """A metrics socket. `owed`: it is still to be told the newest values; `missed`: states that it is to be told."""
 
-    def __init__(self, bound: int, subscription: Subscription | None = None) -> None:
+    __slots__ = ("missed", "owed", "subscription", "told_at")
+
+    def __init__(self, subscription: Subscription | None = None) -> None:
         super().__init__()
         self.subscription = subscription or Subscription(None)
         self.owed = True
-        self.missed: deque[str] = deque(maxlen=bound)
+        self.missed: tuple[str, ...] = ()
         self.told_at = float("-inf")
 
 
@@ -69,6 +70,7 @@ class LiveBroadcast(Broadcast[Watcher]):
         self._values = values
         self._now = now
         self.figures: Callable[[], Awaitable[Figures]] | None = None
+        self._bound = bound
         self._states: deque[str] = deque(maxlen=bound)
         self._slots: Slots[Watcher] = Slots()
         self._frames: dict[Wanted, tuple[int, Figures, bytes]] = {}
@@ -76,7 +78,7 @@ class LiveBroadcast(Broadcast[Watcher]):
     def changed(self, state: str) -> None:
         """Tell everybody a change of state; of very many untold ones the newest stay."""
         for watcher in self.listeners if self._task is None else ():
-            watcher.missed.append(state)
+            self._miss(watcher, state)
         if self._task is not None:
             self._states.append(state)
             self.wake()
@@ -134,9 +136,12 @@ class LiveBroadcast(Broadcast[Watcher]):
         if state is None:
             watcher.owed = True
         else:
-            watcher.missed.append(state)
+            self._miss(watcher, state)
         if line is not None:
             self._is_behind(watcher)
+
+    def _miss(self, watcher: Watcher, state: str) -> None:
+        watcher.missed = (*watcher.missed, state)[-self._bound :]
 
     def _told(self, watcher: Watcher, now: float) -> None:
         watcher.told_at = now
@@ -149,7 +154,9 @@ class LiveBroadcast(Broadcast[Watcher]):
         now = asyncio.get_running_loop().time()
         # It may have left while the figures were waited for.
         while (listener.owed or listener.missed) and line.free and listener in self.listeners:
-            state = None if listener.owed else listener.missed.popleft()
+            state = None
+            if not listener.owed:
+                state, listener.missed = listener.missed[0], listener.missed[1:]
             listener.owed = False
             line.write(self._frame(listener.subscription.metrics, state, figures))
             self._told(listener, now)

@@ -17,9 +17,8 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
 from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES, hold_back
 from ecpmon.api.routing import Permission, Route
-from ecpmon.api.sockets import HungUp
+from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
-from ecpmon.api.websockets import refuse
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.ports.lanes import question
 from ecpmon.serving import begun, failed, request_id_of

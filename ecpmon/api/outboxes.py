@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from ecpmon.api.frames import Line
 
 
 class Outbox:
-    """A socket that can be asked to end."""
+    """A socket that can be asked to end. `on_close` is called when it is; None: there is no connection to end yet."""
+
+    __slots__ = ("close_code", "close_reason", "closed", "on_close")
 
     def __init__(self) -> None:
-        self.closed = asyncio.Event()
+        self.closed = False
         self.close_code = 1000
         self.close_reason = ""
-        self.on_close: Callable[[], object] = lambda: None
+        self.on_close: Callable[[], None] | None = None
 
     def close(self, code: int, reason: str) -> None:
-        """Ask the socket's own task to close it; the first code stands."""
-        if not self.closed.is_set():
+        """Ask its connection to say goodbye; the first code stands."""
+        if not self.closed:
+            self.closed = True
             self.close_code, self.close_reason = code, reason
-            self.closed.set()
-            self.on_close()
+            if self.on_close is not None:
+                self.on_close()
 
 
 class Listener(Outbox):
     """One that is told what all of a tenant's are told. `line` None: it is not open yet, and what comes is kept."""
+
+    __slots__ = ("behind_since", "line")
 
     def __init__(self) -> None:
         super().__init__()

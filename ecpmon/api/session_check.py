@@ -36,7 +36,7 @@ class SessionCheck:
         for outbox, session in opened:
             if _expired(session, now):
                 self._end(outbox, UNAUTHORISED, "this token has expired")
-        sessions = [s for outbox, s in opened if not outbox.closed.is_set()]
+        sessions = [s for outbox, s in opened if not outbox.closed]
         standing: dict[str, Mapping[Shown, Standing]] = {}
         live: dict[str, Collection[int]] = {}
         away: DatabaseUnavailable | None = None
@@ -56,7 +56,7 @@ class SessionCheck:
             raise away
 
     def _end(self, outbox: Outbox, code: int, reason: str) -> None:
-        if not outbox.closed.is_set():
+        if not outbox.closed:
             self._count(_REASONS[code])
             outbox.close(code, reason)
 

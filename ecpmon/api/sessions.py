@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -73,9 +72,9 @@ class Admissions:
     def open(self) -> int:
         return self._holders.total()
 
-    @contextmanager
-    def admit(self, session: Session) -> Iterator[None]:
-        """Raises TooManySockets past the holder's or the tenant's bound, Overloaded past everybody's."""
+    def enter(self, session: Session) -> None:
+        """`leave` belongs to it. Raises TooManySockets past the holder's or the tenant's bound, Overloaded past
+        everybody's."""
         tenant = (session.database, session.tenant)
         if self.open >= self.limits.in_all:
             self._check(session, tenant, 1)
@@ -85,9 +84,12 @@ class Admissions:
         try:
             # After it was counted: of two processes that let in the last one each, one at least sees the other.
             self._check(session, tenant)
-            yield
-        finally:
-            self._count(session.holder, tenant, -1)
+        except TooManySockets:
+            self.leave(session)
+            raise
+
+    def leave(self, session: Session) -> None:
+        self._count(session.holder, (session.database, session.tenant), -1)
 
     def _count(self, holder: str, tenant: tuple[str, int], more: int) -> None:
         _add(self._holders, holder, more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -11,13 +13,13 @@ from aiohttp import web
 
 from ecpmon.api.auth import session_of
 from ecpmon.api.common import backend_of, now_of, percent, stored_tenant, tenant_of, worked_out_for
+from ecpmon.api.connections import CLOSE_GRACE
 from ecpmon.api.context import CONTEXT, Backend
-from ecpmon.api.conversing import Conversation
 from ecpmon.api.events import message_of_event
-from ecpmon.api.frames import Line
 from ecpmon.api.live import Subscription
+from ecpmon.api.places import Listening, Watching
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import close, open_socket
+from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.subscriptions import only_ping, take
 from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.alerts import RuleStatus
@@ -36,56 +38,53 @@ SLA_WINDOW: Final = ("24h",)
 REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
 
 
-async def refuse(request: web.Request, code: int, reason: str) -> web.WebSocketResponse:
-    """Accept the upgrade, then close with a code that a browser can see."""
-    socket = await open_socket(request)
-    await close(socket, request, code, reason)
-    return socket
-
-
 async def close_all(app: web.Application) -> None:
-    """The server stops: every socket is closed with 1001."""
+    """The server stops: every socket is closed with 1001, and waited for as long as one has to take leave."""
     context = app[CONTEXT]
-    for backend in (context.production, context.demo):
-        if backend is not None:
-            backend.hub.close()
+    hubs = [backend.hub for backend in (context.production, context.demo) if backend is not None]
+    for hub in hubs:
+        hub.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_GRACE + 1):
+            for hub in hubs:
+                await hub.empty()
 
 
 @routes.socket("/ws/monitoring/{tenant_id}", Permission.READ)
-async def monitoring(request: web.Request) -> web.WebSocketResponse:
+async def monitoring(request: web.Request) -> web.StreamResponse:
     """Live metrics of a tenant; a change of its availability is told at once."""
     return await _metrics_socket(request, Subscription(None), figured=False)
 
 
 @routes.socket("/api/v1/simulator/realtime/{tenant_id}", Permission.READ)
-async def realtime(request: web.Request) -> web.WebSocketResponse:
+async def realtime(request: web.Request) -> web.StreamResponse:
     """Live metrics with the SLA figures of the last 24 hours."""
     return await _metrics_socket(request, Subscription(REALTIME_METRICS), figured=True)
 
 
 async def _metrics_socket(
     request: web.Request, subscription: Subscription, *, figured: bool
-) -> web.WebSocketResponse:
+) -> web.StreamResponse:
     tenant = await tenant_of(request)
     backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
-    with backend.hub.watch(session, subscription, figured=figured) as (feed, watcher):
+    place = backend.hub.watch(session, subscription, figured=figured)
+    with given_back_on_error(place):
         await _still_there(request, tenant)
-        async with feed.seeding:  # of sockets that open together one asks
-            if not feed.seeded:
+        async with place.feed.seeding:  # of sockets that open together one asks
+            if not place.feed.seeded:
                 now = now_of(request)
-                feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
+                place.feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
         if figured:
             ask = partial(_sla_figures, backend, request.app[CONTEXT].clock, tenant)
-            feed.figured.figures = partial(feed.figures.get, tenant.key, ask)
-        broadcast = feed.figured if figured else feed.live
-        socket = await open_socket(request)
-        await broadcast.open(watcher, Line(request.transport))
-        told = partial(broadcast.subscribed, watcher)
-        talk = Conversation(request, socket, session, watcher, partial(take, subscription), told)
-        ending = await talk.hold()
-        broadcast.leave(watcher)
-        await talk.close(*ending)
-        return socket
+            place.broadcast.figures = partial(place.feed.figures.get, tenant.key, ask)
+        return await opened(request, place, _subscribing)
+
+
+def _subscribing(place: Watching, message: Any) -> dict[str, Any] | None:
+    answer = take(place.outbox.subscription, message)
+    if answer is None:
+        place.broadcast.subscribed(place.outbox)
+    return answer
 
 
 async def _still_there(request: web.Request, tenant: Tenant) -> None:
@@ -120,20 +119,19 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
 
 
 @routes.socket("/ws/alerts/{tenant_id}", Permission.READ)
-async def alerts(request: web.Request) -> web.WebSocketResponse:
+async def alerts(request: web.Request) -> web.StreamResponse:
     """Alerts of a tenant: first what is firing, then every change."""
     tenant = await tenant_of(request)
     backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
-    with backend.hub.listen(session) as (broadcast, listener):
+    place = backend.hub.listen(session)
+    with given_back_on_error(place):
         await _still_there(request, tenant)
-        listener.begin_with(map(message_of_event, await _firing(backend, tenant)))
-        socket = await open_socket(request)
-        await broadcast.open(listener, Line(request.transport))
-        talk = Conversation(request, socket, session, listener, only_ping)
-        ending = await talk.hold()
-        broadcast.leave(listener)
-        await talk.close(*ending)
-        return socket
+        place.outbox.begin_with(map(message_of_event, await _firing(backend, tenant)))
+        return await opened(request, place, _pinging)
+
+
+def _pinging(_: Listening, message: Any) -> dict[str, Any] | None:
+    return only_ping(message)
 
 
 async def _firing(backend: Backend, tenant: Tenant) -> list[AlertEvent]:

@@ -75,14 +75,16 @@ class Room:
         )
         wire = Wire()
         wire.stuck = stuck
-        await (feed.figured if more else feed.live).open(watcher, Line(wire))
+        (feed.figured if more else feed.live).open(watcher, Line(wire))
+        while not stuck and not wire.writes:  # the broadcaster has a turn
+            await asyncio.sleep(0)
         return watcher, wire
 
     async def listening(self, *, stuck: bool = False) -> tuple[Any, Wire]:
         broadcast, listener = self.stack.enter_context(self.hub.listen(session()))
         wire = Wire()
         wire.stuck = stuck
-        await broadcast.open(listener, Line(wire))
+        broadcast.open(listener, Line(wire))
         return listener, wire
 
     def commit(self, second: float = 0, change: SpanState | None = None, **values: float) -> None:
@@ -174,7 +176,7 @@ async def test_who_does_not_read_holds_nobody_up_and_is_told_the_newest_when_it_
     assert {m["metrics"]["a"] for m in stuck.told} == {39.0}
     room.commit(50, SpanState.DOWN, a=50)
     await written(stuck, quick, messages=18)
-    assert not slow.closed.is_set()
+    assert not slow.closed
 
 
 async def test_who_takes_nothing_for_too_long_is_let_go() -> None:
@@ -185,18 +187,19 @@ async def test_who_takes_nothing_for_too_long_is_let_go() -> None:
         room.hub.alert(event(1))
 
         async def gone() -> bool:
-            return slow.closed.is_set() and slower.closed.is_set()
+            return slow.closed and slower.closed
 
         await until(gone, "both that do not read are let go")
         assert (slow.close_code, slower.close_code, stuck.writes) == (1013, 1013, [])
-        assert not kept.closed.is_set()
-        assert not listener.closed.is_set()
+        assert not kept.closed
+        assert not listener.closed
 
 
 async def test_nothing_is_written_to_who_has_left(room: Room) -> None:
     feed, watcher = room.stack.enter_context(room.hub.watch(session(), SILENT))
     wire, other = Wire(), (await room.watching())[1]
-    await feed.live.open(watcher, Line(wire))
+    feed.live.open(watcher, Line(wire))
+    await written(wire, messages=1)
     room.commit(1, SpanState.DOWN, a=1)
     feed.live.leave(watcher)
     await written(other, messages=2)
@@ -213,7 +216,7 @@ async def test_one_whose_client_is_gone_is_left_to_its_own_task(room: Room) -> N
         return watcher not in room.hub._feeds["acme"].live.listeners
 
     await until(left, "it is forgotten")
-    assert not watcher.closed.is_set()
+    assert not watcher.closed
 
 
 async def test_with_the_last_socket_the_broadcaster_ends_and_begins_again_with_the_next(room: Room) -> None:
@@ -282,7 +285,7 @@ async def test_a_fault_of_ours_closes_the_sockets_and_is_logged(room: Room) -> N
         room.commit(1, SpanState.DOWN, a=1)
 
         async def closed() -> bool:
-            return watcher.closed.is_set()
+            return watcher.closed
 
         await until(closed, "it is closed")
     assert watcher.close_code == 1011
@@ -329,7 +332,8 @@ async def test_what_fires_is_told_first_however_much_it_is(room: Room) -> None:
     listener.begin_with({"alert_id": f"alert-{n}"} for n in range(1_000))
     room.hub.alert(event(5_001))
     wire = Wire()
-    await broadcast.open(listener, Line(wire))
+    broadcast.open(listener, Line(wire))
+    await written(wire, messages=1_002)
     ids = [m["alert_id"] for m in wire.told]
     assert ids == [f"alert-{n}" for n in [*range(1_000), 5_000, 5_001]]
 

@@ -1,4 +1,4 @@
-"""Frames past aiohttp's writer: what is assumed here is no promise of aiohttp's, so these fail when it changes."""
+"""Frames that are made once for all: what aiohttp itself would write, and what its client reads."""
 
 from __future__ import annotations
 
@@ -11,39 +11,35 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from ecpmon.api.frames import MOST_UNSENT, Line, joined, text_frame
-from ecpmon.api.sockets import open_socket
+from ecpmon.api.connections import Connection
+from ecpmon.api.frames import MOST_UNSENT, Line, close_frame, joined, ping_frame, pong_frame, text_frame
+from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
+from ecpmon.api.sockets import TakenOver, taken
 from tests.waiting import PATIENCE
 
 SIZES = [0, 1, 125, 126, 127, 65_535, 65_536, 300_000]
-SERVED: web.AppKey[list[Any]] = web.AppKey("served", list)
+SERVED: web.AppKey[list[Connection]] = web.AppKey("served", list)
 
 
 @pytest.fixture
 async def client(aiohttp_client: Any) -> Any:
-    """`app[SERVED]`: (socket, line) of every connection, which is held until the client closes."""
+    """`app[SERVED]`: every connection, which is held until the client closes."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        socket = await open_socket(request)
-        request.app[SERVED].append((socket, Line(request.transport)))
-        async for _ in socket:
-            pass
-        return socket
+        request.app[SERVED].append(await taken(request, None, None))
+        return TakenOver()
 
     app = web.Application()
-    app[SERVED] = []
+    app[SERVED], app[HEARTBEATS] = [], Heartbeats()
     app.router.add_get("/", serve)
     return await aiohttp_client(app)
 
 
 @pytest.fixture
-async def pair(client: Any) -> AsyncIterator[tuple[Any, Any, Line]]:
-    """The client's socket, the server's, and the line to the client."""
+async def pair(client: Any) -> AsyncIterator[tuple[Any, Connection]]:
+    """The client's socket, and the server's connection."""
     async with client.ws_connect("/", max_msg_size=0, autoping=False) as theirs:
-        while not client.app[SERVED]:
-            await asyncio.sleep(0)
-        ours, line = client.app[SERVED][0]
-        yield theirs, ours, line
+        yield theirs, client.app[SERVED][0]
 
 
 def test_a_frame_is_what_the_rfc_says() -> None:
@@ -54,6 +50,21 @@ def test_a_frame_is_what_the_rfc_says() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_frame_has_the_bytes_that_aiohttp_would_write(size: int) -> None:
+    assert text_frame(b"x" * size) == written_by_aiohttp(b"x" * size, WSMsgType.TEXT)
+
+
+def test_control_frames_have_the_bytes_that_aiohttp_would_write() -> None:
+    assert ping_frame() == written_by_aiohttp(b"", WSMsgType.PING)
+    assert pong_frame(b"x" * 125) == written_by_aiohttp(b"x" * 125, WSMsgType.PONG)
+    assert close_frame(4404, "gone") == written_by_aiohttp((4404).to_bytes(2) + b"gone", WSMsgType.CLOSE)
+
+
+def test_a_reason_that_is_too_long_is_cut_between_two_characters() -> None:
+    said = close_frame(1000, "한" * 60)[4:]
+    assert said.decode() == "한" * 40
+
+
+def written_by_aiohttp(payload: bytes, kind: WSMsgType) -> bytes:
     written: list[bytes] = []
 
     class Transport(asyncio.Transport):
@@ -65,46 +76,33 @@ def test_a_frame_has_the_bytes_that_aiohttp_would_write(size: int) -> None:
 
     protocol: Any = None
     writer = aiohttp.http.WebSocketWriter(protocol, Transport(), limit=2**30)
-    sending = writer.send_frame(b"x" * size, WSMsgType.TEXT)
-    with pytest.raises(StopIteration):  # it does not wait: nothing can come in between of what it writes
+    sending = writer.send_frame(payload, kind)
+    with pytest.raises(StopIteration):  # it does not wait
         sending.send(None)
-    assert b"".join(written) == text_frame(b"x" * size)
+    return b"".join(written)
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_client_reads_our_frames_between_those_of_aiohttp(pair: Any, size: int) -> None:
-    theirs, ours, line = pair
-
-    async def write() -> None:
-        for number in range(20):
-            line.write(text_frame(b"%06d" % number + b"x" * size))
-            await ours.send_str(f"{number:06}" + "y" * size)
-            await ours.pong(b"p")
-            line.write(joined([text_frame(b"1"), text_frame(b"2")]))
-
-    writing = asyncio.create_task(write())
+async def test_a_client_reads_our_frames(pair: Any, size: int) -> None:
+    theirs, line = pair
     for number in range(20):
-        got = [await theirs.receive(timeout=PATIENCE) for _ in range(5)]
+        line.write(text_frame(b"%06d" % number + b"x" * size))
+        line.write(pong_frame(b"p"))
+        line.write(joined([text_frame(b"1"), text_frame(b"2")]))
+        got = [await theirs.receive(timeout=PATIENCE) for _ in range(4)]
         assert [m.data if isinstance(m.data, str) else bytes(m.data) for m in got] == [
-            f"{number:06}" + "x" * size, f"{number:06}" + "y" * size, b"p", "1", "2",
+            f"{number:06}" + "x" * size, b"p", "1", "2",
         ]  # fmt: skip
-    await writing
 
 
-async def test_no_socket_of_ours_is_compressed_or_masked(client: Any) -> None:
+async def test_no_socket_is_compressed(client: Any) -> None:
     """Else the same bytes could not be written to all."""
     async with client.ws_connect("/", compress=15) as theirs:
         assert theirs.compress == 0
-        while not client.app[SERVED]:
-            await asyncio.sleep(0)
-        ours, line = client.app[SERVED][0]
-        assert ours.compress in (0, False)
-        assert (ours._writer.compress, ours._writer.use_mask) == (0, False)
-        assert line._transport is ours._writer.transport
 
 
 async def test_a_client_that_does_not_read_is_seen_and_one_that_is_gone_takes_everything(pair: Any) -> None:
-    theirs, _, line = pair
+    theirs, line = pair
     theirs._response.connection.transport.pause_reading()
     async with asyncio.timeout(PATIENCE):
         while line.free:

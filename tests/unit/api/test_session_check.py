@@ -79,7 +79,8 @@ class Watched:
             side = self.production if home == "production" else self.demo
             side.tokens_are[opened.shown] = VIEWER
         hub = (self.production if opened.database == "production" else self.demo).hub
-        return self.stack.enter_context(hub.join(opened))
+        _, listener = self.stack.enter_context(hub.listen(opened))
+        return listener
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_sockets_whose_token_is_good_stay(watched: Watched) -> None:
         watched.open(3, database="demo"), watched.open(4, home="demo", database="demo"),
     ]  # fmt: skip
     await watched.check.run_once()
-    assert not any(o.closed.is_set() for o in outboxes)
+    assert not any(o.closed for o in outboxes)
     assert watched.counted == []
 
 
@@ -119,7 +120,7 @@ async def test_a_token_that_gives_less_ends_its_sockets_and_no_others(
     if becomes is not None:
         watched.production.tokens_are[(1, 1)] = becomes
     await watched.check.run_once()
-    assert (lost.close_code, kept.closed.is_set(), mine.closed.is_set()) == (code, False, False)
+    assert (lost.close_code, kept.closed, mine.closed) == (code, False, False)
     await watched.check.run_once()
     assert watched.counted == [over]
 
@@ -130,7 +131,7 @@ async def test_a_tenant_that_was_deleted_elsewhere_ends_its_sockets(watched: Wat
     watched.production.deleted = {1}
     await watched.check.run_once()
     assert (gone.close_code, without_token.close_code) == (4404, 4404)
-    assert (other.closed.is_set(), namesake.closed.is_set()) == (False, False)
+    assert (other.closed, namesake.closed) == (False, False)
 
 
 async def test_a_production_token_in_the_demo_database_obeys_production(watched: Watched) -> None:
@@ -147,7 +148,7 @@ async def test_expiry_needs_no_database_and_an_absent_one_ends_nothing_else(watc
     caller = Caller(
         "v", frozenset(), None, token=TokenRef("production", 9, 9), expires_at=NOW + timedelta(minutes=1)
     )
-    expiring = watched.stack.enter_context(watched.production.hub.join(session(caller=caller)))
+    _, expiring = watched.stack.enter_context(watched.production.hub.listen(session(caller=caller)))
     lasting, elsewhere = watched.open(1), watched.open(2, home="demo", database="demo")
     watched.production.away = True
     watched.production.tokens_are.clear()
@@ -155,7 +156,7 @@ async def test_expiry_needs_no_database_and_an_absent_one_ends_nothing_else(watc
     watched.now += timedelta(minutes=1)
     with pytest.raises(DatabaseUnavailable):
         await watched.check.run_once()
-    assert (expiring.close_code, lasting.closed.is_set(), elsewhere.close_code) == (4401, False, 4401)
+    assert (expiring.close_code, lasting.closed, elsewhere.close_code) == (4401, False, 4401)
     watched.production.away = False
     await watched.check.run_once()
     assert lasting.close_code == 4401

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,30 +59,30 @@ def session(number: int, holder: str) -> Session:
 def test_sockets_of_a_tenant_and_of_a_token_are_counted_over_all_fronts(tmp_path: Path) -> None:
     limits = SocketLimits(per_holder=3, per_tenant=5)
     fronts = [Admissions(limits, ledger=Ledger(tmp_path / "x", 2, n)) for n in range(2)]
-    with ExitStack() as stack:
-        for n in range(3):
-            stack.enter_context(fronts[n % 2].admit(session(1, "a token")))
-        for front in fronts:
-            with pytest.raises(TooManySockets, match="your token has 3"):
-                stack.enter_context(front.admit(session(2, "a token")))
-        for n in range(2):
-            stack.enter_context(fronts[n].admit(session(1, f"token {n}")))
-        for front in fronts:
-            with pytest.raises(TooManySockets, match="the tenant has 5"):
-                stack.enter_context(front.admit(session(1, "another")))
-            stack.enter_context(front.admit(session(2, "another")))
-    with ExitStack() as stack:
-        for _ in range(3):
-            stack.enter_context(fronts[1].admit(session(1, "a token")))
+    entered = [(fronts[n % 2], session(1, "a token")) for n in range(3)]
+    for front, held in entered:
+        front.enter(held)
+    for front in fronts:
+        with pytest.raises(TooManySockets, match="your token has 3"):
+            front.enter(session(2, "a token"))
+    more = [(fronts[n], session(1, f"token {n}")) for n in range(2)]
+    for front, held in more:
+        front.enter(held)
+    for front in fronts:
+        with pytest.raises(TooManySockets, match="the tenant has 5"):
+            front.enter(session(1, "another"))
+        front.enter(session(2, "another"))
+    for front, held in [*entered, *more]:
+        front.leave(held)
+    for _ in range(3):
+        fronts[1].enter(session(1, "a token"))
 
 
 def test_sockets_of_a_front_that_is_gone_are_free_again_when_it_is_back(tmp_path: Path) -> None:
     limits = SocketLimits(per_tenant=1)
     gone, other = (Admissions(limits, ledger=Ledger(tmp_path / "x", 2, n)) for n in range(2))
-    held = gone.admit(session(1, "a"))
-    held.__enter__()
-    with pytest.raises(TooManySockets), other.admit(session(1, "b")):
-        pass
+    gone.enter(session(1, "a"))
+    with pytest.raises(TooManySockets):
+        other.enter(session(1, "b"))
     Admissions(limits, ledger=Ledger(tmp_path / "x", 2, 0))
-    with other.admit(session(1, "b")):
-        pass
+    other.enter(session(1, "b"))
