@@ -16,7 +16,7 @@ class BusKind(StrEnum):
     RULES = "rules"
     REGIMES = "regimes"
     TOKEN = "token"  # noqa: S105 - {"tokens": [number, …]}
-    ALERT = "alert"  # {"events": [number, …]}
+    ALERT = "alert"  # {"events": [number, …]}; none when there is only something to deliver
     EXTERNAL = "external"  # {"alerts": [number, …]}
     DEPLOYMENT = "deployment"  # {"deployment": id, "waits": whether nobody has begun it}
 

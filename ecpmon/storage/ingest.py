@@ -104,7 +104,11 @@ class IngestStore:
         self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
-        return [self._result(s, tenants, rows, refused, state_changes) for s in screened]
+        last = _last_batches(batches, tenants) if state_changes else {}
+        return [
+            self._result(s, tenants, rows, refused, [c for c in state_changes if last[c.tenant_id] == n])
+            for n, s in enumerate(screened)
+        ]
 
     def _placed(self, batches: list[Batch], tenants: dict[str, int]) -> list[Placed]:
         """The frames of live tenants, as columns."""
@@ -235,11 +239,10 @@ class IngestStore:
             rejected = rejected or Rejections()
             accepted += row.taken if row else 0
             _reject(rejected, frame, row, Rejection.QUARANTINED if number else Rejection.UNKNOWN_TENANT)
-        mine = {f.tenant_id for f in kept} if changes else ()
         return IngestResult(
             accepted,
             tuple(rejected.named) if rejected else (),
-            tuple(c for c in changes if c.tenant_id in mine),
+            tuple(changes),
             tuple(kept),
             rejected.counts if rejected else {},
         )
@@ -260,6 +263,13 @@ def _number(frame: Frame, tenants: dict[str, int]) -> int | None:
     """The number of the live tenant that a frame is about. None: it is gone, though its name may be another's now."""
     number = tenants.get(frame.tenant_id)
     return number if frame.tenant in (None, number) else None
+
+
+def _last_batches(batches: Sequence[Batch], tenants: dict[str, int]) -> dict[str, int]:
+    """By tenant, the last batch that holds something of it: with that its changes are told once, its values known."""
+    return {
+        f.tenant_id: n for n, b in enumerate(batches) for f in b.frames if _number(f, tenants) is not None
+    }
 
 
 def _evidence(

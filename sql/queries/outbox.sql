@@ -177,7 +177,8 @@ WITH parked AS (
 UPDATE notifications n
 SET status = 'pending', finished_at = NULL, attempts = 0, claimed_until = NULL, next_attempt_at = $3, resent_at = $3
 FROM parked WHERE n.notification_id = parked.notification_id
-RETURNING n.notification_id
+-- The worker that delivers need not have been asked.
+RETURNING n.notification_id, bus_tell('', 'alert', ARRAY[n.tenant], '{}')
 
 -- name: forget_paces
 DELETE FROM notification_rates WHERE busy_until < $1

@@ -91,6 +91,16 @@ async def test_one_at_a_time_is_pending_however_many_ask(service: Service) -> No
     assert sorted(got) == [202, 409, 409, 409, 409]
 
 
+async def test_the_worker_that_delivers_hears_of_it_whoever_was_asked(service: Service) -> None:
+    tenant_id, delivery = await parked(service)
+    database, tenant = service.runtime.database, await service.runtime.tenants.get(tenant_id)
+    last = await database.fetchval("SELECT max(seq) FROM bus")
+    await resend(service, tenant_id, delivery["notification_id"])
+    told = await database.fetch("SELECT kind, origin, tenants FROM bus WHERE seq > $1 ORDER BY seq", last)
+    # Whoever leads is woken by these (`WorkFeed`); its own look at the queue comes a second later.
+    assert ("alert", "", [tenant.key]) in [tuple(row) for row in told]
+
+
 async def test_resends_of_one_notification_are_bounded(service: Service) -> None:
     tenant_id, delivery = await parked(service)
     tenant = await service.runtime.tenants.get(tenant_id)

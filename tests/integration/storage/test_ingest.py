@@ -69,6 +69,16 @@ async def test_frames_become_rows_of_monitoring_data_and_spans(
     ]
 
 
+async def test_a_change_that_several_batches_of_one_commit_are_about_is_told_once_after_the_newest_values(
+    ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, other = await make_tenant(), await make_tenant()
+    batches = [Batch((frame(tenant, n, 0, Sample(CPU, n)),)) for n in range(3)]
+    results = await ingest.commit([*batches, Batch((frame(other, 9, 1),))])
+    told = [[(c.tenant_id, c.state) for c in r.changes] for r in results]
+    assert told == [[], [], [(tenant.tenant_id, SpanState.DOWN)], [(other.tenant_id, SpanState.UP)]]
+
+
 async def test_sending_the_same_again_in_another_split_changes_no_answer(
     database: Database, ingest: IngestStore, make_tenant: MakeTenant
 ) -> None:

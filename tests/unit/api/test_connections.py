@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any
 
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 from socket_world import ALL, MONITORING, World, close_code, still_open_among_messages, told
 
 from ecpmon.api import heartbeats
 from ecpmon.api.connections import Connection
 from ecpmon.api.heartbeats import HEARTBEATS, PATIENCE_TICKS, TICKS, Heartbeats
+from ecpmon.api.sockets import taken
 from tests.waiting import PATIENCE
 
 
@@ -21,23 +21,26 @@ def connections(world: World) -> list[Any]:
 
 
 @pytest.mark.parametrize("path", ALL)
-async def test_an_open_socket_holds_no_task_and_no_request(world: World, path: str) -> None:
+async def test_an_open_socket_holds_no_task(world: World, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so no request, and nothing of the middlewares, which only wait in a task."""
+    handlers: list[Any] = []
+
+    async def noted(*given: Any) -> Any:
+        handlers.append(asyncio.current_task())
+        return await taken(*given)
+
+    monkeypatch.setattr("ecpmon.api.sockets.taken", noted)
     before = len(asyncio.all_tasks())
     sockets = [await world.connect(path) for _ in range(5)]
     for socket in sockets:
         await still_open_among_messages(socket)
-    await world.until(lambda: _requests() == 0)
-    # One broadcaster, and of the client's sockets their heartbeats' none.
-    assert len(asyncio.all_tasks()) <= before + 2
+    await world.until(lambda: all(task.done() for task in handlers))
+    assert len(handlers) == 5
+    await world.until(lambda: len(asyncio.all_tasks()) <= before + 1)  # the broadcaster's
     for socket in sockets:
         await socket.close()
     await world.until(lambda: world.hub.sockets == 0)
     assert len(world.client.app[HEARTBEATS]) == 0
-
-
-def _requests() -> int:
-    gc.collect()
-    return sum(isinstance(o, web.Request) for o in gc.get_objects())
 
 
 @pytest.mark.parametrize("path", ALL)
