@@ -1,8 +1,9 @@
 """Subscribers for `bench.sockets`, as light as Python can be: `python -m bench.socket_load PORT PATH SOCKETS`.
 
-Prints `ready N refused M`, then reads until stdin says something, and then prints one line of JSON: of every socket, of
-every message that told a state, when it came (seconds of the monotonic clock) and the state. While it reads it only
-notes what came when; frames are taken apart at the end. 250 sockets come from one address, as limits are per address.
+Prints `ready N refused M`, and reads. When stdin says `last` it prints one line of JSON: how many sockets were told
+which state last. When it says `end` it prints of every socket, of every message that told a state, when it came, in
+seconds of the monotonic clock, and the state. While it reads it only notes what came when; frames
+are taken apart when it is asked. 250 sockets come from one address, as limits are per address.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from ecpmon.serving import raise_file_limit
@@ -46,8 +48,12 @@ def main() -> None:
         _take(poll, 0, opened, came)  # whoever does not answer a ping is let go
     print(f"ready {len(opened)} refused {count - len(opened)}", flush=True)
     poll.register(0, select.EPOLLIN)
-    while _take(poll, None, opened, came):
-        pass
+    while True:
+        while _take(poll, None, opened, came):
+            pass
+        if sys.stdin.readline() != "last\n":
+            break
+        print(json.dumps(Counter(_last(chunks) for chunks in came.values())), flush=True)
     print(json.dumps([list(_told(chunks)) for chunks in came.values()]), flush=True)
 
 
@@ -97,6 +103,11 @@ def _told(chunks: Chunks) -> Iterator[tuple[float, str]]:
             if found := STATE.search(waiting[:size]):
                 yield at, found[1].decode()
             waiting = waiting[size:]
+
+
+def _last(chunks: Chunks) -> str:
+    told = [state for _, state in _told(chunks)]
+    return told[-1] if told else "none"
 
 
 def _frame(data: bytes) -> int:
