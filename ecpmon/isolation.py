@@ -110,6 +110,8 @@ class Isolation:
         at_once: bool,
         then: Then[R] | None = None,
     ) -> dict[str, R]:
+        if not tenants:
+            return {}
         quarantined = await self._quarantine.held(self._job)
         held = {name: due for (name, subject), due in quarantined.items() if not subject}
         fine = [name for name in tenants if name not in held]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import structlog
 
-from ecpmon.alerts.evaluate import Evaluation
+from ecpmon.alerts.evaluate import Evaluation, Reading
 from ecpmon.alerts.judgement import Facts, judge, windows_read
 from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
@@ -21,19 +22,24 @@ from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen, Survey
 from ecpmon.errors import Overloaded, TenantNotFound
 from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
-from ecpmon.model.alerts import AlertRule, RuleKind, RuleStatus
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, AlertStore, Move, RuleWithState
 from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.service import steady
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
+from ecpmon.slices import in_slices
 from ecpmon.workers import TenantWorkers
 
 _log = structlog.get_logger(__name__)
 
 # Seconds after which a tenant whose turn comes late in a round is read again.
 _FRESH: Final = 5.0
+# Somebody else may store just then that a rule goes on.
+_TRIES: Final = 2
+# Tenants whose changes are stored in one transaction.
+_TOGETHER: Final = 50
 _SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
 
 
@@ -43,6 +49,13 @@ def _judged(entry: RuleWithState, facts: Facts, policies: Mapping[str, BurnPolic
         return judge(entry.rule, entry.state, facts, policies)
     except Exception as error:  # noqa: BLE001 - raised where it is known whose it is
         return error
+
+
+def batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    """`names` in parts of `size`, in order."""
+    rest = iter(names)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +118,54 @@ class AlertEngine:
         """Every rule of every live tenant; the number of state changes. One tenant's trouble stops no other."""
         if self._screen is None:
             return await self._evaluate(await self._alerts.tenants_with_rules(), now, sla=True)
-        survey = await self._surveyed(self._screen, now)
-        names = [name for name in survey.names if name not in survey.calm]
-        return await self._evaluate(names, now, sla=True)
+        return await self._evaluate_surveyed(self._screen, now)
 
-    async def _surveyed(self, screen: Screen, now: datetime) -> Survey:
+    async def _evaluate_surveyed(
+        self, screen: Screen, now: datetime, among: Collection[str] | None = None
+    ) -> int:
+        """Of everybody, or of those `among` them; each by itself for whom the screen cannot tell what happens."""
+        survey = await self._surveyed(screen, now, among)
+        changes, failed = await self._move_all(survey, now)
+        # What was stored is told by its mark; what was not is not as it is held.
+        screen.roster.forget(survey.moving)
+        settled = {*survey.calm, *survey.moving} - failed
+        names = [name for name in survey.names if name not in settled]
+        return changes + await self._evaluate(names, now, sla=True)
+
+    async def _move_all(self, survey: Survey, now: datetime) -> tuple[int, set[str]]:
+        """Store what changes of many tenants, some of them at a time. The number of changes, and who is left to be
+        evaluated: it failed, or a rule is not as it was read.
+        """
+        changes, failed = 0, set[str]()
+        for names in batched(survey.moving, _TOGETHER):
+            moves = []
+            async for course in in_slices(c for name in names for c in survey.moving[name]):
+                entry = replace(course.entry, read_at=survey.read_at)
+                move = self._moved(entry, course.after, course.transitions, course.reading)
+                moves += [move] if move is not None else []
+            try:
+                told, late = await self._store(moves, now)
+                changes += told
+                failed |= late
+            except Exception as error:
+                if not await self._isolation.is_own(error):
+                    raise
+                # Somebody's rows spoil it for all of them: an evaluation of each tells whose.
+                _log.warning("moves_apart", tenants=len(names), error=reason_of(error))
+                failed.update(names)
+        return changes, failed
+
+    async def _surveyed(self, screen: Screen, now: datetime, among: Collection[str] | None) -> Survey:
         """Whose rules stay as they are; what of these only goes on is stored. Nobody is, when it cannot be told."""
         held = {name for name, _ in await self._quarantine.held("alerts")}
         try:
-            survey = await screen.survey(now, held)
+            survey = await screen.survey(now, held, among)
         except Exception as error:
             if not await self._isolation.is_own(error):
                 raise
             # Somebody's rows spoil the question about everybody: an evaluation of each tells whose.
             _log.warning("screen_failed", error=reason_of(error))
-            return Survey(await self._alerts.tenants_with_rules())
+            return Survey(await self._alerts.tenants_with_rules() if among is None else [*among])
         if survey.going_on:
             stored = await self._alerts.go_on(survey.going_on, now)
             entries = [(entry, after, entry.rule.rule_id in stored) for entry, after in survey.going_on]
@@ -129,6 +175,8 @@ class AlertEngine:
 
     async def evaluate_tenants(self, tenant_ids: Sequence[str], now: datetime, *, sla: bool) -> int:
         """The rules of some tenants; `sla` False leaves out those that only read the availability timeline."""
+        if sla and self._screen is not None:
+            return await self._evaluate_surveyed(self._screen, now, tenant_ids) if tenant_ids else 0
         # Most tenants have nothing but rules about their timeline: those cost no more than being sorted out.
         names = tenant_ids if sla else await self._alerts.with_conditions(tenant_ids)
         return await self._evaluate(names, now, sla=sla) if names else 0
@@ -169,11 +217,16 @@ class AlertEngine:
         waited: bool,
     ) -> int:
         try:
-            tenant = await self._tenants.get(tenant_id)
+            tenant, changes = await self._tenants.get(tenant_id), 0
             old = waited or steady() > fresh_until
-            own = await self._alerts.all_rules([tenant_id]) if old else rules
-            wanted = [r for r in own if sla or r.rule.kind not in _SLA_KINDS]
-            return await self._evaluate_tenant(tenant, wanted, now, told)
+            for _ in range(_TRIES):
+                own = await self._alerts.all_rules([tenant_id]) if old else rules
+                wanted = [r for r in own if sla or r.rule.kind not in _SLA_KINDS]
+                stored, old = await self._evaluate_tenant(tenant, wanted, now, told)
+                changes += stored
+                if not old or steady() > fresh_until:
+                    break  # of a process that stood still `now` is long ago
+            return changes
         except TenantNotFound:
             return 0  # deleted meanwhile
         except Overloaded as error:
@@ -188,8 +241,10 @@ class AlertEngine:
 
     async def _evaluate_tenant(
         self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime, told: _Told
-    ) -> int:
-        """The rules of one tenant. A rule that nobody can evaluate stops no other."""
+    ) -> tuple[int, bool]:
+        """The rules of one tenant: changes, and whether one was not as it was read. One that nobody can evaluate stops
+        no other.
+        """
         sound: list[RuleWithState] = []
         for entry in rules:
             with told.of(entry.rule):
@@ -201,36 +256,55 @@ class AlertEngine:
             return [_judged(entry, facts, self._policies) for entry in sound]
 
         evaluations = await self._workers.run(tenant.key, judged) if long else judged()
-        changes = 0
+        changes, late = 0, False
         for entry, evaluation in zip(sound, evaluations, strict=True):
             with told.of(entry.rule):
                 if isinstance(evaluation, Exception):
                     raise evaluation
-                changes += await self._advance(entry, evaluation, now)
-        return changes
+                stored, missed = await self._advance(entry, evaluation, now)
+                changes += stored
+                late |= missed
+        return changes, late
 
-    async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> int:
-        rule, before = entry.rule, entry.state
+    async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> tuple[int, bool]:
+        """Changes that were stored, and whether the rule was not as it was read."""
         after, transitions = advance(
-            before, evaluation.result, now, rule.for_, value=evaluation.reading.value
+            entry.state, evaluation.result, now, entry.rule.for_, value=evaluation.reading.value
         )
-        if not transitions and after.status is RuleStatus.INACTIVE and not after.frozen:
-            return 0  # nothing to remember
-        alert_id = entry.alert_id or (str(uuid.uuid4()) if after.status is not RuleStatus.INACTIVE else None)
+        move = self._moved(entry, after, transitions, evaluation.reading)
+        told, late = await self._store([move] if move is not None else [], now)
+        if late:
+            _log.info(
+                "rule_changed_or_read_long_ago", tenant=entry.rule.tenant_id, rule=entry.rule.alert_name
+            )
+        return told, bool(late)
+
+    def _moved(
+        self, entry: RuleWithState, after: RuleState, transitions: Sequence[Transition], reading: Reading
+    ) -> Move | None:
+        """None: there is nothing to remember."""
+        inactive = after.status is RuleStatus.INACTIVE
+        if not transitions and inactive and not after.frozen:
+            return None
+        alert_id = entry.alert_id or (None if inactive else str(uuid.uuid4()))
         new = [
-            new_event(rule, transition, evaluation.reading, alert_id, self._external_url)
+            new_event(entry.rule, transition, reading, alert_id, self._external_url)
             for transition in transitions
             if alert_id is not None
         ]
-        kept = alert_id if after.status is not RuleStatus.INACTIVE else None
-        stored = await self._alerts.advance(rule, before, after, kept, new, now, entry.read_at)
-        if stored is None:
-            _log.info("rule_changed_or_read_long_ago", tenant=rule.tenant_id, rule=rule.alert_name)
-            return 0
-        for event in stored:
-            _log.info(
-                "alert_state", tenant=event.tenant_id, rule=event.alert_name, old=event.from_state,
-                new=event.to_state, reason=event.reason, value=event.value,
-            )  # fmt: skip
-            self._on_event(event)
-        return len(stored)
+        return Move(entry, after, None if inactive else alert_id, new)
+
+    async def _store(self, moves: Sequence[Move], now: datetime) -> tuple[int, set[str]]:
+        """The number of changes that were stored, and of whom some were not, as a rule is not as it was read."""
+        changes, late = 0, set[str]()
+        for move, stored in zip(moves, await self._alerts.advance(moves, now) if moves else (), strict=True):
+            if stored is None:
+                late.add(move.entry.rule.tenant_id)
+            for event in stored or ():
+                _log.info(
+                    "alert_state", tenant=event.tenant_id, rule=event.alert_name, old=event.from_state,
+                    new=event.to_state, reason=event.reason, value=event.value,
+                )  # fmt: skip
+                self._on_event(event)
+                changes += 1
+        return changes, late

@@ -1,6 +1,7 @@
 """Evaluating many tenants fairly: a few at a time, each by itself, and who takes long rests, so that others come.
 
-Each kind of turn has lanes of its own: a short one does not stand in line behind a thousand of another kind.
+Each kind of turn has lanes and lines of its own: a short one does not stand in line behind a thousand of another kind,
+nor behind its own tenant's among them. Where two kinds move the same rule at once, the store takes one of them.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ Turn = Callable[[bool], Awaitable[int]]
 
 
 class Lanes:
-    """One turn per tenant at a time. `patience`: seconds that `run` waits for the slow; None: until all are done."""
+    """One turn of a kind per tenant at a time. `patience`: seconds that `run` waits for the slow; None: for all."""
 
     def __init__(self, lanes: int = LANES, patience: float | None = None) -> None:
         self.patience = patience
         self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(lanes))
-        self._lines: dict[str, asyncio.Lock] = {}
-        self._users: Counter[str] = Counter()
+        self._lines: dict[tuple[str, str], asyncio.Lock] = {}
+        self._users: Counter[tuple[str, str]] = Counter()
         self._waiting: set[tuple[str, str]] = set()
         self._rests_until: dict[str, float] = {}
         self._tasks: set[asyncio.Task[int]] = set()
@@ -67,7 +68,7 @@ class Lanes:
             return 0  # who waits will see what we would
         async with AsyncExitStack() as held:
             with self._mark((name, kind)):
-                waited = await held.enter_async_context(self._line(name))
+                waited = await held.enter_async_context(self._line((name, kind)))
                 waited |= await self._rest(name)
             return await self._timed(name, kind, turn, waited)
 
@@ -80,18 +81,18 @@ class Lanes:
             self._waiting.discard(waiting)
 
     @asynccontextmanager
-    async def _line(self, name: str) -> AsyncIterator[bool]:
-        """The tenant's own; whether somebody was before us."""
-        line = self._lines.setdefault(name, asyncio.Lock())
+    async def _line(self, own: tuple[str, str]) -> AsyncIterator[bool]:
+        """The tenant's own of a kind; whether somebody was before us."""
+        line = self._lines.setdefault(own, asyncio.Lock())
         waited = line.locked()
-        self._users[name] += 1
+        self._users[own] += 1
         try:
             async with line:
                 yield waited
         finally:
-            self._users[name] -= 1
-            if not self._users[name]:
-                del self._users[name], self._lines[name]
+            self._users[own] -= 1
+            if not self._users[own]:
+                del self._users[own], self._lines[own]
 
     async def _rest(self, name: str) -> bool:
         """Whether there was any."""

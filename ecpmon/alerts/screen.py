@@ -2,8 +2,9 @@
 
 Most rules stay as they are at most ticks. Whether one does is decided by the same judgement that an evaluation makes
 (`judge`, `advance`), on what one question finds for everybody; whoever might change, or cannot be told, is evaluated
-by itself, from what that reads. Invariant: of a tenant that is called calm, an evaluation now would store no change of
-state; what it would store of rules that only go on (pending, firing, frozen) is stored once in `REFRESH`.
+by itself, from what that reads. Invariants: of a tenant that is called calm, an evaluation now would store no change of
+state; what it would store of rules that only go on (pending, firing, frozen) is stored once in `REFRESH`. Of one that
+is called moving, it would store just what is told of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from ecpmon.alerts.evaluate import Reading
 from ecpmon.alerts.judgement import (
     SLA_LOOKBACK,
     Facts,
@@ -23,15 +25,16 @@ from ecpmon.alerts.judgement import (
     windows_read,
 )
 from ecpmon.alerts.machine import advance
+from ecpmon.alerts.rests import Rests, growing, stays
 from ecpmon.alerts.syntax import references
 from ecpmon.errors import EcpError
-from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.samples import Latest, MonitoringStore
-from ecpmon.ports.sla import WindowSums, WindowTotals
+from ecpmon.ports.sla import Outline, WindowSums, WindowTotals
 from ecpmon.sla import burn
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import effort, touching
@@ -49,12 +52,28 @@ _MANY_FAILURES: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """What an evaluation makes of a rule: the state it leaves it in, and what of that is to be told."""
+
+    entry: RuleWithState
+    after: RuleState
+    transitions: Sequence[Transition]
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
-    """`names`: who has rules; `calm`: whose stay as they are; `going_on`: of those, rules with the state to store."""
+    """`names`: who has rules; `calm`: whose stay as they are; `going_on`: of those, rules with the state to store.
+
+    `moving`: of others, what an evaluation would find of all their rules: by name those that change or go on.
+    All of it was read after `read_at`, by the clock of where it is stored.
+    """
 
     names: Sequence[str] = ()
     calm: Collection[str] = frozenset()
     going_on: Sequence[tuple[RuleWithState, RuleState]] = ()
+    moving: Mapping[str, Sequence[Course]] = field(default_factory=dict)
+    read_at: datetime | None = None
 
 
 class Totals:
@@ -91,30 +110,44 @@ class _Untold(Facts):
         return Facts.window_burn(self, window)
 
 
-def course(entry: RuleWithState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]) -> RuleState | None:
-    """The state in which an evaluation leaves the rule, when that is no change; None: that cannot be told here."""
+def course(entry: RuleWithState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]) -> Course | None:
+    """What an evaluation would make of the rule; None: that cannot be told here."""
     rule, state, now = entry.rule, entry.state, facts.now
     if rule.kind is RuleKind.THRESHOLD and references(saved_condition(rule)).aggregates:
         return None
     if state.status is RuleStatus.PENDING and rule.kind is not RuleKind.NO_DATA:
         return None  # how long it has held must be known when it cannot be decided any more
     evaluation = judge(rule, state, facts, policies)
-    if rule.kind is RuleKind.BURN_RATE and evaluation.result is not False:
+    after, transitions = advance(state, evaluation.result, now, rule.for_, value=evaluation.reading.value)
+    if rule.kind is RuleKind.BURN_RATE:
         if evaluation.result and state.status is not RuleStatus.FIRING:
             return None
         told = told_until(state, now)
-        if told is not None and told > now - SLA_LOOKBACK:
+        remembers = told is not None and told > now - SLA_LOOKBACK
+        if remembers and (transitions or evaluation.result is not False):
             return None
-    after, transitions = advance(state, evaluation.result, now, rule.for_, value=evaluation.reading.value)
-    return None if transitions else after
+    return Course(entry, after, transitions, evaluation.reading)
+
+
+def _goes_on(after: RuleState) -> bool:
+    """Whether there is anything to remember of a state that is no change."""
+    return after.status is not RuleStatus.INACTIVE or after.frozen
 
 
 def is_due(before: RuleState, after: RuleState, now: datetime) -> bool:
     """Whether a state that goes on is to be stored."""
-    if after.status is RuleStatus.INACTIVE and not after.frozen:
-        return False  # nothing to remember
     at = before.evaluated_at
-    return at is None or not timedelta(0) <= now - at < REFRESH
+    return _goes_on(after) and (at is None or not timedelta(0) <= now - at < REFRESH)
+
+
+def next_due(courses: Iterable[Course], now: datetime) -> datetime | None:
+    """When the first of them is to be stored next, what is due now having been; None: none of them goes on."""
+    stored = (
+        now if is_due(c.entry.state, c.after, now) else c.entry.state.evaluated_at or now
+        for c in courses
+        if _goes_on(c.after)
+    )
+    return min((at + REFRESH for at in stored), default=None)
 
 
 @dataclass(slots=True)
@@ -142,20 +175,69 @@ class Screen:
         self._monitoring = monitoring
         self._intervals = intervals
         self._policies = policies
+        self._rests = Rests()
 
-    async def survey(self, now: datetime, left_out: Collection[str]) -> Survey:
-        """Of every live tenant with rules; `left_out` are not called calm."""
-        standings = [s for s in (await self.roster.standings()).values() if s.rules is None or s.rules]
-        candidates = [s for s in standings if s.tenant_id not in left_out and self._can_be_told(s, now)]
-        read = await self._read(candidates, now)
+    async def survey(
+        self, now: datetime, left_out: Collection[str], among: Collection[str] | None = None
+    ) -> Survey:
+        """Of every live tenant with rules, or of those `among` them; of `left_out` nothing is told.
+
+        Those `among` are looked at whether they rest or not: something has happened to them.
+        """
+        standings = await self._asked(among)
+        read_at = self.roster.read_at
+        outlines = await self._window_sums.outlines() if among is None else {}
         calm: set[str] = set()
-        going_on: list[tuple[RuleWithState, RuleState]] = []
-        async for standing in in_slices(candidates):
-            courses = self._courses(standing, read, now)
-            if courses is not None:
+        candidates = []
+        for standing in standings:
+            if standing.tenant_id in left_out:
+                continue
+            if self._rests_now(standing, outlines, now):
                 calm.add(standing.tenant_id)
-                going_on += [(e, after) for e, after in courses if is_due(e.state, after, now)]
-        return Survey([s.tenant_id for s in standings], calm, going_on)
+            elif self._can_be_told(standing, now):
+                candidates.append(standing)
+        if among is None:
+            self._rests.keep_only(outlines)
+        read = await self._read(candidates, now) if candidates else _Read({}, {})
+        going_on: list[tuple[RuleWithState, RuleState]] = []
+        moving: dict[str, Sequence[Course]] = {}
+        async for standing in in_slices(candidates):
+            facts = self._facts(standing, read, now)
+            courses = self._courses(standing, facts) if facts is not None else None
+            if facts is None or courses is None:
+                continue
+            if any(c.transitions for c in courses):
+                moving[standing.tenant_id] = [c for c in courses if c.transitions or _goes_on(c.after)]
+                continue
+            calm.add(standing.tenant_id)
+            going_on += [(c.entry, c.after) for c in courses if is_due(c.entry.state, c.after, now)]
+            self._note_rest(standing, facts, outlines.get(facts.tenant.key), courses)
+        return Survey([s.tenant_id for s in standings], calm, going_on, moving, read_at)
+
+    async def _asked(self, among: Collection[str] | None) -> list[Standing]:
+        found = await self.roster.standings()
+        asked = found.values() if among is None else [found[n] for n in among if n in found]
+        return [s for s in asked if s.rules is None or s.rules]
+
+    def _rests_now(self, standing: Standing, outlines: Mapping[int, Outline], now: datetime) -> bool:
+        tenant = standing.tenant
+        return tenant is not None and self._rests.holds(tenant.key, standing, outlines.get(tenant.key), now)
+
+    def _note_rest(
+        self,
+        standing: Standing,
+        facts: Facts,
+        outline: Outline | None,
+        courses: Sequence[Course],
+    ) -> None:
+        """For how long a tenant that is calm need not be looked at."""
+        tenant, now = facts.tenant.key, facts.now
+        if outline is None or standing.planned:
+            return  # what is planned may begin any time
+        if not self._rests.is_known(tenant, standing, outline, now):
+            steady = stays(standing.rules or (), facts, growing(outline, now), self._policies)
+            self._rests.note(tenant, standing, outline, now, steady=steady)
+        self._rests.note_due(tenant, next_due(courses, now))
 
     def _can_be_told(self, standing: Standing, now: datetime) -> bool:
         """Whoever has maintenance in a window cannot: totals know nothing of it."""
@@ -197,23 +279,23 @@ class Screen:
                 continue  # nobody can evaluate it, and who tries tells
         return found - {SLA_LOOKBACK}
 
-    def _courses(
-        self, standing: Standing, read: _Read, now: datetime
-    ) -> list[tuple[RuleWithState, RuleState]] | None:
-        """Each of its rules with the state it goes on in; None: the tenant is to be evaluated."""
+    def _facts(self, standing: Standing, read: _Read, now: datetime) -> Facts | None:
         tenant = standing.tenant
         if tenant is None:
             return None
         totals = read.totals.get(tenant.key)
         record = Totals(read.places, totals) if totals is not None else unobserved(now)
-        facts = _Untold(tenant, now, record, read.latest.get(tenant.key, {}), self._intervals)
+        return _Untold(tenant, now, record, read.latest.get(tenant.key, {}), self._intervals)
+
+    def _courses(self, standing: Standing, facts: Facts) -> list[Course] | None:
+        """Of each of its rules; None: the tenant is to be evaluated."""
         found = []
         try:
             for entry in standing.rules or ():
-                after = course(entry, facts, self._policies)
-                if after is None:
+                own = course(entry, facts, self._policies)
+                if own is None:
                     return None
-                found.append((entry, after))
+                found.append(own)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the exact evaluation tells whose it is
             return None
         return found

@@ -1,4 +1,8 @@
-"""Counting and evaluating the objectives of one database."""
+"""Counting and evaluating the objectives of one database.
+
+Figures end at the last whole minute: a tenant's are evaluated when its counts up to there, or the tenant itself have
+changed, and else every `AT_REST`, as the windows move on.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,15 @@ from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.app.stores import Stores, Surroundings
 from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job
+from ecpmon.model.leadership import Claim
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.objectives import RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
+from ecpmon.ports.leading import leading
+from ecpmon.ports.roster import Standing
 from ecpmon.sla import openslo, yamlstream
+from ecpmon.sla.counters import minute_of
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.ratios import Before, Stretch, edges, standing, stretch
@@ -26,7 +34,7 @@ from ecpmon.storage.slots import JOB as SLOTS_JOB
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
-from ecpmon.tenantseries import Figures, ObjectiveFigures
+from ecpmon.tenantseries import Figures
 from ecpmon.workers import TenantWorkers
 
 P = ParamSpec("P")
@@ -35,6 +43,22 @@ T = TypeVar("T")
 
 # Tenants whose objectives are evaluated in one turn of a thread.
 _SLICE: Final = 50
+AT_REST: Final = timedelta(minutes=1)
+# At rest they take turns, so that not all are evaluated at once.
+_GROUPS: Final = 3
+Named = dict[str, dict[str, list[RatioResult]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a tenant was when it was evaluated, and when it is to be evaluated again. None: when it was changed."""
+
+    standing: Standing
+    due: datetime | None
+
+    def is_of(self, standing: Standing) -> bool:
+        """Whether its rules are all that may have changed."""
+        return self.standing.tenant is standing.tenant and self.standing.planned is standing.planned
 
 
 class Objectives:
@@ -43,7 +67,7 @@ class Objectives:
     def __init__(self, stores: Stores, around: Surroundings, workers: TenantWorkers) -> None:
         self._around = around
         self._workers = workers
-        self._tenants = stores.tenants
+        self._roster = stores.roster
         self._maintenance = stores.maintenance
         self._intervals = stores.intervals
         self.store = stores.objective_store
@@ -51,65 +75,117 @@ class Objectives:
         self._installing = Isolation(stores.quarantine, "objective_defaults")
         self._isolation = Isolation(stores.quarantine, SLOTS_JOB)
         self._slots = SlotKeeper(stores.database, stores.intervals)
+        # Of a term: the last minute in which open buckets were counted, and by tenant who has the defaults, what was
+        # evaluated, and what it gave.
+        self._claim: Claim | None = None
+        self._counted: datetime | None = None
+        self._installed: dict[str, Tenant] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._figures: dict[str, dict[tuple[str, str], Figures]] = {}
 
     def jobs(self) -> list[Job]:
         return [
-            Job(SLOTS_JOB, 20, self.roll),
+            Job(SLOTS_JOB, 20, self.turn),
             Job("objective_retention", 3600, self.retain),
         ]
 
-    async def roll(self) -> None:
-        """Bring the counts up to date, evaluate every window of every objective, keep the result."""
-        tenants = await self._tenants.live()
-        await self._install(tenants, self._around.clock.now())
-        await self.count()
-        await self.evaluate(self._around.clock.now(), tenants)
+    async def turn(self) -> None:
+        """Counts of buckets that are not over are brought up to date once a minute: no figure shows more of them."""
+        self._begin_term()
+        minute = minute_of(self._around.clock.now())
+        await self.roll(open_buckets=minute != self._counted)
+        self._counted = minute
 
-    async def _install(self, live: Sequence[Tenant], now: datetime) -> None:
-        tenants = {t.tenant_id: t for t in live}
+    async def roll(self, *, open_buckets: bool = True) -> None:
+        """Bring the counts up to date, evaluate the objectives whose figures may have changed, keep the result."""
+        self._begin_term()
+        standings = await self._roster.standings()
+        tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
+        now = self._around.clock.now()
+        await self._install(tenants, now)
+        touched = await self.count(open_buckets=open_buckets)
+        due = [n for n, t in tenants.items() if t.key in touched or self._is_due(standings[n], now)]
+        found = await self._evaluated({name: tenants[name] for name in due}, now)
+        self._note(due, found, standings, now)
+        await self._show(open_buckets)
+
+    def _begin_term(self) -> None:
+        """Another process may have led meanwhile."""
+        if self._claim != leading.get():
+            self._claim = leading.get()
+            self._counted = None
+            for memory in (self._installed, self._seen, self._figures):
+                memory.clear()
+
+    async def _install(self, tenants: Mapping[str, Tenant], now: datetime) -> None:
+        """Defaults for who was not seen before as it is."""
+        fresh = {name: t for name, t in tenants.items() if self._installed.get(name) is not t}
 
         async def work(names: list[str]) -> dict[str, None]:
-            await self.store.install_defaults(now, [tenants[name] for name in names])
+            await self.store.install_defaults(now, [fresh[name] for name in names])
             return dict.fromkeys(names)
 
-        await self._installing.together(tenants, work, now)
+        done = await self._installing.together(fresh, work, now) if fresh else {}
+        self._installed = {name: t for name, t in tenants.items() if name not in fresh or name in done}
 
-    async def count(self) -> None:
-        """One batch after the other; pulls and pushes get in between."""
+    async def count(self, *, open_buckets: bool = True) -> set[int]:
+        """One batch after the other; pulls and pushes get in between. The tenants of whom figures change by it."""
         now = self._around.clock.now()
         oldest = now - timedelta(days=self._around.settings.raw_retention_days)
         # The rollups say where a series was seen last: without a backlog of theirs that is quickly found.
-        while await self._upkeep.roll_up(self._around.clock.now()):
+        while open_buckets and await self._upkeep.roll_up(self._around.clock.now()):
             pass
-        while await self._slots.refresh(oldest, now):
+        while await self._slots.refresh(oldest, now, open_buckets=open_buckets):
             pass
+        return self._slots.take_touched()
 
-    async def evaluate(
-        self, now: datetime, live: Sequence[Tenant] | None = None
-    ) -> dict[tuple[str, str], list[RatioResult]]:
-        """(tenant, objective) -> its windows, all of them stored and shown as metrics; `live` None: ask who is."""
-        tenants = {t.tenant_id: t for t in (await self._tenants.live() if live is None else live)}
+    def _is_due(self, standing: Standing, now: datetime) -> bool:
+        seen = self._seen.get(standing.tenant_id)
+        if seen is None or not seen.is_of(standing):
+            return True
+        return seen.due is not None and not seen.due - AT_REST <= now < seen.due
 
-        async def work(names: list[str]) -> dict[str, dict[str, list[RatioResult]]]:
+    def _note(
+        self, due: Sequence[str], found: Named, standings: Mapping[str, Standing], now: datetime
+    ) -> None:
+        for name in due:
+            standing, own = standings[name], found.get(name)
+            if own is None or standing.tenant is None:
+                self._seen.pop(name, None)
+                self._figures.pop(name, None)
+                continue
+            rest = (
+                AT_REST * (1 - standing.tenant.key % _GROUPS / _GROUPS) if name not in self._seen else AT_REST
+            )
+            counted = any(w.eligible > 0 for windows in own.values() for w in windows)
+            self._seen[name] = _Seen(standing, now + rest if counted else None)
+            self._figures[name] = _figures(own)
+        for name in self._seen.keys() - standings.keys():
+            del self._seen[name], self._figures[name]
+
+    async def _show(self, backlog: bool) -> None:
+        telemetry = self._around.gauges
+        if telemetry is None:
+            return
+        telemetry.tenants.objectives(dict(self._figures))
+        if backlog:
+            telemetry.objective_backlog.set(await self._slots.backlog())
+
+    async def _evaluated(self, tenants: Mapping[str, Tenant], now: datetime) -> Named:
+        """tenant -> objective -> its windows, all of them stored; without whom it cannot be done for."""
+
+        async def work(names: list[str]) -> Named:
             return await self._evaluate([tenants[name] for name in names], now)
 
-        found = await self._isolation.together(tenants, work, now)
-        named = {(name, objective): w for name, own in found.items() for objective, w in own.items()}
-        if (telemetry := self._around.gauges) is not None:
-            telemetry.tenants.objectives(_figures(named))
-            telemetry.objective_backlog.set(await self._slots.backlog())
-        return named
+        return await self._isolation.together(tenants, work, now) if tenants else {}
 
-    async def _evaluate(
-        self, tenants: Sequence[Tenant], now: datetime
-    ) -> dict[str, dict[str, list[RatioResult]]]:
-        """Of these tenants: tenant -> objective -> its windows, all of them stored."""
+    async def _evaluate(self, tenants: Sequence[Tenant], now: datetime) -> Named:
         names = [t.tenant_id for t in tenants]
-        objectives, statuses = await self.store.of_all(names), await self.store.statuses()
+        objectives, statuses = await self.store.of_all(names), await self.store.statuses(*tenants)
         planned = await self._maintenance.of_tenants(tenants)
         by_name = {t.tenant_id: t for t in tenants}
         results: dict[int, list[RatioResult]] = {}
-        named: dict[str, dict[str, list[RatioResult]]] = {name: {} for name in names}
+        named: Named = {name: {} for name in names}
         for first in range(0, len(names), _SLICE):
             part = [
                 (by_name[n], objectives.get(n, []), planned.get(n, ())) for n in names[first : first + _SLICE]
@@ -167,18 +243,18 @@ def _asked(
     return found
 
 
-def _figures(results: dict[tuple[str, str], list[RatioResult]]) -> ObjectiveFigures:
-    found: dict[str, dict[tuple[str, str], Figures]] = {}
-    for (tenant_id, name), windows in results.items():
-        of_tenant = found.setdefault(tenant_id, {})
-        for r in windows:
-            of_tenant[name, r.window] = {
-                "ratio": r.ratio,
-                "coverage": r.coverage,
-                "burn_rate": r.burn_rate,
-                "budget": r.budget.remaining_fraction,
-            }
-    return found
+def _figures(results: Mapping[str, Sequence[RatioResult]]) -> dict[tuple[str, str], Figures]:
+    """Of a tenant's objectives by name."""
+    return {
+        (name, r.window): {
+            "ratio": r.ratio,
+            "coverage": r.coverage,
+            "burn_rate": r.burn_rate,
+            "budget": r.budget.remaining_fraction,
+        }
+        for name, windows in results.items()
+        for r in windows
+    }
 
 
 async def export(database_url: str, tenant_id: str) -> str:

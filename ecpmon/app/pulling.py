@@ -12,7 +12,7 @@ from ecpmon.app.heartbeat import Blindness
 from ecpmon.app.stores import Surroundings
 from ecpmon.collectors.base import Collector
 from ecpmon.collectors.rules import SliRules
-from ecpmon.collectors.runner import CollectorRunner, TenantDirectory
+from ecpmon.collectors.runner import CollectorRunner, LiveTenants, TenantDirectory
 from ecpmon.collectors.simulator import SimulatorCollector
 from ecpmon.jobs import Job
 from ecpmon.model.ingest import Attempt
@@ -20,7 +20,6 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
-from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
 from ecpmon.storage.regimes import PUSH_AWAKE
 
@@ -37,7 +36,7 @@ class Pulling:
         *,
         writer: SampleWriter,
         ingest: AttemptLog,
-        tenants: TenantStore,
+        tenants: LiveTenants,
         quarantine: Quarantine,
     ) -> None:
         self._telemetry = around.telemetry

@@ -79,7 +79,7 @@ class Work:
             Blindness(stores.ingest, stores.writer, around.clock),
             writer=stores.writer,
             ingest=stores.ingest,
-            tenants=stores.tenants,
+            tenants=stores.roster,
             quarantine=stores.quarantine,
         )
         self.keeping = SampleKeeping(

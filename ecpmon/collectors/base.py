@@ -1,14 +1,30 @@
-"""What collectors have in common: the Protocol, and samples from named numbers."""
+"""What collectors have in common: the Protocol, and samples from named numbers.
+
+A source says the same names of the same tenant again and again, so what they are called is looked at once: `samples_in`
+knows them by all of them together, and gives columns. What is odd in any way is looked at number by number, each time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source, is_number
+from ecpmon.memory import Interned
+from ecpmon.model.samples import (
+    Columns,
+    Frame,
+    Sample,
+    SeriesKey,
+    Shape,
+    Shapes,
+    Source,
+    all_in_range,
+    is_number,
+)
 from ecpmon.model.tenants import Tenant
+from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.ports.quarantine import Culprit
 from ecpmon.sla.evidence import series_key
 
@@ -63,3 +79,47 @@ def counters_of(given: Any) -> tuple[Sample, ...]:
             key = SeriesKey(plain.metric_type, plain.metric_name, tuple(sorted(labels.items())))
             found[key] = float(value)
     return tuple(Sample(key, value) for key, value in found.items())
+
+
+_SHAPES: Final = Shapes()
+# By the names of the numbers; of a counter: how many labels it has, its name, those of its labels, and their values.
+_BY_NAMES: Final[Interned[Any, Shape]] = Interned()
+_NUMBERS: Final = {int, float}
+
+
+def samples_in(values: Mapping[str, Any], counters: Any = None) -> Sequence[Sample]:
+    """`samples_of` of the values, and those of `counters_of` that are no named number and no evidence."""
+    try:
+        names, numbers = _flat(values, counters)
+        shape = _BY_NAMES.get(names)
+    except (TypeError, KeyError, AttributeError):
+        return _checked(values, counters)
+    if not _NUMBERS.issuperset(map(type, numbers)) or not all_in_range(numbers):
+        return _checked(values, counters)
+    if shape is None:
+        found = _checked(values, counters)
+        keys = tuple(s.key for s in found)
+        if len(keys) != len(numbers) or len(set(keys)) != len(keys):
+            return found
+        shape = _BY_NAMES.put(names, _SHAPES.of(keys))
+    return Columns(shape, [*map(float, numbers)])
+
+
+def _flat(values: Mapping[str, Any], counters: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """What `_BY_NAMES` knows it by, and the numbers. Raises TypeError, KeyError or AttributeError for what is odd."""
+    names: list[Any] = [*values]
+    numbers = [*values.values()]
+    for each in counters or ():
+        labels = each["labels"]
+        names += (len(labels), each["metric"], *labels, *labels.values())
+        numbers.append(each["value"])
+    return tuple(names), numbers
+
+
+def _checked(values: Mapping[str, Any], counters: Any) -> tuple[Sample, ...]:
+    return samples_of(values) + tuple(c for c in counters_of(counters) if not _is_evidence(c.key))
+
+
+def _is_evidence(key: SeriesKey) -> bool:
+    """A counter must not pose as readiness, nor as one of the named numbers."""
+    return not key.labels or key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)

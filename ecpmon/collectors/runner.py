@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
+from typing import Protocol
 
 import structlog
 
@@ -20,17 +21,20 @@ from ecpmon.ports.leading import leading
 from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.ports.service import Clock
-from ecpmon.ports.tenants import TenantStore
 
 _log = structlog.get_logger(__name__)
+
+
+class LiveTenants(Protocol):
+    async def live(self) -> Sequence[Tenant]: ...
 
 
 class TenantDirectory:
     """The live tenants, remembered while the database is away."""
 
-    def __init__(self, tenants: TenantStore) -> None:
+    def __init__(self, tenants: LiveTenants) -> None:
         self._tenants = tenants
-        self._known: list[Tenant] = []
+        self._known: Sequence[Tenant] = ()
 
     async def live(self) -> Sequence[Tenant]:
         try:
@@ -208,5 +212,7 @@ async def record_blindness(
 def _numbered(collected: Collected, tenants: Sequence[Tenant]) -> Collected:
     """Frames may wait long: each carries the number of the tenant it was pulled for."""
     numbers = {t.tenant_id: t.key for t in tenants}
-    frames = tuple(replace(f, tenant=numbers.get(f.tenant_id)) for f in collected.frames)
+    frames = tuple(
+        f if f.tenant is not None else replace(f, tenant=numbers.get(f.tenant_id)) for f in collected.frames
+    )
     return replace(collected, frames=frames)

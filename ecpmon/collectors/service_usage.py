@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecpmon.collectors.base import samples_of
-from ecpmon.model.samples import Sample
+from ecpmon.model.samples import is_number
 from ecpmon.names import COMPONENT_SEPARATOR
 
 USAGE_EVERY: Final = timedelta(seconds=15)
@@ -24,12 +23,12 @@ def is_usage_due(ts: datetime, interval: timedelta) -> bool:
     return ts.timestamp() % USAGE_EVERY.total_seconds() < interval.total_seconds()
 
 
-def service_samples(services: Any) -> tuple[Sample, ...]:
-    """What each service uses, for right-sizing; series labelled with the service, bounded in number.
+def service_values(services: Any) -> dict[str, float]:
+    """What each service uses, for right-sizing, by the names of its series; bounded in number.
 
     A service without a ready pod tells only that: what no pod used is no measurement.
     """
-    found: list[Sample] = []
+    found: dict[str, float] = {}
     for entry in services[:MAX_SERVICES] if isinstance(services, list) else ():
         name = entry.get("service") if isinstance(entry, Mapping) else None
         if not isinstance(name, str):
@@ -38,5 +37,6 @@ def service_samples(services: Any) -> tuple[Sample, ...]:
         if entry.get("ready"):
             values["service_cpu_millicores"] = entry.get("pod_cpu_millicores")
             values["service_memory_mib"] = entry.get("pod_memory_mib")
-        found += samples_of({f"{metric}{COMPONENT_SEPARATOR}{name}": v for metric, v in values.items()})
-    return tuple(found)
+        named = {f"{metric}{COMPONENT_SEPARATOR}{name}": v for metric, v in values.items()}
+        found |= {series: v for series, v in named.items() if is_number(v)}
+    return found

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import aiohttp
+import orjson
 
-from ecpmon.collectors.base import Collected, counters_of, samples_of
-from ecpmon.collectors.service_usage import USAGE_EVERY, is_usage_due, service_samples
+from ecpmon.collectors.base import Collected, samples_in
+from ecpmon.collectors.service_usage import USAGE_EVERY, is_usage_due, service_values
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.isolation import reason_of
-from ecpmon.model.samples import Frame, SeriesKey, Source
+from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import COMPONENT_SEPARATOR, ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
 from ecpmon.ports.quarantine import Culprit
 
 # A reply further from our clock than this is not taken: it would rewrite the past or the future.
@@ -22,10 +24,16 @@ MAX_SKEW: Final = timedelta(minutes=5)
 MAX_REPLY_BYTES: Final = 64 * 2**20
 
 
+# Of one reply most are the same.
+@lru_cache(maxsize=64)
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
 def parse_time(value: Any) -> datetime:
     """An RFC 3339 instant. Raises MonitoringUnavailable for anything else, naive times included."""
     try:
-        ts = datetime.fromisoformat(value)
+        ts = _instant(value)
         if ts.tzinfo is None:
             raise MonitoringUnavailable(f"the simulator sent a timestamp without a zone: {value!r}")
         return ts.astimezone(UTC)
@@ -33,8 +41,13 @@ def parse_time(value: Any) -> datetime:
         raise MonitoringUnavailable(f"the simulator sent a timestamp that is none: {value!r}") from error
 
 
-def frame_of(entry: Mapping[str, Any], tenant_id: str, interval: timedelta = USAGE_EVERY) -> Frame:
-    """One tenant's entry of the simulator's reply (pure). `ready` null says nothing about availability.
+def frame_of(
+    entry: Mapping[str, Any],
+    tenant_id: str,
+    interval: timedelta = USAGE_EVERY,
+    tenant: int | None = None,
+) -> Frame:
+    """One tenant's entry of the simulator's reply. `ready` null says nothing about availability.
 
     `interval`: how often the simulator is asked, so that what services use is kept no more often than needed.
     """
@@ -52,16 +65,11 @@ def frame_of(entry: Mapping[str, Any], tenant_id: str, interval: timedelta = USA
     if isinstance(ready, bool):
         values[UP_METRIC] = 1 if ready else 0
         values.update(components_of(entry.get("services")))
-    counters = tuple(c for c in counters_of(entry.get("counters")) if not _is_evidence(c.key))
-    ts, samples = parse_time(entry.get("timestamp")), samples_of(values) + counters
+    ts = parse_time(entry.get("timestamp"))
     if is_usage_due(ts, interval):
-        samples += service_samples(entry.get("services"))
-    return Frame(tenant_id, Source.SIMULATOR, ts, samples)
-
-
-def _is_evidence(key: SeriesKey) -> bool:
-    """A counter must not pose as readiness, nor as one of the named numbers."""
-    return not key.labels or key.metric_name in (UP_METRIC, ERROR_RATE_METRIC)
+        # Whatever its metrics call themselves.
+        values |= service_values(entry.get("services"))
+    return Frame(tenant_id, Source.SIMULATOR, ts, samples_in(values, entry.get("counters")), tenant)
 
 
 def components_of(services: Any) -> dict[str, int]:
@@ -77,9 +85,12 @@ def components_of(services: Any) -> dict[str, int]:
 
 
 def parse(
-    document: Any, wanted: frozenset[str], now: datetime, interval: timedelta = USAGE_EVERY
+    document: Any, wanted: Mapping[str, int], now: datetime, interval: timedelta = USAGE_EVERY
 ) -> Collected:
-    """Frames of the wanted tenants from a reply of `GET /api/v1/metrics` (pure). A bad entry costs its tenant only."""
+    """Frames of the wanted tenants (name -> number) from a reply of `GET /api/v1/metrics`.
+
+    A bad entry costs its tenant only.
+    """
     if not isinstance(document, Mapping) or not isinstance(document.get("tenants"), list):
         raise MonitoringUnavailable("the simulator's reply has no list of tenants")
     until = parse_time(document.get("timestamp"))
@@ -94,7 +105,7 @@ def parse(
         if not isinstance(name, str) or name not in wanted:
             continue
         try:
-            frame = frame_of(entry, name, interval)
+            frame = frame_of(entry, name, interval, wanted[name])
         except Exception as error:  # noqa: BLE001 - whatever an entry holds, it is one tenant's
             troubles[name, ""] = reason_of(error)
             continue
@@ -119,7 +130,7 @@ class SimulatorCollector:
     async def collect(
         self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
     ) -> Collected:
-        wanted = frozenset(t.tenant_id for t in tenants if t.deployed_to == "simulator")
+        wanted = {t.tenant_id: t.key for t in tenants if t.deployed_to == "simulator"}
         return parse(await self._fetch(), wanted, now, self.interval)
 
     async def _fetch(self) -> Any:
@@ -129,7 +140,7 @@ class SimulatorCollector:
                     raise MonitoringUnavailable(f"the simulator answers {response.status}")
                 if (response.content_length or 0) > MAX_REPLY_BYTES:
                     raise MonitoringUnavailable("the simulator's reply is too large")
-                return await response.json()
+                return orjson.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise MonitoringUnavailable(
                 f"the simulator does not answer: {error or type(error).__name__}"

@@ -78,7 +78,12 @@ class SlaTarget(BaseModel):
     @property
     def fraction(self) -> float:
         """The target as a fraction in (0, 1)."""
-        return float(self.percent / 100)
+        return _fraction(self.availability)
+
+
+@lru_cache(maxsize=1024)
+def _fraction(availability: str) -> float:
+    return float(parse_percentage(availability) / 100)
 
 
 class Resources(BaseModel):

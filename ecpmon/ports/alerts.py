@@ -60,6 +60,16 @@ class NewEvent:
     body: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A rule that is to be in the state `after`, in the alert `alert_id`, with what is to be told about it."""
+
+    entry: RuleWithState
+    after: RuleState
+    alert_id: str | None
+    events: Sequence[NewEvent] = ()
+
+
 class AlertStore(Protocol):
     async def create(self, rule: AlertRule, now: datetime, most: int | None = None) -> RuleWithState:
         """Raises Conflict when the tenant has a rule of that name, LimitReached when it has `most`, TenantNotFound.
@@ -118,20 +128,11 @@ class AlertStore(Protocol):
         """Store states that are no change, evaluated at `now`, all at once; ids of the rules still as in `entries`."""
         ...
 
-    async def advance(
-        self,
-        rule: AlertRule,
-        before: RuleState,
-        after: RuleState,
-        alert_id: str | None,
-        events: Sequence[NewEvent],
-        now: datetime,
-        read_at: datetime | None = None,
-    ) -> list[AlertEvent] | None:
-        """Store a state with its events and notifications in one transaction.
+    async def advance(self, moves: Sequence[Move], now: datetime) -> list[list[AlertEvent] | None]:
+        """Store states with their events and notifications, all of it in one transaction; what came of each move.
 
-        None when somebody else changed the rule's state since `before` was read, or when that was long ago: at
-        `read_at` by the store's clock (a process that stood still has the old facts). Read again, nothing was stored.
+        None for one whose rule somebody else has changed the state of since it was read, or which was read long ago: at
+        `read_at` by the store's clock (a process that stood still has the old facts). Of that nothing was stored.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from ecpmon.model.maintenance import Maintenance
@@ -26,8 +27,17 @@ class Standing:
 
 
 class Roster(Protocol):
+    @property
+    def read_at(self) -> datetime | None:
+        """When `standings` last answered, by the clock of where it is stored."""
+        ...
+
     async def standings(self) -> Mapping[str, Standing]:
         """By tenant_id, as of now: what was committed before the call is in it, whichever process did."""
+        ...
+
+    async def live(self) -> Sequence[Tenant]:
+        """The tenants of `standings` whose rows can be read."""
         ...
 
     def advanced(self, entries: Collection[RuleWithState]) -> None:

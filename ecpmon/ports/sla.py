@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
@@ -75,6 +75,28 @@ class WindowTotals:
         return Tally(round(self.eligible[place], 6), round(self.down[place], 6), round(self.gap[place], 6))
 
 
+class Outline(NamedTuple):
+    """What all totals of a tenant follow from, with the time. Instants and lengths in seconds since 1970."""
+
+    state: str
+    since: float
+    share: float
+    # The first observation.
+    first: float
+    # The newest down time or gap that is over, and what was counted before it; None: there is none.
+    starts: float | None
+    ends: float | None
+    down: float | None
+    gap: float | None
+    # The newest observation, and until when it holds.
+    latest: float
+    expires: float
+
+    def is_like(self, other: Outline) -> bool:
+        """Whether they differ in the newest observation only."""
+        return self[:-2] == other[:-2]
+
+
 class WindowSums(Protocol):
     """Totals of the timeline whose cost grows neither with a window's length nor with what happened in it."""
 
@@ -95,6 +117,10 @@ class WindowSums(Protocol):
 
     async def heads(self) -> dict[int, tuple[str, float, float]]:
         """What every observed tenant's latest observation said: state, since which second, its share (for jobs)."""
+        ...
+
+    async def outlines(self) -> dict[int, Outline]:
+        """Of every tenant that was ever observed, by its number (for jobs)."""
         ...
 
     async def marks(
@@ -169,7 +195,7 @@ class ObjectiveStore(Protocol):
         """(objective's key, instant at a whole minute) -> everything counted before it, from some origin."""
         ...
 
-    async def statuses(self, tenant: Tenant | None = None) -> dict[tuple[int, str], SlaStatus]:
+    async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:
         """(objective's key, window) -> live status as last stored; of one tenant or of all."""
         ...
 

@@ -19,7 +19,7 @@ from ecpmon.model.alerts import (
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.alerts import AlertEvent, NewEvent, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, Move, NewEvent, RuleWithState
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.notifying import Notifying
@@ -117,6 +117,48 @@ def _event_of(row: Any) -> AlertEvent:
     )
 
 
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """As unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _event_values(rule: AlertRule, event: NewEvent) -> tuple[Any, ...]:
+    return (
+        rule.rule_id,
+        rule.tenant_id,
+        event.alert_id,
+        event.from_state,
+        event.to_state,
+        event.at,
+        event.value,
+        event.threshold,
+        event.metric,
+        event.reason,
+        event.message,
+        event.body,
+    )
+
+
+def _stored(rule: AlertRule, event: NewEvent, number: int) -> AlertEvent:
+    return AlertEvent(
+        event_id=number,
+        tenant_id=rule.tenant_id,
+        rule_id=rule.rule_id,
+        alert_id=event.alert_id,
+        alert_name=rule.alert_name,
+        severity=rule.severity.value,
+        kind=rule.kind.value,
+        from_state=event.from_state,
+        to_state=event.to_state,
+        at=event.at,
+        value=event.value,
+        threshold=event.threshold,
+        metric=event.metric,
+        reason=event.reason,
+        message=event.message,
+    )
+
+
 class PgAlertStore:
     """`ports.AlertStore` on PostgreSQL."""
 
@@ -206,7 +248,7 @@ class PgAlertStore:
         held = await connection.fetchval(self._sql["lock_state"], tenant.key, rule_id, status, entry.alert_id)
         if held is None:
             return None
-        return [await self._record(connection, entry.rule, event, now) for event in events]
+        return await self._record(connection, [(entry.rule, event) for event in events], now)
 
     async def all_rules(self, tenant_ids: Sequence[str]) -> list[RuleWithState]:
         rows = await self._database.fetch(self._sql["all_rules"], list(tenant_ids))
@@ -219,31 +261,25 @@ class PgAlertStore:
     async def tenants_with_rules(self) -> list[str]:
         return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_with_rules"])]
 
-    async def advance(
-        self,
-        rule: AlertRule,
-        before: RuleState,
-        after: RuleState,
-        alert_id: str | None,
-        events: Sequence[NewEvent],
-        now: datetime,
-        read_at: datetime | None = None,
-    ) -> list[AlertEvent] | None:
+    async def advance(self, moves: Sequence[Move], now: datetime) -> list[list[AlertEvent] | None]:
+        values = [
+            (
+                m.entry.rule.rule_id,
+                m.entry.rule.tenant_id,
+                m.entry.state.status.value,
+                m.entry.state.evaluated_at,
+                *_state_values(m.after, m.alert_id),
+                m.entry.read_at,
+            )
+            for m in moves
+        ]
         async with self._database.transaction() as connection:
             with wrap_errors():
-                taken = await connection.fetchval(
-                    self._sql["advance"],
-                    rule.rule_id,
-                    rule.tenant_id,
-                    before.status.value,
-                    before.evaluated_at,
-                    *_state_values(after, alert_id),
-                    read_at,
-                    READ_FOR,
-                )
-                if taken is None:
-                    return None
-                return [await self._record(connection, rule, event, now) for event in events]
+                rows = await connection.fetch(self._sql["advance"], *_columns(values), READ_FOR)
+                taken = {str(r["rule_id"]) for r in rows}
+                new = [(m.entry.rule, e) for m in moves if m.entry.rule.rule_id in taken for e in m.events]
+                stored = iter(await self._record(connection, new, now))
+        return [[next(stored) for _ in m.events] if m.entry.rule.rule_id in taken else None for m in moves]
 
     async def go_on(self, entries: Sequence[tuple[RuleWithState, RuleState]], now: datetime) -> set[str]:
         rows = await self._database.fetch(
@@ -257,41 +293,23 @@ class PgAlertStore:
         )
         return {str(r["rule_id"]) for r in rows}
 
-    async def _record(self, connection: Any, rule: AlertRule, event: NewEvent, now: datetime) -> AlertEvent:
-        row = await connection.fetchrow(
-            self._sql["insert_event"],
-            rule.rule_id,
-            rule.tenant_id,
-            event.alert_id,
-            event.from_state,
-            event.to_state,
-            event.at,
-            event.value,
-            event.threshold,
-            event.metric,
-            event.reason,
-            event.message,
-            event.body,
+    async def _record(
+        self, connection: Any, new: Sequence[tuple[AlertRule, NewEvent]], now: datetime
+    ) -> list[AlertEvent]:
+        """Events of rules whose states are locked, with their notifications, in order."""
+        if not new:
+            return []
+        rows = await connection.fetch(
+            self._sql["insert_events"], *_columns([_event_values(rule, event) for rule, event in new])
         )
-        number: int = row["event_id"]
-        await self._notifying.put(connection, row["tenant"], rule.rule_id, number, event.notifications, now)
-        return AlertEvent(
-            event_id=number,
-            tenant_id=rule.tenant_id,
-            rule_id=rule.rule_id,
-            alert_id=event.alert_id,
-            alert_name=rule.alert_name,
-            severity=rule.severity.value,
-            kind=rule.kind.value,
-            from_state=event.from_state,
-            to_state=event.to_state,
-            at=event.at,
-            value=event.value,
-            threshold=event.threshold,
-            metric=event.metric,
-            reason=event.reason,
-            message=event.message,
-        )
+        stored = []
+        for (rule, event), row in zip(new, rows, strict=True):
+            number: int = row["event_id"]
+            if event.notifications:
+                put = self._notifying.put
+                await put(connection, row["tenant"], rule.rule_id, number, event.notifications, now)
+            stored.append(_stored(rule, event, number))
+        return stored
 
     async def tenants_without_sla_rules(self) -> list[str]:
         return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_without_sla_rules"])]

@@ -12,7 +12,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
-from ecpmon.ports.sla import WindowTotals
+from ecpmon.ports.sla import Outline, WindowTotals
 from ecpmon.sla.entries import unmarked, with_head
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
@@ -60,6 +60,10 @@ class PgFastWindows:
     async def heads(self) -> dict[int, tuple[str, float, float]]:
         rows = await self._database.fetch(self._sql["heads"])
         return {number: (state, since, share) for number, state, since, share in rows}
+
+    async def outlines(self) -> dict[int, Outline]:
+        rows = await self._database.fetch(self._sql["outlines"])
+        return {number: Outline(*rest) for number, *rest in rows}
 
     async def marks(
         self, tenant: Tenant, instants: Sequence[datetime], now: datetime

@@ -126,9 +126,9 @@ class PgObjectiveStore:
         )
         return {(r["objective"], r["at"]): Counts(r["good"], r["total"], r["observed"]) for r in rows}
 
-    async def statuses(self, tenant: Tenant | None = None) -> dict[tuple[int, str], SlaStatus]:
-        """(objective's key, window) -> live status as last stored; of one tenant or of all."""
-        rows = await self._database.fetch(self._sql["statuses"], tenant.key if tenant else None)
+    async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:
+        """(objective's key, window) -> live status as last stored, of these tenants."""
+        rows = await self._database.fetch(self._sql["statuses"], [t.key for t in tenants])
         return {(r["objective"], r["window_name"]): SlaStatus(r["status"]) for r in rows}
 
     async def store_current(self, results: Mapping[int, Sequence[RatioResult]], now: datetime) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -45,6 +46,7 @@ class PgRoster:
         self._held: dict[int, Standing] = {}
         self._named: dict[str, Standing] = {}
         self._again: set[int] = set()
+        self.read_at: datetime | None = None
 
     async def standings(self) -> Mapping[str, Standing]:
         async with self._turn:
@@ -54,8 +56,11 @@ class PgRoster:
             changed = {*row["tenants"], *self._again} if known else None
             if changed is None or changed:
                 await self._read(changed)
-            self._horizon = row["horizon"]
+            self._horizon, self.read_at = row["horizon"], row["now"]
             return self._named
+
+    async def live(self) -> list[Tenant]:
+        return [s.tenant for s in (await self.standings()).values() if s.tenant is not None]
 
     def advanced(self, entries: Collection[RuleWithState]) -> None:
         by_tenant: dict[str, dict[str, RuleWithState]] = defaultdict(dict)

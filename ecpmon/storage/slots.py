@@ -14,6 +14,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.counters import (
     MINUTE,
+    MINUTES,
     hour_of,
     is_count,
     minute_of,
@@ -36,6 +37,7 @@ _BUCKET: Final = timedelta(minutes=5)
 # No clock of ours is ahead by more.
 _AHEAD: Final = timedelta(days=1)
 JOB: Final = "objectives"
+_NOTHING: Final = ([0] * MINUTES,) * 3
 _BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 
 
@@ -56,37 +58,46 @@ class SlotKeeper:
         self._regimes_sql = load("ingest")["regimes"]
         # How far this turn has come with the buckets that are not over.
         self._after = _BEGINNING
+        self._touched: set[int] = set()
 
     async def backlog(self) -> int:
         """Marks waiting."""
         return int(await self._database.fetchval(self._sql["backlog"]))
 
-    async def refresh(self, oldest: datetime, now: datetime) -> bool:
+    def take_touched(self) -> set[int]:
+        """The numbers of tenants of whose objectives figures have changed since the last call, as far as we did it."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    async def refresh(self, oldest: datetime, now: datetime, *, open_buckets: bool = True) -> bool:
         """Count one batch of marks again; whether more may be waiting: call until it returns False.
 
         Before `oldest` the frames may be gone, and with them what was counted: those minutes stay as they are. A
-        stretch that cannot be counted is quarantined, and its mark waits. Buckets that are not over are counted too,
-        and their marks stay: see `storage.marks`.
+        stretch that cannot be counted is quarantined, and its mark waits. With `open_buckets` those that are not over
+        are counted too, and their marks stay: see `storage.marks`.
         """
         async with self._database.transaction() as connection:
             with wrap_errors():
-                marks, more = await self._marks(connection, now)
+                marks, more = await self._marks(connection, now, open_buckets)
                 work, rest = shares(marks, rounded_up(oldest, _BUCKET), now + _AHEAD)
                 failed: dict[Numbered, str] = {}
                 named = {(t, f"{a.isoformat()}/{b.isoformat()}"): (t, a, b) for t, a, b in work}
+                changed: set[int] = set()
                 if named:
-                    failed = await each_apart_if_needed(
-                        connection, JOB, named, partial(self._recount, connection)
-                    )
+                    recount = partial(self._recount, connection, now, changed)
+                    failed = await each_apart_if_needed(connection, JOB, named, recount)
                 await note_within(connection, JOB, failed, now)
+        self._touched |= changed
+        if not marks and not open_buckets:
+            return False
         await self._take_away([m for m in marks if _goes(m, now)], rest + [named[c] for c in failed])
         return bool(rest) or more
 
-    async def _marks(self, connection: Any, now: datetime) -> tuple[list[Any], bool]:
+    async def _marks(self, connection: Any, now: datetime, open_buckets: bool) -> tuple[list[Any], bool]:
         """Marks to be counted, and whether there are more of them in this turn."""
         marks = await connection.fetch(self._sql["marks_to_work_off"], _MARKS, now)
-        if marks:
-            return marks, True
+        if marks or not open_buckets:
+            return marks, bool(marks)
         marks = await connection.fetch(self._sql["open_marks"], _MARKS, now, *self._after)
         more = len(marks) == _MARKS
         self._after = (marks[-1]["starts"], marks[-1]["tenant"]) if more else _BEGINNING
@@ -103,7 +114,14 @@ class SlotKeeper:
                     await connection.execute(self._sql["put_marks"], *map(list, zip(*back, strict=True)))
                 await connection.execute(self._sql["heal_marks"])
 
-    async def _recount(self, connection: Any, work: Sequence[tuple[int, datetime, datetime]]) -> None:
+    async def _recount(
+        self,
+        connection: Any,
+        now: datetime,
+        changed: set[int],
+        work: Sequence[tuple[int, datetime, datetime]],
+    ) -> None:
+        """Adds to `changed` of whom something has changed that figures at `now` show."""
         objectives = await self._objectives(connection, sorted({tenant for tenant, _, _ in work}))
         by_tenant: dict[int, list[Counted]] = defaultdict(list)
         for counted in objectives:
@@ -116,7 +134,8 @@ class SlotKeeper:
         readings = await self._readings(connection, stretches, by_tenant)
         following = await self._following(connection, work, stretches, readings)
         readings.update(await self._readings(connection, following, by_tenant))
-        await self._store(connection, [*stretches, *following], readings, by_tenant)
+        keys = await self._store(connection, [*stretches, *following], readings, by_tenant, now)
+        changed.update(c.tenant for own in by_tenant.values() for c in own if c.key in keys)
 
     async def _objectives(self, connection: Any, tenants: list[int]) -> list[Counted]:
         """The objectives in force, locked, with their series."""
@@ -231,7 +250,9 @@ class SlotKeeper:
         stretches: Sequence[Stretch],
         readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
         by_tenant: Mapping[int, Sequence[Counted]],
-    ) -> None:
+        now: datetime,
+    ) -> set[int]:
+        """Which objectives' figures change by it."""
         fresh: dict[int, dict[datetime, Counts]] = defaultdict(dict)
         touched: dict[tuple[int, datetime], list[datetime]] = defaultdict(list)
         first: dict[int, datetime] = {}
@@ -243,33 +264,47 @@ class SlotKeeper:
                     first[counted.key] = min(at, first.get(counted.key, at))
                 for hour, group in groupby(stretch.minutes, key=hour_of):
                     touched[counted.key, hour].extend(group)
-        await self._write(connection, fresh, touched)
+        shown = await self._write(connection, fresh, touched, now)
         if first:
-            await connection.execute(self._sql["first_seen"], list(first), list(first.values()))
+            rows = await connection.fetch(self._sql["first_seen"], list(first), list(first.values()))
+            shown |= {r["id"] for r in rows}
+        return shown
 
     async def _write(
         self,
         connection: Any,
         fresh: Mapping[int, Mapping[datetime, Counts]],
         touched: Mapping[tuple[int, datetime], Sequence[datetime]],
-    ) -> None:
+        now: datetime,
+    ) -> set[int]:
+        """Which objectives have other sums than before at `now`, or at any minute before."""
         keys = sorted(touched)
         rows = await connection.fetch(self._sql["hours"], [k for k, _ in keys], [h for _, h in keys])
         stored = {(r["objective"], r["hour"]): (r["good"], r["total"], r["observed"]) for r in rows}
         changed: list[tuple[int, datetime, list[int], list[int], Sequence[int]]] = []
+        shown: set[int] = set()
         for key, hour in keys:
             old = stored.get((key, hour))
             good, total, observed = rewritten(old, hour, touched[key, hour], fresh[key])
             new = (_storable(good), _storable(total), observed)
             if new != old and (old is not None or any(map(any, new))):
                 changed.append((key, hour, *new))
+                over = (minute_of(now) - hour) // MINUTE
+                if _until(new, over) != _until(old or _NOTHING, over):
+                    shown.add(key)
         if not changed:
-            return
+            return shown
         await connection.executemany(self._sql["put_hour"], changed)
         earliest: dict[int, datetime] = {}
         for key, hour, *_ in changed:
             earliest[key] = min(hour, earliest.get(key, hour))
         await connection.execute(self._sql["carry"], list(earliest), list(earliest.values()))
+        return shown
+
+
+def _until(sums: Sequence[Sequence[int]], minutes: int) -> list[Sequence[int]]:
+    """The sums of an hour as far as its first `minutes`."""
+    return [each[: max(0, minutes)] for each in sums]
 
 
 def _goes(mark: Any, now: datetime) -> bool:

@@ -70,14 +70,24 @@ FROM alert_rules r WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND r.tenant =
 DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 
 -- name: advance
--- Of a live tenant of that name: rules of a deleted one stand still. Not by what was read at $14, longer than $15 ago.
+-- Of live tenants of those names: rules of deleted ones stand still. Only where they are still as they were, $3 and $4, and were
+-- not read, at $14, longer than $15 ago. In one order, so that two who move the same rules cannot deadlock. Which those were.
+WITH x AS (
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+                       $8::interval[], $9::timestamptz[], $10::float8[], $11::bool[], $12::timestamptz[], $13::uuid[],
+                       $14::timestamptz[])
+    AS x (rule_id, tenant_id, was, was_at, status, since, pending_since, held, evaluated_at, value, frozen, frozen_since,
+          alert_id, read_at)
+), locked AS MATERIALIZED (
+  SELECT s.rule_id FROM alert_states s WHERE s.rule_id = ANY($1::uuid[]) ORDER BY s.rule_id FOR UPDATE
+)
 UPDATE alert_states s
-SET status = $5, since = $6, pending_since = $7, held = $8, evaluated_at = $9, value = $10, frozen = $11,
-    frozen_since = $12, alert_id = $13
-FROM alert_rules r JOIN tenants t ON t.id = r.tenant
-WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND t.tenant_id = $2 AND t.deleted_at IS NULL
-  AND s.status = $3 AND s.evaluated_at IS NOT DISTINCT FROM $4
-  AND ($14::timestamptz IS NULL OR clock_timestamp() < $14 + $15::interval)
+SET status = x.status, since = x.since, pending_since = x.pending_since, held = x.held, evaluated_at = x.evaluated_at,
+    value = x.value, frozen = x.frozen, frozen_since = x.frozen_since, alert_id = x.alert_id
+FROM x JOIN locked USING (rule_id) JOIN alert_rules r USING (rule_id) JOIN tenants t ON t.id = r.tenant
+WHERE s.rule_id = x.rule_id AND t.tenant_id = x.tenant_id AND t.deleted_at IS NULL
+  AND s.status = x.was AND s.evaluated_at IS NOT DISTINCT FROM x.was_at
+  AND (x.read_at IS NULL OR clock_timestamp() < x.read_at + $15::interval)
 RETURNING s.rule_id
 
 -- name: go_on
@@ -88,12 +98,17 @@ FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::interval[], $5::float
 WHERE s.rule_id = x.rule_id AND s.status = x.status AND s.evaluated_at IS NOT DISTINCT FROM x.evaluated_at
 RETURNING s.rule_id
 
--- name: insert_event
+-- name: insert_events
+-- In their order.
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
                           threshold, metric, reason, message, body)
-SELECT r.tenant, r.rule_id, $3, r.alert_name, r.severity, r.kind, $4, $5, $6, $7, $8, $9, $10, $11, $12
-FROM alert_rules r JOIN tenants t ON t.id = r.tenant
-WHERE r.rule_id = $1 AND t.tenant_id = $2
+SELECT r.tenant, r.rule_id, x.alert_id, r.alert_name, r.severity, r.kind, x.from_state, x.to_state, x.at, x.value,
+       x.threshold, x.metric, x.reason, x.message, x.body
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::float8[], $8::float8[],
+            $9::text[], $10::text[], $11::text[], $12::jsonb[]) WITH ORDINALITY
+  AS x (rule_id, tenant_id, alert_id, from_state, to_state, at, value, threshold, metric, reason, message, body, place)
+JOIN alert_rules r USING (rule_id) JOIN tenants t ON t.id = r.tenant AND t.tenant_id = x.tenant_id
+ORDER BY x.place
 RETURNING event_id, tenant
 
 -- name: recent_events

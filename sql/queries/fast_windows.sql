@@ -82,3 +82,15 @@ CROSS JOIN LATERAL (
 -- name: heads
 -- Of every tenant that was ever observed. Seconds: people may have put instants there that no other type holds.
 SELECT tenant, state, date_part('epoch', since), share FROM availability_heads WHERE state IS NOT NULL
+
+-- name: outlines
+-- Of every tenant that was ever observed what its totals follow from: its head and the newest of its sums. In seconds, for
+-- the same reason.
+SELECT h.tenant, h.state, date_part('epoch', h.since), h.share, date_part('epoch', h.first_observed_at),
+       date_part('epoch', s.starts), date_part('epoch', s.ends), date_part('epoch', s.down_before),
+       date_part('epoch', s.gap_before), date_part('epoch', h.last_observed_at),
+       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds)
+FROM availability_heads h LEFT JOIN LATERAL (
+  SELECT * FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts DESC LIMIT 1
+) AS s ON true
+WHERE h.state IS NOT NULL

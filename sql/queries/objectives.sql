@@ -63,7 +63,7 @@ LEFT JOIN LATERAL (
 
 -- name: statuses
 SELECT c.objective, c.window_name, c.status FROM objective_current c JOIN objectives o ON o.id = c.objective
-WHERE o.retired_at IS NULL AND ($1::bigint IS NULL OR o.tenant = $1)
+WHERE o.tenant = ANY($1::bigint[]) AND o.retired_at IS NULL
 
 -- name: store_current
 INSERT INTO objective_current AS c (objective, window_name, as_of, status)

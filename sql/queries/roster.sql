@@ -1,6 +1,6 @@
 -- name: changed
 -- Tenants that changed since the horizon $1 of the answer before, and the horizon of this one. NULL: none are asked for.
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, clock_timestamp() AS now,
        ARRAY(SELECT tenant FROM tenant_changes WHERE xid >= $1::text::xid8) AS tenants
 
 -- name: live

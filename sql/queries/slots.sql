@@ -146,6 +146,7 @@ FROM should s WHERE h.objective = s.objective AND h.hour = s.hour
 UPDATE objectives o SET first_at = least(coalesce(o.first_at, x.at), x.at)
 FROM unnest($1::bigint[], $2::timestamptz[]) AS x (objective, at)
 WHERE o.id = x.objective AND (o.first_at IS NULL OR o.first_at > x.at)
+RETURNING o.id
 
 -- name: backlog
 -- Buckets that are not over keep their marks.

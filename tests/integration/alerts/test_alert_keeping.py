@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.alerts import ExternalAlert
+from ecpmon.ports.alerts import ExternalAlert, Move, RuleWithState
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
@@ -111,7 +111,8 @@ async def test_what_stands_or_waits_for_delivery_is_never_forgotten(shelf: Shelf
     )
     store = PgAlertStore(shelf.database)
     await store.create(rule, T0)
-    await store.advance(rule, RuleState(), RuleState(RuleStatus.FIRING), str(standing), [], T0)
+    entry = RuleWithState(rule, RuleState(), None, T0)
+    await store.advance([Move(entry, RuleState(RuleStatus.FIRING), str(standing))], T0)
     stay = {await shelf.event(-9, alert) for alert in (standing, waiting, waiting, recovering)}
     await shelf.notification(max(stay), "sent", -9)
     pending = await shelf.notification(sorted(stay)[1], "pending")

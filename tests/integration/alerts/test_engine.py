@@ -174,7 +174,7 @@ async def test_two_engines_at_once_tell_it_once(bench: Bench, make_tenant: MakeT
     await bench.evaluate(tenant, 1)
     # The other engine read the rule before; its write must not go through.
     reading = Reading("cpu_usage", CompareOp.GT, 90.0, 80.0, True)
-    assert await bench.engine._advance(stale, Evaluation(True, reading), at(1)) == 0
+    assert await bench.engine._advance(stale, Evaluation(True, reading), at(1)) == (0, True)
     assert await bench.notifications(tenant) == ["firing"]
 
 
@@ -269,7 +269,7 @@ async def test_deleting_a_firing_rule_tells_that_it_is_over(bench: Bench, make_t
     assert [(n.alert_name, n.payload["status"]) for n in sent] == [("r", "firing"), ("r", "resolved")]
     # The engine had read the rule before it was deleted.
     reading = Reading("cpu_usage", CompareOp.GT, 10.0, 80.0, False)
-    assert await bench.engine._advance(stale, Evaluation(False, reading), at(8)) == 0
+    assert await bench.engine._advance(stale, Evaluation(False, reading), at(8)) == (0, True)
     assert await bench.notifications(tenant) == ["firing", "resolved"]
 
 
@@ -324,7 +324,7 @@ async def test_a_replaced_rule_ends_its_alert_and_keeps_its_history(
     assert shown == await bench.alerts.get(tenant, rule.rule_id)
     # An evaluation of the old condition, begun before, cannot be stored for the new one.
     reading = Reading("cpu_usage", CompareOp.GT, 90.0, 80.0, True)
-    assert await bench.engine._advance(before, Evaluation(True, reading), at(3)) == 0
+    assert await bench.engine._advance(before, Evaluation(True, reading), at(3)) == (0, True)
     assert await bench.evaluate(tenant, 4) == ["hotter:inactive>firing"]
     told = await bench.alerts.recent_events(tenant, 10)
     assert {e.rule_id for e in told} == {rule.rule_id}

@@ -30,6 +30,7 @@ from ecpmon.model.alerts import (
 )
 from ecpmon.model.delivery import FanOut, Grant, Pace
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.alerts import Move, RuleWithState
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
@@ -82,7 +83,8 @@ class Flapping:
         change = Transition(before.status, status, self.now, 1.0, reason, started)
         event = new_event(rule, change, None, alert_id, "http://ecpmon.example")
         kept = alert_id if firing else None
-        assert await self.alerts.advance(rule, before, after, kept, [event], self.now) is not None
+        move = Move(RuleWithState(rule, before, None, self.now), after, kept, [event])
+        assert await self.alerts.advance([move], self.now) != [None]
         self.states[rule.rule_id] = after, alert_id
 
     @property

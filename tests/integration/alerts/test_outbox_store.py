@@ -21,7 +21,7 @@ from ecpmon.model.alerts import (
 )
 from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.tenants import Resources, SlaTarget
-from ecpmon.ports.alerts import NewEvent, RuleWithState
+from ecpmon.ports.alerts import Move, NewEvent, RuleWithState
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
@@ -77,8 +77,8 @@ class Producer:
             notifications=((key, action),),
             body=draft.payload,
         )
-        stored = await self._alerts.advance(rule, before, after, event.alert_id, [event], created_at)
-        assert stored is not None
+        move = Move(RuleWithState(rule, before, None, created_at), after, event.alert_id, [event])
+        assert await self._alerts.advance([move], created_at) != [None]
         self._states[rule.rule_id] = after
 
     async def _rule(self, tenant_id: str, number: int) -> AlertRule:

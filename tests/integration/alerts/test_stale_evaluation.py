@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Severity
 from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.alerts import RuleWithState
+from ecpmon.ports.alerts import Move, RuleWithState
 from ecpmon.storage.alerts import READ_FOR, PgAlertStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.notifying import Notifying
@@ -42,8 +43,11 @@ async def test_a_rule_is_moved_on_by_what_was_read_just_now_only(
     assert found.read_at is not None
     long_ago = found.read_at - READ_FOR
     alert = str(uuid.uuid4())
-    assert await store.advance(found.rule, found.state, FIRING, alert, [], T0, long_ago) is None
+    stale, fresh = (
+        replace(found, read_at=long_ago),
+        replace(found, read_at=found.read_at + timedelta(seconds=1)),
+    )
+    assert await store.advance([Move(stale, FIRING, alert)], T0) == [None]
     assert (await store.all_rules([tenant.tenant_id]))[0].state.status is RuleStatus.INACTIVE
-    later = found.read_at + timedelta(seconds=1)
-    assert await store.advance(found.rule, found.state, FIRING, alert, [], T0, later) == []
+    assert await store.advance([Move(fresh, FIRING, alert)], T0) == [[]]
     assert (await store.all_rules([tenant.tenant_id]))[0].state.status is RuleStatus.FIRING

@@ -95,6 +95,7 @@ QUERIES = {
     "crowding.forget": JOB,
     "deployments.take_over": JOB,
     "fast_windows.heads": JOB,
+    "fast_windows.outlines": JOB,
     "ingest.heal_hand_made": JOB,
     "ingest.heal_timeline": JOB,
     "ingest.insert_attempts": "each row names its tenant, or none: a pull for all of them",

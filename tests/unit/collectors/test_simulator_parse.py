@@ -20,7 +20,7 @@ def document(**entry: Any) -> dict[str, Any]:
 
 
 def values(reply: dict[str, Any]) -> dict[str, float]:
-    frames = parse(reply, frozenset({"a"}), NOW).frames
+    frames = parse(reply, {"a": 1}, NOW).frames
     return {s.key.metric_name: s.value for f in frames for s in f.samples}
 
 
@@ -52,7 +52,7 @@ def test_numbers_that_are_none_are_left_out() -> None:
 )  # fmt: skip
 def test_a_reply_that_lies_is_refused(lie: Any) -> None:
     with pytest.raises(MonitoringUnavailable):
-        parse(lie, frozenset({"a"}), NOW)
+        parse(lie, {"a": 1}, NOW)
 
 
 def test_external_metrics_are_stored_beside_its_own() -> None:
@@ -75,13 +75,13 @@ def test_counters_are_series_of_their_own() -> None:
         {"metric": "requests_total", "labels": {"service": "y"}, "value": float("inf")},
         "nothing",
     ]
-    frames = parse(document(counters=given), frozenset({"a"}), NOW).frames
+    frames = parse(document(counters=given), {"a": 1}, NOW).frames
     labelled = {
         s.key.labels: s.value for f in frames for s in f.samples if s.key.metric_name == "requests_total"
     }
     assert labelled == {(("service", "chatbot"),): 7.0, (("service", "callbot"),): 5.0}
     assert [s.value for f in frames for s in f.samples if s.key.metric_name == "up"] == [1.0]
-    assert parse(document(counters="none"), frozenset({"a"}), NOW).frames
+    assert parse(document(counters="none"), {"a": 1}, NOW).frames
 
 
 def test_what_services_use_are_series_of_their_own() -> None:
@@ -89,7 +89,7 @@ def test_what_services_use_are_series_of_their_own() -> None:
                "pod_memory_mib": 300.25}  # fmt: skip
     crashed = {**running, "service": "redis", "ready": 0, "pod_cpu_millicores": 0.0, "pod_memory_mib": 0.0}
     odd: list[Any] = ["x", {"service": 5, "ready": 1}, {"service": "nlp", "ready": "two", "sessions": None}]
-    frames = parse(document(services=[running, crashed, *odd]), frozenset({"a"}), NOW).frames
+    frames = parse(document(services=[running, crashed, *odd]), {"a": 1}, NOW).frames
     samples = [s for f in frames for s in f.samples if s.key.metric_name.startswith("service_")]
     labelled = {(s.key.labels, s.key.metric_name): s.value for s in samples}
     chatbot, redis = (("service", "chatbot"),), (("service", "redis"),)
@@ -103,7 +103,7 @@ def test_what_services_use_are_series_of_their_own() -> None:
 
 def test_the_number_of_services_is_bounded() -> None:
     many = [{"service": f"s{i}", "desired": 1, "ready": 1, "sessions": 1} for i in range(500)]
-    [frame] = parse(document(services=many), frozenset({"a"}), NOW).frames
+    [frame] = parse(document(services=many), {"a": 1}, NOW).frames
     assert sum(s.key.metric_name == "service_replicas" for s in frame.samples) == 50
 
 
@@ -113,7 +113,7 @@ def test_usage_is_taken_four_times_a_minute() -> None:
     for second in range(0, 60, 5):
         stamp = f"2026-03-01T12:00:{second:02d}.4Z"
         reply = {**document(services=running, timestamp=stamp), "timestamp": stamp}
-        [frame] = parse(reply, frozenset({"a"}), NOW, timedelta(seconds=5)).frames
+        [frame] = parse(reply, {"a": 1}, NOW, timedelta(seconds=5)).frames
         if any(s.key.metric_name == "service_replicas" for s in frame.samples):
             taken.append(second)
     assert taken == [0, 15, 30, 45]
@@ -128,7 +128,7 @@ def test_an_entry_that_lies_costs_its_tenant_only(lie: dict[str, Any]) -> None:
     fine = {"tenant_id": "b", "timestamp": STAMP, "ready": True, "metrics": {}}
     reply = document(**lie)
     reply["tenants"] += [fine, 5, {"tenant_id": ["a"]}, {}]
-    found = parse(reply, frozenset({"a", "b"}), NOW)
+    found = parse(reply, {"a": 1, "b": 2}, NOW)
     assert [f.tenant_id for f in found.frames] == ["b"]
     assert list(found.troubles) == [("a", "")]
 

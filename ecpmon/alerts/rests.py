@@ -1,0 +1,188 @@
+"""For how long a tenant that is calm stays so, whatever time does to its totals. Pure, but for its memory.
+
+At most ticks nothing has happened to a tenant but that time has passed. What that can do is bounded: in `REACH` the
+window moves by as much, so no window's down time and gap fall by more, and only one of them grows, by as much. A rule
+that decides the same at every corner of these bounds decides the same everywhere between them: what it compares is a
+burn rate, a coverage, or a budget, and it goes one way with each. Invariant: of a tenant that rests, an evaluation
+would store no change of state, and what goes on is not due.
+
+It rests as long as its timeline has the same outline: the same state since the same instant, which still holds, and
+the same newest sums. A correction of the past that changes neither is seen at the end of `REACH`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Final
+
+from ecpmon.alerts.judgement import BUDGET_MIN_HISTORY, Facts, judge
+from ecpmon.model.alerts import RuleKind, RuleStatus
+from ecpmon.model.availability import SpanState
+from ecpmon.model.windows import Tally
+from ecpmon.ports.alerts import RuleWithState
+from ecpmon.ports.roster import Standing
+from ecpmon.ports.sla import Outline
+from ecpmon.sla import burn, windows
+
+REACH: Final = timedelta(minutes=5)
+# Who may not rest is looked at anew after this: it costs four evaluations.
+AGAIN: Final = timedelta(minutes=1)
+# Of seconds that are floats.
+_INSTANT: Final = 0.001
+_BOUNDED: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET})
+_CORNERS: Final = tuple(product((True, False), repeat=2))
+
+
+@dataclass(frozen=True, slots=True)
+class Corner(Facts):
+    """Facts as they may be `REACH` later. `burning`: with as much down as may be; `covered`: with as little gap.
+
+    `grows`: what the time that comes is; None: up.
+    """
+
+    grows: SpanState | None = None
+    burning: bool = True
+    covered: bool = True
+
+    def _bounds(self, window: timedelta) -> tuple[Tally, Tally]:
+        """The worst and the best of a window."""
+        found, moved = self.record.tally(self.now - window, self.now), REACH.total_seconds()
+        down = found.down + (moved if self.grows is SpanState.DOWN else 0.0)
+        gap = found.gap + (moved if self.grows is SpanState.GAP else 0.0)
+        most = max(found.eligible, min(found.eligible + moved, window.total_seconds()))
+        return (
+            Tally(found.eligible, down, gap),
+            Tally(most, max(found.down - moved, 0.0), max(found.gap - moved, 0.0)),
+        )
+
+    def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
+        """What was told before only makes it less."""
+        worst, best = self._bounds(window)
+        rate = windows.burn_rate(worst if self.burning else best, self.target)
+        if rate is None and self.burning and self.covered:
+            rate = float("inf")
+        seen = best if self.covered else worst
+        coverage = seen.measured / seen.eligible if seen.eligible > 0 else 0.0
+        failed = self.record.failures(self.now - window, self.now, REACH)
+        return burn.WindowBurn(rate, coverage, failed)
+
+    def budget_remaining(self, window: timedelta) -> float | None:
+        left = windows.budget(self._bounds(window)[0 if self.burning else 1], self.target).remaining_fraction
+        return None if left is None else left * 100
+
+
+def stays(
+    entries: Sequence[RuleWithState],
+    facts: Facts,
+    grows: SpanState | None,
+    policies: Mapping[str, burn.BurnPolicy],
+) -> bool:
+    """Whether all these rules, which are calm now, are so for `REACH` when the timeline keeps its outline."""
+    lengths = {pair.long for policy in policies.values() for pair in policy.pairs} | {BUDGET_MIN_HISTORY}
+    if any(facts.history < length <= facts.history + REACH for length in lengths):
+        return False
+    corners = [
+        Corner(facts.tenant, facts.now, facts.record, {}, facts.intervals, {}, grows, burning, covered)
+        for burning, covered in _CORNERS
+    ]
+    return all(_is_steady(entry, facts, corners, policies) for entry in entries)
+
+
+def _is_steady(
+    entry: RuleWithState, facts: Facts, corners: Sequence[Corner], policies: Mapping[str, burn.BurnPolicy]
+) -> bool:
+    rule, state = entry.rule, entry.state
+    if state.status is RuleStatus.PENDING:
+        return False  # it is a matter of time
+    if rule.kind is RuleKind.NO_DATA:
+        return True
+    if rule.kind not in _BOUNDED:
+        return False
+    result = judge(rule, state, facts, policies).result
+    return all(judge(rule, state, corner, policies).result is result for corner in corners)
+
+
+@dataclass(slots=True, eq=False)
+class _Rest:
+    """Since `at`, until `until`; None: it does not, and is tried again."""
+
+    standing: Standing
+    outline: Outline
+    at: datetime
+    until: datetime | None
+    # When what goes on is to be stored; None: nothing does.
+    due: datetime | None
+
+
+class Rests:
+    """Who rests, by the number of the tenant."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, _Rest] = {}
+
+    def keep_only(self, outlines: Collection[int]) -> None:
+        self._held = {number: rest for number, rest in self._held.items() if number in outlines}
+
+    def holds(self, tenant: int, standing: Standing, outline: Outline | None, now: datetime) -> bool:
+        """Whether the tenant rests at `now`, and nothing of it is to be stored."""
+        rest = self._of(tenant, standing, outline, now)
+        if rest is None or rest.until is None or now >= rest.until:
+            return False
+        return rest.due is None or now < rest.due
+
+    def is_known(self, tenant: int, standing: Standing, outline: Outline, now: datetime) -> bool:
+        """Whether it need not be found out now if the tenant rests: that is known, or was tried a moment ago."""
+        rest = self._of(tenant, standing, outline, now)
+        return rest is not None and now < (rest.at + AGAIN if rest.until is None else rest.until)
+
+    def note(self, tenant: int, standing: Standing, outline: Outline, now: datetime, *, steady: bool) -> None:
+        until = now + REACH if steady else None
+        self._held[tenant] = _Rest(standing, outline, now, until, None)
+
+    def note_due(self, tenant: int, due: datetime | None) -> None:
+        """When what goes on of a tenant is to be stored."""
+        if tenant in self._held:
+            self._held[tenant].due = due
+
+    def _of(self, tenant: int, standing: Standing, outline: Outline | None, now: datetime) -> _Rest | None:
+        """What is known of the tenant as it is."""
+        rest = self._held.get(tenant)
+        if rest is None or outline is None or now < rest.at or not _goes_on(rest, outline, now):
+            return None
+        if rest.standing is not standing:
+            if not _is_alike(rest.standing, standing):
+                return None
+            rest.standing = standing
+        return rest
+
+
+def growing(outline: Outline, now: datetime) -> SpanState | None:
+    """What the time that comes is, unless an observation says otherwise; None: up."""
+    if outline.expires < now.timestamp():
+        return SpanState.GAP
+    return SpanState.DOWN if outline.state == SpanState.DOWN else None
+
+
+def _goes_on(rest: _Rest, outline: Outline, now: datetime) -> bool:
+    """Whether nothing has happened but that time has passed, and the same was observed again."""
+    if not outline.is_like(rest.outline):
+        return False
+    if growing(rest.outline, rest.at) is SpanState.GAP:
+        return outline == rest.outline
+    return outline.expires > now.timestamp() + _INSTANT
+
+
+def _is_alike(before: Standing, after: Standing) -> bool:
+    """Whether nothing is different but when rules were evaluated."""
+    if before.tenant is not after.tenant or before.planned is not after.planned:
+        return False
+    old, new = before.rules or (), after.rules or ()
+    return len(old) == len(new) and all(map(_is_same, old, new))
+
+
+def _is_same(before: RuleWithState, after: RuleWithState) -> bool:
+    a, b = before.state, after.state
+    return before.rule is after.rule and (a.status, a.frozen, a.since) == (b.status, b.frozen, b.since)

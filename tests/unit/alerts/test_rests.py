@@ -1,0 +1,160 @@
+"""Who rests would be told nothing by an evaluation at any instant of the rest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ecpmon.alerts.defaults import default_rules
+from ecpmon.alerts.judgement import Facts, judge
+from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.rests import REACH, Rests, stays
+from ecpmon.model.alerts import RuleKind, RuleState, RuleStatus
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+from ecpmon.model.windows import Tally
+from ecpmon.ports.alerts import RuleWithState
+from ecpmon.ports.roster import Standing
+from ecpmon.ports.sla import Outline
+from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.windows import tally
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+POLICIES = default_policies()
+INTERVALS = Intervals(timedelta(seconds=5), timedelta(seconds=15))
+
+
+def tenant(target: str) -> Tenant:
+    return Tenant(
+        key=1, tenant_id="t", name="t", status="running", preset="small", is_demo=False,
+        service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability=target),
+        sli_source="push", created_at=T0, updated_at=T0,
+    )  # fmt: skip
+
+
+class Spans:
+    """A `Record` of spans; the screen's does not count failures either."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self.spans = spans
+
+    def tally(self, start: datetime, end: datetime) -> Tally:
+        return tally(self.spans, start, end)
+
+    def failures(self, start: datetime, end: datetime, interval: timedelta) -> int:
+        return 2**31
+
+    def history(self, start: datetime, end: datetime) -> timedelta:
+        return end - max(self.spans[0].start, start)
+
+    def silence(self, start: datetime, end: datetime) -> float | None:
+        last = self.spans[-1]
+        return (end - last.start).total_seconds() if last.state is SpanState.GAP else None
+
+
+def timeline(dice: random.Random, now: datetime, last: SpanState) -> list[Span]:
+    """Up to `REACH` after `now`, in the state that it is in at `now`."""
+    ends, spans = now + REACH, list[Span]()
+    at, state = now + REACH, last
+    start = now - timedelta(seconds=dice.choice([1, 30, 400, 5000, 90_000]))
+    spans.append(Span(start, ends, state))
+    at = start
+    for _ in range(dice.randrange(0, 12)):
+        state = dice.choice([s for s in SpanState if s is not state])
+        often = 1 if state is SpanState.UP else 0.1
+        length = timedelta(seconds=often * dice.choice([60, 500, 4000, 30_000, 300_000]) * dice.random() + 1)
+        spans.insert(0, Span(at - length, at, state))
+        at -= length
+    return spans
+
+
+def entries(dice: random.Random, now: datetime) -> list[RuleWithState]:
+    found = []
+    for rule in default_rules("t"):
+        status = dice.choice([RuleStatus.INACTIVE, RuleStatus.FIRING])
+        state = RuleState(status, since=now - timedelta(days=40), frozen=dice.random() < 0.3)
+        found.append(RuleWithState(rule, state, None, T0))
+    return found
+
+
+@pytest.mark.parametrize("last", list(SpanState))
+def test_what_is_steady_is_decided_alike_all_the_time(last: SpanState) -> None:
+    dice, steady, lively = random.Random(str(last)), 0, 0
+    for _ in range(400):
+        now = T0 + timedelta(days=dice.choice([1, 40]), seconds=dice.random() * 1000)
+        spans, whose = timeline(dice, now, last), tenant(dice.choice(["90%", "99%", "99.5%", "99.99%"]))
+        own = [dice.choice(entries(dice, now))]
+        grows = None if last is SpanState.UP else last
+        facts = Facts(whose, now, Spans(spans), {}, INTERVALS)
+        decided = [judge(e.rule, e.state, facts, POLICIES).result for e in own]
+        changes = 0
+        for step in range(1, 26):
+            later = Facts(whose, now + REACH * step / 25, Spans(spans), {}, INTERVALS)
+            changes += [judge(e.rule, e.state, later, POLICIES).result for e in own] != decided
+        if stays(own, facts, grows, POLICIES):
+            assert not changes, (spans, own, decided)
+            steady += 1
+        lively += changes > 0
+    assert steady > 200
+    assert lively > 0
+
+
+def outline(**more: object) -> Outline:
+    now = T0.timestamp()
+    plain = Outline("up", now - 900, 0.0, now - 9000, None, None, None, None, now - 3, now + 30)
+    return plain._replace(**more)  # type: ignore[arg-type]
+
+
+def standing(whose: Tenant, rules: Sequence[RuleWithState]) -> Standing:
+    return Standing("t", whose, tuple(rules), ())
+
+
+def test_a_rest_ends_with_whatever_happens_but_further_observations() -> None:
+    rests, whose = Rests(), tenant("99%")
+    calm = standing(whose, [RuleWithState(r, RuleState(), None, T0) for r in default_rules("t")])
+    rests.note(1, calm, outline(), T0, steady=True)
+    soon = T0 + timedelta(seconds=20)
+    assert rests.holds(1, calm, outline(), soon)
+    observed = outline(latest=soon.timestamp(), expires=soon.timestamp() + 30)
+    assert rests.holds(1, calm, observed, T0 + timedelta(seconds=45))
+    # Silent for longer than that; corrected; down; moved; over; the clock stepped back.
+    assert not rests.holds(1, calm, outline(), T0 + timedelta(seconds=31))
+    assert not rests.holds(1, calm, outline(first=0.0), soon)
+    assert not rests.holds(1, calm, outline(starts=1.0, ends=2.0, down=0.0, gap=0.0), soon)
+    assert not rests.holds(1, calm, outline(state="down"), soon)
+    assert not rests.holds(1, standing(tenant("98%"), calm.rules or ()), outline(), soon)
+    assert not rests.holds(1, calm, observed, T0 - timedelta(seconds=1))
+    late = outline(latest=0.0, expires=(T0 + 2 * REACH).timestamp())
+    assert rests.holds(1, calm, late, T0 + REACH - timedelta(seconds=1))
+    assert not rests.holds(1, calm, late, T0 + REACH)
+
+
+def test_who_is_silent_rests_until_it_is_heard_of() -> None:
+    rests, whose, silent = Rests(), tenant("99%"), outline(expires=T0.timestamp() - 60)
+    own = standing(whose, ())
+    rests.note(1, own, silent, T0, steady=True)
+    assert rests.holds(1, own, silent, T0 + timedelta(minutes=2))
+    assert not rests.holds(1, own, silent._replace(latest=T0.timestamp() + 60), T0 + timedelta(minutes=2))
+
+
+def test_what_goes_on_is_stored_when_it_is_due_and_does_not_end_the_rest() -> None:
+    rests, whose = Rests(), tenant("99%")
+    rule = next(r for r in default_rules("t") if r.kind is RuleKind.BUDGET)
+    firing = RuleState(RuleStatus.FIRING, since=T0, evaluated_at=T0)
+    own = standing(whose, [RuleWithState(rule, firing, "a", T0)])
+    far = outline(expires=T0.timestamp() + 9000)
+    rests.note(1, own, far, T0, steady=True)
+    rests.note_due(1, T0 + timedelta(minutes=1))
+    assert rests.holds(1, own, far, T0 + timedelta(seconds=59))
+    due = T0 + timedelta(seconds=61)
+    assert not rests.holds(1, own, far, due)
+    assert rests.is_known(1, own, far, due)
+    stored = RuleState(RuleStatus.FIRING, since=T0, evaluated_at=due, value=3.0)
+    again = Standing("t", whose, (RuleWithState(rule, stored, "a", T0),), own.planned)
+    rests.note_due(1, T0 + timedelta(minutes=2))
+    assert rests.holds(1, again, far, T0 + timedelta(seconds=90))
+    resolved = RuleWithState(rule, RuleState(RuleStatus.INACTIVE, since=due), None, T0)
+    assert not rests.holds(1, Standing("t", whose, (resolved,), own.planned), far, T0 + timedelta(seconds=90))
