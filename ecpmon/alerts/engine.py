@@ -19,13 +19,14 @@ from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.message import new_event
 from ecpmon.alerts.reading import FactsReader
-from ecpmon.alerts.screen import Screen, Survey
+from ecpmon.alerts.screen import Screen, Survey, is_due
 from ecpmon.errors import Overloaded, TenantNotFound
 from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, Move, RuleWithState
 from ecpmon.ports.quarantine import Culprit, Quarantine
+from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.service import steady
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.burn import BurnPolicy
@@ -56,6 +57,25 @@ def batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(names)
     while part := list(islice(rest, size)):
         yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Rules of a tenant with their states. `tenant` None: it is still to be read."""
+
+    tenant: Tenant | None
+    rules: Sequence[RuleWithState]
+
+    @classmethod
+    def of(cls, standing: Standing, read_at: datetime | None) -> _Read | None:
+        """What is held of a tenant, and was so at `read_at`; None: nobody could read it."""
+        if standing.tenant is None or standing.rules is None:
+            return None
+        return cls(standing.tenant, [replace(entry, read_at=read_at) for entry in standing.rules])
+
+
+def _may_read_samples(standing: Standing) -> bool:
+    return standing.rules is None or any(e.rule.kind not in _SLA_KINDS for e in standing.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,41 +195,62 @@ class AlertEngine:
 
     async def evaluate_tenants(self, tenant_ids: Sequence[str], now: datetime, *, sla: bool) -> int:
         """The rules of some tenants; `sla` False leaves out those that only read the availability timeline."""
-        if sla and self._screen is not None:
-            return await self._evaluate_surveyed(self._screen, now, tenant_ids) if tenant_ids else 0
-        # Most tenants have nothing but rules about their timeline: those cost no more than being sorted out.
-        names = tenant_ids if sla else await self._alerts.with_conditions(tenant_ids)
-        return await self._evaluate(names, now, sla=sla) if names else 0
+        if not tenant_ids:
+            return 0
+        if self._screen is None:
+            return await self._evaluate(tenant_ids, now, sla=sla)
+        if sla:
+            return await self._evaluate_surveyed(self._screen, now, tenant_ids)
+        return await self._evaluate_samples(self._screen.roster, tenant_ids, now)
 
-    async def _evaluate(self, names: Sequence[str], now: datetime, *, sla: bool) -> int:
-        told, changes = _Told(), 0
+    async def _evaluate_samples(self, roster: Roster, tenant_ids: Sequence[str], now: datetime) -> int:
+        """Most tenants have nothing but rules about their timeline: those cost no more than being sorted out."""
+        found = await roster.standings()
+        asked = [found[name] for name in tenant_ids if name in found]
+        read = {s.tenant_id: _Read.of(s, roster.read_at) for s in asked if _may_read_samples(s)}
+        return await self._evaluate([*read], now, sla=False, read=read) if read else 0
 
-        async def evaluate(rules: Mapping[str, Sequence[RuleWithState]]) -> Mapping[str, Exception]:
+    async def _evaluate(
+        self,
+        names: Sequence[str],
+        now: datetime,
+        *,
+        sla: bool,
+        read: Mapping[str, _Read | None] | None = None,
+    ) -> int:
+        """`read`: of some of them what was read just now."""
+        told, changes, held = _Told(), 0, read or {}
+
+        async def rules(names: list[str]) -> dict[str, _Read]:
+            known = {name: own for name in names if (own := held.get(name)) is not None}
+            return known | await self._rules([name for name in names if name not in known])
+
+        async def evaluate(rules: Mapping[str, _Read]) -> Mapping[str, Exception]:
             nonlocal changes
             fresh_until = steady() + _FRESH
             turns = {
                 name: partial(self._turn, name, own, now, sla, told, fresh_until)
                 for name, own in rules.items()
-                if own
+                if own.rules
             }
             changes = await self.lanes.run(turns, "sla" if sla else "samples")
             return told.failed
 
-        await self._isolation.together(names, self._rules, now, evaluate)
+        await self._isolation.together(names, rules, now, evaluate)
         self.errors += len(told.broken) + len(told.failed)
         await self._isolation.settle_parts(told.broken, told.sound, now)
         return changes
 
-    async def _rules(self, names: Sequence[str]) -> dict[str, list[RuleWithState]]:
+    async def _rules(self, names: Sequence[str]) -> dict[str, _Read]:
         found: dict[str, list[RuleWithState]] = {name: [] for name in names}
-        for entry in await self._alerts.all_rules(names):
+        for entry in await self._alerts.all_rules(names) if names else ():
             found[entry.rule.tenant_id].append(entry)
-        return found
+        return {name: _Read(None, own) for name, own in found.items()}
 
     async def _turn(
         self,
         tenant_id: str,
-        rules: Sequence[RuleWithState],
+        read: _Read,
         now: datetime,
         sla: bool,
         told: _Told,
@@ -217,11 +258,11 @@ class AlertEngine:
         waited: bool,
     ) -> int:
         try:
-            tenant, changes = await self._tenants.get(tenant_id), 0
-            old = waited or steady() > fresh_until
+            changes, old = 0, waited or steady() > fresh_until
             for _ in range(_TRIES):
-                own = await self._alerts.all_rules([tenant_id]) if old else rules
-                wanted = [r for r in own if sla or r.rule.kind not in _SLA_KINDS]
+                own = _Read(None, await self._alerts.all_rules([tenant_id])) if old else read
+                tenant = own.tenant or await self._tenants.get(tenant_id)
+                wanted = [r for r in own.rules if sla or r.rule.kind not in _SLA_KINDS]
                 stored, old = await self._evaluate_tenant(tenant, wanted, now, told)
                 changes += stored
                 if not old or steady() > fresh_until:
@@ -271,8 +312,12 @@ class AlertEngine:
         after, transitions = advance(
             entry.state, evaluation.result, now, entry.rule.for_, value=evaluation.reading.value
         )
+        if self._screen is not None and not transitions and not is_due(entry.state, after, now):
+            return 0, False  # that it goes on is stored now and then
         move = self._moved(entry, after, transitions, evaluation.reading)
         told, late = await self._store([move] if move is not None else [], now)
+        if self._screen is not None and not transitions and not late:
+            self._screen.roster.advanced([replace(entry, state=after)])
         if late:
             _log.info(
                 "rule_changed_or_read_long_ago", tenant=entry.rule.tenant_id, rule=entry.rule.alert_name

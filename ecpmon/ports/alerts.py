@@ -112,10 +112,6 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def with_conditions(self, tenant_ids: Sequence[str]) -> list[str]:
-        """Of these live tenants those that have a rule about something else than the availability timeline."""
-        ...
-
     async def all_rules(self, tenant_ids: Sequence[str]) -> list[RuleWithState]:
         """Rules of these tenants as far as they are live and anybody can read them, for the engine."""
         ...

@@ -254,10 +254,6 @@ class PgAlertStore:
         rows = await self._database.fetch(self._sql["all_rules"], list(tenant_ids))
         return await readable(rows, rule_of, "alert rule")
 
-    async def with_conditions(self, tenant_ids: Sequence[str]) -> list[str]:
-        rows = await self._database.fetch(self._sql["with_conditions"], list(tenant_ids))
-        return [r["tenant_id"] for r in rows]
-
     async def tenants_with_rules(self) -> list[str]:
         return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_with_rules"])]
 

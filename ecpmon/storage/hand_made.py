@@ -19,7 +19,7 @@ from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import HeadChange, TimelineWriter, head_of
 from ecpmon.storage.faults import wrap_errors
-from ecpmon.storage.quarantine import note_within
+from ecpmon.storage.quarantine import any_held, note_within
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, evidence_values, merged_observations
 from ecpmon.storage.telling import is_change, tell_samples
@@ -80,7 +80,8 @@ class HandMade:
                            exc_info=trace_of(error))  # fmt: skip
                 await self._give_up(tenant, reason_of(error), now)
                 tried += 1
-        await self._database.execute(self._sql["heal_hand_made"])
+        if await any_held(self._database, JOB):
+            await self._database.execute(self._sql["heal_hand_made"])
         return tried
 
     async def _part(self, tenant: int, oldest: datetime, now: datetime) -> int:

@@ -47,9 +47,8 @@ class Notifying:
         own = [(k, a, f.due) for k, a, f in zip(keys, actions, found, strict=True) if isinstance(f, Placed)]
         if own:
             columns = [list(column) for column in zip(*own, strict=True)]
-            await connection.execute(self._sql["put"], tenant, rule, event_id, now, *columns)
             paces = list(gate.changed), list(gate.changed.values())
-            await connection.execute(self._sql["set_paces"], tenant, *paces)
+            await connection.execute(self._sql["put"], tenant, rule, event_id, now, *columns, *paces)
         into = [f.into for f in found if isinstance(f, Merged)]
         if into:
             await connection.execute(self._sql["merge"], tenant, into, rule, event_id)

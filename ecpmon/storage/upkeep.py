@@ -10,7 +10,7 @@ from typing import Any
 from ecpmon.storage.apart import each_apart_if_needed
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
-from ecpmon.storage.quarantine import note_within
+from ecpmon.storage.quarantine import any_held, note_within
 from ecpmon.storage.queries import load
 
 _BATCH = 500
@@ -48,10 +48,15 @@ class Upkeep:
 
     async def _take_away(self, marks: Sequence[Any]) -> int:
         """Marks that were worked off, unless somebody has raised them meanwhile; how many."""
-        gone = await self._database.fetch(
-            self._sql["undirty"], *_columns(marks), [m["generation"] for m in marks]
+        gone = (
+            await self._database.fetch(
+                self._sql["undirty"], *_columns(marks), [m["generation"] for m in marks]
+            )
+            if marks
+            else ()
         )
-        await self._database.execute(self._sql["heal_rollups"])
+        if await any_held(self._database, "rollups"):
+            await self._database.execute(self._sql["heal_rollups"])
         return len(gone)
 
     async def _roll(self, connection: Any, marks: Sequence[Any]) -> None:

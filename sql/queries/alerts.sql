@@ -43,12 +43,6 @@ ORDER BY t.id, r.created_at, r.alert_name
 SELECT t.tenant_id FROM tenants t
 WHERE t.deleted_at IS NULL AND EXISTS (SELECT FROM alert_rules r WHERE r.tenant = t.id) ORDER BY t.id
 
--- name: with_conditions
--- Of the live tenants $1 those with a rule that reads something else than the availability timeline.
-SELECT t.tenant_id FROM tenants t
-WHERE t.deleted_at IS NULL AND t.tenant_id = ANY($1::text[])
-  AND EXISTS (SELECT FROM alert_rules r WHERE r.tenant = t.id AND r.kind NOT IN ('burn_rate', 'budget', 'no_data'))
-
 -- name: lock_state
 -- Until the end of the transaction the rule stays in this state of this alert.
 SELECT s.rule_id FROM alert_states s JOIN alert_rules r USING (rule_id)

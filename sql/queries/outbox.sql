@@ -29,6 +29,12 @@ WHERE tenant = $1 AND notification_id = ANY($2) AND status = 'pending' AND attem
 ORDER BY notification_id FOR UPDATE SKIP LOCKED
 
 -- name: put
+-- With the paces $8 and $9 that follow from it.
+WITH paced AS (
+  INSERT INTO notification_rates (tenant, receiver, busy_until)
+  SELECT $1, r.receiver, r.busy_until FROM unnest($8::text[], $9::timestamptz[]) AS r(receiver, busy_until)
+  ON CONFLICT (tenant, receiver) DO UPDATE SET busy_until = EXCLUDED.busy_until
+)
 INSERT INTO notifications (idempotency_key, tenant, rule_id, event_id, action, created_at, next_attempt_at)
 SELECT k.key, $1, $2, $3, k.action, $4, k.due
 FROM unnest($5::uuid[], $6::jsonb[], $7::timestamptz[]) AS k(key, action, due)
@@ -41,11 +47,6 @@ WITH told AS (
 )
 INSERT INTO notification_merges (tenant, notification_id, event_id) SELECT $1, notification_id, $4 FROM told
 ON CONFLICT DO NOTHING
-
--- name: set_paces
-INSERT INTO notification_rates (tenant, receiver, busy_until)
-SELECT $1, r.receiver, r.busy_until FROM unnest($2::text[], $3::timestamptz[]) AS r(receiver, busy_until)
-ON CONFLICT (tenant, receiver) DO UPDATE SET busy_until = EXCLUDED.busy_until
 
 -- name: queues
 -- Of every tenant, each receiver for which something is due and free: found by jumping from queue to queue, so that it

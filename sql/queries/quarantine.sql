@@ -3,6 +3,9 @@
 SELECT t.tenant_id, q.subject, q.next_at FROM quarantine q JOIN tenants t ON t.id = q.tenant
 WHERE q.job = $1 AND t.deleted_at IS NULL
 
+-- name: any
+SELECT EXISTS (SELECT FROM quarantine WHERE job = $1)
+
 -- name: note
 -- Tried again after 15 s, then after twice as long each time, an hour at most. A clock that stepped back starts anew.
 INSERT INTO quarantine AS q (tenant, job, subject, reason, first_at, last_at, next_at)

@@ -130,7 +130,7 @@ QUERIES = {
     "outbox.queues": JOB,
     "outbox.record_final": CLAIMED,
     "outbox.record_retry": CLAIMED,
-    "outbox.set_paces": OF_ONE,
+    "quarantine.any": JOB,
     "quarantine.counts": OPERATORS,
     "quarantine.forget": JOB,
     "quarantine.held": JOB,
@@ -256,11 +256,11 @@ async def test_a_notification_is_about_an_event_of_its_own_tenant(
     events = {t.key: await database.fetchval(ADD_EVENT, t.key, uuid.uuid4(), T0) for t in (alpha, beta)}
     key, rule = uuid.uuid4(), uuid.uuid4()
     with pytest.raises(DatabaseRefused, match="notifications_event"):
-        await database.execute(put, alpha.key, rule, events[beta.key], T0, [key], [{}], [T0])
+        await database.execute(put, alpha.key, rule, events[beta.key], T0, [key], [{}], [T0], [], [])
     # And a key that one tenant has used is not used up for another.
     for tenant in (alpha, beta):
         for _ in range(2):
-            await database.execute(put, tenant.key, rule, events[tenant.key], T0, [key], [{}], [T0])
+            await database.execute(put, tenant.key, rule, events[tenant.key], T0, [key], [{}], [T0], [], [])
     rows = await database.fetch("SELECT tenant FROM notifications WHERE idempotency_key = $1", key)
     assert sorted(r["tenant"] for r in rows) == [alpha.key, beta.key]
     await database.execute("DELETE FROM notifications WHERE idempotency_key = $1", key)
