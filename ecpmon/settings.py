@@ -135,16 +135,18 @@ class Settings(BaseSettings):
         description="Of these, sockets of one token; without authentication of one address.",
     )
     max_sockets_per_tenant: int = Field(default=500, ge=1, description="Of these, sockets about one tenant.")
-    worker_threads: int = Field(
+    compute_processes: int = Field(
         default=2,
         ge=1,
         le=32,
-        description="Threads for what would hold the event loop; one tenant never has all of them.",
+        description="Processes per front for what would hold its event loop, made when needed; one tenant never has all"
+        " of them.",
     )
     work_deadline: float = Field(
         default=15.0,
         gt=0,
-        description="Seconds after which a request that needs a thread is answered with 503.",
+        description="Seconds after which a request that has much to compute is answered with 503, and what still"
+        " computes for it is ended.",
     )
 
     simulator_url: str | None = Field(default=None, description="URL of the deployment simulator.")

@@ -118,6 +118,13 @@ class Telemetry:
         )
         self.outbox_pending = Gauge("ecpmon_outbox_pending", "Notifications not yet delivered", registry=r)
         self.outbox_parked = Gauge("ecpmon_outbox_parked", "Notifications given up", registry=r)
+        self.compute_waiting = Gauge(
+            "ecpmon_compute_waiting", "Computations whose turn has not come", registry=r
+        )
+        self.compute_running = Gauge("ecpmon_compute_running", "Computations under way", registry=r)
+        self.compute_ended = Counter(
+            "ecpmon_compute_processes_ended", "Computing processes that are gone, by why", ["why"], registry=r
+        )
         self.loop_lag = Histogram(
             "ecpmon_loop_lag_seconds",
             "How much too late the event loop wakes a sleeper",

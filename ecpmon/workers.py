@@ -1,7 +1,7 @@
-"""Work that would hold the event loop, done beside it: few threads, a bound, a deadline, and a turn for everybody.
+"""Work that would hold the event loop, done beside it: few hands, a bound, a deadline, and a turn for everybody.
 
-Pure Python in a thread still shares the interpreter, so threads are few and one owner (a tenant) never has all of
-them: what one asks for delays its own next question, not somebody else's.
+Hands are processes, or threads where nobody is answered (`ecpmon.compute`). They are few, and one owner (a tenant)
+never has all of them: what one asks for delays its own next question, not somebody else's.
 """
 
 from __future__ import annotations
@@ -10,65 +10,73 @@ import asyncio
 import contextvars
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
-from ecpmon.errors import Overloaded
+from ecpmon.compute import Hands, refusal
 
 P = ParamSpec("P")
 T = TypeVar("T")
-THREADS: Final = 2
 # Waiting for one owner, and altogether: whoever comes later is told so at once.
 WAITING_EACH: Final = 8
 WAITING: Final = 256
 PATIENCE: Final = 15.0
-_RETRY_AFTER: Final = 2
 
 
 @dataclass(eq=False, slots=True)
 class _Task:
-    work: Callable[[], Any]
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inside: contextvars.Context
     done: asyncio.Future[Any]
 
 
 class Workers:
-    """Runs functions in threads, for one event loop."""
+    """Has functions run by `hands`, for one event loop."""
 
     def __init__(
         self,
-        threads: int = THREADS,
+        hands: Hands,
         waiting_each: int = WAITING_EACH,
         waiting: int = WAITING,
         patience: float = PATIENCE,
     ) -> None:
-        """`patience`: seconds after which a caller is let go, whether its work has begun or not."""
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ecpmon-work")
-        self._free = threads
-        # With one thread there is nothing to keep for others.
-        self._each = max(1, threads - 1)
+        """`patience`: seconds after which a caller is let go, whether its work has begun or not; a process that has
+        worked for so long is ended."""
+        self._hands = hands
+        self._free = hands.count
+        # With one there is nothing to keep for others.
+        self._each = max(1, hands.count - 1)
         self._running: Counter[str] = Counter()
-        self._at_work: set[asyncio.Future[Any]] = set()
+        self._at_work: set[asyncio.Task[Any]] = set()
         # Owners take turns in the order of this dictionary.
         self._waiting: dict[str, deque[_Task]] = {}
         self._limits = (waiting_each, waiting)
         self._patience = patience
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Calls whose turn has not come."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def running(self) -> int:
+        return len(self._at_work)
+
     async def run(self, owner: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`function` in a thread, when it is the owner's turn. Raises Overloaded, and what `function` raises."""
+        """`function` beside the loop, when it is the owner's turn. Raises Overloaded, and what `function` raises."""
         waiting_each, waiting = self._limits
         if self._closed:
-            raise _refusal("closed", "this process is stopping")
+            raise refusal("closed", "this process is stopping")
         if len(self._waiting.get(owner, ())) >= waiting_each:
-            raise _refusal("owner_busy", "too much is being computed for this tenant already")
-        if sum(map(len, self._waiting.values())) >= waiting:
-            raise _refusal("busy", "too much is being computed here already")
-        inside = contextvars.copy_context()
-        task = _Task(
-            partial(inside.run, function, *args, **kwargs), asyncio.get_running_loop().create_future()
-        )
+            raise refusal("owner_busy", "too much is being computed for this tenant already")
+        if self.waiting >= waiting:
+            raise refusal("busy", "too much is being computed here already")
+        done = asyncio.get_running_loop().create_future()
+        task = _Task(function, args, kwargs, contextvars.copy_context(), done)
         self._waiting.setdefault(owner, deque()).append(task)
         self._begin()
         try:
@@ -77,19 +85,21 @@ class Workers:
         except TimeoutError:
             if not task.done.cancelled():
                 raise  # the function's own
-            raise _refusal("late", "this takes too long right now") from None
+            raise refusal("late", "this takes too long right now") from None
         finally:
             self._forget(owner, task)
 
     async def close(self, patience: float = 5.0) -> None:
-        """Nothing more is begun; what is at work is awaited for a while."""
+        """Nothing more is begun; what is at work is awaited for a while, then ended where that is possible."""
         self._closed = True
         for task in [task for queue in self._waiting.values() for task in queue]:
-            task.done.set_exception(_refusal("closed", "this process is stopping"))
+            task.done.set_exception(refusal("closed", "this process is stopping"))
         self._waiting.clear()
         if self._at_work:
-            await asyncio.wait(self._at_work, timeout=patience)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+            _, late = await asyncio.wait(self._at_work, timeout=patience)
+            for work in late:
+                work.cancel()
+        await self._hands.close()
 
     def _forget(self, owner: str, task: _Task) -> None:
         """The caller is gone: what has not begun is not begun."""
@@ -100,7 +110,7 @@ class Workers:
                 del self._waiting[owner]
 
     def _begin(self) -> None:
-        """Give free threads to the owners whose turn it is."""
+        """Give free hands to the owners whose turn it is."""
         loop = asyncio.get_running_loop()
         while self._free and (owner := self._next()) is not None:
             queue = self._waiting.pop(owner)
@@ -109,14 +119,15 @@ class Workers:
                 self._waiting[owner] = queue  # behind the others
             self._free -= 1
             self._running[owner] += 1
-            at_work = loop.run_in_executor(self._threads, task.work)
+            work = self._hands.work(task.function, task.args, task.kwargs, self._patience)
+            at_work = loop.create_task(work, context=task.inside)
             self._at_work.add(at_work)
             at_work.add_done_callback(partial(self._end, owner, task))
 
     def _next(self) -> str | None:
         return next((owner for owner in self._waiting if self._running[owner] < self._each), None)
 
-    def _end(self, owner: str, task: _Task, at_work: asyncio.Future[Any]) -> None:
+    def _end(self, owner: str, task: _Task, at_work: asyncio.Task[Any]) -> None:
         self._at_work.discard(at_work)
         self._free += 1
         self._running[owner] -= 1
@@ -146,10 +157,3 @@ class TenantWorkers:
     async def run_for(self, caller: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `Workers.run`, for what is no single tenant's: the caller of this key is the owner."""
         return await self._workers.run(f"caller {caller}", function, *args, **kwargs)
-
-
-def _refusal(limit: str, what: str) -> Overloaded:
-    message = f"{what}; try again in {_RETRY_AFTER} s, or ask for less"
-    refusal = Overloaded(message, details={"limit": f"workers_{limit}"})
-    refusal.retry_after = _RETRY_AFTER
-    return refusal

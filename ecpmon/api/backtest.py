@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,18 +26,21 @@ from ecpmon.api.common import (
     now_of,
     percent,
     read_model,
-    reply,
     tenant_of,
 )
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import time_of
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity
+from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant, parse_percentage
 from ecpmon.model.windows import ErrorBudget
-from ecpmon.ports.samples import Point
+from ecpmon.ports.samples import PackedPoints
+from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla.burn import BurnPolicy, PolicyError, reachable
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered
+from ecpmon.wire import dumps
 
 routes = Routes()
 MAX_RANGE: Final = timedelta(days=90)
@@ -98,14 +102,15 @@ async def backtest(request: web.Request) -> web.Response:
     rule = await _rule(request, tenant, body)
     plan = _plan(body, _with_target(tenant, body, rule), rule, now)
     async with long_turn(request, tenant):
-        history = await _history(request, plan)
-        shown = await apart(request, tenant, _replayed, plan, history, plan.end == now)
-    return reply(shown)
+        read = await _read(request, plan)
+        shown = await apart(request, tenant, _replayed, plan, read, present=plan.end == now)
+    return web.Response(body=shown, content_type="application/json")
 
 
-def _replayed(plan: _Plan, history: History, present: bool) -> dict[str, Any]:
+def _replayed(plan: _Plan, read: _Read, *, present: bool) -> bytes:
+    history = read.history(plan)
     found = replay(plan.rule, history, plan.start, plan.end, plan.step, _policies())
-    return _document(plan, found, history, present=present)
+    return dumps(_document(plan, found, history, present=present))
 
 
 async def _rule(request: web.Request, tenant: Tenant, body: TrialBody) -> AlertRule:
@@ -186,48 +191,47 @@ def _width(step: timedelta, wanted: References) -> timedelta:
     return width - width % _ROLLUP
 
 
-async def _history(request: web.Request, plan: _Plan) -> History:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a history is made of, as it was read: `samples` are those of the evidence source first."""
+
+    spans: PackedSpans
+    planned: Sequence[Maintenance]
+    intervals: Intervals
+    samples: Sequence[tuple[Source, PackedPoints]]
+
+    def history(self, plan: _Plan) -> History:
+        """A metric whose evidence source fell silent before it begins is averaged from another source here; the
+        engine, which knows every series there ever was, would say that it is unknown."""
+        found: dict[str, list[Series]] = {}
+        for source, packed in self.samples:
+            for (_, name), points in packed.open().items():
+                if name in plan.wanted.names:
+                    found.setdefault(name, []).append(Series(source, points, plan.width))
+        off = covered(self.planned, plan.start - SLA_LOOKBACK, plan.end)
+        return History(plan.tenant, self.intervals, self.spans.open(), off, found)
+
+
+async def _read(request: web.Request, plan: _Plan) -> _Read:
     backend = backend_of(request)
     intervals = backend.intervals
-    since = plan.start - SLA_LOOKBACK
-    spans = await backend.availability.timeline(plan.tenant, since, plan.end)
+    spans = await backend.availability.packed(plan.tenant, plan.start - SLA_LOOKBACK, plan.end)
     planned = await backend.maintenance.of_tenant(plan.tenant)
     lookback = max(intervals.stalest(plan.tenant), plan.wanted.longest_window)
-    samples = await _samples(request, plan, plan.start - lookback) if plan.wanted.names else {}
-
-    def made() -> History:
-        return History(plan.tenant, intervals, spans, covered(planned, since, plan.end), samples)
-
-    return await apart(request, plan.tenant, made)
+    samples = await _samples(request, plan, plan.start - lookback) if plan.wanted.names else ()
+    return _Read(spans, planned, intervals, samples)
 
 
-async def _samples(request: web.Request, plan: _Plan, since: datetime) -> dict[str, list[Series]]:
-    """Metric name -> its series, those of the evidence source first.
-
-    A metric whose evidence source fell silent before `since` is averaged from another source here; the engine,
-    which knows every series there ever was, would say that it is unknown.
-    """
-    evidence = plan.tenant.evidence_source
-    found: dict[str, list[Series]] = {}
-    for source in sorted(Source, key=lambda s: s is not evidence):
-        read = await backend_of(request).monitoring.points(
-            plan.tenant,
-            since,
-            plan.end + _EVERY_SAMPLE,
-            plan.width or _EVERY_SAMPLE,
-            source=source,
-            names=plan.wanted.names,
+async def _samples(request: web.Request, plan: _Plan, since: datetime) -> list[tuple[Source, PackedPoints]]:
+    evidence, monitoring = plan.tenant.evidence_source, backend_of(request).monitoring
+    step, end = plan.width or _EVERY_SAMPLE, plan.end + _EVERY_SAMPLE
+    return [
+        (
+            source,
+            await monitoring.packed(plan.tenant, since, end, step, source=source, names=plan.wanted.names),
         )
-        await apart(request, plan.tenant, _add_series, found, read, source, plan)
-    return found
-
-
-def _add_series(
-    found: dict[str, list[Series]], read: dict[tuple[str, str], list[Point]], source: Source, plan: _Plan
-) -> None:
-    for (_, name), points in read.items():
-        if name in plan.wanted.names:
-            found.setdefault(name, []).append(Series(source, points, plan.width))
+        for source in sorted(Source, key=lambda s: s is not evidence)
+    ]
 
 
 def _document(plan: _Plan, found: Backtest, history: History, *, present: bool) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class Backend:
     hub: Hub
     simulator: SimulatorClient | None
     workers: TenantWorkers
+    # For what would cost more to hand to a process than to do: many objects that are held anyway.
+    threads: TenantWorkers
     # Called after a tenant was stored: gives it its SLA rules.
     on_tenant_created: Callable[[Tenant], Awaitable[None]]
 

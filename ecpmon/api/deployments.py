@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -28,8 +29,10 @@ from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.times import EARLIEST, LATEST, JsonTime
 from ecpmon.errors import NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
+from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import rendered
+from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla.gate import ATTRIBUTED, burned
 from ecpmon.sla.maintenance import covered, effort
 
@@ -60,11 +63,16 @@ async def deploy(request: web.Request) -> web.Response:
     service = backend.deployments
     service.check_method(method)
     if body.dry_run:
-        _, report = await apart(request, tenant, rendered, tenant, options)
-        return reply({"deployment_id": None, "status": "validated", **report.shown()}, 202)
+        report = await apart(request, tenant, _dry_run, tenant, options)
+        return reply({"deployment_id": None, "status": "validated", **report}, 202)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
     deployment_id = await service.request(tenant, method, options, request[CALLER].name, forced)
     return reply({"deployment_id": deployment_id, "status": DeploymentStatus.PENDING.value}, 202)
+
+
+def _dry_run(tenant: Tenant, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What validation says of the manifests."""
+    return rendered(tenant, options)[1].shown()
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/deployment-status", Permission.READ)
@@ -166,13 +174,16 @@ async def _burned(
     until = min(began + ATTRIBUTED, now)
     if until <= began:
         return 0.0
-    spans = await backend.availability.timeline(tenant, began - timedelta(seconds=1), until)
+    spans = await backend.availability.packed(tenant, began - timedelta(seconds=1), until)
     planned = await backend.maintenance.of_tenant(tenant)
+    much = effort(planned) + len(spans)
+    return minutes(await worked_out(request, tenant, much, _charged, spans, planned, began, until, now))
 
-    def charged() -> float:
-        return burned(spans, began, now, covered(planned, began, until))
 
-    return minutes(await worked_out(request, tenant, effort(planned), charged))
+def _charged(
+    spans: PackedSpans, planned: Sequence[Maintenance], began: datetime, until: datetime, now: datetime
+) -> float:
+    return burned(spans.open(), began, now, covered(planned, began, until))
 
 
 @routes.socket("/ws/deployment/{deployment_id}", Permission.READ)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import apart, backend_of, bad_field, long_turn, minutes, now_of, tenant_of, worked_out
+from ecpmon.api.common import backend_of, bad_field, long_turn, minutes, now_of, tenant_of, worked_out
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, query_time
-from ecpmon.model.maintenance import Interval
+from ecpmon.compute.parcels import Sealed
+from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
+from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla import incidents as maths
-from ecpmon.sla.maintenance import covered, exclude
+from ecpmon.sla.maintenance import covered, effort, exclude
 from ecpmon.sla.spans import clip
 from ecpmon.wire import dumps, rfc3339
 
@@ -36,37 +39,66 @@ async def incidents(request: web.Request) -> web.Response:
         raise bad_field("from", "must lie before `to`")
     async with long_turn(request, tenant):
         spans = await backend.availability.troubles(tenant, start, end, MAX_CHANGES + 1)
-        if len(spans) > MAX_CHANGES:
-            start = _shortened(request, spans[1].start)
         planned = await backend.maintenance.of_tenant(tenant)
-
-        def found() -> list[Incident]:
-            return maths.incidents(exclude(clip(spans, start, end), covered(planned, start, end)), start, end)
-
-        outages = await apart(request, tenant, found)
-        causes = await _causes(request, tenant, outages)
-        coarse = await backend.availability.coarse_days(tenant, start, end)
-
-    def written() -> bytes:
-        shown = [_document(i, c, i.ongoing and end == now) for i, c in zip(outages, causes, strict=True)]
-        return dumps(
-            {
-                "tenant_id": tenant.tenant_id,
-                "from": start,
-                "to": end,
-                # UTC days on which an outage begins and ends at a whole minute, because so much changed.
-                "by_minute": [day.isoformat() for day in coarse],
-                "incidents": shown,
-            }
+        much, said = len(spans) + effort(planned), "from" in request.query
+        found = await worked_out(
+            request, tenant, much, _found, spans, planned, start, end, may_shorten=not said
         )
-
-    body = await worked_out(request, tenant, len(outages), written)
+        causes = await _causes(request, tenant, found.newest)
+        coarse = await backend.availability.coarse_days(tenant, found.start, end)
+        body = await worked_out(
+            request, tenant, much, _written, tenant.tenant_id, found, end, causes, coarse, present=end == now
+        )
     return web.Response(body=body, content_type="application/json")
 
 
-def _shortened(request: web.Request, start: datetime) -> datetime:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Outages from `start` on, and the newest ones, whose causes are looked for."""
+
+    start: datetime
+    outages: Sealed[list[Incident]]
+    newest: list[Interval]
+
+
+def _found(
+    packed: PackedSpans, planned: Sequence[Maintenance], start: datetime, end: datetime, *, may_shorten: bool
+) -> _Found:
+    """Raises ValidationFailed, LimitReached."""
+    spans = packed.troubles(start, MAX_CHANGES + 1)
+    if len(spans) > MAX_CHANGES:
+        start = _shortened(spans[1].start, may_shorten=may_shorten)
+    outages = maths.incidents(exclude(clip(spans, start, end), covered(planned, start, end)), start, end)
+    return _Found(start, Sealed(outages), [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]])
+
+
+def _written(
+    tenant_id: str,
+    found: _Found,
+    end: datetime,
+    causes: Sequence[Cause],
+    coarse: Sequence[date],
+    *,
+    present: bool,
+) -> bytes:
+    outages = found.outages.open()
+    known = [*[Cause()] * (len(outages) - len(causes)), *causes]
+    shown = [_document(i, c, i.ongoing and present) for i, c in zip(outages, known, strict=True)]
+    return dumps(
+        {
+            "tenant_id": tenant_id,
+            "from": found.start,
+            "to": end,
+            # UTC days on which an outage begins and ends at a whole minute, because so much changed.
+            "by_minute": [day.isoformat() for day in coarse],
+            "incidents": shown,
+        }
+    )
+
+
+def _shortened(start: datetime, *, may_shorten: bool) -> datetime:
     """From when on there are not too many changes: for who did not say from when. Raises ValidationFailed."""
-    if "from" in request.query:
+    if not may_shorten:
         message = (
             f"more than {MAX_CHANGES} changes of state since then; ask from {rfc3339(start)} on, and by parts"
         )
@@ -76,18 +108,12 @@ def _shortened(request: web.Request, start: datetime) -> datetime:
     return start
 
 
-async def _causes(request: web.Request, tenant: Tenant, outages: Sequence[Incident]) -> list[Cause]:
-    """Of the newest ones: each is a question about the samples of its first minutes."""
-    unasked = [Cause()] * max(len(outages) - MAX_CAUSES, 0)
-    return [*unasked, *await _known_causes(request, tenant, outages[len(unasked) :])]
-
-
-async def _known_causes(request: web.Request, tenant: Tenant, outages: Sequence[Incident]) -> list[Cause]:
+async def _causes(request: web.Request, tenant: Tenant, outages: Sequence[Interval]) -> list[Cause]:
+    """Each is a question about the samples of an outage's first minutes."""
     backend = backend_of(request)
     kept = timedelta(days=request.app[CONTEXT].settings.raw_retention_days)
     rule = backend.evidence.of(tenant.evidence_source)
-    whole = [Interval(o.start, o.end) for o in outages]
-    return await backend.monitoring.causes(tenant, whole, now_of(request) - kept, rule.error_rate_down_at)
+    return await backend.monitoring.causes(tenant, outages, now_of(request) - kept, rule.error_rate_down_at)
 
 
 def _document(incident: Incident, cause: Cause, ongoing: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import time_of
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.sla.maintenance import check, densest, effort, occurrences, zone
+from ecpmon.wire import dumps
 
 routes = Routes()
 SHOWN_AHEAD: Final = timedelta(days=90)
@@ -77,16 +79,12 @@ async def list_maintenance(request: web.Request) -> web.Response:
     """Planned windows, with what lies ahead of each."""
     tenant, now = await tenant_of(request), now_of(request)
     found = await backend_of(request).maintenance.of_tenant(tenant)
+    body = await worked_out(request, tenant, effort(found), _list, tenant.tenant_id, found, now)
+    return web.Response(body=body, content_type="application/json")
 
-    def shown() -> list[dict[str, Any]]:
-        return [document(m, now) for m in found]
 
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "maintenance": await worked_out(request, tenant, effort(found), shown),
-        }
-    )
+def _list(tenant_id: str, planned: Sequence[Maintenance], now: datetime) -> bytes:
+    return dumps({"tenant_id": tenant_id, "maintenance": [document(m, now) for m in planned]})
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/maintenance", Permission.OPERATE)
@@ -95,13 +93,14 @@ async def add(request: web.Request) -> web.Response:
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
     body = await read_model(request, MaintenanceBody)
     planned = _planned(body, body.time_zone or tenant.time_zone, request[CALLER].name, now)
-
-    def checked() -> int:
-        check(planned, now)
-        return densest(planned)
-
-    await store.add(tenant, planned, await apart(request, tenant, checked))
+    await store.add(tenant, planned, await apart(request, tenant, _densest, planned, now))
     return reply(document(planned, now), 201)
+
+
+def _densest(planned: Maintenance, now: datetime) -> int:
+    """How often it is on within a quarter. Raises ValidationFailed when it cannot be meant."""
+    check(planned, now)
+    return densest(planned)
 
 
 @routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)

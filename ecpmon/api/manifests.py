@@ -7,7 +7,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import apart, backend_of, bad_field, read_model, reply, stored_tenant, tenant_named
+from ecpmon.api.common import apart, backend_of, bad_field, read_model, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import SimulatorUnavailable
@@ -15,6 +15,7 @@ from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.orchestrator.validation import DEFAULT_VERSION, validate_manifest
+from ecpmon.wire import dumps
 
 routes = Routes()
 
@@ -80,10 +81,12 @@ async def validate(request: web.Request) -> web.Response:
     tenant = await tenant_named(request, body.tenant_id)
     backend = backend_of(request)
     gpus = await _cluster_gpus(backend) if body.target_simulator else None
-    report = await apart(
-        request,
-        tenant,
-        validate_manifest,
+    shown = await apart(request, tenant, _validated, body, gpus)
+    return web.Response(body=shown, content_type="application/json")
+
+
+def _validated(body: ValidateBody, gpus: int | None) -> bytes:
+    report = validate_manifest(
         body.tenant_id,
         body.manifest_content,
         version=body.kubernetes_version,
@@ -93,4 +96,4 @@ async def validate(request: web.Request) -> web.Response:
     shown = report.shown()
     if body.target_simulator:
         shown["valid"] = report.valid and report.simulator_compatible
-    return reply(shown)
+    return dumps(shown)

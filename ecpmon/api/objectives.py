@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,9 +25,11 @@ from ecpmon.api.common import (
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
 from ecpmon.errors import BadRequest, NotFound, ValidationFailed
+from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla import openslo, openslo_reader, yamlstream
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import effort
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.periods import WINDOW_NAMES
@@ -179,12 +183,10 @@ async def status(request: web.Request) -> web.Response:
     stored = await _find(request, tenant)
     names = _windows(request, stored)
     planned = await backend.maintenance.of_tenant(tenant)
-
-    def ask() -> list[Stretch]:
-        terms = terms_of(tenant, planned, now, backend.intervals)
-        return [stretch(name, now, terms) for name in names]
-
-    spans = await worked_out(request, tenant, effort(planned), ask)
+    intervals = backend.intervals
+    spans = await worked_out(
+        request, tenant, effort(planned), _stretches, tenant, planned, now, intervals, names
+    )
     before = await backend.objectives.sums(edges(stored.key, spans))
     statuses = await backend.objectives.statuses(tenant)
     rule = tenant.maintenance_accounting
@@ -203,6 +205,13 @@ async def status(request: web.Request) -> web.Response:
             "windows": [window_document(r, unit) for r in found],
         }
     )
+
+
+def _stretches(
+    tenant: Tenant, planned: Sequence[Maintenance], now: datetime, intervals: Intervals, names: Sequence[str]
+) -> list[Stretch]:
+    terms = terms_of(tenant, planned, now, intervals)
+    return [stretch(name, now, terms) for name in names]
 
 
 def _windows(request: web.Request, stored: StoredObjective) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -25,14 +25,17 @@ from ecpmon.api.common import (
 from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
+from ecpmon.compute.parcels import Sealed
 from ecpmon.model.maintenance import Accounting, Maintenance
+from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import Tally, WindowResult
+from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger, Question, question
-from ecpmon.sla.maintenance import covered, effort
+from ecpmon.sla.maintenance import covered, effort, zone
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
@@ -105,13 +108,20 @@ def _as_of(request: web.Request) -> tuple[datetime, bool]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Question:
+    """The marks to be looked up, and what goes on from them: maintenance may be on some thousand times."""
+
+    instants: Sequence[datetime]
+    rest: Sealed[tuple[Terms, Question]]
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """A tenant and what its windows `names` are worked out from."""
 
     tenant: Tenant
     planned: Sequence[Maintenance]
-    terms: Terms
-    question: Question
+    question: _Question
     facts: Facts
 
 
@@ -124,12 +134,18 @@ async def sla(request: web.Request) -> web.Response:
     found = await _asked_now(request, names, at) if present else None
     found = found or await _asked_then(request, names, at, present=present)
     tenant, facts = found.tenant, found.facts
-
-    def answer() -> list[WindowResult]:
-        known = Ledger(facts.marks.__getitem__, found.question.maintenance)
-        return ledger.standing(known, at, tenant.sla_target.fraction, facts.statuses, names, found.terms)
-
-    windows = await worked_out(request, tenant, effort(found.planned), answer)
+    windows = await worked_out(
+        request,
+        tenant,
+        effort(found.planned),
+        _windows,
+        found.question.rest,
+        facts.marks,
+        at,
+        tenant.sla_target.fraction,
+        facts.statuses,
+        names,
+    )
     return reply(
         {
             "tenant_id": tenant.tenant_id,
@@ -141,6 +157,20 @@ async def sla(request: web.Request) -> web.Response:
             "by_minute": [day.isoformat() for day in facts.by_minute],
             "windows": [window_document(w) for w in windows],
         }
+    )
+
+
+def _windows(
+    asked: Sealed[tuple[Terms, Question]],
+    marks: Mapping[datetime, Mark],
+    at: datetime,
+    target: float,
+    statuses: Mapping[str, SlaStatus],
+    names: Sequence[str],
+) -> list[WindowResult]:
+    terms, question = asked.open()
+    return ledger.standing(
+        Ledger(marks.__getitem__, question.maintenance), at, target, statuses, names, terms
     )
 
 
@@ -161,11 +191,11 @@ async def _asked_now(request: web.Request, names: Sequence[str], at: datetime) -
 
 
 async def _asked_of(request: web.Request, contract: Contract, names: Sequence[str], at: datetime) -> _Asked:
-    terms, asked = await _question(request, contract.tenant, contract.planned, names, at, present=True)
+    asked = await _question(request, contract.tenant, contract.planned, names, at, present=True)
     facts = await backend_of(request).contracts.facts(
-        contract, asked.instants, _earliest(names, at, terms), at
+        contract, asked.instants, _earliest(names, at, contract.tenant), at
     )
-    return _Asked(contract.tenant, contract.planned, terms, asked, facts)
+    return _Asked(contract.tenant, contract.planned, asked, facts)
 
 
 async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, *, present: bool) -> _Asked:
@@ -174,11 +204,11 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
     if not present:
         tenant = await backend.tenants.as_of(tenant, at)
     planned = await backend.maintenance.of_tenant(tenant)
-    terms, asked = await _question(request, tenant, planned, names, at, present=present)
+    asked = await _question(request, tenant, planned, names, at, present=present)
     marks = await backend.window_sums.marks(tenant, asked.instants, at)
     statuses = await backend.availability.statuses(tenant) if present else {}
-    days = await backend.availability.coarse_days(tenant, _earliest(names, at, terms), at)
-    return _Asked(tenant, planned, terms, asked, Facts(marks, statuses, days, changed=False))
+    days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
+    return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False))
 
 
 async def _question(
@@ -189,16 +219,30 @@ async def _question(
     at: datetime,
     *,
     present: bool,
-) -> tuple[Terms, Question]:
-    def ask() -> tuple[Terms, Question]:
-        terms = terms_of(tenant, planned, at, backend_of(request).intervals, present=present)
-        return terms, question(at, terms, names)
+) -> _Question:
+    intervals = backend_of(request).intervals
+    much = effort(planned)
+    return await worked_out(
+        request, tenant, much, _asked, tenant, planned, at, intervals, names, present=present
+    )
 
-    return await worked_out(request, tenant, effort(planned), ask)
+
+def _asked(
+    tenant: Tenant,
+    planned: Sequence[Maintenance],
+    at: datetime,
+    intervals: Intervals,
+    names: Sequence[str],
+    *,
+    present: bool,
+) -> _Question:
+    terms = terms_of(tenant, planned, at, intervals, present=present)
+    found = question(at, terms, names)
+    return _Question(found.instants, Sealed((terms, found)))
 
 
-def _earliest(names: Sequence[str], at: datetime, terms: Terms) -> datetime:
-    return min(period(name, at, terms.zone).start for name in names)
+def _earliest(names: Sequence[str], at: datetime, tenant: Tenant) -> datetime:
+    return min(period(name, at, zone(tenant.time_zone)).start for name in names)
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
@@ -214,27 +258,47 @@ async def timeline(request: web.Request) -> web.Response:
     end = now
     start = now - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
-    planned, steps = await backend.maintenance.of_tenant(tenant), _steps(start, end, width)
-
-    def ask() -> Question:
-        return question(end, Terms(covered(planned, start, end, MAX_INTERVALS)), (), steps)
-
-    much = effort(planned) + len(steps)
-    asked = await worked_out(request, tenant, much, ask)
+    planned, plot = await backend.maintenance.of_tenant(tenant), _Plot(start, end, width)
+    much = effort(planned) + plot.count
+    asked = await worked_out(request, tenant, much, _of_steps, planned, plot)
     marks = await backend.window_sums.marks(tenant, asked.instants, end)
+    shown = {"tenant_id": tenant.tenant_id, "window": window, "step": step}
     as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
-
-    def answer() -> bytes:
-        known = Ledger(marks.__getitem__, asked.maintenance)
-        points = [_plot_point(a, known.tally(a, b), as_up) for a, b in pairwise([*steps, end])]
-        return dumps({"tenant_id": tenant.tenant_id, "window": window, "step": step, "points": points})
-
-    return web.Response(body=await worked_out(request, tenant, much, answer), content_type="application/json")
+    body = await worked_out(request, tenant, much, _plotted, asked.rest, marks, plot, as_up, shown)
+    return web.Response(body=body, content_type="application/json")
 
 
-def _steps(start: datetime, end: datetime, width: timedelta) -> list[datetime]:
-    count = -(-(end - start) // width)
-    return [start + width * i for i in range(count)]
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    start: datetime
+    end: datetime
+    width: timedelta
+
+    @property
+    def count(self) -> int:
+        return -(-(self.end - self.start) // self.width)
+
+    @property
+    def steps(self) -> list[datetime]:
+        return [self.start + self.width * i for i in range(self.count)]
+
+
+def _of_steps(planned: Sequence[Maintenance], plot: _Plot) -> _Question:
+    terms = Terms(covered(planned, plot.start, plot.end, MAX_INTERVALS))
+    found = question(plot.end, terms, (), plot.steps)
+    return _Question(found.instants, Sealed((terms, found)))
+
+
+def _plotted(
+    asked: Sealed[tuple[Terms, Question]],
+    marks: Mapping[datetime, Mark],
+    plot: _Plot,
+    as_up: bool,
+    shown: dict[str, Any],
+) -> bytes:
+    known = Ledger(marks.__getitem__, asked.open()[1].maintenance)
+    points = [_plot_point(a, known.tally(a, b), as_up) for a, b in pairwise([*plot.steps, plot.end])]
+    return dumps({**shown, "points": points})
 
 
 def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
@@ -257,21 +321,10 @@ async def analysis(request: web.Request) -> web.Response:
     if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
-
-    def ask() -> tuple[Terms, Question]:
-        terms = terms_of(tenant, (), now, backend.intervals)
-        terms = replace(terms, maintenance=covered(planned, start, now, MAX_INTERVALS))
-        return terms, question(now, terms, (), (start,))
-
-    much = effort(planned)
-    terms, asked = await worked_out(request, tenant, much, ask)
+    much, intervals, target = effort(planned), backend.intervals, tenant.sla_target.fraction
+    asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now, intervals)
     marks = await backend.window_sums.marks(tenant, asked.instants, now)
-
-    def answer() -> WindowResult:
-        known, target = Ledger(marks.__getitem__, asked.maintenance), tenant.sla_target.fraction
-        return ledger.evaluate(known, "period", start, now, target, None, terms)
-
-    found = await worked_out(request, tenant, much, answer)
+    found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
     shown = percent(found.availability)
     return reply(
         {
@@ -283,4 +336,26 @@ async def analysis(request: web.Request) -> web.Response:
             "failure_count": found.failure_count,
             "recovery_time_avg": found.recovery_time_avg,
         }
+    )
+
+
+def _of_period(
+    tenant: Tenant, planned: Sequence[Maintenance], start: datetime, now: datetime, intervals: Intervals
+) -> _Question:
+    terms = terms_of(tenant, (), now, intervals)
+    terms = replace(terms, maintenance=covered(planned, start, now, MAX_INTERVALS))
+    found = question(now, terms, (), (start,))
+    return _Question(found.instants, Sealed((terms, found)))
+
+
+def _evaluated(
+    asked: Sealed[tuple[Terms, Question]],
+    marks: Mapping[datetime, Mark],
+    start: datetime,
+    now: datetime,
+    target: float,
+) -> WindowResult:
+    terms, found = asked.open()
+    return ledger.evaluate(
+        Ledger(marks.__getitem__, found.maintenance), "period", start, now, target, None, terms
     )

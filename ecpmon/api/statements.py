@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from ecpmon.errors import NotFound
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.pdf import to_pdf
 from ecpmon.statements.render import to_csv, to_html
+from ecpmon.statements.service import Told
 from ecpmon.wire import dumps
 
 routes = Routes()
@@ -36,17 +37,18 @@ async def report(request: web.Request) -> web.Response:
         raise bad_field("format", f"known are {', '.join(FORMATS)}")
     revision = query_int(request, "revision", 0, 1, 10_000) if "revision" in request.query else None
     async with long_turn(request, tenant):
-        data = await backend_of(request).statements.report(tenant, month, now, revision)
-        if data is None:
+        told = await backend_of(request).statements.report(tenant, month, now, revision)
+        if told is None:
             raise NotFound("there is no such revision of this statement", details={"revision": revision})
-        body = await apart(request, tenant, _written, data, shape, request.app[CONTEXT].settings.pdf_font)
-    name = f"sla-{data['tenant_id']}-{data['month']}.{shape}"
+        body = await apart(request, tenant, _written, told, shape, request.app[CONTEXT].settings.pdf_font)
+    name = f"sla-{tenant.tenant_id}-{month}.{shape}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'} if shape in ("csv", "pdf") else None
     charset = None if shape in ("pdf", "json") else "utf-8"
     return web.Response(body=body, content_type=_TYPES[shape], charset=charset, headers=headers)
 
 
-def _written(data: dict[str, Any], shape: str, font: Path | None) -> bytes:
+def _written(told: Told, shape: str, font: Path | None) -> bytes:
+    data = told.data()
     match shape:
         case "csv":
             return to_csv(data).encode()

@@ -71,7 +71,7 @@ async def summary(request: web.Request) -> web.Response:
     # What cannot be told of a tenant is nothing: its detail says why.
     found = await Isolation(backend.quarantine, ROLLING_SLA).survey(tenants, work)
     return web.Response(
-        body=await backend.workers.run_for(caller, _document, list(tenants.values()), found, told, now),
+        body=await backend.threads.run_for(caller, _document, list(tenants.values()), found, told, now),
         content_type="application/json",
     )
 
@@ -81,7 +81,7 @@ async def _worked_out(
 ) -> dict[str, _Found]:
     """Of the tenants of whom nothing is known that still holds: as they are now."""
     own = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
-    apart = backend.workers.run_for
+    apart = backend.threads.run_for
     statuses = await backend.availability.remembered(own.values())
     planned = {name: await _planned(backend, standings[name], tenant) for name, tenant in own.items()}
     terms = await apart(caller, _terms, list(own.values()), planned, now, backend.intervals)
@@ -153,7 +153,7 @@ async def _of_others(
     """The same with maintenance, which is taken out by its own totals."""
     if not tenants:
         return {}
-    apart = backend.workers.run_for
+    apart = backend.threads.run_for
     own = {name: terms[name] for name in tenants}
     asked = await apart(caller, _asked, own, now)
     tallies = await backend.window_sums.tallies(asked, now)

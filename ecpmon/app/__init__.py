@@ -7,7 +7,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +23,14 @@ from ecpmon.api.machine import MachineMetrics, machine_api
 from ecpmon.api.session_check import SECONDS as CHECK_SECONDS
 from ecpmon.api.session_check import SessionCheck
 from ecpmon.api.sessions import Admissions, SocketLimits
+from ecpmon.app import computing
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.canary import LoopCanary
 from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.collectors.rules import load_sli_rules
+from ecpmon.compute import Hands
+from ecpmon.compute.processes import Processes
+from ecpmon.compute.threads import Threads
 from ecpmon.jobs import Job
 from ecpmon.ledger import Ledger
 from ecpmon.local.machine import socket_of
@@ -58,11 +62,12 @@ class SystemClock:
 
 
 async def create_app(
-    settings: Settings, clock: Clock | None = None, *, run_jobs: bool = True
+    settings: Settings, clock: Clock | None = None, *, run_jobs: bool = True, hands: Hands | None = None
 ) -> web.Application:
     """The whole service as an aiohttp application; its cleanup context starts and stops what it needs.
 
-    With `run_jobs` False nobody turns the jobs but the caller (`app[RUNTIMES]`).
+    With `run_jobs` False nobody turns the jobs but the caller (`app[RUNTIMES]`). `hands` compute what people ask for;
+    None: threads that are given what processes would be.
     """
     check_settings(settings)
     # One process that is all, whoever else may be started by the setting's default.
@@ -70,7 +75,14 @@ async def create_app(
     the_clock = clock or SystemClock()
     telemetry, rules = Telemetry(), load_sli_rules()
     session = aiohttp.ClientSession(trust_env=False)
-    workers = Workers(settings.worker_threads, patience=settings.work_deadline)
+    workers = Workers(
+        hands or Threads(settings.compute_processes, as_processes=True), patience=settings.work_deadline
+    )
+    threads = Workers(Threads(1), patience=settings.work_deadline)
+    telemetry.compute_waiting.set_function(lambda: workers.waiting)
+    telemetry.compute_running.set_function(lambda: workers.running)
+    if isinstance(hands, Processes):
+        hands.on_end = lambda why: telemetry.compute_ended.labels(why).inc()
 
     admissions = _admissions(settings, telemetry)
     check = SessionCheck(the_clock, lambda over: telemetry.sockets_ended.labels(over).inc())
@@ -81,7 +93,7 @@ async def create_app(
         hub = Hub(admissions=admissions, now=the_clock.now)
         made = BackendRuntime(
             url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
-            workers=workers, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
+            workers=workers, threads=threads, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
             more_jobs=() if demo or not role.answers else (sockets,), role=role,
         )  # fmt: skip
         backend = _backend(made, hub)
@@ -108,7 +120,9 @@ async def create_app(
     if machine:
         app[MACHINE] = machine_api(context, machine)
     app[RUNTIMES] = runtimes
-    app.cleanup_ctx.append(_running(runtimes, feeds, session, workers, LoopCanary(telemetry), run_jobs))
+    app.cleanup_ctx.append(
+        _running(runtimes, feeds, session, (workers, threads), LoopCanary(telemetry), run_jobs)
+    )
     return app
 
 
@@ -163,6 +177,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         hub=hub,
         simulator=runtime.simulator,
         workers=runtime.workers,
+        threads=runtime.threads,
         on_tenant_created=runtime.newcomers.welcome,
     )
 
@@ -185,7 +200,7 @@ def _running(
     runtimes: list[BackendRuntime],
     feeds: list[SocketFeed],
     session: aiohttp.ClientSession,
-    workers: Workers,
+    hands: Sequence[Workers],
     canary: LoopCanary,
     run_jobs: bool,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -200,7 +215,8 @@ def _running(
             await feed.rounds.stop()
         for runtime in reversed(runtimes):
             await runtime.stop()
-        await workers.close()
+        for workers in hands:
+            await workers.close()
         await canary.stop()
         await session.close()
 
@@ -216,9 +232,9 @@ def _read_timer() -> tuple[int, float]:
     return stats.queries, stats.milliseconds
 
 
-async def _create_watched(settings: Settings) -> web.Application:
+async def _create_watched(settings: Settings, hands: Hands | None) -> web.Application:
     """The application with a watchdog over it, which is the last to go."""
-    app = await create_app(settings)
+    app = await create_app(settings, hands=hands)
     if settings.watchdog_seconds:
         app.cleanup_ctx.insert(0, _watched(settings.watchdog_seconds))
     return app
@@ -237,12 +253,14 @@ def _watched(seconds: float) -> Callable[[web.Application], AsyncIterator[None]]
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     check_settings(settings)
+    # Before there is a thread, a loop or a connection; a worker answers nobody.
+    hands = None if settings.role == "worker" else computing.processes(settings)
     stream = configure_logging(settings)
     raise_file_limit()
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve(settings))
+            runner.run(_serve(settings, hands))
     finally:
         stream.close()
 
@@ -268,10 +286,12 @@ def settle() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, hands: Hands | None) -> None:
     stopped = asyncio.Event()
     stop_on_signals(stopped)
-    runner = Runner(await _create_watched(settings), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = Runner(
+        await _create_watched(settings, hands), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+    )
     try:
         await runner.setup()
         settle()

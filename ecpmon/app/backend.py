@@ -59,13 +59,14 @@ class BackendRuntime(Stores):
         telemetry: Telemetry,
         session: aiohttp.ClientSession,
         workers: Workers,
+        threads: Workers,
         demo: bool,
         on_commit: Callable[[IngestResult], None],
         on_event: Callable[[AlertEvent], None],
         more_jobs: Sequence[Job] = (),
         role: Role = Role.ALL,
     ) -> None:
-        around = Surroundings(settings, clock, telemetry, session, rules, workers, role, demo)
+        around = Surroundings(settings, clock, telemetry, session, rules, workers, threads, role, demo)
         super().__init__(url, around, self._committed)
         self.settings, self.clock, self.telemetry = settings, clock, telemetry
         self.role, self.demo = role, demo

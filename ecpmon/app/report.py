@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from ecpmon.compute.threads import Threads
 from ecpmon.errors import NotFound
 from ecpmon.sla.evidence import Intervals
 from ecpmon.statements.pdf import to_pdf
@@ -38,7 +39,7 @@ async def report(
     Raises TenantNotFound, ValidationFailed, NotFound.
     """
     database = Database(database_url, name="ecpmon-report")
-    tenants, workers = PgTenantStore(database), Workers(patience=3600.0)
+    tenants, workers = PgTenantStore(database), Workers(Threads(1), patience=3600.0)
     try:
         service = StatementService(
             PgAvailabilityStore(database),
@@ -51,13 +52,13 @@ async def report(
             TenantWorkers(workers, "report"),
         )
         tenant = await tenants.get_with_deleted(tenant_id, among=None)
-        data = await service.report(tenant, month, now, revision)
+        told = await service.report(tenant, month, now, revision)
     finally:
         await workers.close()
         await database.close()
-    if data is None:
+    if told is None:
         raise NotFound(f"there is no revision {revision} of the statement of {month}")
-    return rendered(data, shape, font)
+    return rendered(told.data(), shape, font)
 
 
 def rendered(data: dict[str, Any], shape: str, font: Path | None = None) -> bytes:

@@ -56,6 +56,7 @@ class Surroundings:
     session: aiohttp.ClientSession
     rules: SliRules
     workers: Workers
+    threads: Workers
     role: Role
     demo: bool
 
@@ -71,6 +72,7 @@ class Stores:
     def __init__(self, url: str, around: Surroundings, on_commit: Callable[[IngestResult], None]) -> None:
         settings, name = around.settings, "demo" if around.demo else "live"
         self.workers = TenantWorkers(around.workers, name)
+        self.threads = TenantWorkers(around.threads, name)
         direct = None if around.demo else settings.database_direct_url
         self.database = Database(
             url,

@@ -23,6 +23,7 @@ from ecpmon.app.rolling import RollingSla
 from ecpmon.app.stores import Stores, Surroundings
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.app.workfeed import WorkFeed
+from ecpmon.compute.threads import Threads
 from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job, Jobs
 from ecpmon.orchestrator.deployments import DeploymentService
@@ -59,8 +60,9 @@ class Work:
         self._newcomers = newcomers
         self._deployments = deployments
         self._recoverer = recoverer
-        # A thread of their own: whatever people ask for, the jobs go on.
-        self._threads = Workers(1, patience=JOB_PATIENCE)
+        # Threads of their own: whatever people ask for, the jobs go on. No processes: they hold what they compute from,
+        # and nobody is answered where they run (ADR 0013).
+        self._threads = Workers(Threads(), patience=JOB_PATIENCE)
         self._workers = TenantWorkers(self._threads, "demo" if around.demo else "live")
         self._outbox = PgOutbox(stores.database)
         self._bus = BusKeeping(stores.database)
@@ -90,7 +92,11 @@ class Work:
     def _make_evaluating(self, statements: StatementService) -> None:
         stores, around = self._stores, self._around
         self.closing = StatementClosing(
-            statements, stores.closed_statements, stores.tenants, around.clock, stores.quarantine
+            statements.by(self._workers),
+            stores.closed_statements,
+            stores.tenants,
+            around.clock,
+            stores.quarantine,
         )
         self.rolling = RollingSla(
             stores.roster,
@@ -117,10 +123,10 @@ class Work:
                 stores.maintenance,
                 stores.intervals,
                 policies,
-                stores.workers,
+                self._workers,
             ),
             policies=policies,
-            workers=stores.workers,
+            workers=self._workers,
             external_url=around.settings.external_url,
             on_event=on_event,
             quarantine=stores.quarantine,

@@ -39,6 +39,12 @@ class Point:
     high: float
 
 
+class PackedPoints(Protocol):
+    """Points that cross over to where work is done as a few values of bytes."""
+
+    def open(self) -> dict[tuple[str, str], list[Point]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Plot:
     """One series over time, oldest first: the begins of its steps in whole seconds since 1970, the average of each.
@@ -76,6 +82,19 @@ class MonitoringStore(Protocol):
 
         `names`: only these metrics; None: all there are.
         """
+        ...
+
+    async def packed(
+        self,
+        tenant: Tenant,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        metric_type: str | None = None,
+        source: Source | None = None,
+        names: Collection[str] | None = None,
+    ) -> PackedPoints:
+        """What `points` is made of, to be taken apart where that holds nobody."""
         ...
 
     async def plots(

@@ -15,6 +15,20 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 
 
+class PackedSpans(Protocol):
+    """A timeline that crosses over to where work is done as a few values of bytes."""
+
+    def __len__(self) -> int:
+        """About how many spans."""
+        ...
+
+    def open(self) -> list[Span]: ...
+
+    def troubles(self, start: datetime, most: int) -> list[Span]:
+        """The newest `most` that are not up and end after `start`, oldest first."""
+        ...
+
+
 class AvailabilityStore(Protocol):
     async def timeline(
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
@@ -30,8 +44,14 @@ class AvailabilityStore(Protocol):
         """The UTC days in `[start, end]` on which so much changed that the timeline is kept by the minute."""
         ...
 
-    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
-        """The newest `most` of the spans that are not up and touch `[start, now)`, oldest first; no reasons."""
+    async def packed(
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+    ) -> PackedSpans:
+        """What `timeline` is made of, to be taken apart where that holds nobody."""
+        ...
+
+    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> PackedSpans:
+        """The newest `most` of the spans that are not up and touch `[start, now)` are its `troubles`; no reasons."""
         ...
 
     async def statuses(self, tenant: Tenant) -> dict[str, SlaStatus]:
@@ -206,12 +226,16 @@ class ObjectiveStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClosedStatement:
-    """A stored revision of a tenant-month. `changes` against the one before; None for the first."""
+    """A stored revision of a tenant-month. `changes` against the one before; None for the first.
+
+    `document` is JSON, as it may be large; `contract` is that part of it.
+    """
 
     revision: int
     closed_at: datetime
     digest: str
-    document: dict[str, Any]
+    contract: dict[str, Any]
+    document: bytes
     changes: dict[str, Any] | None
 
 
@@ -225,11 +249,12 @@ class StatementStore(Protocol):
         tenant: Tenant,
         month: str,
         revision: int,
-        document: dict[str, Any],
-        changes: dict[str, Any] | None,
+        digest: str,
+        document: bytes,
+        changes: bytes | None,
         now: datetime,
     ) -> None:
-        """Store a revision; nothing happens when another process was faster."""
+        """Store a revision (JSON); nothing happens when another process was faster."""
         ...
 
     async def closed_months(self) -> list[tuple[str, str]]:

@@ -42,9 +42,8 @@ def contract_of(tenant: Tenant, version: str, tiers: Sequence[CreditTier]) -> Co
     return Contract(version, target, tenant.maintenance_accounting, tenant.time_zone, tuple(tiers))
 
 
-def contract_from(shown: Mapping[str, Any]) -> Contract:
-    """The contract that a statement's `document` was made under."""
-    contract = shown["contract"]
+def contract_from(contract: Mapping[str, Any]) -> Contract:
+    """The contract that a statement was made under, from that part of its `document`."""
     tiers = [
         CreditTier(round(t["below"] / 100, _DIGITS), round(t["credit_percent"] / 100, _DIGITS))
         for t in contract["credit_tiers"]

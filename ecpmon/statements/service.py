@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
+from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.sla import AvailabilityStore, ClosedStatement, MaintenanceStore, StatementStore
+from ecpmon.ports.sla import (
+    AvailabilityStore,
+    ClosedStatement,
+    MaintenanceStore,
+    PackedSpans,
+    StatementStore,
+)
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_from, contract_of, difference, document, month_period, statement
@@ -26,6 +37,24 @@ class Terms:
 
     version: str
     tiers: tuple[CreditTier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A statement: its document as JSON, and what is said of it besides. `data` is both; a large one takes a while."""
+
+    document: bytes
+    more: Mapping[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        return {**orjson.loads(self.document), **self.more}
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    document: bytes
+    digest: str
+    eligible_minutes: float
 
 
 class StatementService:
@@ -51,10 +80,16 @@ class StatementService:
         self._kept = kept
         self._workers = workers
 
+    def by(self, workers: TenantWorkers) -> StatementService:
+        """The same, with what it computes done by others."""
+        other = copy(self)
+        other._workers = workers
+        return other
+
     async def report(
         self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
-    ) -> dict[str, Any] | None:
-        """The statement as data; None when that revision does not exist.
+    ) -> Told | None:
+        """The statement; None when that revision does not exist.
 
         A month that is over is closed by the first call after `CLOSE_AFTER`; before that it is preliminary. One
         that ended before there was the tenant, or whose spans may be gone, is never closed.
@@ -65,7 +100,7 @@ class StatementService:
         if not closed:
             contract = await self._contract(tenant, month)
             preliminary = await self._compute(tenant, month, now, contract)
-            return {**preliminary, "state": "preliminary"} if revision is None else None
+            return Told(preliminary.document, {"state": "preliminary"}) if revision is None else None
         wanted = [c for c in closed if revision is None or c.revision == revision]
         return _shown(wanted[-1], len(closed)) if wanted else None
 
@@ -78,7 +113,7 @@ class StatementService:
         self, tenant: Tenant, month: str, closed: list[ClosedStatement], now: datetime
     ) -> list[ClosedStatement]:
         # A closed month keeps the contract that it was closed under: new terms are for the months to come.
-        contract = contract_from(closed[-1].document) if closed else await self._contract(tenant, month)
+        contract = contract_from(closed[-1].contract) if closed else await self._contract(tenant, month)
         period = month_period(month, contract.time_zone)
         # What retention has taken away is no correction.
         if period.start < now - self._kept + _DROPPING or (not closed and now < period.end + CLOSE_AFTER):
@@ -86,28 +121,29 @@ class StatementService:
         if closed and period.start >= now:  # a clock that was ahead closed it: wait until it is right
             return closed
         fresh = await self._compute(tenant, month, now, contract)
-        if closed and closed[-1].digest == fresh["digest"]:
+        if closed and closed[-1].digest == fresh.digest:
             return closed
-        if not closed and not fresh["eligible_minutes"] and period.end <= tenant.created_at:
+        if not closed and not fresh.eligible_minutes and period.end <= tenant.created_at:
             return closed
         changes = (
-            await self._workers.run(tenant.key, difference, closed[-1].document, fresh) if closed else None
+            await self._workers.run(tenant.key, _changes, closed[-1].document, fresh.document)
+            if closed
+            else None
         )
-        await self._statements.close(tenant, month, len(closed) + 1, fresh, changes, now)
+        revision = len(closed) + 1
+        await self._statements.close(tenant, month, revision, fresh.digest, fresh.document, changes, now)
         return await self._statements.revisions(tenant, month)
 
-    async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> dict[str, Any]:
+    async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> _Computed:
         period = month_period(month, contract.time_zone)
         end = min(period.end, now)
-        spans = await self._availability.timeline(tenant, period.start, max(end, period.start), reasons=True)
+        spans = await self._availability.packed(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
         doubt = self._intervals.doubt(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
-
-        def computed() -> dict[str, Any]:
-            return document(statement(tenant, month, contract, spans, planned, now, doubt, withdrawn))
-
-        return await self._workers.run(tenant.key, computed)
+        return await self._workers.run(
+            tenant.key, _computed, tenant, month, contract, spans, planned, now, doubt, withdrawn
+        )
 
     async def _contract(self, tenant: Tenant, month: str) -> Contract:
         """What was promised when the month began: a target changed later applies from the next one."""
@@ -115,11 +151,29 @@ class StatementService:
         return contract_of(then, self._terms.version, self._terms.tiers)
 
 
-def _shown(closed: ClosedStatement, revisions: int) -> dict[str, Any]:
-    return {
-        **closed.document,
+def _computed(
+    tenant: Tenant,
+    month: str,
+    contract: Contract,
+    spans: PackedSpans,
+    planned: Sequence[Maintenance],
+    now: datetime,
+    doubt: float,
+    withdrawn: Sequence[Withdrawn],
+) -> _Computed:
+    made = document(statement(tenant, month, contract, spans.open(), planned, now, doubt, withdrawn))
+    return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"])
+
+
+def _changes(before: bytes, after: bytes) -> bytes:
+    return orjson.dumps(difference(orjson.loads(before), orjson.loads(after)))
+
+
+def _shown(closed: ClosedStatement, revisions: int) -> Told:
+    more = {
         "revision": closed.revision,
         "revisions": revisions,
         "closed_at": closed.closed_at.isoformat().replace("+00:00", "Z"),
         "restates": closed.changes,
     }
+    return Told(closed.document, more)

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.maintenance import Interval
+from ecpmon.model.availability import Span
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
 from ecpmon.sla.coarse import day_of
-from ecpmon.sla.spans import Head, attribute, timeline
+from ecpmon.sla.packed import NOTHING, PackedTimeline
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
-from ecpmon.storage.evidence import head_of, span_of
+from ecpmon.storage.evidence import head_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, awake_between, regime_at, regime_of, silent_reason
 
-# More rows than this are made spans of in a thread.
+# More than this are made spans of in a thread.
 _MANY: Final = 1_000
-
-
-def _timeline(rows: Sequence[Any], head: Head | None, now: datetime) -> list[Span]:
-    return timeline([span_of(r) for r in rows], head, now, None)
 
 
 class PgAvailabilityStore:
@@ -39,40 +35,38 @@ class PgAvailabilityStore:
     async def timeline(
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
     ) -> list[Span]:
+        found = await self.packed(tenant, start, now, reasons=reasons)
+        return await asyncio.to_thread(found.open) if len(found) > _MANY else found.open()
+
+    async def packed(
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+    ) -> PackedTimeline:
         # Nobody promised anything after the end.
         now = min(now, tenant.deleted_at or now)
         if now <= start:
-            return []
+            return NOTHING
         async with self._database.snapshot() as connection:
-            rows = await connection.fetch(self._sql["spans"], tenant.key, start, now)
+            spans = await connection.fetchval(self._sql["spans"], tenant.key, start, now)
             head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
-            if len(rows) > _MANY:
-                spans = await asyncio.to_thread(_timeline, rows, head, now)
-            else:
-                spans = _timeline(rows, head, now)
-            if not reasons or not spans or spans[-1].state is not SpanState.GAP or spans[-1].reason:
-                return spans
-            tail = spans[-1]
+            found = PackedTimeline(spans, head, now)
+            if not reasons or (tail := found.tail) is None:
+                return found
             regime = regime_at(await self._regimes(connection, tenant.key), tail.start)
-            awake = await awake_between(connection, tenant.key, regime, Interval(tail.start, tail.end))
-            return attribute(spans, awake, silent_reason(regime.source))
+            awake = await awake_between(connection, tenant.key, regime, tail)
+            return replace(found, awake=awake, silent=silent_reason(regime.source))
 
     async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
         rows = await self._database.fetch(self._crowding["between"], tenant.key, day_of(start), day_of(end))
         return [r["day"] for r in rows]
 
-    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
+    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> PackedTimeline:
         now = min(now, tenant.deleted_at or now)
         if now <= start:
-            return []
+            return NOTHING
         async with self._database.snapshot() as connection:
-            rows = await connection.fetch(self._sql["troubles"], tenant.key, start, now, most)
+            spans = await connection.fetchval(self._sql["troubles"], tenant.key, start, now, most)
             head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
-        if len(rows) > _MANY:
-            spans = await asyncio.to_thread(_timeline, rows, head, now)
-        else:
-            spans = _timeline(rows, head, now)
-        return [s for s in spans if s.state is not SpanState.UP and s.end > start][-most:]
+        return PackedTimeline(spans, head, now)
 
     async def _regimes(self, connection: Any, key: int) -> list[Regime]:
         rows = await connection.fetch(self._sql["regimes"], key)

@@ -8,15 +8,16 @@ of deleted ones there may be several of a name.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from ecpmon.model.sums import Mark
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla.coarse import day_of
 from ecpmon.storage.database import Database
-from ecpmon.storage.fast_windows import marks_of
+from ecpmon.storage.fast_windows import MANY, marks_of, packed_marks
 from ecpmon.storage.maintenance import maintenance_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.tenants import one
@@ -62,17 +63,19 @@ class PgContracts:
         """Raises ValueError without an instant."""
         if not instants:
             raise ValueError("facts are asked of at least one instant")
-        rows = await self._database.fetch(
-            self._sql["facts"],
-            contract.tenant.key,
-            list(instants),
-            now,
-            contract.seen,
-            day_of(since),
-            day_of(now),
-        )
-        first: Any = rows[0]
-        statuses = {
-            name: _STATUSES[status] for name, status in zip(first["names"], first["statuses"], strict=True)
-        }
-        return Facts(marks_of(rows, instants, now), statuses, first["days"], first["changed"])
+        key, days = contract.tenant.key, (day_of(since), day_of(now))
+        if len(instants) > MANY:
+            # All of one instant, here as well.
+            async with self._database.snapshot() as connection:
+                asked = (key, [now], now, contract.seen, *days)
+                first: Any = await connection.fetchrow(self._sql["facts"], *asked)
+                return _facts(first, await packed_marks(connection, key, instants, now))
+        rows = await self._database.fetch(self._sql["facts"], key, list(instants), now, contract.seen, *days)
+        return _facts(rows[0], marks_of(rows, instants, now))
+
+
+def _facts(first: Any, marks: Mapping[datetime, Mark]) -> Facts:
+    statuses = {
+        name: _STATUSES[status] for name, status in zip(first["names"], first["statuses"], strict=True)
+    }
+    return Facts(marks, statuses, first["days"], first["changed"])

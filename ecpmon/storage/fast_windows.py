@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
@@ -17,6 +18,7 @@ from ecpmon.sla.entries import unmarked, with_head
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
+from ecpmon.storage.records import unpacked
 
 
 class PgFastWindows:
@@ -69,10 +71,9 @@ class PgFastWindows:
         self, tenant: Tenant, instants: Sequence[datetime], now: datetime
     ) -> Mapping[datetime, Mark]:
         until = min(now, tenant.deleted_at or now)
-        rows: list[Any] = []
-        for first in range(0, len(instants), _AT_ONCE):
-            part = list(instants[first : first + _AT_ONCE])
-            rows.extend(await self._database.fetch(self._sql["marks"], tenant.key, part, until))
+        if len(instants) > MANY:
+            return await packed_marks(self._database, tenant.key, instants, until)
+        rows = await self._database.fetch(self._sql["marks"], tenant.key, list(instants), until)
         return marks_of(rows, instants, until)
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
@@ -81,8 +82,56 @@ class PgFastWindows:
 
 
 _STATES: Final = {state.value: state for state in SpanState}
+# With more instants than this marks come as bytes, to be taken apart where that holds nobody.
+MANY: Final = 200
 # Instants of one question, so that others have their turn between the parts of a long one.
 _AT_ONCE: Final = 2_000
+_PACKED: Final = "SELECT string_agg(record_send(m), ''::bytea) FROM ({}) AS m"
+
+
+async def packed_marks(
+    asked: Asked, tenant_key: int, instants: Sequence[datetime], until: datetime
+) -> Mapping[datetime, Mark]:
+    """As `marks_of`, of instants that there may be thousands of."""
+    sql, parts = _PACKED.format(load("fast_windows")["marks"]), list[bytes]()
+    for first in range(0, len(instants), _AT_ONCE):
+        part = list(instants[first : first + _AT_ONCE])
+        packed: bytes | None = await asked.fetchval(sql, tenant_key, part, until)
+        if packed is None:
+            return unmarked(instants, until)
+        parts.append(packed)
+    return _PackedMarks(instants, parts)
+
+
+class Asked(Protocol):
+    """A database, or a connection in a transaction."""
+
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+
+
+class _PackedMarks(Mapping[datetime, Mark]):
+    """Bytes that become marks when somebody asks for the first: in a process that computes."""
+
+    def __init__(self, instants: Sequence[datetime], parts: Sequence[bytes]) -> None:
+        self._instants = instants
+        self._parts = parts
+
+    @cached_property
+    def _marks(self) -> _Marks:
+        rows = [row for part in self._parts for row in unpacked(part)]
+        return _Marks(dict(zip(self._instants, rows, strict=True)))
+
+    def __getitem__(self, at: datetime) -> Mark:
+        return self._marks[at]
+
+    def __iter__(self) -> Iterator[datetime]:
+        return iter(self._instants)
+
+    def __len__(self) -> int:
+        return len(self._instants)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _PackedMarks, (self._instants, self._parts)
 
 
 def marks_of(rows: Sequence[Any], instants: Sequence[datetime], until: datetime) -> Mapping[datetime, Mark]:
@@ -111,6 +160,10 @@ class _Marks(Mapping[datetime, Mark]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A row of the driver does not pickle."""
+        return _Marks, ({at: tuple(row) for at, row in self._rows.items()},)
 
 
 _HEAD: Final = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.sla import ClosedStatement
@@ -21,7 +20,14 @@ class PgStatementStore:
     async def revisions(self, tenant: Tenant, month: str) -> list[ClosedStatement]:
         rows = await self._database.fetch(self._sql["revisions"], tenant.key, month)
         return [
-            ClosedStatement(r["revision"], r["closed_at"], r["digest"], r["document"], r["changes"])
+            ClosedStatement(
+                r["revision"],
+                r["closed_at"],
+                r["digest"],
+                r["contract"],
+                r["document"].encode(),
+                r["changes"],
+            )
             for r in rows
         ]
 
@@ -30,12 +36,14 @@ class PgStatementStore:
         tenant: Tenant,
         month: str,
         revision: int,
-        document: dict[str, Any],
-        changes: dict[str, Any] | None,
+        digest: str,
+        document: bytes,
+        changes: bytes | None,
         now: datetime,
     ) -> None:
+        told = None if changes is None else changes.decode()
         await self._database.execute(
-            self._sql["close"], tenant.key, month, revision, now, document["digest"], document, changes
+            self._sql["close"], tenant.key, month, revision, now, digest, document.decode(), told
         )
 
     async def closed_months(self) -> list[tuple[str, str]]:

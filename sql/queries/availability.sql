@@ -1,17 +1,22 @@
 -- name: spans
-SELECT lower(period) AS start, upper(period) AS "end", state, reason, share FROM availability_spans
-WHERE tenant = $1 AND period && tstzrange($2, $3) ORDER BY 1
+-- Those that touch [$2, $3), packed as `sla.packed` reads it.
+SELECT coalesce(string_agg(timestamptz_send(lower(period)) || timestamptz_send(upper(period)) || float8send(share)
+                           || charsend(state::"char") || charsend(coalesce(reason, ' ')::"char"),
+                           ''::bytea ORDER BY lower(period)), '') AS spans
+FROM availability_spans WHERE tenant = $1 AND period && tstzrange($2, $3)
 
 -- name: troubles
--- The newest $4 spans that are not up and touch [$2, $3), oldest first; from the sums, which hold no others.
-SELECT * FROM (
-  SELECT starts AS start, least(ends, $3::timestamptz) AS "end", CASE WHEN is_down THEN 'down' ELSE 'gap' END AS state,
-         NULL AS reason, share
+-- The newest $4 spans that are not up and touch [$2, $3), packed like `spans`; from the sums, which hold no others.
+SELECT coalesce(string_agg(timestamptz_send(starts) || timestamptz_send(ends) || float8send(share)
+                           || charsend(CASE WHEN is_down THEN 'd' ELSE 'g' END::"char") || charsend(' '::"char"),
+                           ''::bytea ORDER BY starts), '') AS spans
+FROM (
+  SELECT starts, least(ends, $3::timestamptz) AS ends, is_down, share
   FROM availability_sums
   WHERE tenant = $1 AND starts < $3 AND starts >= coalesce(
     (SELECT max(starts) FROM availability_sums WHERE tenant = $1 AND starts <= $2), $2)
   ORDER BY starts DESC LIMIT $4
-) AS newest ORDER BY start
+) AS newest
 
 -- name: head
 SELECT * FROM availability_heads WHERE tenant = $1

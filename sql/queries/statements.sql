@@ -1,11 +1,11 @@
 -- name: revisions
-SELECT revision, closed_at, digest, document, changes FROM statements
+SELECT revision, closed_at, digest, document -> 'contract' AS contract, document::text AS document, changes FROM statements
 WHERE tenant = $1 AND month = $2 ORDER BY revision
 
 -- name: close
 -- Two processes that close at once make one revision.
 INSERT INTO statements (tenant, month, revision, closed_at, digest, document, changes)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7::text::jsonb)
 ON CONFLICT (tenant, month, revision) DO NOTHING
 
 -- name: closed_months

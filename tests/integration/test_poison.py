@@ -45,7 +45,7 @@ def all_jobs() -> list[str]:
     dsn = "postgresql://nowhere/nothing"
     runtime = BackendRuntime(
         dsn, settings=settings_for(dsn), clock=ManualClock(START), rules=load_sli_rules(), telemetry=Telemetry(),
-        session=unused, workers=unused, demo=False, on_commit=unused, on_event=unused,
+        session=unused, workers=unused, threads=unused, demo=False, on_commit=unused, on_event=unused,
     )  # fmt: skip
     runtime.work.pulling.close()
     return runtime.jobs.names

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from ecpmon.compute.threads import Threads
 from ecpmon.errors import Overloaded, ValidationFailed
 from ecpmon.workers import Workers
 from tests.waiting import PATIENCE
@@ -44,7 +45,7 @@ async def turn() -> None:
 
 async def test_results_errors_and_the_context_of_the_caller_come_through() -> None:
     said = contextvars.ContextVar("said", default="")
-    workers = Workers()
+    workers = Workers(Threads())
     said.set("by the caller")
     assert await workers.run("t", said.get) == "by the caller"
 
@@ -62,7 +63,7 @@ async def test_results_errors_and_the_context_of_the_caller_come_through() -> No
 
 
 async def test_one_owner_never_has_all_threads() -> None:
-    workers, gate = Workers(threads=2), Gate()
+    workers, gate = Workers(Threads(2)), Gate()
     greedy = [asyncio.create_task(workers.run("greedy", gate.work, "greedy")) for _ in range(5)]
     await gate.until(1)
     # Five wait for one tenant; another's comes at once.
@@ -75,7 +76,7 @@ async def test_one_owner_never_has_all_threads() -> None:
 
 
 async def test_owners_take_turns_whoever_asked_more_often() -> None:
-    workers, gate = Workers(threads=1), Gate()
+    workers, gate = Workers(Threads(1)), Gate()
     first = asyncio.create_task(workers.run("other", gate.work, "other"))
     await gate.until(1)
     many = [asyncio.create_task(workers.run("many", gate.work, "many")) for _ in range(6)]
@@ -90,7 +91,7 @@ async def test_owners_take_turns_whoever_asked_more_often() -> None:
 
 
 async def test_too_much_of_one_owner_and_too_much_altogether_is_refused_at_once() -> None:
-    workers, gate = Workers(threads=1, waiting_each=2, waiting=3), Gate()
+    workers, gate = Workers(Threads(1), waiting_each=2, waiting=3), Gate()
     held = [asyncio.create_task(workers.run("a", gate.work, "a"))]
     await gate.until(1)
     held += [asyncio.create_task(workers.run("a", gate.work, "a")) for _ in range(2)]
@@ -111,7 +112,7 @@ async def test_too_much_of_one_owner_and_too_much_altogether_is_refused_at_once(
 
 
 async def test_who_waits_too_long_is_let_go_and_work_that_has_not_begun_is_not_begun() -> None:
-    workers, gate = Workers(threads=1, patience=0.05), Gate()
+    workers, gate = Workers(Threads(1), patience=0.05), Gate()
     begun = asyncio.create_task(workers.run("a", gate.work, "begun"))
     await gate.until(1)
     with pytest.raises(Overloaded, match="too long"):
@@ -124,7 +125,7 @@ async def test_who_waits_too_long_is_let_go_and_work_that_has_not_begun_is_not_b
 
 
 async def test_a_caller_that_goes_away_leaves_nothing_behind() -> None:
-    workers, gate = Workers(threads=1), Gate()
+    workers, gate = Workers(Threads(1)), Gate()
     first = asyncio.create_task(workers.run("a", gate.work, "first"))
     await gate.until(1)
     gone = asyncio.create_task(workers.run("a", gate.work, "gone"))
@@ -140,7 +141,7 @@ async def test_a_caller_that_goes_away_leaves_nothing_behind() -> None:
 
 
 async def test_the_loop_turns_while_work_is_done() -> None:
-    workers, turns, over = Workers(), 0, threading.Event()
+    workers, turns, over = Workers(Threads()), 0, threading.Event()
 
     def compute() -> int:
         # Pure Python, as our arithmetic is, until the loop has turned often enough.
@@ -160,7 +161,7 @@ async def test_the_loop_turns_while_work_is_done() -> None:
 
 
 async def test_whoever_waits_when_the_process_stops_is_told_so() -> None:
-    workers, gate = Workers(threads=1), Gate()
+    workers, gate = Workers(Threads(1)), Gate()
     first = asyncio.create_task(workers.run("a", gate.work, "first"))
     await gate.until(1)
     waiting = asyncio.create_task(workers.run("a", gate.work, "waiting"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,8 +38,7 @@ class Serving:
 
     def memory(self) -> int:
         """The most that any of the service's processes ever held, in bytes."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        return max(_most_held(pid) for pid in [self.pid, *map(int, children)])
+        return max(map(_most_held, _family(self.pid)))
 
     async def ask(self, method: str, path: str, who: str = "admin", **given: Any) -> tuple[int, Any]:
         async with (
@@ -49,9 +49,21 @@ class Serving:
             return answer.status, await answer.json() if is_json else await answer.text()
 
 
+def _family(pid: int) -> Iterator[int]:
+    """It and all that descend from it; one that computes may end meanwhile."""
+    yield pid
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            yield from _family(int(child))
+
+
 def _most_held(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    held = status.partition("VmHWM:")[2].split()
+    return int(held[0]) * 1024 if held else 0
 
 
 @asynccontextmanager

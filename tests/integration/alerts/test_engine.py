@@ -21,6 +21,7 @@ from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen
 from ecpmon.alerts.syntax import CompareOp
+from ecpmon.compute.threads import Threads
 from ecpmon.errors import Conflict, EcpError, NotFound
 from ecpmon.model.alerts import (
     Action,
@@ -74,7 +75,7 @@ class Bench:
         self.database = database
         self.ingest = ingest
         self.alerts = PgAlertStore(database)
-        workers, policies = TenantWorkers(Workers(), "live"), default_policies()
+        workers, policies = TenantWorkers(Workers(Threads()), "live"), default_policies()
         monitoring, window_sums = PgMonitoringStore(database), PgFastWindows(database)
         reader = FactsReader(
             monitoring, window_sums, PgMaintenanceStore(database), INTERVALS, policies, workers

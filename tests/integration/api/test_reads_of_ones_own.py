@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecpmon.storage import database as storage
+from ecpmon.storage import sessions as storage
 from tests.integration.api.conftest import NOW, Service
 
 OTHERS = 1000

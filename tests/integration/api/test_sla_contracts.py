@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecpmon.storage import contracts
-from ecpmon.storage import database as storage
+from ecpmon.storage import sessions as storage
 from ecpmon.storage.queries import load
 from ecpmon.wire import rfc3339
 from tests.integration.api.conftest import NOW, Service

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pypdf
 import pytest
 
@@ -129,8 +130,9 @@ async def test_a_korean_name_is_set_in_an_embedded_font(
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
     service.clock.advance(600)
     tenant = await service.runtime.tenants.get(name)
-    data = await service.runtime.statements.report(tenant, "2026-03", service.clock.now())
-    assert data is not None
+    told = await service.runtime.statements.report(tenant, "2026-03", service.clock.now())
+    assert told is not None
+    data = told.data()
     page = pypdf.PdfReader(io.BytesIO(to_pdf(data, stack_binaries.korean_font))).pages[0]
     assert "글로벌 콜센터" in page.extract_text()
     fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]  # type: ignore[index]
@@ -195,11 +197,11 @@ async def test_the_last_month_of_a_deleted_tenant_is_closed_as_well(service: Ser
     service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
     await service.runtime.work.closing.run_once()
     [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-03")
-    assert closed.document["down_minutes"] > 0
+    assert orjson.loads(closed.document)["down_minutes"] > 0
     service.clock.set(datetime(2026, 5, 4, 0, 1, tzinfo=UTC))
     await service.runtime.work.closing.run_once()  # it was deleted when April was a day old
     [closed] = await PgStatementStore(service.runtime.database).revisions(tenant, "2026-04")
-    assert closed.document["eligible_minutes"] == 1440
+    assert orjson.loads(closed.document)["eligible_minutes"] == 1440
     service.clock.set(datetime(2026, 6, 4, 0, 1, tzinfo=UTC))
     await service.runtime.work.closing.run_once()  # nothing was promised in May
     assert await PgStatementStore(service.runtime.database).revisions(tenant, "2026-05") == []
@@ -263,15 +265,19 @@ async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
         ours._intervals, ours._tenants, ours._kept, ours._workers,
     )  # fmt: skip
     tenant = await service.runtime.tenants.get(name)
-    assert await new.report(tenant, "2026-03", service.clock.now()) == {**closed, "restates": None}
+    first = await new.report(tenant, "2026-03", service.clock.now())
+    assert first is not None
+    assert first.data() == {**closed, "restates": None}
     body = {"start": "2026-03-10T01:00:00Z", "duration": "1h", "reason": "approved by the customer"}
     await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
-    second = await new.report(tenant, "2026-03", service.clock.now())
-    assert second is not None
+    restated = await new.report(tenant, "2026-03", service.clock.now())
+    assert restated is not None
+    second = restated.data()
     assert (second["revision"], second["contract"]) == (2, closed["contract"])
     assert second["eligible_minutes"] == closed["eligible_minutes"] - 60
-    april = await new.report(tenant, "2026-04", service.clock.now())
-    assert april is not None
+    following = await new.report(tenant, "2026-04", service.clock.now())
+    assert following is not None
+    april = following.data()
     assert (april["contract"]["version"], april["contract"]["time_zone"]) == ("new", "Asia/Seoul")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ from ecpmon.sla.spans import clip, coalesce
 from ecpmon.sla.windows import Terms, tally, unseen
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
-from ecpmon.storage.fast_windows import PgFastWindows
+from ecpmon.storage.fast_windows import PgFastWindows, packed_marks
 from ecpmon.storage.ingest import IngestStore
 from tests.integration.conftest import T0
 
@@ -84,7 +85,7 @@ async def same_as_spans(
             replace(s, reason=None) for s in clip(spans, start, min(end, now)) if s.state is not SpanState.UP
         ]
         if start < end:
-            assert clip(troubles, start, min(end, now)) == coalesce(expected)
+            assert clip(troubles.troubles(start, 1000), start, min(end, now)) == coalesce(expected)
         await same_ledger(database, tenant, now, spans, start, min(end, now))
     fast = await between(database, tenant, now, periods)
     for name, (start, end) in periods.items():
@@ -112,6 +113,9 @@ async def same_ledger(
     for maintenance in ((), planned):
         asked = question(end, Terms(maintenance, doubt=7.0), (), (start,))
         marks = await PgFastWindows(database).marks(tenant, asked.instants, now)
+        # Of thousands they come as bytes.
+        as_bytes = await packed_marks(database, tenant.key, asked.instants, now)
+        assert dict(pickle.loads(pickle.dumps(as_bytes))) == dict(marks)
         known = Ledger(marks.__getitem__, asked.maintenance)
         slow = tally(spans, start, end, maintenance)
         fast = known.tally(start, end)

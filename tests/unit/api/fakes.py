@@ -18,6 +18,7 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, De
 from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hub import Hub
 from ecpmon.api.limits import LIMITS, Limits
+from ecpmon.compute.threads import Threads
 from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState
 from ecpmon.model.availability import Span, SpanState
@@ -202,6 +203,9 @@ class FakeSamples:
                 found[kind, metric] = [Point(t, sum(v) / len(v), min(v), max(v)) for t, v in buckets.items()]
         return found
 
+    async def packed(self, *asked: Any, **also: Any) -> FakePackedPoints:
+        return FakePackedPoints(await self.points(*asked, **also))
+
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
@@ -213,6 +217,24 @@ class FakeSamples:
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {metric for name, _, _, metric in self.stored if name == tenant.tenant_id}
+
+
+class FakePacked(list[Any]):
+    """Spans that were never packed."""
+
+    def open(self) -> list[Span]:
+        return list(self)
+
+    def troubles(self, start: datetime, most: int) -> list[Span]:
+        return [s for s in self if s.state is not SpanState.UP][-most:]
+
+
+@dataclass
+class FakePackedPoints:
+    points: dict[tuple[str, str], list[Point]]
+
+    def open(self) -> dict[tuple[str, str], list[Point]]:
+        return self.points
 
 
 class FakeAvailability:
@@ -237,9 +259,13 @@ class FakeAvailability:
     async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
         return []
 
-    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> list[Span]:
-        spans = self._touching(tenant.tenant_id, start, now)
-        return [s for s in spans if s.state is not SpanState.UP][-most:]
+    async def packed(
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+    ) -> FakePacked:
+        return FakePacked(self._touching(tenant.tenant_id, start, now))
+
+    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> FakePacked:
+        return FakePacked(self._touching(tenant.tenant_id, start, now))
 
     async def tallies(
         self, asked: Mapping[str, Collection[Interval]], now: datetime
@@ -529,7 +555,7 @@ class World:
     def backend(self) -> Backend:
         unused: Any = _Nothing()
         stores: Any = self
-        workers = TenantWorkers(Workers(), "live")
+        workers = TenantWorkers(Workers(Threads(as_processes=True)), "live")
         statements = StatementService(
             stores.availability,
             stores.maintenance,
@@ -553,7 +579,8 @@ class World:
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
-            quarantine=FakeQuarantine(), health=unused, workers=workers, hub=self.hub, simulator=stores.simulator,
+            quarantine=FakeQuarantine(), health=unused, workers=workers, threads=workers,
+            hub=self.hub, simulator=stores.simulator,
             on_tenant_created=unused,
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from ecpmon.api.context import ApiContext, Backend, DebugTimer
 from ecpmon.api.hub import Hub
 from ecpmon.api.routing import ROLES, Permission
 from ecpmon.api.sessions import Session
+from ecpmon.compute.threads import Threads
 from ecpmon.errors import DatabaseUnavailable, TenantNotFound
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
@@ -155,7 +156,8 @@ def api_of(world: World, **settings: Any) -> Any:
     )
     intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
     own = {"intervals": intervals, "demo": False, "hub": world.hub, "simulator": None}
-    backend = Backend(**{**parts, **own, "workers": TenantWorkers(Workers(), "live")})
+    workers = TenantWorkers(Workers(Threads()), "live")
+    backend = Backend(**{**parts, **own, "workers": workers, "threads": workers})
     context = ApiContext(
         settings=Settings(**settings), clock=SimpleNamespace(now=lambda: world.now), production=backend,
         demo=None, telemetry=Telemetry(),
