@@ -1,7 +1,8 @@
 """Numbers that the processes of one machine share: each adds to a column of its own, each reads all (ADR 0010).
 
 A file in memory, without a lock: a process writes nothing but its own column, and a number is one store of eight bytes.
-A key is found by its hash, in one of a few places of a column; one that finds none takes that of the longest unused.
+A key is found by its hash, in one of a few places of a column; one that finds none takes that of a key of which nothing
+is held, or else of the longest unused.
 
 Invariants: what is told of a key was written for it, or for one with the same hash of 64 bits; what was written stays
 when its writer is gone, until whoever gets the column next goes on with it.
@@ -106,8 +107,13 @@ class Ledger:
                 return self._own + place
             if not found:
                 return self._taken(self._own + place, tag)
-        unused = min(places, key=lambda place: self._numbers[self._own + place + 3])
+        unused = min(places, key=self._worth)
         return self._taken(self._own + unused, tag)
+
+    def _worth(self, place: int) -> tuple[bool, float]:
+        """Of a place of our column: what is given up last is the greatest."""
+        at = self._own + place
+        return self._numbers[at + 1] != 0, self._numbers[at + 3]
 
     def _taken(self, place: int, tag: int) -> int:
         # The number first: nobody may read another's under the new tag.

@@ -128,7 +128,9 @@ class Settings(BaseSettings):
     token_retention_days: float = Field(
         default=90, gt=0, description="Tokens that expired or were revoked stay listed this long."
     )
-    max_sockets: int = Field(default=10_000, ge=1, description="WebSockets that a process holds open.")
+    max_sockets: int = Field(
+        default=10_000, ge=1, description="WebSockets that the processes of a machine hold open together."
+    )
     max_sockets_per_token: int = Field(
         default=100,
         ge=1,

@@ -17,8 +17,10 @@ routes = Routes()
 
 @routes.get("/health", Permission.OPEN)
 async def health(request: web.Request) -> web.Response:
-    """The process is alive."""
-    return reply({"status": "ok", "timestamp": request.app[CONTEXT].clock.now()})
+    """The process is alive; and who leads, as far as that can be told at once."""
+    context = request.app[CONTEXT]
+    leadership = await context.production.health.leadership()
+    return reply({"status": "ok", "timestamp": context.clock.now(), "leadership": leadership})
 
 
 @routes.get("/ready", Permission.OPEN)

@@ -15,6 +15,8 @@ K = TypeVar("K")
 UNAUTHORISED: Final = 4401
 FORBIDDEN: Final = 4403
 TENANT_GONE: Final = 4404
+# In the ledger.
+_ALL: Final = "sockets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Admissions:
         count_refusal: Callable[[str], None] = lambda _: None,
         ledger: Ledger | None = None,
     ) -> None:
-        """`ledger`: the bounds of holders and tenants are those of all processes of the machine together."""
+        """`ledger`: the bounds are those of all processes of the machine together."""
         self.limits = limits
         self._ledger = ledger
         if ledger is not None:
@@ -67,24 +69,17 @@ class Admissions:
         self._count_refusal = count_refusal
         self._holders: Counter[str] = Counter()
         self._tenants: Counter[tuple[str, int]] = Counter()
-
-    @property
-    def open(self) -> int:
-        return self._holders.total()
+        self.open = 0
 
     def enter(self, session: Session) -> None:
         """`leave` belongs to it. Raises TooManySockets past the holder's or the tenant's bound, Overloaded past
         everybody's."""
         tenant = (session.database, session.tenant)
-        if self.open >= self.limits.in_all:
-            self._check(session, tenant, 1)
-            self._count_refusal("all")
-            raise Overloaded("too many open sockets; try again later")
         self._count(session.holder, tenant, 1)
         try:
             # After it was counted: of two processes that let in the last one each, one at least sees the other.
             self._check(session, tenant)
-        except TooManySockets:
+        except (TooManySockets, Overloaded):
             self.leave(session)
             raise
 
@@ -92,30 +87,34 @@ class Admissions:
         self._count(session.holder, (session.database, session.tenant), -1)
 
     def _count(self, holder: str, tenant: tuple[str, int], more: int) -> None:
+        self.open += more
         _add(self._holders, holder, more)
         _add(self._tenants, tenant, more)
         if self._ledger is not None:
+            self._ledger.add(_ALL, more)
             self._ledger.add(_of_holder(holder), more)
             self._ledger.add(_of_tenant(tenant), more)
 
     def _elsewhere(self, key: str) -> float:
         return self._ledger.total_of_others(key) if self._ledger is not None else 0.0
 
-    def _check(self, session: Session, tenant: tuple[str, int], more: int = 0) -> None:
-        """With `more` than are counted. The narrowest first: who is over his own bound is told so, whatever the others
-        do."""
-        held = self._holders[session.holder] + more + self._elsewhere(_of_holder(session.holder))
+    def _check(self, session: Session, tenant: tuple[str, int]) -> None:
+        """The narrowest first: who is over his own bound is told so, whatever the others do."""
+        held = self._holders[session.holder] + self._elsewhere(_of_holder(session.holder))
         if held > self.limits.per_holder:
             self._count_refusal("token")
             raise TooManySockets(
                 f"your token has {self.limits.per_holder} sockets open, the most that one may; close some first"
             )
-        held = self._tenants[tenant] + more + self._elsewhere(_of_tenant(tenant))
+        held = self._tenants[tenant] + self._elsewhere(_of_tenant(tenant))
         if held > self.limits.per_tenant:
             self._count_refusal("tenant")
             raise TooManySockets(
                 f"the tenant has {self.limits.per_tenant} sockets open, the most that one may; close some first"
             )
+        if self.open + self._elsewhere(_ALL) > self.limits.in_all:
+            self._count_refusal("all")
+            raise Overloaded("too many open sockets; try again later")
 
 
 def _add(counts: Counter[K], key: K, more: int) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import math
+from typing import Any, Final
 
 from ecpmon.errors import DatabaseNotWritable, EcpError
 from ecpmon.model.roles import Role
 from ecpmon.storage.database import Database
 from ecpmon.storage.lease import Lease, leads_somebody
 from ecpmon.storage.migrations import is_current
+
+# For so long what was heard of the leadership is told again, and for so long an answer is waited for by who only asks
+# whether the process is alive.
+LED_SECONDS: Final = 2.0
+MOMENT_SECONDS: Final = 0.25
 
 
 class Readiness:
@@ -20,6 +26,37 @@ class Readiness:
         self._role = role
         self._lease = lease
         self._checking: asyncio.Task[dict[str, Any]] | None = None
+        self._asking: asyncio.Task[str] | None = None
+        # What a front heard last, and until when that is told.
+        self._led = ("unknown", -math.inf)
+
+    async def leadership(self) -> str:
+        if self._role.works:
+            return self._own_leadership()
+        said, until = self._led
+        if asyncio.get_running_loop().time() < until:
+            return said
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_who_leads(), name="who-leads")
+        asking = self._asking
+        # It goes on when we do not wait any longer, and is there for who asks next.
+        await asyncio.wait({asking}, timeout=MOMENT_SECONDS)
+        return asking.result() if asking.done() else "unknown"
+
+    async def _ask_who_leads(self) -> str:
+        try:
+            said = await self._leads_who()
+        except EcpError:
+            return "unknown"
+        self._led = (said, asyncio.get_running_loop().time() + LED_SECONDS)
+        return said
+
+    async def _leads_who(self) -> str:
+        return "a worker leads" if await leads_somebody(self._database) else "nobody leads"
+
+    def _own_leadership(self) -> str:
+        role = "leader" if self._lease.held else "follower"
+        return role if self._lease.known else "unknown"
 
     async def ready(self) -> dict[str, Any]:
         if self._checking is None:
@@ -35,7 +72,7 @@ class Readiness:
             seconds = await self._database.ping()
             current = await is_current(self._database)
             writes = await self._writes()
-            leadership = await self._leadership()
+            leadership = self._own_leadership() if self._role.works else await self._leads_who()
         except EcpError as error:
             return {"ok": False, "database": error.message, "migrations": "unknown", "leadership": "unknown"}
         # A front answers whether somebody works or not.
@@ -48,12 +85,6 @@ class Readiness:
             "migrations": "current" if current else "pending: run `ecpmon migrate`",
             "leadership": leadership,
         }
-
-    async def _leadership(self) -> str:
-        if self._role.works:
-            role = "leader" if self._lease.held else "follower"
-            return role if self._lease.known else "unknown"
-        return "a worker leads" if await leads_somebody(self._database) else "nobody leads"
 
     async def _writes(self) -> str:
         """`ok`, or why the database stores nothing."""

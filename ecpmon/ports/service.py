@@ -27,3 +27,7 @@ class Health(Protocol):
     async def ready(self) -> dict[str, Any]:
         """Component -> state for `/ready`; `ok` is False while any of them is not."""
         ...
+
+    async def leadership(self) -> str:
+        """Who leads, for `/health`: within a moment, and `unknown` when that cannot be told by then."""
+        ...

@@ -104,6 +104,7 @@ async def test_fronts_take_pushes_the_worker_judges_them_and_sockets_of_any_fron
     make_migrated: Callable[[], str], free_port: Callable[[], int]
 ) -> None:
     async with machine(make_migrated(), free_port()) as found:
+        assert (await found.get("/health"))[1]["leadership"] == "a worker leads"
         await tenant(found, "alpha")
         rule = {"alert_name": "hot", "condition": "cpu > 80"}
         assert (await send(found, "POST", "/api/v1/tenants/alpha/alerts", rule))[0] == 201

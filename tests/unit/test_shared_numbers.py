@@ -48,6 +48,19 @@ def test_who_begins_anew_can_give_back_what_it_held(tmp_path: Path) -> None:
     assert (two.total_of_others("bank"), one.total_of_others("bank")) == (0, 1)
 
 
+def test_what_is_held_is_not_given_up_for_a_new_key_while_there_are_keys_of_which_nothing_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "SLOTS", 8)
+    one, two = Ledger(tmp_path / "x", 2, 0), Ledger(tmp_path / "x", 2, 1)
+    for n in range(7):
+        one.add(f"held {n}", n + 1)
+    for n in range(50):
+        one.add(f"passing {n}", 1)
+        one.add(f"passing {n}", -1)
+    assert [two.total_of_others(f"held {n}") for n in range(7)] == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_when_a_column_is_full_the_longest_unused_makes_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

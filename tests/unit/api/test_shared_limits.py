@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecpmon.api.buckets import Buckets
 from ecpmon.api.sessions import Admissions, Session, SocketLimits
-from ecpmon.errors import RateLimited, TooManySockets
+from ecpmon.errors import Overloaded, RateLimited, TooManySockets
 from ecpmon.ledger import Ledger
 from ecpmon.ports.tokens import Caller
 
@@ -76,6 +76,26 @@ def test_sockets_of_a_tenant_and_of_a_token_are_counted_over_all_fronts(tmp_path
         front.leave(held)
     for _ in range(3):
         fronts[1].enter(session(1, "a token"))
+
+
+def test_all_sockets_of_a_machine_are_bounded_together_and_who_is_over_a_bound_of_his_own_is_told_that(
+    tmp_path: Path,
+) -> None:
+    limits, refused = SocketLimits(in_all=4, per_holder=2), list[str]()
+    fronts = [Admissions(limits, refused.append, Ledger(tmp_path / "x", 2, n)) for n in range(2)]
+    entered = [(fronts[n % 2], session(n, f"token {n // 2}")) for n in range(4)]
+    for front, held in entered:
+        front.enter(held)
+    for front in fronts:
+        with pytest.raises(Overloaded, match="too many open sockets"):
+            front.enter(session(9, "another"))
+        with pytest.raises(TooManySockets, match="your token has 2"):
+            front.enter(session(9, "token 0"))
+    assert refused == ["all", "token"] * 2
+    for front, held in entered:
+        front.leave(held)
+    for n in range(4):
+        fronts[0].enter(session(n, f"token {n}"))
 
 
 def test_sockets_of_a_front_that_is_gone_are_free_again_when_it_is_back(tmp_path: Path) -> None:
