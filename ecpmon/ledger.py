@@ -74,7 +74,16 @@ class Ledger:
         return [entry for entry in found if entry is not None]
 
     def total_of_others(self, key: str) -> float:
-        return sum(entry.total for entry in self.others(key))
+        tag, places = self._hashed(key)
+        total = 0.0
+        for column in self._others:
+            for place in places:
+                found = self._tags[column + place]
+                if found == tag:
+                    total += self._numbers[column + place + 1]
+                if found == tag or not found:
+                    break
+        return total
 
     def _hashed(self, key: str) -> tuple[int, tuple[int, ...]]:
         """The tag of a key, and where in a column it may be."""

@@ -32,9 +32,19 @@ class Slices:
     def __init__(self) -> None:
         self._until = perf_counter() + SLICE
 
+    def over(self) -> bool:
+        """Whether the slice has been used up."""
+        return perf_counter() >= self._until
+
     async def pause(self) -> None:
-        if perf_counter() >= self._until:
+        if self.over():
             await _queue_of(asyncio.get_running_loop()).wait()
+            self._until = perf_counter() + SLICE
+
+    async def give_way(self) -> None:
+        """One turn for the others, before whoever has long work: for a commit, which everybody waits for."""
+        if self.over():
+            await asyncio.sleep(0)
             self._until = perf_counter() + SLICE
 
 

@@ -141,7 +141,10 @@ class TenantSeries:
 
     def request(self, tenant_id: str, method: str, status: int) -> None:
         """One more answer to a request for this tenant."""
-        self._requests.setdefault(tenant_id, Counter())[method, status] += 1
+        counts = self._requests.get(tenant_id)
+        if counts is None:
+            counts = self._requests[tenant_id] = Counter()
+        counts[method, status] += 1
 
     def clear(self) -> None:
         """Forget all figures; what was counted here stays."""

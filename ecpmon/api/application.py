@@ -32,12 +32,14 @@ from ecpmon.api import (
     websockets,
 )
 from ecpmon.api.context import CONTEXT, ApiContext
+from ecpmon.api.direct import DirectPushes
 from ecpmon.api.exposition import PAGES, Expose, Pages
 from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.routing import Permission, Route, Routes
 from ecpmon.ledger import Ledger
+from ecpmon.serving import WAY, Way
 
 _MODULES = (
     alerts,
@@ -105,6 +107,9 @@ def create_api(
     # The router tries one after the other: what comes most often comes first.
     for route in sorted(table, key=lambda route: route.permission is not Permission.INGEST):
         app.router.add_route(route.method, route.path, route.handler)
+    usual = context.demo if context.settings.demo_mode_default else context.production
+    if usual is not None and not operations_only:
+        app[WAY] = Way(DirectPushes(app, usual).way)
     app.on_shutdown.append(websockets.close_all)
     app.on_cleanup.append(_close_pages)
     return app

@@ -44,13 +44,19 @@ def _at_hand(request: web.Request) -> bytes:
 
     Raises RateLimited or Overloaded (no room).
     """
+    most = request.app[CONTEXT].settings.max_body_bytes
+    if "Content-Encoding" in request.headers or not at_hand(request, most):
+        return b""
+    _count(request, request.content_length or 0)
+    return request.content.read_nowait()
+
+
+def at_hand(request: web.Request, most: int) -> bool:
+    """Whether a small body, `most` bytes at most, came with its head, all of it."""
     content, length = request.content, request.content_length
-    if length is None or length > _SMALL or not content.is_eof() or content.exception() is not None:
-        return b""
-    if "Content-Encoding" in request.headers or length > request.app[CONTEXT].settings.max_body_bytes:
-        return b""
-    _count(request, length)
-    return content.read_nowait()
+    if length is None or length > _SMALL or length > most:
+        return False
+    return content.is_eof() and content.exception() is None
 
 
 async def receive(request: web.Request) -> bytes:
@@ -103,9 +109,7 @@ def _count(request: web.Request, size: int) -> None:
     """Charge what has arrived to the shares of its sender. Raises RateLimited, Overloaded."""
     if HELD in request:
         request[HELD].grow(size)
-    limits, now = request.app[LIMITS], request.app[CONTEXT].clock.now()
-    for share in request.get(SHARES, ()):
-        limits.body_bytes.charge(share, size, now)
+    request.app[LIMITS].charge_body(request.get(SHARES, ()), size, request.app[CONTEXT].clock.now())
 
 
 class _Plain:

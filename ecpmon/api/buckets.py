@@ -39,9 +39,11 @@ class Buckets:
         if known is None:
             return self._burst - self._owed(key, now), taken
         level, at, taken_before = known
-        # A clock that steps back must neither fill nor empty a bucket.
-        gained = max(0.0, (now - at).total_seconds()) * self._rate
-        return min(self._burst, level + gained - (taken - taken_before)), taken
+        gained = (now - at).total_seconds() * self._rate
+        if gained > 0:  # a clock that steps back must neither fill nor empty a bucket
+            level += gained
+        level -= taken - taken_before
+        return level if level < self._burst else self._burst, taken
 
     def _shared(self, key: str) -> str:
         return f"{self._what} {key}"
@@ -60,6 +62,8 @@ class Buckets:
 
     def check(self, key: str, now: datetime) -> None:
         """Raises RateLimited while less than one is left."""
+        if self._ledger is None and (known := self._levels.get(key)) is not None and known[0] >= 1:
+            return  # it has not become less since
         level = self._level(key, now)
         if level < 1:
             error = RateLimited(f"more than {self._rate:g} {self._what} per second; slow down")

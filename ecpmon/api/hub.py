@@ -186,7 +186,7 @@ class Hub:
             return
         for frame in result.frames:
             if feed := self._feeds.get(frame.tenant_id):
-                feed.absorb(frame)
+                feed.absorb(frame.newest)
         for change in result.changes:
             if feed := self._feeds.get(change.tenant_id):
                 feed.change(change)

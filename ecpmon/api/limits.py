@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -143,6 +144,21 @@ class Limits:
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)
         self.long = Turns("long computations", LONG_AT_ONCE, 1, 16, PATIENCE)
         self.large = Turns("large bodies", LARGE_AT_ONCE, 1, 16, PATIENCE)
+
+    def check_body(self, shares: Iterable[str], now: datetime) -> None:
+        """Raises RateLimited when one of the shares has nothing left for bytes of a body."""
+        for share in shares:
+            self.body_bytes.check(share, now)
+
+    def charge_body(self, shares: Iterable[str], size: int, now: datetime) -> None:
+        for share in shares:
+            self.body_bytes.charge(share, size, now)
+
+    def check_push(self, shares: Iterable[str], now: datetime) -> None:
+        """The same for bytes and samples."""
+        for share in shares:
+            self.body_bytes.check(share, now)
+            self.samples.check(share, now)
 
     def message(self, session: Session, now: datetime) -> float:
         """A client said something into a socket: the seconds until that may be looked at.

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ecpmon.api.auth import admit, caller_key, group_of, sender_of
 from ecpmon.api.bodies import read_body
-from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, ApiContext, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
 from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES, hold_back
 from ecpmon.api.routing import Permission, Route
@@ -21,6 +21,7 @@ from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.ports.lanes import question
+from ecpmon.ports.tokens import Caller
 from ecpmon.serving import begun, failed, request_id_of
 
 _log = structlog.get_logger(__name__)
@@ -62,16 +63,23 @@ def choose_backend(request: web.Request) -> Backend:
 @web.middleware
 async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
     """Outermost: request id, log context, every error in the one shape, metrics and debug headers."""
-    request_id = request_id_of(request)
+    begin(request)
+    return finish(request, await _answer(request, handler))
+
+
+def begin(request: web.Request) -> None:
+    """What is written into the log from here on is about this request, and what the database is asked is counted."""
     # Both of them, always: the request before on this connection has left its own. `...` is none.
     tenant_id = request.match_info.get("tenant_id", ...)
-    structlog.contextvars.bind_contextvars(request_id=request_id, tenant=tenant_id)
-    context = request.app[CONTEXT]
-    context.timer.start()
-    response = await _answer(request, handler)
+    structlog.contextvars.bind_contextvars(request_id=request_id_of(request), tenant=tenant_id)
+    request.app[CONTEXT].timer.start()
+
+
+def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Count the answer for its tenant, and give it its headers."""
     _count(request, response)
     if not response.prepared:
-        response.headers["X-Request-ID"] = request_id
+        response.headers["X-Request-ID"] = request_id_of(request)
         if request.headers.get("X-Debug") == "true":
             response.headers["X-Debug-Info"] = _debug_info(request)
     return response
@@ -87,10 +95,10 @@ async def _answer(request: web.Request, handler: Next) -> web.StreamResponse:
             if not isinstance(error, ConnectionError | HungUp):
                 _say(_log.error, "request_broken", path=request.path, exc_info=error)
             raise
-        return await _error_answer(request, error)
+        return await error_answer(request, error)
 
 
-async def _error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
+async def error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
     """What a failed request is answered; whatever fails on the way is a fault of ours."""
     try:
         # A fault of ours that has a name, such as a statement that the database refused, concerns no caller.
@@ -144,10 +152,16 @@ def _count(request: web.Request, response: web.StreamResponse) -> None:
     tenant_id = request.match_info.get("tenant_id")
     # The request that deletes a tenant would bring its series back.
     deleted = request.method == "DELETE" and response.status == 202
-    # A demo tenant of the same name is another's.
-    known = CALLER in request and not request[BACKEND].demo and response.status not in (401, 404)
+    known = CALLER in request and response.status not in (401, 404)
     if tenant_id is not None and known and not deleted and _exists(request, tenant_id):
-        request.app[CONTEXT].telemetry.tenants.request(tenant_id, request.method, response.status)
+        demo = request[BACKEND].demo
+        count(request.app[CONTEXT], tenant_id, request.method, response.status, demo=demo)
+
+
+def count(context: ApiContext, tenant_id: str, method: str, status: int, *, demo: bool) -> None:
+    """One more answer to a request for a tenant that there is."""
+    if not demo:  # a demo tenant of the same name is another's
+        context.telemetry.tenants.request(tenant_id, method, status)
 
 
 def _exists(request: web.Request, tenant_id: str) -> bool:
@@ -203,13 +217,11 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
     limits, now, caller = request.app[LIMITS], request.app[CONTEXT].clock.now(), request[CALLER]
     shares = [f"caller {caller_key(request)}"]
     if tenant_id := request.match_info.get("tenant_id"):
-        # A token for a deleted tenant must not use up what is its successor's.
-        whose = "former tenant" if tenant_id in caller.former else "tenant"
-        shares.append(f"{whose} {request[BACKEND].demo} {tenant_id}")
-    for share in shares:
-        limits.body_bytes.check(share, now)
-        if route.permission is Permission.INGEST:
-            limits.samples.check(share, now)
+        shares.append(tenant_share(caller, tenant_id, demo=request[BACKEND].demo))
+    if route.permission is Permission.INGEST:
+        limits.check_push(shares, now)
+    else:
+        limits.check_body(shares, now)
     request[SHARES] = tuple(shares)
     if route.socket:
         return await handler(request)
@@ -219,6 +231,13 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
             async with limits.pushes.turn(key):
                 return await handler(request)
         return await _question(request, route, key, handler)
+
+
+def tenant_share(caller: Caller, tenant_id: str, *, demo: bool) -> str:
+    """The key of a tenant's share of what all use."""
+    # A token for a deleted tenant must not use up what is its successor's.
+    whose = "former tenant" if tenant_id in caller.former else "tenant"
+    return f"{whose} {demo} {tenant_id}"
 
 
 async def _question(request: web.Request, route: Route, key: str, handler: Next) -> web.StreamResponse:

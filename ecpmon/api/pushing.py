@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
+from orjson import JSONDecodeError, loads
 
 from ecpmon.api.bodies import read_body
-from ecpmon.api.common import backend_of, bad_field, known_tenant, now_of, reply
-from ecpmon.api.context import CONTEXT
+from ecpmon.api.common import backend_of, bad_field, known_tenant, now_of
+from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.entries import entries_of, small_entries
-from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
+from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES, Limits
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
@@ -20,7 +23,10 @@ from ecpmon.memory import Interned
 from ecpmon.model.ingest import Batch, Rejection, Rejections, cost_of
 from ecpmon.model.samples import (
     FUTURE,
+    MOST_ROWS,
+    Block,
     Columns,
+    Entry,
     Frame,
     Sample,
     SeriesKey,
@@ -32,15 +38,22 @@ from ecpmon.model.samples import (
     is_number,
 )
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.samples import SampleWriter
+from ecpmon.settings import Settings
 from ecpmon.sla.evidence import series_key
 from ecpmon.slices import Slices
-from ecpmon.wire import encodable
+from ecpmon.telemetry import Telemetry
+from ecpmon.wire import dumps, encodable, rfc3339
 
 routes = Routes()
 MAX_NAME: Final = 100
+# Bytes of a body that is parsed at once.
+SMALL: Final = 16 * 1024
 # Names that are looked at before the time is.
 NAMES_AT_ONCE: Final = 250
-ENTRIES_AT_ONCE: Final = 32
+# Entries that are looked at together, and so many alike that columns pay.
+ENTRIES_AT_ONCE: Final = 100
+FEW: Final = 4
 # What a request costs apart from its samples: about as much as so many of them (`bench.push`).
 SAMPLES_PER_REQUEST: Final = 100
 
@@ -49,46 +62,84 @@ SAMPLES_PER_REQUEST: Final = 100
 async def push(request: web.Request) -> web.Response:
     """Take measurements; the reply is sent after they are committed."""
     tenant, now = await known_tenant(request), now_of(request)
-    body, pushed = await read_body(request), Pushed(request, tenant, now)
+    desk, shares = Desk.of(request.app, backend_of(request)), request.get(SHARES, ())
+    body, pushed = await read_body(request), Pushed(desk, tenant, shares, now)
     if len(body) > LARGE_BODY:
-        async with request.app[LIMITS].large.turn(request.get(SHARES, (tenant.tenant_id,))[-1]):
+        async with request.app[LIMITS].large.turn((shares or (tenant.tenant_id,))[-1]):
             await pushed.take_apart(body)
             del body
             accepted = await pushed.commit()
     else:
         await pushed.take_apart(body)
         accepted = await pushed.commit()
-    return reply(
-        {
-            "accepted": accepted,
-            "rejected": [{"metric": r.metric, "reason": r.reason.value} for r in pushed.rejections.named],
-            "rejected_count": pushed.rejections.counts.total(),
-            "timestamp": pushed.newest,
-        },
-        202,
-    )
+    return web.Response(body=pushed.told(accepted), status=202, content_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What takes the pushes of one database, and counts them."""
+
+    settings: Settings
+    limits: Limits
+    telemetry: Telemetry
+    writer: SampleWriter
+
+    @classmethod
+    def of(cls, app: web.Application, backend: Backend) -> Desk:
+        context = app[CONTEXT]
+        return cls(context.settings, app[LIMITS], context.telemetry, backend.writer)
 
 
 class Pushed:
-    """What one request brings. Nothing is committed before all of it has been read and found in order."""
+    """What one request brings. Nothing is committed before all of it has been read and found in order.
 
-    def __init__(self, request: web.Request, tenant: Tenant, now: datetime) -> None:
-        settings = request.app[CONTEXT].settings
-        self._request = request
+    `shares`: whom it is counted for.
+    """
+
+    def __init__(self, desk: Desk, tenant: Tenant, shares: tuple[str, ...], now: datetime) -> None:
+        self._desk = desk
         self._tenant = tenant
-        self._now = now
-        self._oldest = now - timedelta(days=settings.raw_retention_days)
-        self._max_batch = settings.max_batch
+        self.shares = shares
+        self.now = now
+        self._oldest = now - timedelta(days=desk.settings.raw_retention_days)
+        self._latest = now + FUTURE
+        self._max_batch = desk.settings.max_batch
         self._names: dict[str, SeriesKey] = {}
-        self._frames: list[Frame] = []
-        self.rejections = Rejections()
+        self._entries: list[Entry] = []
+        self._refused: Rejections | None = None
+
+    @property
+    def rejections(self) -> Rejections:
+        """What was refused up to now."""
+        if self._refused is None:
+            self._refused = Rejections()
+        return self._refused
 
     @property
     def newest(self) -> datetime:
-        return max((f.ts for f in self._frames), default=self._now)
+        return max([max(entry.instants) for entry in self._entries], default=self.now)
+
+    def told(self, accepted: int) -> bytes:
+        """The answer, as JSON."""
+        refused, newest = self._refused, self.newest
+        if refused is None:
+            said = (
+                f'{{"accepted":{accepted},"rejected":[],"rejected_count":0,"timestamp":"{rfc3339(newest)}"}}'
+            )
+            return said.encode()
+        return dumps(
+            {
+                "accepted": accepted,
+                "rejected": [{"metric": r.metric, "reason": r.reason.value} for r in refused.named],
+                "rejected_count": refused.counts.total(),
+                "timestamp": newest,
+            }
+        )
 
     async def take_apart(self, body: bytes) -> None:
         """Raises BadRequest, ValidationFailed, PayloadTooLarge."""
+        if self._take_plain(body):
+            return
         listed, slices, taken = body.lstrip().startswith(b"["), Slices(), 0
         small = small_entries(body)
         if small is not None:
@@ -100,21 +151,76 @@ class Pushed:
         if not taken:
             raise bad_field("", "the batch is empty")
 
+    def _take_plain(self, body: bytes) -> bool:
+        """Whether it was one entry without a time, with nothing in it that has to be looked at: what most are."""
+        if len(body) > SMALL:
+            return False
+        try:
+            entry = loads(body)
+        except JSONDecodeError:
+            return False
+        metrics = entry.get("metrics") if type(entry) is dict else None
+        if type(metrics) is not dict or not metrics or entry.get("timestamp") is not None:
+            return False
+        shape, values = known_shape(tuple(metrics)), [*metrics.values()]
+        if shape is None or not are_plain(values):
+            return False
+        self._add(self.now, Columns(shape, [*map(float, values)]))
+        return True
+
     async def _take_all(self, entries: list[Any], index: int, listed: bool, slices: Slices) -> int:
         """Entries from `index` on; the index after them."""
-        for entry in entries:
-            if index >= self._max_batch:
-                raise PayloadTooLarge(f"at most {self._max_batch} entries at once; send them in parts")
-            metrics, ts, problem = self._read(entry, f"{index}." if listed else "")
-            shape = known_shape(metrics) if problem is None else None
-            if shape is not None and are_plain(values := [*metrics.values()]):
-                self._add(ts, Columns(shape, [*map(float, values)]))
-            elif samples := await self._samples(metrics, problem, slices):
-                self._add(ts, samples)
-            index += 1
-            if not index % ENTRIES_AT_ONCE:
-                await slices.pause()
+        at = 0
+        while at < len(entries):
+            taken, whole = 1, False
+            if len(entries) - at >= FEW:
+                taken, whole = self._take_alike(entries[at : at + ENTRIES_AT_ONCE], self._max_batch - index)
+            for entry in () if whole else entries[at : at + taken]:
+                if index >= self._max_batch:
+                    raise PayloadTooLarge(f"at most {self._max_batch} entries at once; send them in parts")
+                await self._take_one(entry, f"{index}." if listed else "", slices)
+                index += 1
+            at, index = at + taken, index + taken * whole
+            await slices.pause()
         return index
+
+    def _take_alike(self, entries: list[Any], most: int) -> tuple[int, bool]:
+        """How many are alike from the first one on, at least one: plain, and with the same names. Whether they are
+        taken: they are several, and there is nothing in them that has to be looked at one by one."""
+        names: tuple[str, ...] | None = None
+        instants: list[datetime] = []
+        rows: list[Sequence[float]] = []
+        for entry in entries[:most]:
+            metrics = entry.get("metrics") if type(entry) is dict else None
+            if type(metrics) is not dict or (names is not None and tuple(metrics) != names):
+                break
+            ts, _ = timestamp_of(entry.get("timestamp"), self.now, self._oldest, self._latest)
+            if ts is None:
+                break
+            names = names or tuple(metrics)
+            instants.append(ts)
+            rows.append([*metrics.values()])
+        shape = known_shape(names) if names and len(rows) >= FEW else None
+        return len(rows) or 1, shape is not None and self._add_rows(shape, instants, rows)
+
+    def _add_rows(self, shape: Shape, instants: Sequence[datetime], rows: Sequence[Sequence[float]]) -> bool:
+        """To the last block, or to a new one; False: there is something in them that is not stored."""
+        last = self._entries[-1] if self._entries else None
+        if isinstance(last, Block) and last.shape is shape and len(last) + len(rows) <= MOST_ROWS:
+            return last.extend(instants, rows)
+        made = Block(self._tenant.tenant_id, Source.PUSH, shape, self._tenant.key)
+        if not made.extend(instants, rows):
+            return False
+        self._entries.append(made)
+        return True
+
+    async def _take_one(self, entry: Any, where: str, slices: Slices) -> None:
+        metrics, ts, problem = self._read(entry, where)
+        shape = known_shape(tuple(metrics)) if problem is None else None
+        if shape is not None and are_plain(values := [*metrics.values()]):
+            self._add(ts, Columns(shape, [*map(float, values)]))
+        elif samples := await self._samples(metrics, problem, slices):
+            self._add(ts, samples)
 
     def _read(self, entry: Any, where: str) -> tuple[dict[str, Any], datetime, Rejection | None]:
         if not isinstance(entry, dict):
@@ -122,11 +228,11 @@ class Pushed:
         metrics = entry.get("metrics")
         if not isinstance(metrics, dict) or not metrics:
             raise bad_field(f"{where}metrics", "must be an object of numbers by name, with at least one")
-        ts, problem = timestamp_of(entry.get("timestamp"), self._now, self._oldest)
-        return metrics, ts or self._now, problem
+        ts, problem = timestamp_of(entry.get("timestamp"), self.now, self._oldest, self._latest)
+        return metrics, ts or self.now, problem
 
     def _add(self, ts: datetime, samples: Sequence[Sample]) -> None:
-        self._frames.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, samples, self._tenant.key))
+        self._entries.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, samples, self._tenant.key))
 
     async def _samples(
         self, metrics: dict[str, Any], problem: Rejection | None, slices: Slices
@@ -159,33 +265,49 @@ class Pushed:
         Raises what the writer raises: then some parts may be committed, and sending all again changes nothing.
         """
         self._charge()
-        accepted, begin, writer = 0, 0, backend_of(self._request).writer
-        while begin < len(self._frames):
-            end = _end_of_part(self._frames, begin, writer.part)
-            result = await writer.write(Batch(frames=tuple(self._frames[begin:end])))
-            begin, accepted = end, accepted + result.accepted
-            self.rejections.include(result)
+        accepted, rest, writer = 0, deque(self._entries), self._desk.writer
+        while rest:
+            part = (
+                (rest.popleft(),)
+                if len(rest) == 1 and isinstance(rest[0], Frame)
+                else _part(rest, writer.part)
+            )
+            result = await writer.write(Batch(frames=part))
+            accepted += result.accepted
+            if result.refused:
+                self.rejections.include(result)
         return accepted
 
     def _charge(self) -> None:
         """Count the samples for their sender, the refused ones as well."""
-        app, now = self._request.app, self._now
-        samples = sum(len(f.samples) for f in self._frames) + self.rejections.counts.total()
-        for share in self._request.get(SHARES, ()):
-            app[LIMITS].samples.charge(share, samples + SAMPLES_PER_REQUEST, now)
-        for reason, count in self.rejections.counts.items():
-            app[CONTEXT].telemetry.rejected.labels(reason.value).inc(count)
+        samples = sum([entry.size for entry in self._entries])
+        if self._refused is not None:
+            samples += self._refused.counts.total()
+            for reason, count in self._refused.counts.items():
+                self._desk.telemetry.rejected.labels(reason.value).inc(count)
+        for share in self.shares:
+            self._desk.limits.samples.charge(share, samples + SAMPLES_PER_REQUEST, self.now)
 
 
-def _end_of_part(frames: list[Frame], begin: int, most: int) -> int:
-    """Where the part ends that begins at `begin` and costs no more than `most`, or is one frame."""
-    size, end = 0, begin
-    while end < len(frames):
-        size += cost_of(frames[end])
-        if size > most and end > begin:
-            break
-        end += 1
-    return end
+def _part(rest: deque[Entry], most: int) -> tuple[Entry, ...]:
+    """Take what costs no more than `most` from the beginning of `rest`, or is one frame."""
+    taken: list[Entry] = []
+    while rest:
+        entry, cost = rest[0], cost_of(rest[0])
+        if cost <= most:
+            taken.append(rest.popleft())
+            most -= cost
+            continue
+        rows = most * len(entry.instants) // cost
+        if not taken:
+            rows = max(1, rows)
+        if isinstance(entry, Block) and 0 < rows < len(entry):
+            taken.append(entry.part(0, rows))
+            rest[0] = entry.part(rows, len(entry))
+        elif not taken:
+            taken.append(rest.popleft())
+        break
+    return tuple(taken)
 
 
 # What is sent again and again under the same names is looked at once.
@@ -194,9 +316,8 @@ _BY_NAMES: Final[Interned[str, Shape]] = Interned()
 _NUMBERS: Final = {int, float}
 
 
-def known_shape(metrics: dict[str, Any]) -> Shape | None:
+def known_shape(names: tuple[str, ...]) -> Shape | None:
     """The shape of all these names; None when there are many, or something is wrong with one of them."""
-    names = tuple(metrics)
     shape = _BY_NAMES.get(names)
     if shape is None and len(names) <= NAMES_AT_ONCE and not any(map(name_problem, names)):
         keys = tuple(dict.fromkeys(map(series_key, names)))
@@ -210,7 +331,9 @@ def are_plain(values: list[Any]) -> bool:
     return _NUMBERS.issuperset(map(type, values)) and all_in_range(values)
 
 
-def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime | None, Rejection | None]:
+def timestamp_of(
+    given: Any, now: datetime, oldest: datetime, latest: datetime
+) -> tuple[datetime | None, Rejection | None]:
     """The instant of an entry, or why it is not taken."""
     if given is None:
         return now, None
@@ -219,7 +342,7 @@ def timestamp_of(given: Any, now: datetime, oldest: datetime) -> tuple[datetime 
         ts = parse_time(given.upper())
     except (AttributeError, ValueError):
         return None, Rejection.BAD_TIMESTAMP
-    if ts > now + FUTURE:
+    if ts > latest:
         return None, Rejection.IN_THE_FUTURE
     return (None, Rejection.TOO_OLD) if ts < oldest else (ts, None)
 

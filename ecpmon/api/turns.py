@@ -28,10 +28,15 @@ class Turns:
 
     async def enter(self, key: str) -> None:
         """Raises as `turn` does. `leave` belongs to it."""
+        if not self.take_free(key):
+            await self.wait(key)
+
+    def take_free(self, key: str) -> bool:
+        """Whether there was a turn at once, and then it is taken. `leave` belongs to it."""
         if self._waiting or not self._free(key):
-            await self._wait(key)
-        else:
-            self._take(key)
+            return False
+        self._take(key)
+        return True
 
     def _free(self, key: str) -> bool:
         return self._used < self._slots and self._busy[key] < self._per_key
@@ -48,7 +53,8 @@ class Turns:
         if self._waiting:
             self._next()
 
-    async def _wait(self, key: str) -> None:
+    async def wait(self, key: str) -> None:
+        """For a turn that is not there at once; raises as `turn` does. `leave` belongs to it."""
         queue = self._waiting.setdefault(key, deque())
         if len(queue) >= self._most:
             raise RateLimited(f"too many {self._what} of yours are waiting; wait for the answers")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import structlog
@@ -274,6 +275,10 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return made
 
 
+# Objects more than were freed, after which young garbage is looked for.
+GARBAGE: Final = 10_000
+
+
 def settle() -> None:
     """Shorten what holds the event loop for nothing.
 
@@ -282,6 +287,8 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    # Requests under way are some thousand objects: to look through them at every 700th costs a push a twentieth.
+    gc.set_threshold(GARBAGE, 10, 10)
     # The loop waits so long at most for a thread that computes.
     sys.setswitchinterval(SWITCH_SECONDS)
 

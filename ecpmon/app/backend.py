@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from ecpmon.errors import EcpError
 from ecpmon.jobs import Job, Jobs
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.roles import Role
-from ecpmon.model.samples import whole_values
+from ecpmon.model.samples import Source, whole_values
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
@@ -199,19 +198,24 @@ class BackendRuntime(Stores):
 
     # --- what happens after a commit ------------------------------------------------------------------------
 
-    def _committed(self, result: IngestResult) -> None:
-        taken: Counter[str] = Counter()
-        for frame in result.frames:
-            taken[frame.source.value] += len(frame.samples)
-            if not self.demo:
-                self.telemetry.tenants.usage(frame.tenant_id, whole_values(frame, USAGE_METRICS))
+    def _committed(self, results: Sequence[IngestResult]) -> None:
+        """What a commit brought, in the order of its batches."""
+        taken: dict[Source, int] = {}
+        touched: set[str] = set()
+        for result in results:
+            for entry in result.frames:
+                taken[entry.source] = taken.get(entry.source, 0) + entry.size
+                touched.add(entry.tenant_id)
+                if not self.demo:
+                    self.telemetry.tenants.usage(entry.tenant_id, whole_values(entry.last, USAGE_METRICS))
+            for reason, count in result.refused.items():
+                self.telemetry.rejected.labels(reason.value).inc(count)
         for source, count in taken.items():
-            self.telemetry.samples.labels(source).inc(count)
-        for reason, count in result.refused.items():
-            self.telemetry.rejected.labels(reason.value).inc(count)
+            self.telemetry.samples.labels(source.value).inc(count)
         if self.work:
-            self.work.trigger.notice(result)
-        self._tell_sockets(result)
+            self.work.trigger.notice(touched, (c.tenant_id for result in results for c in result.changes))
+        for result in results:
+            self._tell_sockets(result)
 
     def _event(self, event: AlertEvent) -> None:
         self.alerts.memory.clear()

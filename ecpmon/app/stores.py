@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -69,7 +69,9 @@ class Surroundings:
 class Stores:
     """Opens nothing yet. `on_commit` is called on the event loop after each commit of `writer`; it must not block."""
 
-    def __init__(self, url: str, around: Surroundings, on_commit: Callable[[IngestResult], None]) -> None:
+    def __init__(
+        self, url: str, around: Surroundings, on_commit: Callable[[Sequence[IngestResult]], None]
+    ) -> None:
         settings, name = around.settings, "demo" if around.demo else "live"
         self.workers = TenantWorkers(around.workers, name)
         self.threads = TenantWorkers(around.threads, name)
@@ -87,7 +89,9 @@ class Stores:
         self._make_tenants(around)
         self._make_alerts(around)
 
-    def _make_samples(self, around: Surroundings, on_commit: Callable[[IngestResult], None]) -> None:
+    def _make_samples(
+        self, around: Surroundings, on_commit: Callable[[Sequence[IngestResult]], None]
+    ) -> None:
         settings, origin = around.settings, new_origin()
         self.listening = Listening(self.database, origin)
         self.evidence = around.rules.evidence

@@ -11,7 +11,6 @@ import structlog
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.errors import EcpError
 from ecpmon.jobs import Leadership
-from ecpmon.model.ingest import IngestResult
 from ecpmon.ports.leading import as_leader
 from ecpmon.ports.service import Clock
 
@@ -32,12 +31,9 @@ class AlertTrigger:
         self._samples = _Rounds("samples", engine, clock, lease)
         self._timelines = _Rounds("timelines", engine, clock, lease)
 
-    def notice(self, result: IngestResult) -> None:
-        """Called after every commit."""
-        self.notice_names((f.tenant_id for f in result.frames), (c.tenant_id for c in result.changes))
-
-    def notice_names(self, touched: Iterable[str], changed: Iterable[str]) -> None:
-        """The same, of another process's commit: tenants with new samples, and those whose availability changed."""
+    def notice(self, touched: Iterable[str], changed: Iterable[str]) -> None:
+        """Called after every commit, here or of another process: tenants with new samples, and those whose
+        availability changed."""
         self._samples.notice(touched)
         self._timelines.notice(changed)
 

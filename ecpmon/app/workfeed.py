@@ -64,7 +64,7 @@ class WorkFeed:
         await self._learn(touched)
         self._touched -= touched
         self._changed -= changed
-        self._trigger.notice_names(self._named(touched), self._named(changed))
+        self._trigger.notice(self._named(touched), self._named(changed))
         if self._deployments:
             self._deployments = False
             await self._begin_deployments()

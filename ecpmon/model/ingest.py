@@ -11,7 +11,18 @@ from enum import StrEnum
 from typing import Final
 
 from ecpmon.model.availability import SpanState
-from ecpmon.model.samples import EARLIEST, LATEST, Frame, Sample, Source, all_in_range, in_range, values_of
+from ecpmon.model.samples import (
+    EARLIEST,
+    LATEST,
+    Block,
+    Entry,
+    Frame,
+    Sample,
+    Source,
+    all_in_range,
+    in_range,
+    values_of,
+)
 
 # Refused samples that an answer names one by one.
 MAX_NAMED: Final = 20
@@ -56,16 +67,16 @@ class Attempt:
 SAMPLES_PER_ENTRY: Final = 10
 
 
-def cost_of(frame: Frame) -> int:
-    """What committing a frame costs, in samples."""
-    return len(frame.samples) + SAMPLES_PER_ENTRY
+def cost_of(entry: Entry) -> int:
+    """What committing a frame, or the frames of a block, costs, in samples."""
+    return entry.size + len(entry.instants) * SAMPLES_PER_ENTRY
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What is committed together. `watermarks`: how far a collector has got, stored with its data."""
 
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[Entry, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     watermarks: tuple[tuple[Source, datetime], ...] = ()
 
@@ -117,7 +128,7 @@ class IngestResult:
     accepted: int
     rejected: tuple[RejectedSample, ...] = ()
     changes: tuple[StateChange, ...] = ()
-    frames: tuple[Frame, ...] = field(default=(), repr=False)
+    frames: tuple[Entry, ...] = field(default=(), repr=False)
     refused: Mapping[Rejection, int] = field(default_factory=dict)
 
 
@@ -133,10 +144,10 @@ def screen(batch: Batch) -> Screened:
     """Take out of a batch what lies outside the bounds of values and of time, whatever its source."""
     if all(map(_is_sound, batch.frames)):
         return Screened(batch)
-    frames: list[Frame] = []
+    frames: list[Entry] = []
     rejected = Rejections()
     for frame in batch.frames:
-        if _is_sound(frame):
+        if isinstance(frame, Block) or _is_sound(frame):
             frames.append(frame)
         elif not EARLIEST <= frame.ts < LATEST:
             _reject(rejected, frame, [(s, Rejection.BAD_TIMESTAMP) for s in frame.samples])
@@ -147,7 +158,9 @@ def screen(batch: Batch) -> Screened:
     return Screened(replace(batch, frames=tuple(frames)), rejected if rejected.counts else None)
 
 
-def _is_sound(frame: Frame) -> bool:
+def _is_sound(frame: Entry) -> bool:
+    if isinstance(frame, Block):
+        return True  # its own invariant
     return EARLIEST <= frame.ts < LATEST and all_in_range(values_of(frame))
 
 

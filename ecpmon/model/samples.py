@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final, TypeGuard, overload
 
 from ecpmon.memory import Interned
@@ -18,6 +19,9 @@ class Source(StrEnum):
     PROMETHEUS = "prometheus"
     SIMULATOR = "simulator"
     PUSH = "push"
+
+    # An enumeration's own takes ten times as long, and every sample's series is looked up by it.
+    __hash__ = str.__hash__
 
 
 COMPONENT_LABEL: Final = "service"
@@ -150,6 +154,7 @@ class Frame:
     """What one source said about one tenant at one instant. `ts` is an aware UTC time.
 
     `tenant` is the tenant's number: while a frame is under way, its name may become another's. None: whoever bears it.
+    `size` and what follows it is as `Block` has it, so that most need not tell the two apart.
     """
 
     tenant_id: str
@@ -157,6 +162,101 @@ class Frame:
     ts: datetime
     samples: Sequence[Sample]
     tenant: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many samples."""
+        own = self.samples
+        return len(own.values if type(own) is Columns else own)
+
+    @property
+    def instants(self) -> Sequence[datetime]:
+        return (self.ts,)
+
+    def frames(self) -> Iterable[Frame]:
+        return (self,)
+
+    @property
+    def last(self) -> Frame:
+        return self
+
+    @property
+    def newest(self) -> Frame:
+        return self
+
+
+# Rows that a block has at most, so that whoever works through one does not hold the event loop.
+MOST_ROWS: Final = 500
+_NUMBERS: Final = {int, float}
+
+
+class Block:
+    """Frames of one tenant, source and shape, one after the other, as columns: no object for each of them.
+
+    `rows`: the values at each of the `instants`, in the order of the shape's keys. Both are lists that only who makes
+    the block adds to. Invariant, kept by `extend`: all of it lies within the bounds of times and of values, so that
+    nobody after it has to look again.
+    """
+
+    __slots__ = ("instants", "rows", "shape", "source", "tenant", "tenant_id")
+
+    def __init__(self, tenant_id: str, source: Source, shape: Shape, tenant: int | None = None) -> None:
+        self.tenant_id = tenant_id
+        self.source = source
+        self.shape = shape
+        self.tenant = tenant
+        self.instants: list[datetime] = []
+        self.rows: list[Sequence[float]] = []
+
+    def __len__(self) -> int:
+        return len(self.instants)
+
+    @property
+    def size(self) -> int:
+        """How many samples."""
+        return len(self.instants) * len(self.shape.keys)
+
+    def extend(self, instants: Sequence[datetime], rows: Sequence[Sequence[float]]) -> bool:
+        """Add what was sent at these instants; nothing and False when there is no instant, or a value is not stored.
+
+        `rows` hold what JSON may hold, each as many values as the shape has keys.
+        """
+        values = [*chain.from_iterable(rows)]
+        if not values or not (_NUMBERS.issuperset(map(type, values)) and all_in_range(values)):
+            return False
+        if not (min(instants) >= EARLIEST and max(instants) < LATEST):
+            return False
+        self.instants += instants
+        self.rows += rows
+        return True
+
+    def part(self, begin: int, end: int) -> Block:
+        """Its frames from `begin` to before `end`."""
+        part = Block(self.tenant_id, self.source, self.shape, self.tenant)
+        part.instants, part.rows = self.instants[begin:end], self.rows[begin:end]
+        return part
+
+    def frame(self, at: int) -> Frame:
+        """One of its frames."""
+        samples = Columns(self.shape, [*map(float, self.rows[at])])
+        return Frame(self.tenant_id, self.source, self.instants[at], samples, self.tenant)
+
+    def frames(self) -> Iterator[Frame]:
+        return map(self.frame, range(len(self.instants)))
+
+    @property
+    def last(self) -> Frame:
+        """The one that came last."""
+        return self.frame(-1)
+
+    @property
+    def newest(self) -> Frame:
+        """The one with the latest instant; of two, what came last."""
+        return self.frame(max(range(len(self.instants)), key=lambda at: (self.instants[at], at)))
+
+
+# What a batch is made of.
+Entry = Frame | Block
 
 
 def values_of(frame: Frame) -> Sequence[float]:

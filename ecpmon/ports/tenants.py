@@ -66,6 +66,10 @@ class TenantStore(Protocol):
         """A live tenant. Raises TenantNotFound."""
         ...
 
+    def held(self, tenant_id: str) -> Tenant | None:
+        """What `known` would find without asking the database; None: it would have to."""
+        ...
+
     async def known(self, tenant_id: str) -> Tenant:
         """The same, as it was up to a second ago; what this process changed is seen at once. Raises TenantNotFound.
 

@@ -66,6 +66,10 @@ def down_share(
     """
     if weights:
         return _weighted(values, weights)
+    if len(values) == 1:
+        [((name, _), value)] = values.items()
+        vote = vote_of(name, value, rule)
+        return None if vote is None else float(vote)
     votes = _votes(values, rule, "")
     if not votes:
         components = {component for _, component in values if component}
@@ -73,13 +77,22 @@ def down_share(
     return float(any(votes)) if votes else None
 
 
+def vote_of(name: str, value: float, rule: EvidenceRule) -> bool | None:
+    """Whether one value says that what it is about is down; None when it has no vote."""
+    if name == UP_METRIC:
+        return value <= 0
+    if name == ERROR_RATE_METRIC and rule.error_rate_down_at is not None:
+        return value >= rule.error_rate_down_at
+    return None
+
+
 def _votes(values: Evidence, rule: EvidenceRule, component: str) -> list[bool]:
-    votes: list[bool] = []
-    if (UP_METRIC, component) in values:
-        votes.append(values[UP_METRIC, component] <= 0)
-    if rule.error_rate_down_at is not None and (ERROR_RATE_METRIC, component) in values:
-        votes.append(values[ERROR_RATE_METRIC, component] >= rule.error_rate_down_at)
-    return votes
+    votes = (
+        vote_of(name, values[name, component], rule)
+        for name in (UP_METRIC, ERROR_RATE_METRIC)
+        if (name, component) in values
+    )
+    return [vote for vote in votes if vote is not None]
 
 
 def _weighted(values: Evidence, weights: Mapping[str, float]) -> float | None:

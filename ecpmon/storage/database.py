@@ -19,7 +19,7 @@ from ecpmon.storage import writability
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.hang import HangWatch
 from ecpmon.storage.queries import load
-from ecpmon.storage.sessions import as_it_is, prepared, writes
+from ecpmon.storage.sessions import as_it_is, counted, prepared, writes
 from ecpmon.storage.writability import WriteWatch
 
 ACQUIRE_TIMEOUT = 1.0
@@ -169,6 +169,8 @@ class Database:
             await self._give_back()
         if self._kept is None:
             self._kept = (pool, await self._acquire(pool))
+            # What a commit asks belongs to no request, and noting each statement costs as much as a small one.
+            self._kept[1].remove_query_logger(counted)
         return self._kept[1]
 
     async def _give_back(self) -> None:
@@ -176,6 +178,7 @@ class Database:
         if kept is not None:
             pool, connection = kept
             with contextlib.suppress(asyncpg.InterfaceError):  # of a pool that was given up
+                connection.add_query_logger(counted)
                 await pool.release(connection, timeout=COMMAND_TIMEOUT)
 
     @asynccontextmanager

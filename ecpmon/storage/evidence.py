@@ -23,6 +23,7 @@ from ecpmon.storage.regimes import (
     merged_observations,
     regime_at,
     regime_of,
+    runs_of,
     silent_reason,
 )
 
@@ -96,13 +97,14 @@ class TimelineWriter:
         self, connection: Any, tenant: int, values: list[EvidenceValue], regimes: list[Regime]
     ) -> list[Observation]:
         """What the new values say; with weights, together with what was stored of the same instants."""
-        instants = {ts for ts, *_ in values}
-        if instants and any(regime_at(regimes, ts).weights for ts in instants):
+        weighted = any(regime.weights for regime in regimes)
+        instants = {ts for ts, *_ in values} if weighted else set()
+        if any(regime_at(regimes, ts).weights for ts in instants):
             # An instant may come in several messages, and tells nothing until all components are there.
             rows = await connection.fetch(self._sql["raw_evidence"], tenant, min(instants), max(instants))
             stored = [value for value in evidence_values(rows) if value[0] in instants]
-            return merged_observations(stored or values, regimes, self.rules)
-        return merged_observations(values, regimes, self.rules)
+            return runs_of(stored or values, regimes, self.rules)
+        return runs_of(values, regimes, self.rules)
 
     async def _patch(
         self, connection: Any, tenant: int, head: Head | None, fresh: list[Observation], regimes: list[Regime]
@@ -230,7 +232,11 @@ class TimelineWriter:
                 [s.reason.value if s.reason else None for _, s in spans],
                 [s.share for _, s in spans],
             )
-        if changes:
+        on = [change for change in changes if _goes_on(change)]
+        if on:
+            await connection.execute(self._sql["go_on"], [c.tenant for c in on], [c.after.last for c in on])
+        if len(on) < len(changes):
+            changes = [change for change in changes if not _goes_on(change)]
             await connection.execute(
                 self._sql["update_heads"],
                 [c.tenant for c in changes],
@@ -243,11 +249,22 @@ class TimelineWriter:
             )
 
 
+def _goes_on(change: HeadChange) -> bool:
+    """Whether nothing is new but the last observation, as it is with most that come."""
+    before, after = change.before, change.after
+    return (
+        before is not None
+        and change.first > before.last
+        and (before.state, before.since, before.holds, before.share)
+        == (after.state, after.since, after.holds, after.share)
+    )
+
+
 def head_of(row: Any) -> Head | None:
     """The head of a row of `availability_heads`; None before the first observation."""
     if row["state"] is None:
         return None
-    return Head(SpanState(row["state"]), row["since"], row["last_observed_at"], row["holds"], row["share"])
+    return Head(_STATES[row["state"]], row["since"], row["last_observed_at"], row["holds"], row["share"])
 
 
 def span_of(row: Any) -> Span:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from io import BytesIO
 from typing import Any, Final
 
 import structlog
@@ -21,8 +20,9 @@ from ecpmon.model.ingest import (
     screen,
 )
 from ecpmon.model.leadership import Claim
-from ecpmon.model.samples import Frame, Shapes, Source, columns_of, is_storable
+from ecpmon.model.samples import Block, Entry, Shapes, Source, is_storable
 from ecpmon.sla.evidence import EvidenceRules
+from ecpmon.slices import Slices
 from ecpmon.storage.apart import each_apart
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
@@ -33,7 +33,7 @@ from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.marks import OpenMarks
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import EvidenceValue
-from ecpmon.storage.rows import COLUMNS, Placed, encoded
+from ecpmon.storage.rows import COLUMNS, END, HEAD, Placed, Touched, buckets, encoded
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
 from ecpmon.storage.telling import is_change, tell_samples
 
@@ -64,7 +64,7 @@ class IngestStore:
         self._shapes = Shapes()
         self._marks = OpenMarks()
         self._timelines = TimelineWriter(rules, most_changes)
-        self._late = late or LateEvidence()
+        self._late = late or LateEvidence(rules=rules)
         self._wary: dict[int, int] = {}
         self._bus = bus or BusWriter()
         self._sql = load("ingest")
@@ -97,35 +97,37 @@ class IngestStore:
                 placed = self._placed(batches, tenants)
                 rows, refused = await store(connection, placed)
                 await self._attempts(connection, batches, tenants)
-                changes = await self._continued(connection, _evidence(placed, rows, refused), continue_)
-                touched = {wanted[0] for _, _, wanted in placed} - refused
+                evidence = await _evidence(placed, refused)
+                changes = await self._continued(connection, evidence, continue_)
+                touched = {each.tenant for each in placed} - refused
                 await tell_samples(self._bus, connection, touched, changes)
         self._marks.committed()
         self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
         last = _last_batches(batches, tenants) if state_changes else {}
+        by_entry = {id(each.entry): each for each in placed}
         return [
-            self._result(s, tenants, rows, refused, [c for c in state_changes if last[c.tenant_id] == n])
+            _result(s, by_entry, refused, [c for c in state_changes if last[c.tenant_id] == n])
             for n, s in enumerate(screened)
         ]
 
     def _placed(self, batches: list[Batch], tenants: dict[str, int]) -> list[Placed]:
-        """The frames of live tenants, as columns."""
-        placed = []
-        for batch in batches:
-            for frame in batch.frames:
-                number = _number(frame, tenants)
-                if number is not None:
-                    columns = columns_of(frame, self._shapes)
-                    placed.append((frame, columns, (number, frame.source, columns.shape)))
-        return placed
+        """What is about live tenants, as columns."""
+        return [
+            Placed(entry, number, self._shapes)
+            for batch in batches
+            for entry in batch.frames
+            if (number := _number(entry, tenants)) is not None
+        ]
 
     async def _store(
         self, connection: Any, placed: Sequence[Placed]
     ) -> tuple[dict[Wanted, Row], frozenset[int]]:
-        rows = await self._series.intern(connection, dict.fromkeys(wanted for _, _, wanted in placed))
-        await self._copy(connection, placed, rows)
+        rows = await self._series.intern(connection, dict.fromkeys(each.wanted for each in placed))
+        for each in placed:
+            each.row = rows[each.wanted]
+        await self._copy(connection, placed)
         return rows, frozenset()
 
     async def _store_apart(
@@ -136,14 +138,14 @@ class IngestStore:
         self._marks.distrust()
         by_tenant: dict[str, list[Placed]] = defaultdict(list)
         for each in placed:
-            by_tenant[each[0].tenant_id].append(each)
+            by_tenant[each.entry.tenant_id].append(each)
 
         async def store(own: list[Placed]) -> None:
             found, _ = await self._store(connection, own)
             rows.update(found)
 
         failed = await each_apart(connection, "ingest", by_tenant, store)
-        return rows, frozenset(by_tenant[name][0][2][0] for name in failed)
+        return rows, frozenset(by_tenant[name][0].tenant for name in failed)
 
     async def _continued(
         self, connection: Any, evidence: dict[int, list[EvidenceValue]], continue_: _Continue
@@ -190,12 +192,14 @@ class IngestStore:
             self._marks.told(rows[0]["now"])
         return {r["tenant_id"]: r["id"] for r in rows}
 
-    async def _copy(self, connection: Any, placed: Sequence[Placed], rows: dict[Wanted, Row]) -> None:
-        body, touched = encoded(placed, rows)
-        if not body:
+    async def _copy(self, connection: Any, placed: Sequence[Placed]) -> None:
+        if not any(each.row.taken for each in placed):
             return
-        await connection.copy_to_table("frames", source=BytesIO(body), columns=COLUMNS, format="binary")
-        if marks := self._marks.missing(touched):
+        touched: Touched = set()
+        await connection.copy_to_table(
+            "frames", source=_body(placed, touched), columns=COLUMNS, format="binary"
+        )
+        if marks := self._marks.missing(buckets(touched)):
             await connection.execute(self._sql["mark_rollups"], [m[0] for m in marks], [m[1] for m in marks])
 
     async def _attempts(self, connection: Any, batches: list[Batch], tenants: dict[str, int]) -> None:
@@ -214,39 +218,6 @@ class IngestStore:
             for source, collected in batch.watermarks:
                 await connection.execute(self._sql["set_watermark"], source.value, collected)
 
-    def _result(
-        self,
-        screened: Screened,
-        tenants: dict[str, int],
-        rows: dict[Wanted, Row],
-        refused: frozenset[int],
-        changes: list[StateChange],
-    ) -> IngestResult:
-        """What became of a batch: what was taken is counted, what was not is named."""
-        accepted, rejected = 0, screened.rejected
-        kept: list[Frame] = []
-        for frame in screened.batch.frames:
-            number = _number(frame, tenants)
-            if number is not None:
-                kept.append(frame)
-                shape = columns_of(frame, self._shapes).shape
-                row = None if number in refused else rows[number, frame.source, shape]
-                if row is not None and row.places is None:
-                    accepted += len(row.numbers)
-                    continue
-            else:
-                row = None
-            rejected = rejected or Rejections()
-            accepted += row.taken if row else 0
-            _reject(rejected, frame, row, Rejection.QUARANTINED if number else Rejection.UNKNOWN_TENANT)
-        return IngestResult(
-            accepted,
-            tuple(rejected.named) if rejected else (),
-            tuple(changes),
-            tuple(kept),
-            rejected.counts if rejected else {},
-        )
-
     async def watermark(self, source: Source) -> datetime | None:
         """How far a collector had got when it last committed."""
         value: datetime | None = await self._database.fetchval(self._sql["watermark"], source.value)
@@ -259,10 +230,10 @@ class IngestStore:
         return value
 
 
-def _number(frame: Frame, tenants: dict[str, int]) -> int | None:
+def _number(entry: Entry, tenants: dict[str, int]) -> int | None:
     """The number of the live tenant that a frame is about. None: it is gone, though its name may be another's now."""
-    number = tenants.get(frame.tenant_id)
-    return number if frame.tenant in (None, number) else None
+    number = tenants.get(entry.tenant_id)
+    return number if entry.tenant in (None, number) else None
 
 
 def _last_batches(batches: Sequence[Batch], tenants: dict[str, int]) -> dict[str, int]:
@@ -272,22 +243,58 @@ def _last_batches(batches: Sequence[Batch], tenants: dict[str, int]) -> dict[str
     }
 
 
-def _evidence(
-    placed: Iterable[Placed], rows: dict[Wanted, Row], refused: frozenset[int]
-) -> dict[int, list[EvidenceValue]]:
+async def _body(placed: Sequence[Placed], touched: Touched) -> AsyncIterator[bytes]:
+    """What COPY takes, a little at a time: the database stores what it has while the rest is made."""
+    slices, parts = Slices(), [HEAD]
+    for part in encoded(placed, touched):
+        parts.append(part)
+        if slices.over():
+            yield b"".join(parts)
+            parts = []
+            await slices.give_way()
+    yield b"".join((*parts, END))
+
+
+async def _evidence(placed: Iterable[Placed], refused: frozenset[int]) -> dict[int, list[EvidenceValue]]:
     """Evidence by tenant, of accepted samples only: what was rejected has no vote."""
     found: dict[int, list[EvidenceValue]] = {}
-    for frame, columns, wanted in placed:
-        tenant = wanted[0]
-        if tenant in refused:
+    slices = Slices()
+    for each in placed:
+        if each.tenant in refused or not (votes := each.row.evidence):
             continue
-        for place, name, component in rows[wanted].evidence:
-            value = (frame.ts, frame.source, name, component, columns.values[place])
-            if tenant in found:
-                found[tenant].append(value)
-            else:
-                found[tenant] = [value]
+        values, source = found.setdefault(each.tenant, []), each.entry.source
+        for ts, row in zip(each.entry.instants, each.rows, strict=True):
+            for place, name, component in votes:
+                values.append((ts, source, name, component, row[place]))
+        await slices.give_way()
     return found
+
+
+def _result(
+    screened: Screened, placed: Mapping[int, Placed], refused: frozenset[int], changes: list[StateChange]
+) -> IngestResult:
+    """What became of a batch: what was taken is counted, what was not is named. `placed` by the entry's `id`."""
+    accepted, rejected = 0, screened.rejected
+    kept: list[Entry] = []
+    for entry in screened.batch.frames:
+        own = placed.get(id(entry))
+        row = None
+        if own is not None:
+            kept.append(entry)
+            row = None if own.tenant in refused else own.row
+            if row is not None and row.places is None:
+                accepted += entry.size
+                continue
+        rejected = rejected or Rejections()
+        accepted += row.taken * len(entry.instants) if row else 0
+        _reject(rejected, entry, row, Rejection.QUARANTINED if own else Rejection.UNKNOWN_TENANT)
+    return IngestResult(
+        accepted,
+        tuple(rejected.named) if rejected else (),
+        tuple(changes),
+        tuple(kept),
+        rejected.counts if rejected else {},
+    )
 
 
 def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | None:
@@ -297,11 +304,15 @@ def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | No
     return StateChange(names[change.tenant], change.after.since, change.after.state, before)
 
 
-def _reject(rejected: Rejections, frame: Frame, row: Row | None, reason: Rejection) -> None:
+def _reject(rejected: Rejections, entry: Entry, row: Row | None, reason: Rejection) -> None:
     """Name the samples that have no number; without a row all of them, for `reason`."""
-    for place, sample in enumerate(frame.samples):
+    if isinstance(entry, Block):
+        keys, times = entry.shape.keys, len(entry.instants)
+    else:
+        keys, times = tuple(sample.key for sample in entry.samples), 1
+    for place, key in enumerate(keys):
         if row is None:
-            rejected.add(frame.tenant_id, sample.key.metric_name, reason)
+            rejected.add(entry.tenant_id, key.metric_name, reason, times)
         elif row.numbers[place] is None:
-            why = Rejection.TOO_MANY_SERIES if is_storable(sample.key) else Rejection.BAD_NAME
-            rejected.add(frame.tenant_id, sample.key.metric_name, why)
+            why = Rejection.TOO_MANY_SERIES if is_storable(key) else Rejection.BAD_NAME
+            rejected.add(entry.tenant_id, key.metric_name, why, times)

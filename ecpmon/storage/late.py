@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
+from ecpmon.sla.evidence import DEFAULT_RULES, EvidenceRules, vote_of
 from ecpmon.storage.evidence import Locked
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import EvidenceValue, Regime, regime_at
@@ -41,10 +42,12 @@ class LateEvidence:
         most_following: int = MOST_FOLLOWING,
         most_read: int = MOST_READ,
         most_written: int = MOST_WRITTEN,
+        rules: EvidenceRules = DEFAULT_RULES,
     ) -> None:
         self._most_following = most_following
         self._most_written = most_written
         self._most_read = most_read
+        self._rules = rules
         self._sql = load("ingest")
 
     async def divided(
@@ -55,7 +58,7 @@ class LateEvidence:
         later = {tenant: values for tenant, values in evidence.items() if tenant not in locked.heads}
         late = {}
         for tenant, values in now.items():
-            if since := crowded_before(values, locked.regimes[tenant], self._most_written):
+            if since := crowded_before(values, locked.regimes[tenant], self._most_written, self._rules):
                 _split(now, later, tenant, since)
         for tenant, values in now.items():
             last = locked.heads[tenant]["last_observed_at"]
@@ -87,25 +90,31 @@ def _split(now: Evidence, later: Evidence, tenant: int, at: datetime) -> None:
     now[tenant] = [value for value in now[tenant] if value[0] >= at]
 
 
-def crowded_before(values: Sequence[EvidenceValue], regimes: Sequence[Regime], most: int) -> datetime | None:
+def crowded_before(
+    values: Sequence[EvidenceValue],
+    regimes: Sequence[Regime],
+    most: int,
+    rules: EvidenceRules = DEFAULT_RULES,
+) -> datetime | None:
     """Since when `values` change no more than `most` times; None: altogether.
 
-    A change is another value of a metric, or a silence that is a gap.
+    A change is another vote of a metric, or a silence that is a gap.
     """
     if len(values) <= most // 2:
         return None
-    known: dict[tuple[str, str], float] = {}
+    known: dict[tuple[str, str], bool | None] = {}
     changes, following = 0, None
     for ts, source, name, component, value in sorted(values, key=_instant, reverse=True):
         regime = regime_at(regimes, ts)
         if regime.source is not source:
             continue
-        changes += known.get((name, component), value) != value
+        vote = vote_of(name, value, rules.of(source))
+        changes += known.get((name, component), vote) != vote
         if following is not None:
             changes += following - ts > regime.holds
         if changes > most:
             return following
-        known[name, component] = value
+        known[name, component] = vote
         following = ts
     return None
 

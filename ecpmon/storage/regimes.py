@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -57,27 +58,79 @@ async def awake_between(connection: Any, tenant: int, regime: Regime, asked: Int
 
 def regime_of(row: Any) -> Regime:
     """A row of `evidence_regimes`."""
+    if row["weights"] is None:
+        return _unweighted(row["valid_from"], row["source"], row["holds"])
     return Regime(row["valid_from"], Source(row["source"]), row["holds"], row["weights"])
+
+
+@lru_cache(maxsize=10_000)
+def _unweighted(valid_from: datetime, source: str, holds: timedelta) -> Regime:
+    return Regime(valid_from, Source(source), holds)
 
 
 def merged_observations(
     values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
 ) -> list[Observation]:
     """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
+    return [Observation(ts, share, holds) for ts, share, holds in _shares(values, regimes, rules)]
+
+
+def runs_of(
+    values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
+) -> list[Observation]:
+    """The same, of which those are left out that lie between two others without a change or a gap: the first of a
+    run holds until its last. So a timeline laid of them is the same, and a day of one state is two observations."""
+    if len(values) == 1:
+        return _lone(values[0], regimes, rules)
+    found: list[Observation] = []
+    first = last = None
+    for seen in _shares(values, regimes, rules):
+        if last is not None and seen[1:] == last[1:] and seen[0] - last[0] <= last[2]:
+            last = seen
+            continue
+        found += _run(first, last)
+        first = last = seen
+    return found + _run(first, last)
+
+
+def _lone(value: EvidenceValue, regimes: Sequence[Regime], rules: EvidenceRules) -> list[Observation]:
+    """The same of one value, which is what most pushes bring."""
+    ts, source, name, component, number = value
+    regime = regime_at(regimes, ts)
+    if regime.source is not source:
+        return []
+    share = down_share({(name, component): number}, rules.of(source), regime.weights)
+    return [] if share is None else [Observation(ts, share, regime.holds)]
+
+
+# Instant, share that is down, how long it holds.
+_Seen = tuple[datetime, float, timedelta]
+
+
+def _run(first: _Seen | None, last: _Seen | None) -> list[Observation]:
+    if first is None or last is None:
+        return []
+    if first is last:
+        return [Observation(*first)]
+    return [Observation(first[0], first[1], last[0] - first[0]), Observation(*last)]
+
+
+def _shares(
+    values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
+) -> Iterator[_Seen]:
     by_instant: dict[datetime, dict[tuple[str, str], float]] = {}
+    only = regimes[0] if len(regimes) == 1 else None
     for ts, source, name, component, value in values:
-        if regime_at(regimes, ts).source is source:
+        if (only or regime_at(regimes, ts)).source is source:
             if ts in by_instant:
                 by_instant[ts][name, component] = value
             else:
                 by_instant[ts] = {(name, component): value}
-    found = []
     for ts in sorted(by_instant):
-        regime = regime_at(regimes, ts)
+        regime = only or regime_at(regimes, ts)
         share = down_share(by_instant[ts], rules.of(regime.source), regime.weights)
         if share is not None:
-            found.append(Observation(ts, share, regime.holds))
-    return found
+            yield ts, share, regime.holds
 
 
 def evidence_values(rows: Iterable[Any]) -> Iterable[EvidenceValue]:

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ecpmon.model.samples import Columns, Frame
+from ecpmon.model.samples import Block, Entry, Shape, Shapes, columns_of
 from ecpmon.storage.series import Row, Wanted
 
 COLUMNS: Final = ("ts", "tenant", "series", "samples")
-# A frame under way: its columns, and whose series they are of.
-Placed = tuple[Frame, Columns, Wanted]
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 _BUCKET: Final = 300_000_000
-_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_END: Final = struct.pack(">h", -1)
-# Four columns; the first two with their lengths.
-_pack: Final = struct.Struct(">hiqiq").pack
+HEAD: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+END: Final = struct.pack(">h", -1)
 
 
-def encoded(placed: Iterable[Placed], rows: dict[Wanted, Row]) -> tuple[bytes, set[tuple[int, datetime]]]:
-    """The rows of all frames that have a number, and the (tenant, 5-minute bucket) that they fall into.
+class Placed:
+    """A frame or a block under way: its columns, and whose series they are of. `row`: once these have numbers."""
 
-    Nothing (`b""`) when there is no row.
-    """
-    parts: list[bytes] = []
-    buckets: set[tuple[int, int]] = set()
-    for frame, columns, wanted in placed:
-        row = rows[wanted]
-        if row.taken:
-            ticks = (frame.ts - _EPOCH) // _TICK
-            tenant = wanted[0]
-            parts.append(_pack(4, 8, ticks, 8, tenant) + row.columns(columns.values))
-            buckets.add((tenant, ticks // _BUCKET))
-    body = b"".join((_HEAD, *parts, _END)) if parts else b""
-    return body, {(tenant, _EPOCH + bucket * _BUCKET * _TICK) for tenant, bucket in buckets}
+    __slots__ = ("entry", "row", "rows", "tenant", "wanted")
+
+    row: Row
+
+    def __init__(self, entry: Entry, tenant: int, shapes: Shapes) -> None:
+        self.entry = entry
+        self.tenant = tenant
+        if isinstance(entry, Block):
+            shape: Shape = entry.shape
+            self.rows: Sequence[Sequence[float]] = entry.rows
+        else:
+            columns = columns_of(entry, shapes)
+            shape, self.rows = columns.shape, (columns.values,)
+        self.wanted: Wanted = (tenant, entry.source, shape)
+
+
+# The buckets of 5 minutes that rows fall into: (tenant, number since `_EPOCH`).
+Touched = set[tuple[int, int]]
+
+
+def encoded(placed: Iterable[Placed], touched: Touched) -> Iterator[bytes]:
+    """The rows of each that has numbers, which are a body of COPY between `HEAD` and `END`; adds to `touched`."""
+    for each in placed:
+        row, tenant = each.row, each.tenant
+        if not row.taken:
+            continue
+        ticks = [(ts - _EPOCH) // _TICK for ts in each.entry.instants]
+        touched.update([(tenant, tick // _BUCKET) for tick in ticks])
+        yield row.packed(tenant, ticks, each.rows)
+
+
+def buckets(touched: Touched) -> set[tuple[int, datetime]]:
+    """Tenants, and the beginnings of their buckets."""
+    return {(tenant, _EPOCH + bucket * _BUCKET * _TICK) for tenant, bucket in touched}

@@ -24,7 +24,8 @@ class QueryStats:
 query_stats: ContextVar[QueryStats | None] = ContextVar("query_stats", default=None)
 
 
-def _count(record: asyncpg.connection.LoggedQuery) -> None:
+def counted(record: asyncpg.connection.LoggedQuery) -> None:
+    """A statement, for whoever asked for it."""
     stats = query_stats.get()
     if stats is not None:
         stats.queries += 1
@@ -45,7 +46,7 @@ async def prepared(connection: asyncpg.Connection[Any]) -> None:
         await connection.set_type_codec(
             kind, schema="pg_catalog", encoder=lambda v: orjson.dumps(v).decode(), decoder=_from_json
         )
-    connection.add_query_logger(_count)
+    connection.add_query_logger(counted)
 
 
 _COMMENT = re.compile(r"--[^\n]*")

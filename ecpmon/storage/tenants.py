@@ -112,6 +112,9 @@ class PgTenantStore:
         self._changed(new.tenant_id)
         return one(row)
 
+    def held(self, tenant_id: str) -> Tenant | None:
+        return self.memory.get(tenant_id)
+
     async def known(self, tenant_id: str) -> Tenant:
         found = self.memory.get(tenant_id)
         if found is None:

@@ -7,7 +7,7 @@ import contextlib
 import heapq
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import structlog
@@ -27,7 +27,7 @@ FAIR_SAMPLES_PER_COMMIT = 1_500
 LEAST_SAMPLES_PER_COMMIT = 150
 FAIR_SECONDS = 0.025
 # What a sender who is alone may commit in one piece.
-ALONE_SAMPLES_PER_COMMIT = 15_000
+ALONE_SAMPLES_PER_COMMIT = 40_000
 # Seconds for which who has sent is not forgotten.
 LATELY = 1.0
 MAX_WAITING = 5_000
@@ -166,10 +166,10 @@ class Patience:
 class GroupWriter:
     """`ports.SampleWriter`. One commit at a time; whatever arrives meanwhile goes into the next one.
 
-    `on_commit` is called with every result, in commit order, after the commit.
+    `on_commit` is called after every commit, with the results of its batches in their order.
     """
 
-    def __init__(self, store: IngestStore, on_commit: Callable[[IngestResult], None]) -> None:
+    def __init__(self, store: IngestStore, on_commit: Callable[[Sequence[IngestResult]], None]) -> None:
         self._store = store
         self._on_commit = on_commit
         self._waiting = SenderQueues()
@@ -248,11 +248,11 @@ class GroupWriter:
             for (_, future, _), result in zip(group, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-                self._tell(result)
+            self._tell(results)
 
-    def _tell(self, result: IngestResult) -> None:
+    def _tell(self, results: Sequence[IngestResult]) -> None:
         try:
-            self._on_commit(result)
+            self._on_commit(results)
         except Exception:  # noqa: BLE001 - who listens must not stop the writer, it has committed
             _log.exception("listener_failed")
 

@@ -4,7 +4,7 @@ SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenan
 
 -- name: lock_free_heads
 -- The same, without those that a job has to itself: nobody waits for it. Looked at again when the lock is there.
-SELECT * FROM availability_heads
+SELECT tenant, state, since, last_observed_at, holds, share FROM availability_heads
 WHERE tenant = ANY($1::bigint[]) AND (held_until IS NULL OR held_until < clock_timestamp()) ORDER BY tenant FOR UPDATE
 
 -- name: hold_head
@@ -98,6 +98,12 @@ SET first_observed_at = least(coalesce(h.first_observed_at, x.first), x.first),
     state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds, share = x.share
 FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::interval[],
             $7::float8[]) AS x (tenant, first, state, since, last, holds, share)
+WHERE h.tenant = x.tenant
+
+-- name: go_on
+-- The same where nothing but the last observation is new.
+UPDATE availability_heads h SET last_observed_at = x.last
+FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, last)
 WHERE h.tenant = x.tenant
 
 -- name: awake_between

@@ -40,3 +40,10 @@ def test_the_components_of_an_instant_stay_together() -> None:
 
 def test_what_has_no_vote_does_not_count() -> None:
     assert crowded_before([seen(n, n % 2, Source.SIMULATOR) for n in range(20)], REGIMES, 4) is None
+
+
+def test_another_value_that_means_the_same_is_no_change() -> None:
+    rates = [(ts, source, "error_rate", "", n / 1_000) for n in range(400) for ts, source, *_ in [seen(n, 0)]]
+    assert crowded_before(rates, REGIMES, 4) is None
+    flaps = [(*value[:4], 0.9 if n % 2 else 0.1) for n, value in enumerate(rates)]
+    assert crowded_before(flaps, REGIMES, 4) == T0 + timedelta(seconds=395)

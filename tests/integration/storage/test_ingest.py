@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.ingest import MAX_NAMED, Attempt, AttemptOutcome, Batch, Rejection
 from ecpmon.model.maintenance import Interval
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import Block, Frame, Sample, SeriesKey, Shape, Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.spans import lay, make_head, timeline
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -281,3 +282,41 @@ async def test_services_count_by_weight_also_when_an_instant_comes_in_pieces(
     asked = Interval(at(0), at(22))
     found = await PgFastWindows(database).tallies({tenant.tenant_id: [asked]}, at(22))
     assert found[tenant.tenant_id][asked].down == 5 * 0.25 + 5 * 0.75 + 2 * 0.25
+
+
+async def test_a_block_is_taken_in_as_its_frames_would_be(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    shape = Shape((UP, CPU))
+    instants = [at(5 * n) for n in range(40)] + [at(500), at(505), at(12)]
+    rows = [[float(n % 11 > 2), n] for n in range(len(instants))]
+
+    async def stored(whole: bool) -> tuple[object, ...]:
+        tenant = await make_tenant()
+        block = Block(tenant.tenant_id, Source.SIMULATOR, shape, tenant.key)
+        assert block.extend(instants, rows)
+        [result] = await ingest.commit([Batch((block,) if whole else tuple(block.frames()))])
+        query = (
+            "SELECT ts, samples FROM frames WHERE tenant = $1 ORDER BY seq",
+            "SELECT bucket FROM rollup_dirty WHERE tenant = $1 ORDER BY 1",
+        )
+        found = [[tuple(r) for r in await database.fetch(q, tenant.key)] for q in query]
+        changes = [(c.at, c.state, c.previous) for c in result.changes]
+        return result.accepted, changes, found, await spans_of(database, tenant, at(600))
+
+    assert await stored(whole=True) == await stored(whole=False)
+
+
+async def test_a_block_of_a_tenant_that_is_full_or_gone_is_refused_row_by_row(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    store = IngestStore(database, DEFAULT_RULES, 1)
+    await store.commit([Batch((Frame(tenant.tenant_id, Source.PUSH, at(0), (Sample(CPU, 1),)),))])
+    full = Block(tenant.tenant_id, Source.PUSH, Shape((SeriesKey("custom", "queue"), CPU)))
+    gone = Block("nobody-there", Source.PUSH, full.shape)
+    for block in (full, gone):
+        assert block.extend([at(1), at(2), at(3)], [[1, 2]] * 3)
+    [result] = await store.commit([Batch((full, gone))])
+    assert (result.accepted, result.frames) == (3, (full,))
+    assert result.refused == {Rejection.TOO_MANY_SERIES: 3, Rejection.UNKNOWN_TENANT: 6}

@@ -30,7 +30,7 @@ async def test_batches_that_wait_together_are_committed_together_and_answered_ap
     def batch(n: int) -> Batch:
         return Batch((Frame(tenant.tenant_id, Source.PUSH, T0 + timedelta(seconds=n), (Sample(key, n),)),))
 
-    async with GroupWriter(ingest, told.append) as writer:
+    async with GroupWriter(ingest, told.extend) as writer:
         results = await asyncio.gather(*(writer.write(batch(n)) for n in range(50)))
     assert [r.accepted for r in results] == [1] * 50
     assert len(told) == 50

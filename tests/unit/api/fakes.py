@@ -84,6 +84,9 @@ class FakeTenants:
                 return tenant
         raise TenantNotFound(tenant_id)
 
+    def held(self, tenant_id: str) -> Tenant | None:
+        return None
+
     async def known(self, tenant_id: str) -> Tenant:
         return await self.get(tenant_id)
 
@@ -160,7 +163,7 @@ class FakeSamples:
         live = {t.tenant_id for t in await self._tenants.live()}
         rejected = Rejections()
         accepted = 0
-        for frame in batch.frames:
+        for frame in (frame for entry in batch.frames for frame in entry.frames()):
             for sample in frame.samples:
                 why = Rejection.UNKNOWN_TENANT if frame.tenant_id not in live else self._keep(frame, sample)
                 accepted += why is None

@@ -147,7 +147,7 @@ async def test_a_large_request_is_committed_in_parts_and_answered_after_the_last
     ]
     status, answer = await push(client, gzip.compress(json.dumps(entries).encode()), "gzip")
     assert (status, answer["accepted"]) == (202, 6_000)
-    assert [sum(len(f.samples) for f in b.frames) for b in world.samples.batches] == [2_000, 2_000, 2_000]
+    assert [sum(f.size for f in b.frames) for b in world.samples.batches] == [2_000, 2_000, 2_000]
 
 
 async def test_refusals_are_counted_all_and_named_twenty(client: Any, world: World) -> None:

@@ -1,0 +1,128 @@
+"""The short way of pushes, past router and middlewares, for those that have nothing unusual about them.
+
+A push is what is answered most often by far, and what is around its handler costs more than the handler. So a small,
+plain push of a sender who is known goes straight to it. Invariants:
+
+- What is done and refused here is done by the functions of the long way (`middleware`), in their order: turn of the
+  loop, caller, tenant, what is left of its shares, memory, turn of pushes.
+- Whatever is not plain takes the long way, before anything but a turn of the loop was spent on it: another path or
+  method, a header that asks for something, a body that has to be waited for or decoded, a token or tenant that is not
+  in memory, a caller who may not. So no one is refused here for who he is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import HttpVersion11, web
+
+from ecpmon.api.auth import EVERYBODY, bearer_token, group_of, share_of
+from ecpmon.api.bodies import at_hand
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
+from ecpmon.api.limits import LIMITS
+from ecpmon.api.middleware import begin, count, error_answer, finish, tenant_share
+from ecpmon.api.pushing import Desk, Pushed
+from ecpmon.api.routing import ROLES, Permission
+from ecpmon.api.written import written
+from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
+from ecpmon.ports.tokens import Caller
+from ecpmon.serving import new_request_id
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_PATH: Final = re.compile(f"/api/v1/tenants/({TENANT_ID_PATTERN.strip('^$')})/monitoring")
+# Who sends one of these wants something that is looked at on the long way.
+_ASKING: Final = ("Expect", "Content-Encoding", "Transfer-Encoding", "Upgrade", "X-Demo-Mode", "X-Debug")
+_MAY_PUSH: Final = ROLES[Permission.INGEST]
+
+
+class DirectPushes:
+    """`way(handler)`: the handler of an application, with the short way before it."""
+
+    def __init__(self, app: web.Application, backend: Backend) -> None:
+        """`backend`: of whoever does not choose one."""
+        self._app = app
+        self._context = app[CONTEXT]
+        self._settings = self._context.settings
+        self._limits = app[LIMITS]
+        self._backend = backend
+        self._desk = Desk.of(app, backend)
+
+    def way(self, long_way: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            tenant_id = self._plain(request)
+            answer = None if tenant_id is None else await self._pushed(request, tenant_id)
+            return answer or await long_way(request)
+
+        return handle
+
+    def _plain(self, request: web.Request) -> str | None:
+        """The tenant's name when the request is a push without anything unusual."""
+        if request.method != "POST" or (path := _PATH.fullmatch(request.raw_path)) is None:
+            return None
+        headers = request.headers
+        for name in _ASKING:
+            if name in headers:
+                return None
+        plain = request.version == HttpVersion11 and request.keep_alive
+        return path[1] if plain and at_hand(request, self._settings.max_body_bytes) else None
+
+    async def _pushed(self, request: web.Request, tenant_id: str) -> web.StreamResponse | None:
+        """The answer; None: the long way finds it."""
+        backend, sender = self._backend, self._sender(request, tenant_id)
+        if sender is None:
+            return None
+        token, turn = sender
+        await self._limits.loop.wait(turn)
+        now = self._context.clock.now()
+        caller = EVERYBODY if token is None else backend.tokens.held(token, now)
+        tenant = backend.tenants.held(tenant_id)
+        if caller is None or tenant is None or not (caller.may_see(tenant) and caller.roles & _MAY_PUSH):
+            return None
+        own = share_of(caller, request)
+        shares = (own, tenant_share(caller, tenant_id, demo=backend.demo))
+        try:
+            self._limits.check_push(shares, now)
+            key = turn if token is not None else group_of(caller, own)
+            pushed = Pushed(self._desk, tenant, shares, now)
+            accepted = await self._taken(request, pushed, key)
+        except Exception as error:  # noqa: BLE001 - the long way answers all of them as well
+            return await self._refused(request, error, caller, tenant)
+        count(self._context, tenant_id, "POST", 202, demo=backend.demo)
+        return written(202, pushed.told(accepted), new_request_id(request.headers.get("X-Request-ID", "")))
+
+    def _sender(self, request: web.Request, tenant_id: str) -> tuple[str | None, str] | None:
+        """His token, and whose turn of the loop it is (`auth.sender_of`); None: he is not known yet."""
+        if self._settings.auth == "none":
+            return None, tenant_id
+        token = bearer_token(request)
+        group = self._limits.good_tokens.group_of(token) if token else None
+        return None if group is None else (token, group)
+
+    async def _taken(self, request: web.Request, pushed: Pushed, key: str) -> int:
+        """The number of samples that were committed."""
+        limits, body = self._limits, request.content.read_nowait()
+        size = len(body)
+        if not limits.pushes.take_free(key):
+            await limits.pushes.wait(key)
+        try:
+            limits.memory.take(key, size)
+            try:
+                limits.charge_body(pushed.shares, size, pushed.now)
+                await pushed.take_apart(body)
+                return await pushed.commit()
+            finally:
+                limits.memory.give(key, size)
+        finally:
+            limits.pushes.leave(key)
+
+    async def _refused(
+        self, request: web.Request, error: Exception, caller: Caller, tenant: Tenant
+    ) -> web.StreamResponse:
+        """As the long way refuses, which wants to know where the request was going."""
+        request._match_info = await self._app.router.resolve(request)
+        request.match_info.add_app(self._app)
+        request[BACKEND], request[CALLER], request[TENANT] = self._backend, caller, tenant
+        begin(request)
+        return finish(request, await error_answer(request, error))
