@@ -8,8 +8,8 @@ Pushes of 9 metrics come over keep-alive connections from 100 tenants, each with
 TimescaleDB. Rounds take turns: empty handler, ecpmon. CPU is that of the process, and of PostgreSQL with all its
 backends, by the sample, without what both use while nobody pushes: on a shared machine that says more than requests
 per second do. The batch is one request with 10,000 instants of 9 metrics; while it is taken in, `/health` is asked
-every 5 ms, and the longest answer says how long something held the loop. The COPY is of the same rows into a table
-like `frames`, by asyncpg. Prints JSON.
+every 5 ms, and the longest answer says how long something held the loop. Before each batch the jobs have time to work
+off the one before. The COPY is of the same rows into a table like `frames`, by asyncpg. Prints JSON.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ from ecpmon.storage.tokens import PgTokenStore
 
 TENANTS, METRICS, INSTANTS = 100, 9, 10_000
 ROOT = Path(__file__).resolve().parent.parent
+# Of the service and the database together, while nobody asks them anything.
+QUIET_CORES = 0.06
 TICKS = os.sysconf("SC_CLK_TCK")
 EVERYBODY = Caller("bench", frozenset({"admin"}), None)
 Tokens = dict[str, str]
@@ -372,6 +374,7 @@ def _batches(
         name = f"tenant-{TENANTS + number:04d}"
         start = datetime.now(UTC) - timedelta(seconds=10 * INSTANTS + 60)
         rows = [(start + timedelta(seconds=10 * i), values_of(random_)) for i in range(INSTANTS)]
+        _settle(service.pid, postgres)
         copied = asyncio.run(_copy(dsn, rows))
         body = json.dumps([{"timestamp": ts.isoformat(), "metrics": values} for ts, values in rows]).encode()
         took = _batch(service, postgres, _request(name, tokens[name], body))
@@ -379,6 +382,16 @@ def _batches(
     found = {key: round(statistics.median(r[key] for r in runs[1:]), 2) for key in runs[0]}
     found["ms_of_copy"] = round(statistics.median(r["ms"] / r["copy_ms"] for r in runs[1:]), 2)
     return found
+
+
+def _settle(service: int, postgres: int) -> None:
+    """Wait until the jobs have worked off what the batch before has left, half a minute at most."""
+    give_up = time.perf_counter() + 30
+    while time.perf_counter() < give_up:
+        before = _cpu(service) + _cpu(postgres, tree=True)
+        time.sleep(1)
+        if _cpu(service) + _cpu(postgres, tree=True) - before < QUIET_CORES:
+            return
 
 
 def _batch(service: Process, postgres: int, request: bytes) -> dict[str, float]:
