@@ -98,7 +98,7 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
     path, push = (
         (f"/ws/monitoring/{TENANT}", f"/api/v1/tenants/{TENANT}/monitoring") if ours else ("/ws", "/push")
     )
-    idle = _core(pid, 3.0)
+    idle, alone = _core(pid, 3.0), _memory_mb(pid, "VmRSS")
     began = time.monotonic()
     load = subprocess.Popen(
         [sys.executable, "-m", "bench.socket_load", str(port), path, str(count)],
@@ -107,7 +107,7 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
     assert load.stdin is not None and load.stdout is not None  # noqa: PT018 - for the type checker
     try:
         _, _, _, refused = load.stdout.readline().split()
-        opening = time.monotonic() - began
+        opening, opened = time.monotonic() - began, _memory_mb(pid, "VmRSS")
         # Whatever it was before: two changes, of which every socket has been told before the measuring begins.
         for state in (0, 1):
             _ask(port, push, {"metrics": {**METRICS, "up": state}})
@@ -124,9 +124,12 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
         load.stdin.write("end\n")
         load.stdin.flush()
         told = json.loads(load.stdout.readline())
+        before = cpu_seconds(pid)
     finally:
         load.kill()
         load.wait()
+    time.sleep(3)
+    hanging_up = cpu_seconds(pid) - before - 3 * idle
     if any(status != 202 for *_, status in marks) or int(refused):
         raise RuntimeError(f"{refused} sockets were refused; pushes: {marks}")
     return {
@@ -135,7 +138,9 @@ def _measure(system: str, port: int, pid: int, count: int, pushes: int) -> Resul
         "cpu_us_per_message": round(spent / (pushes * count) * 1e6, 1),
         "idle_core": round(idle, 3),
         "longest_lag_ms": lag,
-        "memory_mb": _memory_mb(pid),
+        "kb_per_socket": round((opened - alone) * 1024 / count, 1),
+        "hang_up_cpu_ms": round(hanging_up * 1000),
+        "memory_mb": _memory_mb(pid, "VmHWM"),
     }
 
 
@@ -203,8 +208,9 @@ def _longest_lag_ms(port: int) -> float:
     return round(float(line.split()[1]) * 1000, 1)
 
 
-def _memory_mb(pid: int) -> float:
-    [line] = [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmHWM")]
+def _memory_mb(pid: int, what: str) -> float:
+    """`VmRSS`: resident now; `VmHWM`: the most it ever was."""
+    [line] = [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith(what)]
     return round(int(line.split()[1]) / 1024, 1)
 
 

@@ -188,6 +188,7 @@ def _feed(runtime: BackendRuntime, hub: Hub, clock: Clock, check: SessionCheck) 
         hub,
         tenants=runtime.tenants,
         monitoring=runtime.monitoring,
+        availability=runtime.availability,
         alerts=runtime.alerts,
         external=runtime.external_alerts,
         clock=clock,

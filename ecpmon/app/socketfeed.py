@@ -17,9 +17,11 @@ from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.availability import SpanState
 from ecpmon.model.bus import BusKind, BusRow
 from ecpmon.model.ingest import StateChange
+from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertStore, ExternalAlertStore
 from ecpmon.ports.samples import MonitoringStore
 from ecpmon.ports.service import Clock
+from ecpmon.ports.sla import AvailabilityStore
 from ecpmon.ports.tenants import TenantStore
 
 # As far back as a socket that opens looks for values.
@@ -39,6 +41,7 @@ class SocketFeed:
         *,
         tenants: TenantStore,
         monitoring: MonitoringStore,
+        availability: AvailabilityStore,
         alerts: AlertStore,
         external: ExternalAlertStore,
         clock: Clock,
@@ -47,11 +50,14 @@ class SocketFeed:
         self._hub = hub
         self._tenants = tenants
         self._monitoring = monitoring
+        self._availability = availability
         self._alerts = alerts
         self._external = external
         self._clock = clock
         self._check = check
         self._touched: dict[int, deque[StateChange]] = {}
+        # Of these a change may have been missed.
+        self._missed: set[int] = set()
         # Numbers of rows, and the tenants they may be of.
         self._events: dict[int, tuple[int, ...]] = {}
         self._reports: dict[int, tuple[int, ...]] = {}
@@ -77,9 +83,11 @@ class SocketFeed:
             self.rounds.wake()
 
     def restart(self) -> None:
-        """We have missed something: values are read again; who waits for alerts must ask what is firing."""
+        """We have missed something: values and states are read again, and every socket is told the state as it is; who
+        waits for alerts must ask what is firing."""
         for number in self._hub.watched():
             self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
+            self._missed.add(number)
         self._hub.alerts_missed()
         self._check_due = True
         self.rounds.wake()
@@ -127,13 +135,18 @@ class SocketFeed:
     async def _tell_values(self, number: int) -> None:
         name, changes = self._hub.watched().get(number), self._touched.pop(number)
         if name is None:
+            self._missed.discard(number)
             return
         try:
             tenant, now = await self._tenants.get(name), self._clock.now()
             if tenant.key == number:
                 latest = await self._monitoring.latest(tenant, now - WINDOW, now)
+                if number in self._missed:
+                    changes.extend(await self._as_it_is(tenant, now))
+                    self._missed.discard(number)
                 self._hub.values_elsewhere(number, latest)
         except TenantNotFound:
+            self._missed.discard(number)
             return  # deleted meanwhile
         except EcpError:
             later = self._touched.get(number, ())
@@ -141,6 +154,12 @@ class SocketFeed:
             raise
         for change in changes:
             self._hub.change_elsewhere(number, change)
+
+    async def _as_it_is(self, tenant: Tenant, now: datetime) -> list[StateChange]:
+        """The last state that was observed, as if it had just changed: nobody knows whether it did."""
+        spans = await self._availability.timeline(tenant, now - WINDOW, now)
+        observed = [span for span in spans if span.state is not SpanState.GAP]
+        return [StateChange(tenant.tenant_id, s.start, s.state, None) for s in observed[-1:]]
 
     async def _tell_events(self) -> None:
         numbers = dict(self._events)

@@ -34,6 +34,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.tenants import PgTenantStore
 from tests.acceptance.accuracy import down_intervals, pushed_down
 from tests.acceptance.rows import WINDOWS, Row, row_of
+from tests.waiting import PATIENCE
 
 PARTS = ("api", "postgres", "prometheus", "simulator", "alertmanager")
 MAX_ENTRIES = 400
@@ -88,7 +89,7 @@ class LiveStack:
             now = self.stack.pid(part)
             return now is not None and now != before
 
-        await until(replaced, 20, f"{part} is started again")
+        await until(replaced, PATIENCE, f"{part} is started again")
 
     async def psql(self, sql: str) -> list[Any]:
         database = Database(self.stack.database_url, max_connections=1)
@@ -107,7 +108,7 @@ class LiveStack:
                 assert answer.status < 300, await answer.text()
                 return True
 
-        await until(taken, 20, f"the simulator takes an outage of {tenant_id}")
+        await until(taken, PATIENCE, f"the simulator takes an outage of {tenant_id}")
 
     async def truth(self, tenant_id: str, now: datetime) -> list[Interval]:
         """When the simulated tenant was down."""
@@ -125,7 +126,7 @@ class LiveStack:
             )
             return wanted <= {r["tenant_id"] for r in rows if r["last"] and r["last"] > at}
 
-        await until(all_seen, 60, "every tenant has been observed")
+        await until(all_seen, PATIENCE, "every tenant has been observed")
 
     async def compare(self, tenant_id: str, at: datetime, truth: list[Interval]) -> list[Row]:
         """What the service says about the windows that end at `at`, beside the truth."""

@@ -13,6 +13,7 @@ import pytest
 from ecpmon.app.demo import TENANTS, ensure_demo_tenants
 from tests.acceptance.live import PARTS, LiveStack, Pusher, live_stack, until
 from tests.acceptance.rows import table
+from tests.waiting import PATIENCE
 
 BROKEN, UNBROKEN = (str(t["tenant_id"]) for t in TENANTS)
 SCRAPED, PUSHER = "scraped", "pusher"
@@ -41,29 +42,31 @@ async def test_every_part_is_killed_in_turn(running: LiveStack) -> None:
     await running.post(f"/api/v1/simulator/deploy/{SCRAPED}", {}, 200)
     pusher = Pusher(running.api, PUSHER)
     pusher.start()
-    await until(running.all_up, 40, "every tenant is up")
-    began = datetime.now(UTC)
+    await until(running.all_up, PATIENCE, "every tenant is up")
+    began, longest = datetime.now(UTC), timedelta()
 
     # Prometheus was killed in between as well, so this also shows that it resumed.
     for part in PARTS:
         pusher.turn(down=True)
+        killed = datetime.now(UTC)
         await running.kill(part)
         pusher.turn(down=False)
-        await until(running.ready, 30, f"ready after {part} was killed")
-        await until(running.all_up, 30, f"every tenant is up again after {part} was killed")
+        await until(running.ready, PATIENCE, f"ready after {part} was killed")
+        await until(running.all_up, PATIENCE, f"every tenant is up again after {part} was killed")
+        longest = max(longest, datetime.now(UTC) - killed)
         acknowledged = len(pusher.acknowledged)
 
         async def pushed_more(seen: int = acknowledged) -> bool:
             return len(pusher.acknowledged) > seen + 5
 
-        await until(pushed_more, 20, f"pushes are taken again after {part} was killed")
+        await until(pushed_more, PATIENCE, f"pushes are taken again after {part} was killed")
 
     await the_circle_through_alertmanager_is_closed(running)
     at = datetime.now(UTC)
     await running.caught_up(at, [BROKEN, UNBROKEN, SCRAPED, PUSHER])
     await pusher.stop()
     await nothing_acknowledged_is_missing(running, pusher)
-    await blind_time_is_a_gap_with_its_reason(running, began)
+    await blind_time_is_a_gap_with_its_reason(running, began, longest)
     await the_truth_is_within_the_bounds(running, pusher, at)
 
 
@@ -77,7 +80,7 @@ async def the_circle_through_alertmanager_is_closed(running: LiveStack) -> None:
                 await running.break_tenant(SCRAPED, 20.0)
                 await asyncio.sleep(3)
                 await running.kill("postgres")
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE):
                 message: dict[str, Any] = {}
                 while (message.get("type"), message.get("status")) != ("alertmanager", status):
                     message = await socket.receive_json()
@@ -96,7 +99,10 @@ async def nothing_acknowledged_is_missing(running: LiveStack, pusher: Pusher) ->
     assert pusher.refused
 
 
-async def blind_time_is_a_gap_with_its_reason(running: LiveStack, began: datetime) -> None:
+async def blind_time_is_a_gap_with_its_reason(
+    running: LiveStack, began: datetime, longest: timedelta
+) -> None:
+    """`longest`: from a kill until everything was up again, which is the machine's speed and not ours."""
     rows = await running.psql(
         "SELECT t.tenant_id, s.state, s.reason, lower(s.period) AS at, upper(s.period) - lower(s.period) AS lasting"
         " FROM availability_spans s JOIN tenants t ON t.id = s.tenant ORDER BY 4"
@@ -106,7 +112,7 @@ async def blind_time_is_a_gap_with_its_reason(running: LiveStack, began: datetim
     assert set(down) == {BROKEN, SCRAPED, PUSHER}, "being blind is not being down"
     assert down.count(PUSHER) == len(PARTS)
     assert all(r["reason"] for r in gaps)
-    assert all(r["lasting"] < timedelta(seconds=60) for r in gaps)
+    assert all(r["lasting"] < timedelta(seconds=30) + longest for r in gaps)
     # Whatever gaps the simulated tenants have, they start after a kill and both tenants have the same ones.
     by_tenant = {name: [r["reason"] for r in gaps if r["tenant_id"] == name] for name in (BROKEN, UNBROKEN)}
     assert len({tuple(v) for v in by_tenant.values()}) == 1

@@ -1,0 +1,106 @@
+"""What other processes committed is told to sockets, and when some of it was missed they are told how things are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ecpmon.api.hub import Hub
+from ecpmon.api.live import Watcher
+from ecpmon.api.sessions import Session
+from ecpmon.app.socketfeed import SocketFeed
+from ecpmon.errors import DatabaseUnavailable
+from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.bus import BusKind, BusRow
+from ecpmon.ports.samples import Latest
+from ecpmon.ports.tokens import Caller
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+class Stores:
+    """Every store that the feed reads."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.away = False
+
+    async def get(self, name: str) -> Any:
+        return SimpleNamespace(key=1, tenant_id=name)
+
+    async def latest(self, *_: Any) -> dict[str, Latest]:
+        if self.away:
+            raise DatabaseUnavailable("away")
+        return {"up": Latest(NOW, "sla", 0.0)}
+
+    async def timeline(self, *_: Any) -> list[Span]:
+        return list(self.spans)
+
+
+@pytest.fixture
+def stores() -> Stores:
+    return Stores()
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(now=lambda: NOW)
+
+
+@pytest.fixture
+def feed(hub: Hub, stores: Any) -> SocketFeed:
+    async def check() -> None: ...
+
+    clock: Any = SimpleNamespace(now=lambda: NOW)
+    return SocketFeed(
+        hub, tenants=stores, monitoring=stores, availability=stores, alerts=stores, external=stores,
+        clock=clock, check=check,
+    )  # fmt: skip
+
+
+def watching(hub: Hub) -> Watcher:
+    caller = Caller("v", frozenset({"viewer"}), None)
+    return hub.watch(Session(caller, "h", "production", 1, "acme", frozenset({"viewer"}))).outbox
+
+
+def row(*changes: tuple[str, str]) -> BusRow:
+    told = [[1, NOW.isoformat(), state, before] for state, before in changes]
+    return BusRow(1, "another", BusKind.SAMPLES, (1,), {"changes": told})
+
+
+async def test_changes_of_another_process_are_told_in_order(hub: Hub, feed: SocketFeed) -> None:
+    watcher = watching(hub)
+    feed.rows([row(("down", "up")), row(("up", "down"))])
+    await feed._round()
+    assert watcher.missed == ("down", "up")
+
+
+@pytest.mark.parametrize("state", [SpanState.UP, SpanState.DOWN])
+async def test_after_a_gap_in_what_was_heard_every_socket_is_told_the_state_as_it_is(
+    hub: Hub, feed: SocketFeed, stores: Stores, state: SpanState
+) -> None:
+    watcher = watching(hub)
+    before, silent = NOW - timedelta(minutes=2), NOW - timedelta(seconds=9)
+    stores.spans = [Span(before, silent, state), Span(silent, NOW, SpanState.GAP)]
+    feed.restart()
+    await feed._round()
+    assert watcher.missed == (state.value,)
+    feed.rows([row()])
+    await feed._round()
+    assert watcher.missed == (state.value,), "it is told once"
+
+
+async def test_while_the_database_is_away_nothing_of_it_is_forgotten(
+    hub: Hub, feed: SocketFeed, stores: Stores
+) -> None:
+    watcher = watching(hub)
+    stores.spans, stores.away = [Span(NOW - timedelta(minutes=2), NOW, SpanState.DOWN)], True
+    feed.restart()
+    with pytest.raises(DatabaseUnavailable):
+        await feed._round()
+    stores.away = False
+    await feed._round()
+    assert watcher.missed == ("down",)
