@@ -127,9 +127,10 @@ class Connection(Line, asyncio.Protocol):
             self._next.cancel()
         self._app[HEARTBEATS].drop(self, self._group)
         self._queue = self._reader = self._next = None
-        if self._place is not None:
-            self._place.outbox.on_close = None
-            self._place.leave()
+        # It is forgotten with the place: nothing is left for the garbage collector.
+        if (place := self._place) is not None:
+            self._place = place.outbox.on_close = None
+            place.leave()
 
     # --- signs of life -----------------------------------------------------------------------------------------
 
