@@ -79,6 +79,37 @@ async def test_metrics_stand_beside_those_of_availability(service: Service) -> N
     assert not [x for x in text.splitlines() if x.startswith("ecp_tenant_objective_") and tenant in x]
 
 
+async def test_objectives_are_evaluated_when_something_has_changed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, idle = await service.tenant(), await service.tenant()
+    objectives = service.runtime.work.objectives
+    evaluated, evaluate = list[str](), type(objectives)._evaluate
+
+    async def noted(self: Any, tenants: Any, now: datetime) -> Any:
+        evaluated.extend(t.tenant_id for t in tenants if t.tenant_id in (tenant, idle))
+        return await evaluate(self, tenants, now)
+
+    monkeypatch.setattr(type(objectives), "_evaluate", noted)
+
+    async def turn() -> list[str]:
+        evaluated.clear()
+        await objectives.roll()
+        return sorted(evaluated)
+
+    await counted(service, tenant)
+    # What the defaults that were given to them change is seen once.
+    await turn()
+    assert await turn() == []
+    await push(service, tenant, NOW - timedelta(minutes=3, seconds=30), response_time=100)
+    assert await turn() == [tenant]
+    assert (await service.ask("PUT", path(idle, "/checkout"), CHECKOUT))[0] == 201
+    assert await turn() == [idle]
+    service.clock.advance(60)
+    assert await turn() == [tenant]
+    assert await turn() == []
+
+
 async def test_late_data_and_maintenance_move_the_figures(service: Service) -> None:
     tenant = await service.tenant()
     await counted(service, tenant)

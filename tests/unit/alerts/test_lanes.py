@@ -107,3 +107,17 @@ async def test_a_turn_of_one_kind_does_not_wait_for_a_thousand_of_another() -> N
     assert log.ended == ["other"]
     log.gate.set()
     assert await crowd == 1000
+
+
+async def test_a_tenants_turn_does_not_wait_for_its_own_of_another_kind() -> None:
+    log, lanes = Log(), Lanes(lanes=2)
+    turns = {f"t{n}": log.slow(f"t{n}") for n in range(20)}
+    crowd = asyncio.create_task(lanes.run(turns, "sla"))
+    async with asyncio.timeout(30):
+        while len(log.begun) < 2:
+            await asyncio.sleep(0.001)
+        # In the crowd it stands in line behind many.
+        assert await lanes.run({"t19": log.quick("t19")}, "samples") == 1
+    assert log.ended == ["t19"]
+    log.gate.set()
+    assert await crowd == 20

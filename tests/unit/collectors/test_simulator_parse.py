@@ -9,6 +9,7 @@ import pytest
 
 from ecpmon.collectors.simulator import parse
 from ecpmon.errors import MonitoringUnavailable
+from ecpmon.model.samples import Columns
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STAMP = "2026-03-01T12:00:00Z"
@@ -137,3 +138,27 @@ def test_an_entry_that_lies_costs_its_tenant_only(lie: dict[str, Any]) -> None:
 def test_numbers_past_all_bounds_stop_no_other_number(number: float) -> None:
     found = values(document(metrics={"cpu_usage": 40.5, "odd": number}))
     assert found.keys() - {"odd"} == {"cpu_usage", "up"}
+
+
+def test_tenants_that_say_the_same_names_share_one_shape() -> None:
+    counters = [{"metric": "requests_total", "labels": {"service": "chatbot"}, "value": 7}]
+    reply = document(counters=counters)
+    reply["tenants"] += [{**reply["tenants"][0], "tenant_id": "b", "metrics": {"cpu_usage": 3}}]
+    odd = {"tenant_id": "c", "metrics": {"cpu_usage": None}}
+    reply["tenants"] += [{**reply["tenants"][0], **odd}]
+    for _ in range(2):
+        a, b, c = parse(reply, {"a": 1, "b": 2, "c": 3}, NOW).frames
+    assert isinstance(a.samples, Columns)
+    assert isinstance(b.samples, Columns)
+    assert a.samples.shape is b.samples.shape
+    assert (list(a.samples.values), list(b.samples.values)) == ([40.5, 1.0, 7.0], [3.0, 1.0, 7.0])
+    assert {s.key.metric_name for s in c.samples} == {"up", "requests_total"}
+    assert [f.tenant for f in (a, b, c)] == [1, 2, 3]
+
+
+def test_labels_that_are_no_text_are_taken_for_no_other_tenants_series() -> None:
+    plain = [{"metric": "requests_total", "labels": {"service": "1"}, "value": 7}]
+    assert values(document(counters=plain))["requests_total"] == 7.0
+    for odd in (1, True, 1.0, ["1"], None):
+        given = [{"metric": "requests_total", "labels": {"service": odd}, "value": 7}]
+        assert "requests_total" not in values(document(counters=given))
