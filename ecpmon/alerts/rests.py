@@ -80,7 +80,10 @@ def stays(
     grows: SpanState | None,
     policies: Mapping[str, burn.BurnPolicy],
 ) -> bool:
-    """Whether all these rules, which are calm now, are so for `REACH` when the timeline keeps its outline."""
+    """Whether all these rules, which are calm now, are so for `REACH` when the timeline keeps its outline.
+
+    `grows`: what the time that comes is; None: up.
+    """
     lengths = {pair.long for policy in policies.values() for pair in policy.pairs} | {BUDGET_MIN_HISTORY}
     if any(facts.history < length <= facts.history + REACH for length in lengths):
         return False
@@ -110,7 +113,8 @@ class _Rest:
     """Since `at`, until `until`; None: it does not, and is tried again."""
 
     standing: Standing
-    outline: Outline
+    # None: the tenant was never observed.
+    outline: Outline | None
     at: datetime
     until: datetime | None
     # When what goes on is to be stored; None: nothing does.
@@ -123,8 +127,8 @@ class Rests:
     def __init__(self) -> None:
         self._held: dict[int, _Rest] = {}
 
-    def keep_only(self, outlines: Collection[int]) -> None:
-        self._held = {number: rest for number, rest in self._held.items() if number in outlines}
+    def keep_only(self, tenants: Collection[int]) -> None:
+        self._held = {number: rest for number, rest in self._held.items() if number in tenants}
 
     def holds(self, tenant: int, standing: Standing, outline: Outline | None, now: datetime) -> bool:
         """Whether the tenant rests at `now`, and nothing of it is to be stored."""
@@ -133,12 +137,14 @@ class Rests:
             return False
         return rest.due is None or now < rest.due
 
-    def is_known(self, tenant: int, standing: Standing, outline: Outline, now: datetime) -> bool:
+    def is_known(self, tenant: int, standing: Standing, outline: Outline | None, now: datetime) -> bool:
         """Whether it need not be found out now if the tenant rests: that is known, or was tried a moment ago."""
         rest = self._of(tenant, standing, outline, now)
         return rest is not None and now < (rest.at + AGAIN if rest.until is None else rest.until)
 
-    def note(self, tenant: int, standing: Standing, outline: Outline, now: datetime, *, steady: bool) -> None:
+    def note(
+        self, tenant: int, standing: Standing, outline: Outline | None, now: datetime, *, steady: bool
+    ) -> None:
         until = now + REACH if steady else None
         self._held[tenant] = _Rest(standing, outline, now, until, None)
 
@@ -150,13 +156,19 @@ class Rests:
     def _of(self, tenant: int, standing: Standing, outline: Outline | None, now: datetime) -> _Rest | None:
         """What is known of the tenant as it is."""
         rest = self._held.get(tenant)
-        if rest is None or outline is None or now < rest.at or not _goes_on(rest, outline, now):
+        if rest is None or now < rest.at or not _goes_on(rest, outline, now):
             return None
         if rest.standing is not standing:
             if not _is_alike(rest.standing, standing):
                 return None
             rest.standing = standing
         return rest
+
+
+def waits_for_nothing(entries: Sequence[RuleWithState]) -> bool:
+    """Whether these rules say the same as long as a tenant is not observed at all."""
+    kinds = {*_BOUNDED, RuleKind.NO_DATA}
+    return all(e.rule.kind in kinds and e.state.status is not RuleStatus.PENDING for e in entries)
 
 
 def growing(outline: Outline, now: datetime) -> SpanState | None:
@@ -166,8 +178,10 @@ def growing(outline: Outline, now: datetime) -> SpanState | None:
     return SpanState.DOWN if outline.state == SpanState.DOWN else None
 
 
-def _goes_on(rest: _Rest, outline: Outline, now: datetime) -> bool:
+def _goes_on(rest: _Rest, outline: Outline | None, now: datetime) -> bool:
     """Whether nothing has happened but that time has passed, and the same was observed again."""
+    if outline is None or rest.outline is None:
+        return outline is rest.outline
     if not outline.is_like(rest.outline):
         return False
     if growing(rest.outline, rest.at) is SpanState.GAP:

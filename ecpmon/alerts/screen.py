@@ -25,7 +25,7 @@ from ecpmon.alerts.judgement import (
     windows_read,
 )
 from ecpmon.alerts.machine import advance
-from ecpmon.alerts.rests import Rests, growing, stays
+from ecpmon.alerts.rests import Rests, growing, stays, waits_for_nothing
 from ecpmon.alerts.syntax import references
 from ecpmon.errors import EcpError
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
@@ -189,7 +189,7 @@ class Screen:
         outlines = await self._window_sums.outlines() if among is None else {}
         calm: set[str] = set()
         candidates = []
-        for standing in standings:
+        async for standing in in_slices(standings):
             if standing.tenant_id in left_out:
                 continue
             if self._rests_now(standing, outlines, now):
@@ -197,7 +197,7 @@ class Screen:
             elif self._can_be_told(standing, now):
                 candidates.append(standing)
         if among is None:
-            self._rests.keep_only(outlines)
+            self._rests.keep_only({s.tenant.key for s in standings if s.tenant is not None})
         read = await self._read(candidates, now) if candidates else _Read({}, {})
         going_on: list[tuple[RuleWithState, RuleState]] = []
         moving: dict[str, Sequence[Course]] = {}
@@ -232,10 +232,15 @@ class Screen:
     ) -> None:
         """For how long a tenant that is calm need not be looked at."""
         tenant, now = facts.tenant.key, facts.now
-        if outline is None or standing.planned:
+        if standing.planned:
             return  # what is planned may begin any time
         if not self._rests.is_known(tenant, standing, outline, now):
-            steady = stays(standing.rules or (), facts, growing(outline, now), self._policies)
+            rules = standing.rules or ()
+            steady = (
+                stays(rules, facts, growing(outline, now), self._policies)
+                if outline is not None
+                else waits_for_nothing(rules)
+            )
             self._rests.note(tenant, standing, outline, now, steady=steady)
         self._rests.note_due(tenant, next_due(courses, now))
 

@@ -11,7 +11,7 @@ import pytest
 from ecpmon.alerts.defaults import default_rules
 from ecpmon.alerts.judgement import Facts, judge
 from ecpmon.alerts.policy import default_policies
-from ecpmon.alerts.rests import REACH, Rests, stays
+from ecpmon.alerts.rests import REACH, Rests, stays, waits_for_nothing
 from ecpmon.model.alerts import RuleKind, RuleState, RuleStatus
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
@@ -158,3 +158,16 @@ def test_what_goes_on_is_stored_when_it_is_due_and_does_not_end_the_rest() -> No
     assert rests.holds(1, again, far, T0 + timedelta(seconds=90))
     resolved = RuleWithState(rule, RuleState(RuleStatus.INACTIVE, since=due), None, T0)
     assert not rests.holds(1, Standing("t", whose, (resolved,), own.planned), far, T0 + timedelta(seconds=90))
+
+
+def test_who_was_never_observed_rests_until_it_is() -> None:
+    rests, own = (
+        Rests(),
+        standing(tenant("99%"), [RuleWithState(r, RuleState(), None, T0) for r in default_rules("t")]),
+    )
+    assert waits_for_nothing(own.rules or ())
+    rests.note(1, own, None, T0, steady=True)
+    assert rests.holds(1, own, None, T0 + timedelta(minutes=4))
+    assert not rests.holds(1, own, outline(), T0 + timedelta(minutes=4))
+    pending = RuleState(RuleStatus.PENDING, since=T0, evaluated_at=T0)
+    assert not waits_for_nothing([RuleWithState(default_rules("t")[0], pending, "a", T0)])
