@@ -124,7 +124,7 @@ async def test_one_that_dies_while_it_waits_costs_nobody_an_answer(hands: Proces
 async def test_a_cancelled_caller_s_computation_is_ended(hands: Processes) -> None:
     before = await hands.work(calls.who, (), {}, PATIENCE)
     under_way = asyncio.create_task(hands.work(calls.spin, (), {}, PATIENCE))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     under_way.cancel()
     with pytest.raises(asyncio.CancelledError):
         await under_way
