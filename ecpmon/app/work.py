@@ -95,6 +95,8 @@ class Work:
             statements.by(self._workers),
             stores.closed_statements,
             stores.tenants,
+            stores.roster,
+            stores.window_sums,
             around.clock,
             stores.quarantine,
         )

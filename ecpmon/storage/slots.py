@@ -21,6 +21,7 @@ from ecpmon.sla.counters import (
     rewritten,
 )
 from ecpmon.sla.evidence import Intervals
+from ecpmon.slices import in_slices
 from ecpmon.storage.apart import each_apart_if_needed
 from ecpmon.storage.counted import Counted, Stretch, Voices
 from ecpmon.storage.database import Database
@@ -216,7 +217,7 @@ class SlotKeeper:
         )
         found: dict[int, dict[int, list[tuple[datetime, float]]]] = defaultdict(dict)
         orphans: list[tuple[int, Stretch]] = []
-        for r in rows:
+        async for r in in_slices(rows):
             stretch = stretches[r["n"] - 1]
             found[stretch.number][r["series"]] = list(zip(r["at"], r["values"], strict=True))
             if not any(at < stretch.start and is_count(v) for at, v in found[stretch.number][r["series"]]):
@@ -256,7 +257,7 @@ class SlotKeeper:
         fresh: dict[int, dict[datetime, Counts]] = defaultdict(dict)
         touched: dict[tuple[int, datetime], list[datetime]] = defaultdict(list)
         first: dict[int, datetime] = {}
-        for stretch in stretches:
+        async for stretch in in_slices(stretches):
             for counted in by_tenant[stretch.tenant]:
                 minutes, at = counted.minutes(readings.get(stretch.number, {}), stretch)
                 fresh[counted.key].update(minutes)
@@ -283,7 +284,7 @@ class SlotKeeper:
         stored = {(r["objective"], r["hour"]): (r["good"], r["total"], r["observed"]) for r in rows}
         changed: list[tuple[int, datetime, list[int], list[int], Sequence[int]]] = []
         shown: set[int] = set()
-        for key, hour in keys:
+        async for key, hour in in_slices(keys):
             old = stored.get((key, hour))
             good, total, observed = rewritten(old, hour, touched[key, hour], fresh[key])
             new = (_storable(good), _storable(total), observed)

@@ -335,3 +335,44 @@ async def test_who_was_blind_is_known_for_as_long_as_the_gap(service: Service) -
         "SELECT count(*) FROM pull_attempts WHERE ts < $1", NOW + timedelta(days=20)
     )
     assert rows < 20 * 26
+
+
+async def test_the_job_looks_only_at_what_may_have_changed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, quiet = await a_march(service), await a_march(service)
+    looked, restate = list[tuple[str, str]](), StatementService.restate
+
+    async def noted(self: StatementService, tenant: Any, month: str, now: datetime) -> bool:
+        looked.append((tenant.tenant_id, month))
+        return await restate(self, tenant, month, now)
+
+    monkeypatch.setattr(StatementService, "restate", noted)
+    closing, store = service.runtime.work.closing, PgStatementStore(service.runtime.database)
+
+    async def turn() -> list[tuple[str, str]]:
+        looked.clear()
+        service.clock.advance(3600)
+        await closing.run_once()
+        return sorted(x for x in looked if x[0] in (name, quiet))
+
+    both = sorted([(name, "2026-03"), (quiet, "2026-03")])
+    service.clock.set(datetime(2026, 4, 2, tzinfo=UTC))
+    # Not over for long enough: it is looked at until it is.
+    assert (await turn(), await turn()) == (both, both)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    await turn()
+    assert (await turn(), await turn()) == ([], [])
+    tenant = await service.runtime.tenants.get(name)
+    assert len(await store.revisions(tenant, "2026-03")) == 1
+    late = {"timestamp": "2026-03-31T10:30:00Z", "metrics": {"up": 0}}
+    status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", late)
+    assert (status, body["rejected"]) == (202, [])
+    await service.runtime.work.keeping.take_in_hand_made()
+    assert await turn() == [(name, "2026-03")]
+    assert len(await store.revisions(tenant, "2026-03")) == 2
+    planned = {"start": "2026-03-21T08:30:00Z", "duration": "20m", "reason": "upgrade", "approved_by": "kim"}
+    assert (await service.ask("POST", f"/api/v1/tenants/{quiet}/maintenance", planned))[0] == 201
+    assert await turn() == [(quiet, "2026-03")]
+    service.clock.advance(86_400)
+    assert await turn() == both
