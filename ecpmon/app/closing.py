@@ -50,6 +50,7 @@ class _Inputs:
     tenant: Tenant
     planned: Sequence[Maintenance]
     totals: Tally | None
+    closed: bool
 
 
 class StatementClosing:
@@ -85,7 +86,7 @@ class StatementClosing:
         for tenant_id, month in await self._closed.closed_months():
             closed[tenant_id].add(month)
         months = {name: sorted(closed[name] | {_last_or_none(t, now)}) for name, t in tenants.items()}
-        inputs = await self._inputs(months, now)
+        inputs = await self._inputs(months, closed, now)
         due = {
             name: own
             for name, asked in months.items()
@@ -102,7 +103,9 @@ class StatementClosing:
         self._seen = {k: v for k, v in inputs.items() if k in fresh or (k[0] not in due and k in self._seen)}
         await self._close_deleted(now)
 
-    async def _inputs(self, months: Mapping[str, Sequence[str]], now: datetime) -> dict[_Key, _Inputs]:
+    async def _inputs(
+        self, months: Mapping[str, Sequence[str]], closed: Mapping[str, Collection[str]], now: datetime
+    ) -> dict[_Key, _Inputs]:
         """What can be told of them in one question about all; without whom it cannot be told of."""
         standings = await self._roster.standings()
         whole = {(n, m): Interval(*span) for n, own in months.items() for m in own if (span := _around(m))}
@@ -117,7 +120,9 @@ class StatementClosing:
             _log.warning("months_not_compared", error=reason_of(error))
             return {}
         return {
-            (name, month): _Inputs(s.tenant, s.planned, totals.get(name, {}).get(interval))
+            (name, month): _Inputs(
+                s.tenant, s.planned, totals.get(name, {}).get(interval), month in closed[name]
+            )
             for (name, month), interval in whole.items()
             if (s := standings.get(name)) is not None and s.tenant is not None and s.planned is not None
         }

@@ -142,6 +142,8 @@ POISONS: Final = (
         (
             "UPDATE alert_states s SET held = '3000000 years' FROM alert_rules r"
             " WHERE r.rule_id = s.rule_id AND r.tenant = $1 AND r.kind = 'threshold'",
+            # What is held in memory is read again when something of the tenant has changed.
+            "UPDATE tenants SET updated_at = updated_at WHERE id = $1",
         ),
         (
             "UPDATE alert_states s SET held = '0' FROM alert_rules r WHERE r.rule_id = s.rule_id AND r.tenant = $1",
