@@ -28,6 +28,7 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.ratios import Before, Stretch, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
+from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.objectives import PgObjectiveStore
 from ecpmon.storage.slots import JOB as SLOTS_JOB
@@ -106,7 +107,7 @@ class Objectives:
         touched = await self.count(open_buckets=open_buckets)
         due = [n for n, t in tenants.items() if t.key in touched or self._is_due(standings[n], now)]
         found = await self._evaluated({name: tenants[name] for name in due}, now)
-        self._note(due, found, standings, now)
+        await self._note(due, found, standings, now)
         await self._show(open_buckets)
 
     def _begin_term(self) -> None:
@@ -145,10 +146,10 @@ class Objectives:
             return True
         return seen.due is not None and not seen.due - AT_REST <= now < seen.due
 
-    def _note(
+    async def _note(
         self, due: Sequence[str], found: Named, standings: Mapping[str, Standing], now: datetime
     ) -> None:
-        for name in due:
+        async for name in in_slices(due):
             standing, own = standings[name], found.get(name)
             if own is None or standing.tenant is None:
                 self._seen.pop(name, None)

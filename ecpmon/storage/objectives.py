@@ -10,6 +10,7 @@ from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
+from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -61,7 +62,7 @@ class PgObjectiveStore:
     async def of_all(self, tenant_ids: Collection[str] | None = None) -> dict[str, list[StoredObjective]]:
         names = None if tenant_ids is None else list(tenant_ids)
         found: dict[str, list[StoredObjective]] = {}
-        for row in await self._database.fetch(self._sql["of_all"], names):
+        async for row in in_slices(await self._database.fetch(self._sql["of_all"], names)):
             found.setdefault(row["tenant_id"], []).append(_stored(row))
         return found
 
@@ -129,7 +130,7 @@ class PgObjectiveStore:
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:
         """(objective's key, window) -> live status as last stored, of these tenants."""
         rows = await self._database.fetch(self._sql["statuses"], [t.key for t in tenants])
-        return {(r["objective"], r["window_name"]): SlaStatus(r["status"]) for r in rows}
+        return {(r["objective"], r["window_name"]): SlaStatus(r["status"]) async for r in in_slices(rows)}
 
     async def store_current(self, results: Mapping[int, Sequence[RatioResult]], now: datetime) -> None:
         """Store the evaluation: objective's key -> windows."""
