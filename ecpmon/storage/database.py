@@ -26,6 +26,8 @@ ACQUIRE_TIMEOUT = 1.0
 # Waiting for one of our own connections to become free says nothing about the server.
 QUEUE_TIMEOUT = 5.0
 KEPT_FROM_QUESTIONS = 6
+# Connections that stay open while nobody needs them.
+AT_HAND = 4
 COMMAND_TIMEOUT = 60.0
 # A process that stands still must not keep its row locks: others wait for them. Longer than our loop is ever held.
 IDLE_IN_TRANSACTION = 10.0
@@ -47,6 +49,8 @@ class Database:
         self._pool: asyncpg.Pool[Any] | None = None
         self._writing = asyncio.Lock()
         self._kept: tuple[asyncpg.Pool[Any], Any] | None = None
+        # Free ones, the last used last.
+        self._at_hand: list[tuple[asyncpg.Pool[Any], Any]] = []
         self._opening = asyncio.Lock()
         self._free = asyncio.Semaphore(max_connections)
         self._questions = asyncio.Semaphore(max(1, max_connections - KEPT_FROM_QUESTIONS))
@@ -89,16 +93,34 @@ class Database:
             with wrap_errors(), self._watch.busy():
                 async with self._turn():
                     self._watch.check()
-                    pool = self._pool or await self._open()
-                    connection = await self._acquire(pool)
+                    pool, connection = await self._free_one()
                     try:
                         yield connection
-                    finally:
-                        # The timeout of `acquire` would bound this too, and make a failure of what was committed.
-                        await pool.release(connection, timeout=COMMAND_TIMEOUT)
+                    except BaseException:
+                        await _release(pool, connection)
+                        raise
+                    await self._put_back(pool, connection)
         except DatabaseNotWritable as refusal:
             self._writes.refused(refusal)
             raise
+
+    async def _free_one(self) -> tuple[asyncpg.Pool[Any], Any]:
+        """One that was put back, else one of the pool: that hands out and takes back in tasks, which cost as much as a
+        short statement does."""
+        while self._at_hand:
+            pool, connection = self._at_hand.pop()
+            if pool is self._pool and _lives(connection):
+                return pool, connection
+            await _release(pool, connection)
+        pool = self._pool or await self._open()
+        return pool, await self._acquire(pool)
+
+    async def _put_back(self, pool: asyncpg.Pool[Any], connection: Any) -> None:
+        """What ended well leaves nothing behind. More than a few are the pool's, which closes what nobody needs."""
+        if len(self._at_hand) < AT_HAND and pool is self._pool and _lives(connection):
+            self._at_hand.append((pool, connection))
+        else:
+            await _release(pool, connection)
 
     async def _acquire(self, pool: asyncpg.Pool[Any]) -> Any:
         """A connection that is there, or a new one. A server that answers our probe is busy, not away."""
@@ -116,7 +138,8 @@ class Database:
         lanes = [self._questions, self._free] if asking.get() else [self._free]
         async with AsyncExitStack() as held:
             try:
-                async with asyncio.timeout(QUEUE_TIMEOUT):
+                waits = any(lane.locked() for lane in lanes)
+                async with asyncio.timeout(QUEUE_TIMEOUT if waits else None):
                     for lane in lanes:
                         await held.enter_async_context(lane)
             except TimeoutError:
@@ -176,10 +199,9 @@ class Database:
     async def _give_back(self) -> None:
         kept, self._kept = self._kept, None
         if kept is not None:
-            pool, connection = kept
             with contextlib.suppress(asyncpg.InterfaceError):  # of a pool that was given up
-                connection.add_query_logger(counted)
-                await pool.release(connection, timeout=COMMAND_TIMEOUT)
+                kept[1].add_query_logger(counted)
+            await _release(*kept)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Any]:
@@ -272,4 +294,21 @@ class Database:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 async with asyncio.timeout(3):
                     await self._give_back()
+                    while self._at_hand:
+                        await _release(*self._at_hand.pop())
                     await pool.close()
+
+
+async def _release(pool: asyncpg.Pool[Any], connection: Any) -> None:
+    """To its pool, which knows what is to be done with it."""
+    with contextlib.suppress(asyncpg.InterfaceError):  # of a pool that was given up
+        # The timeout of `acquire` would bound this too, and make a failure of what was committed.
+        await pool.release(connection, timeout=COMMAND_TIMEOUT)
+
+
+def _lives(connection: Any) -> bool:
+    """The pool takes back by itself what broke while nobody used it."""
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:
+        return False
