@@ -65,7 +65,10 @@ def choose_backend(request: web.Request) -> Backend:
 async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
     """Outermost: request id, log context, every error in the one shape, metrics and debug headers."""
     begin(request)
-    return finish(request, await _answer(request, handler))
+    response = await _answer(request, handler)
+    if request.headers.get("X-Debug") == "true":
+        await asyncio.sleep(0)  # the driver tells of a statement in the turn after it
+    return finish(request, response)
 
 
 def begin(request: web.Request) -> None:
@@ -82,7 +85,6 @@ def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     if not response.prepared:
         response.headers["X-Request-ID"] = request_id_of(request)
         if request.headers.get("X-Debug") == "true":
-            await asyncio.sleep(0)  # the driver tells of a statement in the turn after it
             response.headers["X-Debug-Info"] = _debug_info(request)
     return response
 
