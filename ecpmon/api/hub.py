@@ -232,8 +232,9 @@ class Hub:
 
     def alerts_missed(self) -> None:
         """Some may never be told: who waits for them is asked to connect again, and is then told what is firing."""
-        for broadcast in self._alerts.values():
-            for listener in broadcast.listeners:
+        # One that is closed is taken off at once.
+        for broadcast in list(self._alerts.values()):
+            for listener in list(broadcast.listeners):
                 listener.close(WSCloseCode.TRY_AGAIN_LATER, "some alerts may have been missed; connect again")
 
     def _tell_external(self, alert: ExternalAlert) -> None:

@@ -224,7 +224,7 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
         shares.append(tenant_share(caller, tenant_id, demo=request[BACKEND].demo))
     if route.permission is Permission.INGEST:
         limits.check_push(shares, now)
-    elif request.can_read_body:
+    else:
         limits.check_body(shares, now)
     request[SHARES] = tuple(shares)
     if route.socket:
