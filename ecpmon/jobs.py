@@ -28,6 +28,8 @@ from ecpmon.telemetry import Telemetry
 _log = structlog.get_logger(__name__)
 # The default of one second silently drops a job when the loop stalls.
 MISFIRE_GRACE_SECONDS = 60
+# For so long they are waited for until everything goes by the clock. Less than any job's period.
+FIRST_TURNS_SECONDS = 1.0
 
 
 class Leadership(Protocol):
@@ -81,11 +83,13 @@ class Jobs:
 
     async def start(self) -> None:
         """Run what runs everywhere once in the background, in the order given, then everything by the clock."""
-        self._begin([name for name, job in self._jobs.items() if job.everywhere])
-        self._scheduling = asyncio.create_task(self._schedule(), name="scheduling")
+        first = self._begin([name for name, job in self._jobs.items() if job.everywhere])
+        self._scheduling = asyncio.create_task(self._schedule(first), name="scheduling")
 
-    async def _schedule(self) -> None:
-        """Importing APScheduler takes longer than all else that a process does until it is ready: so it comes after."""
+    async def _schedule(self, first: asyncio.Task[None]) -> None:
+        """Importing APScheduler takes longer than all else that a process does until it is ready: so it comes after
+        the first turns, unless those take their time."""
+        await asyncio.wait({first}, timeout=FIRST_TURNS_SECONDS)
         events = await asyncio.to_thread(import_module, "apscheduler.events")
         schedulers = await asyncio.to_thread(import_module, "apscheduler.schedulers.asyncio")
         self._reasons = {
@@ -111,10 +115,11 @@ class Jobs:
         """
         self._begin([name for name, job in self._jobs.items() if not job.everywhere])
 
-    def _begin(self, names: Sequence[str]) -> None:
+    def _begin(self, names: Sequence[str]) -> asyncio.Task[None]:
         first = asyncio.create_task(self._run(names), name="first-turns")
         self._running.add(first)
         first.add_done_callback(self._running.discard)
+        return first
 
     @property
     def names(self) -> list[str]:

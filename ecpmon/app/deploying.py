@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from ecpmon.model.tenants import Tenant
-from ecpmon.orchestrator.deployers.cluster import ClusterAddress
-from ecpmon.orchestrator.deployers.demo import DemoDeployer
-from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
-from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.orchestrator import Deployer
 from ecpmon.ports.service import Clock
@@ -42,15 +38,39 @@ def make_deployments(
     async def terms(tenant: Tenant) -> Terms:
         return terms_of(tenant, await maintenance.of_tenant(tenant), clock.now(), intervals)
 
-    deployers: dict[str, Deployer] = {"demo": DemoDeployer()} if demo else _deployers(settings)
+    deployers = _demo_deployers() if demo else _deployers(settings)
     return DeploymentService(
         PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock,
         takeover=timedelta(seconds=settings.deployment_takeover), carries_out=carries_out,
     )  # fmt: skip
 
 
+def _demo_deployers() -> dict[str, Deployer]:
+    from ecpmon.orchestrator.deployers.demo import DemoDeployer
+
+    return {"demo": DemoDeployer()}
+
+
 def _deployers(settings: Settings) -> dict[str, Deployer]:
-    """By method. A method that is not configured is absent, and refused when somebody asks for it."""
+    """By method. A method that is not configured is absent, and refused when somebody asks for it; none is imported."""
+    found = _of_clusters(settings) if settings.simulator_url or settings.kubeconfig else {}
+    if settings.gitops_url:
+        from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
+
+        found["gitops"] = GitopsDeployer(
+            settings.gitops_url,
+            Path(settings.gitops_dir) if settings.gitops_dir else Path.cwd() / ".ecpmon" / "gitops",
+            branch=settings.gitops_branch,
+            token=settings.gitops_token,
+            author=settings.gitops_author,
+        )
+    return found
+
+
+def _of_clusters(settings: Settings) -> dict[str, Deployer]:
+    from ecpmon.orchestrator.deployers.cluster import ClusterAddress
+    from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
+
     found: dict[str, Deployer] = {}
     if settings.simulator_url:
         simulator = ClusterAddress(url=settings.simulator_url)
@@ -61,12 +81,4 @@ def _deployers(settings: Settings) -> dict[str, Deployer]:
             kubeconfig=None if in_cluster else settings.kubeconfig, context=settings.kube_context
         )
         found["kubernetes"] = KubernetesDeployer(cluster, rollout_timeout=settings.rollout_timeout)
-    if settings.gitops_url:
-        found["gitops"] = GitopsDeployer(
-            settings.gitops_url,
-            Path(settings.gitops_dir) if settings.gitops_dir else Path.cwd() / ".ecpmon" / "gitops",
-            branch=settings.gitops_branch,
-            token=settings.gitops_token,
-            author=settings.gitops_author,
-        )
     return found
