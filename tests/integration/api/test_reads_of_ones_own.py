@@ -84,7 +84,7 @@ def visits(node: dict[str, Any]) -> int:
 @pytest.fixture(autouse=True)  # before any connection is opened
 def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
     made = Spy()
-    monkeypatch.setattr(storage, "_count", made.take)
+    monkeypatch.setattr(storage, "counted", made.take)
     return made
 
 

@@ -74,7 +74,7 @@ async def test_a_question_costs_one_statement_until_something_changes(
 ) -> None:
     name = await with_a_past(service)
     seen: list[str] = []
-    monkeypatch.setattr(storage, "_count", lambda record: seen.append(record.query))
+    monkeypatch.setattr(storage, "counted", lambda record: seen.append(record.query))
     # Those of questions about the SLA: alerts are evaluated meanwhile.
     about_sla = {
         *load("contracts").values(),
