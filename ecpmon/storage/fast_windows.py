@@ -97,10 +97,8 @@ async def packed_marks(
     for first in range(0, len(instants), _AT_ONCE):
         part = list(instants[first : first + _AT_ONCE])
         packed: bytes | None = await asked.fetchval(sql, tenant_key, part, until)
-        if packed is None:
-            return unmarked(instants, until)
-        parts.append(packed)
-    return _PackedMarks(instants, parts)
+        parts.append(packed or b"")
+    return _PackedMarks(instants, parts, until)
 
 
 class Asked(Protocol):
@@ -112,14 +110,15 @@ class Asked(Protocol):
 class _PackedMarks(Mapping[datetime, Mark]):
     """Bytes that become marks when somebody asks for the first: in a process that computes."""
 
-    def __init__(self, instants: Sequence[datetime], parts: Sequence[bytes]) -> None:
+    def __init__(self, instants: Sequence[datetime], parts: Sequence[bytes], until: datetime) -> None:
         self._instants = instants
         self._parts = parts
+        self._until = until
 
     @cached_property
-    def _marks(self) -> _Marks:
+    def _marks(self) -> Mapping[datetime, Mark]:
         rows = [row for part in self._parts for row in unpacked(part)]
-        return _Marks(dict(zip(self._instants, rows, strict=True)))
+        return marks_of(rows, self._instants, self._until)
 
     def __getitem__(self, at: datetime) -> Mark:
         return self._marks[at]
@@ -131,7 +130,7 @@ class _PackedMarks(Mapping[datetime, Mark]):
         return len(self._instants)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _PackedMarks, (self._instants, self._parts)
+        return _PackedMarks, (self._instants, self._parts, self._until)
 
 
 def marks_of(rows: Sequence[Any], instants: Sequence[datetime], until: datetime) -> Mapping[datetime, Mark]:

@@ -27,7 +27,7 @@ from ecpmon.sla.spans import clip, coalesce
 from ecpmon.sla.windows import Terms, tally, unseen
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
-from ecpmon.storage.fast_windows import PgFastWindows, packed_marks
+from ecpmon.storage.fast_windows import MANY, PgFastWindows, packed_marks
 from ecpmon.storage.ingest import IngestStore
 from tests.integration.conftest import T0
 
@@ -213,6 +213,17 @@ async def test_before_the_first_observation_nothing_is_eligible(
     await ingest.commit([Batch((frame(tenant, 0, True),))])
     found = await same_as_spans(database, tenant, at(-10), {"before": (at(-60), at(-10))})
     assert found["before"] == Tally(0.0, 0.0, 0.0)
+
+
+async def test_of_a_tenant_without_an_observation_many_marks_are_what_few_are(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    """More than are read row by row: as a plot of a month by the hour asks for them."""
+    silent = await make_tenant()
+    instants = [at(-5 * n) for n in range(MANY + 1)]
+    few = await PgFastWindows(database).marks(silent, instants[:MANY], at(20))
+    many = await PgFastWindows(database).marks(silent, instants, at(20))
+    assert {instant: many[instant] for instant in instants[:MANY]} == dict(few)
 
 
 async def test_no_windows_are_no_tallies(database: Database) -> None:
