@@ -30,10 +30,12 @@ NEW, KILL = b"n", b"k"
 # What to do, and the number of the process that is meant; with NEW comes its socket.
 ORDER: Final = struct.Struct("!cQ")
 LENGTH: Final = struct.Struct("!Q")
+# Before an answer: whether its process takes no other call, and how long it is.
+ANSWER: Final = struct.Struct("!?Q")
 NICE: Final = 10
 # Of those that the kernel ends when there is no memory, from -1000 to 1000.
 _OOM_SCORE: Final = 500
-# Bytes of memory with which a process is not kept for another call.
+# Bytes of memory, over what it began with, after which a process takes no other call.
 MOST_HELD: Final = 200 * 2**20
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -129,13 +131,13 @@ def _compute(
         _be_called("ecp-compute")
         prepare()
         connection.setblocking(True)
-        while (call := _received(connection)) is not None:
+        most, last = _most_held() + MOST_HELD, False
+        while not last and (call := _received(connection)) is not None:
             answer = answered(call)
-            connection.sendall(LENGTH.pack(len(answer)))
+            last = _most_held() > most
+            connection.sendall(ANSWER.pack(last, len(answer)))
             connection.sendall(answer)
             del call, answer
-            if _most_held() > MOST_HELD:
-                break
         code = 0
     except (BrokenPipeError, ConnectionResetError):
         code = 0  # nobody waits for it any more

@@ -24,7 +24,7 @@ from typing import Any, Final
 import structlog
 
 from ecpmon.compute import refusal
-from ecpmon.compute.nursery import KILL, LENGTH, NEW, ORDER, tend
+from ecpmon.compute.nursery import ANSWER, KILL, LENGTH, NEW, ORDER, tend
 from ecpmon.compute.parcels import opened, packed
 
 _log = structlog.get_logger(__name__)
@@ -135,7 +135,7 @@ class Nursery:
 
 
 class Processes:
-    """`compute.Hands` of a nursery. `on_end(why)` is called for each that ended: late, died, stopped or idle."""
+    """`compute.Hands` of a nursery. `on_end(why)` is called for each that ended: late, died, stopped, idle or ended (it held too much)."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class Processes:
         process = self._one()
         try:
             async with asyncio.timeout(limit):
-                answer = await process.ask(call)
+                last, answer = await process.ask(call)
         except TimeoutError:
             self._end(process, "late")
             raise refusal("late", "this takes too long right now") from None
@@ -173,7 +173,11 @@ class Processes:
         except BaseException:
             self._end(process, "stopped")
             raise
-        self._keep(process)
+        if last:
+            process.connection.close()
+            self.on_end("ended")
+        else:
+            self._keep(process)
         return opened(answer)
 
     async def close(self) -> None:
@@ -220,13 +224,13 @@ class _Process:
         self.number = number
         self.connection = connection
 
-    async def ask(self, call: bytes) -> bytearray:
-        """Raises OSError or EOFError when it has ended."""
+    async def ask(self, call: bytes) -> tuple[bool, bytearray]:
+        """Whether it takes no other call, and the answer. Raises OSError or EOFError when it has ended."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self.connection, LENGTH.pack(len(call)))
         await loop.sock_sendall(self.connection, call)
-        (size,) = LENGTH.unpack(await self._exactly(LENGTH.size))
-        return await self._exactly(size)
+        last, size = ANSWER.unpack(await self._exactly(ANSWER.size))
+        return last, await self._exactly(size)
 
     async def _exactly(self, size: int) -> bytearray:
         loop, buffer, got = asyncio.get_running_loop(), bytearray(size), 0
