@@ -135,7 +135,10 @@ class Nursery:
 
 
 class Processes:
-    """`compute.Hands` of a nursery. `on_end(why)` is called for each that ended: late, died, stopped, idle or ended (it held too much)."""
+    """`compute.Hands` of a nursery.
+
+    `on_end(why)` is called for each that ended: late, died, stopped, idle, or ended (it has held too much).
+    """
 
     def __init__(
         self,
