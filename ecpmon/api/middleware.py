@@ -121,6 +121,8 @@ async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
         request.app[CONTEXT].telemetry.refusals.labels(error.details["limit"]).inc()
     if error.status == 429:
         await hold_back()
+        # Hundreds that were held back together are not answered together.
+        await request.app[LIMITS].loop.wait(sender_of(request))
     route = route_of(request)
     error = _for_sender(route, error)
     if error.status >= 500:

@@ -22,10 +22,14 @@ _log = structlog.get_logger(__name__)
 
 # Sizes as `cost_of` counts them.
 MAX_SAMPLES_PER_COMMIT = 10_000
-# Of one sender's, while others send as well: as much as is committed in FAIR_SECONDS, within these bounds.
+# Of one sender's, while others send as well: as much as is committed in FAIR_SECONDS, within these bounds, or in so
+# many times what the shortest commit takes, when that is longer.
 FAIR_SAMPLES_PER_COMMIT = 1_500
-LEAST_SAMPLES_PER_COMMIT = 150
-FAIR_SECONDS = 0.025
+LEAST_SAMPLES_PER_COMMIT = 100
+FAIR_SECONDS = 0.01
+FAIR_TIMES = 3.0
+# The shortest commit is forgotten by so much with every one that is longer.
+_FORGOTTEN = 1.02
 # What a sender who is alone may commit in one piece.
 ALONE_SAMPLES_PER_COMMIT = 40_000
 # A commit begins when so many batches wait, when none has come for some turns of the loop, or after this time.
@@ -124,14 +128,21 @@ class Share:
     """How much of one sender's goes into a commit while others send as well.
 
     Samples do not all cost the same: what changes a timeline costs fifty times what is only stored. So the share
-    falls by half when a commit took too long, and grows by a tenth when it did not.
+    begins small, falls by half when a commit took too long, and grows by a tenth when one of about its size did not.
     """
 
     def __init__(self) -> None:
-        self.samples = FAIR_SAMPLES_PER_COMMIT
+        self.samples = FAIR_SAMPLES_PER_COMMIT // 5
+        self._shortest = math.inf
 
-    def took(self, seconds: float) -> None:
-        wanted = self.samples // 2 if seconds > FAIR_SECONDS else self.samples + self.samples // 10
+    def took(self, seconds: float, size: int) -> None:
+        """A commit of so much, as `cost_of` counts it."""
+        self._shortest = min(seconds, self._shortest * _FORGOTTEN)
+        wanted = self.samples
+        if seconds > max(FAIR_SECONDS, FAIR_TIMES * self._shortest):
+            wanted //= 2
+        elif 2 * size > self.samples:
+            wanted += wanted // 10
         self.samples = min(FAIR_SAMPLES_PER_COMMIT, max(LEAST_SAMPLES_PER_COMMIT, wanted))
 
 
@@ -228,9 +239,9 @@ class GroupWriter:
             self._wake.clear()
             while self._waiting:
                 await self._gather()
-                began = perf_counter()
-                await self._commit(self._waiting.take(MAX_SAMPLES_PER_COMMIT, self.part))
-                self._share.took(perf_counter() - began)
+                group, began = self._waiting.take(MAX_SAMPLES_PER_COMMIT, self.part), perf_counter()
+                await self._commit(group)
+                self._share.took(perf_counter() - began, sum(_size(batch) for batch, _, _ in group))
 
     async def _gather(self) -> None:
         """Let arrive what is on its way, as long as anything does: nine round trips cost the same for one batch as for

@@ -70,15 +70,26 @@ def test_it_is_crowded_while_more_than_one_has_sent_lately() -> None:
 
 def test_the_share_of_one_sender_follows_what_commits_take_within_its_bounds() -> None:
     share = Share()
-    for _ in range(3):
-        share.took(1.0)
-    assert share.samples == FAIR_SAMPLES_PER_COMMIT // 8
+    begun = share.samples
+    share.took(0.002, 10)
+    assert share.samples == begun, "a small commit says nothing of large ones"
     for _ in range(100):
-        share.took(1.0)
-    assert share.samples == LEAST_SAMPLES_PER_COMMIT
-    for _ in range(100):
-        share.took(0.001)
+        share.took(0.002, FAIR_SAMPLES_PER_COMMIT)
     assert share.samples == FAIR_SAMPLES_PER_COMMIT
+    share.took(1.0, FAIR_SAMPLES_PER_COMMIT)
+    assert share.samples == FAIR_SAMPLES_PER_COMMIT // 2
+    for _ in range(10):
+        share.took(1.0, share.samples)
+    assert share.samples == LEAST_SAMPLES_PER_COMMIT
+
+
+def test_where_every_commit_is_slow_the_share_does_not_fall_for_it() -> None:
+    """As on a busy machine: smaller commits would not be shorter."""
+    share = Share()
+    begun = share.samples
+    for _ in range(100):
+        share.took(0.1, share.samples)
+    assert share.samples > begun
 
 
 def test_a_batch_that_is_larger_than_a_commit_goes_first_or_waits_for_the_next() -> None:
