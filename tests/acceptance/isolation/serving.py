@@ -20,6 +20,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 from ecpmon.storage.tokens import PgTokenStore
 from tests.acceptance.live import until
+from tests.processes import bound
 
 ALPHA, BETA = "alpha", "beta"
 OPERATOR = Caller("a test", frozenset({"admin"}), None)
@@ -78,7 +79,7 @@ async def serving(dsn: str, folder: Path, port: int, role: str) -> AsyncIterator
     }  # fmt: skip
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ecpmon", "serve", env=environ, stdout=out, stderr=out
+            *bound([sys.executable, "-m", "ecpmon", "serve"]), env=environ, stdout=out, stderr=out
         )
     made = Serving(f"http://127.0.0.1:{port}", process.pid, log, database, {})
     try:
