@@ -25,11 +25,11 @@ MOST_MEMORY = 300 * 2**20
 CHECKOUT = Path(__file__).parents[2]
 
 
-async def attack(service: Serving, name: str, seconds: float) -> dict[str, int]:
-    """How often alpha got which answer."""
+async def attack(service: Serving, name: str, seconds: float, niceness: int) -> dict[str, int]:
+    """How often alpha got which answer. `niceness`: of alpha itself."""
     environ = os.environ | {"ATTACK_URL": service.url, "ATTACK_TOKEN": service.tokens[ALPHA]}
     process = await asyncio.create_subprocess_exec(
-        "nice", "-n", "19", sys.executable, "-m", "tests.acceptance.isolation.attacks", name, str(seconds),
+        "nice", "-n", str(niceness), sys.executable, "-m", "tests.acceptance.isolation.attacks", name, str(seconds),
         env=environ, cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await process.communicate()
@@ -40,10 +40,12 @@ async def attack(service: Serving, name: str, seconds: float) -> dict[str, int]:
     return statuses
 
 
-async def under_attack(service: Serving, beta: Neighbour, name: str, seconds: float) -> list[float]:
+async def under_attack(
+    service: Serving, beta: Neighbour, name: str, seconds: float, niceness: int = 0
+) -> list[float]:
     """What must hold for beta while alpha is at work; the seconds that beta's pushes took."""
     before = len(beta.pushes)
-    attacking = asyncio.create_task(attack(service, name, seconds))
+    attacking = asyncio.create_task(attack(service, name, seconds, niceness))
     took = await beta.alerted()
     statuses = await attacking
     pushes = beta.pushes[before:]
@@ -70,7 +72,7 @@ async def nothing_is_missing(service: Serving, beta: Neighbour) -> None:
     assert (await service.ask("GET", "/ready"))[0] == 200
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_no_attack_of_alpha_s_is_felt_by_beta(
     make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
@@ -87,7 +89,7 @@ async def test_no_attack_of_alpha_s_is_felt_by_beta(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_beta_is_as_fast_under_attack_as_in_peace(
     name: str, make_database: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
@@ -100,7 +102,8 @@ async def test_beta_is_as_fast_under_attack_as_in_peace(
         beta.pushes.clear()
         await asyncio.sleep(LONG / 2)
         peace = sorted(p[2] for p in beta.pushes)
-        war = await under_attack(service, beta, name, LONG)
+        # A real alpha has processors of its own: what it spends to attack is not to be taken from whom it attacks.
+        war = await under_attack(service, beta, name, LONG, niceness=19)
         await nothing_is_missing(service, beta)
         assert service.memory() < MOST_MEMORY
         own, felt = (taken[int(len(taken) * 0.99)] for taken in (peace, war))
