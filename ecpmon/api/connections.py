@@ -6,6 +6,7 @@ made when a client says something that is no bare pong.
 Invariants:
 - Of what a client says one message is looked at in a turn of the loop, no sooner than its allowance lets it, and in its
   order. What comes meanwhile stays with the parser, which stops reading at 128 KiB; TCP then holds up the sender.
+- What is sent beside messages is bounded: a message in too many fragments, or one that never ends, is its last.
 - Once it has said goodbye, or its client has, nobody else writes to it (`Place.quiet`).
 - When the connection is gone its place is given back, whoever ended it.
 """
@@ -35,6 +36,13 @@ from ecpmon.wire import dumps
 
 _log = structlog.get_logger(__name__)
 MAX_MESSAGE: Final = 64 * 1024
+# Bytes on the wire that are no message yet: what waits in the parser, a piece that is read at once, and a message in
+# fragments of a hundred bytes.
+MAX_UNFINISHED: Final = 512 * 1024
+# So many bytes beside its payload cost as much as another message.
+_PAID: Final = 16 * 1024
+# What a frame has besides its payload, at most.
+_FRAME: Final = 14
 # So long a client has to answer a close frame.
 CLOSE_GRACE = 2.0
 # Whoever was not let in has no allowance.
@@ -57,7 +65,7 @@ class Connection(Line, asyncio.Protocol):
 
     __slots__ = (
         "_app", "_closing", "_deadline", "_group", "_heard", "_korean", "_next", "_place", "_queue", "_reader",
-        "_reading_paused", "_request_id", "_say",
+        "_reading_paused", "_request_id", "_say", "_unfinished",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +81,7 @@ class Connection(Line, asyncio.Protocol):
         self._korean = korean
         self._closing = self._reading_paused = False
         self._heard = True
+        self._unfinished = 0
         self._queue: WebSocketDataQueue | None = None
         self._reader: WebSocketReader | None = None
         self._next: asyncio.Handle | None = None
@@ -105,8 +114,12 @@ class Connection(Line, asyncio.Protocol):
                 cast(BaseProtocol, self), _UNREAD, loop=asyncio.get_running_loop()
             )
             self._reader = WebSocketReader(self._queue, MAX_MESSAGE, compress=False, decode_text=True)
+        self._unfinished += len(data)
         self._reader.feed_data(data)
         self._listen()
+        if self._unfinished > MAX_UNFINISHED and not self._closing:
+            self._say_goodbye(WSCloseCode.MESSAGE_TOO_BIG, "send messages in fewer fragments")
+            self._hang_up()
 
     # aiohttp hands over what came with the handshake.
     feed_data = data_received
@@ -161,19 +174,26 @@ class Connection(Line, asyncio.Protocol):
             self._hang_up()
             return
         if message is not None:
-            self._wait_for(message)
+            # Control frames may come in the middle of a message in fragments.
+            beside = max(0, self._unfinished - len(message.data or "") - _FRAME)
+            self._unfinished = 0 if message.type in _WORDS else beside
+            self._wait_for(message, 1 + beside // _PAID)
 
-    def _wait_for(self, message: WSMessage) -> None:
+    def _wait_for(self, message: WSMessage, worth: int = 1) -> None:
         """Others get a turn before each message, and whoever says too much waits; to take leave costs nothing."""
-        loop, seconds = asyncio.get_running_loop(), 0.0 if message.type is WSMsgType.CLOSE else self._pay()
+        loop, seconds = (
+            asyncio.get_running_loop(),
+            0.0 if message.type is WSMsgType.CLOSE else self._pay(worth),
+        )
         later = loop.call_later(seconds, self._take, message) if seconds else None
         self._next = later or loop.call_soon(self._take, message)
 
-    def _pay(self) -> float:
-        """For one message of the client: the seconds until it may be looked at."""
+    def _pay(self, worth: int) -> float:
+        """For a message of the client that costs as much as so many: the seconds until it may be looked at."""
         if self._place is None:
             return UNWELCOME_SECONDS
-        return self._app[LIMITS].message(self._place.session, self._app[CONTEXT].clock.now())
+        now, limits = self._app[CONTEXT].clock.now(), self._app[LIMITS]
+        return max(limits.message(self._place.session, now) for _ in range(worth))
 
     def _take(self, message: WSMessage) -> None:
         self._next = None

@@ -71,7 +71,19 @@ async def refuse(request: web.Request, code: int, reason: str) -> web.StreamResp
     return TakenOver()
 
 
+# What aiohttp takes apart, and breaks on when it is no ASCII.
+_COMPARED: Final = (
+    "Connection",
+    "Upgrade",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Protocol",
+)
+
+
 async def taken(request: web.Request, place: Place[Any, Any, Any] | None, say: Say | None) -> Connection:
+    if not all(request.headers.get(name, "").isascii() for name in _COMPARED):
+        raise web.HTTPBadRequest(text="the handshake has bytes that are no ASCII")
     # Without compression: a deflate context costs a quarter of a megabyte per socket.
     handshake = web.WebSocketResponse(protocols=(BEARER_PROTOCOL,), compress=False)
     ready = handshake.can_prepare(request)

@@ -170,6 +170,50 @@ async def test_a_flood_is_read_no_faster_than_is_allowed_and_a_neighbour_is_answ
     await world.until(lambda: world.hub.sockets == 0)
 
 
+@pytest.mark.parametrize("between", [b"", b"\x89\x80\0\0\0\0"], ids=["alone", "with pings"])
+async def test_a_message_that_never_ends_is_the_last(
+    world: World, between: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecpmon.api.connections.MAX_UNFINISHED", 20_000)
+    async with world.connect(MONITORING, autoping=False) as socket:
+        await told(socket)
+        transport = socket._response.connection.transport
+        transport.write(b"\x01\x80\0\0\0\0")  # a text without end
+        for _ in range(100):
+            transport.write(b"\x00\x80\0\0\0\0" * 50 + between)
+        async with asyncio.timeout(PATIENCE):
+            while (message := await socket.receive()).type is WSMsgType.PONG:
+                pass
+        assert (message.type, message.data) == (WSMsgType.CLOSE, 1009)
+    await world.until(lambda: world.hub.sockets == 0)
+
+
+async def test_a_long_message_in_fragments_is_a_message_and_paid_for_by_what_it_came_in(world: World) -> None:
+    waited = allow(world, 100, 50)
+    async with world.connect(MONITORING) as socket:
+        await told(socket)
+        transport = socket._response.connection.transport
+        transport.write(b"\x01\x81\0\0\0\0x" + b"\x00\x80\0\0\0\0" * 6_000 + b"\x80\x81\0\0\0\0y")
+        while "error" not in await told(socket):
+            pass
+        assert len(waited) == 1 + 36_000 // (16 * 1024)
+
+
+@pytest.mark.parametrize("path", ALL)
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "Sec-WebSocket-Version", "Connection"])
+async def test_a_handshake_with_bytes_that_are_no_ascii_is_refused(
+    world: World, path: str, name: str
+) -> None:
+    headers = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    with structlog.testing.capture_logs() as logs:
+        async with world.client.get(path, headers=headers | {name: headers[name] + "é"}) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (400, "BAD_REQUEST")
+    assert not [line for line in logs if line["log_level"] == "error"]
+
+
 async def test_a_ping_frame_is_answered(world: World) -> None:
     async with world.connect(MONITORING, autoping=False) as socket:
         await told(socket)
