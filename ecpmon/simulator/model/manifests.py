@@ -119,9 +119,17 @@ def surge_and_unavailable(manifest: Manifest, wanted: int) -> tuple[int, int]:
 
 
 def manifest_of(spec: ServiceSpec, tenant_id: str) -> Manifest:
-    """The Deployment that a REST call stands for."""
-    chosen = {LABEL_TENANT: tenant_id, LABEL_SERVICE: spec.name}
-    labels = {**chosen, "app.kubernetes.io/name": spec.name, MANAGED_BY: "ecp-simulator"}
+    """The Deployment that a REST call stands for.
+
+    It selects what the orchestrator's manifests select, as a selector cannot change: they are applied over it later.
+    """
+    chosen = {"app": spec.name, LABEL_TENANT: tenant_id}
+    labels = {
+        **chosen,
+        LABEL_SERVICE: spec.name,
+        "app.kubernetes.io/name": spec.name,
+        MANAGED_BY: "ecp-simulator",
+    }
     return {
         "metadata": {
             "labels": labels,

@@ -317,6 +317,17 @@ async def test_a_namespace_that_the_simulator_made_for_the_tenant_is_taken_over(
     assert found["metadata"]["labels"]["ecp.ai/managed-by"] == "ecp-simulator"  # and not pruned
 
 
+async def test_manifests_are_applied_over_what_a_rest_call_has_deployed(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    """As the walk-through of the README does; a Deployment's selector cannot change."""
+    simulator.deploy(tenant_id)
+    outcome = await kubernetes.apply(rendered_release(tenant_id), Told())
+    assert ("callbot", "configured") in {
+        (o.name, o.status) for o in outcome.objects if o.kind == "Deployment"
+    }
+
+
 async def test_nobody_answers() -> None:
     away = KubernetesDeployer(ClusterAddress(url=f"http://127.0.0.1:{free_port()}", timeout=2))
     calls = (
