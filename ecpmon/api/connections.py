@@ -175,7 +175,8 @@ class Connection(Line, asyncio.Protocol):
             return
         if message is not None:
             # Control frames may come in the middle of a message in fragments.
-            beside = max(0, self._unfinished - len(message.data or "") - _FRAME)
+            own = 0 if message.type is WSMsgType.CLOSE else len(message.data)  # a close frame's is its code
+            beside = max(0, self._unfinished - own - _FRAME)
             self._unfinished = 0 if message.type in _WORDS else beside
             self._wait_for(message, 1 + beside // _PAID)
 
