@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from secrets import token_hex
-from typing import Any, Final
+from time import perf_counter
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import _ErrInfo
@@ -124,17 +125,67 @@ def guarded(handler: _Handler) -> _Handler:
     return answer
 
 
-class _Protocol(web.RequestHandler):
-    """One connection."""
+# Of a body, read and not yet looked at.
+_CHUNKS: Final = 64
+# A timer may be so much too early.
+_EARLY: Final = 0.001
+# How much longer than them others have the loop.
+_OTHERS: Final = 9
 
-    __slots__ = ()
+
+class _Protocol(web.RequestHandler):
+    """One connection.
+
+    A body in very many chunks costs the parser a hundred times what its bytes are counted for. So after `_CHUNKS` of
+    them in one go nothing more is read from the connection until all such bodies together have had no more than a
+    tenth of the loop's time (`_Server.free_at`).
+
+    `_held_until`: as the loop counts; `_wanted`: somebody waits for what comes then.
+    """
+
+    __slots__ = ("_held_until", "_wanted")
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self._held_until, self._wanted = 0.0, False
 
     def data_received(self, data: bytes) -> None:
+        began = perf_counter()
+        super().data_received(data)
+        body = self._messages[-1][1] if self._messages else self._body()
+        if body is not None and len(getattr(body, "_http_chunk_splits", None) or ()) > _CHUNKS:
+            self._hold(body, perf_counter() - began)
+        self._tell_of_error()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._loop.time() < self._held_until:
+            self._wanted = True
+        else:
+            super().resume_reading(resume_parser)
+
+    def _hold(self, body: StreamReader, cost: float) -> None:
+        server = cast(_Server, self._manager)
+        server.free_at = max(self._loop.time(), server.free_at) + cost * _OTHERS
+        if body.is_eof():
+            return  # it is here
+        self._held_until = server.free_at
+        self._wanted = not self._reading_paused
+        self.pause_reading()
+        self._loop.call_at(self._held_until, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._wanted and self.transport is not None and self._loop.time() + _EARLY >= self._held_until:
+            self._wanted = False
+            super().resume_reading()
+
+    def _body(self) -> StreamReader | None:
+        return None if self._current_request is None else self._current_request.content
+
+    def _tell_of_error(self) -> None:
         """When it breaks a body that is being read, the reader is told: aiohttp would let it wait for the rest.
 
         The parser's error stands in the queue of requests, behind the one whose body it is.
         """
-        super().data_received(data)
         if not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
             return
         error = self._messages[-1][0]
@@ -148,7 +199,7 @@ class _Protocol(web.RequestHandler):
     def _body_before_last(self) -> StreamReader | None:
         if len(self._messages) > 1:
             return self._messages[-2][1]
-        return None if self._current_request is None else self._current_request.content
+        return self._body()
 
     def handle_error(
         self,
@@ -172,6 +223,10 @@ class _Protocol(web.RequestHandler):
 
 
 class _Server(web.Server):
+    """`free_at`: when bodies in very many chunks may cost something again."""
+
+    free_at = 0.0
+
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from ecpmon import serving
 from ecpmon.serving import Runner
 from tests.raw_http import request_bytes, talk
 from tests.waiting import PATIENCE
@@ -166,3 +168,29 @@ async def test_nonsense_behind_a_whole_body_breaks_nothing_of_its_request(url: s
     writer.close()
     assert b"hello" in answers
     assert b" 400 " in answers
+
+
+def in_chunks(count: int) -> bytes:
+    """A request whose body is so many bytes, each in a chunk."""
+    head = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"1\r\nx\r\n" * count + b"0\r\n\r\n"
+
+
+async def test_a_body_in_very_many_chunks_arrives_whole_and_no_faster_than_a_tenth_of_the_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock on which taking apart what has come takes 5 ms every time."""
+    readings = itertools.count()
+    monkeypatch.setattr(serving, "perf_counter", lambda: next(readings) * 0.005)
+    began = asyncio.get_running_loop().time()
+    answers = await asyncio.gather(*(talk(url, in_chunks(40_000)) for _ in range(2)))
+    assert [answer and (answer.status, answer.body) for answer in answers] == [(200, b"40000")] * 2
+    # Two bodies of 240,000 bytes on the wire do not come in fewer than four pieces.
+    assert asyncio.get_running_loop().time() - began > 3 * 0.045
+
+
+async def test_a_body_in_few_chunks_is_not_held(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving._Protocol, "_hold", lambda *_: pytest.fail("held"))
+    answer = await talk(url, in_chunks(60))
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b"60")
