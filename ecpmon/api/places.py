@@ -5,6 +5,7 @@ There are thousands of them, each for hours: a place is one small object, and ho
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -31,7 +32,7 @@ class Host(Protocol):
     def unfollowed(self, place: Following) -> None: ...
 
 
-class Place(Generic[L, B, G]):
+class Place(ABC, Generic[L, B, G]):
     """`with place as given:` or `leave()`, which may be called again. `broadcast`: who tells it things."""
 
     __slots__ = ("_host", "broadcast", "outbox", "session")
@@ -53,11 +54,13 @@ class Place(Generic[L, B, G]):
             self.quiet()
             self._give_back(host)
 
+    @abstractmethod
     def _give_back(self, host: Host) -> None:
-        raise NotImplementedError
+        """The host counts it no longer."""
 
+    @abstractmethod
     def __enter__(self) -> G:
-        raise NotImplementedError
+        """What the handler works with."""
 
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
