@@ -61,8 +61,9 @@ class FactsReader:
         """Everything that `judge` asks about these rules, and whether judging them takes long."""
         rules = [entry.rule for entry in entries]
         wanted = [references(saved_condition(r)) for r in rules if r.kind is RuleKind.THRESHOLD]
-        since = now - self._intervals.stalest(tenant)
-        latest = await self._monitoring.latest(tenant, since, now) if wanted else {}
+        since, names = now - self._intervals.stalest(tenant), {m.name for w in wanted for m in w.metrics}
+        found = await self._monitoring.latest_of([(tenant, since)], names, now) if names else {}
+        latest = found.get(tenant.key, {})
         aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
         for term in {t for w in wanted for t in w.aggregates}:
             key = (term.function, term.name, term.window)

@@ -6,6 +6,7 @@ aiohttp would decode them itself and answer what it cannot decode in its own wor
 from __future__ import annotations
 
 import asyncio
+import random
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -18,6 +19,7 @@ from ecpmon.api.limits import HELD, LIMITS, SHARES
 from ecpmon.errors import BadRequest, PayloadTooLarge, RequestTimeout, TenantNotFound, UnsupportedEncoding
 from ecpmon.model.tenants import Tenant
 from ecpmon.serving import BROKEN_BODY
+from ecpmon.slices import Slices
 
 # zlib's window sizes: what is before and after the deflated data.
 _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -25,8 +27,18 @@ _CHUNK: Final = 256 * 1024
 _SMALL: Final = 32 * 1024
 # A body that took longer than this is slow.
 SLOW_SECONDS: Final = 1.0
+# Files of gzip in one body: more are not what anybody packs, and each costs as much as many bytes.
+MOST_MEMBERS: Final = 1_000
+# What comes in more pieces than these, and in smaller ones, is looked at this many seconds apart, more or less: of
+# hundreds that drip all the time each drop would cost as much as a request.
+FREE_PIECES: Final = 8
+PIECE: Final = 1024
+DRIP_SECONDS: Final = 0.25
 # The body, when it was read before the handler's turn came.
 BODY: Final = web.RequestKey("body", bytes)
+
+
+rest = asyncio.sleep
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -69,17 +81,11 @@ async def receive(request: web.Request) -> bytes:
     most = settings.max_body_bytes
     if (request.content_length or 0) > most:
         raise _too_large(most)
-    decoder = _decoder(request.headers.getall("Content-Encoding", []))
-    body, began = bytearray(), asyncio.get_running_loop().time()
+    decoder, body = _decoder(request.headers.getall("Content-Encoding", [])), bytearray()
+    began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(settings.body_seconds):
-            while chunk := await request.content.readany():
-                for part in decoder.parts(chunk):
-                    _count(request, len(part))
-                    body += part
-                    if len(body) > most:
-                        raise _too_large(most)
-                    await asyncio.sleep(0)
+            await _collect(request, decoder, body, most)
     except TimeoutError:
         raise RequestTimeout(
             f"the body did not arrive within {settings.body_seconds:g} s; send it in smaller parts"
@@ -90,6 +96,26 @@ async def receive(request: web.Request) -> bytes:
     if TENANT in request and asyncio.get_running_loop().time() - began > SLOW_SECONDS:
         await _check_same(request, request[TENANT])
     return bytes(body)
+
+
+async def _collect(request: web.Request, decoder: _Plain | _Inflater, body: bytearray, most: int) -> None:
+    """Add to `body` what comes until its end."""
+    arrived = pieces = 0
+    while chunk := await request.content.readany():
+        slices, before = Slices(), len(body)
+        for part in decoder.parts(chunk):
+            _count(request, len(part))
+            body += part
+            if len(body) > most:
+                raise _too_large(most)
+            await slices.pause()
+        arrived, pieces = arrived + len(chunk), pieces + 1
+        # What unpacks to less than was sent counts as it was sent.
+        _count(request, max(0, len(chunk) - (len(body) - before)))
+        if arrived > most:
+            raise _too_large(most)
+        if pieces > FREE_PIECES and arrived < pieces * PIECE and not request.content.at_eof():
+            await rest(DRIP_SECONDS * (0.5 + random.random()))
 
 
 async def _check_same(request: web.Request, tenant: Tenant) -> None:
@@ -127,14 +153,21 @@ class _Inflater:
         self._name = name
         self._inflate = zlib.decompressobj(_WINDOWS[name])
         self._begun = False
+        self._members = 1
 
     def parts(self, data: bytes) -> Iterator[bytes]:
         """Raises BadRequest."""
         while data:
             if self._inflate.eof:  # gzip files may follow one another
-                self._inflate = zlib.decompressobj(_WINDOWS[self._name])
+                self._next()
             yield self._some(data)
             data = self._inflate.unconsumed_tail or self._inflate.unused_data
+
+    def _next(self) -> None:
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise BadRequest(f"the body is more than {MOST_MEMBERS} files of {self._name}; send it as one")
+        self._inflate = zlib.decompressobj(_WINDOWS[self._name])
 
     def _some(self, data: bytes) -> bytes:
         first, self._begun = not self._begun, True

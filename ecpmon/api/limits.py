@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
+import random
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -48,13 +49,38 @@ MESSAGES_AT_ONCE: Final = 20.0
 MESSAGES_SECONDS: Final = 10.0
 _MAX_KEYS: Final = 10_000
 # How long a refusal for lack of a share waits: who comes again and again at once would cost others as much by his
-# refusals as by what is refused, so that a connection is refused once a second at most.
+# refusals as by what is refused, so that a connection is refused once a second at most. Past so many of one sender each
+# second the next waits longer, up to so many times.
 REFUSAL_SECONDS = 1.0
+REFUSED_PER_SECOND: Final = 50
+LONGEST_REFUSAL: Final = 5.0
 
 
-async def hold_back() -> None:
-    """Before a refusal for lack of a share is answered."""
-    await asyncio.sleep(REFUSAL_SECONDS)
+rest = asyncio.sleep
+
+
+class Refusals:
+    """Of those that wait to be told that they have no share left, by sender."""
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """Refusals that are still to be answered."""
+        return self._waiting.total()
+
+    async def hold_back(self, key: str) -> None:
+        """Before a refusal of `key` is answered. Not equally long for all: hundreds that are refused together
+        would come again together."""
+        self._waiting[key] += 1
+        try:
+            longer = min(LONGEST_REFUSAL, max(1.0, self._waiting[key] / REFUSED_PER_SECOND))
+            await rest(REFUSAL_SECONDS * longer * (1 + random.random() / 2))
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
 
 
 class GoodTokens:
@@ -139,6 +165,7 @@ class Limits:
         )
         self.memory = Memory(settings.max_bytes_in_flight)
         self.loop = LoopTurns()
+        self.refusals = Refusals()
         self.pushes = Turns("pushes", 1_024, PUSHES_AT_ONCE, 1_024, PATIENCE)
         self.elsewhere = Turns("requests to the simulator", 32, QUESTIONS_AT_ONCE, 256, PATIENCE)
         self.questions = Turns("requests", ALL_QUESTIONS_AT_ONCE, QUESTIONS_AT_ONCE, 1_024, PATIENCE)

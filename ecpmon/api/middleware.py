@@ -16,7 +16,7 @@ from ecpmon.api.auth import admit, caller_key, group_of, sender_of
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, ApiContext, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
-from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES, hold_back
+from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
@@ -120,9 +120,10 @@ async def _refusal(request: web.Request, error: EcpError) -> web.StreamResponse:
     if "limit" in error.details:
         request.app[CONTEXT].telemetry.refusals.labels(error.details["limit"]).inc()
     if error.status == 429:
-        await hold_back()
+        limits, sender = request.app[LIMITS], sender_of(request)
+        await limits.refusals.hold_back(sender)
         # Hundreds that were held back together are not answered together.
-        await request.app[LIMITS].loop.wait(sender_of(request))
+        await limits.loop.wait(sender)
     route = route_of(request)
     error = _for_sender(route, error)
     if error.status >= 500:
@@ -197,10 +198,11 @@ def _debug_info(request: web.Request) -> str:
 async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
     """Mode, caller, permission and rate, before any handler runs."""
     route = route_of(request)
-    await request.app[LIMITS].loop.wait(sender_of(request))
+    sender = sender_of(request)
+    await request.app[LIMITS].loop.wait(sender)
     if route is None:
         return await handler(request)  # 404 or 405
-    with nullcontext() if route.permission is Permission.INGEST else question():
+    with nullcontext() if route.permission is Permission.INGEST else question(sender):
         return await _let_in(request, route, handler)
 
 

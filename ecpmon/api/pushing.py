@@ -49,7 +49,7 @@ routes = Routes()
 MAX_NAME: Final = 100
 # Bytes of a body that is parsed at once.
 SMALL: Final = 16 * 1024
-# Names that are looked at before the time is.
+# Names that are looked at before the time is, and that a frame has at most.
 NAMES_AT_ONCE: Final = 250
 # Entries that are looked at together, and so many alike that columns pay.
 ENTRIES_AT_ONCE: Final = 100
@@ -232,7 +232,10 @@ class Pushed:
         return metrics, ts or self.now, problem
 
     def _add(self, ts: datetime, samples: Sequence[Sample]) -> None:
-        self._entries.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, samples, self._tenant.key))
+        """As one frame, or as several when they are very many: a frame is the least that a commit takes at once."""
+        for at in range(0, len(samples), NAMES_AT_ONCE):
+            part = samples[at : at + NAMES_AT_ONCE] if len(samples) > NAMES_AT_ONCE else samples
+            self._entries.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, part, self._tenant.key))
 
     async def _samples(
         self, metrics: dict[str, Any], problem: Rejection | None, slices: Slices

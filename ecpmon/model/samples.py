@@ -82,6 +82,8 @@ _MOST_LABEL_BYTES: Final = 1_000
 def is_storable(key: SeriesKey) -> bool:
     """Whether the database can hold the series: names and labels are bounded, and text in UTF-8 without NUL."""
     names, labels = (key.metric_type, key.metric_name), [text for pair in key.labels for text in pair]
+    if not labels and all(0 < len(name) <= _MOST_NAME and name.isprintable() for name in names):
+        return True  # what most are: nothing printable is half a character or NUL
     try:
         lasting = sum(len(text.encode()) for text in labels)
         _ = [name.encode() for name in names]

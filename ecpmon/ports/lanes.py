@@ -1,6 +1,7 @@
 """Who waits for whom at the connections to the database.
 
-What people ask (questions) gets a part of them only, so that samples, alerts and jobs always find one.
+What people ask (questions) gets a part of them only, so that samples, alerts and jobs always find one; and of one asker
+one question at a time, so that others' find the database free (`storage.askers`).
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-asking: ContextVar[bool] = ContextVar("asking", default=False)
+# Whose question it is; empty: nobody's.
+asking: ContextVar[str] = ContextVar("asking", default="")
 
 
 @contextmanager
-def question() -> Iterator[None]:
-    """What runs inside, and the tasks it starts, are somebody's question."""
-    token = asking.set(True)
+def question(whose: str) -> Iterator[None]:
+    """What runs inside, and the tasks it starts, are a question of `whose`."""
+    token = asking.set(whose)
     try:
         yield
     finally:

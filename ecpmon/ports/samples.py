@@ -106,7 +106,8 @@ class MonitoringStore(Protocol):
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         """metric_name -> newest value since `since`, from the source that reported last.
 
-        A clock that is ahead of ours is believed for as much as the API takes (`FUTURE`).
+        Of a tenant that says very much, what its newest frames hold. A clock that is ahead of ours is believed for as
+        much as the API takes (`FUTURE`).
         """
         ...
 

@@ -16,6 +16,7 @@ from ecpmon.model.leadership import Claim
 from ecpmon.ports.lanes import asking
 from ecpmon.ports.leading import leading
 from ecpmon.storage import writability
+from ecpmon.storage.askers import Askers
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.hang import HangWatch
 from ecpmon.storage.queries import load
@@ -54,6 +55,7 @@ class Database:
         self._opening = asyncio.Lock()
         self._free = asyncio.Semaphore(max_connections)
         self._questions = asyncio.Semaphore(max(1, max_connections - KEPT_FROM_QUESTIONS))
+        self._askers = Askers()
         self._probe: asyncpg.Connection[Any] | None = None
         self._watch = HangWatch(self._probe_once, self._drop)
         self._writes = WriteWatch()
@@ -135,8 +137,11 @@ class Database:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        lanes = [self._questions, self._free] if asking.get() else [self._free]
+        whose = asking.get()
+        lanes = [self._questions, self._free] if whose else [self._free]
         async with AsyncExitStack() as held:
+            if whose:
+                await held.enter_async_context(self._askers.turn(whose))
             try:
                 waits = any(lane.locked() for lane in lanes)
                 async with asyncio.timeout(QUEUE_TIMEOUT if waits else None):

@@ -35,6 +35,8 @@ _KEPT = timedelta(minutes=30)
 _MONTH = timedelta(days=30)
 # Tenants whose hours of a month are added up in one statement.
 _TENANTS = 100
+# In which the newest values of all metrics are looked for.
+_NEWEST_FRAMES = 2_000
 _FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 
@@ -137,7 +139,7 @@ class PgMonitoringStore:
 
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         rows = await self._database.fetch(
-            self._sql["latest"], tenant.key, since, tenant.evidence_source.value, now + FUTURE
+            self._sql["latest"], tenant.key, since, tenant.evidence_source.value, now + FUTURE, _NEWEST_FRAMES
         )
         return {
             r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"], Source(r["data_source"]))

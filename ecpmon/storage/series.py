@@ -128,30 +128,32 @@ class SeriesCatalogue:
         missing = [w for w in missing if is_storable(w[2])]
         if not missing:
             return found
-        tenants = sorted({w[0] for w in missing})
-        stored = await self._stored(connection, tenants)
-        counts = dict.fromkeys(tenants, 0)
-        for tenant, _, _ in stored:
-            counts[tenant] += 1
-        self._note_full(stored, counts, now)
-        fresh: list[Identity] = []
-        for identity in missing:
-            if identity not in stored and counts[identity[0]] < self._max:
-                counts[identity[0]] += 1
-                fresh.append(identity)
-        if fresh:
-            await self._insert(connection, fresh)
-            stored = await self._stored(connection, tenants)
+        tenants, names = sorted({w[0] for w in missing}), sorted({w[2].metric_name for w in missing})
+        stored = await self._stored(connection, tenants, names)
+        if not all(w in stored for w in missing):
+            counts = await self._counts(connection, tenants)
+            full = [tenant for tenant in tenants if counts[tenant] >= self._max]
+            await self._note_full(connection, full, now)
+            fresh: list[Identity] = []
+            for identity in missing:
+                if identity not in stored and counts[identity[0]] < self._max:
+                    counts[identity[0]] += 1
+                    fresh.append(identity)
+            if fresh:
+                await self._insert(connection, fresh)
+                stored = await self._stored(connection, tenants, names)
         found.update({w: stored[w] for w in missing if w in stored})
         return found
 
-    def _note_full(self, stored: dict[Identity, int], counts: dict[int, int], now: float) -> None:
+    async def _note_full(self, connection: Any, full: list[int], now: float) -> None:
         """Called with what others have committed, before anything of ours is inserted."""
-        for tenant, count in counts.items():
-            self._full.pop(tenant, None)
-            if count >= self._max:
-                self._full[tenant] = now + FULL_SECONDS
-        self._known.update({w: number for w, number in stored.items() if w[0] in self._full})
+        if full:
+            self._known.update(await self._stored(connection, full, None))
+            self._full.update(dict.fromkeys(full, now + FULL_SECONDS))
+
+    async def _counts(self, connection: Any, tenants: list[int]) -> dict[int, int]:
+        rows = await connection.fetch(self._sql["count_series"], tenants)
+        return dict.fromkeys(tenants, 0) | {r["tenant"]: r["series"] for r in rows}
 
     async def _insert(self, connection: Any, fresh: list[Identity]) -> None:
         # Sorted, so that two writers interning the same series cannot deadlock.
@@ -165,8 +167,11 @@ class SeriesCatalogue:
             [dict(i[2].labels) for i in fresh],
         )
 
-    async def _stored(self, connection: Any, tenants: list[int]) -> dict[Identity, int]:
-        rows = await connection.fetch(self._sql["known_series"], tenants)
+    async def _stored(
+        self, connection: Any, tenants: list[int], names: list[str] | None
+    ) -> dict[Identity, int]:
+        """Of these names; None: all."""
+        rows = await connection.fetch(self._sql["known_series"], tenants, names)
         return {
             (
                 r["tenant"],

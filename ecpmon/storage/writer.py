@@ -26,7 +26,7 @@ MAX_SAMPLES_PER_COMMIT = 10_000
 # many times what the shortest commit takes, when that is longer.
 FAIR_SAMPLES_PER_COMMIT = 1_500
 LEAST_SAMPLES_PER_COMMIT = 100
-FAIR_SECONDS = 0.01
+FAIR_SECONDS = 0.006
 FAIR_TIMES = 3.0
 # The shortest commit is forgotten by so much with every one that is longer.
 _FORGOTTEN = 1.02

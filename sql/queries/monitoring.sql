@@ -99,22 +99,28 @@ total / points
 {rolled_plots rollups=rollup_1h steps=rolled_up_in_steps value=value}
 
 -- name: latest
+-- Of all metrics, in the newest $5 frames.
 SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
-FROM frames f
+FROM (SELECT ts, seq, series, samples FROM frames
+      WHERE tenant = $1 AND ts > $2 AND ts <= $4 ORDER BY ts DESC, seq DESC LIMIT $5) f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
-WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $4 AND s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
+WHERE s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 
 -- name: latest_of
--- The same of each of the tenants $1 since its $2 (none before $6), its evidence source $3, of the metrics $5 alone.
-SELECT DISTINCT ON (f.tenant, s.metric_name) f.tenant, s.metric_name, s.metric_type, s.data_source, f.ts, v.value
+-- Of each of the tenants $1 since its $2 (none before $6), its evidence source $3, of the metrics $5 alone. Each series is
+-- looked for from its newest frame back, so that it costs nothing that a tenant says very much.
+SELECT DISTINCT ON (a.tenant, s.metric_name) a.tenant, s.metric_name, s.metric_type, s.data_source, v.ts, v.value
 FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS a (tenant, since, evidence)
-JOIN frames f ON f.tenant = a.tenant AND f.ts > a.since
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-JOIN series s ON s.id = v.series
-WHERE f.ts > $6 AND f.ts <= $4 AND s.labels = '{}' AND s.metric_name = ANY($5::text[]) AND v.value BETWEEN -1e100 AND 1e100
-ORDER BY f.tenant, s.metric_name, f.ts DESC, (s.data_source = a.evidence) DESC, f.seq DESC
+JOIN series s ON s.tenant = a.tenant AND s.labels = '{}' AND s.metric_name = ANY($5::text[])
+CROSS JOIN LATERAL (
+  SELECT f.ts, f.seq, f.samples[array_position(f.series, s.id)] AS value FROM frames f
+  WHERE f.tenant = a.tenant AND f.ts > a.since AND f.ts > $6 AND f.ts <= $4 AND s.id = ANY(f.series)
+    AND f.samples[array_position(f.series, s.id)] BETWEEN -1e100 AND 1e100
+  ORDER BY f.ts DESC, f.seq DESC LIMIT 1
+) v
+ORDER BY a.tenant, s.metric_name, v.ts DESC, (s.data_source = a.evidence) DESC, v.seq DESC
 
 -- name: metric_window
 -- $5 (avg, min, max, last or rate) of one series' values in ($2, $3], merged; NULL without any. A fall in a rate is a reset.

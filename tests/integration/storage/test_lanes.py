@@ -19,7 +19,7 @@ async def test_questions_leave_connections_to_what_must_go_on(
     monkeypatch.setattr(module, "QUEUE_TIMEOUT", 0.05)
     database = Database(migrated_dsn, max_connections=KEPT_FROM_QUESTIONS + 2)
     async with AsyncExitStack() as held:
-        with question():
+        with question("somebody"):
             for _ in range(2):
                 await held.enter_async_context(database.connection())
             with pytest.raises(Overloaded, match="in use"):
@@ -29,7 +29,7 @@ async def test_questions_leave_connections_to_what_must_go_on(
         with pytest.raises(Overloaded, match="in use"):
             await database.fetchval("SELECT 1")
     monkeypatch.setattr(module, "QUEUE_TIMEOUT", 60)
-    with question():
+    with question("somebody"):
         answers = await asyncio.gather(*(database.fetchval("SELECT 1") for _ in range(50)))
     assert answers == [1] * 50
     await database.close()

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from fakes import World, ask, error_of, make_app
 
-from ecpmon.api import pushing
+from ecpmon.api import bodies, pushing
 from ecpmon.api.limits import LIMITS
 from ecpmon.model.ingest import SAMPLES_PER_ENTRY
 from ecpmon.serving import Runner
@@ -68,6 +68,7 @@ async def test_a_body_may_be_compressed(client: Any, encoding: str | None, body:
         ("br", b"\x8b\x02\x80ok\x03", 415, "UNSUPPORTED_MEDIA_TYPE", "gzip, deflate"),
         ("zstd", b"(\xb5/\xfd", 415, "UNSUPPORTED_MEDIA_TYPE", "gzip, deflate"),
         ("gzip, gzip", gzip.compress(gzip.compress(BODY)), 415, "UNSUPPORTED_MEDIA_TYPE", "gzip, deflate"),
+        ("gzip", gzip.compress(b"") * 1_001, 400, "BAD_REQUEST", "more than 1000 files of gzip"),
         ("gzip", gzip.compress(b" " * 200_000 + BODY), 413, "PAYLOAD_TOO_LARGE", "100000 bytes"),
         (None, b" " * 200_000, 413, "PAYLOAD_TOO_LARGE", "100000 bytes"),
     ],
@@ -155,3 +156,54 @@ async def test_refusals_are_counted_all_and_named_twenty(client: Any, world: Wor
     status, answer = await ask(client, "POST", URL, many)
     assert (status, answer["accepted"], answer["rejected_count"]) == (202, 1, 500)
     assert answer["rejected"] == [{"metric": f"m{n}", "reason": "not_a_number"} for n in range(20)]
+
+
+async def test_what_unpacks_to_nothing_counts_as_it_was_sent(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(bodies, "_count", lambda _, size: counted.append(size))
+    body = gzip.compress(b"") * 900 + gzip.compress(BODY)
+    assert (await push(client, body, "gzip"))[0] == 202
+    assert len(body) <= sum(counted) <= len(body) + len(BODY)
+
+
+async def test_a_body_that_drips_is_looked_at_now_and_then(
+    aiohttp_client: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(bodies, "rest", rest)
+
+    async def pieces(count: int, size: int) -> Any:
+        for _ in range(count):
+            yield b" " * size
+            await asyncio.sleep(0.001)
+        yield BODY
+
+    async def drip() -> Any:
+        while not rests:
+            yield b" "
+            await asyncio.sleep(0.001)
+        yield BODY
+
+    world.settings = Settings(body_seconds=PATIENCE)
+    client = await aiohttp_client(make_app([pushing], world))
+    for body in (pieces(bodies.FREE_PIECES - 1, 1), pieces(3 * bodies.FREE_PIECES, bodies.PIECE)):
+        async with client.post(URL, data=body) as answer:
+            assert (answer.status, rests) == (202, [])
+    async with client.post(URL, data=drip()) as answer:
+        assert answer.status == 202
+    assert all(0.1 < seconds < 0.4 for seconds in rests)
+
+
+async def test_an_entry_of_very_many_metrics_is_several_frames_of_its_instant(
+    client: Any, world: World
+) -> None:
+    status, answer = await ask(client, "POST", URL, {"metrics": {f"m{n}": n for n in range(600)}})
+    frames = [frame for batch in world.samples.batches for frame in batch.frames]
+    assert (status, answer["accepted"], sorted(f.size for f in frames)) == (202, 600, [100, 250, 250])
+    assert len({f.ts for f in frames}) == 1
