@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ecpmon.api.common import field_errors, parse_model
 from ecpmon.api.entries import Element, members_of
 from ecpmon.api.texts import check_width, mended
-from ecpmon.api.times import nearest, parse_time
+from ecpmon.api.times import nearest, parse_any_time
 from ecpmon.errors import ValidationFailed
 from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.slices import Slices
@@ -29,7 +29,7 @@ def go_time(value: Any) -> datetime:
     """RFC 3339 as Go prints it, with up to nine digits after the second."""
     if not isinstance(value, str):
         raise ValueError("must be an RFC 3339 time")  # noqa: TRY004 - pydantic turns ValueError into a field error
-    return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
+    return parse_any_time(re.sub(r"(\.\d{6})\d+", r"\1", value))
 
 
 GoTime = Annotated[datetime, BeforeValidator(go_time)]

@@ -66,7 +66,8 @@ class Buckets:
             return  # it has not become less since
         level = self._level(key, now)
         if level < 1:
-            error = RateLimited(f"more than {self._rate:g} {self._what} per second; slow down")
+            text = f"more than {self._rate:g} {self._what} per second; slow down"
+            error = RateLimited(text, details={"limit": self._what.replace(" ", "_")})
             error.retry_after = max(1, math.ceil((1 - level) / self._rate))
             raise error
 

@@ -48,6 +48,7 @@ MESSAGES_AT_ONCE: Final = 20.0
 # A used-up allowance is whole again after this long.
 MESSAGES_SECONDS: Final = 10.0
 _MAX_KEYS: Final = 10_000
+_IN_FLIGHT: Final = {"limit": "bytes_in_flight"}
 # How long a refusal for lack of a share waits: who comes again and again at once would cost others as much by his
 # refusals as by what is refused, so that a connection is refused once a second at most. Past so many of one sender each
 # second the next waits longer, up to so many times.
@@ -130,10 +131,11 @@ class Memory:
         mine = self._held.get(key, 0)
         if mine and mine + amount > self._share:
             raise RateLimited(
-                f"more than {self._share} bytes of this tenant's bodies are under way; wait for the answers"
+                f"more than {self._share} bytes of this tenant's bodies are under way; wait for the answers",
+                details=_IN_FLIGHT,
             )
         if self.held + amount > self._total:
-            raise Overloaded("too many large bodies are under way; try again shortly")
+            raise Overloaded("too many large bodies are under way; try again shortly", details=_IN_FLIGHT)
         self._held[key] = mine + amount
         self.held += amount
 

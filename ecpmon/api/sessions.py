@@ -104,17 +104,19 @@ class Admissions:
         if held > self.limits.per_holder:
             self._count_refusal("token")
             raise TooManySockets(
-                f"your token has {self.limits.per_holder} sockets open, the most that one may; close some first"
+                f"your token has {self.limits.per_holder} sockets open, the most that one may; close some first",
+                details={"limit": "sockets_per_token"},
             )
         held = self._tenants[tenant] + self._elsewhere(_of_tenant(tenant))
         if held > self.limits.per_tenant:
             self._count_refusal("tenant")
             raise TooManySockets(
-                f"the tenant has {self.limits.per_tenant} sockets open, the most that one may; close some first"
+                f"the tenant has {self.limits.per_tenant} sockets open, the most that one may; close some first",
+                details={"limit": "sockets_per_tenant"},
             )
         if self.open + self._elsewhere(_ALL) > self.limits.in_all:
             self._count_refusal("all")
-            raise Overloaded("too many open sockets; try again later")
+            raise Overloaded("too many open sockets; try again later", details={"limit": "sockets"})
 
 
 def _add(counts: Counter[K], key: K, more: int) -> None:

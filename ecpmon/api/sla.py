@@ -251,6 +251,8 @@ async def timeline(request: web.Request) -> web.Response:
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
     window, step = request.query.get("window", "30d"), request.query.get("step", "1h")
     lasting, width = duration_of(window, "window"), duration_of(step, "step")
+    if width > lasting:
+        raise bad_field("step", "is longer than the window")
     # The first step begins before the window, unless the clock is at a multiple of the width.
     if lasting / width > MAX_POINTS - 1:
         raise bad_field("step", f"gives more than {MAX_POINTS} points; take a longer step")

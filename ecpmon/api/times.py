@@ -23,6 +23,14 @@ def parse_time(text: str, local: tzinfo = UTC) -> datetime:
         raise ValueError("is not in the calendar as UTC") from error
 
 
+def parse_any_time(text: str) -> datetime:
+    """The same for who asks for the `nearest` of it: what is in no year of UTC is as its own clock shows it."""
+    try:
+        return parse_time(text)
+    except ValueError:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 def in_range(at: datetime) -> datetime:
     """`at`, in UTC, when years can be added to it and subtracted. Raises ValueError.
 

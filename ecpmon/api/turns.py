@@ -13,6 +13,7 @@ class Turns:
 
     def __init__(self, what: str, slots: int, per_key: int, waiting_per_key: int, patience: float) -> None:
         self._what = what
+        self._limit = {"limit": what.replace(" ", "_")}
         self._slots = slots
         self._per_key = per_key
         self._most = waiting_per_key
@@ -57,7 +58,8 @@ class Turns:
         """For a turn that is not there at once; raises as `turn` does. `leave` belongs to it."""
         queue = self._waiting.setdefault(key, deque())
         if len(queue) >= self._most:
-            raise RateLimited(f"too many {self._what} of yours are waiting; wait for the answers")
+            text = f"too many {self._what} of yours are waiting; wait for the answers"
+            raise RateLimited(text, details=self._limit)
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(mine)
         self._next()
@@ -68,7 +70,8 @@ class Turns:
             if mine.done() and not mine.cancelled():
                 self.leave(key)  # the turn came as we left
             if isinstance(error, TimeoutError):
-                raise Overloaded(f"too many {self._what} are waiting; try again shortly") from None
+                text = f"too many {self._what} are waiting; try again shortly"
+                raise Overloaded(text, details=self._limit) from None
             raise
 
     def _next(self) -> None:

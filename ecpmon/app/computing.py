@@ -1,4 +1,4 @@
-"""What computes for a front. `python -m ecpmon.app.computing SOCKET` is a nursery that is started anew."""
+"""What computes for a front."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ecpmon.compute.processes import Nursery, Processes
 from ecpmon.logs import configure_direct_logging
 from ecpmon.settings import Settings
 
-# This module's package imports all that computes.
-_COMMAND: Final = (sys.executable, "-m", "ecpmon.app.computing")
+# A nursery that is started anew, given its socket. This module's package imports all that computes.
+_COMMAND: Final = (sys.executable, "-c", "from ecpmon.app.computing import nursery; nursery()")
 
 
 def processes(settings: Settings) -> Processes:
     """Forks: call it before there are threads."""
-    nursery = Nursery(partial(configure_direct_logging, settings), _COMMAND, _preload)
-    return Processes(nursery, settings.compute_processes)
+    prepare = partial(configure_direct_logging, settings)
+    return Processes(Nursery(prepare, _COMMAND, _preload), settings.compute_processes)
 
 
 def _preload() -> None:
@@ -29,5 +29,6 @@ def _preload() -> None:
         import_module(module)
 
 
-if __name__ == "__main__":
+def nursery() -> None:
+    """The program `_COMMAND`, with the number of its socket as argument."""
     tend(socket.socket(fileno=int(sys.argv[1])), partial(configure_direct_logging, Settings()), _preload)

@@ -27,6 +27,8 @@ from typing import Final, NoReturn
 from ecpmon.compute.parcels import answered
 
 NEW, KILL = b"n", b"k"
+# What it says when it has tried to fork.
+DONE: Final = b"d"
 # What to do, and the number of the process that is meant; with NEW comes its socket.
 ORDER: Final = struct.Struct("!cQ")
 LENGTH: Final = struct.Struct("!Q")
@@ -57,6 +59,7 @@ def tend(
             what, number = ORDER.unpack(order)
             if what == NEW and sockets:
                 _fork(control, sockets[0], number, children, prepare)
+                control.send(DONE)
                 with contextlib.suppress(ImportError):  # whoever needs it says so
                     preload()
                 gc.freeze()

@@ -5,8 +5,8 @@ Invariants
 - Whoever has not answered within the limit is killed, and so is whose caller was cancelled: it is never asked again.
 - A process that ended is replaced by the next call; the call that it had is refused, not tried again, as it may be
   what ended it.
-- The nursery is forked before the event loop begins. When it is gone, another is started as a program, as a process
-  with threads cannot be forked.
+- The nursery is forked before the event loop begins. When it is gone, or stands still and is ended for that, another is
+  started as a program, as a process with threads cannot be forked.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ IDLE_SECONDS: Final = 60.0
 # Between two starts of a nursery.
 _PAUSE: Final = 1.0
 _END_SECONDS: Final = 2.0
+# A nursery that does not do what it was told for so long stands still.
+_STANDS_STILL: Final = 5.0
 
 
 class Nursery:
@@ -49,6 +52,8 @@ class Nursery:
         self._numbers = count(1)
         self._started = monotonic()
         self._program: subprocess.Popen[bytes] | None = None
+        # Orders for a process that it has not said it carried out, and since when there are any.
+        self._unanswered, self._asked = 0, 0.0
         ours, its = socket.socketpair()
         self.pid = os.fork()
         if not self.pid:
@@ -69,6 +74,9 @@ class Nursery:
                 ours.close()
                 self._give_up()
                 raise refusal("starting", "what computes here has just ended") from error
+        if not self._unanswered:
+            self._asked = monotonic()
+        self._unanswered += 1
         return number, _own(ours)
 
     def kill(self, number: int) -> None:
@@ -80,12 +88,16 @@ class Nursery:
                 self._give_up()  # and the kernel ends whom it forked
 
     def _alive(self) -> socket.socket | None:
-        """Its socket. It never says anything: what can be read is its end."""
+        """Its socket; what can be read there is a byte for each process that it has forked, or its end."""
         if self._control is not None:
             try:
-                self._control.recv(1)
+                while said := self._control.recv(1024):
+                    self._unanswered -= len(said)
             except BlockingIOError:
-                return self._control
+                if not self._unanswered or monotonic() - self._asked < _STANDS_STILL:
+                    return self._control
+                _log.error("nursery_stands_still", pid=self.pid)
+                os.kill(self.pid, signal.SIGKILL)  # not reaped yet, so the number is its own
             except OSError as error:
                 _log.warning("nursery_lost", error=str(error))
             self._give_up()
@@ -101,7 +113,7 @@ class Nursery:
             self._program = subprocess.Popen(  # noqa: S603 - our own command
                 [*self._command, str(fd)], pass_fds=[fd], stdin=subprocess.DEVNULL
             )
-        self.pid = self._program.pid
+        self.pid, self._unanswered = self._program.pid, 0
         _log.warning("nursery_started_anew", pid=self.pid)
         self._control = _own(ours)
         return self._control

@@ -14,10 +14,8 @@ import gc
 import math
 import os
 import selectors
-import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +29,7 @@ import structlog
 from ecpmon.errors import LocalStackError
 from ecpmon.local.forking import HANDLED, forked
 from ecpmon.local.question import Question
+from ecpmon.local.run_dirs import run_dir
 from ecpmon.local.supervisor import RestartPolicy, explain_exit
 from ecpmon.serving import check_settings
 from ecpmon.settings import Settings
@@ -62,12 +61,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def specs(settings: Settings, run_dir: Path, run: Callable[[Settings], None]) -> list[ProcessSpec]:
+def specs(settings: Settings, folder: Path, run: Callable[[Settings], None]) -> list[ProcessSpec]:
     """Fronts, then the worker: they are started and stopped in this order. `run` serves in the role of its settings."""
     count = settings.fronts or cores()
 
     def spec(name: str, role: str, number: int, stop_seconds: float) -> ProcessSpec:
-        own = settings.model_copy(update={"role": role, "fronts": count, "front": number, "run_dir": run_dir})
+        own = settings.model_copy(update={"role": role, "fronts": count, "front": number, "run_dir": folder})
         return ProcessSpec(name, partial(run, own), stop_seconds)
 
     fronts = [spec(f"front-{n}", "front", n, FRONT_STOP_SECONDS) for n in range(1, count + 1)]
@@ -310,10 +309,7 @@ def serve(settings: Settings, run: Callable[[Settings], None]) -> None:
     """
     check_settings(settings)
     free_port(settings.host, settings.port)
-    run_dir = Path(tempfile.mkdtemp(prefix="ecpmon-"))  # 0700: nobody else comes in
-    # What is there stays, and is not written to by collections: children share it with us.
-    gc.freeze()
-    try:
-        Machine(specs(settings, run_dir, run), run_dir, settings.watchdog_seconds).run()
-    finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
+    with run_dir() as folder:
+        # What is there stays, and is not written to by collections: children share it with us.
+        gc.freeze()
+        Machine(specs(settings, folder, run), folder, settings.watchdog_seconds).run()

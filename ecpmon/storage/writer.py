@@ -72,7 +72,7 @@ class SenderQueues:
         """`now` in seconds of any clock. Raises Overloaded."""
         sender = _sender(waiting[0])
         if self._length >= MAX_WAITING or len(self._queues.get(sender, ())) >= MAX_WAITING_PER_SENDER:
-            raise Overloaded("too many writes are waiting; try again shortly")
+            raise Overloaded("too many writes are waiting; try again shortly", details={"limit": "writes"})
         self._queues.setdefault(sender, deque()).append(waiting)
         self._length += 1
         if self._last[0] != sender:

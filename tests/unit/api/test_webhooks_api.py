@@ -201,6 +201,19 @@ async def test_times_as_go_prints_them(client: Any, world: World, text: str, at:
     assert [a.starts_at for a in world.external_alerts.recorded] == [at]
 
 
+@pytest.mark.parametrize(
+    ("text", "year"), [
+        ("0001-01-01T00:00:00Z", 1970), ("0001-01-01T00:00:00+05:00", 1970),
+        ("9999-12-31T23:59:59Z", 2199), ("9999-12-31T23:59:59-05:00", 2199),
+    ],
+)  # fmt: skip
+async def test_of_a_time_that_cannot_be_the_nearest_is_taken(
+    client: Any, world: World, text: str, year: int
+) -> None:
+    await ask(client, "POST", URL, body(alert(startsAt=text)))
+    assert [a.starts_at.year for a in world.external_alerts.recorded] == [year]
+
+
 async def test_text_that_a_database_cannot_hold_does_not_lose_the_alert(client: Any, world: World) -> None:
     labels = {"alertname": "a\x00b", "severity": "\x00", "tenant_id": "acme", "k\x00": "v\x00", "s": "\ud83d"}
     raw = json.dumps(body(alert(labels=labels, annotations={"\x00": "\x00"})))
@@ -231,8 +244,7 @@ def without(name: str) -> dict[str, Any]:
         (body(alert(fingerprint="f" * 65)), "alerts.0.fingerprint"),
         (body(alert(fingerprint="f\x00")), "alerts.0.fingerprint"),
         *((body(alert(startsAt=t)), "alerts.0.startsAt") for t in (
-            "", "soon", 5, None, "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+05:00",
-            "9999-12-31T23:59:59-05:00", "20026-11-27T00:00:00Z",
+            "", "soon", 5, None, "2026-02-30T00:00:00Z", "20026-11-27T00:00:00Z",
         )),
         (body(alert(endsAt="later")), "alerts.0.endsAt"),
     ],

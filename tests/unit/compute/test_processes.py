@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ecpmon.compute import nursery as tender
+from ecpmon.compute import processes
 from ecpmon.compute.processes import Nursery, Processes
 from ecpmon.errors import Overloaded
 from ecpmon.workers import Workers
@@ -166,6 +167,25 @@ async def test_a_nursery_that_dies_is_replaced_by_a_program(hands: Processes) ->
                 return
             except Overloaded:  # not more often than once a second
                 await asyncio.sleep(0.05)
+
+
+async def test_a_nursery_that_stands_still_is_ended_and_replaced(
+    hands: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_STANDS_STILL", 0.05)
+    frozen = await hands.work(calls.parent, (), {}, PATIENCE)
+    os.kill(await hands.work(calls.who, (), {}, PATIENCE), signal.SIGKILL)  # so that another one is needed
+    os.kill(frozen, signal.SIGSTOP)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                found = await hands.work(calls.parent, (), {}, 0.2)
+            except Overloaded:  # it has not noticed yet, or the next one is only being started
+                await asyncio.sleep(0.05)
+            else:
+                break
+    assert found != frozen
+    await gone(frozen)
 
 
 async def test_closing_leaves_no_process_behind(ends: Ends) -> None:
