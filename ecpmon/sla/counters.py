@@ -154,6 +154,18 @@ def request_minutes(
     return found
 
 
+def _alike(readings: Iterable[Reading], threshold_ms: float) -> list[Observation]:
+    """Of readings in time order, one observation for all that follow one another without a gap on the same side."""
+    runs: list[tuple[datetime, datetime, bool]] = []
+    for r in readings:
+        until, over = r.ts if r.is_marker else r.ts + r.holds, r.value > threshold_ms
+        if runs and r.ts <= runs[-1][1] and over is runs[-1][2]:
+            runs[-1] = (runs[-1][0], until, over)
+        else:
+            runs.append((r.ts, until, over))
+    return [Observation(began, float(over), until - began) for began, until, over in runs]
+
+
 def latency_minutes(
     readings: Iterable[Reading], threshold_ms: float, start: datetime, end: datetime
 ) -> dict[datetime, Counts]:
@@ -161,10 +173,7 @@ def latency_minutes(
 
     A reading holds until the next one, at most its `holds`; exactly at the threshold is within it.
     """
-    observations = [
-        Observation(r.ts, float(r.value > threshold_ms), timedelta(0) if r.is_marker else r.holds)
-        for r in settled(readings)
-    ]
+    observations = _alike(settled(readings), threshold_ms)
     seen, within = _observed(observations, start, end)
     return {minute: Counts(within.get(minute, 0), lasting, lasting) for minute, lasting in seen.items()}
 

@@ -127,3 +127,31 @@ def test_running_sums_come_apart_and_are_rewritten_minute_by_minute(
     touched = [T0 + i * MINUTE for i in places]
     expected = {**old, **{m: new.get(m, NOTHING) for m in touched}}
     assert rewritten(sums, T0, touched, new) == running(expected, T0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-100, 500), st.sampled_from([100.0, 199.0, 200.0, 201.0, 300.0, nan]),
+            st.integers(1, 120),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_a_reading_holds_until_the_next_one_however_many_are_alike(
+    points: list[tuple[int, float, int]],
+) -> None:
+    given_ = [Reading(T0 + timedelta(seconds=s), v, timedelta(seconds=h)) for s, v, h in points]
+    latest = sorted({r.ts: r for r in given_}.values(), key=lambda r: r.ts)
+    expected: dict[int, list[int]] = {}
+    for r, following in zip(latest, [*(n.ts for n in latest[1:]), END], strict=False):
+        until = r.ts if r.is_marker else min(following, r.ts + r.holds, END)
+        at = max(r.ts, T0)
+        while at < until:
+            cells = expected.setdefault((at - T0) // MINUTE, [0, 0])
+            lasting = (min(until, T0 + ((at - T0) // MINUTE + 1) * MINUTE) - at) // timedelta(microseconds=1)
+            cells[0] += lasting if r.value <= 200 else 0
+            cells[1] += lasting
+            at += timedelta(microseconds=lasting)
+    found = latency_minutes(given_, 200, T0, END)
+    assert {(m - T0) // MINUTE: [c.good, c.total] for m, c in found.items() if c.total} == expected
