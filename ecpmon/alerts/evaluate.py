@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -29,6 +28,7 @@ from ecpmon.alerts.syntax import (
     SlaTerm,
     format_operand,
 )
+from ecpmon.records import dataclass
 
 
 class Values(Protocol):

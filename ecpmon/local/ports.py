@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
+from ecpmon.records import dataclass
 
 _LISTEN = "0A"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from ecpmon.model.tenants import Tenant
+from ecpmon.records import dataclass
 
 ROLES: Final = ("viewer", "ingest", "operator", "tenant_admin", "admin")
 

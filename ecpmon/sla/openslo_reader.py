@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.objectives import Objective, Selector
+from ecpmon.records import dataclass
 from ecpmon.sla.openslo import (
     AVAILABILITY,
     CALENDAR,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.model.windows import Cause
 from ecpmon.names import SERVICE_METRICS
 from ecpmon.ports.samples import Latest, Plot, Point
+from ecpmon.records import dataclass
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 

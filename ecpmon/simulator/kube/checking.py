@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from ecpmon.records import dataclass
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.defaults import with_defaults
 from ecpmon.simulator.kube.pod_validation import required, unsupported

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from ecpmon.records import dataclass
 from ecpmon.simulator.model.objects import Manifest, Meta, Resources, group_of
 from ecpmon.simulator.model.times import Micros
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from ecpmon.records import dataclass
 from ecpmon.simulator.model.objects import ServiceSpec
 from ecpmon.simulator.model.times import Micros
 
