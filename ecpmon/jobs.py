@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
@@ -22,7 +23,6 @@ import structlog
 from ecpmon.errors import EcpError
 from ecpmon.model.leadership import Claim
 from ecpmon.ports.leading import as_leader
-from ecpmon.records import dataclass
 from ecpmon.telemetry import Telemetry
 
 _log = structlog.get_logger(__name__)

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import mmap
 import os
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
-
-from ecpmon.records import dataclass
 
 SLOTS: Final = 16_384
 PLACES: Final = 8

@@ -11,6 +11,7 @@ import logging
 import resource
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from random import getrandbits
@@ -21,7 +22,6 @@ from aiohttp import StreamReader, web
 from aiohttp.web_protocol import _ErrInfo
 
 from ecpmon.errors import PermanentError
-from ecpmon.records import dataclass
 from ecpmon.settings import Settings
 from ecpmon.wire import dumps, encodable, error_document
 

@@ -5,34 +5,23 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any, Final, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    DirectoryPath,
-    Field,
-    FilePath,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_PREFIX: Final = "ecpmon_"
 _SECRET_BYTES: Final = 16
 
 _WINDOW: Final = "(1h|24h|7d|30d|90d|month|quarter)"
 
 
-class Settings(BaseModel):
-    """Frozen settings of one `ecpmon serve` process: what is given, over what the environment says, over the defaults.
+class Settings(BaseSettings):
+    """Frozen settings of one `ecpmon serve` process."""
 
-    Raises ValidationError.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A variable that is set to nothing is not set: compose files and unit files write `ECPMON_SIMULATOR_URL=`.
+    model_config = SettingsConfigDict(
+        env_prefix="ECPMON_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL URL of the production database (TimescaleDB is required)."
@@ -265,23 +254,12 @@ class Settings(BaseModel):
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _over_the_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _blank_is_none(cls, value: Any, info: ValidationInfo) -> Any:
         """Nothing but blanks in a setting that may be absent means that it is absent."""
-        return {
-            name: None if _is_blank(value) and cls.model_fields[name].default is None else value
-            for name, value in {**_environment(), **given}.items()
-            if name in cls.model_fields
-        }
-
-    @field_validator("prometheus_headers", mode="before")
-    @classmethod
-    def _from_json(cls, value: Any) -> Any:
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except ValueError as error:
-            raise ValueError(f"must be an object in JSON: {error}") from error
+        optional = info.field_name is not None and cls.model_fields[info.field_name].default is None
+        return None if optional and isinstance(value, str) and not value.strip() else value
 
     @field_validator("webhook_secret")
     @classmethod
@@ -300,13 +278,3 @@ class Settings(BaseModel):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must be an http:// or https:// URL")
         return value.rstrip("/") if value else value
-
-
-def _environment() -> dict[str, str]:
-    """A variable that is set to nothing is not set: compose files and unit files write `ECPMON_SIMULATOR_URL=`."""
-    own = ((name.lower(), value) for name, value in os.environ.items())
-    return {name.removeprefix(_PREFIX): value for name, value in own if value and name.startswith(_PREFIX)}
-
-
-def _is_blank(value: object) -> bool:
-    return isinstance(value, str) and not value.strip()

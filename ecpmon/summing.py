@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, TypeVar
 
 import orjson
 from prometheus_client.core import Metric
-
-from ecpmon.records import dataclass
 
 # Gauges of which the greatest is told.
 GREATEST: Final = frozenset(

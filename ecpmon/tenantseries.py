@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, Final, Self
 
 from prometheus_client.utils import floatToGoString
-
-from ecpmon.records import dataclass
 
 # The generated Prometheus rules read it.
 MAINTENANCE_GAUGE: Final = "ecp_tenant_maintenance"

@@ -10,11 +10,11 @@ import asyncio
 import contextvars
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from ecpmon.compute import Hands, refusal
-from ecpmon.records import dataclass
 
 P = ParamSpec("P")
 T = TypeVar("T")

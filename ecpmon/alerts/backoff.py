@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ecpmon.model.delivery import DeliveryQueue
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,7 +21,6 @@ from ecpmon.alerts.past import History
 from ecpmon.alerts.syntax import References, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.windows import ErrorBudget, Incident
-from ecpmon.records import dataclass
 from ecpmon.sla import burn, incidents
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)

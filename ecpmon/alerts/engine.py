@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -29,7 +29,6 @@ from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.service import steady
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.records import dataclass
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.slices import in_slices
 from ecpmon.workers import TenantWorkers

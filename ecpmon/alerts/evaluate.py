@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -28,7 +29,6 @@ from ecpmon.alerts.syntax import (
     SlaTerm,
     format_operand,
 )
-from ecpmon.records import dataclass
 
 
 class Values(Protocol):

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from typing import Final
 
 from ecpmon.alerts.backoff import Breaker
 from ecpmon.model.delivery import DeliveryQueue, Grant, QueueKey
-from ecpmon.records import dataclass
 
 MAIL_PREFIX: Final = "mailto:"
 

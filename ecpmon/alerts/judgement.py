@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Final, Protocol
@@ -16,7 +16,6 @@ from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.samples import Latest
-from ecpmon.records import dataclass
 from ecpmon.sla import burn, windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger

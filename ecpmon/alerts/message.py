@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ from ecpmon.model.alerts import (
     action_key,
 )
 from ecpmon.ports.alerts import NewEvent
-from ecpmon.records import dataclass
 
 OPEN_END: Final = "0001-01-01T00:00:00Z"
 RECEIVER: Final = "ecpmon"

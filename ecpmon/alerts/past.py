@@ -11,7 +11,7 @@ import itertools
 import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -23,7 +23,6 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ErrorBudget, Tally
 from ecpmon.ports.samples import Latest, Point
-from ecpmon.records import dataclass
 from ecpmon.sla import burn, windows
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude

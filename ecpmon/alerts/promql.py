@@ -6,12 +6,11 @@ One group evaluates all of it in order, so each rule sees what the ones before i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from ecpmon.model.tenants import STALENESS_FACTOR
-from ecpmon.records import dataclass
 from ecpmon.sla.burn import BurnPolicy, WindowPair
 from ecpmon.tenantseries import MAINTENANCE_GAUGE
 

@@ -13,6 +13,7 @@ the same newest sums. A correction of the past that changes neither is seen at t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Final
@@ -24,7 +25,6 @@ from ecpmon.model.windows import Tally
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.ports.roster import Standing
 from ecpmon.ports.sla import Outline
-from ecpmon.records import dataclass
 from ecpmon.sla import burn, windows
 
 REACH: Final = timedelta(minutes=5)

@@ -10,7 +10,7 @@ is called moving, it would store just what is told of it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -35,7 +35,6 @@ from ecpmon.ports.alerts import RuleWithState
 from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.samples import Latest, MonitoringStore
 from ecpmon.ports.sla import Outline, WindowSums, WindowTotals
-from ecpmon.records import dataclass
 from ecpmon.sla import burn
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import effort, touching

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
-
-from ecpmon.records import dataclass
 
 KEYWORDS: Final = frozenset({"and", "or", "not"})
 PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_:.]*")

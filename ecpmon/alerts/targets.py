@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -20,7 +21,6 @@ from ecpmon.alerts.signing import (
     STANDARD_TIMESTAMP_HEADER,
 )
 from ecpmon.errors import ValidationFailed
-from ecpmon.records import dataclass
 
 MAX_URL_LENGTH: Final = 2048
 MAX_HEADERS: Final = 20

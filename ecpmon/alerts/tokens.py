@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from ecpmon.alerts.syntax import KEYWORDS
 from ecpmon.errors import ValidationFailed
-from ecpmon.records import dataclass
 
 MAX_LENGTH: Final = 512
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,7 +13,6 @@ from ecpmon.alerts.signing import KEY_BYTES, derived_key, key_id, root_key, secr
 from ecpmon.errors import Conflict
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.webhook_keys import StoredKey, WebhookKeyStore
-from ecpmon.records import dataclass
 
 # Sign at most at once, so that the headers of a delivery stay small.
 MAX_KEYS: Final = 3

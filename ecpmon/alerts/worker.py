@@ -11,7 +11,7 @@ import asyncio
 import random as _random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -32,7 +32,6 @@ from ecpmon.model.alerts import (
 )
 from ecpmon.model.delivery import Grant, QueueKey
 from ecpmon.ports.service import steady
-from ecpmon.records import dataclass
 
 _TROUBLE: Final = frozenset(
     {

@@ -6,7 +6,7 @@ One message holds alerts of many tenants: one that cannot be taken is left out a
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -18,7 +18,6 @@ from ecpmon.api.texts import check_width, mended
 from ecpmon.api.times import nearest, parse_any_time
 from ecpmon.errors import ValidationFailed
 from ecpmon.ports.alerts import ExternalAlert
-from ecpmon.records import dataclass
 from ecpmon.slices import Slices
 
 # How Alertmanager writes "not over yet".

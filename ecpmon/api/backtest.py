@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -36,7 +37,6 @@ from ecpmon.model.tenants import Tenant, parse_percentage
 from ecpmon.model.windows import ErrorBudget
 from ecpmon.ports.samples import PackedPoints
 from ecpmon.ports.sla import PackedSpans
-from ecpmon.records import dataclass
 from ecpmon.sla.burn import BurnPolicy, PolicyError, reachable
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered

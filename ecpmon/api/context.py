@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -23,7 +24,6 @@ from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.ports.tokens import Caller, TokenStore
-from ecpmon.records import dataclass
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService

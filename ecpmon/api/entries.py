@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from ecpmon.errors import BadRequest, PayloadTooLarge
-from ecpmon.records import dataclass
 from ecpmon.slices import Slices
 
 MAX_ENTRY: Final = 256 * 1024

@@ -10,12 +10,12 @@ import asyncio
 import zlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from aiohttp import web
 
-from ecpmon.records import dataclass
 from ecpmon.slices import in_slices
 from ecpmon.telemetry import Telemetry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
 from ecpmon.ports.sla import PackedSpans
-from ecpmon.records import dataclass
 from ecpmon.sla import incidents as maths
 from ecpmon.sla.maintenance import covered, effort, exclude
 from ecpmon.sla.spans import clip

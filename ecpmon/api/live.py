@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -12,7 +13,6 @@ from ecpmon.api.broadcast import Broadcast, Slice
 from ecpmon.api.frames import Line, text_frame
 from ecpmon.api.outboxes import Listener
 from ecpmon.api.slots import Slots
-from ecpmon.records import dataclass
 from ecpmon.wire import dumps
 
 DEFAULT_INTERVAL_MS: Final = 5_000

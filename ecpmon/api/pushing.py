@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -38,7 +39,6 @@ from ecpmon.model.samples import (
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.samples import SampleWriter
-from ecpmon.records import dataclass
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import series_key
 from ecpmon.slices import Slices

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ecpmon.errors import Overloaded, TooManySockets
 from ecpmon.ledger import Ledger
 from ecpmon.ports.tokens import Caller, Shown, Standing
-from ecpmon.records import dataclass
 
 K = TypeVar("K")
 UNAUTHORISED: Final = 4401
@@ -57,12 +57,12 @@ class Admissions:
 
     def __init__(
         self,
-        limits: SocketLimits | None = None,
+        limits: SocketLimits = SocketLimits(),
         count_refusal: Callable[[str], None] = lambda _: None,
         ledger: Ledger | None = None,
     ) -> None:
         """`ledger`: the bounds are those of all processes of the machine together."""
-        self.limits = limits or SocketLimits()
+        self.limits = limits
         self._ledger = ledger
         if ledger is not None:
             ledger.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
@@ -31,7 +31,6 @@ from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.ports.contracts import Contract, Facts
-from ecpmon.records import dataclass
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
 from ecpmon.sla.evidence import Intervals

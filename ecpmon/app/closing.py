@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,7 +26,6 @@ from ecpmon.ports.roster import Roster
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import StatementStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.records import dataclass
 from ecpmon.sla.maintenance import zone
 from ecpmon.sla.statements import month_period
 from ecpmon.statements.service import CLOSE_AFTER, StatementService

@@ -7,6 +7,7 @@ changed, and else every `AT_REST`, as the windows move on.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
 
@@ -21,7 +22,6 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.leading import leading
 from ecpmon.ports.roster import Standing
-from ecpmon.records import dataclass
 from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.counters import minute_of
 from ecpmon.sla.evidence import Intervals

@@ -7,6 +7,7 @@ else every `AT_REST` seconds: what its figures change by meanwhile is the time t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
 
@@ -18,7 +19,6 @@ from ecpmon.ports.quarantine import ROLLING_SLA, Quarantine
 from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
-from ecpmon.records import dataclass
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import is_within

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import aiohttp
@@ -16,7 +17,6 @@ from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.roles import Role
 from ecpmon.ports.service import Clock
-from ecpmon.records import dataclass
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from ecpmon.errors import EcpError, LocalStackError
-from ecpmon.latetls import reading_late
 
 if TYPE_CHECKING:
     from ecpmon.settings import Settings
@@ -172,13 +171,12 @@ def serve(role: str | None, fronts: int | None) -> None:
 def importing() -> Iterator[None]:
     """Meanwhile nothing is looked for that could be thrown away: what modules make stays, and is not looked at again.
 
-    structlog would import rich, which we do not have it use; and aiohttp read certificates, which few need.
+    structlog would import rich, which we do not have it use.
     """
     gc.disable()
     held = sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     try:
-        with reading_late():
-            yield
+        yield
     finally:
         if held is None:
             del sys.modules["rich"]

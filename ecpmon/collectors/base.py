@@ -7,7 +7,7 @@ knows them by all of them together, and gives columns. What is odd in any way is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -26,7 +26,6 @@ from ecpmon.model.samples import (
 from ecpmon.model.tenants import Tenant
 from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.ports.quarantine import Culprit
-from ecpmon.records import dataclass
 from ecpmon.sla.evidence import series_key
 
 

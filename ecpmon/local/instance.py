@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local.paths import make_public_dir
-from ecpmon.records import dataclass
 
 _NEEDED_BYTES = 200 * 1024**2
 

@@ -19,6 +19,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,6 @@ from ecpmon.local.forking import HANDLED, forked
 from ecpmon.local.question import Question
 from ecpmon.local.run_dirs import run_dir
 from ecpmon.local.supervisor import RestartPolicy, explain_exit
-from ecpmon.records import dataclass
 from ecpmon.serving import check_settings
 from ecpmon.settings import Settings
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
@@ -21,7 +22,6 @@ from ecpmon.local.apt import SUITE, AptWorkspace, Progress, detect_architecture,
 from ecpmon.local.command import run
 from ecpmon.local.paths import make_public_dir
 from ecpmon.local.system_postgres import find_system_postgres
-from ecpmon.records import dataclass
 
 _FORMAT = 1  # raise it when unpacking or patching changes, so that old folders are not used
 _NEEDED_BYTES = 700 * 1024**2

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -18,7 +19,6 @@ from ecpmon.local.ports import PortPlan
 from ecpmon.local.postgres import PostgresCluster
 from ecpmon.local.process import ChildSpec, Probe
 from ecpmon.local.prometheus import prometheus_argv
-from ecpmon.records import dataclass
 
 _MINIMAL_ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 

@@ -11,10 +11,10 @@ import os
 import pwd
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
-from ecpmon.records import dataclass
 
 SYSTEM_CACHE = Path("/var/cache/ecpmon")
 _SERVICE_USERS = ("postgres", "nobody")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
-from ecpmon.records import dataclass
 
 _LISTEN = "0A"
 

@@ -11,13 +11,13 @@ import secrets
 import shutil
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local.command import run
 from ecpmon.local.paths import ServiceUser, make_private_dir
 from ecpmon.local.process import launch_argv
-from ecpmon.records import dataclass
 
 DATABASE = "ecp_orchestrator"
 DEMO_DATABASE = "ecp_orchestrator_demo"

@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local.paths import ServiceUser
-from ecpmon.records import dataclass
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LOG_LIMIT_BYTES = 10 * 1024**2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -21,7 +21,6 @@ from ecpmon.local.postgres import DATABASE, DEMO_DATABASE, PostgresCluster
 from ecpmon.local.process import ChildSpec
 from ecpmon.local.prometheus import prepare_prometheus
 from ecpmon.local.supervisor import Emit, RestartPolicy, Supervisor
-from ecpmon.records import dataclass
 from ecpmon.resources import data_dir
 
 

@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local.process import ChildSpec, log_tail, signal_group, spawn
-from ecpmon.records import dataclass
 from ecpmon.watchdog import EXIT_STALLED, STALL_SIGNAL
 
 _POLL_SECONDS = 0.05

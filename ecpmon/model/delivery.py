@@ -7,10 +7,8 @@ stands; only what goes to the same endpoint can be merged into one message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-from ecpmon.records import dataclass
 
 # (the tenant's number, receiver)
 QueueKey = tuple[int, str]

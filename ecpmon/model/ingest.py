@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -23,7 +23,6 @@ from ecpmon.model.samples import (
     in_range,
     values_of,
 )
-from ecpmon.records import dataclass
 
 # Refused samples that an answer names one by one.
 MAX_NAMED: Final = 20

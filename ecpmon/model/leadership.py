@@ -11,10 +11,9 @@ database's clock, which alone decides when a leadership is over. Invariants (doc
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
-
-from ecpmon.records import dataclass
 
 # Seconds. By the database's clock, since a renewal was carried out: after that anybody may take over.
 LEASE: Final = 6.0

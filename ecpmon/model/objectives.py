@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from ecpmon.model.samples import Source
 from ecpmon.model.windows import ROLLING_WINDOWS, ErrorBudget, SlaStatus, Verdict
-from ecpmon.records import dataclass
 
 # The rolling windows, and the calendar ones of `sla.periods` (a test compares them).
 OBJECTIVE_WINDOWS: Final = (*ROLLING_WINDOWS, "month", "quarter")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 from typing import Any, Final, TypeGuard, overload
 
 from ecpmon.memory import Interned
-from ecpmon.records import dataclass
 
 
 class Source(StrEnum):

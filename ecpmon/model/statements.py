@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Accounting, Interval, Withdrawn
 from ecpmon.model.windows import Incident, Tally, WindowResult
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

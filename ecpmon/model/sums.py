@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from ecpmon.model.availability import SpanState
-from ecpmon.records import dataclass
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 # `Entry.was` of what follows a gap.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
-
-from ecpmon.records import dataclass
 
 ROLLING_WINDOWS: Final[dict[str, timedelta]] = {
     "1h": timedelta(hours=1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ecpmon.model.tenants import SlaTarget
@@ -16,7 +16,6 @@ from ecpmon.orchestrator.catalogue import Catalogue, PresetSpec
 from ecpmon.orchestrator.costs import cost_breakdown, cost_text, monthly_cost
 from ecpmon.orchestrator.plans import Alternative, Needs
 from ecpmon.orchestrator.replicas import Promise, demand, size_services, total
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from ecpmon.orchestrator.plans import ServicePlan, TenantPlan
-from ecpmon.records import dataclass
 
 
 class Effect(StrEnum):

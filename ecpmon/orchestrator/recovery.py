@@ -6,11 +6,11 @@ looks at a recovery that is due, `after_restart` at what the deployer answered. 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from ecpmon.orchestrator.catalogue import Catalogue, ServiceSpec, SlaPolicy, memory_text
 from ecpmon.orchestrator.plans import Needs, ServicePlan
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

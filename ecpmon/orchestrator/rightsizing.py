@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -27,7 +27,6 @@ from ecpmon.orchestrator.costs import cost_breakdown, monthly_cost
 from ecpmon.orchestrator.plans import ServicePlan, TenantPlan
 from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.tuning import tuned
-from ecpmon.records import dataclass
 
 MIN_POINTS: Final = 100
 MEMORY_MARGIN: Final = Fraction(15, 100)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from ecpmon.model.alerts import Action, AlertRule, RuleState
 from ecpmon.model.tenants import Tenant
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
@@ -10,7 +11,6 @@ from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

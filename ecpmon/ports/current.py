@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.roster import Standing
-from ecpmon.records import dataclass
 
 WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 

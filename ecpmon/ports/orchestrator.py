@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -11,7 +12,6 @@ from ecpmon.model.deployments import DeployedObject, DeploymentRecord, Deploymen
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
-from ecpmon.records import dataclass
 
 # How far somebody's failures may go: into the tenant they are ordered for, or into what all tenants share.
 Reach = Literal["tenant", "cluster"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
 from ecpmon.model.tenants import Tenant
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

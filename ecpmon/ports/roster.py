@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import RuleWithState
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

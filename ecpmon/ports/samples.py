@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -12,7 +13,6 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import ServiceUsage
 from ecpmon.model.windows import Cause
-from ecpmon.records import dataclass
 
 
 class SampleWriter(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -12,7 +13,6 @@ from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObject
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
-from ecpmon.records import dataclass
 
 
 class PackedSpans(Protocol):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from ecpmon.model.tenants import Tenant
-from ecpmon.records import dataclass
 
 ROLES: Final = ("viewer", "ingest", "operator", "tenant_admin", "admin")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.times import Micros
 
 

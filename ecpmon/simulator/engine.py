@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from ecpmon.errors import EcpError
-from ecpmon.records import dataclass
 from ecpmon.simulator.clocks import Clock, ManualClock, WallClock, wall_micros
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.step import step

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -18,7 +19,6 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from ecpmon.errors import PermanentError, TemporaryError
-from ecpmon.records import dataclass
 from ecpmon.simulator import journal
 from ecpmon.simulator.journal_file import JournalDamaged, JournalFile, read_journal, sync_folder
 from ecpmon.simulator.model.state import ClusterState

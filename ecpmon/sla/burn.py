@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.records import dataclass
 
 SHORTEST_WINDOW: Final = timedelta(seconds=60)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
 
 from ecpmon.model.availability import Observation, SpanState
 from ecpmon.model.objectives import Counts
-from ecpmon.records import dataclass
 from ecpmon.sla.spans import clip, lay
 
 MINUTE: Final = timedelta(minutes=1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

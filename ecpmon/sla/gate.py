@@ -10,6 +10,7 @@ Also what a deployment cost: the budget minutes burned within its hour (data-and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -17,7 +18,6 @@ from typing import Final
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.windows import ErrorBudget
-from ecpmon.records import dataclass
 from ecpmon.sla.windows import tally
 
 ATTRIBUTED: Final = timedelta(hours=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
@@ -20,7 +20,6 @@ from typing import Final
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
-from ecpmon.records import dataclass
 from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.pieces import Piece, piece_between

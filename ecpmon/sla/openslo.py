@@ -7,11 +7,11 @@ share of time counts, which is `RatioTimeslices`. Whatever we would not do as wr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ecpmon.model.objectives import Objective, ObjectiveKind, Selector
 from ecpmon.model.samples import Source
-from ecpmon.records import dataclass
 from ecpmon.sla.selectors import write
 
 VERSION: Final = "openslo/v1"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ecpmon.model.objectives import Selector
 from ecpmon.model.samples import Source
-from ecpmon.records import dataclass
 from ecpmon.sla.openslo_node import Node, name_of, refuse
 from ecpmon.sla.selectors import SelectorError, read
 

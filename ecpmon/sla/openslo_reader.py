@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,7 +11,6 @@ from pydantic import ValidationError
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.objectives import Objective, Selector
-from ecpmon.records import dataclass
 from ecpmon.sla.openslo import (
     AVAILABILITY,
     CALENDAR,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.records import dataclass
 from ecpmon.sla.spans import Head, attribute, timeline
 
 # Begin and end in microseconds since 2000, the share that is down, the first letters of state and reason.

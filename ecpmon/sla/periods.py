@@ -5,12 +5,12 @@ Ends are exclusive, and lengths are real seconds across DST.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from ecpmon.model.windows import ROLLING_WINDOWS
-from ecpmon.records import dataclass
 
 CALENDAR_WINDOWS: Final = ("month", "quarter")
 WINDOW_NAMES: Final = (*ROLLING_WINDOWS, *CALENDAR_WINDOWS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Entry, Mark, micros
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ Windows are whole minutes, because counts are kept by the minute; they end at th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.objectives import Counts, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
-from ecpmon.records import dataclass
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
 from ecpmon.sla.maintenance import touching
 from ecpmon.sla.periods import period

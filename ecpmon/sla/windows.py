@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -25,7 +25,6 @@ from ecpmon.model.windows import (
     WindowFigures,
     WindowResult,
 )
-from ecpmon.records import dataclass
 from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.maintenance import exclude, is_within, touching
 from ecpmon.sla.periods import WINDOW_NAMES, period

@@ -6,6 +6,7 @@ Latin text is Helvetica, the rest the Korean font.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from itertools import groupby
@@ -24,7 +25,6 @@ from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from ecpmon.records import dataclass
 from ecpmon.statements.pdf import UnusableFont
 from ecpmon.statements.render import facts, state_line, tables, title, verdict_sentence
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +21,6 @@ from ecpmon.ports.sla import (
     StatementStore,
 )
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.records import dataclass
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_from, contract_of, difference, document, month_period, statement
 from ecpmon.workers import TenantWorkers

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.objectives import Counts
 from ecpmon.model.samples import Source
-from ecpmon.records import dataclass
 from ecpmon.sla.counters import MINUTE, Reading, latency_minutes, request_minutes
 from ecpmon.storage.regimes import Regime, regime_at
 

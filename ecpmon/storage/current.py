@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,7 +19,6 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.current import WINDOWS, Figures, Shown
 from ecpmon.ports.roster import Standing
-from ecpmon.records import dataclass
 from ecpmon.sla.maintenance import zone
 from ecpmon.sla.periods import period
 from ecpmon.slices import in_slices

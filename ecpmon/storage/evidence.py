@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.records import dataclass
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import Head, attribute, clip, continued, lay, rewrite

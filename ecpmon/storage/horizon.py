@@ -11,9 +11,8 @@ Invariants:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Self
-
-from ecpmon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

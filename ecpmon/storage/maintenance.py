@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from ecpmon.errors import LimitReached, NotFound
 from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.tenants import Tenant
-from ecpmon.records import dataclass
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load

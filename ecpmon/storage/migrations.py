@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ecpmon.errors import PermanentError
-from ecpmon.records import dataclass
 from ecpmon.resources import data_dir
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,6 @@ from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.model.windows import Cause
 from ecpmon.names import SERVICE_METRICS
 from ecpmon.ports.samples import Latest, Plot, Point
-from ecpmon.records import dataclass
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -12,7 +13,6 @@ from typing import Any, Final
 from ecpmon.model.availability import GapReason, Observation
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Source
-from ecpmon.records import dataclass
 from ecpmon.sla.evidence import EvidenceRules, down_share
 from ecpmon.storage.queries import load
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import asyncpg
 import orjson
-
-from ecpmon.records import dataclass
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -22,7 +22,6 @@ from ecpmon.model.alerts import (
     EmailAction,
     Notification,
 )
-from ecpmon.records import dataclass
 
 TIMEOUT: Final = timedelta(seconds=20)
 SUBJECT_LENGTH: Final = 200

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -16,7 +17,6 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable
-from ecpmon.records import dataclass
 
 Document = dict[str, Any]
 

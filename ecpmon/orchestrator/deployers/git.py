@@ -14,7 +14,7 @@ import re
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ecpmon.errors import DeploymentFailed, EcpError, KubernetesUnavailable, ValidationFailed
-from ecpmon.records import dataclass
 
 _TOKEN_VARIABLE: Final = "ECPMON_ASKPASS_TOKEN"  # noqa: S105 - the variable's name
 _ASKPASS: Final = f"""#!/bin/sh

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
 from ecpmon.orchestrator.deployers.cluster import FIELD_MANAGER, Document
 from ecpmon.orchestrator.deployers.rollout import Rollout, Stage, judge
 from ecpmon.ports.orchestrator import Progress
-from ecpmon.records import dataclass
 
 Key = tuple[str, str]  # kind and name
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.plans import ServicePlan, TenantPlan
-from ecpmon.records import dataclass
 
 Manifest = dict[str, Any]
 

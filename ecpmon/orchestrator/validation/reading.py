@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
 from ecpmon.orchestrator.validation.report import Finding, Severity
-from ecpmon.records import dataclass
 from ecpmon.sla.yamlstream import UNREADABLE
 
 try:  # libyaml: twenty times as fast

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
-
-from ecpmon.records import dataclass
 
 CORE_VERBS: Final = (
     "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube.status import Document
 from ecpmon.simulator.model.times import SECOND, Micros, to_micros
 

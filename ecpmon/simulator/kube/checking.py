@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.defaults import with_defaults
 from ecpmon.simulator.kube.pod_validation import required, unsupported

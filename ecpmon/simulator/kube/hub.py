@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube.status import ApiError, Document, expired, too_large_version
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.state import ClusterState

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.message import Message
 from enum import StrEnum
 from typing import Any, Final
@@ -11,7 +12,6 @@ import orjson
 import yaml
 from aiohttp import web
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube import protobuf, protobuf_objects
 from ecpmon.simulator.kube.status import (
     ApiError,

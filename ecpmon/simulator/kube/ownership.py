@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.fieldsets import FieldSet, Path, fields_of, from_fields_v1, leaves, to_fields_v1
 from ecpmon.simulator.kube.schemas import schema_of

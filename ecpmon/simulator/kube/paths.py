@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ecpmon.records import dataclass
+from dataclasses import dataclass
+
 from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource, Subresource
 from ecpmon.simulator.kube.status import ApiError, not_found
 from ecpmon.simulator.model.kube import ObjectKey

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import orjson
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube.checking import IGNORE, STRICT, WARN, Write
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.pod_validation import unsupported

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.status import Document, bad_request
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.times import MINUTE, SECOND, Micros
 
 

@@ -7,10 +7,9 @@ Keys of namespaced objects are `namespace/name`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.times import Micros
 
 LABEL_TENANT: Final = "ecp.ai/tenant"

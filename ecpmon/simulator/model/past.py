@@ -7,10 +7,10 @@ asking for a longer or shorter past never moves them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.failures import FailureType
 from ecpmon.simulator.model.hashing import unit
 from ecpmon.simulator.model.objects import Condition, ServiceSpec

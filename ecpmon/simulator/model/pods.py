@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.objects import Manifest, Meta, Resources, group_of
 from ecpmon.simulator.model.times import Micros
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.failures import CATALOGUE, FailureType, Reach
 from ecpmon.simulator.model.times import Micros, from_seconds
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.document_draft import MAX_TOMBSTONES, DocumentDraft
 from ecpmon.simulator.model.failures import Failure
 from ecpmon.simulator.model.hashing import uid

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.objects import ServiceSpec
 from ecpmon.simulator.model.times import Micros
 

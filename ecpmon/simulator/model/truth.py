@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.times import SECOND, Micros
 
 Transition = tuple[Micros, bool]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.objects import Deployment, Resources, ServiceSpec, Traffic
 from ecpmon.simulator.model.pods import Pod, PodPhase
 from ecpmon.simulator.model.state import ClusterState

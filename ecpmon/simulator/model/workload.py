@@ -6,11 +6,11 @@ cosines has an exact integral, so that counters do not depend on how often they 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, pi, sin
 from typing import Final, NamedTuple
 
-from ecpmon.records import dataclass
 from ecpmon.simulator.model.hashing import digest, mix, unit
 from ecpmon.simulator.model.objects import Condition, ServiceSpec
 from ecpmon.simulator.model.times import DAY, HOUR, MINUTE, SECOND, Micros
