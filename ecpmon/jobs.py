@@ -9,7 +9,6 @@ runs before any other of them.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -23,6 +22,7 @@ import structlog
 from ecpmon.errors import EcpError
 from ecpmon.model.leadership import Claim
 from ecpmon.ports.leading import as_leader
+from ecpmon.tasks import end
 from ecpmon.telemetry import Telemetry
 
 _log = structlog.get_logger(__name__)
@@ -152,9 +152,7 @@ class Jobs:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
         for task in list(self._running):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end(task)
 
     async def _turn(self, name: str) -> None:
         job = self._jobs[name]

@@ -16,7 +16,7 @@ from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.samples import Latest
-from ecpmon.sla import burn, windows
+from ecpmon.sla import budgets, burn
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger
 
@@ -108,10 +108,10 @@ class Facts:
         return self.aggregates.get((function, metric, window))
 
     def burn_rate(self, window: timedelta) -> float | None:
-        return windows.burn_rate(self.record.tally(self.now - window, self.now), self.target)
+        return budgets.burn_rate(self.record.tally(self.now - window, self.now), self.target)
 
     def budget_remaining(self, window: timedelta) -> float | None:
-        left = windows.budget(self.record.tally(self.now - window, self.now), self.target)
+        left = budgets.budget(self.record.tally(self.now - window, self.now), self.target)
         return None if left.remaining_fraction is None else left.remaining_fraction * 100
 
     @property
@@ -138,7 +138,7 @@ class Facts:
         coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else 0.0
         interval = self.intervals.of(self.tenant.evidence_source, self.tenant)
         failed = self.record.failures(start, self.now, interval)
-        return burn.WindowBurn(windows.burn_rate(seconds, self.target), coverage, failed)
+        return burn.WindowBurn(budgets.burn_rate(seconds, self.target), coverage, failed)
 
 
 def told_until(state: RuleState, now: datetime) -> datetime | None:

@@ -23,7 +23,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ErrorBudget, Tally
 from ecpmon.ports.samples import Latest, Point
-from ecpmon.sla import burn, windows
+from ecpmon.sla import budgets, burn
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 
@@ -248,4 +248,4 @@ class History:
             whole = self._whole.tally(at - BUDGET_WINDOW, at)
             excluded = replace(seconds, maintenance=whole.eligible - seconds.eligible)
             seconds = excluded.counting_maintenance_as_up()
-        return windows.budget(seconds, self._fraction)
+        return budgets.budget(seconds, self._fraction)

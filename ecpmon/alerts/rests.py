@@ -25,7 +25,7 @@ from ecpmon.model.windows import Tally
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.ports.roster import Standing
 from ecpmon.ports.sla import Outline
-from ecpmon.sla import burn, windows
+from ecpmon.sla import budgets, burn
 
 REACH: Final = timedelta(minutes=5)
 # Who may not rest is looked at anew after this: it costs four evaluations.
@@ -61,7 +61,7 @@ class Corner(Facts):
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
         """What was told before only makes it less."""
         worst, best = self._bounds(window)
-        rate = windows.burn_rate(worst if self.burning else best, self.target)
+        rate = budgets.burn_rate(worst if self.burning else best, self.target)
         if rate is None and self.burning and self.covered:
             rate = float("inf")
         seen = best if self.covered else worst
@@ -70,7 +70,7 @@ class Corner(Facts):
         return burn.WindowBurn(rate, coverage, failed)
 
     def budget_remaining(self, window: timedelta) -> float | None:
-        left = windows.budget(self._bounds(window)[0 if self.burning else 1], self.target).remaining_fraction
+        left = budgets.budget(self._bounds(window)[0 if self.burning else 1], self.target).remaining_fraction
         return None if left is None else left * 100
 
 

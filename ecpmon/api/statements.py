@@ -12,9 +12,8 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
 from ecpmon.sla.maintenance import zone
-from ecpmon.statements.pdf import to_pdf
-from ecpmon.statements.render import to_csv, to_html
 from ecpmon.statements.service import Told
+from ecpmon.statements.shapes import printed
 from ecpmon.wire import dumps
 
 routes = Routes()
@@ -49,11 +48,4 @@ async def report(request: web.Request) -> web.Response:
 
 def _written(told: Told, shape: str, font: Path | None) -> bytes:
     data = told.data()
-    match shape:
-        case "csv":
-            return to_csv(data).encode()
-        case "html":
-            return to_html(data).encode()
-        case "pdf":
-            return to_pdf(data, font)
-    return dumps(data)
+    return dumps(data) if shape == "json" else printed(data, shape, font)

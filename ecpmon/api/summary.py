@@ -25,7 +25,7 @@ from ecpmon.model.windows import SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.current import WINDOWS, Figures, Shown
 from ecpmon.ports.quarantine import ROLLING_SLA
-from ecpmon.ports.roster import Standing
+from ecpmon.ports.roster import Standing, planned_of
 from ecpmon.ports.sla import WindowTotals
 from ecpmon.sla import sums
 from ecpmon.sla.evidence import Intervals
@@ -83,7 +83,9 @@ async def _worked_out(
     own = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
     apart = backend.threads.run_for
     statuses = await backend.availability.remembered(own.values())
-    planned = {name: await _planned(backend, standings[name], tenant) for name, tenant in own.items()}
+    planned = {
+        name: await planned_of(standings[name], tenant, backend.maintenance) for name, tenant in own.items()
+    }
     terms = await apart(caller, _terms, list(own.values()), planned, now, backend.intervals)
     calm = {n: t for n, t in own.items() if not touching(terms[n].maintenance, now - _LONGEST, now)}
     found: dict[str, _Found] = {}
@@ -94,13 +96,6 @@ async def _worked_out(
         found |= await apart(caller, _of_totals, members, totals, periods, statuses, terms, now)
     others = {n: t for n, t in own.items() if n not in calm}
     return found | await _of_others(backend, caller, others, statuses, terms, now)
-
-
-async def _planned(backend: Backend, standing: Standing, tenant: Tenant) -> Sequence[Maintenance]:
-    """Raises for a tenant whose maintenance nobody can read."""
-    if standing.planned is None:
-        return await backend.maintenance.of_tenant(tenant)
-    return standing.planned
 
 
 def _terms(

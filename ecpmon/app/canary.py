@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ecpmon.tasks import end
 from ecpmon.telemetry import Telemetry
 
 EVERY: Final = 0.05
@@ -48,10 +48,7 @@ class LoopCanary:
         self._task = asyncio.create_task(self._run(now), name="loop-canary")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self, now: Callable[[], float]) -> None:
         while True:

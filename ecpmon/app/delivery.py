@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
 from ecpmon.alerts.notifiers import Notifier
@@ -17,6 +16,7 @@ from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
 from ecpmon.storage.outbox import PgOutbox
+from ecpmon.tasks import end
 from ecpmon.telemetry import Telemetry
 
 
@@ -49,10 +49,7 @@ class Delivery:
             self._worker.wake()
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         self._webhooks.close()
 
     async def _run(self) -> None:

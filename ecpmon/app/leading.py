@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import structlog
 
 from ecpmon.model.leadership import RENEWAL, Claim
 from ecpmon.storage.lease import Lease
+from ecpmon.tasks import end
 from ecpmon.telemetry import Telemetry
 
 _log = structlog.get_logger(__name__)
@@ -40,10 +40,7 @@ class Leading:
 
     async def stop(self) -> None:
         """Give the leadership back."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         await self._lease.release()
         self._note()
 

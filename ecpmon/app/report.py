@@ -11,9 +11,8 @@ import orjson
 from ecpmon.compute.threads import Threads
 from ecpmon.errors import NotFound
 from ecpmon.sla.evidence import Intervals
-from ecpmon.statements.pdf import to_pdf
-from ecpmon.statements.render import to_csv, to_html
 from ecpmon.statements.service import StatementService
+from ecpmon.statements.shapes import printed
 from ecpmon.statements.terms import load_terms
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -63,11 +62,6 @@ async def report(
 
 def rendered(data: dict[str, Any], shape: str, font: Path | None = None) -> bytes:
     """The bytes of a statement as `json`, `csv`, `html` or `pdf`."""
-    match shape:
-        case "csv":
-            return to_csv(data).encode()
-        case "html":
-            return to_html(data).encode()
-        case "pdf":
-            return to_pdf(data, font)
+    if shape != "json":
+        return printed(data, shape, font)
     return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"

@@ -16,7 +16,7 @@ from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import WindowFigures
 from ecpmon.ports.quarantine import ROLLING_SLA, Quarantine
-from ecpmon.ports.roster import Roster, Standing
+from ecpmon.ports.roster import Roster, Standing, planned_of
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
 from ecpmon.sla import sums
@@ -91,7 +91,9 @@ class RollingSla:
         due = [n for n, t in tenants.items() if self._is_due(standings[n], t, heads.get(t.key), now)]
 
         async def work(names: list[str]) -> dict[str, tuple[Terms, list[WindowFigures]]]:
-            planned = {name: await self._planned(standings[name], tenants[name]) for name in names}
+            planned = {
+                name: await planned_of(standings[name], tenants[name], self._maintenance) for name in names
+            }
             terms: dict[str, Terms] = {}
             results: dict[str, list[WindowFigures]] = {}
             for part in _parts(names):
@@ -115,12 +117,6 @@ class RollingSla:
         if self._telemetry is not None and not self._telemetry.tenants.has_sla(tenant.tenant_id):
             return True  # another process led meanwhile, and our gauges went with that
         return (head is not None and head[0] == "down") or not seen.at <= now < seen.due
-
-    async def _planned(self, standing: Standing, tenant: Tenant) -> Sequence[Maintenance]:
-        """Raises for a tenant whose maintenance nobody can read."""
-        if standing.planned is None:
-            return await self._maintenance.of_tenant(tenant)
-        return standing.planned
 
     def _note(
         self,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
 from ecpmon.errors import EcpError
+from ecpmon.tasks import end
 
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS: Final = 1.0
@@ -27,25 +27,32 @@ class Rounds:
         self._turn = turn
         self._rest = rest
         self._due = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
+        self._idle.clear()
         self._due.set()
+
+    async def settled(self) -> None:
+        """Wait until no round is due or under way (tests)."""
+        await self._idle.wait()
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=self._name)
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:
             await self._due.wait()
             self._due.clear()
-            await asyncio.sleep(await self._round())
+            pause = await self._round()
+            if not self._due.is_set():
+                self._idle.set()
+            await asyncio.sleep(pause)
 
     async def _round(self) -> float:
         """The seconds until the next may begin."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Iterable
 
 import structlog
 
 from ecpmon.alerts.engine import AlertEngine
+from ecpmon.app.rounds import Rounds
 from ecpmon.errors import EcpError
 from ecpmon.jobs import Leadership
 from ecpmon.ports.leading import as_leader
@@ -28,19 +27,28 @@ class AlertTrigger:
     """
 
     def __init__(self, engine: AlertEngine, clock: Clock, lease: Leadership) -> None:
-        self._samples = _Rounds("samples", engine, clock, lease)
-        self._timelines = _Rounds("timelines", engine, clock, lease)
+        self._engine = engine
+        self._clock = clock
+        self._lease = lease
+        self._touched: set[str] = set()
+        self._changed: set[str] = set()
+        self._samples = Rounds("alert-trigger samples", self._of_samples)
+        self._timelines = Rounds("alert-trigger timelines", self._of_timelines)
 
     def notice(self, touched: Iterable[str], changed: Iterable[str]) -> None:
         """Called after every commit, here or of another process: tenants with new samples, and those whose
         availability changed."""
-        self._samples.notice(touched)
-        self._timelines.notice(changed)
+        self._touched.update(touched)
+        self._changed.update(changed)
+        if self._touched:
+            self._samples.wake()
+        if self._changed:
+            self._timelines.wake()
 
     async def settled(self) -> None:
         """Wait until everything noticed so far has been evaluated (tests)."""
         for rounds in (self._samples, self._timelines):
-            await rounds.idle.wait()
+            await rounds.settled()
 
     def start(self) -> None:
         for rounds in (self._samples, self._timelines):
@@ -50,49 +58,19 @@ class AlertTrigger:
         for rounds in (self._samples, self._timelines):
             await rounds.stop()
 
+    async def _of_samples(self) -> None:
+        """All rules but those that only read the timeline."""
+        names, self._touched = self._touched, set()
+        await self._evaluate(names, sla=False)
 
-class _Rounds:
-    """Rounds of one kind: `samples` leaves out the rules that only read the timeline, `timelines` evaluates all."""
+    async def _of_timelines(self) -> None:
+        """All rules."""
+        names, self._changed = self._changed, set()
+        await self._evaluate(names, sla=True)
 
-    def __init__(self, kind: str, engine: AlertEngine, clock: Clock, lease: Leadership) -> None:
-        self._kind = kind
-        self._engine = engine
-        self._clock = clock
-        self._lease = lease
-        self._names: set[str] = set()
-        self._wake = asyncio.Event()
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self._task: asyncio.Task[None] | None = None
-
-    def notice(self, names: Iterable[str]) -> None:
-        self._names.update(names)
-        if self._names:
-            self.idle.clear()
-            self._wake.set()
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"alert-trigger {self._kind}")
-
-    async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            names, self._names = sorted(self._names), set()
-            try:
-                with as_leader(self._lease.claim if self._lease.held else None):
-                    await self._engine.evaluate_tenants(
-                        names, self._clock.now(), sla=self._kind == "timelines"
-                    )
-            except EcpError as error:
-                _log.warning("evaluation_postponed", error=error.message)
-            except Exception:  # noqa: BLE001 - a bug here must not end event-driven alerting; it is logged
-                _log.exception("evaluation_failed")
-            if not self._wake.is_set():
-                self.idle.set()
+    async def _evaluate(self, names: set[str], *, sla: bool) -> None:
+        try:
+            with as_leader(self._lease.claim if self._lease.held else None):
+                await self._engine.evaluate_tenants(sorted(names), self._clock.now(), sla=sla)
+        except EcpError as error:  # not again at once: the next tick has it
+            _log.warning("evaluation_postponed", error=error.message)

@@ -10,6 +10,7 @@ from typing import Protocol
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import RuleWithState
+from ecpmon.ports.sla import MaintenanceStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,3 +48,8 @@ class Roster(Protocol):
     def forget(self, tenant_ids: Collection[str]) -> None:
         """Read these again the next time."""
         ...
+
+
+async def planned_of(standing: Standing, tenant: Tenant, store: MaintenanceStore) -> Sequence[Maintenance]:
+    """What a live tenant has planned. Raises for one whose maintenance nobody can read, as the store does."""
+    return await store.of_tenant(tenant) if standing.planned is None else standing.planned

@@ -42,7 +42,9 @@ class Point:
 class PackedPoints(Protocol):
     """Points that cross over to where work is done as a few values of bytes."""
 
-    def open(self) -> dict[tuple[str, str], list[Point]]: ...
+    def open(self) -> dict[tuple[str, str], list[Point]]:
+        """(metric_type, metric_name) -> points, oldest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +70,6 @@ class Latest:
 
 
 class MonitoringStore(Protocol):
-    async def points(
-        self,
-        tenant: Tenant,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-        metric_type: str | None = None,
-        source: Source | None = None,
-        names: Collection[str] | None = None,
-    ) -> dict[tuple[str, str], list[Point]]:
-        """(metric_type, metric_name) -> points, oldest first; read from the tier whose resolution fits `step`.
-
-        `names`: only these metrics; None: all there are.
-        """
-        ...
-
     async def packed(
         self,
         tenant: Tenant,
@@ -94,13 +80,16 @@ class MonitoringStore(Protocol):
         source: Source | None = None,
         names: Collection[str] | None = None,
     ) -> PackedPoints:
-        """What `points` is made of, to be taken apart where that holds nobody."""
+        """The points of every series, from the tier whose resolution fits `step`, opened where that holds nobody.
+
+        `names`: only these metrics; None: all there are.
+        """
         ...
 
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        """What `points` says about the tenant's main source, in columns: by type and name. `step`: whole seconds."""
+        """What `packed` says about the tenant's main source, in columns: by type and name. `step`: whole seconds."""
         ...
 
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:

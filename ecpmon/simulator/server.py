@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
 from ecpmon.simulator.kube.routes import add_kube_routes
 from ecpmon.simulator.snapshot import SnapshotStore
 from ecpmon.simulator.web import ENGINE, errors_and_ids
+from ecpmon.tasks import end
 
 log = logging.getLogger("ecpmon.simulator")
 
@@ -114,9 +114,7 @@ def create_app(engine: Engine) -> web.Application:
 async def _ticking(app: web.Application) -> AsyncIterator[None]:
     ticker = asyncio.create_task(app[ENGINE].run(), name="simulator-ticker")
     yield
-    ticker.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await ticker
+    await end(ticker)
     await app[ENGINE].close()
 
 

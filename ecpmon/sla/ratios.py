@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.objectives import Counts, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
+from ecpmon.sla.budgets import allowed, exhausted_at, status
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
 from ecpmon.sla.maintenance import touching
 from ecpmon.sla.periods import period
-from ecpmon.sla.windows import Terms, allowed, status, verdict
-
-_LONGEST: Final = timedelta(days=3650).total_seconds()
+from ecpmon.sla.windows import Terms, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +93,8 @@ def bounds(counts: Counts, eligible: float) -> tuple[float | None, float | None]
 
 def projected_exhaustion(left: ErrorBudget, counts: Counts, now: datetime) -> datetime | None:
     """When the budget is gone if things go bad as often as in this window; None when it does not shrink."""
-    if left.total <= 0:
-        return None
-    if left.remaining <= 0:
-        return now
-    if counts.bad <= 0 or counts.observed <= 0:
-        return None
-    seconds = left.remaining / (counts.bad / (counts.observed / 1e6))
-    return now + timedelta(seconds=seconds) if seconds < _LONGEST else None
+    seconds = counts.observed / 1e6
+    return exhausted_at(left, counts.bad / seconds if seconds > 0 else 0.0, now)
 
 
 def _eligible(span: Stretch, first_at: datetime | None, with_maintenance: bool) -> float:

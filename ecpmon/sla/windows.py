@@ -1,4 +1,4 @@
-"""Window arithmetic: availability with bounds, verdict, status, error budget, burn rate, incidents.
+"""Window arithmetic: availability with bounds, verdict, incidents; with `sla.budgets`, status and error budget.
 
 Everything is computed from spans, so a 30-day window costs what its incidents cost. Fractions and seconds,
 never rounded here.
@@ -6,11 +6,9 @@ never rounded here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -25,15 +23,12 @@ from ecpmon.model.windows import (
     WindowFigures,
     WindowResult,
 )
+from ecpmon.sla.budgets import allowed, budget, burn_rate, exhausted_at, status
 from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.maintenance import exclude, is_within, touching
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.spans import clip
 
-# Hysteresis of the live status (data-and-sla.md §3; slo-practice: exhausted leaves at 2 %).
-AT_RISK_ENTERS: Final = 0.20
-AT_RISK_LEAVES: Final = 0.25
-VIOLATED_LEAVES: Final = 0.02
 UTC_ZONE: Final = ZoneInfo("UTC")
 
 
@@ -135,50 +130,6 @@ def verdict(low: float | None, high: float | None, target: float) -> Verdict:
     return Verdict.BREACHED if high < target else Verdict.UNDETERMINED
 
 
-@lru_cache(maxsize=4096)
-def allowed(target: float) -> float:
-    """`1 − target`, without what floats add to it: the target of a contract has at most eight digits."""
-    exact = 1 - target
-    rounded = round(exact, 12)
-    return rounded if math.isclose(rounded, exact, rel_tol=1e-6) else exact
-
-
-def budget(seconds: Tally, target: float) -> ErrorBudget:
-    """`(1 − target) × eligible`, and the down time charged to it."""
-    return ErrorBudget(allowed(target) * seconds.eligible, seconds.down)
-
-
-def status(remaining: float | None, measured: float, previous: SlaStatus | None) -> SlaStatus:
-    """Live status with hysteresis. `remaining` is the fraction of the budget left."""
-    if measured <= 0 or remaining is None:
-        return SlaStatus.NO_DATA
-    violated_until = VIOLATED_LEAVES if previous is SlaStatus.VIOLATED else 0.0
-    if remaining < violated_until or remaining < 0:
-        return SlaStatus.VIOLATED
-    risky_below = AT_RISK_LEAVES if previous in (SlaStatus.AT_RISK, SlaStatus.VIOLATED) else AT_RISK_ENTERS
-    at_risk = remaining < risky_below or remaining <= AT_RISK_ENTERS
-    return SlaStatus.AT_RISK if at_risk else SlaStatus.MEETING
-
-
-def burn_rate(seconds: Tally, target: float) -> float | None:
-    """Bad fraction of the measured time over the allowed fraction; 1.0 uses the budget up exactly in time."""
-    return (seconds.down / seconds.measured) / allowed(target) if seconds.measured > 0 else None
-
-
-def projected_exhaustion(
-    left: ErrorBudget, burn: float | None, target: float, now: datetime
-) -> datetime | None:
-    """When the budget reaches zero at the present burn rate; None when it does not shrink, `now` when it is gone."""
-    if left.total <= 0:
-        return None
-    if left.remaining <= 0:
-        return now
-    if not burn:
-        return None
-    seconds = left.remaining / (burn * allowed(target))
-    return now + timedelta(seconds=seconds) if seconds < 10 * 365 * 86_400 else None
-
-
 def evaluate(
     window: str,
     spans: Sequence[Span],
@@ -222,7 +173,7 @@ def figures(
     chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
     left = _budget(chosen, target, end, period_end, terms)
     burn = burn_rate(chosen, target)
-    gone = projected_exhaustion(left, burn, target, end)
+    gone = exhausted_at(left, (burn or 0.0) * allowed(target), end)
     if gone is not None and period_end is not None and gone >= period_end:
         gone = None  # the next period has a budget of its own
     return WindowFigures(

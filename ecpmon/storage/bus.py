@@ -30,6 +30,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.horizon import Horizon, Snapshot
 from ecpmon.storage.queries import load
+from ecpmon.tasks import end
 
 _log = structlog.get_logger(__name__)
 CHANNEL: Final = "ecpmon"
@@ -129,10 +130,7 @@ class BusReader:
         self._task = asyncio.create_task(self._run(), name="bus")
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         self._stop_doubting()
 
     def _stop_doubting(self) -> None:

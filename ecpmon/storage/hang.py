@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import structlog
 
 from ecpmon.errors import DatabaseUnavailable
+from ecpmon.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -61,10 +61,7 @@ class HangWatch:
             self._stalled -= stalled
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _watch(self) -> None:
         while self._stalled or self._silent:

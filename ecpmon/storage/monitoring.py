@@ -84,18 +84,6 @@ class PgMonitoringStore:
         self._database = database
         self._sql = load("monitoring")
 
-    async def points(
-        self,
-        tenant: Tenant,
-        start: datetime,
-        end: datetime,
-        step: timedelta,
-        metric_type: str | None = None,
-        source: Source | None = None,
-        names: Collection[str] | None = None,
-    ) -> dict[tuple[str, str], list[Point]]:
-        return (await self.packed(tenant, start, end, step, metric_type, source, names)).open()
-
     async def packed(
         self,
         tenant: Tenant,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import math
 from collections import OrderedDict, deque
@@ -17,6 +16,7 @@ from ecpmon.model.ingest import Batch, IngestResult, cost_of
 from ecpmon.model.leadership import Claim
 from ecpmon.ports.leading import leading
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.tasks import end
 
 _log = structlog.get_logger(__name__)
 
@@ -215,10 +215,7 @@ class GroupWriter:
         """Commit what waits, then stop."""
         while self._waiting and self._task and not self._task.done():
             await asyncio.wait([self._waiting.last()[1]], timeout=5)
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def write(self, batch: Batch) -> IngestResult:
         """Raises Overloaded (nothing was stored), DatabaseUnavailable (send it again), DatabaseRefused.

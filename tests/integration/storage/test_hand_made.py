@@ -137,8 +137,8 @@ async def test_rollups_follow_deleted_rows(
     async def cpu_of(step: timedelta) -> list[float]:
         while await upkeep.roll_up(at(7200)):
             pass
-        points = await store.points(tenant, at(0), at(3600), step, "cpu", Source.SIMULATOR)
-        return [p.value for series in points.values() for p in series]
+        packed = await store.packed(tenant, at(0), at(3600), step, "cpu", Source.SIMULATOR)
+        return [p.value for series in packed.open().values() for p in series]
 
     assert await cpu_of(timedelta(minutes=5)) == await cpu_of(timedelta(hours=1)) == [15.0]
     until = at(10) if everything else at(1)

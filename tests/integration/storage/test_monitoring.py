@@ -50,7 +50,7 @@ async def test_every_tier_gives_the_same_averages(
     frames = tuple(cpu(tenant, s, float(s % 7)) for s in range(0, 7200, 30))
     await ingest.commit([Batch(frames)])
     await roll_everything(database)
-    found = await PgMonitoringStore(database).points(tenant, at(0), at(7200), step)
+    found = (await PgMonitoringStore(database).packed(tenant, at(0), at(7200), step)).open()
     points = found["cpu", "cpu_usage"]
     width = step.total_seconds()
     for point in points:
@@ -71,7 +71,7 @@ async def test_late_data_and_corrections_reach_the_rollups(
     await ingest.commit([Batch((cpu(tenant, 30, 30), cpu(tenant, 0, 40)))])
     await roll_everything(database)
     for step in (timedelta(minutes=5), timedelta(hours=1)):
-        points = (await store.points(tenant, at(0), at(300), step))["cpu", "cpu_usage"]
+        points = (await store.packed(tenant, at(0), at(300), step)).open()["cpu", "cpu_usage"]
         assert [p.value for p in points] == [30.0]
     rows = await database.fetch("SELECT * FROM metrics_5m WHERE tenant_id = $1", tenant.tenant_id)
     assert [(r["avg"], r["min"], r["max"], r["count"]) for r in rows] == [(30, 20, 40, 3)]

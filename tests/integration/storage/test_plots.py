@@ -56,7 +56,7 @@ async def test_plots_are_the_points_in_columns(
     store, step = PgMonitoringStore(database), timedelta(seconds=seconds)
     start, end = T0 + timedelta(minutes=7), T0 + timedelta(minutes=115)
     asked = (tenant, start, end, step, metric_type)
-    points, plots = await store.points(*asked), await store.plots(*asked)
+    points, plots = (await store.packed(*asked)).open(), await store.plots(*asked)
     assert [(p.metric_type, p.metric_name) for p in plots] == sorted(points)
     for plot in plots:
         found = points[plot.metric_type, plot.metric_name]
@@ -83,7 +83,7 @@ async def test_a_plot_as_json_is_its_points_as_json(
     await history(database, ingest, tenant, Source.PUSH)
     asked = (tenant, T0, T0 + timedelta(hours=2), timedelta(seconds=seconds))
     store = PgMonitoringStore(database)
-    points = await store.points(*asked)
+    points = (await store.packed(*asked)).open()
     plots = await store.plots(*asked)
     assert {p.metric_name for p in plots} == {"cpu_usage", "queue", "gone"}
     for plot in plots:

@@ -181,7 +181,7 @@ class FakeSamples:
     async def causes(self, tenant: Tenant, outages: Sequence[Interval], *_: Any) -> list[Cause]:
         return [Cause() for _ in outages]
 
-    async def points(
+    async def packed(
         self,
         tenant: Tenant,
         start: datetime,
@@ -190,7 +190,7 @@ class FakeSamples:
         metric_type: str | None = None,
         source: Source | None = None,
         names: Collection[str] | None = None,
-    ) -> dict[tuple[str, str], list[Point]]:
+    ) -> FakePackedPoints:
         if self.error:
             raise self.error
         found: dict[tuple[str, str], list[Point]] = {}
@@ -204,15 +204,12 @@ class FakeSamples:
                 buckets.setdefault(at, []).append(values[ts])
             if buckets:
                 found[kind, metric] = [Point(t, sum(v) / len(v), min(v), max(v)) for t, v in buckets.items()]
-        return found
-
-    async def packed(self, *asked: Any, **also: Any) -> FakePackedPoints:
-        return FakePackedPoints(await self.points(*asked, **also))
+        return FakePackedPoints(found)
 
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        found = await self.points(tenant, start, end, step, metric_type)
+        found = (await self.packed(tenant, start, end, step, metric_type)).open()
         return [
             Plot(*key, [int(p.ts.timestamp()) for p in own], [p.value for p in own], max(p.high for p in own))
             for key, own in sorted(found.items())

@@ -13,10 +13,11 @@ from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import SlaStatus, Tally, Verdict
+from ecpmon.sla.budgets import allowed, status
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.incidents import incidents
 from ecpmon.sla.spans import lay
-from ecpmon.sla.windows import Terms, allowed, availability, evaluate, status
+from ecpmon.sla.windows import Terms, availability, evaluate
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = 3600
