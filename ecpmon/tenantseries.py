@@ -1,17 +1,15 @@
 """The series of `/metrics` that carry a tenant's id, written as text one tenant at a time.
 
 There are thousands of tenants and dozens of series each. Written tenant by tenant they can be rendered in slices that
-hold nobody up, and only for those whom a reader may see.
+hold nobody up, only for those whom a reader may see, and anew only for those whose figures have changed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 from time import monotonic
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
 
@@ -40,31 +38,72 @@ _OBJECTIVE: Final = {
         "Share of an objective's budget left, negative when overspent",
     ),
 }
+_MAINTENANCE: Final = (MAINTENANCE_GAUGE, "1 while maintenance is on")
+_REQUESTS: Final = ("ecp_tenant_requests_total", "API requests of tenants")
 USAGE_METRICS: Final = frozenset(_USAGE)
+# Tenants whose text is one piece of the page.
+TENANTS_AT_ONCE: Final = 50
 Figures = Mapping[str, float | None]
 # tenant -> (objective, window) -> figure -> value; figures without a value are left out
 ObjectiveFigures = Mapping[str, Mapping[tuple[str, str], Figures]]
-# A tenant's samples of one family: the labels, in braces, and the value.
-_Samples = Callable[[str], Iterable[tuple[str, float]]]
+# Of the figures of a tenant, whose name is ready for a label: (family, labels in braces, value).
+_Sample = tuple[str, str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
-    name: str
-    text: str
-    samples: _Samples
-    kind: str = "gauge"
-    # From a leader's evaluation of everybody.
-    of_leader: bool = True
-    # Its text is kept until the figures of the tenant change.
-    kept: bool = False
+class _Group:
+    """Families of the same figures. The text of a tenant is kept until its figures are others: to compare them costs
+    a twentieth of writing them."""
 
-    def head(self) -> bytes:
-        return f"# HELP {self.name} {self.text}\n# TYPE {self.name} {self.kind}\n".encode()
+    def __init__(
+        self,
+        families: Collection[tuple[str, str]],
+        figures: Callable[[str], Any],
+        samples: Callable[[str, Any], Iterable[_Sample]],
+        kind: str = "gauge",
+        *,
+        of_leader: bool = True,
+    ) -> None:
+        """`families`: name, text; `figures` of a tenant: a value that is never changed, None when there are none;
+        `of_leader`: from a leader's evaluation of everybody."""
+        self._heads = {
+            name: f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode() for name, text in families
+        }
+        self._figures = figures
+        self._samples = samples
+        self.of_leader = of_leader
+        # tenant -> its figures, and their lines in each of the families
+        self._kept: dict[str, tuple[Any, tuple[bytes, ...]]] = {}
 
-    def lines(self, tenant_id: str) -> bytes:
-        found = self.samples(tenant_id)
-        return "".join(f"{self.name}{labels} {_number(v)}\n" for labels, v in found).encode()
+    def pieces(self, tenants: Collection[str]) -> Iterator[bytes]:
+        """Family by family; empty pieces while texts are made."""
+        texts: list[tuple[bytes, ...]] = []
+        for tenant_id in tenants:
+            figures, kept = self._figures(tenant_id), self._kept.get(tenant_id)
+            if kept is None or kept[0] != figures:
+                kept = self._kept[tenant_id] = figures, self._written(tenant_id, figures)
+                yield b""
+            texts.append(kept[1])
+            if not len(texts) % TENANTS_AT_ONCE:
+                yield b""
+        for number, head in enumerate(self._heads.values()):
+            yield head
+            for first in range(0, len(texts), TENANTS_AT_ONCE):
+                yield b"".join(text[number] for text in texts[first : first + TENANTS_AT_ONCE])
+
+    def _written(self, tenant_id: str, figures: Any) -> tuple[bytes, ...]:
+        lines: dict[str, list[str]] = {name: [] for name in self._heads}
+        known = () if figures is None else self._samples(_escaped(tenant_id), figures)
+        for family, labels, value in known:
+            lines[family].append(f"{family}{labels} {_number(value)}\n")
+        return tuple("".join(own).encode() for own in lines.values())
+
+    def forget_all_but(self, tenants: Collection[str]) -> None:
+        self._kept = {k: v for k, v in self._kept.items() if k in tenants}
+
+    def bound(self, tenants: Collection[str]) -> None:
+        """What is kept is of no more than so many."""
+        if len(self._kept) > len(tenants):
+            self.forget_all_but(tenants)
 
 
 class TenantSeries:
@@ -75,36 +114,27 @@ class TenantSeries:
         # When each was told, by the machine's monotonic clock.
         self._usage_at: dict[str, float] = {}
         self._sla: dict[str, dict[str, Figures]] = {}
-        # tenant -> family -> the lines of `_sla`, as long as its figures are those.
-        self._lines: dict[str, dict[str, bytes]] = {}
         self._maintenance: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
         self._requests: dict[str, Counter[tuple[str, int]]] = {}
         self._numbers: dict[str, int] = {}
-        self._families = [
-            *(
-                _Family(*named, partial(self._usage_of, key), of_leader=False)
-                for key, named in _USAGE.items()
-            ),
-            _Family(MAINTENANCE_GAUGE, "1 while maintenance is on", self._maintenance_of),
-            *(_Family(*named, partial(self._sla_of, key), kept=True) for key, named in _SLA.items()),
-            *(_Family(*named, partial(self._objectives_of, key)) for key, named in _OBJECTIVE.items()),
-            _Family(
-                "ecp_tenant_requests_total", "API requests of tenants", self._requests_of, "counter", False
-            ),
-        ]
+        self._groups = (
+            _Group(_USAGE.values(), self._usage_of, _of_usage, of_leader=False),
+            _Group([_MAINTENANCE], self._maintenance_of, _of_maintenance),
+            _Group(_SLA.values(), self._sla_of, _of_sla),
+            _Group(_OBJECTIVE.values(), self._objectives_of, _of_objectives),
+            _Group([_REQUESTS], self._requests_of, _of_requests, "counter", of_leader=False),
+        )
 
     def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
         self._usage.setdefault(tenant_id, {}).update(values)
         self._usage_at[tenant_id] = monotonic()
 
-    @classmethod
-    def of(cls, usage: dict[str, dict[str, float]], requests: dict[str, Counter[tuple[str, int]]]) -> Self:
-        """What several processes have told; it is kept, not copied."""
-        made = cls()
-        made._usage = usage
-        made._requests = requests
-        return made
+    def replace_shared(
+        self, usage: dict[str, dict[str, float]], requests: dict[str, Counter[tuple[str, int]]]
+    ) -> None:
+        """What several processes have told is all that is known; it is kept, not copied."""
+        self._usage, self._requests = usage, requests
 
     def usage_told(self) -> Iterator[tuple[str, list[Any]]]:
         """(tenant, [when, values]) of those there are now."""
@@ -119,10 +149,7 @@ class TenantSeries:
                 yield name, [[method, status, count] for (method, status), count in counts.items()]
 
     def sla(self, tenant_id: str, window: str, values: Figures) -> None:
-        windows = self._sla.setdefault(tenant_id, {})
-        if windows.get(window) != values:
-            windows[window] = values
-            self._lines.pop(tenant_id, None)
+        self._sla.setdefault(tenant_id, {})[window] = values
 
     def has_sla(self, tenant_id: str) -> bool:
         return tenant_id in self._sla
@@ -133,7 +160,6 @@ class TenantSeries:
     def unknown(self, tenant_id: str) -> None:
         """Its SLA cannot be told."""
         self._sla.pop(tenant_id, None)
-        self._lines.pop(tenant_id, None)
 
     def objectives(self, figures: ObjectiveFigures) -> None:
         """All of them at once: what is not named is gone."""
@@ -148,7 +174,9 @@ class TenantSeries:
 
     def clear(self) -> None:
         """Forget all figures; what was counted here stays."""
-        self._usage, self._sla, self._maintenance, self._objectives, self._lines = {}, {}, {}, {}, {}
+        self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
+        for group in self._groups:
+            group.forget_all_but(())
 
     def is_live(self, tenant_id: str) -> bool:
         """Whether `keep_only` was last told of a tenant of that name."""
@@ -161,66 +189,76 @@ class TenantSeries:
         self._numbers = dict(live)
         self._usage = {k: v for k, v in self._usage.items() if k in kept}
         self._sla = {k: v for k, v in self._sla.items() if k in kept}
-        self._lines = {k: v for k, v in self._lines.items() if k in kept}
         self._maintenance = {k: v for k, v in self._maintenance.items() if k in kept}
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
+        for group in self._groups:
+            group.forget_all_but(kept)
 
     def exposition(
         self, tenants: Collection[str] | None, *, leads: bool = True, shared: bool = True
     ) -> Iterator[bytes]:
-        """The text format, in pieces of a few lines; `tenants`: whose series, None: everybody's; `leads`: also those
-        that only a leader knows; `shared`: also those of which every process has a part.
+        """The text format, in pieces of a few tenants each, some of them empty; `tenants`: whose series, None:
+        everybody's; `leads`: also those that only a leader knows; `shared`: also those of which every process has a
+        part.
 
         Figures may change and tenants may go between two pieces.
         """
         known = self._usage.keys() | self._sla.keys() | self._maintenance.keys()
         known |= self._objectives.keys() | self._requests.keys()
         shown = sorted(known if tenants is None else known.intersection(tenants))
-        for family in self._families if shown else ():
-            if not (leads if family.of_leader else shared):
-                continue
-            yield family.head()
-            for tenant_id in shown:
-                yield self._kept_lines(family, tenant_id) if family.kept else family.lines(tenant_id)
+        for group in self._groups if shown else ():
+            group.bound(known)
+            if leads if group.of_leader else shared:
+                yield from group.pieces(shown)
 
-    def _kept_lines(self, family: _Family, tenant_id: str) -> bytes:
-        if tenant_id not in self._sla:
-            return b""
-        kept = self._lines.setdefault(tenant_id, {})
-        lines = kept.get(family.name)
-        if lines is None:
-            lines = kept[family.name] = family.lines(tenant_id)
-        return lines
+    def _usage_of(self, tenant_id: str) -> tuple[tuple[str, float], ...]:
+        return tuple(self._usage.get(tenant_id, {}).items())
 
-    def _usage_of(self, key: str, tenant_id: str) -> Iterator[tuple[str, float]]:
-        value = self._usage.get(tenant_id, {}).get(key)
+    def _maintenance_of(self, tenant_id: str) -> bool | None:
+        return self._maintenance.get(tenant_id)
+
+    def _sla_of(self, tenant_id: str) -> tuple[tuple[str, Figures], ...]:
+        return tuple(self._sla.get(tenant_id, {}).items())
+
+    def _objectives_of(self, tenant_id: str) -> Mapping[tuple[str, str], Figures] | None:
+        return self._objectives.get(tenant_id)
+
+    def _requests_of(self, tenant_id: str) -> tuple[tuple[tuple[str, int], int], ...]:
+        return tuple(self._requests.get(tenant_id, {}).items())
+
+
+def _of_usage(name: str, values: Iterable[tuple[str, float]]) -> Iterator[_Sample]:
+    for key, value in values:
+        if key in _USAGE:
+            yield _USAGE[key][0], f'{{tenant_id="{name}"}}', value
+
+
+def _of_maintenance(name: str, on: bool) -> Iterator[_Sample]:
+    yield MAINTENANCE_GAUGE, f'{{tenant_id="{name}"}}', float(on)
+
+
+def _of_sla(name: str, windows: Iterable[tuple[str, Figures]]) -> Iterator[_Sample]:
+    for window, figures in windows:
+        yield from _of_figures(_SLA, f'{{tenant_id="{name}",window="{window}"}}', figures)
+
+
+def _of_objectives(name: str, told: Mapping[tuple[str, str], Figures]) -> Iterator[_Sample]:
+    for (objective, window), figures in told.items():
+        labels = f'{{objective="{_escaped(objective)}",tenant_id="{name}",window="{window}"}}'
+        yield from _of_figures(_OBJECTIVE, labels, figures)
+
+
+def _of_figures(families: Mapping[str, tuple[str, str]], labels: str, figures: Figures) -> Iterator[_Sample]:
+    for key, (family, _) in families.items():
+        value = figures.get(key)
         if value is not None:
-            yield f'{{tenant_id="{_escaped(tenant_id)}"}}', value
+            yield family, labels, value
 
-    def _maintenance_of(self, tenant_id: str) -> Iterator[tuple[str, float]]:
-        on = self._maintenance.get(tenant_id)
-        if on is not None:
-            yield f'{{tenant_id="{_escaped(tenant_id)}"}}', float(on)
 
-    def _sla_of(self, key: str, tenant_id: str) -> Iterator[tuple[str, float]]:
-        name = _escaped(tenant_id)
-        for window, figures in self._sla.get(tenant_id, {}).items():
-            value = figures.get(key)
-            if value is not None:
-                yield f'{{tenant_id="{name}",window="{window}"}}', value
-
-    def _objectives_of(self, key: str, tenant_id: str) -> Iterator[tuple[str, float]]:
-        name = _escaped(tenant_id)
-        for (objective, window), figures in self._objectives.get(tenant_id, {}).items():
-            value = figures.get(key)
-            if value is not None:
-                yield f'{{objective="{_escaped(objective)}",tenant_id="{name}",window="{window}"}}', value
-
-    def _requests_of(self, tenant_id: str) -> Iterator[tuple[str, float]]:
-        name = _escaped(tenant_id)
-        for (method, status), count in self._requests.get(tenant_id, {}).items():
-            yield f'{{method="{method}",status="{status}",tenant_id="{name}"}}', float(count)
+def _of_requests(name: str, counts: Iterable[tuple[tuple[str, int], int]]) -> Iterator[_Sample]:
+    for (method, status), count in counts:
+        yield _REQUESTS[0], f'{{method="{method}",status="{status}",tenant_id="{name}"}}', float(count)
 
 
 def _escaped(text: str) -> str:

@@ -21,6 +21,8 @@ from ecpmon.telemetry import Telemetry
 
 # Bytes that are compressed and sent in one go.
 PIECE: Final = 64 * 2**10
+# Of gzip: 5 makes a page an eighth smaller, in nearly twice the time.
+LEVEL: Final = 3
 # Readers see different tenants: so many of their pages are kept.
 MAX_KEPT: Final = 16
 
@@ -97,8 +99,9 @@ async def joined(pieces: Iterator[bytes]) -> tuple[bytes, ...]:
 
 def _zipped(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """As gzip. The library lets the interpreter's lock go while it works on a piece."""
-    packer = zlib.compressobj(5, wbits=zlib.MAX_WBITS | 16)
-    return (*(packer.compress(p) for p in pieces), packer.flush())
+    packer = zlib.compressobj(LEVEL, wbits=zlib.MAX_WBITS | 16)
+    whole = b"".join((*(packer.compress(p) for p in pieces), packer.flush()))
+    return tuple(whole[first : first + PIECE] for first in range(0, len(whole), PIECE))
 
 
 async def send(request: web.Request, page: Page) -> web.StreamResponse:

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +30,13 @@ from ecpmon.tenantseries import TenantSeries
 
 _log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 5.0
-_PART: Final = "/machine/part"
-_SERIES: Final = "/machine/series"
+_TOLD: Final = "/machine/told"
+# How many bytes of an answer to that are the part; the rest is text of a leader.
+_PART_BYTES: Final = "X-Part-Bytes"
+# What an answer that is none, or of another version of us, raises.
+_TROUBLE: Final = (
+    aiohttp.ClientError, OSError, TimeoutError, EOFError, ValueError, TypeError, AttributeError, KeyError
+)  # fmt: skip
 
 
 def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application:
@@ -42,19 +48,18 @@ def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application
     async def ready(_: web.Request) -> web.Response:
         return _reply(await context.production.health.ready())
 
-    async def part(request: web.Request) -> web.StreamResponse:
-        return await _send(request, (await machine.own_part()).lines())
-
-    async def series(request: web.Request) -> web.StreamResponse:
+    async def told(request: web.Request) -> web.StreamResponse:
         asked = orjson.loads(await request.read())
         tenants = None if asked is None else frozenset(asked)
-        return await _send(request, context.telemetry.tenants.exposition(tenants, leads=True, shared=False))
+        own = await machine.own_part()
+        part = await joined(own.lines())
+        series = await joined(machine.own_series(tenants)) if own.leads else ()
+        return await _send(request, part, series)
 
     app = web.Application(client_max_size=64 * 2**20)
     app.router.add_get("/health", health)
     app.router.add_get("/ready", ready)
-    app.router.add_get(_PART, part)
-    app.router.add_post(_SERIES, series)
+    app.router.add_post(_TOLD, told)
     return app
 
 
@@ -62,12 +67,20 @@ def _reply(document: Any) -> web.Response:
     return web.Response(body=orjson.dumps(document), content_type="application/json")
 
 
-async def _send(request: web.Request, pieces: Iterator[bytes]) -> web.StreamResponse:
-    found, response = await joined(pieces), web.StreamResponse()
+async def _send(request: web.Request, part: Sequence[bytes], series: Sequence[bytes]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={_PART_BYTES: str(sum(map(len, part)))})
     await response.prepare(request)
-    for piece in found:
+    for piece in chain(part, series):
         await response.write(piece)
     return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a process answered; `series`: the text of what only a leader knows of tenants, in pieces."""
+
+    part: Part
+    series: Sequence[bytes] = ()
 
 
 class MachineMetrics:
@@ -76,15 +89,22 @@ class MachineMetrics:
     def __init__(self, telemetry: Telemetry, run_dir: Path) -> None:
         self._telemetry = telemetry
         self._run_dir = run_dir
+        # What all of them told last of tenants: it knows which text of whom is still right.
+        self._shared = TenantSeries()
 
     async def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
-        """As `Telemetry.exposition`, of all of them."""
-        parts, leader = [await self.own_part()], os.getpid() if self._telemetry.leads else None
-        for pid, told in await self._others():
-            parts.append(told)
-            leader = pid if told.leads else leader
-        series = await _series_of(parts)
-        return self._pieces(parts, series, await self._of_leader(leader, tenants), tenants)
+        """As `Telemetry.exposition`, of all of them; one at a time."""
+        own, told = await asyncio.gather(self.own_part(), self._others(tenants))
+        parts = [own, *(one.part for one in told)]
+        await self._share(parts)
+        of_leader: Iterable[bytes] = self.own_series(tenants) if own.leads else ()
+        for one in told:
+            of_leader = one.series if one.part.leads else of_leader
+        return self._pieces(parts, of_leader, tenants)
+
+    def own_series(self, tenants: Collection[str] | None) -> Iterator[bytes]:
+        """The text of what only a leader, such as this process, knows of tenants."""
+        return self._telemetry.tenants.exposition(tenants, leads=True, shared=False)
 
     async def own_part(self) -> Part:
         """What this process tells, which is on record from now on."""
@@ -95,67 +115,59 @@ class MachineMetrics:
             await asyncio.to_thread(_write, path, lines)
         return told
 
-    async def _others(self) -> list[tuple[int | None, Part]]:
-        """The parts of the other processes; of those that do not answer, what they had counted when they last did."""
-        found: list[tuple[int | None, Part]] = []
+    async def _others(self, tenants: Collection[str] | None) -> list[_Told]:
+        """What the other processes tell; of those that do not answer, what they had counted when they last did."""
         alive = {int(path.stem) for path in self._run_dir.glob("*.sock")} - {os.getpid()}
-        answers = await asyncio.gather(*(self._ask(pid, _part_of) for pid in alive))
-        told = {pid: part for pid, part in zip(alive, answers, strict=True) if part is not None}
-        found.extend(told.items())
+        asked = orjson.dumps(None if tenants is None else sorted(tenants))
+        answers = await asyncio.gather(*(self._ask(pid, asked) for pid in alive))
+        told = {pid: answer for pid, answer in zip(alive, answers, strict=True) if answer is not None}
+        found = list(told.values())
         for path in self._run_dir.glob("*.last"):
             if int(path.stem) not in {os.getpid(), *told}:
                 with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-                    found.append((None, (await _taken(_lines_of(path))).counted()))
+                    found.append(_Told((await _taken(_lines_of(path))).counted()))
         return found
 
-    async def _of_leader(self, pid: int | None, tenants: Collection[str] | None) -> Iterable[bytes]:
-        """The series of tenants that only a leader knows, in pieces."""
-        if pid is None:
-            return ()
-        if pid == os.getpid():
-            return self._telemetry.tenants.exposition(tenants, leads=True, shared=False)
-        asked = orjson.dumps(None if tenants is None else sorted(tenants))
-
-        async def ask(session: aiohttp.ClientSession) -> list[bytes]:
-            async with session.post(f"http://process{_SERIES}", data=asked) as answer:
-                return [piece async for piece in answer.content.iter_any()]
-
-        return await self._ask(pid, ask) or ()
-
-    async def _ask(self, pid: int, ask: Callable[[aiohttp.ClientSession], Awaitable[Any]]) -> Any:
+    async def _ask(self, pid: int, asked: bytes) -> _Told | None:
         connector = aiohttp.UnixConnector(str(socket_of(self._run_dir, pid)))
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         try:
-            async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-                return await ask(session)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.post(f"http://process{_TOLD}", data=asked) as answer,
+            ):
+                return await _heard(answer, pid)
+        except _TROUBLE as error:
             _log.warning("process_does_not_answer", pid=pid, error=str(error))
             return None
 
-    @staticmethod
+    async def _share(self, parts: list[Part]) -> None:
+        """What all of them tell of tenants, for itself or added up."""
+        usage: dict[str, Sequence[Any]] = {}
+        requests: dict[str, Counter[tuple[str, int]]] = {}
+        async for _ in in_slices(chain(newest_usage(parts, usage), summed_requests(parts, requests))):
+            pass
+        self._shared.replace_shared({tenant_id: told[1] for tenant_id, told in usage.items()}, requests)
+
     def _pieces(
-        parts: list[Part], series: TenantSeries, of_leader: Iterable[bytes], tenants: Collection[str] | None
+        self, parts: list[Part], of_leader: Iterable[bytes], tenants: Collection[str] | None
     ) -> Iterator[bytes]:
         for metric in summed(parts):
             if text := rendered(metric, tenants):
                 yield text
-        yield from series.exposition(tenants, leads=False)
+        yield from self._shared.exposition(tenants, leads=False)
         yield from of_leader
 
 
-async def _series_of(parts: list[Part]) -> TenantSeries:
-    """What all of them tell of tenants, for itself or added up."""
-    usage: dict[str, Sequence[Any]] = {}
-    requests: dict[str, Counter[tuple[str, int]]] = {}
-    async for _ in in_slices(chain(newest_usage(parts, usage), summed_requests(parts, requests))):
-        pass
-    return TenantSeries.of({tenant_id: told[1] for tenant_id, told in usage.items()}, requests)
-
-
-async def _part_of(session: aiohttp.ClientSession) -> Part:
-    async with session.get(f"http://process{_PART}") as answer:
-        raw = await answer.read()
-    return await _taken(raw.splitlines())
+async def _heard(answer: aiohttp.ClientResponse, pid: int) -> _Told:
+    """Raises what `Part.take` does. Of a text that breaks off nothing is shown: its last line may be half a one."""
+    raw = await answer.content.readexactly(int(answer.headers[_PART_BYTES]))
+    part = await _taken(raw.splitlines())
+    try:
+        return _Told(part, [piece async for piece in answer.content.iter_any()])
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        _log.warning("leader_breaks_off", pid=pid, error=str(error))
+        return _Told(part)
 
 
 async def _taken(lines: Iterable[bytes]) -> Part:

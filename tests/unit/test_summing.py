@@ -82,7 +82,8 @@ def test_of_a_tenants_usage_the_newest_is_told_and_its_requests_are_added() -> N
     usage: dict[str, Sequence[Any]] = {}
     requests: dict[str, Counter[tuple[str, int]]] = {}
     list(newest_usage(parts, usage)), list(summed_requests(parts, requests))
-    series = TenantSeries.of({name: told[1] for name, told in usage.items()}, requests)
+    series = TenantSeries()
+    series.replace_shared({name: told[1] for name, told in usage.items()}, requests)
     text = b"".join(series.exposition({"bank"}, leads=False)).decode().splitlines()
     assert 'ecp_tenant_cpu_usage{tenant_id="bank"} 20.0' in text
     assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 5.0' in text

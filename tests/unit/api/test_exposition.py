@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ecpmon import tenantseries
 from ecpmon.api.exposition import MAX_KEPT, PIECE, Pages
 from ecpmon.telemetry import Telemetry
+from ecpmon.tenantseries import TENANTS_AT_ONCE
 
 AGE = timedelta(seconds=5)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -99,9 +100,9 @@ def test_a_reader_sees_its_tenants_and_the_process() -> None:
 def test_a_piece_does_not_grow_with_the_number_of_tenants() -> None:
     few, many = (
         max(map(len, telemetry_of(*(f"tenant-{i:04}" for i in range(count))).exposition(None)))
-        for count in (2, 500)
+        for count in (TENANTS_AT_ONCE, 10 * TENANTS_AT_ONCE)
     )
-    assert many < few + 50, "but for the digits of a time"
+    assert many < few + 2 * TENANTS_AT_ONCE, "but for the digits of times and figures"
 
 
 async def test_nothing_is_lost_between_the_pieces() -> None:
@@ -170,8 +171,58 @@ def test_the_text_of_a_tenant_at_rest_is_made_once(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tenantseries, "_number", lambda value: made.append(value) or number(value))
     for name in ("bank", "shop"):
         telemetry.tenants.sla(name, "30d", {"availability": 0.5, "coverage": 1, "burn_rate": None})
+    figures = {("latency", "1h"): {"ratio": 0.25, "budget": None}}
+    telemetry.tenants.objectives(dict.fromkeys(("bank", "shop"), figures))
     assert read(telemetry) == first
-    at_rest = len(made)
+    assert made == []
     telemetry.tenants.sla("shop", "30d", {"availability": 0.25, "coverage": 1, "burn_rate": None})
     assert read(telemetry) != first
-    assert len(made) == 2 * at_rest + 2, "availability and coverage of one tenant"
+    assert made == [0.25, 1], "availability and coverage of one tenant"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda t: t.usage("bank", {"cpu_usage": 99}),
+            ("ecp_tenant_cpu_usage", {"tenant_id": "bank"}, 99),
+        ),
+        (
+            lambda t: t.maintenance("bank", False),
+            ("ecp_tenant_maintenance", {"tenant_id": "bank"}, 0),
+        ),
+        (
+            lambda t: t.request("bank", "POST", 202),
+            ("ecp_tenant_requests_total", {"tenant_id": "bank", "method": "POST", "status": "202"}, 3),
+        ),
+        (
+            lambda t: t.objectives({"bank": {("latency", "1h"): {"ratio": 0.75}}}),
+            (
+                "ecp_tenant_objective_ratio",
+                {"tenant_id": "bank", "objective": "latency", "window": "1h"},
+                0.75,
+            ),
+        ),
+    ],
+    ids=["usage", "maintenance", "requests", "objectives"],
+)
+def test_every_change_is_on_the_next_page(change: Any, line: tuple[str, dict[str, str], float]) -> None:
+    telemetry, (name, labels, value) = telemetry_of("bank"), line
+    assert read(telemetry)[name, frozenset(labels.items())] != value
+    change(telemetry.tenants)
+    assert read(telemetry)[name, frozenset(labels.items())] == value
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by the leader", "by what all processes tell"])
+def test_text_is_kept_of_tenants_that_are_there_only(told: bool) -> None:
+    series = tenantseries.TenantSeries()
+
+    def kept(*tenants: str) -> list[set[str]]:
+        series.replace_shared({name: {"cpu_usage": 1} for name in tenants}, {})
+        if told:
+            series.keep_only(dict.fromkeys(tenants, 1))
+        list(series.exposition(None))
+        return [set(group._kept) for group in series._groups]
+
+    assert kept("bank", "shop") == [{"bank", "shop"}] * 5
+    assert kept("club") == [{"club"}] * 5
