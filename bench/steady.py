@@ -4,7 +4,7 @@
 
 FILE is a pickle: a list of whole requests, sent round and round. Each connection comes from an address of its own and
 waits for its answer; a time is from when a request was due, so that what waits for a connection counts. One line of
-JSON: requests, milliseconds at p50 and p99, answers by status.
+JSON: requests, milliseconds at p50 and p99, those of the slowest and what they asked, answers by status.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Final
+
+SLOWEST: Final = 8
 
 
 async def run(
     port: int, requests: list[bytes], rate: float, seconds: float, connections: int
 ) -> dict[str, object]:
-    waited: list[float] = []
+    waited: list[tuple[float, str]] = []
     statuses: Counter[int] = Counter()
     start, due = time.perf_counter(), iter(range(int(rate * seconds)))
 
@@ -31,12 +34,14 @@ async def run(
         for turn in due:
             at = start + turn / rate
             await asyncio.sleep(max(0.0, at - time.perf_counter()))
-            writer.write(requests[turn % len(requests)])
+            asked = requests[turn % len(requests)]
+            writer.write(asked)
             head = await reader.readuntil(b"\r\n\r\n")
             length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
             # Without a length it is chunked.
             await (reader.readexactly(int(length)) if length else reader.readuntil(b"\r\n0\r\n\r\n"))
-            waited.append((time.perf_counter() - at) * 1000)
+            taken = round((time.perf_counter() - at) * 1000, 2)
+            waited.append((taken, asked.partition(b" HTTP")[0].decode()))
             statuses[int(head[9:12])] += 1
         writer.close()
 
@@ -44,8 +49,9 @@ async def run(
     waited.sort()
     return {
         "requests": len(waited),
-        "p50_ms": round(waited[len(waited) // 2], 2),
-        "p99_ms": round(waited[int(len(waited) * 0.99)], 2),
+        "p50_ms": waited[len(waited) // 2][0],
+        "p99_ms": waited[int(len(waited) * 0.99)][0],
+        "slowest": waited[: -SLOWEST - 1 : -1],
         "statuses": dict(statuses),
     }
 
