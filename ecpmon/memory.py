@@ -1,7 +1,7 @@
 """What is read again and again, held for a moment; while changes are heard of, for longer.
 
 Invariants: no entry is told after `seconds`, whoever changed what it was made of, unless changes were heard of when it
-was looked up and are so now (`trusted`), and then not after `LONG_SECONDS`; after `drop` or `clear` nothing is told
+was looked up and are so now (`trusted`), and then not after `long_seconds`; after `drop` or `clear` nothing is told
 that was read before, not even by a look-up that was under way then; there are `most` entries at most, and the oldest
 goes first.
 """
@@ -27,11 +27,16 @@ Mark = tuple[int, bool]
 class Memory(Generic[K, V]):
     """Values by key. `mark = memory.mark()`, look up, `memory.put(key, value, mark)`."""
 
-    def __init__(self, seconds: float = SECONDS, most: int = MOST) -> None:
+    def __init__(
+        self, seconds: float = SECONDS, most: int = MOST, *, long_seconds: float = LONG_SECONDS
+    ) -> None:
         self._seconds = seconds
+        self._long_seconds = long_seconds
         self._most = most
         self._entries: dict[K, tuple[V, float, float]] = {}
         self._changes = 0
+        # How often all of it has been given up.
+        self.cleared = 0
         # Whether whatever is changed anywhere is dropped here at once.
         self.trusted: Callable[[], bool] = lambda: False
 
@@ -57,7 +62,7 @@ class Memory(Generic[K, V]):
             return
         self._entries.pop(key, None)
         now = monotonic()
-        self._entries[key] = (value, now + self._seconds, now + LONG_SECONDS if trusted else 0.0)
+        self._entries[key] = (value, now + self._seconds, now + self._long_seconds if trusted else 0.0)
         if len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]
 
@@ -69,6 +74,7 @@ class Memory(Generic[K, V]):
     def clear(self) -> None:
         """Anything may have changed."""
         self._changes += 1
+        self.cleared += 1
         self._entries.clear()
 
 

@@ -104,8 +104,10 @@ def create_api(
     app[LIMITS] = Limits(context.settings, ledger)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[ROUTES] = {route.handler: route for route in table}
-    # The router tries one after the other: what comes most often comes first.
-    for route in sorted(table, key=lambda route: route.permission is not Permission.INGEST):
+    # The router tries one after the other: what comes most often comes first. Methods of a path that follow each other
+    # are tried together.
+    often = {route.path for route in table if route.permission is Permission.INGEST}
+    for route in sorted(table, key=lambda route: route.path if route.path in often else "~"):
         app.router.add_route(route.method, route.path, route.handler)
     usual = context.demo if context.settings.demo_mode_default else context.production
     if usual is not None and not operations_only:

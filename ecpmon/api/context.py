@@ -78,9 +78,9 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class DebugTimer:
-    """Counts database work of one request: `start()` resets, `read()` gives (queries, milliseconds)."""
+    """Counts database work of one request: `start(wanted)` at its begin, `read()` gives (queries, milliseconds)."""
 
-    start: Callable[[], None]
+    start: Callable[[bool], None]
     read: Callable[[], tuple[int, float]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import nullcontext
 from typing import Any, Final
 
 import orjson
@@ -66,17 +66,22 @@ async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
     """Outermost: request id, log context, every error in the one shape, metrics and debug headers."""
     begin(request)
     response = await _answer(request, handler)
-    if request.headers.get("X-Debug") == "true":
+    if _debugged(request):
         await asyncio.sleep(0)  # the driver tells of a statement in the turn after it
     return finish(request, response)
 
 
+def _debugged(request: web.Request) -> bool:
+    return request.headers.get("X-Debug") == "true"
+
+
 def begin(request: web.Request) -> None:
-    """What is written into the log from here on is about this request, and what the database is asked is counted."""
+    """What is written into the log from here on is about this request, and what the database is asked is counted where
+    somebody wants to know."""
     # Both of them, always: the request before on this connection has left its own. `...` is none.
     tenant_id = request.match_info.get("tenant_id", ...)
     structlog.contextvars.bind_contextvars(request_id=request_id_of(request), tenant=tenant_id)
-    request.app[CONTEXT].timer.start()
+    request.app[CONTEXT].timer.start(_debugged(request))
 
 
 def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
@@ -84,7 +89,7 @@ def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     _count(request, response)
     if not response.prepared:
         response.headers["X-Request-ID"] = request_id_of(request)
-        if request.headers.get("X-Debug") == "true":
+        if _debugged(request):
             response.headers["X-Debug-Info"] = _debug_info(request)
     return response
 
@@ -254,9 +259,8 @@ async def _question(request: web.Request, route: Route, key: str, handler: Next)
     large = False
     if request.can_read_body and request.method != "GET":
         large = len(await read_body(request)) > LARGE_BODY
-    async with AsyncExitStack() as turns:
-        if large and "/webhooks/" not in route.path:  # those take theirs themselves
-            await turns.enter_async_context(limits.large.turn(key))
-        elsewhere = route.path.startswith(_ELSEWHERE)
-        await turns.enter_async_context((limits.elsewhere if elsewhere else limits.questions).turn(key))
+    turns = limits.elsewhere if route.path.startswith(_ELSEWHERE) else limits.questions
+    # Webhooks take the turn of large ones themselves.
+    many = limits.large.turn(key) if large and "/webhooks/" not in route.path else nullcontext()
+    async with many, turns.turn(key):
         return await handler(request)

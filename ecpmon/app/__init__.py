@@ -225,8 +225,8 @@ def _running(
     return context
 
 
-def _start_timer() -> None:
-    query_stats.set(QueryStats())
+def _start_timer(wanted: bool) -> None:
+    query_stats.set(QueryStats() if wanted else None)
 
 
 def _read_timer() -> tuple[int, float]:

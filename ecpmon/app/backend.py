@@ -139,8 +139,9 @@ class BackendRuntime(Stores):
         """A front has those that run everywhere, and a worker none of what is about answering."""
         beat = PushHeartbeat(Blindness(self.ingest, self.writer, self.clock), self.writer, self.clock)
         live = Job("live_tenants", 15, self.keep_live_tenants, everywhere=True)
+        held = Job("held_tenants", 10, self.tenants.hold_ahead, everywhere=True)
         return [
-            *([beat.job()] if self.role.answers else []),
+            *([beat.job(), held] if self.role.answers else []),
             *(self.work.jobs() if self.work else [live]),
             Job("token_use", 60, self.tokens.write_use, everywhere=True),
             Job("gauges", 10, self._update_gauges, everywhere=True),

@@ -7,8 +7,7 @@ somebody wait for himself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Final
 
 PATIENCE: Final = 0.1
@@ -33,20 +32,44 @@ class Askers:
         """Those who ask something."""
         return len(self._lanes)
 
-    @asynccontextmanager
-    async def turn(self, whose: str) -> AsyncIterator[None]:
-        """Around one question."""
-        lane = self._lanes.setdefault(whose, _Lane())
+    def turn(self, whose: str) -> Turn:
+        """`async with askers.turn(whose):` around one question."""
+        return Turn(self._lanes, whose, self._patience)
+
+
+class Turn:
+    """Of one question. A class, as this is around every statement."""
+
+    __slots__ = ("_lane", "_lanes", "_mine", "_patience", "_whose")
+
+    def __init__(self, lanes: dict[str, _Lane], whose: str, patience: float) -> None:
+        self._lanes, self._whose, self._patience = lanes, whose, patience
+        self._mine = False
+
+    async def __aenter__(self) -> None:
+        lane = self._lanes.get(self._whose)
+        if lane is None:
+            lane = self._lanes[self._whose] = _Lane()
+        self._lane = lane
         lane.users += 1
-        mine = False
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._patience if lane.lock.locked() else None):
-                    mine = await lane.lock.acquire()
-            yield
-        finally:
-            if mine:
-                lane.lock.release()
-            lane.users -= 1
-            if not lane.users:
-                del self._lanes[whose]
+            await self._take(lane.lock)
+        except BaseException:
+            await self.__aexit__()
+            raise
+
+    async def _take(self, lock: asyncio.Lock) -> None:
+        if not lock.locked():
+            self._mine = await lock.acquire()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                self._mine = await lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        lane = self._lane
+        if self._mine:
+            lane.lock.release()
+        lane.users -= 1
+        if not lane.users:
+            del self._lanes[self._whose]

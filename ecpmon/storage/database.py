@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +20,7 @@ from ecpmon.storage.askers import Askers
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.hang import HangWatch
 from ecpmon.storage.queries import load
-from ecpmon.storage.sessions import as_it_is, counted, prepared, writes
+from ecpmon.storage.sessions import as_it_is, counted, prepared, query_stats, writes
 from ecpmon.storage.writability import WriteWatch
 
 ACQUIRE_TIMEOUT = 1.0
@@ -93,11 +93,15 @@ class Database:
         """
         try:
             with wrap_errors(), self._watch.busy():
-                async with self._turn():
+                async with _Turn(self._askers, self._questions, self._free):
                     self._watch.check()
                     pool, connection = await self._free_one()
                     try:
-                        yield connection
+                        if query_stats.get() is None:
+                            yield connection
+                        else:
+                            with connection.query_logger(counted):
+                                yield connection
                     except BaseException:
                         await _release(pool, connection)
                         raise
@@ -134,23 +138,6 @@ class Database:
                 self._watch.check()
                 if asyncio.get_running_loop().time() >= give_up:
                     raise Overloaded("the database is too busy for a connection; try again shortly") from None
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        whose = asking.get()
-        lanes = [self._questions, self._free] if whose else [self._free]
-        async with AsyncExitStack() as held:
-            if whose:
-                await held.enter_async_context(self._askers.turn(whose))
-            try:
-                waits = any(lane.locked() for lane in lanes)
-                async with asyncio.timeout(QUEUE_TIMEOUT if waits else None):
-                    for lane in lanes:
-                        await held.enter_async_context(lane)
-            except TimeoutError:
-                text = "every connection to the database is in use; try again shortly"
-                raise Overloaded(text) from None
-            yield
 
     @asynccontextmanager
     async def transaction(self, *claims: Claim) -> AsyncIterator[Any]:
@@ -197,15 +184,11 @@ class Database:
             await self._give_back()
         if self._kept is None:
             self._kept = (pool, await self._acquire(pool))
-            # What a commit asks belongs to no request, and noting each statement costs as much as a small one.
-            self._kept[1].remove_query_logger(counted)
         return self._kept[1]
 
     async def _give_back(self) -> None:
         kept, self._kept = self._kept, None
         if kept is not None:
-            with contextlib.suppress(asyncpg.InterfaceError):  # of a pool that was given up
-                kept[1].add_query_logger(counted)
             await _release(*kept)
 
     @asynccontextmanager
@@ -302,6 +285,54 @@ class Database:
                     while self._at_hand:
                         await _release(*self._at_hand.pop())
                     await pool.close()
+
+
+class _Turn:
+    """Among those who use a connection; for a question, among its asker's and among all questions first.
+
+    A class, as this is around every statement: nested generators cost as much as a small one.
+    """
+
+    __slots__ = ("_asker", "_free", "_held", "_questions")
+
+    def __init__(self, askers: Askers, questions: asyncio.Semaphore, free: asyncio.Semaphore) -> None:
+        whose = asking.get()
+        self._asker = askers.turn(whose) if whose else None
+        self._questions, self._free = questions, free
+        self._held = 0
+
+    async def __aenter__(self) -> None:
+        if self._asker is not None:
+            await self._asker.__aenter__()
+        try:
+            waits = any(lane.locked() for lane in self._lanes)
+            if waits:
+                async with asyncio.timeout(QUEUE_TIMEOUT):
+                    await self._enter_lanes()
+            else:
+                await self._enter_lanes()
+        except BaseException as error:
+            await self.__aexit__()
+            if isinstance(error, TimeoutError):
+                text = "every connection to the database is in use; try again shortly"
+                raise Overloaded(text) from None
+            raise
+
+    @property
+    def _lanes(self) -> tuple[asyncio.Semaphore, ...]:
+        return (self._free,) if self._asker is None else (self._questions, self._free)
+
+    async def _enter_lanes(self) -> None:
+        for lane in self._lanes:
+            await lane.acquire()
+            self._held += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        for lane in reversed(self._lanes[: self._held]):
+            lane.release()
+        self._held = 0
+        if self._asker is not None:
+            await self._asker.__aexit__()
 
 
 async def _release(pool: asyncpg.Pool[Any], connection: Any) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import asyncpg
 
@@ -45,24 +44,38 @@ class DatabaseRefused(PermanentError):
 _NOT_CONVERTED = (ArithmeticError, TypeError, ValueError)
 
 
-@contextmanager
-def wrap_errors() -> Iterator[None]:
+class _Border:
+    """`wrap_errors`. A class, as this is around every statement."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing to be done."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        match error:
+            case None | EcpError():
+                return
+            case asyncpg.PostgresError():
+                raise _ours(error) from error
+            case _ if isinstance(error, _AWAY):
+                raise DatabaseUnavailable("the database does not answer; try again shortly") from error
+            case _ if isinstance(error, _NOT_CONVERTED):
+                text = f"a value cannot be read or stored: {type(error).__name__}: {error}"
+                raise DatabaseRefused(text) from error
+
+
+_BORDER = _Border()
+
+
+def wrap_errors() -> AbstractContextManager[None]:
     """asyncpg's exceptions stop here: away -> DatabaseUnavailable, no space -> DatabaseNotWritable, duplicates ->
     Conflict, else DatabaseRefused.
 
     So do those of converting values, which are none of asyncpg's. Text that the database cannot hold (NUL) is the
     caller's fault: ValidationFailed.
     """
-    try:
-        yield
-    except EcpError:
-        raise
-    except asyncpg.PostgresError as error:
-        raise _ours(error) from error
-    except _AWAY as error:
-        raise DatabaseUnavailable("the database does not answer; try again shortly") from error
-    except _NOT_CONVERTED as error:
-        raise DatabaseRefused(f"a value cannot be read or stored: {type(error).__name__}: {error}") from error
+    return _BORDER
 
 
 def _ours(error: asyncpg.PostgresError) -> EcpError:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -41,24 +40,18 @@ class HangWatch:
         if self._silent:
             raise DatabaseUnavailable("the database hangs; try again shortly")
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        self.check()
-        stalled = False
+    def busy(self) -> Busy:
+        """Raises as `check` does when it is entered."""
+        return Busy(self)
 
-        def stall() -> None:
-            nonlocal stalled
-            stalled = True
-            self._stalled += 1
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._watch(), name="database-hang-watch")
+    def stalled(self) -> None:
+        """One more use lasts long; `went_on` belongs to it."""
+        self._stalled += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch(), name="database-hang-watch")
 
-        timer = asyncio.get_running_loop().call_later(STALL_SECONDS, stall)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._stalled -= stalled
+    def went_on(self) -> None:
+        self._stalled -= 1
 
     async def close(self) -> None:
         await end(self._task)
@@ -83,6 +76,29 @@ class HangWatch:
         elif self._silent and not silent:
             _log.info("database_answers_again")
         self._silent = silent
+
+
+class Busy:
+    """One use of a connection. A class, as this is around every statement."""
+
+    __slots__ = ("_stalled", "_timer", "_watch")
+
+    def __init__(self, watch: HangWatch) -> None:
+        self._watch = watch
+        self._stalled = False
+
+    def __enter__(self) -> None:
+        self._watch.check()
+        self._timer = asyncio.get_running_loop().call_later(STALL_SECONDS, self._stall)
+
+    def _stall(self) -> None:
+        self._stalled = True
+        self._watch.stalled()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._stalled:
+            self._watch.went_on()
 
 
 async def _ends(asked: asyncio.Task[None]) -> bool:

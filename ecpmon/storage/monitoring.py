@@ -6,6 +6,7 @@ import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ecpmon.errors import ValidationFailed
@@ -73,6 +74,21 @@ class PackedSeries:
         }
 
 
+# What an array of double precision has before its values, and each of them before its own bytes.
+_ARRAY_HEAD, _VALUE = 20, 12
+
+
+def _numbers(array: bytes) -> tuple[float, ...]:
+    """Of an array of double precision without NULLs: at once, as the driver would decode each by itself."""
+    numbers: tuple[float, ...] = _layout((len(array) - _ARRAY_HEAD) // _VALUE).unpack(array)
+    return numbers
+
+
+@lru_cache(maxsize=16)
+def _layout(values: int) -> struct.Struct:
+    return struct.Struct(f">{_ARRAY_HEAD}x" + "4xd" * values)
+
+
 def _point(micros: int, value: float, low: float, high: float) -> Point:
     return Point(_ORIGIN + timedelta(microseconds=micros), value, low, high)
 
@@ -112,7 +128,7 @@ class PgMonitoringStore:
         rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type, sources)
         width = round(step.total_seconds())
         return [
-            Plot(kind, name, begins or range(first, last + 1, width), values, high)
+            Plot(kind, name, begins or range(first, last + 1, width), _numbers(values), high)
             for kind, name, first, last, values, begins, high in rows
         ]
 

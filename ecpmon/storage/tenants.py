@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from ecpmon.errors import Conflict, TenantAlreadyExists, TenantNotFound
@@ -18,6 +19,12 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import UNREADABLE, readable
+
+# Changes of a tenant are told by the database itself, those made by hand as well, so that one may be held for long.
+HELD_SECONDS = 600.0
+# So many live tenants are held before somebody asks for them: a look-up costs as much as many an answer.
+AHEAD = 2_000
+_AHEAD_AT_ONCE = 50
 
 
 def tenant_of(row: Any) -> Tenant:
@@ -81,7 +88,9 @@ class PgTenantStore:
         self._database = database
         self._on_change = on_change
         self._sql = load("tenants")
-        self.memory: Memory[str, Tenant] = Memory()
+        self.memory: Memory[str, Tenant] = Memory(long_seconds=HELD_SECONDS)
+        # When the memory is filled anew, and how often it had been cleared when it was last.
+        self._fill_at, self._filled = 0.0, -1
 
     def _changed(self, tenant_id: str) -> None:
         self.memory.drop(tenant_id)
@@ -122,6 +131,25 @@ class PgTenantStore:
             found = await self.get(tenant_id)
             self.memory.put(tenant_id, found, mark)
         return found
+
+    async def hold_ahead(self) -> None:
+        """Hold live tenants that may be asked for soon, while changes are heard of. Call it every few seconds.
+
+        What it has read is read again before its time is over, or after everything was given up.
+        """
+        cleared, now = self.memory.cleared, monotonic()
+        if not self.memory.trusted() or (cleared == self._filled and now < self._fill_at):
+            return
+        last = 0
+        for _ in range(0, AHEAD, _AHEAD_AT_ONCE):
+            mark = self.memory.mark()
+            rows = await self._database.fetch(self._sql["live_after"], last, _AHEAD_AT_ONCE)
+            for tenant in await readable(rows, tenant_of, "tenant"):
+                self.memory.put(tenant.tenant_id, tenant, mark)
+            if len(rows) < _AHEAD_AT_ONCE:
+                break
+            last = rows[-1]["id"]
+        self._fill_at, self._filled = now + HELD_SECONDS / 2, cleared
 
     async def get(self, tenant_id: str) -> Tenant:
         row = await self._database.fetchrow(self._sql["by_name"], tenant_id)

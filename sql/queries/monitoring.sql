@@ -30,9 +30,10 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- part: plot_columns
 date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_agg({value} ORDER BY bucket) AS values, max(high) AS high,
+         array_send(array_agg({value} ORDER BY bucket)) AS values, max(high) AS high,
          CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
-              THEN array_agg(date_part('epoch', bucket)::bigint ORDER BY bucket) END AS begins
+              THEN (SELECT array_agg(date_part('epoch', x.at)::bigint ORDER BY x.place)
+                    FROM unnest(array_agg(bucket ORDER BY bucket)) WITH ORDINALITY AS x (at, place)) END AS begins
 
 -- part: of_plotted_series
 WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
@@ -42,7 +43,8 @@ WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = 
 ORDER BY 1, 2
 
 -- name: raw_plots
--- Of tenant $1 in [$2, $3) in steps of $4: an array per series, with the steps' begins where some are missing. Of the sources
+-- Of tenant $1 in [$2, $3) in steps of $4: an array per series, as it goes over the wire, with the steps' begins where some
+-- are missing (to work them out for all would cost as much as the values). Of the sources
 -- $6 it is the first that has ever said anything. $5: a metric type or NULL.
 WITH steps AS (
   SELECT series, time_bucket($4::interval, ts) AS bucket, avg(value) AS value, max(value) AS high

@@ -17,6 +17,10 @@ ORDER BY deleted_at DESC NULLS FIRST LIMIT 1
 -- To the token that created the tenant.
 INSERT INTO token_grants (token, tenant) VALUES ($1, $2)
 
+-- name: live_after
+-- A part of all, by number.
+SELECT * FROM tenants WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2
+
 -- name: by_names
 SELECT * FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
 

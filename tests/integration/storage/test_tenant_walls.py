@@ -152,6 +152,7 @@ QUERIES = {
     "tenants.deleted_since": JOB,
     "tenants.insert": "makes the tenant",
     "tenants.live": JOB,
+    "tenants.live_after": JOB,
     "tenants.numbers": JOB,
     "tenants.page": EVERY,
     "tokens.add_secret": WITHIN,

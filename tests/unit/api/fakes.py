@@ -601,7 +601,7 @@ def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> we
             return error_response(request, error)
 
     app = web.Application(middlewares=[around], handler_args={"auto_decompress": False})
-    timer = DebugTimer(lambda: None, lambda: (0, 0.0))
+    timer = DebugTimer(lambda _: None, lambda: (0, 0.0))
     app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, Telemetry(), timer)
     app[LIMITS] = Limits(world.settings)
     for module in modules:

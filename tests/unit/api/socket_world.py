@@ -161,7 +161,7 @@ def api_of(world: World, **settings: Any) -> Any:
     context = ApiContext(
         settings=Settings(**settings), clock=SimpleNamespace(now=lambda: world.now), production=backend,
         demo=None, telemetry=Telemetry(),
-        timer=DebugTimer(lambda: None, lambda: (0, 0.0)),
+        timer=DebugTimer(lambda _: None, lambda: (0, 0.0)),
     )  # fmt: skip
     return create_api(context)
 
