@@ -5,6 +5,7 @@ In a wheel they sit in `ecpmon/_data/`; in a checkout beside the package.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 _PACKAGE = Path(__file__).resolve().parent
 
 
+@cache
 def data_dir(name: str) -> Path:
     """Folder `name` (`sql`, `rules`, `grafana`) of this installation.
 

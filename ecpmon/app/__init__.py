@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from ecpmon.api.sessions import Admissions, SocketLimits
 from ecpmon.app import computing
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.app.canary import LoopCanary
+from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.compute import Hands
@@ -40,6 +41,8 @@ from ecpmon.model.roles import Role
 from ecpmon.ports.service import Clock
 from ecpmon.serving import Runner, check_settings, raise_file_limit, stop_on_signals
 from ecpmon.settings import Settings
+from ecpmon.statements.terms import load_terms
+from ecpmon.storage.queries import files, load
 from ecpmon.storage.sessions import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
 from ecpmon.watchdog import Watchdog
@@ -274,6 +277,17 @@ def new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return made
+
+
+def read_ahead() -> None:
+    """What every process reads of our own files, for those that are forked from this one."""
+    load_sli_rules()
+    load_terms()
+    load_objectives()
+    for file in files():
+        load(file)
+    with suppress(ImportError):
+        importlib.import_module("uvloop")
 
 
 # Objects more than were freed, after which young garbage is looked for.

@@ -154,6 +154,8 @@ class BackendRuntime(Stores):
 
     async def start(self, *, run_jobs: bool = True) -> None:
         """`run_jobs` False: the caller turns the jobs by hand (a timeline on a clock of its own)."""
+        if not self.role.works:
+            await self.readiness.first()
         self.listening.reader.start()
         await self.writer.__aenter__()
         if self.work:

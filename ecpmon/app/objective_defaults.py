@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,7 +18,8 @@ class _Defaults(BaseModel):
     objectives: list[Objective]
 
 
-def load_objectives(text: str | None = None) -> list[Objective]:
+@cache
+def load_objectives(text: str | None = None) -> tuple[Objective, ...]:
     """The shipped defaults, or `text`. Raises ValidationFailed with one entry per bad field."""
     if text is None:
         text = (data_dir("rules") / "objectives.yaml").read_text(encoding="utf-8")
@@ -30,4 +33,4 @@ def load_objectives(text: str | None = None) -> list[Objective]:
     names = [o.name for o in found]
     if len(set(names)) != len(names):
         raise ValidationFailed("the objectives name one twice")
-    return found
+    return tuple(found)

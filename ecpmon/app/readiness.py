@@ -16,6 +16,7 @@ from ecpmon.storage.migrations import is_current
 # whether the process is alive.
 LED_SECONDS: Final = 2.0
 MOMENT_SECONDS: Final = 0.25
+FIRST_SECONDS: Final = 0.25
 
 
 class Readiness:
@@ -58,11 +59,19 @@ class Readiness:
         role = "leader" if self._lease.held else "follower"
         return role if self._lease.known else "unknown"
 
+    async def first(self) -> None:
+        """Ask once, for `FIRST_SECONDS` at most: who asks later need not wait for a connection, and who connects later
+        does not take the processor from this one."""
+        await asyncio.wait({self._under_way()}, timeout=FIRST_SECONDS)
+
     async def ready(self) -> dict[str, Any]:
+        return await asyncio.shield(self._under_way())
+
+    def _under_way(self) -> asyncio.Task[dict[str, Any]]:
         if self._checking is None:
             self._checking = asyncio.create_task(self._check(), name="readiness")
             self._checking.add_done_callback(self._checked)
-        return await asyncio.shield(self._checking)
+        return self._checking
 
     def _checked(self, _: object) -> None:
         self._checking = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import yaml
@@ -68,6 +69,7 @@ class SliRules(_Strict):
         )
 
 
+@cache
 def load_sli_rules(text: str | None = None) -> SliRules:
     """The shipped rules, or `text`. Raises ValidationFailed with one entry per bad field."""
     if text is None:

@@ -38,6 +38,8 @@ _log = structlog.get_logger(__name__)
 # Longer than a front waits for what it is answering.
 FRONT_STOP_SECONDS: Final = 18.0
 WORKER_STOP_SECONDS: Final = 8.0
+# On two cores it would take a third of them from the fronts, which are asked first.
+WORKER_AFTER_SECONDS: Final = 0.1
 # Processes of a watcher that was killed may be about to end.
 PORT_SECONDS: Final = 3.0
 PING_SECONDS: Final = 2.0
@@ -49,11 +51,15 @@ _STOPPING: Final = {int(signal.SIGTERM), int(signal.SIGINT)}
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """`run`: all that the process does. `stop_seconds`: how long it may take to end when it is asked to."""
+    """`run`: all that the process does. `stop_seconds`: how long it may take to end when it is asked to.
+
+    `after_seconds`: how long its first start waits, for those that are to be there before it.
+    """
 
     name: str
     run: Callable[[], None]
     stop_seconds: float
+    after_seconds: float = 0.0
 
 
 def cores() -> int:
@@ -65,12 +71,12 @@ def specs(settings: Settings, folder: Path, run: Callable[[Settings], None]) -> 
     """Fronts, then the worker: they are started and stopped in this order. `run` serves in the role of its settings."""
     count = settings.fronts or cores()
 
-    def spec(name: str, role: str, number: int, stop_seconds: float) -> ProcessSpec:
+    def spec(name: str, role: str, number: int, stop_seconds: float, after: float = 0.0) -> ProcessSpec:
         own = settings.model_copy(update={"role": role, "fronts": count, "front": number, "run_dir": folder})
-        return ProcessSpec(name, partial(run, own), stop_seconds)
+        return ProcessSpec(name, partial(run, own), stop_seconds, after)
 
     fronts = [spec(f"front-{n}", "front", n, FRONT_STOP_SECONDS) for n in range(1, count + 1)]
-    return [*fronts, spec("worker", "worker", 0, WORKER_STOP_SECONDS)]
+    return [*fronts, spec("worker", "worker", 0, WORKER_STOP_SECONDS, WORKER_AFTER_SECONDS)]
 
 
 def free_port(host: str, port: int) -> None:
@@ -112,7 +118,7 @@ class _Kept:
         self.spec = spec
         self.pid: int | None = None
         self.began = 0.0
-        self.begin_at = 0.0
+        self.begin_at = time.monotonic() + spec.after_seconds
         self.quick_deaths = 0
         self.question: Question | None = None
         # When to ask, or until when the question may be answered; and when the process has been silent for too long.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Literal
 
 import yaml
@@ -29,6 +30,7 @@ class _Credits(BaseModel):
     tiers: Annotated[list[_Tier], Field(min_length=1)]
 
 
+@cache
 def load_terms(text: str | None = None) -> Terms:
     """The shipped tiers, or `text`. Raises ValidationFailed."""
     if text is None:

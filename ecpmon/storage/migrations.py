@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from ecpmon.errors import PermanentError
 from ecpmon.resources import data_dir
 from ecpmon.storage.database import Database
@@ -123,10 +125,11 @@ async def _apply(connection: Any, migration: Migration) -> None:
 
 async def is_current(database: Database) -> bool:
     """Whether every migration of this release is applied."""
-    exists = await database.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
-    if not exists:
-        return False
-    rows = await database.fetch("SELECT version, checksum FROM schema_migrations")
+    async with database.connection() as connection:
+        try:
+            rows = await connection.fetch("SELECT version, checksum FROM schema_migrations")
+        except asyncpg.UndefinedTableError:
+            return False
     return not pending(_released(), {r["version"]: r["checksum"] for r in rows})
 
 

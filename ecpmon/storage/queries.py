@@ -25,6 +25,12 @@ def load(file: str) -> dict[str, str]:
     return assembled(_text(file), _text(SHARED), where=f"sql/queries/{file}.sql")
 
 
+def files() -> list[str]:
+    """What `load` takes."""
+    return sorted(path.stem for path in (data_dir("sql") / "queries").glob("*.sql") if path.stem != SHARED)
+
+
+@cache
 def _text(file: str) -> str:
     return (data_dir("sql") / "queries" / f"{file}.sql").read_text(encoding="utf-8")
 
@@ -45,6 +51,7 @@ def assembled(text: str, shared: str = "", *, where: str = "") -> dict[str, str]
     return made
 
 
+@cache
 def _named(text: str, where: str) -> dict[tuple[str, str], str]:
     """(kind, name) -> text."""
     pieces = _HEAD.split(text)

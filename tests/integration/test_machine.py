@@ -313,3 +313,33 @@ async def test_a_process_that_ends_again_and_again_ends_all_and_the_reason_is_to
     assert (tmp_path / "lives").read_text() == "xxx"
     assert (tmp_path / "good").exists()
     # Its output would be open still if there was one left.
+
+
+# One of them is to begin half a second after the other, though it stands first.
+ONE_AFTER_THE_OTHER = """
+import os, pathlib, signal, sys, time
+from ecpmon.local.machine import Machine, ProcessSpec
+
+folder, began = pathlib.Path(sys.argv[1]), time.monotonic()
+
+def note(name, last):
+    (folder / name).write_text(str(time.monotonic() - began))
+    if last:
+        os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(600)
+
+late = ProcessSpec("late", lambda: note("late", True), 10.0, 0.5)
+soon = ProcessSpec("soon", lambda: note("soon", False), 10.0)
+Machine([late, soon], folder, 0).run()
+"""
+
+
+async def test_a_process_begins_after_those_that_are_to_be_there_before_it(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *bound([sys.executable, "-c", ONE_AFTER_THE_OTHER, str(tmp_path)])
+    )
+    async with asyncio.timeout(PATIENCE):
+        assert await process.wait() == 0
+    late, soon = (float((tmp_path / name).read_text()) for name in ("late", "soon"))
+    assert late >= 0.5
+    assert soon < late

@@ -91,3 +91,31 @@ async def test_a_database_that_hangs_is_not_waited_for_and_its_answer_is_there_f
 async def test_a_worker_knows_by_itself(lease: Any, said: str) -> None:
     unused: Any = None
     assert await Readiness(unused, lease, Role.WORKER).leadership() == said
+
+
+class Answering(FakeDatabase):
+    """A whole database, as far as readiness asks."""
+
+    async def ping(self) -> float:
+        await self.fetchval()
+        return 0.001
+
+
+async def test_the_first_check_is_waited_for_so_that_a_connection_is_there() -> None:
+    database = Answering(DatabaseUnavailable("away"))
+    asked = front(database)
+    await asked.first()
+    assert database.asked == 1
+    assert (await asked.ready())["ok"] is False
+
+
+async def test_a_start_does_not_wait_for_a_database_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FIRST_SECONDS", 0.01)
+    database = Answering(DatabaseUnavailable("away"))
+    database.answers.clear()
+    asked = front(database)
+    async with asyncio.timeout(10):
+        await asked.first()
+    database.answers.set()
+    assert (await asked.ready())["database"] == "away"
+    assert database.asked == 1
