@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from random import getrandbits
 from time import perf_counter
 from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import _ErrInfo
 
+from ecpmon.chance import CHANCE
 from ecpmon.errors import PermanentError
 from ecpmon.settings import Settings
 from ecpmon.wire import dumps, encodable, error_document
@@ -78,9 +78,8 @@ def request_id_of(request: web.BaseRequest) -> str:
 
 def new_request_id(given: str) -> str:
     sane = 0 < len(given) <= 128 and given.isascii() and given.isprintable()
-    # Nobody minds if they are guessed, and a system call for each takes as long as reading a small push. (The library
-    # seeds its generator anew in a process that is forked.)
-    return given if sane else f"req-{getrandbits(48):012x}"
+    # A system call for each would take as long as reading a small push.
+    return given if sane else f"req-{CHANCE.getrandbits(48):012x}"
 
 
 def refused(request: web.BaseRequest, status: int, message: str) -> web.Response:

@@ -6,7 +6,6 @@ aiohttp would decode them itself and answer what it cannot decode in its own wor
 from __future__ import annotations
 
 import asyncio
-import random
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -16,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ecpmon.api.context import BACKEND, CONTEXT, TENANT
 from ecpmon.api.limits import HELD, LIMITS, SHARES
+from ecpmon.chance import CHANCE
 from ecpmon.errors import BadRequest, PayloadTooLarge, RequestTimeout, TenantNotFound, UnsupportedEncoding
 from ecpmon.model.tenants import Tenant
 from ecpmon.serving import BROKEN_BODY
@@ -115,7 +115,7 @@ async def _collect(request: web.Request, decoder: _Plain | _Inflater, body: byte
         if arrived > most:
             raise _too_large(most)
         if pieces > FREE_PIECES and arrived < pieces * PIECE and not request.content.at_eof():
-            await rest(DRIP_SECONDS * (0.5 + random.random()))
+            await rest(DRIP_SECONDS * (0.5 + CHANCE.random()))
 
 
 async def _check_same(request: web.Request, tenant: Tenant) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,6 +18,7 @@ from ecpmon.api.buckets import Buckets
 from ecpmon.api.fairness import LoopTurns
 from ecpmon.api.sessions import Session
 from ecpmon.api.turns import Turns
+from ecpmon.chance import CHANCE
 from ecpmon.errors import Overloaded, RateLimited
 from ecpmon.ledger import Ledger
 from ecpmon.settings import Settings
@@ -77,7 +77,7 @@ class Refusals:
         self._waiting[key] += 1
         try:
             longer = min(LONGEST_REFUSAL, max(1.0, self._waiting[key] / REFUSED_PER_SECOND))
-            await rest(REFUSAL_SECONDS * longer * (1 + random.random() / 2))
+            await rest(REFUSAL_SECONDS * longer * (1 + CHANCE.random() / 2))
         finally:
             self._waiting[key] -= 1
             if not self._waiting[key]:

@@ -33,8 +33,8 @@ IDLE_SECONDS: Final = 60.0
 # Between two starts of a nursery.
 _PAUSE: Final = 1.0
 _END_SECONDS: Final = 2.0
-# A nursery that does not do what it was told for so long stands still.
-_STANDS_STILL: Final = 5.0
+# A nursery that does not do what it was told for so long stands still; a new one has to import what computes first.
+_STANDS_STILL: Final = 30.0
 
 
 class Nursery:

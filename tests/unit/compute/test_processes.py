@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -170,22 +171,26 @@ async def test_a_nursery_that_dies_is_replaced_by_a_program(hands: Processes) ->
 
 
 async def test_a_nursery_that_stands_still_is_ended_and_replaced(
-    hands: Processes, monkeypatch: pytest.MonkeyPatch
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_STANDS_STILL", 0.05)
-    frozen = await hands.work(calls.parent, (), {}, PATIENCE)
+    nursery = Nursery(lambda: None, (sys.executable, "-c", TEND))
+    hands, frozen = Processes(nursery, 2, ends.append), nursery.pid
     os.kill(await hands.work(calls.who, (), {}, PATIENCE), signal.SIGKILL)  # so that another one is needed
     os.kill(frozen, signal.SIGSTOP)
+    monkeypatch.setattr(processes, "_STANDS_STILL", 0.05)
+    async with asyncio.timeout(PATIENCE):
+        while nursery.pid == frozen:
+            with contextlib.suppress(Overloaded):
+                await hands.work(calls.who, (), {}, 0.1)
+    monkeypatch.setattr(processes, "_STANDS_STILL", PATIENCE)
+    await gone(frozen)
     async with asyncio.timeout(PATIENCE):
         while True:
-            try:
-                found = await hands.work(calls.parent, (), {}, 0.2)
-            except Overloaded:  # it has not noticed yet, or the next one is only being started
-                await asyncio.sleep(0.05)
-            else:
+            with contextlib.suppress(Overloaded):  # not more often than once a second
+                assert await hands.work(calls.parent, (), {}, PATIENCE) == nursery.pid
                 break
-    assert found != frozen
-    await gone(frozen)
+            await asyncio.sleep(0.05)
+    await hands.close()
 
 
 async def test_closing_leaves_no_process_behind(ends: Ends) -> None:
