@@ -109,6 +109,8 @@ def create_api(
     often = {route.path for route in table if route.permission is Permission.INGEST}
     for route in sorted(table, key=lambda route: route.path if route.path in often else "~"):
         app.router.add_route(route.method, route.path, route.handler)
+        if route.has_head:  # by the same handler, so under the same permission
+            app.router.add_route("HEAD", route.path, route.handler)
     usual = context.demo if context.settings.demo_mode_default else context.production
     if usual is not None and not operations_only:
         app[WAY] = Way(DirectPushes(app, usual).way)

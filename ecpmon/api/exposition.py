@@ -115,8 +115,9 @@ async def send(request: web.Request, page: Page) -> web.StreamResponse:
         response.headers["Content-Encoding"] = "gzip"
     response.content_length = sum(map(len, body))
     await response.prepare(request)
-    for piece in filter(None, body):
-        await response.write(piece)
+    if request.method != "HEAD":
+        for piece in filter(None, body):
+            await response.write(piece)
     await response.write_eof()
     return response
 

@@ -54,6 +54,11 @@ class Route:
     def of_tenant(self) -> bool:
         return "{tenant_id}" in self.path
 
+    @property
+    def has_head(self) -> bool:
+        """`HEAD` is answered as well: what `GET` is, but for the body."""
+        return self.method == "GET" and not self.socket
+
 
 class Routes:
     """A module's routes: `routes = Routes()`, then `@routes.get("/path", Permission.READ)`."""

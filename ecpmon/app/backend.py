@@ -70,7 +70,7 @@ class BackendRuntime(Stores):
         self.settings, self.clock, self.telemetry = settings, clock, telemetry
         self.role, self.demo = role, demo
         self._tell_sockets, self._tell_event = on_commit, on_event
-        self.readiness = Readiness(self.database, self.lease, role)
+        self.readiness = Readiness(self.database, self.lease, role, "demo" if demo else "production")
         self.newcomers = Newcomers(self, settings, clock)
         self.rule_desk = RuleDesk(self.alerts, settings.external_url, self._event)
         self.simulator: SimulatorDeployer | None = None
@@ -140,7 +140,11 @@ class BackendRuntime(Stores):
         beat = PushHeartbeat(Blindness(self.ingest, self.writer, self.clock), self.writer, self.clock)
         live = Job("live_tenants", 15, self.keep_live_tenants, everywhere=True)
         held = Job("held_tenants", 10, self.tenants.hold_ahead, everywhere=True)
+        # Of the processes of one machine the worker says it for all.
+        says = self.role.works or around.settings.run_dir is None
+        migrations = Job("migrations", 60, self.readiness.tell_of_migrations, everywhere=True)
         return [
+            *([migrations] if says else []),
             *([beat.job(), held] if self.role.answers else []),
             *(self.work.jobs() if self.work else [live]),
             Job("token_use", 60, self.tokens.write_use, everywhere=True),

@@ -6,12 +6,15 @@ import asyncio
 import math
 from typing import Any, Final
 
+import structlog
+
 from ecpmon.errors import DatabaseNotWritable, EcpError
 from ecpmon.model.roles import Role
 from ecpmon.storage.database import Database
 from ecpmon.storage.lease import Lease, leads_somebody
 from ecpmon.storage.migrations import is_current
 
+_log = structlog.get_logger(__name__)
 # For so long what was heard of the leadership is told again, and for so long an answer is waited for by who only asks
 # whether the process is alive.
 LED_SECONDS: Final = 2.0
@@ -22,12 +25,17 @@ FIRST_SECONDS: Final = 0.25
 class Readiness:
     """`ports.Health`. Anybody may ask, so those who ask at the same time share one answer."""
 
-    def __init__(self, database: Database, lease: Lease, role: Role = Role.ALL) -> None:
+    def __init__(
+        self, database: Database, lease: Lease, role: Role = Role.ALL, name: str = "production"
+    ) -> None:
+        """`name`: of the database, in the log."""
         self._database = database
+        self._name = name
         self._role = role
         self._lease = lease
         self._checking: asyncio.Task[dict[str, Any]] | None = None
         self._asking: asyncio.Task[str] | None = None
+        self._migrated = self._told = False
         # What a front heard last, and until when that is told.
         self._led = ("unknown", -math.inf)
 
@@ -81,7 +89,7 @@ class Readiness:
             seconds = await self._database.ping()
             current = await is_current(self._database)
             writes = await self._writes()
-            leadership = self._own_leadership() if self._role.works else await self._leads_who()
+            leadership = await self._known_leadership(current)
         except EcpError as error:
             return {"ok": False, "database": error.message, "migrations": "unknown", "leadership": "unknown"}
         # A front answers whether somebody works or not.
@@ -94,6 +102,24 @@ class Readiness:
             "migrations": "current" if current else "pending: run `ecpmon migrate`",
             "leadership": leadership,
         }
+
+    async def _known_leadership(self, current: bool) -> str:
+        if self._role.works:
+            return self._own_leadership()
+        return (
+            await self._leads_who() if current else "unknown"
+        )  # the question may need what is not there yet
+
+    async def tell_of_migrations(self) -> None:
+        """Say in the log, once, that the database waits for migrations. Raises EcpError while it is away."""
+        if self._migrated:
+            return
+        self._migrated = await is_current(self._database)
+        if self._migrated and self._told:
+            _log.info("database_migrated", database=self._name)
+        elif not self._migrated and not self._told:
+            _log.error("database_not_migrated", database=self._name, hint="run `ecpmon migrate`")
+            self._told = True
 
     async def _writes(self) -> str:
         """`ok`, or why the database stores nothing."""

@@ -24,10 +24,10 @@ from ecpmon.storage.database import Database
 from tests.conftest import PostgresServer
 from tests.integration.serving import Serving, serving
 from tests.integration.simulator.sim_process import Simulator
+from tests.integration.terms import database_now, note_terms, took_over_in_time
 from tests.waiting import until
 
 WATCHED, PULLED = "watched", "pulled"
-MOST_SECONDS = 10.0
 # Written by jobs of a leader's only.
 LEADERS_TABLES = ("sla_current", "objective_current", "collector_watermarks")
 # Of them those that come round every few seconds.
@@ -106,7 +106,7 @@ class Replicas:
         await until(lambda: self.leads(who), "the other one leads")
 
     async def now(self) -> Any:
-        return await self.database.fetchval("SELECT clock_timestamp()")
+        return await database_now(self.database)
 
     async def jobs_go_on(self) -> None:
         """What a leader writes all the time was written after now."""
@@ -123,12 +123,9 @@ class Replicas:
 
     async def took_over_in_time(self, who: Serving, since: Any) -> None:
         """By the database's clock; what the machine kept the new leader from running does not count."""
-        seconds = await self.database.fetchval(
-            "SELECT extract(epoch FROM began - $1)::float FROM taken ORDER BY began DESC LIMIT 1", since
-        )
         text = (await who.get("/metrics"))[1]
         [lag] = re.findall(r"^ecpmon_loop_longest_lag_seconds(?:{.*})? (.+)$", text, re.MULTILINE)
-        assert seconds <= MOST_SECONDS + float(lag)
+        await took_over_in_time(self.database, since, float(lag))
 
 
 async def until_metrics(who: Serving, holds: Callable[[str], bool], what: str) -> None:
@@ -193,13 +190,7 @@ async def replicas(
 async def note_who_writes(database: Database) -> None:
     async with database.transaction() as connection:
         await connection.execute(AUDIT + "".join(NOTED.format(name) for name in LEADERS_TABLES))
-        await connection.execute(
-            "CREATE TABLE taken (term bigint, began timestamptz);"
-            "CREATE FUNCTION note_taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " INSERT INTO taken VALUES (NEW.term, NEW.renewed_at); RETURN NULL; END $$;"
-            "CREATE TRIGGER taken AFTER UPDATE ON leadership FOR EACH ROW WHEN (NEW.term > OLD.term)"
-            " EXECUTE FUNCTION note_taken()"
-        )
+    await note_terms(database)
 
 
 async def begin(found: Replicas) -> None:

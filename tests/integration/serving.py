@@ -31,9 +31,12 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    dsn: str, port: int, *, stderr: int | None = None, **settings: str
+    dsn: str, port: int, *, stderr: int | None = None, is_ready: bool = True, **settings: str
 ) -> AsyncIterator[Serving]:
-    """Running and ready, without authentication; its log goes to the file descriptor `stderr`, -1: closed."""
+    """Running and ready, without authentication; its log goes to the file descriptor `stderr`, -1: closed.
+
+    `is_ready` False: just begun, for what is not ready by itself.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")}
     ours = {
         "ECPMON_ROLE": "all",
@@ -54,7 +57,8 @@ async def serving(
     async with aiohttp.ClientSession() as session:
         found = Serving(f"http://127.0.0.1:{port}", process, session)
         try:
-            await _until_ready(found)
+            if is_ready:
+                await until_ready(found)
             yield found
         finally:
             if process.returncode is None:
@@ -62,12 +66,12 @@ async def serving(
             await process.wait()
 
 
-async def _until_ready(found: Serving) -> None:
-    async def is_ready() -> bool:
+async def until_ready(found: Serving) -> None:
+    async def answers() -> bool:
         assert found.process.returncode is None, f"it ended with {found.process.returncode}"
         try:
             return (await found.get("/ready"))[0] == 200
         except aiohttp.ClientError:
             return False
 
-    await until(is_ready, "the service is ready")
+    await until(answers, "the service is ready")

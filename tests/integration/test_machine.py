@@ -19,6 +19,7 @@ import pytest
 from ecpmon.api.pushing import SAMPLES_PER_REQUEST
 from ecpmon.local.machine import socket_of
 from ecpmon.storage.database import Database
+from tests.integration.fronts import series_of
 from tests.integration.serving import Serving, serving
 from tests.processes import bound
 from tests.waiting import PATIENCE, until
@@ -175,12 +176,7 @@ async def test_a_tenants_rate_and_sockets_are_bounded_in_sum_over_the_fronts(
 
 async def scrape(found: Serving) -> dict[str, float]:
     async with aiohttp.ClientSession() as session, session.get(f"{found.url}/metrics") as answer:
-        text = await answer.text()
-    return {
-        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
-        for line in text.splitlines()
-        if line[0] != "#"
-    }
+        return series_of(await answer.text())
 
 
 async def test_the_metrics_of_any_front_are_those_of_the_whole_machine(
