@@ -212,15 +212,15 @@ class Crowd:
         names = [tenant_name(self._dice.randrange(self._asked.tenants)) for _ in range(12)]
         paths = [f"/api/v1/tenants/{n}/sla?windows={reads.WINDOWS}" for n in names[:6]]
         paths += [f"/api/v1/tenants/{n}/monitoring?hours=24&interval=5m" for n in names[6:]]
-        paths += ["/api/v1/tenants/?limit=1000", "/api/v1/sla/summary", "/metrics"]
-        return [http_load.get(path) for path in paths]
+        paths += ["/api/v1/tenants/?limit=1000", "/api/v1/sla/summary"]
+        return [*map(http_load.get, paths), http_load.get("/metrics", "Accept-Encoding: gzip")]
 
     def _steadily(
         self, requests: list[bytes], rate: float, seconds: float, connections: int
     ) -> subprocess.Popen[bytes]:
         file = self._folder / f"requests-{len(requests)}.pickle"
         file.write_bytes(pickle.dumps(requests))
-        argv = [sys.executable, "-m", "bench.steady", self._port, file, rate, seconds, connections]
+        argv = [sys.executable, "-m", "bench.steady", self._port, file, rate, seconds, connections, WARM_UP]
         return subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE)
 
     @contextmanager

@@ -1,10 +1,11 @@
 """Requests at a steady pace, whatever becomes of them; a process of its own.
 
-    python -m bench.steady PORT FILE PER_SECOND SECONDS CONNECTIONS
+    python -m bench.steady PORT FILE PER_SECOND SECONDS CONNECTIONS WARM_UP
 
 FILE is a pickle: a list of whole requests, sent round and round. Each connection comes from an address of its own and
 waits for its answer; a time is from when a request was due, so that what waits for a connection counts. One line of
-JSON: requests, milliseconds at p50 and p99, those of the slowest and what they asked, answers by status.
+JSON: requests and milliseconds at p50 and p99 after WARM_UP seconds; the p99 of those before; of the slowest of all:
+milliseconds, what was asked, seconds since the start; answers by status.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ SLOWEST: Final = 8
 
 
 async def run(
-    port: int, requests: list[bytes], rate: float, seconds: float, connections: int
+    port: int, requests: list[bytes], rate: float, seconds: float, connections: int, warm_up: float
 ) -> dict[str, object]:
-    waited: list[tuple[float, str]] = []
+    waited: list[tuple[float, str, float]] = []
     statuses: Counter[int] = Counter()
     start, due = time.perf_counter(), iter(range(int(rate * seconds)))
 
@@ -41,22 +42,25 @@ async def run(
             # Without a length it is chunked.
             await (reader.readexactly(int(length)) if length else reader.readuntil(b"\r\n0\r\n\r\n"))
             taken = round((time.perf_counter() - at) * 1000, 2)
-            waited.append((taken, asked.partition(b" HTTP")[0].decode()))
+            waited.append((taken, asked.partition(b" HTTP")[0].decode(), round(turn / rate, 1)))
             statuses[int(head[9:12])] += 1
         writer.close()
 
     await asyncio.gather(*(send(number) for number in range(connections)))
     waited.sort()
+    before, after = ([ms for ms, _, at in waited if (at < warm_up) is warm] for warm in (True, False))
     return {
-        "requests": len(waited),
-        "p50_ms": waited[len(waited) // 2][0],
-        "p99_ms": waited[int(len(waited) * 0.99)][0],
+        "requests": len(after),
+        "p50_ms": after[len(after) // 2],
+        "p99_ms": after[int(len(after) * 0.99)],
+        "warm_up_p99_ms": before[int(len(before) * 0.99)] if before else None,
         "slowest": waited[: -SLOWEST - 1 : -1],
         "statuses": dict(statuses),
     }
 
 
 if __name__ == "__main__":
-    port, file, rate, seconds, connections = sys.argv[1:]
+    port, file, *numbers = sys.argv[1:]
+    rate, seconds, connections, warm_up = map(float, numbers)
     stored = pickle.loads(Path(file).read_bytes())
-    print(json.dumps(asyncio.run(run(int(port), stored, float(rate), float(seconds), int(connections)))))
+    print(json.dumps(asyncio.run(run(int(port), stored, rate, seconds, int(connections), warm_up))))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -53,7 +53,16 @@ async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
     slices = Slices()
     for item in items:
         yield item
-        await slices.pause()
+        if (
+            slices.over()
+        ):  # `pause` would ask as well, in a coroutine of its own: twice the time for each of thousands
+            await slices.pause()
+
+
+def few(items: Sequence[T], at_once: int) -> Iterator[Sequence[T]]:
+    """`items` in parts of `at_once`, for steps that are worth looking at the clock."""
+    for first in range(0, len(items), at_once):
+        yield items[first : first + at_once]
 
 
 class _Queue:

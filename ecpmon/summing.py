@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final, TypeVar
 
 import orjson
 from prometheus_client.core import Metric
+
+from ecpmon.slices import few
 
 # Gauges of which the greatest is told.
 GREATEST: Final = frozenset(
@@ -48,10 +49,10 @@ class Part:
     def lines(self) -> Iterator[bytes]:
         """As JSON, each line with a little of it: nobody who writes or reads them is held for long."""
         yield orjson.dumps({"leads": self.leads}) + b"\n"
-        for families in _few(self.families, FAMILIES_AT_ONCE):
+        for families in few(self.families, FAMILIES_AT_ONCE):
             yield orjson.dumps({"families": families}) + b"\n"
         for name, told in (("usage", self.usage), ("requests", self.requests)):
-            for pairs in _few(list(told.items()), TENANTS_AT_ONCE):
+            for pairs in few(list(told.items()), TENANTS_AT_ONCE):
                 yield orjson.dumps({name: dict(pairs)}) + b"\n"
 
     def take(self, line: bytes) -> None:
@@ -66,11 +67,6 @@ class Part:
         """What is left of a process that is gone."""
         families = [family for family in self.families if family[2] in _COUNTING]
         return Part(families=families, requests=self.requests)
-
-
-def _few(items: Sequence[T], at_once: int) -> Iterator[Sequence[T]]:
-    for first in range(0, len(items), at_once):
-        yield items[first : first + at_once]
 
 
 def family_of(metric: Metric) -> list[Any]:
@@ -111,17 +107,26 @@ def _filled(metric: Metric, values: Mapping[tuple[str, _Labels], float]) -> Metr
 
 
 def newest_usage(parts: Iterable[Part], into: dict[str, Sequence[Any]]) -> Iterator[None]:
-    """tenant -> [when, values] of its latest usage, whichever process committed it; in steps."""
-    for tenant_id, told in chain.from_iterable(part.usage.items() for part in parts):
-        if tenant_id not in into or into[tenant_id][0] < told[0]:
-            into[tenant_id] = told
+    """tenant -> [when, values] of its latest usage, whichever process committed it; in steps of a few tenants."""
+    for some in _few_of(part.usage for part in parts):
+        for tenant_id, told in some:
+            if tenant_id not in into or into[tenant_id][0] < told[0]:
+                into[tenant_id] = told
         yield
 
 
 def summed_requests(parts: Iterable[Part], into: dict[str, Counter[tuple[str, int]]]) -> Iterator[None]:
-    """tenant -> (method, status) -> how many were answered; in steps."""
-    for tenant_id, told in chain.from_iterable(part.requests.items() for part in parts):
-        counts = into.setdefault(tenant_id, Counter())
-        for method, status, count in told:
-            counts[method, status] += count
+    """tenant -> (method, status) -> how many were answered; in steps of a few tenants."""
+    for some in _few_of(part.requests for part in parts):
+        for tenant_id, told in some:
+            counts = into.get(tenant_id)
+            if counts is None:
+                counts = into[tenant_id] = Counter()
+            for method, status, count in told:
+                counts[method, status] += count
         yield
+
+
+def _few_of(told: Iterable[Mapping[str, T]]) -> Iterator[Sequence[tuple[str, T]]]:
+    for mapping in told:
+        yield from few(list(mapping.items()), TENANTS_AT_ONCE)

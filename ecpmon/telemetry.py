@@ -51,10 +51,10 @@ class Telemetry:
         part = Part(self._leads)
         async for metric in in_slices(self.families()):
             part.families.append(family_of(metric))
-        async for tenant_id, used in in_slices(self.tenants.usage_told()):
-            part.usage[tenant_id] = used
-        async for tenant_id, counts in in_slices(self.tenants.requests_told()):
-            part.requests[tenant_id] = counts
+        async for used in in_slices(self.tenants.usage_told()):
+            part.usage |= used
+        async for counts in in_slices(self.tenants.requests_told()):
+            part.requests |= counts
         return part
 
     def lead(self, term: int) -> None:

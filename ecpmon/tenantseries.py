@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
 
+from ecpmon.slices import few
+
 # The generated Prometheus rules read it.
 MAINTENANCE_GAUGE: Final = "ecp_tenant_maintenance"
 _USAGE: Final = {
@@ -87,8 +89,8 @@ class _Group:
                 yield b""
         for number, head in enumerate(self._heads.values()):
             yield head
-            for first in range(0, len(texts), TENANTS_AT_ONCE):
-                yield b"".join(text[number] for text in texts[first : first + TENANTS_AT_ONCE])
+            for some in few(texts, TENANTS_AT_ONCE):
+                yield b"".join([text[number] for text in some])
 
     def _written(self, tenant_id: str, figures: Any) -> tuple[bytes, ...]:
         lines: dict[str, list[str]] = {name: [] for name in self._heads}
@@ -136,17 +138,17 @@ class TenantSeries:
         """What several processes have told is all that is known; it is kept, not copied."""
         self._usage, self._requests = usage, requests
 
-    def usage_told(self) -> Iterator[tuple[str, list[Any]]]:
-        """(tenant, [when, values]) of those there are now."""
-        for name in list(self._usage):
-            if (values := self._usage.get(name)) is not None:
-                yield name, [self._usage_at.get(name, 0.0), dict(values)]
+    def usage_told(self) -> Iterator[dict[str, list[Any]]]:
+        """tenant -> [when, values] of those there are now, a few at a time."""
+        for names in few(list(self._usage), TENANTS_AT_ONCE):
+            own = ((name, self._usage[name]) for name in names if name in self._usage)
+            yield {name: [self._usage_at.get(name, 0.0), dict(values)] for name, values in own}
 
-    def requests_told(self) -> Iterator[tuple[str, list[list[Any]]]]:
-        """(tenant, [[method, status, count], …]) of those there are now."""
-        for name in list(self._requests):
-            if (counts := self._requests.get(name)) is not None:
-                yield name, [[method, status, count] for (method, status), count in counts.items()]
+    def requests_told(self) -> Iterator[dict[str, list[list[Any]]]]:
+        """tenant -> [[method, status, count], …] of those there are now, a few at a time."""
+        for names in few(list(self._requests), TENANTS_AT_ONCE):
+            own = ((name, self._requests[name]) for name in names if name in self._requests)
+            yield {name: [[*of, count] for of, count in counts.items()] for name, counts in own}
 
     def sla(self, tenant_id: str, window: str, values: Figures) -> None:
         self._sla.setdefault(tenant_id, {})[window] = values
