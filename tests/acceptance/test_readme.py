@@ -101,7 +101,7 @@ def test_the_walk_through_does_what_it_says(
         for page in (section("Break a tenant and watch"), (ROOT / "docs" / "sla.md").read_text("utf-8")):
             done = subprocess.run(
                 ["bash", "-c", script(page)], env=environment,
-                capture_output=True, text=True, timeout=PATIENCE, check=False,
+                capture_output=True, text=True, timeout=3 * PATIENCE, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
         assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
