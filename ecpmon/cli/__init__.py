@@ -157,7 +157,7 @@ def serve(role: str | None, fronts: int | None) -> None:
         asked = {name: value for name, value in (("role", role), ("fronts", fronts)) if value is not None}
         settings = settings.model_copy(update=asked)
         database_url(settings)
-        from ecpmon.app import read_ahead, run
+        from ecpmon.app.process import read_ahead, run
         from ecpmon.local.machine import serve as supervise
         from ecpmon.logs import configure_direct_logging
     if settings.role != "supervised":

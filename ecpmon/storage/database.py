@@ -13,9 +13,8 @@ import asyncpg
 
 from ecpmon.errors import DatabaseNotWritable, Overloaded
 from ecpmon.model.leadership import Claim
-from ecpmon.ports.lanes import asking
 from ecpmon.ports.leading import leading
-from ecpmon.storage import writability
+from ecpmon.storage import lanes, writability
 from ecpmon.storage.askers import Askers
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.hang import HangWatch
@@ -24,8 +23,6 @@ from ecpmon.storage.sessions import as_it_is, counted, prepared, query_stats, wr
 from ecpmon.storage.writability import WriteWatch
 
 ACQUIRE_TIMEOUT = 1.0
-# Waiting for one of our own connections to become free says nothing about the server.
-QUEUE_TIMEOUT = 5.0
 KEPT_FROM_QUESTIONS = 6
 # Connections that stay open while nobody needs them.
 AT_HAND = 4
@@ -93,7 +90,7 @@ class Database:
         """
         try:
             with wrap_errors(), self._watch.busy():
-                async with _Turn(self._askers, self._questions, self._free):
+                async with lanes.Turn(self._askers, self._questions, self._free):
                     self._watch.check()
                     pool, connection = await self._free_one()
                     try:
@@ -130,7 +127,7 @@ class Database:
 
     async def _acquire(self, pool: asyncpg.Pool[Any]) -> Any:
         """A connection that is there, or a new one. A server that answers our probe is busy, not away."""
-        give_up = asyncio.get_running_loop().time() + QUEUE_TIMEOUT
+        give_up = asyncio.get_running_loop().time() + lanes.QUEUE_TIMEOUT
         while True:
             try:
                 return await pool.acquire(timeout=ACQUIRE_TIMEOUT)
@@ -285,54 +282,6 @@ class Database:
                     while self._at_hand:
                         await _release(*self._at_hand.pop())
                     await pool.close()
-
-
-class _Turn:
-    """Among those who use a connection; for a question, among its asker's and among all questions first.
-
-    A class, as this is around every statement: nested generators cost as much as a small one.
-    """
-
-    __slots__ = ("_asker", "_free", "_held", "_questions")
-
-    def __init__(self, askers: Askers, questions: asyncio.Semaphore, free: asyncio.Semaphore) -> None:
-        whose = asking.get()
-        self._asker = askers.turn(whose) if whose else None
-        self._questions, self._free = questions, free
-        self._held = 0
-
-    async def __aenter__(self) -> None:
-        if self._asker is not None:
-            await self._asker.__aenter__()
-        try:
-            waits = any(lane.locked() for lane in self._lanes)
-            if waits:
-                async with asyncio.timeout(QUEUE_TIMEOUT):
-                    await self._enter_lanes()
-            else:
-                await self._enter_lanes()
-        except BaseException as error:
-            await self.__aexit__()
-            if isinstance(error, TimeoutError):
-                text = "every connection to the database is in use; try again shortly"
-                raise Overloaded(text) from None
-            raise
-
-    @property
-    def _lanes(self) -> tuple[asyncio.Semaphore, ...]:
-        return (self._free,) if self._asker is None else (self._questions, self._free)
-
-    async def _enter_lanes(self) -> None:
-        for lane in self._lanes:
-            await lane.acquire()
-            self._held += 1
-
-    async def __aexit__(self, *_: object) -> None:
-        for lane in reversed(self._lanes[: self._held]):
-            lane.release()
-        self._held = 0
-        if self._asker is not None:
-            await self._asker.__aexit__()
 
 
 async def _release(pool: asyncpg.Pool[Any], connection: Any) -> None:

@@ -16,7 +16,6 @@ from ecpmon.sla.counters import (
     MINUTE,
     MINUTES,
     hour_of,
-    is_count,
     minute_of,
     rewritten,
 )
@@ -28,6 +27,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.quarantine import Numbered, note_within
 from ecpmon.storage.queries import load
+from ecpmon.storage.readings import Read, Readings
 from ecpmon.storage.regimes import Regime, regime_of
 from ecpmon.storage.stretches import rounded_up, shares, touched
 
@@ -132,9 +132,10 @@ class SlotKeeper:
         if not work:
             return
         stretches = touched(work, by_tenant)
-        readings = await self._readings(connection, stretches, by_tenant)
-        following = await self._following(connection, work, stretches, readings)
-        readings.update(await self._readings(connection, following, by_tenant))
+        read = Readings(connection, self._sql, by_tenant)
+        readings = await read.of(stretches)
+        following = await read.following(work, stretches, readings)
+        readings.update(await read.of(following))
         keys = await self._store(connection, [*stretches, *following], readings, by_tenant, now)
         changed.update(c.tenant for own in by_tenant.values() for c in own if c.key in keys)
 
@@ -166,90 +167,11 @@ class SlotKeeper:
         holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
         return Counted(row["id"], row["tenant"], row["indicator"], Voices(regimes, fixed, holds))
 
-    async def _following(
-        self,
-        connection: Any,
-        work: Sequence[tuple[int, datetime, datetime]],
-        stretches: Sequence[Stretch],
-        readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
-    ) -> list[Stretch]:
-        """The minute of each series' next reading beyond the stretches: its increase starts somewhere else now."""
-        asked: list[tuple[int, Stretch]] = []
-        for stretch in stretches:
-            marked = max(b for t, _, b in work if t == stretch.tenant and stretch.start < b <= stretch.end)
-            for name, found in readings[stretch.number].items():
-                # A reading after what is marked is the next one, and counted again with its stretch.
-                if stretch.start <= found[-1][0] < marked:
-                    asked.append((name, stretch))
-        if not asked:
-            return []
-        rows = await connection.fetch(
-            self._sql["after"],
-            [name for name, _ in asked],
-            [s.tenant for _, s in asked],
-            [s.end for _, s in asked],
-        )
-        owner = {name: s.tenant for name, s in asked}
-        minutes = {(owner[r["series"]], minute_of(r["ts"])) for r in rows}
-        fresh = [
-            (tenant, at)
-            for tenant, at in sorted(minutes)
-            if not any(s.tenant == tenant and s.start <= at < s.end for s in stretches)
-        ]
-        return [Stretch(len(stretches) + n, t, at, at + MINUTE) for n, (t, at) in enumerate(fresh, start=1)]
-
-    async def _readings(
-        self, connection: Any, stretches: Sequence[Stretch], by_tenant: Mapping[int, Sequence[Counted]]
-    ) -> dict[int, dict[int, list[tuple[datetime, float]]]]:
-        """stretch -> series -> its readings, each with what comes before the stretch."""
-        if not stretches:
-            return {}
-        starts = [s.start - max(c.voices.reach for c in by_tenant[s.tenant]) for s in stretches]
-        series = sorted({x for cs in by_tenant.values() for c in cs for x in c.series})
-        rows = await connection.fetch(
-            self._sql["readings"],
-            [s.tenant for s in stretches],
-            starts,
-            [s.end for s in stretches],
-            series,
-            min(starts),
-            max(s.end for s in stretches),
-        )
-        found: dict[int, dict[int, list[tuple[datetime, float]]]] = defaultdict(dict)
-        orphans: list[tuple[int, Stretch]] = []
-        async for r in in_slices(rows):
-            stretch = stretches[r["n"] - 1]
-            found[stretch.number][r["series"]] = list(zip(r["at"], r["values"], strict=True))
-            if not any(at < stretch.start and is_count(v) for at, v in found[stretch.number][r["series"]]):
-                orphans.append((r["series"], stretch))
-        for (number, name), before in (await self._bases(connection, orphans)).items():
-            found[number][name].insert(0, before)
-        return found
-
-    async def _bases(
-        self, connection: Any, orphans: Sequence[tuple[int, Stretch]]
-    ) -> dict[tuple[int, int], tuple[datetime, float]]:
-        """(stretch, series) -> the last reading before the stretch, however old."""
-        if not orphans:
-            return {}
-        rows = await connection.fetch(
-            self._sql["before"],
-            [name for name, _ in orphans],
-            [s.tenant for _, s in orphans],
-            [s.start for _, s in orphans],
-        )
-        found: dict[tuple[int, int], tuple[datetime, float]] = {}
-        for r in rows:
-            for name, stretch in orphans:
-                if name == r["series"] and stretch.start == r["at"]:
-                    found[stretch.number, name] = (r["ts"], r["value"])
-        return found
-
     async def _store(
         self,
         connection: Any,
         stretches: Sequence[Stretch],
-        readings: Mapping[int, Mapping[int, Sequence[tuple[datetime, float]]]],
+        readings: Read,
         by_tenant: Mapping[int, Sequence[Counted]],
         now: datetime,
     ) -> set[int]:

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import gc
-from ecpmon.app import settle
+from ecpmon.app.process import settle
 before = len(gc.get_objects())
 settle()
 print(before, len(gc.get_objects()), gc.get_freeze_count())

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ecpmon.app import settle
+from ecpmon.app.process import settle
 from tests.cost import unit
 from tests.integration.api.conftest import NOW, Service
 

@@ -9,7 +9,7 @@ import pytest
 
 from ecpmon.errors import Overloaded
 from ecpmon.ports.lanes import question
-from ecpmon.storage import database as module
+from ecpmon.storage import lanes as module
 from ecpmon.storage.database import KEPT_FROM_QUESTIONS, Database
 
 

@@ -294,7 +294,7 @@ async def test_what_a_wide_alert_costs_is_no_more_than_reading_it() -> None:
 
 @pytest.fixture
 def settled() -> Iterator[None]:
-    """As `app.settle` leaves it: collections do not look at what other tests have made."""
+    """As `app.process.settle` leaves it: collections do not look at what other tests have made."""
     gc.collect()
     gc.freeze()
     yield
