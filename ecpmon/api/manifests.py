@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
@@ -12,10 +12,10 @@ from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import SimulatorUnavailable
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
-from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
-from ecpmon.orchestrator.tuning import plan_of
-from ecpmon.orchestrator.validation import DEFAULT_VERSION, validate_manifest
 from ecpmon.wire import dumps
+
+if TYPE_CHECKING:
+    from ecpmon.orchestrator.manifests import ManifestOptions
 
 routes = Routes()
 
@@ -30,6 +30,8 @@ def _flag(request: web.Request, name: str, default: bool) -> bool:
 @routes.get("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
 async def get_manifest(request: web.Request) -> web.Response:
     """The tenant's Kubernetes objects; the same state gives the same bytes."""
+    from ecpmon.orchestrator.manifests import ManifestOptions
+
     tenant = await stored_tenant(request)  # somebody may deploy it
     shape = request.query.get("format", "yaml")
     if shape not in ("yaml", "json"):
@@ -44,6 +46,9 @@ async def get_manifest(request: web.Request) -> web.Response:
 
 
 def _rendered(tenant: Tenant, options: ManifestOptions, shape: str) -> str:
+    from ecpmon.orchestrator.manifests import render, to_json, to_yaml
+    from ecpmon.orchestrator.tuning import plan_of
+
     objects = render(tenant, plan_of(tenant), options)
     return to_json(objects) if shape == "json" else to_yaml(objects)
 
@@ -54,6 +59,12 @@ async def post_manifest(request: web.Request) -> web.Response:
     return await get_manifest(request)
 
 
+def _newest_version() -> str:
+    from ecpmon.orchestrator.validation import DEFAULT_VERSION
+
+    return DEFAULT_VERSION
+
+
 class ValidateBody(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="ignore")
 
@@ -61,7 +72,7 @@ class ValidateBody(BaseModel):
     manifest_content: StrictStr
     strict_validation: StrictBool = False
     target_simulator: StrictBool = False
-    kubernetes_version: StrictStr = DEFAULT_VERSION
+    kubernetes_version: StrictStr = Field(default_factory=_newest_version)
 
 
 async def _cluster_gpus(backend: Backend) -> int | None:
@@ -86,6 +97,8 @@ async def validate(request: web.Request) -> web.Response:
 
 
 def _validated(body: ValidateBody, gpus: int | None) -> bytes:
+    from ecpmon.orchestrator.validation import validate_manifest
+
     report = validate_manifest(
         body.tenant_id,
         body.manifest_content,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -13,9 +13,9 @@ from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, ServiceUsage
-from ecpmon.orchestrator.catalogue import default_catalogue
-from ecpmon.orchestrator.rightsizing import MIN_POINTS, Advice, ServiceAdvice, advise
-from ecpmon.orchestrator.tuning import needs_of
+
+if TYPE_CHECKING:
+    from ecpmon.orchestrator.rightsizing import Advice, ServiceAdvice
 
 routes = Routes()
 DEFAULT_DAYS: Final = 7.0
@@ -26,6 +26,9 @@ _RAW: Final = timedelta(hours=6)
 @routes.get("/api/v1/tenants/{tenant_id}/recommendations", Permission.READ)
 async def recommendations(request: web.Request) -> web.Response:
     """What every service should request, with the evidence, the cost and the PUT that applies it."""
+    from ecpmon.orchestrator.catalogue import default_catalogue
+    from ecpmon.orchestrator.rightsizing import advise
+
     backend, tenant, now = backend_of(request), await tenant_of(request), now_of(request)
     window = timedelta(days=query_float(request, "days", DEFAULT_DAYS, 0, 90))
     usage = await _measured(backend, tenant, window, now)
@@ -37,6 +40,9 @@ async def _measured(
     backend: Backend, tenant: Tenant, window: timedelta, now: datetime
 ) -> dict[str, ServiceUsage]:
     """5-minute points of the window; where those are too few, the samples of its last six hours."""
+    from ecpmon.orchestrator.rightsizing import MIN_POINTS
+    from ecpmon.orchestrator.tuning import needs_of
+
     found = await backend.monitoring.service_usage(tenant, now - window, now, raw=False)
     enough = {name for name, usage in found.items() if usage.points >= MIN_POINTS}
     if enough.issuperset(s.service_name for s in needs_of(tenant).services):
@@ -46,6 +52,9 @@ async def _measured(
 
 
 def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> dict[str, Any]:
+    from ecpmon.orchestrator.catalogue import default_catalogue
+    from ecpmon.orchestrator.rightsizing import MIN_POINTS
+
     before, after = advice.cost_before, advice.cost_after
     return {
         "tenant_id": tenant.tenant_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -14,11 +14,11 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenants import TargetBody, check_preset
 from ecpmon.errors import InsufficientResources, ValidationFailed
 from ecpmon.model.tenants import SlaTarget, Tenant
-from ecpmon.orchestrator.catalogue import default_catalogue
-from ecpmon.orchestrator.changes import Change, Effect, deployment_changes
-from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
-from ecpmon.orchestrator.tuning import needs_of, plan_of, tuned
 from ecpmon.ports.tenants import TenantChange
+
+if TYPE_CHECKING:
+    from ecpmon.orchestrator.changes import Change
+    from ecpmon.orchestrator.sizing import TenantPlan
 
 routes = Routes()
 # What a new size follows from. A change of anything else leaves the plan as it is.
@@ -61,6 +61,8 @@ class UpdateBody(BaseModel):
 @routes.put("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
 async def update_tenant(request: web.Request) -> web.Response:
     """Change a tenant; what is absent stays. Says what a deployment of the change would do."""
+    from ecpmon.orchestrator.changes import deployment_changes
+
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, UpdateBody)
     check_unchanged(request, tenant)
@@ -105,6 +107,8 @@ def _keep_weighted(tenant: Tenant, requirements: dict[str, int]) -> None:
 
 def _plan_before(tenant: Tenant) -> TenantPlan | None:
     """None for a tenant that somebody inserted by hand in a way that cannot be planned."""
+    from ecpmon.orchestrator.tuning import needs_of, plan_of
+
     for planned in (plan_of, needs_of):  # its preset may be too small for it
         with contextlib.suppress(ValidationFailed, InsufficientResources):
             return planned(tenant)
@@ -113,6 +117,10 @@ def _plan_before(tenant: Tenant) -> TenantPlan | None:
 
 def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
     """A preset that is given is granted or refused; else the present one is kept while it is large enough."""
+    from ecpmon.orchestrator.catalogue import default_catalogue
+    from ecpmon.orchestrator.sizing import plan_tenant
+    from ecpmon.orchestrator.tuning import tuned
+
     catalogue = tuned(default_catalogue(), wanted.service_resources)
     requirements, target = wanted.service_requirements, wanted.sla_target
     if "preset" in body.model_fields_set:
@@ -157,6 +165,8 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
 
 
 def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...]) -> dict[str, Any]:
+    from ecpmon.orchestrator.changes import Effect
+
     granted = plan if plan and plan.preset == tenant.preset else None
     return {
         "tenant_id": tenant.tenant_id,

@@ -6,7 +6,7 @@ import math
 import uuid
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
@@ -26,10 +26,11 @@ from ecpmon.model.tenants import (
     parse_milliseconds,
     parse_percentage,
 )
-from ecpmon.orchestrator.sizing import TenantPlan, plan_tenant
-from ecpmon.orchestrator.tuning import needs_of
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.maintenance import zone
+
+if TYPE_CHECKING:
+    from ecpmon.orchestrator.sizing import TenantPlan
 
 routes = Routes()
 
@@ -168,6 +169,8 @@ async def create_tenant_plain(request: web.Request) -> web.Response:
 @routes.post("/api/v1/tenants/", Permission.MANAGE_TENANTS)
 async def create_tenant(request: web.Request) -> web.Response:
     """Create a tenant; nothing is deployed yet."""
+    from ecpmon.orchestrator.sizing import plan_tenant
+
     backend, now = backend_of(request), now_of(request)
     body = await read_model(request, TenantBody)
     target = SlaTarget(**body.sla_target.model_dump())
@@ -223,6 +226,8 @@ def _created(tenant: Tenant, plan: TenantPlan, deployment_id: str) -> dict[str, 
 @routes.post("/api/v1/tenants/calculate-resources", Permission.READ)
 async def calculate_resources(request: web.Request) -> web.Response:
     """What a set of services would need, and what it would cost."""
+    from ecpmon.orchestrator.sizing import plan_tenant
+
     body = await read_model(request, CalculateBody)
     plan = plan_tenant(body.service_requirements, SlaTarget(**body.sla_target.model_dump()), None)
     return reply(
@@ -286,6 +291,8 @@ async def get_tenant(request: web.Request) -> web.Response:
 
 def _services(tenant: Tenant) -> list[dict[str, Any]]:
     """From the plan; a tenant inserted by hand may ask for services the catalogue does not know: then none."""
+    from ecpmon.orchestrator.tuning import needs_of
+
     try:
         plan = needs_of(tenant)
     except (ValidationFailed, InsufficientResources):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -28,9 +28,6 @@ from ecpmon.model.deployments import (
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ROLLING_WINDOWS, ErrorBudget
-from ecpmon.orchestrator.manifests import ManifestOptions, namespace_of, render, to_yaml
-from ecpmon.orchestrator.tuning import plan_of
-from ecpmon.orchestrator.validation import Report, validate_manifest
 from ecpmon.ports.orchestrator import Deployer, DeploymentStore
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import WindowSums
@@ -38,6 +35,9 @@ from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import gate, sums
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.windows import Terms, figures
+
+if TYPE_CHECKING:
+    from ecpmon.orchestrator.validation import Report
 
 _log = structlog.get_logger(__name__)
 
@@ -211,6 +211,8 @@ class DeploymentService:
         return await self._end(record, DeploymentStatus.FAILED, "gave up: the other side does not answer")
 
     async def _once(self, record: DeploymentRecord) -> None:
+        from ecpmon.orchestrator.manifests import namespace_of
+
         await self._say(record, DeploymentStatus.VALIDATING, "rendering and validating the manifest")
         tenant = await self._tenants.get(record.tenant_id)
         if tenant.key != record.tenant:
@@ -274,6 +276,10 @@ class DeploymentService:
 
 def rendered(tenant: Tenant, options: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...], Report]:
     """The tenant's objects and what validation says of them. Raises as `plan_of` does."""
+    from ecpmon.orchestrator.manifests import ManifestOptions, render, to_yaml
+    from ecpmon.orchestrator.tuning import plan_of
+    from ecpmon.orchestrator.validation import validate_manifest
+
     wanted = ManifestOptions(
         include_monitoring=bool(options.get("include_monitoring", True)),
         include_ingress=bool(options.get("include_ingress", False)),

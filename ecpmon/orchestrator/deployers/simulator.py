@@ -19,7 +19,6 @@ from ecpmon.errors import (
     ValidationFailed,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.ports.orchestrator import Reach
 
 _BY_STATUS: dict[int, type[PermanentError]] = {
@@ -36,6 +35,8 @@ class SimulatorDeployer:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def deploy(self, tenant: Tenant) -> int:
+        from ecpmon.orchestrator.tuning import plan_of
+
         plan = plan_of(tenant)
         services = [
             {
