@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -28,13 +28,15 @@ from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla import openslo, openslo_reader, yamlstream
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import effort
-from ecpmon.sla.openslo import Promise
 from ecpmon.sla.periods import WINDOW_NAMES
-from ecpmon.sla.ratios import Stretch, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
+
+if TYPE_CHECKING:
+    from ecpmon.sla import openslo_reader
+    from ecpmon.sla.openslo import Promise
+    from ecpmon.sla.ratios import Stretch
 
 routes = Routes()
 YAML: Final = "application/yaml"
@@ -44,6 +46,8 @@ _ONE: Final = "/api/v1/tenants/{tenant_id}/objectives/{objective}"
 
 
 def promise_of(tenant: Tenant) -> Promise:
+    from ecpmon.sla.openslo import Promise
+
     return Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
 
 
@@ -60,6 +64,8 @@ def _wants_yaml(request: web.Request) -> bool:
 
 
 async def _yaml(request: web.Request, tenant: Tenant, stored: list[StoredObjective]) -> web.Response:
+    from ecpmon.sla import openslo, yamlstream
+
     documents = openslo.documents(promise_of(tenant), [s.objective for s in stored])
     return web.Response(text=await apart(request, tenant, yamlstream.dump, documents), content_type=YAML)
 
@@ -90,6 +96,8 @@ async def objective(request: web.Request) -> web.Response:
     stored = await _find(request, tenant)
     if not as_yaml:
         return reply(document(stored))
+    from ecpmon.sla import openslo, yamlstream
+
     alone = openslo.documents(promise_of(tenant), [stored.objective])[1:]
     return web.Response(text=yamlstream.dump(alone), content_type=YAML)
 
@@ -152,6 +160,8 @@ async def _given(request: web.Request, tenant: Tenant, name: str | None = None) 
 
 
 def _parsed(text: str, promise: Promise) -> openslo_reader.Parsed:
+    from ecpmon.sla import openslo_reader, yamlstream
+
     found = yamlstream.load(text)
     check_document(found)
     return openslo_reader.parse(found, promise)
@@ -179,6 +189,8 @@ async def _text(request: web.Request) -> str:
 @routes.get(_ONE + "/status", Permission.READ)
 async def status(request: web.Request) -> web.Response:
     """Ratio with bounds, verdict, budget and burn rate per window, up to the last whole minute."""
+    from ecpmon.sla.ratios import edges, standing
+
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
     stored = await _find(request, tenant)
     names = _windows(request, stored)
@@ -211,6 +223,8 @@ def _stretches(
     tenant: Tenant, planned: Sequence[Maintenance], now: datetime, intervals: Intervals, names: Sequence[str]
 ) -> list[Stretch]:
     terms = terms_of(tenant, planned, now, intervals)
+    from ecpmon.sla.ratios import stretch
+
     return [stretch(name, now, terms) for name in names]
 
 

@@ -15,6 +15,16 @@ from ecpmon.settings import Settings
 
 # A nursery that is started anew, given its socket. This module's package imports all that computes.
 _COMMAND: Final = (sys.executable, "-c", "from ecpmon.app.computing import nursery; nursery()")
+# What a front imports when it is first asked for.
+_LATE: Final = (
+    "ecpmon.api.backtesting",
+    "ecpmon.orchestrator.manifests",
+    "ecpmon.orchestrator.validation",
+    "ecpmon.sla.openslo_reader",
+    "ecpmon.sla.ratios",
+    "ecpmon.statements.pages",
+    "jsonschema",
+)
 
 
 def processes(settings: Settings) -> Processes:
@@ -24,8 +34,8 @@ def processes(settings: Settings) -> Processes:
 
 
 def _preload() -> None:
-    """What a front imports when it is first asked for: so it is there in the second process that computes."""
-    for module in ("ecpmon.statements.pages", "jsonschema"):
+    """So that it is there in the second process that computes."""
+    for module in _LATE:
         import_module(module)
 
 

@@ -27,10 +27,10 @@ from typing import Any, Final
 import structlog
 
 from ecpmon.errors import LocalStackError
+from ecpmon.local.deaths import RestartPolicy, explain_exit
 from ecpmon.local.forking import HANDLED, forked
 from ecpmon.local.question import Question
 from ecpmon.local.run_dirs import run_dir
-from ecpmon.local.supervisor import RestartPolicy, explain_exit
 from ecpmon.serving import check_settings
 from ecpmon.settings import Settings
 

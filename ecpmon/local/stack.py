@@ -12,6 +12,7 @@ from ecpmon.errors import LocalStackError
 from ecpmon.local import parts
 from ecpmon.local.alertmanager import prepare_alertmanager
 from ecpmon.local.apt import Progress
+from ecpmon.local.deaths import RestartPolicy
 from ecpmon.local.instance import InstanceDir
 from ecpmon.local.packages import Binaries, fetch_binaries
 from ecpmon.local.parts import Context, Databases
@@ -20,7 +21,7 @@ from ecpmon.local.ports import PortPlan, check_ports
 from ecpmon.local.postgres import DATABASE, DEMO_DATABASE, PostgresCluster
 from ecpmon.local.process import ChildSpec
 from ecpmon.local.prometheus import prepare_prometheus
-from ecpmon.local.supervisor import Emit, RestartPolicy, Supervisor
+from ecpmon.local.supervisor import Emit, Supervisor
 from ecpmon.resources import data_dir
 
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecpmon.errors import LocalStackError
+from ecpmon.local.deaths import NO_SPACE, RestartPolicy, explain_exit
 from ecpmon.local.process import ChildSpec, log_tail, signal_group, spawn
-from ecpmon.watchdog import EXIT_STALLED, STALL_SIGNAL
 
 _POLL_SECONDS = 0.05
-_NO_SPACE = "no space left on device"
 _FULL_BYTES = 2**20
 
 
@@ -33,20 +32,6 @@ class Message:
 
 
 Emit = Callable[[Message], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """A death within `quick_seconds` of the start is a quick one; `max_quick_deaths` in a row end it."""
-
-    quick_seconds: float = 10.0
-    max_quick_deaths: int = 5
-    first_backoff: float = 0.3
-    max_backoff: float = 5.0
-
-    def backoff(self, quick_deaths: int) -> float:
-        """Seconds to wait before the next start."""
-        return float(min(self.max_backoff, self.first_backoff * 2 ** max(0, quick_deaths - 1)))
 
 
 class Supervisor:
@@ -277,18 +262,7 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
 
 def _disk_is_full(tail: str, log_file: Path) -> bool:
     """The child may not have been able to write that down."""
-    return _NO_SPACE in tail.lower() or shutil.disk_usage(log_file.parent).free < _FULL_BYTES
-
-
-def explain_exit(name: str, code: int, tail: str) -> str:
-    """One sentence about a child's end: the full disk, the signal or the exit code."""
-    if _NO_SPACE in tail.lower():
-        return f"{name} stopped because the disk is full"
-    if code in (EXIT_STALLED, -STALL_SIGNAL):
-        return f"{name} was ended by its watchdog: its event loop stood still, and its log says where"
-    if code < 0:
-        return f"{name} was killed ({signal.Signals(-code).name})"
-    return f"{name} ended with exit code {code}"
+    return NO_SPACE in tail.lower() or shutil.disk_usage(log_file.parent).free < _FULL_BYTES
 
 
 def _cannot_start(spec: ChildSpec, error: OSError) -> LocalStackError:
@@ -299,6 +273,6 @@ def _cannot_start(spec: ChildSpec, error: OSError) -> LocalStackError:
 
 
 def _hint(tail: str, log_file: Path) -> str:
-    if _NO_SPACE in tail.lower():
+    if NO_SPACE in tail.lower():
         return f"free some space on the disk, then start again; the log is {log_file}"
     return f"look at the end of {log_file}, then start again"

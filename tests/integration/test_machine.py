@@ -277,7 +277,7 @@ FAILING = """
 import pathlib, sys, time
 from ecpmon.errors import LocalStackError
 from ecpmon.local.machine import Machine, ProcessSpec
-from ecpmon.local.supervisor import RestartPolicy
+from ecpmon.local.deaths import RestartPolicy
 
 folder = pathlib.Path(sys.argv[1])
 

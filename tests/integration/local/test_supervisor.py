@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from ecpmon.errors import LocalStackError
+from ecpmon.local.deaths import RestartPolicy
 from ecpmon.local.process import ChildSpec
-from ecpmon.local.supervisor import Message, RestartPolicy, Supervisor
+from ecpmon.local.supervisor import Message, Supervisor
 from tests import waiting
 from tests.processes import bound
 from tests.waiting import PATIENCE

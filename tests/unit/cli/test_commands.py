@@ -38,12 +38,17 @@ def test_a_group_is_listed_by_its_own_words(name: str) -> None:
     assert getattr(import_module(f"ecpmon.cli.{name}"), name).help == GROUPS[name]
 
 
-def imported(code: str) -> set[str]:
-    """The packages that a new interpreter has read after `code`."""
-    ask = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+def modules_after(code: str) -> set[str]:
+    """What a new interpreter has read after `code`."""
+    ask = f"{code}\nimport sys; print(*sys.modules)"
     return set(
         subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
     )
+
+
+def imported(code: str) -> set[str]:
+    """The packages that a new interpreter has read after `code`."""
+    return {name.partition(".")[0] for name in modules_after(code)}
 
 
 def test_help_imports_nothing_large() -> None:
@@ -57,3 +62,19 @@ def test_a_front_imports_nothing_large_that_it_does_not_need_to_answer() -> None
     assert {"aiohttp", "asyncpg"} <= found
     unneeded = {"rich", "apscheduler", "reportlab", "PIL", "jsonschema", "kubernetes", "kubernetes_validate"}
     assert not found & {*unneeded, "aiosmtplib", "requests", "prometheus_api_client"}
+
+
+# What only some requests need, and would be a tenth of a start.
+LATE = (
+    "alerts.backtest", "alerts.judgement", "alerts.past", "api.backtesting", "local.supervisor",
+    "orchestrator.catalogue", "orchestrator.manifests", "orchestrator.rightsizing", "orchestrator.sizing",
+    "orchestrator.validation", "sla.openslo", "sla.ratios",
+)  # fmt: skip
+
+
+def test_a_front_reads_nothing_of_ours_that_only_few_requests_need() -> None:
+    found = modules_after(
+        "from ecpmon.cli import importing\nwith importing(): import ecpmon.settings, ecpmon.app, ecpmon.local.machine\n"
+    )
+    assert {"ecpmon.app", "ecpmon.api.backtest", "ecpmon.orchestrator.deployments"} <= found
+    assert not found & {f"ecpmon.{name}" for name in LATE}

@@ -9,9 +9,9 @@ import pytest
 
 from ecpmon.errors import LocalStackError
 from ecpmon.local import process
+from ecpmon.local.deaths import RestartPolicy, explain_exit
 from ecpmon.local.paths import service_user
 from ecpmon.local.process import ChildSpec, launch_argv, log_tail, rotate_log, signal_group, spawn
-from ecpmon.local.supervisor import RestartPolicy, explain_exit
 from tests.waiting import PATIENCE
 
 
