@@ -3,7 +3,7 @@
     python -m bench.start                      10 starts of each
     python -m bench.start --times 3 --json FILE
 
-Beside it what cannot be had without: the interpreter alone, and with nothing but aiohttp, asyncpg and orjson. CPU is of
+Beside it what cannot be had without: the interpreter alone, with libraries, and with our modules as well. CPU is of
 all processes of a start until it is ready; memory when it has been so for some seconds. RSS counts what processes share
 in each of them, PSS divides it.
 """
@@ -30,7 +30,17 @@ from ecpmon.storage.migrations import migrate
 
 Result = dict[str, Any]
 SETTLED = 5.0
-BARE = {"python": "pass", "aiohttp, asyncpg, orjson": "import aiohttp.web, asyncpg, orjson"}
+# As the command does it: nothing is looked for that could be thrown away.
+_IMPORTING = "from ecpmon.cli import importing\nwith importing(): "
+_SETTINGS = "class Settings(pydantic_settings.BaseSettings): port: int = 0\nSettings()"
+BARE = {
+    "python": "pass",
+    "certificates of authorities, read twice": "import ssl\nfor _ in '12': ssl.create_default_context()",
+    "aiohttp, asyncpg, orjson": "import aiohttp.web, asyncpg, orjson",
+    "all libraries": f"{_IMPORTING}import aiohttp.web, asyncpg, orjson, click, prometheus_client, pydantic_settings,"
+    f" structlog, uvloop, yaml\n{_SETTINGS}",
+    "all libraries and our modules": f"{_IMPORTING}import ecpmon.settings, ecpmon.app, ecpmon.local.machine, uvloop",
+}
 
 
 def main() -> None:
