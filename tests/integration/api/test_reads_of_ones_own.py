@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ecpmon.storage import sessions as storage
 from tests.integration.api.conftest import NOW, Service
+from tests.integration.asked import tell_statements
 
 OTHERS = 1000
 HOURS = 100  # of rollups that each has
@@ -84,7 +84,7 @@ def visits(node: dict[str, Any]) -> int:
 @pytest.fixture(autouse=True)  # before any connection is opened
 def spy(monkeypatch: pytest.MonkeyPatch) -> Spy:
     made = Spy()
-    monkeypatch.setattr(storage, "counted", made.take)
+    tell_statements(monkeypatch, made.take)
     return made
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ecpmon.storage import contracts
-from ecpmon.storage import sessions as storage
 from ecpmon.storage.queries import load
 from ecpmon.wire import rfc3339
 from tests.integration.api.conftest import NOW, Service
+from tests.integration.asked import tell_statements
 
 WINDOWS = "windows=1h,24h,7d,30d,90d,month,quarter"
 
@@ -74,7 +74,7 @@ async def test_a_question_costs_one_statement_until_something_changes(
 ) -> None:
     name = await with_a_past(service)
     seen: list[str] = []
-    monkeypatch.setattr(storage, "counted", lambda record: seen.append(record.query))
+    tell_statements(monkeypatch, lambda record: seen.append(record.query))
     # Those of questions about the SLA: alerts are evaluated meanwhile.
     about_sla = {
         *load("contracts").values(),
@@ -85,7 +85,7 @@ async def test_a_question_costs_one_statement_until_something_changes(
     }
     # What alerts make of the pushes is a change of the tenant.
     await service.runtime.work.trigger.settled()
-    # Connections tell the function that they were opened with.
+    # Connections tell whom they were opened for.
     await service.runtime.database.close()
     await sla(service, name)
 
