@@ -29,6 +29,7 @@ from tests.integration.terms import database_now, note_terms, own_lag, took_over
 from tests.integration.test_machine import ask_process, machine, of_role, push, send, tenant
 from tests.waiting import until
 
+FRONTS = 3
 RULE = {"alert_name": "hot", "condition": "cpu > 80"}
 
 
@@ -53,9 +54,11 @@ async def receiving(port: int) -> AsyncIterator[Receiver]:
     app.router.add_post("/", receiver.take)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield receiver
-    await runner.cleanup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield receiver
+    finally:
+        await runner.cleanup()
 
 
 @dataclass
@@ -122,7 +125,7 @@ async def world(make_migrated: Callable[[], str], free_port: Callable[[], int]) 
     settings = {"ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true", "ECPMON_METRICS_MAX_AGE": "0"}
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving(free_port()))
-        watched = await stack.enter_async_context(machine(dsn, free_port(), fronts=3, **settings))
+        watched = await stack.enter_async_context(machine(dsn, free_port(), fronts=FRONTS, **settings))
         worker = {"ECPMON_ROLE": "worker", **settings}
         spare = await stack.enter_async_context(serving(dsn, free_port(), **worker))
         database = Database(dsn, max_connections=2)
@@ -192,10 +195,10 @@ async def kill_front(world: World, stack: AsyncExitStack) -> None:
     victim = world.fronts()[0]
     os.kill(victim, signal.SIGKILL)
 
-    async def is_gone() -> bool:
-        return not is_awake(victim)
+    async def is_replaced() -> bool:
+        return victim not in world.fronts() and len(world.fronts()) == FRONTS
 
-    await until(is_gone, "it is gone")
+    await until(is_replaced, "another one is there")
     await world.ears.open(said(await world.events()))
 
 
