@@ -95,7 +95,8 @@ class Ears:
 
     def check(self, changes: list[str]) -> None:
         for ear in self.by_front.values():
-            assert ear.told == ear.expected(changes)
+            expected = ear.expected(changes)
+            assert ear.told == expected, f"told {ear.told}, not {expected}"
 
     async def close(self) -> None:
         for task in self.tasks:
