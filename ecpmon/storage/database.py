@@ -180,7 +180,8 @@ class Database:
         if self._kept is not None and (self._kept[0] is not pool or self._kept[1].is_closed()):
             await self._give_back()
         if self._kept is None:
-            self._kept = (pool, await self._acquire(pool))
+            # Who pushes first after a start need not wait for one more.
+            self._kept = await self._free_one()
         return self._kept[1]
 
     async def _give_back(self) -> None:
