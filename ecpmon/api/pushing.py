@@ -38,6 +38,7 @@ from ecpmon.model.samples import (
     is_number,
 )
 from ecpmon.model.tenants import Tenant
+from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
 from ecpmon.ports.samples import SampleWriter
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import series_key
@@ -54,6 +55,7 @@ NAMES_AT_ONCE: Final = 250
 # Entries that are looked at together, and so many alike that columns pay.
 ENTRIES_AT_ONCE: Final = 100
 FEW: Final = 4
+_EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
 # What a request costs apart from its samples: about as much as so many of them (`bench.push`).
 SAMPLES_PER_REQUEST: Final = 100
 
@@ -233,6 +235,9 @@ class Pushed:
 
     def _add(self, ts: datetime, samples: Sequence[Sample]) -> None:
         """As one frame, or as several when they are very many: a frame is the least that a commit takes at once."""
+        if len(samples) > NAMES_AT_ONCE:
+            # What decides whether the tenant is up stays together, in the first one.
+            samples = sorted(samples, key=lambda sample: sample.key.metric_name not in _EVIDENCE)
         for at in range(0, len(samples), NAMES_AT_ONCE):
             part = samples[at : at + NAMES_AT_ONCE] if len(samples) > NAMES_AT_ONCE else samples
             self._entries.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, part, self._tenant.key))
