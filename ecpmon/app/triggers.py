@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 
@@ -14,6 +15,8 @@ from ecpmon.ports.leading import as_leader
 from ecpmon.ports.service import Clock
 
 _log = structlog.get_logger(__name__)
+# Seconds between two rounds about samples: each asks the database who has changed, and commits come a hundred a second.
+REST: Final = 0.02
 
 
 class AlertTrigger:
@@ -32,7 +35,7 @@ class AlertTrigger:
         self._lease = lease
         self._touched: set[str] = set()
         self._changed: set[str] = set()
-        self._samples = Rounds("alert-trigger samples", self._of_samples)
+        self._samples = Rounds("alert-trigger samples", self._of_samples, rest=REST)
         self._timelines = Rounds("alert-trigger timelines", self._of_timelines)
 
     def notice(self, touched: Iterable[str], changed: Iterable[str]) -> None:
