@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -19,7 +20,7 @@ class Rounds:
     """Has `turn` run after `wake` was called, from `start` to `stop`; what is said during a round begins the next.
 
     A round that raises EcpError is had again after `RETRY_SECONDS`: what it did not finish it must have kept. `rest`:
-    seconds between two rounds.
+    seconds between two rounds, or as long as the one before took: they take half of the time at most.
     """
 
     def __init__(self, name: str, turn: Callable[[], Awaitable[None]], *, rest: float = 0.0) -> None:
@@ -56,6 +57,7 @@ class Rounds:
 
     async def _round(self) -> float:
         """The seconds until the next may begin."""
+        began = monotonic()
         try:
             await self._turn()
         except EcpError as error:
@@ -64,4 +66,4 @@ class Rounds:
             return RETRY_SECONDS
         except Exception:  # noqa: BLE001 - a bug here must not make the rest deaf; it is logged
             _log.exception("round_failed", round=self._name)
-        return self._rest
+        return max(self._rest, monotonic() - began) if self._rest else 0.0

@@ -103,7 +103,9 @@ class MonitoringStore(Protocol):
     async def latest_of(
         self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
     ) -> dict[int, dict[str, Latest]]:
-        """The same for several tenants, each since an instant of its own, by number; of these metrics alone."""
+        """The same for several tenants, each since an instant of its own, by number; of these metrics alone.
+
+        In the newest 5,000 frames of a tenant, and no more than hold some 50,000 values."""
         ...
 
     async def aggregate(

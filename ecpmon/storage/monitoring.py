@@ -38,6 +38,9 @@ _MONTH = timedelta(days=30)
 _TENANTS = 100
 # In which the newest values of all metrics are looked for.
 _NEWEST_FRAMES = 2_000
+# In which the newest values of some metrics are looked for.
+_LATEST_FRAMES = 5_000
+_LATEST_VALUES = 50_000
 _FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 
@@ -162,6 +165,8 @@ class PgMonitoringStore:
             now + FUTURE,
             list(names),
             min(at for _, at in since),
+            _LATEST_FRAMES,
+            _LATEST_VALUES,
         )
         found: dict[int, dict[str, Latest]] = {}
         for tenant, name, kind, source, ts, value in rows:

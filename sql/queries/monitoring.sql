@@ -55,12 +55,12 @@ WITH steps AS (
     ORDER BY v.series, f.ts, f.seq DESC
   ) AS merged
   GROUP BY 1, 2
+), plots AS MATERIALIZED (
+  SELECT series, {plot_columns value=value} FROM steps GROUP BY series
 )
 SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
-FROM series s JOIN (
-  SELECT series, {plot_columns value=value}
-  FROM steps GROUP BY series
-) AS p ON p.series = s.id
+-- Each plot looks for its series: the other way round all plots would be made for each, where few are expected.
+FROM plots p CROSS JOIN LATERAL (SELECT * FROM series WHERE id = p.series OFFSET 0) AS s
 {of_plotted_series}
 
 -- part: rolled_plots
@@ -111,18 +111,31 @@ WHERE s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 
 -- name: latest_of
--- Of each of the tenants $1 since its $2 (none before $6), its evidence source $3, of the metrics $5 alone. Each series is
--- looked for from its newest frame back, so that it costs nothing that a tenant says very much.
-SELECT DISTINCT ON (a.tenant, s.metric_name) a.tenant, s.metric_name, s.metric_type, s.data_source, v.ts, v.value
-FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS a (tenant, since, evidence)
-JOIN series s ON s.tenant = a.tenant AND s.labels = '{}' AND s.metric_name = ANY($5::text[])
-CROSS JOIN LATERAL (
-  SELECT f.ts, f.seq, f.samples[array_position(f.series, s.id)] AS value FROM frames f
-  WHERE f.tenant = a.tenant AND f.ts > a.since AND f.ts > $6 AND f.ts <= $4 AND s.id = ANY(f.series)
-    AND f.samples[array_position(f.series, s.id)] BETWEEN -1e100 AND 1e100
-  ORDER BY f.ts DESC, f.seq DESC LIMIT 1
-) v
-ORDER BY a.tenant, s.metric_name, v.ts DESC, (s.data_source = a.evidence) DESC, v.seq DESC
+-- Of each of the tenants $1 since its $2 (none before $6), its evidence source $3, of the metrics $5 alone: in its newest
+-- frames, $7 at most and no more than hold about $8 values, so that none costs the others much, whatever it has said.
+SELECT DISTINCT ON (f.tenant, s.metric_name) f.tenant, s.metric_name, s.metric_type, s.data_source, f.ts, v.value
+FROM (
+  SELECT a.tenant, a.evidence, n.ts, n.seq, n.series, n.samples
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS a (tenant, since, evidence)
+  CROSS JOIN LATERAL (
+    SELECT array_agg(w.id) AS wanted FROM series w
+    WHERE w.tenant = a.tenant AND w.labels = '{}' AND w.metric_name = ANY($5::text[])
+  ) AS w
+  CROSS JOIN LATERAL (
+    SELECT r.ts, r.seq, r.series, r.samples,
+           sum(cardinality(r.series)) OVER (ORDER BY r.ts DESC, r.seq DESC) - cardinality(r.series) AS before
+    FROM (
+      SELECT ts, seq, series, samples FROM frames
+      WHERE tenant = a.tenant AND ts > a.since AND ts > $6 AND ts <= $4 AND w.wanted IS NOT NULL
+      ORDER BY ts DESC, seq DESC LIMIT $7
+    ) AS r
+  ) AS n
+  WHERE n.before < $8 AND n.series && w.wanted
+) AS f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE s.labels = '{}' AND s.metric_name = ANY($5::text[]) AND v.value BETWEEN -1e100 AND 1e100
+ORDER BY f.tenant, s.metric_name, f.ts DESC, (s.data_source = f.evidence) DESC, f.seq DESC
 
 -- name: metric_window
 -- $5 (avg, min, max, last or rate) of one series' values in ($2, $3], merged; NULL without any. A fall in a rate is a reset.

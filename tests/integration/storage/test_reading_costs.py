@@ -1,0 +1,80 @@
+"""What reading costs is bounded by what is read, whatever the planner believes of a tenant, whatever it has said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.storage import monitoring
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.monitoring import PgMonitoringStore
+from ecpmon.storage.queries import load
+from tests.integration.conftest import T0
+
+MakeTenant = Callable[..., Awaitable[Tenant]]
+SQL = load("monitoring")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+async def rows_worked(database: Database, sql: str, *args: Any) -> float:
+    """Rows that any step of the plan made or threw away."""
+    [explained] = await database.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", *args)
+    return sum(
+        node["Actual Loops"] * (node["Actual Rows"] + sum(v for k, v in node.items() if k.startswith("Rows Removed")))
+        for node in nodes(explained["Plan"])
+    )  # fmt: skip
+
+
+def frame(tenant: Tenant, seconds: float, names: list[str]) -> Frame:
+    samples = tuple(Sample(SeriesKey("custom", name), 1.0) for name in names)
+    return Frame(tenant.tenant_id, Source.PUSH, T0 + timedelta(seconds=seconds), samples)
+
+
+async def test_a_plot_of_very_many_new_metrics_makes_each_once(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, names = await make_tenant(), [f"m{n}" for n in range(90)]
+    await ingest.commit([Batch(tuple(frame(tenant, second, names) for second in range(5)))])
+    hour, step = timedelta(hours=1), timedelta(seconds=15)
+    asked = (tenant.key, T0 - hour, T0 + hour, step, None, ["push"])
+    assert await rows_worked(database, SQL["raw_plots"], *asked) < 40 * len(names)
+    assert len(await PgMonitoringStore(database).plots(tenant, T0 - hour, T0 + hour, step)) == len(names)
+
+
+async def test_metrics_that_come_seldom_are_looked_for_once_in_what_came_since(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, names = await make_tenant(), [f"seldom{n}" for n in range(50)]
+    much = [frame(tenant, 1 + n / 1000, ["often"]) for n in range(3_000)]
+    await ingest.commit([Batch((frame(tenant, 0, names), *much))])
+    since = T0 - timedelta(minutes=1)
+    asked = ([tenant.key], [since], ["push"], T0 + timedelta(minutes=1), names, since)
+    found = await rows_worked(
+        database, SQL["latest_of"], *asked, monitoring._LATEST_FRAMES, monitoring._LATEST_VALUES
+    )
+    assert found < 10 * len(much)
+    latest = await PgMonitoringStore(database).latest_of([(tenant, since)], names, T0)
+    assert set(latest[tenant.key]) == set(names)
+
+
+async def test_no_more_is_looked_at_than_is_bounded(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    wide = [frame(tenant, second, [f"m{n}" for n in range(90)]) for second in range(20)]
+    await ingest.commit([Batch((frame(tenant, -1, ["seldom"]), *wide))])
+    since, now = T0 - timedelta(minutes=1), T0 + timedelta(minutes=1)
+    for frames, values, found in ((5_000, 50_000, ["seldom"]), (20, 50_000, []), (5_000, 1_000, [])):
+        asked = ([tenant.key], [since], ["push"], now, ["seldom"], since, frames, values)
+        rows = await database.fetch(SQL["latest_of"], *asked)
+        assert [row["metric_name"] for row in rows] == found, (frames, values)
