@@ -38,12 +38,12 @@ TENANTS_AT_ONCE: Final = 100
 
 @dataclass(slots=True)
 class Part:
-    """`families`: [name, text, type, [[sample, labels, value], …]]; `usage`: tenant -> [seconds of the machine's
-    monotonic clock, values]; `requests`: tenant -> [[method, status, count], …]."""
+    """`families`: [name, text, type, [[sample, labels, value], …]]; `usage`: tenant -> metric ->
+    [when it was measured, value]; `requests`: tenant -> [[method, status, count], …]."""
 
     leads: bool = False
     families: list[Sequence[Any]] = field(default_factory=list)
-    usage: dict[str, Sequence[Any]] = field(default_factory=dict)
+    usage: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     requests: dict[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
 
     def lines(self) -> Iterator[bytes]:
@@ -106,12 +106,14 @@ def _filled(metric: Metric, values: Mapping[tuple[str, _Labels], float]) -> Metr
     return metric
 
 
-def newest_usage(parts: Iterable[Part], into: dict[str, Sequence[Any]]) -> Iterator[None]:
-    """tenant -> [when, values] of its latest usage, whichever process committed it; in steps of a few tenants."""
+def newest_usage(parts: Iterable[Part], into: dict[str, dict[str, tuple[float, float]]]) -> Iterator[None]:
+    """tenant -> metric -> what was measured last, whichever process committed it; in steps of a few tenants."""
     for some in _few_of(part.usage for part in parts):
         for tenant_id, told in some:
-            if tenant_id not in into or into[tenant_id][0] < told[0]:
-                into[tenant_id] = told
+            known = into.setdefault(tenant_id, {})
+            for metric, (at, value) in told.items():
+                if metric not in known or known[metric][0] <= at:
+                    known[metric] = (at, value)
         yield
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from time import monotonic
 from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
@@ -46,6 +45,8 @@ USAGE_METRICS: Final = frozenset(_USAGE)
 # Tenants whose text is one piece of the page.
 TENANTS_AT_ONCE: Final = 50
 Figures = Mapping[str, float | None]
+# tenant -> metric -> when it was measured, in seconds since 1970, and its value
+Usage = dict[str, dict[str, tuple[float, float]]]
 # tenant -> (objective, window) -> figure -> value; figures without a value are left out
 ObjectiveFigures = Mapping[str, Mapping[tuple[str, str], Figures]]
 # Of the figures of a tenant, whose name is ready for a label: (family, labels in braces, value).
@@ -112,9 +113,7 @@ class TenantSeries:
     """Latest usage and SLA figures of the tenants that are live, and how often they were asked for."""
 
     def __init__(self) -> None:
-        self._usage: dict[str, dict[str, float]] = {}
-        # When each was told, by the machine's monotonic clock.
-        self._usage_at: dict[str, float] = {}
+        self._usage: Usage = {}
         self._sla: dict[str, dict[str, Figures]] = {}
         self._maintenance: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
@@ -128,21 +127,22 @@ class TenantSeries:
             _Group([_REQUESTS], self._requests_of, _of_requests, "counter", of_leader=False),
         )
 
-    def usage(self, tenant_id: str, values: Mapping[str, float]) -> None:
-        self._usage.setdefault(tenant_id, {}).update(values)
-        self._usage_at[tenant_id] = monotonic()
+    def usage(self, tenant_id: str, values: Mapping[str, float], at: float) -> None:
+        """Of a frame of the instant `at`, in seconds since 1970: what is older than what is known changes nothing."""
+        known = self._usage.setdefault(tenant_id, {})
+        for metric, value in values.items():
+            if metric not in known or known[metric][0] <= at:
+                known[metric] = (at, value)
 
-    def replace_shared(
-        self, usage: dict[str, dict[str, float]], requests: dict[str, Counter[tuple[str, int]]]
-    ) -> None:
+    def replace_shared(self, usage: Usage, requests: dict[str, Counter[tuple[str, int]]]) -> None:
         """What several processes have told is all that is known; it is kept, not copied."""
         self._usage, self._requests = usage, requests
 
-    def usage_told(self) -> Iterator[dict[str, list[Any]]]:
-        """tenant -> [when, values] of those there are now, a few at a time."""
+    def usage_told(self) -> Iterator[dict[str, dict[str, list[float]]]]:
+        """tenant -> metric -> [when, value] of those there are now, a few at a time."""
         for names in few(list(self._usage), TENANTS_AT_ONCE):
             own = ((name, self._usage[name]) for name in names if name in self._usage)
-            yield {name: [self._usage_at.get(name, 0.0), dict(values)] for name, values in own}
+            yield {name: {metric: [*told] for metric, told in metrics.items()} for name, metrics in own}
 
     def requests_told(self) -> Iterator[dict[str, list[list[Any]]]]:
         """tenant -> [[method, status, count], …] of those there are now, a few at a time."""
@@ -215,7 +215,7 @@ class TenantSeries:
                 yield from group.pieces(shown)
 
     def _usage_of(self, tenant_id: str) -> tuple[tuple[str, float], ...]:
-        return tuple(self._usage.get(tenant_id, {}).items())
+        return tuple((metric, value) for metric, (_, value) in self._usage.get(tenant_id, {}).items())
 
     def _maintenance_of(self, tenant_id: str) -> bool | None:
         return self._maintenance.get(tenant_id)

@@ -26,7 +26,7 @@ from ecpmon.local.machine import socket_of
 from ecpmon.slices import in_slices
 from ecpmon.summing import Part, newest_usage, summed, summed_requests
 from ecpmon.telemetry import Telemetry, rendered
-from ecpmon.tenantseries import TenantSeries
+from ecpmon.tenantseries import TenantSeries, Usage
 
 _log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 5.0
@@ -143,11 +143,11 @@ class MachineMetrics:
 
     async def _share(self, parts: list[Part]) -> None:
         """What all of them tell of tenants, for itself or added up."""
-        usage: dict[str, Sequence[Any]] = {}
+        usage: Usage = {}
         requests: dict[str, Counter[tuple[str, int]]] = {}
         async for _ in in_slices(chain(newest_usage(parts, usage), summed_requests(parts, requests))):
             pass
-        self._shared.replace_shared({tenant_id: told[1] for tenant_id, told in usage.items()}, requests)
+        self._shared.replace_shared(usage, requests)
 
     def _pieces(
         self, parts: list[Part], of_leader: Iterable[bytes], tenants: Collection[str] | None

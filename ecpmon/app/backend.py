@@ -214,7 +214,9 @@ class BackendRuntime(Stores):
                 taken[entry.source] = taken.get(entry.source, 0) + entry.size
                 touched.add(entry.tenant_id)
                 if not self.demo:
-                    self.telemetry.tenants.usage(entry.tenant_id, whole_values(entry.last, USAGE_METRICS))
+                    newest = entry.newest
+                    values = whole_values(newest, USAGE_METRICS)
+                    self.telemetry.tenants.usage(entry.tenant_id, values, newest.ts.timestamp())
             for reason, count in result.refused.items():
                 self.telemetry.rejected.labels(reason.value).inc(count)
         for source, count in taken.items():

@@ -24,7 +24,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def telemetry_of(*tenants: str) -> Telemetry:
     made = Telemetry()
     for number, name in enumerate(tenants):
-        made.tenants.usage(name, {"cpu_usage": 12.5 + number, "queue_depth": 3})
+        made.tenants.usage(name, {"cpu_usage": 12.5 + number, "queue_depth": 3}, at=1.0)
         made.tenants.sla(name, "30d", {"availability": 0.5, "coverage": 1, "burn_rate": None})
         made.tenants.maintenance(name, True)
         made.tenants.request(name, "POST", 202)
@@ -184,7 +184,7 @@ def test_the_text_of_a_tenant_at_rest_is_made_once(monkeypatch: pytest.MonkeyPat
     ("change", "line"),
     [
         (
-            lambda t: t.usage("bank", {"cpu_usage": 99}),
+            lambda t: t.usage("bank", {"cpu_usage": 99}, at=1.0),
             ("ecp_tenant_cpu_usage", {"tenant_id": "bank"}, 99),
         ),
         (
@@ -218,7 +218,7 @@ def test_text_is_kept_of_tenants_that_are_there_only(told: bool) -> None:
     series = tenantseries.TenantSeries()
 
     def kept(*tenants: str) -> list[set[str]]:
-        series.replace_shared({name: {"cpu_usage": 1} for name in tenants}, {})
+        series.replace_shared({name: {"cpu_usage": (1.0, 1)} for name in tenants}, {})
         if told:
             series.keep_only(dict.fromkeys(tenants, 1))
         list(series.exposition(None))

@@ -21,7 +21,7 @@ OTHER = 2**22 + 1
 def front() -> Telemetry:
     telemetry = Telemetry()
     telemetry.stop_leading()
-    telemetry.tenants.usage("bank", {"cpu_usage": 10})
+    telemetry.tenants.usage("bank", {"cpu_usage": 10}, at=1.0)
     telemetry.tenants.request("bank", "GET", 200)
     return telemetry
 
@@ -66,7 +66,7 @@ async def test_a_front_shows_the_leaders_text_beside_the_sum_of_all(tmp_path: Pa
         assert "ecpmon_leader_term 7.0" in found
 
         # Nothing of it is older than what the processes know.
-        telemetry.tenants.usage("bank", {"cpu_usage": 11})
+        telemetry.tenants.usage("bank", {"cpu_usage": 11}, at=1.0)
         telemetry.tenants.request("bank", "GET", 200)
         leading.tenants.sla("shop", "30d", {"availability": 0.25})
         found = await page(machine)
