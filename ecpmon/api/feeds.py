@@ -46,6 +46,8 @@ class Feed:
         self.figures: Shared[dict[str, Any] | None] = Shared(FIGURES_SECONDS)
         self._values: dict[str, tuple[datetime, float]] = {}
         self._newest: datetime | None = None
+        # When the last change of state that was told was.
+        self._changed_at: datetime | None = None
 
     @property
     def size(self) -> int:
@@ -71,8 +73,17 @@ class Feed:
             self.version += 1
 
     def change(self, change: StateChange) -> None:
+        self._changed_at = change.at
         for broadcast in (self.live, self.figured):
             broadcast.changed(change.state.value)
+
+    def change_elsewhere(self, change: StateChange) -> None:
+        """Of another process, so it may be heard of after a later one of this process's own: then it is over, and to
+        tell it now would leave everybody with a state that is not the last. One without a state before it says how
+        things are.
+        """
+        if self._changed_at is None or change.previous is None or change.at >= self._changed_at:
+            self.change(change)
 
     def values(self, wanted: frozenset[str] | None = None) -> dict[str, float]:
         """Those of `wanted` that there are; None: all of them."""

@@ -198,7 +198,7 @@ class Hub:
 
     def change_elsewhere(self, number: int, change: StateChange) -> None:
         if feed := self._feed_of(number):
-            feed.change(change)
+            feed.change_elsewhere(change)
 
     def _feed_of(self, number: int) -> Feed | None:
         name = self._watched.get(number)

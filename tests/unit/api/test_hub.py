@@ -330,3 +330,16 @@ def test_what_a_tenant_left_behind_is_not_shown_to_its_namesake() -> None:
             assert (old.values(), fresh.values()) == ({"cpu": 1.0}, {"cpu": 2.0})
             hub.tenant_created(tenant(key=7))
             assert (outbox.close_code, another.closed) == (TENANT_GONE, False)
+
+
+def test_a_change_of_another_process_that_is_over_is_not_told_after_the_later_one() -> None:
+    feed = Feed("acme", 1)
+    told: list[str] = []
+    feed.live.changed = told.append  # type: ignore[method-assign]
+    down, up = SpanState.DOWN, SpanState.UP
+    feed.change(StateChange("acme", at(2), up, down))
+    feed.change_elsewhere(StateChange("acme", at(1), down, up))
+    assert told == ["up"]
+    feed.change_elsewhere(StateChange("acme", at(1), up, None))  # as it is, for who has missed something
+    feed.change_elsewhere(StateChange("acme", at(3), down, up))
+    assert told == ["up", "up", "down"]
