@@ -69,7 +69,9 @@ def _reply(document: Any) -> web.Response:
 
 async def _send(request: web.Request, part: Sequence[bytes], series: Sequence[bytes]) -> web.StreamResponse:
     response = web.StreamResponse(headers={_PART_BYTES: str(sum(map(len, part)))})
-    with contextlib.suppress(ConnectionError):  # who asked waits for so long only, and is told by its own deadline
+    with contextlib.suppress(
+        ConnectionError
+    ):  # who asked waits for so long only, and is told by its own deadline
         await response.prepare(request)
         for piece in chain(part, series):
             await response.write(piece)

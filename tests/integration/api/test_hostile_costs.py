@@ -190,7 +190,7 @@ async def test_a_neighbour_is_answered_nearly_as_fast_meanwhile(service: Service
             status, _, _ = await service.ask("GET", f"/api/v1/tenants/{neighbour}/sla", who="neighbour")
             took.append(time.perf_counter() - began)
             assert status == 200
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)  # the clock stands still: a thousand requests are all that a token has
         return sorted(took)
 
     def p99(took: list[float]) -> float:
