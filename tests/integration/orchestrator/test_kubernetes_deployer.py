@@ -257,6 +257,9 @@ async def test_an_autoscaler_that_asks_for_more_while_we_verify_is_no_failure(
         async def __call__(self, phase: DeploymentStatus, message: str, objects: Any) -> None:
             await super().__call__(phase, message, objects)
             if phase is DeploymentStatus.VERIFYING:
+                # As many as it wants from now on: the simulated one would take them away again on a slow machine.
+                scaler = path(tenant_id, "horizontalpodautoscalers", "web", "/apis/autoscaling/v2")
+                await cluster.merge(scaler, {"spec": {"minReplicas": 6}})
                 await cluster.merge(web_path(tenant_id), {"spec": {"replicas": 6}})
 
     told = ScaledMeanwhile()
