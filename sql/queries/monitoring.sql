@@ -1,17 +1,25 @@
 -- name: raw_points
-SELECT metric_type, metric_name, time_bucket($4::interval, ts) AS bucket,
-       avg(value) AS value, min(value) AS low, max(value) AS high
-FROM (
-  SELECT DISTINCT ON (v.series, f.ts) s.metric_type, s.metric_name, f.ts, v.value
-  FROM frames f
-  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  JOIN series s ON s.id = v.series
-  WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
-    AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
+-- In parentheses, `IN` is looked up in a hash, and each point looks for its series: whatever the planner expects, nothing
+-- is made or compared once for each series.
+WITH chosen AS MATERIALIZED (
+  SELECT s.id FROM series s
+  WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
     AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
-  ORDER BY v.series, f.ts, f.seq DESC
-) merged
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+), steps AS MATERIALIZED (
+  SELECT series, time_bucket($4::interval, ts) AS bucket, avg(value) AS value, min(value) AS low, max(value) AS high
+  FROM (
+    SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
+    FROM frames f
+    CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+    WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
+      AND (v.series IN (SELECT id FROM chosen)) IS TRUE
+    ORDER BY v.series, f.ts, f.seq DESC
+  ) merged
+  GROUP BY 1, 2
+)
+SELECT s.metric_type, s.metric_name, p.bucket, p.value, p.low, p.high
+FROM steps p CROSS JOIN LATERAL (SELECT metric_type, metric_name FROM series WHERE id = p.series OFFSET 0) AS s
+ORDER BY 1, 2, 3
 
 -- part: rolled_points
 SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS bucket,
@@ -346,10 +354,11 @@ GROUP BY 1, 2
 
 -- name: service_usage_raw
 -- The same over the samples themselves.
-WITH {services}, seen AS (
+WITH {services}, seen AS MATERIALIZED (
   SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
   FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.series IN (SELECT id FROM chosen) AND v.value BETWEEN -1e100 AND 1e100
+  WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.value BETWEEN -1e100 AND 1e100
+    AND (v.series IN (SELECT id FROM chosen)) IS TRUE
   ORDER BY v.series, f.ts, f.seq DESC
 )
 SELECT c.service, c.metric_name, count(*) AS points, max(s.value) AS high, min(s.ts) AS first, max(s.ts) AS last,
