@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import shutil
@@ -105,7 +106,8 @@ class PostgresServer:
             yield
         finally:
             for pid in still:
-                os.kill(pid, signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):  # a backend may have been about to end
+                    os.kill(pid, signal.SIGCONT)
 
     def _spawn(self) -> None:
         argv = launch_argv(self.cluster.argv(), self.cluster.user, signal.SIGINT)

@@ -58,6 +58,8 @@ FEW: Final = 4
 _EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
 # What a request costs apart from its samples: about as much as so many of them (`bench.push`).
 SAMPLES_PER_REQUEST: Final = 100
+# What a sample costs that is looked at by itself, as its names are very many or something is wrong with one of them.
+ONE_BY_ONE: Final = 4
 
 
 @routes.post("/api/v1/tenants/{tenant_id}/monitoring", Permission.INGEST)
@@ -109,6 +111,7 @@ class Pushed:
         self._names: dict[str, SeriesKey] = {}
         self._entries: list[Entry] = []
         self._refused: Rejections | None = None
+        self._one_by_one = 0
 
     @property
     def rejections(self) -> Rejections:
@@ -246,6 +249,7 @@ class Pushed:
         self, metrics: dict[str, Any], problem: Rejection | None, slices: Slices
     ) -> tuple[Sample, ...]:
         """The samples of an entry, looked at one by one. Of two names of one series the last wins."""
+        self._one_by_one += len(metrics)
         kept: dict[SeriesKey, float] = {}
         for count, (name, value) in enumerate(metrics.items(), 1):
             reason = problem or name_problem(name) or _value_problem(value)
@@ -293,8 +297,9 @@ class Pushed:
             samples += self._refused.counts.total()
             for reason, count in self._refused.counts.items():
                 self._desk.telemetry.rejected.labels(reason.value).inc(count)
+        cost = samples + self._one_by_one * (ONE_BY_ONE - 1) + SAMPLES_PER_REQUEST
         for share in self.shares:
-            self._desk.limits.samples.charge(share, samples + SAMPLES_PER_REQUEST, self.now)
+            self._desk.limits.samples.charge(share, cost, self.now)
 
 
 def _part(rest: deque[Entry], most: int) -> tuple[Entry, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecpmon.api.limits import ALL_QUESTIONS_AT_ONCE, BAD_TOKEN_BURST, LIMITS
-from ecpmon.api.pushing import SAMPLES_PER_REQUEST
+from ecpmon.api.pushing import ONE_BY_ONE, SAMPLES_PER_REQUEST
 from ecpmon.storage.series import SeriesCatalogue
 from tests.integration.api.conftest import Service
 from tests.waiting import PATIENCE
@@ -66,7 +66,7 @@ async def test_pushes_are_counted_by_samples_for_caller_and_tenant(service: Serv
     assert (await service.ask("POST", f"/api/v1/tenants/{tenant}/monitoring", body))[0] == 202
     levels = service.app[LIMITS].samples._levels
     full = service.runtime.settings.max_samples_per_second * 4
-    assert [full - level[0] for level in levels.values()] == [91 + SAMPLES_PER_REQUEST] * 2
+    assert [full - level[0] for level in levels.values()] == [91 * ONE_BY_ONE + SAMPLES_PER_REQUEST] * 2
 
 
 async def test_names_over_the_bound_of_a_full_tenant_cost_no_query(
