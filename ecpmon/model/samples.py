@@ -179,10 +179,6 @@ class Frame:
         return (self,)
 
     @property
-    def last(self) -> Frame:
-        return self
-
-    @property
     def newest(self) -> Frame:
         return self
 
@@ -245,11 +241,6 @@ class Block:
 
     def frames(self) -> Iterator[Frame]:
         return map(self.frame, range(len(self.instants)))
-
-    @property
-    def last(self) -> Frame:
-        """The one that came last."""
-        return self.frame(-1)
 
     @property
     def newest(self) -> Frame:

@@ -51,7 +51,7 @@ def test_the_newest_of_a_block_is_the_latest_instant_and_of_two_the_later_one() 
     instants = [T0, T0 + timedelta(seconds=9), T0 + timedelta(seconds=9), T0 + timedelta(seconds=1)]
     assert made.extend(instants, [[n, 1, 0] for n in range(4)])
     assert (made.newest.ts, made.newest.samples[0].value) == (instants[1], 2)
-    assert (made.last.ts, made.last.samples[0].value) == (instants[3], 3)
+    assert (made.frame(-1).ts, made.frame(-1).samples[0].value) == (instants[3], 3)
 
 
 @pytest.mark.parametrize("numbers", [(4, 5, 6), (4, None, 6), (None, None, None)])
