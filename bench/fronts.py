@@ -18,16 +18,23 @@ Buckets = dict[float, float]
 def processes(pid: int) -> dict[str, int]:
     """Process ids of the fronts and the worker that `pid` watches: `front-1`, …, `worker`.
 
-    Raises RuntimeError when they are not all there.
+    A front may be ready before the worker begins. Raises RuntimeError when they are not all there within 5 s.
     """
+    deadline = time.monotonic() + 5
+    while not {"worker", "front-1"} <= (found := _watched(pid)).keys():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{pid} watches {found}")
+        time.sleep(0.05)
+    return found
+
+
+def _watched(pid: int) -> dict[str, int]:
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in map(int, (task / "children").read_text().split()):
             name = Path(f"/proc/{child}/comm").read_text().strip()
             if name.startswith("ecp-"):
                 found[name.removeprefix("ecp-")] = child
-    if "worker" not in found or "front-1" not in found:
-        raise RuntimeError(f"{pid} watches {found}")
     return dict(sorted(found.items()))
 
 
