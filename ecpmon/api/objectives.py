@@ -189,7 +189,7 @@ async def _text(request: web.Request) -> str:
 @routes.get(_ONE + "/status", Permission.READ)
 async def status(request: web.Request) -> web.Response:
     """Ratio with bounds, verdict, budget and burn rate per window, up to the last whole minute."""
-    from ecpmon.sla.ratios import edges, standing
+    from ecpmon.sla.ratios import cuts, edges, standing
 
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
     stored = await _find(request, tenant)
@@ -200,10 +200,11 @@ async def status(request: web.Request) -> web.Response:
         request, tenant, effort(planned), _stretches, tenant, planned, now, intervals, names
     )
     before = await backend.objectives.sums(edges(stored.key, spans))
+    holes = await backend.objectives.holes(cuts(stored, spans))
     statuses = await backend.objectives.statuses(tenant)
     rule = tenant.maintenance_accounting
     found = await worked_out(
-        request, tenant, effort(planned), standing, stored, spans, before, rule, statuses
+        request, tenant, effort(planned), standing, stored, spans, before, rule, statuses, holes
     )
     unit = 1.0 if stored.objective.kind is ObjectiveKind.REQUESTS else 1e6
     return reply(
@@ -254,6 +255,8 @@ def window_document(r: RatioResult, unit: float) -> dict[str, Any]:
         "total": r.counts.total / unit,
         # Whether good and total belong together.
         "consistent": r.consistent,
+        # Restarts that no counter told of: it fell.
+        "assumed_resets": r.assumed_resets,
         "eligible_minutes": r.eligible / 60,
         "observed_minutes": r.observed / 60,
         "error_budget": {

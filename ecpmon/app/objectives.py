@@ -26,7 +26,7 @@ from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.counters import minute_of
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.openslo import Promise
-from ecpmon.sla.ratios import Before, Stretch, edges, standing, stretch
+from ecpmon.sla.ratios import Before, Holes, Stretch, cuts, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
@@ -80,6 +80,7 @@ class Objectives:
         # evaluated, and what it gave.
         self._claim: Claim | None = None
         self._counted: datetime | None = None
+        self._renewed = False
         self._installed: dict[str, Tenant] = {}
         self._seen: dict[str, _Seen] = {}
         self._figures: dict[str, dict[tuple[str, str], Figures]] = {}
@@ -104,6 +105,9 @@ class Objectives:
         tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
         now = self._around.clock.now()
         await self._install(tenants, now)
+        if not self._renewed:
+            await self._slots.renew()
+            self._renewed = True
         touched = await self.count(open_buckets=open_buckets)
         due = [n for n, t in tenants.items() if t.key in touched or self._is_due(standings[n], now)]
         found = await self._evaluated({name: tenants[name] for name in due}, now)
@@ -115,6 +119,7 @@ class Objectives:
         if self._claim != leading.get():
             self._claim = leading.get()
             self._counted = None
+            self._renewed = False
             for memory in (self._installed, self._seen, self._figures):
                 memory.clear()
 
@@ -193,7 +198,8 @@ class Objectives:
             ]
             asked = await self._apart(_asked, part, now, self._intervals)
             before = await self.store.sums({edge for own in asked for edge in own.edges})
-            results |= await self._apart(_standing, asked, before, statuses)
+            holes = await self.store.holes({cut for own in asked for cut in own.cuts})
+            results |= await self._apart(_standing, asked, before, statuses, holes)
             for own in asked:
                 named[own.tenant_id] = {s.objective.name: results[s.key] for s in own.objectives}
         await self.store.store_current(results, now)
@@ -209,21 +215,24 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What one tenant's objectives are measured over, and where the sums have to be looked up."""
+    """What one tenant's objectives are measured over, and where the sums, and holes, have to be looked up."""
 
     tenant_id: str
     objectives: Sequence[StoredObjective]
     spans: Mapping[str, Stretch]
     accounting: Accounting
     edges: Collection[tuple[int, datetime]]
+    cuts: Collection[tuple[int, datetime]]
 
 
 def _standing(
-    asked: Sequence[_Asked], before: Before, statuses: Mapping[tuple[int, str], SlaStatus]
+    asked: Sequence[_Asked], before: Before, statuses: Mapping[tuple[int, str], SlaStatus], holes: Holes
 ) -> dict[int, list[RatioResult]]:
     """Objective's key -> its windows."""
     return {
-        s.key: standing(s, [own.spans[w] for w in s.objective.windows], before, own.accounting, statuses)
+        s.key: standing(
+            s, [own.spans[w] for w in s.objective.windows], before, own.accounting, statuses, holes
+        )
         for own in asked
         for s in own.objectives
     }
@@ -240,7 +249,8 @@ def _asked(
         names = {w for stored in objectives for w in stored.objective.windows}
         spans = {name: stretch(name, now, terms) for name in names}
         wanted = {e for s in objectives for e in edges(s.key, [spans[w] for w in s.objective.windows])}
-        found.append(_Asked(tenant.tenant_id, objectives, spans, terms.accounting, wanted))
+        cut = {c for s in objectives for c in cuts(s, [spans[w] for w in s.objective.windows])}
+        found.append(_Asked(tenant.tenant_id, objectives, spans, terms.accounting, wanted, cut))
     return found
 
 

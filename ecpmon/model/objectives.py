@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import add, sub
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -112,13 +113,17 @@ class Objective(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class StoredObjective:
-    """An objective in force. `inherited`: from `rules/objectives.yaml`; `first_at`: its first observation."""
+    """An objective in force. `inherited`: from `rules/objectives.yaml`; `first_at`: its first observation.
+
+    `holes_until`: no hole ends after it; None: there is none.
+    """
 
     key: int
     tenant_id: str
     objective: Objective
     inherited: bool
     first_at: datetime | None
+    holes_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,43 @@ class Counts:
     good: int = 0
     total: int = 0
     observed: int = 0
+    # Microseconds of gaps that the counters measured, told with the first readings after them.
+    bridged: int = 0
+    # Restarts that are only assumed, because a counter fell.
+    resets: int = 0
+
+    @property
+    def cells(self) -> tuple[int, int, int, int, int]:
+        return self.good, self.total, self.observed, self.bridged, self.resets
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.good + other.good, self.total + other.total, self.observed + other.observed)
+        return Counts(*map(add, self.cells, other.cells))
 
     def __sub__(self, other: Counts) -> Counts:
-        return Counts(self.good - other.good, self.total - other.total, self.observed - other.observed)
+        return Counts(*map(sub, self.cells, other.cells))
+
+    @property
+    def bad(self) -> int:
+        return self.total - self.good
+
+    @property
+    def measured(self) -> int:
+        """Microseconds of which it is known what happened in them."""
+        return self.observed + self.bridged
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What was counted at `end` for all of `(start, end]`, of which no reading told: nobody knows when it happened.
+
+    `bridged`: microseconds from `start` on that are a gap which the counters measured.
+    """
+
+    start: datetime
+    end: datetime
+    good: int
+    total: int
+    bridged: int = 0
 
     @property
     def bad(self) -> int:
@@ -170,7 +206,13 @@ class RatioResult:
 
     @property
     def observed(self) -> float:
-        return self.counts.observed / 1e6
+        """Of which it is known what happened in it: what was read, and the gaps that the counters measured."""
+        return self.counts.measured / 1e6
+
+    @property
+    def assumed_resets(self) -> int:
+        """Restarts in the figures that are only assumed, because a counter fell."""
+        return self.counts.resets
 
     @property
     def consistent(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
-from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
+from ecpmon.model.objectives import Counts, Hole, Objective, RatioResult, StoredObjective
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
@@ -213,6 +213,10 @@ class ObjectiveStore(Protocol):
 
     async def sums(self, edges: Collection[tuple[int, datetime]]) -> dict[tuple[int, datetime], Counts]:
         """(objective's key, instant at a whole minute) -> everything counted before it, from some origin."""
+        ...
+
+    async def holes(self, cuts: Collection[tuple[int, datetime]]) -> dict[int, list[Hole]]:
+        """By objective's key: the holes that one of the instants (objective's key, instant) cuts."""
         ...
 
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:

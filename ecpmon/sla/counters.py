@@ -1,21 +1,22 @@
 """From readings of counters and of response times to minutes of counts (data-and-sla.md §3). Pure.
 
-Nothing is extrapolated: an increase is the difference of two readings of one series, as a whole number, and it
-belongs to the minute of the later reading.
+An increase belongs to the minute of the later reading (`sla.growth`), and so does the time of a gap that it measures
+(`sla.births`).
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
 
 from ecpmon.model.availability import Observation, SpanState
-from ecpmon.model.objectives import Counts
+from ecpmon.model.objectives import Counts, Hole
+from ecpmon.sla.births import Bridge, Grown, Track, births, bridges, by_era
+from ecpmon.sla.growth import Increase, Reading, settled
 from ecpmon.sla.spans import clip, lay
 
 MINUTE: Final = timedelta(minutes=1)
@@ -23,38 +24,9 @@ MINUTES: Final = 60
 HOUR: Final = timedelta(hours=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 NOTHING: Final = Counts()
-# Beyond it a double cannot count by one.
-MAX_COUNT: Final = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One sample of one series. NaN is a staleness marker: the series was seen to end here.
-
-    The reading says something about the time until the next one, at most `holds`.
-    """
-
-    ts: datetime
-    value: float
-    holds: timedelta
-
-    @property
-    def is_marker(self) -> bool:
-        return math.isnan(self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Increase:
-    """How much a counter grew up to `ts`. `reset`: it had restarted from zero since the reading before."""
-
-    ts: datetime
-    count: int
-    reset: bool
-
-
-def is_count(value: float) -> bool:
-    """Whether a counter can stand at `value`: not negative, not NaN, and small enough to be counted on from."""
-    return 0 <= value <= MAX_COUNT
+# How objectives are counted: one more whenever the same readings give other counts. What was counted in an older way is
+# counted anew, as far as there are raw samples.
+COUNTING: Final = 2
 
 
 def minute_of(ts: datetime) -> datetime:
@@ -65,38 +37,12 @@ def hour_of(ts: datetime) -> datetime:
     return ts.replace(minute=0, second=0, microsecond=0)
 
 
-def settled(readings: Iterable[Reading]) -> list[Reading]:
-    """In time order, one per instant: of two readings of one instant the one given later counts."""
-    return [reading for _, reading in sorted({r.ts: r for r in readings}.items())]
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The minutes of a stretch that hold anything, and the holes that end in it, in order."""
 
-
-def increases(readings: Iterable[Reading]) -> list[Increase]:
-    """The increases of one series; in any order, with duplicates.
-
-    The first reading counts nothing: what came before it is unknown. A fall means a restart from zero, so the new
-    value counts. Staleness markers and gaps end nothing. What is no count (see `is_count`) is no reading.
-    """
-    found: list[Increase] = []
-    last: int | None = None
-    for reading in settled(readings):
-        if not is_count(reading.value):
-            continue
-        value = math.floor(reading.value)
-        if last is not None:
-            fell = value < last
-            found.append(Increase(reading.ts, value if fell else value - last, fell))
-        last = value
-    return found
-
-
-def _per_minute(series: Iterable[Iterable[Reading]], start: datetime, end: datetime) -> dict[datetime, int]:
-    """Increases of several series in `[start, end)`, added up by minute. Earlier readings only serve as the base."""
-    counts: dict[datetime, int] = defaultdict(int)
-    for readings in series:
-        for grown in increases(readings):
-            if start <= grown.ts < end:
-                counts[minute_of(grown.ts)] += grown.count
-    return counts
+    minutes: Mapping[datetime, Counts]
+    holes: tuple[Hole, ...] = ()
 
 
 def _observed(
@@ -133,25 +79,81 @@ def _instants(series: Iterable[Iterable[Reading]]) -> list[Observation]:
     return [Observation(ts, 0.0, holds) for ts, holds in sorted(read.items())]
 
 
-def request_minutes(
-    total: Sequence[Sequence[Reading]],
-    part: Sequence[Sequence[Reading]],
-    part_is_bad: bool,
-    start: datetime,
-    end: datetime,
-) -> dict[datetime, Counts]:
-    """The minutes of `[start, end)` that hold anything, from the series of `total` and of `good` or `bad`.
+@dataclass(slots=True)
+class _Sheet:
+    """What the minutes of `[start, end)` hold, and what holes do, while it is added up: whole, part, and the rest."""
 
-    `start` and `end` are whole minutes. Each series needs its last reading before `start` (whatever its age) and
-    every reading of the longest `holds` before it.
+    start: datetime
+    end: datetime
+    whole: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
+    part: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
+    bridged: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
+    resets: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
+    # (start, end) -> whole, part, microseconds of a gap that begins with it
+    holes: dict[tuple[datetime, datetime], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0] * 3)
+    )
+
+    def add(self, track: Track, grown: Increase) -> None:
+        if not self.start <= grown.ts < self.end:
+            return
+        minute, whole, part = minute_of(grown.ts), grown.count * track.whole, grown.count * track.part
+        if whole:
+            self.whole[minute] += whole
+        if part:
+            self.part[minute] += part
+        if grown.assumed:
+            self.resets[minute] += 1
+        if grown.hole and grown.count:
+            hole = self.holes[grown.since, grown.ts]
+            hole[0] += whole
+            hole[1] += part
+
+    def bridge(self, gap: Bridge) -> None:
+        if self.start <= gap.told_at < self.end:
+            lasting = (gap.end - gap.start) // _MICROSECOND
+            self.bridged[minute_of(gap.told_at)] += lasting
+            self.holes[gap.start, gap.told_at][2] += lasting
+
+    def found(self, seen: Mapping[datetime, int], part_is_bad: bool) -> Found:
+        def good(whole: int, part: int) -> int:
+            return whole - part if part_is_bad else part
+
+        minutes: dict[datetime, Counts] = {}
+        for at in (
+            self.whole.keys() | self.part.keys() | seen.keys() | self.bridged.keys() | self.resets.keys()
+        ):
+            whole, rest = self.whole.get(at, 0), (self.bridged.get(at, 0), self.resets.get(at, 0))
+            minutes[at] = Counts(good(whole, self.part.get(at, 0)), whole, seen.get(at, 0), *rest)
+        holes = [
+            Hole(start, end, good(whole, part), whole, bridged)
+            for (start, end), (whole, part, bridged) in sorted(self.holes.items())
+        ]
+        return Found(minutes, tuple(holes))
+
+
+def request_minutes(tracks: Sequence[Track], part_is_bad: bool, start: datetime, end: datetime) -> Found:
+    """What the series of `total`, and of `good` or `bad`, say about `[start, end)`.
+
+    `start` and `end` are whole minutes. Each series needs every reading of four `holds` before `start`, and its last
+    one before that if the first one after is a minute's of the stretch, or follows a gap of the total.
     """
-    totals, parts = _per_minute(total, start, end), _per_minute(part, start, end)
-    seen, _ = _observed(_instants(total), start, end)
-    found: dict[datetime, Counts] = {}
-    for minute in totals.keys() | parts.keys() | seen.keys():
-        whole, some = totals.get(minute, 0), parts.get(minute, 0)
-        found[minute] = Counts(whole - some if part_is_bad else some, whole, seen.get(minute, 0))
-    return found
+    sheet = _Sheet(start, end)
+    for grown in by_era(tracks).values():
+        _enter(sheet, grown)
+    seen, _ = _observed(_instants(t.readings for t in tracks if t.whole), start, end)
+    return sheet.found(seen, part_is_bad)
+
+
+def _enter(sheet: _Sheet, grown: Sequence[Grown]) -> None:
+    """The series of one era."""
+    for each in grown:
+        for increase in each.increases:
+            sheet.add(each.track, increase)
+    for each, increase in births(grown, sheet.start, sheet.end):
+        sheet.add(each.track, increase)
+    for gap in bridges(grown, sheet.start):
+        sheet.bridge(gap)
 
 
 def _alike(readings: Iterable[Reading], threshold_ms: float) -> list[Observation]:
@@ -178,8 +180,9 @@ def latency_minutes(
     return {minute: Counts(within.get(minute, 0), lasting, lasting) for minute, lasting in seen.items()}
 
 
-# An hour's 60 running sums of good, total and observed: the n-th holds everything through the n-th minute.
-Sums = tuple[Sequence[int], Sequence[int], Sequence[int]]
+# An hour's 60 running sums of good, total, observed, bridged and resets: the n-th holds everything through the n-th
+# minute.
+Sums = tuple[Sequence[int], ...]
 
 
 def running(minutes: Mapping[datetime, Counts], hour: datetime) -> Sums:
@@ -201,8 +204,9 @@ def rewritten(
     stored: Sums | None, hour: datetime, touched: Iterable[datetime], fresh: Mapping[datetime, Counts]
 ) -> Sums:
     """The running sums of an hour after its `touched` minutes became what `fresh` says (absent: nothing)."""
-    good, total, observed = map(_apart, stored) if stored else ([0] * MINUTES, [0] * MINUTES, [0] * MINUTES)
+    columns = [_apart(sums) for sums in stored] if stored else [[0] * MINUTES for _ in NOTHING.cells]
     for minute in touched:
-        index, found = (minute - hour) // MINUTE, fresh.get(minute, NOTHING)
-        good[index], total[index], observed[index] = found.good, found.total, found.observed
-    return list(accumulate(good)), list(accumulate(total)), list(accumulate(observed))
+        index = (minute - hour) // MINUTE
+        for column, cell in zip(columns, fresh.get(minute, NOTHING).cells, strict=True):
+            column[index] = cell
+    return tuple(list(accumulate(column)) for column in columns)

@@ -1,22 +1,34 @@
 """Window arithmetic of counted objectives: the same questions as `sla.windows`, asked of good and total. Pure.
 
 Windows are whole minutes, because counts are kept by the minute; they end at the last whole minute.
+
+What was counted over a hole belongs to the minute that told. Of a hole that the window or its maintenance covers partly
+nobody knows when it happened: the bounds allow for all of it having happened on either side (`Doubt`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from ecpmon.model.maintenance import Accounting
-from ecpmon.model.objectives import Counts, RatioResult, StoredObjective
+from ecpmon.model.objectives import Counts, Hole, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
 from ecpmon.sla.budgets import allowed, exhausted_at, status
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
 from ecpmon.sla.maintenance import touching
 from ecpmon.sla.periods import period
 from ecpmon.sla.windows import Terms, verdict
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NONE: Final = timedelta()
+
+
+def _overlap(a: datetime, b: datetime, start: datetime, end: datetime) -> timedelta:
+    """How much of `[a, b)` lies in `[start, end)`."""
+    return max(min(b, end) - max(a, start), _NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +45,59 @@ class Stretch:
         return [(self.start, self.end), *self.maintenance]
 
     @property
+    def cuts(self) -> list[datetime]:
+        """Where what belongs to the stretch and what does not meet, but for its end."""
+        return [self.start, *(at for both in self.maintenance for at in both)]
+
+    @property
     def seconds(self) -> float:
         return (self.end - self.start).total_seconds()
+
+    def holds(self, at: datetime) -> bool:
+        """Whether the minute of an instant is one of the stretch."""
+        return self.start <= minute_of(at) < self.end
+
+    def unplanned(self, start: datetime, end: datetime) -> timedelta:
+        """How much of `[start, end)` is of the stretch, and no maintenance."""
+        found = _overlap(self.start, self.end, start, end)
+        for a, b in self.maintenance:
+            found -= _overlap(a, b, start, end)
+        return found
+
+    def is_planned(self, at: datetime) -> bool:
+        """Whether the minute of an instant is one of maintenance."""
+        return any(a <= minute_of(at) < b for a, b in self.maintenance)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Counts of a stretch: all of it, and what fell into maintenance."""
+    """Counts of a stretch: all of it, and what fell into maintenance; and the holes that are only partly in either."""
 
     whole: Counts
     maintenance: Counts = NOTHING
+    holes: tuple[Hole, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """By how much the counts may be wrong: at worst as many less are good and more bad; at best, the other way."""
+
+    good_less: int = 0
+    bad_more: int = 0
+    good_more: int = 0
+    bad_less: int = 0
+
+    def __add__(self, other: Doubt) -> Doubt:
+        return Doubt(
+            self.good_less + other.good_less,
+            self.bad_more + other.bad_more,
+            self.good_more + other.good_more,
+            self.bad_less + other.bad_less,
+        )
+
+
+_SURE: Final = Doubt()
+_NO_HOLES: Final[Mapping[int, Sequence[Hole]]] = {}
 
 
 def _ceil(ts: datetime) -> datetime:
@@ -77,23 +132,30 @@ def burn_rate(counts: Counts, target: float) -> float | None:
     return (counts.bad / counts.total) / allowed(target) if counts.total > 0 else None
 
 
-def bounds(counts: Counts, eligible: float) -> tuple[float | None, float | None]:
+def bounds(counts: Counts, eligible: float, doubt: Doubt = _SURE) -> tuple[float | None, float | None]:
     """The ratio if everything in the unobserved time had been bad, and if it had been good.
 
     How much that was nobody knows: it is taken to be as dense as in the observed time, for the bounds only. Exact
     for latency, where the total is the observed time itself.
     """
-    if counts.total <= 0 or counts.observed <= 0:
+    if counts.total <= 0 or counts.measured <= 0:
         return None, None
-    observed = counts.observed / 1e6
+    observed = counts.measured / 1e6
     unseen = counts.total * max(eligible - observed, 0.0) / observed
-    everything = counts.total + unseen
-    return max(counts.good / everything, 0.0), min((counts.good + unseen) / everything, 1.0)
+    worst, best = counts.good - doubt.good_less, counts.good + doubt.good_more + unseen
+    low = _share(worst, counts.bad + doubt.bad_more + unseen)
+    high = _share(best, counts.bad - doubt.bad_less)
+    return max(low, 0.0), min(high, 1.0)
+
+
+def _share(good: float, bad: float) -> float:
+    """Nothing at all says nothing against anybody, nor for them: who asks has counted something."""
+    return good / (good + bad) if good + bad > 0 else 0.0
 
 
 def projected_exhaustion(left: ErrorBudget, counts: Counts, now: datetime) -> datetime | None:
     """When the budget is gone if things go bad as often as in this window; None when it does not shrink."""
-    seconds = counts.observed / 1e6
+    seconds = counts.measured / 1e6
     return exhausted_at(left, counts.bad / seconds if seconds > 0 else 0.0, now)
 
 
@@ -120,13 +182,12 @@ def evaluate(
     """One window of one objective. `first_at`: before it nothing is eligible; `target` a fraction in (0, 1)."""
     excluded = measured.whole - measured.maintenance
     # What went wrong during maintenance counts as good.
-    as_up = Counts(
-        measured.whole.good + measured.maintenance.bad, measured.whole.total, measured.whole.observed
-    )
+    as_up = replace(measured.whole, good=measured.whole.good + measured.maintenance.bad)
     counting = accounting is Accounting.COUNT_AS_UP
     chosen, other = (as_up, excluded) if counting else (excluded, as_up)
+    chosen = replace(chosen, bridged=chosen.bridged + _misplaced(span, measured.holes, counting))
     eligible = _eligible(span, first_at, counting)
-    low, high = bounds(chosen, eligible)
+    low, high = bounds(chosen, eligible, _doubt(span, measured.holes, counting))
     left = budget(chosen, target)
     return RatioResult(
         window=span.window,
@@ -139,7 +200,7 @@ def evaluate(
         ratio_other_accounting=ratio(other),
         low=low,
         high=high,
-        coverage=min(chosen.observed / 1e6 / eligible, 1.0) if eligible > 0 else None,
+        coverage=min(chosen.measured / 1e6 / eligible, 1.0) if eligible > 0 else None,
         verdict=verdict(low, high, target),
         status=status(left.remaining_fraction, chosen.total, previous),
         budget=left,
@@ -148,11 +209,53 @@ def evaluate(
     )
 
 
+def _doubt(span: Stretch, holes: Iterable[Hole], counting: bool) -> Doubt:
+    """What holes that an edge of the window or of its maintenance cuts may have put on the wrong side of it.
+
+    `counting`: maintenance counts as up, so that what is bad in it is good.
+    """
+    found = _SURE
+    for hole in holes:
+        good, bad = hole.good, hole.bad
+        early = hole.start < span.start
+        inside, planned = span.holds(hole.end), span.is_planned(hole.end)
+        touched = any(hole.start < b and a < hole.end for a, b in span.maintenance)
+        if not inside or (planned and not span.unplanned(hole.start, hole.end)):
+            continue
+        if not counting:
+            # Counted, and perhaps none of it; or in maintenance, and perhaps none of it.
+            found += Doubt(0, bad, good, 0) if planned else Doubt(good, 0, 0, bad)
+        elif planned:
+            found += Doubt(good + bad if early else bad, bad, 0, 0)
+        else:
+            found += Doubt(good if early else 0, 0, bad if touched else 0, bad)
+    return found
+
+
+def _misplaced(span: Stretch, holes: Iterable[Hole], counting: bool) -> int:
+    """Microseconds of measured gaps that are counted too little (or, negative, too much) where an edge cuts them."""
+    found = 0
+    for hole in holes:
+        gap_end = hole.start + timedelta(microseconds=hole.bridged)
+        # A window that ends in a gap does not know yet.
+        if not span.holds(hole.end):
+            continue
+        if counting:
+            eligible = _overlap(span.start, span.end, hole.start, gap_end)
+            found += eligible // _MICROSECOND - hole.bridged
+        else:
+            eligible = span.unplanned(hole.start, gap_end)
+            found += eligible // _MICROSECOND - (0 if span.is_planned(hole.end) else hole.bridged)
+    return found
+
+
 # (key of the objective, an instant at a whole minute) -> everything counted before it, from some origin
 Before = Mapping[tuple[int, datetime], Counts]
+# Key of the objective -> the holes that one of the instants cuts that were asked about
+Holes = Mapping[int, Sequence[Hole]]
 
 
-def measure(key: int, span: Stretch, before: Before) -> Measured:
+def measure(key: int, span: Stretch, before: Before, holes: Holes = _NO_HOLES) -> Measured:
     """Counts of a stretch as differences of running sums."""
 
     def between(start: datetime, end: datetime) -> Counts:
@@ -161,7 +264,16 @@ def measure(key: int, span: Stretch, before: Before) -> Measured:
     planned = NOTHING
     for start, end in span.maintenance:
         planned += between(start, end)
-    return Measured(between(span.start, span.end), planned)
+    own = tuple(h for h in holes.get(key, ()) if any(h.start < at < h.end for at in span.cuts))
+    return Measured(between(span.start, span.end), planned, own)
+
+
+def cuts(stored: StoredObjective, spans: Iterable[Stretch]) -> set[tuple[int, datetime]]:
+    """The instants of which `measure` has to know the holes that they cut."""
+    until = stored.holes_until
+    if until is None:
+        return set()
+    return {(stored.key, at) for span in spans for at in span.cuts if at < until}
 
 
 def edges(key: int, spans: Iterable[Stretch]) -> set[tuple[int, datetime]]:
@@ -175,12 +287,13 @@ def standing(
     before: Before,
     accounting: Accounting,
     previous: Mapping[tuple[int, str], SlaStatus],
+    holes: Holes = _NO_HOLES,
 ) -> list[RatioResult]:
     """Every stretch of one objective. `previous`: (key, window) -> status so far, for the hysteresis."""
     return [
         evaluate(
             span,
-            measure(stored.key, span, before),
+            measure(stored.key, span, before, holes),
             stored.first_at,
             stored.objective.target,
             previous.get((stored.key, span.window)),

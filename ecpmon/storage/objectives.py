@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from ecpmon.errors import Conflict, NotFound
-from ecpmon.model.objectives import Counts, Objective, RatioResult, StoredObjective
+from ecpmon.model.objectives import Counts, Hole, Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
+from ecpmon.sla.counters import COUNTING
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
@@ -25,6 +26,7 @@ def _stored(row: Any) -> StoredObjective:
         Objective.model_validate(row["definition"]),
         row["inherited"],
         row["first_at"],
+        row["holes_until"],
     )
 
 
@@ -54,7 +56,9 @@ class PgObjectiveStore:
         definitions = [_document(o) for o in self._defaults.values()]
         await connection.execute(self._sql["retire_defaults"], names, indicators, now, tenants)
         await connection.execute(self._sql["redefine_defaults"], names, definitions, tenants)
-        await connection.execute(self._sql["insert_defaults"], names, indicators, definitions, now, tenants)
+        await connection.execute(
+            self._sql["insert_defaults"], names, indicators, definitions, now, tenants, COUNTING
+        )
 
     async def of_tenant(self, tenant: Tenant) -> list[StoredObjective]:
         return [_stored(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]
@@ -106,7 +110,14 @@ class PgObjectiveStore:
         if known is not None:
             await connection.execute(self._sql["retire"], tenant, known["id"], now)
         await connection.execute(
-            self._sql["insert"], tenant, objective.name, inherited, objective.indicator, document, now
+            self._sql["insert"],
+            tenant,
+            objective.name,
+            inherited,
+            objective.indicator,
+            document,
+            now,
+            COUNTING,
         )
 
     async def delete(self, tenant: Tenant, name: str, now: datetime) -> None:
@@ -125,7 +136,24 @@ class PgObjectiveStore:
         rows = await self._database.fetch(
             self._sql["sums"], [key for key, _ in ordered], [at for _, at in ordered]
         )
-        return {(r["objective"], r["at"]): Counts(r["good"], r["total"], r["observed"]) for r in rows}
+        return {
+            (r["objective"], r["at"]): Counts(r["good"], r["total"], r["observed"], r["bridged"], r["resets"])
+            for r in rows
+        }
+
+    async def holes(self, cuts: Collection[tuple[int, datetime]]) -> dict[int, list[Hole]]:
+        """By objective's key: the holes that one of the instants (objective's key, instant) cuts."""
+        found: dict[int, list[Hole]] = {}
+        if not cuts:
+            return found
+        ordered = sorted(cuts)
+        rows = await self._database.fetch(
+            self._sql["holes"], [key for key, _ in ordered], [at for _, at in ordered]
+        )
+        for r in rows:
+            hole = Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"])
+            found.setdefault(r["objective"], []).append(hole)
+        return found
 
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:
         """(objective's key, window) -> live status as last stored, of these tenants."""
@@ -146,4 +174,5 @@ class PgObjectiveStore:
     async def retain(self, older_than: datetime) -> None:
         """Drop the counts of before, and retired objectives that have none left."""
         await self._database.execute(self._sql["drop_hours"], older_than)
+        await self._database.execute(self._sql["drop_holes"], older_than)
         await self._database.execute(self._sql["drop_objectives"], older_than)

@@ -9,12 +9,15 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
-from ecpmon.model.objectives import Counts
+from ecpmon.model.objectives import Counts, Hole
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.counters import (
+    COUNTING,
     MINUTE,
     MINUTES,
+    NOTHING,
+    Sums,
     hour_of,
     minute_of,
     rewritten,
@@ -38,7 +41,8 @@ _BUCKET: Final = timedelta(minutes=5)
 # No clock of ours is ahead by more.
 _AHEAD: Final = timedelta(days=1)
 JOB: Final = "objectives"
-_NOTHING: Final = ([0] * MINUTES,) * 3
+_NOTHING: Final = ([0] * MINUTES,) * len(NOTHING.cells)
+_COLUMNS: Final = ("good", "total", "observed", "bridged", "resets")
 _BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 
 
@@ -69,6 +73,10 @@ class SlotKeeper:
         """The numbers of tenants of whose objectives figures have changed since the last call, as far as we did it."""
         touched, self._touched = self._touched, set()
         return touched
+
+    async def renew(self) -> None:
+        """Mark everything of objectives that were counted in an older way."""
+        await self._database.execute(self._sql["count_anew"], COUNTING)
 
     async def refresh(self, oldest: datetime, now: datetime, *, open_buckets: bool = True) -> bool:
         """Count one batch of marks again; whether more may be waiting: call until it returns False.
@@ -134,9 +142,9 @@ class SlotKeeper:
         stretches = touched(work, by_tenant)
         read = Readings(connection, self._sql, by_tenant)
         readings = await read.of(stretches)
-        following = await read.following(work, stretches, readings)
+        following = await read.following(work, stretches, readings, now)
         readings.update(await read.of(following))
-        keys = await self._store(connection, [*stretches, *following], readings, by_tenant, now)
+        keys = await self._store(connection, [*stretches, *following], readings, read.old, by_tenant, now)
         changed.update(c.tenant for own in by_tenant.values() for c in own if c.key in keys)
 
     async def _objectives(self, connection: Any, tenants: list[int]) -> list[Counted]:
@@ -148,7 +156,7 @@ class SlotKeeper:
             self._counted(r, regimes[r["tenant"]])
             for r in await connection.fetch(self._sql["lock_objectives"], tenants)
         ]
-        names = {s["metric"] for c in found for s in c.metrics().values()}
+        names = {name for c in found for name in c.names}
         by_tenant: dict[int, list[Counted]] = defaultdict(list)
         for counted in found:
             by_tenant[counted.tenant].append(counted)
@@ -165,29 +173,35 @@ class SlotKeeper:
             Source.PROMETHEUS: self._intervals.prometheus,
         }
         holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
-        return Counted(row["id"], row["tenant"], row["indicator"], Voices(regimes, fixed, holds))
+        voices = Voices(regimes, fixed, holds)
+        return Counted(row["id"], row["tenant"], row["indicator"], voices, row["holes_until"])
 
     async def _store(
         self,
         connection: Any,
         stretches: Sequence[Stretch],
         readings: Read,
+        old: Mapping[int, set[int]],
         by_tenant: Mapping[int, Sequence[Counted]],
         now: datetime,
     ) -> set[int]:
         """Which objectives' figures change by it."""
         fresh: dict[int, dict[datetime, Counts]] = defaultdict(dict)
+        holes: dict[tuple[int, datetime, datetime], Hole] = {}
         touched: dict[tuple[int, datetime], list[datetime]] = defaultdict(list)
         first: dict[int, datetime] = {}
         async for stretch in in_slices(stretches):
             for counted in by_tenant[stretch.tenant]:
-                minutes, at = counted.minutes(readings.get(stretch.number, {}), stretch)
-                fresh[counted.key].update(minutes)
+                read = readings.get(stretch.number, {})
+                found, at = counted.minutes(read, stretch, old.get(stretch.number, ()))
+                fresh[counted.key].update(found.minutes)
+                holes.update({(counted.key, hole.start, hole.end): hole for hole in found.holes})
                 if at is not None:
                     first[counted.key] = min(at, first.get(counted.key, at))
                 for hour, group in groupby(stretch.minutes, key=hour_of):
                     touched[counted.key, hour].extend(group)
         shown = await self._write(connection, fresh, touched, now)
+        await self._write_holes(connection, stretches, holes, by_tenant)
         if first:
             rows = await connection.fetch(self._sql["first_seen"], list(first), list(first.values()))
             shown |= {r["id"] for r in rows}
@@ -203,15 +217,15 @@ class SlotKeeper:
         """Which objectives have other sums than before at `now`, or at any minute before."""
         keys = sorted(touched)
         rows = await connection.fetch(self._sql["hours"], [k for k, _ in keys], [h for _, h in keys])
-        stored = {(r["objective"], r["hour"]): (r["good"], r["total"], r["observed"]) for r in rows}
-        changed: list[tuple[int, datetime, list[int], list[int], Sequence[int]]] = []
+        stored = {(r["objective"], r["hour"]): _sums_of(r) for r in rows}
+        changed: list[tuple[Any, ...]] = []
         shown: set[int] = set()
         async for key, hour in in_slices(keys):
             old = stored.get((key, hour))
-            good, total, observed = rewritten(old, hour, touched[key, hour], fresh[key])
-            new = (_storable(good), _storable(total), observed)
+            good, total, *rest = rewritten(old, hour, touched[key, hour], fresh[key])
+            new = (_storable(good), _storable(total), *rest)
             if new != old and (old is not None or any(map(any, new))):
-                changed.append((key, hour, *new))
+                changed.append((key, hour, *new[:3], *(each if any(each) else None for each in new[3:])))
                 over = (minute_of(now) - hour) // MINUTE
                 if _until(new, over) != _until(old or _NOTHING, over):
                     shown.add(key)
@@ -223,6 +237,38 @@ class SlotKeeper:
             earliest[key] = min(hour, earliest.get(key, hour))
         await connection.execute(self._sql["carry"], list(earliest), list(earliest.values()))
         return shown
+
+    async def _write_holes(
+        self,
+        connection: Any,
+        stretches: Sequence[Stretch],
+        holes: Mapping[tuple[int, datetime, datetime], Hole],
+        by_tenant: Mapping[int, Sequence[Counted]],
+    ) -> None:
+        """The holes that end in the stretches. Most objectives have none, and cost nothing."""
+        told = [
+            (c.key, s.start, s.end)
+            for s in stretches
+            for c in by_tenant[s.tenant]
+            if c.holes_until is not None and c.holes_until >= s.start
+        ]
+        if told:
+            await connection.execute(self._sql["drop_told_holes"], *map(list, zip(*told, strict=True)))
+        if not holes:
+            return
+        rows = [
+            (key, h.start, h.end, *_storable([h.good, h.total]), h.bridged) for (key, *_), h in holes.items()
+        ]
+        await connection.execute(self._sql["put_holes"], *map(list, zip(*rows, strict=True)))
+        latest: dict[int, datetime] = {}
+        for key, _, end in holes:
+            latest[key] = max(end, latest.get(key, end))
+        await connection.execute(self._sql["reach_holes"], list(latest), list(latest.values()))
+
+
+def _sums_of(row: Any) -> Sums:
+    """The running sums of a row of `objective_hours`."""
+    return tuple(row[name] or [0] * MINUTES for name in _COLUMNS)
 
 
 def _until(sums: Sequence[Sequence[int]], minutes: int) -> list[Sequence[int]]:

@@ -17,11 +17,11 @@ _LONGEST: Final = timedelta(hours=6)
 def touched(
     work: Sequence[tuple[int, datetime, datetime]], by_tenant: Mapping[int, Sequence[Counted]]
 ) -> list[Stretch]:
-    """The minutes that are marked, and those that their readings hold on for."""
+    """The minutes that are marked, and those whose counts depend on their readings (`sla.births`)."""
     ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
     for tenant, start, end in work:
         reach = max(c.voices.reach for c in by_tenant[tenant])
-        ranges[tenant].append((start, rounded_up(end + reach, MINUTE)))
+        ranges[tenant].append((start, rounded_up(end + 3 * reach, MINUTE)))
     flat = [(t, a, b) for t, found in sorted(ranges.items()) for a, b in merged(found)]
     return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
 

@@ -11,7 +11,8 @@ SELECT o.*, t.tenant_id FROM objectives o JOIN tenants t ON t.id = o.tenant
 WHERE t.deleted_at IS NULL AND ($1::text[] IS NULL OR t.tenant_id = ANY($1)) AND o.retired_at IS NULL ORDER BY o.tenant, o.name
 
 -- name: insert
-INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at, counting)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: redefine
 UPDATE objectives SET inherited = $3, definition = $4 WHERE tenant = $1 AND id = $2
@@ -34,8 +35,8 @@ WHERE o.inherited AND o.retired_at IS NULL AND o.name = d.name AND o.definition 
   AND ($3::bigint[] IS NULL OR o.tenant = ANY($3))
 
 -- name: insert_defaults
-INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at)
-SELECT t.id, d.name, true, d.indicator, d.definition, $4
+INSERT INTO objectives (tenant, name, inherited, indicator, definition, created_at, counting)
+SELECT t.id, d.name, true, d.indicator, d.definition, $4, $6
 FROM tenants t CROSS JOIN unnest($1::text[], $2::jsonb[], $3::jsonb[]) AS d (name, indicator, definition)
 WHERE t.deleted_at IS NULL AND ($5::bigint[] IS NULL OR t.id = ANY($5))
   AND NOT EXISTS (SELECT FROM objectives o WHERE o.tenant = t.id AND o.name = d.name AND o.retired_at IS NULL)
@@ -50,7 +51,11 @@ SELECT e.objective, e.at,
        CASE WHEN h.objective IS NULL THEN coalesce(f.total_before, 0)
             ELSE h.total_before + coalesce(h.total[h.k], 0) END AS total,
        CASE WHEN h.objective IS NULL THEN coalesce(f.observed_before, 0)
-            ELSE h.observed_before + coalesce(h.observed[h.k], 0) END AS observed
+            ELSE h.observed_before + coalesce(h.observed[h.k], 0) END AS observed,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.bridged_before, 0)
+            ELSE h.bridged_before + coalesce(h.bridged[h.k], 0) END AS bridged,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.resets_before, 0)
+            ELSE h.resets_before + coalesce(h.resets[h.k], 0) END AS resets
 FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at)
 LEFT JOIN LATERAL (
   SELECT *, least(extract(epoch FROM e.at - hour)::bigint / 60, 60)::int AS k FROM objective_hours
@@ -60,6 +65,13 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
   SELECT * FROM objective_hours WHERE h.objective IS NULL AND objective = e.objective ORDER BY hour LIMIT 1
 ) AS f ON true
+
+-- name: holes
+-- Those that one of the instants cuts, by objective.
+SELECT DISTINCT h.objective, h.starts, h.ends, h.good, h.total, h.bridged
+FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at)
+JOIN objective_holes h ON h.objective = e.objective AND tstzrange(h.starts, h.ends, '()') @> e.at
+ORDER BY 1, 2, 3
 
 -- name: statuses
 SELECT c.objective, c.window_name, c.status FROM objective_current c JOIN objectives o ON o.id = c.objective
@@ -77,6 +89,9 @@ WHERE c.as_of <= excluded.as_of OR c.as_of > excluded.as_of + INTERVAL '10 minut
 
 -- name: drop_hours
 DELETE FROM objective_hours WHERE hour < $1
+
+-- name: drop_holes
+DELETE FROM objective_holes WHERE ends < $1
 
 -- name: drop_objectives
 -- Retired ones without counts left.

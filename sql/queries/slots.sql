@@ -57,7 +57,7 @@ ON CONFLICT (tenant, starts, ends) DO UPDATE SET generation = objective_marks.ge
 
 -- name: lock_objectives
 -- In one order, so that two jobs cannot deadlock.
-SELECT o.id, o.tenant, o.indicator, o.first_at, t.push_interval_seconds
+SELECT o.id, o.tenant, o.indicator, o.first_at, o.holes_until, t.push_interval_seconds
 FROM objectives o JOIN tenants t ON t.id = o.tenant
 WHERE o.tenant = ANY($1::bigint[]) AND o.retired_at IS NULL ORDER BY o.id FOR UPDATE OF o
 
@@ -77,10 +77,11 @@ GROUP BY e.n, v.series
 
 -- name: before
 -- The last value that is a count of each series before an instant. Frames cannot be searched by series, but the rollups know the
--- buckets a series was seen in, and the marks know the buckets that are not rolled up yet.
+-- buckets a series was seen in, and the marks know the buckets that are not rolled up yet. Where no frame is left of it, its
+-- rollups may still say that it was there.
 SELECT e.series, e.at, x.ts, x.value
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at)
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
   SELECT f.ts, f.samples[array_position(f.series, e.series)] AS value
   FROM (
     SELECT bucket FROM (SELECT r.bucket FROM rollup_5m r WHERE r.series = e.series AND r.bucket < e.at
@@ -92,7 +93,9 @@ CROSS JOIN LATERAL (
     -- `counters.is_count`; NaN and infinity are greater.
     AND f.samples[array_position(f.series, e.series)] BETWEEN 0 AND 9007199254740992
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
-) AS x
+) AS x ON true
+WHERE x.ts IS NOT NULL
+   OR EXISTS (SELECT FROM rollup_1h r WHERE r.series = e.series AND r.bucket <= e.at - INTERVAL '1 hour')
 
 -- name: after
 -- The instant of the next value of each series at or after an instant.
@@ -112,21 +115,46 @@ CROSS JOIN LATERAL (
 ) AS x
 
 -- name: hours
-SELECT h.objective, h.hour, h.good, h.total, h.observed
+SELECT h.objective, h.hour, h.good, h.total, h.observed, h.bridged, h.resets
 FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, hour)
 JOIN objective_hours h ON h.objective = e.objective AND h.hour = e.hour
 
 -- name: put_hour
-INSERT INTO objective_hours AS h (objective, hour, good, total, observed) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (objective, hour) DO UPDATE SET good = excluded.good, total = excluded.total, observed = excluded.observed
-WHERE (h.good, h.total, h.observed) IS DISTINCT FROM (excluded.good, excluded.total, excluded.observed)
+INSERT INTO objective_hours AS h (objective, hour, good, total, observed, bridged, resets) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (objective, hour) DO UPDATE
+SET good = excluded.good, total = excluded.total, observed = excluded.observed, bridged = excluded.bridged, resets = excluded.resets
+WHERE (h.good, h.total, h.observed, h.bridged, h.resets)
+      IS DISTINCT FROM (excluded.good, excluded.total, excluded.observed, excluded.bridged, excluded.resets)
+
+-- name: drop_told_holes
+-- Those that end in the stretches: they are told anew.
+DELETE FROM objective_holes h USING unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS x (objective, starts, ends)
+WHERE h.objective = x.objective AND h.ends >= x.starts AND h.ends < x.ends
+
+-- name: put_holes
+INSERT INTO objective_holes (objective, starts, ends, good, total, bridged)
+SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[])
+
+-- name: reach_holes
+UPDATE objectives o SET holes_until = x.until
+FROM unnest($1::bigint[], $2::timestamptz[]) AS x (objective, until)
+WHERE o.id = x.objective AND (o.holes_until IS NULL OR o.holes_until < x.until)
+
+-- name: count_anew
+-- Objectives that were counted in an older way than $1: everything their tenants have said.
+WITH older AS (
+  UPDATE objectives SET counting = $1 WHERE counting < $1 AND retired_at IS NULL RETURNING tenant
+)
+SELECT objective_marks_since(tenant, '-infinity') FROM (SELECT DISTINCT tenant FROM older ORDER BY tenant) AS t
 
 -- name: carry
 -- Makes `*_before` of the hours from $2 on continue the hour before; what is right already is not written. Kept
 -- within what two of them can be added up to: no tenant's nonsense may stop the counting of all.
 WITH base AS (
   SELECT c.objective, c.first, p.good_before + p.good[60] AS good, p.total_before + p.total[60] AS total,
-         p.observed_before + p.observed[60] AS observed
+         p.observed_before + p.observed[60] AS observed,
+         p.bridged_before + coalesce(p.bridged[60], 0) AS bridged,
+         p.resets_before + coalesce(p.resets[60], 0) AS resets
   FROM unnest($1::bigint[], $2::timestamptz[]) AS c (objective, first)
   LEFT JOIN LATERAL (SELECT * FROM objective_hours h WHERE h.objective = c.objective AND h.hour < c.first
                      ORDER BY h.hour DESC LIMIT 1) AS p ON true
@@ -134,13 +162,17 @@ WITH base AS (
   SELECT h.objective, h.hour,
          greatest(least(coalesce(b.good, 0) + coalesce(sum(h.good[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS good,
          greatest(least(coalesce(b.total, 0) + coalesce(sum(h.total[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS total,
-         coalesce(b.observed, 0) + coalesce(sum(h.observed[60]) OVER earlier, 0)::bigint AS observed
+         coalesce(b.observed, 0) + coalesce(sum(h.observed[60]) OVER earlier, 0)::bigint AS observed,
+         coalesce(b.bridged, 0) + coalesce(sum(h.bridged[60]) OVER earlier, 0)::bigint AS bridged,
+         coalesce(b.resets, 0) + coalesce(sum(h.resets[60]) OVER earlier, 0)::bigint AS resets
   FROM base b JOIN objective_hours h ON h.objective = b.objective AND h.hour >= b.first
   WINDOW earlier AS (PARTITION BY h.objective ORDER BY h.hour ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
-UPDATE objective_hours h SET good_before = s.good, total_before = s.total, observed_before = s.observed
+UPDATE objective_hours h
+SET good_before = s.good, total_before = s.total, observed_before = s.observed, bridged_before = s.bridged, resets_before = s.resets
 FROM should s WHERE h.objective = s.objective AND h.hour = s.hour
-  AND (h.good_before, h.total_before, h.observed_before) IS DISTINCT FROM (s.good, s.total, s.observed)
+  AND (h.good_before, h.total_before, h.observed_before, h.bridged_before, h.resets_before)
+      IS DISTINCT FROM (s.good, s.total, s.observed, s.bridged, s.resets)
 
 -- name: first_seen
 UPDATE objectives o SET first_at = least(coalesce(o.first_at, x.at), x.at)

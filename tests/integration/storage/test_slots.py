@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,11 +13,13 @@ from itertools import pairwise
 import pytest
 
 from ecpmon.model.ingest import Batch
-from ecpmon.model.objectives import Counts, Objective, StoredObjective
+from ecpmon.model.objectives import Counts, Hole, Objective, StoredObjective
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla.counters import MINUTE, Reading, latency_minutes, request_minutes
+from ecpmon.sla.births import Track
+from ecpmon.sla.counters import COUNTING, MINUTE, Found, latency_minutes, request_minutes
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.growth import Reading
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.objectives import PgObjectiveStore
@@ -50,18 +53,19 @@ KEYS = (OK, BAD, OTHER, LATENCY)
 class Sent:
     """What was sent, so that everything can be counted again from the beginning."""
 
-    values: dict[SeriesKey, dict[datetime, float]] = field(default_factory=lambda: {k: {} for k in KEYS})
+    values: dict[SeriesKey, dict[datetime, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def readings(self, key: SeriesKey) -> list[Reading]:
         return [Reading(ts, v, HOLDS) for ts, v in sorted(self.values[key].items())]
 
-    def expected(self, name: str, start: datetime, end: datetime) -> dict[datetime, Counts]:
+    def expected(self, name: str, start: datetime, end: datetime) -> Found:
         if name == "latency":
-            found = latency_minutes(self.readings(LATENCY), 200, start, end)
+            found = Found(latency_minutes(self.readings(LATENCY), 200, start, end))
         else:
-            whole = [self.readings(k) for k in (OK, BAD, OTHER)]
-            found = request_minutes(whole, [self.readings(BAD)], True, start, end)
-        return {minute: c for minute, c in found.items() if c != Counts()}
+            keys = [k for k in (OK, BAD, OTHER) if self.values[k]]
+            tracks = [Track(self.readings(k), part=k is BAD) for k in keys]
+            found = request_minutes(tracks, True, start, end)
+        return Found({minute: c for minute, c in found.minutes.items() if c != Counts()}, found.holes)
 
 
 class Counting:
@@ -78,6 +82,14 @@ class Counting:
             frames.append(Frame(self.tenant.tenant_id, Source.PUSH, ts, (Sample(key, value),)))
         await self.ingest.commit([Batch(frames=tuple(frames))])
 
+    async def send_at_once(self, values: Sequence[tuple[SeriesKey, datetime, float]]) -> None:
+        """All of one instant."""
+        for key, ts, value in values:
+            self.sent.values[key][ts] = value
+        samples = tuple(Sample(key, value) for key, _, value in values)
+        frame = Frame(self.tenant.tenant_id, Source.PUSH, values[0][1], samples)
+        await self.ingest.commit([Batch(frames=(frame,))])
+
     async def settle(self, oldest: datetime = T0 - timedelta(days=1)) -> None:
         while await self.keeper.refresh(oldest, END):
             pass
@@ -93,10 +105,21 @@ class Counting:
         found = {a: sums[key, b] - sums[key, a] for a, b in pairwise(instants)}
         return {minute: c for minute, c in found.items() if c != Counts()}
 
+    async def holes(self, name: str) -> tuple[Hole, ...]:
+        rows = await self.database.fetch(
+            "SELECT h.* FROM objective_holes h JOIN objectives o ON o.id = h.objective"
+            " WHERE o.tenant = $1 AND o.name = $2 AND o.retired_at IS NULL ORDER BY starts, ends",
+            self.tenant.key,
+            name,
+        )
+        return tuple(Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"]) for r in rows)
+
     async def check(self, start: datetime, end: datetime) -> None:
+        """`start` and `end` are beyond everything that was sent."""
         for objective in OBJECTIVES:
             expected = self.sent.expected(objective.name, start, end)
-            assert await self.minutes(objective.name, start, end) == expected, objective.name
+            assert await self.minutes(objective.name, start, end) == expected.minutes, objective.name
+            assert await self.holes(objective.name) == expected.holes, objective.name
 
 
 @pytest.fixture
@@ -176,6 +199,10 @@ async def test_an_increase_over_a_long_silence_belongs_to_the_minute_that_saw_it
     await counting.settle()
     found = await counting.minutes("requests", T0, end + timedelta(hours=1))
     assert {m: c.total for m, c in found.items() if c.total} == {T0 + MINUTE: 10, end: 390}
+    assert [(h.start, h.total) for h in await counting.holes("requests")] == [
+        (T0 + timedelta(seconds=60), 390),
+        (T0 + timedelta(seconds=60) + HOLDS, 0),  # the gap itself, which the counter measured
+    ]
     # A late reading in the silence moves a part of it, hours apart.
     await counting.send([(OK, T0 + timedelta(hours=4), 210.0)])
     await counting.settle()
@@ -338,3 +365,116 @@ async def test_a_retired_objective_goes_with_its_last_counts(counting: Counting)
     await counting.store.retain(T0 + timedelta(hours=9))
     assert not await kept()
     assert "requests" in await counting.stored()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_series_that_come_and_go_in_one_scrape_are_counted_as_from_the_beginning(
+    counting: Counting, seed: int
+) -> None:
+    """All series of an instant in one frame, births over gaps, strays, restarts, late scrapes."""
+    draw = random.Random(f"births {seed}")
+    scrapes = _scrapes(draw)
+    scrapes.sort(key=lambda s: s[0][1].timestamp() + draw.choice([0, 0, 0, 900, 9000]))
+    upkeep = Upkeep(counting.database)
+    while scrapes:
+        count = draw.randrange(1, 30)
+        for scrape in scrapes[:count]:
+            await counting.send_at_once(scrape)
+        scrapes = scrapes[count:]
+        if draw.random() < 0.3:
+            await upkeep.roll_up(T0 + timedelta(hours=draw.randrange(9)))
+        if draw.random() < 0.7:
+            await counting.settle()
+    await counting.settle()
+    await counting.check(T0 - timedelta(hours=1), T0 + timedelta(hours=9))
+
+
+def _scrapes(draw: random.Random) -> list[list[tuple[SeriesKey, datetime, float]]]:
+    """Six hours; of an instant everything that there is at it."""
+    values, at = {OK: 1000.0}, T0
+    scrapes: list[list[tuple[SeriesKey, datetime, float]]] = []
+    while at < T0 + timedelta(hours=6):
+        for key in (OK, BAD, OTHER):
+            chance = draw.random()
+            if chance < 0.02:
+                values[key] = float(draw.randrange(9))  # born, or restarted
+            elif chance < 0.03:
+                values.pop(key, None)
+            elif key in values and chance < 0.9:
+                values[key] += draw.randrange(20)
+        stray = draw.choice([0, 1, 3]) if draw.random() < 0.05 else 0
+        scrapes.append([(k, at, v - stray) for k, v in values.items() if v >= 3])
+        at += timedelta(seconds=draw.choice([60] * 20 + [400, 4000]))
+    return [s for s in scrapes if s]
+
+
+async def test_what_was_counted_in_an_older_way_is_counted_anew(counting: Counting) -> None:
+    await counting.send([(OK, T0 + timedelta(seconds=60 * i), 10.0 * i) for i in range(4)])
+    await counting.settle()
+    await counting.check(T0 - timedelta(hours=1), T0 + timedelta(hours=1))
+    # As an older release has left it.
+    await counting.database.execute(
+        "UPDATE objectives SET counting = $2 WHERE tenant = $1", counting.tenant.key, COUNTING - 1
+    )
+    await counting.database.execute(
+        "UPDATE objective_hours h SET good = array_fill(7, '{60}'), total = array_fill(9, '{60}') FROM objectives o"
+        " WHERE o.id = h.objective AND o.tenant = $1",
+        counting.tenant.key,
+    )
+    await counting.settle()
+    assert (await counting.minutes("requests", T0, T0 + timedelta(hours=1)))[T0].total == 9
+    await counting.keeper.renew()
+    await counting.settle()
+    await counting.check(T0 - timedelta(hours=1), T0 + timedelta(hours=1))
+    await counting.keeper.renew()
+    assert await counting.keeper.backlog() == 0
+
+
+async def test_a_series_whose_past_is_gone_is_not_born(counting: Counting) -> None:
+    """It was read, long ago: the raw samples are dropped, the rollups know it."""
+    later = T0 + timedelta(days=3)
+    await counting.send([(OTHER, T0 + timedelta(seconds=60 * i), 500.0 + i) for i in range(9)])
+    await counting.send([(OK, later + timedelta(seconds=60 * i), 100.0 + i) for i in range(9)])
+    await Upkeep(counting.database).roll_up(later + timedelta(days=1), everything=True)
+    await counting.settle()
+    await counting.database.execute(
+        "DELETE FROM frames WHERE tenant = $1 AND ts < $2", counting.tenant.key, later
+    )
+    await counting.send([(OTHER, later + timedelta(seconds=60 * i), 900.0 + i) for i in range(5, 9)])
+    await counting.settle(oldest=later)
+    found = await counting.minutes("requests", later, later + timedelta(hours=1))
+    assert {(m - later) // MINUTE: c.total for m, c in found.items() if c.total} == {
+        # The other one, born in the days between, and counted when that was known to be so.
+        0: 100,
+        **dict.fromkeys(range(1, 6), 1),
+        **dict.fromkeys(range(6, 9), 2),
+    }
+
+
+async def test_a_counter_that_tells_when_it_began_is_believed(counting: Counting) -> None:
+    created = SeriesKey("custom", "requests_created", OK.labels)
+    begun = T0 - timedelta(hours=1)
+    for i, (value, began) in enumerate(
+        [(100.0, begun), (3.0, begun), (120.0, begun), (150.0, T0 + timedelta(seconds=130))]
+    ):
+        ts = T0 + timedelta(seconds=60 * i)
+        await counting.send_at_once([(OK, ts, value), (created, ts, began.timestamp())])
+    await counting.settle()
+    found = await counting.minutes("requests", T0, T0 + timedelta(hours=1))
+    assert {(m - T0) // MINUTE: c.total for m, c in found.items() if c.total} == {2: 20, 3: 150}
+    assert not any(c.resets for c in found.values())
+
+
+async def test_holes_that_an_instant_cuts_are_found(counting: Counting) -> None:
+    end = T0 + timedelta(minutes=30)
+    await counting.send([(OK, T0, 100.0), (OK, end, 400.0), (OK, end + MINUTE, 500.0)])
+    await counting.settle()
+    stored = (await counting.stored())["requests"]
+    assert stored.holes_until == end
+    assert await counting.store.holes({(stored.key, T0), (stored.key, end)}) == {}
+    found = await counting.store.holes({(stored.key, T0 + timedelta(minutes=9)), (stored.key, T0 + MINUTE)})
+    assert found == {
+        stored.key: [Hole(T0, end, 300, 300), Hole(T0 + HOLDS, end, 0, 0, (1800 - 150) * 1_000_000)]
+    }
+    await counting.store.retain(T0 + timedelta(hours=1))
+    assert await counting.store.holes({(stored.key, T0 + timedelta(minutes=9))}) == {}

@@ -1,0 +1,172 @@
+"""How much one counter grew from reading to reading (docs/objectives.md, "How counting works"). Pure.
+
+Nothing is extrapolated: an increase is the difference of two readings of one series, as a whole number.
+
+Invariants:
+1. What is said of a reading follows from the readings of its series at most two `holds` before it, and from the last
+   one before it, however old. So a stretch that is counted again gives what counting everything gives.
+2. An increase is never negative. A restart counts what the counter shows afterwards, never what it may have lost.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+# Beyond it a double cannot count by one.
+MAX_COUNT: Final = 2**53
+# A counter that says when it began says so to the second at best, and by another clock than whoever reads it.
+_SKEW: Final = timedelta(seconds=5)
+_SAME: Final = timedelta(seconds=1)
+# A fall by less than one part in so many may be a reading out of order.
+_SLIGHT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One sample of one series. NaN is a staleness marker: the series was seen to end here.
+
+    The reading says something about the time until the next one, at most `holds`.
+    """
+
+    ts: datetime
+    value: float
+    holds: timedelta
+
+    @property
+    def is_marker(self) -> bool:
+        return math.isnan(self.value)
+
+    @property
+    def until(self) -> datetime:
+        """Until when it holds if none follows."""
+        return self.ts if self.is_marker else self.ts + self.holds
+
+
+# Instant of a reading -> when the counter said that it had begun, in time order.
+Begun = Sequence[tuple[datetime, datetime]]
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """How much a counter grew after `since` up to `ts`.
+
+    `reset`: it had restarted from zero in between; `assumed`: as far as its fall tells, it has not said so itself.
+    `hole`: the reading before had ceased to hold.
+    """
+
+    ts: datetime
+    count: int
+    reset: bool
+    since: datetime
+    assumed: bool = False
+    hole: bool = False
+
+
+class _Step(Enum):
+    ON = "on"
+    # An older value than the one before it: the order of readings is wrong, not the counter.
+    STRAY = "stray"
+    RESTART = "restart"
+    ASSUMED_RESTART = "assumed restart"
+
+
+_RESTARTS: Final = (_Step.RESTART, _Step.ASSUMED_RESTART)
+
+
+def is_count(value: float) -> bool:
+    """Whether a counter can stand at `value`: not negative, not NaN, and small enough to be counted on from."""
+    return 0 <= value <= MAX_COUNT
+
+
+def settled(readings: Iterable[Reading]) -> list[Reading]:
+    """In time order, one per instant: of two readings of one instant the one given later counts."""
+    return [reading for _, reading in sorted({r.ts: r for r in readings}.items())]
+
+
+def counts_of(readings: Iterable[Reading]) -> list[Reading]:
+    """Settled, without what is no count (see `is_count`), as whole numbers."""
+    return [Reading(r.ts, math.floor(r.value), r.holds) for r in settled(readings) if is_count(r.value)]
+
+
+def begun_at(begun: Begun, at: datetime, holds: timedelta) -> datetime | None:
+    """What the counter said last, at most `holds` before `at`, of when it began."""
+    index = bisect_right(begun, at, key=lambda b: b[0]) - 1
+    return begun[index][1] if index >= 0 and begun[index][0] >= at - holds else None
+
+
+def existed_before(began: datetime, at: datetime) -> bool:
+    """Whether a counter that says it began then had certainly begun by `at`."""
+    return began < at - _SKEW
+
+
+def increases(readings: Iterable[Reading], begun: Begun = ()) -> list[Increase]:
+    """The increases of one series; in any order, with duplicates.
+
+    The first reading counts nothing here. Staleness markers and gaps end nothing. A fall means a restart from zero, so
+    the new value counts, unless it is slight: by less than 1 %, and by no more than the counter grew from one reading
+    to the next shortly before, where that is known. Then the reading is out of order: it counts nothing, and neither
+    does what follows until it is above where the counter has been. What says when it began is believed instead.
+    """
+    known = counts_of(readings)
+    steps = [_Step.ON, *(_step(known, i, begun) for i in range(1, len(known)))]
+    found: list[Increase] = []
+    stray: datetime | None = None
+    for index in range(1, len(known)):
+        reading, before, step = known[index], known[index - 1], steps[index]
+        if step in _RESTARTS:
+            grown = int(reading.value)
+        elif stray is not None and stray >= reading.ts - reading.holds:
+            grown = max(0, int(reading.value - _level(known, steps, index)))
+        else:
+            grown = max(0, int(reading.value - before.value))
+        stray = reading.ts if step is _Step.STRAY else stray
+        assumed, hole = step is _Step.ASSUMED_RESTART, reading.ts > before.until
+        found.append(Increase(reading.ts, grown, step in _RESTARTS, before.ts, assumed, hole))
+    return found
+
+
+def _step(known: Sequence[Reading], index: int, begun: Begun) -> _Step:
+    """What became of the counter between the reading before and this one."""
+    reading, before = known[index], known[index - 1]
+    began = begun_at(begun, reading.ts, reading.holds) if begun else None
+    fell = before.value - reading.value
+    if began is not None:
+        earlier = begun_at(begun, before.ts, before.holds)
+        if began > before.ts if earlier is None else began - earlier > _SAME:
+            return _Step.RESTART
+        return _Step.STRAY if fell > 0 else _Step.ON
+    if fell <= 0:
+        return _Step.ON
+    usual = _usual(known, index)
+    slight = fell * _SLIGHT < before.value and (usual == 0 or fell <= usual)
+    return _Step.STRAY if slight else _Step.ASSUMED_RESTART
+
+
+def _usual(known: Sequence[Reading], index: int) -> float:
+    """The most that the counter grew from one reading to the next within `holds` before; 0 where that is not known."""
+    oldest, most = known[index].ts - known[index].holds, 0.0
+    for at in range(index - 1, 0, -1):
+        if known[at - 1].ts < oldest:
+            break
+        most = max(most, known[at].value - known[at - 1].value)
+    return most
+
+
+def _level(known: Sequence[Reading], steps: Sequence[_Step], index: int) -> float:
+    """Where the counter had been before this reading, by what was read within `holds`: strays left out."""
+    oldest, first = known[index].ts - known[index].holds, index - 1
+    while first > 0 and known[first - 1].ts >= oldest:
+        first -= 1
+    level = known[first].value
+    for reading, step in zip(known[first + 1 : index], steps[first + 1 : index], strict=True):
+        if step in _RESTARTS:
+            level = reading.value
+        elif step is _Step.ON:
+            level = max(level, reading.value)
+    return level

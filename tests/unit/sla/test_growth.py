@@ -1,0 +1,349 @@
+"""Counters against a world that knows every event: restarts, births, scrapes that fail, readings out of order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import nan
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from ecpmon.model.maintenance import Accounting
+from ecpmon.model.objectives import Counts, Hole
+from ecpmon.sla.births import Track
+from ecpmon.sla.counters import MINUTE, Found, minute_of, request_minutes
+from ecpmon.sla.growth import Begun, Reading, increases
+from ecpmon.sla.ratios import Measured, Stretch, evaluate
+
+T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
+STEP = timedelta(seconds=60)
+HOLDS = timedelta(seconds=150)
+END = T0 + timedelta(hours=10)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def readings(*points: tuple[float, float], holds: timedelta = HOLDS) -> list[Reading]:
+    return [Reading(at(s), v, holds) for s, v in points]
+
+
+def grown(*points: tuple[float, float], begun: Begun = ()) -> list[tuple[int, bool, bool]]:
+    return [(i.count, i.reset, i.assumed) for i in increases(readings(*points), begun)]
+
+
+def totals(found: Found) -> dict[int, tuple[int, int]]:
+    """minute -> (good, total) where anything was counted"""
+    return {(m - T0) // MINUTE: (c.good, c.total) for m, c in found.minutes.items() if c.good or c.total}
+
+
+# --- slight falls --------------------------------------------------------------------------------------------------
+
+
+def test_a_slight_fall_is_no_restart() -> None:
+    assert grown((0, 500), (60, 499), (120, 500)) == [(0, False, False), (0, False, False)]
+    # What follows counts from where the counter had been.
+    assert grown((0, 500), (60, 499), (120, 510)) == [(0, False, False), (10, False, False)]
+    assert grown((0, 480), (60, 500), (120, 499), (180, 520))[-1] == (20, False, False)
+
+
+def test_a_fall_of_one_percent_or_more_is_taken_for_a_restart_and_flagged() -> None:
+    assert grown((0, 500), (60, 495)) == [(495, True, True)]
+    assert grown((0, 500), (60, 3), (120, 8)) == [(3, True, True), (5, False, False)]
+    assert grown((0, 50), (60, 49)) == [(49, True, True)]
+
+
+def test_a_slight_fall_by_more_than_usual_growth_is_taken_for_a_restart() -> None:
+    assert grown((0, 10_000), (60, 10_005), (120, 9_990)) == [(5, False, False), (9_990, True, True)]
+    assert grown((0, 10_000), (60, 10_020), (120, 10_010)) == [(20, False, False), (0, False, False)]
+
+
+def test_a_counter_that_stays_where_it_fell_slightly_is_believed_after_a_while() -> None:
+    found = grown((0, 500), (60, 499), (120, 499), (180, 499), (240, 505))
+    assert [count for count, *_ in found] == [0, 0, 0, 6]
+
+
+def test_what_says_when_it_began_is_believed() -> None:
+    same = [(at(0), at(-900)), (at(60), at(-900)), (at(120), at(-900))]
+    # However far it falls, it has not restarted.
+    assert grown((0, 500), (60, 3), (120, 505), begun=same) == [(0, False, False), (5, False, False)]
+    # It restarted, and has passed where it was.
+    again = [(at(0), at(-900)), (at(60), at(10))]
+    assert grown((0, 100), (60, 150), begun=again) == [(150, True, False)]
+    # Only the later one is told: it began after the reading before.
+    assert grown((0, 100), (60, 150), begun=[(at(60), at(10))]) == [(150, True, False)]
+    assert grown((0, 100), (60, 150), begun=[(at(60), at(-10))]) == [(50, False, False)]
+
+
+def test_assumed_restarts_are_in_the_figures_that_hold_them() -> None:
+    tracks = [
+        Track(readings((0, 500), (60, 3), (120, 8)), whole=True, part=True),
+        Track(readings((0, 70), (60, 71), (120, 2))),
+    ]
+    found = request_minutes(tracks, True, T0, END)
+    resets = {(m - T0) // MINUTE: c.resets for m, c in found.minutes.items() if c.resets}
+    assert resets == {1: 1, 2: 1}
+    whole = sum(found.minutes.values(), Counts())
+    span = Stretch("1h", T0, T0 + timedelta(hours=1), ((at(60), at(120)),))
+    planned = Measured(whole, found.minutes[at(60)])
+    assert evaluate(span, planned, T0, 0.9).assumed_resets == 1
+    assert evaluate(span, planned, T0, 0.9, accounting=Accounting.COUNT_AS_UP).assumed_resets == 2
+
+
+# --- births --------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_reading_of_a_series_born_while_watched_is_growth() -> None:
+    ok, bad = readings((0, 100), (60, 110), (120, 120)), readings((120, 7))
+    found = request_minutes([Track(ok), Track(bad, whole=True, part=True)], True, T0, END)
+    assert totals(found) == {1: (10, 10), 2: (10, 17)}
+    # Also when it has a name of its own.
+    found = request_minutes([Track(ok), Track(bad, whole=False, part=True)], True, T0, END)
+    assert totals(found) == {1: (10, 10), 2: (3, 10)}
+
+
+def test_the_first_reading_of_everything_counts_nothing() -> None:
+    tracks = [Track(readings((0, 100))), Track(readings((0, 7)), whole=False, part=True)]
+    assert totals(request_minutes(tracks, True, T0, END)) == {}
+
+
+def test_what_cannot_have_gone_wrong_meanwhile_was_there_before() -> None:
+    """Errors are read from now on, and have been counted for a month: ten requests cannot be 5,000 errors."""
+    tracks = [
+        Track(readings((0, 90_000), (60, 90_010))),
+        Track(readings((60, 5_000), (120, 5_001)), whole=False, part=True),
+    ]
+    assert totals(request_minutes(tracks, True, T0, END)) == {1: (10, 10), 2: (-1, 0)}
+
+
+def test_series_that_go_on_under_other_names_are_not_born() -> None:
+    """Somebody has added a label: all series end, and others count on from where they were."""
+    tracks = [
+        Track(readings((0, 5_000), (60, 5_010))), Track(readings((0, 70), (60, 71))),
+        Track(readings((120, 5_020), (180, 5_030))), Track(readings((120, 72), (180, 74))),
+    ]  # fmt: skip
+    assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 11), 3: (0, 12)}
+    # A process that took another's place begins from zero.
+    tracks = [Track(readings((0, 5_000), (60, 5_010))), Track(readings((120, 20), (180, 30)))]
+    assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 10), 2: (0, 20), 3: (0, 10)}
+
+
+def test_a_series_that_is_known_to_be_older_is_not_born() -> None:
+    ok = Track(readings((0, 100), (60, 110), (120, 120)))
+    older = Track(readings((120, 7_000)), old=True)
+    told = Track(readings((120, 7_000)), begun=[(at(120), at(-5_000))])
+    born = Track(readings((120, 7)), begun=[(at(120), at(100))])
+    assert totals(request_minutes([ok, older], False, T0, END)) == {1: (0, 10), 2: (0, 10)}
+    assert totals(request_minutes([ok, told], False, T0, END)) == {1: (0, 10), 2: (0, 10)}
+    assert totals(request_minutes([ok, born], False, T0, END)) == {1: (0, 10), 2: (0, 17)}
+
+
+def test_where_series_are_read_at_different_instants_one_is_born_after_some_watching() -> None:
+    """The first one that is read does not make the second one, five seconds later, a newborn."""
+    beginning = [Track(readings((0, 100), (60, 110))), Track(readings((5, 90_000), (65, 90_001)))]
+    assert totals(request_minutes(beginning, False, T0, END)) == {1: (0, 11)}
+    later = [Track(readings((0, 100), (60, 110), (120, 115), (180, 120))), Track(readings((185, 7)))]
+    assert totals(request_minutes(later, False, T0, END))[3] == (0, 12)
+
+
+# --- gaps ----------------------------------------------------------------------------------------------------------
+
+
+def evaluated(
+    found: Found, minutes: int, *planned: tuple[int, int], first: datetime = T0
+) -> tuple[float, float]:
+    """The bounds of the first minutes, some of which are maintenance."""
+    pieces = tuple((T0 + a * MINUTE, T0 + b * MINUTE) for a, b in planned)
+    span = Stretch("x", T0, T0 + minutes * MINUTE, pieces)
+    result = evaluate(span, measured_in(found, span), first, 0.99)
+    assert result.low is not None
+    assert result.high is not None
+    return result.low, result.high
+
+
+def measured_in(found: Found, span: Stretch) -> Measured:
+    def between(start: datetime, end: datetime) -> Counts:
+        return sum((c for m, c in found.minutes.items() if start <= m < end), Counts())
+
+    planned = sum((between(a, b) for a, b in span.maintenance), Counts())
+    holes = tuple(h for h in found.holes if any(h.start < cut < h.end for cut in span.cuts))
+    return Measured(between(span.start, span.end), planned, holes)
+
+
+def test_a_gap_whose_counters_went_on_is_measured() -> None:
+    """Half an hour was not read; the counters prove 99.8 %."""
+    ok = readings(*((60 * i, 1000 + 10 * i) for i in range(61) if not 15 <= i < 45), (3600, 1600))
+    bad = readings(*((60 * i, 0 if i < 45 else 1) for i in range(61) if not 15 <= i < 45))
+    found = request_minutes([Track(ok), Track(bad, whole=False, part=True)], True, T0, END)
+    low, high = evaluated(found, 60)
+    assert low == high == pytest.approx(1 - 1 / 590)
+    whole = sum(found.minutes.values(), Counts())
+    # 14:00 to 45:00, of which the last reading had held 150 s.
+    assert whole.bridged == (31 * 60 - 150) * 1_000_000
+
+
+@pytest.mark.parametrize("after", [[(2700, 3)], [(2700, 1030), (3100, 40)], []])
+def test_a_gap_in_which_a_counter_restarted_or_went_is_not(after: Sequence[tuple[float, float]]) -> None:
+    steady = readings(*((60 * i, 10 * i) for i in range(61) if not 15 <= i < 45))
+    other = readings(*((60 * i, 1000) for i in range(15)), *after)
+    found = request_minutes([Track(steady), Track(other)], False, T0, END)
+    bridged = sum(c.bridged for c in found.minutes.values())
+    assert bridged == ((31 * 60 - 150) * 1_000_000 if len(after) == 2 else 0)
+
+
+def test_a_gap_is_told_of_when_the_last_series_is_back() -> None:
+    one, other = readings((0, 1), (600, 5)), readings((0, 1), (670, 5))
+    found = request_minutes([Track(one), Track(other)], False, T0, END)
+    assert {(m - T0) // MINUTE: c.bridged for m, c in found.minutes.items() if c.bridged} == {11: 450_000_000}
+    assert Hole(at(150), at(670), 0, 0, 450_000_000) in found.holes
+
+
+def test_growth_over_a_hole_that_maintenance_covers_partly_is_an_interval() -> None:
+    ok = readings((0, 0), (60, 100), (120, 200), (720, 1200), (780, 1300))
+    bad = readings((0, 0), (60, 0), (120, 0), (720, 50), (780, 50))
+    found = request_minutes([Track(ok), Track(bad, whole=False, part=True)], True, T0, END)
+    # Of (2:00, 12:00], [3:00, 8:00) is planned: 1,000 requests, and 50 errors, on either side.
+    assert evaluated(found, 14, (3, 8)) == (pytest.approx(300 / 350), 1.0)
+    # All of it, with the minute that told: nothing is in doubt.
+    assert evaluated(found, 14, (2, 13)) == (1.0, 1.0)
+    # None of it.
+    assert evaluated(found, 14, (1, 2)) == (pytest.approx(1150 / 1200), pytest.approx(1150 / 1200))
+
+
+@dataclass
+class World:
+    """Processes that count, and who reads them once a minute, just before it is over; or does not.
+
+    Everything happens before that, so that a minute's events are what the minute's reading tells.
+    """
+
+    total: dict[int, dict[int, int]] = field(default_factory=dict)
+    bad: dict[int, dict[int, int]] = field(default_factory=dict)
+    # Of each minute that is over, whatever was read: (requests, errors).
+    truth: list[tuple[int, int]] = field(default_factory=list)
+
+    def tracks(self) -> list[Track]:
+        def read(points: dict[int, int]) -> list[Reading]:
+            return readings(*((60 * minute + 59, value) for minute, value in points.items()))
+
+        whole = [Track(read(points)) for points in self.total.values()]
+        return whole + [Track(read(points), whole=False, part=True) for points in self.bad.values()]
+
+
+LENGTH = 40
+
+
+@st.composite
+def worlds(draw: st.DrawFn, restarts: bool = False) -> World:
+    """One process goes on for ever; others come and go, and go while they are read: what a process has counted since
+    it was read last goes with it. Error counters are born with their first error."""
+    world = World()
+    blind = {m for a, b in draw(st.lists(st.tuples(st.integers(2, 36), st.sampled_from([0, 3, 5, 12])), max_size=3))
+             for m in range(a, a + b)}  # fmt: skip
+    alive: dict[int, list[int]] = {0: [draw(st.integers(0, 10**6)), 0]}
+    for minute in range(LENGTH):
+        if restarts and minute > 2 and draw(st.integers(0, 9)) == 0:
+            alive[len(world.total) + minute * 100] = [0, 0]
+        read_before = minute not in blind and minute - 1 not in blind
+        if restarts and read_before and len(alive) > 1 and draw(st.integers(0, 14)) == 0:
+            del alive[max(alive)]
+        requests = errors = 0
+        for name, counter in alive.items():
+            more = draw(st.integers(0, 30))
+            wrong = draw(st.integers(0, more)) if draw(st.booleans()) else 0
+            counter[0] += more
+            counter[1] += wrong
+            requests, errors = requests + more, errors + wrong
+            if minute not in blind:
+                world.total.setdefault(name, {})[minute] = counter[0]
+                if counter[1]:
+                    world.bad.setdefault(name, {})[minute] = counter[1]
+        world.truth.append((requests, errors))
+    return world
+
+
+@settings(deadline=None, max_examples=80)
+@given(worlds())
+def test_one_process_is_counted_to_the_event_whatever_was_not_read(world: World) -> None:
+    """No restart: after the first reading everything is counted, and nobody doubts it."""
+    found = request_minutes(world.tracks(), True, T0, END)
+    last = max(world.total[0])
+    first = min(world.bad[0], default=last) if world.bad else last
+    # What went wrong in the first minute, before anything was read, is nobody's.
+    assume(first > 0)
+    whole = sum(found.minutes.values(), Counts())
+    assert whole.total == sum(t for t, _ in world.truth[1 : last + 1])
+    assert whole.bad == sum(b for _, b in world.truth[1 : last + 1])
+    assert whole.resets == 0
+    if whole.total and last == LENGTH - 1:
+        low, high = evaluated(found, LENGTH + 0, first=at(59))
+        assert low == high == pytest.approx((whole.total - whole.bad) / whole.total)
+
+
+@settings(deadline=None, max_examples=80)
+@given(worlds(restarts=True), st.integers(1, 30), st.integers(0, 12))
+def test_the_truth_outside_of_maintenance_is_within_the_bounds(world: World, begins: int, lasts: int) -> None:
+    """Also where nobody read while maintenance began or ended, and processes come and go."""
+    last = max(world.total[0])
+    assume(last == LENGTH - 1)
+    assume(not any(points.get(0) for points in world.bad.values()))
+    planned = range(begins, min(begins + lasts, LENGTH))
+    found = request_minutes(world.tracks(), True, T0, END)
+    eligible = [world.truth[m] for m in range(1, LENGTH) if m not in planned]
+    requests, errors = sum(t for t, _ in eligible), sum(b for _, b in eligible)
+    span = Stretch("x", T0, T0 + LENGTH * MINUTE, ((T0 + planned.start * MINUTE, T0 + planned.stop * MINUTE),)
+                   if planned else ())  # fmt: skip
+    result = evaluate(span, measured_in(found, span), at(59), 0.99)
+    if requests and result.low is not None and result.high is not None:
+        assert result.low - 1e-9 <= 1 - errors / requests <= result.high + 1e-9
+
+
+@settings(deadline=None, max_examples=80)
+@given(worlds(restarts=True), st.integers(0, LENGTH), st.integers(1, LENGTH))
+def test_a_stretch_counted_by_itself_is_what_counting_everything_gives(
+    world: World, begins: int, lasts: int
+) -> None:
+    start, end = T0 + begins * MINUTE, T0 + (begins + lasts) * MINUTE
+    everything = request_minutes(world.tracks(), True, T0 - STEP, END)
+    near = []
+    for track in world.tracks():
+        old = [r for r in track.readings if r.ts < start - 4 * HOLDS][-1:]
+        fresh = [r for r in track.readings if start - 4 * HOLDS <= r.ts < end]
+        near.append(Track([*old, *fresh], track.whole, track.part))
+    found = request_minutes([t for t in near if t.readings], True, start, end)
+    assert found.holes == tuple(h for h in everything.holes if start <= h.end < end)
+    holding = {m for m, c in everything.minutes.items() if start <= m < end and c != Counts()}
+    assert {m for m, c in found.minutes.items() if c != Counts()} == holding
+    assert all(found.minutes[m] == everything.minutes[m] for m in holding)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=2, max_size=30),
+    st.integers(10_000, 10**6),
+)
+def test_readings_out_of_order_change_nothing(steps: list[tuple[int, int]], begins: int) -> None:
+    """Now and then the reading before comes again, under a later instant."""
+    value, points, late = begins, [(0.0, float(begins))], False
+    for index, (more, chance) in enumerate(steps, start=1):
+        value += more
+        stray = chance == 0 and not late and index > 1
+        points.append((60.0 * index, points[-2][1] if stray else float(value)))
+        late = stray
+    assume(not late)
+    truth = increases(readings(*points))
+    assert not any(i.reset for i in truth)
+    assert sum(i.count for i in truth) == value - begins
+
+
+def test_markers_and_what_is_no_count_end_nothing() -> None:
+    assert [i.count for i in increases(readings((0, 5), (60, nan), (120, -3), (600, 9)))] == [4]
+
+
+def test_a_minute_is_that_of_the_later_reading() -> None:
+    found = request_minutes([Track(readings((0, 1), (119, 4)))], False, T0, END)
+    assert {m for m, c in found.minutes.items() if c.total} == {minute_of(at(119))}
