@@ -33,12 +33,18 @@ from ecpmon.sla.evidence import series_key
 class Collected:
     """What one pull brought. `until`: how far the source has now been read.
 
-    `troubles`: what of which tenant cannot be made anything of, and why. The rest is taken.
+    `troubles`: what of which tenant cannot be made anything of, and why. The rest is taken. `since`: from when on that
+    was so. `detail`: what of the source did not answer. `refused`: none of it did, though it was there. `given_up`:
+    stretches that will not be asked for again, in words.
     """
 
     frames: tuple[Frame, ...]
     until: datetime
     troubles: Mapping[Culprit, str] = field(default_factory=dict)
+    since: datetime | None = None
+    detail: str | None = None
+    refused: bool = False
+    given_up: tuple[str, ...] = ()
 
 
 class Collector(Protocol):

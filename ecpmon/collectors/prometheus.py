@@ -1,151 +1,49 @@
 """Pulls Prometheus (or any compatible store) by range queries, so that live reading and backfill are one path.
 
-The only user of prometheus-api-client, which is synchronous: it runs in one worker thread of its own.
+Its client is synchronous: it runs in one worker thread of its own, and so does all that is made of its answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-import requests
-from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
-
-from ecpmon.collectors.base import Collected, samples_of
+from ecpmon.collectors.backlog import Backlog, GivenUp
+from ecpmon.collectors.base import Collected
+from ecpmon.collectors.holes import Holes
+from ecpmon.collectors.promclient import PromClient, Range, Refused, TimedOut
+from ecpmon.collectors.questions import Answer, Question, answer_to, frames_of, questions_of, times_of
 from ecpmon.collectors.rules import PrometheusRule
 from ecpmon.errors import MonitoringUnavailable
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
-from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
+from ecpmon.names import UP_METRIC
 from ecpmon.ports.quarantine import Culprit
-from ecpmon.sla.evidence import series_key
 
 # Prometheus refuses more points per series in one answer.
 MAX_POINTS: Final = 11_000
+# Points of all tenants in one answer to one expression.
+_MOST_POINTS: Final = 400_000
 # An instant this fresh may still be waiting for its scrape to be stored.
 SETTLING: Final = timedelta(seconds=2)
-# By so many seconds a sample may be younger than the instant it was asked for.
-_CLOCK_SKEW: Final = 300.0
-
-# (tenant, instant) -> value
-Values = dict[tuple[str, datetime], float]
-# (tenant, instant) -> series -> value
-Counters = dict[tuple[str, datetime], dict[SeriesKey, float]]
-
-
-def parse(result: Any, tenant_label: str) -> Values:
-    """The matrix of a range query by tenant and instant (pure). Raises MonitoringUnavailable on anything else.
-
-    Series without the tenant label are nobody's and left out; NaN and infinities are no values.
-    """
-    return parse_components(result, tenant_label, None).get("", {})
-
-
-def parse_components(result: Any, tenant_label: str, component_label: str | None) -> dict[str, Values]:
-    """The same by component; series without that label are left out. Without a label to look for: under ""."""
-    found: dict[str, Values] = defaultdict(dict)
-    if not isinstance(result, list):
-        raise MonitoringUnavailable("Prometheus sent no matrix")
-    for series in result:
-        try:
-            tenant = series["metric"].get(tenant_label)
-            component = series["metric"].get(component_label) if component_label else ""
-            points = [
-                (datetime.fromtimestamp(float(ts), UTC), float(value)) for ts, value in series["values"]
-            ]
-        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
-            raise MonitoringUnavailable("Prometheus sent a series that is none") from error
-        if tenant and component is not None:
-            found[component].update({(tenant, ts): value for ts, value in points if value == value})
-    return found
-
-
-def parse_counter(
-    result: Any, tenant_label: str, name: str, labels: Sequence[str]
-) -> tuple[Counters, dict[Culprit, str]]:
-    """The matrix of a counter by tenant and instant, series by series (pure). Raises MonitoringUnavailable.
-
-    And what is wrong: two series of a tenant that cannot be told apart by `labels` would be mistaken for restarts, so
-    the counter is left out for that tenant.
-    """
-    plain = series_key(name)
-    found: Counters = defaultdict(dict)
-    alike: set[str] = set()
-    if not isinstance(result, list):
-        raise MonitoringUnavailable("Prometheus sent no matrix")
-    for series in result:
-        if not isinstance(series, dict) or not isinstance(series.get("metric"), dict):
-            raise MonitoringUnavailable("Prometheus sent a series that is none")
-        kept = tuple(sorted((k, str(series["metric"][k])) for k in labels if k in series["metric"]))
-        key = SeriesKey(plain.metric_type, plain.metric_name, kept)
-        for at, value in parse([series], tenant_label).items():
-            if key in found[at]:
-                alike.add(at[0])
-            if math.isfinite(value):
-                found[at][key] = value
-    why = f"the labels of the counter {name} do not tell its series apart"
-    told_apart = {at: values for at, values in found.items() if at[0] not in alike}
-    return told_apart, {(tenant, f"counter {name}"): why for tenant in sorted(alike)}
-
-
-def with_counters(frames: Sequence[Frame], counters: Counters, wanted: frozenset[str]) -> tuple[Frame, ...]:
-    """The frames with the counters of their instants, and frames for instants that only counters know (pure)."""
-    left = {at: values for at, values in counters.items() if at[0] in wanted}
-    found: list[Frame] = []
-    for frame in frames:
-        more = left.pop((frame.tenant_id, frame.ts), {})
-        found.append(replace(frame, samples=(*frame.samples, *(Sample(k, v) for k, v in more.items()))))
-    for (tenant, ts), values in left.items():
-        if values:
-            samples = tuple(Sample(k, v) for k, v in values.items())
-            found.append(Frame(tenant, Source.PROMETHEUS, ts, samples))
-    return tuple(sorted(found, key=lambda f: (f.ts, f.tenant_id)))
-
-
-def assemble(
-    answers: Mapping[str, Values], ages: Values | None, wanted: frozenset[str], interval: timedelta
-) -> tuple[Frame, ...]:
-    """Frames from the answers by metric name (pure).
-
-    Availability older than the staleness limit is no evidence. Older than `interval` it is evidence of the instant
-    at which it was scraped: scrapes were missed since, and it must not hold for longer than it would have.
-    """
-    staleness = interval * STALENESS_FACTOR
-    points: dict[tuple[datetime, str], dict[str, float]] = defaultdict(dict)
-    for name, values in answers.items():
-        for (tenant, ts), value in values.items():
-            if tenant not in wanted:
-                continue
-            seen = ts
-            if series_key(name).metric_name == UP_METRIC:
-                seconds = ages.get((tenant, ts), 0.0) if ages is not None else 0.0
-                # Not as a timedelta: what a tenant's exporter says of its age may be any number.
-                if not -_CLOCK_SKEW <= seconds <= staleness.total_seconds():
-                    continue
-                age = timedelta(seconds=seconds)
-                seen = ts - _whole_millis(age) if age > interval else ts
-            points[seen, tenant][name] = value
-    return tuple(
-        Frame(tenant, Source.PROMETHEUS, ts, samples_of(points[ts, tenant])) for ts, tenant in sorted(points)
-    )
-
-
-def _whole_millis(age: timedelta) -> timedelta:
-    """As Prometheus keeps its timestamps: the instant of one scrape comes out the same from every answer."""
-    return timedelta(milliseconds=round(age / timedelta(milliseconds=1)))
+# What is put into one query.
+_MOST_PARTS: Final = 24
+_MOST_TEXT: Final = 16_000
+# Questions in one turn that may be answered too late, before nobody is taken to be there.
+_TIMEOUTS: Final = 2
+# Pieces that were missed before and are asked for in one turn.
+_PIECES: Final = 3
+_LONGEST_DETAIL: Final = 500
 
 
 def spans_to_ask(
-    watermark: datetime | None, now: datetime, interval: timedelta, oldest: timedelta
+    watermark: datetime | None, now: datetime, interval: timedelta, oldest: timedelta, most: int = MAX_POINTS
 ) -> list[tuple[datetime, datetime]]:
-    """Aligned ranges, oldest first, each within MAX_POINTS; empty when nothing new is due (pure)."""
+    """Aligned ranges, oldest first, each of `most` instants at most; empty when nothing new is due (pure)."""
     step = interval.total_seconds()
     last = (now - SETTLING).timestamp() // step * step
     since = watermark.timestamp() if watermark else last - step
@@ -153,10 +51,37 @@ def spans_to_ask(
     first = since // step * step + step
     ranges: list[tuple[datetime, datetime]] = []
     while first <= last:
-        end = min(last, first + step * (MAX_POINTS - 1))
+        end = min(last, first + step * (most - 1))
         ranges.append((datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(end, UTC)))
         first = end + step
     return ranges
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one turn has found."""
+
+    answers: list[Answer] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
+    remarks: dict[str, None] = field(default_factory=dict)
+    timeouts: int = 0
+
+    def troubles(self, wanted: frozenset[str]) -> dict[Culprit, str]:
+        return {
+            culprit: why
+            for answer in self.answers
+            for culprit, why in answer.troubles.items()
+            if culprit[0] in wanted
+        }
+
+
+class Asking(Protocol):
+    """As `PromClient` has it."""
+
+    remarks: list[str]
+
+    def ask(self, parts: Sequence[str], when: Range) -> list[list[Any]]: ...
 
 
 class PrometheusCollector:
@@ -172,18 +97,15 @@ class PrometheusCollector:
         timeout: float,
         backfill: timedelta,
         headers: Mapping[str, str] | None = None,
+        client: Asking | None = None,
     ) -> None:
         self.interval = interval
-        self._rule = rule
-        self._timeout = timeout
+        self._step = interval.total_seconds()
+        self._questions = questions_of(rule, self._step)
         self._backfill = backfill
-        self._warnings: list[str] = []
-        session = requests.Session()
-        session.trust_env = False
-        session.hooks["response"].append(self._note_warnings)
-        self._client = PrometheusConnect(
-            url=url, headers=dict(headers or {}), session=session, timeout=timeout, retry=0
-        )
+        self._client: Asking = client or PromClient(url, headers or {}, timeout)
+        self._backlog = Backlog(self._step)
+        self._holes = Holes(self._step * STALENESS_FACTOR, interval * 4)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="prometheus")
 
     def close(self) -> None:
@@ -195,67 +117,174 @@ class PrometheusCollector:
         """The oldest range that is due (the next call goes on), so that a long backfill shows progress."""
         # A clock that had run ahead left a watermark in the future; waiting for it would be blindness.
         since = min(watermark, now) if watermark else None
-        ranges = spans_to_ask(since, now, self.interval, self._backfill)
+        most = max(20, min(MAX_POINTS, _MOST_POINTS // max(1, len(tenants))))
+        ranges = spans_to_ask(since, now, self.interval, self._backfill, most)
         if not ranges:
             return Collected((), since or now)
-        start, end = ranges[0]
-        loop = asyncio.get_running_loop()
-        asked = await loop.run_in_executor(self._executor, self._ask_all, start, end)
-        answers, counters, troubles = asked
-        ages = answers.pop("", None)
         wanted = frozenset(t.tenant_id for t in tenants)
-        frames = assemble(answers, ages, wanted, self.interval)
-        known = {culprit: why for culprit, why in troubles.items() if culprit[0] in wanted}
-        return Collected(with_counters(frames, counters, wanted), end, known)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._turn, wanted, ranges[0], most, now)
 
-    def _ask_all(
-        self, start: datetime, end: datetime
-    ) -> tuple[dict[str, Values], Counters, dict[Culprit, str]]:
-        rule = self._rule
-        answers = {UP_METRIC: self._ask(rule.availability, start, end)}
-        if rule.age:
-            answers[""] = self._ask(rule.age, start, end)
-        if rule.components:
-            result = self._result(rule.components, start, end)
-            for name, values in parse_components(result, rule.tenant_label, rule.component_label).items():
-                answers[f"{UP_METRIC}{COMPONENT_SEPARATOR}{name}"] = values
-        for name, expression in rule.metrics.items():
-            answers[name] = self._ask(expression, start, end)
-        for name, expression in rule.services.items():
-            result = self._result(expression, start, end)
-            for service, values in parse_components(result, rule.tenant_label, rule.component_label).items():
-                answers[f"{name}{COMPONENT_SEPARATOR}{service}"] = values
-        counters: Counters = defaultdict(dict)
-        troubles: dict[Culprit, str] = {}
-        for name, counter in rule.counters.items():
-            result = self._result(counter.expression, start, end)
-            found, wrong = parse_counter(result, rule.tenant_label, name, counter.labels)
-            troubles.update(wrong)
-            for at, counts in found.items():
-                counters[at].update(counts)
-        return answers, counters, troubles
+    def _turn(
+        self, wanted: frozenset[str], due: tuple[datetime, datetime], most: int, now: datetime
+    ) -> Collected:
+        start, end = due[0].timestamp(), due[1].timestamp()
+        turn = _Turn()
+        answered = self._present(turn, start, end, now)
+        turn.frames += frames_of((a.readings for a in turn.answers), wanted)
+        self._look_for_holes(turn.frames, wanted, now)
+        if answered:
+            longest = (most - 1) * self._step
+            self._ask_again(turn, wanted, longest)
+            self._fill_holes(turn, longest, now)
+        return Collected(
+            tuple(sorted(turn.frames, key=lambda f: f.ts)),
+            due[1],
+            turn.troubles(wanted),
+            since=due[0],
+            detail=self._detail(turn),
+            refused=not answered,
+            given_up=tuple(map(_told, turn.given_up)),
+        )
 
-    def _ask(self, expression: str, start: datetime, end: datetime) -> Values:
-        return parse(self._result(expression, start, end), self._rule.tenant_label)
+    def _present(self, turn: _Turn, start: float, end: float, now: datetime) -> bool:
+        """Whether anything was answered."""
+        due = [q for q in self._questions if self._backlog.is_due(q.subject, now)]
+        refused: dict[str, str] = {}
+        # What was refused lately must not take others along again.
+        doubtful = self._backlog.refused
+        for questions in [
+            *_queries([q for q in due if q.subject not in doubtful]),
+            *([q] for q in due if q.subject in doubtful),
+        ]:
+            answers, troubles = self._ask(questions, start, end, turn)
+            turn.answers += answers
+            refused |= troubles
+        for question in self._questions:
+            subject = question.subject
+            if question not in due or subject in refused:
+                turn.given_up += self._backlog.missed(subject, start, end, now, refused.get(subject))
+            else:
+                self._backlog.answered(subject)
+        return len(refused) < len(due)
 
-    def _result(self, expression: str, start: datetime, end: datetime) -> Any:
-        self._warnings.clear()
+    def _ask(
+        self, questions: Sequence[Question], start: float, end: float, turn: _Turn
+    ) -> tuple[list[Answer], dict[str, str]]:
+        """Answers, and why others were refused. Raises MonitoringUnavailable when nobody is there."""
         try:
-            result = self._client.custom_query_range(
-                expression, start, end, f"{self.interval.total_seconds():g}", timeout=self._timeout
-            )
-        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
-            raise MonitoringUnavailable(f"Prometheus does not answer: {error}") from error
-        if self._warnings:
-            # Partial data would falsify an SLA; better to ask again.
-            raise MonitoringUnavailable(f"Prometheus warns of partial data: {'; '.join(self._warnings)}")
-        return result
+            return self._answers(questions, start, end, turn), {}
+        except Refused as error:
+            turn.timeouts += isinstance(error, TimedOut)
+            if turn.timeouts > _TIMEOUTS:
+                raise MonitoringUnavailable(f"Prometheus is too slow: {error}") from error
+            if len(questions) == 1:
+                return [], {questions[0].subject: str(error)}
+        # One of them is to blame: each by itself.
+        answers: list[Answer] = []
+        refused: dict[str, str] = {}
+        for question in questions:
+            own, why = self._ask([question], start, end, turn)
+            answers += own
+            refused |= why
+        return answers, refused
 
-    def _note_warnings(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        """prometheus-api-client drops `warnings`; they are read here."""
+    def _answers(self, questions: Sequence[Question], start: float, end: float, turn: _Turn) -> list[Answer]:
+        """Raises Refused, MonitoringUnavailable."""
+        places: dict[str, int] = {}
+        for question in questions:
+            for part in question.parts:
+                places.setdefault(part, len(places))
+        when = Range(start, end, self._step, max(q.limit for q in questions))
+        results = self._client.ask(list(places), when)
+        turn.remarks.update(dict.fromkeys(self._client.remarks))
         try:
-            document = response.json()
-        except ValueError:
-            return  # not JSON: the client reports the status
-        if isinstance(document, dict):
-            self._warnings.extend(map(str, document.get("warnings") or []))
+            return [
+                answer_to(
+                    question,
+                    results[places[question.expression]],
+                    [times_of(results[places[text]], labels) for text, labels in question.times],
+                )
+                for question in questions
+            ]
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
+    def _ask_again(self, turn: _Turn, wanted: frozenset[str], longest: float) -> None:
+        """What was missed while others were answered."""
+        by_subject = {q.subject: q for q in self._questions}
+        for _ in range(_PIECES):
+            found = self._backlog.next(longest)
+            if found is None:
+                return
+            subject, piece = found
+            if subject not in by_subject:
+                continue
+            try:
+                answers, refused = self._ask([by_subject[subject]], piece.first, piece.last, turn)
+            except MonitoringUnavailable:
+                self._backlog.put_back(subject, piece)
+                return
+            turn.frames += frames_of((a.readings for a in answers), wanted)
+            if refused and (lost := self._backlog.refuse(subject, piece, refused[subject])):
+                turn.given_up.append(lost)
+
+    def _look_for_holes(self, frames: Iterable[Frame], wanted: frozenset[str], now: datetime) -> None:
+        seen: dict[str, list[float]] = {}
+        for frame in frames:
+            if any(sample.key.metric_name == UP_METRIC for sample in frame.samples):
+                seen.setdefault(frame.tenant_id, []).append(frame.ts.timestamp())
+        for tenant, instants in seen.items():
+            self._holes.seen(tenant, instants, now)
+        self._holes.forget(wanted)
+
+    def _fill_holes(self, turn: _Turn, longest: float, now: datetime) -> None:
+        """What has come late to the store."""
+        holes = self._holes.due(longest, now)
+        if not holes:
+            return
+        first = min(hole.first for hole in holes) // self._step * self._step + self._step
+        last = max(hole.last for hole in holes) // self._step * self._step
+        if last < first:
+            return
+        found: list[Answer] = []
+        try:
+            for questions in _queries(self._questions):
+                found += self._ask(questions, first, last, turn)[0]
+        except MonitoringUnavailable:
+            return  # the next turn finds out what that means
+        lacking = frozenset(hole.tenant for hole in holes)
+        turn.frames += [
+            frame
+            for frame in frames_of((a.readings for a in found), lacking)
+            if any(h.tenant == frame.tenant_id and h.first < frame.ts.timestamp() < h.last for h in holes)
+        ]
+
+    def _detail(self, turn: _Turn) -> str | None:
+        told = [f"{subject}: {why}" for subject, why in self._backlog.refused.items()]
+        return "; ".join([*told, *turn.remarks])[:_LONGEST_DETAIL] or None
+
+
+def _queries(questions: Sequence[Question]) -> list[list[Question]]:
+    """Questions that are asked together: of one lookback, in order, as many as a query holds."""
+    found: list[list[Question]] = []
+    size: list[tuple[int, int]] = []
+    places: dict[float, int] = {}
+    for question in questions:
+        parts, text = len(question.parts), sum(map(len, question.parts))
+        place = places.get(question.limit)
+        if place is None or size[place][0] + parts > _MOST_PARTS or size[place][1] + text > _MOST_TEXT:
+            place = places[question.limit] = len(found)
+            found.append([])
+            size.append((0, 0))
+        found[place].append(question)
+        size[place] = size[place][0] + parts, size[place][1] + text
+    return found
+
+
+def _told(lost: GivenUp) -> str:
+    first, last = (
+        datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        for at in (lost.piece.first, lost.piece.last)
+    )
+    return f"given up: {lost.subject} from {first} to {last}: {lost.reason}"[:_LONGEST_DETAIL]

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from ecpmon.collectors.promql import selectors
 from ecpmon.errors import ValidationFailed
 from ecpmon.names import ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
 from ecpmon.resources import data_dir, yaml_of
@@ -25,13 +34,45 @@ class SourceRule(_Strict):
     error_rate_down_at: Fraction | None = None
 
 
-class CounterRule(_Strict):
+class MetricRule(_Strict):
+    """What is read, and how old its samples are: by its selectors, or by `age`, an expression in seconds by tenant.
+
+    `interval` in seconds: how often they are taken, when that is not as often as Prometheus is asked.
+    """
+
+    expression: str
+    age: str | None = None
+    interval: Annotated[float, Field(gt=0, le=3600)] | None = None
+
+    @classmethod
+    def of(cls, given: str | MetricRule) -> MetricRule:
+        return cls(expression=given) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _has_a_time(self) -> Self:
+        found = selectors(self.expression)
+        if self.age is not None:
+            selectors(self.age)
+        elif not found:
+            raise ValueError("nothing in it says when it was measured: give an `age`")
+        return self
+
+
+def _with_a_time(given: str | MetricRule) -> str | MetricRule:
+    MetricRule.of(given)
+    return given
+
+
+# An expression alone, or with what belongs to it.
+Read = Annotated[str | MetricRule, AfterValidator(_with_a_time)]
+
+
+class CounterRule(MetricRule):
     """A counter, read series by series: a sum over series would hide their restarts.
 
     `labels` are kept and must tell a tenant's series apart, the restarts of which are then seen one by one.
     """
 
-    expression: str
     labels: tuple[str, ...] = Field(min_length=1, max_length=10)
 
 
@@ -40,10 +81,10 @@ class PrometheusRule(SourceRule):
     availability: str
     age: str | None = None
     component_label: str = "service"
-    components: str | None = None
-    metrics: dict[str, str] = Field(default_factory=dict)
+    components: Read | None = None
+    metrics: dict[str, Read] = Field(default_factory=dict)
     # What single services use, for right-sizing: series by tenant and component.
-    services: dict[ServiceMetric, str] = Field(default_factory=dict)
+    services: dict[ServiceMetric, Read] = Field(default_factory=dict)
     # Our metric name -> what is read of it.
     counters: dict[str, CounterRule] = Field(default_factory=dict)
 
@@ -53,6 +94,11 @@ class PrometheusRule(SourceRule):
         if value.keys() & {UP_METRIC, ERROR_RATE_METRIC}:
             raise ValueError("a counter must not be called like evidence")
         return value
+
+    @model_validator(mode="after")
+    def _availability_has_a_time(self) -> Self:
+        MetricRule(expression=self.availability, age=self.age)
+        return self
 
 
 class SliRules(_Strict):

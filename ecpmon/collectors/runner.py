@@ -102,8 +102,12 @@ class CollectorRunner:
                 exc_info=None if known else error,
             )  # fmt: skip
         else:
-            attempt = self._attempt(now, AttemptOutcome.OK, began)
-            self.last_success = now
+            outcome = AttemptOutcome.TARGET_FAILED if collected.refused else AttemptOutcome.OK
+            attempt = self._attempt(now, outcome, began, collected.detail)
+            if collected.detail:
+                _log.warning("pulled_in_part", source=self.collector.source.value, detail=collected.detail)
+            if not collected.refused:
+                self.last_success = now
         self._on_attempt(attempt)
         self._queue(attempt, collected and _numbered(collected, tenants))
         await self._drain()
@@ -137,7 +141,13 @@ class CollectorRunner:
             self._waiting.append(Batch(attempts=(attempt,)))
         else:
             marks = () if self._ask_again else ((self.collector.source, collected.until),)
-            self._waiting.append(Batch(collected.frames, (attempt,), marks))
+            lost = tuple(
+                replace(attempt, outcome=AttemptOutcome.TARGET_FAILED, detail=why)
+                for why in collected.given_up
+            )
+            for each in lost:
+                _log.error("stretch_given_up", source=self.collector.source.value, detail=each.detail)
+            self._waiting.append(Batch(collected.frames, (attempt, *lost), marks))
             self._watermark = collected.until
 
     def _keep_bound(self) -> None:

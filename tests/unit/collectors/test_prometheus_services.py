@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from ecpmon.collectors.prometheus import assemble
+from ecpmon.collectors.questions import answer_to, frames_of, questions_of, times_of
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import ValidationFailed
 from ecpmon.names import SERVICE_METRICS
@@ -26,8 +26,7 @@ def test_what_is_asked_of_the_simulator_is_what_it_exposes() -> None:
     state = step(put_tenant(new_state(7, 1_790_000_000 * SECOND), "a", [spec]), MINUTE)
     text = exposition(state).decode()
     rule = load_sli_rules().prometheus
-    expressions = [rule.availability, rule.components or "", rule.age or ""]
-    asked = " ".join([*expressions, *rule.metrics.values(), *rule.services.values()])
+    asked = " ".join(part for question in questions_of(rule, 15) for part in question.parts)
     assert set(re.findall(r"ecp_sim_\w+", asked)) <= set(re.findall(r"^(ecp_sim_\w+)", text, re.MULTILINE))
     assert set(rule.services) == set(SERVICE_METRICS)
     [cores] = re.findall(r'ecp_sim_service_pod_cpu_cores\{service="callbot",tenant_id="a"\} (\S+)', text)
@@ -35,10 +34,14 @@ def test_what_is_asked_of_the_simulator_is_what_it_exposes() -> None:
 
 
 def test_what_services_use_becomes_series_of_the_service() -> None:
-    answers = {"service_sessions.chatbot": {("a", T0): 7.0}, "up": {("a", T0): 1.0}}
-    [frame] = assemble(answers, None, frozenset({"a"}), timedelta(seconds=15))
+    rule = load_sli_rules().prometheus
+    [asked] = [q for q in questions_of(rule, 15) if q.subject == "service service_sessions"]
+    labels = {"tenant_id": "a", "service": "chatbot"}
+    times = times_of([{"metric": labels, "values": [[T0.timestamp(), str(T0.timestamp())]]}], asked.fine)
+    answer = answer_to(asked, [{"metric": labels, "values": [[T0.timestamp(), "7"]]}], [times])
+    [frame] = frames_of([answer.readings], frozenset({"a"}))
     found = {(s.key.metric_name, s.key.labels): s.value for s in frame.samples}
-    assert found == {("service_sessions", (("service", "chatbot"),)): 7.0, ("up", ()): 1.0}
+    assert found == {("service_sessions", (("service", "chatbot"),)): 7.0}
 
 
 def test_a_metric_that_right_sizing_does_not_know_is_refused() -> None:
