@@ -23,12 +23,11 @@ import structlog
 from ecpmon.local.packages import fetch_binaries
 from ecpmon.local.paths import cache_dir, service_user
 from ecpmon.local.postgres import PostgresCluster
-from tests.acceptance.accuracy import Scenario
+from tests.acceptance.accuracy import measured
 from tests.acceptance.live import live_stack
 from tests.acceptance.live_accuracy import SETTINGS as LIVE_SETTINGS
 from tests.acceptance.live_accuracy import LiveScenario
 from tests.acceptance.rows import Row, table
-from tests.acceptance.world import World
 from tests.conftest import PostgresServer
 from tests.ports import free_port
 
@@ -39,8 +38,7 @@ TOLERANCE = 1e-3
 
 
 async def measure(dsn: str, folder: Path, minutes: int, seed: int) -> str:
-    async with World(dsn, folder, free_port, START) as world:
-        return table(await Scenario(world, minutes, seed).run())
+    return table(await measured(dsn, folder, free_port, START, minutes, seed))
 
 
 def simulated(folder: Path, minutes: int, seeds: int) -> None:

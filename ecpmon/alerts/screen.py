@@ -252,7 +252,7 @@ class Screen:
         if not planned:
             return True
         try:
-            maintenance = terms_of(tenant, planned, now, self._intervals).maintenance
+            maintenance = terms_of(tenant, planned, now).maintenance
         except EcpError:
             return False
         return not touching(maintenance, now - SLA_LOOKBACK, now)

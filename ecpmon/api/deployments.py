@@ -113,8 +113,8 @@ async def report_status(request: web.Request) -> web.Response:
     )
     if status is DeploymentStatus.COMPLETED:
         where = tenant.deployed(method)
-        holds = backend.intervals.holds(where.evidence_source, where)
-        await backend.tenants.set_deployed(tenant, method, "running", holds, now)
+        holds, age = backend.intervals.evidence(where)
+        await backend.tenants.set_deployed(tenant, method, "running", holds, age, now)
     return reply({"deployment_id": deployment_id, "status": status.value})
 
 

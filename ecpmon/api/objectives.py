@@ -28,7 +28,6 @@ from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import effort
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
@@ -195,10 +194,7 @@ async def status(request: web.Request) -> web.Response:
     stored = await _find(request, tenant)
     names = _windows(request, stored)
     planned = await backend.maintenance.of_tenant(tenant)
-    intervals = backend.intervals
-    spans = await worked_out(
-        request, tenant, effort(planned), _stretches, tenant, planned, now, intervals, names
-    )
+    spans = await worked_out(request, tenant, effort(planned), _stretches, tenant, planned, now, names)
     before = await backend.objectives.sums(edges(stored.key, spans))
     holes = await backend.objectives.holes(cuts(stored, spans))
     statuses = await backend.objectives.statuses(tenant)
@@ -221,9 +217,9 @@ async def status(request: web.Request) -> web.Response:
 
 
 def _stretches(
-    tenant: Tenant, planned: Sequence[Maintenance], now: datetime, intervals: Intervals, names: Sequence[str]
+    tenant: Tenant, planned: Sequence[Maintenance], now: datetime, names: Sequence[str]
 ) -> list[Stretch]:
-    terms = terms_of(tenant, planned, now, intervals)
+    terms = terms_of(tenant, planned, now)
     from ecpmon.sla.ratios import stretch
 
     return [stretch(name, now, terms) for name in names]

@@ -80,9 +80,9 @@ async def deploy(request: web.Request) -> web.Response:
             tenant.key, deployment_id, DeploymentStatus.FAILED, error.message, now_of(request), level="error"
         )
         raise
-    holds = backend.intervals.holds(deployed.evidence_source, deployed)
+    holds, age = backend.intervals.evidence(deployed)
     now = now_of(request)
-    await backend.tenants.set_deployed(tenant, "simulator", "running", holds, now)
+    await backend.tenants.set_deployed(tenant, "simulator", "running", holds, age, now)
     await store.advance(tenant.key, deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
     return reply(
         {

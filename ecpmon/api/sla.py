@@ -33,7 +33,6 @@ from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered, effort, zone
 from ecpmon.sla.periods import WINDOW_NAMES, period
@@ -220,23 +219,19 @@ async def _question(
     *,
     present: bool,
 ) -> _Question:
-    intervals = backend_of(request).intervals
     much = effort(planned)
-    return await worked_out(
-        request, tenant, much, _asked, tenant, planned, at, intervals, names, present=present
-    )
+    return await worked_out(request, tenant, much, _asked, tenant, planned, at, names, present=present)
 
 
 def _asked(
     tenant: Tenant,
     planned: Sequence[Maintenance],
     at: datetime,
-    intervals: Intervals,
     names: Sequence[str],
     *,
     present: bool,
 ) -> _Question:
-    terms = terms_of(tenant, planned, at, intervals, present=present)
+    terms = terms_of(tenant, planned, at, present=present)
     found = question(at, terms, names)
     return _Question(found.instants, Sealed((terms, found)))
 
@@ -323,8 +318,8 @@ async def analysis(request: web.Request) -> web.Response:
     if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
-    much, intervals, target = effort(planned), backend.intervals, tenant.sla_target.fraction
-    asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now, intervals)
+    much, target = effort(planned), tenant.sla_target.fraction
+    asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
     marks = await backend.window_sums.marks(tenant, asked.instants, now)
     found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
     shown = percent(found.availability)
@@ -341,10 +336,8 @@ async def analysis(request: web.Request) -> web.Response:
     )
 
 
-def _of_period(
-    tenant: Tenant, planned: Sequence[Maintenance], start: datetime, now: datetime, intervals: Intervals
-) -> _Question:
-    terms = terms_of(tenant, (), now, intervals)
+def _of_period(tenant: Tenant, planned: Sequence[Maintenance], start: datetime, now: datetime) -> _Question:
+    terms = terms_of(tenant, (), now)
     terms = replace(terms, maintenance=covered(planned, start, now, MAX_INTERVALS))
     found = question(now, terms, (), (start,))
     return _Question(found.instants, Sealed((terms, found)))

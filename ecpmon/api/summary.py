@@ -28,7 +28,6 @@ from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.ports.roster import Standing, planned_of
 from ecpmon.ports.sla import WindowTotals
 from ecpmon.sla import sums
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import touching, zone
 from ecpmon.sla.periods import Period, period
 from ecpmon.sla.terms import terms_of
@@ -86,7 +85,7 @@ async def _worked_out(
     planned = {
         name: await planned_of(standings[name], tenant, backend.maintenance) for name, tenant in own.items()
     }
-    terms = await apart(caller, _terms, list(own.values()), planned, now, backend.intervals)
+    terms = await apart(caller, _terms, list(own.values()), planned, now)
     calm = {n: t for n, t in own.items() if not touching(terms[n].maintenance, now - _LONGEST, now)}
     found: dict[str, _Found] = {}
     for name, members in _by_zone(calm).items():
@@ -102,9 +101,8 @@ def _terms(
     tenants: Sequence[Tenant],
     planned: Mapping[str, Sequence[Maintenance]],
     now: datetime,
-    intervals: Intervals,
 ) -> dict[str, Terms]:
-    return {t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now, intervals) for t in tenants}
+    return {t.tenant_id: terms_of(t, planned.get(t.tenant_id, ()), now) for t in tenants}
 
 
 def _by_zone(tenants: Mapping[str, Tenant]) -> dict[str, list[Tenant]]:

@@ -13,7 +13,7 @@ from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenants import TargetBody, check_preset
 from ecpmon.errors import InsufficientResources, ValidationFailed
-from ecpmon.model.tenants import SlaTarget, Tenant
+from ecpmon.model.tenants import PushMode, SlaTarget, Tenant
 from ecpmon.ports.tenants import TenantChange
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 routes = Routes()
 # What a new size follows from. A change of anything else leaves the plan as it is.
+_PLAIN = ("name", "description", "service_requirements", "push_mode")
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
@@ -54,6 +55,8 @@ class UpdateBody(BaseModel):
     sla_target: TargetPatch = Field(default_factory=TargetPatch)
     # Replaces what was right-sized before; null or {} goes back to the catalogue.
     service_resources: dict[StrictStr, QuantitiesBody] | None = None
+    # From now on; what was pushed before keeps the meaning that it had.
+    push_mode: PushMode = PushMode.CHANGES
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
@@ -81,9 +84,7 @@ async def update_tenant(request: web.Request) -> web.Response:
 def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
     """The tenant with the fields that were given; the preset is still to be decided."""
     given = body.model_fields_set
-    changed: dict[str, Any] = {
-        name: getattr(body, name) for name in ("name", "description", "service_requirements") if name in given
-    }
+    changed: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if name in given}
     if "service_requirements" in given:
         _keep_weighted(tenant, body.service_requirements)
     if "sla_target" in given:
@@ -161,6 +162,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         sla_target=wanted.sla_target,
         gpu_type=plan.gpu_type if plan else wanted.gpu_type,
         service_resources=wanted.service_resources,
+        push_mode=wanted.push_mode,
     )
 
 
@@ -178,6 +180,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "service_requirements": tenant.service_requirements,
         "sla_target": tenant.sla_target.model_dump(exclude_none=True),
         "service_resources": tenant.service_resources,
+        "push_mode": tenant.push_mode.value,
         "estimated_resources": tenant.resources.model_dump(),
         "estimated_cost": granted.estimated_cost if granted else None,
         "deployment_time": granted.deployment_time if granted else None,

@@ -20,6 +20,7 @@ from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
     Preset,
+    PushMode,
     SlaTarget,
     Tenant,
     TenantStatus,
@@ -67,11 +68,18 @@ class TenantBody(BaseModel):
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None
     sli_source: Annotated[StrictStr, Field(pattern="^(auto|prometheus|simulator|push)$")] = "auto"
     push_interval: Annotated[StrictInt, Field(ge=1, le=86_400)] = 60
+    # Absent: samples for who names an interval and so sends at it, else changes.
+    push_mode: PushMode | None = None
     time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
+
+
+def _push_mode(body: TenantBody) -> PushMode:
+    named = "push_interval" in body.model_fields_set
+    return body.push_mode or (PushMode.SAMPLES if named else PushMode.CHANGES)
 
 
 def _check_weights(body: TenantBody) -> dict[str, float] | None:
@@ -187,6 +195,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         description=body.description,
         sli_source=body.sli_source,
         push_interval=timedelta(seconds=body.push_interval),
+        push_mode=_push_mode(body),
         time_zone=zone(body.time_zone).key,
         maintenance_accounting=body.maintenance_accounting,
         component_weights=_check_weights(body),
@@ -271,6 +280,7 @@ async def get_tenant(request: web.Request) -> web.Response:
             "sla_target": tenant.sla_target.model_dump(exclude_none=True),
             "sli_source": tenant.sli_source,
             "push_interval": int(tenant.push_interval.total_seconds()),
+            "push_mode": tenant.push_mode.value,
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
             "service_resources": tenant.service_resources,

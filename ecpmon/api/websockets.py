@@ -98,9 +98,7 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
     now = clock.now()
     try:
         planned = await backend.maintenance.of_tenant(tenant)
-        terms = await worked_out_for(
-            backend, tenant, effort(planned), terms_of, tenant, planned, now, backend.intervals
-        )
+        terms = await worked_out_for(backend, tenant, effort(planned), terms_of, tenant, planned, now)
         asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
         tallies = await backend.window_sums.tallies(asked, now)
         before = await backend.availability.statuses(tenant)

@@ -36,7 +36,7 @@ def make_deployments(
     carries_out: bool,
 ) -> DeploymentService:
     async def terms(tenant: Tenant) -> Terms:
-        return terms_of(tenant, await maintenance.of_tenant(tenant), clock.now(), intervals)
+        return terms_of(tenant, await maintenance.of_tenant(tenant), clock.now())
 
     deployers = _demo_deployers() if demo else _deployers(settings)
     return DeploymentService(

@@ -80,7 +80,9 @@ class _Importer:
 
     async def _open_regime(self, tenant: Tenant, start: datetime) -> None:
         """The past was observed once a minute, so its observations hold longer than live ones."""
-        await self._store.add_regime(tenant, start, Source.SIMULATOR, INTERVAL * STALENESS_FACTOR)
+        await self._store.add_regime(
+            tenant, start, Source.SIMULATOR, INTERVAL * STALENESS_FACTOR, timedelta()
+        )
 
     async def _flush(self) -> None:
         frames, self._chunk = self._chunk, []

@@ -31,8 +31,8 @@ class Newcomers:
         """All of it that the tenant lacks."""
         stores, source = self._stores, tenant.evidence_source
         if source is not Source.PUSH:
-            holds = stores.intervals.holds(source, tenant)
-            await stores.tenants.add_regime(tenant, tenant.created_at, source, holds)
+            holds, age = stores.intervals.evidence(tenant)
+            await stores.tenants.add_regime(tenant, tenant.created_at, source, holds, age)
         await stores.objective_store.install_defaults(self._clock.now(), [tenant])
         rules = default_rules(tenant.tenant_id, self._actions)
         await stores.alerts.create_missing(rules, self._clock.now())

@@ -24,7 +24,6 @@ from ecpmon.ports.leading import leading
 from ecpmon.ports.roster import Standing
 from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.counters import minute_of
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.openslo import Promise
 from ecpmon.sla.ratios import Before, Holes, Stretch, cuts, edges, standing, stretch
 from ecpmon.sla.terms import terms_of
@@ -70,7 +69,6 @@ class Objectives:
         self._workers = workers
         self._roster = stores.roster
         self._maintenance = stores.maintenance
-        self._intervals = stores.intervals
         self.store = stores.objective_store
         self._upkeep = Upkeep(stores.database)
         self._installing = Isolation(stores.quarantine, "objective_defaults")
@@ -196,7 +194,7 @@ class Objectives:
             part = [
                 (by_name[n], objectives.get(n, []), planned.get(n, ())) for n in names[first : first + _SLICE]
             ]
-            asked = await self._apart(_asked, part, now, self._intervals)
+            asked = await self._apart(_asked, part, now)
             before = await self.store.sums({edge for own in asked for edge in own.edges})
             holes = await self.store.holes({cut for own in asked for cut in own.cuts})
             results |= await self._apart(_standing, asked, before, statuses, holes)
@@ -241,11 +239,10 @@ def _standing(
 def _asked(
     tenants: Sequence[tuple[Tenant, Sequence[StoredObjective], Sequence[Maintenance]]],
     now: datetime,
-    intervals: Intervals,
 ) -> list[_Asked]:
     found = []
     for tenant, objectives, planned in tenants:
-        terms = terms_of(tenant, planned, now, intervals)
+        terms = terms_of(tenant, planned, now)
         names = {w for stored in objectives for w in stored.objective.windows}
         spans = {name: stretch(name, now, terms) for name in names}
         wanted = {e for s in objectives for e in edges(s.key, [spans[w] for w in s.objective.windows])}

@@ -10,7 +10,6 @@ import orjson
 
 from ecpmon.compute.threads import Threads
 from ecpmon.errors import NotFound
-from ecpmon.sla.evidence import Intervals
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.shapes import printed
 from ecpmon.statements.terms import load_terms
@@ -24,7 +23,6 @@ from ecpmon.workers import TenantWorkers, Workers
 
 async def report(
     database_url: str,
-    intervals: Intervals,
     kept: timedelta,
     tenant_id: str,
     month: str,
@@ -45,7 +43,6 @@ async def report(
             PgMaintenanceStore(database),
             PgStatementStore(database),
             load_terms(),
-            intervals,
             tenants,
             kept,
             TenantWorkers(workers, "report"),

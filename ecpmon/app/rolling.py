@@ -20,7 +20,6 @@ from ecpmon.ports.roster import Roster, Standing, planned_of
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
 from ecpmon.sla import sums
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import is_within
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
@@ -63,7 +62,6 @@ class RollingSla:
         window_sums: WindowSums,
         availability: AvailabilityStore,
         maintenance: MaintenanceStore,
-        intervals: Intervals,
         clock: Clock,
         telemetry: Telemetry | None,
         quarantine: Quarantine,
@@ -79,7 +77,6 @@ class RollingSla:
         self._sums = window_sums
         self._availability = availability
         self._maintenance = maintenance
-        self._intervals = intervals
         self._clock = clock
         self._telemetry = telemetry
 
@@ -98,7 +95,7 @@ class RollingSla:
             results: dict[str, list[WindowFigures]] = {}
             for part in _parts(names):
                 own = {name: tenants[name] for name in part}
-                terms |= await self._apart(_terms, own, planned, now, self._intervals)
+                terms |= await self._apart(_terms, own, planned, now)
                 results |= await self._evaluate(own, terms, now)
             await self._availability.store_current(results, now)
             return {n: (terms[n], results[n]) for n in names}
@@ -171,9 +168,8 @@ def _terms(
     tenants: Mapping[str, Tenant],
     planned: Mapping[str, Sequence[Maintenance]],
     now: datetime,
-    intervals: Intervals,
 ) -> dict[str, Terms]:
-    return {name: terms_of(t, planned.get(name, ()), now, intervals) for name, t in tenants.items()}
+    return {name: terms_of(t, planned.get(name, ()), now) for name, t in tenants.items()}
 
 
 def _show(

@@ -105,7 +105,6 @@ class Work:
             stores.window_sums,
             stores.availability,
             stores.maintenance,
-            stores.intervals,
             around.clock,
             around.gauges,
             stores.quarantine,

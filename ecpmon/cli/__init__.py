@@ -246,16 +246,12 @@ def sla() -> None:
 def report(tenant_id: str, month: str, shape: str, revision: int | None, output: BinaryIO) -> None:
     """Write the monthly statement of TENANT_ID. The first call after a month is over closes it."""
     from ecpmon.app.report import report as make
-    from ecpmon.sla.evidence import Intervals
 
     settings = load_settings()
     url = database_url(settings)
-    intervals = Intervals(
-        timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
-    )
     kept = timedelta(days=settings.sla_retention_days)
     now, font = datetime.now(UTC), settings.pdf_font
-    output.write(asyncio.run(make(url, intervals, kept, tenant_id, month, shape, now, revision, font)))
+    output.write(asyncio.run(make(url, kept, tenant_id, month, shape, now, revision, font)))
 
 
 def main() -> None:

@@ -25,23 +25,37 @@ class GapReason(StrEnum):
 class Observation:
     """Evidence at one instant, and how long it holds when nothing follows.
 
-    `share`: how much of the tenant is down, by its component policy; 0 is up, 1 wholly down.
+    `share`: how much of the tenant is down, by its component policy; 0 is up, 1 wholly down. `age`: how old what it
+    was made of may have been, for whoever looks now and then; None: it was told as it happened, its instant is exact.
     """
 
     ts: datetime
     share: float
     holds: timedelta
+    age: timedelta | None = None
 
     @property
     def down(self) -> bool:
         return self.share > 0
+
+    @property
+    def seen_at(self) -> datetime:
+        """From when on something else may be so."""
+        return self.ts - self.age if self.age else self.ts
+
+    @property
+    def unseen(self) -> float:
+        """For how many seconds something else may have been so when it no longer holds and nothing followed."""
+        return 0.0 if self.age is None else (self.holds + self.age).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """`[start, end)` of one state. `reason` is set for gaps only, `share` counts for down spans only.
 
-    `share`: how much of the tenant is down, in (0, 1]; always 1 under the component policy `any`.
+    `share`: how much of the tenant is down, in (0, 1]; always 1 under the component policy `any`. Seconds: `doubt`, for
+    how long before `start` the change to it may have gone unseen (0: exact, or a gap or nothing came before), and
+    `doubt_after`, the same of the change at `end`, as far as that is known.
     """
 
     start: datetime
@@ -49,6 +63,8 @@ class Span:
     state: SpanState
     reason: GapReason | None = None
     share: float = 1.0
+    doubt: float = 0.0
+    doubt_after: float = 0.0
 
     @property
     def seconds(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,7 +24,9 @@ class Entry:
     `was`: which share of the tenant was down just before (0: none; `BLIND`: nobody knew). `joins`: the up time
     between it and the outage that it goes on with; None: it is a gap or begins an outage. `outage_at`: when its outage
     began. `hard_before` counts down time whatever its share, `lasting_before` outages from their begin to their end.
-    `early_before`, `late_before`: the shares at changes that doubts are about (`windows.doubted`).
+    Seconds: `doubt`, for how long the change at its start may have gone unseen; `after`, the same of the change back to
+    up at its end; `early_before`, `late_before`, all of them before it by the shares that they are about
+    (`windows.doubted`).
     """
 
     starts: datetime
@@ -42,6 +44,8 @@ class Entry:
     lasting_before: int = 0
     early_before: float = 0.0
     late_before: float = 0.0
+    doubt: float = 0.0
+    after: float = 0.0
 
     @property
     def opens(self) -> bool:
@@ -57,14 +61,25 @@ class Entry:
         return micros(min(self.ends, at) - self.starts)
 
     @property
-    def edge(self) -> tuple[float, float]:
-        """(early, late) of the change at its start, as `windows.doubted` says."""
+    def shares(self) -> tuple[float, float]:
+        """What the change at its start may have done sooner than was seen, as `windows.doubted` says."""
         if self.was == BLIND:
             return 0.0, 0.0
         if not self.is_down:
             return 1 - self.was, self.was
         worse = self.share - self.was
         return max(worse, 0.0), max(-worse, 0.0)
+
+    @property
+    def edge(self) -> tuple[float, float]:
+        """(early, late) of the change at its start, in seconds."""
+        sooner, later = self.shares
+        return sooner * self.doubt, later * self.doubt
+
+
+def seconds_before(at: datetime, doubt: float, change: datetime) -> float:
+    """How much of the doubt about a change lies before `at`."""
+    return doubt if change <= at else max(doubt - (change - at).total_seconds(), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +110,43 @@ class Mark:
         return self.last.hard_before + (self.last.until(self.at) if self.last.is_down else 0)
 
     @property
-    def doubts_before(self) -> tuple[float, float]:
-        """(early, late) of the changes before `at`."""
-        last = self.last
-        if last is None:
-            return (self.next.early_before, self.next.late_before) if self.next else (0.0, 0.0)
-        early, late = last.edge
-        ended = last.share if last.is_down and last.ends < self.at else 0.0
-        return last.early_before + early, last.late_before + late + ended
+    def doubts(self) -> tuple[float, float]:
+        """(early, late): the seconds of doubt that lie before `at`, about earlier changes and about the next one."""
+        last, following = self.last, self.next
+        early = late = 0.0
+        if last is not None:
+            own_early, own_late = last.edge
+            early, late = last.early_before + own_early, last.late_before + own_late
+            if last.is_down and (following is None or following.starts > last.ends):
+                late += last.share * seconds_before(self.at, last.after, last.ends)
+        elif following is not None:
+            early, late = following.early_before, following.late_before
+        if following is not None:
+            sooner, later = following.shares
+            part = seconds_before(self.at, following.doubt, following.starts)
+            early, late = early + sooner * part, late + later * part
+        return early, late
 
-    @property
-    def doubts_through(self) -> tuple[float, float]:
-        """The same with the change at `at` itself."""
-        if self.next is not None and self.next.starts == self.at:
-            early, late = self.next.edge
-            return self.next.early_before + early, self.next.late_before + late
-        early, late = self.doubts_before
-        ended = self.last is not None and self.last.is_down and self.last.ends == self.at
-        return early, late + (self.last.share if self.last and ended else 0)
+    def as_of(self, until: datetime) -> Mark:
+        """As it was known at `until`, when nobody knew of changes from then on."""
+        last, following = self.last, self.next
+        if last is not None and last.after and last.ends >= until:
+            last = replace(last, after=0.0)
+        if following is not None and following.doubt and following.starts >= until:
+            following = replace(following, doubt=0.0)
+        return self if last is self.last and following is self.next else Mark(self.at, last, following)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenEnd:
-    """What the latest observation says: `state` from `since` until it `expires`, then nobody knows."""
+    """What the latest observation says: `state` from `since` until it `expires`, then nobody knows.
+
+    Seconds: `doubt` is that of the change at `since`, `unseen` that of the gap when it has expired.
+    """
 
     state: SpanState
     since: datetime
     expires: datetime
     share: float = 1.0
+    doubt: float = 0.0
+    unseen: float = 0.0

@@ -31,6 +31,13 @@ class TenantStatus(StrEnum):
     DELETING = "deleting"
 
 
+class PushMode(StrEnum):
+    """What a push of the tenant's state tells."""
+
+    CHANGES = "changes"  # a change, as it happens: its instant is exact
+    SAMPLES = "samples"  # what was found at that instant, by somebody who looks now and then
+
+
 class Preset(StrEnum):
     MICRO = "micro"
     SMALL = "small"
@@ -116,6 +123,7 @@ class Tenant(BaseModel):
     sli_source: str = "auto"
     deployed_to: str | None = None
     push_interval: timedelta = timedelta(seconds=60)
+    push_mode: PushMode = PushMode.CHANGES
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.

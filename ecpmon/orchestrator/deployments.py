@@ -235,8 +235,8 @@ class DeploymentService:
 
         outcome = await deployer.apply(replace(release, before=before), progress)
         where = tenant.deployed(record.method)
-        holds = self._intervals.holds(where.evidence_source, where)
-        await self._tenants.set_deployed(tenant, record.method, "running", holds, self._clock.now())
+        holds, age = self._intervals.evidence(where)
+        await self._tenants.set_deployed(tenant, record.method, "running", holds, age, self._clock.now())
         done = outcome.message or ("deployed" if outcome.changed else "nothing had to change")
         await self._say(record, DeploymentStatus.COMPLETED, done, objects=outcome.objects)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+from ecpmon.model.tenants import PushMode, Resources, SlaTarget, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class NewTenant:
     description: str | None = None
     sli_source: str = "auto"
     push_interval: timedelta = timedelta(seconds=60)
+    push_mode: PushMode = PushMode.CHANGES
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     component_weights: Mapping[str, float] | None = None
@@ -42,6 +43,7 @@ class TenantChange:
     sla_target: SlaTarget
     gpu_type: str | None
     service_resources: Mapping[str, Mapping[str, str]]
+    push_mode: PushMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class TenantStore(Protocol):
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
 
-        The SLA target that is replaced is kept: see `as_of`.
+        The SLA target that is replaced is kept: see `as_of`. Another push mode holds from `now` on.
         """
         ...
 
@@ -132,14 +134,26 @@ class TenantStore(Protocol):
         ...
 
     async def set_deployed(
-        self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
+        self,
+        tenant: Tenant,
+        deployed_to: str | None,
+        status: str,
+        holds: timedelta,
+        age: timedelta | None,
+        now: datetime,
     ) -> Tenant:
         """Record where the tenant runs and, as `tenant` was read, what of it; a change of evidence source opens
-        a new regime at `now`."""
+        a new regime at `now`. `holds` and `age` as for `add_regime`."""
         ...
 
     async def add_regime(
-        self, tenant: Tenant, valid_from: datetime, source: Source, holds: timedelta
+        self,
+        tenant: Tenant,
+        valid_from: datetime,
+        source: Source,
+        holds: timedelta,
+        age: timedelta | None,
     ) -> None:
-        """From `valid_from` on evidence comes from `source` and holds for `holds`."""
+        """From `valid_from` on evidence comes from `source` and holds for `holds`; as old as `age` may it be, None: it
+        tells changes at their instants."""
         ...

@@ -61,9 +61,9 @@ def _pieces(span: Span, is_coarse: Callable[[date], bool]) -> Iterator[Span]:
         start = first
     last = max(minute_before(end), start) if is_coarse(day_of(end)) else end
     if start < last:
-        yield replace(span, start=start, end=last)
+        yield replace(span, start=start, end=last, doubt=span.doubt if start == span.start else 0.0)
     if last < end:
-        yield replace(span, start=last)
+        yield replace(span, start=last, doubt=span.doubt if last == span.start else 0.0)
 
 
 def _together(pieces: Sequence[Span]) -> list[Span]:
@@ -78,11 +78,12 @@ def _together(pieces: Sequence[Span]) -> list[Span]:
         down = sum(((p.end - p.start) * p.down_share for p in measured), _NOTHING)
         end = cursor + whole
         share = min(down / whole, 1.0)
-        found.append(
-            Span(cursor, end, SpanState.DOWN, share=share) if share else Span(cursor, end, SpanState.UP)
-        )
+        doubt = max(p.doubt for p in pieces)
+        state = SpanState.DOWN if share else SpanState.UP
+        found.append(Span(cursor, end, state, share=share or 1.0, doubt=doubt))
         cursor = end
     for gap in gaps:
-        found.append(replace(gap, start=cursor, end=cursor + (gap.end - gap.start)))
+        doubt = max(p.doubt for p in gaps)
+        found.append(replace(gap, start=cursor, end=cursor + (gap.end - gap.start), doubt=doubt))
         cursor = found[-1].end
     return coalesce(found)

@@ -18,7 +18,10 @@ def following(before: Entry | None, span: Span) -> Entry:
     """The entry of `span` (not up), which begins at the end of `before` or later."""
     is_down = span.state is SpanState.DOWN
     if before is None:
-        return Entry(span.start, span.end, is_down, span.share, outage_at=span.start if is_down else None)
+        return Entry(
+            span.start, span.end, is_down, span.share, outage_at=span.start if is_down else None,
+            doubt=span.doubt, after=span.doubt_after,
+        )  # fmt: skip
     apart = span.start - before.ends
     joins = micros(apart) if is_down and before.is_down and apart < FLAP_LIMIT else None
     adjacent = before.ends == span.start
@@ -40,7 +43,11 @@ def following(before: Entry | None, span: Span) -> Entry:
         lasting_before=before.lasting_before + whole + (before.joins or 0),
         early_before=before.early_before + early,
         # The change back to up, when the next span is not the one that follows.
-        late_before=before.late_before + late + (before.share if before.is_down and not adjacent else 0),
+        late_before=before.late_before
+        + late
+        + (0 if adjacent or not before.is_down else before.share * before.after),
+        doubt=span.doubt,
+        after=span.doubt_after,
     )
 
 
@@ -60,9 +67,10 @@ def with_head(mark: Mark, head: OpenEnd) -> Mark:
 def _open_entries(before: Entry | None, head: OpenEnd) -> list[Entry]:
     entries = []
     if head.state is SpanState.DOWN:
-        before = following(before, Span(head.since, head.expires, SpanState.DOWN, share=head.share))
+        down = Span(head.since, head.expires, SpanState.DOWN, None, head.share, head.doubt, head.unseen)
+        before = following(before, down)
         entries.append(before)
-    return [*entries, following(before, Span(head.expires, _NEVER, SpanState.GAP))]
+    return [*entries, following(before, Span(head.expires, _NEVER, SpanState.GAP, doubt=head.unseen))]
 
 
 def unmarked(instants: Iterable[datetime], until: datetime) -> dict[datetime, Mark]:
@@ -89,4 +97,4 @@ class Book:
             at,
             self.entries[index - 1] if index else None,
             self.entries[index] if index < len(self.entries) else None,
-        )
+        ).as_of(self._until)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
-from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.model.tenants import STALENESS_FACTOR, PushMode, Tenant
 from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
 
 
@@ -123,16 +123,20 @@ class Intervals:
         """How long an observation of `source` is good when nothing follows."""
         return self.of(source, tenant) * STALENESS_FACTOR
 
-    def doubt(self, tenant: Tenant) -> float:
-        """Seconds for which a change of the tenant's state may go unseen; 0 for pushes, whose instants are exact."""
+    def age(self, source: Source, tenant: Tenant) -> timedelta | None:
+        """How old what is observed may be; None: changes are told as they happen, at their instants."""
+        match source:
+            case Source.SIMULATOR:
+                return timedelta()
+            case Source.PROMETHEUS:
+                return self.prometheus  # as old may the sample be that it answers with
+            case Source.PUSH:
+                return timedelta() if tenant.push_mode is PushMode.SAMPLES else None
+
+    def evidence(self, tenant: Tenant) -> tuple[timedelta, timedelta | None]:
+        """How long an observation of what the tenant is judged by is good without another, and how old it may be."""
         source = tenant.evidence_source
-        if source is Source.PUSH:
-            return 0.0
-        # Observations further apart have a gap between them.
-        held = self.holds(source, tenant)
-        # As old may the sample be that Prometheus answers with.
-        age = self.prometheus if source is Source.PROMETHEUS else timedelta()
-        return (held + age).total_seconds()
+        return self.holds(source, tenant), self.age(source, tenant)
 
     def stalest(self, tenant: Tenant) -> timedelta:
         """The longest time any value may be fresh."""

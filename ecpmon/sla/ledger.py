@@ -9,7 +9,7 @@ instants are differences of marks; planned maintenance is taken out by the marks
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -40,7 +40,8 @@ def question(
     """For these windows, and for what begins at `others`, as of `now`."""
     asked = {now, *others, *(period(name, now, terms.zone).start for name in names)}
     maintenance = _near(terms.maintenance, min(asked), now)
-    return Question(sorted(asked | _edges(maintenance, terms.doubt)), maintenance)
+    edges = {at for i in maintenance for at in (i.start, i.end)}
+    return Question(sorted(asked | edges), maintenance)
 
 
 def _near(maintenance: Sequence[Interval], start: datetime, end: datetime) -> Sequence[Interval]:
@@ -49,21 +50,16 @@ def _near(maintenance: Sequence[Interval], start: datetime, end: datetime) -> Se
     return maintenance[first : bisect_left(maintenance, end, key=attrgetter("start"))]
 
 
-def _edges(maintenance: Iterable[Interval], doubt: float) -> set[datetime]:
-    """Begin, end, and from when on a doubt lies wholly within."""
-    hidden = timedelta(seconds=doubt)
-    edges = {at for i in maintenance for at in (i.start, i.end)}
-    return edges | {i.start + hidden for i in maintenance if doubt > 0 and i.start + hidden <= i.end}
-
-
 @dataclass(frozen=True, slots=True)
 class _Amounts:
-    """Microseconds; `down` by its share, `hard` whatever it is."""
+    """Microseconds; `down` by its share, `hard` whatever it is. `early`, `late`: seconds of doubt by their shares."""
 
     eligible: int = 0
     down: float = 0
     gap: int = 0
     hard: int = 0
+    early: float = 0.0
+    late: float = 0.0
 
     def __add__(self, other: _Amounts) -> _Amounts:
         return _Amounts(
@@ -71,6 +67,8 @@ class _Amounts:
             self.down + other.down,
             self.gap + other.gap,
             self.hard + other.hard,
+            self.early + other.early,
+            self.late + other.late,
         )
 
     def __sub__(self, other: _Amounts) -> _Amounts:
@@ -79,11 +77,16 @@ class _Amounts:
             self.down - other.down,
             self.gap - other.gap,
             self.hard - other.hard,
+            self.early - other.early,
+            self.late - other.late,
         )
 
 
 def _between(a: Mark, b: Mark) -> _Amounts:
-    return _Amounts(micros(b.at - a.at), b.down - a.down, b.gap - a.gap, b.hard - a.hard)
+    (early, late), (sooner, later) = b.doubts, a.doubts
+    return _Amounts(
+        micros(b.at - a.at), b.down - a.down, b.gap - a.gap, b.hard - a.hard, early - sooner, late - later
+    )
 
 
 class Ledger:
@@ -157,22 +160,10 @@ class Ledger:
             return Outages(count, count - 1, (lasting - micros(latest.end - latest.start)) / 1e6)
         return Outages(count, count, lasting / 1e6)
 
-    def unseen(self, start: datetime, end: datetime, doubt: float) -> tuple[float, float]:
+    def unseen(self, start: datetime, end: datetime) -> tuple[float, float]:
         """What `windows.unseen` says about `[start, end)`."""
-        a, b = self._mark(start), self._mark(end)
-        if doubt <= 0 or a.at >= b.at:
-            return 0.0, 0.0
-        parts = [_changes(a.doubts_through, b.doubts_before)]
-        hidden = timedelta(seconds=doubt)
-        for index in range(bisect_right(self._ends, start), bisect_left(self._starts, end)):
-            if self._starts[index] + hidden > self._ends[index]:
-                continue  # no doubt lies wholly within
-            low, high = self._mark(self._starts[index] + hidden), self._mark(self._ends[index])
-            if low.at < b.at and high.at > a.at:
-                since = low.doubts_before if low.at > a.at else a.doubts_through
-                through = high.doubts_through if high.at < b.at else b.doubts_before
-                parts.append(_changes(through, since))
-        return sum(early for early, _ in parts) * doubt, sum(late for _, late in parts) * doubt
+        left = _between(self._mark(start), self._mark(end)) - self._taken_out(start, end)
+        return max(left.early, 0.0), max(left.late, 0.0)
 
     def history(self, start: datetime, end: datetime) -> timedelta:
         """How long before `end` there is eligible time, from `start` on."""
@@ -196,10 +187,6 @@ class Ledger:
         if last is None or last.is_down or last.ends < stop.at or stop.at <= begin:
             return None
         return micros(stop.at - max(last.starts, begin)) / 1e6
-
-
-def _changes(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
-    return b[0] - a[0], b[1] - a[1]
 
 
 def standing(
@@ -235,7 +222,7 @@ def evaluate(
     """What `windows.evaluate` says."""
     calendar = period_end if period_end is not None and period_end > end else None
     base = figures(window, ledger.tally(start, end), start, end, target, previous, terms, calendar)
-    low, high = bounds(base.tally, *ledger.unseen(start, end, terms.doubt))
+    low, high = bounds(base.tally, *ledger.unseen(start, end))
     return WindowResult(
         **{name: getattr(base, name) for name in _FIGURES},
         low=low,

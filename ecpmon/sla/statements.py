@@ -79,7 +79,6 @@ def statement(
     spans: Sequence[Span],
     planned: Sequence[Maintenance],
     now: datetime,
-    doubt: float = 0.0,
     withdrawn: Sequence[Withdrawn] = (),
 ) -> Statement:
     """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both.
@@ -94,7 +93,7 @@ def statement(
     end = min(period.end, now)
     inside = clip(spans, period.start, end)
     off = tuple(covered(planned, period.start, period.end))
-    terms = Terms(off, contract.accounting, zone(contract.time_zone), doubt)
+    terms = Terms(off, contract.accounting, zone(contract.time_zone))
     result = windows.evaluate(month, inside, period.start, end, contract.target, None, terms, period.end)
     left = exclude(inside, off)
     return Statement(

@@ -10,7 +10,6 @@ from typing import Final
 
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import covered, zone
 from ecpmon.sla.periods import LONGEST_WINDOW
 from ecpmon.sla.windows import Terms
@@ -69,11 +68,10 @@ def terms_of(
     tenant: Tenant,
     planned: Iterable[Maintenance],
     now: datetime,
-    intervals: Intervals,
     *,
     present: bool = True,
 ) -> Terms:
-    """Accounting, time zone, doubt, and maintenance over the longest window and to the end of any period.
+    """Accounting, time zone, and maintenance over the longest window and to the end of any period.
 
     Raises LimitReached when maintenance is on so often that nobody could work it out in time.
     `present` False: `now` is some instant of the past, whose answer is not worth remembering.
@@ -86,5 +84,4 @@ def terms_of(
         maintenance=maintenance,
         accounting=tenant.maintenance_accounting,
         zone=zone(tenant.time_zone),
-        doubt=intervals.doubt(tenant),
     )

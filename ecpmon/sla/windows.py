@@ -6,10 +6,12 @@ never rounded here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,7 @@ from ecpmon.model.windows import (
 )
 from ecpmon.sla.budgets import allowed, budget, burn_rate, exhausted_at, status
 from ecpmon.sla.incidents import counted, incidents
-from ecpmon.sla.maintenance import exclude, is_within, touching
+from ecpmon.sla.maintenance import exclude, touching
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.spans import clip
 
@@ -39,8 +41,6 @@ class Terms:
     maintenance: Sequence[Interval] = ()
     accounting: Accounting = Accounting.EXCLUDE
     zone: ZoneInfo = UTC_ZONE
-    # Seconds for which a change of state may go unseen; 0 for pushes, whose instants are exact.
-    doubt: float = 0.0
 
 
 def tally(
@@ -90,27 +90,34 @@ def unseen(
     spans: Sequence[Span],
     start: datetime,
     end: datetime,
-    doubt: float,
     maintenance: Sequence[Interval] = (),
 ) -> tuple[float, float]:
-    """(early, late) for `bounds`: how much sooner the tenant may have gone down, and come up, than was seen.
+    """(early, late) for `bounds`: for how many seconds the tenant may have been down, and up, before that was seen.
 
     Between two shares of down it is their difference that counts. A state that a gap follows was held for a while
     after its last observation, so that the other state may have begun before the gap. What follows a gap begins with
-    an observation, and the gap is in the bounds already; nor does a change count whose whole doubt is maintenance.
-    What happened wholly between two observations nobody saw.
+    an observation, and the gap is in the bounds already. Only what lies within `[start, end)` counts, and not in
+    maintenance; of changes after `end` the next one, as far as `spans` know of it. What happened wholly between two
+    observations nobody saw.
     """
     early = late = 0.0
-    if doubt <= 0:
-        return early, late
-    hidden = timedelta(seconds=doubt)
-    for before, after in pairwise(clip(spans, start, end)):
-        if before.state is SpanState.GAP or is_within(before.end - hidden, before.end, maintenance):
-            continue
-        sooner, later = doubted(before, after)
-        early += sooner * doubt
-        late += later * doubt
+    first = bisect_right(spans, start, key=attrgetter("end"))
+    for before, after in pairwise(islice(spans, first, None)):
+        if after.doubt and before.state is not SpanState.GAP and before.end == after.start:
+            since = max(after.start - timedelta(seconds=after.doubt), start)
+            seconds = _outside(since, min(after.start, end), maintenance)
+            sooner, later = doubted(before, after)
+            early += sooner * seconds
+            late += later * seconds
+        if after.start > end:
+            break
     return early, late
+
+
+def _outside(start: datetime, end: datetime, maintenance: Sequence[Interval]) -> float:
+    """The seconds of `[start, end)` that are no maintenance."""
+    planned = touching(maintenance, start, end) if start < end else []
+    return max((end - start).total_seconds() - sum((i.end - i.start).total_seconds() for i in planned), 0.0)
 
 
 def doubted(before: Span, after: Span) -> tuple[float, float]:
@@ -148,7 +155,7 @@ def evaluate(
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
     base = figures(window, excluded, start, end, target, previous, terms, period_end)
-    low, high = bounds(base.tally, *unseen(spans, start, end, terms.doubt, terms.maintenance))
+    low, high = bounds(base.tally, *unseen(spans, start, end, terms.maintenance))
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)},
         low=low,

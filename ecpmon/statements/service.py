@@ -21,7 +21,6 @@ from ecpmon.ports.sla import (
     StatementStore,
 )
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.statements import contract_from, contract_of, difference, document, month_period, statement
 from ecpmon.workers import TenantWorkers
 
@@ -66,7 +65,6 @@ class StatementService:
         maintenance: MaintenanceStore,
         statements: StatementStore,
         terms: Terms,
-        intervals: Intervals,
         tenants: TenantStore,
         kept: timedelta,
         workers: TenantWorkers,
@@ -75,7 +73,6 @@ class StatementService:
         self._maintenance = maintenance
         self._statements = statements
         self._terms = terms
-        self._intervals = intervals
         self._tenants = tenants
         self._kept = kept
         self._workers = workers
@@ -139,10 +136,9 @@ class StatementService:
         end = min(period.end, now)
         spans = await self._availability.packed(tenant, period.start, max(end, period.start), reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
-        doubt = self._intervals.doubt(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
         return await self._workers.run(
-            tenant.key, _computed, tenant, month, contract, spans, planned, now, doubt, withdrawn
+            tenant.key, _computed, tenant, month, contract, spans, planned, now, withdrawn
         )
 
     async def _contract(self, tenant: Tenant, month: str) -> Contract:
@@ -158,10 +154,9 @@ def _computed(
     spans: PackedSpans,
     planned: Sequence[Maintenance],
     now: datetime,
-    doubt: float,
     withdrawn: Sequence[Withdrawn],
 ) -> _Computed:
-    made = document(statement(tenant, month, contract, spans.open(), planned, now, doubt, withdrawn))
+    made = document(statement(tenant, month, contract, spans.open(), planned, now, withdrawn))
     return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"])
 
 

@@ -12,7 +12,7 @@ from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.sla.spans import Head, attribute, clip, continued, lay, rewrite
+from ecpmon.sla.spans import Head, attribute, clip, continued, doubt_between, lay, rewrite
 from ecpmon.storage.crowding import MOST_CHANGES, Crowding, exact_ends, widened
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import (
@@ -109,27 +109,48 @@ class TimelineWriter:
     async def _patch(
         self, connection: Any, tenant: int, head: Head | None, fresh: list[Observation], regimes: list[Regime]
     ) -> tuple[tuple[Span, ...], Head, datetime]:
-        following: datetime | None = None
+        following: Observation | None = None
         nearby: list[Span] = []
+        doubt = 0.0
         if head is None:
             known = fresh
         elif fresh[0].ts > head.last:
-            known = [head.observation, *fresh]
+            known, doubt = [head.observation, *fresh], head.doubt
         else:
             known, following = await self._around(connection, tenant, head, fresh, regimes)
             known = (
                 known or fresh
             )  # nothing raw is left of that range: what was just accepted is what we know
-            nearby = await self.take_nearby(connection, tenant, known[0].ts, following or known[-1].ts)
-        content = lay(known, following or known[-1].ts)
+            stop = following.ts if following else known[-1].ts
+            nearby = await self.take_nearby(connection, tenant, known[0].ts, stop)
+            doubt = await self._doubt_of(connection, tenant, known[0], nearby, regimes)
+        content = lay(known, following.ts if following else known[-1].ts, doubt)
         content = await self.explain(connection, tenant, content, regimes)
-        patch = rewrite(nearby, head, known, following, content)
+        patch = rewrite(nearby, head, known, following, content, doubt)
         return patch.spans, patch.head, fresh[0].ts
+
+    async def _doubt_of(
+        self,
+        connection: Any,
+        tenant: int,
+        seen: Observation,
+        nearby: Sequence[Span],
+        regimes: list[Regime],
+    ) -> float:
+        """For how many seconds before it what a late observation says may have been so already."""
+        if seen.age is None:
+            return 0.0
+        oldest = seen.ts - max(r.holds for r in regimes)
+        if before := await self.last_observed(connection, tenant, seen.ts, oldest, regimes):
+            return doubt_between(before, seen)
+        # Frames may be past raw retention: then it was as long ago as it may have been.
+        was_known = any(s.start < seen.ts <= s.end and s.state is not SpanState.GAP for s in nearby)
+        return seen.unseen if was_known else 0.0
 
     async def _around(
         self, connection: Any, tenant: int, head: Head, fresh: list[Observation], regimes: list[Regime]
-    ) -> tuple[list[Observation], datetime | None]:
-        """Late evidence: everything known over its range, and the instant of the next observation."""
+    ) -> tuple[list[Observation], Observation | None]:
+        """Late evidence: everything known over its range, and the next observation."""
         first, last = fresh[0].ts, fresh[-1].ts
         rows = await connection.fetch(self._sql["raw_evidence"], tenant, first, last)
         known = merged_observations(evidence_values(rows), regimes, self.rules)
@@ -137,17 +158,17 @@ class TimelineWriter:
             return known, None
         following = await self.next_observed(connection, tenant, last, head.last, regimes)
         # The frames behind the head may be past raw retention; the head itself is what we know.
-        return known, following or head.last
+        return known, following or head.observation
 
     async def next_observed(
         self, connection: Any, tenant: int, after: datetime, until: datetime, regimes: list[Regime]
-    ) -> datetime | None:
-        """The instant of the first observation after `after`, up to `until`, as far as there are frames of it."""
+    ) -> Observation | None:
+        """The first observation after `after`, up to `until`, as far as there are frames of it."""
         while after < until:
             rows = await connection.fetch(self._sql["next_evidence"], tenant, after, until, _CHUNK)
             counted = merged_observations(evidence_values(rows), regimes, self.rules)
             if counted:
-                return counted[0].ts
+                return counted[0]
             if len(rows) < _CHUNK:
                 return None
             after = rows[-1]["ts"]
@@ -231,6 +252,8 @@ class TimelineWriter:
                 [s.state.value for _, s in spans],
                 [s.reason.value if s.reason else None for _, s in spans],
                 [s.share for _, s in spans],
+                [s.doubt for _, s in spans],
+                [s.doubt_after for _, s in spans],
             )
         on = [change for change in changes if _goes_on(change)]
         if on:
@@ -246,6 +269,8 @@ class TimelineWriter:
                 [c.after.last for c in changes],
                 [c.after.holds for c in changes],
                 [c.after.share for c in changes],
+                [c.after.doubt for c in changes],
+                [c.after.age for c in changes],
             )
 
 
@@ -255,8 +280,8 @@ def _goes_on(change: HeadChange) -> bool:
     return (
         before is not None
         and change.first > before.last
-        and (before.state, before.since, before.holds, before.share)
-        == (after.state, after.since, after.holds, after.share)
+        and (before.state, before.since, before.holds, before.share, before.doubt, before.age)
+        == (after.state, after.since, after.holds, after.share, after.doubt, after.age)
     )
 
 
@@ -264,8 +289,14 @@ def head_of(row: Any) -> Head | None:
     """The head of a row of `availability_heads`; None before the first observation."""
     if row["state"] is None:
         return None
-    return Head(_STATES[row["state"]], row["since"], row["last_observed_at"], row["holds"], row["share"])
+    return Head(
+        _STATES[row["state"]], row["since"], row["last_observed_at"], row["holds"], row["share"], row["doubt"],
+        row["age"],
+    )  # fmt: skip
 
 
 def span_of(row: Any) -> Span:
-    return Span(row["start"], row["end"], _STATES[row["state"]], _REASONS[row["reason"]], row["share"])
+    return Span(
+        row["start"], row["end"], _STATES[row["state"]], _REASONS[row["reason"]], row["share"], row["doubt"],
+        row["doubt_after"],
+    )  # fmt: skip

@@ -137,21 +137,22 @@ def marks_of(rows: Sequence[Any], instants: Sequence[datetime], until: datetime)
     """Of rows that begin with the columns of `marks`, one per instant; none or without a state: never observed."""
     if not rows or rows[0][_HEAD] is None:
         return unmarked(instants, until)
-    return _Marks(dict(zip(instants, rows, strict=True)))
+    return _Marks(dict(zip(instants, rows, strict=True)), until)
 
 
 class _Marks(Mapping[datetime, Mark]):
     """Rows that become marks when somebody asks for them: mostly in a thread."""
 
-    def __init__(self, rows: dict[datetime, Any]) -> None:
+    def __init__(self, rows: dict[datetime, Any], until: datetime) -> None:
         self._rows = rows
+        self._until = until
         self._made: dict[datetime, Mark] = {}
 
     def __getitem__(self, at: datetime) -> Mark:
         made = self._made.get(at)
         if made is None:
             row = self._rows[at]
-            made = self._made[at] = with_head(_mark(row), _head(row))
+            made = self._made[at] = with_head(_mark(row), _head(row)).as_of(self._until)
         return made
 
     def __iter__(self) -> Iterator[datetime]:
@@ -162,18 +163,18 @@ class _Marks(Mapping[datetime, Mark]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A row of the driver does not pickle."""
-        return _Marks, ({at: tuple(row) for at, row in self._rows.items()},)
+        return _Marks, ({at: tuple(row) for at, row in self._rows.items()}, self._until)
 
 
 _HEAD: Final = 1
-_LAST: Final = 5
-_NEXT: Final = 20
-_END: Final = 35
+_LAST: Final = 7
+_NEXT: Final = 24
+_END: Final = 41
 
 
 def _head(row: Any) -> OpenEnd:
-    state, since, expires, share = row[_HEAD:_LAST]
-    return OpenEnd(SpanState(state), since, expires, share)
+    state, *rest = row[_HEAD:_LAST]
+    return OpenEnd(SpanState(state), *rest)
 
 
 def _mark(row: Any) -> Mark:
@@ -198,12 +199,14 @@ def _entry(cells: Sequence[Any]) -> Entry | None:
         lasting,
         early,
         late,
+        doubt,
+        after,
     ) = cells
     if starts is None:
         return None
     return Entry(
         starts, ends, is_down, share, was, None if joins is None else micros(joins), outage_at, micros(down),
-        micros(gap), micros(hard), downs, outages, micros(lasting), early, late,
+        micros(gap), micros(hard), downs, outages, micros(lasting), early, late, doubt, after,
     )  # fmt: skip
 
 

@@ -134,20 +134,21 @@ class HandMade:
         previous = await self._timelines.last_observed(connection, tenant, gone, oldest, regimes)
         following = await self._timelines.next_observed(connection, tenant, gone, head.last, regimes)
         if following is None and gone < head.last:
-            following = head.last  # its frame is past raw retention
+            following = head.observation  # its frame is past raw retention
         if previous is None and following is None:
             await connection.execute(self._sql["heal_timeline"], tenant, gone - _TICK)
             return
         start = previous.ts if previous else gone
-        nearby = await self._timelines.take_nearby(connection, tenant, start, following or head.last)
+        stop = following.ts if following else head.last
+        nearby = await self._timelines.take_nearby(connection, tenant, start, stop)
         seen_before = row["first_observed_at"] < gone
-        content = _content(previous, gone, following, seen_before)
+        content = _content(previous, gone, following.ts if following else None, seen_before)
         content = await self._timelines.explain(connection, tenant, content, regimes)
         patch = retract(nearby, head, start, following, content, previous)
         change = HeadChange(tenant, head, patch.head, row["first_observed_at"])
         await self._timelines.store(connection, [change], [(tenant, s) for s in patch.spans])
         if not seen_before and following is not None:
-            await connection.execute(self._sql["first_observed"], tenant, following)
+            await connection.execute(self._sql["first_observed"], tenant, following.ts)
 
 
 def runs_of(instants: Iterable[datetime]) -> list[list[datetime]]:

@@ -27,13 +27,15 @@ EvidenceValue = tuple[datetime, Source, str, str, float]
 class Regime:
     """Which source is evidence from `valid_from` on, how long its observations hold, and how components count.
 
-    `weights` by component; None: any component that is down makes the tenant down.
+    `age`: how old what is observed may be; None: changes are told at their instants. `weights` by component; None: any
+    component that is down makes the tenant down.
     """
 
     valid_from: datetime
     source: Source
     holds: timedelta
     weights: Mapping[str, float] | None = None
+    age: timedelta | None = None
 
 
 def regime_at(regimes: Sequence[Regime], ts: datetime) -> Regime:
@@ -59,20 +61,20 @@ async def awake_between(connection: Any, tenant: int, regime: Regime, asked: Int
 def regime_of(row: Any) -> Regime:
     """A row of `evidence_regimes`."""
     if row["weights"] is None:
-        return _unweighted(row["valid_from"], row["source"], row["holds"])
-    return Regime(row["valid_from"], Source(row["source"]), row["holds"], row["weights"])
+        return _unweighted(row["valid_from"], row["source"], row["holds"], row["age"])
+    return Regime(row["valid_from"], Source(row["source"]), row["holds"], row["weights"], row["age"])
 
 
 @lru_cache(maxsize=10_000)
-def _unweighted(valid_from: datetime, source: str, holds: timedelta) -> Regime:
-    return Regime(valid_from, Source(source), holds)
+def _unweighted(valid_from: datetime, source: str, holds: timedelta, age: timedelta | None) -> Regime:
+    return Regime(valid_from, Source(source), holds, None, age)
 
 
 def merged_observations(
     values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
 ) -> list[Observation]:
     """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
-    return [Observation(ts, share, holds) for ts, share, holds in _shares(values, regimes, rules)]
+    return [Observation(*seen) for seen in _shares(values, regimes, rules)]
 
 
 def runs_of(
@@ -100,11 +102,11 @@ def _lone(value: EvidenceValue, regimes: Sequence[Regime], rules: EvidenceRules)
     if regime.source is not source:
         return []
     share = down_share({(name, component): number}, rules.of(source), regime.weights)
-    return [] if share is None else [Observation(ts, share, regime.holds)]
+    return [] if share is None else [Observation(ts, share, regime.holds, regime.age)]
 
 
-# Instant, share that is down, how long it holds.
-_Seen = tuple[datetime, float, timedelta]
+# Instant, share that is down, how long it holds, how old it may be.
+_Seen = tuple[datetime, float, timedelta, timedelta | None]
 
 
 def _run(first: _Seen | None, last: _Seen | None) -> list[Observation]:
@@ -112,7 +114,7 @@ def _run(first: _Seen | None, last: _Seen | None) -> list[Observation]:
         return []
     if first is last:
         return [Observation(*first)]
-    return [Observation(first[0], first[1], last[0] - first[0]), Observation(*last)]
+    return [Observation(first[0], first[1], last[0] - first[0], first[3]), Observation(*last)]
 
 
 def _shares(
@@ -130,7 +132,7 @@ def _shares(
         regime = only or regime_at(regimes, ts)
         share = down_share(by_instant[ts], rules.of(regime.source), regime.weights)
         if share is not None:
-            yield ts, share, regime.holds
+            yield ts, share, regime.holds, regime.age
 
 
 def evidence_values(rows: Iterable[Any]) -> Iterable[EvidenceValue]:

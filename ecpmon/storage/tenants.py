@@ -12,7 +12,7 @@ from ecpmon.isolation import reason_of
 from ecpmon.memory import Memory
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.tenants import PushMode, Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.database import Database
@@ -50,6 +50,7 @@ def tenant_of(row: Any) -> Tenant:
         sli_source=row["sli_source"],
         deployed_to=row["deployed_to"],
         push_interval=timedelta(seconds=row["push_interval_seconds"]),
+        push_mode=PushMode(row["push_mode"]),
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
         service_resources=row["service_resources"],
@@ -209,24 +210,11 @@ class PgTenantStore:
         return await readable(rows, checked, "tenant")
 
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
-        row = await self._database.fetchrow(
-            self._sql["update"],
-            tenant.key,
-            tenant.updated_at,
-            change.name,
-            change.description,
-            change.preset,
-            dict(change.service_requirements),
-            change.resources.model_dump(),
-            change.sla_target.model_dump(exclude_none=True),
-            change.resources.cpu,
-            change.resources.memory,
-            change.resources.gpu,
-            change.resources.storage,
-            change.gpu_type,
-            {name: dict(quantities) for name, quantities in change.service_resources.items()},
-            now,
-        )
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                row = await connection.fetchrow(self._sql["update"], *_change_values(tenant, change), now)
+                if row is not None and change.push_mode is not tenant.push_mode:
+                    await connection.execute(self._sql["push_mode_changes"], tenant.key, now)
         if row is None:
             raise Conflict(
                 "the tenant was changed by somebody else at the same time; read it again",
@@ -245,7 +233,13 @@ class PgTenantStore:
         self._changed(tenant.tenant_id)
 
     async def set_deployed(
-        self, tenant: Tenant, deployed_to: str | None, status: str, holds: timedelta, now: datetime
+        self,
+        tenant: Tenant,
+        deployed_to: str | None,
+        status: str,
+        holds: timedelta,
+        age: timedelta | None,
+        now: datetime,
     ) -> Tenant:
         async with self._database.transaction() as connection:
             with wrap_errors():
@@ -255,15 +249,42 @@ class PgTenantStore:
                 changed = one(row)
                 source = changed.evidence_source
                 latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
-                if (latest["source"], latest["holds"]) != (source.value, holds):
-                    await connection.execute(self._sql["add_regime"], tenant.key, now, source.value, holds)
+                if (latest["source"], latest["holds"], latest["age"]) != (source.value, holds, age):
+                    regime = (tenant.key, now, source.value, holds, age)
+                    await connection.execute(self._sql["add_regime"], *regime)
         self.memory.drop(tenant.tenant_id)
         return changed
 
     async def add_regime(
-        self, tenant: Tenant, valid_from: datetime, source: Source, holds: timedelta
+        self,
+        tenant: Tenant,
+        valid_from: datetime,
+        source: Source,
+        holds: timedelta,
+        age: timedelta | None,
     ) -> None:
-        await self._database.execute(self._sql["add_regime"], tenant.key, valid_from, source.value, holds)
+        regime = (tenant.key, valid_from, source.value, holds, age)
+        await self._database.execute(self._sql["add_regime"], *regime)
+
+
+def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
+    return (
+        tenant.key,
+        tenant.updated_at,
+        change.name,
+        change.description,
+        change.preset,
+        dict(change.service_requirements),
+        change.resources.model_dump(),
+        change.sla_target.model_dump(exclude_none=True),
+        change.resources.cpu,
+        change.resources.memory,
+        change.resources.gpu,
+        change.resources.storage,
+        change.gpu_type,
+        {name: dict(quantities) for name, quantities in change.service_resources.items()},
+        change.push_mode.value,
+    )
 
 
 def _insert_values(new: NewTenant) -> tuple[Any, ...]:
@@ -283,6 +304,7 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         new.description,
         new.sli_source,
         int(new.push_interval.total_seconds()),
+        new.push_mode.value,
         new.time_zone,
         new.maintenance_accounting.value,
         dict(new.component_weights) if new.component_weights else None,

@@ -4,7 +4,7 @@ SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenan
 
 -- name: lock_free_heads
 -- The same, without those that a job has to itself: nobody waits for it. Looked at again when the lock is there.
-SELECT tenant, state, since, last_observed_at, holds, share FROM availability_heads
+SELECT tenant, state, since, last_observed_at, holds, share, doubt, age FROM availability_heads
 WHERE tenant = ANY($1::bigint[]) AND (held_until IS NULL OR held_until < clock_timestamp()) ORDER BY tenant FOR UPDATE
 
 -- name: hold_head
@@ -29,7 +29,7 @@ LEFT JOIN LATERAL (
 ) AS f ON true
 
 -- name: regimes
-SELECT tenant, valid_from, source, holds, weights FROM evidence_regimes
+SELECT tenant, valid_from, source, holds, weights, age FROM evidence_regimes
 WHERE tenant = ANY($1::bigint[]) ORDER BY tenant, valid_from
 
 -- name: mark_rollups
@@ -82,7 +82,7 @@ ON CONFLICT DO NOTHING
 
 -- name: nearby_spans
 -- Closed spans that overlap or touch [$2, $3].
-SELECT lower(period) AS start, upper(period) AS "end", state, reason, share FROM availability_spans
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2::timestamptz - INTERVAL '1 microsecond', $3, '[]')
 ORDER BY 1
 
@@ -92,17 +92,18 @@ DELETE FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($3, $4, '[]') AND lower(period) = ANY($2::timestamptz[])
 
 -- name: insert_spans
-INSERT INTO availability_spans (tenant, period, state, reason, share)
-SELECT tenant, tstzrange(s, e), state, reason, share
-FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::float8[])
-     AS x (tenant, s, e, state, reason, share)
+INSERT INTO availability_spans (tenant, period, state, reason, share, doubt, doubt_after)
+SELECT tenant, tstzrange(s, e), state, reason, share, doubt, after
+FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::float8[], $7::float8[],
+            $8::float8[]) AS x (tenant, s, e, state, reason, share, doubt, after)
 
 -- name: update_heads
 UPDATE availability_heads h
 SET first_observed_at = least(coalesce(h.first_observed_at, x.first), x.first),
-    state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds, share = x.share
+    state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds, share = x.share, doubt = x.doubt,
+    age = x.age
 FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::interval[],
-            $7::float8[]) AS x (tenant, first, state, since, last, holds, share)
+            $7::float8[], $8::float8[], $9::interval[]) AS x (tenant, first, state, since, last, holds, share, doubt, age)
 WHERE h.tenant = x.tenant
 
 -- name: go_on

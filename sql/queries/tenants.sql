@@ -1,8 +1,9 @@
 -- name: insert
 INSERT INTO tenants (tenant_id, name, preset, is_demo, status, service_requirements, resources, sla_target,
                      cpu_limit, memory_limit, gpu_limit, storage_limit, gpu_type, description, sli_source,
-                     push_interval_seconds, time_zone, maintenance_accounting, component_weights, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)
+                     push_interval_seconds, push_mode, time_zone, maintenance_accounting, component_weights, created_at,
+                     updated_at)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20)
 RETURNING *
 
 -- name: by_name
@@ -88,13 +89,23 @@ UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2
 
 -- name: add_regime
 -- The component weights are those that the tenant has now.
-INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights)
-SELECT id, $2, $3, $4, component_weights FROM tenants WHERE id = $1
+INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights, age)
+SELECT id, $2, $3, $4, component_weights, $5 FROM tenants WHERE id = $1
 ON CONFLICT (tenant, valid_from) DO UPDATE
-SET source = excluded.source, holds = excluded.holds, weights = excluded.weights
+SET source = excluded.source, holds = excluded.holds, weights = excluded.weights, age = excluded.age
+
+-- name: push_mode_changes
+-- From $2 on, for a tenant whose evidence is what it pushes; as it is called, the tenant has its new mode.
+INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights, age)
+SELECT r.tenant, $2, r.source, r.holds, r.weights, CASE t.push_mode WHEN 'samples' THEN INTERVAL '0' END
+FROM tenants t CROSS JOIN LATERAL (
+  SELECT * FROM evidence_regimes e WHERE e.tenant = t.id ORDER BY e.valid_from DESC LIMIT 1
+) AS r
+WHERE t.id = $1 AND r.source = 'push'
+ON CONFLICT (tenant, valid_from) DO UPDATE SET age = excluded.age
 
 -- name: latest_regime
-SELECT source, holds FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from DESC LIMIT 1
+SELECT source, holds, age FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from DESC LIMIT 1
 
 -- name: insert_deployment
 INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, finished_at)
@@ -105,7 +116,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 UPDATE tenants
 SET name = $3, description = $4, preset = $5, service_requirements = $6, resources = $7, sla_target = $8,
     cpu_limit = $9, memory_limit = $10, gpu_limit = $11, storage_limit = $12, gpu_type = $13, service_resources = $14,
-    updated_at = greatest($15::timestamptz, updated_at + INTERVAL '1 microsecond')
+    push_mode = $15, updated_at = greatest($16::timestamptz, updated_at + INTERVAL '1 microsecond')
 WHERE id = $1 AND updated_at = $2 AND deleted_at IS NULL
 RETURNING *
 

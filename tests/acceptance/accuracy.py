@@ -2,33 +2,59 @@
 
 The simulator knows when each tenant was down. A scenario breaks tenants at instants that do not fall on the
 collection grid, blinds the service, kills the simulator, steps the clock, sends late, doubled and shuffled
-data, enters maintenance afterwards, and crosses a DST change; then every window is compared with the truth.
+data, enters maintenance afterwards, and crosses a DST change; then every window is compared with the truth. Beside the
+polled tenants and one that pushes its changes there are one that is looked at by its own agent, one that Prometheus
+scrapes, with two series of one counter for a while, and one whose sender is ahead of its time.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from ecpmon.model.maintenance import Interval
 from tests.acceptance.rows import WINDOWS, Row, row_of
+from tests.acceptance.scraped import Scrapes, scrapes_from, serving
 from tests.acceptance.world import INTERVAL, World
 
 POLLED = ("polled-1", "polled-2")
 PUSHED = "pushed-1"
+SAMPLED = "sampled-1"
+SCRAPED = "scraped-1"
+AHEAD = "ahead-1"
+# Between the samples of an agent.
+EVERY: Final = 20
+
+
+async def measured(
+    dsn: str, folder: Path, free_port: Callable[[], int], start: datetime, minutes: int, seed: int
+) -> list[Row]:
+    """The rows of one run in a world of its own."""
+    scrapes = scrapes_from(start, SCRAPED)
+    async with (
+        serving(scrapes, free_port) as url,
+        World(dsn, folder, free_port, start, prometheus_url=url) as world,
+    ):
+        return await Scenario(world, scrapes, minutes, seed).run()
 
 
 class Scenario:
     """Drives a world through everything that can go wrong. `minutes` of simulated time."""
 
-    def __init__(self, world: World, minutes: int, seed: int) -> None:
+    def __init__(self, world: World, scrapes: Scrapes, minutes: int, seed: int) -> None:
         self.world = world
+        self.scrapes = scrapes
         self.minutes = minutes
         self.random = random.Random(seed)
         self.pushed: list[tuple[datetime, bool]] = []
+        self.sampled: list[tuple[datetime, bool]] = []
+        self.ahead: list[tuple[datetime, bool]] = []
+        self.before_its_time: list[Row] = []
         self.maintenance: list[tuple[str, Interval]] = []
         self.offset = 0.0
 
@@ -36,7 +62,7 @@ class Scenario:
         await self._prepare()
         events = [
             self._outage, self._flap, self._blind, self._simulator_dies, self._clock_steps, self._maintenance,
-            self._doubled, self._outage, self._database_outage,
+            self._doubled, self._outage, self._two_series, self._ahead_of_its_time, self._database_outage,
         ]  # fmt: skip
         share = self.minutes * 60 / len(events)
         for event in events:
@@ -46,16 +72,24 @@ class Scenario:
             if used < share:
                 await self._pass(share - used)
         await self._push_history()
-        return [row for name in (*POLLED, PUSHED) for row in await self._compare(name)]
+        await self._push_samples()
+        names = (*POLLED, PUSHED, SAMPLED, SCRAPED, AHEAD)
+        return [*self.before_its_time, *[row for name in names for row in await self._compare(name)]]
 
     async def _prepare(self) -> None:
         zone = {"time_zone": "Europe/Berlin"}
         for name in POLLED:
             await self.world.add_tenant(name, **zone)
-        await self.world.add_tenant(PUSHED, deploy=False, push_interval=60, **zone)
+        await self.world.add_tenant(PUSHED, deploy=False, push_interval=60, push_mode="changes", **zone)
+        await self.world.add_tenant(SAMPLED, deploy=False, push_interval=EVERY, **zone)
+        await self.world.add_tenant(AHEAD, deploy=False, push_interval=3600, push_mode="changes", **zone)
+        await self.world.add_tenant(SCRAPED, deploy=False, sli_source="prometheus", **zone)
         await self._pass(60)
         self.first_push = self.world.clock.now()
         self.pushed.append((self.first_push, False))
+        self.sampled.append((self.first_push, False))
+        await self._push(AHEAD, {self.first_push: False})
+        self.ahead.append((self.first_push, False))
 
     async def _pass(self, seconds: float) -> None:
         """Time passes in intervals, with a pull at the end of each."""
@@ -81,7 +115,38 @@ class Scenario:
             await self._break(name, round(self.random.uniform(60, 200), 3))
         start = self.world.clock.now() + timedelta(seconds=self.random.uniform(0, 5))
         self.pushed += [(start, True), (start + timedelta(seconds=self.random.uniform(5, 50)), False)]
+        # What is shorter than the time between two looks may go unseen.
+        self.sampled += [(start, True), (start + timedelta(seconds=self.random.uniform(EVERY, 90)), False)]
+        self.scrapes.changes += [
+            (start, True),
+            (start + timedelta(seconds=self.random.uniform(70, 130)), False),
+        ]
         await self._pass(240)
+
+    async def _two_series(self) -> None:
+        """A rollout: two pods count for two minutes, and the labels that are kept do not tell them apart."""
+        start = self.world.clock.now()
+        self.scrapes.doubled.append(Interval(start, start + timedelta(seconds=120)))
+        down = start + timedelta(seconds=self.random.uniform(20, 40))
+        self.scrapes.changes += [(down, True), (down + timedelta(seconds=self.random.uniform(40, 60)), False)]
+        await self._pass(180)
+
+    async def _ahead_of_its_time(self) -> None:
+        """Samples from a sender who says what will be, as far ahead as is accepted: nothing is so before its time."""
+        start = self.world.clock.now() + timedelta(seconds=self.random.uniform(200, 240))
+        changes = [(start, True), (start + timedelta(seconds=self.random.uniform(20, 40)), False)]
+        await self._push(AHEAD, dict(changes))
+        rows = await self._compare(AHEAD)
+        self.before_its_time = [replace(row, tenant=f"{AHEAD}, before its time") for row in rows]
+        self.ahead += changes
+        await self._pass(300)
+
+    async def _push(self, name: str, states: dict[datetime, bool]) -> None:
+        """`states`: down?"""
+        entries = [
+            {"timestamp": at.isoformat(), "metrics": {"up": 0 if d else 1}} for at, d in states.items()
+        ]
+        await self.world.call("POST", f"/api/v1/tenants/{name}/monitoring", entries, 202)
 
     async def _flap(self) -> None:
         for _ in range(3):
@@ -167,7 +232,7 @@ class Scenario:
         points = {at: down for at, down in self.pushed if at <= now}
         for n in range(beats + 1):
             at = self.first_push + timedelta(seconds=20 * n)
-            points.setdefault(at, self._state_at(at))
+            points.setdefault(at, _state_at(self.pushed, at))
         entries = [
             {"timestamp": at.isoformat(), "metrics": {"up": 0 if d else 1}} for at, d in points.items()
         ]
@@ -178,14 +243,20 @@ class Scenario:
                 "POST", f"/api/v1/tenants/{PUSHED}/monitoring", entries[index : index + 50], 202
             )
 
-    def _state_at(self, at: datetime) -> bool:
-        return [down for when, down in sorted(self.pushed) if when <= at][-1]
+    async def _push_samples(self) -> None:
+        """What an agent found that looked every 20 s; all of it late."""
+        beats = int((self.world.clock.now() - self.first_push).total_seconds() // EVERY)
+        instants = [self.first_push + timedelta(seconds=EVERY * n) for n in range(beats + 1)]
+        for index in range(0, len(instants), 50):
+            part = instants[index : index + 50]
+            await self._push(SAMPLED, {at: _state_at(self.sampled, at) for at in part})
 
     async def _truth(self, name: str) -> list[Interval]:
         """When the tenant really was down."""
         now = self.world.clock.now()
-        if name == PUSHED:
-            return pushed_down(self.pushed, now)
+        told = {PUSHED: self.pushed, SAMPLED: self.sampled, AHEAD: self.ahead, SCRAPED: self.scrapes.changes}
+        if name in told:
+            return pushed_down([change for change in told[name] if change[0] < now], now)
         return down_intervals(await self.world.truth(name), now)
 
     async def _compare(self, name: str) -> list[Row]:
@@ -196,6 +267,10 @@ class Scenario:
         truth, off = await self._truth(name), [i for n, i in self.maintenance if n == name]
         document = await self.world.call("GET", f"/api/v1/tenants/{name}/sla?windows={','.join(WINDOWS)}")
         return [row_of(name, window, spans, truth, off, now) for window in document["windows"]]
+
+
+def _state_at(changes: Iterable[tuple[datetime, bool]], at: datetime) -> bool:
+    return [down for when, down in sorted(changes) if when <= at][-1]
 
 
 def down_intervals(document: dict[str, Any], now: datetime) -> list[Interval]:

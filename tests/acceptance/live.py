@@ -26,7 +26,6 @@ from ecpmon.local.supervisor import Message
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import evaluate
 from ecpmon.storage.availability import PgAvailabilityStore
@@ -136,13 +135,13 @@ class LiveStack:
         return [row_of(tenant_id, window, spans, truth, [], at) for window in document["windows"]]
 
     async def compare_periods(
-        self, tenant_id: str, periods: Iterable[tuple[str, Interval]], truth: list[Interval], every: timedelta
+        self, tenant_id: str, periods: Iterable[tuple[str, Interval]], truth: list[Interval]
     ) -> list[Row]:
-        """The same for periods with a name each, of which the service has no window; `every`: the sources' interval."""
+        """The same for periods with a name each, of which the service has no window."""
         rows = []
         for name, period in periods:
             tenant, spans = await self._timeline(tenant_id, period.end)
-            terms = terms_of(tenant, (), period.end, Intervals(every, every))
+            terms = terms_of(tenant, (), period.end)
             found = evaluate(name, spans, period.start, period.end, 0.995, None, terms)
             window = {**window_document(found), "start": period.start.isoformat()}
             rows.append(row_of(tenant_id, window, spans, truth, [], period.end))

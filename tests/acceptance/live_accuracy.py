@@ -14,7 +14,7 @@ import itertools
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from ecpmon.model.maintenance import Interval
@@ -28,7 +28,7 @@ SETTINGS = {"ECPMON_SIMULATOR_INTERVAL": str(INTERVAL), "ECPMON_PROMETHEUS_INTER
 TENANTS: dict[str, dict[str, Any]] = {
     POLLED: {},
     SCRAPED: {"sli_source": "prometheus"},
-    PUSHED: {"sli_source": "push", "push_interval": INTERVAL},
+    PUSHED: {"sli_source": "push", "push_interval": INTERVAL, "push_mode": "changes"},
 }
 OUTAGE = (15.0, 35.0)
 # When a part is killed, in seconds after the outages may begin, and how often.
@@ -140,6 +140,5 @@ class LiveScenario:
 
     async def _compare(self, name: str, end: datetime) -> list[Row]:
         known = self.pusher.truth(end) if name == PUSHED else await self.live.truth(name, end)
-        every = timedelta(seconds=INTERVAL)
-        periods = await self.live.compare_periods(name, self.periods, known, every)
+        periods = await self.live.compare_periods(name, self.periods, known)
         return periods + await self.live.compare(name, end, known)

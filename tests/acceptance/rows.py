@@ -40,6 +40,12 @@ class Row:
         return sum(self.gaps.values())
 
     @property
+    def width(self) -> float:
+        """Of the bounds."""
+        low, high = self.bounds
+        return high - low
+
+    @property
     def outside_bounds(self) -> float:
         low, high = self.bounds
         total = self.down_true + self.down_unseen
@@ -102,7 +108,7 @@ def table(rows: Iterable[Row]) -> str:
     """Markdown."""
     heads = [
         "tenant", "window", "down, truth s", "down, measured s", "error s", "edges", "error per edge s",
-        "unknown s, why", "down in it, truth s", "bounds of all down s", "truth outside them s",
+        "unknown s, why", "down in it, truth s", "bounds of all down s", "their width s", "truth outside them s",
     ]  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for r in rows:
@@ -112,6 +118,6 @@ def table(rows: Iterable[Row]) -> str:
         lines.append(
             f"| {r.tenant} | {r.window} | {r.down_true:.3f} | {r.down_measured:.3f} | {r.error:.3f} | {r.edges} |"
             f" {per_edge:.3f} | {unknown} | {r.down_unseen:.3f} | {low:.1f} to {high:.1f} |"
-            f" {r.outside_bounds:.3f} |"
+            f" {r.width:.1f} | {r.outside_bounds:.3f} |"
         )
     return "\n".join(lines)

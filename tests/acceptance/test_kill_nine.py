@@ -22,6 +22,7 @@ PUSHED = {
     "name": "Pushes its own measurements",
     "service_requirements": {"chatbot": 10},
     "push_interval": 2,
+    "push_mode": "changes",
 }
 
 

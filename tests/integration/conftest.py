@@ -44,6 +44,7 @@ def make_tenant(database: Database) -> MakeTenant:
     async def make(
         source: Source = Source.SIMULATOR, holds: timedelta = timedelta(seconds=12.5), **more: Any
     ) -> Tenant:
+        age = more.pop("age", None if source is Source.PUSH else timedelta())
         number = next(_numbers)
         new = NewTenant(
             tenant_id=more.pop("tenant_id", f"tenant-{number}"),
@@ -57,7 +58,7 @@ def make_tenant(database: Database) -> MakeTenant:
             **more,
         )
         tenant = await store.create(new, f"dep-{number}-{new.tenant_id}", T0)
-        await store.add_regime(tenant, T0 - timedelta(days=40), source, holds)
+        await store.add_regime(tenant, T0 - timedelta(days=40), source, holds, age)
         return tenant
 
     return make

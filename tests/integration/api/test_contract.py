@@ -138,7 +138,9 @@ async def test_deleting_a_tenant_ends_what_fires(service: Service) -> None:
 async def test_a_running_tenant_is_deleted_only_by_force(service: Service) -> None:
     name = await service.tenant()
     tenant = await service.runtime.tenants.get(name)
-    await service.runtime.tenants.set_deployed(tenant, "kubernetes", "running", timedelta(seconds=40), NOW)
+    await service.runtime.tenants.set_deployed(
+        tenant, "kubernetes", "running", timedelta(seconds=40), timedelta(seconds=15), NOW
+    )
     assert (await service.ask("DELETE", f"/api/v1/tenants/{name}"))[0] == 409
     status, gone, _ = await service.ask("DELETE", f"/api/v1/tenants/{name}?force=true")
     assert status == 202

@@ -26,7 +26,7 @@ MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 
 async def a_march(service: Service, **more: Any) -> str:
     """A tenant observed all March (an hour per observation), down for five hours on the 10th; it is now April 2."""
-    name = await service.tenant(push_interval=3600, **more)
+    name = await service.tenant(push_interval=3600, push_mode="changes", **more)
     url = f"/api/v1/tenants/{name}/monitoring"
     for week in range(5):
         service.clock.set(MARCH + timedelta(days=min(7 * week + 7, 32)))
@@ -262,7 +262,7 @@ async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
     ours = service.runtime.statements
     new = StatementService(
         ours._availability, ours._maintenance, ours._statements, Terms("new", (CreditTier(None, 0.5),)),
-        ours._intervals, ours._tenants, ours._kept, ours._workers,
+        ours._tenants, ours._kept, ours._workers,
     )  # fmt: skip
     tenant = await service.runtime.tenants.get(name)
     first = await new.report(tenant, "2026-03", service.clock.now())

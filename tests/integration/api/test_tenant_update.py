@@ -189,7 +189,7 @@ async def test_a_service_with_a_weight_stays(service: Service) -> None:
 async def test_changes_are_told_against_what_is_deployed(service: Service) -> None:
     name = await service.tenant(service_requirements={"chatbot": 50})
     store, holds = service.runtime.tenants, timedelta(seconds=40)
-    await store.set_deployed(await store.get(name), "kubernetes", "running", holds, NOW)
+    await store.set_deployed(await store.get(name), "kubernetes", "running", holds, timedelta(), NOW)
     body = {"service_resources": {"chatbot": {"cpu_request": "300m"}}}
     first = await put(service, name, body)
     assert (first["compared_with"], first["redeploy_needed"]) == ("deployment", True)
@@ -199,12 +199,12 @@ async def test_changes_are_told_against_what_is_deployed(service: Service) -> No
         ("cpu_request", "200m", "300m"), ("replicas", 2, 3),
     }  # fmt: skip
     assert (await put(service, name, {"name": "x"}))["changes"] == second["changes"]
-    await store.set_deployed(await store.get(name), "kubernetes", "running", holds, NOW)
+    await store.set_deployed(await store.get(name), "kubernetes", "running", holds, timedelta(), NOW)
     third = await put(service, name, {"name": "y"})
     assert (third["changes"], third["redeploy_needed"]) == ([], False)
     back = {"service_requirements": {"chatbot": 50}, "service_resources": {}, "acknowledge_autoscaling": True}
     assert {c["to"] for c in (await put(service, name, back))["changes"]} == {"200m", 2}
-    await store.set_deployed(await store.get(name), None, "pending", holds, NOW)
+    await store.set_deployed(await store.get(name), None, "pending", holds, timedelta(), NOW)
     assert (await put(service, name, {}))["compared_with"] == "tenant"
 
 

@@ -17,7 +17,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Block, Frame, Sample, SeriesKey, Shape, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import DEFAULT_RULES
-from ecpmon.sla.spans import lay, make_head, timeline
+from ecpmon.sla.spans import doubt_between, lay, make_head, timeline
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
@@ -56,8 +56,8 @@ async def test_frames_become_rows_of_monitoring_data_and_spans(
     assert [r.accepted for r in (*first, *second)] == [2, 2]
     assert [c.state for r in (*first, *second) for c in r.changes] == [SpanState.UP, SpanState.DOWN]
     assert await spans_of(database, tenant, at(10)) == [
-        Span(at(0), at(5), SpanState.UP),
-        Span(at(5), at(10), SpanState.DOWN),
+        Span(at(0), at(5), SpanState.UP, doubt_after=5),
+        Span(at(5), at(10), SpanState.DOWN, doubt=5),
     ]
     rows = await database.fetch(
         "SELECT metric_type, metric_name, metric_value, timestamp, data_source FROM monitoring_data "
@@ -117,13 +117,13 @@ async def test_gaps_say_who_was_blind(
         await ingest.commit([Batch((), (ok(second, failed, tenant),))])
     await ingest.commit([Batch((frame(tenant, 60, 1),), (ok(60, tenant=tenant),))])
     assert await spans_of(database, tenant, at(61)) == [
-        Span(at(0), at(12.5), SpanState.UP),
-        Span(at(12.5), at(27.5), SpanState.GAP, GapReason.TARGET_FAILED),
+        Span(at(0), at(12.5), SpanState.UP, doubt_after=12.5),
+        Span(at(12.5), at(27.5), SpanState.GAP, GapReason.TARGET_FAILED, doubt=12.5),
         Span(at(27.5), at(60), SpanState.GAP, GapReason.COLLECTOR_DOWN),
         Span(at(60), at(61), SpanState.UP),
     ]
     tail = await spans_of(database, tenant, at(200))
-    assert tail[-1] == Span(at(72.5), at(200), SpanState.GAP, GapReason.COLLECTOR_DOWN)
+    assert tail[-1] == Span(at(72.5), at(200), SpanState.GAP, GapReason.COLLECTOR_DOWN, doubt=12.5)
 
 
 async def test_only_the_source_that_is_evidence_votes(
@@ -187,13 +187,18 @@ async def test_stored_spans_equal_recomputation_from_raw_frames(
         for batch in batches:
             raw.update(batch)
             await store.commit([Batch(tuple(frame(tenant, s * 4, 0 if down else 1) for s, down in batch))])
-        seen = [Observation(at(s * 4), raw[s], HOLDS) for s in sorted(raw)]
-        closed, head = make_head(lay(seen, seen[-1].ts), seen[-1])
+        seen = [Observation(at(s * 4), raw[s], HOLDS, timedelta()) for s in sorted(raw)]
+        doubt = doubt_between(seen[-2], seen[-1]) if len(seen) > 1 else 0.0
+        closed, head = make_head(lay(seen, seen[-1].ts), seen[-1], doubt)
         expected = timeline(closed, head, at(300), GapReason.COLLECTOR_DOWN)
         stored = await spans_of(database, tenant, at(300))
-        assert [(s.start, s.end, s.state) for s in stored] == [(s.start, s.end, s.state) for s in expected]
+        assert [_but_reason(s) for s in stored] == [_but_reason(s) for s in expected]
     finally:
         await database.close()
+
+
+def _but_reason(span: Span) -> tuple[object, ...]:
+    return span.start, span.end, span.state, span.doubt, span.doubt_after
 
 
 async def test_the_database_refuses_overlapping_spans(database: Database, make_tenant: MakeTenant) -> None:
@@ -270,10 +275,10 @@ async def test_services_count_by_weight_also_when_an_instant_comes_in_pieces(
     await ingest.commit([Batch((component(tenant, 10, callbot=0, chatbot=0),))])
     await ingest.commit([Batch((component(tenant, 15, callbot=1, chatbot=1),))])
     assert await spans_of(database, tenant, at(16)) == [
-        Span(at(0), at(5), SpanState.UP),
-        Span(at(5), at(10), SpanState.DOWN, share=0.25),
-        Span(at(10), at(15), SpanState.DOWN),
-        Span(at(15), at(16), SpanState.UP),
+        Span(at(0), at(5), SpanState.UP, doubt_after=5),
+        Span(at(5), at(10), SpanState.DOWN, share=0.25, doubt=5, doubt_after=5),
+        Span(at(10), at(15), SpanState.DOWN, doubt=5, doubt_after=5),
+        Span(at(15), at(16), SpanState.UP, doubt=5),
     ]
     # A correction of the past, then the head itself in part down.
     await ingest.commit([Batch((component(tenant, 10, callbot=0, chatbot=1),))])

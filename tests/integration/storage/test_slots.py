@@ -261,7 +261,7 @@ async def test_only_the_evidence_source_counts_and_a_change_of_source_counts_not
     from ecpmon.storage.tenants import PgTenantStore
 
     change = T0 + timedelta(minutes=10)
-    await PgTenantStore(database).add_regime(counting.tenant, change, Source.SIMULATOR, HOLDS)
+    await PgTenantStore(database).add_regime(counting.tenant, change, Source.SIMULATOR, HOLDS, timedelta())
     frames = []
     for i in range(41):
         ts = T0 + timedelta(seconds=30 * i)

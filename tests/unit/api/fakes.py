@@ -561,7 +561,6 @@ class World:
             stores.maintenance,
             unused,
             Terms("1", ()),
-            self.intervals,
             stores.tenants,
             timedelta(days=760),
             workers,

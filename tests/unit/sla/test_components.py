@@ -11,7 +11,7 @@ from ecpmon.model.samples import SeriesKey
 from ecpmon.sla.evidence import EvidenceRule, down_share, series_key
 from ecpmon.sla.incidents import incidents
 from ecpmon.sla.spans import lay, make_head, timeline
-from ecpmon.sla.windows import Terms, evaluate, tally
+from ecpmon.sla.windows import evaluate, tally
 
 T0 = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
 WEIGHTS = {"callbot": 3.0, "chatbot": 1.0}
@@ -86,10 +86,3 @@ def test_down_time_counts_by_its_share_and_is_one_incident() -> None:
     assert (incident.start, incident.end, incident.down_seconds) == (at(100), at(160), 30.0)
     # To recover it took a minute, however little was down.
     assert evaluate("all", _spans(), at(0), at(200), 0.995).recovery_time_avg == 60
-
-
-def test_the_doubt_of_an_edge_is_what_changes_there() -> None:
-    found = evaluate("all", _spans(), at(0), at(200), 0.995, terms=Terms(doubt=5.0))
-    # Worse by 0.25 and 0.75, better by 1: five seconds of doubt for the whole tenant on each side.
-    assert found.low == pytest.approx((170 - 5) / 200)
-    assert found.high == pytest.approx((170 + 5) / 200)

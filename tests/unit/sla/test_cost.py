@@ -55,7 +55,7 @@ def flapping(count: int) -> list[Span]:
     states = list(SpanState)
     return [
         Span(
-            at(10 * n), at(10 * n + 10), states[n % 3], GapReason.NOT_PUSHED if n % 3 == 2 else None
+            at(10 * n), at(10 * n + 10), states[n % 3], GapReason.NOT_PUSHED if n % 3 == 2 else None, doubt=5.0
         )
         for n in range(count)
     ]  # fmt: skip
@@ -73,7 +73,7 @@ def steps(spans: Sequence[Span], maintenance: Sequence[Interval], end: datetime)
 
 
 def window(spans: Sequence[Span], maintenance: Sequence[Interval], end: datetime) -> None:
-    windows.evaluate("x", spans, at(0), end, 0.99, terms=Terms(maintenance, doubt=12.5))
+    windows.evaluate("x", spans, at(0), end, 0.99, terms=Terms(maintenance))
 
 
 def asked(spans: Sequence[Span], maintenance: Sequence[Interval], end: datetime) -> None:

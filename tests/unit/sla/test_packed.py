@@ -24,14 +24,14 @@ def packed(*spans: Span) -> bytes:
     for s in spans:
         letters = s.state.value[:1] + (s.reason.value[:1] if s.reason else " ")
         begin, end = ((t - ORIGIN) // timedelta(microseconds=1) for t in (s.start, s.end))
-        rows.append(struct.pack(">qqd2s", begin, end, s.share, letters.encode()))
+        rows.append(struct.pack(">qqddd2s", begin, end, s.share, s.doubt, s.doubt_after, letters.encode()))
     return b"".join(rows)
 
 
 CLOSED = [
-    Span(at(0), at(10), SpanState.UP),
-    Span(at(10), at(20), SpanState.DOWN, share=0.25),
-    Span(at(20), at(30), SpanState.GAP, GapReason.NOT_PUSHED),
+    Span(at(0), at(10), SpanState.UP, doubt_after=2.5),
+    Span(at(10), at(20), SpanState.DOWN, share=0.25, doubt=2.5, doubt_after=5.0),
+    Span(at(20), at(30), SpanState.GAP, GapReason.NOT_PUSHED, doubt=5.0),
     Span(at(30), at(31), SpanState.GAP, GapReason.TARGET_FAILED),
     Span(at(31), at(32), SpanState.GAP, GapReason.COLLECTOR_DOWN),
 ]

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.sla.spans import Head, attribute, clip, coalesce, continued, lay, make_head, rewrite, timeline
+from ecpmon.sla.spans import (
+    Head,
+    Patch,
+    attribute,
+    clip,
+    coalesce,
+    continued,
+    doubt_between,
+    lay,
+    make_head,
+    retract,
+    rewrite,
+    timeline,
+)
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOLDS = timedelta(seconds=12.5)
@@ -20,12 +33,18 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def seen(seconds: float, *, down: bool = False) -> Observation:
-    return Observation(at(seconds), down, HOLDS)
+def seen(seconds: float, *, down: bool = False, age: timedelta | None = None) -> Observation:
+    return Observation(at(seconds), down, HOLDS, age)
 
 
 def span(start: float, end: float, state: str, reason: GapReason | None = None) -> Span:
     return Span(at(start), at(end), SpanState(state), reason)
+
+
+def looked(seconds: float, *, down: bool = False) -> Observation:
+    """By an agent that told changes first, then looked now and then, and then asked for what others had found."""
+    age = None if seconds < 100 else timedelta() if seconds < 250 else timedelta(seconds=3)
+    return seen(seconds, down=down, age=age)
 
 
 class StoredTimeline:
@@ -40,21 +59,45 @@ class StoredTimeline:
         for observation in batch:
             self.raw[observation.ts] = observation
         first, last = min(o.ts for o in batch), max(o.ts for o in batch)
+        doubt = 0.0
         if self.head and first > self.head.last:
-            first = self.head.last  # in order: continue from the head
+            first, doubt = self.head.last, self.head.doubt  # in order: continue from the head
+        elif self.head:
+            doubt = doubt_between(self.before(first), self.raw[first])
         known = [self.raw[ts] for ts in sorted(self.raw) if first <= ts <= last]
-        following = min((ts for ts in self.raw if ts > last), default=None)
-        stop = following or last
-        nearby = [s for s in self.closed if s.end >= first and s.start <= stop]
-        patch = rewrite(nearby, self.head, known, following)
-        kept = [s for s in self.closed if s.end < first or s.start > stop]
-        self.closed = sorted([*kept, *patch.spans], key=lambda s: s.start)
+        following = self.after(last)
+        patch = self.taken(first, following.ts if following else last)
+        self.put(rewrite(patch, self.head, known, following, doubt=doubt))
+
+    def withdraw(self, gone: datetime) -> None:
+        del self.raw[gone]
+        before, following = self.before(gone), self.after(gone)
+        assert self.head
+        start = before.ts if before else gone
+        content = lay([before], following.ts) if before and following else []
+        nearby = self.taken(start, following.ts if following else self.head.last)
+        self.put(retract(nearby, self.head, start, following, content, before))
+
+    def before(self, at: datetime) -> Observation | None:
+        return self.raw.get(max((ts for ts in self.raw if ts < at), default=at - timedelta(days=1)))
+
+    def after(self, at: datetime) -> Observation | None:
+        return self.raw.get(min((ts for ts in self.raw if ts > at), default=at - timedelta(days=1)))
+
+    def taken(self, start: datetime, stop: datetime) -> list[Span]:
+        nearby = [s for s in self.closed if s.end >= start and s.start <= stop]
+        self.closed = [s for s in self.closed if s.end < start or s.start > stop]
+        return nearby
+
+    def put(self, patch: Patch) -> None:
+        self.closed = sorted([*self.closed, *patch.spans], key=lambda s: s.start)
         self.head = patch.head
 
 
 def recomputed(raw: dict[datetime, Observation]) -> tuple[list[Span], Head]:
     ordered = [raw[ts] for ts in sorted(raw)]
-    return make_head(lay(ordered, ordered[-1].ts), ordered[-1])
+    doubt = doubt_between(ordered[-2], ordered[-1]) if len(ordered) > 1 else 0.0
+    return make_head(lay(ordered, ordered[-1].ts), ordered[-1], doubt)
 
 
 @settings(max_examples=400, deadline=None)
@@ -69,10 +112,39 @@ def test_incremental_equals_recomputation(batches: list[list[tuple[int, bool]]])
     stored = StoredTimeline()
     for batch in batches:
         latest = {second * 3: down for second, down in batch}
-        stored.ingest([seen(second, down=down) for second, down in latest.items()])
+        stored.ingest([looked(second, down=down) for second, down in latest.items()])
     closed, head = recomputed(stored.raw)
     assert stored.closed == closed
     assert stored.head == head
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 120), st.booleans(), min_size=2, max_size=20),
+    st.lists(st.integers(0, 19), min_size=1, max_size=6),
+)
+def test_what_is_taken_out_leaves_what_the_others_say(states: dict[int, bool], out: list[int]) -> None:
+    stored = StoredTimeline()
+    stored.ingest([looked(3 * n, down=down) for n, down in sorted(states.items())])
+    for index in out:
+        if len(stored.raw) > 1:
+            stored.withdraw(sorted(stored.raw)[index % len(stored.raw)])
+    closed, head = recomputed(stored.raw)
+    # Of what came before the first that is left storage knows that nothing was observed then.
+    assert [s for s in stored.closed if s.start >= min(stored.raw)] == closed
+    assert stored.head == head
+
+
+def test_a_late_observation_narrows_the_doubt_of_the_change_after_it() -> None:
+    stored = StoredTimeline()
+    for second, down in ((0, False), (5, False), (10, True), (15, False), (20, False)):
+        stored.ingest([seen(second, down=down, age=timedelta())])
+    assert [(s.doubt, s.doubt_after) for s in stored.closed] == [(0, 5), (5, 5)]
+    stored.ingest([seen(8, age=timedelta())])
+    stored.ingest([seen(14, down=True, age=timedelta())])
+    assert [(s.doubt, s.doubt_after) for s in stored.closed] == [(0, 2), (2, 1)]
+    stored.withdraw(at(8))
+    assert [(s.doubt, s.doubt_after) for s in stored.closed] == [(0, 5), (5, 1)]
 
 
 @settings(max_examples=300, deadline=None)
@@ -83,8 +155,9 @@ def test_incremental_equals_recomputation(batches: list[list[tuple[int, bool]]])
 def test_what_goes_on_quickly_is_what_a_rewrite_makes_of_it(
     down: bool | None, later: dict[int, float]
 ) -> None:
-    known = None if down is None else Head(SpanState.DOWN if down else SpanState.UP, at(-60), at(0), HOLDS)
-    fresh = [Observation(at(5 * n), later[n], HOLDS) for n in sorted(later)]
+    state, age = SpanState.DOWN if down else SpanState.UP, timedelta(seconds=1)
+    known = None if down is None else Head(state, at(-60), at(0), HOLDS, 1.0, 7.0, age)
+    fresh = [Observation(at(5 * n), later[n], HOLDS, age) for n in sorted(later)]
     after = continued(known, fresh)
     slow = rewrite([], known, [known.observation, *fresh] if known else fresh, None)
     if after is None:

@@ -9,15 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.model.availability import GapReason, Observation, Span, SpanState
-from ecpmon.model.maintenance import Interval
-from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.windows import SlaStatus, Tally, Verdict
 from ecpmon.sla.budgets import allowed, status
-from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.incidents import incidents
-from ecpmon.sla.spans import lay
-from ecpmon.sla.windows import Terms, availability, evaluate
+from ecpmon.sla.windows import availability, evaluate
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = 3600
@@ -163,17 +159,6 @@ def test_what_floats_leave_over_is_no_time() -> None:
     assert Tally(0.3, 0.0, 0.1 + 0.2).measured == 0
 
 
-def test_the_edges_of_planned_work_leave_no_doubt() -> None:
-    spans = timeline(("up", 1000), ("down", 100), ("up", 2500))
-    planned = (Interval(at(900), at(1200)),)
-    inside = evaluate("1h", spans, at(0), at(HOUR), 0.999, terms=Terms(planned, doubt=30.0))
-    assert (inside.low, inside.high, inside.verdict) == (1.0, 1.0, Verdict.MET)
-    # It may have begun up to 30 s before it was seen, some of them before the work: then all of them count.
-    planned = (Interval(at(990), at(1200)),)
-    edge = evaluate("1h", spans, at(0), at(HOUR), 0.999, terms=Terms(planned, doubt=30.0))
-    assert edge.low == pytest.approx(1 - 30 / 3390)
-
-
 def test_a_calendar_period_is_not_exhausted_by_the_next_one() -> None:
     # Half of the allowed rate on the 21st: the budget would last for 60 days, and the month has 31.
     spans = timeline(("up", 20 * 86_400 - 4320), ("down", 4320))
@@ -189,70 +174,6 @@ def test_a_calendar_period_is_not_exhausted_by_the_next_one() -> None:
 def test_a_target_next_to_one_still_allows_something() -> None:
     assert allowed(0.9999999999999999) > 0
     assert allowed(0.9999) == 0.0001
-
-
-HOLDS = 12.5
-share = st.floats(0, 1)
-
-
-@st.composite
-def observed(draw: st.DrawFn) -> tuple[list[Observation], float]:
-    """Observations, and for how many seconds of the time between them the tenant was down.
-
-    The state changes anywhere between two that disagree. Between two that agree there may be something else only
-    when there is a gap between them.
-    """
-    down = draw(st.booleans())
-    seen, truth, now = [Observation(at(0), float(down), timedelta(seconds=HOLDS))], 0.0, 0.0
-    for spacing, following, one, other in draw(
-        st.lists(st.tuples(st.floats(1, 40), st.booleans(), share, share), min_size=1, max_size=12)
-    ):
-        first, last = sorted((one, other))
-        if down != following:
-            truth += spacing * (first if down else 1 - first)
-        else:
-            otherwise = spacing * (last - first) if spacing > HOLDS else 0.0
-            truth += spacing - otherwise if down else otherwise
-        now, down = now + spacing, following
-        seen.append(Observation(at(now), float(down), timedelta(seconds=HOLDS)))
-    return seen, truth
-
-
-@given(observed())
-def test_the_truth_is_within_the_bounds_wherever_the_changes_were(
-    case: tuple[list[Observation], float],
-) -> None:
-    seen, truth = case
-    start, end = seen[0].ts, seen[-1].ts
-    # Spans end with the last observation; one more instant shows the edge to its state.
-    spans = [*lay(seen, end), Span(end, end + timedelta(microseconds=1), seen_state(seen[-1]))]
-    found = evaluate("x", spans, start, end + timedelta(microseconds=1), 0.995, terms=Terms(doubt=HOLDS))
-    assert found.low is not None
-    assert found.high is not None
-    actual = 1 - truth / (end - start).total_seconds()
-    assert found.low - 1e-5 <= actual <= found.high + 1e-5
-
-
-def seen_state(seen: Observation) -> SpanState:
-    return SpanState.DOWN if seen.down else SpanState.UP
-
-
-def test_a_silence_may_hide_an_outage_that_began_before_it() -> None:
-    spans = timeline(("up", 100), ("gap", 20), ("down", 80), ("gap", 10), ("up", 90))
-    exact = evaluate("x", spans, at(0), at(300), 0.995)
-    assert (exact.low, exact.high) == (pytest.approx(190 / 300), pytest.approx(220 / 300))
-    doubted = evaluate("x", spans, at(0), at(300), 0.995, terms=Terms(doubt=HOLDS))
-    assert (doubted.low, doubted.high) == (pytest.approx(177.5 / 300), pytest.approx(232.5 / 300))
-
-
-@pytest.mark.parametrize(("source", "seconds"), [("push", 0.0), ("simulator", 12.5), ("prometheus", 52.5)])
-def test_a_change_is_unseen_for_the_staleness_limit_at_most(source: str, seconds: float) -> None:
-    tenant = Tenant(
-        key=1, tenant_id="t", name=None, preset="small", is_demo=False, status=TenantStatus.RUNNING,
-        service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.9%"),
-        sli_source=source, created_at=T0, updated_at=T0,
-    )  # fmt: skip
-    assert Intervals(timedelta(seconds=5), timedelta(seconds=15)).doubt(tenant) == seconds
 
 
 @given(
