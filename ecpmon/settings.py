@@ -158,7 +158,13 @@ class Settings(BaseSettings):
     prometheus_headers: dict[str, str] = Field(
         default_factory=dict, description="Extra headers for Prometheus, such as `X-Scope-OrgID` (JSON)."
     )
-    alertmanager_url: str | None = Field(default=None, description="URL of Alertmanager, shown to people.")
+    alertmanager_url: str | None = Field(
+        default=None,
+        description="URL of Alertmanager, which is asked about alerts of incidents that are open; empty: nobody is.",
+    )
+    alertmanager_headers: dict[str, str] = Field(
+        default_factory=dict, description="Extra headers for Alertmanager, such as `Authorization` (JSON)."
+    )
     pull_timeout: float = Field(default=4.0, gt=0, description="Seconds one pull may take.")
     pull_buffer_frames: int = Field(
         default=200_000, ge=100, description="Pulled frames kept in memory while the database is away."
@@ -241,6 +247,10 @@ class Settings(BaseSettings):
     )
     recovery_window: float = Field(
         default=3600, gt=0, description="Seconds over which a tenant's restarts are counted."
+    )
+    recovery_spares_healthy: bool = Field(
+        default=True,
+        description="An alert about a tenant that is measured up is told, and restarts nothing.",
     )
     pdf_font: FilePath | None = Field(
         default=None,

@@ -113,6 +113,12 @@ class Telemetry:
         self.recoveries = Counter(
             "ecpmon_recovery_steps", "Steps of automatic recoveries", ["state", "reason"], registry=r
         )
+        self.alertmanager_questions = Counter(
+            "ecpmon_alertmanager_questions",
+            "Questions to Alertmanager about open incidents",
+            ["outcome"],
+            registry=r,
+        )
         self.deliveries = Counter(
             "ecpmon_notification_tries", "Delivery tries", ["type", "reason"], registry=r
         )

@@ -23,6 +23,14 @@ _WHY: Final = {
     RecoveryReason.UP_AGAIN: "it is up again after the restart",
     RecoveryReason.UP_AFTER_ESCALATION: "it is up again",
     RecoveryReason.UP_BEFORE_RESTART: "it was up before a restart was due",
+    RecoveryReason.MEASURED_UP: "an alert says that it is down, and it is measured up, so nothing is restarted",
+    RecoveryReason.MEASURED_DOWN: "it is measured down, so it is restarted",
+    RecoveryReason.ALERT_BELIEVED: "an alert says that it is down and nothing measured denies it, so it is restarted",
+    RecoveryReason.ALERT_GONE: "Alertmanager does not have the alert any more, and it is measured up",
+    RecoveryReason.ALERT_OVER: "the alert is over; nobody has measured whether it is up",
+    RecoveryReason.SILENCED: "the alert is silenced; looked at again when it is not",
+    RecoveryReason.SETTLING: "it is up, not yet for long enough",
+    RecoveryReason.AWAITING_EVIDENCE: "nothing is measured yet",
     RecoveryReason.RESOLVED_BEFORE_RESTART: "the alert was withdrawn before the restart",
     RecoveryReason.STILL_DOWN: "it is still down after the restart",
     RecoveryReason.NOT_MEASURED: "nobody has measured it since the restart, so nobody knows",
@@ -58,7 +66,7 @@ def recovery_drafts(
     now: datetime,
     external_url: str,
 ) -> tuple[Draft, ...]:
-    """An escalation fires, a recovery resolves; one draft per action, its key the same whenever it is made."""
+    """What is open fires, what is over resolves; one draft per action, its key the same whenever it is made."""
     body = _body(recovery, state, reason, detail, now, external_url)
     return tuple(Draft(_key(recovery, state, action), action, body) for action in actions)
 
@@ -73,7 +81,7 @@ def _body(
 ) -> dict[str, Any]:
     group = {"alertname": ALERT_NAME, "tenant_id": recovery.tenant_id, "recovery_id": recovery.recovery_id}
     labels = {**group, "severity": recovery.severity, "alert": recovery.alert_name}
-    resolved = state is RecoveryState.RECOVERED
+    resolved = state in (RecoveryState.RECOVERED, RecoveryState.CLOSED)
     annotations = {
         "summary": summary(recovery, state, reason, detail),
         "reason": reason.value,

@@ -15,7 +15,7 @@ _SLA_TYPES: Final = {
     "recovery": "recovery",
 }
 # Of rules and of recoveries.
-_OPEN_STATES: Final = frozenset({"firing", "restarting", "waiting", "escalated"})
+_OPEN_STATES: Final = frozenset({"firing", "doubted", "restarting", "waiting", "escalated"})
 
 
 def type_of(kind: str, metric: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,6 +16,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, query_time
 from ecpmon.compute.parcels import Sealed
 from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.recovery import Recovery
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
 from ecpmon.ports.sla import PackedSpans
@@ -27,6 +29,7 @@ routes = Routes()
 # Spans that are not up that are read for one answer, and outages whose cause is looked for.
 MAX_CHANGES: Final = 5_000
 MAX_CAUSES: Final = 300
+MAX_RECOVERIES: Final = 300
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ)
@@ -46,9 +49,11 @@ async def incidents(request: web.Request) -> web.Response:
         )
         causes = await _causes(request, tenant, found.newest)
         coarse = await backend.availability.coarse_days(tenant, found.start, end)
+        handled = await backend.recoveries.between(tenant, found.start, end, MAX_RECOVERIES)
         body = await worked_out(
-            request, tenant, much, _written, tenant.tenant_id, found, end, causes, coarse, present=end == now
-        )
+            request, tenant, much, _written, tenant.tenant_id, found, end, causes, coarse, handled,
+            present=end == now,
+        )  # fmt: skip
     return web.Response(body=body, content_type="application/json")
 
 
@@ -78,12 +83,14 @@ def _written(
     end: datetime,
     causes: Sequence[Cause],
     coarse: Sequence[date],
+    handled: Sequence[tuple[Recovery, int]],
     *,
     present: bool,
 ) -> bytes:
     outages = found.outages.open()
     known = [*[Cause()] * (len(outages) - len(causes)), *causes]
     shown = [_document(i, c, i.ongoing and present) for i, c in zip(outages, known, strict=True)]
+    others = _ascribe(outages, shown, handled)
     return dumps(
         {
             "tenant_id": tenant_id,
@@ -92,8 +99,44 @@ def _written(
             # UTC days on which an outage begins and ends at a whole minute, because so much changed.
             "by_minute": [day.isoformat() for day in coarse],
             "incidents": shown,
+            # Alerts that no measured outage belongs to: the tenant was up, or nobody measured it.
+            "other_recoveries": others,
         }
     )
+
+
+def _ascribe(
+    outages: Sequence[Incident], shown: Sequence[dict[str, Any]], handled: Sequence[tuple[Recovery, int]]
+) -> list[dict[str, Any]]:
+    """Put each recovery, oldest first, to the outages that it was going on in; those of none."""
+    others = []
+    for recovery, joined in reversed(handled):
+        said = _recovery(recovery, joined)
+        first = place = bisect_left(outages, recovery.created_at, key=lambda o: o.end)
+        while place < len(outages) and (
+            recovery.ended_at is None or outages[place].start <= recovery.ended_at
+        ):
+            shown[place]["recoveries"].append(said)
+            place += 1
+        if place == first:
+            others.append(said)
+    return others
+
+
+def _recovery(recovery: Recovery, joined: int) -> dict[str, Any]:
+    return {
+        "recovery_id": recovery.recovery_id,
+        "alert_name": recovery.alert_name,
+        "fingerprint": recovery.fingerprint,
+        "alert_starts_at": recovery.alert_starts_at,
+        "joined_alerts": joined,
+        "state": recovery.state.value,
+        "reason": recovery.reason.value,
+        "created_at": recovery.created_at,
+        "restarted_at": recovery.restarted_at,
+        "escalated_at": recovery.escalated_at,
+        "ended_at": recovery.ended_at,
+    }
 
 
 def _shortened(start: datetime, *, may_shorten: bool) -> datetime:
@@ -125,4 +168,5 @@ def _document(incident: Incident, cause: Cause, ongoing: bool) -> dict[str, Any]
         "down_seconds": incident.down_seconds,
         "cause": cause.shown(),
         "budget_minutes": minutes(incident.down_seconds),
+        "recoveries": [],
     }

@@ -40,4 +40,5 @@ def _shown(recovery: Recovery) -> dict[str, Any]:
         "next_check_at": recovery.due_at,
         "escalated_at": recovery.escalated_at,
         "ended_at": recovery.ended_at,
+        "joined_to": recovery.joined_to,
     }

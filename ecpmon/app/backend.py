@@ -26,7 +26,7 @@ from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
 from ecpmon.ports.alerts import AlertEvent
-from ecpmon.ports.orchestrator import Restarter
+from ecpmon.ports.orchestrator import AlertSource, Restarter
 from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.statements.service import StatementService
@@ -96,12 +96,12 @@ class BackendRuntime(Stores):
             demo=demo,
             carries_out=role.works,
         )
-        self.recoverer = self._make_recoverer()
+        self.recoverer = self._make_recoverer(session)
         self.work = self._make_work(around) if role.works else None
         self.jobs = Jobs([*self._job_list(around), *more_jobs], self.lease, telemetry)
         self._show_bus(around.gauges)
 
-    def _make_recoverer(self) -> Recoverer:
+    def _make_recoverer(self, session: aiohttp.ClientSession) -> Recoverer:
         settings = self.settings
         # The simulator's own call knows what came without a manifest.
         own: dict[str, Restarter] = {"simulator": self.simulator} if self.simulator else {}
@@ -110,18 +110,34 @@ class BackendRuntime(Stores):
             tenants=self.tenants,
             availability=self.availability,
             maintenance=self.maintenance,
+            intervals=self.intervals,
             alerts=self.alerts,
             restarters={**self.deployments.deployers, **own},
             policy=RecoveryPolicy(
                 recheck_after=timedelta(seconds=settings.recovery_recheck),
                 max_restarts=settings.recovery_max_restarts,
                 window=timedelta(seconds=settings.recovery_window),
+                spare_healthy=settings.recovery_spares_healthy,
             ),
             default_actions=default_actions(settings),
             external_url=settings.external_url,
             on_event=self._event,
             quarantine=self.quarantine,
+            alertmanager=self._alertmanager(session),
+            on_question=self._asked_alertmanager,
         )
+
+    def _alertmanager(self, session: aiohttp.ClientSession) -> AlertSource | None:
+        settings = self.settings
+        if settings.alertmanager_url is None or self.demo or not self.role.works:
+            return None
+        from ecpmon.orchestrator.alertmanager import Alertmanager
+
+        headers, url = settings.alertmanager_headers, settings.alertmanager_url
+        return Alertmanager(session, url, headers, settings.pull_timeout)
+
+    def _asked_alertmanager(self, answered: bool) -> None:
+        self.telemetry.alertmanager_questions.labels("answered" if answered else "failed").inc()
 
     def _make_work(self, around: Surroundings) -> Work:
         from ecpmon.app.work import Work

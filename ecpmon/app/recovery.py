@@ -14,10 +14,11 @@ from ecpmon.orchestrator.deployers.restart import RestarterByPlace
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import Decision, RecoveryPolicy, notifies
 from ecpmon.ports.alerts import AlertEvent, AlertStore
-from ecpmon.ports.orchestrator import RecoveryStep, RecoveryStore, Restarter
+from ecpmon.ports.orchestrator import AlertSource, RecoveryStep, RecoveryStore, Restarter
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
+from ecpmon.sla.evidence import Intervals
 
 
 class Notices:
@@ -45,6 +46,8 @@ class Notices:
             message=summary(recovery, state, reason, detail),
             notifications=tuple((d.idempotency_key, d.action) for d in drafts),
             body=drafts[0].payload if drafts else None,
+            joined_to=decision.joined_to,
+            goes_on=decision.again,
         )
 
 
@@ -54,6 +57,7 @@ def make_recoverer(
     tenants: TenantStore,
     availability: AvailabilityStore,
     maintenance: MaintenanceStore,
+    intervals: Intervals,
     alerts: AlertStore,
     restarters: Mapping[str, Restarter],
     policy: RecoveryPolicy,
@@ -61,16 +65,24 @@ def make_recoverer(
     external_url: str,
     on_event: Callable[[AlertEvent], None],
     quarantine: Quarantine,
+    alertmanager: AlertSource | None,
+    on_question: Callable[[bool], None],
 ) -> Recoverer:
-    """`restarters` maps a tenant's `deployed_to` to who restarts there; elsewhere recovery escalates at once."""
+    """`restarters` maps a tenant's `deployed_to` to who restarts there; elsewhere recovery escalates at once.
+
+    `alertmanager` is asked about incidents that are due; `on_question` is told whether it answered.
+    """
     return Recoverer(
         recoveries=recoveries,
         tenants=tenants,
         availability=availability,
         maintenance=maintenance,
+        intervals=intervals,
         restarter=RestarterByPlace(restarters),
         describe=Notices(alerts, default_actions, external_url).describe,
         on_event=on_event,
         quarantine=quarantine,
         policy=policy,
+        alertmanager=alertmanager,
+        on_question=on_question,
     )

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
-from ecpmon.errors import EcpError, TenantNotFound
+from ecpmon.errors import EcpError, MonitoringUnavailable, TenantNotFound
 from ecpmon.isolation import Isolation
-from ecpmon.model.availability import SpanState
-from ecpmon.model.recovery import Recovery, RecoveryReason
+from ecpmon.model.recovery import AlertList, AlertStanding, Recovery, RecoveryReason
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.restart import NoDeployer, NotDeployed
 from ecpmon.orchestrator.recovery import (
     Decision,
+    Evidence,
     Facts,
     RecoveryPolicy,
     Restarted,
     RestartFailure,
     after_restart,
     decide,
+    evidence_of,
 )
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
-from ecpmon.ports.orchestrator import RecoveryStep, RecoveryStore, Restarter
+from ecpmon.ports.orchestrator import AlertSource, RecoveryStep, RecoveryStore, Restarter
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import LONGEST, covered
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +41,9 @@ TENANT_DOWN: Final = "ECPTenantDown"
 _AT_ONCE: Final = 20
 # Longer than a deployer may take, so that nobody else takes a restart for abandoned.
 _LEASE: Final = timedelta(minutes=2)
+# The timeline is read since the last look, and for so long at least and at most.
 _LOOKBACK: Final = timedelta(hours=1)
+_LONGEST_LOOKBACK: Final = timedelta(days=1)
 # An observation of this very instant counts: spans are half-open.
 _INSTANT: Final = timedelta(microseconds=1)
 
@@ -57,17 +61,24 @@ class Recoverer:
         tenants: TenantStore,
         availability: AvailabilityStore,
         maintenance: MaintenanceStore,
+        intervals: Intervals,
         restarter: Restarter,
         describe: Describe,
         on_event: Callable[[AlertEvent], None],
         quarantine: Quarantine,
         policy: RecoveryPolicy | None = None,
+        alertmanager: AlertSource | None = None,
+        on_question: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        """`alertmanager` None: nobody is asked. `on_question` is told whether it answered."""
         self._isolation = Isolation(quarantine, "recovery")
         self._recoveries = recoveries
         self._tenants = tenants
         self._availability = availability
         self._maintenance = maintenance
+        self._intervals = intervals
+        self._alertmanager = alertmanager
+        self._on_question = on_question
         self._restarter = restarter
         self._describe = describe
         self._on_event = on_event
@@ -88,6 +99,11 @@ class Recoverer:
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
         return await self._recoveries.of_tenant(tenant, limit)
 
+    async def between(
+        self, tenant: Tenant, start: datetime, end: datetime, limit: int
+    ) -> list[tuple[Recovery, int]]:
+        return await self._recoveries.between(tenant, start, end, limit)
+
     async def forget(self, before: datetime) -> None:
         """Drop what was last touched before `before` and is over."""
         await self._recoveries.forget(before)
@@ -97,11 +113,12 @@ class Recoverer:
         claimed: dict[str, list[Recovery]] = defaultdict(list)
         for recovery in await self._recoveries.claim(now, _AT_ONCE, _LEASE):
             claimed[recovery.tenant_id].append(recovery)
+        listed = await self._listed(claimed)
 
         async def work(names: list[str]) -> dict[str, None]:
             for recovery in (r for name in names for r in claimed[name]):
                 try:
-                    await self._go_on(recovery, now)
+                    await self._go_on(recovery, listed, now)
                 except TenantNotFound:
                     continue  # deleted meanwhile
             return dict.fromkeys(names)
@@ -109,10 +126,27 @@ class Recoverer:
         await self._isolation.one_by_one(claimed, work, now)
         return sum(map(len, claimed.values()))
 
-    async def _go_on(self, recovery: Recovery, now: datetime) -> None:
+    async def _listed(self, tenants: Collection[str]) -> AlertList | None:
+        """One question for all tenants that have something due; None: nobody asked, or nobody answered."""
+        if self._alertmanager is None or not tenants:
+            return None
+        try:
+            found = await self._alertmanager.alerts(TENANT_DOWN, tenants)
+        except MonitoringUnavailable as error:
+            _log.warning("alertmanager_not_asked", error=error.message)
+            self._on_question(False)
+            return None
+        self._on_question(True)
+        return found
+
+    async def _go_on(self, recovery: Recovery, listed: AlertList | None, now: datetime) -> None:
         tenant = await self._tenants.get(recovery.tenant_id)
-        facts = await self._facts(recovery, tenant, now)
+        facts = await self._facts(recovery, tenant, listed, now)
         decision = decide(recovery, facts, now, self._policy)
+        if decision.again:
+            await self._store(tenant, recovery, decision, now)
+            recovery = replace(recovery, state=decision.state, reason=decision.reason, detail=decision.detail)
+            decision = decide(recovery, facts, now, self._policy)
         if not decision.restart:
             await self._store(tenant, recovery, decision, now)
             return
@@ -135,20 +169,38 @@ class Recoverer:
             _log.warning("restart_failed", tenant=tenant.tenant_id, error=error.message)
             return RestartFailure(RecoveryReason.RESTART_FAILED, error.message, error.retryable)
 
-    async def _facts(self, recovery: Recovery, tenant: Tenant, now: datetime) -> Facts:
-        planned = await self._maintenance.of_tenant(tenant)
-        off = await asyncio.to_thread(covered, planned, now - LONGEST, now + LONGEST) if planned else []
-        during = [i for i in off if i.start <= now < i.end]
+    async def _facts(
+        self, recovery: Recovery, tenant: Tenant, listed: AlertList | None, now: datetime
+    ) -> Facts:
+        around = await self._recoveries.circumstances(recovery, tenant, now - self._policy.window, now)
+        alert = AlertStanding.UNKNOWN
+        if listed is not None and around.fingerprints:
+            alert = listed.of(tenant.tenant_id, around.fingerprints)
+        source = tenant.evidence_source
         return Facts(
-            state=await self._state(tenant, now),
-            resolved=await self._recoveries.alert_resolved(recovery, tenant),
-            restarts=await self._recoveries.restarts_since(recovery, tenant, now - self._policy.window),
-            maintenance_until=during[0].end if during else None,
+            evidence=await self._evidence(recovery, tenant, around.observed_at, now),
+            holds=self._intervals.holds(source, tenant),
+            interval=self._intervals.of(source, tenant),
+            resolved=around.resolved,
+            alert=alert,
+            restarts=around.restarts,
+            maintenance_until=await self._maintenance_until(tenant, now),
+            beside=around.beside,
+            beside_due=around.beside_due,
         )
 
-    async def _state(self, tenant: Tenant, now: datetime) -> SpanState | None:
-        spans = await self._availability.timeline(tenant, now - _LOOKBACK, now + _INSTANT)
-        return spans[-1].state if spans and spans[-1].end > now else None
+    async def _evidence(
+        self, recovery: Recovery, tenant: Tenant, observed_at: datetime | None, now: datetime
+    ) -> Evidence:
+        looked_at = recovery.updated_at
+        start = max(min(looked_at, now - _LOOKBACK), now - _LONGEST_LOOKBACK)
+        spans = await self._availability.timeline(tenant, start, now + _INSTANT)
+        return evidence_of(spans, looked_at, now, self._policy.settle, observed_at)
+
+    async def _maintenance_until(self, tenant: Tenant, now: datetime) -> datetime | None:
+        planned = await self._maintenance.of_tenant(tenant)
+        off = await asyncio.to_thread(covered, planned, now - LONGEST, now + LONGEST) if planned else []
+        return next((i.end for i in off if i.start <= now < i.end), None)
 
     async def _store(
         self,

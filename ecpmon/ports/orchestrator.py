@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from ecpmon.model.alerts import Action
 from ecpmon.model.deployments import DeployedObject, DeploymentRecord, DeploymentStatus, Outcome, Release
-from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
+from ecpmon.model.recovery import AlertList, Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 
@@ -68,7 +68,7 @@ class Restarter(Protocol):
 class RecoveryStep:
     """A change of a recovery about to be stored, with what is told about it (as in `NewEvent`).
 
-    `restarted` is the number of deployments when a restart was just confirmed.
+    `restarted` is the number of deployments when a restart was just confirmed. `goes_on` True: the claim is kept.
     """
 
     state: RecoveryState
@@ -79,14 +79,34 @@ class RecoveryStep:
     restarted: int | None = None
     notifications: tuple[tuple[str, Action], ...] = ()
     body: Mapping[str, Any] | None = None
+    joined_to: str | None = None
+    goes_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is stored around an incident.
+
+    `resolved`: Alertmanager has withdrawn every alert of it; `fingerprints` are of those that it has not. `restarts`:
+    of the tenant for other incidents. `observed_at`: of the tenant's newest evidence. `beside`: an incident of the
+    tenant that people were called for and that is not over; `beside_due`: whether it is due.
+    """
+
+    resolved: bool = False
+    fingerprints: tuple[str, ...] = ()
+    restarts: int = 0
+    observed_at: datetime | None = None
+    beside: str | None = None
+    beside_due: bool = False
 
 
 class RecoveryStore(Protocol):
     async def begin(self, alerts: Sequence[ExternalAlert], now: datetime) -> list[tuple[str, RecoveryState]]:
-        """Store recoveries for firing alerts, due now; (tenant_id, state) of each that was begun.
+        """Store incidents for firing alerts, due now; (tenant_id, state) of each row that was begun.
 
-        The state is `restarting`, or `joined` beside one under way. None is begun for an alert that has one already,
-        or whose tenant does not exist.
+        The state is `checking`, or `joined` beside an incident under way. None is begun for an alert that was seen
+        before, unless it is a new outage under the same alert, or whose tenant does not exist. What waits for its next
+        look is looked at now.
         """
         ...
 
@@ -105,16 +125,20 @@ class RecoveryStore(Protocol):
         """
         ...
 
-    async def restarts_since(self, recovery: Recovery, tenant: Tenant, since: datetime) -> int:
-        """How often the tenant was restarted for other alerts after `since`."""
+    async def circumstances(
+        self, recovery: Recovery, tenant: Tenant, since: datetime, now: datetime
+    ) -> Circumstances:
+        """Restarts are counted after `since`."""
         ...
 
     async def forget(self, before: datetime) -> None:
         """Delete rows with nothing left to do that were last changed before `before`."""
         ...
 
-    async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
-        """Whether Alertmanager has said that this alert is over."""
+    async def between(
+        self, tenant: Tenant, start: datetime, end: datetime, limit: int
+    ) -> list[tuple[Recovery, int]]:
+        """What was going on at some time in [start, end], the newest first, with the number of alerts that joined."""
         ...
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
@@ -122,14 +146,31 @@ class RecoveryStore(Protocol):
         ...
 
 
+class AlertSource(Protocol):
+    """Alertmanager, asked."""
+
+    async def alerts(self, alert_name: str, tenants: Collection[str]) -> AlertList:
+        """Those of this name that it has and that are about `tenants`, or name no tenant.
+
+        Raises MonitoringUnavailable.
+        """
+        ...
+
+
 class RecoveryDesk(Protocol):
     """Where alerts about tenants that are down are handed in."""
 
     async def alerted(self, alerts: Sequence[ExternalAlert], now: datetime) -> int:
-        """Begin a recovery for every firing `ECPTenantDown` that has none; the number begun."""
+        """Hand in every firing `ECPTenantDown`; how many were not seen before."""
         ...
 
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]: ...
+
+    async def between(
+        self, tenant: Tenant, start: datetime, end: datetime, limit: int
+    ) -> list[tuple[Recovery, int]]:
+        """As of `RecoveryStore`."""
+        ...
 
 
 # Phase, what happened in words, and the objects as far as known (None: as before).

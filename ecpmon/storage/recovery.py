@@ -1,4 +1,4 @@
-"""Recoveries in SQL: one per alert, claimed atomically, changed together with what is told about them."""
+"""Recoveries in SQL: one per incident, claimed atomically, changed together with what is told about them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
-from ecpmon.ports.orchestrator import RecoveryStep
+from ecpmon.ports.orchestrator import Circumstances, RecoveryStep
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.notifying import Notifying
@@ -39,6 +39,7 @@ def recovery_of(row: Any, tenant_id: str) -> Recovery:
         restarted=row["restarted"],
         escalated_at=row["escalated_at"],
         ended_at=row["ended_at"],
+        joined_to=None if row["joined_to"] is None else str(row["joined_to"]),
     )
 
 
@@ -79,7 +80,8 @@ class PgRecoveryStore:
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
         rows = await self._database.fetch(self._sql["claim"], now, limit, now + lease)
         claimed = await readable(rows, lambda r: recovery_of(r, r["tenant_id"]), "recovery")
-        return sorted(claimed, key=lambda r: (r.due_at or now, r.recovery_id))
+        # Who was there first is looked at first: what follows may belong to it.
+        return sorted(claimed, key=lambda r: (r.created_at, r.recovery_id))
 
     async def mark_restart(self, recovery: Recovery, now: datetime) -> Recovery | None:
         row = await self._database.fetchrow(
@@ -102,9 +104,10 @@ class PgRecoveryStore:
                     now,
                     None if step.restarted is None else now,
                     step.restarted,
+                    None if step.joined_to is None else uuid.UUID(step.joined_to),
+                    step.goes_on,
                 )
-                unchanged = (step.state, step.reason) == (recovery.state, recovery.reason)
-                if row is None or unchanged:
+                if row is None or not _is_told(recovery, step):
                     return None
                 return await self._tell(connection, row, recovery, step, now)
 
@@ -146,15 +149,26 @@ class PgRecoveryStore:
             message=step.message,
         )
 
-    async def restarts_since(self, recovery: Recovery, tenant: Tenant, since: datetime) -> int:
+    async def circumstances(
+        self, recovery: Recovery, tenant: Tenant, since: datetime, now: datetime
+    ) -> Circumstances:
         own = uuid.UUID(recovery.recovery_id)
-        return int(await self._database.fetchval(self._sql["restarts_since"], tenant.key, since, own))
-
-    async def alert_resolved(self, recovery: Recovery, tenant: Tenant) -> bool:
-        found = await self._database.fetchval(
-            self._sql["alert_resolved"], tenant.key, recovery.fingerprint, recovery.alert_starts_at
+        row = await self._database.fetchrow(self._sql["circumstances"], tenant.key, own, since, now)
+        beside = row["beside"]
+        return Circumstances(
+            resolved=bool(row["resolved"]),
+            fingerprints=tuple(row["fingerprints"]),
+            restarts=row["restarts"],
+            observed_at=row["observed_at"],
+            beside=None if beside is None else str(beside),
+            beside_due=bool(row["beside_due"]),
         )
-        return bool(found)
+
+    async def between(
+        self, tenant: Tenant, start: datetime, end: datetime, limit: int
+    ) -> list[tuple[Recovery, int]]:
+        rows = await self._database.fetch(self._sql["between"], tenant.key, start, end, limit)
+        return [(recovery_of(r, r["tenant_id"]), r["joined"]) for r in rows]
 
     async def forget(self, before: datetime) -> None:
         await self._database.execute(self._sql["forget"], before)
@@ -162,3 +176,12 @@ class PgRecoveryStore:
     async def of_tenant(self, tenant: Tenant, limit: int) -> list[Recovery]:
         rows = await self._database.fetch(self._sql["of_tenant"], tenant.key, limit)
         return [recovery_of(r, r["tenant_id"]) for r in rows]
+
+
+def _is_told(recovery: Recovery, step: RecoveryStep) -> bool:
+    """An alert that is checked, or joins another, is nobody's news yet; the row says what becomes of it."""
+    if step.state is RecoveryState.JOINED:
+        return False
+    if step.state is recovery.state:
+        return step.state is not RecoveryState.CHECKING and step.reason is not recovery.reason
+    return True

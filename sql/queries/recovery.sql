@@ -4,28 +4,46 @@ SELECT id, tenant_id FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_
 ORDER BY id FOR NO KEY UPDATE
 
 -- name: begin
--- Of several alerts about one tenant the first begins a recovery and the others join it. The tenants are locked.
-INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state, reason, due_at,
-                        created_at, updated_at, ended_at)
-SELECT recovery_id, tenant, alert_name, severity, fingerprint, starts_at, CASE WHEN joins THEN 'joined' ELSE 'restarting' END,
-       CASE WHEN joins THEN 'recovery_under_way' ELSE 'alerted' END, CASE WHEN joins THEN NULL ELSE $7::timestamptz END, $7, $7,
-       CASE WHEN joins THEN $7::timestamptz END
-FROM (
-  SELECT x.*, row_number() OVER (PARTITION BY x.tenant ORDER BY x.place) > 1
-              OR EXISTS (SELECT FROM recoveries r WHERE r.tenant = x.tenant AND r.state IN ('restarting', 'waiting')) AS joins
+-- Of several alerts about one tenant the first begins an incident and the others join it, as all do beside one under
+-- way. An alert that was seen before does nothing, unless its incident is over, it was not resolved, and the tenant
+-- has gone down again since by our own evidence: then it is a new outage under the same alert.
+-- What waits for its next look is looked at now. The tenants are locked.
+WITH fresh AS (
+  SELECT x.*, first_value(x.recovery_id) OVER placed AS first_id, row_number() OVER placed > 1 AS follows,
+         (SELECT r.recovery_id FROM recoveries r
+          WHERE r.tenant = x.tenant AND r.state IN ('checking', 'doubted', 'restarting', 'waiting')) AS under_way
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) WITH ORDINALITY
        AS x (recovery_id, tenant, alert_name, severity, fingerprint, starts_at, place)
   WHERE NOT EXISTS (SELECT FROM recoveries r
                     WHERE r.tenant = x.tenant AND r.fingerprint = x.fingerprint AND r.alert_starts_at = x.starts_at)
-) AS fresh
-RETURNING tenant, state
+     OR (NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant = x.tenant AND r.ended_at IS NULL)
+         AND NOT EXISTS (SELECT FROM external_alerts e
+                         WHERE e.tenant = x.tenant AND e.fingerprint = x.fingerprint AND e.starts_at = x.starts_at
+                           AND e.status = 'resolved')
+         AND EXISTS (SELECT FROM availability_heads h
+                     WHERE h.tenant = x.tenant AND h.state = 'down' AND h.last_observed_at + h.holds > $7
+                       AND h.since > (SELECT max(r.ended_at) FROM recoveries r WHERE r.tenant = x.tenant)))
+  WINDOW placed AS (PARTITION BY x.tenant ORDER BY x.place)
+), begun AS (
+  INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state, reason, due_at,
+                          created_at, updated_at, ended_at, joined_to)
+  SELECT recovery_id, tenant, alert_name, severity, fingerprint, starts_at, CASE WHEN joins THEN 'joined' ELSE 'checking' END,
+         CASE WHEN joins THEN 'recovery_under_way' ELSE 'alerted' END, CASE WHEN joins THEN NULL ELSE $7::timestamptz END,
+         $7, $7, CASE WHEN joins THEN $7::timestamptz END, CASE WHEN joins THEN coalesce(under_way, first_id) END
+  FROM fresh CROSS JOIN LATERAL (SELECT follows OR under_way IS NOT NULL AS joins) AS j
+  RETURNING tenant, state
+), looked_at AS (
+  UPDATE recoveries r SET due_at = $7
+  WHERE r.tenant IN (SELECT tenant FROM begun) AND r.state IN ('doubted', 'escalated') AND r.due_at > $7
+)
+SELECT tenant, state FROM begun
 
 -- name: claim
 -- What is due and free, of live tenants.
 WITH chosen AS (
   SELECT r.recovery_id FROM recoveries r JOIN tenants t ON t.id = r.tenant
   WHERE r.due_at <= $1 AND (r.claimed_until IS NULL OR r.claimed_until <= $1) AND t.deleted_at IS NULL
-  ORDER BY r.due_at, r.recovery_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
+  ORDER BY r.due_at, r.created_at, r.recovery_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 )
 UPDATE recoveries r SET claimed_until = $3
 FROM chosen, tenants t WHERE r.recovery_id = chosen.recovery_id AND t.id = r.tenant
@@ -39,10 +57,11 @@ RETURNING *
 
 -- name: advance
 UPDATE recoveries
-SET state = $4, reason = $5, detail = $6, due_at = $7, claimed_until = NULL, updated_at = $8,
+SET state = $4, reason = $5, detail = $6, due_at = $7, claimed_until = CASE WHEN $12 THEN claimed_until END,
+    updated_at = $8, joined_to = $11,
     restarted_at = coalesce(restarted_at, $9), restarted = coalesce(restarted, $10),
     escalated_at = CASE WHEN $4 = 'escalated' THEN coalesce(escalated_at, $8::timestamptz) ELSE escalated_at END,
-    ended_at = CASE WHEN $4 = 'recovered' THEN $8::timestamptz END
+    ended_at = CASE WHEN $4 IN ('recovered', 'closed', 'joined') THEN $8::timestamptz END
 WHERE recovery_id = $1 AND claimed_until = $2 AND state = $3
 RETURNING *
 
@@ -52,12 +71,33 @@ INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind,
 VALUES ($1, $2, $2, $3, $4, 'recovery', $5, $6, $7, $8, $9, $10)
 RETURNING event_id
 
--- name: restarts_since
-SELECT count(*) FROM recoveries WHERE tenant = $1 AND restart_at > $2 AND recovery_id <> $3
-
--- name: alert_resolved
-SELECT EXISTS (SELECT FROM external_alerts
-               WHERE tenant = $1 AND fingerprint = $2 AND starts_at = $3 AND status = 'resolved')
+-- name: circumstances
+-- Of the incident $2: whether every alert of it was withdrawn, and the fingerprints of those that were not (of its own
+-- alert and the newest 100 that joined). `resolved` counts whichever start it names: Alertmanager keeps the earliest
+-- only in memory. A start that lay ahead is compared by when it was received.
+WITH told AS (
+  (SELECT fingerprint, alert_starts_at, created_at FROM recoveries WHERE tenant = $1 AND recovery_id = $2)
+  UNION ALL
+  (SELECT fingerprint, alert_starts_at, created_at FROM recoveries WHERE tenant = $1 AND joined_to = $2
+   ORDER BY created_at DESC LIMIT 100)
+), alerts AS (
+  SELECT t.fingerprint, EXISTS (
+    SELECT FROM external_alerts e
+    WHERE e.tenant = $1 AND e.fingerprint = t.fingerprint AND e.status = 'resolved'
+      AND (e.starts_at = t.alert_starts_at
+           OR CASE WHEN t.alert_starts_at > t.created_at THEN e.received_at > t.created_at
+                   ELSE coalesce(e.ends_at, e.received_at) >= t.alert_starts_at END)) AS resolved
+  FROM told t
+)
+SELECT (SELECT bool_and(resolved) FROM alerts) AS resolved,
+       ARRAY(SELECT DISTINCT fingerprint FROM alerts WHERE NOT resolved) AS fingerprints,
+       (SELECT count(*) FROM recoveries WHERE tenant = $1 AND restart_at > $3 AND recovery_id <> $2) AS restarts,
+       (SELECT last_observed_at FROM availability_heads WHERE tenant = $1) AS observed_at,
+       b.recovery_id AS beside, b.due_at <= $4 AS beside_due
+FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+  SELECT recovery_id, due_at FROM recoveries
+  WHERE tenant = $1 AND state = 'escalated' AND ended_at IS NULL AND recovery_id <> $2 ORDER BY created_at DESC LIMIT 1
+) AS b ON true
 
 -- name: of_tenant
 SELECT r.*, t.tenant_id FROM recoveries r JOIN tenants t ON t.id = r.tenant
@@ -65,3 +105,10 @@ WHERE r.tenant = $1 ORDER BY r.created_at DESC, r.recovery_id LIMIT $2
 
 -- name: forget
 DELETE FROM recoveries WHERE updated_at < $1 AND due_at IS NULL
+
+-- name: between
+-- What was going on at some time in [$2, $3], the newest $4, with the number of alerts that joined each.
+SELECT r.*, t.tenant_id, (SELECT count(*) FROM recoveries j WHERE j.tenant = $1 AND j.joined_to = r.recovery_id) AS joined
+FROM recoveries r JOIN tenants t ON t.id = r.tenant
+WHERE r.tenant = $1 AND r.state <> 'joined' AND r.created_at <= $3 AND (r.ended_at IS NULL OR r.ended_at >= $2)
+ORDER BY r.created_at DESC, r.recovery_id LIMIT $4

@@ -1,5 +1,7 @@
-"""Timelines of automatic recovery: one restart, a look after five minutes, then people. Real database, simulator
-and receiver; Alertmanager's messages are posted as it sends them."""
+"""Timelines of automatic recovery: people are told, one restart, a look after five minutes, people are called.
+
+Real database, simulator and receiver; Alertmanager's messages are posted as it sends them.
+"""
 
 from __future__ import annotations
 
@@ -123,9 +125,11 @@ async def test_a_restart_that_helps(down: World) -> None:
     await turn(world, INTERVAL)
     [row] = await recoveries(world, "broken")
     assert (row["state"], row["reason"], row["next_check_at"]) == ("recovered", "up_again", None)
-    [notice] = await told(world, 1)
-    assert notice.document["status"] == "resolved"
-    assert notice.document["commonLabels"]["tenant_id"] == "broken"
+    begin, end = await told(world, 2)
+    assert [d.document["status"] for d in (begin, end)] == ["firing", "resolved"]
+    assert begin.document["alerts"][0]["annotations"]["reason"] == "measured_down"
+    assert begin.document["commonLabels"]["tenant_id"] == "broken"
+    assert begin.document["alerts"][0]["fingerprint"] == end.document["alerts"][0]["fingerprint"]
     assert await recoveries(world, "fine") == []
 
 
@@ -140,11 +144,13 @@ async def test_still_down_is_escalated_and_its_end_is_told(world: World) -> None
     await turn(world, FIVE_MINUTES)
     [row] = await recoveries(world, "broken")
     assert (row["state"], row["reason"]) == ("escalated", "still_down")
-    heard = [await next_recovery(socket) for _ in range(2)]
-    assert [m["status"] for m in heard] == ["firing", "firing"]
-    assert "waiting" in heard[0]["message"]
-    assert "still down" in heard[1]["message"]
-    [notice] = await told(world, 1)
+    heard = [await next_recovery(socket) for _ in range(3)]
+    assert [m["status"] for m in heard] == ["firing", "firing", "firing"]
+    assert "measured down" in heard[0]["message"]
+    assert "waiting" in heard[1]["message"]
+    assert "still down" in heard[2]["message"]
+    begin, notice = await told(world, 2)
+    assert begin.document["alerts"][0]["annotations"]["reason"] == "measured_down"
     assert (notice.document["status"], notice.path) == ("firing", "/hook/sla")
     assert notice.document["alerts"][0]["annotations"]["reason"] == "still_down"
 
@@ -154,7 +160,7 @@ async def test_still_down_is_escalated_and_its_end_is_told(world: World) -> None
     await turn(world, FIVE_MINUTES + 60)
     [row] = await recoveries(world, "broken")
     assert (row["state"], row["reason"], row["tries"]) == ("recovered", "up_after_escalation", 1)
-    assert [n.document["status"] for n in await told(world, 2)] == ["firing", "resolved"]
+    assert [n.document["status"] for n in await told(world, 3)] == ["firing", "firing", "resolved"]
 
 
 async def test_the_recheck_survives_a_restart_of_the_process(down: World) -> None:
@@ -165,12 +171,17 @@ async def test_the_recheck_survives_a_restart_of_the_process(down: World) -> Non
     await world.stop_service()
     await world.advance_clocks(FIVE_MINUTES + 60)
     await world.start_service()
-    await world.advance(30)
+    # What is behind it is a gap, and evidence comes in a moment.
     await turn(world)
+    assert (await recoveries(world, "broken"))[0]["state"] == "waiting"
+    await turn(world, 30)
+    [row] = await recoveries(world, "broken")
+    assert (row["state"], row["reason"]) == ("waiting", "settling")
+    await turn(world, 60)
     [row] = await recoveries(world, "broken")
     assert (row["state"], row["reason"], row["tries"]) == ("recovered", "up_again", 1)
     assert after & await pods(world, "broken")
-    await told(world, 1)
+    await told(world, 2)
 
 
 async def test_a_process_killed_while_restarting_restarts_no_second_time(
@@ -178,13 +189,17 @@ async def test_a_process_killed_while_restarting_restarts_no_second_time(
 ) -> None:
     """The deployer was called and its answer was never stored; whoever comes next calls it with the same stamp."""
     world = down
+    store = world.runtime.recoverer._recoveries
+    advance = store.advance
 
-    async def killed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    async def killed(recovery: Any, step: Any, now: datetime) -> Any:
+        if step.state.value == "waiting":
+            raise KeyboardInterrupt
+        return await advance(recovery, step, now)
 
     await tell(world, "broken")
     with monkeypatch.context() as patch:
-        patch.setattr(world.runtime.recoverer._recoveries, "advance", killed)
+        patch.setattr(store, "advance", killed)
         with pytest.raises(KeyboardInterrupt):
             await world.runtime.work.recover()
     await world.advance(60)
@@ -196,6 +211,30 @@ async def test_a_process_killed_while_restarting_restarts_no_second_time(
     assert (row["state"], row["tries"]) == ("waiting", 2)
     await world.advance(30)
     assert await pods(world, "broken") == after
+
+
+async def test_a_process_killed_between_telling_and_restarting_restarts_once(
+    down: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, before = down, await pods(down, "broken")
+
+    async def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    await tell(world, "broken")
+    with monkeypatch.context() as patch:
+        patch.setattr(world.runtime.recoverer._recoveries, "mark_restart", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await world.runtime.work.recover()
+    await told(world, 1)
+    await turn(world, 60)
+    assert await pods(world, "broken") == before  # the claim still holds
+    await turn(world, 65)
+    [row] = await recoveries(world, "broken")
+    assert (row["state"], row["tries"]) == ("waiting", 1)
+    await world.advance(30)
+    assert not await pods(world, "broken") & before
+    await told(world, 1)
 
 
 async def test_two_processes_act_once(down: World) -> None:
@@ -213,18 +252,26 @@ async def test_nothing_to_restart_with_is_said_and_not_faked(world: World) -> No
     await tell(world, "pushed")
     await turn(world)
     [row] = await recoveries(world, "pushed")
+    assert (row["state"], row["reason"]) == ("checking", "awaiting_evidence")
+    await turn(world, 150)  # two and a half intervals of a tenant that pushes each minute
+    [row] = await recoveries(world, "pushed")
     assert (row["state"], row["reason"], row["restarted_at"]) == ("escalated", "not_deployed", None)
-    await told(world, 1)
+    reasons = [d.document["alerts"][0]["annotations"]["reason"] for d in await told(world, 2)]
+    assert reasons == ["alert_believed", "not_deployed"]
 
 
 async def test_a_tenant_that_nobody_measures_is_not_called_recovered(down: World) -> None:
     world = down
     await tell(world, "broken")
     await turn(world)
-    await world.advance_clocks(FIVE_MINUTES)  # nobody pulls
-    await turn(world)
-    [row] = await recoveries(world, "broken")
-    assert (row["state"], row["reason"]) == ("escalated", "not_measured")
+    for seconds, expected in (
+        (FIVE_MINUTES, ("waiting", "awaiting_evidence")),
+        (13, ("escalated", "not_measured")),
+    ):
+        await world.advance_clocks(seconds)  # nobody pulls
+        await turn(world)
+        [row] = await recoveries(world, "broken")
+        assert (row["state"], row["reason"]) == expected
 
 
 async def test_a_simulator_that_is_away_is_asked_again_and_then_people_are(down: World) -> None:
@@ -246,20 +293,25 @@ async def test_restarts_are_limited_as_the_settings_say(world_of: Callable[..., 
     async with world_of(**limits) as world:
         await world.add_tenant("broken")
         await world.advance(60)
-        await outage(world, "broken", 7200)
-        await world.advance(15)
         for number in range(3):
-            await tell(world, "broken", starts_at=world.clock.now(), fingerprint=f"f{number}")
-            await turn(world)
-            await turn(world, 60)
+            await short_outage(world, number)
         rows = await recoveries(world, "broken")
-        assert [r["reason"] for r in rows] == ["too_many_restarts", "still_down", "still_down"]
+        assert [r["reason"] for r in rows] == ["up_after_escalation", "up_again", "up_again"]
         assert [r["tries"] for r in rows] == [0, 1, 1]
         # When the window is over it may be tried again.
         await world.advance(480)
-        await tell(world, "broken", fingerprint="later")
-        await turn(world)
-        assert (await recoveries(world, "broken"))[0]["state"] == "waiting"
+        await short_outage(world, 3)
+        assert (await recoveries(world, "broken"))[0]["tries"] == 1
+
+
+async def short_outage(world: World, number: int) -> None:
+    """Half a minute down, of which Alertmanager tells; then up for long enough."""
+    await outage(world, "broken", 30)
+    await world.advance(15)
+    await tell(world, "broken", fingerprint=f"f{number}")
+    await turn(world)
+    for _ in range(3):
+        await turn(world, 60)
 
 
 async def test_a_second_alert_joins_the_recovery_under_way(down: World) -> None:
@@ -267,8 +319,10 @@ async def test_a_second_alert_joins_the_recovery_under_way(down: World) -> None:
     await tell(world, "broken")
     assert await tell(world, "broken", fingerprint="from-another-prometheus") == 1
     await turn(world)
-    states = {r["fingerprint"]: r["state"] for r in await recoveries(world, "broken")}
-    assert states == {"c3b1a7d5e9f00112": "waiting", "from-another-prometheus": "joined"}
+    rows = {r["fingerprint"]: r for r in await recoveries(world, "broken")}
+    first, second = rows["c3b1a7d5e9f00112"], rows["from-another-prometheus"]
+    assert (first["state"], second["state"]) == ("waiting", "joined")
+    assert (first["joined_to"], second["joined_to"]) == (None, first["recovery_id"])
 
 
 async def test_an_alert_that_is_over_before_the_restart_restarts_nothing(down: World) -> None:
@@ -292,8 +346,8 @@ async def test_planned_maintenance_is_waited_for(down: World) -> None:
     await tell(world, "broken")
     await turn(world)
     [row] = await recoveries(world, "broken")
-    assert (row["state"], row["reason"], row["tries"]) == ("restarting", "in_maintenance", 0)
-    for expected in ("restarting", "waiting"):
+    assert (row["state"], row["reason"], row["tries"]) == ("checking", "in_maintenance", 0)
+    for expected in ("checking", "waiting"):
         await turn(world, 300)
         [row] = await recoveries(world, "broken")
         assert row["state"] == expected

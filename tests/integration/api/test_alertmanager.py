@@ -114,7 +114,7 @@ async def test_a_long_message_is_taken_in_parts_and_nothing_of_it_is_lost(servic
         "SELECT state, count(*) AS number FROM recoveries JOIN tenants t ON t.id = tenant "
         "WHERE tenant_id IN ($1, $2) GROUP BY 1", alpha, beta,
     )  # fmt: skip
-    assert {r["state"]: r["number"] for r in rows} == {"restarting": 2, "joined": 698}
+    assert {r["state"]: r["number"] for r in rows} == {"checking": 2, "joined": 698}
     _, metrics, _ = await service.ask("GET", "/metrics", who="admin")
     assert 'ecpmon_external_alerts_total{outcome="left"} 500.0' in metrics
 

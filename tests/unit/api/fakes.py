@@ -24,6 +24,7 @@ from ecpmon.model.alerts import AlertRule, RuleKind, RuleState
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
+from ecpmon.model.recovery import Recovery
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
@@ -489,6 +490,11 @@ class FakeRecoveries:
         fresh = [k for k in fresh if k not in begun]
         self.begun += fresh
         return len(fresh)
+
+    async def between(
+        self, tenant: Tenant, start: datetime, end: datetime, limit: int
+    ) -> list[tuple[Recovery, int]]:
+        return []
 
 
 def repr_of(alert: ExternalAlert) -> str:

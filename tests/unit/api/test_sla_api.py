@@ -253,11 +253,11 @@ async def test_incidents(client: Any, world: World) -> None:
     body = await good(client, INCIDENTS)
     first = {
         "start": "2026-03-02T08:05:30Z", "end": "2026-03-02T08:15:00Z", "ongoing": False,
-        "duration_seconds": 570, "down_seconds": 540, "cause": None, "budget_minutes": 9,
+        "duration_seconds": 570, "down_seconds": 540, "cause": None, "budget_minutes": 9, "recoveries": [],
     }  # fmt: skip
     second = {
         "start": "2026-03-02T08:55:00Z", "end": None, "ongoing": True,
-        "duration_seconds": 300, "down_seconds": 300, "cause": None, "budget_minutes": 5,
+        "duration_seconds": 300, "down_seconds": 300, "cause": None, "budget_minutes": 5, "recoveries": [],
     }  # fmt: skip
     assert body["incidents"] == [first, second]
     # What had not ended within a past range is not going on.
