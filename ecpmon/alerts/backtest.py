@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from ecpmon.alerts.counted import judge as judge_counted
+from ecpmon.alerts.counted_past import CountedHistory
 from ecpmon.alerts.evaluate import Evaluation, evaluate
 from ecpmon.alerts.judgement import Facts, judge, saved_condition, told_until
 from ecpmon.alerts.machine import advance
@@ -101,6 +103,26 @@ def replay(
         detections=tuple(_detections(history, firings, start, end, reach)),
         false_alarms=sum(1 for f in firings if not _explained(f, around, reach)),
     )
+
+
+def replay_counted(
+    rule: AlertRule,
+    history: CountedHistory,
+    start: datetime,
+    end: datetime,
+    step: timedelta,
+    policies: Mapping[str, burn.BurnPolicy],
+) -> Backtest:
+    """The same for a rule about an objective, at whole minutes: `start` and `step` are such. Counts know no outages."""
+    state, unknown, told = RuleState(), 0, list[Transition]()
+    count = evaluations_in(end - start, step)
+    for index in range(count):
+        now = start + step * index
+        evaluation = judge_counted(rule, state, history.at(now), policies)
+        unknown += evaluation.result is None
+        state, changes = advance(state, evaluation.result, now, rule.for_, value=evaluation.reading.value)
+        told.extend(change for change in changes if change.notifies)
+    return Backtest(count, unknown, tuple(_firings(told)), (), 0)
 
 
 def _looking(rule: AlertRule, policies: Mapping[str, burn.BurnPolicy]) -> tuple[Look, References]:

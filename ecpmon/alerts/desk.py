@@ -26,11 +26,17 @@ class RuleDesk:
         self._external_url = external_url
         self._on_event = on_event
 
-    async def delete(self, tenant: Tenant, rule_id: str, now: datetime) -> None:
+    async def delete(
+        self,
+        tenant: Tenant,
+        rule_id: str,
+        now: datetime,
+        reason: TransitionReason = TransitionReason.RULE_DELETED,
+    ) -> None:
         """Raises NotFound, Conflict."""
         for _ in range(_TRIES):
             entry = await self._alerts.get(tenant, rule_id)
-            ends = self._ends(entry, TransitionReason.RULE_DELETED, now)
+            ends = self._ends(entry, reason, now)
             if self._told(await self._alerts.delete(tenant, entry, ends, now)):
                 return
         raise _too_busy()

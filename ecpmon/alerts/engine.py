@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,18 +12,18 @@ from typing import Final
 
 import structlog
 
-from ecpmon.alerts.evaluate import Evaluation, Reading
+from ecpmon.alerts.evaluate import Evaluation
 from ecpmon.alerts.judgement import Facts, judge, windows_read
 from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
-from ecpmon.alerts.message import new_event
+from ecpmon.alerts.moves import Moves
 from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen, Survey, is_due
 from ecpmon.errors import Overloaded, TenantNotFound
 from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
-from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
+from ecpmon.model.alerts import AlertRule, RuleKind
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.alerts import AlertEvent, AlertStore, Move, RuleWithState
+from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
 from ecpmon.ports.quarantine import Culprit, Quarantine
 from ecpmon.ports.roster import Roster, Standing
 from ecpmon.ports.service import steady
@@ -129,8 +128,7 @@ class AlertEngine:
         self._reader = reader
         self._policies = policies
         self._workers = workers
-        self._external_url = external_url
-        self._on_event = on_event
+        self._moves = Moves(alerts, external_url, on_event)
         self.errors = 0
         self.lanes = Lanes()
 
@@ -161,10 +159,10 @@ class AlertEngine:
             moves = []
             async for course in in_slices(c for name in names for c in survey.moving[name]):
                 entry = replace(course.entry, read_at=survey.read_at)
-                move = self._moved(entry, course.after, course.transitions, course.reading)
+                move = self._moves.of(entry, course.after, course.transitions, course.reading)
                 moves += [move] if move is not None else []
             try:
-                told, late = await self._store(moves, now)
+                told, late = await self._moves.store(moves, now)
                 changes += told
                 failed |= late
             except Exception as error:
@@ -314,8 +312,8 @@ class AlertEngine:
         )
         if self._screen is not None and not transitions and not is_due(entry.state, after, now):
             return 0, False  # that it goes on is stored now and then
-        move = self._moved(entry, after, transitions, evaluation.reading)
-        told, late = await self._store([move] if move is not None else [], now)
+        move = self._moves.of(entry, after, transitions, evaluation.reading)
+        told, late = await self._moves.store([move] if move is not None else [], now)
         if self._screen is not None and not transitions and not late:
             self._screen.roster.advanced([replace(entry, state=after)])
         if late:
@@ -323,33 +321,3 @@ class AlertEngine:
                 "rule_changed_or_read_long_ago", tenant=entry.rule.tenant_id, rule=entry.rule.alert_name
             )
         return told, bool(late)
-
-    def _moved(
-        self, entry: RuleWithState, after: RuleState, transitions: Sequence[Transition], reading: Reading
-    ) -> Move | None:
-        """None: there is nothing to remember."""
-        inactive = after.status is RuleStatus.INACTIVE
-        if not transitions and inactive and not after.frozen:
-            return None
-        alert_id = entry.alert_id or (None if inactive else str(uuid.uuid4()))
-        new = [
-            new_event(entry.rule, transition, reading, alert_id, self._external_url)
-            for transition in transitions
-            if alert_id is not None
-        ]
-        return Move(entry, after, None if inactive else alert_id, new)
-
-    async def _store(self, moves: Sequence[Move], now: datetime) -> tuple[int, set[str]]:
-        """The number of changes that were stored, and of whom some were not, as a rule is not as it was read."""
-        changes, late = 0, set[str]()
-        for move, stored in zip(moves, await self._alerts.advance(moves, now) if moves else (), strict=True):
-            if stored is None:
-                late.add(move.entry.rule.tenant_id)
-            for event in stored or ():
-                _log.info(
-                    "alert_state", tenant=event.tenant_id, rule=event.alert_name, old=event.from_state,
-                    new=event.to_state, reason=event.reason, value=event.value,
-                )  # fmt: skip
-                self._on_event(event)
-                changes += 1
-        return changes, late

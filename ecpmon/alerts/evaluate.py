@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -29,6 +29,7 @@ from ecpmon.alerts.syntax import (
     SlaTerm,
     format_operand,
 )
+from ecpmon.sla.burn import BurnDecision
 
 
 class Values(Protocol):
@@ -48,13 +49,14 @@ class Values(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One comparison with its numbers: `metric op threshold`, where `value` was read."""
+    """One comparison with its numbers: `metric op threshold`, where `value` was read. `burn`: what a policy decided."""
 
     metric: str
     op: CompareOp
     value: float | None
     threshold: float | None
     result: bool | None
+    burn: BurnDecision | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,21 @@ class Facts:
         return burn.WindowBurn(budgets.burn_rate(seconds, self.target), coverage, failed)
 
 
+class Burning(Protocol):
+    """What a burn-rate policy reads."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    @property
+    def target(self) -> float: ...
+
+    @property
+    def history(self) -> timedelta: ...
+
+    def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn: ...
+
+
 def told_until(state: RuleState, now: datetime) -> datetime | None:
     """Until when failures have been told, so that they fire no burn-rate rule a second time; None: none have.
 
@@ -157,7 +172,7 @@ def judge(
     """The rule's condition at `facts.now`; `result` None freezes it."""
     match rule.kind:
         case RuleKind.BURN_RATE:
-            return _burn(rule, state, facts, policies)
+            return burning(policies[rule.policy or "page"], state, facts)
         case RuleKind.BUDGET:
             return _budget(rule, state, facts)
         case RuleKind.NO_DATA:
@@ -166,10 +181,8 @@ def judge(
             return evaluate(saved_condition(rule), facts)
 
 
-def _burn(
-    rule: AlertRule, state: RuleState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]
-) -> Evaluation:
-    chosen = policies[rule.policy or "page"]
+def burning(chosen: burn.BurnPolicy, state: RuleState, facts: Burning) -> Evaluation:
+    """Whether the policy fires, as far as it can at the target."""
     try:
         policy = burn.reachable(chosen, facts.target)
     except burn.PolicyError:
@@ -180,7 +193,7 @@ def _burn(
     decision = burn.evaluate(policy, facts.target, measure, facts.history, firing)
     hours = decision.pair.long.total_seconds() / 3600
     reading = Reading(
-        f"burn_rate({hours:g}h)", CompareOp.GT, decision.long.burn, decision.factor, decision.fired
+        f"burn_rate({hours:g}h)", CompareOp.GT, decision.long.burn, decision.factor, decision.fired, decision
     )
     return Evaluation(decision.fired, reading)
 

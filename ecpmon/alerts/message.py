@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ecpmon.alerts.evaluate import Reading
-from ecpmon.alerts.syntax import format_number
+from ecpmon.alerts.syntax import format_duration, format_number
 from ecpmon.model.alerts import (
     Action,
     AlertRule,
@@ -26,6 +26,7 @@ from ecpmon.model.alerts import (
     action_key,
 )
 from ecpmon.ports.alerts import NewEvent
+from ecpmon.sla.burn import BurnDecision
 
 OPEN_END: Final = "0001-01-01T00:00:00Z"
 RECEIVER: Final = "ecpmon"
@@ -34,6 +35,7 @@ _FNV_PRIME: Final = 0x100000001B3
 _WITHDRAWN: Final = {
     TransitionReason.RULE_DELETED: "its rule was deleted",
     TransitionReason.RULE_REPLACED: "its rule was changed",
+    TransitionReason.OBJECTIVE_REMOVED: "its objective was removed",
 }
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -59,6 +61,7 @@ def rule_labels(rule: AlertRule) -> dict[str, str]:
         "rule_id": rule.rule_id,
         "severity": rule.severity.value,
         "tenant_id": rule.tenant_id,
+        **({"objective": rule.objective} if rule.objective else {}),
     }
 
 
@@ -190,6 +193,7 @@ def socket_event(rule: AlertRule, transition: Transition, reading: Reading | Non
         "threshold": reading.threshold if reading else None,
         "status": "resolved" if resolved else transition.new.value,
         "timestamp": rfc3339(transition.at),
+        **({"objective": rule.objective} if rule.objective else {}),
     }
 
 
@@ -215,6 +219,17 @@ def _annotations(rule: AlertRule, transition: Transition, reading: Reading | Non
         "reason": transition.reason.value,
         **({"metric": reading.metric} if reading else {}),
         **{name: format_number(number) for name, number in numbers.items() if number is not None},
+        **(_burn(reading.burn) if reading and reading.burn else {}),
+    }
+
+
+def _burn(decision: BurnDecision) -> dict[str, str]:
+    """The windows of the pair that decided, and how fast each burns."""
+    rates = {"burn_rate_long": decision.long.burn, "burn_rate_short": decision.short.burn}
+    return {
+        "long_window": format_duration(decision.pair.long),
+        "short_window": format_duration(decision.pair.short),
+        **{name: format_number(float(f"{rate:.6g}")) for name, rate in rates.items() if rate is not None},
     }
 
 

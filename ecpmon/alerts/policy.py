@@ -13,7 +13,7 @@ from ecpmon.alerts.grammar import SECONDS
 from ecpmon.resources import data_dir, yaml_of
 from ecpmon.sla.burn import BurnPolicy, PolicyError, WindowPair
 
-_TOP: Final = {"period", "min_failed_observations", "min_coverage", "source", "policies"}
+_TOP: Final = {"period", "min_failed_observations", "min_bad_events", "min_coverage", "source", "policies"}
 _LONGEST: Final = timedelta(days=366)
 
 
@@ -62,6 +62,7 @@ def _policy(name: str, body: object, top: Mapping[str, Any]) -> BurnPolicy:
         min_failed_observations=int(_number(top["min_failed_observations"], "min_failed_observations")),
         min_coverage=_number(top["min_coverage"], "min_coverage"),
         source=str(top["source"]),
+        min_bad_events=int(_number(top["min_bad_events"], "min_bad_events")),
     )
 
 

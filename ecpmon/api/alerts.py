@@ -143,6 +143,7 @@ def rule_document(entry: RuleWithState) -> dict[str, Any]:
         "tenant_id": rule.tenant_id,
         "alert_name": rule.alert_name,
         "kind": rule.kind.value,
+        "objective": rule.objective,
         "condition": rule.condition,
         "duration": f"{rule.for_seconds}s",
         "severity": rule.severity.value,
@@ -248,11 +249,13 @@ async def delete_rule(request: web.Request) -> web.Response:
     tenant, backend = await tenant_of(request), backend_of(request)
     entry = await backend.alerts.get(tenant, request.match_info["rule_id"])
     if entry.rule.kind is not RuleKind.THRESHOLD:
-        raise _built_in(entry.rule, "it cannot be deleted")
+        what = "set `alerts` of the objective to false" if entry.rule.objective else "it cannot be deleted"
+        raise _built_in(entry.rule, what)
     await backend.rule_desk.delete(tenant, entry.rule.rule_id, now_of(request))
     return web.Response(status=204)
 
 
 def _built_in(rule: AlertRule, what: str) -> Conflict:
-    text = f"this is one of the SLA rules every tenant has; {what}"
+    owner = f"the objective {rule.objective}" if rule.objective else "every tenant"
+    text = f"this is one of the SLA rules {owner} has; {what}"
     return Conflict(text, details={"alert_name": rule.alert_name})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
@@ -64,6 +64,8 @@ class TrialBody(BaseModel):
     condition: StrictStr | None = None
     duration: StrictStr | None = None
     policy: Literal["page", "ticket"] | None = None
+    # What the policy is about, by name; None: the tenant's availability.
+    objective: Annotated[StrictStr, Field(max_length=100)] | None = None
     target: StrictStr | None = None
     from_: StrictStr | None = Field(default=None, alias="from")
     to: StrictStr | None = None
@@ -88,7 +90,7 @@ class _Plan:
 
 
 @lru_cache(maxsize=1)
-def _policies() -> dict[str, BurnPolicy]:
+def policies() -> dict[str, BurnPolicy]:
     return default_policies()
 
 
@@ -96,6 +98,10 @@ async def backtested(request: web.Request) -> web.Response:
     """The answer to `api.backtest`. Raises ValidationFailed naming a field."""
     tenant, now = await tenant_of(request), now_of(request)
     body = await read_model(request, TrialBody)
+    if body.objective is not None:
+        from ecpmon.api.backtesting_objectives import backtested_objective
+
+        return await backtested_objective(request, tenant, body, now)
     rule = await _rule(request, tenant, body)
     plan = _plan(body, _with_target(tenant, body, rule), rule, now)
     async with long_turn(request, tenant):
@@ -106,7 +112,7 @@ async def backtested(request: web.Request) -> web.Response:
 
 def _replayed(plan: _Plan, read: _Read, *, present: bool) -> bytes:
     history = read.history(plan)
-    found = replay(plan.rule, history, plan.start, plan.end, plan.step, _policies())
+    found = replay(plan.rule, history, plan.start, plan.end, plan.step, policies())
     return dumps(_document(plan, found, history, present=present))
 
 
@@ -135,7 +141,7 @@ def _with_target(tenant: Tenant, body: TrialBody, rule: AlertRule) -> Tenant:
         tenant = tenant.model_copy(update={"sla_target": tried})
     if rule.kind is RuleKind.BURN_RATE:
         try:
-            reachable(_policies()[rule.policy or "page"], tenant.sla_target.fraction)
+            reachable(policies()[rule.policy or "page"], tenant.sla_target.fraction)
         except PolicyError as error:
             raise bad_field("target", error.message) from error
     return tenant
@@ -143,21 +149,27 @@ def _with_target(tenant: Tenant, body: TrialBody, rule: AlertRule) -> Tenant:
 
 def _plan(body: TrialBody, tenant: Tenant, rule: AlertRule, now: datetime) -> _Plan:
     """Raises ValidationFailed naming the field when the period cannot be replayed, or not at that step."""
-    end = now if body.to is None else time_of(body.to, "to")
-    if not _EARLIEST <= end <= now:
-        raise bad_field("to", "lies in the future" if end > now else "lies before anything was measured")
-    start = end - DEFAULT_RANGE[rule.kind] if body.from_ is None else time_of(body.from_, "from")
-    if not timedelta(0) < end - start <= MAX_RANGE:
-        raise bad_field("from", f"must lie before `to`, by at most {MAX_RANGE.days} days")
+    start, end = range_of(body, DEFAULT_RANGE[rule.kind], now)
     threshold = rule.kind is RuleKind.THRESHOLD
     wanted = references(saved_condition(rule)) if threshold else References()
     rollups = bool(wanted.names) and end - start + wanted.longest_window > SAMPLES_REACH
     finest = _ROLLUP if rollups else timedelta(seconds=1)
-    step = _step(body.step, end - start, rule.kind, finest)
+    step = step_of(body.step, end - start, rule.kind, finest)
     return _Plan(tenant, rule, start, end, step, wanted, _width(step, wanted) if rollups else None)
 
 
-def _step(text: str | None, lasting: timedelta, kind: RuleKind, finest: timedelta) -> timedelta:
+def range_of(body: TrialBody, usual: timedelta, now: datetime) -> tuple[datetime, datetime]:
+    """From when to when; `usual`: how long when it is not said. Raises ValidationFailed naming the field."""
+    end = now if body.to is None else time_of(body.to, "to")
+    if not _EARLIEST <= end <= now:
+        raise bad_field("to", "lies in the future" if end > now else "lies before anything was measured")
+    start = end - usual if body.from_ is None else time_of(body.from_, "from")
+    if not timedelta(0) < end - start <= MAX_RANGE:
+        raise bad_field("from", f"must lie before `to`, by at most {MAX_RANGE.days} days")
+    return start, end
+
+
+def step_of(text: str | None, lasting: timedelta, kind: RuleKind, finest: timedelta) -> timedelta:
     """The step asked for, or the shortest usual one that the limit allows. Raises ValidationFailed."""
     limit = MAX_EVALUATIONS[kind]
     if text is None:

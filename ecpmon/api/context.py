@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -69,6 +70,8 @@ class Backend:
     threads: TenantWorkers
     # Called after a tenant was stored: gives it its SLA rules.
     on_tenant_created: Callable[[Tenant], Awaitable[None]]
+    # Called after its objectives were stored: gives them their rules, and ends alerts of those that are gone.
+    on_objectives_changed: Callable[[Tenant, datetime], Awaitable[None]]
 
     @property
     def name(self) -> str:

@@ -107,6 +107,7 @@ async def replace(request: web.Request) -> web.Response:
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).objectives
     given = await _given(request, tenant)
     await store.put(tenant, given, now, others=False)
+    await backend_of(request).on_objectives_changed(tenant, now)
     found = await store.of_tenant(tenant)
     return reply({"tenant_id": tenant.tenant_id, "objectives": [document(s) for s in found]})
 
@@ -120,14 +121,16 @@ async def put(request: web.Request) -> web.Response:
     if [o.name for o in given] != [name]:
         raise bad_field("name", f"must be one objective called {name[:63]!r}")
     (new,) = await store.put(tenant, given, now)
+    await backend_of(request).on_objectives_changed(tenant, now)
     return reply(document(await _find(request, tenant)), 201 if new else 200)
 
 
 @routes.delete(_ONE, Permission.MANAGE_TENANTS)
 async def delete(request: web.Request) -> web.Response:
     """Take the tenant's own objective back; a default of that name is in force again."""
-    tenant, store = await tenant_of(request), backend_of(request).objectives
-    await store.delete(tenant, request.match_info["objective"], now_of(request))
+    tenant, now, backend = await tenant_of(request), now_of(request), backend_of(request)
+    await backend.objectives.delete(tenant, request.match_info["objective"], now)
+    await backend.on_objectives_changed(tenant, now)
     return web.Response(status=204)
 
 

@@ -162,6 +162,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         workers=runtime.workers,
         threads=runtime.threads,
         on_tenant_created=runtime.newcomers.welcome,
+        on_objectives_changed=runtime.objective_rules.settle,
     )
 
 

@@ -10,6 +10,7 @@ import aiohttp
 import structlog
 
 from ecpmon.alerts.desk import RuleDesk
+from ecpmon.alerts.objective_rules import ObjectiveRules
 from ecpmon.app.deploying import make_deployments
 from ecpmon.app.heartbeat import Blindness, PushHeartbeat
 from ecpmon.app.newcomers import Newcomers, default_actions
@@ -73,6 +74,14 @@ class BackendRuntime(Stores):
         self.readiness = Readiness(self.database, self.lease, role, "demo" if demo else "production")
         self.newcomers = Newcomers(self, settings, clock)
         self.rule_desk = RuleDesk(self.alerts, settings.external_url, self._event)
+        self.objective_rules = ObjectiveRules(
+            self.alerts,
+            self.objective_store,
+            self.tenants,
+            self.rule_desk,
+            self.quarantine,
+            default_actions(settings),
+        )
         self.simulator: SimulatorDeployer | None = None
         if settings.simulator_url and not demo:
             self.simulator = SimulatorDeployer(session, settings.simulator_url, settings.pull_timeout)
@@ -143,8 +152,8 @@ class BackendRuntime(Stores):
         from ecpmon.app.work import Work
 
         return Work(
-            self, around, self.newcomers, self.statements, self.deployments, self.recoverer, self._event,
-            self._run_job,
+            self, around, self.newcomers, self.statements, self.deployments, self.recoverer, self.objective_rules,
+            self._event, self._run_job,
         )  # fmt: skip
 
     async def _run_job(self, name: str) -> None:

@@ -6,7 +6,7 @@ changed, and else every `AT_REST`, as the windows move on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
@@ -64,8 +64,16 @@ class _Seen:
 class Objectives:
     """The objectives of one database. The jobs run on the leader only."""
 
-    def __init__(self, stores: Stores, around: Surroundings, workers: TenantWorkers) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        around: Surroundings,
+        workers: TenantWorkers,
+        counted: Callable[[datetime], Awaitable[None]] | None = None,
+    ) -> None:
+        """`counted` is called once all minutes that are over have been counted."""
         self._around = around
+        self._then = counted
         self._workers = workers
         self._roster = stores.roster
         self._maintenance = stores.maintenance
@@ -111,6 +119,8 @@ class Objectives:
         found = await self._evaluated({name: tenants[name] for name in due}, now)
         await self._note(due, found, standings, now)
         await self._show(open_buckets)
+        if open_buckets and self._then is not None:
+            await self._then(now)
 
     def _begin_term(self) -> None:
         """Another process may have led meanwhile."""

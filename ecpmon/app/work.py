@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from ecpmon.alerts.engine import AlertEngine
+from ecpmon.alerts.objective_rules import ObjectiveRules
+from ecpmon.alerts.objectives import ObjectiveAlerts
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen
@@ -51,6 +53,7 @@ class Work:
         statements: StatementService,
         deployments: DeploymentService,
         recoverer: Recoverer,
+        objective_rules: ObjectiveRules,
         on_event: Callable[[AlertEvent], None],
         run_job: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -58,6 +61,7 @@ class Work:
         self._stores = stores
         self._around = around
         self._newcomers = newcomers
+        self._objective_rules = objective_rules
         self._deployments = deployments
         self._recoverer = recoverer
         # Threads of their own: whatever people ask for, the jobs go on. No processes: they hold what they compute from,
@@ -67,7 +71,7 @@ class Work:
         self._outbox = PgOutbox(stores.database)
         self._bus = BusKeeping(stores.database)
         self._make_collecting()
-        self._make_evaluating(statements)
+        self._make_evaluating(statements, on_event)
         self._make_alerting(on_event)
         self._feed = WorkFeed(
             stores.lease, stores.tenants, self.trigger, self.delivery.wake, partial(run_job, "deployments")
@@ -89,7 +93,7 @@ class Work:
         )
         self._retention = AlertRetention(stores.database, around.settings, around.clock)
 
-    def _make_evaluating(self, statements: StatementService) -> None:
+    def _make_evaluating(self, statements: StatementService, on_event: Callable[[AlertEvent], None]) -> None:
         stores, around = self._stores, self._around
         self.closing = StatementClosing(
             statements.by(self._workers),
@@ -111,7 +115,19 @@ class Work:
             self._workers,
             around.settings.metrics_windows.split(","),
         )
-        self.objectives = Objectives(stores, around, self._workers)
+        self.objective_alerts = ObjectiveAlerts(
+            alerts=stores.alerts,
+            objectives=stores.objective_store,
+            maintenance=stores.maintenance,
+            roster=stores.roster,
+            intervals=stores.intervals,
+            policies=default_policies(),
+            workers=self._workers,
+            external_url=around.settings.external_url,
+            on_event=on_event,
+            quarantine=stores.quarantine,
+        )
+        self.objectives = Objectives(stores, around, self._workers, self._evaluate_objective_alerts)
 
     def _make_alerting(self, on_event: Callable[[AlertEvent], None]) -> None:
         stores, around, policies = self._stores, self._around, default_policies()
@@ -183,6 +199,10 @@ class Work:
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self._around.clock.now())
+
+    async def _evaluate_objective_alerts(self, now: datetime) -> None:
+        await self._objective_rules.settle_all(now)
+        await self.objective_alerts.evaluate(now)
 
     async def keep_response_times(self) -> None:
         """Mean response times of 30 days, which lists of tenants show."""

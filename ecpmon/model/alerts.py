@@ -83,7 +83,10 @@ def action_key(action: Action) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A tenant's rule. `condition` is text of the grammar; `policy` names an SLA rule's burn-rate policy."""
+    """A tenant's rule. `condition` is text of the grammar; `policy` names an SLA rule's burn-rate policy.
+
+    `objective`: what an SLA rule is about, by name, and `objective_key` by number; None: the tenant's availability.
+    """
 
     rule_id: str
     tenant_id: str
@@ -94,6 +97,8 @@ class AlertRule:
     severity: Severity
     actions: tuple[Action, ...] = ()
     policy: str | None = None
+    objective: str | None = None
+    objective_key: int | None = None
 
     @property
     def for_(self) -> timedelta:
@@ -137,6 +142,7 @@ class TransitionReason(StrEnum):
         "rule_deleted"  # pending or firing -> inactive: the rule is gone, whatever its condition says
     )
     RULE_REPLACED = "rule_replaced"  # the same, because it was changed: it starts anew
+    OBJECTIVE_REMOVED = "objective_removed"  # the same, because what it was about is no longer promised
     FROZEN = "frozen"  # no status change: the answer depends on missing data
     THAWED = "thawed"  # no status change: the data is back
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -50,6 +51,7 @@ class Objective(BaseModel):
 
     `requests`: `total`, and either `good` or `bad`, name counters. `latency`: `threshold_ms` over `response_time`.
     `windows[0]` is the window the promise is about. `source` None: the tenant's evidence source, as it changes.
+    `alerts`: whether it has the alert rules that every objective has.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -71,6 +73,7 @@ class Objective(BaseModel):
         "24h",
         "1h",
     )
+    alerts: Annotated[bool, Field(strict=True)] = True
 
     @field_validator("name")
     @classmethod
@@ -125,6 +128,26 @@ class StoredObjective:
     first_at: datetime | None
     holes_until: datetime | None = None
 
+    def promised(self, tenant_key: int) -> Promised:
+        objective = self.objective
+        events = objective.kind is ObjectiveKind.REQUESTS
+        return Promised(self.key, tenant_key, objective.target, objective.windows[0], events, self.first_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What alerts need of an objective in force. `target` is a fraction, `window` the one the promise is about.
+
+    `events`: requests are counted, else microseconds. `first_at`: its first observation.
+    """
+
+    key: int
+    tenant_key: int
+    target: float
+    window: str
+    events: bool
+    first_at: datetime | None
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -177,6 +200,20 @@ class Hole:
     @property
     def bad(self) -> int:
         return self.total - self.good
+
+
+@dataclass(frozen=True, slots=True)
+class HoursOfCounts:
+    """A stretch of an objective's hours, as it crosses over to where work is done.
+
+    Per hour that holds anything: when it begins, in seconds since 1970, and 61 sums each: everything counted before the
+    hour, from some origin, and before the end of each of its minutes.
+    """
+
+    begins: array[int]
+    good: array[int]
+    total: array[int]
+    observed: array[int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class AlertEvent:
     metric: str | None
     reason: str
     message: str
+    # What a rule about an objective is about.
+    objective: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,10 @@ class AlertStore(Protocol):
         ...
 
     async def all_rules(self, tenant_ids: Sequence[str]) -> list[RuleWithState]:
-        """Rules of these tenants as far as they are live and anybody can read them, for the engine."""
+        """Rules of these tenants as far as they are live and anybody can read them, for the engine.
+
+        Without those about objectives, which are evaluated apart.
+        """
         ...
 
     async def tenants_with_rules(self) -> list[str]:
@@ -134,6 +139,10 @@ class AlertStore(Protocol):
 
     async def tenants_without_sla_rules(self) -> list[str]:
         """Live tenants that lack the rules every tenant has (somebody inserted them by hand)."""
+        ...
+
+    async def tenants_with_other_objectives(self, each: int) -> list[str]:
+        """Live tenants with rules that no objective has, or an objective without its `each` rules, for a job."""
         ...
 
     async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]: ...

@@ -18,13 +18,14 @@ class Standing:
     """One live tenant. A change of anything in it is another object.
 
     `tenant` None: nobody can read its row; `planned` None: nor what maintenance it has planned; `rules` None: nor its
-    rules; single ones that nobody can read are left out.
+    rules; single ones that nobody can read are left out. `counted`: those about objectives, which are not in `rules`.
     """
 
     tenant_id: str
     tenant: Tenant | None
     rules: Sequence[RuleWithState] | None
     planned: Sequence[Maintenance] | None
+    counted: Sequence[RuleWithState] = ()
 
 
 class Roster(Protocol):

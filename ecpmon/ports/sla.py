@@ -9,7 +9,15 @@ from typing import Any, NamedTuple, Protocol
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
-from ecpmon.model.objectives import Counts, Hole, Objective, RatioResult, StoredObjective
+from ecpmon.model.objectives import (
+    Counts,
+    Hole,
+    HoursOfCounts,
+    Objective,
+    Promised,
+    RatioResult,
+    StoredObjective,
+)
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
@@ -217,6 +225,16 @@ class ObjectiveStore(Protocol):
 
     async def holes(self, cuts: Collection[tuple[int, datetime]]) -> dict[int, list[Hole]]:
         """By objective's key: the holes that one of the instants (objective's key, instant) cuts."""
+        ...
+
+    async def promised(
+        self, keys: Collection[int], instants: Sequence[datetime]
+    ) -> dict[int, tuple[Promised, dict[datetime, Counts]]]:
+        """Of those of these objectives that are in force, and everything counted before each instant (alerts)."""
+        ...
+
+    async def hours(self, tenant: Tenant, key: int, since: datetime, until: datetime) -> HoursOfCounts:
+        """What `sums` says of every minute of `[since, until)` for one of the tenant's objectives."""
         ...
 
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:

@@ -63,6 +63,8 @@ class BurnPolicy:
     min_failed_observations: int
     min_coverage: float
     source: str
+    # For promises of requests: so many bad ones are evidence.
+    min_bad_events: int = 1
 
     def with_period(self, period: timedelta) -> BurnPolicy:
         """The same budget shares over another period; the factors follow."""
@@ -102,7 +104,7 @@ def check_policy(policy: BurnPolicy, target: float) -> None:
     highest = 1 / (1 - check_target(target))
     if not policy.pairs:
         raise PolicyError(f"policy {policy.name!r} has no window pairs")
-    if policy.min_failed_observations < 1 or not 0 < policy.min_coverage <= 1:
+    if min(policy.min_failed_observations, policy.min_bad_events) < 1 or not 0 < policy.min_coverage <= 1:
         raise PolicyError(
             f"policy {policy.name!r}: at least one failed observation and a coverage in (0, 1] are needed"
         )

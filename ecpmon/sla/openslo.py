@@ -17,6 +17,8 @@ from ecpmon.sla.selectors import write
 VERSION: Final = "openslo/v1"
 AVAILABILITY: Final = "availability"
 WINDOWS_NOTE: Final = "ecpmon/windows"
+# "false" for an objective without alert rules.
+ALERTS_NOTE: Final = "ecpmon/alerts"
 SLICE: Final = "1m"
 UP: Final = "up"
 RESPONSE: Final = "response_time"
@@ -68,6 +70,8 @@ def _slo(objective: Objective, promise: Promise) -> dict[str, Any]:
         "objectives": [{"target": objective.target, **({} if requests else threshold)}],
     }
     notes = {WINDOWS_NOTE: ",".join(objective.windows)}
+    if not objective.alerts:
+        notes[ALERTS_NOTE] = "false"
     return _document(objective.name, spec, displayName=objective.display_name, annotations=notes)
 
 

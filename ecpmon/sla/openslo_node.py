@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.sla.openslo import WINDOWS_NOTE
+from ecpmon.sla.openslo import ALERTS_NOTE, WINDOWS_NOTE
 
 
 def refuse(path: str, message: str) -> ValidationFailed:
@@ -52,13 +52,15 @@ class Node:
 NUMBER: Final = (int, float)
 
 
-def name_of(metadata: Node, *, notes: bool = False) -> tuple[str, str, str | None]:
-    """(name, display name, our note about windows)"""
+def name_of(metadata: Node, *, notes: bool = False) -> tuple[str, str, dict[str, str]]:
+    """(name, display name, our own annotations)"""
     name, shown = metadata.get("name", str), metadata.get("displayName", str, "")
-    note = None
+    own: dict[str, str] = {}
     if notes and metadata.has("annotations"):
         annotations = metadata.node("annotations")
-        note = annotations.get(WINDOWS_NOTE, str, None)
+        for note in (WINDOWS_NOTE, ALERTS_NOTE):
+            if (value := annotations.get(note, str, None)) is not None:
+                own[note] = value
         annotations.done()
     metadata.done()
-    return name, shown, note
+    return name, shown, own

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.objectives import Objective, Selector
 from ecpmon.sla.openslo import (
+    ALERTS_NOTE,
     AVAILABILITY,
     CALENDAR,
     CALENDAR_START,
@@ -81,7 +82,7 @@ class _SloReader:
 
     def read(self, slo: Node) -> Objective | None:
         """The objective of one SLO; None for the tenant's own availability."""
-        name, shown, note = name_of(slo.node("metadata"), notes=True)
+        name, shown, notes = name_of(slo.node("metadata"), notes=True)
         if name in self._names:
             raise refuse(slo.at("metadata.name"), "is given twice")
         self._names.add(name)
@@ -98,12 +99,16 @@ class _SloReader:
             raise refuse(spec.at("alertPolicies"), "is not supported; alerts are set apart")
         spec.done()
         target = _target(aim)
-        windows = _windows(note, window, slo.at("metadata.annotations"))
+        windows = _windows(notes.get(WINDOWS_NOTE), window, slo.at("metadata.annotations"))
+        alerts = _alerts(notes.get(ALERTS_NOTE), slo.at("metadata.annotations"))
         if name == AVAILABILITY:
             self._own(measure, method, aim, spec, windows)
+            if not alerts:
+                raise refuse(slo.at(f"metadata.annotations.{ALERTS_NOTE}"), "must be true for availability")
             self.availability = target
             return None
         fields = {"name": name, "display_name": shown, "description": description, "target": target}
+        fields["alerts"] = alerts
         fields |= {"source": measure.source, **({"windows": windows} if windows else {})}
         fields |= self._kind(measure, method, aim, spec)
         aim.done()
@@ -203,6 +208,12 @@ def _windows(note: str | None, window: str | None, path: str) -> tuple[str, ...]
     if window is not None and names[0] != window:
         raise refuse(f"{path}.{WINDOWS_NOTE}", "must begin with the time window")
     return names
+
+
+def _alerts(note: str | None, path: str) -> bool:
+    if note not in (None, "true", "false"):
+        raise refuse(f"{path}.{ALERTS_NOTE}", "must be true or false, as text")
+    return note != "false"
 
 
 def _target(aim: Node) -> float:

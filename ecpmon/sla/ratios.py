@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from ecpmon.model.maintenance import Accounting
+from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.objectives import Counts, Hole, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
 from ecpmon.sla.budgets import allowed, exhausted_at, status
@@ -112,9 +112,16 @@ def stretch(name: str, now: datetime, terms: Terms) -> Stretch:
     """
     end = minute_of(now)
     start = min(_ceil(period(name, end, terms.zone).start), end)
-    near = touching(terms.maintenance, start - MINUTE, end)
+    return Stretch(name, start, end, planned_minutes(terms.maintenance, start, end))
+
+
+def planned_minutes(
+    maintenance: Sequence[Interval], start: datetime, end: datetime
+) -> tuple[tuple[datetime, datetime], ...]:
+    """What of `[start, end)`, whole minutes, lies in maintenance, as whole minutes; disjoint and in order."""
+    near = touching(maintenance, start - MINUTE, end)
     inside = [(max(_ceil(i.start), start), min(_ceil(i.end), end)) for i in near]
-    return Stretch(name, start, end, tuple((a, b) for a, b in inside if a < b))
+    return tuple((a, b) for a, b in inside if a < b)
 
 
 def ratio(counts: Counts) -> float | None:

@@ -48,6 +48,8 @@ def rule_of(row: Any) -> RuleWithState:
         severity=Severity(row["severity"]),
         actions=tuple(action_from_dict(a) for a in row["actions"]),
         policy=row["policy"],
+        objective=row["objective"],
+        objective_key=row["objective_key"],
     )
     state = RuleState(
         status=RuleStatus(row["status"]),
@@ -74,6 +76,8 @@ def _rule_values(rule: AlertRule, now: datetime) -> tuple[Any, ...]:
         rule.severity.value,
         [action_to_dict(a) for a in rule.actions],
         rule.policy,
+        rule.objective,
+        rule.objective_key,
         now,
     )
 
@@ -114,6 +118,7 @@ def _event_of(row: Any) -> AlertEvent:
         metric=row["metric"],
         reason=row["reason"],
         message=row["message"],
+        objective=row["objective"],
     )
 
 
@@ -156,6 +161,7 @@ def _stored(rule: AlertRule, event: NewEvent, number: int) -> AlertEvent:
         metric=event.metric,
         reason=event.reason,
         message=event.message,
+        objective=rule.objective,
     )
 
 
@@ -194,8 +200,8 @@ class PgAlertStore:
     async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                for rule in rules:
-                    await connection.execute(self._sql["insert_missing_rule"], *_rule_values(rule, now))
+                values = [_rule_values(rule, now) for rule in rules]
+                await connection.executemany(self._sql["insert_missing_rule"], values)
 
     async def rules(self, tenant: Tenant) -> list[RuleWithState]:
         return [rule_of(r) for r in await self._database.fetch(self._sql["rules"], tenant.key, None)]
@@ -309,6 +315,12 @@ class PgAlertStore:
 
     async def tenants_without_sla_rules(self) -> list[str]:
         return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_without_sla_rules"])]
+
+    async def tenants_with_other_objectives(self, each: int) -> list[str]:
+        return [
+            r["tenant_id"]
+            for r in await self._database.fetch(self._sql["tenants_with_other_objectives"], each)
+        ]
 
     async def recent_events(self, tenant: Tenant, limit: int) -> list[AlertEvent]:
         return [

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ecpmon.errors import Conflict, NotFound
-from ecpmon.model.objectives import Counts, Hole, Objective, RatioResult, StoredObjective
+from ecpmon.model.objectives import (
+    Counts,
+    Hole,
+    HoursOfCounts,
+    Objective,
+    Promised,
+    RatioResult,
+    StoredObjective,
+)
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
 from ecpmon.sla.counters import COUNTING
@@ -153,6 +162,29 @@ class PgObjectiveStore:
         for r in rows:
             hole = Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"])
             found.setdefault(r["objective"], []).append(hole)
+        return found
+
+    async def promised(
+        self, keys: Collection[int], instants: Sequence[datetime]
+    ) -> dict[int, tuple[Promised, dict[datetime, Counts]]]:
+        rows = await self._database.fetch(self._sql["promised"], list(keys), list(instants))
+        found: dict[int, tuple[Promised, dict[datetime, Counts]]] = {}
+        async for r in in_slices(rows):
+            counted = map(Counts, r["good"], r["total"], r["observed"])
+            promised = Promised(
+                r["id"], r["tenant"], r["target"], r["window_name"], r["events"], r["first_at"]
+            )
+            found[r["id"]] = promised, dict(zip(instants, counted, strict=True))
+        return found
+
+    async def hours(self, tenant: Tenant, key: int, since: datetime, until: datetime) -> HoursOfCounts:
+        rows = await self._database.fetch(self._sql["hours"], tenant.key, key, since, until)
+        found = HoursOfCounts(array("q"), array("q"), array("q"), array("q"))
+        async for r in in_slices(rows):
+            found.begins.append(int(r["hour"].timestamp()))
+            for name in ("good", "total", "observed"):
+                origin = r[f"{name}_before"]
+                getattr(found, name).extend((origin, *(origin + count for count in r[name])))
         return found
 
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:

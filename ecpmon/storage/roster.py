@@ -69,8 +69,9 @@ class PgRoster:
         for name, own in by_tenant.items():
             standing = self._named.get(name)
             if standing is not None and standing.rules is not None:
-                rules = tuple(own.get(r.rule.rule_id, r) for r in standing.rules)
-                self._put(self._number_of(standing), replace(standing, rules=rules))
+                held = (standing.rules, standing.counted)
+                rules, counted = (tuple(own.get(r.rule.rule_id, r) for r in part) for part in held)
+                self._put(self._number_of(standing), replace(standing, rules=rules, counted=counted))
 
     def forget(self, tenant_ids: Collection[str]) -> None:
         self._again |= {self._number_of(self._named[n]) for n in tenant_ids if n in self._named}
@@ -93,11 +94,13 @@ class PgRoster:
         planned = await self._rows("maintenance", list(live))
         fresh = {}
         for number, name in live.items():
+            own = await _rules(rules.get(number, []))
             fresh[number] = Standing(
                 name,
                 _tenant(tenants.get(number)),
-                await _rules(rules.get(number, [])),
+                None if own is None else tuple(r for r in own if r.rule.objective is None),
                 _planned(planned.get(number, [])),
+                tuple(r for r in own or () if r.rule.objective is not None),
             )
         self._replace(numbers, fresh)
 

@@ -10,16 +10,18 @@ SELECT FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL FOR NO KEY UPDAT
 
 -- name: insert_rule
 WITH made AS (
-  INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
-  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
+  INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, objective, objective_key,
+                           created_at)
+  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM tenants t
   WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id
 )
 INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
 
 -- name: insert_missing_rule
 WITH made AS (
-  INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, created_at)
-  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM tenants t
+  INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, objective, objective_key,
+                           created_at)
+  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM tenants t
   WHERE t.tenant_id = $2 AND t.deleted_at IS NULL ON CONFLICT (tenant, alert_name) DO NOTHING RETURNING rule_id
 )
 INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
@@ -32,11 +34,11 @@ WHERE r.tenant = $1 AND ($2::uuid IS NULL OR r.rule_id = $2)
 ORDER BY r.created_at, r.alert_name
 
 -- name: all_rules
--- Live tenants' rules, for the engine, which serves them all.
+-- Live tenants' rules, for the engine, which serves them all; without those about objectives, which the roster holds.
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
        s.frozen_since, s.alert_id, clock_timestamp() AS read_at
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
-WHERE t.deleted_at IS NULL AND t.tenant_id = ANY($1::text[])
+WHERE t.deleted_at IS NULL AND t.tenant_id = ANY($1::text[]) AND r.objective IS NULL
 ORDER BY t.id, r.created_at, r.alert_name
 
 -- name: tenants_with_rules
@@ -51,7 +53,8 @@ FOR UPDATE OF s
 
 -- name: replace_rule
 UPDATE alert_rules r
-SET alert_name = $3, kind = $4, condition = $5, for_seconds = $6, severity = $7, actions = $8, policy = $9
+SET alert_name = $3, kind = $4, condition = $5, for_seconds = $6, severity = $7, actions = $8, policy = $9,
+    objective = $10, objective_key = $11
 WHERE r.rule_id = $1 AND r.tenant = $2
 
 -- name: reset_state
@@ -95,9 +98,9 @@ RETURNING s.rule_id
 -- name: insert_events
 -- In their order.
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
-                          threshold, metric, reason, message, body)
+                          threshold, metric, reason, message, body, objective)
 SELECT r.tenant, r.rule_id, x.alert_id, r.alert_name, r.severity, r.kind, x.from_state, x.to_state, x.at, x.value,
-       x.threshold, x.metric, x.reason, x.message, x.body
+       x.threshold, x.metric, x.reason, x.message, x.body, r.objective
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::float8[], $8::float8[],
             $9::text[], $10::text[], $11::text[], $12::jsonb[]) WITH ORDINALITY
   AS x (rule_id, tenant_id, alert_id, from_state, to_state, at, value, threshold, metric, reason, message, body, place)
@@ -146,4 +149,20 @@ SELECT * FROM external_alerts WHERE tenant = $1 ORDER BY id DESC LIMIT $2
 -- name: tenants_without_sla_rules
 SELECT t.tenant_id FROM tenants t
 WHERE t.deleted_at IS NULL
-  AND (SELECT count(*) FROM alert_rules r WHERE r.tenant = t.id AND r.kind <> 'threshold') < 5
+  AND (SELECT count(*) FROM alert_rules r WHERE r.tenant = t.id AND r.kind <> 'threshold' AND r.objective IS NULL) < 5
+
+-- name: tenants_with_other_objectives
+-- Live tenants with an objective that lacks some of its $1 rules, or with a rule of an objective that is not in force, or not
+-- to be told of.
+WITH promised AS (
+  SELECT o.id, o.tenant, NOT o.inherited OR o.first_at IS NOT NULL AS has_rules FROM objectives o
+  WHERE o.retired_at IS NULL AND coalesce((o.definition->>'alerts')::boolean, true)
+), held AS (
+  SELECT r.tenant, r.objective_key, count(*) AS rules FROM alert_rules r WHERE r.objective IS NOT NULL
+  GROUP BY r.tenant, r.objective_key
+)
+SELECT t.tenant_id FROM tenants t
+WHERE t.deleted_at IS NULL AND t.id IN (
+  SELECT coalesce(p.tenant, h.tenant) FROM promised p FULL JOIN held h ON h.tenant = p.tenant AND h.objective_key = p.id
+  WHERE p.id IS NULL OR (p.has_rules AND coalesce(h.rules, 0) < $1))
+ORDER BY t.id

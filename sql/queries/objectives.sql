@@ -73,6 +73,41 @@ FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at)
 JOIN objective_holes h ON h.objective = e.objective AND tstzrange(h.starts, h.ends, '()') @> e.at
 ORDER BY 1, 2, 3
 
+-- name: promised
+-- What alerts need of those of the objectives $1 that are in force, and what was counted before each of the instants $2, as
+-- `sums` finds it.
+SELECT o.id, o.tenant, (o.definition->>'target')::float8 AS target, o.definition->'windows'->>0 AS window_name,
+       o.definition->>'kind' = 'requests' AS events, o.first_at, s.good, s.total, s.observed
+FROM objectives o CROSS JOIN LATERAL (
+  SELECT array_agg(c.good ORDER BY c.place) AS good, array_agg(c.total ORDER BY c.place) AS total,
+         array_agg(c.observed ORDER BY c.place) AS observed
+  FROM (
+    SELECT e.place, CASE WHEN h.objective IS NULL THEN coalesce(f.good_before, 0)
+                        ELSE h.good_before + coalesce(h.good[h.k], 0) END AS good,
+                   CASE WHEN h.objective IS NULL THEN coalesce(f.total_before, 0)
+                        ELSE h.total_before + coalesce(h.total[h.k], 0) END AS total,
+                   CASE WHEN h.objective IS NULL THEN coalesce(f.observed_before, 0)
+                        ELSE h.observed_before + coalesce(h.observed[h.k], 0) END AS observed
+    FROM (SELECT o.id AS objective, i.at, i.place FROM unnest($2::timestamptz[]) WITH ORDINALITY AS i (at, place)) AS e
+    LEFT JOIN LATERAL (
+      SELECT *, least(extract(epoch FROM e.at - hour)::bigint / 60, 60)::int AS k FROM objective_hours
+      WHERE objective = e.objective AND hour <= e.at ORDER BY hour DESC LIMIT 1
+    ) AS h ON true
+    LEFT JOIN LATERAL (
+      SELECT * FROM objective_hours WHERE h.objective IS NULL AND objective = e.objective ORDER BY hour LIMIT 1
+    ) AS f ON true
+  ) AS c
+) AS s
+WHERE o.id = ANY($1::bigint[]) AND o.retired_at IS NULL
+
+-- name: hours
+-- Of the objective $2 of the tenant $1, from the last hour that begins at $3 or before, to $4.
+SELECT h.hour, h.good, h.total, h.observed, h.good_before, h.total_before, h.observed_before
+FROM objective_hours h JOIN objectives o ON o.id = h.objective
+WHERE o.tenant = $1 AND h.objective = $2 AND h.hour < $4
+  AND h.hour >= coalesce((SELECT max(hour) FROM objective_hours WHERE objective = $2 AND hour <= $3), '-infinity')
+ORDER BY h.hour
+
 -- name: statuses
 SELECT c.objective, c.window_name, c.status FROM objective_current c JOIN objectives o ON o.id = c.objective
 WHERE o.tenant = ANY($1::bigint[]) AND o.retired_at IS NULL

@@ -586,7 +586,7 @@ class World:
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
             quarantine=FakeQuarantine(), health=unused, workers=workers, threads=workers,
             hub=self.hub, simulator=stores.simulator,
-            on_tenant_created=unused,
+            on_tenant_created=unused, on_objectives_changed=unused,
         )  # fmt: skip
 
 
