@@ -118,7 +118,7 @@ def promise_rules(counted: Counted, policies: Mapping[str, BurnPolicy], sli: Sli
     own = ",".join(filter(None, (f'objective="{objective.name}"', counted.matcher(sli.label))))
     return [
         record(_TARGET, f"0 * {_HISTORY}{{{own}}} + {objective.target!r}"),
-        record(_PERIOD, f"0 * {_HISTORY}{{{own}}} + {policy.period.total_seconds():g}"),
+        record(_PERIOD, f"0 * {_HISTORY}{{{own}}} + {policy.period.total_seconds():.0f}"),
     ]
 
 

@@ -143,7 +143,6 @@ def rule_document(entry: RuleWithState) -> dict[str, Any]:
         "tenant_id": rule.tenant_id,
         "alert_name": rule.alert_name,
         "kind": rule.kind.value,
-        "objective": rule.objective,
         "condition": rule.condition,
         "duration": f"{rule.for_seconds}s",
         "severity": rule.severity.value,
@@ -154,6 +153,7 @@ def rule_document(entry: RuleWithState) -> dict[str, Any]:
         "frozen": state.frozen,
         "alert_id": entry.alert_id,
         "created_at": entry.created_at,
+        **({"objective": rule.objective} if rule.objective else {}),
     }
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.promcounted import Counted
 from ecpmon.alerts.promql import Targets
-from ecpmon.alerts.promrules import FILE_NAME, default_sli, voiceless
+from ecpmon.alerts.promrules import (
+    FILE_NAME,
+    OBJECTIVES_FILE,
+    default_counters,
+    default_sli,
+    render_objectives,
+    voiceless,
+)
 from ecpmon.alerts.promrules import render as rule_file
 from ecpmon.resources import data_dir
 
@@ -21,13 +30,21 @@ _from_database = click.option(
 )
 
 
-def _targets(from_database: bool) -> Targets:
+def _promises(from_database: bool) -> tuple[Targets, Sequence[Counted]]:
+    from ecpmon.app.rules import default_objectives, stored_targets
+
     if not from_database:
-        return Targets()
-    from ecpmon.app.rules import stored_targets
+        return Targets(), default_objectives()
     from ecpmon.cli import database_url, load_settings
 
     return asyncio.run(stored_targets(database_url(load_settings())))
+
+
+def _files(targets: Targets, objectives: Sequence[Counted]) -> tuple[dict[str, str], dict[str, str]]:
+    """File -> text, and objective -> why it cannot be a rule."""
+    policies, sli = default_policies(), default_sli()
+    about, why = render_objectives(policies, objectives, default_counters(), sli)
+    return {FILE_NAME: rule_file(policies, targets, sli), OBJECTIVES_FILE: about}, why
 
 
 @click.group()
@@ -39,21 +56,29 @@ def rules() -> None:
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write slo_burn_rate.yml into (default: standard output).",
+    help="Folder to write slo_burn_rate.yml and slo_objectives.yml into (default: standard output).",
+)
+@click.option(
+    "--objectives", "about_objectives", is_flag=True, help="To standard output those about objectives."
 )
 @_from_database
-def render(out: Path | None, from_database: bool) -> None:
-    """Write the rule file for the shipped policies; write it again when a tenant or its target changes."""
-    targets = _targets(from_database)
+def render(out: Path | None, about_objectives: bool, from_database: bool) -> None:
+    """Write the rule files for the shipped policies; write them again when a tenant or a promise changes."""
+    targets, objectives = _promises(from_database)
     for policy, tenants in sorted(voiceless(default_policies(), targets).items()):
         click.echo(f"no outage burns fast enough for {policy}: {', '.join(tenants)}", err=True)
-    text = rule_file(default_policies(), targets, default_sli())
+    files, why = _files(targets, objectives)
     if out is None:
-        click.echo(text, nl=False)
+        click.echo(files[OBJECTIVES_FILE if about_objectives else FILE_NAME], nl=False)
+    if out is not None or about_objectives:
+        for objective, reason in sorted(why.items()):
+            click.echo(f"no rule about {objective}: {reason}", err=True)
+    if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
-    (out / FILE_NAME).write_text(text, encoding="utf-8")
-    click.echo(out / FILE_NAME)
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+        click.echo(out / name)
 
 
 @rules.command()
@@ -65,15 +90,16 @@ def render(out: Path | None, from_database: bool) -> None:
 @click.option("--promtool", default="promtool", show_default=True, help="The promtool to ask.")
 @_from_database
 def check(folder: Path | None, promtool: str, from_database: bool) -> None:
-    """Check rule files: slo_burn_rate.yml is what `render` writes, and promtool has nothing against any."""
+    """Check rule files: the generated ones are what `render` writes, and promtool has nothing against any."""
     folder = folder or data_dir("rules") / "prometheus"
-    generated = folder / FILE_NAME
     command = f"ecpmon rules render{' --from-database' if from_database else ''}"
-    if not generated.is_file():
-        raise click.ClickException(f"{generated} is not there; run `{command} --out {folder}`")
-    expected = rule_file(default_policies(), _targets(from_database), default_sli())
-    if generated.read_text(encoding="utf-8") != expected:
-        raise click.ClickException(f"{generated} is not what `{command}` writes")
+    files, _ = _files(*_promises(from_database))
+    for name, expected in files.items():
+        generated = folder / name
+        if not generated.is_file():
+            raise click.ClickException(f"{generated} is not there; run `{command} --out {folder}`")
+        if generated.read_text(encoding="utf-8") != expected:
+            raise click.ClickException(f"{generated} is not what `{command}` writes")
     argv = [promtool, "check", "rules", "--lint=all", "--lint-fatal", *sorted(map(str, folder.glob("*.yml")))]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
