@@ -74,9 +74,12 @@ def vector(selector: Selector, counters: Mapping[str, str], *more: str) -> str:
 
 
 def growth(series: str, sli: Sli) -> str:
-    """What the series grew by since the evaluation before, by tenant: never extrapolated; a fall is a restart."""
+    """What the series grew by since the evaluation before, by tenant: never extrapolated.
+
+    A fall of 1 % or more is a restart; what falls by less has not grown.
+    """
     before = f"last_over_time({series}[{_BEFORE}] offset {promql_duration(sli.interval)})"
-    return f"sum by ({sli.label}) (\n  ({series} - {before}) >= 0\n  or {series} < {before}\n)"
+    return f"sum by ({sli.label}) (\n  ({series} - {before}) >= 0\n  or {series} <= 0.99 * {before}\n)"
 
 
 def objective_rules(counted: Counted, counters: Mapping[str, str], sli: Sli) -> list[Rule]:
