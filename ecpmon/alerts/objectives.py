@@ -168,7 +168,7 @@ class ObjectiveAlerts:
         minute: datetime,
     ) -> _Asked:
         promised, before = found
-        terms = terms_of(tenant, planned, minute, self._intervals)
+        terms = terms_of(tenant, planned, minute)
         begun = min(period(promised.window, minute, terms.zone).start, minute)
         reach = min(begun, minute - max(self._lengths))
         off = planned_minutes(terms.maintenance, reach, minute)
