@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from ecpmon.alerts.defaults import BUDGETS
 from ecpmon.alerts.evaluate import Evaluation, Reading
 from ecpmon.alerts.judgement import BUDGET_LEAVES, BUDGET_MIN_HISTORY, burning, told_until
 from ecpmon.alerts.syntax import CompareOp
@@ -21,8 +22,6 @@ from ecpmon.model.objectives import Counts, Promised
 from ecpmon.sla import burn, ratios
 from ecpmon.sla.budgets import allowed
 
-# Conditions of the budget rules, and the percentage of the budget at which they fire.
-BUDGETS: Final = {"budget_remaining <= 20": 20.0, "budget_remaining <= 0": 0.0}
 # Nothing counted for so long is told.
 SILENCE: Final = timedelta(minutes=5)
 # What a promise over these windows spends its budget in. A shorter promise is alerted on as one of the policy's period.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Final
 
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, Severity
+
+# Conditions of the budget rules of objectives, and the percentage of the budget at which they fire.
+BUDGETS: Final = {"budget_remaining <= 20": 20.0, "budget_remaining <= 0": 0.0}
 
 
 def default_rules(tenant_id: str, actions: Sequence[Action] = ()) -> list[AlertRule]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from ecpmon.alerts.counted import BUDGETS
+from ecpmon.alerts.defaults import BUDGETS
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.errors import NotFound
 from ecpmon.isolation import Isolation

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.alerts.backtest import Backtest, replay_counted
-from ecpmon.alerts.counted import BUDGETS, CountedFacts, fitting, instants, judge, lengths, told_of
+from ecpmon.alerts.counted import CountedFacts, fitting, instants, judge, lengths, told_of
 from ecpmon.alerts.counted_past import CountedHistory
+from ecpmon.alerts.defaults import BUDGETS
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.policy import default_policies
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, Severity
