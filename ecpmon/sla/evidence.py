@@ -126,10 +126,8 @@ class Intervals:
     def age(self, source: Source, tenant: Tenant) -> timedelta | None:
         """How old what is observed may be; None: changes are told as they happen, at their instants."""
         match source:
-            case Source.SIMULATOR:
-                return timedelta()
-            case Source.PROMETHEUS:
-                return self.prometheus  # as old may the sample be that it answers with
+            case Source.SIMULATOR | Source.PROMETHEUS:
+                return timedelta()  # what is stored carries the instant of the sample itself
             case Source.PUSH:
                 return timedelta() if tenant.push_mode is PushMode.SAMPLES else None
 

@@ -95,13 +95,12 @@ ON CONFLICT (tenant, valid_from) DO UPDATE
 SET source = excluded.source, holds = excluded.holds, weights = excluded.weights, age = excluded.age
 
 -- name: push_mode_changes
--- From $2 on, for a tenant whose evidence is what it pushes; as it is called, the tenant has its new mode.
+-- From $2 on, for a tenant whose evidence is what it pushes. The mode is the one that the tenant has now.
 INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights, age)
 SELECT r.tenant, $2, r.source, r.holds, r.weights, CASE t.push_mode WHEN 'samples' THEN INTERVAL '0' END
-FROM tenants t CROSS JOIN LATERAL (
-  SELECT * FROM evidence_regimes e WHERE e.tenant = t.id ORDER BY e.valid_from DESC LIMIT 1
-) AS r
-WHERE t.id = $1 AND r.source = 'push'
+FROM (SELECT * FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from DESC LIMIT 1) AS r
+JOIN tenants t ON t.id = r.tenant
+WHERE r.source = 'push'
 ON CONFLICT (tenant, valid_from) DO UPDATE SET age = excluded.age
 
 -- name: latest_regime

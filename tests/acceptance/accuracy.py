@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from ecpmon.model.maintenance import Interval
 from tests.acceptance.rows import WINDOWS, Row, row_of
-from tests.acceptance.scraped import Scrapes, scrapes_from, serving
+from tests.acceptance.scrapes import Scrapes, scrapes_from, serving
 from tests.acceptance.world import INTERVAL, World
 
 POLLED = ("polled-1", "polled-2")

@@ -15,8 +15,8 @@ START = datetime(2026, 3, 29, 0, 40, tzinfo=UTC)
 
 
 EXACT = {PUSHED, AHEAD, f"{AHEAD}, before its time"}
-# Seconds between two looks at a tenant, with Prometheus as old as what it answers with may be.
-LOOKS = {SAMPLED: EVERY, SCRAPED: 30}
+# Seconds between two looks at a tenant.
+LOOKS = {SAMPLED: EVERY, SCRAPED: 15}
 
 
 async def test_the_error_is_within_its_bound(

@@ -204,7 +204,7 @@ def test_a_gap_told_apart_by_its_reasons_has_one_doubt() -> None:
         ("push", "changes", None),
         ("push", "samples", 0),
         ("simulator", "changes", 0),
-        ("prometheus", "changes", 15),
+        ("prometheus", "changes", 0),
     ],
 )
 def test_who_looks_now_and_then_is_in_doubt(source: str, mode: str, age: float | None) -> None:
