@@ -35,6 +35,6 @@ async def test_the_error_is_within_its_bound(
         else:
             assert row.error <= LOOKS.get(row.tenant, INTERVAL) * row.edges, row
         assert row.outside_bounds < 1e-3, row
-        # At an edge half of what the longest silence between two observations would leave; a state is held before a gap.
+        # At an edge half of what the longest silence between two looks would leave; a state is held before a gap.
         look = 0 if row.tenant in EXACT else LOOKS.get(row.tenant, INTERVAL)
         assert row.width <= row.gap + 1.25 * look * row.edges + STALENESS_FACTOR * look * GAPS, row
