@@ -17,6 +17,7 @@ from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.contracts import Contracts
 from ecpmon.ports.current import CurrentFigures
+from ecpmon.ports.faults import FaultLog
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.roster import Roster
@@ -62,6 +63,7 @@ class Backend:
     recoveries: RecoveryDesk
     deployments: DeploymentService
     quarantine: Quarantine
+    faults: FaultLog
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.faults import counter_subject
 from ecpmon.sla.maintenance import effort
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
@@ -214,9 +216,22 @@ async def status(request: web.Request) -> web.Response:
             "unit": "requests" if unit == 1.0 else "seconds",
             "target": percent(stored.objective.target),
             "as_of": now,
+            "suspect": await _suspect(request, tenant, stored.objective, min(r.start for r in found)),
             "windows": [window_document(r, unit) for r in found],
         }
     )
+
+
+async def _suspect(
+    request: web.Request, tenant: Tenant, objective: Objective, since: datetime
+) -> list[dict[str, Any]]:
+    """When its counters could not be used since then, and why: figures that reach over that are suspect."""
+    selectors = (objective.total, objective.good, objective.bad)
+    subjects = {counter_subject(each.metric) for each in selectors if each is not None}
+    if not subjects:
+        return []
+    found = await backend_of(request).faults.of_tenant(tenant, since)
+    return [asdict(fault) for fault in found if fault.subject in subjects]
 
 
 def _stretches(

@@ -156,6 +156,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,
         quarantine=runtime.quarantine,
+        faults=runtime.faults,
         health=runtime.readiness,
         hub=hub,
         simulator=runtime.simulator,

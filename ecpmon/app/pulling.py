@@ -18,6 +18,7 @@ from ecpmon.jobs import Job
 from ecpmon.model.ingest import Attempt
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
+from ecpmon.ports.faults import FaultLog
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.settings import Settings
@@ -38,6 +39,7 @@ class Pulling:
         ingest: AttemptLog,
         tenants: LiveTenants,
         quarantine: Quarantine,
+        faults: FaultLog,
     ) -> None:
         self._telemetry = around.telemetry
         self._blindness = blindness
@@ -45,7 +47,15 @@ class Pulling:
         directory, bound = TenantDirectory(tenants), around.settings.pull_buffer_frames
         self.runners = [
             CollectorRunner(
-                c, writer, directory, ingest, around.clock, bound, self._attempted, quarantine=quarantine
+                c,
+                writer,
+                directory,
+                ingest,
+                around.clock,
+                bound,
+                self._attempted,
+                quarantine=quarantine,
+                faults=faults,
             )
             for c in (() if around.demo else self._collectors(around.settings, around.session, around.rules))
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -13,6 +14,7 @@ from ecpmon.model.roles import Role
 from ecpmon.storage.database import Database
 from ecpmon.storage.lease import Lease, leads_somebody
 from ecpmon.storage.migrations import is_current
+from ecpmon.storage.queries import load
 
 _log = structlog.get_logger(__name__)
 # For so long what was heard of the leadership is told again, and for so long an answer is waited for by who only asks
@@ -20,6 +22,8 @@ _log = structlog.get_logger(__name__)
 LED_SECONDS: Final = 2.0
 MOMENT_SECONDS: Final = 0.25
 FIRST_SECONDS: Final = 0.25
+# Pulls that /ready tells of.
+_PULLED_LATELY: Final = timedelta(minutes=10)
 
 
 class Readiness:
@@ -90,6 +94,7 @@ class Readiness:
             current = await is_current(self._database)
             writes = await self._writes()
             leadership = await self._known_leadership(current)
+            sources = await self._sources() if current else {}
         except EcpError as error:
             return {"ok": False, "database": error.message, "migrations": "unknown", "leadership": "unknown"}
         # A front answers whether somebody works or not.
@@ -101,7 +106,14 @@ class Readiness:
             "writes": writes,
             "migrations": "current" if current else "pending: run `ecpmon migrate`",
             "leadership": leadership,
+            "sources": sources,
         }
+
+    async def _sources(self) -> dict[str, Any]:
+        """How the newest pull of each source went; a source that fails makes nobody less ready to answer."""
+        since = datetime.now(UTC) - _PULLED_LATELY
+        rows = await self._database.fetch(load("ingest")["newest_attempts"], since)
+        return {r["source"]: {"at": r["ts"], "outcome": r["outcome"], "detail": r["detail"]} for r in rows}
 
     async def _known_leadership(self, current: bool) -> str:
         if self._role.works:

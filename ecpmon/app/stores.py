@@ -28,6 +28,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.deliveries import PgDeliveries
 from ecpmon.storage.external_alerts import PgExternalAlertStore
 from ecpmon.storage.fast_windows import PgFastWindows
+from ecpmon.storage.faults_log import PgFaultLog
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.lease import Lease
 from ecpmon.storage.maintenance import MaintenanceBounds, PgMaintenanceStore
@@ -121,6 +122,7 @@ class Stores:
         # What a token reaches may be other tenants then.
         self.tenants = PgTenantStore(self.database, on_change=self.tokens.memory.clear)
         self.quarantine = PgQuarantine(self.database)
+        self.faults = PgFaultLog(self.database)
         self.maintenance = PgMaintenanceStore(
             self.database,
             MaintenanceBounds(settings.max_maintenance_windows, settings.max_maintenance_occurrences),

@@ -87,6 +87,7 @@ class Work:
             ingest=stores.ingest,
             tenants=stores.roster,
             quarantine=stores.quarantine,
+            faults=stores.faults,
         )
         self.keeping = SampleKeeping(
             stores.database, stores.evidence, around.settings, around.clock, self.pulling.awake

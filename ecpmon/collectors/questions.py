@@ -22,6 +22,7 @@ from ecpmon.collectors.rules import MetricRule, PrometheusRule
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
+from ecpmon.ports.faults import counter_subject
 from ecpmon.ports.quarantine import Culprit
 from ecpmon.sla.evidence import series_key
 
@@ -103,7 +104,7 @@ def questions_of(rule: PrometheusRule, seconds: float) -> tuple[Question, ...]:
     ]
     found += [
         Question(
-            f"counter {name}", each.expression, by, name, each.interval or seconds,
+            counter_subject(name), each.expression, by, name, each.interval or seconds,
             counter=True, labels=each.labels, age=each.age,
         )
         for name, each in rule.counters.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -17,8 +17,9 @@ from ecpmon.isolation import Isolation, reason_of
 from ecpmon.model.ingest import Attempt, AttemptOutcome, Batch
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.faults import FaultLog
 from ecpmon.ports.leading import leading
-from ecpmon.ports.quarantine import Culprit, Quarantine
+from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.ports.service import Clock
 
@@ -63,7 +64,9 @@ class CollectorRunner:
         on_attempt: Callable[[Attempt], None] = lambda _: None,
         *,
         quarantine: Quarantine,
+        faults: FaultLog | None = None,
     ) -> None:
+        self._faults = faults
         self._isolation = Isolation(quarantine, f"collect_{collector.source.value}")
         self.collector = collector
         self._writer = writer
@@ -113,12 +116,15 @@ class CollectorRunner:
         await self._drain()
         self._keep_bound()
         if collected and not self._waiting:
-            await self._tell(collected.troubles, now)
+            await self._tell(collected, now)
         return attempt.outcome
 
-    async def _tell(self, troubles: Mapping[Culprit, str], now: datetime) -> None:
+    async def _tell(self, collected: Collected, now: datetime) -> None:
         try:
-            await self._isolation.settle_parts(troubles, None, now)
+            await self._isolation.settle_parts(collected.troubles, None, now)
+            if self._faults is not None and collected.troubles:
+                since = collected.since or collected.until
+                await self._faults.note(self.collector.source, collected.troubles, since, collected.until)
         except EcpError as error:  # the next pull finds the same
             _log.info("troubles_untold", source=self.collector.source.value, error=error.message)
 

@@ -128,6 +128,11 @@ SELECT lower(r) AS start, upper(r) AS "end" FROM unnest((
 -- name: last_attempt
 SELECT max(ts) FROM pull_attempts WHERE source = $1 AND outcome <> 'collector_down' AND ts > $2 AND ts <= $3
 
+-- name: newest_attempts
+-- How the newest pull of each source since $1 went.
+SELECT DISTINCT ON (source) source, ts, outcome, detail FROM pull_attempts
+WHERE ts > $1 AND tenant IS NULL AND source <> 'push' ORDER BY source, ts DESC
+
 -- name: watermark
 SELECT collected FROM collector_watermarks WHERE source = $1
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ecpmon.model.samples import Source
 from tests.integration.api.conftest import NOW, Service
 
 CHECKOUT = {
@@ -61,6 +62,30 @@ async def test_every_tenant_has_the_defaults_and_their_figures(service: Service)
     assert answer["unit"] == "seconds"
     (hour,) = answer["windows"]
     assert (hour["good"], hour["total"], hour["ratio"]) == (1800, 3600, 50)
+
+
+async def test_an_objective_says_since_when_its_counters_cannot_be_used(service: Service) -> None:
+    tenant, other = await service.tenant(), await service.tenant()
+    why = "the labels of the counter errors_total do not tell its series apart"
+    first, last = NOW - timedelta(minutes=9), NOW - timedelta(minutes=7)
+    troubles = {(tenant, "counter errors_total"): why, (tenant, "metric cpu_usage"): "else"}
+    await service.runtime.faults.note(Source.PROMETHEUS, troubles, first, last)
+    old = {(tenant, "counter requests_total"): "old"}
+    await service.runtime.faults.note(
+        Source.PROMETHEUS, old, NOW - timedelta(hours=3), NOW - timedelta(hours=2)
+    )
+
+    async def suspect(name: str, rest: str) -> Any:
+        status, answer, _ = await service.ask("GET", path(name, f"/{rest}"))
+        assert status == 200
+        return answer["suspect"]
+
+    [told] = await suspect(tenant, "requests/status?windows=1h")
+    assert (told["source"], told["subject"], told["reason"]) == ("prometheus", "counter errors_total", why)
+    assert [datetime.fromisoformat(told[at]) for at in ("first_at", "last_at")] == [first, last]
+    assert len(await suspect(tenant, "requests/status?windows=1h,24h")) == 2
+    assert await suspect(tenant, "latency/status") == []
+    assert await suspect(other, "requests/status") == []
 
 
 async def test_metrics_stand_beside_those_of_availability(service: Service) -> None:
