@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from time import time
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -76,9 +77,10 @@ class Telemetry:
         for job, tenants in tenants_by_job.items():
             self.quarantined.labels(job).set(tenants)
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        """`now`: seconds since 1970, of the clock that samples are held against."""
         self.registry = CollectorRegistry()
-        self.tenants = TenantSeries()
+        self.tenants = TenantSeries(now)
         self.registry.register(LogLosses())
         r = self.registry
         self.sockets = Gauge("ecpmon_sockets", "Open WebSockets", registry=r)

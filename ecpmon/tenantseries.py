@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from time import time
 from typing import Any, Final
 
 from prometheus_client.utils import floatToGoString
 
+from ecpmon.coming import Coming
 from ecpmon.slices import few
 
 # The generated Prometheus rules read it.
@@ -42,6 +44,8 @@ _OBJECTIVE: Final = {
 _MAINTENANCE: Final = (MAINTENANCE_GAUGE, "1 while maintenance is on")
 _REQUESTS: Final = ("ecp_tenant_requests_total", "API requests of tenants")
 USAGE_METRICS: Final = frozenset(_USAGE)
+# Values that are ahead of their time: of one tenant at most one a second, as far ahead as the API takes any.
+MOST_COMING: Final = 50_000
 # Tenants whose text is one piece of the page.
 TENANTS_AT_ONCE: Final = 50
 Figures = Mapping[str, float | None]
@@ -112,8 +116,11 @@ class _Group:
 class TenantSeries:
     """Latest usage and SLA figures of the tenants that are live, and how often they were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        """`now`: seconds since 1970."""
+        self._now = now
         self._usage: Usage = {}
+        self._coming: Coming[str, Mapping[str, float]] = Coming(MOST_COMING)
         self._sla: dict[str, dict[str, Figures]] = {}
         self._maintenance: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
@@ -128,7 +135,22 @@ class TenantSeries:
         )
 
     def usage(self, tenant_id: str, values: Mapping[str, float], at: float) -> None:
-        """Of a frame of the instant `at`, in seconds since 1970: what is older than what is known changes nothing."""
+        """Of a frame of the instant `at`, in seconds since 1970: what is older than what is known changes nothing, and
+        what is ahead of its time does not before that has come."""
+        if not values:
+            return
+        if at > self._now():
+            self._coming.put(tenant_id, at, values)
+        else:
+            self._use(tenant_id, values, at)
+
+    def _come(self) -> None:
+        """What was ahead of its time, and is no more."""
+        if self._coming:
+            for tenant_id, at, values in self._coming.due(self._now()):
+                self._use(tenant_id, values, at)
+
+    def _use(self, tenant_id: str, values: Mapping[str, float], at: float) -> None:
         known = self._usage.setdefault(tenant_id, {})
         for metric, value in values.items():
             if metric not in known or known[metric][0] <= at:
@@ -140,6 +162,7 @@ class TenantSeries:
 
     def usage_told(self) -> Iterator[dict[str, dict[str, list[float]]]]:
         """tenant -> metric -> [when, value] of those there are now, a few at a time."""
+        self._come()
         for names in few(list(self._usage), TENANTS_AT_ONCE):
             own = ((name, self._usage[name]) for name in names if name in self._usage)
             yield {name: {metric: [*told] for metric, told in metrics.items()} for name, metrics in own}
@@ -177,6 +200,7 @@ class TenantSeries:
     def clear(self) -> None:
         """Forget all figures; what was counted here stays."""
         self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
+        self._coming.clear()
         for group in self._groups:
             group.forget_all_but(())
 
@@ -194,6 +218,8 @@ class TenantSeries:
         self._maintenance = {k: v for k, v in self._maintenance.items() if k in kept}
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
+        if self._coming:
+            self._coming.keep_only(kept)
         for group in self._groups:
             group.forget_all_but(kept)
 
@@ -206,6 +232,7 @@ class TenantSeries:
 
         Figures may change and tenants may go between two pieces.
         """
+        self._come()
         known = self._usage.keys() | self._sla.keys() | self._maintenance.keys()
         known |= self._objectives.keys() | self._requests.keys()
         shown = sorted(known if tenants is None else known.intersection(tenants))

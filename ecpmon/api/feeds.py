@@ -1,20 +1,24 @@
-"""The newest values of a tenant that somebody watches: newest win, late ones change nothing."""
+"""The newest values of a tenant that somebody watches: newest win, late ones change nothing, and what is ahead of its
+time is told when that has come: with the next message that is due to each socket then."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from ecpmon.api.keys import live_key
 from ecpmon.api.live import LiveBroadcast
 from ecpmon.api.shared import Shared
+from ecpmon.coming import Coming
 from ecpmon.model.ingest import StateChange
 from ecpmon.model.samples import Frame
 from ecpmon.ports.samples import Latest
 
 FIGURES_SECONDS: Final = 2.0
+# Values of a tenant that are ahead of their time.
+MOST_COMING: Final = 5_000
 
 
 def utc_now() -> datetime:
@@ -38,7 +42,9 @@ class Feed:
     ) -> None:
         self.tenant_id = tenant_id
         self.number = number
-        self.version = 0
+        self._version = 0
+        self._now = now
+        self._coming: Coming[str, float] = Coming(MOST_COMING)
         self.live = LiveBroadcast(self, now, patience, bound)
         self.figured = LiveBroadcast(self, now, patience, bound)
         self.seeded = False
@@ -50,19 +56,36 @@ class Feed:
         self._changed_at: datetime | None = None
 
     @property
+    def version(self) -> int:
+        self._come()
+        return self._version
+
+    @property
     def size(self) -> int:
         return len(self._values)
 
+    def _come(self) -> None:
+        """What was ahead of its time, and is no more."""
+        if self._coming:
+            for key, at, value in self._coming.due(self._now().timestamp()):
+                self._keep(key, datetime.fromtimestamp(at, UTC), value)
+
     def absorb(self, frame: Frame) -> None:
+        put = self._put_off if frame.ts > self._now() else self._keep
         for sample in frame.samples:
             if sample.key.labels:
                 continue  # a part of the tenant: sockets show the whole
-            self._keep(live_key(sample.key.metric_type, sample.key.metric_name), frame.ts, sample.value)
+            put(live_key(sample.key.metric_type, sample.key.metric_name), frame.ts, sample.value)
 
-    def seed(self, latest: dict[str, Latest]) -> None:
+    def seed(self, latest: dict[str, Latest], coming: Iterable[tuple[str, Latest]] = ()) -> None:
         for name, value in latest.items():
             self._keep(live_key(value.metric_type, name), value.ts, value.value)
+        for name, value in coming:
+            self._put_off(live_key(value.metric_type, name), value.ts, value.value)
         self.seeded = True
+
+    def _put_off(self, key: str, ts: datetime, value: float) -> None:
+        self._coming.put(key, ts.timestamp(), value)
 
     def _keep(self, key: str, ts: datetime, value: float) -> None:
         """Late data never replaces newer values."""
@@ -70,7 +93,7 @@ class Feed:
         if known is None or known[0] <= ts:
             self._values[key] = (ts, value)
             self._newest = ts if self._newest is None else max(self._newest, ts)
-            self.version += 1
+            self._version += 1
 
     def change(self, change: StateChange) -> None:
         self._changed_at = change.at
@@ -87,8 +110,10 @@ class Feed:
 
     def values(self, wanted: frozenset[str] | None = None) -> dict[str, float]:
         """Those of `wanted` that there are; None: all of them."""
+        self._come()
         keys = self._values if wanted is None else wanted & self._values.keys()
         return {key: self._values[key][1] for key in keys}
 
     def newest(self) -> datetime | None:
+        self._come()
         return self._newest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from ecpmon.api.sessions import TENANT_GONE, Admissions, Session
 from ecpmon.errors import Overloaded
 from ecpmon.model.deployments import DeploymentRecord
 from ecpmon.model.ingest import IngestResult, StateChange
+from ecpmon.model.samples import newest_by
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 from ecpmon.ports.samples import Latest
@@ -184,17 +185,22 @@ class Hub:
         """Newest values first, so that the message about a change already carries them."""
         if not self._feeds:
             return
-        for frame in result.frames:
-            if feed := self._feeds.get(frame.tenant_id):
-                feed.absorb(frame.newest)
+        for entry in result.frames:
+            if feed := self._feeds.get(entry.tenant_id):
+                come, coming = newest_by(entry, self._now())
+                for frame in (come, *coming) if come else coming:
+                    feed.absorb(frame)
         for change in result.changes:
             if feed := self._feeds.get(change.tenant_id):
                 feed.change(change)
 
-    def values_elsewhere(self, number: int, latest: dict[str, Latest]) -> None:
-        """The newest values of a tenant, read again because another process has committed some."""
+    def values_elsewhere(
+        self, number: int, latest: dict[str, Latest], coming: Iterable[tuple[str, Latest]] = ()
+    ) -> None:
+        """The newest values of a tenant, read again because another process has committed some; `coming`: those whose
+        time has not come."""
         if feed := self._feed_of(number):
-            feed.seed(latest)
+            feed.seed(latest, coming)
 
     def change_elsewhere(self, number: int, change: StateChange) -> None:
         if feed := self._feed_of(number):

@@ -39,7 +39,9 @@ class Values(Protocol):
     """What is known of a tenant. `version` changes whenever a value does."""
 
     tenant_id: str
-    version: int
+
+    @property
+    def version(self) -> int: ...
 
     @property
     def size(self) -> int: ...

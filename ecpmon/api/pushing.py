@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ NAMES_AT_ONCE: Final = 250
 ENTRIES_AT_ONCE: Final = 100
 FEW: Final = 4
 _EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
+# So little ahead of our clock is nearly everybody's: such a push waits for its time, as what comes later is left to a job.
+SHORTLY: Final = timedelta(milliseconds=50)
 # What a request costs apart from its samples: about as much as so many of them (`bench.push`).
 SAMPLES_PER_REQUEST: Final = 100
 # What a sample costs that is looked at by itself, as its names are very many or something is wrong with one of them.
@@ -277,6 +280,9 @@ class Pushed:
         Raises what the writer raises: then some parts may be committed, and sending all again changes nothing.
         """
         self._charge()
+        ahead = self.newest - self.now
+        if timedelta() < ahead <= SHORTLY:
+            await asyncio.sleep(ahead.total_seconds())
         accepted, rest, writer = 0, deque(self._entries), self._desk.writer
         while rest:
             part = (

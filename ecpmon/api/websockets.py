@@ -73,7 +73,8 @@ async def _metrics_socket(
         async with place.feed.seeding:  # of sockets that open together one asks
             if not place.feed.seeded:
                 now = now_of(request)
-                place.feed.seed(await backend.monitoring.latest(tenant, now - SEED_WINDOW, now))
+                latest = await backend.monitoring.latest(tenant, now - SEED_WINDOW, now)
+                place.feed.seed(latest, await backend.monitoring.coming(tenant, now))
         if figured:
             ask = partial(_sla_figures, backend, request.app[CONTEXT].clock, tenant)
             place.broadcast.figures = partial(place.feed.figures.get, tenant.key, ask)

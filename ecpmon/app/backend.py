@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,7 +22,7 @@ from ecpmon.errors import EcpError
 from ecpmon.jobs import Job, Jobs
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.roles import Role
-from ecpmon.model.samples import Source, whole_values
+from ecpmon.model.samples import Entry, Source, newest_by, whole_values
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
@@ -233,14 +233,13 @@ class BackendRuntime(Stores):
         """What a commit brought, in the order of its batches."""
         taken: dict[Source, int] = {}
         touched: set[str] = set()
+        now = self.clock.now()
         for result in results:
             for entry in result.frames:
                 taken[entry.source] = taken.get(entry.source, 0) + entry.size
                 touched.add(entry.tenant_id)
                 if not self.demo:
-                    newest = entry.newest
-                    values = whole_values(newest, USAGE_METRICS)
-                    self.telemetry.tenants.usage(entry.tenant_id, values, newest.ts.timestamp())
+                    self._show_usage(entry, now)
             for reason, count in result.refused.items():
                 self.telemetry.rejected.labels(reason.value).inc(count)
         for source, count in taken.items():
@@ -249,6 +248,13 @@ class BackendRuntime(Stores):
             self.work.trigger.notice(touched, (c.tenant_id for result in results for c in result.changes))
         for result in results:
             self._tell_sockets(result)
+
+    def _show_usage(self, entry: Entry, now: datetime) -> None:
+        come, coming = newest_by(entry, now)
+        for frame in (come, *coming) if coming else (come,):
+            if frame is not None:
+                values = whole_values(frame, USAGE_METRICS)
+                self.telemetry.tenants.usage(entry.tenant_id, values, frame.ts.timestamp())
 
     def _event(self, event: AlertEvent) -> None:
         self.alerts.memory.clear()

@@ -56,6 +56,8 @@ class SocketFeed:
         self._clock = clock
         self._check = check
         self._touched: dict[int, deque[StateChange]] = {}
+        # Of these samples are stored whose time has not come.
+        self._coming: set[int] = set()
         # Of these a change may have been missed.
         self._missed: set[int] = set()
         # Numbers of rows, and the tenants they may be of.
@@ -88,6 +90,7 @@ class SocketFeed:
         for number in self._hub.watched():
             self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
             self._missed.add(number)
+            self._coming.add(number)
         self._hub.alerts_missed()
         self._check_due = True
         self.rounds.wake()
@@ -99,8 +102,11 @@ class SocketFeed:
         watched = self._hub.watched()
         if not watched:
             return
-        for number in watched.keys() & set(row.tenants):
+        touched = watched.keys() & set(row.tenants)
+        for number in touched:
             self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
+        if row.body.get("coming"):
+            self._coming |= touched
         for number, at, state, previous in row.body.get("changes", ()):
             if name := watched.get(number):
                 change = StateChange(
@@ -136,17 +142,21 @@ class SocketFeed:
         name, changes = self._hub.watched().get(number), self._touched.pop(number)
         if name is None:
             self._missed.discard(number)
+            self._coming.discard(number)
             return
         try:
             tenant, now = await self._tenants.get(name), self._clock.now()
             if tenant.key == number:
                 latest = await self._monitoring.latest(tenant, now - WINDOW, now)
+                coming = await self._monitoring.coming(tenant, now) if number in self._coming else ()
+                self._coming.discard(number)
                 if number in self._missed:
                     changes.extend(await self._as_it_is(tenant, now))
                     self._missed.discard(number)
-                self._hub.values_elsewhere(number, latest)
+                self._hub.values_elsewhere(number, latest, coming)
         except TenantNotFound:
             self._missed.discard(number)
+            self._coming.discard(number)
             return  # deleted meanwhile
         except EcpError:
             later = self._touched.get(number, ())

@@ -102,6 +102,7 @@ class Stores:
             settings.max_series_per_tenant,
             settings.max_changes_per_day,
             BusWriter(origin, judge=not around.role.works),
+            now=around.clock.now,
         )
         self.writer = GroupWriter(self.ingest, on_commit)
         self.monitoring = PgMonitoringStore(self.database)

@@ -252,6 +252,21 @@ class Block:
 Entry = Frame | Block
 
 
+def newest_by(entry: Entry, now: datetime) -> tuple[Frame | None, Sequence[Frame]]:
+    """The newest of its frames whose time has come, and those whose time has not, in their order."""
+    newest = entry.newest
+    if newest.ts <= now:
+        return newest, ()
+    come: Frame | None = None
+    coming = []
+    for frame in entry.frames():
+        if frame.ts > now:
+            coming.append(frame)
+        elif come is None or come.ts <= frame.ts:
+            come = frame
+    return come, coming
+
+
 def values_of(frame: Frame) -> Sequence[float]:
     own = frame.samples
     return own.values if type(own) is Columns else [sample.value for sample in own]

@@ -95,9 +95,12 @@ class MonitoringStore(Protocol):
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         """metric_name -> newest value since `since`, from the source that reported last.
 
-        Of a tenant that says very much, what its newest frames hold. A clock that is ahead of ours is believed for as
-        much as the API takes (`FUTURE`).
+        Of a tenant that says very much, what its newest frames hold. What is of a time after `now` is left out.
         """
+        ...
+
+    async def coming(self, tenant: Tenant, now: datetime) -> list[tuple[str, Latest]]:
+        """Metric names and values that are stored already, and whose time comes after `now`; oldest first."""
         ...
 
     async def latest_of(

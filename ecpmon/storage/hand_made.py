@@ -1,4 +1,7 @@
-"""Evidence that came past the API: rows that people insert or delete, and what a commit could not take in."""
+"""Evidence that came past the API: rows that people insert or delete, and what a commit could not take in.
+
+That is what would have cost the others too much (`storage.late`), and what is of a time that had not come.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ import structlog
 from ecpmon.errors import NoLongerLeader
 from ecpmon.isolation import is_passing, reason_of, trace_of
 from ecpmon.model.availability import Observation, Span, SpanState
-from ecpmon.model.samples import FUTURE
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import lay, retract
 from ecpmon.storage.bus import BusWriter
@@ -62,13 +64,13 @@ class HandMade:
         self._sql = load("ingest")
 
     async def take_in(self, oldest: datetime, now: datetime) -> int:
-        """Take in some marks of each tenant that has any; their number. Call until it returns 0.
+        """Take in some marks up to `now` of each tenant that has any; their number. Call until it returns 0.
 
         Before `oldest` the frames around a mark are gone, and with them what the timeline was made of: it stays. A
         tenant whose timeline cannot be continued is quarantined, and its marks wait.
         """
         tried = 0
-        for row in await self._database.fetch(self._sql["marked"], now + FUTURE, now):
+        for row in await self._database.fetch(self._sql["marked"], now):
             tenant = row["tenant"]
             await self._database.execute(self._sql["hold_head"], tenant, HOLD)
             try:
@@ -88,7 +90,7 @@ class HandMade:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 locked = await self._timelines.lock(connection, [tenant])
-                marks = await connection.fetch(self._sql["marks"], tenant, now + FUTURE, self._most_marks)
+                marks = await connection.fetch(self._sql["marks"], tenant, now, self._most_marks)
                 runs = runs_of({r["ts"] for r in marks})[:MOST_RUNS]
                 changes: list[HeadChange] = []
                 for run in runs:

@@ -57,8 +57,12 @@ class IngestStore:
         most_changes: int = MOST_CHANGES,
         bus: BusWriter | None = None,
         late: LateEvidence | None = None,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`most_changes` as for `TimelineWriter`; `bus` tells the other processes; `late` what is left to the job."""
+        """`most_changes` as for `TimelineWriter`; `bus` tells the other processes; `late` what is left to the job.
+
+        `now`: what is of a later time is stored, and left to the job until that has come; None: all of it has.
+        """
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._shapes = Shapes()
@@ -67,6 +71,7 @@ class IngestStore:
         self._late = late or LateEvidence(rules=rules)
         self._wary: dict[int, int] = {}
         self._bus = bus or BusWriter()
+        self._now = now
         self._sql = load("ingest")
 
     async def commit(self, batches: list[Batch], claims: Collection[Claim] = ()) -> list[IngestResult]:
@@ -98,9 +103,12 @@ class IngestStore:
                 rows, refused = await store(connection, placed)
                 await self._attempts(connection, batches, tenants)
                 evidence = await _evidence(placed, refused)
+                now = self._ahead_of(placed)
+                if now is not None:
+                    await self._defer(connection, _taken_out(evidence, now))
                 changes = await self._continued(connection, evidence, continue_)
                 touched = {each.tenant for each in placed} - refused
-                await tell_samples(self._bus, connection, touched, changes)
+                await tell_samples(self._bus, connection, touched, changes, coming=now is not None)
         self._marks.committed()
         self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
@@ -120,6 +128,13 @@ class IngestStore:
             for entry in batch.frames
             if (number := _number(entry, tenants)) is not None
         ]
+
+    def _ahead_of(self, placed: Iterable[Placed]) -> datetime | None:
+        """The present, when something is of a later time."""
+        if self._now is None:
+            return None
+        now = self._now()
+        return now if any([max(each.entry.instants) > now for each in placed]) else None
 
     async def _store(
         self, connection: Any, placed: Sequence[Placed]
@@ -268,6 +283,16 @@ async def _evidence(placed: Iterable[Placed], refused: frozenset[int]) -> dict[i
                 values.append((ts, source, name, component, row[place]))
         await slices.give_way()
     return found
+
+
+def _taken_out(evidence: dict[int, list[EvidenceValue]], now: datetime) -> dict[int, list[EvidenceValue]]:
+    """What is of a time after `now`, which is in `evidence` no more."""
+    ahead = {key: [value for value in values if value[0] > now] for key, values in evidence.items()}
+    for key in [key for key, values in ahead.items() if values]:
+        evidence[key] = [value for value in evidence[key] if value[0] <= now]
+        if not evidence[key]:
+            del evidence[key]
+    return ahead
 
 
 def _result(

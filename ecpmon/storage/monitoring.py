@@ -38,6 +38,8 @@ _MONTH = timedelta(days=30)
 _TENANTS = 100
 # In which the newest values of all metrics are looked for.
 _NEWEST_FRAMES = 2_000
+# That are of a time which has not come: one a second, as far ahead as the API takes any.
+_COMING_FRAMES = 300
 # In which the newest values of some metrics are looked for.
 _LATEST_FRAMES = 5_000
 _LATEST_VALUES = 50_000
@@ -146,13 +148,23 @@ class PgMonitoringStore:
 
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
         rows = await self._database.fetch(
-            self._sql["latest"], tenant.key, since, tenant.evidence_source.value, now + FUTURE, _NEWEST_FRAMES
+            self._sql["latest"], tenant.key, since, tenant.evidence_source.value, now, _NEWEST_FRAMES
         )
         return {
             r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"], Source(r["data_source"]))
             for r in rows
             if r["data_source"] in Source.__members__.values()
         }
+
+    async def coming(self, tenant: Tenant, now: datetime) -> list[tuple[str, Latest]]:
+        rows = await self._database.fetch(
+            self._sql["coming"], tenant.key, now, now + FUTURE, _COMING_FRAMES, _LATEST_VALUES
+        )
+        return [
+            (name, Latest(ts, kind, value, Source(source)))
+            for name, kind, source, ts, value in rows
+            if source in Source.__members__.values()
+        ]
 
     async def latest_of(
         self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
@@ -162,7 +174,7 @@ class PgMonitoringStore:
             [t.key for t, _ in since],
             [at for _, at in since],
             [t.evidence_source.value for t, _ in since],
-            now + FUTURE,
+            now,
             list(names),
             min(at for _, at in since),
             _LATEST_FRAMES,

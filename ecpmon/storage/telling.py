@@ -15,12 +15,19 @@ def is_change(change: HeadChange) -> bool:
 
 
 async def tell_samples(
-    bus: BusWriter, connection: Any, touched: Collection[int], changes: Iterable[HeadChange]
+    bus: BusWriter,
+    connection: Any,
+    touched: Collection[int],
+    changes: Iterable[HeadChange],
+    *,
+    coming: bool = False,
 ) -> None:
-    """One row for the other processes, whatever the number of tenants."""
+    """One row for the other processes, whatever the number of tenants. `coming`: some samples are of a later time."""
     if touched:
         told = [_told(change) for change in changes if is_change(change)]
-        body = {"changes": told} if told else {}
+        body: dict[str, Any] = {"changes": told} if told else {}
+        if coming:
+            body["coming"] = True
         await bus.tell(connection, BusKind.SAMPLES, sorted(touched), body)
 
 

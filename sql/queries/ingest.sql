@@ -144,11 +144,11 @@ ON CONFLICT (source) DO UPDATE SET collected = greatest(collector_watermarks.col
 INSERT INTO evidence_dirty (tenant, ts) SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
 
 -- name: marked
--- Tenants with marks until $1, which is as far ahead as anybody's clock may be; not those whose turn has not come again at $2.
+-- Tenants with marks until $1: nothing acts before its time. Not those whose turn has not come again then.
 SELECT e.tenant FROM evidence_dirty e
 WHERE e.ts >= '1970-01-01T00:00:00Z' AND e.ts <= $1 AND NOT EXISTS (
   SELECT FROM quarantine q WHERE q.tenant = e.tenant AND q.job = 'hand_made'
-    AND q.next_at > $2 AND q.next_at <= $2::timestamptz + INTERVAL '1 hour')
+    AND q.next_at > $1 AND q.next_at <= $1::timestamptz + INTERVAL '1 hour')
 GROUP BY e.tenant ORDER BY min(e.id)
 
 -- name: marks

@@ -118,6 +118,19 @@ JOIN series s ON s.id = v.series
 WHERE s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
 
+-- name: coming
+-- Of all metrics, after $2 up to $3, oldest first: in $4 frames and about $5 values at most. Mostly there are none.
+SELECT s.metric_name, s.metric_type, s.data_source, f.ts, v.value
+FROM (
+  SELECT ts, seq, series, samples, sum(cardinality(series)) OVER (ORDER BY ts, seq) - cardinality(series) AS before
+  FROM (SELECT ts, seq, series, samples FROM frames
+        WHERE tenant = $1 AND ts > $2 AND ts <= $3 ORDER BY ts, seq LIMIT $4) AS r
+) AS f
+CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+JOIN series s ON s.id = v.series
+WHERE f.before < $5 AND s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
+ORDER BY f.ts, f.seq
+
 -- name: latest_of
 -- Of each of the tenants $1 since its $2 (none before $6), its evidence source $3, of the metrics $5 alone: in its newest
 -- frames, $7 at most and no more than hold about $8 values, so that none costs the others much, whatever it has said.

@@ -101,6 +101,9 @@ class World:
         self.asked_since.append(since)
         return self._answer(dict(self.newest))
 
+    async def coming(self, *_: Any) -> list[tuple[str, Latest]]:
+        return self._answer([])
+
     async def tallies(
         self, asked: Mapping[str, Collection[Interval]], now: datetime
     ) -> dict[str, dict[Interval, Tally]]:

@@ -36,6 +36,9 @@ class Stores:
             raise DatabaseUnavailable("away")
         return {"up": Latest(NOW, "sla", 0.0)}
 
+    async def coming(self, *_: Any) -> list[tuple[str, Latest]]:
+        return []
+
     async def timeline(self, *_: Any) -> list[Span]:
         return list(self.spans)
 
