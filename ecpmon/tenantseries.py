@@ -25,6 +25,8 @@ _USAGE: Final = {
 }
 _SLA: Final = {
     "availability": ("ecp_tenant_sla_availability_ratio", "Availability of a tenant over a window, 0 to 1"),
+    "low": ("ecp_tenant_sla_availability_low_ratio", "The same if all that nobody measured was down"),
+    "high": ("ecp_tenant_sla_availability_high_ratio", "The same if all that nobody measured was up"),
     "coverage": ("ecp_tenant_sla_coverage_ratio", "Measured share of a window, 0 to 1"),
     "burn_rate": ("ecp_tenant_sla_burn_rate", "Burn rate of a tenant's error budget over a window"),
     "budget": (
@@ -42,6 +44,7 @@ _OBJECTIVE: Final = {
     ),
 }
 _MAINTENANCE: Final = (MAINTENANCE_GAUGE, "1 while maintenance is on")
+_STALE: Final = ("ecp_tenant_sla_stale", "1 while nobody knows whether a tenant is up")
 _REQUESTS: Final = ("ecp_tenant_requests_total", "API requests of tenants")
 USAGE_METRICS: Final = frozenset(_USAGE)
 # Values that are ahead of their time: of one tenant at most one a second, as far ahead as the API takes any.
@@ -123,12 +126,14 @@ class TenantSeries:
         self._coming: Coming[str, Mapping[str, float]] = Coming(MOST_COMING)
         self._sla: dict[str, dict[str, Figures]] = {}
         self._maintenance: dict[str, bool] = {}
+        self._stale: dict[str, bool] = {}
         self._objectives: ObjectiveFigures = {}
         self._requests: dict[str, Counter[tuple[str, int]]] = {}
         self._numbers: dict[str, int] = {}
         self._groups = (
             _Group(_USAGE.values(), self._usage_of, _of_usage, of_leader=False),
             _Group([_MAINTENANCE], self._maintenance_of, _of_maintenance),
+            _Group([_STALE], self._stale_of, _of_stale),
             _Group(_SLA.values(), self._sla_of, _of_sla),
             _Group(_OBJECTIVE.values(), self._objectives_of, _of_objectives),
             _Group([_REQUESTS], self._requests_of, _of_requests, "counter", of_leader=False),
@@ -182,9 +187,14 @@ class TenantSeries:
     def maintenance(self, tenant_id: str, on: bool) -> None:
         self._maintenance[tenant_id] = on
 
+    def stale(self, tenant_id: str, silent: bool) -> None:
+        """Whether what was measured of it last holds no more, or nothing ever was."""
+        self._stale[tenant_id] = silent
+
     def unknown(self, tenant_id: str) -> None:
         """Its SLA cannot be told."""
         self._sla.pop(tenant_id, None)
+        self._stale.pop(tenant_id, None)
 
     def objectives(self, figures: ObjectiveFigures) -> None:
         """All of them at once: what is not named is gone."""
@@ -200,6 +210,7 @@ class TenantSeries:
     def clear(self) -> None:
         """Forget all figures; what was counted here stays."""
         self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
+        self._stale = {}
         self._coming.clear()
         for group in self._groups:
             group.forget_all_but(())
@@ -216,6 +227,7 @@ class TenantSeries:
         self._usage = {k: v for k, v in self._usage.items() if k in kept}
         self._sla = {k: v for k, v in self._sla.items() if k in kept}
         self._maintenance = {k: v for k, v in self._maintenance.items() if k in kept}
+        self._stale = {k: v for k, v in self._stale.items() if k in kept}
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
         if self._coming:
@@ -247,6 +259,9 @@ class TenantSeries:
     def _maintenance_of(self, tenant_id: str) -> bool | None:
         return self._maintenance.get(tenant_id)
 
+    def _stale_of(self, tenant_id: str) -> bool | None:
+        return self._stale.get(tenant_id)
+
     def _sla_of(self, tenant_id: str) -> tuple[tuple[str, Figures], ...]:
         return tuple(self._sla.get(tenant_id, {}).items())
 
@@ -265,6 +280,10 @@ def _of_usage(name: str, values: Iterable[tuple[str, float]]) -> Iterator[_Sampl
 
 def _of_maintenance(name: str, on: bool) -> Iterator[_Sample]:
     yield MAINTENANCE_GAUGE, f'{{tenant_id="{name}"}}', float(on)
+
+
+def _of_stale(name: str, silent: bool) -> Iterator[_Sample]:
+    yield _STALE[0], f'{{tenant_id="{name}"}}', float(silent)
 
 
 def _of_sla(name: str, windows: Iterable[tuple[str, Figures]]) -> Iterator[_Sample]:

@@ -18,6 +18,7 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.texts import check_document, check_width, mended
 from ecpmon.errors import MAX_FIELDS, BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed, shortened
+from ecpmon.model.availability import SpanState
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.wire import dumps
 
@@ -36,6 +37,28 @@ def percent(fraction: float | None) -> float | None:
 
 def minutes(seconds: float) -> float:
     return seconds / 60
+
+
+def certainty(
+    low: float | None, high: float | None, coverage: float | None, state: SpanState | None
+) -> dict[str, Any]:
+    """What goes with every availability that is shown: bounds and coverage in percent, and whether it is `stale`, as
+    nobody knows what the tenant is now."""
+    return {**bounded(low, high, coverage), "stale": is_stale(state)}
+
+
+def bounded(low: float | None, high: float | None, coverage: float | None) -> dict[str, Any]:
+    return {"bounds": {"low": percent(low), "high": percent(high)}, "coverage": percent(coverage)}
+
+
+def is_stale(state: SpanState | None) -> bool:
+    """Whether what was measured last does not hold any more, or nothing ever was."""
+    return state is None or state is SpanState.GAP
+
+
+def shown_state(state: SpanState | None) -> str:
+    """`none`: it was never observed."""
+    return state.value if state else "none"
 
 
 def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

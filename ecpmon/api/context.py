@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.webhook_keys import WebhookKeys
+from ecpmon.api.hints import Hints
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
@@ -44,6 +45,7 @@ class Backend:
     directory: Roster
     writer: SampleWriter
     monitoring: MonitoringStore
+    hints: Hints
     evidence: EvidenceRules
     availability: AvailabilityStore
     window_sums: WindowSums

@@ -17,6 +17,7 @@ from ecpmon.api.common import (
     backend_of,
     minutes,
     now_of,
+    percent,
     query_int,
     read_model,
     reply,
@@ -31,6 +32,7 @@ from ecpmon.errors import NotFound, no_such_deployment
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import Tally
 from ecpmon.orchestrator.deployments import rendered
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla.gate import ATTRIBUTED, burned
@@ -153,17 +155,39 @@ async def _document(
         "estimated_completion": record.finished_at,
         "requested_by": record.requested_by,
         "forced_because": record.forced_because,
-        "burned_minutes": await _burned(request, backend, tenant, record),
+        **_charge(await _burned(request, backend, tenant, record)),
         "logs": [
             {"timestamp": line.at, "level": line.level, "message": line.message} for line in record.logs
         ],
     }
 
 
+_JUST_BEGUN: Final = Tally(0.0, 0.0, 0.0)
+
+
+def _charge(found: Tally | None) -> dict[str, Any]:
+    """Budget minutes burned within the deployment's hour, and how much of it was measured.
+
+    None when nothing was measured in it; of one that has just begun there is nothing to measure yet.
+    """
+    if found is None:
+        return {
+            "burned_minutes": None,
+            "burned_bounds": {"low": None, "high": None},
+            "burned_coverage": None,
+        }
+    known = found is _JUST_BEGUN or found.measured > 0
+    return {
+        "burned_minutes": minutes(found.down) if known else None,
+        "burned_bounds": {"low": minutes(found.down), "high": minutes(found.down + found.gap)},
+        "burned_coverage": percent(found.measured / found.eligible) if found.eligible > 0 else None,
+    }
+
+
 async def _burned(
     request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
-) -> float | None:
-    """Budget minutes burned within the deployment's hour; None for the row of a tenant nobody deployed.
+) -> Tally | None:
+    """The deployment's hour; None for the row of a tenant nobody deployed.
 
     None as well for a row whose time cannot be: nothing was measured then.
     """
@@ -173,16 +197,16 @@ async def _burned(
     now = now_of(request)
     until = min(began + ATTRIBUTED, now)
     if until <= began:
-        return 0.0
+        return _JUST_BEGUN
     spans = await backend.availability.packed(tenant, began - timedelta(seconds=1), until)
     planned = await backend.maintenance.of_tenant(tenant)
     much = effort(planned) + len(spans)
-    return minutes(await worked_out(request, tenant, much, _charged, spans, planned, began, until, now))
+    return await worked_out(request, tenant, much, _charged, spans, planned, began, until, now)
 
 
 def _charged(
     spans: PackedSpans, planned: Sequence[Maintenance], began: datetime, until: datetime, now: datetime
-) -> float:
+) -> Tally:
     return burned(spans.open(), began, now, covered(planned, began, until))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from ecpmon.api.bodies import read_body
 from ecpmon.api.common import backend_of, bad_field, known_tenant, now_of
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.entries import entries_of, small_entries
+from ecpmon.api.hints import Hint, Hints
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES, Limits
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
@@ -90,11 +91,12 @@ class Desk:
     limits: Limits
     telemetry: Telemetry
     writer: SampleWriter
+    hints: Hints | None = None
 
     @classmethod
     def of(cls, app: web.Application, backend: Backend) -> Desk:
         context = app[CONTEXT]
-        return cls(context.settings, app[LIMITS], context.telemetry, backend.writer)
+        return cls(context.settings, app[LIMITS], context.telemetry, backend.writer, backend.hints)
 
 
 class Pushed:
@@ -115,6 +117,7 @@ class Pushed:
         self._entries: list[Entry] = []
         self._refused: Rejections | None = None
         self._one_by_one = 0
+        self._hint: Hint | None = None
 
     @property
     def rejections(self) -> Rejections:
@@ -130,17 +133,19 @@ class Pushed:
     def told(self, accepted: int) -> bytes:
         """The answer, as JSON."""
         refused, newest = self._refused, self.newest
-        if refused is None:
+        if refused is None and self._hint is None:
             said = (
                 f'{{"accepted":{accepted},"rejected":[],"rejected_count":0,"timestamp":"{rfc3339(newest)}"}}'
             )
             return said.encode()
+        named = () if refused is None else refused.named
         return dumps(
             {
                 "accepted": accepted,
-                "rejected": [{"metric": r.metric, "reason": r.reason.value} for r in refused.named],
-                "rejected_count": refused.counts.total(),
+                "rejected": [{"metric": r.metric, "reason": r.reason.value} for r in named],
+                "rejected_count": 0 if refused is None else refused.counts.total(),
                 "timestamp": newest,
+                **({} if self._hint is None else {"hint": asdict(self._hint)}),
             }
         )
 
@@ -294,6 +299,9 @@ class Pushed:
             accepted += result.accepted
             if result.refused:
                 self.rejections.include(result)
+        hints = self._desk.hints
+        if hints is not None and self._tenant.key not in hints.quiet and self._entries:
+            self._hint = await hints.of(self._tenant, self._entries, self.now)
         return accepted
 
     def _charge(self) -> None:

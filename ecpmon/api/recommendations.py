@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from ecpmon.api.common import backend_of, now_of, query_float, reply, tenant_of
+from ecpmon.api.common import backend_of, now_of, percent, query_float, reply, tenant_of
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.tenants import Tenant
@@ -60,7 +60,7 @@ def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) ->
         "tenant_id": tenant.tenant_id,
         "window": {"start": start, "end": end},
         "minimum_points": MIN_POINTS,
-        "services": [_service(s) for s in advice.services],
+        "services": [_service(s, end - start) for s in advice.services],
         "preset": {"current": tenant.preset, "recommended": advice.preset},
         "monthly_cost": {
             "currency": default_catalogue().prices.symbol,
@@ -72,7 +72,7 @@ def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) ->
     }
 
 
-def _service(advice: ServiceAdvice) -> dict[str, Any]:
+def _service(advice: ServiceAdvice, window: timedelta) -> dict[str, Any]:
     return {
         "service": advice.service,
         "status": advice.status.value,
@@ -80,11 +80,17 @@ def _service(advice: ServiceAdvice) -> dict[str, Any]:
         "recommended": advice.recommended.shown() if advice.recommended else None,
         "changed": advice.changed,
         "autoscaled": advice.autoscaled,
+        # How much of the window was measured at all: what is recommended is about that part.
+        "coverage": _coverage(advice.usage, window),
         "evidence": _evidence(advice.usage),
         "reasons": advice.reasons,
         "caveats": advice.caveats,
         "monthly_cost_difference": _money(advice.cost_difference),
     }
+
+
+def _coverage(usage: ServiceUsage | None, window: timedelta) -> float | None:
+    return None if usage is None else percent(min(usage.known / window, 1.0))
 
 
 def _evidence(usage: ServiceUsage | None) -> dict[str, Any] | None:

@@ -14,11 +14,14 @@ from aiohttp import web
 from ecpmon.api.common import (
     backend_of,
     bad_field,
+    certainty,
     check_name,
+    is_stale,
     minutes,
     now_of,
     percent,
     reply,
+    shown_state,
     tenant_of,
     worked_out,
 )
@@ -26,6 +29,7 @@ from ecpmon.api.context import CALLER
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
 from ecpmon.compute.parcels import Sealed
+from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
@@ -133,7 +137,7 @@ async def sla(request: web.Request) -> web.Response:
     found = await _asked_now(request, names, at) if present else None
     found = found or await _asked_then(request, names, at, present=present)
     tenant, facts = found.tenant, found.facts
-    windows = await worked_out(
+    state, windows = await worked_out(
         request,
         tenant,
         effort(found.planned),
@@ -151,6 +155,8 @@ async def sla(request: web.Request) -> web.Response:
             "target": float(tenant.sla_target.percent),
             "as_of": at,
             "time_zone": tenant.time_zone,
+            "state": shown_state(state),
+            "stale": is_stale(state),
             "maintenance_accounting": tenant.maintenance_accounting.value,
             # UTC days with so many changes that only the totals of each minute are kept.
             "by_minute": [day.isoformat() for day in facts.by_minute],
@@ -166,11 +172,11 @@ def _windows(
     target: float,
     statuses: Mapping[str, SlaStatus],
     names: Sequence[str],
-) -> list[WindowResult]:
+) -> tuple[SpanState | None, list[WindowResult]]:
+    """What the tenant is at `at`, and its windows."""
     terms, question = asked.open()
-    return ledger.standing(
-        Ledger(marks.__getitem__, question.maintenance), at, target, statuses, names, terms
-    )
+    known = Ledger(marks.__getitem__, question.maintenance)
+    return known.state(at), ledger.standing(known, at, target, statuses, names, terms)
 
 
 async def _asked_now(request: web.Request, names: Sequence[str], at: datetime) -> _Asked | None:
@@ -321,7 +327,9 @@ async def analysis(request: web.Request) -> web.Response:
     much, target = effort(planned), tenant.sla_target.fraction
     asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
     marks = await backend.window_sums.marks(tenant, asked.instants, now)
-    found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
+    state, found = await worked_out(
+        request, tenant, much, _evaluated, asked.rest, marks, start, now, target
+    )
     shown = percent(found.availability)
     return reply(
         {
@@ -329,6 +337,10 @@ async def analysis(request: web.Request) -> web.Response:
             "current_sla": shown,
             "target_sla": float(tenant.sla_target.percent),
             "status": found.status.value,
+            "state": shown_state(state),
+            **certainty(found.low, found.high, found.coverage, state),
+            "verdict": found.verdict.value,
+            "gap_minutes": minutes(found.tally.gap),
             "uptime_percentage": shown,
             "failure_count": found.failure_count,
             "recovery_time_avg": found.recovery_time_avg,
@@ -349,8 +361,8 @@ def _evaluated(
     start: datetime,
     now: datetime,
     target: float,
-) -> WindowResult:
+) -> tuple[SpanState | None, WindowResult]:
+    """What the tenant is at `now`, and the period."""
     terms, found = asked.open()
-    return ledger.evaluate(
-        Ledger(marks.__getitem__, found.maintenance), "period", start, now, target, None, terms
-    )
+    known = Ledger(marks.__getitem__, found.maintenance)
+    return known.state(now), ledger.evaluate(known, "period", start, now, target, None, terms)

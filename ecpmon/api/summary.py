@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from ecpmon.api.auth import caller_key
-from ecpmon.api.common import backend_of, minutes, now_of, percent
+from ecpmon.api.common import backend_of, bounded, is_stale, minutes, now_of, percent, shown_state
 from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.isolation import Isolation
@@ -157,7 +157,9 @@ async def _of_others(
 
 def _figures(windows: Mapping[str, Brief], now: datetime) -> Figures:
     shown = {
-        name: Shown(w.status, w.availability, w.coverage, w.burn_rate, w.budget.remaining_fraction)
+        name: Shown(
+            w.status, w.availability, w.coverage, w.burn_rate, w.budget.remaining_fraction, w.low, w.high
+        )
         for name, w in windows.items()
     }
     return Figures(now, shown, windows["30d"].budget.remaining)
@@ -228,7 +230,8 @@ def _row(
         "name": tenant.name,
         "tenant_status": tenant.status.value,
         "target": float(tenant.sla_target.percent),
-        "state": state.value if state else "none",
+        "state": shown_state(state),
+        "stale": is_stale(state),
         "status": month.status.value,
         "as_of": figures.as_of,
         "windows": {name: _summary_window(w) for name, w in figures.windows.items()},
@@ -241,8 +244,8 @@ def _row(
 def _summary_window(w: Shown) -> dict[str, Any]:
     return {
         "availability": percent(w.availability),
+        **bounded(w.low, w.high, w.coverage),
         "status": w.status.value,
-        "coverage": percent(w.coverage),
         "budget_remaining_percent": percent(w.left),
         "burn_rate": w.burn_rate,
     }

@@ -6,12 +6,22 @@ import math
 import uuid
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
-from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, stored_tenant
+from ecpmon.api.common import (
+    backend_of,
+    bad_field,
+    is_stale,
+    now_of,
+    percent,
+    query_int,
+    read_model,
+    reply,
+    stored_tenant,
+)
 from ecpmon.api.context import CALLER
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
@@ -27,6 +37,8 @@ from ecpmon.model.tenants import (
     parse_milliseconds,
     parse_percentage,
 )
+from ecpmon.model.windows import SlaStatus
+from ecpmon.ports.sla import Listed
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.maintenance import zone
 
@@ -109,7 +121,32 @@ def shown_percentage(fraction: float | None) -> str | None:
     return f"{math.floor(fraction * 10_000 + 1e-9) / 100:.2f}%" if fraction < 1 else "100%"
 
 
-def _row(tenant: Tenant, availability: float | None, response_time: float | None) -> dict[str, Any]:
+# Of a tenant of whom nothing was evaluated yet.
+_NOTHING: Final = {
+    "sla_availability": None,
+    "sla_bounds": {"low": None, "high": None},
+    "sla_coverage": None,
+    "sla_status": SlaStatus.NO_DATA.value,
+    "sla_stale": True,
+    "sla_as_of": None,
+}
+
+
+def _measured(found: Listed | None) -> dict[str, Any]:
+    """The availability of the last 30 days, and how sure that is."""
+    if found is None:
+        return _NOTHING
+    return {
+        "sla_availability": shown_percentage(found.availability),
+        "sla_bounds": {"low": percent(found.low), "high": percent(found.high)},
+        "sla_coverage": percent(found.coverage),
+        "sla_status": found.status.value,
+        "sla_stale": is_stale(found.state),
+        "sla_as_of": found.as_of,
+    }
+
+
+def _row(tenant: Tenant, measured: Listed | None, response_time: float | None) -> dict[str, Any]:
     return {
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
@@ -122,7 +159,7 @@ def _row(tenant: Tenant, availability: float | None, response_time: float | None
         "gpu_limit": tenant.resources.gpu,
         "storage_limit": tenant.resources.storage,
         "gpu_type": tenant.gpu_type,
-        "sla_availability": shown_percentage(availability),
+        **_measured(measured),
         "sla_response_time": None if response_time is None else f"{response_time:.0f}ms",
         "created_at": tenant.created_at,
         "description": tenant.description,
@@ -155,8 +192,9 @@ async def list_tenants(request: web.Request) -> web.Response:
     ]
     shown = seen[skip : skip + limit]
     keys = [t.key for t in shown]
-    measured = await backend.availability.current_30d(keys)
-    times = await backend.monitoring.mean_response_times_30d(keys, now_of(request))
+    now = now_of(request)
+    measured = await backend.availability.current_30d(keys, now)
+    times = await backend.monitoring.mean_response_times_30d(keys, now)
     return reply(
         {
             "tenants": [_row(t, measured.get(t.key), times.get(t.key)) for t in shown],
@@ -290,6 +328,8 @@ async def get_tenant(request: web.Request) -> web.Response:
             "description": tenant.description,
             "created_at": tenant.created_at,
             "updated_at": tenant.updated_at,
+            # What keeps the tenant from having what it is monitored for.
+            "hints": [asdict(hint) for hint in await backend_of(request).hints.about(tenant)],
             # Jobs that go on without this tenant, because of its own rows.
             "quarantine": [
                 asdict(trouble) for trouble in await backend_of(request).quarantine.of_tenant(tenant)

@@ -12,7 +12,15 @@ import structlog
 from aiohttp import web
 
 from ecpmon.api.auth import session_of
-from ecpmon.api.common import backend_of, now_of, percent, stored_tenant, tenant_of, worked_out_for
+from ecpmon.api.common import (
+    backend_of,
+    certainty,
+    now_of,
+    percent,
+    stored_tenant,
+    tenant_of,
+    worked_out_for,
+)
 from ecpmon.api.connections import CLOSE_GRACE
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.events import message_of_event
@@ -102,6 +110,7 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
         terms = await worked_out_for(backend, tenant, effort(planned), terms_of, tenant, planned, now)
         asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
         tallies = await backend.window_sums.tallies(asked, now)
+        states = await backend.window_sums.states([tenant.tenant_id], now)
         before = await backend.availability.statuses(tenant)
     except EcpError as error:
         _log.warning("sla_figures_not_told", tenant=tenant.tenant_id, error=error.message)
@@ -111,6 +120,7 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
     )
     return {
         "availability": percent(found.availability),
+        **certainty(found.low, found.high, found.coverage, states.get(tenant.tenant_id)),
         "status": found.status.value,
         "uptime_percentage": percent(found.availability),
         "downtime_minutes": found.tally.down / 60,

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ecpmon.api.application import create_api
 from ecpmon.api.context import ApiContext, Backend, DebugTimer
+from ecpmon.api.hints import Hints
 from ecpmon.api.hub import Hub
 from ecpmon.api.machine import MachineMetrics, machine_api
 from ecpmon.api.session_check import SECONDS as CHECK_SECONDS
@@ -139,6 +140,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         directory=runtime.directory,
         writer=runtime.writer,
         monitoring=runtime.monitoring,
+        hints=Hints(runtime.monitoring),
         evidence=runtime.evidence,
         availability=runtime.availability,
         window_sums=runtime.window_sums,

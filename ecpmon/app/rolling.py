@@ -1,6 +1,6 @@
 """The job that keeps every tenant's rolling SLA: evaluate all windows, store the result, set the gauges.
 
-A tenant is evaluated at once when its state, its row or its maintenance changed, at every turn while it is down, and
+A tenant is evaluated at once when its state (a gap is one), its row or its maintenance changed, at every turn while it is down, and
 else every `AT_REST` seconds: what its figures change by meanwhile is the time that passed.
 """
 
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
 
 from ecpmon.isolation import Isolation
+from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import WindowFigures
@@ -84,7 +85,7 @@ class RollingSla:
         now = self._clock.now()
         standings = await self._roster.standings()
         tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
-        heads = await self._sums.heads()
+        heads = await self._sums.heads(now)
         due = [n for n, t in tenants.items() if self._is_due(standings[n], t, heads.get(t.key), now)]
 
         async def work(names: list[str]) -> dict[str, tuple[Terms, list[WindowFigures]]]:
@@ -106,6 +107,9 @@ class RollingSla:
             self._telemetry.active_tenants.set(len(tenants))
             self._telemetry.tenants.keep_only({name: t.key for name, t in tenants.items()})
             _show(self._telemetry, due, found, now, self._shown)
+            for name in found:
+                head = heads.get(tenants[name].key)
+                self._telemetry.tenants.stale(name, head is None or head[0] == SpanState.GAP)
 
     def _is_due(self, standing: Standing, tenant: Tenant, head: _Head | None, now: datetime) -> bool:
         seen = self._seen.get(tenant.tenant_id)
@@ -186,5 +190,6 @@ def _show(
     for name, (contract, windows) in found.items():
         gauges.maintenance(name, is_within(now, now + _INSTANT, contract.maintenance))
         for w in (w for w in windows if w.window in shown):
-            figures = {"availability": w.availability, "coverage": w.coverage, "burn_rate": w.burn_rate}
-            gauges.sla(name, w.window, {**figures, "budget": w.budget.remaining_fraction})
+            figures = {"availability": w.availability, "low": w.low, "high": w.high, "coverage": w.coverage}
+            spent = {"burn_rate": w.burn_rate, "budget": w.budget.remaining_fraction}
+            gauges.sla(name, w.window, figures | spent)

@@ -22,6 +22,7 @@ class ServiceUsage:
 
     `cpu` in millicores and `memory` in MiB of one replica; `sessions` and `replicas` of the whole service.
     A point is the mean of `resolution`, its largest the largest sample; resolution 0: the samples themselves.
+    `known`: of how much time there is any point, in whole parts of five minutes.
     """
 
     service: str
@@ -32,6 +33,7 @@ class ServiceUsage:
     memory: Distribution | None = None
     sessions: Distribution | None = None
     replicas: Distribution | None = None
+    known: timedelta = timedelta()
 
     @property
     def points(self) -> int:

@@ -35,13 +35,15 @@ class SlaStatus(StrEnum):
 class Tally:
     """Seconds of each state in a window; `eligible` starts at the tenant's first observation.
 
-    `maintenance` is not part of `eligible`, unless the contract counts it as up.
+    `maintenance` is not part of `eligible`, unless the contract counts it as up. `changes`: outages and gaps that touch
+    the window, at least; 0 where nobody counts them.
     """
 
     eligible: float
     down: float
     gap: float
     maintenance: float = 0.0
+    changes: int = 0
 
     # Time comes in microseconds. What floats leave over of equal numbers is no time, and less than none has no
     # availability: the database refuses it, and everybody's with it.
@@ -54,7 +56,7 @@ class Tally:
         return max(round(self.eligible - self.gap - self.down, 6), 0.0)
 
     def counting_maintenance_as_up(self) -> Tally:
-        return Tally(self.eligible + self.maintenance, self.down, self.gap, self.maintenance)
+        return Tally(self.eligible + self.maintenance, self.down, self.gap, self.maintenance, self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """One tenant in one window `[start, end)`, as far as totals tell. Fractions, seconds, unrounded."""
+    """One tenant in one window `[start, end)`, as far as totals tell. Fractions, seconds, unrounded.
+
+    `low` and `high`: the bounds of `availability`, never narrower than the order of what happened makes them.
+    """
 
     window: str
     start: datetime
@@ -122,6 +127,8 @@ class WindowFigures:
     # By the accounting rule that the contract did not pick; the same where there was no maintenance.
     availability_other_accounting: float | None
     coverage: float | None
+    low: float | None
+    high: float | None
     status: SlaStatus
     budget: ErrorBudget
     burn_rate: float | None
@@ -130,10 +137,8 @@ class WindowFigures:
 
 @dataclass(frozen=True, slots=True)
 class WindowResult(WindowFigures):
-    """Everything known about the window: the order of what happened gives bounds and incidents as well."""
+    """Everything known about the window: the order of what happened gives exact bounds, and incidents as well."""
 
-    low: float | None
-    high: float | None
     verdict: Verdict
     outages: Outages
 

@@ -89,7 +89,7 @@ class DeploymentService:
         """The reason to keep when the gate is overruled. Raises BudgetExhausted."""
         now, first = self._clock.now(), await self.store.first_completed(tenant)
         begins = now - GATE_WINDOW
-        left, measured = await self._budget(tenant, max(begins, first or begins), now)
+        left, measured, coverage = await self._budget(tenant, max(begins, first or begins), now)
         decision = gate.decide(left, deployed=first is not None, measured=measured, force=force, why=reason)
         _log.info("deploy_gate", tenant=tenant.tenant_id, reason=decision.reason.value)
         if not decision.allowed:
@@ -100,18 +100,22 @@ class DeploymentService:
                     "tenant_id": tenant.tenant_id,
                     "reason": decision.reason.value,
                     "remaining_minutes": decision.remaining / 60,
+                    "coverage": coverage,
                 },
             )
         return reason.strip() if decision.reason is gate.GateReason.FORCED else None
 
-    async def _budget(self, tenant: Tenant, start: datetime, now: datetime) -> tuple[ErrorBudget, float]:
-        """The tenant's error budget of `[start, now)`, and the seconds measured of it outside of maintenance."""
+    async def _budget(
+        self, tenant: Tenant, start: datetime, now: datetime
+    ) -> tuple[ErrorBudget, float, float | None]:
+        """The tenant's error budget of `[start, now)`, and the seconds measured of it outside of maintenance; which
+        share of it that is, in percent."""
         terms = await self._terms_of(tenant)
         asked = {tenant.tenant_id: sums.needed(start, now, terms)}
         found = (await self._sums.tallies(asked, now)).get(tenant.tenant_id, {})
         counted = sums.totals(found, start, now, terms)
         window = figures("30d", counted, start, now, tenant.sla_target.fraction, None, terms, None)
-        return window.budget, counted.measured
+        return window.budget, counted.measured, None if window.coverage is None else 100 * window.coverage
 
     def check_method(self, method: str) -> Deployer:
         """The method's deployer. Raises KubernetesUnavailable when there is none."""

@@ -16,13 +16,16 @@ WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A window as lists show it. Fractions 0 to 1; `left` of the error budget, negative when it is overspent."""
+    """A window as lists show it. Fractions 0 to 1; `left` of the error budget, negative when it is overspent; `low` and
+    `high`: the bounds of the availability."""
 
     status: SlaStatus
     availability: float | None
     coverage: float | None
     burn_rate: float | None
     left: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(slots=True, eq=False)

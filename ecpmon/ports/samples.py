@@ -139,6 +139,10 @@ class MonitoringStore(Protocol):
         """What was wrong when each outage began, as far as its evidence says; raw samples go back to `raw_since`."""
         ...
 
+    async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
+        """Whether the tenant, or a part of it, has ever sent one of these metrics; whether it has sent any at all."""
+        ...
+
     async def metric_names(self, tenant: Tenant) -> set[str]:
         """Names this tenant has ever sent."""
         ...

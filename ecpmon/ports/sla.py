@@ -37,6 +37,19 @@ class PackedSpans(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A tenant's last 30 days as lists show them: fractions, found at `as_of`. `state`: as it is; None: never observed."""
+
+    availability: float | None
+    coverage: float | None
+    low: float | None
+    high: float | None
+    status: SlaStatus
+    as_of: datetime
+    state: SpanState | None
+
+
 class AvailabilityStore(Protocol):
     async def timeline(
         self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
@@ -78,14 +91,15 @@ class AvailabilityStore(Protocol):
         """Store the evaluation of tenant_id -> windows."""
         ...
 
-    async def current_30d(self, tenant_keys: Sequence[int]) -> dict[int, float]:
-        """Number of the tenant -> stored 30-day availability fraction, for listings; absent before any data."""
+    async def current_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, Listed]:
+        """Number of the tenant -> what is stored of its last 30 days, for listings; absent before any evaluation."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WindowTotals:
-    """Seconds of a tenant in several windows that end together, maintenance not taken out, in the order asked.
+    """Seconds of a tenant in several windows that end together, maintenance not taken out, in the order asked; and
+    how many outages and gaps touch each.
 
     `first` and `latest`: observations; `expires`: until when the latest one holds, which said `state`.
     """
@@ -97,10 +111,16 @@ class WindowTotals:
     eligible: Sequence[float]
     down: Sequence[float]
     gap: Sequence[float]
+    changes: Sequence[int] = ()
 
     def tally(self, place: int) -> Tally:
         """Of the window at this place. Time is stored in microseconds: what floats add to that is not meant."""
-        return Tally(round(self.eligible[place], 6), round(self.down[place], 6), round(self.gap[place], 6))
+        return Tally(
+            round(self.eligible[place], 6),
+            round(self.down[place], 6),
+            round(self.gap[place], 6),
+            changes=self.changes[place] if self.changes else 0,
+        )
 
 
 class Outline(NamedTuple):
@@ -143,8 +163,8 @@ class WindowSums(Protocol):
         """The same of the windows from each of `starts` to `now`, by the numbers of tenants: the cheapest way."""
         ...
 
-    async def heads(self) -> dict[int, tuple[str, float, float]]:
-        """What every observed tenant's latest observation said: state, since which second, its share (for jobs)."""
+    async def heads(self, now: datetime) -> dict[int, tuple[str, float, float]]:
+        """What every observed tenant is at `now`: state, since which second, the share that is down (for jobs)."""
         ...
 
     async def outlines(self) -> dict[int, Outline]:

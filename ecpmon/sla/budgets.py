@@ -16,6 +16,8 @@ from ecpmon.model.windows import ErrorBudget, SlaStatus, Tally
 AT_RISK_ENTERS: Final = 0.20
 AT_RISK_LEAVES: Final = 0.25
 VIOLATED_LEAVES: Final = 0.02
+# Of a window of which less was measured nothing good is said.
+LEAST_COVERAGE: Final = 0.5
 # An exhaustion further away than this is not foretold.
 _LONGEST: Final = timedelta(days=3650).total_seconds()
 
@@ -33,16 +35,24 @@ def budget(seconds: Tally, target: float) -> ErrorBudget:
     return ErrorBudget(allowed(target) * seconds.eligible, seconds.down)
 
 
-def status(remaining: float | None, measured: float, previous: SlaStatus | None) -> SlaStatus:
-    """Live status with hysteresis. `remaining` is the fraction of the budget left."""
+def status(
+    remaining: float | None, measured: float, previous: SlaStatus | None, coverage: float | None = None
+) -> SlaStatus:
+    """Live status with hysteresis. `remaining` is the fraction of the budget left.
+
+    Silence is not perfection: of whom less than half is known (`coverage`) nobody says that the target is met. What
+    was measured as down stays so, however little that was.
+    """
     if measured <= 0 or remaining is None:
         return SlaStatus.NO_DATA
     violated_until = VIOLATED_LEAVES if previous is SlaStatus.VIOLATED else 0.0
     if remaining < violated_until or remaining < 0:
         return SlaStatus.VIOLATED
     risky_below = AT_RISK_LEAVES if previous in (SlaStatus.AT_RISK, SlaStatus.VIOLATED) else AT_RISK_ENTERS
-    at_risk = remaining < risky_below or remaining <= AT_RISK_ENTERS
-    return SlaStatus.AT_RISK if at_risk else SlaStatus.MEETING
+    if remaining < risky_below or remaining <= AT_RISK_ENTERS:
+        return SlaStatus.AT_RISK
+    unknown = coverage is not None and coverage < LEAST_COVERAGE
+    return SlaStatus.NO_DATA if unknown else SlaStatus.MEETING
 
 
 def burn_rate(seconds: Tally, target: float) -> float | None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval
-from ecpmon.model.windows import ErrorBudget
+from ecpmon.model.windows import ErrorBudget, Tally
 from ecpmon.sla.windows import tally
 
 ATTRIBUTED: Final = timedelta(hours=1)
@@ -69,11 +69,11 @@ def decide(
 
 def burned(
     spans: Sequence[Span], deployed_at: datetime, now: datetime, maintenance: Sequence[Interval] = ()
-) -> float:
-    """Seconds of the budget burned within the hour after a deployment, as far as it has passed.
+) -> Tally:
+    """The hour after a deployment, as far as it has passed: its `down` is the budget that was burned in it.
 
     An outage that began before the deployment counts from the deployment on: it was not its cause, and a reader
     sees both times.
     """
     until = min(deployed_at + ATTRIBUTED, now)
-    return tally(spans, deployed_at, until, maintenance).down if until > deployed_at else 0.0
+    return tally(spans, deployed_at, until, maintenance) if until > deployed_at else Tally(0.0, 0.0, 0.0)

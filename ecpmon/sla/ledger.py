@@ -17,6 +17,7 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Final
 
+from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
@@ -173,6 +174,16 @@ class Ledger:
             begin, index = self._ends[index], index + 1
         return max(end - begin, timedelta(0))
 
+    def state(self, at: datetime) -> SpanState | None:
+        """What the tenant is at `at`, an observation of this very instant included; None: it was not observed yet."""
+        mark = self._mark(at)
+        if mark.last is None and mark.next is None or mark.at != at:
+            return None
+        here = mark.next if mark.next is not None and mark.next.starts == at else mark.last
+        if here is None or here.ends <= at:
+            return SpanState.UP
+        return SpanState.DOWN if here.is_down else SpanState.GAP
+
     def silence(self, start: datetime, end: datetime) -> float | None:
         """Seconds of the gap with which the eligible time of `[start, end)` ends; None: it ends with no gap."""
         index = bisect_left(self._starts, end) - 1
@@ -224,9 +235,7 @@ def evaluate(
     base = figures(window, ledger.tally(start, end), start, end, target, previous, terms, calendar)
     low, high = bounds(base.tally, *ledger.unseen(start, end))
     return WindowResult(
-        **{name: getattr(base, name) for name in _FIGURES},
-        low=low,
-        high=high,
+        **{name: getattr(base, name) for name in _FIGURES} | {"low": low, "high": high},
         verdict=verdict(low, high, target),
         outages=ledger.outages(start, end),
     )

@@ -86,6 +86,11 @@ def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float
     return max(low, 0.0), min(high, 1.0)
 
 
+def wide_bounds(seconds: Tally, doubt: float) -> tuple[float | None, float | None]:
+    """`bounds` where only totals are known, never narrower: no outage or gap has more than one doubt on each side."""
+    return bounds(seconds, seconds.changes * doubt, seconds.changes * doubt)
+
+
 def unseen(
     spans: Sequence[Span],
     start: datetime,
@@ -157,9 +162,7 @@ def evaluate(
     base = figures(window, excluded, start, end, target, previous, terms, period_end)
     low, high = bounds(base.tally, *unseen(spans, start, end, terms.maintenance))
     return WindowResult(
-        **{field.name: getattr(base, field.name) for field in fields(base)},
-        low=low,
-        high=high,
+        **{field.name: getattr(base, field.name) for field in fields(base)} | {"low": low, "high": high},
         verdict=verdict(low, high, target),
         outages=counted(incidents(exclude(clip(spans, start, end), terms.maintenance), start, end)),
     )
@@ -183,6 +186,8 @@ def figures(
     gone = exhausted_at(left, (burn or 0.0) * allowed(target), end)
     if gone is not None and period_end is not None and gone >= period_end:
         gone = None  # the next period has a budget of its own
+    coverage = chosen.measured / chosen.eligible if chosen.eligible > 0 else None
+    low, high = wide_bounds(chosen, terms.doubt)
     return WindowFigures(
         window=window,
         start=start,
@@ -191,8 +196,10 @@ def figures(
         tally=chosen,
         availability=availability(chosen),
         availability_other_accounting=availability(other),
-        coverage=chosen.measured / chosen.eligible if chosen.eligible > 0 else None,
-        status=status(left.remaining_fraction, chosen.measured, previous),
+        coverage=coverage,
+        low=low,
+        high=high,
+        status=status(left.remaining_fraction, chosen.measured, previous, coverage),
         budget=left,
         burn_rate=burn,
         projected_exhaustion=gone,
@@ -205,6 +212,8 @@ class Brief:
 
     availability: float | None
     coverage: float | None
+    low: float | None
+    high: float | None
     status: SlaStatus
     budget: ErrorBudget
     burn_rate: float | None
@@ -223,10 +232,14 @@ def brief(
     chosen = excluded.counting_maintenance_as_up() if as_up else excluded
     left, measured = _budget(chosen, target, end, period_end, terms), chosen.measured
     known = measured > 0
+    coverage = measured / chosen.eligible if chosen.eligible > 0 else None
+    low, high = wide_bounds(chosen, terms.doubt)
     return Brief(
         availability=_fraction(chosen.up, measured) if known else None,
-        coverage=measured / chosen.eligible if chosen.eligible > 0 else None,
-        status=status(left.remaining_fraction, measured, previous),
+        coverage=coverage,
+        low=low,
+        high=high,
+        status=status(left.remaining_fraction, measured, previous, coverage),
         budget=left,
         burn_rate=(chosen.down / measured) / allowed(target) if known else None,
     )

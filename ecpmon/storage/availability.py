@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from ecpmon.model.availability import Span
+from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
+from ecpmon.ports.sla import Listed
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.packed import NOTHING, PackedTimeline
 from ecpmon.slices import in_slices
@@ -104,8 +105,13 @@ class PgAvailabilityStore:
             [r.burn_rate for _, r in flat],
             [r.budget.remaining for _, r in flat],
             [r.budget.remaining_fraction for _, r in flat],
+            [r.low for _, r in flat],
+            [r.high for _, r in flat],
         )
 
-    async def current_30d(self, tenant_keys: Sequence[int]) -> dict[int, float]:
-        rows = await self._database.fetch(self._sql["current_30d"], list(tenant_keys))
-        return dict(rows)
+    async def current_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, Listed]:
+        rows = await self._database.fetch(self._sql["current_30d"], list(tenant_keys), now)
+        return {
+            number: Listed(*figures, SlaStatus(status), as_of, None if state is None else SpanState(state))
+            for number, *figures, status, as_of, state in rows
+        }

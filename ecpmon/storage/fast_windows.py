@@ -47,9 +47,9 @@ class PgFastWindows:
             [g for g, intervals in enumerate(groups) for _ in intervals],
         )
         found: dict[str, dict[Interval, Tally]] = defaultdict(dict)
-        async for place, window, eligible, down, gap in in_slices(rows):
+        async for place, window, eligible, down, gap, changes in in_slices(rows):
             # Time is stored in microseconds: what floats add to that is not meant.
-            seconds = Tally(round(eligible, 6), round(down, 6), round(gap, 6))
+            seconds = Tally(round(eligible, 6), round(down, 6), round(gap, 6), changes=changes)
             found[tenants[place - 1]][windows[window - 1]] = seconds
         return dict(found)
 
@@ -59,9 +59,10 @@ class PgFastWindows:
         rows = await self._database.fetch(self._sql["totals"], list(tenant_keys), list(starts), now)
         return {number: WindowTotals(_STATES[state], *rest) for number, state, *rest in rows}
 
-    async def heads(self) -> dict[int, tuple[str, float, float]]:
-        rows = await self._database.fetch(self._sql["heads"])
-        return {number: (state, since, share) for number, state, since, share in rows}
+    async def heads(self, now: datetime) -> dict[int, tuple[str, float, float]]:
+        rows, at = await self._database.fetch(self._sql["heads"]), now.timestamp()
+        return {n: (state, since, share) if expires > at else (SpanState.GAP.value, expires, 1.0)
+                for n, state, since, share, expires in rows}  # fmt: skip
 
     async def outlines(self) -> dict[int, Outline]:
         rows = await self._database.fetch(self._sql["outlines"])

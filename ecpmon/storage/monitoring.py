@@ -63,7 +63,8 @@ def _usage_of(service: str, rows: list[Any], resolution: timedelta) -> ServiceUs
         for r in rows
     }
     start, end = min(r["first"] for r in rows), max(r["last"] for r in rows)
-    return ServiceUsage(service, resolution, start, end, **by_metric)
+    known = _FIVE_MINUTES * min(r["known"] for r in rows)
+    return ServiceUsage(service, resolution, start, end, **by_metric, known=known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,10 @@ class PgMonitoringStore:
         for r in rows:
             found.setdefault(r["service"], []).append(r)
         return {name: _usage_of(name, own, resolution) for name, own in found.items()}
+
+    async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
+        row = await self._database.fetchrow(self._sql["has_said"], tenant.key, list(names))
+        return row["said_some"], row["said_any"]
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {r["metric_name"] for r in await self._database.fetch(self._sql["metric_names"], tenant.key)}

@@ -37,20 +37,24 @@ WHERE tenant = ANY($1::bigint[]) AND status IN ('at_risk', 'violated')
 
 -- name: store_current
 INSERT INTO sla_current AS c (tenant, window_name, as_of, status, availability, coverage, burn_rate,
-                              budget_remaining_seconds, budget_remaining_fraction)
-SELECT t.id, x.window_name, $2, x.status, x.availability, x.coverage, x.burn, x.remaining, x.fraction
-FROM unnest($1::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::float8[], $9::float8[])
-     AS x (tenant_id, window_name, status, availability, coverage, burn, remaining, fraction)
+                              budget_remaining_seconds, budget_remaining_fraction, low, high)
+SELECT t.id, x.window_name, $2, x.status, x.availability, x.coverage, x.burn, x.remaining, x.fraction, x.low, x.high
+FROM unnest($1::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::float8[], $9::float8[],
+            $10::float8[], $11::float8[])
+     AS x (tenant_id, window_name, status, availability, coverage, burn, remaining, fraction, low, high)
 JOIN tenants t ON t.tenant_id = x.tenant_id AND t.deleted_at IS NULL
 ORDER BY 1, 2
 ON CONFLICT (tenant, window_name) DO UPDATE
 SET as_of = excluded.as_of, status = excluded.status, availability = excluded.availability,
     coverage = excluded.coverage, burn_rate = excluded.burn_rate,
     budget_remaining_seconds = excluded.budget_remaining_seconds,
-    budget_remaining_fraction = excluded.budget_remaining_fraction
+    budget_remaining_fraction = excluded.budget_remaining_fraction, low = excluded.low, high = excluded.high
 -- A clock that was ahead for a moment does not keep its word for ever.
 WHERE c.as_of <= excluded.as_of OR c.as_of > excluded.as_of + INTERVAL '10 minutes'
 
 -- name: current_30d
-SELECT tenant, availability FROM sla_current
-WHERE tenant = ANY($1::bigint[]) AND window_name = '30d' AND availability IS NOT NULL
+-- Of the tenants $1, with what each is at $2.
+SELECT c.tenant, c.availability, c.coverage, c.low, c.high, c.status, c.as_of,
+       CASE WHEN h.last_observed_at + h.holds > $2 THEN h.state WHEN h.state IS NOT NULL THEN 'gap' END AS state
+FROM sla_current c LEFT JOIN availability_heads h ON h.tenant = c.tenant
+WHERE c.tenant = ANY($1::bigint[]) AND c.window_name = '30d'

@@ -1,16 +1,18 @@
 -- part: sums_at
--- The sums up to the instant {at} of the tenant of the head `h`; before its first row stands their origin.
+-- The sums up to the instant {at} of the tenant of the head `h`; before its first row stands their origin. How many rows
+-- have begun by then, and how many of them are over.
 (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, {at}) - b.starts) * b.share ELSE '0' END AS down,
-          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, {at}) - b.starts END AS gap
+          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, {at}) - b.starts END AS gap,
+          b.entries_before + 1 AS begun, b.entries_before + (b.ends <= {at})::int AS over
    FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= {at} ORDER BY b.starts DESC LIMIT 1)
   UNION ALL
-  (SELECT b.down_before, b.gap_before
+  (SELECT b.down_before, b.gap_before, b.entries_before, b.entries_before
    FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
   LIMIT 1
 
 -- name: tallies
 -- Tenants $1 in groups $2, and the groups' windows from $3 to $4, by $5 (none ends in the future). Per tenant and window,
--- each by its place in the list: the seconds of eligible, down and gap time. A window is two look-ups in an index,
+-- each by its place in the list: the seconds of eligible, down and gap time, how many outages and gaps touch it. A window is two look-ups in an index,
 -- whatever its length and whatever happened in it. Before a tenant's first row stands the origin of its sums; they are
 -- arbitrary, only differences mean something. Heads are found once per tenant: hence the materialised part.
 WITH heads AS MATERIALIZED (
@@ -27,7 +29,9 @@ SELECT h.place, v.place,
          + coalesce((greatest(least(v.ends, h.expires) - h.down_since, '0')
                      - greatest(least(v.starts, h.expires) - h.down_since, '0')) * h.share, '0')) AS down,
        date_part('epoch', coalesce(e.gap - s.gap, '0')
-         + greatest(v.ends - h.expires, '0') - greatest(v.starts - h.expires, '0')) AS gap
+         + greatest(v.ends - h.expires, '0') - greatest(v.starts - h.expires, '0')) AS gap,
+       coalesce(e.begun - s.over, 0) + coalesce((h.down_since < v.ends AND h.expires > v.starts)::int, 0)
+         + (h.expires < v.ends)::int AS changes
 FROM heads h
 JOIN unnest($3::timestamptz[], $4::timestamptz[], $5::int[]) WITH ORDINALITY AS v (starts, ends, gang, place) USING (gang)
 LEFT JOIN LATERAL (
@@ -52,14 +56,16 @@ SELECT {mark_columns}
 ORDER BY i.place
 
 -- name: totals
--- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, each an
--- array in the order of $2; and until when the latest observation holds.
-SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.last_observed_at + h.holds AS expires, w.eligible, w.down, w.gap
+-- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, outages
+-- and gaps, each an array in the order of $2; and until when the latest observation holds.
+SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.last_observed_at + h.holds AS expires, w.eligible, w.down, w.gap,
+       w.changes
 FROM unnest($1::bigint[]) AS a (tenant)
 JOIN availability_heads h ON h.tenant = a.tenant AND h.state IS NOT NULL
 LEFT JOIN LATERAL (
   SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, $3::timestamptz) - b.starts) * b.share ELSE '0' END AS down,
-         b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, $3::timestamptz) - b.starts END AS gap
+         b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, $3::timestamptz) - b.starts END AS gap,
+         b.entries_before + 1 AS begun
   FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= $3 ORDER BY b.starts DESC LIMIT 1
 ) AS e ON true
 CROSS JOIN LATERAL (
@@ -72,7 +78,10 @@ CROSS JOIN LATERAL (
                    ORDER BY v.place) AS down,
          array_agg(date_part('epoch', coalesce(e.gap - s.gap, '0')
            + greatest($3::timestamptz - (h.last_observed_at + h.holds), '0')
-           - greatest(v.starts - (h.last_observed_at + h.holds), '0')) ORDER BY v.place) AS gap
+           - greatest(v.starts - (h.last_observed_at + h.holds), '0')) ORDER BY v.place) AS gap,
+         array_agg(coalesce(e.begun - s.over, 0)
+           + (h.state = 'down' AND h.since < $3::timestamptz AND h.last_observed_at + h.holds > v.starts)::int
+           + (h.last_observed_at + h.holds < $3::timestamptz)::int ORDER BY v.place) AS changes
   FROM unnest($2::timestamptz[]) WITH ORDINALITY AS v (starts, place)
   LEFT JOIN LATERAL (
     {sums_at at=v.starts}
@@ -81,7 +90,8 @@ CROSS JOIN LATERAL (
 
 -- name: heads
 -- Of every tenant that was ever observed. Seconds: people may have put instants there that no other type holds.
-SELECT tenant, state, date_part('epoch', since), share FROM availability_heads WHERE state IS NOT NULL
+SELECT tenant, state, date_part('epoch', since), share, date_part('epoch', last_observed_at) + date_part('epoch', holds)
+FROM availability_heads WHERE state IS NOT NULL
 
 -- name: outlines
 -- Of every tenant that was ever observed what its totals follow from: its head and the newest of its sums. In seconds, for

@@ -206,6 +206,11 @@ ORDER BY 1, 2
 -- What conditions can name: labelled series have no single value.
 SELECT DISTINCT metric_name FROM series WHERE tenant = $1 AND labels = '{}'
 
+-- name: has_said
+-- Whether tenant $1 has a series of one of the metrics $2, and whether it has any.
+SELECT EXISTS (SELECT FROM series WHERE tenant = $1 AND metric_name = ANY($2::text[])) AS said_some,
+       EXISTS (SELECT FROM series WHERE tenant = $1) AS said_any
+
 -- name: sources
 SELECT DISTINCT data_source FROM series WHERE tenant = $1
 
@@ -359,6 +364,7 @@ chosen AS (
 -- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
 WITH {services}
 SELECT c.service, c.metric_name, count(*) AS points, max(r.high) AS high, min(r.bucket) AS first, max(r.bucket) AS last,
+       count(*) AS known,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.total / r.points) AS p50,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY r.total / r.points) AS p95
 FROM chosen c JOIN rollup_5m r ON r.series = c.id
@@ -375,6 +381,7 @@ WITH {services}, seen AS MATERIALIZED (
   ORDER BY v.series, f.ts, f.seq DESC
 )
 SELECT c.service, c.metric_name, count(*) AS points, max(s.value) AS high, min(s.ts) AS first, max(s.ts) AS last,
+       count(DISTINCT time_bucket('5 minutes', s.ts)) AS known,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY s.value) AS p50,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY s.value) AS p95
 FROM chosen c JOIN seen s ON s.series = c.id

@@ -92,6 +92,7 @@ async def test_realtime_carries_the_sla(service: Service) -> None:
     assert message["metrics"] == {"cpu": 40.0, "response_time": 120.0, "up": 1.0}
     assert message["sla_data"] == {
         "availability": 100.0, "status": "meeting", "uptime_percentage": 100.0, "downtime_minutes": 0.0,
+        "bounds": {"low": 100.0, "high": 100.0}, "coverage": 100.0, "stale": False,
     }  # fmt: skip
 
 

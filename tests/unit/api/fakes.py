@@ -16,6 +16,7 @@ from aiohttp import web
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
 from ecpmon.api.errors import error_response, request_id_of
+from ecpmon.api.hints import Hints
 from ecpmon.api.hub import Hub
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.compute.threads import Threads
@@ -215,6 +216,10 @@ class FakeSamples:
             Plot(*key, [int(p.ts.timestamp()) for p in own], [p.value for p in own], max(p.high for p in own))
             for key, own in sorted(found.items())
         ]
+
+    async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
+        own = await self.metric_names(tenant)
+        return not own.isdisjoint(names), bool(own)
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {metric for name, _, _, metric in self.stored if name == tenant.tenant_id}
@@ -574,7 +579,7 @@ class World:
         return Backend(
             demo=False, tokens=unused, tenants=stores.tenants,
             directory=FakeDirectory(stores.tenants, stores.maintenance), writer=stores.samples,
-            monitoring=stores.samples,
+            monitoring=stores.samples, hints=Hints(stores.samples),
             evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability, current=stores.current,
             maintenance=stores.maintenance, statements=statements,

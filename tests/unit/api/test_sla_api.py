@@ -181,6 +181,8 @@ async def test_the_analysis_says_what_the_windows_say(
         "tenant_id": "acme", "current_sla": window["availability"], "target_sla": 99.5,
         "status": window["status"], "uptime_percentage": window["availability"],
         "failure_count": window["failure_count"], "recovery_time_avg": window["recovery_time_avg"],
+        "bounds": window["bounds"], "coverage": window["coverage"], "verdict": window["verdict"],
+        "gap_minutes": window["gap_minutes"], "state": "up", "stale": False,
     }  # fmt: skip
     assert window["availability"] != window["availability_other_accounting"]
 
@@ -360,7 +362,7 @@ async def test_the_summary_shows_what_was_found_a_moment_ago_and_works_out_the_r
     client: Any, world: World
 ) -> None:
     world.tenants.add("other", sli_source="push")
-    shown = Shown(SlaStatus.AT_RISK, 0.75, 1.0, 2.5, 0.125)
+    shown = Shown(SlaStatus.AT_RISK, 0.75, 0.5, 2.5, 0.125, 0.375, 0.875)
     figures = Figures(ago(seconds=20), dict.fromkeys(WINDOWS, shown), 90.0)
     world.current.found["other"] = figures, SpanState.GAP
     for state, alert in ((SpanState.GAP, None), (SpanState.UP, None), (SpanState.UP, "firing")):
@@ -371,11 +373,12 @@ async def test_the_summary_shows_what_was_found_a_moment_ago_and_works_out_the_r
         assert (rows["acme"]["as_of"], rows["acme"]["status"]) == ("2026-03-02T09:00:00Z", "violated")
         other = rows["other"]
         assert (other["as_of"], other["status"], other["state"]) == ("2026-03-02T08:59:40Z", "at_risk", state)
+        assert other["stale"] is (state is SpanState.GAP)
         assert list(other["windows"]) == list(WINDOWS)
         for window in other["windows"].values():
             assert window == {
-                "availability": 75, "status": "at_risk", "coverage": 100, "budget_remaining_percent": 12.5,
-                "burn_rate": 2.5,
+                "availability": 75, "bounds": {"low": 37.5, "high": 87.5}, "coverage": 50,
+                "status": "at_risk", "budget_remaining_percent": 12.5, "burn_rate": 2.5,
             }  # fmt: skip
         assert other["error_budget"] == {"remaining_minutes": 1.5, "remaining_percent": 12.5}
         assert (other["last_alert"] or {}).get("status") == alert

@@ -166,6 +166,8 @@ async def test_realtime_has_its_own_metrics_and_the_unrounded_sla_of_a_day(world
     assert message["sla_data"] == {
         "availability": pytest.approx(availability, rel=1e-12), "status": "meeting",
         "uptime_percentage": pytest.approx(availability, rel=1e-12), "downtime_minutes": 7 / 60,
+        "bounds": dict.fromkeys(("low", "high"), pytest.approx(availability, rel=1e-12)), "coverage": 100.0,
+        "stale": False,
     }  # fmt: skip
 
 
@@ -183,6 +185,7 @@ async def test_realtime_before_any_evidence_promises_nothing(world: World) -> No
     async with world.connect(REALTIME) as socket:
         assert (await told(socket))["sla_data"] == {
             "availability": None, "status": "no_data", "uptime_percentage": None, "downtime_minutes": 0.0,
+            "bounds": {"low": None, "high": None}, "coverage": None, "stale": True,
         }  # fmt: skip
 
 

@@ -55,6 +55,6 @@ def test_only_the_hour_after_a_deployment_is_attributed_to_it() -> None:
         Span(at(0), at(600), SpanState.DOWN), Span(at(600), at(3000), SpanState.UP),
         Span(at(3000), at(9000), SpanState.DOWN),
     ]  # fmt: skip
-    assert burned(spans, at(300), at(9000)) == 300 + 900
-    assert burned(spans, at(300), at(400)) == 100
-    assert burned(spans, at(300), at(200)) == 0
+    assert burned(spans, at(300), at(9000)).down == 300 + 900
+    assert burned(spans, at(300), at(400)).down == 100
+    assert burned(spans, at(300), at(200)).down == 0
