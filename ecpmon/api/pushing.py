@@ -58,7 +58,7 @@ NAMES_AT_ONCE: Final = 250
 ENTRIES_AT_ONCE: Final = 100
 FEW: Final = 4
 _EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
-# So little ahead of our clock is nearly everybody's: such a push waits for its time, as what comes later is left to a job.
+# So little ahead of our clock is nearly everybody's: such a push waits for its time. What comes later is left to a job.
 SHORTLY: Final = timedelta(milliseconds=50)
 # What a request costs apart from its samples: about as much as so many of them (`bench.push`).
 SAMPLES_PER_REQUEST: Final = 100

@@ -327,9 +327,7 @@ async def analysis(request: web.Request) -> web.Response:
     much, target = effort(planned), tenant.sla_target.fraction
     asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
     marks = await backend.window_sums.marks(tenant, asked.instants, now)
-    state, found = await worked_out(
-        request, tenant, much, _evaluated, asked.rest, marks, start, now, target
-    )
+    state, found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
     shown = percent(found.availability)
     return reply(
         {

@@ -1,7 +1,7 @@
 """The job that keeps every tenant's rolling SLA: evaluate all windows, store the result, set the gauges.
 
-A tenant is evaluated at once when its state (a gap is one), its row or its maintenance changed, at every turn while it is down, and
-else every `AT_REST` seconds: what its figures change by meanwhile is the time that passed.
+A tenant is evaluated at once when its state (a gap is one), its row or its maintenance changed, at every turn while it
+is down, and else every `AT_REST` seconds: what its figures change by meanwhile is the time that passed.
 """
 
 from __future__ import annotations

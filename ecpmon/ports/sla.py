@@ -39,7 +39,8 @@ class PackedSpans(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A tenant's last 30 days as lists show them: fractions, found at `as_of`. `state`: as it is; None: never observed."""
+    """A tenant's last 30 days as lists show them: fractions, found at `as_of`. `state`: at present; None: never
+    observed."""
 
     availability: float | None
     coverage: float | None

@@ -177,7 +177,7 @@ class Ledger:
     def state(self, at: datetime) -> SpanState | None:
         """What the tenant is at `at`, an observation of this very instant included; None: it was not observed yet."""
         mark = self._mark(at)
-        if mark.last is None and mark.next is None or mark.at != at:
+        if (mark.last is None and mark.next is None) or mark.at != at:
             return None
         here = mark.next if mark.next is not None and mark.next.starts == at else mark.last
         if here is None or here.ends <= at:

@@ -134,7 +134,7 @@ class IngestStore:
         if self._now is None:
             return None
         now = self._now()
-        return now if any([max(each.entry.instants) > now for each in placed]) else None
+        return now if max((max(e.entry.instants) for e in placed), default=now) > now else None
 
     async def _store(
         self, connection: Any, placed: Sequence[Placed]

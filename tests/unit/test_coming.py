@@ -59,7 +59,9 @@ def test_of_a_block_the_newest_is_the_last_whose_time_has_come() -> None:
     assert (come.ts, [f.ts for f in coming]) == (T0, [instants[0], instants[3]])
     frame = Frame("acme", Source.PUSH, T0, Columns(block.shape, [1.0]))
     assert newest_by(frame, T0) == (frame, ())
-    assert newest_by(Frame("acme", Source.PUSH, T0, (Sample(CPU, 1.0),)), T0 - timedelta(seconds=1))[0] is None
+    assert (
+        newest_by(Frame("acme", Source.PUSH, T0, (Sample(CPU, 1.0),)), T0 - timedelta(seconds=1))[0] is None
+    )
 
 
 def test_a_gauge_of_usage_is_told_when_its_time_has_come() -> None:

@@ -141,6 +141,7 @@ async def test_a_tenant_that_is_silent_is_so_until_what_it_told_ahead_is_due(ser
     assert await state(service, name) == "gap"
     await turn(service, 1)
     assert await state(service, name) == "up"
+    await turn(service, 1)
     assert (await rules(service, name))["sla_no_data"] == "inactive"
 
 
@@ -158,19 +159,23 @@ async def test_a_tenant_that_was_only_told_of_ahead_was_never_observed(service: 
 
 
 async def test_a_tenant_at_rest_is_looked_at_when_what_it_told_ahead_is_due(service: Service) -> None:
-    name = await service.tenant(push_interval=600)
-    for _ in range(12):
-        await push(service, name, up=1)
-        await turn(service, 300)
-    await push(service, name, ahead=60, up=0)
-    for _ in range(5):
-        await turn(service, 10)
-    before = await rules(service, name)
-    assert set(before.values()) == {"inactive"}
-    await turn(service, 10)
-    for _ in range(10):
-        await turn(service, 30)
-    assert "firing" in (await rules(service, name)).values()
+    """As soon as one that tells the same in time."""
+    ahead, in_time = await service.tenant(push_interval=120), await service.tenant(push_interval=120)
+    for _ in range(16):
+        for name in (ahead, in_time):
+            await push(service, name, up=1)
+        await turn(service, 240)
+    await push(service, ahead, ahead=60, up=0)
+    await turn(service, 60)
+    await push(service, in_time, up=0)
+    seen = []
+    for _ in range(9):
+        seen.append(await rules(service, in_time))
+        assert await rules(service, ahead) == seen[-1]
+        await turn(service, 60)
+        for name in (ahead, in_time):
+            await push(service, name, up=0)
+    assert (set(seen[0].values()), "firing" in seen[-1].values()) == ({"inactive"}, True)
 
 
 async def test_a_socket_shows_a_value_that_is_stored_already_when_its_time_has_come(service: Service) -> None:

@@ -70,7 +70,12 @@ async def test_the_analysis_of_a_silent_tenant_claims_nothing(service: Service) 
     day = await get(service, f"{path}?period=24h")
     [window] = (await get(service, f"/api/v1/tenants/{name}/sla?windows=24h"))["windows"]
     assert day["current_sla"] == day["uptime_percentage"] == 100
-    assert (day["status"], day["verdict"], day["state"], day["stale"]) == ("no_data", "undetermined", "gap", True)
+    assert (day["status"], day["verdict"], day["state"], day["stale"]) == (
+        "no_data",
+        "undetermined",
+        "gap",
+        True,
+    )
     for key in ("bounds", "coverage", "verdict", "status", "gap_minutes"):
         assert day[key] == window[key]
     measured = 30 * INTERVAL + 2.5 * INTERVAL
@@ -150,7 +155,10 @@ async def test_sockets_and_gauges_of_a_silent_tenant_say_so(service: Service) ->
     )
     assert (ratio, high, low) == (1, 1, pytest.approx(coverage))
     assert ("ecp_tenant_sla_availability_ratio", "1h") not in shown  # nothing was measured
-    assert (shown["ecp_tenant_sla_coverage_ratio", "1h"], shown["ecp_tenant_sla_availability_low_ratio", "1h"]) == (0, 0)
+    assert (
+        shown["ecp_tenant_sla_coverage_ratio", "1h"],
+        shown["ecp_tenant_sla_availability_low_ratio", "1h"],
+    ) == (0, 0)
     await push(service, name, up=1)
     await service.runtime.work.rolling.run_once()
     assert (await gauges(service, name))["ecp_tenant_sla_stale", None] == 0
@@ -195,12 +203,14 @@ RATIOS: Final = {
 def objects(document: Any) -> Iterator[dict[str, Any]]:
     if isinstance(document, dict):
         yield document
-    for each in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+    for each in (
+        document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    ):
         yield from objects(each)
 
 
 def check(document: Any) -> None:
-    """No ratio without its coverage; with less than all of it, within its bounds, and never when nothing was measured."""
+    """No ratio without its coverage; with less than all of it within its bounds; none when nothing was measured."""
     for found in objects(document):
         for key, prefix in RATIOS.items():
             if key not in found:
@@ -218,7 +228,8 @@ def check(document: Any) -> None:
 
 
 PUSHES = st.lists(
-    st.tuples(st.sampled_from([0, 30, 60, 149, 151, 600, 4000, 30_000]), st.sampled_from([0, 1, 1])), max_size=12
+    st.tuples(st.sampled_from([0, 30, 60, 149, 151, 600, 4000, 30_000]), st.sampled_from([0, 1, 1])),
+    max_size=12,
 )
 
 

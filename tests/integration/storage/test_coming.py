@@ -1,4 +1,4 @@
-"""What is dated ahead of its time is stored, and is in the timeline when its time has come, whatever came in between."""
+"""What is dated ahead is stored, and is in the timeline when its time has come, whatever came in between."""
 
 from __future__ import annotations
 
@@ -90,9 +90,16 @@ async def test_the_newest_values_are_those_whose_time_has_come(
 ) -> None:
     tenant = await make_tenant()
     store = IngestStore(database, DEFAULT_RULES, 100, now=lambda: at(0))
-    await store.commit([Batch((frame(tenant, 0, 1, 10.0), frame(tenant, 90, 0, 90.0), frame(tenant, 30, 1, 30.0)))])
+    await store.commit(
+        [Batch((frame(tenant, 0, 1, 10.0), frame(tenant, 90, 0, 90.0), frame(tenant, 30, 1, 30.0)))]
+    )
     reader = PgMonitoringStore(database)
-    for now, cpu, left in ((0, 10.0, [30.0, 90.0]), (29, 10.0, [30.0, 90.0]), (30, 30.0, [90.0]), (90, 90.0, [])):
+    for now, cpu, left in (
+        (0, 10.0, [30.0, 90.0]),
+        (29, 10.0, [30.0, 90.0]),
+        (30, 30.0, [90.0]),
+        (90, 90.0, []),
+    ):
         newest = await reader.latest(tenant, at(-300), at(now))
         assert (newest["cpu_usage"].value, newest["cpu_usage"].ts <= at(now)) == (cpu, True)
         several = await reader.latest_of([(tenant, at(-300))], {"cpu_usage"}, at(now))

@@ -317,6 +317,7 @@ async def test_a_row_of_the_summary(client: Any, world: World) -> None:
     close = pytest.approx
     figures = {
         "availability": close(100 * 49 / 55), "status": "violated", "coverage": close(100 * 55 / 60),
+        "bounds": {"low": close(100 * 49 / 60), "high": close(90)},
         "budget_remaining_percent": close(-1900), "burn_rate": close((6 / 55) / 0.005),
     }  # fmt: skip
     rolling = {name: row["windows"].pop(name) for name in ("1h", "24h", "7d", "30d")}
