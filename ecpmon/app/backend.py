@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -22,7 +23,7 @@ from ecpmon.errors import EcpError
 from ecpmon.jobs import Job, Jobs
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.roles import Role
-from ecpmon.model.samples import Entry, Source, newest_by, whole_values
+from ecpmon.model.samples import Frame, Source, newest_by, whole_values
 from ecpmon.orchestrator.deployers.simulator import SimulatorDeployer
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.orchestrator.recovery import RecoveryPolicy
@@ -238,8 +239,11 @@ class BackendRuntime(Stores):
             for entry in result.frames:
                 taken[entry.source] = taken.get(entry.source, 0) + entry.size
                 touched.add(entry.tenant_id)
+                come, coming = newest_by(entry, now)
                 if not self.demo:
-                    self._show_usage(entry, now)
+                    self._show_usage(come, coming)
+                if coming and self.work:
+                    self.work.due.note({ceil(frame.ts.timestamp()) for frame in coming})
             for reason, count in result.refused.items():
                 self.telemetry.rejected.labels(reason.value).inc(count)
         for source, count in taken.items():
@@ -249,12 +253,11 @@ class BackendRuntime(Stores):
         for result in results:
             self._tell_sockets(result)
 
-    def _show_usage(self, entry: Entry, now: datetime) -> None:
-        come, coming = newest_by(entry, now)
+    def _show_usage(self, come: Frame | None, coming: Sequence[Frame]) -> None:
         for frame in (come, *coming) if coming else (come,):
             if frame is not None:
                 values = whole_values(frame, USAGE_METRICS)
-                self.telemetry.tenants.usage(entry.tenant_id, values, frame.ts.timestamp())
+                self.telemetry.tenants.usage(frame.tenant_id, values, frame.ts.timestamp())
 
     def _event(self, event: AlertEvent) -> None:
         self.alerts.memory.clear()

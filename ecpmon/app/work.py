@@ -15,6 +15,7 @@ from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen
 from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery
+from ecpmon.app.due import Due
 from ecpmon.app.heartbeat import Blindness
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
 from ecpmon.app.leading import Leading
@@ -73,8 +74,14 @@ class Work:
         self._make_collecting()
         self._make_evaluating(statements, on_event)
         self._make_alerting(on_event)
+        self.due = Due(around.clock, partial(run_job, "hand_made"))
         self._feed = WorkFeed(
-            stores.lease, stores.tenants, self.trigger, self.delivery.wake, partial(run_job, "deployments")
+            stores.lease,
+            stores.tenants,
+            self.trigger,
+            self.delivery.wake,
+            partial(run_job, "deployments"),
+            self.due.note,
         )
         stores.listening.add(self._feed)
 
@@ -180,11 +187,13 @@ class Work:
         self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
         self.trigger.start()
         self._feed.rounds.start()
+        self.due.start()
         self.delivery.start()
         self.leading.start(jobs.begin_term if run_jobs else lambda: None)
 
     async def stop(self) -> None:
         """What commits and delivers; the jobs have ended before."""
+        await self.due.stop()
         await self._feed.rounds.stop()
         await self.trigger.stop()
         await self.engine.lanes.stop()

@@ -5,7 +5,7 @@ The jobs' own ticks find all of it a few seconds later; the bus makes it a few m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from ecpmon.app.rounds import Rounds
 from ecpmon.app.triggers import AlertTrigger
@@ -15,7 +15,8 @@ from ecpmon.ports.tenants import TenantStore
 
 
 class WorkFeed:
-    """A listener of the bus. `wake_delivery` and `begin_deployments` are called when there is something to do."""
+    """A listener of the bus. `wake_delivery` and `begin_deployments` are called when there is something to do, `coming`
+    with the seconds at which there will be, as samples that are stored have come then."""
 
     def __init__(
         self,
@@ -24,12 +25,14 @@ class WorkFeed:
         trigger: AlertTrigger,
         wake_delivery: Callable[[], None],
         begin_deployments: Callable[[], Awaitable[None]],
+        coming: Callable[[Iterable[int]], None],
     ) -> None:
         self._lease = lease
         self._tenants = tenants
         self._trigger = trigger
         self._wake_delivery = wake_delivery
         self._begin_deployments = begin_deployments
+        self._coming = coming
         self._names: dict[int, str] = {}
         self._touched: set[int] = set()
         self._changed: set[int] = set()
@@ -38,6 +41,8 @@ class WorkFeed:
 
     def rows(self, rows: Sequence[BusRow]) -> None:
         for row in rows:
+            if row.kind is BusKind.SAMPLES and self._lease.held:
+                self._coming(row.body.get("coming", ()))
             match row.kind:
                 case BusKind.SAMPLES if row.body.get("judge") and self._lease.held:
                     self._touched.update(row.tenants)

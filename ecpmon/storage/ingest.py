@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -108,7 +109,8 @@ class IngestStore:
                     await self._defer(connection, _taken_out(evidence, now))
                 changes = await self._continued(connection, evidence, continue_)
                 touched = {each.tenant for each in placed} - refused
-                await tell_samples(self._bus, connection, touched, changes, coming=now is not None)
+                coming = () if now is None else _seconds_ahead(placed, now)
+                await tell_samples(self._bus, connection, touched, changes, coming=coming)
         self._marks.committed()
         self._series.remember(rows)
         names = {key: name for name, key in tenants.items()}
@@ -283,6 +285,11 @@ async def _evidence(placed: Iterable[Placed], refused: frozenset[int]) -> dict[i
                 values.append((ts, source, name, component, row[place]))
         await slices.give_way()
     return found
+
+
+def _seconds_ahead(placed: Iterable[Placed], now: datetime) -> set[int]:
+    """The seconds since 1970 at which samples of a time after `now` will have come."""
+    return {math.ceil(at.timestamp()) for each in placed for at in each.entry.instants if at > now}
 
 
 def _taken_out(evidence: dict[int, list[EvidenceValue]], now: datetime) -> dict[int, list[EvidenceValue]]:

@@ -20,14 +20,15 @@ async def tell_samples(
     touched: Collection[int],
     changes: Iterable[HeadChange],
     *,
-    coming: bool = False,
+    coming: Collection[int] = (),
 ) -> None:
-    """One row for the other processes, whatever the number of tenants. `coming`: some samples are of a later time."""
+    """One row for the other processes, whatever the number of tenants. `coming`: the seconds
+    since 1970 at which some of the samples will have come."""
     if touched:
         told = [_told(change) for change in changes if is_change(change)]
         body: dict[str, Any] = {"changes": told} if told else {}
         if coming:
-            body["coming"] = True
+            body["coming"] = sorted(coming)
         await bus.tell(connection, BusKind.SAMPLES, sorted(touched), body)
 
 
