@@ -57,7 +57,7 @@ async def create_app(
     # One process that is all, whoever else may be started by the setting's default.
     role = Role.ALL if settings.role == "supervised" else Role(settings.role)
     the_clock = clock or SystemClock()
-    telemetry, rules = Telemetry(lambda: clock.now().timestamp()), load_sli_rules()
+    telemetry, rules = Telemetry(lambda: the_clock.now().timestamp()), load_sli_rules()
     session = aiohttp.ClientSession(trust_env=False)
     workers = Workers(
         hands or Threads(settings.compute_processes, as_processes=True), patience=settings.work_deadline

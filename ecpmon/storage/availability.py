@@ -112,6 +112,14 @@ class PgAvailabilityStore:
     async def current_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, Listed]:
         rows = await self._database.fetch(self._sql["current_30d"], list(tenant_keys), now)
         return {
-            number: Listed(*figures, SlaStatus(status), as_of, None if state is None else SpanState(state))
-            for number, *figures, status, as_of, state in rows
+            r["tenant"]: Listed(
+                r["availability"],
+                r["coverage"],
+                r["low"],
+                r["high"],
+                SlaStatus(r["status"]),
+                r["as_of"],
+                None if r["state"] is None else SpanState(r["state"]),
+            )
+            for r in rows
         }
