@@ -325,7 +325,7 @@ async def test_a_row_of_the_summary(client: Any, world: World) -> None:
     assert all(set(w) == set(figures) for w in row.pop("windows").values()), "windows added later"
     assert row == {
         "tenant_id": "acme", "name": "acme", "tenant_status": "running", "target": 99.5, "state": "up",
-        "status": "violated", "as_of": "2026-03-02T09:00:00Z",
+        "status": "violated", "stale": False, "as_of": "2026-03-02T09:00:00Z",
         "error_budget": {"remaining_minutes": close(-5.7), "remaining_percent": close(-1900)},
         "burn_rate": dict.fromkeys(("1h", "24h"), figures["burn_rate"]),
         "last_alert": {"alert_name": "SlaBudgetBurn", "status": "resolved", "at": "2026-03-02T08:53:00Z"},
