@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -43,7 +43,7 @@ class Tally:
     down: float
     gap: float
     maintenance: float = 0.0
-    changes: int = 0
+    changes: int = field(default=0, compare=False)
 
     # Time comes in microseconds. What floats leave over of equal numbers is no time, and less than none has no
     # availability: the database refuses it, and everybody's with it.

@@ -64,7 +64,8 @@ class Room:
 
     def __init__(self, **hub: Any) -> None:
         room = Admissions(SocketLimits(10_000, 10_000, 10_000))
-        self.hub = Hub(now=lambda: NOW, admissions=room, **hub)
+        self.now = NOW
+        self.hub = Hub(now=lambda: self.now, admissions=room, **hub)
         self.stack = ExitStack()
 
     async def watching(
@@ -89,6 +90,7 @@ class Room:
 
     def commit(self, second: float = 0, change: SpanState | None = None, **values: float) -> None:
         at = NOW + timedelta(seconds=second)
+        self.now = max(self.now, at)
         samples = tuple(Sample(SeriesKey("custom", k), v) for k, v in values.items())
         changes = () if change is None else (StateChange("acme", at, change, None),)
         frames = (Frame("acme", Source.PUSH, at, samples),)
