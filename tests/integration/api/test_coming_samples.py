@@ -160,11 +160,11 @@ async def test_a_tenant_that_was_only_told_of_ahead_was_never_observed(service: 
 
 async def test_a_tenant_at_rest_is_looked_at_when_what_it_told_ahead_is_due(service: Service) -> None:
     """As soon as one that tells the same in time."""
-    ahead, in_time = await service.tenant(push_interval=120), await service.tenant(push_interval=120)
-    for _ in range(16):
+    ahead, in_time = await service.tenant(push_interval=100), await service.tenant(push_interval=100)
+    for seconds in [240] * 16 + [0]:
         for name in (ahead, in_time):
             await push(service, name, up=1)
-        await turn(service, 240)
+        await turn(service, seconds)
     await push(service, ahead, ahead=60, up=0)
     await turn(service, 60)
     await push(service, in_time, up=0)
