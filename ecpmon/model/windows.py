@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -35,15 +35,16 @@ class SlaStatus(StrEnum):
 class Tally:
     """Seconds of each state in a window; `eligible` starts at the tenant's first observation.
 
-    `maintenance` is not part of `eligible`, unless the contract counts it as up. `changes`: outages and gaps that touch
-    the window, at least; 0 where nobody counts them.
+    `maintenance` is not part of `eligible`, unless the contract counts it as up. `early`, `late`: seconds of doubt
+    (`windows.unseen`), at least; 0 where they are found another way.
     """
 
     eligible: float
     down: float
     gap: float
     maintenance: float = 0.0
-    changes: int = field(default=0, compare=False)
+    early: float = field(default=0.0, compare=False)
+    late: float = field(default=0.0, compare=False)
 
     # Time comes in microseconds. What floats leave over of equal numbers is no time, and less than none has no
     # availability: the database refuses it, and everybody's with it.
@@ -56,7 +57,7 @@ class Tally:
         return max(round(self.eligible - self.gap - self.down, 6), 0.0)
 
     def counting_maintenance_as_up(self) -> Tally:
-        return Tally(self.eligible + self.maintenance, self.down, self.gap, self.maintenance, self.changes)
+        return replace(self, eligible=self.eligible + self.maintenance)
 
 
 @dataclass(frozen=True, slots=True)

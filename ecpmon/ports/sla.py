@@ -100,7 +100,7 @@ class AvailabilityStore(Protocol):
 @dataclass(frozen=True, slots=True)
 class WindowTotals:
     """Seconds of a tenant in several windows that end together, maintenance not taken out, in the order asked; and
-    how many outages and gaps touch each.
+    the seconds of doubt in each, at least.
 
     `first` and `latest`: observations; `expires`: until when the latest one holds, which said `state`.
     """
@@ -112,7 +112,8 @@ class WindowTotals:
     eligible: Sequence[float]
     down: Sequence[float]
     gap: Sequence[float]
-    changes: Sequence[int] = ()
+    early: Sequence[float] = ()
+    late: Sequence[float] = ()
 
     def tally(self, place: int) -> Tally:
         """Of the window at this place. Time is stored in microseconds: what floats add to that is not meant."""
@@ -120,7 +121,8 @@ class WindowTotals:
             round(self.eligible[place], 6),
             round(self.down[place], 6),
             round(self.gap[place], 6),
-            changes=self.changes[place] if self.changes else 0,
+            early=self.early[place] if self.early else 0.0,
+            late=self.late[place] if self.late else 0.0,
         )
 
 

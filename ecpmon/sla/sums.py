@@ -76,5 +76,6 @@ def _without(whole: Tally, parts: Sequence[Tally]) -> Tally:
         round(whole.down - sum(p.down for p in parts), 6),
         round(whole.gap - sum(p.gap for p in parts), 6),
         round(taken_out, 6),
-        whole.changes,
+        whole.early,
+        whole.late,
     )

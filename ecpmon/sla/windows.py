@@ -86,9 +86,9 @@ def bounds(seconds: Tally, early: float = 0.0, late: float = 0.0) -> tuple[float
     return max(low, 0.0), min(high, 1.0)
 
 
-def wide_bounds(seconds: Tally, doubt: float) -> tuple[float | None, float | None]:
-    """`bounds` where only totals are known, never narrower: no outage or gap has more than one doubt on each side."""
-    return bounds(seconds, seconds.changes * doubt, seconds.changes * doubt)
+def wide_bounds(seconds: Tally) -> tuple[float | None, float | None]:
+    """`bounds` where only totals are known, and never narrower."""
+    return bounds(seconds, seconds.early, seconds.late)
 
 
 def unseen(
@@ -187,7 +187,7 @@ def figures(
     if gone is not None and period_end is not None and gone >= period_end:
         gone = None  # the next period has a budget of its own
     coverage = chosen.measured / chosen.eligible if chosen.eligible > 0 else None
-    low, high = wide_bounds(chosen, terms.doubt)
+    low, high = wide_bounds(chosen)
     return WindowFigures(
         window=window,
         start=start,
@@ -233,7 +233,7 @@ def brief(
     left, measured = _budget(chosen, target, end, period_end, terms), chosen.measured
     known = measured > 0
     coverage = measured / chosen.eligible if chosen.eligible > 0 else None
-    low, high = wide_bounds(chosen, terms.doubt)
+    low, high = wide_bounds(chosen)
     return Brief(
         availability=_fraction(chosen.up, measured) if known else None,
         coverage=coverage,

@@ -47,9 +47,9 @@ class PgFastWindows:
             [g for g, intervals in enumerate(groups) for _ in intervals],
         )
         found: dict[str, dict[Interval, Tally]] = defaultdict(dict)
-        async for place, window, eligible, down, gap, changes in in_slices(rows):
+        async for place, window, eligible, down, gap, early, late in in_slices(rows):
             # Time is stored in microseconds: what floats add to that is not meant.
-            seconds = Tally(round(eligible, 6), round(down, 6), round(gap, 6), changes=changes)
+            seconds = Tally(round(eligible, 6), round(down, 6), round(gap, 6), early=early, late=late)
             found[tenants[place - 1]][windows[window - 1]] = seconds
         return dict(found)
 

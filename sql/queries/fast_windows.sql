@@ -1,27 +1,49 @@
+-- part: doubts_at
+b.early_before + change_early(b.is_down, b.share, b.was) * b.doubt AS early,
+          b.late_before + change_late(b.is_down, b.share, b.was) * b.doubt
+            + CASE WHEN b.is_down AND b.ends <= {at} THEN b.share * b.doubt_after ELSE 0 END AS late
+
+-- part: head_columns
+-- Of a head `o`: until when it holds, since when it is down, by how much, and for how long its gap may have gone unseen.
+o.last_observed_at + o.holds AS expires, CASE WHEN o.state = 'down' THEN o.since END AS down_since,
+       CASE WHEN o.state = 'down' THEN o.share ELSE 0 END AS down_share, o.share, o.doubt,
+       coalesce(date_part('epoch', o.holds + o.age), 0) AS unseen
+
+-- part: early_between
+-- Seconds for which the tenant of the head `h` may have been down unseen between {starts} and {ends}, and may have been up
+-- (`late_between`): no less than they are, as the doubt of a change counts whole where it lies in part.
+coalesce(e.early - s.early, 0)
+         + CASE WHEN h.down_since > {starts} AND h.down_since <= {ends} THEN h.share * h.doubt ELSE 0 END
+         + CASE WHEN h.expires > {starts} AND h.expires <= {ends} THEN (1 - h.down_share) * h.unseen ELSE 0 END
+
+-- part: late_between
+coalesce(e.late - s.late, 0)
+         + CASE WHEN h.down_since > {starts} AND h.down_since <= {ends} THEN (1 - h.share) * h.doubt ELSE 0 END
+         + CASE WHEN h.expires > {starts} AND h.expires <= {ends} THEN h.down_share * h.unseen ELSE 0 END
+
 -- part: sums_at
--- The sums up to the instant {at} of the tenant of the head `h`; before its first row stands their origin. How many rows
--- have begun by then, and how many of them are over.
+-- The sums up to the instant {at} of the tenant of the head `h`; before its first row stands their origin. Doubts are
+-- counted with their changes, which they lie before.
 (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, {at}) - b.starts) * b.share ELSE '0' END AS down,
           b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, {at}) - b.starts END AS gap,
-          b.entries_before + 1 AS begun, b.entries_before + (b.ends <= {at})::int AS over
+          {doubts_at}
    FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= {at} ORDER BY b.starts DESC LIMIT 1)
   UNION ALL
-  (SELECT b.down_before, b.gap_before, b.entries_before, b.entries_before
+  (SELECT b.down_before, b.gap_before, b.early_before, b.late_before
    FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts LIMIT 1)
   LIMIT 1
 
 -- name: tallies
 -- Tenants $1 in groups $2, and the groups' windows from $3 to $4, by $5 (none ends in the future). Per tenant and window,
--- each by its place in the list: the seconds of eligible, down and gap time, how many outages and gaps touch it. A window is two look-ups in an index,
+-- each by its place in the list: the seconds of eligible, down and gap time, and of doubt. A window is two look-ups in an index,
 -- whatever its length and whatever happened in it. Before a tenant's first row stands the origin of its sums; they are
 -- arbitrary, only differences mean something. Heads are found once per tenant: hence the materialised part.
 WITH heads AS MATERIALIZED (
-  SELECT w.gang, w.place, h.tenant, h.first_observed_at AS first, h.last_observed_at + h.holds AS expires,
-         CASE WHEN h.state = 'down' THEN h.since END AS down_since, h.share
+  SELECT w.gang, w.place, o.tenant, o.first_observed_at AS first, {head_columns}
   FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w (tenant_id, gang, place)
   JOIN tenants t ON t.tenant_id = w.tenant_id AND t.deleted_at IS NULL
-  JOIN availability_heads h ON h.tenant = t.id
-  WHERE h.state IS NOT NULL
+  JOIN availability_heads o ON o.tenant = t.id
+  WHERE o.state IS NOT NULL
 )
 SELECT h.place, v.place,
        date_part('epoch', greatest(v.ends - h.first, '0') - greatest(v.starts - h.first, '0')) AS eligible,
@@ -30,8 +52,8 @@ SELECT h.place, v.place,
                      - greatest(least(v.starts, h.expires) - h.down_since, '0')) * h.share, '0')) AS down,
        date_part('epoch', coalesce(e.gap - s.gap, '0')
          + greatest(v.ends - h.expires, '0') - greatest(v.starts - h.expires, '0')) AS gap,
-       coalesce(e.begun - s.over, 0) + coalesce((h.down_since < v.ends AND h.expires > v.starts)::int, 0)
-         + (h.expires < v.ends)::int AS changes
+       {early_between starts=v.starts ends=v.ends} AS early,
+       {late_between starts=v.starts ends=v.ends} AS late
 FROM heads h
 JOIN unnest($3::timestamptz[], $4::timestamptz[], $5::int[]) WITH ORDINALITY AS v (starts, ends, gang, place) USING (gang)
 LEFT JOIN LATERAL (
@@ -56,16 +78,18 @@ SELECT {mark_columns}
 ORDER BY i.place
 
 -- name: totals
--- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, outages
--- and gaps, each an array in the order of $2; and until when the latest observation holds.
-SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.last_observed_at + h.holds AS expires, w.eligible, w.down, w.gap,
-       w.changes
+-- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, and
+-- of doubt, each an array in the order of $2; and until when the latest observation holds.
+SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.expires, w.eligible, w.down, w.gap, w.early, w.late
 FROM unnest($1::bigint[]) AS a (tenant)
-JOIN availability_heads h ON h.tenant = a.tenant AND h.state IS NOT NULL
+CROSS JOIN LATERAL (
+  SELECT o.tenant, o.state, o.first_observed_at, o.last_observed_at, o.holds, o.since, {head_columns}
+  FROM availability_heads o WHERE o.tenant = a.tenant AND o.state IS NOT NULL
+) AS h
 LEFT JOIN LATERAL (
   SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, $3::timestamptz) - b.starts) * b.share ELSE '0' END AS down,
          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, $3::timestamptz) - b.starts END AS gap,
-         b.entries_before + 1 AS begun
+         {doubts_at at=$3}
   FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= $3 ORDER BY b.starts DESC LIMIT 1
 ) AS e ON true
 CROSS JOIN LATERAL (
@@ -79,9 +103,8 @@ CROSS JOIN LATERAL (
          array_agg(date_part('epoch', coalesce(e.gap - s.gap, '0')
            + greatest($3::timestamptz - (h.last_observed_at + h.holds), '0')
            - greatest(v.starts - (h.last_observed_at + h.holds), '0')) ORDER BY v.place) AS gap,
-         array_agg(coalesce(e.begun - s.over, 0)
-           + (h.state = 'down' AND h.since < $3::timestamptz AND h.last_observed_at + h.holds > v.starts)::int
-           + (h.last_observed_at + h.holds < $3::timestamptz)::int ORDER BY v.place) AS changes
+         array_agg({early_between starts=v.starts ends=$3} ORDER BY v.place) AS early,
+         array_agg({late_between starts=v.starts ends=$3} ORDER BY v.place) AS late
   FROM unnest($2::timestamptz[]) WITH ORDINALITY AS v (starts, place)
   LEFT JOIN LATERAL (
     {sums_at at=v.starts}
