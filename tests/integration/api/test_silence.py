@@ -35,7 +35,7 @@ async def get(service: Service, path: str) -> Any:
 
 async def silent(service: Service, hours: float, **more: Any) -> str:
     """A tenant that was up for half an hour, and has said nothing since."""
-    name = await service.tenant(push_interval=INTERVAL, **more)
+    name = await service.tenant(push_interval=INTERVAL, push_mode="changes", **more)
     for _ in range(31):
         await push(service, name, up=1)
         service.clock.advance(INTERVAL)
@@ -227,6 +227,21 @@ def check(document: Any) -> None:
                 assert bounds["low"] - rounded <= value <= bounds["high"] + 1e-6, found
 
 
+async def check_lists(service: Service, name: str) -> None:
+    """What lists say is what the windows say, with bounds that are no narrower."""
+    windows = (await get(service, f"/api/v1/tenants/{name}/sla?windows=1h,24h,7d,30d,month"))["windows"]
+    listed = await row(service, "/api/v1/sla/summary", name)
+    for window in windows:
+        own, exact = listed["windows"][window["window"]], window["bounds"]
+        assert own["availability"] == pytest.approx(window["availability"])
+        assert own["coverage"] == pytest.approx(window["coverage"])
+        if exact["low"] is None:
+            assert own["bounds"] == exact
+        else:
+            assert own["bounds"]["low"] <= exact["low"] + 1e-6
+            assert own["bounds"]["high"] >= exact["high"] - 1e-6
+
+
 PUSHES = st.lists(
     st.tuples(st.sampled_from([0, 30, 60, 149, 151, 600, 4000, 30_000]), st.sampled_from([0, 1, 1])),
     max_size=12,
@@ -234,11 +249,16 @@ PUSHES = st.lists(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pushes=PUSHES, silence=st.sampled_from([0, 100, 1000, 50_000, 200_000]), maintenance=st.booleans())
+@given(
+    pushes=PUSHES,
+    silence=st.sampled_from([0, 100, 1000, 50_000, 200_000]),
+    maintenance=st.booleans(),
+    mode=st.sampled_from(["changes", "samples"]),
+)
 async def test_no_answer_shows_a_ratio_without_its_coverage(
-    service: Service, pushes: list[tuple[int, int]], silence: int, maintenance: bool
+    service: Service, pushes: list[tuple[int, int]], silence: int, maintenance: bool, mode: str
 ) -> None:
-    name = await service.tenant(push_interval=INTERVAL)
+    name = await service.tenant(push_interval=INTERVAL, push_mode=mode)
     path = f"/api/v1/tenants/{name}"
     assert (await service.ask("POST", f"{path}/deployment-status", {"status": "completed"}))[0] == 200
     for seconds, up in pushes:
@@ -257,6 +277,7 @@ async def test_no_answer_shows_a_ratio_without_its_coverage(
     ):  # fmt: skip
         check(await get(service, question))
     check(await sla_data(service, name))
+    await check_lists(service, name)
     shown = await gauges(service, name)
     for (family, window), value in shown.items():
         if family == "ecp_tenant_sla_availability_ratio":
