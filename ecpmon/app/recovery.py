@@ -48,6 +48,7 @@ class Notices:
             body=drafts[0].payload if drafts else None,
             joined_to=decision.joined_to,
             goes_on=decision.again,
+            ended_at=decision.ended_at,
         )
 
 

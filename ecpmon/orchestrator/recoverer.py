@@ -28,7 +28,7 @@ from ecpmon.orchestrator.recovery import (
     evidence_of,
 )
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
-from ecpmon.ports.orchestrator import AlertSource, RecoveryStep, RecoveryStore, Restarter
+from ecpmon.ports.orchestrator import AlertSource, Circumstances, RecoveryStep, RecoveryStore, Restarter
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore
 from ecpmon.ports.tenants import TenantStore
@@ -141,7 +141,8 @@ class Recoverer:
 
     async def _go_on(self, recovery: Recovery, listed: AlertList | None, now: datetime) -> None:
         tenant = await self._tenants.get(recovery.tenant_id)
-        facts = await self._facts(recovery, tenant, listed, now)
+        around = await self._recoveries.circumstances(recovery, tenant, now - self._policy.window, now)
+        facts = await self._facts(recovery, tenant, around, listed, now)
         decision = decide(recovery, facts, now, self._policy)
         if decision.again:
             await self._store(tenant, recovery, decision, now)
@@ -149,6 +150,8 @@ class Recoverer:
             decision = decide(recovery, facts, now, self._policy)
         if not decision.restart:
             await self._store(tenant, recovery, decision, now)
+            if decision.anew and around.firing:
+                await self._recoveries.begin([_told_again(recovery, *around.firing)], now)
             return
         marked = await self._recoveries.mark_restart(recovery, now)
         if marked is None:
@@ -170,9 +173,13 @@ class Recoverer:
             return RestartFailure(RecoveryReason.RESTART_FAILED, error.message, error.retryable)
 
     async def _facts(
-        self, recovery: Recovery, tenant: Tenant, listed: AlertList | None, now: datetime
+        self,
+        recovery: Recovery,
+        tenant: Tenant,
+        around: Circumstances,
+        listed: AlertList | None,
+        now: datetime,
     ) -> Facts:
-        around = await self._recoveries.circumstances(recovery, tenant, now - self._policy.window, now)
         alert = AlertStanding.UNKNOWN
         if listed is not None and around.fingerprints:
             alert = listed.of(tenant.tenant_id, around.fingerprints)
@@ -218,3 +225,9 @@ class Recoverer:
                 reason=event.reason, restarted=restarted,
             )  # fmt: skip
             self._on_event(event)
+
+
+def _told_again(recovery: Recovery, fingerprint: str, starts_at: datetime) -> ExternalAlert:
+    """An alert that never resolved, as Alertmanager would repeat it."""
+    name, severity = recovery.alert_name, recovery.severity
+    return ExternalAlert(recovery.tenant_id, fingerprint, starts_at, None, "firing", name, severity, {}, {})

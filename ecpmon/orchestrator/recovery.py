@@ -19,7 +19,7 @@ Rules, of which the tests are named after:
    down, or nothing measured for five minutes, makes it a real one. A gap or no data prevents nothing.
 3. One restart per incident. It is over when the tenant was measured up for `settle` on end (as outages are counted),
    not before: so no new `startsAt`, no second fingerprint and no second message restarts what was restarted, or what
-   people were called for.
+   people were called for. If it is down again by then and the alert still fires, that is the next incident.
 4. An alert is over when `resolved` came for it, whichever `startsAt` that names. A missing `resolved` is made up for by
    Alertmanager's list (`AlertStanding.GONE`), but only together with our evidence: Alertmanager forgets what fires when
    it is started anew. An alert that is silenced or inhibited does not act, neither does one during maintenance; a
@@ -66,13 +66,13 @@ class RecoveryPolicy:
 class Evidence:
     """What our timeline says now: `state` (a gap, or None before any data: not known) since `since`.
 
-    `settled`: whether the tenant was up for `settle` on end, at some time since it was last looked at.
+    `settled_at`: when the tenant had last been up for `settle` on end; None: not since it was last looked at.
     `observed_at`: of the newest observation.
     """
 
     state: SpanState | None
     since: datetime | None = None
-    settled: bool = False
+    settled_at: datetime | None = None
     observed_at: datetime | None = None
 
     def is_since(self, instant: datetime) -> bool:
@@ -109,7 +109,8 @@ class Facts:
 class Decision:
     """The next state. `restart` True: restart the tenant first, then ask `after_restart`.
 
-    `again` True: there is more to do at once, when this is stored.
+    `again` True: there is more to do at once, when this is stored. `anew` True: the alert still fires, and is the
+    begin of another incident. `ended_at`: when it was over; None: now.
     """
 
     state: RecoveryState
@@ -117,6 +118,8 @@ class Decision:
     due_at: datetime | None = None
     restart: bool = False
     again: bool = False
+    anew: bool = False
+    ended_at: datetime | None = None
     detail: str = ""
     joined_to: str | None = None
 
@@ -147,13 +150,13 @@ def evidence_of(
             runs[-1] = (span.state, runs[-1][1], span.end)
         else:
             runs.append((span.state, span.start, span.end))
-    settled = any(
-        state is SpanState.UP and end > looked_at and min(end, now) - start >= settle
+    settled = [
+        max(start + settle, looked_at)
         for state, start, end in runs
-    )
-    if not runs or runs[-1][2] <= now:
-        return Evidence(None, None, settled, observed_at)
-    return Evidence(runs[-1][0], runs[-1][1], settled, observed_at)
+        if state is SpanState.UP and end > looked_at and min(end, now) - start >= settle
+    ]
+    state, since = (runs[-1][0], runs[-1][1]) if runs and runs[-1][2] > now else (None, None)
+    return Evidence(state, since, settled[-1] if settled else None, observed_at)
 
 
 def decide(recovery: Recovery, facts: Facts, now: datetime, policy: RecoveryPolicy) -> Decision:
@@ -311,8 +314,10 @@ def _recheck(recovery: Recovery, facts: Facts, now: datetime, policy: RecoveryPo
 
 
 def _follow_up(recovery: Recovery, facts: Facts, now: datetime, policy: RecoveryPolicy) -> Decision:
-    if facts.evidence.settled:
-        return Decision(RecoveryState.RECOVERED, RecoveryReason.UP_AFTER_ESCALATION)
+    if facts.evidence.settled_at is not None:
+        down_again = facts.state is SpanState.DOWN and not _over(facts)
+        after = RecoveryReason.UP_AFTER_ESCALATION
+        return Decision(RecoveryState.RECOVERED, after, anew=down_again, ended_at=facts.evidence.settled_at)
     since = recovery.escalated_at or recovery.updated_at
     late = now - since >= policy.follow_up
     if late and facts.state is not SpanState.DOWN and facts.state is not SpanState.UP and _over(facts):

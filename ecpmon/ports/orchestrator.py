@@ -69,6 +69,7 @@ class RecoveryStep:
     """A change of a recovery about to be stored, with what is told about it (as in `NewEvent`).
 
     `restarted` is the number of deployments when a restart was just confirmed. `goes_on` True: the claim is kept.
+    `ended_at`: of what is over, when it was; None: now.
     """
 
     state: RecoveryState
@@ -81,19 +82,22 @@ class RecoveryStep:
     body: Mapping[str, Any] | None = None
     joined_to: str | None = None
     goes_on: bool = False
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What is stored around an incident.
 
-    `resolved`: Alertmanager has withdrawn every alert of it; `fingerprints` are of those that it has not. `restarts`:
+    `resolved`: Alertmanager has withdrawn every alert of it; `fingerprints` are of those that it has not, and `firing`
+    is the newest of these: fingerprint and start. `restarts`:
     of the tenant for other incidents. `observed_at`: of the tenant's newest evidence. `beside`: an incident of the
     tenant that people were called for and that is not over; `beside_due`: whether it is due.
     """
 
     resolved: bool = False
     fingerprints: tuple[str, ...] = ()
+    firing: tuple[str, datetime] | None = None
     restarts: int = 0
     observed_at: datetime | None = None
     beside: str | None = None

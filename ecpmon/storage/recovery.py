@@ -106,6 +106,7 @@ class PgRecoveryStore:
                     step.restarted,
                     None if step.joined_to is None else uuid.UUID(step.joined_to),
                     step.goes_on,
+                    step.ended_at,
                 )
                 if row is None or not _is_told(recovery, step):
                     return None
@@ -158,6 +159,7 @@ class PgRecoveryStore:
         return Circumstances(
             resolved=bool(row["resolved"]),
             fingerprints=tuple(row["fingerprints"]),
+            firing=None if row["firing"] is None else (row["firing"], row["firing_since"]),
             restarts=row["restarts"],
             observed_at=row["observed_at"],
             beside=None if beside is None else str(beside),

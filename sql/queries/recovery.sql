@@ -22,7 +22,8 @@ WITH fresh AS (
                            AND e.status = 'resolved')
          AND EXISTS (SELECT FROM availability_heads h
                      WHERE h.tenant = x.tenant AND h.state = 'down' AND h.last_observed_at + h.holds > $7
-                       AND h.since > (SELECT max(r.ended_at) FROM recoveries r WHERE r.tenant = x.tenant)))
+                       AND h.since > (SELECT max(r.ended_at) FROM recoveries r
+                                      WHERE r.tenant = x.tenant AND r.state <> 'joined')))
   WINDOW placed AS (PARTITION BY x.tenant ORDER BY x.place)
 ), begun AS (
   INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state, reason, due_at,
@@ -34,7 +35,7 @@ WITH fresh AS (
   RETURNING tenant, state
 ), looked_at AS (
   UPDATE recoveries r SET due_at = $7
-  WHERE r.tenant IN (SELECT tenant FROM begun) AND r.state IN ('doubted', 'escalated') AND r.due_at > $7
+  WHERE r.tenant = ANY($2) AND r.state IN ('doubted', 'escalated') AND r.due_at > $7
 )
 SELECT tenant, state FROM begun
 
@@ -61,7 +62,7 @@ SET state = $4, reason = $5, detail = $6, due_at = $7, claimed_until = CASE WHEN
     updated_at = $8, joined_to = $11,
     restarted_at = coalesce(restarted_at, $9), restarted = coalesce(restarted, $10),
     escalated_at = CASE WHEN $4 = 'escalated' THEN coalesce(escalated_at, $8::timestamptz) ELSE escalated_at END,
-    ended_at = CASE WHEN $4 IN ('recovered', 'closed', 'joined') THEN $8::timestamptz END
+    ended_at = CASE WHEN $4 IN ('recovered', 'closed', 'joined') THEN coalesce($13, $8::timestamptz) END
 WHERE recovery_id = $1 AND claimed_until = $2 AND state = $3
 RETURNING *
 
@@ -81,7 +82,7 @@ WITH told AS (
   (SELECT fingerprint, alert_starts_at, created_at FROM recoveries WHERE tenant = $1 AND joined_to = $2
    ORDER BY created_at DESC LIMIT 100)
 ), alerts AS (
-  SELECT t.fingerprint, EXISTS (
+  SELECT t.*, EXISTS (
     SELECT FROM external_alerts e
     WHERE e.tenant = $1 AND e.fingerprint = t.fingerprint AND e.status = 'resolved'
       AND (e.starts_at = t.alert_starts_at
@@ -91,13 +92,16 @@ WITH told AS (
 )
 SELECT (SELECT bool_and(resolved) FROM alerts) AS resolved,
        ARRAY(SELECT DISTINCT fingerprint FROM alerts WHERE NOT resolved) AS fingerprints,
+       f.fingerprint AS firing, f.alert_starts_at AS firing_since,
        (SELECT count(*) FROM recoveries WHERE tenant = $1 AND restart_at > $3 AND recovery_id <> $2) AS restarts,
        (SELECT last_observed_at FROM availability_heads WHERE tenant = $1) AS observed_at,
        b.recovery_id AS beside, b.due_at <= $4 AS beside_due
 FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
   SELECT recovery_id, due_at FROM recoveries
   WHERE tenant = $1 AND state = 'escalated' AND ended_at IS NULL AND recovery_id <> $2 ORDER BY created_at DESC LIMIT 1
-) AS b ON true
+) AS b ON true LEFT JOIN LATERAL (
+  SELECT fingerprint, alert_starts_at FROM alerts WHERE NOT resolved ORDER BY created_at DESC LIMIT 1
+) AS f ON true
 
 -- name: of_tenant
 SELECT r.*, t.tenant_id FROM recoveries r JOIN tenants t ON t.id = r.tenant

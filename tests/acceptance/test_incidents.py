@@ -111,6 +111,26 @@ async def test_a_new_start_after_the_tenant_was_up_is_a_new_incident(world: Worl
     assert await reasons(world, 4) == ["measured_down", "still_down", "up_after_escalation", "measured_down"]
 
 
+async def test_an_alert_that_never_resolved_begins_the_next_incident_at_the_next_look(world: World) -> None:
+    """Alertmanager repeats after hours only."""
+    await world.add_tenant("broken")
+    await world.advance(60)
+    await outage(world, "broken", 400)
+    await world.advance(15)
+    await tell(world, "broken")
+    await turn(world)
+    await turn(world, FIVE_MINUTES)
+    await world.advance(190)
+    await outage(world, "broken", 3600)
+    await turn(world, FIVE_MINUTES - 190)
+    await turn(world)
+    assert await rows(world, "broken", "state", "reason", "tries") == [
+        ("recovered", "up_after_escalation", 1), ("waiting", "restarted", 1),
+    ]  # fmt: skip
+    first, second = sorted(await recoveries(world, "broken"), key=lambda r: r["created_at"])
+    assert first["alert_starts_at"] == second["alert_starts_at"]
+
+
 async def test_up_for_a_moment_is_no_end_of_an_incident(world: World) -> None:
     await world.add_tenant("broken")
     await world.advance(60)

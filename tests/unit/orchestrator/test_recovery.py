@@ -51,7 +51,7 @@ def facts(state: SpanState | None, since: timedelta = FIVE, **more: Any) -> Fact
     evidence = Evidence(
         state,
         None if state is None else NOW - since,
-        settled=more.pop("settled", state is UP and since >= MINUTE),
+        settled_at=more.pop("settled_at", NOW - since + MINUTE if state is UP and since >= MINUTE else None),
         observed_at=more.pop("observed_at", None if state is None else NOW - SECOND),
     )
     return Facts(evidence, **more)
@@ -219,10 +219,15 @@ RECHECKS: dict[str, Case] = {
 }  # fmt: skip
 FOLLOW_UPS: dict[str, Case] = {
     "an escalated tenant that comes up": (
-        escalated(), facts(UP), decision(S.RECOVERED, R.UP_AFTER_ESCALATION),
+        escalated(), facts(UP), decision(S.RECOVERED, R.UP_AFTER_ESCALATION, ended_at=NOW - 4 * MINUTE),
     ),
-    "one that was up between two looks, and is down again": (
-        escalated(), facts(DOWN, SECOND, settled=True), decision(S.RECOVERED, R.UP_AFTER_ESCALATION),
+    "one that was up between two looks, and is down again: the next incident": (
+        escalated(), facts(DOWN, SECOND, settled_at=NOW - MINUTE),
+        decision(S.RECOVERED, R.UP_AFTER_ESCALATION, anew=True, ended_at=NOW - MINUTE),
+    ),
+    "but not when the alert is over": (
+        escalated(), facts(DOWN, SECOND, settled_at=NOW - MINUTE, resolved=True),
+        decision(S.RECOVERED, R.UP_AFTER_ESCALATION, ended_at=NOW - MINUTE),
     ),
     "one that is up for a moment": (escalated(), facts(UP, 20 * SECOND), still(40 * SECOND)),
     "one that stays down": (escalated(), facts(DOWN), still(FIVE)),
@@ -280,7 +285,7 @@ def test_an_outage_is_over_when_a_tenant_was_up_for_a_minute(
     timeline: list[tuple[SpanState, float]], settled: bool
 ) -> None:
     found = evidence_of(spans(*timeline), NOW - FIVE, NOW, MINUTE, None)
-    assert (found.settled, found.state) == (settled, timeline[-1][0])
+    assert (found.settled_at is not None, found.state) == (settled, timeline[-1][0])
 
 
 def test_what_is_down_by_different_shares_is_down_since_the_first() -> None:
@@ -291,7 +296,8 @@ def test_what_is_down_by_different_shares_is_down_since_the_first() -> None:
 
 def test_a_timeline_that_ended_says_nothing_about_now() -> None:
     ended = [Span(NOW - FIVE, NOW, UP)]
-    assert evidence_of(ended, NOW - FIVE, NOW, MINUTE, None) == Evidence(None, None, True, None)
+    known = evidence_of(ended, NOW - FIVE, NOW, MINUTE, None)
+    assert known == Evidence(None, None, NOW - 4 * MINUTE, None)
     assert evidence_of([], NOW, NOW, MINUTE, None) == Evidence(None)
 
 
