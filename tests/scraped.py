@@ -21,11 +21,15 @@ from tests.waiting import PATIENCE
 
 
 class Target:
-    """An exporter on a port of its own. `scrapes`: when it was scraped, in seconds since 1970."""
+    """An exporter on a port of its own. `scrapes`: when it was scraped, in seconds since 1970.
+
+    `pages`: what else it exposes, by path.
+    """
 
     def __init__(self, port: int, text: str) -> None:
         self.port = port
         self.text = text
+        self.pages: dict[str, str] = {}
         self.scrapes: list[float] = []
         self._server: ThreadingHTTPServer | None = None
 
@@ -36,7 +40,7 @@ class Target:
             def do_GET(self) -> None:
                 now = time.time()
                 target.scrapes.append(now)
-                text = target.text.replace("{n}", str(len(target.scrapes)))
+                text = target.pages.get(self.path, target.text).replace("{n}", str(len(target.scrapes)))
                 body = text.replace("{ms}", str(int(now * 1000))).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")

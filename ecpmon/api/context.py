@@ -20,6 +20,7 @@ from ecpmon.ports.contracts import Contracts
 from ecpmon.ports.current import CurrentFigures
 from ecpmon.ports.faults import FaultLog
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
+from ecpmon.ports.profiles import ProfileStore
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.roster import Roster
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
@@ -66,6 +67,7 @@ class Backend:
     deployments: DeploymentService
     quarantine: Quarantine
     faults: FaultLog
+    profiles: ProfileStore
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

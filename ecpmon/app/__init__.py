@@ -159,6 +159,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         deployments=runtime.deployments,
         quarantine=runtime.quarantine,
         faults=runtime.faults,
+        profiles=runtime.profiles,
         health=runtime.readiness,
         hub=hub,
         simulator=runtime.simulator,

@@ -19,6 +19,7 @@ from ecpmon.model.ingest import Attempt
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.ports.faults import FaultLog
+from ecpmon.ports.profiles import ProfileStore
 from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.settings import Settings
@@ -40,7 +41,9 @@ class Pulling:
         tenants: LiveTenants,
         quarantine: Quarantine,
         faults: FaultLog,
+        profiles: ProfileStore,
     ) -> None:
+        self._profiles = profiles
         self._telemetry = around.telemetry
         self._blindness = blindness
         self._closing: list[Callable[[], None]] = []
@@ -78,6 +81,7 @@ class Pulling:
                 settings.pull_timeout,
                 timedelta(days=settings.raw_retention_days),
                 settings.prometheus_headers,
+                profiles=self._profiles,
             )
             self._closing.append(prometheus.close)
             found.append(prometheus)

@@ -35,6 +35,7 @@ from ecpmon.storage.maintenance import MaintenanceBounds, PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.objectives import PgObjectiveStore
+from ecpmon.storage.profiles import PgProfileStore
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.recovery import PgRecoveryStore
 from ecpmon.storage.roster import PgRoster
@@ -124,6 +125,7 @@ class Stores:
         self.tenants = PgTenantStore(self.database, on_change=self.tokens.memory.clear)
         self.quarantine = PgQuarantine(self.database)
         self.faults = PgFaultLog(self.database)
+        self.profiles = PgProfileStore(self.database)
         self.maintenance = PgMaintenanceStore(
             self.database,
             MaintenanceBounds(settings.max_maintenance_windows, settings.max_maintenance_occurrences),

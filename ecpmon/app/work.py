@@ -95,6 +95,7 @@ class Work:
             tenants=stores.roster,
             quarantine=stores.quarantine,
             faults=stores.faults,
+            profiles=stores.profiles,
         )
         self.keeping = SampleKeeping(
             stores.database, stores.evidence, around.settings, around.clock, self.pulling.awake

@@ -110,3 +110,30 @@ def check(folder: Path | None, promtool: str, from_database: bool) -> None:
     if done.returncode != 0:
         raise click.ClickException(f"promtool refuses the rules:\n{done.stdout}{done.stderr}")
     click.echo(done.stdout, nl=False)
+
+
+@rules.command()
+@click.argument("name", required=False)
+def profiles(name: str | None) -> None:
+    """List the evidence profiles, or show what the profile NAME asks Prometheus and what to beware of."""
+    from ecpmon.collectors.profiles import GPU
+    from ecpmon.collectors.profiles import profiles as shipped
+
+    if name is None:
+        for each, profile in shipped().items():
+            if each != GPU:
+                click.echo(f"{each:15} {profile.title}")
+        return
+    found = shipped().get(name)
+    if found is None:
+        raise click.ClickException(f"there is no evidence profile {name!r}; known are {', '.join(shipped())}")
+    click.echo(found.title)
+    for what, text in {**found.availability, **found.counters}.items():
+        click.echo(f"{what}: {text}")
+    for what, gauge in found.metrics.items():
+        click.echo(f"{what}: {gauge.expression} ({gauge.unit}{', a sample' if gauge.sample else ''})")
+    if found.latency:
+        bounds = ", ".join(f"{bound:g}" for bound in found.latency.bounds) or "not known"
+        click.echo(f"latency of {found.latency.of} in {found.latency.unit}: {bounds}")
+    for warning in found.warnings:
+        click.echo(f"! {warning}")

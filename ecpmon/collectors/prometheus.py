@@ -14,14 +14,17 @@ from typing import Any, Final, Protocol
 
 from ecpmon.collectors.backlog import Backlog, GivenUp
 from ecpmon.collectors.base import Collected
+from ecpmon.collectors.choosing import owned, readings_of, whose
 from ecpmon.collectors.holes import Holes
+from ecpmon.collectors.profiles import asked_of
 from ecpmon.collectors.promclient import PromClient, Range, Refused, TimedOut
 from ecpmon.collectors.questions import Answer, Question, answer_to, frames_of, questions_of, times_of
 from ecpmon.collectors.rules import PrometheusRule
-from ecpmon.errors import MonitoringUnavailable
+from ecpmon.errors import DatabaseUnavailable, MonitoringUnavailable
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import UP_METRIC
+from ecpmon.ports.profiles import Chosen
 from ecpmon.ports.quarantine import Culprit
 
 # Prometheus refuses more points per series in one answer.
@@ -67,13 +70,11 @@ class _Turn:
     remarks: dict[str, None] = field(default_factory=dict)
     timeouts: int = 0
 
-    def troubles(self, wanted: frozenset[str]) -> dict[Culprit, str]:
-        return {
-            culprit: why
-            for answer in self.answers
-            for culprit, why in answer.troubles.items()
-            if culprit[0] in wanted
-        }
+
+class ChosenProfiles(Protocol):
+    """As `ports.ProfileStore` has it."""
+
+    async def chosen(self) -> Sequence[Chosen]: ...
 
 
 class Asking(Protocol):
@@ -98,10 +99,16 @@ class PrometheusCollector:
         backfill: timedelta,
         headers: Mapping[str, str] | None = None,
         client: Asking | None = None,
+        profiles: ChosenProfiles | None = None,
     ) -> None:
         self.interval = interval
         self._step = interval.total_seconds()
-        self._questions = questions_of(rule, self._step)
+        self._for_all = questions_of(rule, self._step)
+        self._questions = self._for_all
+        self._profiles = profiles
+        # What tenants have chosen, as far as that was heard.
+        self._chosen: Sequence[Chosen] = ()
+        self._left_out: Mapping[Culprit, str] = {}
         self._backfill = backfill
         self._client: Asking = client or PromClient(url, headers or {}, timeout)
         self._backlog = Backlog(self._step)
@@ -122,8 +129,23 @@ class PrometheusCollector:
         if not ranges:
             return Collected((), since or now)
         wanted = frozenset(t.tenant_id for t in tenants)
+        await self._hear_of_profiles()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._turn, wanted, ranges[0], most, now)
+
+    async def _hear_of_profiles(self) -> None:
+        """While the database is away, what was heard last holds."""
+        if self._profiles is None:
+            return
+        try:
+            chosen = await self._profiles.chosen()
+        except DatabaseUnavailable:
+            return
+        if list(chosen) != list(self._chosen):
+            self._chosen = chosen
+            asked = asked_of(owned(chosen), self._step)
+            self._questions = (*self._for_all, *asked.questions)
+            self._left_out = whose(asked.troubles)
 
     def _turn(
         self, wanted: frozenset[str], due: tuple[datetime, datetime], most: int, now: datetime
@@ -131,7 +153,7 @@ class PrometheusCollector:
         start, end = due[0].timestamp(), due[1].timestamp()
         turn = _Turn()
         answered = self._present(turn, start, end, now)
-        turn.frames += frames_of((a.readings for a in turn.answers), wanted)
+        turn.frames += self._frames(turn.answers, wanted)
         self._look_for_holes(turn.frames, wanted, now)
         if answered:
             longest = (most - 1) * self._step
@@ -140,7 +162,7 @@ class PrometheusCollector:
         return Collected(
             tuple(sorted(turn.frames, key=lambda f: f.ts)),
             due[1],
-            turn.troubles(wanted),
+            self._troubles(turn, wanted),
             since=due[0],
             detail=self._detail(turn),
             refused=not answered,
@@ -225,7 +247,7 @@ class PrometheusCollector:
             except MonitoringUnavailable:
                 self._backlog.put_back(subject, piece)
                 return
-            turn.frames += frames_of((a.readings for a in answers), wanted)
+            turn.frames += self._frames(answers, wanted)
             if refused and (lost := self._backlog.refuse(subject, piece, refused[subject])):
                 turn.given_up.append(lost)
 
@@ -256,9 +278,18 @@ class PrometheusCollector:
         lacking = frozenset(hole.tenant for hole in holes)
         turn.frames += [
             frame
-            for frame in frames_of((a.readings for a in found), lacking)
+            for frame in self._frames(found, lacking)
             if any(h.tenant == frame.tenant_id and h.first < frame.ts.timestamp() < h.last for h in holes)
         ]
+
+    def _frames(self, answers: Sequence[Answer], wanted: frozenset[str]) -> tuple[Frame, ...]:
+        return frames_of([readings_of(answers, self._chosen)], wanted)
+
+    def _troubles(self, turn: _Turn, wanted: frozenset[str]) -> dict[Culprit, str]:
+        found = dict(self._left_out)
+        for answer in turn.answers:
+            found |= whose(answer.troubles)
+        return {culprit: why for culprit, why in found.items() if culprit[0] in wanted}
 
     def _detail(self, turn: _Turn) -> str | None:
         told = [f"{subject}: {why}" for subject, why in self._backlog.refused.items()]

@@ -85,10 +85,8 @@ def one_of(values: Sequence[str]) -> str:
 
 
 def _literal(value: str) -> str:
-    # As RE2 has it: letters, digits and `_` stand for themselves, and so does all that is no ASCII.
-    return re.sub(
-        r"[^\w\s]|\n", lambda m: f"\\x{{{ord(m.group()):x}}}" if ord(m.group()) < 128 else m.group(), value
-    )
+    # Of RE2: all else stands for itself. A line break would end a string of PromQL.
+    return re.sub(r"[.|*+?()\[\]{}^$\\\n]", lambda found: f"\\x{{{ord(found.group()):x}}}", value)
 
 
 def _tokens(expression: str) -> list[_Token]:

@@ -56,6 +56,14 @@ class Question:
     age: str | None = None
     # Whose it is, by the values of `by`; None: the first of these is the name of the tenant.
     owners: Mapping[tuple[str, ...], tuple[str, ...]] | None = None
+    # What tenants are told when something is wrong with it; "": the subject.
+    told: str = ""
+    # Which part of a tenant's evidence it is, when that is made of several.
+    part: str = ""
+
+    @property
+    def about(self) -> str:
+        return self.told or self.subject
 
     def tenants(self, whose: tuple[str, ...]) -> tuple[str, ...]:
         if self.owners is None:
@@ -114,8 +122,12 @@ def questions_of(rule: PrometheusRule, seconds: float) -> tuple[Question, ...]:
 
 @dataclass(slots=True)
 class Answer:
-    """What one question brought: by tenant and series. `troubles`: what of which tenant was left out, and why."""
+    """What one question brought: by tenant and series. `troubles`: what of which tenant was left out, and why.
 
+    `part`: as the question has it.
+    """
+
+    part: str = ""
     readings: Readings = field(default_factory=dict)
     troubles: dict[Culprit, str] = field(default_factory=dict)
 
@@ -134,7 +146,7 @@ def answer_to(question: Question, result: Iterable[Any], times: Sequence[Times])
 
     Raises ValueError for what is no series. Series without the labels of a tenant are nobody's.
     """
-    answer = Answer()
+    answer = Answer(question.part)
     differing: dict[tuple[str, SeriesKey | None], set[float]] = defaultdict(set)
     for series in result:
         metric, points = _series(series)
@@ -150,9 +162,9 @@ def answer_to(question: Question, result: Iterable[Any], times: Sequence[Times])
             clashes = differing[tenant, None if question.counter else key]
             if _take(question, points, own, kept, clashes):
                 why = "when its samples were taken cannot be told: give an `age`"
-                answer.troubles[tenant, question.subject] = why
+                answer.troubles[tenant, question.about] = why
             if "histograms" in series:
-                answer.troubles[tenant, question.subject] = "a native histogram is no number"
+                answer.troubles[tenant, question.about] = "a native histogram is no number"
     _forget(question, answer, differing)
     return answer
 
@@ -218,7 +230,7 @@ def _forget(
         if question.counter
         else f"several series of {question.name} contradict each other: say what they make together"
     )
-    answer.troubles.update({(tenant, question.subject): why for tenant, _ in several})
+    answer.troubles.update({(tenant, question.about): why for tenant, _ in several})
 
 
 def _series(series: Any) -> tuple[Mapping[str, str], list[tuple[float, float]]]:

@@ -77,3 +77,15 @@ def test_without_promtool_the_message_says_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert b"--promtool" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_the_evidence_profiles_are_listed_and_shown() -> None:
+    listed = run("rules", "profiles").stdout.decode()
+    assert "vLLM" in listed
+    shown = run("rules", "profiles", "mosec")
+    assert shown.returncode == 0
+    assert b"0.128, 0.256" in shown.stdout
+    assert b"! Its own time-outs are 408" in shown.stdout
+    unknown = run("rules", "profiles", "nobody")
+    assert unknown.returncode == 1
+    assert b"known are bentoml" in unknown.stderr

@@ -97,6 +97,7 @@ QUERIES = {
     "crowding.crowded_since": OPERATORS,
     "crowding.forget": JOB,
     "deployments.take_over": JOB,
+    "evidence_profiles.chosen": JOB,
     "faults.forget": JOB,
     "fast_windows.heads": JOB,
     "fast_windows.outlines": JOB,

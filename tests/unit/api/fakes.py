@@ -589,7 +589,8 @@ class World:
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
-            quarantine=FakeQuarantine(), faults=unused, health=unused, workers=workers, threads=workers,
+            quarantine=FakeQuarantine(), faults=unused, profiles=unused, health=unused,
+            workers=workers, threads=workers,
             hub=self.hub, simulator=stores.simulator,
             on_tenant_created=unused, on_objectives_changed=unused,
         )  # fmt: skip
