@@ -38,7 +38,7 @@ TOLERANCE = 1e-3
 
 
 async def measure(dsn: str, folder: Path, minutes: int, seed: int) -> str:
-    return table(await measured(dsn, folder, free_port, START, minutes, seed))
+    return (await measured(dsn, folder, free_port, START, minutes, seed)).tables()
 
 
 def simulated(folder: Path, minutes: int, seeds: int) -> None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from ecpmon.model.maintenance import Interval
-from tests.acceptance.rows import WINDOWS, Row, row_of
+from tests.acceptance.rows import WINDOWS, CountRow, Row, count_row_of, count_table, row_of, table
 from tests.acceptance.scrapes import Scrapes, scrapes_from, serving
 from tests.acceptance.world import INTERVAL, World
 
@@ -31,10 +31,19 @@ AHEAD = "ahead-1"
 EVERY: Final = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    rows: list[Row]
+    counts: list[CountRow]
+
+    def tables(self) -> str:
+        return f"{table(self.rows)}\n\n{count_table(self.counts)}"
+
+
 async def measured(
     dsn: str, folder: Path, free_port: Callable[[], int], start: datetime, minutes: int, seed: int
-) -> list[Row]:
-    """The rows of one run in a world of its own."""
+) -> Measured:
+    """What one run in a world of its own has found."""
     scrapes = scrapes_from(start, SCRAPED)
     async with (
         serving(scrapes, free_port) as url,
@@ -58,7 +67,7 @@ class Scenario:
         self.maintenance: list[tuple[str, Interval]] = []
         self.offset = 0.0
 
-    async def run(self) -> list[Row]:
+    async def run(self) -> Measured:
         await self._prepare()
         events = [
             self._outage, self._flap, self._blind, self._simulator_dies, self._clock_steps, self._maintenance,
@@ -74,7 +83,8 @@ class Scenario:
         await self._push_history()
         await self._push_samples()
         names = (*POLLED, PUSHED, SAMPLED, SCRAPED, AHEAD)
-        return [*self.before_its_time, *[row for name in names for row in await self._compare(name)]]
+        rows = [*self.before_its_time, *[row for name in names for row in await self._compare(name)]]
+        return Measured(rows, await self._count(SCRAPED))
 
     async def _prepare(self) -> None:
         zone = {"time_zone": "Europe/Berlin"}
@@ -267,6 +277,18 @@ class Scenario:
         truth, off = await self._truth(name), [i for n, i in self.maintenance if n == name]
         document = await self.world.call("GET", f"/api/v1/tenants/{name}/sla?windows={','.join(WINDOWS)}")
         return [row_of(name, window, spans, truth, off, now) for window in document["windows"]]
+
+    async def _count(self, name: str) -> list[CountRow]:
+        """The requests of the scraped tenant that failed; all of them long ago."""
+        await self._pass(120)
+        await self.world.runtime.work.objectives.roll()
+        path = f"/api/v1/tenants/{name}/objectives/requests/status?windows={','.join(WINDOWS)}"
+        document = await self.world.call("GET", path)
+        return [self._count_row(name, window) for window in document["windows"]]
+
+    def _count_row(self, name: str, window: dict[str, Any]) -> CountRow:
+        start, end = (datetime.fromisoformat(window[edge]).timestamp() for edge in ("start", "end"))
+        return count_row_of(name, window, self.scrapes.failed(end) - self.scrapes.failed(start))
 
 
 def _state_at(changes: Iterable[tuple[datetime, bool]], at: datetime) -> bool:

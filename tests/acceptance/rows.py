@@ -52,6 +52,45 @@ class Row:
         return max(0.0, low - total, total - high)
 
 
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """Requests of one tenant that failed: how many did, how many were counted, and how many by the bounds."""
+
+    tenant: str
+    window: str
+    bad_true: float
+    bad_counted: float
+    total: float
+    bounds: tuple[float, float]
+
+    @property
+    def outside_bounds(self) -> float:
+        low, high = self.bounds
+        return max(0.0, low - self.bad_true, self.bad_true - high)
+
+
+def count_row_of(tenant: str, window: dict[str, Any], bad_true: float) -> CountRow:
+    """`window` as the API shows an objective."""
+    total = window["total"]
+    least, most = (total * (1 - window["bounds"][end] / 100) for end in ("high", "low"))
+    return CountRow(tenant, window["window"], bad_true, window["bad"], total, (least, most))
+
+
+def count_table(rows: Iterable[CountRow]) -> str:
+    """Markdown."""
+    heads = [
+        "tenant", "window", "failed, truth", "failed, counted", "of requests", "bounds of failed", "truth outside them",
+    ]  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for r in rows:
+        low, high = r.bounds
+        lines.append(
+            f"| {r.tenant} | {r.window} | {r.bad_true:.0f} | {r.bad_counted:.0f} | {r.total:.0f} |"
+            f" {low:.1f} to {high:.1f} | {r.outside_bounds:.1f} |"
+        )
+    return "\n".join(lines)
+
+
 def row_of(
     tenant: str,
     window: dict[str, Any],

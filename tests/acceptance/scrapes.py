@@ -19,7 +19,7 @@ from ecpmon.model.maintenance import Interval
 
 # Seconds between scrapes, and when the first is within a minute: nowhere near the instants that are asked about.
 EVERY, OFFSET = 15.0, 4.0
-REQUESTS_A_SCRAPE: Final = 30
+REQUESTS_A_SECOND: Final = 2
 # Of the queries that `promclient.joined` makes, the parts and their places.
 _PARTS: Final = re.compile(rf'label_replace\((.*?)\n,"{PART}","(\d+)"', re.DOTALL)
 
@@ -32,8 +32,9 @@ Said = Callable[[float], float | None]
 class Scrapes:
     """Answers range queries about the tenant `tenant_id`, scraped from `since` on.
 
-    `changes`: when it went down (True) and came up. While it is `doubled`, its requests are counted by two series that
-    nothing but the pod tells apart, as in a rollout.
+    `changes`: when it went down (True) and came up. While it is down its requests fail, and the series of those that do
+    is born with the first. While it is `doubled`, its requests are counted by two series that nothing but the pod tells
+    apart, as in a rollout.
     """
 
     tenant_id: str
@@ -63,30 +64,46 @@ class Scrapes:
     @cached_property
     def _series(self) -> Mapping[str, list[tuple[Labels, Said]]]:
         """By expression."""
-        counted = {"service": "callbot", "code": "200"}
+        good, bad = {"service": "callbot", "code": "200"}, {"service": "callbot", "code": "503"}
+        series: dict[str, list[tuple[Labels, Said]]] = {
+            "availability": [({}, self._up)],
+            "counter requests_total": [
+                ({**good, "pod": "a"}, self._good), ({**good, "pod": "b"}, self._second), (bad, self._failed)
+            ],
+            "counter errors_total": [(bad, self._failed)],
+        }  # fmt: skip
         found: dict[str, list[tuple[Labels, Said]]] = {}
         for question in questions_of(self.rule, EVERY):
-            if question.subject == "availability":
-                found[question.expression] = [({}, self._up)]
-                found |= {text: [({}, float)] for text, _ in question.times}
-            elif question.subject == "counter requests_total":
-                pods: list[tuple[Labels, Said]] = [
-                    ({**counted, "pod": "a"}, self._count), ({**counted, "pod": "b"}, self._second_count)
-                ]  # fmt: skip
-                found[question.expression] = pods
-                found |= {text: [(counted, float)] for text, _ in question.times}
+            said = found[question.expression] = series.get(question.subject, [])
+            for text, by in question.times:
+                whose = {tuple(sorted((k, v) for k, v in labels.items() if k in by)) for labels, _ in said}
+                found[text] = [(dict(labels), float) for labels in sorted(whose)]
         return found
 
     def _up(self, at: float) -> float:
         before = [down for when, down in sorted(self.changes) if when.timestamp() <= at]
         return 0.0 if before and before[-1] else 1.0
 
-    def _count(self, at: float) -> float:
-        return round((at - self.since.timestamp()) / EVERY) * REQUESTS_A_SCRAPE
+    def _seconds_down(self, at: float) -> float:
+        changes = [(when.timestamp(), down) for when, down in sorted(self.changes)]
+        ends = [when for when, _ in changes[1:]] + [at]
+        return sum(
+            max(min(end, at) - when, 0.0) for (when, down), end in zip(changes, ends, strict=False) if down
+        )
 
-    def _second_count(self, at: float) -> float | None:
+    def failed(self, at: float) -> int:
+        """How many requests had failed."""
+        return int(self._seconds_down(at) * REQUESTS_A_SECOND)
+
+    def _failed(self, at: float) -> float | None:
+        return self.failed(at) or None
+
+    def _good(self, at: float) -> float:
+        return int((at - self.since.timestamp() - self._seconds_down(at)) * REQUESTS_A_SECOND)
+
+    def _second(self, at: float) -> float | None:
         doubled = any(i.start.timestamp() <= at < i.end.timestamp() for i in self.doubled)
-        return self._count(at) / 2 if doubled else None
+        return int(self._good(at) / 2) if doubled else None
 
 
 @asynccontextmanager

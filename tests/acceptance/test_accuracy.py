@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ecpmon.model.tenants import STALENESS_FACTOR
 from tests.acceptance.accuracy import AHEAD, EVERY, PUSHED, SAMPLED, SCRAPED, measured
-from tests.acceptance.rows import table
 from tests.acceptance.world import INTERVAL
 
 # The clocks of Berlin go forward at 01:00 UTC, in the middle of the scenario.
@@ -25,8 +24,13 @@ LOOKS = {SAMPLED: EVERY, SCRAPED: 15}
 async def test_the_error_is_within_its_bound(
     make_migrated: Callable[[], str], tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
-    rows = await measured(make_migrated(), tmp_path, free_port, START, minutes=45, seed=7)
-    print(table(rows))
+    found = await measured(make_migrated(), tmp_path, free_port, START, minutes=45, seed=7)
+    print(found.tables())
+    for counted in found.counts:
+        # Those of a series that was born with the first of them as well.
+        assert counted.bad_counted == counted.bad_true > 0, counted
+        assert counted.outside_bounds < 1e-3, counted
+    rows = found.rows
     assert any(r.down_true > 100 for r in rows)
     assert any(r.gap > 60 for r in rows)
     for row in rows:
