@@ -81,7 +81,8 @@ def statement(
     now: datetime,
     withdrawn: Sequence[Withdrawn] = (),
 ) -> Statement:
-    """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both.
+    """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both, and what
+    came next: a change seen then may have been one of the month.
 
     Raises ValidationFailed for a month that has not begun.
     """
@@ -94,7 +95,7 @@ def statement(
     inside = clip(spans, period.start, end)
     off = tuple(covered(planned, period.start, period.end))
     terms = Terms(off, contract.accounting, zone(contract.time_zone))
-    result = windows.evaluate(month, inside, period.start, end, contract.target, None, terms, period.end)
+    result = windows.evaluate(month, spans, period.start, end, contract.target, None, terms, period.end)
     left = exclude(inside, off)
     return Statement(
         tenant_id=tenant.tenant_id,

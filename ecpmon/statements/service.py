@@ -27,6 +27,8 @@ from ecpmon.workers import TenantWorkers
 # Late pushes are taken for the raw retention, so a month is closed some days after its end.
 CLOSE_AFTER: Final = timedelta(days=3)
 # The job that drops old spans may be a little ahead of us.
+# Longer than any observation holds: what is seen then may have begun before.
+_AFTERWARDS: Final = timedelta(days=3)
 _DROPPING: Final = timedelta(days=1)
 
 
@@ -133,8 +135,8 @@ class StatementService:
 
     async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> _Computed:
         period = month_period(month, contract.time_zone)
-        end = min(period.end, now)
-        spans = await self._availability.packed(tenant, period.start, max(end, period.start), reasons=True)
+        known = max(min(period.end + _AFTERWARDS, now), period.start)
+        spans = await self._availability.packed(tenant, period.start, known, reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
         return await self._workers.run(

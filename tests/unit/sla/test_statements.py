@@ -72,6 +72,19 @@ def test_days_begin_at_midnight_though_the_first_midnight_was_skipped() -> None:
     assert [d.tally.eligible / 3600 for d in found.days] == [23.0, *[24.0] * 30]
 
 
+def test_a_change_that_was_seen_after_the_month_may_have_been_in_it() -> None:
+    start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+    seen = end + timedelta(seconds=20)
+    spans = [
+        Span(start, seen, SpanState.UP),
+        Span(seen, seen + timedelta(hours=1), SpanState.DOWN, doubt=60.0),
+    ]
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    found = statement(tenant, "2026-06", CONTRACT, spans, [], end + timedelta(days=1)).result
+    month = (end - start).total_seconds()
+    assert (found.tally.down, found.high, found.low) == (0, 1.0, pytest.approx(1 - 40 / month, abs=1e-12))
+
+
 def test_time_that_nobody_measured_is_shown_in_the_credit() -> None:
     start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
     down, gap = start + timedelta(hours=4), start + timedelta(hours=4 + 24)
