@@ -242,7 +242,7 @@ async def test_reads_that_make_no_sense(service: Service, query: str) -> None:
 
 
 async def test_windows_have_every_figure(service: Service) -> None:
-    name = await service.tenant(push_interval=600)
+    name = await service.tenant(push_interval=600, push_mode="changes")
     url = f"/api/v1/tenants/{name}/monitoring"
     for minutes, up in ((60, 1), (30, 0), (24, 1), (10, 1), (0, 1)):
         ts = (NOW - timedelta(minutes=minutes)).isoformat()
