@@ -1,7 +1,8 @@
-"""What counted objectives cost: every window of all tenants, the live job, and a rewrite of 2 hours of the past.
+"""What counted objectives cost: windows of all tenants, alerts, the live job, and a rewrite of 2 hours of the past.
 
     python -m bench.objectives                   1,000 tenants × 30 days of minutes
     python -m bench.objectives --tenants 100
+    python -m bench.objectives --days 4 --only alerts
 
 A window is the difference of two look-ups, so 30d should cost what 1h costs; the answers are compared with adding
 up the minutes. See bench/README.md for the figures.
@@ -11,13 +12,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench import servers
+import structlog
+
+from bench import http_load, servers
+from ecpmon.alerts.desk import RuleDesk
+from ecpmon.alerts.objective_rules import ObjectiveRules
+from ecpmon.alerts.objectives import ObjectiveAlerts
+from ecpmon.alerts.policy import default_policies
+from ecpmon.compute.threads import Threads
 from ecpmon.local.packages import Binaries
 from ecpmon.model.ingest import Batch
 from ecpmon.model.objectives import Objective
@@ -27,14 +36,19 @@ from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
 from ecpmon.sla.ratios import Stretch, edges, measure, stretch
 from ecpmon.sla.windows import Terms
+from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.migrations import migrate
 from ecpmon.storage.objectives import PgObjectiveStore
+from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.queries import load
+from ecpmon.storage.roster import PgRoster
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
+from ecpmon.workers import TenantWorkers, Workers
 
 WINDOWS = ("1h", "24h", "7d", "30d")
 DAYS = 30
@@ -74,43 +88,51 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tenants", type=int, default=1000)
-    tenants = parser.parse_args().tenants
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--only", choices=("windows", "alerts", "counting"), nargs="+")
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     binaries, _ = servers.fetch()
     with servers.scratch() as folder:
-        asyncio.run(_run(binaries, folder, tenants))
+        asyncio.run(_run(binaries, folder, arguments))
 
 
-async def _run(binaries: Binaries, folder: Path, count: int) -> None:
+async def _run(binaries: Binaries, folder: Path, arguments: argparse.Namespace) -> None:
     with servers.postgres(binaries, folder) as cluster:
         database = Database(cluster.ensure_database("bench"))
         try:
             await migrate(database)
-            await _measure(database, count)
+            await _measure(database, servers.postmaster(cluster), arguments)
         finally:
             await database.close()
 
 
-async def _measure(database: Database, count: int) -> None:
+async def _measure(database: Database, postmaster: int, arguments: argparse.Namespace) -> None:
+    count, days, only = arguments.tenants, arguments.days, arguments.only or ("windows", "alerts", "counting")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     store = PgObjectiveStore(database, [OBJECTIVE])
     tenants = await _tenants(database, count, now)
     await store.install_defaults(now)
     began = time.perf_counter()
-    for day in range(DAYS):
+    for day in range(days):
         await database.execute(LOAD, now - timedelta(days=day + 1), now - timedelta(days=day))
     keys = {name: found[0].key for name, found in (await store.of_all()).items()}
-    first = [now - timedelta(days=DAYS)] * len(keys)
+    first = [now - timedelta(days=days)] * len(keys)
     for i in range(0, len(keys), 100):
         await database.execute(load("slots")["carry"], list(keys.values())[i : i + 100], first[i : i + 100])
     # As it would be had it grown hour by hour.
     await database.execute("VACUUM (FULL, ANALYZE) objective_hours")
-    print(f"{count} tenants, {DAYS} days of minutes loaded in {time.perf_counter() - began:.0f} s")
+    print(f"{count} tenants, {days} days of minutes loaded in {time.perf_counter() - began:.0f} s")
     size = await database.fetchval("SELECT pg_total_relation_size('objective_hours')")
-    print(f"bytes per minute slot: {size / (count * DAYS * 1440):.1f}")
+    print(f"bytes per minute slot: {size / (count * days * 1440):.1f}")
     at = now - timedelta(minutes=17)
-    await _windows(database, store, keys, at)
-    await _live(database, tenants, now)
-    await _past(database, tenants[0], now)
+    if "windows" in only:
+        await _windows(database, store, keys, at)
+    if "alerts" in only:
+        await _alerts(database, store, now - timedelta(days=days), now, postmaster)
+    if "counting" in only:
+        await _live(database, tenants, now)
+        await _past(database, tenants[0], now)
 
 
 async def _tenants(database: Database, count: int, now: datetime) -> list[Tenant]:
@@ -205,6 +227,56 @@ async def _past(database: Database, tenant: Tenant, now: datetime) -> None:
         f"2 hours of the past, 120 late readings: {statistics.median(counts):.1f} ms to count again "
         f"(and {statistics.median(commits):.1f} ms to store them)"
     )
+
+
+async def _alerts(
+    database: Database, store: PgObjectiveStore, first: datetime, now: datetime, postmaster: int
+) -> None:
+    """A turn of the rules about all objectives, when nothing fires and when a ticket of each does."""
+    alerts, quarantine, maintenance = (
+        PgAlertStore(database),
+        PgQuarantine(database),
+        PgMaintenanceStore(database),
+    )
+    desk = RuleDesk(alerts, "http://ecpmon.example", lambda _: None)
+    rules = ObjectiveRules(alerts, store, PgTenantStore(database), desk, quarantine)
+    engine = ObjectiveAlerts(
+        alerts=alerts,
+        objectives=store,
+        maintenance=maintenance,
+        roster=PgRoster(database),
+        intervals=Intervals(timedelta(seconds=5), timedelta(seconds=15)),
+        policies=default_policies(),
+        workers=TenantWorkers(Workers(Threads()), "live"),
+        external_url="http://ecpmon.example",
+        on_event=lambda _: None,
+        quarantine=quarantine,
+    )
+    await database.execute("UPDATE objectives SET first_at = $1", first)
+    await _cost("giving every objective its rules", 1, postmaster, lambda: rules.settle_all(now))
+    await _cost("finding that all have them", 5, postmaster, lambda: rules.settle_all(now))
+    for state, target in (("calm", 0.9), ("a ticket and the budget of each firing", 0.995)):
+        await database.execute(
+            "UPDATE objectives SET definition = jsonb_set(definition, '{target}', to_jsonb($1::float8))",
+            target,
+        )
+        await engine.evaluate(now)
+        await engine.evaluate(now)
+        await _cost(f"a minute's turn, {state}", 5, postmaster, lambda: engine.evaluate(now))
+
+
+async def _cost(what: str, turns: int, postmaster: int, run: Callable[[], Awaitable[object]]) -> None:
+    """CPU of this process and of the database, and how long it took."""
+    ours, theirs, began = time.process_time(), http_load.cpu_seconds(postmaster), time.perf_counter()
+    for _ in range(turns):
+        await run()
+    spent = (
+        time.process_time() - ours,
+        http_load.cpu_seconds(postmaster) - theirs,
+        time.perf_counter() - began,
+    )
+    own, database, whole = (s / turns * 1000 for s in spent)
+    print(f"{what}: {own:.0f} ms of CPU here, {database:.0f} ms of the database's; {whole:.0f} ms in all")
 
 
 async def _median(run: Callable[[], Awaitable[object]], repeats: int = 9) -> float:
