@@ -8,14 +8,15 @@ objective counts something else now begins anew; both are told.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from ecpmon.alerts.defaults import BUDGETS
 from ecpmon.alerts.desk import RuleDesk
-from ecpmon.errors import NotFound
+from ecpmon.errors import NotFound, TenantNotFound
 from ecpmon.isolation import Isolation
 from ecpmon.model.alerts import Action, AlertRule, RuleKind, Severity, TransitionReason
 from ecpmon.model.objectives import StoredObjective
@@ -25,7 +26,9 @@ from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.sla import ObjectiveStore
 from ecpmon.ports.tenants import TenantStore
 
-JOB = "objective_rules"
+JOB: Final = "objective_rules"
+# Tenants whose new rules are one transaction.
+_TOGETHER: Final = 50
 _LOW, _EXHAUSTED = BUDGETS
 # What each objective has: end of the name, kind, condition, severity, policy.
 _SHAPES: tuple[tuple[str, RuleKind, str, Severity, str | None], ...] = (
@@ -75,6 +78,7 @@ class ObjectiveRules:
         self._objectives = objectives
         self._tenants = tenants
         self._desk = desk
+        self._quarantine = quarantine
         self._isolation = Isolation(quarantine, JOB)
         self._actions = actions
 
@@ -82,16 +86,25 @@ class ObjectiveRules:
         """Of every live tenant whose rules are not those of its objectives."""
 
         async def work(names: list[str]) -> dict[str, None]:
-            for name in names:
-                await self.settle(await self._tenants.get(name), now)
+            for first in range(0, len(names), _TOGETHER):
+                missing: list[AlertRule] = []
+                for name in names[first : first + _TOGETHER]:
+                    with suppress(TenantNotFound):
+                        missing += await self._settled(await self._tenants.get(name), now)
+                await self._make(missing, now)
             return dict.fromkeys(names)
 
-        await self._isolation.one_by_one(
-            await self._alerts.tenants_with_other_objectives(len(_SHAPES)), work, now
-        )
+        wanting = await self._alerts.tenants_with_other_objectives(len(_SHAPES))
+        # Who is in quarantine may be well, and lack nothing.
+        held = {name for name, _ in await self._quarantine.held(JOB)}
+        await self._isolation.together([*wanting, *sorted(held - {*wanting})], work, now)
 
     async def settle(self, tenant: Tenant, now: datetime) -> None:
         """Of one tenant."""
+        await self._make(await self._settled(tenant, now), now)
+
+    async def _settled(self, tenant: Tenant, now: datetime) -> list[AlertRule]:
+        """What is no longer right is ended or begins anew; the rules that are missing."""
         live = {s.objective.name: s for s in await self._objectives.of_tenant(tenant) if s.objective.alerts}
         held: set[str] = set()
         for entry in await self._alerts.rules(tenant):
@@ -107,9 +120,9 @@ class ObjectiveRules:
             if rule.objective_key != stored.key:
                 with suppress(NotFound):
                     await self._desk.replace(tenant, replace(rule, objective_key=stored.key), now)
-        await self._make(filter(has_rules, live.values()), held, now)
+        fresh = (rule for o in filter(has_rules, live.values()) for rule in rules_of(o, self._actions))
+        return [rule for rule in fresh if rule.alert_name not in held]
 
-    async def _make(self, objectives: Iterable[StoredObjective], held: set[str], now: datetime) -> None:
-        rules = [r for o in objectives for r in rules_of(o, self._actions) if r.alert_name not in held]
+    async def _make(self, rules: Sequence[AlertRule], now: datetime) -> None:
         if rules:
             await self._alerts.create_missing(rules, now)

@@ -97,6 +97,7 @@ class ObjectiveAlerts:
         self._lengths = lengths(policies)
         self._workers = workers
         self._moves = Moves(alerts, external_url, on_event)
+        self._quarantine = quarantine
         self._isolation = Isolation(quarantine, JOB)
 
     async def evaluate(self, now: datetime) -> int:
@@ -106,7 +107,9 @@ class ObjectiveAlerts:
         """
         minute, changes = minute_of(now), 0
         standings = await self._roster.standings()
-        asked = {n: s for n, s in standings.items() if s.counted and s.tenant is not None}
+        # Who is in quarantine may be well, and have no such rules any more.
+        held = {name for name, _ in await self._quarantine.held(JOB)}
+        asked = {n: s for n, s in standings.items() if s.tenant is not None and (s.counted or n in held)}
 
         async def work(names: list[str]) -> dict[str, None]:
             nonlocal changes

@@ -25,9 +25,12 @@ from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
+from ecpmon.wire import dumps
 
 # So long after it was read a rule may be moved on: longer than an evaluation takes, unless its process stands still.
 READ_FOR: Final = timedelta(seconds=30)
+# Where `_rule_values` has them.
+_ACTIONS: Final = 7
 
 
 def _uuid(text: str) -> uuid.UUID | None:
@@ -200,8 +203,10 @@ class PgAlertStore:
     async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                values = [_rule_values(rule, now) for rule in rules]
-                await connection.executemany(self._sql["insert_missing_rule"], values)
+                columns = _columns([_rule_values(rule, now) for rule in rules])
+                # A list within a list would be an array of two dimensions.
+                columns[_ACTIONS] = [dumps(actions).decode() for actions in columns[_ACTIONS]]
+                await connection.execute(self._sql["insert_missing_rules"], *columns)
 
     async def rules(self, tenant: Tenant) -> list[RuleWithState]:
         return [rule_of(r) for r in await self._database.fetch(self._sql["rules"], tenant.key, None)]

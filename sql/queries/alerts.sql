@@ -17,14 +17,22 @@ WITH made AS (
 )
 INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
 
--- name: insert_missing_rule
+-- name: insert_missing_rules
+-- Of live tenants, without those whose name their tenant has already.
 WITH made AS (
   INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, objective, objective_key,
                            created_at)
-  SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM tenants t
-  WHERE t.tenant_id = $2 AND t.deleted_at IS NULL ON CONFLICT (tenant, alert_name) DO NOTHING RETURNING rule_id
+  SELECT x.rule_id, t.id, x.alert_name, x.kind, x.condition, x.for_seconds, x.severity, x.actions::jsonb, x.policy, x.objective,
+         x.objective_key, x.created_at
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[], $9::text[],
+              $10::text[], $11::bigint[], $12::timestamptz[])
+    AS x (rule_id, tenant_id, alert_name, kind, condition, for_seconds, severity, actions, policy, objective, objective_key,
+          created_at)
+  JOIN tenants t ON t.tenant_id = x.tenant_id AND t.deleted_at IS NULL
+  ORDER BY t.id, x.alert_name
+  ON CONFLICT (tenant, alert_name) DO NOTHING RETURNING rule_id
 )
-INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
+INSERT INTO alert_states (rule_id) SELECT rule_id FROM made
 
 -- name: rules
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,

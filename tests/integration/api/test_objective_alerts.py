@@ -102,3 +102,26 @@ async def test_a_backtest_names_what_is_wrong_with_it(service: Service) -> None:
         status, answer, _ = await service.ask("POST", f"{url}/alerts/test", body)
         assert status == 422, answer
         assert answer["error"]["details"]["fields"][0]["field"] == field, body
+
+
+async def test_a_backtest_leaves_out_what_was_planned(service: Service) -> None:
+    tenant = await service.tenant()
+    url = f"/api/v1/tenants/{tenant}"
+    assert (await service.ask("PUT", f"{url}/objectives/checkout", CHECKOUT))[0] == 201
+    await pushed(service, tenant, 100, range(10, 20))
+    await service.runtime.work.objectives.roll()
+    trial = {"policy": "page", "objective": "checkout", "from": (NOW - 90 * MINUTE).isoformat()}
+    _, tried, _ = await service.ask("POST", f"{url}/alerts/test", trial)
+    assert len(tried["firings"]) == 1
+    plan = {
+        "start": (NOW - 25 * MINUTE).isoformat(),
+        "end": (NOW - 5 * MINUTE).isoformat(),
+        "reason": "upgrade",
+    }
+    assert (await service.ask("POST", f"{url}/maintenance", plan))[0] == 201
+    _, tried, _ = await service.ask("POST", f"{url}/alerts/test", trial)
+    assert (tried["firings"], tried["unknown_evaluations"]) == ([], 0)
+    # The live rules read the same.
+    service.clock.advance(60)
+    await service.runtime.work.objectives.roll()
+    assert (await alerts_of(service, tenant))["slo_checkout_burn_rate_page"]["state"] == "inactive"
