@@ -27,7 +27,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
 from ecpmon.errors import BadRequest, NotFound, ValidationFailed
 from ecpmon.model.maintenance import Maintenance
-from ecpmon.model.objectives import Objective, ObjectiveKind, RatioResult, StoredObjective
+from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.faults import counter_subject
 from ecpmon.sla.maintenance import effort
@@ -36,10 +36,13 @@ from ecpmon.sla.terms import terms_of
 
 if TYPE_CHECKING:
     from ecpmon.sla import openslo_reader
+    from ecpmon.sla.matching import Matches
     from ecpmon.sla.openslo import Promise
     from ecpmon.sla.ratios import Stretch
 
 routes = Routes()
+# Series of a tenant that are compared at once; more are, by who computes.
+_FEW: Final = 200
 YAML: Final = "application/yaml"
 _YAML_TYPES: Final = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
 _ALL: Final = "/api/v1/tenants/{tenant_id}/objectives"
@@ -52,9 +55,43 @@ def promise_of(tenant: Tenant) -> Promise:
     return Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
 
 
-def document(stored: StoredObjective) -> dict[str, Any]:
+def document(stored: StoredObjective, matches: Matches) -> dict[str, Any]:
     shown = stored.objective.model_dump(mode="json", exclude_none=True)
-    return {**shown, "inherited": stored.inherited, "first_observation": stored.first_at}
+    return {
+        **shown,
+        "inherited": stored.inherited,
+        "first_observation": stored.first_at,
+        "matches": matches.document(),
+        "hints": matches.hints(),
+    }
+
+
+# What `document` adds to an objective; what is shown can be sent back.
+_SHOWN: Final = frozenset({"inherited", "first_observation", "matches", "hints"})
+
+
+async def _documents(
+    request: web.Request, tenant: Tenant, stored: Sequence[StoredObjective]
+) -> list[dict[str, Any]]:
+    """The objectives with the series that they find now."""
+    from ecpmon.sla.matching import Matches, metrics_of
+
+    names = metrics_of(s.objective for s in stored)
+    series = await backend_of(request).objectives.series(tenant, names)
+
+    def shown() -> list[dict[str, Any]]:
+        return [document(s, Matches(s.objective, tenant.evidence_source, series)) for s in stored]
+
+    return await apart(request, tenant, shown) if len(series) > _FEW else shown()
+
+
+async def _check(request: web.Request, tenant: Tenant, given: Sequence[Objective], where: str) -> None:
+    """Raises ValidationFailed for objectives that cannot find anything."""
+    from ecpmon.sla.matching import metrics_of, refused
+
+    series = await backend_of(request).objectives.series(tenant, metrics_of(given))
+    if fields := refused(given, tenant.evidence_source, series, where):
+        raise ValidationFailed("some selectors cannot match", fields=fields)
 
 
 def _wants_yaml(request: web.Request) -> bool:
@@ -87,7 +124,7 @@ async def objectives(request: web.Request) -> web.Response:
     found = await backend_of(request).objectives.of_tenant(tenant)
     if as_yaml:
         return await _yaml(request, tenant, found)
-    return reply({"tenant_id": tenant.tenant_id, "objectives": [document(s) for s in found]})
+    return reply({"tenant_id": tenant.tenant_id, "objectives": await _documents(request, tenant, found)})
 
 
 @routes.get(_ONE, Permission.READ)
@@ -96,7 +133,8 @@ async def objective(request: web.Request) -> web.Response:
     tenant, as_yaml = await tenant_of(request, with_deleted=True), _wants_yaml(request)
     stored = await _find(request, tenant)
     if not as_yaml:
-        return reply(document(stored))
+        (shown,) = await _documents(request, tenant, [stored])
+        return reply(shown)
     from ecpmon.sla import openslo, yamlstream
 
     alone = openslo.documents(promise_of(tenant), [stored.objective])[1:]
@@ -108,10 +146,11 @@ async def replace(request: web.Request) -> web.Response:
     """Give the tenant exactly these objectives of its own, from JSON or OpenSLO YAML; all or none is stored."""
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).objectives
     given = await _given(request, tenant)
+    await _check(request, tenant, given, "objectives.{}.")
     await store.put(tenant, given, now, others=False)
     await backend_of(request).on_objectives_changed(tenant, now)
     found = await store.of_tenant(tenant)
-    return reply({"tenant_id": tenant.tenant_id, "objectives": [document(s) for s in found]})
+    return reply({"tenant_id": tenant.tenant_id, "objectives": await _documents(request, tenant, found)})
 
 
 @routes.put(_ONE, Permission.MANAGE_TENANTS)
@@ -122,9 +161,11 @@ async def put(request: web.Request) -> web.Response:
     given = await _given(request, tenant, name)
     if [o.name for o in given] != [name]:
         raise bad_field("name", f"must be one objective called {name[:63]!r}")
+    await _check(request, tenant, given, "")
     (new,) = await store.put(tenant, given, now)
     await backend_of(request).on_objectives_changed(tenant, now)
-    return reply(document(await _find(request, tenant)), 201 if new else 200)
+    (shown,) = await _documents(request, tenant, [await _find(request, tenant)])
+    return reply(shown, 201 if new else 200)
 
 
 @routes.delete(_ONE, Permission.MANAGE_TENANTS)
@@ -172,10 +213,8 @@ def _parsed(text: str, promise: Promise) -> openslo_reader.Parsed:
 
 
 def _objective(body: Any, where: str) -> Objective:
-    # What we show can be sent back.
-    shown = {"inherited", "first_observation"}
     if isinstance(body, dict):
-        body = {k: v for k, v in body.items() if k not in shown}
+        body = {k: v for k, v in body.items() if k not in _SHOWN}
     try:
         return Objective.model_validate(body)
     except ValidationError as error:
@@ -207,7 +246,7 @@ async def status(request: web.Request) -> web.Response:
     found = await worked_out(
         request, tenant, effort(planned), standing, stored, spans, before, rule, statuses, holes
     )
-    unit = 1.0 if stored.objective.kind is ObjectiveKind.REQUESTS else 1e6
+    unit = 1e6 if stored.objective.counters is None else 1.0
     return reply(
         {
             "tenant_id": tenant.tenant_id,

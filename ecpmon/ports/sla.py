@@ -18,6 +18,7 @@ from ecpmon.model.objectives import (
     RatioResult,
     StoredObjective,
 )
+from ecpmon.model.samples import Source
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
@@ -258,6 +259,12 @@ class ObjectiveStore(Protocol):
 
     async def hours(self, tenant: Tenant, key: int, since: datetime, until: datetime) -> HoursOfCounts:
         """What `sums` says of every minute of `[since, until)` for one of the tenant's objectives."""
+        ...
+
+    async def series(
+        self, tenant: Tenant, metrics: Collection[str]
+    ) -> list[tuple[Source, str, dict[str, str]]]:
+        """(source, metric, labels) of every series of these metrics that the tenant has."""
         ...
 
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from ecpmon.sla.growth import (
     Begun,
@@ -21,8 +22,14 @@ from ecpmon.sla.growth import (
     begun_at,
     counts_of,
     existed_before,
-    increases,
+    increases_of,
 )
+
+_NO_TIME: Final = timedelta()
+# Who counts on under another name has grown by no more than this since, unless it is so young that it hardly matters.
+_ALIKE: Final = 1.1
+# By so much a reading may come later than the one before it did.
+_LATE: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +56,30 @@ class Grown:
     counts: list[Reading] = field(init=False)
     instants: list[datetime] = field(init=False)
     increases: list[Increase] = field(init=False)
+    # Its staleness markers.
+    ends: list[datetime] = field(init=False)
 
     def __post_init__(self) -> None:
         self.counts = counts_of(self.track.readings)
         self.instants = [r.ts for r in self.counts]
-        self.increases = increases(self.counts, self.track.begun)
+        some = len(self.counts) < len(self.track.readings)
+        self.ends = [r.ts for r in self.track.readings if r.is_marker] if some else []
+        self.increases = increases_of(self.counts, self.track.begun)
 
     def last(self, at: datetime) -> int:
         """The place of the last reading not after `at`; -1 before the first."""
         return bisect_right(self.instants, at) - 1
+
+    def stays_away(self, before: datetime, at: datetime) -> float:
+        """Where it stood, when it held at `before` and should have been read again by `at`; else nothing."""
+        last = self.holds(before)
+        if last is None:
+            return 0
+        place = self.last(before)
+        step = last.ts - self.instants[place - 1] if place > 0 else _NO_TIME
+        # Who was not read for long may be read at any time.
+        due = last.ts + (step if step <= last.holds else _NO_TIME)
+        return last.value if due <= at + _LATE else 0
 
     def goes_on(self, at: datetime) -> bool:
         """Whether it was read at this instant, and before."""
@@ -69,9 +91,15 @@ class Grown:
         place = self.last(at)
         if place < 0 or self.counts[place].until <= at:
             return None
+        if not self.ends:
+            return self.counts[place]
         since = self.instants[place]
-        ended = any(r.is_marker and since < r.ts <= at for r in self.track.readings)
+        ended = any(since < end <= at for end in self.ends)
         return None if ended else self.counts[place]
+
+
+# When the total was read -> until when that holds.
+Held = Mapping[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +111,30 @@ class Bridge:
     told_at: datetime
 
 
-def births(grown: Sequence[Grown], start: datetime, end: datetime) -> list[tuple[Grown, Increase]]:
+def births(
+    grown: Sequence[Grown], seen: Held, start: datetime, end: datetime
+) -> list[tuple[Grown, Increase]]:
     """Who was born in `[start, end)`, and what its first reading counts.
 
     The objective's total had been read before without it. That was the source's last word on it: either the total is
     read at the same instant, or it had been read for as long as a reading holds.
     """
-    seen = _held(grown)
-    instants = sorted(seen)
     by_instant: dict[datetime, list[Grown]] = defaultdict(list)
     for each in grown:
         if each.counts and not each.track.old and start <= each.instants[0] < end:
             by_instant[each.instants[0]].append(each)
+    instants = sorted(seen) if by_instant else []
     found: list[tuple[Grown, Increase]] = []
     for at, fresh in sorted(by_instant.items()):
         place = bisect_left(instants, at)
         if place == 0:
             continue
         before = instants[place - 1]
-        if at not in seen and instants[0] > at - fresh[0].counts[0].holds:
+        aligned = any(g.track.whole and g.goes_on(at) for g in grown)
+        if not aligned and instants[0] > at - fresh[0].counts[0].holds:
             continue
         born = [g for g in fresh if not _is_older(g, before)]
-        if not _went_on(born, grown, before, at):
+        if _renamed(born, grown, before, at):
             born = [g for g in born if _began(g) is not None]
         hole = at > seen[before]
         wholes = [_birth(g, before, hole) for g in born if g.track.whole]
@@ -114,13 +144,15 @@ def births(grown: Sequence[Grown], start: datetime, end: datetime) -> list[tuple
     return found
 
 
-def _held(grown: Iterable[Grown]) -> dict[datetime, datetime]:
-    """When the total was read -> until when that held."""
+def held_until(grown: Iterable[Grown]) -> Held:
+    """Of the series of one era."""
     found: dict[datetime, datetime] = {}
     for each in grown:
         if each.track.whole:
             for r in each.counts:
-                found[r.ts] = max(r.until, found.get(r.ts, r.until))
+                until, known = r.ts + r.holds, found.get(r.ts)
+                if known is None or known < until:
+                    found[r.ts] = until
     return found
 
 
@@ -140,13 +172,13 @@ def _birth(each: Grown, before: datetime, hole: bool) -> tuple[Grown, Increase]:
     return each, Increase(first.ts, int(first.value), False, before, False, hole)
 
 
-def _went_on(born: Sequence[Grown], grown: Sequence[Grown], before: datetime, at: datetime) -> bool:
-    """False when all series have other names than before and together count on from where they were."""
-    fresh = [g for g in born if g.track.whole]
-    if not fresh or any(g.goes_on(at) for g in grown):
-        return True
-    gone = [r.value for g in grown if g.track.whole and (r := g.holds(before)) is not None]
-    return sum(g.counts[0].value for g in fresh) < sum(gone) or not sum(gone)
+def _renamed(born: Sequence[Grown], grown: Sequence[Grown], before: datetime, at: datetime) -> bool:
+    """Whether what should have been read by now has other names instead: one begins about where another one ended."""
+    if any(g.goes_on(at) for g in grown):
+        return False
+    ended = [x for g in grown if g.track.whole and (x := g.stays_away(before, at)) > 0]
+    begun = [g.counts[0].value for g in born if g.track.whole]
+    return any(x <= value <= x * _ALIKE for x in ended for value in begun)
 
 
 def _grew(grown: Iterable[Grown], at: datetime, holds: timedelta) -> int:
@@ -159,13 +191,12 @@ def _grew(grown: Iterable[Grown], at: datetime, holds: timedelta) -> int:
     return found
 
 
-def bridges(grown: Sequence[Grown], start: datetime) -> list[Bridge]:
+def bridges(grown: Sequence[Grown], held: Held, start: datetime) -> list[Bridge]:
     """The gaps that end, or are told of, at `start` or later, and over which every series counted on.
 
     Whatever was counted for held before the gap: it was read again when the gap was over, within the time that a
     reading holds, and had not restarted.
     """
-    held = _held(grown)
     found: list[Bridge] = []
     for before, after in pairwise(sorted(held)):
         if held[before] < after and held[after] >= start:

@@ -6,6 +6,7 @@ An increase belongs to the minute of the later reading (`sla.growth`), and so do
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +16,14 @@ from typing import Final
 
 from ecpmon.model.availability import Observation, SpanState
 from ecpmon.model.objectives import Counts, Hole
-from ecpmon.sla.births import Bridge, Grown, Track, births, bridges, by_era
+from ecpmon.sla.births import Bridge, Grown, Track, births, bridges, by_era, held_until
 from ecpmon.sla.growth import Increase, Reading, settled
 from ecpmon.sla.spans import clip, lay
 
 MINUTE: Final = timedelta(minutes=1)
 MINUTES: Final = 60
 HOUR: Final = timedelta(hours=1)
+_NO_TIME: Final = timedelta()
 _MICROSECOND: Final = timedelta(microseconds=1)
 NOTHING: Final = Counts()
 # How objectives are counted: one more whenever the same readings give other counts. What was counted in an older way is
@@ -74,8 +76,9 @@ def _instants(series: Iterable[Iterable[Reading]]) -> list[Observation]:
     read: dict[datetime, timedelta] = {}
     for readings in series:
         for r in readings:
-            holds = timedelta(0) if r.is_marker else r.holds
-            read[r.ts] = max(read.get(r.ts, holds), holds)
+            holds, known = (_NO_TIME if r.value != r.value else r.holds), read.get(r.ts)
+            if known is None or known < holds:
+                read[r.ts] = holds
     return [Observation(ts, 0.0, holds) for ts, holds in sorted(read.items())]
 
 
@@ -94,10 +97,17 @@ class _Sheet:
         default_factory=lambda: defaultdict(lambda: [0] * 3)
     )
 
+    # Series are read at the same instants as a rule.
+    _minutes: dict[datetime, datetime] = field(default_factory=dict)
+
     def add(self, track: Track, grown: Increase) -> None:
-        if not self.start <= grown.ts < self.end:
+        if not (grown.count or grown.assumed) or not self.start <= grown.ts < self.end:
             return
-        minute, whole, part = minute_of(grown.ts), grown.count * track.whole, grown.count * track.part
+        minute = self._minutes.get(grown.ts)
+        if minute is None:
+            minute = self._minutes[grown.ts] = minute_of(grown.ts)
+        whole = grown.count if track.whole else 0
+        part = grown.count if track.part else 0
         if whole:
             self.whole[minute] += whole
         if part:
@@ -147,12 +157,14 @@ def request_minutes(tracks: Sequence[Track], part_is_bad: bool, start: datetime,
 
 def _enter(sheet: _Sheet, grown: Sequence[Grown]) -> None:
     """The series of one era."""
+    held = held_until(grown)
     for each in grown:
-        for increase in each.increases:
+        first = max(bisect_left(each.instants, sheet.start) - 1, 0)
+        for increase in each.increases[first:]:
             sheet.add(each.track, increase)
-    for each, increase in births(grown, sheet.start, sheet.end):
+    for each, increase in births(grown, held, sheet.start, sheet.end):
         sheet.add(each.track, increase)
-    for gap in bridges(grown, sheet.start):
+    for gap in bridges(grown, held, sheet.start):
         sheet.bridge(gap)
 
 

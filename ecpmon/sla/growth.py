@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 # Beyond it a double cannot count by one.
@@ -86,12 +87,20 @@ def is_count(value: float) -> bool:
 
 def settled(readings: Iterable[Reading]) -> list[Reading]:
     """In time order, one per instant: of two readings of one instant the one given later counts."""
-    return [reading for _, reading in sorted({r.ts: r for r in readings}.items())]
+    given = list(readings)
+    # As a rule they are, and nothing has to be sorted.
+    if all(a.ts < b.ts for a, b in pairwise(given)):
+        return given
+    return [reading for _, reading in sorted({r.ts: r for r in given}.items())]
 
 
 def counts_of(readings: Iterable[Reading]) -> list[Reading]:
     """Settled, without what is no count (see `is_count`), as whole numbers."""
-    return [Reading(r.ts, math.floor(r.value), r.holds) for r in settled(readings) if is_count(r.value)]
+    return [
+        r if r.value == (whole := math.floor(r.value)) else Reading(r.ts, whole, r.holds)
+        for r in settled(readings)
+        if is_count(r.value)
+    ]
 
 
 def begun_at(begun: Begun, at: datetime, holds: timedelta) -> datetime | None:
@@ -113,21 +122,36 @@ def increases(readings: Iterable[Reading], begun: Begun = ()) -> list[Increase]:
     to the next shortly before, where that is known. Then the reading is out of order: it counts nothing, and neither
     does what follows until it is above where the counter has been. What says when it began is believed instead.
     """
-    known = counts_of(readings)
-    steps = [_Step.ON, *(_step(known, i, begun) for i in range(1, len(known)))]
+    return increases_of(counts_of(readings), begun)
+
+
+def increases_of(known: Sequence[Reading], begun: Begun = ()) -> list[Increase]:
+    """The same of what `counts_of` gives."""
+    steps: list[_Step] = []
     found: list[Increase] = []
     stray: datetime | None = None
-    for index in range(1, len(known)):
-        reading, before, step = known[index], known[index - 1], steps[index]
+    before: Reading | None = None
+    for index, reading in enumerate(known):
+        if before is None:
+            steps.append(_Step.ON)
+            before = reading
+            continue
+        ts, step = reading.ts, _Step.ON
+        grown = reading.value - before.value
+        if grown < 0 or begun:
+            step = _step(known, index, begun)
+        steps.append(step)
         if step in _RESTARTS:
-            grown = int(reading.value)
-        elif stray is not None and stray >= reading.ts - reading.holds:
-            grown = max(0, int(reading.value - _level(known, steps, index)))
-        else:
-            grown = max(0, int(reading.value - before.value))
-        stray = reading.ts if step is _Step.STRAY else stray
-        assumed, hole = step is _Step.ASSUMED_RESTART, reading.ts > before.until
-        found.append(Increase(reading.ts, grown, step in _RESTARTS, before.ts, assumed, hole))
+            grown = reading.value
+        elif stray is not None and stray >= ts - reading.holds:
+            grown = reading.value - _level(known, steps, index)
+        if step is _Step.STRAY:
+            stray = ts
+        hole = ts - before.ts > before.holds
+        count = int(grown) if grown > 0 else 0
+        assumed = step is _Step.ASSUMED_RESTART
+        found.append(Increase(ts, count, assumed or step is _Step.RESTART, before.ts, assumed, hole))
+        before = reading
     return found
 
 

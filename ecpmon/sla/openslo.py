@@ -1,7 +1,8 @@
 """Objectives as OpenSLO v1 (github.com/OpenSLO/OpenSLO) and back. Pure.
 
-Requests are a `ratioMetric` of counters with `Occurrences`; latency and availability are a `thresholdMetric` whose
-share of time counts, which is `RatioTimeslices`. Whatever we would not do as written is refused with its path.
+Requests, and latency by a histogram, are a `ratioMetric` of counters with `Occurrences`; other latency and availability
+are a `thresholdMetric` whose share of time counts, which is `RatioTimeslices`. Whatever we would not do as written is
+refused with its path.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ecpmon.model.objectives import Objective, ObjectiveKind, Selector
+from ecpmon.model.objectives import Objective, Selector
 from ecpmon.model.samples import Source
 from ecpmon.sla.selectors import write
 
@@ -19,6 +20,8 @@ AVAILABILITY: Final = "availability"
 WINDOWS_NOTE: Final = "ecpmon/windows"
 # "false" for an objective without alert rules.
 ALERTS_NOTE: Final = "ecpmon/alerts"
+# Of a ratio of a histogram's counters: threshold in milliseconds and unit of the histogram.
+LATENCY_NOTE: Final = "ecpmon/latency"
 SLICE: Final = "1m"
 UP: Final = "up"
 RESPONSE: Final = "response_time"
@@ -57,7 +60,7 @@ def _availability(promise: Promise) -> dict[str, Any]:
 
 
 def _slo(objective: Objective, promise: Promise) -> dict[str, Any]:
-    requests = objective.kind is ObjectiveKind.REQUESTS
+    requests = objective.counters is not None
     threshold = {"op": "lte", "value": objective.threshold_ms, "timeSliceWindow": SLICE}
     spec = {
         **({"description": objective.description} if objective.description else {}),
@@ -72,6 +75,8 @@ def _slo(objective: Objective, promise: Promise) -> dict[str, Any]:
     notes = {WINDOWS_NOTE: ",".join(objective.windows)}
     if not objective.alerts:
         notes[ALERTS_NOTE] = "false"
+    if objective.histogram is not None:
+        notes[LATENCY_NOTE] = f"{objective.threshold_ms!r} {objective.unit}"
     return _document(objective.name, spec, displayName=objective.display_name, annotations=notes)
 
 
@@ -82,10 +87,10 @@ def _metric(selector: Selector, source: Source | None) -> dict[str, Any]:
 
 def _ratio_indicator(objective: Objective) -> dict[str, Any]:
     ratio: dict[str, Any] = {"counter": True}
-    for role in ("good", "bad", "total"):
-        selector = getattr(objective, role)
-        if selector is not None:
-            ratio[role] = _metric(selector, objective.source)
+    counters = objective.counters
+    found = counters.selectors if counters is not None else {}
+    for role in sorted(found):
+        ratio[role] = _metric(found[role], objective.source)
     return {"metadata": {"name": objective.name}, "spec": {"ratioMetric": ratio}}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.sla.openslo import ALERTS_NOTE, WINDOWS_NOTE
+from ecpmon.sla.openslo import ALERTS_NOTE, LATENCY_NOTE, WINDOWS_NOTE
 
 
 def refuse(path: str, message: str) -> ValidationFailed:
@@ -58,7 +58,7 @@ def name_of(metadata: Node, *, notes: bool = False) -> tuple[str, str, dict[str,
     own: dict[str, str] = {}
     if notes and metadata.has("annotations"):
         annotations = metadata.node("annotations")
-        for note in (WINDOWS_NOTE, ALERTS_NOTE):
+        for note in (WINDOWS_NOTE, ALERTS_NOTE, LATENCY_NOTE):
             if (value := annotations.get(note, str, None)) is not None:
                 own[note] = value
         annotations.done()

@@ -10,12 +10,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.model.objectives import Objective, Selector
+from ecpmon.model.objectives import BOUND, BUCKETS, Objective, Selector
 from ecpmon.sla.openslo import (
     ALERTS_NOTE,
     AVAILABILITY,
     CALENDAR,
     CALENDAR_START,
+    LATENCY_NOTE,
     RESPONSE,
     SLICE,
     UP,
@@ -99,8 +100,9 @@ class _SloReader:
             raise refuse(spec.at("alertPolicies"), "is not supported; alerts are set apart")
         spec.done()
         target = _target(aim)
-        windows = _windows(notes.get(WINDOWS_NOTE), window, slo.at("metadata.annotations"))
-        alerts = _alerts(notes.get(ALERTS_NOTE), slo.at("metadata.annotations"))
+        noted = slo.at("metadata.annotations")
+        windows = _windows(notes.get(WINDOWS_NOTE), window, noted)
+        alerts = _alerts(notes.get(ALERTS_NOTE), noted)
         if name == AVAILABILITY:
             self._own(measure, method, aim, spec, windows)
             if not alerts:
@@ -112,6 +114,8 @@ class _SloReader:
         fields |= {"source": measure.source, **({"windows": windows} if windows else {})}
         fields |= self._kind(measure, method, aim, spec)
         aim.done()
+        if LATENCY_NOTE in notes:
+            return _by_histogram(fields, notes[LATENCY_NOTE], slo.path, f"{noted}.{LATENCY_NOTE}")
         return _objective(fields, slo.path)
 
     def _measure(self, spec: Node) -> Measure:
@@ -165,7 +169,7 @@ class _SloReader:
         if measure.threshold is None:
             if method != "Occurrences":
                 raise refuse(spec.at("budgetingMethod"), "must be Occurrences for a ratio of counters")
-            return {"kind": "requests", **{k: v.model_dump() for k, v in measure.roles.items()}}
+            return {"kind": "requests", **measure.roles}
         if measure.threshold != Selector(metric=RESPONSE):
             raise refuse(measure.path, f"a threshold is supported on {RESPONSE} only, in milliseconds")
         _slices(method, aim, spec, "lte")
@@ -223,6 +227,26 @@ def _target(aim: Node) -> float:
     if aim.has("target"):
         return float(Decimal(str(aim.get("target", NUMBER))))
     return float(Decimal(str(aim.get("targetPercent", NUMBER))) / 100)
+
+
+def _by_histogram(fields: Mapping[str, Any], note: str, path: str, where: str) -> Objective:
+    """Latency that was written as the ratio of a histogram's counters: exactly as we write it, or refused."""
+    ratio = _objective(fields, path)
+    threshold, _, unit = note.partition(" ")
+    part = ratio.good
+    if part is None or not part.metric.endswith(BUCKETS):
+        raise refuse(where, "belongs to the ratio of a bucket and the count of a histogram")
+    labels = {k: v for k, v in part.labels.items() if k != BOUND}
+    histogram = Selector(metric=part.metric, labels=labels)
+    kept = {k: v for k, v in fields.items() if k not in ("kind", "good", "total")}
+    try:
+        told = {"kind": "latency", "histogram": histogram.model_dump(exclude_none=True), "unit": unit}
+        found = _objective({**kept, **told, "threshold_ms": float(threshold)}, where)
+    except ValueError as error:
+        raise refuse(where, "must be milliseconds and the histogram's unit, as in 250.0 s") from error
+    if found.counters is None or found.counters.selectors != {"total": ratio.total, "good": part}:
+        raise refuse(where, "does not say what the ratio says")
+    return found
 
 
 def _objective(fields: Mapping[str, Any], path: str) -> Objective:

@@ -185,8 +185,15 @@ def evaluate(
     target: float,
     previous: SlaStatus | None = None,
     accounting: Accounting = Accounting.EXCLUDE,
+    known: bool = True,
 ) -> RatioResult:
-    """One window of one objective. `first_at`: before it nothing is eligible; `target` a fraction in (0, 1)."""
+    """One window of one objective. `first_at`: before it nothing is eligible; `target` a fraction in (0, 1).
+
+    `known` False: what is good or bad of the total nobody counts. Then the total says nothing, and is none.
+    """
+    if not known:
+        whole, planned = (replace(c, good=0, total=0) for c in (measured.whole, measured.maintenance))
+        measured = Measured(whole, planned, tuple(replace(h, good=0, total=0) for h in measured.holes))
     excluded = measured.whole - measured.maintenance
     # What went wrong during maintenance counts as good.
     as_up = replace(measured.whole, good=measured.whole.good + measured.maintenance.bad)
@@ -305,6 +312,7 @@ def standing(
             stored.objective.target,
             previous.get((stored.key, span.window)),
             accounting,
+            stored.part_known,
         )
         for span in spans
     ]

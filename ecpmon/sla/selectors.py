@@ -1,6 +1,7 @@
-"""Selectors as PromQL writes them: `requests_total{code="503"}`, and `{"any name", "label"="x"}`. Pure.
+"""Selectors as PromQL writes them: `requests_total{code=~"5.."}`, and `{"any name", "label"="x"}`. Pure.
 
-Only what a `Selector` can say: one metric and equality; everything else is refused with its position.
+Only what a `Selector` can say: one metric, and one matcher for each label; everything else is refused with its
+position.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ecpmon.model.objectives import Selector
+from ecpmon.model.objectives import Match, Selector
 
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _STRING: Final = re.compile(r'"(?:[^"\\\n]|\\["\\ntr])*"')
+_OPERATOR: Final = re.compile(r"=~|!~|!=|=")
+# Each but equality, as a `Match` calls it.
+_KINDS: Final = {"!=": "ne", "=~": "re", "!~": "nre"}
 _SPACE: Final = re.compile(r"\s*")
 MAX_QUERY: Final = 8_000
 
@@ -26,10 +30,18 @@ class SelectorError(ValueError):
 
 def write(selector: Selector) -> str:
     """The selector as PromQL; names that PromQL cannot say plainly are quoted."""
-    pairs = [f"{_label(k)}={_quoted(v)}" for k, v in sorted(selector.labels.items())]
+    pairs = [f"{_label(k)}{_matcher(v)}" for k, v in sorted(selector.labels.items())]
     if _NAME.fullmatch(selector.metric):
         return selector.metric + ("{" + ",".join(pairs) + "}" if pairs else "")
     return "{" + ",".join([_quoted(selector.metric), *pairs]) + "}"
+
+
+def _matcher(wanted: str | Match) -> str:
+    if isinstance(wanted, str):
+        return f"={_quoted(wanted)}"
+    if wanted.ne is not None:
+        return f"!={_quoted(wanted.ne)}"
+    return f"=~{_quoted(wanted.re)}" if wanted.re is not None else f"!~{_quoted(wanted.nre or '')}"
 
 
 def _label(name: str) -> str:
@@ -74,37 +86,49 @@ def read(query: str) -> Selector:
         raise SelectorError(f"is longer than {MAX_QUERY} characters")
     reader = _Reader(query)
     metric = reader.take(_NAME)
-    labels: dict[str, str] = {}
+    labels: dict[str, str | Match] = {}
     if reader.takes("{"):
         metric = _matchers(reader, metric, labels)
     if reader.take(_SPACE) is None or reader.at != len(query):
-        raise reader.error("only a metric and equal labels are supported; found more")
+        raise reader.error("only a metric and its labels are supported; found more")
     if not metric:
         raise reader.error("names no metric")
     try:
         return Selector(metric=metric, labels=labels)
     except ValidationError as error:
-        raise SelectorError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        raise SelectorError(_told(error)) from error
 
 
-def _matchers(reader: _Reader, metric: str | None, labels: dict[str, str]) -> str | None:
+def _match(reader: _Reader, kind: str, value: str) -> Match:
+    try:
+        return Match.model_validate({kind: value})
+    except ValidationError as error:
+        raise reader.error(_told(error)) from error
+
+
+def _told(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
+
+
+def _matchers(reader: _Reader, metric: str | None, labels: dict[str, str | Match]) -> str | None:
     """What stands between the braces; the metric, which may be there too."""
     while not reader.takes("}"):
         quoted = reader.string()
         name = quoted if quoted is not None else reader.take(_LABEL)
         if name is None:
             raise reader.error("expected a label or }")
-        if reader.takes("="):
+        operator = reader.take(_OPERATOR)
+        if operator is not None:
             value = reader.string()
             if value is None:
-                raise reader.error('only label="value" is supported')
+                raise reader.error('expected a text in "')
             if name in labels or name == "__name__":
                 raise reader.error(f"{name[:40]} cannot be said here, or is said twice")
-            labels[name] = value
+            labels[name] = value if operator == "=" else _match(reader, _KINDS[operator], value)
         elif quoted is not None and metric is None:
             metric = quoted
         else:
-            raise reader.error('only label="value" is supported')
+            raise reader.error("expected =, !=, =~ or !~")
         if not reader.takes(","):
             if not reader.takes("}"):
                 raise reader.error("expected , or }")

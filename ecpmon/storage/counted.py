@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
+from ecpmon.model.objectives import BOUND, Counters, Objective
 from ecpmon.model.samples import Source
 from ecpmon.sla.births import Track
 from ecpmon.sla.counters import MINUTE, Found, latency_minutes, request_minutes
@@ -17,8 +19,6 @@ RESPONSE_TIME: Final = "response_time"
 # Endings of a counter's name, and of that of what says when it began.
 _ENDINGS: Final = ("_total", "_bucket", "_count", "_sum")
 _CREATED: Final = "_created"
-# Of a bucket's labels, the one that tells it from the other buckets, which began together with it.
-_BOUND: Final = "le"
 # Instants that a counter may name as its beginning: until 2200.
 _LATEST: Final = 7.26e9
 # One series of a source: source, metric, labels.
@@ -71,7 +71,7 @@ class Voices:
         return self.holds if self.fixed is not None else max(r.holds for r in self.regimes)
 
 
-@dataclass(slots=True)
+@dataclass
 class Counted:
     """One objective and its series: number -> source, by role."""
 
@@ -80,34 +80,47 @@ class Counted:
     indicator: Mapping[str, Any]
     voices: Voices
     holes_until: datetime | None = None
+    part_known: bool | None = None
     whole: dict[int, Source] = field(default_factory=dict)
     part: dict[int, Source] = field(default_factory=dict)
     # Series that say when counters began, and who is meant by each.
     _begun: dict[_Identity, int] = field(default_factory=dict)
     _meant: dict[int, _Identity] = field(default_factory=dict)
+    # Whether there is any series of the metric of what is good or bad.
+    _named: bool = False
 
     @property
     def counters(self) -> set[int]:
         """What is counted; of a response time nothing is."""
-        return set() if self.indicator["kind"] == "latency" else self.whole.keys() | self.part.keys()
+        return set() if self.selected is None else self.whole.keys() | self.part.keys()
 
     @property
     def series(self) -> set[int]:
         """Everything that is read."""
         return self.whole.keys() | self.part.keys() | set(self._begun.values())
 
-    @property
+    @cached_property
     def names(self) -> set[str]:
         """The metrics that are read."""
-        found = {s["metric"] for s in self.metrics().values()}
-        return found if self.indicator["kind"] == "latency" else found | {created_of(name) for name in found}
+        if self.selected is None:
+            return {RESPONSE_TIME}
+        found = {self.selected.whole.metric, self.selected.part.metric}
+        return found | {created_of(name) for name in found}
 
-    def metrics(self) -> dict[str, Mapping[str, Any]]:
-        """role -> selector"""
-        if self.indicator["kind"] == "latency":
-            return {"whole": {"metric": RESPONSE_TIME, "labels": {}}}
-        part = self.indicator.get("bad") or self.indicator["good"]
-        return {"whole": self.indicator["total"], "part": part}
+    @cached_property
+    def selected(self) -> Counters | None:
+        """The counters; None for the share of time in which `response_time` was within the threshold."""
+        return Objective.model_validate({"name": "x", "target": 0.5, **self.indicator}).counters
+
+    @property
+    def finds_part(self) -> bool:
+        """Whether what is good or bad is counted, or only waits for its first event: somebody counts under its name.
+
+        The buckets of a histogram are born together, so that one that is not there is no bucket.
+        """
+        if self.selected is None or self.part:
+            return True
+        return self.selected.bound is None and self._named
 
     def take(self, row: Any) -> None:
         """Whether a series of the tenant is one of ours."""
@@ -116,15 +129,27 @@ class Counted:
         source = Source(row["data_source"])
         if self.voices.fixed not in (None, source):
             return
-        latency = self.indicator["kind"] == "latency"
-        if row["metric_name"].endswith(_CREATED) and row["metric_name"] in self.names:
-            self._begun[source, row["metric_name"], _without_bound(row["labels"])] = row["id"]
-        for role, selector in self.metrics().items():
-            exact = not latency or not row["labels"]
-            if row["metric_name"] == selector["metric"] and exact and _carries(row["labels"], selector):
-                (self.whole if role == "whole" else self.part)[row["id"]] = source
-                created = (source, created_of(row["metric_name"]), _without_bound(row["labels"]))
-                self._meant[row["id"]] = created
+        metric, labels = row["metric_name"], row["labels"]
+        if self.selected is None:
+            if metric == RESPONSE_TIME and not labels:
+                self.whole[row["id"]] = source
+            return
+        if metric not in self.names or not all(isinstance(text, str) for text in labels.values()):
+            return
+        if metric.endswith(_CREATED):
+            self._begun[source, metric, _without_bound(labels)] = row["id"]
+        if metric == self.selected.part.metric:
+            self._named = True
+            if self.selected.is_part(labels):
+                self._take(self.part, row["id"], source, metric, labels)
+        if metric == self.selected.whole.metric and self.selected.whole.matches(labels):
+            self._take(self.whole, row["id"], source, metric, labels)
+
+    def _take(
+        self, members: dict[int, Source], series: int, source: Source, metric: str, labels: Mapping[str, str]
+    ) -> None:
+        members[series] = source
+        self._meant[series] = (source, created_of(metric), _without_bound(labels))
 
     def minutes(
         self,
@@ -139,12 +164,11 @@ class Counted:
         tracks = self._tracks(readings, old)
         whole = [t for t in tracks if t.whole]
         first = min((r.ts for t in whole for r in t.readings if not r.is_marker), default=None)
-        if self.indicator["kind"] == "latency":
+        if self.selected is None:
             flat = [r for t in whole for r in t.readings]
             limit = float(self.indicator["threshold_ms"])
             return Found(latency_minutes(flat, limit, stretch.start, stretch.end)), first
-        bad = "bad" in self.indicator
-        return request_minutes(tracks, bad, stretch.start, stretch.end), first
+        return request_minutes(tracks, self.selected.part_is_bad, stretch.start, stretch.end), first
 
     def _tracks(
         self, readings: Mapping[int, Sequence[tuple[datetime, float]]], old: Collection[int]
@@ -173,7 +197,7 @@ class Counted:
 
     def _begun_by(self, series: int, readings: Mapping[int, Sequence[tuple[datetime, float]]]) -> Begun:
         """What was said of when a counter began."""
-        told = self._begun.get(self._meant[series])
+        told = self._begun.get(self._meant[series]) if self._begun else None
         if told is None:
             return ()
         return [(ts, _beginning(v)) for ts, v in readings.get(told, ()) if 0 <= v < _LATEST]
@@ -188,12 +212,9 @@ def created_of(metric: str) -> str:
 
 
 def _without_bound(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset((k, str(v)) for k, v in labels.items() if k != _BOUND)
+    """Of a bucket, what it has in common with the other buckets, which began together with it."""
+    return frozenset((k, v) for k, v in labels.items() if k != BOUND)
 
 
 def _beginning(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _carries(labels: Mapping[str, str], selector: Mapping[str, Any]) -> bool:
-    return all(labels.get(k) == v for k, v in selector.get("labels", {}).items())

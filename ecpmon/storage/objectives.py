@@ -17,6 +17,7 @@ from ecpmon.model.objectives import (
     RatioResult,
     StoredObjective,
 )
+from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
 from ecpmon.sla.counters import COUNTING
@@ -36,6 +37,7 @@ def _stored(row: Any) -> StoredObjective:
         row["inherited"],
         row["first_at"],
         row["holes_until"],
+        row["part_known"] is not False,
     )
 
 
@@ -186,6 +188,18 @@ class PgObjectiveStore:
                 origin = r[f"{name}_before"]
                 getattr(found, name).extend((origin, *(origin + count for count in r[name])))
         return found
+
+    async def series(
+        self, tenant: Tenant, metrics: Collection[str]
+    ) -> list[tuple[Source, str, dict[str, str]]]:
+        """(source, metric, labels) of every series of these metrics that the tenant has."""
+        rows = await self._database.fetch(self._sql["series"], tenant.key, sorted(metrics))
+        known = Source.__members__.values()
+        return [
+            (Source(r["data_source"]), r["metric_name"], {k: str(v) for k, v in r["labels"].items()})
+            for r in rows
+            if r["data_source"] in known
+        ]
 
     async def statuses(self, *tenants: Tenant) -> dict[tuple[int, str], SlaStatus]:
         """(objective's key, window) -> live status as last stored, of these tenants."""

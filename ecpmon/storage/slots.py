@@ -139,6 +139,7 @@ class SlotKeeper:
         work = [w for w in work if w[0] in by_tenant]
         if not work:
             return
+        changed.update(await self._note_parts(connection, by_tenant))
         stretches = touched(work, by_tenant)
         read = Readings(connection, self._sql, by_tenant)
         readings = await read.of(stretches)
@@ -146,6 +147,14 @@ class SlotKeeper:
         readings.update(await read.of(following))
         keys = await self._store(connection, [*stretches, *following], readings, read.old, by_tenant, now)
         changed.update(c.tenant for own in by_tenant.values() for c in own if c.key in keys)
+
+    async def _note_parts(self, connection: Any, by_tenant: Mapping[int, Sequence[Counted]]) -> set[int]:
+        """Whether anybody counts what is good or bad; the tenants of whom that has changed."""
+        news = [c for own in by_tenant.values() for c in own if c.finds_part != c.part_known]
+        if news:
+            found = [c.finds_part for c in news]
+            await connection.execute(self._sql["note_parts"], [c.key for c in news], found)
+        return {c.tenant for c in news}
 
     async def _objectives(self, connection: Any, tenants: list[int]) -> list[Counted]:
         """The objectives in force, locked, with their series."""
@@ -174,7 +183,9 @@ class SlotKeeper:
         }
         holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
         voices = Voices(regimes, fixed, holds)
-        return Counted(row["id"], row["tenant"], row["indicator"], voices, row["holes_until"])
+        return Counted(
+            row["id"], row["tenant"], row["indicator"], voices, row["holes_until"], row["part_known"]
+        )
 
     async def _store(
         self,

@@ -77,7 +77,9 @@ ORDER BY 1, 2, 3
 -- What alerts need of those of the objectives $1 that are in force, and what was counted before each of the instants $2, as
 -- `sums` finds it.
 SELECT o.id, o.tenant, (o.definition->>'target')::float8 AS target, o.definition->'windows'->>0 AS window_name,
-       o.definition->>'kind' = 'requests' AS events, o.first_at, s.good, s.total, s.observed
+       o.definition->>'kind' = 'requests' OR o.definition ? 'histogram' AS events,
+       -- What is good or bad of it nobody counts: nothing is known of it.
+       CASE WHEN o.part_known IS NOT FALSE THEN o.first_at END AS first_at, s.good, s.total, s.observed
 FROM objectives o CROSS JOIN LATERAL (
   SELECT array_agg(c.good ORDER BY c.place) AS good, array_agg(c.total ORDER BY c.place) AS total,
          array_agg(c.observed ORDER BY c.place) AS observed
@@ -107,6 +109,10 @@ FROM objective_hours h JOIN objectives o ON o.id = h.objective
 WHERE o.tenant = $1 AND h.objective = $2 AND h.hour < $4
   AND h.hour >= coalesce((SELECT max(hour) FROM objective_hours WHERE objective = $2 AND hour <= $3), '-infinity')
 ORDER BY h.hour
+
+-- name: series
+SELECT data_source, metric_name, labels FROM series WHERE tenant = $1 AND metric_name = ANY($2::text[])
+ORDER BY metric_name, id
 
 -- name: statuses
 SELECT c.objective, c.window_name, c.status FROM objective_current c JOIN objectives o ON o.id = c.objective

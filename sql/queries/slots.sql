@@ -57,7 +57,7 @@ ON CONFLICT (tenant, starts, ends) DO UPDATE SET generation = objective_marks.ge
 
 -- name: lock_objectives
 -- In one order, so that two jobs cannot deadlock.
-SELECT o.id, o.tenant, o.indicator, o.first_at, o.holes_until, t.push_interval_seconds
+SELECT o.id, o.tenant, o.indicator, o.first_at, o.holes_until, o.part_known, t.push_interval_seconds
 FROM objectives o JOIN tenants t ON t.id = o.tenant
 WHERE o.tenant = ANY($1::bigint[]) AND o.retired_at IS NULL ORDER BY o.id FOR UPDATE OF o
 
@@ -139,6 +139,10 @@ SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::big
 UPDATE objectives o SET holes_until = x.until
 FROM unnest($1::bigint[], $2::timestamptz[]) AS x (objective, until)
 WHERE o.id = x.objective AND (o.holes_until IS NULL OR o.holes_until < x.until)
+
+-- name: note_parts
+UPDATE objectives o SET part_known = x.known FROM unnest($1::bigint[], $2::boolean[]) AS x (objective, known)
+WHERE o.id = x.objective AND o.part_known IS DISTINCT FROM x.known
 
 -- name: count_anew
 -- Objectives that were counted in an older way than $1: everything their tenants have said.

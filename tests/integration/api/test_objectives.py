@@ -202,6 +202,54 @@ async def test_bad_definitions_are_refused_by_field(
     assert (await service.ask("GET", path(tenant, "/checkout")))[0] == 404
 
 
+async def test_what_an_objective_finds_is_said_when_it_is_saved(service: Service) -> None:
+    tenant = await service.tenant()
+    _, answer, _ = await service.ask("PUT", path(tenant, "/checkout"), CHECKOUT)
+    assert answer["matches"] == {"total": {"series": 0, "first": []}, "good": {"series": 0, "first": []}}
+    assert answer["hints"] == ["no series is checkout_total: nothing is counted"]
+    await push(service, tenant, NOW - timedelta(minutes=2), checkout_total=1, checkout_ok_total=1)
+    _, answer, _ = await service.ask("GET", path(tenant, "/checkout"))
+    assert answer["matches"]["good"] == {"series": 1, "first": ["checkout_ok_total"]}
+    assert answer["hints"] == []
+    _, answer, _ = await service.ask("GET", path(tenant))
+    assert [len(o["hints"]) for o in answer["objectives"] if o["name"] == "latency"] == [1]
+
+
+async def test_what_cannot_match_is_refused_when_it_is_saved(service: Service) -> None:
+    tenant = await service.tenant()
+    labelled = {**CHECKOUT, "good": {"metric": "checkout_total", "labels": {"code": {"re": "2.."}}}}
+    status, answer, _ = await service.ask("PUT", path(tenant, "/checkout"), labelled)
+    assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, "good.labels")
+    status, answer, _ = await service.ask("PUT", path(tenant), {"objectives": [{"name": "a", **labelled}]})
+    assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, "objectives.0.good.labels")
+    # Another source has labels.
+    status, answer, _ = await service.ask(
+        "PUT", path(tenant, "/checkout"), {**labelled, "source": "prometheus"}
+    )
+    assert (status, answer["good"]["labels"]) == (201, {"code": {"re": "2.."}})
+    bad = {**labelled, "source": "prometheus", "good": {"metric": "x", "labels": {"code": {"re": "("}}}}
+    status, answer, _ = await service.ask("PUT", path(tenant, "/checkout"), bad)
+    assert status == 422
+    assert answer["error"]["details"]["fields"][0]["field"].startswith("good.labels.code")
+
+
+async def test_errors_that_nobody_counts_are_no_perfection(service: Service) -> None:
+    tenant = await service.tenant()
+    for i in range(30):
+        await push(service, tenant, NOW - timedelta(minutes=30 - i), requests_total=10 * i)
+    await service.runtime.work.objectives.roll()
+    _, answer, _ = await service.ask("GET", path(tenant, "/requests/status?windows=1h"))
+    (hour,) = answer["windows"]
+    assert (hour["ratio"], hour["status"], hour["verdict"]) == (None, "no_data", "undetermined")
+    assert (hour["burn_rate"], hour["bounds"]) == (None, {"low": None, "high": None})
+    await push(service, tenant, NOW - timedelta(seconds=30), requests_total=300, errors_total=1)
+    await service.runtime.work.objectives.roll()
+    service.clock.advance(60)
+    _, answer, _ = await service.ask("GET", path(tenant, "/requests/status?windows=1h"))
+    (hour,) = answer["windows"]
+    assert (hour["bad"], hour["total"], hour["assumed_resets"]) == (1, 300, 0)
+
+
 async def test_odd_questions_are_refused(service: Service) -> None:
     tenant = await service.tenant()
     for rest in (

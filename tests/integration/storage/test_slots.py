@@ -478,3 +478,51 @@ async def test_holes_that_an_instant_cuts_are_found(counting: Counting) -> None:
     }
     await counting.store.retain(T0 + timedelta(hours=1))
     assert await counting.store.holes({(stored.key, T0 + timedelta(minutes=9))}) == {}
+
+
+async def defined(counting: Counting, **fields: object) -> StoredObjective:
+    """An objective that replaces the default of its name, with what it counts so far."""
+    given = Objective.model_validate({"name": "requests", "target": 0.9, **fields})
+    await counting.store.put(counting.tenant, [given], T0)
+    await counting.settle()
+    return (await counting.stored())["requests"]
+
+
+async def test_requests_within_a_threshold_are_those_of_a_histograms_bucket(counting: Counting) -> None:
+    def series(name: str, **labels: str) -> SeriesKey:
+        return SeriesKey("custom", name, tuple(sorted(labels.items())))
+
+    for i in range(11):
+        ts = T0 + timedelta(seconds=60 * i)
+        await counting.send_at_once(
+            [(series("h_bucket", le=le, handler=h), ts, i * n)
+             for h in ("/v1/chat", "/health") for le, n in (("0.1", 1.0), ("0.25", 3.0), ("+Inf", 5.0))]
+            + [(series("h_count", handler=h), ts, i * 5.0) for h in ("/v1/chat", "/health")]
+        )  # fmt: skip
+    histogram = {"metric": "h", "labels": {"handler": {"re": "/v1/.*"}}}
+    stored = await defined(counting, kind="latency", threshold_ms=250, unit="s", histogram=histogram)
+    assert stored.part_known
+    found = sum((await counting.minutes("requests", T0, T0 + timedelta(hours=1))).values(), Counts())
+    assert (found.good, found.total) == (30, 50)
+    # No bucket ends at the threshold: what is within it nobody knows.
+    stored = await defined(counting, kind="latency", threshold_ms=200, unit="s", histogram=histogram)
+    assert not stored.part_known
+
+
+async def test_a_bad_selector_that_finds_nothing_says_nothing(counting: Counting) -> None:
+    """Unless somebody counts under the name, and the first error is yet to come."""
+    await counting.send([(OK, T0 + timedelta(seconds=60 * i), 10.0 * i) for i in range(9)])
+    total = {"metric": "requests_total"}
+    unborn = await defined(
+        counting, kind="requests", total=total, bad={**total, "labels": {"code": {"re": "5.."}}}
+    )
+    assert unborn.part_known
+    unknown = await defined(counting, kind="requests", total=total, bad={"metric": "failures_total"})
+    assert not unknown.part_known
+    assert (await counting.minutes("requests", T0, T0 + timedelta(hours=1)))[T0 + MINUTE].total == 10
+    # It is known as soon as somebody counts.
+    failures = SeriesKey("custom", "failures_total")
+    await counting.send([(failures, T0 + timedelta(minutes=9), 2.0), (OK, T0 + timedelta(minutes=9), 90.0)])
+    await counting.settle()
+    assert (await counting.stored())["requests"].part_known
+    assert (await counting.minutes("requests", T0, T0 + timedelta(hours=1)))[T0 + 9 * MINUTE].bad == 2

@@ -158,6 +158,7 @@ QUERIES = {
     "slots.put_holes": BY_OBJECTIVE,
     "slots.put_hour": BY_OBJECTIVE,
     "slots.reach_holes": BY_OBJECTIVE,
+    "slots.note_parts": BY_OBJECTIVE,
     "slots.marks_to_work_off": JOB,
     "slots.open_marks": JOB,
     "statements.closed_months": JOB,

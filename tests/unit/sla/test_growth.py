@@ -127,9 +127,15 @@ def test_series_that_go_on_under_other_names_are_not_born() -> None:
         Track(readings((120, 5_020), (180, 5_030))), Track(readings((120, 72), (180, 74))),
     ]  # fmt: skip
     assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 11), 3: (0, 12)}
+    # The same where each process is read at instants of its own.
+    tracks = [
+        Track(readings((0, 5_000), (60, 5_010), (120, 5_020))), Track(readings((7, 900), (67, 910), (127, 920))),
+        Track(readings((180, 5_030), (240, 5_040))), Track(readings((187, 930), (247, 940))),
+    ]  # fmt: skip
+    assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 20), 2: (0, 20), 4: (0, 20)}
     # A process that took another's place begins from zero.
-    tracks = [Track(readings((0, 5_000), (60, 5_010))), Track(readings((120, 20), (180, 30)))]
-    assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 10), 2: (0, 20), 3: (0, 10)}
+    tracks = [Track(readings((0, 5_000), (60, 5_010), (120, 5_020))), Track(readings((180, 20), (240, 30)))]
+    assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 10), 2: (0, 10), 3: (0, 20), 4: (0, 10)}
 
 
 def test_a_series_that_is_known_to_be_older_is_not_born() -> None:
@@ -146,6 +152,8 @@ def test_where_series_are_read_at_different_instants_one_is_born_after_some_watc
     """The first one that is read does not make the second one, five seconds later, a newborn."""
     beginning = [Track(readings((0, 100), (60, 110))), Track(readings((5, 90_000), (65, 90_001)))]
     assert totals(request_minutes(beginning, False, T0, END)) == {1: (0, 11)}
+    small = [Track(readings((0, 100), (60, 110))), Track(readings((5, 50), (65, 51)))]
+    assert totals(request_minutes(small, False, T0, END)) == {1: (0, 11)}
     later = [Track(readings((0, 100), (60, 110), (120, 115), (180, 120))), Track(readings((185, 7)))]
     assert totals(request_minutes(later, False, T0, END))[3] == (0, 12)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.errors import PayloadTooLarge, ValidationFailed
-from ecpmon.model.objectives import OBJECTIVE_WINDOWS, Objective, Selector
+from ecpmon.model.objectives import OBJECTIVE_WINDOWS, Match, Objective, Selector
 from ecpmon.sla import openslo, yamlstream
 from ecpmon.sla.openslo import Promise, documents
 from ecpmon.sla.openslo_reader import parse
@@ -60,12 +61,25 @@ spec:
 # What breaks quoting, in YAML and in PromQL, and some of everything else.
 AWKWARD = "aZ09_:. -\"'\\{}[],=#&*!|>%@`~한é🙂"
 printable = st.text(AWKWARD, min_size=1, max_size=12)
+# Where the library is not there yet, nothing is drawn of what needs it.
+HAS_RE2 = find_spec("re2") is not None
+patterns = (
+    st.nothing()
+    if not HAS_RE2
+    else st.sampled_from(["5..|408", "", r"a\.b\"c", "[^\\\\]+", "(?i)x.*", "한+"])
+)
 selectors = st.builds(
     Selector,
     metric=printable | st.sampled_from(["up", "http:requests_total"]),
     labels=st.dictionaries(
         printable | st.sampled_from(["code", "pod"]),
-        st.text(AWKWARD, max_size=12),
+        st.text(AWKWARD, max_size=12)
+        | st.builds(lambda text: Match(ne=text), st.text(AWKWARD, max_size=12))
+        | st.builds(
+            lambda kind, pattern: Match.model_validate({kind: pattern}),
+            st.sampled_from(["re", "nre"]),
+            patterns,
+        ),
         max_size=4,
     ),
 )
@@ -88,6 +102,8 @@ def objectives(draw: st.DrawFn) -> Objective:
         fields |= {"kind": "requests", "total": draw(selectors), part: draw(selectors)}
     else:
         fields |= {"kind": "latency", "threshold_ms": draw(st.floats(0.001, 1e6))}
+        if HAS_RE2 and draw(st.booleans()):
+            fields |= {"histogram": draw(selectors), "unit": draw(st.sampled_from(["s", "ms", "us"]))}
     return Objective.model_validate(fields)
 
 
@@ -177,7 +193,7 @@ def _changed(path: str, value: Any) -> list[Any]:
         ("0/spec/ratioMetric/total/metricSource/metricSourceRef", "push", "[0].spec.ratioMetric"),
         ("0/spec/ratioMetric/total/metricSource/spec/query", "sum(rate(http_requests_total[5m]))",
          "[0].spec.ratioMetric.total.metricSource.spec.query"),
-        ("0/spec/ratioMetric/total/metricSource/spec/query", 'http_requests_total{code=~"5.."}',
+        ("0/spec/ratioMetric/total/metricSource/spec/query", 'http_requests_total{code=~5}',
          "[0].spec.ratioMetric.total.metricSource.spec.query"),
     ],
 )  # fmt: skip
@@ -242,12 +258,42 @@ def test_huge_yaml_is_not_parsed() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["", "{}", 'a{b="1"', 'a{b="1"} or c', 'a{b!="1"}', 'a{b="1",b="2"}', 'a{__name__="x"}', "a{b=1}", "a[5m]",
+    ["", "{}", 'a{b="1"', 'a{b="1"} or c', 'a{b~"x"}', 'a{b=="x"}',
+     'a{b="1",b="2"}', 'a{__name__="x"}', "a{b=1}", "a[5m]",
      '{"a","b"}', "9a", 'a{b="\\x41"}', "a" * 9000, 'a{"b"}'],
 )  # fmt: skip
 def test_queries_that_say_more_or_less_are_refused(query: str) -> None:
     with pytest.raises(SelectorError):
         read(query)
+
+
+HISTOGRAM: dict[str, Any] = {
+    "name": "fast", "kind": "latency", "target": 0.9, "threshold_ms": 250, "unit": "s",
+    "histogram": {"metric": "http_seconds", "labels": {"handler": {"ne": "/health"}}},
+}  # fmt: skip
+
+
+def test_latency_by_a_histogram_is_a_ratio_of_its_counters() -> None:
+    (found,) = documents(PROMISE, [Objective.model_validate(HISTOGRAM)])[1:]
+    ratio = found["spec"]["indicator"]["spec"]["ratioMetric"]
+    queries = {role: ratio[role]["metricSource"]["spec"]["query"] for role in ("good", "total")}
+    assert queries == {
+        "good": 'http_seconds_bucket{handler!="/health",le="0.25"}',
+        "total": 'http_seconds_count{handler!="/health"}',
+    }
+    whole = Objective.model_validate({**HISTOGRAM, "threshold_ms": 2000})
+    assert whole.counters is not None
+    # Exporters write it in either way.
+    assert write(whole.counters.selectors["good"]).endswith(r'le=~"2(\\.0)?"}')
+
+
+@pytest.mark.parametrize("note", ["251 s", "250 ms", "250", "x s", "nan s", "250 s "])
+def test_a_note_about_latency_that_the_ratio_does_not_bear_out_is_refused(note: str) -> None:
+    found = documents(PROMISE, [Objective.model_validate(HISTOGRAM)])[1:]
+    assert parse(found, PROMISE).objectives == (Objective.model_validate(HISTOGRAM),)
+    found[0]["metadata"]["annotations"][openslo.LATENCY_NOTE] = note
+    with pytest.raises(ValidationFailed):
+        parse(found, PROMISE)
 
 
 def test_the_written_stream_is_yaml_for_everybody() -> None:

@@ -67,6 +67,13 @@ def test_a_window_without_requests_claims_nothing(first: datetime | None) -> Non
     assert found.projected_exhaustion is None
 
 
+def test_what_nobody_counts_is_no_perfection() -> None:
+    found = evaluate(SPAN, measured(1000, 1000), T0, 0.99, known=False)
+    assert (found.ratio, found.low, found.high, found.burn_rate) == (None, None, None, None)
+    assert (found.status, found.verdict, found.coverage) == (SlaStatus.NO_DATA, Verdict.UNDETERMINED, 1)
+    assert found.budget.remaining_fraction is None
+
+
 def test_status_has_the_hysteresis_of_availability() -> None:
     spent = measured(10_000 - 79, 10_000)  # 21 % of a budget of 100 left
     assert evaluate(SPAN, spent, T0, 0.99).status is SlaStatus.MEETING
