@@ -16,7 +16,7 @@ from typing import Final
 
 from ecpmon.alerts.counted import LEAST_FACTOR, fitting
 from ecpmon.alerts.promql import Rule, Sli, promql_duration, record
-from ecpmon.model.objectives import Objective, ObjectiveKind, Selector
+from ecpmon.model.objectives import Objective, Selector
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.burn import BurnPolicy, WindowPair
 from ecpmon.sla.selectors import write
@@ -85,11 +85,13 @@ def growth(series: str, sli: Sli) -> str:
 def objective_rules(counted: Counted, counters: Mapping[str, str], sli: Sli) -> list[Rule]:
     """What is recorded for one objective at every evaluation. Raises NotPlain."""
     objective, label = counted.objective, sli.label
-    if objective.kind is not ObjectiveKind.REQUESTS or objective.total is None:
+    ours = objective.counters
+    if ours is None:
         raise NotPlain("only counters of requests can be followed")
     own = counted.matcher(label)
-    total = vector(objective.total, counters, own)
-    part = vector(objective.bad or objective.good or objective.total, counters, own)
+    selectors = ours.selectors
+    total = vector(selectors["total"], counters, own)
+    part = vector(selectors["bad" if ours.part_is_bad else "good"], counters, own)
     planned = f"max by ({label}) ({_gauge(label, own)}) == 1"
     limit = sli.interval.total_seconds() * STALENESS_FACTOR
     fresh = f"0 * (max by ({label}) (timestamp({total})) >= time() - {limit:g}) + 1"
@@ -97,7 +99,7 @@ def objective_rules(counted: Counted, counters: Mapping[str, str], sli: Sli) -> 
     whole = f'{_TOTAL}{{objective="{objective.name}"}}'
     # Where nothing is bad there need be no series of it.
     bad = f"({growth(part, sli)}\nor on ({label}) 0 * {whole})"
-    if objective.good is not None:
+    if not ours.part_is_bad:
         bad = f"({whole} - on ({label}) {bad})"
     rules = [
         record(_PLANNED, planned),

@@ -265,10 +265,10 @@ async def _suspect(
     request: web.Request, tenant: Tenant, objective: Objective, since: datetime
 ) -> list[dict[str, Any]]:
     """When its counters could not be used since then, and why: figures that reach over that are suspect."""
-    selectors = (objective.total, objective.good, objective.bad)
-    subjects = {counter_subject(each.metric) for each in selectors if each is not None}
-    if not subjects:
+    counters = objective.counters
+    if counters is None:
         return []
+    subjects = {counter_subject(each.metric) for each in counters.selectors.values()}
     found = await backend_of(request).faults.of_tenant(tenant, since)
     return [asdict(fault) for fault in found if fault.subject in subjects]
 
