@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 import structlog
 
 from ecpmon.alerts.evaluate import Evaluation
-from ecpmon.alerts.judgement import Facts, judge, windows_read
+from ecpmon.alerts.judgement import Facts, judge, reads_windows, windows_read
 from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.moves import Moves
@@ -38,6 +39,10 @@ _log = structlog.get_logger(__name__)
 _FRESH: Final = 5.0
 # Somebody else may store just then that a rule goes on.
 _TRIES: Final = 2
+# Seconds within which the samples of a tenant's windows have to be read: less than a rule may be moved on after it was
+# read (`READ_FOR` of the store), which would leave it as it is without a word.
+_LONGEST_READ: Final = 15.0
+_WINDOWS: Final = "rules over windows of samples"
 # Tenants whose changes are stored in one transaction.
 _TOGETHER: Final = 50
 _SLA_KINDS: Final = frozenset({RuleKind.BURN_RATE, RuleKind.BUDGET, RuleKind.NO_DATA})
@@ -259,9 +264,11 @@ class AlertEngine:
             changes, old = 0, waited or steady() > fresh_until
             for _ in range(_TRIES):
                 own = _Read(None, await self._alerts.all_rules([tenant_id])) if old else read
+                # Who waited judges what there is now, not what there was when the round began.
+                at = now + timedelta(seconds=steady() + _FRESH - fresh_until) if old else now
                 tenant = own.tenant or await self._tenants.get(tenant_id)
                 wanted = [r for r in own.rules if sla or r.rule.kind not in _SLA_KINDS]
-                stored, old = await self._evaluate_tenant(tenant, wanted, now, told)
+                stored, old = await self._evaluate_apart(tenant, wanted, at, told)
                 changes += stored
                 if not old or steady() > fresh_until:
                     break  # of a process that stood still `now` is long ago
@@ -277,6 +284,30 @@ class AlertEngine:
                 raise
             told.failed[tenant_id] = error
             return 0
+
+    async def _evaluate_apart(
+        self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime, told: _Told
+    ) -> tuple[int, bool]:
+        """As `_evaluate_tenant`; rules over windows of samples come last, and hold up no other when they take long."""
+        others: list[RuleWithState] = []
+        windowed: list[RuleWithState] = []
+        for entry in rules:
+            with told.of(entry.rule):
+                (windowed if reads_windows(entry.rule) else others).append(entry)
+        if not windowed:
+            return await self._evaluate_tenant(tenant, others, now, told)
+        changes, late = await self._evaluate_tenant(tenant, others, now, told) if others else (0, False)
+        culprit = (tenant.tenant_id, _WINDOWS)
+        try:
+            async with asyncio.timeout(_LONGEST_READ):
+                more, missed = await self._evaluate_tenant(tenant, windowed, now, told)
+        except TimeoutError:
+            told.broken[culprit] = (
+                f"not evaluated: reading their samples took over {_LONGEST_READ:g} s; name shorter windows"
+            )
+            return changes, late
+        told.sound.add(culprit)
+        return changes + more, late or missed
 
     async def _evaluate_tenant(
         self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime, told: _Told

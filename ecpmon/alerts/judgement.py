@@ -51,6 +51,11 @@ def _parsed(condition: str) -> Condition:
     return parse(condition, _AnyName())
 
 
+def reads_windows(rule: AlertRule) -> bool:
+    """Whether it asks for windows of samples, which take longest to read. Raises what `saved_condition` raises."""
+    return rule.kind is RuleKind.THRESHOLD and bool(references(saved_condition(rule)).aggregates)
+
+
 def windows_read(rules: Iterable[AlertRule], policies: Mapping[str, burn.BurnPolicy]) -> set[timedelta]:
     """Lengths of the windows of availability that the rules read; empty: they read none."""
     found: set[timedelta] = set()

@@ -2,6 +2,7 @@
 
 Each kind of turn has lanes and lines of its own: a short one does not stand in line behind a thousand of another kind,
 nor behind its own tenant's among them. Where two kinds move the same rule at once, the store takes one of them.
+Tenants whose last turn took long share lanes of their own, so that many of them take no lane from the others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import structlog
 
 _log = structlog.get_logger(__name__)
 LANES: Final = 4
+SLOW_LANES: Final = 2
 # A turn of more than this many seconds is followed by a rest that makes it a fifth of the tenant's time.
 LONG: Final = 1.0
 REST: Final = 4.0
@@ -31,6 +33,11 @@ class Lanes:
     def __init__(self, lanes: int = LANES, patience: float | None = None) -> None:
         self.patience = patience
         self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(lanes))
+        self._slow_lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(SLOW_LANES)
+        )
+        # Whose last turn of a kind took long.
+        self._slow: set[tuple[str, str]] = set()
         self._lines: dict[tuple[str, str], asyncio.Lock] = {}
         self._users: Counter[tuple[str, str]] = Counter()
         self._waiting: set[tuple[str, str]] = set()
@@ -101,14 +108,16 @@ class Lanes:
         return rest > 0
 
     async def _timed(self, name: str, kind: str, turn: Turn, waited: bool) -> int:
-        now = asyncio.get_running_loop().time
-        async with self._lanes[kind]:
+        now, own = asyncio.get_running_loop().time, (name, kind)
+        async with (self._slow_lanes if own in self._slow else self._lanes)[kind]:
             began = now()
             try:
                 return await turn(waited)
             finally:
                 lasted = now() - began
+                self._slow.discard(own)
                 if lasted > LONG:
+                    self._slow.add(own)
                     self._rests_until[name] = now() + min(lasted * REST, LONGEST_REST)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from ecpmon.alerts.judgement import (
@@ -64,12 +64,9 @@ class FactsReader:
         since, names = now - self._intervals.stalest(tenant), {m.name for w in wanted for m in w.metrics}
         found = await self._monitoring.latest_of([(tenant, since)], names, now) if names else {}
         latest = found.get(tenant.key, {})
-        aggregates: dict[tuple[AggFunction, str, timedelta], float | None] = {}
-        for term in {t for w in wanted for t in w.aggregates}:
-            key = (term.function, term.name, term.window)
-            aggregates[key] = await self._monitoring.aggregate(
-                tenant, term.name, term.function.value, now - term.window, now
-            )
+        terms = {(t.function.value, t.name, t.window) for w in wanted for t in w.aggregates}
+        said = await self._monitoring.trailing(tenant, terms, now) if terms else {}
+        aggregates = {(AggFunction(f), name, window): value for (f, name, window), value in said.items()}
         record, planned = await self._record(tenant, entries, now)
         facts = Facts(tenant, now, record, latest, self._intervals, aggregates)
         return facts, planned > FEW_WINDOWS or len(entries) > FEW_RULES

@@ -19,6 +19,7 @@ from ecpmon.alerts.judgement import (
     SLA_LOOKBACK,
     Facts,
     judge,
+    reads_windows,
     saved_condition,
     told_until,
     unobserved,
@@ -113,7 +114,7 @@ class _Untold(Facts):
 def course(entry: RuleWithState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]) -> Course | None:
     """What an evaluation would make of the rule; None: that cannot be told here."""
     rule, state, now = entry.rule, entry.state, facts.now
-    if rule.kind is RuleKind.THRESHOLD and references(saved_condition(rule)).aggregates:
+    if reads_windows(rule):
         return None
     if state.status is RuleStatus.PENDING and rule.kind is not RuleKind.NO_DATA:
         return None  # how long it has held must be known when it cannot be decided any more

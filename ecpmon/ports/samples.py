@@ -111,10 +111,13 @@ class MonitoringStore(Protocol):
         In the newest 5,000 frames of a tenant, and no more than hold some 50,000 values."""
         ...
 
-    async def aggregate(
-        self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
-    ) -> float | None:
-        """avg, min, max, last or rate (per second, counter resets respected) of a metric in (start, end]."""
+    async def trailing(
+        self, tenant: Tenant, terms: Collection[tuple[str, str, timedelta]], now: datetime
+    ) -> dict[tuple[str, str, timedelta], float | None]:
+        """By function (avg, min, max, last, or rate per second with counter resets respected), metric and window: what
+        the metric's values in (now - window, now] give; None without any.
+
+        From the newest 500,000 frames of the tenant. Raises ValidationFailed for an unknown function."""
         ...
 
     async def mean_response_times(

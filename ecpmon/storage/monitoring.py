@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import COMPONENT_LABEL, FUTURE, Source
 from ecpmon.model.tenants import Tenant
@@ -19,6 +19,7 @@ from ecpmon.names import SERVICE_METRICS
 from ecpmon.ports.samples import Latest, Plot, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
+from ecpmon.storage.trailing import MOST_FRAMES, Term, answered, beginnings
 
 _FIVE_MINUTES = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
@@ -40,10 +41,11 @@ _TENANTS = 100
 _NEWEST_FRAMES = 2_000
 # That are of a time which has not come: one a second, as far ahead as the API takes any.
 _COMING_FRAMES = 300
+# Steps of windows that are put together on the event loop.
+_FEW_ROWS = 500
 # In which the newest values of some metrics are looked for.
 _LATEST_FRAMES = 5_000
 _LATEST_VALUES = 50_000
-_FUNCTIONS = ("avg", "min", "max", "last", "rate")
 
 
 def tier_for(step: timedelta) -> str:
@@ -187,20 +189,24 @@ class PgMonitoringStore:
                 found.setdefault(tenant, {})[name] = Latest(ts, kind, value, Source(source))
         return found
 
-    async def aggregate(
-        self, tenant: Tenant, metric: str, function: str, start: datetime, end: datetime
-    ) -> float | None:
-        if function not in _FUNCTIONS:
-            raise ValidationFailed(f"unknown function {function!r}; known are {', '.join(_FUNCTIONS)}")
-        series = await self._database.fetchrow(
-            self._sql["series_of_metric"], tenant.key, metric, tenant.evidence_source.value
+    async def trailing(
+        self, tenant: Tenant, terms: Collection[Term], now: datetime
+    ) -> dict[Term, float | None]:
+        if not terms:
+            return {}
+        wanted = sorted({name for _, name, _ in terms})
+        series = await self._database.fetch(
+            self._sql["series_of_metrics"], tenant.key, wanted, tenant.evidence_source.value
         )
-        if series is None:
-            return None
-        found: float | None = await self._database.fetchval(
-            self._sql["metric_window"], tenant.key, start, end, series["id"], function
-        )
-        return found
+        names = {r["id"]: r["metric_name"] for r in series}
+        starts, rows = beginnings(terms, now), []
+        if names:
+            rows = await self._database.fetch(
+                self._sql["trailing"], tenant.key, starts[0], now, list(names), starts, MOST_FRAMES
+            )
+        if len(rows) > _FEW_ROWS:
+            return await asyncio.to_thread(answered, terms, now, rows, names)
+        return answered(terms, now, rows, names)
 
     async def causes(
         self, tenant: Tenant, outages: Sequence[Interval], raw_since: datetime, error_rate_at: float | None

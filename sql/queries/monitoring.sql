@@ -158,25 +158,32 @@ JOIN series s ON s.id = v.series
 WHERE s.labels = '{}' AND s.metric_name = ANY($5::text[]) AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY f.tenant, s.metric_name, f.ts DESC, (s.data_source = f.evidence) DESC, f.seq DESC
 
--- name: metric_window
--- $5 (avg, min, max, last or rate) of one series' values in ($2, $3], merged; NULL without any. A fall in a rate is a reset.
-SELECT CASE $5 WHEN 'avg' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)
-               WHEN 'last' THEN (array_agg(value ORDER BY ts DESC))[1]
-               WHEN 'rate' THEN sum(CASE WHEN value >= before THEN value - before ELSE value END)
-                                  FILTER (WHERE before IS NOT NULL) / nullif(date_part('epoch', max(ts) - min(ts)), 0) END
+-- name: trailing
+--- Of the series $4 of tenant $1 in [$2, $3], merged, what lies between the instants $5, which begin with $2 and are in order;
+--- in the newest $6 frames. A fall is a counter's reset. A first value rises from the one before it, in whichever step.
+SELECT series, step, count(*) AS count, sum(value) AS total, min(value) AS low, max(value) AS high,
+       min(ts) AS first, max(ts) AS last, (array_agg(value ORDER BY ts DESC))[1] AS newest,
+       sum(rise) AS rise, (array_agg(rise ORDER BY ts))[1] AS first_rise
 FROM (
-  SELECT ts, value, lag(value) OVER (ORDER BY ts) AS before FROM (
-    SELECT DISTINCT ON (f.ts) f.ts, v.value
-    FROM frames f
-    CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-    WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3 AND v.series = $4
-    ORDER BY f.ts, f.seq DESC
-  ) AS merged
-) AS followed
+  SELECT series, ts, value, width_bucket(ts, $5::timestamptz[]) AS step,
+         CASE WHEN value >= before THEN value - before WHEN before IS NOT NULL THEN value END AS rise
+  FROM (
+    SELECT series, ts, value, lag(value) OVER (PARTITION BY series ORDER BY ts) AS before FROM (
+      SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
+      FROM (
+        SELECT ts, seq, series, samples FROM frames
+        WHERE tenant = $1 AND ts >= $2 AND ts <= $3 ORDER BY ts DESC LIMIT $6
+      ) AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+      WHERE v.series = ANY($4::integer[])
+      ORDER BY v.series, f.ts, f.seq DESC
+    ) AS merged
+  ) AS followed
+) AS steps GROUP BY series, step
 
--- name: series_of_metric
-SELECT id, data_source FROM series
-WHERE tenant = $1 AND metric_name = $2 AND labels = '{}' ORDER BY (data_source = $3) DESC, id
+-- name: series_of_metrics
+SELECT DISTINCT ON (metric_name) id, metric_name FROM series
+WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels = '{}'
+ORDER BY metric_name, (data_source = $3) DESC, id
 
 -- name: causes
 -- What was wrong in the first minutes of the outages from $2 to $3 of tenant $1, by source $4: services that said 0, and

@@ -33,9 +33,14 @@ def section(name: str) -> str:
 SLEEP = 'sleep() { command sleep "$1"; curl -fsS "$RECEIVER"; }'
 
 
-def script(text: str) -> str:
-    """The shell blocks of a page; the first command that fails ends it."""
-    return "\n".join(["set -e", SLEEP, *re.findall(r"```sh\n(.*?)```", text, re.DOTALL)])
+def blocks_of(page: str) -> list[str]:
+    """The shell blocks of a page."""
+    return re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+
+
+def script(*blocks: str) -> str:
+    """The first command that fails ends it."""
+    return "\n".join(["set -e", SLEEP, *blocks])
 
 
 class Hooks(http.server.BaseHTTPRequestHandler):
@@ -98,13 +103,17 @@ def test_the_walk_through_does_what_it_says(
         wait_until(up, "the table shows the tenants")
         url, bodies = receiver
         environment = {**keep, "API": api, "RECEIVER": url, "OUT": str(shared_tmp)}
-        for page in (section("Break a tenant and watch"), (ROOT / "docs" / "sla.md").read_text("utf-8")):
+
+        def follow(*blocks: str) -> None:
             done = subprocess.run(
-                ["bash", "-c", script(page)], env=environment,
+                ["bash", "-c", script(*blocks)], env=environment,
                 capture_output=True, text=True, timeout=3 * PATIENCE, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
-        assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
+
+        walk = blocks_of(section("Break a tenant and watch"))
+        names, broken = walk[0], next(n for n, block in enumerate(walk, 1) if "/incidents" in block)
+        follow(*walk[:broken])
         wait_until(lambda: [b["status"] for b in bodies] == ["firing", "resolved"], "one webhook each")
         incidents = get(f"{api}/api/v1/tenants/city-helpdesk/incidents")["incidents"]
         assert len(incidents) == 1
@@ -116,6 +125,10 @@ def test_the_walk_through_does_what_it_says(
         assert least <= incidents[0]["down_seconds"] <= most
         pushed = get(f"{api}/api/v1/tenants/city-helpdesk/alerts/deliveries")["deliveries"]
         assert [d["status"] for d in pushed] == ["sent", "sent"]
+        # A deployment replaces pods, and a service of one replica is away meanwhile: that may be told as well.
+        follow(names, *walk[broken:])
+        follow(*blocks_of((ROOT / "docs" / "sla.md").read_text("utf-8")))
+        assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
         assert "state=down" in (shared_tmp / "up.log").read_text()
     finally:
         stack.send_signal(signal.SIGINT)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import pytest
 
-from ecpmon.errors import EcpError
+from ecpmon.alerts.past import Series
+from ecpmon.alerts.syntax import AggFunction
+from ecpmon.errors import EcpError, ValidationFailed
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.names import CANONICAL_METRICS
+from ecpmon.ports.samples import Point
 from ecpmon.sla.evidence import DEFAULT_RULES, series_key
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -155,14 +159,34 @@ async def test_aggregates_of_a_metric(
     counter = (10, 20, 5, 15)  # a reset after the second value
     await ingest.commit([Batch(tuple(cpu(tenant, 10 * i, v) for i, v in enumerate(counter)))])
     store = PgMonitoringStore(database)
-    window = (at(-1), at(30))
-    found = {
-        f: await store.aggregate(tenant, "cpu_usage", f, *window)
-        for f in ("avg", "min", "max", "last", "rate")
-    }
-    assert found == {"avg": 12.5, "min": 5, "max": 20, "last": 15, "rate": pytest.approx(25 / 30)}
-    assert await store.aggregate(tenant, "cpu_usage", "avg", at(100), at(200)) is None
-    assert await store.aggregate(tenant, "unheard_of", "avg", *window) is None
+    window, now = timedelta(seconds=31), at(30)
+    terms = [(f, "cpu_usage", window) for f in ("avg", "min", "max", "last", "rate")]
+    found = await store.trailing(tenant, terms, now)
+    assert [found[term] for term in terms] == [12.5, 5, 20, 15, pytest.approx(25 / 30)]
+    nothing = [("avg", "cpu_usage", timedelta(seconds=100)), ("avg", "unheard_of", window)]
+    assert await store.trailing(tenant, nothing, at(200)) == dict.fromkeys(nothing)
+    assert await store.trailing(tenant, [], now) == {}
+    with pytest.raises(ValidationFailed):
+        await store.trailing(tenant, [("median", "cpu_usage", window)], now)
+
+
+async def test_many_windows_say_together_what_each_says_of_its_own_samples(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, chance = await make_tenant(), random.Random(8)
+    values = {second: float(chance.randrange(1_000)) for second in chance.sample(range(3_600), 300)}
+    store = PgMonitoringStore(database)
+    await ingest.commit([Batch(tuple(cpu(tenant, s, 1) for s in chance.sample(sorted(values), 40)))])
+    await ingest.commit([Batch(tuple(cpu(tenant, s, v) for s, v in values.items()))])
+    now = max(values)
+    windows = [*chance.sample(range(1, 3_700), 60), now - min(values), now - min(values) + 1]
+    terms = [(f, "cpu_usage", timedelta(seconds=w)) for f in AggFunction for w in windows]
+    found = await store.trailing(tenant, terms, at(now))
+    points = [Point(at(s), v, v, v) for s, v in sorted(values.items())]
+    alone = Series(Source.PUSH, points)
+    for function, name, window in terms:
+        expected = alone.aggregate(AggFunction(function), window, at(now))
+        assert found[function, name, window] == (expected if expected is None else pytest.approx(expected))
 
 
 async def test_retention_drops_whole_chunks_and_leaves_what_is_younger(

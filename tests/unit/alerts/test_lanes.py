@@ -121,3 +121,21 @@ async def test_a_tenants_turn_does_not_wait_for_its_own_of_another_kind() -> Non
     assert log.ended == ["t19"]
     log.gate.set()
     assert await crowd == 20
+
+
+async def test_many_who_take_long_take_no_lane_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONG", 0.0)
+    monkeypatch.setattr(module, "REST", 0.0)
+    log, lanes = Log(), Lanes(lanes=2)
+    slow = {f"slow{n}": log.slow(f"slow{n}") for n in range(12)}
+    log.gate.set()
+    await lanes.run(slow, "sla")  # by now it is known of them
+    log.gate.clear()
+    crowd = asyncio.create_task(lanes.run(slow, "sla"))
+    async with asyncio.timeout(30):
+        while len(log.begun) < 12 + module.SLOW_LANES:
+            await asyncio.sleep(0.001)
+        assert await lanes.run({f"t{n}": log.quick(f"t{n}") for n in range(50)}, "sla") == 50
+    assert len(log.begun) == 12 + module.SLOW_LANES + 50
+    log.gate.set()
+    assert await crowd == 12
