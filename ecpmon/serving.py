@@ -130,6 +130,7 @@ def guarded(handler: _Handler) -> _Handler:
 _CHUNKS: Final = 64
 # A timer may be so much too early.
 _EARLY: Final = 0.001
+_QUESTIONS: Final = ("GET", "HEAD")
 # How much longer than them others have the loop.
 _OTHERS: Final = 9
 
@@ -140,6 +141,9 @@ class _Protocol(web.RequestHandler):
     A body in very many chunks costs the parser a hundred times what its bytes are counted for. So after `_CHUNKS` of
     them in one go nothing more is read from the connection until all such bodies together have had no more than a
     tenth of the loop's time (`_Server.free_at`).
+
+    Who hangs up while his question is worked on needs no answer: it is given up, and with it what it asks the database.
+    What changes something goes on to its end.
 
     `_held_until`: as the loop counts; `_wanted`: somebody waits for what comes then.
     """
@@ -157,6 +161,14 @@ class _Protocol(web.RequestHandler):
         if body is not None and len(getattr(body, "_http_chunk_splits", None) or ()) > _CHUNKS:
             self._hold(body, perf_counter() - began)
         self._tell_of_error()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        request, task = self._current_request, self._task_handler
+        # A WebSocket leaves its connection without a transport, and goes on (`api.sockets`).
+        gone = self.transport is not None
+        super().connection_lost(exc)
+        if gone and task is not None and request is not None and request.method in _QUESTIONS:
+            task.cancel()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         if self._loop.time() < self._held_until:

@@ -15,6 +15,7 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, query_time
 from ecpmon.compute.parcels import Sealed
+from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.recovery import Recovery
 from ecpmon.model.tenants import Tenant
@@ -64,6 +65,8 @@ class _Found:
     start: datetime
     outages: Sealed[list[Incident]]
     newest: list[Interval]
+    # Seconds of which nobody knows whether there was one.
+    gap: float
 
 
 def _found(
@@ -73,8 +76,10 @@ def _found(
     spans = packed.troubles(start, MAX_CHANGES + 1)
     if len(spans) > MAX_CHANGES:
         start = _shortened(spans[1].start, may_shorten=may_shorten)
-    outages = maths.incidents(exclude(clip(spans, start, end), covered(planned, start, end)), start, end)
-    return _Found(start, Sealed(outages), [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]])
+    counted = exclude(clip(spans, start, end), covered(planned, start, end))
+    outages = maths.incidents(counted, start, end)
+    gap = sum(span.seconds for span in counted if span.state is SpanState.GAP)
+    return _Found(start, Sealed(outages), [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]], gap)
 
 
 def _written(
@@ -99,6 +104,8 @@ def _written(
             # UTC days on which an outage begins and ends at a whole minute, because so much changed.
             "by_minute": [day.isoformat() for day in coarse],
             "incidents": shown,
+            # In which there may have been more: nobody measured.
+            "gap_minutes": minutes(found.gap),
             # Alerts that no measured outage belongs to: the tenant was up, or nobody measured it.
             "other_recoveries": others,
         }

@@ -27,6 +27,9 @@ KEPT_FROM_QUESTIONS = 6
 # Connections that stay open while nobody needs them.
 AT_HAND = 4
 COMMAND_TIMEOUT = 60.0
+_TOO_LONG = (
+    f"a question to the database took over {COMMAND_TIMEOUT:.0f} s and was ended; ask for less, or later"
+)
 # A process that stands still must not keep its row locks: others wait for them. Longer than our loop is ever held.
 IDLE_IN_TRANSACTION = 10.0
 # How long a hanging server is waited for before it is called anew.
@@ -86,7 +89,7 @@ class Database:
         """A pooled connection. Raises DatabaseUnavailable within about a second when the database is away or hangs.
 
         When it hangs in the midst of a transaction, whether that was committed is not known. Raises Overloaded when
-        all connections are in use for too long.
+        all connections are in use for too long, or a statement takes longer than `COMMAND_TIMEOUT`.
         """
         try:
             with wrap_errors(), self._watch.busy():
@@ -99,6 +102,10 @@ class Database:
                         else:
                             with connection.query_logger(counted):
                                 yield connection
+                    except TimeoutError as error:
+                        await _release(pool, connection)
+                        self._watch.check()
+                        raise Overloaded(_TOO_LONG) from error
                     except BaseException:
                         await _release(pool, connection)
                         raise

@@ -164,6 +164,16 @@ async def test_sockets_and_gauges_of_a_silent_tenant_say_so(service: Service) ->
     assert (await gauges(service, name))["ecp_tenant_sla_stale", None] == 0
 
 
+async def test_the_outages_of_a_silent_tenant_come_with_the_time_that_nobody_measured(
+    service: Service,
+) -> None:
+    name = await silent(service, hours=6)
+    found = await get(service, f"/api/v1/tenants/{name}/incidents")
+    [window] = (await get(service, f"/api/v1/tenants/{name}/sla?windows=30d"))["windows"]
+    assert (found["incidents"], found["gap_minutes"]) == ([], pytest.approx(window["gap_minutes"]))
+    assert found["gap_minutes"] > 300
+
+
 async def test_who_falls_silent_is_marked_with_the_next_turn(service: Service) -> None:
     name = await service.tenant(push_interval=10)
     await push(service, name, up=1)
