@@ -30,11 +30,14 @@ async def asleep(service: Service) -> int:
     return count
 
 
-async def send(service: Service, method: str, path: str) -> asyncio.StreamWriter:
+async def send(
+    service: Service, method: str, path: str, more: str = "", body: bytes = b""
+) -> asyncio.StreamWriter:
     url = urlsplit(service.url)
     _, writer = await asyncio.open_connection(url.hostname, url.port)
     token = service.tokens["admin"]
-    writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
+    writer.write(head.encode() + body)
     await writer.drain()
     return writer
 
@@ -42,41 +45,40 @@ async def send(service: Service, method: str, path: str) -> asyncio.StreamWriter
 @pytest.mark.usefixtures("slow")
 async def test_who_hangs_up_ends_his_question_to_the_database(service: Service) -> None:
     name = await service.tenant()
-    path = f"/api/v1/tenants/{name}/monitoring"
-    writers = [await send(service, "GET", path) for _ in range(2)]
+    writer = await send(service, "GET", f"/api/v1/tenants/{name}/monitoring")
 
-    async def both() -> bool:
-        return await asleep(service) == 2
-
-    await until(both, "both questions are with the database")
-    writers[0].close()
-
-    async def one() -> bool:
+    async def begun() -> bool:
         return await asleep(service) == 1
 
-    await until(one, "the question of who hung up is ended, the other one is not")
-    writers[1].close()
+    await until(begun, "the question is with the database")
+    writer.close()
 
-    async def none() -> bool:
+    async def ended() -> bool:
         return await asleep(service) == 0
 
-    await until(none, "no question is left")
-    monitoring = await service.ask("GET", f"/api/v1/tenants/{name}/sla")
-    assert monitoring[0] == 200
+    await until(ended, "no question is left")
+    assert (await service.ask("GET", f"/api/v1/tenants/{name}/sla"))[0] == 200
 
 
-async def test_a_push_of_who_hangs_up_is_stored(service: Service) -> None:
-    name = await service.tenant()
-    url = urlsplit(service.url)
+async def test_a_push_of_who_hangs_up_meanwhile_is_stored(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, taken, gone = await service.tenant(), asyncio.Event(), asyncio.Event()
+    write = service.runtime.writer.write
+
+    async def held(batch: Any) -> Any:
+        taken.set()
+        await gone.wait()
+        return await write(batch)
+
+    monkeypatch.setattr(service.runtime.writer, "write", held)
     body = b'{"metrics": {"up": 1}}'
-    _, writer = await asyncio.open_connection(url.hostname, url.port)
-    head = (
-        f"POST /api/v1/tenants/{name}/monitoring HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
-        f"{service.tokens['admin']}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    writer.write(head.encode() + body)
-    await writer.drain()
+    more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    writer = await send(service, "POST", f"/api/v1/tenants/{name}/monitoring", more, body)
+    await taken.wait()
     writer.close()
+    await writer.wait_closed()
+    gone.set()
     count = "SELECT count(*) FROM frames f JOIN tenants t ON t.id = f.tenant WHERE t.tenant_id = $1"
 
     async def stored() -> bool:
