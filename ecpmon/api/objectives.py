@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from ecpmon.sla.ratios import Stretch
 
 routes = Routes()
-# Series of a tenant that are compared at once; more are, by who computes.
-_FEW: Final = 200
+T = TypeVar("T")
+# Series that are compared by the event loop, each with each objective; more are compared by a thread.
+_FEW: Final = 500
 YAML: Final = "application/yaml"
 _YAML_TYPES: Final = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
 _ALL: Final = "/api/v1/tenants/{tenant_id}/objectives"
@@ -82,7 +83,12 @@ async def _documents(
     def shown() -> list[dict[str, Any]]:
         return [document(s, Matches(s.objective, tenant.evidence_source, series)) for s in stored]
 
-    return await apart(request, tenant, shown) if len(series) > _FEW else shown()
+    return await _looked_at(request, tenant, len(series) * len(stored), shown)
+
+
+async def _looked_at(request: web.Request, tenant: Tenant, pairs: int, look: Callable[[], T]) -> T:
+    """Of pairs of series and objectives that are compared many are too many for the event loop."""
+    return await apart(request, tenant, look) if pairs > _FEW else look()
 
 
 async def _check(request: web.Request, tenant: Tenant, given: Sequence[Objective], where: str) -> None:
@@ -90,7 +96,12 @@ async def _check(request: web.Request, tenant: Tenant, given: Sequence[Objective
     from ecpmon.sla.matching import metrics_of, refused
 
     series = await backend_of(request).objectives.series(tenant, metrics_of(given))
-    if fields := refused(given, tenant.evidence_source, series, where):
+    pairs = len(series) * len(given)
+
+    def look() -> list[dict[str, str]]:
+        return refused(given, tenant.evidence_source, series, where)
+
+    if fields := await _looked_at(request, tenant, pairs, look):
         raise ValidationFailed("some selectors cannot match", fields=fields)
 
 

@@ -10,8 +10,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 MAX_PATTERN: Final = 500
-# Bytes that a compiled pattern may take.
-_MOST: Final = 1 << 20
+# Bytes that a compiled pattern may take, and how many are kept: tenants write them.
+_MOST: Final = 1 << 16
+_KEPT: Final = 2_000
+# Texts of labels, with the pattern that they were compared with: the same series are looked at again and again.
+_KNOWN: Final = 20_000
 # RE2 in C++ knows it, PromQL's does not: a single byte of a character.
 _BYTE: Final = r"\C"
 
@@ -20,7 +23,7 @@ class PatternError(ValueError):
     """What is wrong with a pattern."""
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=_KEPT)
 def compiled(pattern: str) -> Any:
     """The compiled pattern; `fullmatch` is what PromQL does with it. Raises PatternError."""
     # Imported by whoever has one: most do not.
@@ -44,6 +47,7 @@ def compiled(pattern: str) -> Any:
         raise PatternError("is no text") from error
 
 
+@lru_cache(maxsize=_KNOWN)
 def fits(pattern: str, text: str) -> bool:
     """Whether all of the text is what the pattern says."""
     return compiled(pattern).fullmatch(text) is not None

@@ -15,6 +15,7 @@ from ecpmon.names import ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
 from ecpmon.sla.selectors import write
 
 Series = tuple[Source, str, Mapping[str, str]]
+_Found = tuple[str, Mapping[str, str]]
 RESPONSE_TIME: Final = "response_time"
 # Series that a reply names of each role.
 MAX_NAMED: Final = 5
@@ -42,24 +43,24 @@ class Matches:
         self._counters = objective.counters
         self.roles = self._found(self._counters)
 
-    def _found(self, counters: Counters | None) -> dict[str, list[str]]:
+    def _found(self, counters: Counters | None) -> dict[str, list[_Found]]:
         if counters is None:
-            exact = [m for m, labels in self._series if m == RESPONSE_TIME and not labels]
+            exact = [(m, labels) for m, labels in self._series if m == RESPONSE_TIME and not labels]
             return {RESPONSE_TIME: exact}
-        part = "bad" if counters.part_is_bad else "good"
+        whole, part = counters.whole, counters.part
         return {
-            "total": [
-                _text(m, ls) for m, ls in self._series
-                if m == counters.whole.metric and counters.whole.matches(ls)
+            "total": [(m, ls) for m, ls in self._series if m == whole.metric and whole.matches(ls)],
+            "bad" if counters.part_is_bad else "good": [
+                (m, ls) for m, ls in self._series if m == part.metric and counters.is_part(ls)
             ],
-            part: [
-                _text(m, ls) for m, ls in self._series if m == counters.part.metric and counters.is_part(ls)
-            ],
-        }  # fmt: skip
+        }
 
     def document(self) -> dict[str, Any]:
         """By role, how many series there are, and the names of the first."""
-        return {role: {"series": len(f), "first": f[:MAX_NAMED]} for role, f in self.roles.items()}
+        return {
+            role: {"series": len(found), "first": [_text(*each) for each in found[:MAX_NAMED]]}
+            for role, found in self.roles.items()
+        }
 
     def hints(self) -> list[str]:
         """What keeps the objective from having figures, or figures that mean something."""
