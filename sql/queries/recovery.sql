@@ -8,7 +8,12 @@ ORDER BY id FOR NO KEY UPDATE
 -- way. An alert that was seen before does nothing, unless its incident is over, it was not resolved, and the tenant
 -- has gone down again since by our own evidence: then it is a new outage under the same alert.
 -- What waits for its next look is looked at now. The tenants are locked.
-WITH fresh AS (
+WITH down_again AS MATERIALIZED (  -- once per tenant, however many alerts
+  SELECT h.tenant FROM availability_heads h
+  WHERE h.tenant = ANY($2) AND h.state = 'down' AND h.last_observed_at + h.holds > $7
+    AND NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant = h.tenant AND r.ended_at IS NULL)
+    AND h.since > (SELECT max(r.ended_at) FROM recoveries r WHERE r.tenant = h.tenant AND r.state <> 'joined')
+), fresh AS (
   SELECT x.*, first_value(x.recovery_id) OVER placed AS first_id, row_number() OVER placed > 1 AS follows,
          (SELECT r.recovery_id FROM recoveries r
           WHERE r.tenant = x.tenant AND r.state IN ('checking', 'doubted', 'restarting', 'waiting')) AS under_way
@@ -16,14 +21,10 @@ WITH fresh AS (
        AS x (recovery_id, tenant, alert_name, severity, fingerprint, starts_at, place)
   WHERE NOT EXISTS (SELECT FROM recoveries r
                     WHERE r.tenant = x.tenant AND r.fingerprint = x.fingerprint AND r.alert_starts_at = x.starts_at)
-     OR (NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant = x.tenant AND r.ended_at IS NULL)
+     OR (x.tenant IN (SELECT tenant FROM down_again)
          AND NOT EXISTS (SELECT FROM external_alerts e
                          WHERE e.tenant = x.tenant AND e.fingerprint = x.fingerprint AND e.starts_at = x.starts_at
-                           AND e.status = 'resolved')
-         AND EXISTS (SELECT FROM availability_heads h
-                     WHERE h.tenant = x.tenant AND h.state = 'down' AND h.last_observed_at + h.holds > $7
-                       AND h.since > (SELECT max(r.ended_at) FROM recoveries r
-                                      WHERE r.tenant = x.tenant AND r.state <> 'joined')))
+                           AND e.status = 'resolved'))
   WINDOW placed AS (PARTITION BY x.tenant ORDER BY x.place)
 ), begun AS (
   INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state, reason, due_at,
