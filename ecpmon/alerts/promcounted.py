@@ -97,10 +97,12 @@ def objective_rules(counted: Counted, counters: Mapping[str, str], sli: Sli) -> 
     fresh = f"0 * (max by ({label}) (timestamp({total})) >= time() - {limit:g}) + 1"
     off = f"\nunless on ({label}) ({planned})"
     whole = f'{_TOTAL}{{objective="{objective.name}"}}'
-    # Where nothing is bad there need be no series of it.
-    bad = f"({growth(part, sli)}\nor on ({label}) 0 * {whole})"
-    if not ours.part_is_bad:
-        bad = f"({whole} - on ({label}) {bad})"
+    if ours.part_is_bad:
+        # Where nothing is bad there need be no series of it.
+        bad = f"({growth(part, sli)}\nor on ({label}) 0 * {whole})"
+    else:
+        # Where nobody counts what is good, nothing is known of it.
+        bad = f"({whole} - on ({label}) {growth(part, sli)})"
     rules = [
         record(_PLANNED, planned),
         record(_SEEN, f"({fresh}){off}"),

@@ -6,7 +6,7 @@ A timeline is of requests and bad ones per 30 s, as counters that are read every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -25,7 +25,7 @@ from ecpmon.alerts.promrules import default_counters, default_sli, render_object
 from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.local.packages import Binaries
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity
-from ecpmon.model.objectives import Counts, Promised
+from ecpmon.model.objectives import Counts, Match, Objective, ObjectiveKind, Promised, Selector
 from ecpmon.sla.births import Track
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.counters import NOTHING, request_minutes
@@ -150,8 +150,13 @@ def instants(states: list[bool]) -> list[int]:
     return sorted(i for i in wanted - either if 0 <= i < len(states))
 
 
-def rendered(policies: dict[str, BurnPolicy]) -> str:
-    text, why = render_objectives(policies, [Counted(REQUESTS)], default_counters(), default_sli())
+def rendered(
+    policies: dict[str, BurnPolicy],
+    objective: Objective = REQUESTS,
+    counters: Mapping[str, str] | None = None,
+) -> str:
+    known = default_counters() if counters is None else counters
+    text, why = render_objectives(policies, [Counted(objective)], known, default_sli())
     assert why == {}
     return text
 
@@ -287,3 +292,33 @@ def test_the_first_reading_of_errors_born_in_an_outage_counts_with_us_and_not_in
     )
     done = run_promtool(stack_binaries, tmp_path, rules, test)
     assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+
+
+def test_regular_expressions_and_histograms_are_followed(stack_binaries: Binaries, tmp_path: Path) -> None:
+    """Of 100 requests 30 fail with one of two codes, and 20 take longer than half a second."""
+    inputs: dict[str, Values] = {
+        'app_requests_total{tenant_id="t",code="200"}': [0, 35, 70],
+        'app_requests_total{tenant_id="t",code="500"}': [0, 10, 20],
+        'app_requests_total{tenant_id="t",code="503"}': [0, 5, 10],
+        'app_latency_count{tenant_id="t"}': [0, 50, 100],
+        'app_latency_bucket{tenant_id="t",le="0.5"}': [0, 40, 80],
+        'app_latency_bucket{tenant_id="t",le="1"}': [0, 50, 100],
+        'app_latency_bucket{tenant_id="t",le="+Inf"}': [0, 50, 100],
+    }
+    names = ("requests_total", "latency_count", "latency_bucket")
+    failed = Selector(metric="requests_total", labels={"code": Match(re="5..")})
+    requests = REQUESTS.model_copy(update={"bad": failed})
+    latency = Objective(
+        name="requests", kind=ObjectiveKind.LATENCY, target=0.99, histogram=Selector(metric="latency"), unit="s",
+        threshold_ms=500,
+    )  # fmt: skip
+    for number, (objective, bad) in enumerate(((requests, 30), (latency, 20))):
+        rules = rendered(POLICIES, objective, {name: f"app_{name}" for name in names})
+        checks = [
+            sample("tenant:slo_objective_requests:sum_5m", 1, 100),
+            sample("tenant:slo_objective_bad:sum_5m", 1, bad),
+        ]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        done = run_promtool(stack_binaries, folder, rules, document(rules, inputs, promql_expr_test=checks))
+        assert done.returncode == 0, (done.stdout + done.stderr)[:4000]

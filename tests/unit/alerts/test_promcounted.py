@@ -79,6 +79,7 @@ def test_good_requests_are_taken_from_all() -> None:
     rules, _ = rules_of(Counted(requests(bad=None, good=Selector(metric="errors_total"))))
     (bad,) = [r["expr"] for r in rules if r.get("record") == "tenant:slo_objective_bad:increase"]
     assert bad.startswith('(tenant:slo_objective_requests:increase{objective="checkout"} - on (tenant_id)')
+    assert "or on (tenant_id) 0 *" not in bad, "where nobody counts what is good, nothing is known to be bad"
 
 
 def test_the_period_is_that_of_the_promise() -> None:
