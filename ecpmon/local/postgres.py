@@ -21,6 +21,8 @@ from ecpmon.local.process import launch_argv
 
 DATABASE = "ecp_orchestrator"
 DEMO_DATABASE = "ecp_orchestrator_demo"
+# Of one process to one database: 16 of its pool, the bus, a probe, and the lease of a worker.
+_EACH = 19
 EXTENSIONS = ("timescaledb", "btree_gist")
 SUPERUSER = "ecpmon"
 _DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -211,13 +213,18 @@ def locale_options(major: int) -> list[str]:
     return ["--locale=C"]
 
 
+def connections(cores: int) -> int:
+    """For a front per core and two workers (one may be about to end), each with both databases, and commands beside."""
+    return 2 * _EACH * (cores + 2) + 20
+
+
 def render_config(port: int, *, durable: bool) -> str:
     """Our settings, included by postgresql.conf: a small machine, one application, loopback only."""
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",
-        "max_connections": 100,
+        "max_connections": connections(os.cpu_count() or 1),
         "shared_preload_libraries": "timescaledb",
         "timescaledb.telemetry_level": "off",
         # the Apache edition has no jobs of ours to run; its own one only fills the log with a licence error
