@@ -27,6 +27,7 @@ class Stores:
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.away = False
+        self.asked_for_coming = 0
 
     async def get(self, name: str) -> Any:
         return SimpleNamespace(key=1, tenant_id=name)
@@ -37,7 +38,8 @@ class Stores:
         return {"up": Latest(NOW, "sla", 0.0)}
 
     async def coming(self, *_: Any) -> list[tuple[str, Latest]]:
-        return []
+        self.asked_for_coming += 1
+        return [("up", Latest(NOW + timedelta(seconds=30), "sla", 1.0))]
 
     async def timeline(self, *_: Any) -> list[Span]:
         return list(self.spans)
@@ -49,15 +51,19 @@ def stores() -> Stores:
 
 
 @pytest.fixture
-def hub() -> Hub:
-    return Hub(now=lambda: NOW)
+def clock() -> Any:
+    return SimpleNamespace(now=lambda: NOW)
 
 
 @pytest.fixture
-def feed(hub: Hub, stores: Any) -> SocketFeed:
+def hub(clock: Any) -> Hub:
+    return Hub(now=lambda: clock.now())
+
+
+@pytest.fixture
+def feed(hub: Hub, stores: Any, clock: Any) -> SocketFeed:
     async def check() -> None: ...
 
-    clock: Any = SimpleNamespace(now=lambda: NOW)
     return SocketFeed(
         hub, tenants=stores, monitoring=stores, availability=stores, alerts=stores, external=stores,
         clock=clock, check=check,
@@ -79,6 +85,22 @@ async def test_changes_of_another_process_are_told_in_order(hub: Hub, feed: Sock
     feed.rows([row(("down", "up")), row(("up", "down"))])
     await feed._round()
     assert watcher.missed == ("down", "up")
+
+
+async def test_what_another_process_stored_ahead_of_its_time_is_shown_when_that_has_come(
+    hub: Hub, feed: SocketFeed, stores: Stores, clock: Any
+) -> None:
+    watching(hub)
+    shown = hub._feeds["acme"]
+    feed.rows([row()])
+    await feed._round()
+    assert (stores.asked_for_coming, shown.values()) == (0, {"up": 0.0})
+    feed.rows([BusRow(2, "another", BusKind.SAMPLES, (1,), {"coming": [NOW.timestamp() + 30]})])
+    await feed._round()
+    for second, value in ((0, 0.0), (29, 0.0), (30, 1.0)):
+        clock.now = lambda second=second: NOW + timedelta(seconds=second)
+        assert shown.values() == {"up": value}
+    assert (stores.asked_for_coming, shown.newest()) == (1, NOW + timedelta(seconds=30))
 
 
 @pytest.mark.parametrize("state", [SpanState.UP, SpanState.DOWN])
