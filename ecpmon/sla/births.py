@@ -2,7 +2,7 @@
 
 Both are told from what is stored of the objective's series under one source. Invariant: what is said of an instant
 follows from readings of the objective before it, back to the last ones that held when it was read before, and from
-the three `holds` before it; never from readings after it.
+the four `holds` before it; never from readings after it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ from ecpmon.sla.growth import (
 _NO_TIME: Final = timedelta()
 # Who counts on under another name has grown by no more than this since, unless it is so young that it hardly matters.
 _ALIKE: Final = 1.1
+# Counters that begin where no other goes on are new ones if they show no more than so many times what the total grew by
+# in the time that a reading holds, or than so much.
+_SURGE: Final = 10
+_LITTLE: Final = 100
 # By so much a reading may come later than the one before it did.
 _LATE: Final = timedelta(seconds=1)
 
@@ -134,9 +138,10 @@ def births(
         if not aligned and instants[0] > at - fresh[0].counts[0].holds:
             continue
         born = [g for g in fresh if not _is_older(g, before)]
-        if _renamed(born, grown, before, at):
-            born = [g for g in born if _began(g) is not None]
         hole = at > seen[before]
+        alone = not any(g.goes_on(at) for g in grown)
+        if alone and (_renamed(born, grown, before, at) or (not hole and _is_much(born, grown, before))):
+            born = [g for g in born if _began(g) is not None]
         wholes = [_birth(g, before, hole) for g in born if g.track.whole]
         limit = sum(i.count for _, i in wholes) + _grew(grown, at, fresh[0].counts[0].holds)
         parts = [_birth(g, before, hole) for g in born if not g.track.whole]
@@ -174,11 +179,18 @@ def _birth(each: Grown, before: datetime, hole: bool) -> tuple[Grown, Increase]:
 
 def _renamed(born: Sequence[Grown], grown: Sequence[Grown], before: datetime, at: datetime) -> bool:
     """Whether what should have been read by now has other names instead: one begins about where another one ended."""
-    if any(g.goes_on(at) for g in grown):
-        return False
     ended = [x for g in grown if g.track.whole and (x := g.stays_away(before, at)) > 0]
     begun = [g.counts[0].value for g in born if g.track.whole]
     return any(x <= value <= x * _ALIKE for x in ended for value in begun)
+
+
+def _is_much(born: Iterable[Grown], grown: Iterable[Grown], before: datetime) -> bool:
+    """Whether those who begin show more than can have been counted since the total was read last: they are older."""
+    fresh = [g.counts[0] for g in born if g.track.whole]
+    if not fresh:
+        return False
+    usual = _grew(grown, before, fresh[0].holds)
+    return sum(r.value for r in fresh) > max(_SURGE * usual, _LITTLE)
 
 
 def _grew(grown: Iterable[Grown], at: datetime, holds: timedelta) -> int:

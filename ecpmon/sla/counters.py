@@ -145,7 +145,7 @@ class _Sheet:
 def request_minutes(tracks: Sequence[Track], part_is_bad: bool, start: datetime, end: datetime) -> Found:
     """What the series of `total`, and of `good` or `bad`, say about `[start, end)`.
 
-    `start` and `end` are whole minutes. Each series needs every reading of four `holds` before `start`, and its last
+    `start` and `end` are whole minutes. Each series needs every reading of five `holds` before `start`, and its last
     one before that if the first one after is a minute's of the stretch, or follows a gap of the total.
     """
     sheet = _Sheet(start, end)

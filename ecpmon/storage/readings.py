@@ -31,7 +31,7 @@ class Readings:
 
     def _from(self, stretch: Stretch) -> datetime:
         """From when on every reading of a stretch is needed (`sla.births`, `sla.growth`)."""
-        return stretch.start - 4 * self._reach(stretch)
+        return stretch.start - 5 * self._reach(stretch)
 
     def _reach(self, stretch: Stretch) -> timedelta:
         return max(c.voices.reach for c in self._by_tenant[stretch.tenant])
@@ -82,7 +82,7 @@ class Readings:
         readings: Read,
         now: datetime,
     ) -> list[Stretch]:
-        """Where the next readings beyond the stretches are, for as long as one holds: what they tell has changed.
+        """Where the next readings beyond the stretches are, twice as long as one holds: what they tell has changed.
 
         After a marked stretch that nothing follows for long that may be any series' reading.
         """
@@ -107,7 +107,7 @@ class Readings:
         ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
         for r in rows:
             of, at = owner[r["series"]], minute_of(r["ts"])
-            end = rounded_up(r["ts"] + self._reach(of), MINUTE)
+            end = rounded_up(r["ts"] + 2 * self._reach(of), MINUTE)
             if not any(s.tenant == of.tenant and s.start <= at and end <= s.end for s in stretches):
                 ranges[of.tenant].append((at, end))
         fresh = [(t, a, b) for t, found in sorted(ranges.items()) for a, b in merged(found)]

@@ -21,7 +21,7 @@ def touched(
     ranges: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
     for tenant, start, end in work:
         reach = max(c.voices.reach for c in by_tenant[tenant])
-        ranges[tenant].append((start, rounded_up(end + 3 * reach, MINUTE)))
+        ranges[tenant].append((start, rounded_up(end + 4 * reach, MINUTE)))
     flat = [(t, a, b) for t, found in sorted(ranges.items()) for a, b in merged(found)]
     return [Stretch(n, t, a, b) for n, (t, a, b) in enumerate(flat, start=1)]
 

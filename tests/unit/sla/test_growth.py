@@ -138,6 +138,20 @@ def test_series_that_go_on_under_other_names_are_not_born() -> None:
     assert totals(request_minutes(tracks, False, T0, END)) == {1: (0, 10), 2: (0, 10), 3: (0, 20), 4: (0, 10)}
 
 
+def test_other_counters_that_take_the_place_of_all_are_not_born() -> None:
+    """The tenant's series come from elsewhere now, where they have counted for a month."""
+    mine = [Track(readings((0, 100), (60, 110), (120, 120), (180, 130)))]
+    others = [
+        Track(readings((240, 8_000_000), (300, 8_000_020))),
+        Track(readings((240, 90), (300, 91)), False, True),
+    ]
+    assert totals(request_minutes([*mine, *others], True, T0, END)) == {
+        **dict.fromkeys((1, 2, 3), (10, 10)), 5: (19, 20)}  # fmt: skip
+    # As many as there may have been meanwhile.
+    fresh = [Track(readings((240, 190), (300, 210)))]
+    assert totals(request_minutes([*mine, *fresh], True, T0, END))[4] == (190, 190)
+
+
 def test_a_series_that_is_known_to_be_older_is_not_born() -> None:
     ok = Track(readings((0, 100), (60, 110), (120, 120)))
     older = Track(readings((120, 7_000)), old=True)
@@ -319,8 +333,8 @@ def test_a_stretch_counted_by_itself_is_what_counting_everything_gives(
     everything = request_minutes(world.tracks(), True, T0 - STEP, END)
     near = []
     for track in world.tracks():
-        old = [r for r in track.readings if r.ts < start - 4 * HOLDS][-1:]
-        fresh = [r for r in track.readings if start - 4 * HOLDS <= r.ts < end]
+        old = [r for r in track.readings if r.ts < start - 5 * HOLDS][-1:]
+        fresh = [r for r in track.readings if start - 5 * HOLDS <= r.ts < end]
         near.append(Track([*old, *fresh], track.whole, track.part))
     found = request_minutes([t for t in near if t.readings], True, start, end)
     assert found.holes == tuple(h for h in everything.holes if start <= h.end < end)
