@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from ecpmon.model.bus import BusKind, BusRow
 from ecpmon.wire import rfc3339
 from tests.integration.api.conftest import NOW, Service
 from tests.integration.api.test_sockets import connect
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 async def push(service: Service, name: str, ahead: float = 0, **metrics: float) -> None:
@@ -193,3 +194,28 @@ async def test_a_socket_shows_a_value_that_is_stored_already_when_its_time_has_c
                 assert message["metrics"]["cpu"] < value
                 message = await socket.receive_json(timeout=PATIENCE)
     assert service.clock.now() == NOW + timedelta(seconds=200)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["stored here", "stored by another process"])
+async def test_nobody_has_to_ask_for_what_has_come(
+    service: Service, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """The job has a turn of its own when it is due."""
+    name = await service.tenant(push_interval=60)
+    await push(service, name, up=1)
+    due = service.runtime.work.due
+    if elsewhere:
+        monkeypatch.setattr(due, "note", lambda _: None)
+    await push(service, name, ahead=1, up=0)
+    if elsewhere:
+        monkeypatch.undo()
+        second = int(service.clock.now().timestamp()) + 1
+        row = BusRow(1, "another", BusKind.SAMPLES, (1,), {"coming": [second]})
+        service.runtime.work._feed.rows([row])
+    assert await state(service, name) == "up"
+    service.clock.advance(1)
+
+    async def is_down() -> bool:
+        return await state(service, name) == "down"
+
+    await until(is_down, "it is taken in")
