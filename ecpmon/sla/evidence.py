@@ -1,8 +1,10 @@
-"""Which observation means down (data-and-sla.md §3). The rule is data: `rules/sli.yaml`."""
+"""Which observation means down (data-and-sla.md §3). The rule is data: `rules/sli.yaml`.
+
+How several of them become the state of a tenant: `ecpmon.sla.voices`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,32 +53,6 @@ def series_key(name: str) -> SeriesKey:
     return SeriesKey(*CANONICAL_METRICS.get(name, ("custom", name)))
 
 
-# The evidence of one instant: (metric, component) -> value; "" is the tenant as a whole.
-Evidence = Mapping[tuple[str, str], float]
-
-
-def down_share(
-    values: Evidence, rule: EvidenceRule, weights: Mapping[str, float] | None = None
-) -> float | None:
-    """How much of the tenant the values of one instant say is down, in [0, 1]; None when they do not tell.
-
-    Without `weights` (policy `any`) the tenant's own `up` and `error_rate` decide, or else its components: any that
-    says down makes it down, so that one instant split over several messages gives the same answer. With `weights`
-    (policy `weighted`) the components' `up` count by weight, and an instant that lacks one of them tells nothing.
-    """
-    if weights:
-        return _weighted(values, weights)
-    if len(values) == 1:
-        [((name, _), value)] = values.items()
-        vote = vote_of(name, value, rule)
-        return None if vote is None else float(vote)
-    votes = _votes(values, rule, "")
-    if not votes:
-        components = {component for _, component in values if component}
-        votes = [vote for component in components for vote in _votes(values, rule, component)]
-    return float(any(votes)) if votes else None
-
-
 def vote_of(name: str, value: float, rule: EvidenceRule) -> bool | None:
     """Whether one value says that what it is about is down; None when it has no vote."""
     if name == UP_METRIC:
@@ -84,23 +60,6 @@ def vote_of(name: str, value: float, rule: EvidenceRule) -> bool | None:
     if name == ERROR_RATE_METRIC and rule.error_rate_down_at is not None:
         return value >= rule.error_rate_down_at
     return None
-
-
-def _votes(values: Evidence, rule: EvidenceRule, component: str) -> list[bool]:
-    votes = (
-        vote_of(name, values[name, component], rule)
-        for name in (UP_METRIC, ERROR_RATE_METRIC)
-        if (name, component) in values
-    )
-    return [vote for vote in votes if vote is not None]
-
-
-def _weighted(values: Evidence, weights: Mapping[str, float]) -> float | None:
-    if any((UP_METRIC, component) not in values for component in weights):
-        return None
-    down = [weight for component, weight in weights.items() if values[UP_METRIC, component] <= 0]
-    # All of them is exactly 1, whatever the weights add up to in floats.
-    return 1.0 if len(down) == len(weights) else sum(down) / sum(weights.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,29 +229,26 @@ def _continued_at(
     return _split(_doubting(spans, following.ts, doubt), head.observation, newest)
 
 
-def retract(
+def replaced(
     nearby: Sequence[Span],
-    head: Head,
+    head: Head | None,
     start: datetime,
-    following: Observation | None,
+    end: datetime,
     content: Sequence[Span],
-    previous: Observation | None,
+    newest: Observation,
+    doubt: float | None,
 ) -> Patch:
-    """Take an observation out: `[start, following)` becomes `content`, what the others say about that time.
+    """A timeline of which `[start, end)` becomes `content`, and the open end that of its `newest` observation.
 
-    `start` is that of the `previous` observation, or the instant of the one taken out when there is none. `following`
-    None: it was the newest, so the open end is the previous observation's. One of the two is known. `nearby` as for
-    `rewrite`.
+    `nearby` are the stored closed spans that overlap or touch that range or lie after it; `head` is the open end as it
+    was. What lies after the newest observation is cut off; `doubt` is that of a change which it may be (None: it is as
+    it was).
     """
     existing = coalesce([*nearby, *closed_part(head)])
-    # What was there before `start` stays, and with it the doubt of a change that is there.
-    doubt = next((s.doubt for s in existing if s.start == start), head.doubt if head.since == start else 0.0)
-    if following is not None:
-        spliced = _doubting(splice(existing, start, following.ts, content), start, doubt)
-        return Patch(*_continued_at(spliced, previous, following, head))
-    if previous is None:
-        raise ValueError("the only observation cannot be taken out of a timeline")
-    return Patch(*_split(coalesce(_until(existing, previous.ts)), previous, doubt))
+    if doubt is None:
+        doubt = next((s.doubt for s in existing if s.start == newest.ts), 0.0)
+    kept = _until(splice(existing, start, end, content), newest.ts)
+    return Patch(*_split(coalesce(kept), newest, doubt))
 
 
 def timeline(closed: Sequence[Span], head: Head | None, now: datetime, tail: GapReason | None) -> list[Span]:

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ecpmon.model.availability import GapReason, Observation, Span, SpanState
+from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.sla.spans import Head, attribute, clip, continued, doubt_between, lay, rewrite
+from ecpmon.sla.spans import Head, attribute, clip, lay
 from ecpmon.storage.crowding import MOST_CHANGES, Crowding, exact_ends, widened
 from ecpmon.storage.queries import load
-from ecpmon.storage.regimes import (
-    EvidenceValue,
-    Regime,
-    awake_between,
-    evidence_values,
-    merged_observations,
-    regime_at,
-    regime_of,
-    runs_of,
-    silent_reason,
-)
+from ecpmon.storage.regimes import Regime, awake_between, reach, regime_at, regime_of, silent_reason
+from ecpmon.storage.voices import Hearing, Standing, Voices
 
-_CHUNK = 200
 _TICK: Final = timedelta(microseconds=1)
 # A figure may be made of ten thousand rows: looking up costs a tenth of what making an enumeration's member does.
 _STATES: Final = {state.value: state for state in SpanState}
@@ -36,6 +26,8 @@ _REASONS: Final[Mapping[str | None, GapReason | None]] = {None: None, **{r.value
 
 @dataclass(frozen=True, slots=True)
 class HeadChange:
+    """`first`: the first instant of which it says something."""
+
     tenant: int
     before: Head | None
     after: Head
@@ -50,12 +42,24 @@ class Locked:
     regimes: Mapping[int, list[Regime]]
 
 
+@dataclass(slots=True)
+class Taken:
+    """What becomes of timelines. By tenant: `first` observations that come later than known, closed `spans`."""
+
+    changes: list[HeadChange] = field(default_factory=list)
+    spans: list[tuple[int, Span]] = field(default_factory=list)
+    first: dict[int, datetime] = field(default_factory=dict)
+    standings: dict[int, Standing] = field(default_factory=dict)
+    heard: list[Hearing] = field(default_factory=list)
+
+
 class TimelineWriter:
-    """Applies evidence to stored timelines. Call with the heads locked, after the frames are in."""
+    """Stored timelines. Call with the heads locked, after the frames are in."""
 
     def __init__(self, rules: EvidenceRules, most_changes: int = MOST_CHANGES) -> None:
         """`most_changes`: outages and gaps of a UTC day that are kept to the instant."""
         self.rules = rules
+        self.voices = Voices(rules)
         self._crowding = Crowding(most_changes)
         self._sql = load("ingest")
 
@@ -66,113 +70,11 @@ class TimelineWriter:
         heads = {r["tenant"]: r for r in await connection.fetch(query, whose)}
         return Locked(heads, await self.regimes(connection, whose))
 
-    async def apply(
-        self, connection: Any, evidence: Mapping[int, list[EvidenceValue]], locked: Locked
-    ) -> list[HeadChange]:
-        """`evidence`: new values per tenant. Returns the heads as they were and are."""
-        changes: list[HeadChange] = []
-        spans: list[tuple[int, Span]] = []
-        for tenant in sorted(evidence):
-            regimes = locked.regimes[tenant]
-            fresh = await self._fresh(connection, tenant, evidence[tenant], regimes)
-            if not fresh or tenant not in locked.heads:
-                continue
-            head = head_of(locked.heads[tenant])
-            if after := continued(head, fresh):
-                changes.append(HeadChange(tenant, head, after, fresh[0].ts))
-                continue
-            patch_spans, after, first = await self._patch(connection, tenant, head, fresh, regimes)
-            spans.extend((tenant, s) for s in patch_spans)
-            changes.append(HeadChange(tenant, head, after, first))
-        await self.store(connection, changes, spans)
-        return changes
-
     async def regimes(self, connection: Any, tenants: Sequence[int]) -> dict[int, list[Regime]]:
         found: dict[int, list[Regime]] = defaultdict(list)
         for r in await connection.fetch(self._sql["regimes"], tenants):
             found[r["tenant"]].append(regime_of(r))
         return found
-
-    async def _fresh(
-        self, connection: Any, tenant: int, values: list[EvidenceValue], regimes: list[Regime]
-    ) -> list[Observation]:
-        """What the new values say; with weights, together with what was stored of the same instants."""
-        weighted = any(regime.weights for regime in regimes)
-        instants = {ts for ts, *_ in values} if weighted else set()
-        if any(regime_at(regimes, ts).weights for ts in instants):
-            # An instant may come in several messages, and tells nothing until all components are there.
-            rows = await connection.fetch(self._sql["raw_evidence"], tenant, min(instants), max(instants))
-            stored = [value for value in evidence_values(rows) if value[0] in instants]
-            return runs_of(stored or values, regimes, self.rules)
-        return runs_of(values, regimes, self.rules)
-
-    async def _patch(
-        self, connection: Any, tenant: int, head: Head | None, fresh: list[Observation], regimes: list[Regime]
-    ) -> tuple[tuple[Span, ...], Head, datetime]:
-        following: Observation | None = None
-        nearby: list[Span] = []
-        doubt = 0.0
-        if head is None:
-            known = fresh
-        elif fresh[0].ts > head.last:
-            known, doubt = [head.observation, *fresh], head.doubt
-        else:
-            known, following = await self._around(connection, tenant, head, fresh, regimes)
-            known = (
-                known or fresh
-            )  # nothing raw is left of that range: what was just accepted is what we know
-            stop = following.ts if following else known[-1].ts
-            nearby = await self.take_nearby(connection, tenant, known[0].ts, stop)
-            doubt = await self._doubt_of(connection, tenant, known[0], nearby, regimes)
-        content = lay(known, following.ts if following else known[-1].ts, doubt)
-        content = await self.explain(connection, tenant, content, regimes)
-        patch = rewrite(nearby, head, known, following, content, doubt)
-        return patch.spans, patch.head, fresh[0].ts
-
-    async def _doubt_of(
-        self,
-        connection: Any,
-        tenant: int,
-        seen: Observation,
-        nearby: Sequence[Span],
-        regimes: list[Regime],
-    ) -> float:
-        """For how many seconds before it what a late observation says may have been so already."""
-        if seen.age is None:
-            return 0.0
-        oldest = seen.ts - max(r.holds for r in regimes)
-        if before := await self.last_observed(connection, tenant, seen.ts, oldest, regimes):
-            return doubt_between(before, seen)
-        # Frames may be past raw retention: then it was as long ago as it may have been.
-        was_known = any(s.start < seen.ts <= s.end and s.state is not SpanState.GAP for s in nearby)
-        return seen.unseen if was_known else 0.0
-
-    async def _around(
-        self, connection: Any, tenant: int, head: Head, fresh: list[Observation], regimes: list[Regime]
-    ) -> tuple[list[Observation], Observation | None]:
-        """Late evidence: everything known over its range, and the next observation."""
-        first, last = fresh[0].ts, fresh[-1].ts
-        rows = await connection.fetch(self._sql["raw_evidence"], tenant, first, last)
-        known = merged_observations(evidence_values(rows), regimes, self.rules)
-        if last >= head.last:
-            return known, None
-        following = await self.next_observed(connection, tenant, last, head.last, regimes)
-        # The frames behind the head may be past raw retention; the head itself is what we know.
-        return known, following or head.observation
-
-    async def next_observed(
-        self, connection: Any, tenant: int, after: datetime, until: datetime, regimes: list[Regime]
-    ) -> Observation | None:
-        """The first observation after `after`, up to `until`, as far as there are frames of it."""
-        while after < until:
-            rows = await connection.fetch(self._sql["next_evidence"], tenant, after, until, _CHUNK)
-            counted = merged_observations(evidence_values(rows), regimes, self.rules)
-            if counted:
-                return counted[0]
-            if len(rows) < _CHUNK:
-                return None
-            after = rows[-1]["ts"]
-        return None
 
     async def take_nearby(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
         """The closed spans that overlap or touch `[start, stop]`, taken out of the database.
@@ -194,28 +96,12 @@ class TimelineWriter:
         if start >= end:
             return []
         regimes = (await self.regimes(connection, [tenant]))[tenant]
-        reach = start - max(r.holds for r in regimes)
-        before = await self.last_observed(connection, tenant, start, reach, regimes)
-        rows = await connection.fetch(self._sql["raw_evidence"], tenant, start, end - _TICK)
-        known = merged_observations(evidence_values(rows), regimes, self.rules)
-        known = [before, *known] if before else known
+        known, _ = await self.voices.seen(connection, tenant, start, end - _TICK, regimes, end)
+        known = [seen for seen in known if seen.ts >= reach(regimes, start)]
         heard = known[0].ts if known else end
         silent = [Span(start, heard, SpanState.GAP)] if heard > start else []
         content = [*silent, *clip(lay(known, end), start, end)]
         return await self.explain(connection, tenant, content, regimes)
-
-    async def last_observed(
-        self, connection: Any, tenant: int, before: datetime, oldest: datetime, regimes: list[Regime]
-    ) -> Observation | None:
-        """The last observation before `before`, back to `oldest`, as far as there are frames of it."""
-        while True:
-            rows = await connection.fetch(self._sql["previous_evidence"], tenant, before, oldest, _CHUNK)
-            found = merged_observations(reversed(list(evidence_values(rows))), regimes, self.rules)
-            if found:
-                return found[-1]
-            if len(rows) < _CHUNK:
-                return None
-            before = rows[-1]["ts"]
 
     async def _take(self, connection: Any, tenant: int, start: datetime, stop: datetime) -> list[Span]:
         rows = await connection.fetch(self._sql["nearby_spans"], tenant, start, stop)
@@ -240,8 +126,9 @@ class TimelineWriter:
             explained.extend(attribute([span], awake, silent_reason(regime.source)))
         return explained
 
-    async def store(self, connection: Any, changes: list[HeadChange], spans: list[tuple[int, Span]]) -> None:
+    async def store(self, connection: Any, taken: Taken) -> None:
         """Write heads, and closed spans by tenant."""
+        changes, spans = taken.changes, taken.spans
         if spans:
             spans = await self._crowding.fit(connection, spans, self._take)
             await connection.execute(
@@ -272,6 +159,12 @@ class TimelineWriter:
                 [c.after.doubt for c in changes],
                 [c.after.age for c in changes],
             )
+        if taken.first:
+            await connection.execute(
+                self._sql["first_observed"], list(taken.first), list(taken.first.values())
+            )
+        await self.voices.store(connection, taken.standings)
+        await self.voices.hear(connection, taken.heard)
 
 
 def _goes_on(change: HeadChange) -> bool:

@@ -13,22 +13,20 @@ import structlog
 
 from ecpmon.errors import NoLongerLeader
 from ecpmon.isolation import is_passing, reason_of, trace_of
-from ecpmon.model.availability import Observation, Span, SpanState
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.sla.spans import lay, retract
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database
-from ecpmon.storage.evidence import HeadChange, TimelineWriter, head_of
+from ecpmon.storage.evidence import HeadChange
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.quarantine import any_held, note_within
 from ecpmon.storage.queries import load
-from ecpmon.storage.regimes import Regime, evidence_values, merged_observations
+from ecpmon.storage.regimes import evidence_values
 from ecpmon.storage.telling import is_change, tell_samples
+from ecpmon.storage.timelines import Timelines
 
 _log = structlog.get_logger(__name__)
 JOB: Final = "hand_made"
-_TICK: Final = timedelta(microseconds=1)
 # Longer than a part takes; a commit that comes later than that waits for the lock.
 HOLD: Final = timedelta(seconds=60)
 # Of a tenant in one transaction: what is made of them holds the event loop, 20 µs each.
@@ -55,9 +53,9 @@ class HandMade:
         most_changes: int = MOST_CHANGES,
         most_marks: int = MOST_MARKS,
     ) -> None:
-        """`most_changes` as for `TimelineWriter`; `most_marks` of a tenant are taken in at a time."""
+        """`most_changes` as for `Timelines`; `most_marks` of a tenant are taken in at a time."""
         self._database = database
-        self._timelines = TimelineWriter(rules, most_changes)
+        self._timelines = Timelines(rules, most_changes)
         self._most_marks = most_marks
         # No process knows of it yet, this one's sockets neither.
         self._bus = BusWriter(judge=True)
@@ -92,9 +90,12 @@ class HandMade:
                 locked = await self._timelines.lock(connection, [tenant])
                 marks = await connection.fetch(self._sql["marks"], tenant, now, self._most_marks)
                 runs = runs_of({r["ts"] for r in marks})[:MOST_RUNS]
+                gone = {r["ts"] for r in marks if r["gone"]}
                 changes: list[HeadChange] = []
                 for run in runs:
-                    changes += await self._take(connection, tenant, [i for i in run if i >= oldest], oldest)
+                    changes += await self._take(
+                        connection, tenant, [i for i in run if i >= oldest], gone=not gone.isdisjoint(run)
+                    )
                 done = {instant for run in runs for instant in run}
                 await connection.execute(
                     self._sql["unmark"], tenant, [r["id"] for r in marks if r["ts"] in done]
@@ -112,45 +113,16 @@ class HandMade:
                 await note_within(connection, JOB, {(tenant, ""): why}, now)
 
     async def _take(
-        self, connection: Any, tenant: int, instants: list[datetime], oldest: datetime
+        self, connection: Any, tenant: int, instants: list[datetime], *, gone: bool
     ) -> list[HeadChange]:
+        """Tell anew what the samples say from the first to the last of these instants; `gone`: some are no more."""
+        if not instants:
+            return []
         locked = await self._timelines.lock(connection, [tenant])
         rows = await connection.fetch(self._sql["evidence_at"], tenant, instants)
         values = list(evidence_values(rows))
-        changes = await self._timelines.apply(connection, {tenant: values}, locked)
-        regimes = locked.regimes[tenant]
-        told = {seen.ts for seen in merged_observations(values, regimes, self._timelines.rules)}
-        for gone in instants:
-            if gone not in told:
-                await self._retract(connection, tenant, gone, regimes, oldest)
-        return changes
-
-    async def _retract(
-        self, connection: Any, tenant: int, gone: datetime, regimes: list[Regime], oldest: datetime
-    ) -> None:
-        """Make the timeline what it is without an observation at `gone`."""
-        [row] = await connection.fetch(self._sql["lock_heads"], [tenant])
-        head = head_of(row)
-        if head is None or gone > head.last or gone < row["first_observed_at"]:
-            return
-        previous = await self._timelines.last_observed(connection, tenant, gone, oldest, regimes)
-        following = await self._timelines.next_observed(connection, tenant, gone, head.last, regimes)
-        if following is None and gone < head.last:
-            following = head.observation  # its frame is past raw retention
-        if previous is None and following is None:
-            await connection.execute(self._sql["heal_timeline"], tenant, gone - _TICK)
-            return
-        start = previous.ts if previous else gone
-        stop = following.ts if following else head.last
-        nearby = await self._timelines.take_nearby(connection, tenant, start, stop)
-        seen_before = row["first_observed_at"] < gone
-        content = _content(previous, gone, following.ts if following else None, seen_before)
-        content = await self._timelines.explain(connection, tenant, content, regimes)
-        patch = retract(nearby, head, start, following, content, previous)
-        change = HeadChange(tenant, head, patch.head, row["first_observed_at"])
-        await self._timelines.store(connection, [change], [(tenant, s) for s in patch.spans])
-        if not seen_before and following is not None:
-            await connection.execute(self._sql["first_observed"], tenant, following.ts)
+        between = instants[0], instants[-1]
+        return await self._timelines.relay(connection, tenant, values, between, locked, gone=gone)
 
 
 def runs_of(instants: Iterable[datetime]) -> list[list[datetime]]:
@@ -162,14 +134,3 @@ def runs_of(instants: Iterable[datetime]) -> list[list[datetime]]:
         else:
             runs.append([at])
     return [run[::-1] for run in runs]
-
-
-def _content(
-    previous: Observation | None, gone: datetime, following: datetime | None, seen_before: bool
-) -> list[Span]:
-    """What the timeline holds instead, from the previous observation to the following one."""
-    if following is None:
-        return []
-    if previous is not None:
-        return lay([previous], following)
-    return [Span(gone, following, SpanState.GAP)] if seen_before else []

@@ -28,7 +28,7 @@ from ecpmon.storage.apart import each_apart
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database
-from ecpmon.storage.evidence import HeadChange, TimelineWriter
+from ecpmon.storage.evidence import HeadChange
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.marks import OpenMarks
@@ -37,6 +37,7 @@ from ecpmon.storage.regimes import EvidenceValue
 from ecpmon.storage.rows import COLUMNS, END, HEAD, Placed, Touched, buckets, encoded
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
 from ecpmon.storage.telling import is_change, tell_samples
+from ecpmon.storage.timelines import Timelines
 
 _log = structlog.get_logger(__name__)
 _Store = Callable[[Any, Sequence[Placed]], Awaitable[tuple[dict[Wanted, Row], frozenset[int]]]]
@@ -60,7 +61,7 @@ class IngestStore:
         late: LateEvidence | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        """`most_changes` as for `TimelineWriter`; `bus` tells the other processes; `late` what is left to the job.
+        """`most_changes` as for `Timelines`; `bus` tells the other processes; `late` what is left to the job.
 
         `now`: what is of a later time is stored, and left to the job until that has come; None: all of it has.
         """
@@ -68,7 +69,7 @@ class IngestStore:
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._shapes = Shapes()
         self._marks = OpenMarks()
-        self._timelines = TimelineWriter(rules, most_changes)
+        self._timelines = Timelines(rules, most_changes)
         self._late = late or LateEvidence(rules=rules)
         self._wary: dict[int, int] = {}
         self._bus = bus or BusWriter()

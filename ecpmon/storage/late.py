@@ -12,12 +12,14 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
+from ecpmon.model.samples import Source
 from ecpmon.sla.evidence import DEFAULT_RULES, EvidenceRules, vote_of
+from ecpmon.sla.voices import hour_after
 from ecpmon.storage.evidence import Locked
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import EvidenceValue, Regime, regime_at
@@ -49,6 +51,7 @@ class LateEvidence:
         self._most_read = most_read
         self._rules = rules
         self._sql = load("ingest")
+        self._voices = load("voices")
 
     async def divided(
         self, connection: Any, evidence: Mapping[int, list[EvidenceValue]], locked: Locked
@@ -64,9 +67,35 @@ class LateEvidence:
             last = locked.heads[tenant]["last_observed_at"]
             if last and (instants := _before(last - LATE, values, locked.regimes[tenant])):
                 late[tenant] = (min(instants), max(instants))
-        for tenant in await self._costly(connection, late):
+        for tenant in {
+            *await self._costly(connection, late),
+            *await self._unheard(connection, now, locked, late),
+        }:
             _split(now, later, tenant, locked.heads[tenant]["last_observed_at"] - LATE)
         return {tenant: values for tenant, values in now.items() if values}, later
+
+    async def _unheard(
+        self,
+        connection: Any,
+        evidence: Mapping[int, list[EvidenceValue]],
+        locked: Locked,
+        late: Collection[int],
+    ) -> Sequence[int]:
+        """Whose late evidence is of a component that was not expected then: what is known of a whole day changes."""
+        asked: dict[tuple[int, str, str, datetime], datetime] = {}
+        for tenant in late:
+            last, regimes = locked.heads[tenant]["last_observed_at"], locked.regimes[tenant]
+            for ts, source, _, component, _ in evidence[tenant]:
+                if component and ts < last - LATE and _is_expected(regime_at(regimes, ts), source):
+                    key = tenant, source.value, component, hour_after(ts)
+                    asked[key] = min(asked.get(key, ts), ts)
+        if not asked:
+            return ()
+        whose, sources, components, _ = zip(*asked, strict=True)
+        rows = await connection.fetch(
+            self._voices["unheard"], list(whose), list(sources), list(components), list(asked.values())
+        )
+        return [r["tenant"] for r in rows]
 
     async def _costly(self, connection: Any, late: Mapping[int, tuple[datetime, datetime]]) -> Sequence[int]:
         if not late:
@@ -82,6 +111,11 @@ class LateEvidence:
             r["tenant"] for r in rows
             if r["following"] > self._most_following or r["frames"] > self._most_read
         ]  # fmt: skip
+
+
+def _is_expected(regime: Regime, source: Source) -> bool:
+    """Whether a component that this source speaks of is expected to go on."""
+    return regime.source is source and source is Source.PUSH and regime.weights is None
 
 
 def _split(now: Evidence, later: Evidence, tenant: int, at: datetime) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import blake2b
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Observation
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Source
-from ecpmon.sla.evidence import EvidenceRules, down_share
+from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, vote_of
+from ecpmon.sla.voices import Policy, Told, Voice
 from ecpmon.storage.queries import load
 
 # The push endpoint's heartbeat is written every 10 s; one missed beat is not blindness.
 PUSH_AWAKE: Final = timedelta(seconds=30)
+# Characters of `says_who`.
+_LONGEST: Final = 200
 
 # Instant, source, metric, component ("" for the tenant as a whole), value.
 EvidenceValue = tuple[datetime, Source, str, str, float]
@@ -70,39 +75,78 @@ def _unweighted(valid_from: datetime, source: str, holds: timedelta, age: timede
     return Regime(valid_from, Source(source), holds, None, age)
 
 
-def merged_observations(
-    values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
-) -> list[Observation]:
-    """Evidence values (later ones win) as observations in time order; other sources' values do not vote."""
-    return [Observation(*seen) for seen in _shares(values, regimes, rules)]
+# All evidence of some instants, in time order, by voice; and the regime of each.
+_Instant = tuple[datetime, dict[Voice, float], Regime]
 
 
-def runs_of(
-    values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
-) -> list[Observation]:
-    """The same, of which those are left out that lie between two others without a change or a gap: the first of a
-    run holds until its last. So a timeline laid of them is the same, and a day of one state is two observations."""
+# Instants that are told by the same voices, which decide alone: which (`says_who`), and what they say. Of these
+# observations those are left out that lie between two others without a change or a gap: the first of a run holds until
+# its last. So a timeline laid of them is the same, and a day of one state is two. None: nothing has a vote.
+Alike = tuple[str, list[Observation]]
+_NOTHING: Final[Alike] = ("", [])
+
+
+def alike(values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules) -> Alike | None:
+    """None: now these voices speak, now those, or others are missing; then `ecpmon.sla.voices` has the word.
+
+    Of two values of one instant and voice the later one counts; other sources' values do not vote.
+    """
     if len(values) == 1:
         return _lone(values[0], regimes, rules)
     found: list[Observation] = []
+    speaking: Collection[Voice] | None = None
+    says, known = "", regimes[0]
+    policy, rule = policy_of(known), rules.of(known.source)
     first = last = None
-    for seen in _shares(values, regimes, rules):
-        if last is not None and seen[1:] == last[1:] and seen[0] - last[0] <= last[2]:
+    for ts, own, regime in _instants(values, regimes):
+        if regime is not known:
+            known, policy, rule = regime, policy_of(regime), rules.of(regime.source)
+            if speaking is not None:
+                return None
+        speak, share = _heard(own, policy, rule)
+        if not speak:
+            continue
+        if speaking is None:
+            speaking, says = speak, says_who(policy, speak)
+        if share is None or speak != speaking:
+            return None
+        seen = (ts, share, regime.holds, regime.age)
+        if last is not None and share == last[1] and ts - last[0] <= regime.holds:
             last = seen
             continue
         found += _run(first, last)
         first = last = seen
-    return found + _run(first, last)
+    return says, found + _run(first, last)
 
 
-def _lone(value: EvidenceValue, regimes: Sequence[Regime], rules: EvidenceRules) -> list[Observation]:
+def _heard(
+    values: dict[Voice, float], policy: Policy, rule: EvidenceRule
+) -> tuple[Collection[Voice], float | None]:
+    """Whose votes of one instant count, and what they say together."""
+    if len(values) == 1 and policy.weights is None:
+        [((name, _), value)] = values.items()
+        down = vote_of(name, value, rule)
+        return ((), None) if down is None else (values.keys(), float(down))
+    votes = policy.counted(_votes(values, rule))
+    return votes.keys(), policy.share(votes.items())
+
+
+def _lone(value: EvidenceValue, regimes: Sequence[Regime], rules: EvidenceRules) -> Alike | None:
     """The same of one value, which is what most pushes bring."""
     ts, source, name, component, number = value
     regime = regime_at(regimes, ts)
-    if regime.source is not source:
-        return []
-    share = down_share({(name, component): number}, rules.of(source), regime.weights)
-    return [] if share is None else [Observation(ts, share, regime.holds, regime.age)]
+    down = vote_of(name, number, rules.of(source)) if regime.source is source else None
+    if down is None:
+        return _NOTHING
+    if regime.weights is None:
+        seen = Observation(ts, float(down), regime.holds, regime.age)
+        return _says_one(source, name, component), [seen]
+    policy = policy_of(regime)
+    votes = policy.counted({(name, component): down})
+    share = policy.share(votes.items())
+    if share is None:
+        return None if votes else _NOTHING
+    return says_who(policy, votes), [Observation(ts, share, regime.holds, regime.age)]
 
 
 # Instant, share that is down, how long it holds, how old it may be.
@@ -117,10 +161,42 @@ def _run(first: _Seen | None, last: _Seen | None) -> list[Observation]:
     return [Observation(first[0], first[1], last[0] - first[0], first[3]), Observation(*last)]
 
 
-def _shares(
-    values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
-) -> Iterator[_Seen]:
-    by_instant: dict[datetime, dict[tuple[str, str], float]] = {}
+def policy_of(regime: Regime) -> Policy:
+    """A source that is pulled tells everything at once, and knows of services that are only being created."""
+    pulled = regime.source is not Source.PUSH
+    return Policy(regime.source.value, regime.holds, regime.weights, pulled, regime.age)
+
+
+def says_who(policy: Policy, voices: Iterable[Voice]) -> str:
+    """A name of such a set of voices under such a policy, of bounded length."""
+    named = "".join(sorted(f" {len(component)} {name}.{component}" for name, component in voices))
+    name = f"{policy.source}{'' if policy.weights is None else '*'}{named}"
+    return name if len(name) <= _LONGEST else blake2b(name.encode()).hexdigest()
+
+
+@lru_cache(maxsize=10_000)
+def _says_one(source: str, name: str, component: str) -> str:
+    return says_who(Policy(str(source), timedelta()), [(name, component)])
+
+
+def told_by(values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules) -> list[Told]:
+    """What the values say at each instant, in time order, as far as it counts."""
+    found, policies = [], dict[int, Policy]()
+    for ts, own, regime in _instants(values, regimes):
+        policy = policies.get(id(regime)) or policies.setdefault(id(regime), policy_of(regime))
+        if votes := policy.counted(_votes(own, rules.of(regime.source))):
+            found.append(Told(ts, votes, policy))
+    return found
+
+
+def _votes(values: Mapping[Voice, float], rule: EvidenceRule) -> dict[Voice, bool]:
+    return {
+        voice: vote for voice, value in values.items() if (vote := vote_of(voice[0], value, rule)) is not None
+    }
+
+
+def _instants(values: Iterable[EvidenceValue], regimes: Sequence[Regime]) -> Iterator[_Instant]:
+    by_instant: dict[datetime, dict[Voice, float]] = {}
     only = regimes[0] if len(regimes) == 1 else None
     for ts, source, name, component, value in values:
         if (only or regime_at(regimes, ts)).source is source:
@@ -129,10 +205,25 @@ def _shares(
             else:
                 by_instant[ts] = {(name, component): value}
     for ts in sorted(by_instant):
-        regime = only or regime_at(regimes, ts)
-        share = down_share(by_instant[ts], rules.of(regime.source), regime.weights)
-        if share is not None:
-            yield ts, share, regime.holds, regime.age
+        yield ts, by_instant[ts], only or regime_at(regimes, ts)
+
+
+def reach(regimes: Sequence[Regime], at: datetime) -> datetime:
+    """Since when something may have been said that still holds at `at`: what is older does not."""
+    earliest = at - regime_at(regimes, at).holds
+    for regime, following in pairwise(regimes):
+        if following.valid_from <= at < following.valid_from + regime.holds:
+            earliest = min(earliest, at - regime.holds)
+    return earliest
+
+
+def held_until(regimes: Sequence[Regime], first: datetime, last: datetime) -> datetime:
+    """Until when it matters what is said from `first` to `last`: it holds, or another policy judges what held then."""
+    latest = last + regime_at(regimes, last).holds
+    for regime, following in pairwise(regimes):
+        if following.valid_from <= last:
+            latest = max(latest, following.valid_from + regime.holds)
+    return latest
 
 
 def evidence_values(rows: Iterable[Any]) -> Iterable[EvidenceValue]:

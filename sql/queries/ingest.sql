@@ -4,7 +4,8 @@ SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenan
 
 -- name: lock_free_heads
 -- The same, without those that a job has to itself: nobody waits for it. Looked at again when the lock is there.
-SELECT tenant, state, since, last_observed_at, holds, share, doubt, age FROM availability_heads
+SELECT tenant, first_observed_at, state, since, last_observed_at, holds, share, doubt, age, says, noted, voices
+FROM availability_heads
 WHERE tenant = ANY($1::bigint[]) AND (held_until IS NULL OR held_until < clock_timestamp()) ORDER BY tenant FOR UPDATE
 
 -- name: hold_head
@@ -48,16 +49,6 @@ WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts <= $3
   AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq
 
--- name: next_evidence
--- Evidence values after $2 up to $3, oldest first, $4 rows at most.
-SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
-FROM frames f
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-JOIN series s ON s.id = v.series
-WHERE f.tenant = $1 AND f.ts > $2 AND f.ts <= $3
-  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
-ORDER BY f.ts, f.seq LIMIT $4
-
 -- name: live_tenants
 -- And what time it is here, for the marks (`storage.marks`).
 SELECT id, tenant_id, clock_timestamp() AS now FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
@@ -85,6 +76,15 @@ ON CONFLICT DO NOTHING
 SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2::timestamptz - INTERVAL '1 microsecond', $3, '[]')
 ORDER BY 1
+
+-- name: measured_before
+-- The last closed span before $2 that is no gap.
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after FROM availability_spans
+WHERE tenant = $1 AND state <> 'gap' AND period << tstzrange($2, NULL) ORDER BY lower(period) DESC LIMIT 1
+
+-- name: measured_after
+SELECT lower(period) FROM availability_spans
+WHERE tenant = $1 AND state <> 'gap' AND period && tstzrange($2, NULL) ORDER BY lower(period) LIMIT 1
 
 -- name: delete_spans
 -- $2: the starts of the spans
@@ -153,7 +153,7 @@ GROUP BY e.tenant ORDER BY min(e.id)
 
 -- name: marks
 -- Of tenant $1 until $2, the newest first, $3 at most: people look at the last minutes.
-SELECT id, ts FROM evidence_dirty WHERE tenant = $1 AND ts >= '1970-01-01T00:00:00Z' AND ts <= $2
+SELECT id, ts, gone FROM evidence_dirty WHERE tenant = $1 AND ts >= '1970-01-01T00:00:00Z' AND ts <= $2
 ORDER BY ts DESC LIMIT $3
 
 -- name: unmark
@@ -173,18 +173,9 @@ WHERE f.tenant = $1 AND f.ts = ANY($2::timestamptz[])
   AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq
 
--- name: previous_evidence
--- Evidence values before $2 back to $3, newest first, $4 rows at most.
-SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
-FROM frames f
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-JOIN series s ON s.id = v.series
-WHERE f.tenant = $1 AND f.ts < $2 AND f.ts >= $3
-  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
-ORDER BY f.ts DESC, f.seq DESC LIMIT $4
-
 -- name: first_observed
-UPDATE availability_heads SET first_observed_at = $2 WHERE tenant = $1
+UPDATE availability_heads h SET first_observed_at = x.first
+FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, first) WHERE h.tenant = x.tenant
 
 -- name: heal_timeline
 SELECT heal_timeline($1, $2)

@@ -8,43 +8,16 @@ import pytest
 
 from ecpmon.model.availability import Observation, Span, SpanState
 from ecpmon.model.samples import SeriesKey
-from ecpmon.sla.evidence import EvidenceRule, down_share, series_key
+from ecpmon.sla.evidence import series_key
 from ecpmon.sla.incidents import incidents
 from ecpmon.sla.spans import lay, make_head, timeline
 from ecpmon.sla.windows import evaluate, tally
 
 T0 = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
-WEIGHTS = {"callbot": 3.0, "chatbot": 1.0}
-RULE = EvidenceRule(0.5)
 
 
 def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    ("values", "weights", "share"),
-    [
-        ({("up", ""): 1}, None, 0.0),
-        ({("up", ""): 0}, None, 1.0),
-        # The source's own verdict comes first: it knows of services that are only being created.
-        ({("up", ""): 1, ("up", "callbot"): 0}, None, 0.0),
-        ({("up", "chatbot"): 1, ("up", "callbot"): 0}, None, 1.0),
-        ({("up", "chatbot"): 1, ("error_rate", "callbot"): 0.6}, None, 1.0),
-        ({("up", "chatbot"): 1, ("up", "callbot"): 1}, WEIGHTS, 0.0),
-        ({("up", "chatbot"): 0, ("up", "callbot"): 1}, WEIGHTS, 0.25),
-        ({("up", "chatbot"): 1, ("up", "callbot"): 0}, WEIGHTS, 0.75),
-        ({("up", "chatbot"): 0, ("up", "callbot"): 0}, WEIGHTS, 1.0),
-        # Half an observation would hide what the other half says.
-        ({("up", "chatbot"): 1}, WEIGHTS, None),
-        ({("up", ""): 0}, WEIGHTS, None),
-        ({("cpu", ""): 0}, None, None),
-    ],
-)
-def test_how_much_is_down(
-    values: dict[tuple[str, str], float], weights: dict[str, float] | None, share: float | None
-) -> None:
-    assert down_share(values, RULE, weights) == share
 
 
 @pytest.mark.parametrize(

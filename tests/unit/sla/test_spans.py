@@ -15,12 +15,13 @@ from ecpmon.sla.spans import (
     Patch,
     attribute,
     clip,
+    closed_part,
     coalesce,
     continued,
     doubt_between,
     lay,
     make_head,
-    retract,
+    replaced,
     rewrite,
     timeline,
 )
@@ -71,12 +72,20 @@ class StoredTimeline:
 
     def withdraw(self, gone: datetime) -> None:
         del self.raw[gone]
-        before, following = self.before(gone), self.after(gone)
+        before = self.before(gone)
         assert self.head
         start = before.ts if before else gone
-        content = lay([before], following.ts) if before and following else []
-        nearby = self.taken(start, following.ts if following else self.head.last)
-        self.put(retract(nearby, self.head, start, following, content, before))
+        nearby = self.taken(start, self.head.last)
+        known = [self.raw[ts] for ts in sorted(self.raw) if ts >= start]
+        newest = known[-1]
+        doubt = doubt_between(known[-2], newest) if len(known) > 1 else 0.0
+        kept = next(
+            (s.doubt for s in [*nearby, *closed_part(self.head)] if s.start == start), self.head.doubt
+        )
+        content = lay(known, newest.ts, kept)
+        self.put(
+            replaced(nearby, self.head, start, newest.ts, content, newest, doubt if len(known) > 1 else kept)
+        )
 
     def before(self, at: datetime) -> Observation | None:
         return self.raw.get(max((ts for ts in self.raw if ts < at), default=at - timedelta(days=1)))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.model.samples import Source
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.spans import continued, lay, make_head
-from ecpmon.storage.regimes import EvidenceValue, Regime, merged_observations, runs_of
+from ecpmon.sla.voices import Chorus
+from ecpmon.storage.regimes import EvidenceValue, Regime, alike, policy_of, says_who, told_by
+from ecpmon.storage.voices import chorus_of, standing_of
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 PUSHED = Regime(T0 - timedelta(days=1), Source.PUSH, timedelta(seconds=5))
@@ -33,14 +36,18 @@ VALUES = st.lists(
 
 
 @given(VALUES, st.sampled_from(REGIMES))
-def test_runs_lay_the_same_timeline_as_every_observation(
+def test_instants_that_are_told_alike_say_by_themselves_what_all_voices_say(
     values: list[EvidenceValue], regimes: list[Regime]
 ) -> None:
-    whole, runs = merged_observations(values, regimes, DEFAULT_RULES), runs_of(values, regimes, DEFAULT_RULES)
-    assert bool(whole) == bool(runs)
+    alone, told = alike(values, regimes, DEFAULT_RULES), told_by(values, regimes, DEFAULT_RULES)
+    whole = Chorus().follow(told)
+    if alone is None:
+        assert len({(frozenset(t.votes), t.policy.holds) for t in told}) > 1 or not whole
+        return
+    assert bool(whole) == bool(alone[1])
     if not whole:
         return
-    end = T0 + timedelta(seconds=60)
+    runs, end = alone[1], T0 + timedelta(seconds=60)
     assert lay(runs, end) == lay(whole, end)
     assert (runs[0].ts, runs[-1]) == (whole[0].ts, whole[-1])
     heads = [None, make_head([], whole[0])[1]]
@@ -48,10 +55,53 @@ def test_runs_lay_the_same_timeline_as_every_observation(
         assert continued(head, runs) == continued(head, whole)
 
 
+@given(VALUES, st.sampled_from(REGIMES), st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=5))
+def test_what_is_kept_of_the_voices_is_all_that_matters(
+    values: list[EvidenceValue], regimes: list[Regime], more: list[float]
+) -> None:
+    told = told_by(values, regimes, DEFAULT_RULES)
+    if not told:
+        return
+    chorus = Chorus()
+    chorus.follow(told)
+    standing = standing_of(chorus)
+    last, names = told[-1], ("up", "b")
+    following = [
+        (last.ts + timedelta(seconds=2 * n + 2), Source(last.policy.source), *names, value)
+        for n, value in enumerate(more)
+    ]
+    later = told_by(following, regimes, DEFAULT_RULES)
+    alone = alike(following, regimes, DEFAULT_RULES)
+    expected = Chorus.follow(chorus, later)
+    if standing.voices is not None:
+        kept = chorus_of(orjson.loads(orjson.dumps(standing.voices)), regimes)
+        if kept.policy is not None:
+            assert kept.follow(later) == expected
+    elif alone is not None and alone[0] == standing.says:
+        assert lay(alone[1], later[-1].ts) == lay(expected, later[-1].ts)
+
+
 def test_a_long_time_of_one_state_is_two_observations() -> None:
     day = [(T0 + timedelta(seconds=n), Source.PUSH, "up", "", 1.0) for n in range(5_000)]
-    runs = runs_of(day, [PUSHED], DEFAULT_RULES)
-    assert [(seen.ts, seen.holds) for seen in runs] == [
+    alone = alike(day, [PUSHED], DEFAULT_RULES)
+    assert alone is not None
+    assert alone[0] == (alike(day[:1], [PUSHED], DEFAULT_RULES) or [""])[0]
+    assert [(seen.ts, seen.holds) for seen in alone[1]] == [
         (T0, timedelta(seconds=4_999)),
         (T0 + timedelta(seconds=4_999), timedelta(seconds=5)),
     ]
+
+
+def test_names_of_voices_do_not_meet() -> None:
+    policy, weighted = policy_of(PUSHED), policy_of(REGIMES[3][0])
+    sets = [
+        [("up", "")],
+        [("up", "a")],
+        [("up", "a"), ("up", "b")],
+        [("up", "a 4 up.b")],
+        [("error_rate", "a")],
+    ]
+    sets.append([("up", f"service-{n}") for n in range(100)])
+    names = [says_who(p, voices) for p in (policy, weighted) for voices in sets]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 200

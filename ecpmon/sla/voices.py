@@ -1,0 +1,230 @@
+"""Several voices of one tenant become one state. Pure.
+
+A *voice* is one kind of evidence (`up` or `error_rate`) about one component; component "" is the tenant as a whole.
+
+Invariants:
+- A voice holds its last value until its own next one, at most for `Policy.holds`; what another voice says does not end
+  it. Only a change of the source of evidence ends all of them.
+- A component's vote: down if any of its voices that hold says down, else up if any holds, else unknown. "" votes alike.
+- Without weights: down if any votes down; else unknown if a component that is expected is unknown; else up if any votes
+  up; else unknown. So "" may be silent where components are heard, and its `up` hides none that is down. Where
+  `whole_decides` (sources that know the whole: they pull all voices in one instant), "" alone decides while it holds.
+- With weights: the components with a weight are expected always, nobody else counts; down is the share of those that
+  are down, unknown while one of them is.
+- A component is expected from its first value until it has been silent for `FORGOTTEN`, counted from the end of the
+  hour of its last value (`expected_until`). So what is expected follows from the values alone, in whatever order.
+- Observations lie where something was heard, and where a voice falls silent and others still say something else. Each
+  holds until the state changes, also when that is by silence. What lies before the first is unknown.
+- Where every instant is told by the same voices, and these are all there are, this is what each instant says by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ecpmon.model.availability import Observation
+
+# Metric, component.
+Voice = tuple[str, str]
+FORGOTTEN: Final = timedelta(hours=24)
+_HOUR: Final = timedelta(hours=1)
+_TICK: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How what is heard of a tenant becomes its state. `source`: whose voices they are."""
+
+    source: str
+    holds: timedelta
+    weights: Mapping[str, float] | None = None
+    whole_decides: bool = False
+    # How old what is told may be; None: changes are told at their instants.
+    age: timedelta | None = None
+
+    def counted(self, votes: Mapping[Voice, bool]) -> Mapping[Voice, bool]:
+        """Those votes (is it down?) of one instant that can matter."""
+        if self.weights is not None:
+            return {voice: down for voice, down in votes.items() if voice[1] in self.weights}
+        if self.whole_decides and (whole := {v: down for v, down in votes.items() if not v[1]}):
+            return whole
+        return votes
+
+    def share(self, votes: Iterable[tuple[Voice, bool]], expected: Collection[str] = ()) -> float | None:
+        """How much of the tenant is down by what holds, in [0, 1]; None: unknown."""
+        known: dict[str, bool] = {}
+        for (_, component), down in votes:
+            known[component] = known.get(component, False) or down
+        if self.weights is not None:
+            return _weighted(known, self.weights)
+        if self.whole_decides and "" in known:
+            return float(known[""])
+        if any(known.values()):
+            return 1.0
+        return 0.0 if known and all(component in known for component in expected) else None
+
+
+def _weighted(known: Mapping[str, bool], weights: Mapping[str, float]) -> float | None:
+    if any(component not in known for component in weights):
+        return None
+    down = [weight for component, weight in weights.items() if known[component]]
+    # All of them is exactly 1, whatever the weights add up to in floats.
+    return 1.0 if len(down) == len(weights) else sum(down) / sum(weights.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was heard at one instant: the votes that count (is it down?), by voice; at least one."""
+
+    ts: datetime
+    votes: Mapping[Voice, bool]
+    policy: Policy
+
+
+def hour_after(at: datetime) -> datetime:
+    """The end of the UTC hour that holds `at`."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + _HOUR
+
+
+def expected_until(at: datetime) -> datetime:
+    """Until when a component heard at `at` is expected to be heard again."""
+    return hour_after(at) + FORGOTTEN
+
+
+def heard_in(told: Told) -> Iterable[str]:
+    """The components that are expected from then on."""
+    return () if told.policy.weights is not None else {c for _, c in told.votes if c}
+
+
+@dataclass(slots=True)
+class _Said:
+    """An observation under way. `end` None: it goes on."""
+
+    ts: datetime
+    share: float
+    age: timedelta | None
+    end: datetime | None = None
+
+
+@dataclass(slots=True)
+class Chorus:
+    """All voices of a tenant as they stand at `newest`, the last instant at which any was heard.
+
+    `open`: until when each holds, whether it says down, and since when something else may be so. `expected`: until when
+    each component is, by source.
+    """
+
+    policy: Policy | None = None
+    newest: datetime | None = None
+    open: dict[Voice, tuple[datetime, bool, datetime]] = field(default_factory=dict)
+    expected: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    # Those that spoke at `newest`.
+    last: frozenset[Voice] = frozenset()
+    _soonest: datetime | None = None
+
+    def follow(
+        self, told: Iterable[Told], current: Observation | None = None, until: datetime | None = None
+    ) -> list[Observation]:
+        """What they say together from `newest` on, when that is heard (in order, all after `newest`).
+
+        `current`: the last observation, if it holds beyond `newest`; it comes first in what is returned, as it may
+        hold for less or more time now. `until`: nothing is heard up to then, so what silence changes is told as well.
+        """
+        said = [] if current is None else [_Said(current.ts, current.share, current.age)]
+        self._soonest = self._next_change()
+        for each in told:
+            self._fall_silent(each.ts, said)
+            self._hear(each)
+            _end(said, each.ts)
+            share = self._share(each.ts)
+            if share is not None:
+                said.append(_Said(each.ts, share, self._age(each.ts)))
+        if until is not None:
+            self._fall_silent(until + _TICK, said)
+        self._goes_on(said)
+        return [Observation(s.ts, s.share, s.end - s.ts, s.age) for s in said if s.end is not None]
+
+    @property
+    def says_all(self) -> bool:
+        """Whether the voices that spoke last are all there are."""
+        policy, newest = self.policy, self.newest
+        if policy is None or newest is None or self._share(newest) is None:
+            return False
+        components = {component for _, component in self.last}
+        alone = policy.weights is not None or (policy.whole_decides and "" in components)
+        return all(voice in self.last for voice in self.open) and (
+            alone or components.issuperset(self._expected(newest))
+        )
+
+    def _expected(self, at: datetime) -> list[str]:
+        if self.policy is None or self.policy.weights is not None:
+            return []
+        source = self.policy.source
+        return [c for (of, c), until in self.expected.items() if until > at and of == source]
+
+    def _share(self, at: datetime) -> float | None:
+        if self.policy is None:
+            return None
+        holding = ((voice, down) for voice, (until, down, _) in self.open.items() if until > at)
+        return self.policy.share(holding, self._expected(at))
+
+    def _age(self, at: datetime) -> timedelta | None:
+        """How old what holds may be: that of the voice that was heard longest ago, as it may have changed since."""
+        if self.policy is None or self.policy.age is None:
+            return None
+        return at - min(seen_at for until, _, seen_at in self.open.values() if until > at)
+
+    def _changes(self) -> list[datetime]:
+        """When somebody falls silent or is expected no more, if nothing is heard."""
+        ends = {until for until, *_ in self.open.values()} | set(self.expected.values())
+        return sorted(ends)
+
+    def _next_change(self) -> datetime | None:
+        ends = (until for until, *_ in self.open.values())
+        return min((*ends, *self.expected.values()), default=None)
+
+    def _fall_silent(self, before: datetime, said: list[_Said]) -> None:
+        if self._soonest is None or self._soonest >= before:
+            return
+        for at in self._changes():
+            if at >= before:
+                break
+            share, goes_on = self._share(at), bool(said) and said[-1].end is None
+            if goes_on and share == said[-1].share:
+                continue
+            _end(said, at)
+            if share is not None:
+                said.append(_Said(at, share, self._age(at)))
+
+    def _hear(self, told: Told) -> None:
+        at, policy = told.ts, told.policy
+        if self.policy is not None and self.policy.source != policy.source:
+            self.open.clear()
+        self.open = {voice: held for voice, held in self.open.items() if held[0] > at}
+        self.expected = {key: until for key, until in self.expected.items() if until > at}
+        until, seen_at = at + policy.holds, at - (policy.age or timedelta())
+        for voice, down in told.votes.items():
+            self.open[voice] = (until, down, seen_at)
+        for component in heard_in(told):
+            key, end = (policy.source, component), expected_until(at)
+            self.expected[key] = max(self.expected.get(key, end), end)
+        self.policy, self.newest, self.last = policy, at, frozenset(told.votes)
+        self._soonest = self._next_change()
+
+    def _goes_on(self, said: list[_Said]) -> None:
+        """Give the last one its end, as things stand."""
+        if not said or said[-1].end is not None:
+            return
+        for at in self._changes():
+            # The last voice to fall silent ends every state.
+            if at > said[-1].ts and self._share(at) != said[-1].share:
+                said[-1].end = at
+                return
+
+
+def _end(said: list[_Said], at: datetime) -> None:
+    if said and said[-1].end is None:
+        said[-1].end = at

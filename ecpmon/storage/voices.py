@@ -1,0 +1,172 @@
+"""What is stored of a tenant's voices (`ecpmon.sla.voices`), and what its samples say together.
+
+Invariants:
+- `availability_heads` says who speaks at the open end of a timeline: `says` while the same voices say everything each
+  time, so that nothing has to be known of what was said before; else `voices`, what each holds. NULL in both: read it.
+- `evidence_heard` holds of each component the union of `[value, expected_until(value))` over all its values that count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from ecpmon.model.availability import Observation
+from ecpmon.model.maintenance import Interval
+from ecpmon.model.samples import EARLIEST, LATEST
+from ecpmon.sla.evidence import EvidenceRules
+from ecpmon.sla.voices import Chorus, Told, expected_until, heard_in, hour_after
+from ecpmon.storage.queries import load
+from ecpmon.storage.regimes import Regime, evidence_values, policy_of, reach, regime_at, says_who, told_by
+
+# More values than this are looked at in a thread.
+_MANY: Final = 2_000
+# Tenant, source, component, from when until when it is expected.
+Hearing = tuple[int, str, str, datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Columns of `availability_heads`."""
+
+    says: str | None = None
+    noted: datetime | None = None
+    voices: Mapping[str, Any] | None = None
+
+
+def standing_of(chorus: Chorus) -> Standing:
+    """How the voices stand, as it is stored."""
+    policy, newest = chorus.policy, chorus.newest
+    if policy is None or newest is None:
+        return _UNKNOWN
+    if chorus.says_all:
+        components = policy.weights is None and any(component for _, component in chorus.last)
+        return Standing(says_who(policy, chorus.last), hour_after(newest) if components else None)
+    voices = {
+        "source": policy.source,
+        "newest": newest.isoformat(),
+        "open": [
+            [*voice, until.isoformat(), down, seen_at.isoformat()]
+            for voice, (until, down, seen_at) in sorted(chorus.open.items())
+        ],
+        "expected": [
+            [component, until.isoformat()]
+            for (source, component), until in sorted(chorus.expected.items())
+            if source == policy.source
+        ],
+    }
+    return Standing(voices=voices)
+
+
+_UNKNOWN: Final = Standing()
+
+
+def chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
+    """What was stored of a standing; without a policy when another source is evidence there now."""
+    source, newest = voices["source"], datetime.fromisoformat(voices["newest"])
+    policy = policy_of(regime_at(regimes, newest))
+    return Chorus(
+        policy if policy.source == source else None,
+        newest,
+        {
+            (name, of): (datetime.fromisoformat(until), down, datetime.fromisoformat(seen_at))
+            for name, of, until, down, seen_at in voices["open"]
+        },
+        {(source, of): datetime.fromisoformat(until) for of, until in voices["expected"]},
+    )
+
+
+def newest_of(row: Any) -> datetime | None:
+    """The last instant of which a timeline's open end knows that anything was said; `row` of `availability_heads`."""
+    known: datetime | None = row["last_observed_at"]
+    if row["voices"] is None:
+        return known
+    heard = datetime.fromisoformat(row["voices"]["newest"])
+    return heard if known is None else max(known, heard)
+
+
+def hearings(tenant: int, told: Iterable[Told], known: Chorus | None = None) -> list[Hearing]:
+    """What `told` (in order) adds to `evidence_heard`, as far as `known` does not hold it: once an hour at most."""
+    found: dict[tuple[str, str, datetime], datetime] = {}
+    expected = known.expected if known else {}
+    for each in told:
+        end = expected_until(each.ts)
+        for component in heard_in(each):
+            source = each.policy.source
+            if (source, component, end) not in found and not expected.get(
+                (source, component), each.ts
+            ) >= end:
+                found[source, component, end] = each.ts
+    return [(tenant, source, component, ts, end) for (source, component, end), ts in found.items()]
+
+
+class Voices:
+    """Call with the heads locked."""
+
+    def __init__(self, rules: EvidenceRules) -> None:
+        self._rules = rules
+        self._sql = load("voices")
+
+    async def seen(
+        self,
+        connection: Any,
+        tenant: int,
+        start: datetime,
+        until: datetime,
+        regimes: Sequence[Regime],
+        stop: datetime | None = None,
+    ) -> tuple[list[Observation], Chorus]:
+        """All observations up to `until` of which `start` may be told, exact from `reach(start)` on; and how the voices
+        stand then. `stop`: something was heard after it, so what silence changes before counts as well."""
+        since = reach(regimes, reach(regimes, start))
+        expected = await connection.fetch(self._sql["expected"], tenant, since)
+        rows = await connection.fetch(load("ingest")["raw_evidence"], tenant, since, until)
+        chorus = Chorus(expected={(r["source"], r["component"]): r["until"] for r in expected})
+
+        def follow() -> list[Observation]:
+            told = told_by(evidence_values(rows), regimes, self._rules)
+            return chorus.follow(told, until=stop)
+
+        return await asyncio.to_thread(follow) if len(rows) > _MANY else follow(), chorus
+
+    async def hear(self, connection: Any, heard: Collection[Hearing]) -> dict[int, Interval]:
+        """Add to `evidence_heard`; by tenant, the time in which somebody is expected now who was not."""
+        if not heard:
+            return {}
+        columns = [[each[place] for each in heard] for place in range(5)]
+        rows = await connection.fetch(self._sql["hear"], *columns)
+        return {r["tenant"]: Interval(r["start"], r["end"]) for r in rows}
+
+    async def unhear(
+        self, connection: Any, tenant: int, first: datetime, last: datetime, regimes: Sequence[Regime]
+    ) -> Interval | None:
+        """What was said from `first` to `last` may be gone from the samples: take it out of `evidence_heard` too.
+
+        The time in which somebody is expected no more; None: it is as it was.
+        """
+        starts = [EARLIEST, *(r.valid_from for r in regimes[1:])]
+        ends = [*starts[1:], LATEST]
+        told = [at for at, regime in enumerate(regimes) if regime.weights is None]
+        row = await connection.fetchrow(
+            self._sql["unhear"],
+            tenant,
+            first,
+            expected_until(last),
+            [regimes[at].source.value for at in told],
+            [starts[at] for at in told],
+            [ends[at] for at in told],
+        )
+        return Interval(row["start"], row["end"]) if row["start"] else None
+
+    async def store(self, connection: Any, standings: Mapping[int, Standing]) -> None:
+        if standings:
+            await connection.execute(
+                self._sql["stand"],
+                list(standings),
+                [s.says for s in standings.values()],
+                [s.noted for s in standings.values()],
+                [s.voices for s in standings.values()],
+            )

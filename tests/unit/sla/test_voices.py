@@ -1,0 +1,230 @@
+"""Several voices of one tenant against an oracle that asks, at every instant, who holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecpmon.model.availability import Observation, SpanState
+from ecpmon.sla.spans import lay
+from ecpmon.sla.voices import Chorus, Policy, Told, Voice, expected_until
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+# Everything happens on whole steps: values, ends of holding, ends of hours.
+STEP = timedelta(minutes=30)
+LAST = 120
+WEIGHTS = {"a": 1.0, "b": 3.0}
+POLICIES = [
+    Policy("push", 3 * STEP),
+    Policy("push", STEP),
+    Policy("push", 4 * STEP, WEIGHTS),
+    Policy("simulator", 2 * STEP, whole_decides=True),
+]
+
+
+def at(step: float) -> datetime:
+    return T0 + step * STEP
+
+
+def told_of(values: Mapping[int, Mapping[Voice, bool]], policies: Sequence[tuple[int, Policy]]) -> list[Told]:
+    """`policies`: from which step on each is in force, in order, the first from the beginning."""
+    found = []
+    for step in sorted(values):
+        policy = [p for since, p in policies if since <= step][-1]
+        if votes := policy.counted(values[step]):
+            found.append(Told(at(step), votes, policy))
+    return found
+
+
+def oracle(told: Sequence[Told], now: datetime) -> float | None:
+    """How much is down at `now`, asked afresh."""
+    before = [t for t in told if t.ts <= now]
+    if not before:
+        return None
+    policy = before[-1].policy
+    since = max((n + 1 for n, t in enumerate(before) if t.policy.source != policy.source), default=0)
+    latest: dict[Voice, tuple[Told, bool]] = {}
+    for each in before[since:]:
+        latest |= {voice: (each, down) for voice, down in each.votes.items()}
+    known: dict[str, bool] = {}
+    for (_, component), (said, down) in latest.items():
+        if said.ts + said.policy.holds > now:
+            known[component] = known.get(component, False) or down
+    if policy.weights is not None:
+        if not known.keys() >= policy.weights.keys():
+            return None
+        return sum(w for c, w in policy.weights.items() if known[c]) / sum(policy.weights.values())
+    if policy.whole_decides and "" in known:
+        return float(known[""])
+    if True in known.values():
+        return 1.0
+    return 0.0 if known and expected_at(before, now) <= known.keys() else None
+
+
+def expected_at(before: Sequence[Told], now: datetime) -> set[str]:
+    alike = [t for t in before if t.policy.source == before[-1].policy.source and t.policy.weights is None]
+    return {of for t in alike if expected_until(t.ts) > now for _, of in t.votes if of}
+
+
+def shares(observations: Sequence[Observation], until: int) -> list[float | None]:
+    """What the observations say at each step before `until`."""
+    spans = lay(observations, max(at(until), observations[-1].ts)) if observations else []
+    found: list[float | None] = []
+    for step in range(until):
+        held = [s for s in spans if s.start <= at(step) < s.end and s.state is not SpanState.GAP]
+        found.append(held[0].down_share if held else None)
+    return found
+
+
+VALUES = st.dictionaries(
+    st.integers(0, LAST),
+    st.dictionaries(
+        st.tuples(st.sampled_from(["up", "up", "error_rate"]), st.sampled_from(["", "a", "b", "c"])),
+        st.sampled_from([False, False, True]),
+        min_size=1,
+        max_size=4,
+    ),
+    min_size=1,
+    max_size=25,
+)
+REGIMES = st.tuples(
+    st.sampled_from(POLICIES), st.dictionaries(st.integers(1, LAST), st.sampled_from(POLICIES), max_size=2)
+).map(lambda drawn: [(0, drawn[0]), *sorted(drawn[1].items())])
+
+
+@given(VALUES, REGIMES)
+def test_at_every_instant_the_state_follows_from_all_voices_that_hold(
+    values: dict[int, dict[Voice, bool]], policies: list[tuple[int, Policy]]
+) -> None:
+    told = told_of(values, policies)
+    seen = Chorus().follow(told)
+    newest = max((step for step in values if any(t.ts == at(step) for t in told)), default=-1)
+    assert shares(seen, newest + 1) == pytest.approx([oracle(told, at(n)) for n in range(newest + 1)])
+    # And the open end holds as long as silence changes nothing.
+    if told and (share := oracle(told, told[-1].ts)) is not None:
+        later = newest
+        while oracle(told, at(later)) == pytest.approx(share):
+            later += 1
+        assert seen[-1].ts + seen[-1].holds == at(later)
+
+
+@given(VALUES, REGIMES, st.sets(st.integers(0, LAST), max_size=6))
+def test_it_may_be_told_in_parts(
+    values: dict[int, dict[Voice, bool]], policies: list[tuple[int, Policy]], cuts: set[int]
+) -> None:
+    told = told_of(values, policies)
+    chorus, seen = Chorus(), list[Observation]()
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), LAST + 1], strict=True):
+        part = [t for t in told if at(start) <= t.ts < at(end)]
+        current = None
+        if seen and chorus.newest is not None and seen[-1].ts + seen[-1].holds > chorus.newest:
+            current = seen.pop()
+        seen += chorus.follow(part, current)
+    assert seen == Chorus().follow(told)
+
+
+@given(VALUES, REGIMES, st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=9))
+def test_who_says_all_there_is_to_say_needs_no_memory(
+    values: dict[int, dict[Voice, bool]], policies: list[tuple[int, Policy]], later: list[tuple[int, bool]]
+) -> None:
+    told = told_of(values, policies)
+    chorus = Chorus()
+    chorus.follow(told)
+    if not told or not chorus.says_all:
+        return
+    policy, now, more = told[-1].policy, told[-1].ts, list[Told]()
+    for steps, down in later:
+        now += steps * STEP
+        more.append(Told(now, dict.fromkeys(chorus.last, down), policy))
+    alone = [Observation(t.ts, policy.share(t.votes.items()) or 0.0, policy.holds) for t in more]
+    until = (now - T0) // STEP + 8
+    since = (more[0].ts - T0) // STEP
+    assert shares(chorus.follow(more), until)[since:] == shares(alone, until)[since:]
+
+
+def agents(count: int, apart: float, down: tuple[float, float]) -> list[Told]:
+    """One service each, pushed every 30 s, one agent after the other; service 0 is down in between. Seconds."""
+    policy = Policy("push", timedelta(seconds=75))
+    return sorted(
+        (
+            Told(
+                T0 + timedelta(seconds=n * 30 + apart * agent),
+                {("up", f"service-{agent}"): agent == 0 and down[0] <= n * 30 < down[1]},
+                policy,
+            )
+            for n in range(120)
+            for agent in range(count)
+        ),
+        key=lambda t: t.ts,
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_an_outage_of_ten_minutes_is_ten_minutes_however_many_agents_push(count: int) -> None:
+    told = agents(count, 5, (1200, 1800))
+    spans = lay(Chorus().follow(told), told[-1].ts)
+    downs = [s for s in spans if s.state is SpanState.DOWN]
+    assert [(s.start, s.seconds, s.share) for s in downs] == [(T0 + timedelta(seconds=1200), 600, 1.0)]
+    assert not [s for s in spans if s.state is SpanState.GAP]
+
+
+def test_a_heartbeat_does_not_hide_what_the_application_says() -> None:
+    policy = Policy("push", timedelta(seconds=75))
+    told = []
+    for n in range(60):
+        told.append(Told(T0 + timedelta(seconds=n * 30), {("up", ""): False}, policy))
+        failing = 20 <= n < 40
+        told.append(Told(T0 + timedelta(seconds=n * 30 + 7), {("error_rate", "app"): failing}, policy))
+    spans = lay(Chorus().follow(told), told[-1].ts)
+    assert [(s.state, s.seconds) for s in spans if s.state is not SpanState.UP] == [(SpanState.DOWN, 600.0)]
+
+
+def test_a_component_that_falls_silent_is_a_gap_and_is_forgotten_after_a_day() -> None:
+    policy = Policy("push", timedelta(seconds=75))
+    votes = {("up", "a"): False}
+    silent_from = T0 + timedelta(hours=1, minutes=30)
+    told = [Told(T0 + timedelta(seconds=30 * n), votes, policy) for n in range(30 * 120)]
+    other = {("up", "b"): False}
+    told = [t if t.ts > silent_from else Told(t.ts, votes | other, policy) for t in told]
+    spans = lay(Chorus().follow(told), told[-1].ts)
+    gap_from, gap_to = silent_from + timedelta(seconds=75), T0 + timedelta(hours=26)
+    assert [(s.start, s.end) for s in spans if s.state is SpanState.GAP] == [(gap_from, gap_to)]
+    assert {s.state for s in spans} == {SpanState.UP, SpanState.GAP}
+
+
+@pytest.mark.parametrize(
+    ("votes", "weights", "share"),
+    [
+        ({("up", ""): False}, None, 0.0),
+        ({("up", ""): True}, None, 1.0),
+        ({("up", ""): False, ("up", "callbot"): True}, None, 1.0),
+        ({("up", "chatbot"): False, ("up", "callbot"): True}, None, 1.0),
+        ({("up", "chatbot"): False, ("error_rate", "chatbot"): True}, None, 1.0),
+        ({("up", "chatbot"): False, ("up", "callbot"): False}, WEIGHTS, None),
+        ({("up", "a"): False, ("up", "b"): False}, WEIGHTS, 0.0),
+        ({("up", "a"): True, ("up", "b"): False}, WEIGHTS, 0.25),
+        ({("up", "a"): False, ("up", "b"): True, ("up", "c"): True}, WEIGHTS, 0.75),
+        ({("up", "a"): False, ("error_rate", "a"): True, ("up", "b"): False}, WEIGHTS, 0.25),
+        ({("up", "a"): True, ("up", "b"): True}, WEIGHTS, 1.0),
+        # Half of them would hide what the other half says.
+        ({("up", "a"): False}, WEIGHTS, None),
+        ({("up", ""): True}, WEIGHTS, None),
+        ({}, None, None),
+    ],
+)
+def test_how_much_is_down(
+    votes: dict[Voice, bool], weights: dict[str, float] | None, share: float | None
+) -> None:
+    policy = Policy("push", STEP, weights)
+    assert policy.share(policy.counted(votes).items()) == share
+
+
+def test_a_source_that_knows_the_whole_decides_with_it() -> None:
+    policy = Policy("simulator", STEP, whole_decides=True)
+    votes = {("up", ""): False, ("up", "callbot"): True}
+    assert policy.counted(votes) == {("up", ""): False}
+    assert policy.share(votes.items()) == 0.0
