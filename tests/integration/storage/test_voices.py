@@ -224,6 +224,24 @@ async def test_a_service_that_falls_silent_is_a_gap_until_it_speaks_again(
     assert await spans_of(database, tenant, at(1200)) == [Span(at(0), at(1200), SpanState.UP)]
 
 
+async def test_what_is_ahead_of_its_time_says_nothing_when_the_past_is_told_anew(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(Source.PUSH, timedelta(seconds=75))
+    store = IngestStore(database, DEFAULT_RULES, 100, now=lambda: at(100))
+    for seconds, services in (
+        (90, {"a": 1}),
+        (130, {"b": 0}),
+        (85, {"a": 1}),
+        (90, {"a": 1}),
+        (95, {"c": 1}),
+    ):
+        await store.commit([up(tenant, seconds, **services)])
+    assert await spans_of(database, tenant, at(150)) == [Span(at(85), at(150), SpanState.UP)]
+    await take_in(database)
+    assert [s.state for s in await spans_of(database, tenant, at(150))] == ["up", "down"]
+
+
 class Statements:
     """Counts what a commit asks the database for."""
 
