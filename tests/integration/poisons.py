@@ -80,12 +80,12 @@ POISONS: Final = (
     Poison(
         "a damaged timeline",
         (
-            "INSERT INTO availability_spans (tenant, period, state) VALUES"
-            " ($1, tstzrange('2026-03-02T09:00:01Z', '2026-03-02T09:59:00Z'), 'down')",
-            # So that the next observation closes a span across it.
+            # So that the next observation closes a span that is summed up already.
             "UPDATE availability_heads SET state = 'down' WHERE tenant = $1",
+            "INSERT INTO availability_sums (tenant, starts, ends, is_down, down_before, gap_before)"
+            " SELECT tenant, since, since + INTERVAL '1 µs', true, '0', '0' FROM availability_heads WHERE tenant = $1",
         ),
-        ("DELETE FROM availability_spans WHERE tenant = $1 AND upper(period) = '2026-03-02T09:59:00Z'",),
+        ("DELETE FROM availability_sums WHERE tenant = $1 AND ends = starts + INTERVAL '1 µs'",),
         "hand_made",
     ),
     Poison(
