@@ -83,9 +83,10 @@ POISONS: Final = (
             # So that the next observation closes a span that is summed up already.
             "UPDATE availability_heads SET state = 'down' WHERE tenant = $1",
             "INSERT INTO availability_sums (tenant, starts, ends, is_down, down_before, gap_before)"
-            " SELECT tenant, since, since + INTERVAL '1 µs', true, '0', '0' FROM availability_heads WHERE tenant = $1",
+            " SELECT tenant, since, since + INTERVAL '1 microsecond', true, '0', '0'"
+            " FROM availability_heads WHERE tenant = $1",
         ),
-        ("DELETE FROM availability_sums WHERE tenant = $1 AND ends = starts + INTERVAL '1 µs'",),
+        ("DELETE FROM availability_sums WHERE tenant = $1 AND ends = starts + INTERVAL '1 microsecond'",),
         "hand_made",
     ),
     Poison(
