@@ -120,7 +120,7 @@ class Relaying:
         stop: datetime,
     ) -> tuple[_Stretch, Chorus]:
         first, last = between
-        newest, start, head = newest_of(row), first, head_of(row)
+        newest, start, head = newest_of(row, regimes), first, head_of(row)
         # What follows from the silence of several voices after the newest instant is not stored yet. Where one says all
         # there is nothing of that, and its samples may not be kept any more.
         if newest is not None and (row["voices"] is not None or newest >= reach(regimes, first)):

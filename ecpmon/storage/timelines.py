@@ -120,11 +120,9 @@ def _note(tenant: int, says: str, told: list[Told], out: Taken) -> None:
 
 def _chorus(row: Any, told: list[Told], regimes: list[Regime]) -> Chorus | None:
     """What the open end knows of several voices, if `told` goes on with it."""
-    if row["voices"] is None:
-        return None
     chorus = chorus_of(row["voices"], regimes)
-    policy, newest = chorus.policy, chorus.newest
-    if policy is None or newest is None or newest >= told[0].ts:
+    if chorus is None or chorus.policy is None or chorus.newest is None or chorus.newest >= told[0].ts:
         return None
+    policy = chorus.policy
     # Which components of another source are expected is not at hand.
     return chorus if all(each.policy.source == policy.source for each in told) else None

@@ -64,8 +64,18 @@ def standing_of(chorus: Chorus) -> Standing:
 _UNKNOWN: Final = Standing()
 
 
-def chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
-    """What was stored of a standing; without a policy when another source is evidence there now."""
+def chorus_of(voices: Any, regimes: Sequence[Regime]) -> Chorus | None:
+    """What was stored of a standing; without a policy when another source is evidence there now.
+
+    None: nothing was, or nobody can read it.
+    """
+    try:
+        return None if voices is None else _chorus_of(voices, regimes)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
     source, newest = voices["source"], datetime.fromisoformat(voices["newest"])
     policy = policy_of(regime_at(regimes, newest))
     return Chorus(
@@ -79,13 +89,11 @@ def chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
     )
 
 
-def newest_of(row: Any) -> datetime | None:
+def newest_of(row: Any, regimes: Sequence[Regime]) -> datetime | None:
     """The last instant of which a timeline's open end knows that anything was said; `row` of `availability_heads`."""
-    known: datetime | None = row["last_observed_at"]
-    if row["voices"] is None:
-        return known
-    heard = datetime.fromisoformat(row["voices"]["newest"])
-    return heard if known is None else max(known, heard)
+    chorus, known = chorus_of(row["voices"], regimes), row["last_observed_at"]
+    instants = [at for at in (known, chorus and chorus.newest) if at is not None]
+    return max(instants, default=None)
 
 
 def hearings(tenant: int, told: Iterable[Told], known: Chorus | None = None) -> list[Hearing]:

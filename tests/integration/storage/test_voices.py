@@ -242,6 +242,22 @@ async def test_what_is_ahead_of_its_time_says_nothing_when_the_past_is_told_anew
     assert [s.state for s in await spans_of(database, tenant, at(150))] == ["up", "down"]
 
 
+@pytest.mark.parametrize("voices", ['{"newest": 1}', "[]", '{"source": "push", "newest": "never"}', None])
+async def test_what_nobody_can_read_of_the_voices_is_read_from_the_samples(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, voices: str | None
+) -> None:
+    tenant = await make_tenant(Source.PUSH, timedelta(seconds=75))
+    for seconds, services in ((0, {"a": 1}), (10, {"b": 0})):
+        await ingest.commit([up(tenant, seconds, **services)])
+    damage = "UPDATE availability_heads SET voices = $2::text::jsonb WHERE tenant = $1"
+    await database.execute(damage, tenant.key, voices)
+    await ingest.commit([up(tenant, 30, a=1)])
+    assert await spans_of(database, tenant, at(31)) == [
+        Span(at(0), at(10), SpanState.UP),
+        Span(at(10), at(31), SpanState.DOWN),
+    ]
+
+
 class Statements:
     """Counts what a commit asks the database for."""
 
