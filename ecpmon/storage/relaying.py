@@ -95,6 +95,13 @@ class Relaying:
         # How old what was said then is matters for the next change after it as well.
         stop = held_until(regimes, stop, stop)
         stretch, chorus = await self._stretch(connection, tenant, row, regimes, between, stop)
+        while gone and stretch.stop is None and chorus.newest is None:
+            # The newest instant is gone: another one is that now.
+            before = await connection.fetchval(self._sql["said_before"], tenant, between[0])
+            if before is None:
+                break
+            between = before, between[1]
+            stretch, chorus = await self._stretch(connection, tenant, row, regimes, between, stop)
         if stretch.stop is None:
             out.standings[tenant] = standing_of(chorus)
         head = head_of(row)

@@ -91,9 +91,11 @@ def _chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
 
 def newest_of(row: Any, regimes: Sequence[Regime]) -> datetime | None:
     """The last instant of which a timeline's open end knows that anything was said; `row` of `availability_heads`."""
-    chorus, known = chorus_of(row["voices"], regimes), row["last_observed_at"]
-    instants = [at for at in (known, chorus and chorus.newest) if at is not None]
-    return max(instants, default=None)
+    known: datetime | None = row["last_observed_at"]
+    chorus = chorus_of(row["voices"], regimes)
+    if chorus is None or chorus.newest is None:
+        return known
+    return chorus.newest if known is None else max(known, chorus.newest)
 
 
 def hearings(tenant: int, told: Iterable[Told], known: Chorus | None = None) -> list[Hearing]:

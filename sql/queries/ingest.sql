@@ -173,6 +173,13 @@ WHERE f.tenant = $1 AND f.ts = ANY($2::timestamptz[])
   AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq
 
+-- name: said_before
+-- The last instant before $2 of which there is any evidence.
+SELECT f.ts FROM frames f
+WHERE f.tenant = $1 AND f.ts < $2 AND EXISTS (
+  SELECT FROM series s WHERE s.id = ANY(f.series) AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}')
+ORDER BY f.ts DESC LIMIT 1
+
 -- name: first_observed
 UPDATE availability_heads h SET first_observed_at = x.first
 FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, first) WHERE h.tenant = x.tenant
