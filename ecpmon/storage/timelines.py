@@ -16,7 +16,7 @@ from typing import Any
 from ecpmon.model.availability import Observation
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import Head, continued, lay, rewrite
-from ecpmon.sla.voices import Chorus, Told, heard_in, hour_after
+from ecpmon.sla.voices import Chorus, Told, hour_after
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.evidence import HeadChange, Locked, Taken, TimelineWriter, head_of
 from ecpmon.storage.regimes import EvidenceValue, Regime, alike, told_by
@@ -70,7 +70,8 @@ class Timelines(TimelineWriter):
             if first or (head is not None and says == row["says"] and runs[0].ts > head.last):
                 await self._go_on(connection, tenant, head, head, runs, regimes, out)
                 if first or (row["noted"] is not None and runs[-1].ts >= row["noted"]):
-                    _note(tenant, says, told_by(values, regimes, self.rules), out)
+                    told = told_by(values, regimes, self.rules) if any(value[3] for value in values) else []
+                    _note(tenant, says, told, out)
                 return
         told = told_by(values, regimes, self.rules)
         chorus = _chorus(row, told, regimes)
@@ -114,10 +115,9 @@ class Timelines(TimelineWriter):
 
 
 def _note(tenant: int, says: str, told: list[Told], out: Taken) -> None:
-    """The first hour in which these voices are heard, or another one."""
-    out.heard += hearings(tenant, told)
-    components = any(True for _ in heard_in(told[-1]))
-    out.standings[tenant] = Standing(says, hour_after(told[-1].ts) if components else None)
+    """The first hour in which these voices are heard, or another one. Nothing is `told` if there are no components."""
+    out.heard += (heard := hearings(tenant, told))
+    out.standings[tenant] = Standing(says, hour_after(told[-1].ts) if heard else None)
 
 
 def _chorus(row: Any, told: list[Told], regimes: list[Regime]) -> Chorus | None:
