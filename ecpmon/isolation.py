@@ -33,8 +33,14 @@ def is_passing(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """A line for people; always storable."""
-    text = error.message if isinstance(error, EcpError) else f"{type(error).__name__}: {error}"
-    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:_EXCERPT]
+    return storable(error.message if isinstance(error, EcpError) else f"{type(error).__name__}: {error}")[
+        :_EXCERPT
+    ]
+
+
+def storable(text: str) -> str:
+    """What somebody else sent, as the database takes it: without NUL and halves of characters."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def is_due(at: datetime, now: datetime) -> bool:

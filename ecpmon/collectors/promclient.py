@@ -16,6 +16,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from ecpmon.errors import MonitoringUnavailable
+from ecpmon.isolation import storable
 
 # Which of the expressions a series is of.
 PART: Final = "ecpmon_part"
@@ -137,12 +138,12 @@ class PromClient:
         if isinstance(document, dict) and document.get("status") == "error":
             kind = str(document.get("errorType"))
             if kind in _OF_THE_QUERY:
-                return f"{kind}: {document.get('error')}"[:_LONGEST_REASON]
+                return storable(f"{kind}: {document.get('error')}")[:_LONGEST_REASON]
         return None
 
     def _look_at_warnings(self) -> None:
         document = self._document if isinstance(self._document, dict) else {}
-        warnings = [str(w) for w in document.get("warnings") or ()]
+        warnings = [storable(str(w)) for w in document.get("warnings") or ()]
         missing = [w for w in warnings if not w.startswith(_REMARK)]
         if missing:
             raise Refused(f"data is missing: {'; '.join(missing)}"[:_LONGEST_REASON])

@@ -33,8 +33,9 @@ MAX_POINTS: Final = 11_000
 _MOST_POINTS: Final = 400_000
 # An instant this fresh may still be waiting for its scrape to be stored.
 SETTLING: Final = timedelta(seconds=2)
-# What is put into one query.
+# Expressions that are put into one query: as many as so many series come of, so that reading them holds nobody up.
 _MOST_PARTS: Final = 24
+_MOST_SERIES: Final = 12_000
 _MOST_TEXT: Final = 16_000
 # Questions in one turn that may be answered too late, before nobody is taken to be there.
 _TIMEOUTS: Final = 2
@@ -106,6 +107,7 @@ class PrometheusCollector:
         self._for_all = questions_of(rule, self._step)
         self._questions = self._for_all
         self._profiles = profiles
+        self._parts = _MOST_PARTS
         # What tenants have chosen, as far as that was heard.
         self._chosen: Sequence[Chosen] = ()
         self._left_out: Mapping[Culprit, str] = {}
@@ -129,6 +131,7 @@ class PrometheusCollector:
         if not ranges:
             return Collected((), since or now)
         wanted = frozenset(t.tenant_id for t in tenants)
+        self._parts = max(2, min(_MOST_PARTS, _MOST_SERIES // max(1, len(tenants))))
         await self._hear_of_profiles()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._turn, wanted, ranges[0], most, now)
@@ -176,7 +179,7 @@ class PrometheusCollector:
         # What was refused lately must not take others along again.
         doubtful = self._backlog.refused
         for questions in [
-            *_queries([q for q in due if q.subject not in doubtful]),
+            *_queries([q for q in due if q.subject not in doubtful], self._parts),
             *([q] for q in due if q.subject in doubtful),
         ]:
             answers, troubles = self._ask(questions, start, end, turn)
@@ -271,7 +274,7 @@ class PrometheusCollector:
             return
         found: list[Answer] = []
         try:
-            for questions in _queries(self._questions):
+            for questions in _queries(self._questions, self._parts):
                 found += self._ask(questions, first, last, turn)[0]
         except MonitoringUnavailable:
             return  # the next turn finds out what that means
@@ -296,7 +299,7 @@ class PrometheusCollector:
         return "; ".join([*told, *turn.remarks])[:_LONGEST_DETAIL] or None
 
 
-def _queries(questions: Sequence[Question]) -> list[list[Question]]:
+def _queries(questions: Sequence[Question], most_parts: int) -> list[list[Question]]:
     """Questions that are asked together: of one lookback, in order, as many as a query holds."""
     found: list[list[Question]] = []
     size: list[tuple[int, int]] = []
@@ -304,7 +307,7 @@ def _queries(questions: Sequence[Question]) -> list[list[Question]]:
     for question in questions:
         parts, text = len(question.parts), sum(map(len, question.parts))
         place = places.get(question.limit)
-        if place is None or size[place][0] + parts > _MOST_PARTS or size[place][1] + text > _MOST_TEXT:
+        if place is None or size[place][0] + parts > most_parts or size[place][1] + text > _MOST_TEXT:
             place = places[question.limit] = len(found)
             found.append([])
             size.append((0, 0))

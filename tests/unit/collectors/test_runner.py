@@ -14,6 +14,7 @@ from ecpmon.model.ingest import AttemptOutcome, Batch, IngestResult
 from ecpmon.model.leadership import Claim
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.ports.faults import Fault
 from ecpmon.ports.leading import as_leader
 from tests.quarantine import FakeQuarantine
 
@@ -32,12 +33,14 @@ class Store:
         self.numbers: set[int | None] = set()
         self.tenants: list[Tenant] = []
         self.part = 15_000
+        self.attempts: list[tuple[AttemptOutcome, str | None]] = []
 
     async def write(self, batch: Batch) -> IngestResult:
         if self.away:
             raise DatabaseUnavailable("away")
         if self.overtaken:
             raise NoLongerLeader("term 1 is over")
+        self.attempts += [(a.outcome, a.detail) for a in batch.attempts]
         self.stored |= {f.ts for f in batch.frames}
         self.numbers |= {f.tenant for f in batch.frames}
         for source, mark in batch.watermarks:
@@ -192,3 +195,53 @@ async def test_an_answer_that_nobody_foresaw_is_a_failed_pull_and_the_next_one_g
     source.error = None
     clock.at += STEP
     assert await runner.run_once() is AttemptOutcome.OK
+
+
+class Partly(Past):
+    """Is there, and answers with what it is given."""
+
+    def __init__(self) -> None:
+        self.answer: dict[str, object] = {}
+
+    async def collect(
+        self, tenants: Sequence[Tenant], watermark: datetime | None, now: datetime
+    ) -> Collected:
+        return replace(await super().collect(tenants, watermark, now), **self.answer)  # type: ignore[arg-type]
+
+
+class Faults:
+    def __init__(self) -> None:
+        self.noted: list[tuple[object, ...]] = []
+
+    async def note(self, *noted: object) -> None:
+        self.noted.append(noted)
+
+    async def of_tenant(self, *_: object) -> list[Fault]:
+        raise AssertionError("a collector does not read them")
+
+
+async def test_what_did_not_answer_and_what_was_given_up_is_recorded_and_the_watermark_moves() -> None:
+    store, clock, source, faults = Store(), Ticks(), Partly(), Faults()
+    directory = TenantDirectory(store)  # type: ignore[arg-type]
+    runner = CollectorRunner(
+        source, store, directory, store, clock, 100, quarantine=FakeQuarantine(), faults=faults
+    )
+    source.answer = {"detail": "metric x: no", "given_up": ("given up: metric x",)}
+    clock.at += STEP
+    assert await runner.run_once() is AttemptOutcome.OK
+    source.answer = {"frames": (), "detail": "everything: no", "refused": True}
+    clock.at += STEP
+    assert await runner.run_once() is AttemptOutcome.TARGET_FAILED
+    assert store.attempts == [
+        (AttemptOutcome.OK, "metric x: no"),
+        (AttemptOutcome.TARGET_FAILED, "given up: metric x"),
+        (AttemptOutcome.TARGET_FAILED, "everything: no"),
+    ]
+    assert store.marks[Source.PROMETHEUS] == clock.at
+    assert runner.last_success == clock.at - STEP
+    assert faults.noted == []
+    troubles = {("acme", "counter x"): "why"}
+    source.answer = {"troubles": troubles, "since": clock.at}
+    clock.at += STEP
+    await runner.run_once()
+    assert faults.noted == [(Source.PROMETHEUS, troubles, clock.at - STEP, clock.at)]
