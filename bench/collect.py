@@ -2,6 +2,7 @@
 
     python -m bench.collect                          2 min
     python -m bench.collect --tenants 100 --seconds 20
+    python -m bench.collect --source prometheus      by way of Prometheus instead, asked every 5 s
 
 The simulator runs on the real clock; every tenant has one service. A supervised `ecpmon serve` pulls `/api/v1/metrics`
 and commits; Prometheus scrapes `/metrics` with the same interval at the same time. A gap is the time between two
@@ -28,7 +29,7 @@ from bench.observations import tenant_name
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 
-_DEPLOYED = "UPDATE tenants SET deployed_to = 'simulator', status = 'running', sli_source = 'simulator'"
+_DEPLOYED = "UPDATE tenants SET deployed_to = 'simulator', status = 'running', sli_source = $1"
 _GAPS = """
 WITH steps AS (SELECT tenant, extract(epoch FROM ts - lag(ts) OVER (PARTITION BY tenant ORDER BY ts)) AS gap
                FROM frames WHERE ts >= $1)
@@ -37,7 +38,7 @@ SELECT count(DISTINCT tenant) AS tenants, count(*) AS frames, max(gap)::float8 A
 """
 _PULLS = """
 WITH steps AS (SELECT ts, extract(epoch FROM ts - lag(ts) OVER (ORDER BY ts)) AS gap, duration_ms FROM pull_attempts
-               WHERE source = 'simulator' AND outcome = 'ok' AND tenant IS NULL AND ts >= $1)
+               WHERE source = $2 AND outcome = 'ok' AND tenant IS NULL AND ts >= $1)
 SELECT count(*) AS pulls, max(gap)::float8 AS longest, max(duration_ms)::float8 AS slowest_ms FROM steps
 """
 _LAST = "SELECT min(ts) AS at FROM (SELECT max(ts) AS ts FROM frames GROUP BY tenant) x"
@@ -50,7 +51,7 @@ def main() -> None:
     report: Result = {"tenants": arguments.tenants, "at": datetime.now(UTC).isoformat()}
     with servers.scratch() as folder, servers.postgres(binaries, folder) as cluster:
         url = cluster.ensure_database("bench")
-        asyncio.run(_prepare(url, arguments.tenants))
+        asyncio.run(_prepare(url, arguments.tenants, arguments.source))
         with servers.simulator(folder, max(4, arguments.tenants // 4)) as (simulated, simulator):
             _fill(simulated, arguments.tenants)
             config = (
@@ -58,9 +59,9 @@ def main() -> None:
                 f'static_configs: [{{targets: ["127.0.0.1:{simulated}"]}}]}}]\n'
             )
             with (
-                servers.prometheus(binaries, folder, config) as (_, prometheus),
+                servers.prometheus(binaries, folder, config) as (scraping, prometheus),
                 servers.ecpmon(
-                    url, folder, role="supervised", simulator_url=f"http://127.0.0.1:{simulated}"
+                    url, folder, role="supervised", **_pulled_from(arguments.source, simulated, scraping)
                 ) as (_, pid),
             ):
                 time.sleep(20)
@@ -74,7 +75,8 @@ def main() -> None:
                 report["cores"] = meter.cores()
                 # What was observed last may be on its way.
                 time.sleep(2)
-                report |= asyncio.run(_found(url, began, began + timedelta(seconds=arguments.seconds)))
+                end = began + timedelta(seconds=arguments.seconds)
+                report |= asyncio.run(_found(url, began, end, arguments.source))
     report["load_average"] = os.getloadavg()[0]
     sys.stdout.write(f"collect: {report}\n")
     if report["gaps"]["tenants"] != arguments.tenants:
@@ -89,16 +91,24 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tenants", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--source", choices=("simulator", "prometheus"), default="simulator")
     parser.add_argument("--json", type=Path, help="where the figures are kept")
     return parser.parse_args()
 
 
-async def _prepare(url: str, tenants: int) -> None:
+def _pulled_from(source: str, simulated: int, scraping: int) -> dict[str, str]:
+    """Settings of ecpmon; the simulator listens on one port and Prometheus on the other."""
+    if source == "simulator":
+        return {"simulator_url": f"http://127.0.0.1:{simulated}"}
+    return {"prometheus_url": f"http://127.0.0.1:{scraping}", "prometheus_interval": "5"}
+
+
+async def _prepare(url: str, tenants: int, source: str) -> None:
     database = Database(url)
     try:
         await migrate(database)
         await ours.add_tenants(database, [tenant_name(number) for number in range(tenants)])
-        await database.execute(_DEPLOYED)
+        await database.execute(_DEPLOYED, source)
     finally:
         await database.close()
 
@@ -110,10 +120,10 @@ def _fill(port: int, tenants: int) -> None:
         server.ask("PUT", f"/api/v1/tenants/{tenant_name(number)}", {"services": services})
 
 
-async def _found(url: str, began: datetime, end: datetime) -> Result:
+async def _found(url: str, began: datetime, end: datetime, source: str) -> Result:
     database = Database(url)
     try:
-        gaps, pulls = await database.fetch(_GAPS, began), await database.fetch(_PULLS, began)
+        gaps, pulls = await database.fetch(_GAPS, began), await database.fetch(_PULLS, began, source)
         last = await database.fetch(_LAST)
     finally:
         await database.close()

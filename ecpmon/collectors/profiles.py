@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from ecpmon.collectors.promql import one_of, quoted, selectors
 from ecpmon.collectors.questions import Question
 from ecpmon.errors import ValidationFailed
+from ecpmon.model.patterns import PatternError, compiled
 from ecpmon.names import UP_METRIC
 from ecpmon.ports.faults import counter_subject
 from ecpmon.ports.profiles import Chosen, Selection
@@ -66,12 +67,10 @@ class Parameter(_Strict):
         if not re.fullmatch(_KINDS[self.kind], given):
             return f"must be a {self.kind}"
         if self.kind == "pattern":
-            if re.search(r"\(\?[^:i]|\\[1-9]", given):
-                return "must be a regular expression of RE2: without looking around or back"
             try:
-                re.compile(given)
-            except re.error as error:
-                return f"is no regular expression: {error}"
+                compiled(given)
+            except PatternError as error:
+                return str(error)
         return None
 
 

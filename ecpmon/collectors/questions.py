@@ -15,17 +15,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from ecpmon.collectors.promql import selectors
 from ecpmon.collectors.rules import MetricRule, PrometheusRule
-from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import Columns, Frame, SeriesKey, Shapes, Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
 from ecpmon.ports.faults import counter_subject
 from ecpmon.ports.quarantine import Culprit
 from ecpmon.sla.evidence import series_key
 
+# The same series of a tenant come again and again.
+_SHAPES: Final = Shapes()
 # By so many seconds a sample may be younger than the instant it was asked for.
 _CLOCK_SKEW: Final = 300.0
 # Instants of the grid in seconds since 1970 -> value, and when its sample was taken.
@@ -250,11 +253,10 @@ def frames_of(answers: Iterable[Readings], wanted: frozenset[str]) -> tuple[Fram
                 for value, taken in points.values():
                     found[round(taken * 1000), tenant][key] = value
     return tuple(
-        Frame(
-            tenant,
-            Source.PROMETHEUS,
-            datetime.fromtimestamp(millis / 1000, UTC),
-            tuple(Sample(key, value) for key, value in found[millis, tenant].items()),
-        )
-        for millis, tenant in sorted(found)
+        Frame(tenant, Source.PROMETHEUS, datetime.fromtimestamp(millis / 1000, UTC), _columns(values))
+        for (millis, tenant), values in sorted(found.items(), key=itemgetter(0))
     )
+
+
+def _columns(values: Mapping[SeriesKey, float]) -> Columns:
+    return Columns(_SHAPES.of(tuple(values)), [*values.values()])
