@@ -168,9 +168,10 @@ WITH promised AS (
 ), held AS (
   SELECT r.tenant, r.objective_key, count(*) AS rules FROM alert_rules r WHERE r.objective IS NOT NULL
   GROUP BY r.tenant, r.objective_key
+), other AS MATERIALIZED (
+  -- Once, whatever the planner expects: not for each tenant.
+  SELECT DISTINCT coalesce(p.tenant, h.tenant) AS tenant
+  FROM promised p FULL JOIN held h ON h.tenant = p.tenant AND h.objective_key = p.id
+  WHERE p.id IS NULL OR (p.has_rules AND coalesce(h.rules, 0) < $1)
 )
-SELECT t.tenant_id FROM tenants t
-WHERE t.deleted_at IS NULL AND t.id IN (
-  SELECT coalesce(p.tenant, h.tenant) FROM promised p FULL JOIN held h ON h.tenant = p.tenant AND h.objective_key = p.id
-  WHERE p.id IS NULL OR (p.has_rules AND coalesce(h.rules, 0) < $1))
-ORDER BY t.id
+SELECT t.tenant_id FROM other JOIN tenants t ON t.id = other.tenant WHERE t.deleted_at IS NULL ORDER BY t.id
