@@ -3,7 +3,7 @@
 The simulator knows when each tenant was down. A scenario breaks tenants at instants that do not fall on the
 collection grid, blinds the service, kills the simulator, steps the clock, sends late, doubled and shuffled
 data, enters maintenance afterwards, and crosses a DST change; then every window is compared with the truth. Beside the
-polled tenants and one that pushes its changes there are one that is looked at by its own agent, one that Prometheus
+polled tenants and one that pushes its changes there are one that is looked at by its own agent and one by two, one that Prometheus
 scrapes, with two series of one counter for a while, and one whose sender is ahead of its time.
 """
 
@@ -26,6 +26,8 @@ POLLED = ("polled-1", "polled-2")
 PUSHED = "pushed-1"
 SAMPLED = "sampled-1"
 SCRAPED = "scraped-1"
+# Two agents, each of which looks at one service of it; the other one's service is always well.
+AGENTS = "agents-1"
 AHEAD = "ahead-1"
 # Between the samples of an agent.
 EVERY: Final = 20
@@ -82,7 +84,7 @@ class Scenario:
                 await self._pass(share - used)
         await self._push_history()
         await self._push_samples()
-        names = (*POLLED, PUSHED, SAMPLED, SCRAPED, AHEAD)
+        names = (*POLLED, PUSHED, SAMPLED, AGENTS, SCRAPED, AHEAD)
         rows = [*self.before_its_time, *[row for name in names for row in await self._compare(name)]]
         return Measured(rows, await self._count(SCRAPED))
 
@@ -92,6 +94,7 @@ class Scenario:
             await self.world.add_tenant(name, **zone)
         await self.world.add_tenant(PUSHED, deploy=False, push_interval=60, push_mode="changes", **zone)
         await self.world.add_tenant(SAMPLED, deploy=False, push_interval=EVERY, **zone)
+        await self.world.add_tenant(AGENTS, deploy=False, push_interval=EVERY, **zone)
         await self.world.add_tenant(AHEAD, deploy=False, push_interval=3600, push_mode="changes", **zone)
         await self.world.add_tenant(SCRAPED, deploy=False, sli_source="prometheus", **zone)
         await self._pass(60)
@@ -151,10 +154,10 @@ class Scenario:
         self.ahead += changes
         await self._pass(300)
 
-    async def _push(self, name: str, states: dict[datetime, bool]) -> None:
+    async def _push(self, name: str, states: dict[datetime, bool], metric: str = "up") -> None:
         """`states`: down?"""
         entries = [
-            {"timestamp": at.isoformat(), "metrics": {"up": 0 if d else 1}} for at, d in states.items()
+            {"timestamp": at.isoformat(), "metrics": {metric: 0 if d else 1}} for at, d in states.items()
         ]
         await self.world.call("POST", f"/api/v1/tenants/{name}/monitoring", entries, 202)
 
@@ -260,11 +263,23 @@ class Scenario:
         for index in range(0, len(instants), 50):
             part = instants[index : index + 50]
             await self._push(SAMPLED, {at: _state_at(self.sampled, at) for at in part})
+            await self._push(AGENTS, {at: _state_at(self.sampled, at) for at in part}, "up.callbot")
+            # The other agent looks five seconds later.
+            others = {
+                later: False for at in part if (later := at + timedelta(seconds=5)) <= self.world.clock.now()
+            }
+            await self._push(AGENTS, others, "up.chatbot")
 
     async def _truth(self, name: str) -> list[Interval]:
         """When the tenant really was down."""
         now = self.world.clock.now()
-        told = {PUSHED: self.pushed, SAMPLED: self.sampled, AHEAD: self.ahead, SCRAPED: self.scrapes.changes}
+        told = {
+            PUSHED: self.pushed,
+            SAMPLED: self.sampled,
+            AGENTS: self.sampled,
+            AHEAD: self.ahead,
+            SCRAPED: self.scrapes.changes,
+        }
         if name in told:
             return pushed_down([change for change in told[name] if change[0] < now], now)
         return down_intervals(await self.world.truth(name), now)

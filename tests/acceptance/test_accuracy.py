@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ecpmon.model.tenants import STALENESS_FACTOR
-from tests.acceptance.accuracy import AHEAD, EVERY, PUSHED, SAMPLED, SCRAPED, measured
+from tests.acceptance.accuracy import AGENTS, AHEAD, EVERY, PUSHED, SAMPLED, SCRAPED, measured
 from tests.acceptance.world import INTERVAL
 
 # The clocks of Berlin go forward at 01:00 UTC, in the middle of the scenario.
@@ -18,7 +18,7 @@ EXACT = {PUSHED, AHEAD, f"{AHEAD}, before its time"}
 # That the scenario makes: the service, and then the simulator, is not there.
 GAPS = 2
 # Seconds between two looks at a tenant.
-LOOKS = {SAMPLED: EVERY, SCRAPED: 15}
+LOOKS = {SAMPLED: EVERY, AGENTS: EVERY, SCRAPED: 15}
 
 
 async def test_the_error_is_within_its_bound(
