@@ -3,8 +3,8 @@
 The simulator knows when each tenant was down. A scenario breaks tenants at instants that do not fall on the
 collection grid, blinds the service, kills the simulator, steps the clock, sends late, doubled and shuffled
 data, enters maintenance afterwards, and crosses a DST change; then every window is compared with the truth. Beside the
-polled tenants and one that pushes its changes there are one that is looked at by its own agent and one by two, one that Prometheus
-scrapes, with two series of one counter for a while, and one whose sender is ahead of its time.
+polled tenants and one that pushes its changes there are one that is looked at by its own agent and one by two, one that
+Prometheus scrapes, with two series of one counter for a while, and one whose sender is ahead of its time.
 """
 
 from __future__ import annotations
