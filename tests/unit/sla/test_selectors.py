@@ -17,8 +17,6 @@ from ecpmon.model.samples import Source
 from ecpmon.sla.matching import Matches, refused
 from ecpmon.sla.selectors import SelectorError, read
 
-pytest.importorskip("re2")
-
 texts = st.text("5034x\n", max_size=4)
 # What Python's engine and RE2 read alike.
 patterns = st.sampled_from(
