@@ -54,7 +54,7 @@ class Service:
         return head.encode() + b"\r\n\r\n"
 
     def tenant(self, name: str = "") -> dict[str, list[str]]:
-        """A tenant with a rule, maintenance, an objective, a deployment and samples; what its parameters are."""
+        """A tenant with a rule, maintenance, an objective, an evidence profile, a deployment and samples; what its parameters are."""
         name = name or f"fuzz-{next(_numbers)}"
         tenant = {"tenant_id": name, "name": name, "service_requirements": {"chatbot": 10}}
         self.ask("POST", "/api/v1/tenants/", tenant, status=201)
@@ -70,6 +70,7 @@ class Service:
         rule_id = self.ask("POST", f"{base}/alerts", rule, status=201)["rule_id"]
         maintenance_id = self.ask("POST", f"{base}/maintenance", plan, status=201)["id"]
         self.ask("PUT", f"{base}/objectives/fast", slo, status=201)
+        self.ask("PUT", f"{base}/evidence-profile", {"profile": "vllm", "match": {"job": "llm"}}, status=200)
         told = self.ask("POST", f"{base}/deployment-status", {"status": "failed"}, status=200)
         push = {"metrics": {"cpu_usage": 12.5, "up": 1, "response_time": 120}}
         self.ask("POST", f"{base}/monitoring", push, status=202)
@@ -79,6 +80,7 @@ class Service:
             "maintenance_id": [maintenance_id, NOBODY],
             "objective": ["fast", "slow"],
             "name": ["fast"],
+            "profile": ["vllm", "mosec"],
             "deployment_id": [told["deployment_id"]],
         }
 
