@@ -54,7 +54,7 @@ class Service:
         return head.encode() + b"\r\n\r\n"
 
     def tenant(self, name: str = "") -> dict[str, list[str]]:
-        """A tenant with a rule, maintenance, an objective, an evidence profile, a deployment and samples; what its parameters are."""
+        """A tenant with all that there is of one; what its parameters are."""
         name = name or f"fuzz-{next(_numbers)}"
         tenant = {"tenant_id": name, "name": name, "service_requirements": {"chatbot": 10}}
         self.ask("POST", "/api/v1/tenants/", tenant, status=201)
