@@ -299,8 +299,7 @@ class AlertEngine:
         changes, late = await self._evaluate_tenant(tenant, others, now, told) if others else (0, False)
         culprit = (tenant.tenant_id, _WINDOWS)
         try:
-            async with asyncio.timeout(_LONGEST_READ):
-                more, missed = await self._evaluate_tenant(tenant, windowed, now, told)
+            more, missed = await self._evaluate_tenant(tenant, windowed, now, told, within=_LONGEST_READ)
         except TimeoutError:
             told.broken[culprit] = (
                 f"not evaluated: reading their samples took over {_LONGEST_READ:g} s; name shorter windows"
@@ -310,17 +309,23 @@ class AlertEngine:
         return changes + more, late or missed
 
     async def _evaluate_tenant(
-        self, tenant: Tenant, rules: Sequence[RuleWithState], now: datetime, told: _Told
+        self,
+        tenant: Tenant,
+        rules: Sequence[RuleWithState],
+        now: datetime,
+        told: _Told,
+        within: float | None = None,
     ) -> tuple[int, bool]:
         """The rules of one tenant: changes, and whether one was not as it was read. One that nobody can evaluate stops
-        no other.
+        no other. Raises TimeoutError when what they read is not there `within` seconds, before anything is stored.
         """
         sound: list[RuleWithState] = []
         for entry in rules:
             with told.of(entry.rule):
                 windows_read([entry.rule], self._policies)
                 sound.append(entry)
-        facts, long = await self._reader.read(tenant, sound, now)
+        async with asyncio.timeout(within):
+            facts, long = await self._reader.read(tenant, sound, now)
 
         def judged() -> list[Evaluation | Exception]:
             return [_judged(entry, facts, self._policies) for entry in sound]
