@@ -66,7 +66,19 @@ async def _store(database: Database, history: History, numbers: dict[int, int]) 
     for key, number in numbers.items():
         closed, head = history.spans(number)
         spans += [(key, span) for span in closed]
-        heads.append((key, history.start, head.state.value, head.since, head.last, head.holds, head.share))
+        heads.append(
+            (
+                key,
+                history.start,
+                head.state.value,
+                head.since,
+                head.last,
+                head.holds,
+                head.share,
+                head.doubt,
+                head.age,
+            )
+        )
     await insert_spans(database, spans)
     await database.execute(load("ingest")["update_heads"], *map(list, zip(*heads, strict=True)))
 
@@ -83,6 +95,8 @@ def _columns(spans: Sequence[tuple[int, Span]]) -> tuple[list[object], ...]:
         [s.state.value for _, s in spans],
         ["not_pushed" if s.state is SpanState.GAP else None for _, s in spans],
         [s.share for _, s in spans],
+        [s.doubt for _, s in spans],
+        [s.doubt_after for _, s in spans],
     )
 
 
