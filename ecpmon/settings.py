@@ -178,6 +178,9 @@ class Settings(BaseSettings):
         default=760, gt=0, description="Hourly rollups are kept this long."
     )
     sla_retention_days: float = Field(default=760, gt=0, description="SLA history is kept this long.")
+    audit_retention_days: float = Field(
+        default=760, ge=30, description="The log of who changed what is kept this long."
+    )
     alert_retention_days: float = Field(
         default=395, gt=0, description="Alerts that are over are kept this long, ours and Alertmanager's."
     )

@@ -12,7 +12,9 @@ from ecpmon.api.limits import LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.api.sessions import Session
 from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
+from ecpmon.ports.audit import Actor
 from ecpmon.ports.tokens import Caller
+from ecpmon.serving import request_id_of
 
 # With authentication off (development on loopback) everybody is this.
 EVERYBODY: Final = Caller("anonymous", frozenset({"admin"}), None)
@@ -135,6 +137,19 @@ def caller_key(request: web.Request) -> str:
 def _key(caller: Caller, request: web.Request) -> str:
     token = caller.token
     return f"{token.database}:{token.token_id}" if token else f"address:{request.remote}"
+
+
+def actor_of(request: web.Request) -> Actor:
+    """Who the audit log says it was. The address is that of whoever is connected to us: what a header says of
+    another is believed of nobody."""
+    caller = request[CALLER]
+    token = caller.token
+    return Actor(
+        caller.name,
+        f"{token.database}:{token.token_id}" if token else None,
+        request.remote or None,
+        request_id_of(request),
+    )
 
 
 def share_of(caller: Caller, request: web.Request) -> str:

@@ -12,7 +12,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from ecpmon.api.auth import admit, caller_key, group_of, sender_of
+from ecpmon.api.auth import actor_of, admit, caller_key, group_of, sender_of
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, ApiContext, Backend
 from ecpmon.api.errors import error_response, http_error_response, internal_error_response
@@ -21,6 +21,7 @@ from ecpmon.api.routing import Permission, Route
 from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
+from ecpmon.ports.audit import as_actor
 from ecpmon.ports.lanes import question
 from ecpmon.ports.tokens import Caller
 from ecpmon.serving import begun, failed, request_id_of
@@ -219,7 +220,8 @@ async def _let_in(request: web.Request, route: Route, handler: Next) -> web.Stre
     check_address(request)
     if route.permission is Permission.OPEN:
         return await handler(request)
-    return await _within_limits(request, route, handler)
+    with as_actor(actor_of(request)):
+        return await _within_limits(request, route, handler)
 
 
 async def _within_limits(request: web.Request, route: Route, handler: Next) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.alert_keeping import AlertKeeping
+from ecpmon.storage.audit import AuditLog
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults_log import PgFaultLog
 from ecpmon.storage.hand_made import HandMade
@@ -45,6 +46,7 @@ class SampleKeeping:
         self._upkeep = Upkeep(database)
         self._quarantine = PgQuarantine(database)
         self._faults = PgFaultLog(database)
+        self._audit = AuditLog(database)
         self._hand_made = HandMade(database, rules, settings.max_changes_per_day)
         self._settings = settings
         self._clock = clock
@@ -96,6 +98,7 @@ class SampleKeeping:
             partial(self._forget_impossible, now),
             partial(self._quarantine.forget, now - timedelta(days=1)),
             partial(self._faults.forget, now - timedelta(days=s.sla_retention_days)),
+            partial(self._audit.forget, now - timedelta(days=s.audit_retention_days)),
             partial(self._drop_raw, now - raw),
             partial(self._upkeep.condense, now - raw, awake),
             *(partial(self._upkeep.retain, {name: now - timedelta(days=d)}) for name, d in days.items()),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from ecpmon.cli import Duration, database_url, load_settings
+from ecpmon.ports.audit import COMMAND_LINE, as_actor
 from ecpmon.ports.tokens import ROLES, Caller, Issued, NewToken, TokenInfo
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def _with_tokens(demo: bool, run: Callable[[PgTokenStore, datetime], Awaitable[T
         database = Database(url or database_url(settings))
         try:
             store = PgTokenStore(database, max_per_tenant=settings.max_tokens_per_tenant)
-            return await run(store, datetime.now(UTC))
+            with as_actor(COMMAND_LINE):
+                return await run(store, datetime.now(UTC))
         finally:
             await database.close()
 

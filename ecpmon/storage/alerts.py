@@ -20,6 +20,7 @@ from ecpmon.model.alerts import (
 )
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, Move, NewEvent, RuleWithState
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.notifying import Notifying
@@ -168,6 +169,36 @@ def _stored(rule: AlertRule, event: NewEvent, number: int) -> AlertEvent:
     )
 
 
+async def _note(
+    connection: Any,
+    now: datetime,
+    action: str,
+    tenant: int,
+    *,
+    before: AlertRule | None = None,
+    after: AlertRule | None = None,
+) -> None:
+    """Into the audit log. Where messages go may be a secret, so of the actions it says how many there are."""
+    named = after or before
+    subject = named.alert_name if named else ""
+    await record(connection, now, action, subject, tenant=tenant, before=_noted(before), after=_noted(after))
+
+
+def _noted(rule: AlertRule | None) -> dict[str, Any] | None:
+    if rule is None:
+        return None
+    return {
+        "rule_id": rule.rule_id,
+        "alert_name": rule.alert_name,
+        "condition": rule.condition,
+        "for_seconds": rule.for_seconds,
+        "severity": rule.severity.value,
+        "policy": rule.policy,
+        "objective": rule.objective,
+        "actions": len(rule.actions),
+    }
+
+
 class PgAlertStore:
     """`ports.AlertStore` on PostgreSQL."""
 
@@ -187,6 +218,7 @@ class PgAlertStore:
                     stored = await connection.fetchval(self._sql["insert_rule"], *_rule_values(rule, now))
                     if stored is None:
                         raise TenantNotFound(rule.tenant_id)
+                    await _note(connection, now, "alert_rule.created", stored, after=rule)
         except Conflict as error:
             raise _name_taken(rule) from error
         return RuleWithState(rule, RuleState(), None, now)
@@ -226,6 +258,7 @@ class PgAlertStore:
                 told = await self._leave(connection, tenant, entry, events, now)
                 if told is not None:
                     await connection.execute(self._sql["delete_rule"], tenant.key, entry.rule.rule_id)
+                    await _note(connection, now, "alert_rule.deleted", tenant.key, before=entry.rule)
                 return told
 
     async def replace(
@@ -247,6 +280,9 @@ class PgAlertStore:
                         await connection.execute(self._sql["replace_rule"], *whose, *changed)
                         values = _state_values(state, None)
                         await connection.execute(self._sql["reset_state"], *whose, *values)
+                        await _note(
+                            connection, now, "alert_rule.replaced", tenant.key, before=entry.rule, after=rule
+                        )
                     return told
         except Conflict as error:
             raise _name_taken(rule) from error

@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from ecpmon.errors import LimitReached, NotFound
 from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.tenants import Tenant
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -61,6 +62,32 @@ class MaintenanceBounds:
 DEFAULT_BOUNDS: Final = MaintenanceBounds()
 
 
+async def _note(
+    connection: Any,
+    now: datetime,
+    action: str,
+    tenant: Tenant,
+    *,
+    before: Maintenance | None = None,
+    after: Maintenance | None = None,
+) -> None:
+    """Into the audit log."""
+    named = after or before
+    await record(
+        connection,
+        now,
+        action,
+        named.maintenance_id if named else "",
+        tenant=tenant.key,
+        before=_told(before),
+        after=_told(after),
+    )
+
+
+def _told(planned: Maintenance | None) -> dict[str, Any] | None:
+    return None if planned is None else {**asdict(planned), "duration": planned.duration.total_seconds()}
+
+
 class PgMaintenanceStore:
     """`ports.MaintenanceStore` on PostgreSQL."""
 
@@ -91,6 +118,7 @@ class PgMaintenanceStore:
                     planned.approved_by,
                     occurrences if planned.rrule else None,
                 )
+                await _note(connection, planned.created_at, "maintenance.added", tenant, after=planned)
 
     async def of_tenant(self, tenant: Tenant) -> list[Maintenance]:
         return [maintenance_of(r) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]
@@ -120,6 +148,13 @@ class PgMaintenanceStore:
             number = uuid.UUID(maintenance_id)
         except ValueError:
             number = uuid.UUID(int=0)
-        changed = await self._database.fetchval(self._sql[query], tenant.key, number, now, by)
-        if changed is None:
-            raise NotFound(otherwise, details={"maintenance_id": maintenance_id[:60]})
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                row = await connection.fetchrow(self._sql["lock"], tenant.key, number)
+                changed = await connection.fetchval(self._sql[query], tenant.key, number, now, by)
+                if changed is None:
+                    raise NotFound(otherwise, details={"maintenance_id": maintenance_id[:60]})
+                before = maintenance_of(row)
+                after = replace(before, until=now) if query == "end" else None
+                action = "maintenance.ended" if query == "end" else "maintenance.removed"
+                await _note(connection, now, action, tenant, before=before, after=after)

@@ -22,6 +22,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
 from ecpmon.sla.counters import COUNTING
 from ecpmon.slices import in_slices
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -94,8 +95,19 @@ class PgObjectiveStore:
                 for objective in objectives:
                     same = objective == self._defaults.get(objective.name)
                     await self._put(connection, tenant.key, known.get(objective.name), objective, now, same)
-                for name in sorted(own - named) if not others else ():
+                taken_back = [] if others else sorted(own - named)
+                for name in taken_back:
                     await self._take_back(connection, tenant.key, known[name], now)
+                concerned = [*(o.name for o in objectives), *taken_back]
+                await record(
+                    connection,
+                    now,
+                    "objectives.put",
+                    tenant.tenant_id,
+                    tenant=tenant.key,
+                    before={name: known[name]["definition"] for name in concerned if name in known},
+                    after={o.name: _document(o) for o in objectives},
+                )
                 return [o.name not in known for o in objectives]
 
     async def _locked(self, connection: Any, tenant: Tenant, now: datetime) -> dict[str, Any]:
@@ -140,6 +152,10 @@ class PgObjectiveStore:
                 if known["inherited"]:
                     raise Conflict("every tenant has this objective; define your own of that name instead")
                 await self._take_back(connection, tenant.key, known, now)
+                before = {name: known["definition"]}
+                await record(
+                    connection, now, "objective.deleted", tenant.tenant_id, tenant=tenant.key, before=before
+                )
 
     async def sums(self, edges: Collection[tuple[int, datetime]]) -> dict[tuple[int, datetime], Counts]:
         """(objective's key, instant at a whole minute) -> everything counted before it, from some origin."""

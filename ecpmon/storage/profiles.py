@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.profiles import Chosen, Selection
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 _log = structlog.get_logger(__name__)
@@ -35,9 +37,18 @@ class PgProfileStore:
         return [Chosen(name, r["valid_from"], r["valid_to"], _selection(r["selection"], name)) for r in rows]
 
     async def choose(self, tenant: Tenant, selection: Selection | None, now: datetime) -> None:
-        await self._database.execute(
-            self._sql["choose"], tenant.key, now, None if selection is None else selection.document()
-        )
+        chosen = None if selection is None else selection.document()
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await connection.execute(self._sql["choose"], tenant.key, now, chosen)
+                await record(
+                    connection,
+                    now,
+                    "evidence_profile.chosen",
+                    tenant.tenant_id,
+                    tenant=tenant.key,
+                    after=chosen,
+                )
 
 
 def _selection(document: Any, tenant_id: str) -> Selection | None:

@@ -15,6 +15,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import PushMode, Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
+from ecpmon.storage.audit import changes, record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -25,6 +26,8 @@ HELD_SECONDS = 600.0
 # So many live tenants are held before somebody asks for them: a look-up costs as much as many an answer.
 AHEAD = 2_000
 _AHEAD_AT_ONCE = 50
+# Of a tenant's row, in the audit log: what follows from the rest, or changes by itself.
+_NOT_TOLD = {"key", "status", "deployed_spec", "created_at", "updated_at", "deleted_at"}
 
 
 def tenant_of(row: Any) -> Tenant:
@@ -116,6 +119,10 @@ class PgTenantStore:
                     )
                     if grant_to is not None:
                         await connection.execute(self._sql["grant"], grant_to, row["id"])
+                    made = {**_told(one(row)), "granted_to": grant_to}
+                    await record(
+                        connection, now, "tenant.created", new.tenant_id, tenant=row["id"], after=made
+                    )
         except Conflict:
             existing = await self.get(new.tenant_id)
             raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
@@ -215,6 +222,12 @@ class PgTenantStore:
                 row = await connection.fetchrow(self._sql["update"], *_change_values(tenant, change), now)
                 if row is not None and change.push_mode is not tenant.push_mode:
                     await connection.execute(self._sql["push_mode_changes"], tenant.key, now)
+                if row is not None:
+                    before, after = changes(_told(tenant), _told(one(row)))
+                    await record(
+                        connection, now, "tenant.changed", tenant.tenant_id, tenant=tenant.key,
+                        before=before, after=after,
+                    )  # fmt: skip
         if row is None:
             raise Conflict(
                 "the tenant was changed by somebody else at the same time; read it again",
@@ -228,8 +241,18 @@ class PgTenantStore:
         return tenant if target is None else tenant.model_copy(update={"sla_target": SlaTarget(**target)})
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:
-        if await self._database.fetchval(self._sql["mark_deleted"], tenant.key, now) is None:
-            raise TenantNotFound(tenant.tenant_id)
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                if await connection.fetchval(self._sql["mark_deleted"], tenant.key, now) is None:
+                    raise TenantNotFound(tenant.tenant_id)
+                await record(
+                    connection,
+                    now,
+                    "tenant.deleted",
+                    tenant.tenant_id,
+                    tenant=tenant.key,
+                    before=_told(tenant),
+                )
         self._changed(tenant.tenant_id)
 
     async def set_deployed(
@@ -265,6 +288,11 @@ class PgTenantStore:
     ) -> None:
         regime = (tenant.key, valid_from, source.value, holds, age)
         await self._database.execute(self._sql["add_regime"], *regime)
+
+
+def _told(tenant: Tenant) -> dict[str, Any]:
+    """What the audit log says of a tenant: all that people give it."""
+    return tenant.model_dump(mode="json", exclude=_NOT_TOLD)
 
 
 def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:

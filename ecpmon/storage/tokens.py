@@ -12,6 +12,7 @@ from typing import Any, Final
 from ecpmon.errors import Conflict, EcpError, LimitReached, NotFound, ValidationFailed
 from ecpmon.memory import Memory
 from ecpmon.ports.tokens import Caller, Issued, NewToken, Shown, Standing, TokenInfo, TokenRef
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -99,6 +100,7 @@ class PgTokenStore:
                 )
                 await connection.execute(self._sql["grant"], token_id, granted)
                 await connection.execute(self._sql["add_secret"], token_id, _hash(secret), now)
+                await record(connection, now, "token.created", _subject(token_id), after=_told(new))
         return Issued(token_id, secret, new.expires_at)
 
     async def _granted(self, connection: Any, new: NewToken, by: Caller, now: datetime) -> list[int]:
@@ -142,8 +144,11 @@ class PgTokenStore:
     async def revoke(self, token_id: int, by: Caller, now: datetime) -> None:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                await self._lock(connection, token_id, by)
+                row = await self._lock(connection, token_id, by)
                 await connection.execute(self._sql["revoke"], token_id, now)
+                if row["revoked_at"] is None:
+                    after = {"name": row["name"], "revoked_at": now}
+                    await record(connection, now, "token.revoked", _subject(token_id), after=after)
         self.memory.clear()
 
     async def rotate(
@@ -166,6 +171,14 @@ class PgTokenStore:
                 await connection.execute(self._sql["end_older_secrets"], token_id)
                 await connection.execute(self._sql["end_present_secret"], token_id, until)
                 await connection.execute(self._sql["add_secret"], token_id, _hash(secret), now)
+                await record(
+                    connection,
+                    now,
+                    "token.rotated",
+                    _subject(token_id),
+                    before={"expires_at": row["expires_at"]},
+                    after={"name": row["name"], "expires_at": expires_at, "old_secret_until": until},
+                )
         self.memory.clear()
         return Issued(token_id, secret, expires_at, until)
 
@@ -190,6 +203,21 @@ class PgTokenStore:
     async def forget(self, before: datetime) -> None:
         """Drop the tokens that were over by then."""
         await self._database.execute(self._sql["forget"], before)
+
+
+def _subject(token_id: int) -> str:
+    return f"token {token_id}"
+
+
+def _told(new: NewToken) -> dict[str, Any]:
+    """What the audit log says of a new token."""
+    return {
+        "name": new.name,
+        "roles": sorted(new.roles),
+        "tenants": ["*"] if new.tenants is None else sorted(new.tenants),
+        "may_create": sorted(new.may_create),
+        "expires_at": new.expires_at,
+    }
 
 
 def _new_secret() -> str:

@@ -9,6 +9,7 @@ from ecpmon.errors import TenantNotFound
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.webhook_keys import StoredKey
 from ecpmon.storage.access import own_secret
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -31,7 +32,14 @@ class PgWebhookKeyStore:
         return [StoredKey(**r) for r in await self._database.fetch(self._sql["of_tenant"], tenant_key)]
 
     async def show_first(self, tenant: Tenant, caller: str, now: datetime) -> bool:
-        shown = await self._database.fetchval(self._sql["show_first"], tenant.key, now, caller)
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                shown = await connection.fetchval(self._sql["show_first"], tenant.key, now, caller)
+                if shown is not None:
+                    await record(
+                        connection, now, "webhook_key.shown", tenant.tenant_id, tenant=tenant.key,
+                        after={"generation": 0},
+                    )  # fmt: skip
         return shown is not None
 
     async def rotate(
@@ -54,4 +62,8 @@ class PgWebhookKeyStore:
                 await connection.execute(self._sql["end_older"], tenant.key, until)
                 made: int = await connection.fetchval(self._sql["insert"], tenant.key, salt, now, caller)
                 await connection.execute(self._sql["forget"], tenant.key, now, _KEPT)
+                after = {"generation": made, "older_sign_until": until}
+                await record(
+                    connection, now, "webhook_key.rotated", tenant.tenant_id, tenant=tenant.key, after=after
+                )
         return made

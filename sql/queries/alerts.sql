@@ -13,9 +13,11 @@ WITH made AS (
   INSERT INTO alert_rules (rule_id, tenant, alert_name, kind, condition, for_seconds, severity, actions, policy, objective, objective_key,
                            created_at)
   SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM tenants t
-  WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id
+  WHERE t.tenant_id = $2 AND t.deleted_at IS NULL RETURNING rule_id, tenant
+), stated AS (
+  INSERT INTO alert_states (rule_id) SELECT rule_id FROM made
 )
-INSERT INTO alert_states (rule_id) SELECT rule_id FROM made RETURNING rule_id
+SELECT tenant FROM made
 
 -- name: insert_missing_rules
 -- Of live tenants, without those whose name their tenant has already.

@@ -15,6 +15,9 @@ FROM maintenance WHERE tenant = $1 AND removed_at IS NULL
 -- name: lock_tenant
 SELECT FROM tenants WHERE id = $1 FOR NO KEY UPDATE
 
+-- name: lock
+SELECT * FROM maintenance WHERE tenant = $1 AND maintenance_id = $2 FOR UPDATE
+
 -- name: of_tenant
 SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY starts_at, maintenance_id
 

@@ -1,0 +1,89 @@
+"""The audit log: who changed what, when and from where.
+
+Invariants: a row is written in the transaction of the change it tells of, so there is one without the other never;
+what it holds is bounded, whatever was sent; rows are never changed (the database refuses it), and only `forget` takes
+old ones away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from ecpmon.ports.audit import acting
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.queries import load
+from ecpmon.wire import dumps, storable
+
+# Of what was before, and as much of what is after. Bytes.
+MOST: Final = 16_384
+_MOST_SUBJECT: Final = 200
+
+
+async def record(
+    connection: Any,
+    at: datetime,
+    action: str,
+    subject: str,
+    *,
+    tenant: int | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write who is acting (`ports.audit`) into the log, in the transaction of `connection`.
+
+    `action` is such as `tenant.changed`, `subject` what was changed; `tenant` None: of no single tenant. `before` and
+    `after`: JSON-able fields, or None where there was nothing or is nothing. No secrets: people read it.
+    """
+    actor = acting.get()
+    await connection.execute(
+        load("audit")["insert"],
+        at,
+        storable(actor.name)[:_MOST_SUBJECT] or "unnamed",
+        actor.token,
+        actor.address,
+        actor.request_id,
+        tenant,
+        action,
+        storable(subject)[:_MOST_SUBJECT],
+        bounded(before),
+        bounded(after),
+    )
+
+
+def bounded(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """`document` as JSON holds it, in at most `MOST` bytes: of the largest fields only the size is kept then."""
+    if document is None:
+        return None
+    sizes = {name: len(dumps(value)) for name, value in document.items()}
+    kept: dict[str, Any] = orjson.loads(dumps(document))
+    for name in sorted(sizes, key=lambda n: -sizes[n]):
+        if len(dumps(kept)) <= MOST:
+            return kept
+        kept[name] = {"omitted_bytes": sizes[name]}
+    return kept if len(dumps(kept)) <= MOST else {"omitted_fields": len(sizes)}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of both what is not the same in the other."""
+    other = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    return {k: v for k, v in before.items() if k in other}, {k: v for k, v in after.items() if k in other}
+
+
+class AuditLog:
+    """What is done with the log as a whole, for all tenants."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("audit")
+
+    async def forget(self, before: datetime) -> None:
+        """Drop the rows from before."""
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await connection.execute(self._sql["allow"], before)
+                await connection.execute(self._sql["forget"], before)

@@ -1,0 +1,10 @@
+-- name: insert
+INSERT INTO audit_log (at, actor, token, address, request_id, tenant, action, subject, before, after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: allow
+-- Until the transaction ends rows from before $1 may be taken away.
+SELECT set_config('ecpmon.audit_until', $1::timestamptz::text, true)
+
+-- name: forget
+DELETE FROM audit_log WHERE at < $1
