@@ -42,65 +42,92 @@ async def incidents(request: web.Request) -> web.Response:
     if start >= end:
         raise bad_field("from", "must lie before `to`")
     async with long_turn(request, tenant):
-        spans = await backend.availability.troubles(tenant, start, end, MAX_CHANGES + 1)
+        whole = await backend.availability.reach(tenant, start, end, now)
+        spans = await backend.availability.troubles(tenant, whole.start, whole.end, MAX_CHANGES + 1)
         planned = await backend.maintenance.of_tenant(tenant)
         much, said = len(spans) + effort(planned), "from" in request.query
         found = await worked_out(
-            request, tenant, much, _found, spans, planned, start, end, may_shorten=not said
+            request, tenant, much, _found, spans, planned, start, end, whole, may_shorten=not said
         )
         causes = await _causes(request, tenant, found.newest)
         coarse = await backend.availability.coarse_days(tenant, found.start, end)
-        handled = await backend.recoveries.between(tenant, found.start, end, MAX_RECOVERIES)
+        first = found.first
+        if found.is_cut:
+            first = (await backend.availability.reach(tenant, first, first, now)).start
+        handled = await backend.recoveries.between(tenant, first, end, MAX_RECOVERIES)
         body = await worked_out(
-            request, tenant, much, _written, tenant.tenant_id, found, end, causes, coarse, handled,
-            present=end == now,
-        )  # fmt: skip
+            request, tenant, much, _written, tenant, found, first, end, causes, coarse, handled
+        )
     return web.Response(body=body, content_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Outages from `start` on, and the newest ones, whose causes are looked for."""
+    """Outages from `start` on, and the newest, whose causes are looked for.
+
+    The first of them may have begun before, at `first`; or before that, if it `is_cut` because too much changed.
+    """
 
     start: datetime
+    first: datetime
     outages: Sealed[list[Incident]]
     newest: list[Interval]
     # Seconds of which nobody knows whether there was one.
     gap: float
+    is_cut: bool
 
 
 def _found(
-    packed: PackedSpans, planned: Sequence[Maintenance], start: datetime, end: datetime, *, may_shorten: bool
+    packed: PackedSpans,
+    planned: Sequence[Maintenance],
+    start: datetime,
+    end: datetime,
+    whole: Interval,
+    *,
+    may_shorten: bool,
 ) -> _Found:
     """Raises ValidationFailed, LimitReached."""
-    spans = packed.troubles(start, MAX_CHANGES + 1)
-    if len(spans) > MAX_CHANGES:
-        start = _shortened(spans[1].start, may_shorten=may_shorten)
-    counted = exclude(clip(spans, start, end), covered(planned, start, end))
-    outages = maths.incidents(counted, start, end)
-    gap = sum(span.seconds for span in counted if span.state is SpanState.GAP)
-    return _Found(start, Sealed(outages), [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]], gap)
+    spans = packed.troubles(whole.start, MAX_CHANGES + 1)
+    if too_many := len(spans) > MAX_CHANGES:
+        spans = spans[1:]
+        if spans[0].start > start:
+            start = _shortened(spans[0].start, may_shorten=may_shorten)
+    off = covered(planned, whole.start, whole.end)
+    outages = maths.incidents(spans, start, end, off, whole.end)
+    gap = sum(s.seconds for s in exclude(clip(spans, start, end), off) if s.state is SpanState.GAP)
+    first = min([start, *(o.start for o in outages[:1])])
+    newest = [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]]
+    return _Found(start, first, Sealed(outages), newest, gap, too_many and first == spans[0].start)
 
 
 def _written(
-    tenant_id: str,
+    tenant: Tenant,
     found: _Found,
+    first: datetime,
     end: datetime,
     causes: Sequence[Cause],
     coarse: Sequence[date],
     handled: Sequence[tuple[Recovery, int]],
-    *,
-    present: bool,
 ) -> bytes:
     outages = found.outages.open()
     known = [*[Cause()] * (len(outages) - len(causes)), *causes]
-    shown = [_document(i, c, i.ongoing and present) for i, c in zip(outages, known, strict=True)]
+    gone = tenant.deleted_at is not None
+    shown = [_document(i, c, gone=gone) for i, c in zip(outages, known, strict=True)]
+    if shown and first < outages[0].start:
+        # Of what lies that far back only the begin was read.
+        shown[0] |= {
+            "start": first,
+            "duration_seconds": (outages[0].end - first).total_seconds(),
+            "recovery_seconds": None,
+        }
     others = _ascribe(outages, shown, handled)
     return dumps(
         {
-            "tenant_id": tenant_id,
+            "tenant_id": tenant.tenant_id,
             "from": found.start,
             "to": end,
+            # Outages with less up time than that between them are one.
+            "flap_limit_seconds": maths.FLAP_LIMIT.total_seconds(),
             # UTC days on which an outage begins and ends at a whole minute, because so much changed.
             "by_minute": [day.isoformat() for day in coarse],
             "incidents": shown,
@@ -166,13 +193,21 @@ async def _causes(request: web.Request, tenant: Tenant, outages: Sequence[Interv
     return await backend.monitoring.causes(tenant, outages, now_of(request) - kept, rule.error_rate_down_at)
 
 
-def _document(incident: Incident, cause: Cause, ongoing: bool) -> dict[str, Any]:
+def _document(incident: Incident, cause: Cause, *, gone: bool) -> dict[str, Any]:
+    """Start and end are the incident's own, `down_seconds` and the budget are what lies within the range asked about.
+
+    `gone`: the tenant was deleted, so that what was going on then is over, but nothing recovered.
+    """
+    ongoing = incident.ongoing and not gone
     return {
         "start": incident.start,
         "end": None if ongoing else incident.end,
         "ongoing": ongoing,
         "duration_seconds": (incident.end - incident.start).total_seconds(),
+        "counted": {"start": incident.counted.start, "end": incident.counted.end},
         "down_seconds": incident.down_seconds,
+        # Down time of the whole incident, outside of maintenance and whatever share was down.
+        "recovery_seconds": None if incident.ongoing else incident.recovery_seconds,
         "cause": cause.shown(),
         "budget_minutes": minutes(incident.down_seconds),
         "recoveries": [],

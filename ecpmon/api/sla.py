@@ -30,16 +30,17 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import query_time
 from ecpmon.compute.parcels import Sealed
 from ecpmon.model.availability import SpanState
-from ecpmon.model.maintenance import Accounting, Maintenance
+from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
+from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered, effort, zone
-from ecpmon.sla.periods import WINDOW_NAMES, period
+from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES, period
 from ecpmon.sla.terms import terms_of
 from ecpmon.sla.windows import Terms
 from ecpmon.wire import dumps
@@ -115,6 +116,7 @@ class _Question:
     """The marks to be looked up, and what goes on from them: maintenance may be on some thousand times."""
 
     instants: Sequence[datetime]
+    earlier: Sequence[Interval]
     rest: Sealed[tuple[Terms, Question]]
 
 
@@ -158,6 +160,8 @@ async def sla(request: web.Request) -> web.Response:
             "state": shown_state(state),
             "stale": is_stale(state),
             "maintenance_accounting": tenant.maintenance_accounting.value,
+            # Outages with less up time than that between them are one: of `failure_count`, and of `recovery_time_avg`.
+            "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
             # UTC days with so many changes that only the totals of each minute are kept.
             "by_minute": [day.isoformat() for day in facts.by_minute],
             "windows": [window_document(w) for w in windows],
@@ -175,7 +179,7 @@ def _windows(
 ) -> tuple[SpanState | None, list[WindowResult]]:
     """What the tenant is at `at`, and its windows."""
     terms, question = asked.open()
-    known = Ledger(marks.__getitem__, question.maintenance)
+    known = question.known(marks)
     return known.state(at), ledger.standing(known, at, target, statuses, names, terms)
 
 
@@ -198,7 +202,7 @@ async def _asked_now(request: web.Request, names: Sequence[str], at: datetime) -
 async def _asked_of(request: web.Request, contract: Contract, names: Sequence[str], at: datetime) -> _Asked:
     asked = await _question(request, contract.tenant, contract.planned, names, at, present=True)
     facts = await backend_of(request).contracts.facts(
-        contract, asked.instants, _earliest(names, at, contract.tenant), at
+        contract, asked.instants, _earliest(names, at, contract.tenant), at, asked.earlier
     )
     return _Asked(contract.tenant, contract.planned, asked, facts)
 
@@ -210,7 +214,7 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
         tenant = await backend.tenants.as_of(tenant, at)
     planned = await backend.maintenance.of_tenant(tenant)
     asked = await _question(request, tenant, planned, names, at, present=present)
-    marks = await backend.window_sums.marks(tenant, asked.instants, at)
+    marks = await backend.window_sums.marks(tenant, asked.instants, at, asked.earlier)
     statuses = await backend.availability.statuses(tenant) if present else {}
     days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
     return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False))
@@ -239,7 +243,7 @@ def _asked(
 ) -> _Question:
     terms = terms_of(tenant, planned, at, present=present)
     found = question(at, terms, names)
-    return _Question(found.instants, Sealed((terms, found)))
+    return _Question(found.instants, found.earlier, Sealed((terms, found)))
 
 
 def _earliest(names: Sequence[str], at: datetime, tenant: Tenant) -> datetime:
@@ -289,7 +293,7 @@ class _Plot:
 def _of_steps(planned: Sequence[Maintenance], plot: _Plot) -> _Question:
     terms = Terms(covered(planned, plot.start, plot.end, MAX_INTERVALS))
     found = question(plot.end, terms, (), plot.steps)
-    return _Question(found.instants, Sealed((terms, found)))
+    return _Question(found.instants, found.earlier, Sealed((terms, found)))
 
 
 def _plotted(
@@ -326,7 +330,7 @@ async def analysis(request: web.Request) -> web.Response:
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
     much, target = effort(planned), tenant.sla_target.fraction
     asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
-    marks = await backend.window_sums.marks(tenant, asked.instants, now)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier)
     state, found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
     shown = percent(found.availability)
     return reply(
@@ -342,15 +346,18 @@ async def analysis(request: web.Request) -> web.Response:
             "uptime_percentage": shown,
             "failure_count": found.failure_count,
             "recovery_time_avg": found.recovery_time_avg,
+            "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
         }
     )
 
 
 def _of_period(tenant: Tenant, planned: Sequence[Maintenance], start: datetime, now: datetime) -> _Question:
     terms = terms_of(tenant, (), now)
-    terms = replace(terms, maintenance=covered(planned, start, now, MAX_INTERVALS))
+    # From earlier on, for an outage that began before.
+    maintenance = covered(planned, start - LONGEST_WINDOW, now, MAX_INTERVALS)
+    terms = replace(terms, maintenance=maintenance)
     found = question(now, terms, (), (start,))
-    return _Question(found.instants, Sealed((terms, found)))
+    return _Question(found.instants, found.earlier, Sealed((terms, found)))
 
 
 def _evaluated(
@@ -362,5 +369,5 @@ def _evaluated(
 ) -> tuple[SpanState | None, WindowResult]:
     """What the tenant is at `now`, and the period."""
     terms, found = asked.open()
-    known = Ledger(marks.__getitem__, found.maintenance)
+    known = found.known(marks)
     return known.state(now), ledger.evaluate(known, "period", start, now, target, None, terms)

@@ -23,7 +23,7 @@ class Entry:
 
     `was`: which share of the tenant was down just before (0: none; `BLIND`: nobody knew). `joins`: the up time
     between it and the outage that it goes on with; None: it is a gap or begins an outage. `outage_at`: when its outage
-    began. `hard_before` counts down time whatever its share, `lasting_before` outages from their begin to their end.
+    began, and `outage_hard` what `hard_before` was then. `hard_before` counts down time whatever its share.
     Seconds: `doubt`, for how long the change at its start may have gone unseen; `after`, the same of the change back to
     up at its end; `early_before`, `late_before`, all of them before it by the shares that they are about
     (`windows.doubted`).
@@ -41,7 +41,7 @@ class Entry:
     hard_before: int = 0
     downs_before: int = 0
     outages_before: int = 0
-    lasting_before: int = 0
+    outage_hard: int | None = None
     early_before: float = 0.0
     late_before: float = 0.0
     doubt: float = 0.0
@@ -126,6 +126,14 @@ class Mark:
             part = seconds_before(self.at, following.doubt, following.starts)
             early, late = early + sooner * part, late + later * part
         return early, late
+
+    @property
+    def outage(self) -> Entry | None:
+        """What is down at `at`, or the flap that `at` lies before: an entry whose outage began before `at`."""
+        last, following = self.last, self.next
+        if last is not None and last.ends > self.at:
+            return last if last.is_down else None
+        return following if following is not None and following.joins is not None else None
 
     def as_of(self, until: datetime) -> Mark:
         """As it was known at `until`, when nobody knew of changes from then on."""

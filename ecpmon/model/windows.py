@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ecpmon.model.maintenance import Interval
+
 ROLLING_WINDOWS: Final[dict[str, timedelta]] = {
     "1h": timedelta(hours=1),
     "24h": timedelta(hours=24),
@@ -79,20 +81,28 @@ class ErrorBudget:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A run of down time; down spans parted by less up time than the flap limit are one incident.
+    """An outage, whole: down spans parted by less up time than the flap limit are one, whatever was planned meanwhile.
 
-    `down_seconds` counts the down time only; `ongoing` when it reaches the end of what was looked at.
+    `start` and `end` are its own, also where they lie outside of what was asked about; `ongoing`: nobody knows of an
+    end. `counted` is what lies inside and outside of maintenance, from the first to the last instant, and
+    `down_seconds` the down time charged for it. `recovery_seconds` is the down time of all of it outside of maintenance,
+    whatever share of the tenant was down.
     """
 
     start: datetime
     end: datetime
     down_seconds: float
     ongoing: bool
+    recovery_seconds: float
+    counted: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Outages:
-    """The incidents of a window, counted: `over` of them have ended, and lasted `seconds` of real time together."""
+    """The incidents that a window has a part of, counted: `over` of them have ended, after `seconds` of down time.
+
+    That is all down time of these, what lies before the window as well: `Incident.recovery_seconds`.
+    """
 
     count: int
     over: int
@@ -151,7 +161,7 @@ class WindowResult(WindowFigures):
     def recovery_time_avg(self) -> float | None:
         """Mean seconds to recover over the incidents that have ended; None without one.
 
-        Real time, whatever share of the tenant was down.
+        The down time of the whole incident, outside of maintenance and whatever share of the tenant was down.
         """
         return self.outages.seconds / self.outages.over if self.outages.over else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
@@ -46,7 +46,15 @@ class Contracts(Protocol):
         ...
 
     async def facts(
-        self, contract: Contract, instants: Sequence[datetime], since: datetime, now: datetime
+        self,
+        contract: Contract,
+        instants: Sequence[datetime],
+        since: datetime,
+        now: datetime,
+        earlier: Sequence[Interval] = (),
     ) -> Facts:
-        """In one round trip. `since`: from which instant on days are told; what lies after `now` does not count."""
+        """In one round trip. `since`: from which instant on days are told; what lies after `now` does not count.
+
+        `earlier` as `ports.sla.WindowSums.marks` takes it; only if it matters are there two round trips.
+        """
         ...

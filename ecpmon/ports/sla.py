@@ -63,6 +63,11 @@ class AvailabilityStore(Protocol):
         """
         ...
 
+    async def reach(self, tenant: Tenant, start: datetime, end: datetime, now: datetime) -> Interval:
+        """From when to when (`now` and the tenant's end at the latest) a timeline is read in which the outages that touch
+        `[start, end)` are whole."""
+        ...
+
     async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
         """The UTC days in `[start, end]` on which so much changed that the timeline is kept by the minute."""
         ...
@@ -176,11 +181,12 @@ class WindowSums(Protocol):
         ...
 
     async def marks(
-        self, tenant: Tenant, instants: Sequence[datetime], now: datetime
+        self, tenant: Tenant, instants: Sequence[datetime], now: datetime, earlier: Sequence[Interval] = ()
     ) -> Mapping[datetime, Mark]:
         """What is known at each of `instants`, for a ledger (`sla.ledger`); what lies after `now` does not count.
 
-        Two look-ups for each. Deleted tenants have their marks as well, up to their end.
+        Two look-ups for each. Deleted tenants have their marks as well, up to their end. `instants` are in order. Of
+        `earlier`, which lies before them, the edges are looked up too to which an outage reaches back.
         """
         ...
 

@@ -20,13 +20,14 @@ def following(before: Entry | None, span: Span) -> Entry:
     if before is None:
         return Entry(
             span.start, span.end, is_down, span.share, outage_at=span.start if is_down else None,
-            doubt=span.doubt, after=span.doubt_after,
+            outage_hard=0 if is_down else None, doubt=span.doubt, after=span.doubt_after,
         )  # fmt: skip
     apart = span.start - before.ends
     joins = micros(apart) if is_down and before.is_down and apart < FLAP_LIMIT else None
     adjacent = before.ends == span.start
     early, late = before.edge
     whole = before.length if before.is_down else 0
+    hard = before.hard_before + whole
     return Entry(
         starts=span.start,
         ends=span.end,
@@ -37,10 +38,10 @@ def following(before: Entry | None, span: Span) -> Entry:
         outage_at=(span.start if joins is None else before.outage_at) if is_down else None,
         down_before=before.down_before + whole * before.share,
         gap_before=before.gap_before + before.length - whole,
-        hard_before=before.hard_before + whole,
+        hard_before=hard,
         downs_before=before.downs_before + before.is_down,
         outages_before=before.outages_before + before.opens,
-        lasting_before=before.lasting_before + whole + (before.joins or 0),
+        outage_hard=(hard if joins is None else before.outage_hard) if is_down else None,
         early_before=before.early_before + early,
         # The change back to up, when the next span is not the one that follows.
         late_before=before.late_before

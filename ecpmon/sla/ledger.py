@@ -19,9 +19,8 @@ from typing import Final
 
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.model.sums import Mark, micros
+from ecpmon.model.sums import Entry, Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
-from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.periods import WINDOW_NAMES, period
 from ecpmon.sla.pieces import Piece, piece_between
 from ecpmon.sla.windows import Terms, bounds, figures, verdict
@@ -29,10 +28,22 @@ from ecpmon.sla.windows import Terms, bounds, figures, verdict
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a `Ledger` needs: the marks of `instants` (in order), and the maintenance that matters."""
+    """What a `Ledger` needs: the marks of `instants` (in order), and the maintenance that matters.
+
+    `earlier` is the maintenance before all of them, which matters as far back as an outage reaches that goes on at the
+    first: whoever finds the marks finds those of its edges as well.
+    """
 
     instants: Sequence[datetime]
     maintenance: Sequence[Interval]
+    earlier: Sequence[Interval] = ()
+
+    def known(self, marks: Mapping[datetime, Mark]) -> Ledger:
+        """The ledger of what was found."""
+        first = len(self.earlier)
+        while first and self.earlier[first - 1].start in marks:
+            first -= 1
+        return Ledger(marks.__getitem__, [*self.earlier[first:], *self.maintenance])
 
 
 def question(
@@ -40,15 +51,21 @@ def question(
 ) -> Question:
     """For these windows, and for what begins at `others`, as of `now`."""
     asked = {now, *others, *(period(name, now, terms.zone).start for name in names)}
-    maintenance = _near(terms.maintenance, min(asked), now)
-    edges = {at for i in maintenance for at in (i.start, i.end)}
-    return Question(sorted(asked | edges), maintenance)
+    first = bisect_right(terms.maintenance, min(asked), key=attrgetter("end"))
+    maintenance = terms.maintenance[first : bisect_left(terms.maintenance, now, key=attrgetter("start"))]
+    return Question(sorted(asked | edges(maintenance)), maintenance, terms.maintenance[:first])
 
 
-def _near(maintenance: Sequence[Interval], start: datetime, end: datetime) -> Sequence[Interval]:
-    """Those that touch `[start, end)`, whole."""
-    first = bisect_right(maintenance, start, key=attrgetter("end"))
-    return maintenance[first : bisect_left(maintenance, end, key=attrgetter("start"))]
+def edges(maintenance: Sequence[Interval]) -> set[datetime]:
+    return {at for i in maintenance for at in (i.start, i.end)}
+
+
+def reached(mark: Mark, earlier: Sequence[Interval]) -> Sequence[Interval]:
+    """Those of `earlier` (in order, before `mark`) since which an outage may last that goes on at `mark`."""
+    outage = mark.outage
+    if outage is None or outage.outage_at is None:
+        return ()
+    return earlier[bisect_right(earlier, outage.outage_at, key=attrgetter("end")) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +163,39 @@ class Ledger:
         return max(sum(piece.downs for piece in pieces), round(hard / micros(interval)))
 
     def outages(self, start: datetime, end: datetime) -> Outages:
-        """What `incidents` finds in `[start, end)`, counted: maintenance parts outages as up time does."""
-        count = lasting = 0
-        latest: Interval | None = None
+        """What `incidents` finds in `[start, end)` as it was known at `end`, counted."""
+        count = hard = 0
+        latest: datetime | None = None
         for piece in self._pieces(start, end):
-            count, lasting = count + piece.outages, lasting + piece.lasting
-            down_from, ending = piece.down_from, piece.ends_with
-            if latest and down_from and down_from - latest.end < FLAP_LIMIT:
-                count, lasting = count - 1, lasting + micros(down_from - latest.end)
-                if ending and ending.start == down_from:
-                    ending = Interval(latest.start, ending.end)
-            latest = ending
-        if latest and latest.end >= end:
-            return Outages(count, count - 1, (lasting - micros(latest.end - latest.start)) / 1e6)
-        return Outages(count, count, lasting / 1e6)
+            if not piece.outages:
+                continue
+            hard += piece.b.hard - piece.a.hard
+            begun = piece.begins_with
+            if begun is not None and not count:
+                # The part of the first that lies before.
+                hard += self._hard_of(begun, start)
+            goes_on = begun is not None and count > 0 and begun.outage_at == latest
+            count, latest = count + piece.outages - goes_on, piece.ends_with
+        last = self._mark(end).last
+        if latest and last is not None and last.outage_at == latest and last.ends >= end:
+            return Outages(count, count - 1, (hard - self._hard_of(last, end)) / 1e6)
+        return Outages(count, count, hard / 1e6)
+
+    def _hard_of(self, outage: Entry, until: datetime) -> int:
+        """Down time of the outage of an entry from its begin to `until`, outside of maintenance."""
+        since, then = outage.outage_at, outage.outage_hard
+        if since is None or then is None or since >= until:
+            return 0
+        total = self._mark(until).hard - then
+        first, after = bisect_right(self._ends, since), bisect_left(self._starts, until)
+        if first >= after:
+            return total
+        total -= self._taken[after].hard - self._taken[first].hard
+        if self._starts[first] < since:
+            total += then - self._mark(self._starts[first]).hard
+        if self._ends[after - 1] > until:
+            total += self._mark(self._ends[after - 1]).hard - self._mark(until).hard
+        return total
 
     def unseen(self, start: datetime, end: datetime) -> tuple[float, float]:
         """What `windows.unseen` says about `[start, end)`."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecpmon.model.maintenance import Interval
-from ecpmon.model.sums import Entry, Mark, micros
+from ecpmon.model.sums import Entry, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +42,14 @@ class Piece:
         return inside + (self.first.is_down and (self.reaches_in or self.first.joins is not None))
 
     @property
-    def lasting(self) -> int:
-        """Microseconds of its outages from their begin to their end, as far as they are inside."""
-        begun, last, total = self.begun, self.last, 0
-        if begun is not None:
-            own = last.length + (last.joins or 0) if last.is_down else 0
-            total += last.lasting_before + own - begun.lasting_before
-            if last.is_down and last.ends > self.b.at:
-                total -= micros(last.ends - self.b.at)
-        if self.reaches_in:
-            return total + (micros(min(self.first.ends, self.b.at) - self.a.at) if self.first.is_down else 0)
-        return total - (self.first.joins or 0)
+    def begins_with(self) -> Entry | None:
+        """Down time of its first outage, if no gap comes before."""
+        return self.first if self.first.is_down else None
 
     @property
-    def down_from(self) -> datetime | None:
-        """When it goes down, if nothing else comes before."""
-        return max(self.first.starts, self.a.at) if self.first.is_down else None
-
-    @property
-    def ends_with(self) -> Interval | None:
-        """Its last outage, if no gap comes after."""
-        if not self.last.is_down or self.last.outage_at is None:
-            return None
-        began = self.last.outage_at
-        # It began before the piece: then it is the first outage inside as well.
-        return Interval(
-            began if began >= self.a.at else self.down_from or self.a.at, min(self.last.ends, self.b.at)
-        )
+    def ends_with(self) -> datetime | None:
+        """When its last outage began, which may be before the piece; None: a gap comes after."""
+        return self.last.outage_at
 
 
 def piece_between(a: Mark, b: Mark) -> Piece | None:

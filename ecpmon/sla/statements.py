@@ -14,6 +14,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import Incident
 from ecpmon.sla import incidents, windows
 from ecpmon.sla.maintenance import covered, exclude, occurrences, zone
 from ecpmon.sla.periods import Period, month_of
@@ -82,7 +83,7 @@ def statement(
     withdrawn: Sequence[Withdrawn] = (),
 ) -> Statement:
     """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both, and what
-    came next: a change seen then may have been one of the month.
+    came before and next: a change seen then may have been one of the month, and incidents are told whole.
 
     Raises ValidationFailed for a month that has not begun.
     """
@@ -93,10 +94,13 @@ def statement(
         )
     end = min(period.end, now)
     inside = clip(spans, period.start, end)
-    off = tuple(covered(planned, period.start, period.end))
+    known = max(end, spans[-1].end) if spans else end
+    touching = incidents.incidents(spans, period.start, end, (), known)
+    edges = [period.start, period.end, *(at for i in touching for at in (i.start, i.end))]
+    off = tuple(covered(planned, min(edges), max(edges)))
     terms = Terms(off, contract.accounting, zone(contract.time_zone))
-    result = windows.evaluate(month, spans, period.start, end, contract.target, None, terms, period.end)
-    left = exclude(inside, off)
+    result = windows.evaluate(month, spans, period.start, end, contract.target, None, terms, period.end, known)
+    found = tuple(incidents.incidents(spans, period.start, end, off, known))
     return Statement(
         tenant_id=tenant.tenant_id,
         name=tenant.name or tenant.tenant_id,
@@ -105,12 +109,14 @@ def statement(
         contract=contract,
         result=result,
         days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
-        incidents=tuple(incidents.incidents(left, period.start, end)),
-        gaps=tuple(s for s in left if s.state is SpanState.GAP),
+        incidents=found,
+        gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
-        digest=digest(tenant.tenant_id, month, contract, inside, _exclusions(planned, period)),
+        digest=digest(
+            tenant.tenant_id, month, contract, inside, _exclusions(planned, period), crossing(found, period)
+        ),
     )
 
 
@@ -122,7 +128,8 @@ def _days(spans: Sequence[Span], first: date, end: datetime, terms: Terms) -> tu
     while (start := local.astimezone(UTC)) < end:
         following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
         until = min(following.astimezone(UTC), end)
-        found = windows.evaluate("day", spans, start, until, 0.5, None, terms)
+        seconds = windows.tally(spans, start, until, terms.maintenance)
+        found = windows.figures("day", seconds, start, until, 0.5, None, terms, None)
         days.append(Day(local.date(), found.tally, found.availability))
         local = following
     return tuple(days)
@@ -138,10 +145,25 @@ def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusi
 
 
 def digest(
-    tenant_id: str, month: str, contract: Contract, spans: Sequence[Span], exclusions: Sequence[Exclusion]
+    tenant_id: str,
+    month: str,
+    contract: Contract,
+    spans: Sequence[Span],
+    exclusions: Sequence[Exclusion],
+    outside: Sequence[Incident] = (),
 ) -> str:
-    """SHA-256 over everything that the statement was computed from, as JSON with sorted keys."""
+    """SHA-256 over everything that the statement was computed from, as JSON with sorted keys.
+
+    `outside`: incidents of which a part lies outside of the month; without any the digest is that of earlier releases.
+    """
+    crossings = [
+        [i.start.isoformat(), None, None]
+        if i.ongoing
+        else [i.start.isoformat(), i.end.isoformat(), repr(i.recovery_seconds)]
+        for i in outside
+    ]
     before = {
+        **({"crossing": crossings} if crossings else {}),
         "contract": [
             contract.version,
             repr(contract.target),
@@ -165,6 +187,11 @@ def digest(
         found.update((("," if first else "") + _json(part)[1:-1]).encode())
     found.update(f'],"tenant":{_json(tenant_id)}}}'.encode())
     return found.hexdigest()
+
+
+def crossing(found: Sequence[Incident], period: Period) -> list[Incident]:
+    """The incidents that begin before the period or end after it: what lies outside says how long they took."""
+    return [i for i in found if i.start < period.start or i.end > period.end or i.ongoing]
 
 
 def _json(value: Any) -> str:
@@ -212,9 +239,20 @@ def document(s: Statement) -> dict[str, Any]:
         },
         "failure_count": r.failure_count,
         "recovery_time_avg": r.recovery_time_avg,
+        # Outages with less up time than that between them are one.
+        "flap_limit_seconds": incidents.FLAP_LIMIT.total_seconds(),
         "days": [_day(d) for d in s.days],
         "incidents": [
-            {"start": _time(i.start), "end": _time(i.end), "down_minutes": i.down_seconds / 60}
+            {
+                # Its own begin and end, which may lie outside of the month; what lies inside is counted.
+                "start": _time(i.start),
+                "end": None if i.ongoing else _time(i.end),
+                "ongoing": i.ongoing,
+                "counted": {"start": _time(i.counted.start), "end": _time(i.counted.end)},
+                "down_minutes": i.down_seconds / 60,
+                # Down time of all of it, outside of maintenance: `recovery_time_avg` is the mean of these.
+                "recovery_minutes": None if i.ongoing else i.recovery_seconds / 60,
+            }
             for i in s.incidents
         ],
         "gaps": [

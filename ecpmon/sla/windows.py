@@ -151,11 +151,13 @@ def evaluate(
     previous: SlaStatus | None = None,
     terms: Terms | None = None,
     period_end: datetime | None = None,
+    known: datetime | None = None,
 ) -> WindowResult:
     """One window of one tenant, as far as `end`.
 
-    `spans` is the timeline up to `end`; `target` a fraction in (0, 1). With `period_end` after `end` (a calendar
-    period that is not over) the budget is that of the whole period.
+    `spans` is the timeline up to `end`, from where an outage that goes on at `start` began; `target` a fraction in
+    (0, 1). With `period_end` after `end` (a calendar period that is not over) the budget is that of the whole period.
+    Outages are as they were known at `known` (None: at `end`).
     """
     terms = terms or Terms()
     excluded = tally(spans, start, end, terms.maintenance)
@@ -164,7 +166,7 @@ def evaluate(
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)} | {"low": low, "high": high},
         verdict=verdict(low, high, target),
-        outages=counted(incidents(exclude(clip(spans, start, end), terms.maintenance), start, end)),
+        outages=counted(incidents(spans, start, end, terms.maintenance, known)),
     )
 
 

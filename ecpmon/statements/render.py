@@ -99,7 +99,7 @@ def tables(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]
         (
             "Incidents",
             ["Start", "End", "Down"],
-            [[i["start"], i["end"], minutes(i["down_minutes"])] for i in data["incidents"]],
+            [[i["start"], i["end"] or "–", minutes(i["down_minutes"])] for i in data["incidents"]],
         ),
         (
             "Exclusions",

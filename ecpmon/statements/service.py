@@ -56,6 +56,8 @@ class _Computed:
     document: bytes
     digest: str
     eligible_minutes: float
+    # When the first incident began that the month has a part of, or the month.
+    since: datetime
 
 
 class StatementService:
@@ -120,7 +122,7 @@ class StatementService:
         if closed and period.start >= now:  # a clock that was ahead closed it: wait until it is right
             return closed
         fresh = await self._compute(tenant, month, now, contract)
-        if closed and closed[-1].digest == fresh.digest:
+        if closed and (closed[-1].digest == fresh.digest or fresh.since < now - self._kept + _DROPPING):
             return closed
         if not closed and not fresh.eligible_minutes and period.end <= tenant.created_at:
             return closed
@@ -136,11 +138,13 @@ class StatementService:
     async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> _Computed:
         period = month_period(month, contract.time_zone)
         known = max(min(period.end + _AFTERWARDS, now), period.start)
-        spans = await self._availability.packed(tenant, period.start, known, reasons=True)
+        whole = await self._availability.reach(tenant, period.start, min(period.end, known), now)
+        known = max(known, whole.end)
+        spans = await self._availability.packed(tenant, whole.start, known, reasons=True)
         planned = await self._maintenance.of_tenant(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
         return await self._workers.run(
-            tenant.key, _computed, tenant, month, contract, spans, planned, now, withdrawn
+            tenant.key, _computed, tenant, month, contract, spans, planned, now, withdrawn, whole.start
         )
 
     async def _contract(self, tenant: Tenant, month: str) -> Contract:
@@ -157,9 +161,10 @@ def _computed(
     planned: Sequence[Maintenance],
     now: datetime,
     withdrawn: Sequence[Withdrawn],
+    since: datetime,
 ) -> _Computed:
     made = document(statement(tenant, month, contract, spans.open(), planned, now, withdrawn))
-    return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"])
+    return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"], since)
 
 
 def _changes(before: bytes, after: bytes) -> bytes:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
 from ecpmon.ports.sla import Listed
@@ -55,6 +56,11 @@ class PgAvailabilityStore:
             regime = regime_at(await self._regimes(connection, tenant.key), tail.start)
             awake = await awake_between(connection, tenant.key, regime, tail)
             return replace(found, awake=awake, silent=silent_reason(regime.source))
+
+    async def reach(self, tenant: Tenant, start: datetime, end: datetime, now: datetime) -> Interval:
+        until = min(now, tenant.deleted_at or now)
+        row = await self._database.fetchrow(self._sql["reach"], tenant.key, start, end, max(until, end))
+        return Interval(row["since"], min(row["until"], until))
 
     async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
         rows = await self._database.fetch(self._crowding["between"], tenant.key, day_of(start), day_of(end))

@@ -12,12 +12,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Mark
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla.coarse import day_of
 from ecpmon.storage.database import Database
-from ecpmon.storage.fast_windows import MANY, marks_of, packed_marks
+from ecpmon.storage.fast_windows import MANY, further, marks_of, packed_marks
 from ecpmon.storage.maintenance import maintenance_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.tenants import one
@@ -58,7 +59,12 @@ class PgContracts:
         return found
 
     async def facts(
-        self, contract: Contract, instants: Sequence[datetime], since: datetime, now: datetime
+        self,
+        contract: Contract,
+        instants: Sequence[datetime],
+        since: datetime,
+        now: datetime,
+        earlier: Sequence[Interval] = (),
     ) -> Facts:
         """Raises ValueError without an instant."""
         if not instants:
@@ -67,10 +73,14 @@ class PgContracts:
         if len(instants) > MANY:
             # All of one instant, here as well.
             async with self._database.snapshot() as connection:
-                asked = (key, [now], now, contract.seen, *days)
+                asked = (key, [instants[0]], now, contract.seen, *days)
                 first: Any = await connection.fetchrow(self._sql["facts"], *asked)
+                instants = [*further([first], now, earlier), *instants]
                 return _facts(first, await packed_marks(connection, key, instants, now))
         rows = await self._database.fetch(self._sql["facts"], key, list(instants), now, contract.seen, *days)
+        # An outage goes on since before all of it, and something was planned then: everything once more, of one instant.
+        if more := further(rows, now, earlier):
+            return await self.facts(contract, [*more, *instants], since, now)
         return _facts(rows[0], marks_of(rows, instants, now))
 
 

@@ -15,6 +15,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.sla import Outline, WindowTotals
 from ecpmon.sla.entries import unmarked, with_head
+from ecpmon.sla.ledger import edges, reached
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
@@ -69,12 +70,17 @@ class PgFastWindows:
         return {number: Outline(*rest) for number, *rest in rows}
 
     async def marks(
-        self, tenant: Tenant, instants: Sequence[datetime], now: datetime
+        self, tenant: Tenant, instants: Sequence[datetime], now: datetime, earlier: Sequence[Interval] = ()
     ) -> Mapping[datetime, Mark]:
         until = min(now, tenant.deleted_at or now)
         if len(instants) > MANY:
+            if earlier:
+                first = await self._database.fetch(self._sql["marks"], tenant.key, [instants[0]], until)
+                instants = [*further(first, until, earlier), *instants]
             return await packed_marks(self._database, tenant.key, instants, until)
         rows = await self._database.fetch(self._sql["marks"], tenant.key, list(instants), until)
+        if more := further(rows, until, earlier):
+            return await self.marks(tenant, [*more, *instants], now)
         return marks_of(rows, instants, until)
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
@@ -100,6 +106,14 @@ async def packed_marks(
         packed: bytes | None = await asked.fetchval(sql, tenant_key, part, until)
         parts.append(packed or b"")
     return _PackedMarks(instants, parts, until)
+
+
+def further(rows: Sequence[Any], until: datetime, earlier: Sequence[Interval]) -> list[datetime]:
+    """The edges of `earlier` that an outage reaches back to which goes on at the first of `rows` (as of `marks_of`)."""
+    if not earlier or not rows or rows[0][_HEAD] is None:
+        return []
+    first = with_head(_mark(rows[0]), _head(rows[0])).as_of(until)
+    return sorted(edges(reached(first, earlier)))
 
 
 class Asked(Protocol):
@@ -197,7 +211,7 @@ def _entry(cells: Sequence[Any]) -> Entry | None:
         hard,
         downs,
         outages,
-        lasting,
+        outage_hard,
         early,
         late,
         doubt,
@@ -207,7 +221,8 @@ def _entry(cells: Sequence[Any]) -> Entry | None:
         return None
     return Entry(
         starts, ends, is_down, share, was, None if joins is None else micros(joins), outage_at, micros(down),
-        micros(gap), micros(hard), downs, outages, micros(lasting), early, late, doubt, after,
+        micros(gap), micros(hard), downs, outages, None if outage_hard is None else micros(outage_hard), early, late, doubt,
+        after,
     )  # fmt: skip
 
 

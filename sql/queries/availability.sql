@@ -18,6 +18,25 @@ FROM (
   ORDER BY starts DESC LIMIT $4
 ) AS newest
 
+-- name: reach
+-- Between which instants, $4 at the latest, the outages of tenant $1 lie that go on across $2 and across $3; these themselves
+-- where none does. What goes on after them is read as far as the next outage or gap, and never less far than it lasts.
+SELECT least($2::timestamptz, b.outage_at, CASE WHEN h.since < $2 THEN h.since END) AS since,
+       CASE WHEN a.outage_at IS NULL AND (h.since IS NULL OR h.since >= $3) THEN $3::timestamptz
+         ELSE least($4::timestamptz, (SELECT starts FROM availability_sums
+                                      WHERE tenant = $1 AND starts >= $3 AND joins IS NULL ORDER BY starts LIMIT 1)) END AS until
+FROM (SELECT) AS one
+-- The open end, if it is down.
+LEFT JOIN (SELECT since FROM availability_heads WHERE tenant = $1 AND state = 'down') AS h ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM (SELECT outage_at, ends FROM availability_sums WHERE tenant = $1 AND starts < $2 ORDER BY starts DESC LIMIT 1) AS l
+  WHERE l.ends > least($2, h.since) - INTERVAL '60 s'
+) AS b ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM (SELECT outage_at, ends FROM availability_sums WHERE tenant = $1 AND starts < $3 ORDER BY starts DESC LIMIT 1) AS l
+  WHERE l.ends > $3 - INTERVAL '60 s'
+) AS a ON true
+
 -- name: head
 SELECT * FROM availability_heads WHERE tenant = $1
 

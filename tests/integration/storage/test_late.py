@@ -59,7 +59,7 @@ async def everything(database: Database, tenant: Tenant) -> tuple[Any, Any, Any]
     sums = await database.fetch(
         "SELECT starts, ends, is_down, share, was, joins, outage_at,"
         " down_before - first_value(down_before) OVER w, gap_before - first_value(gap_before) OVER w,"
-        " hard_before - first_value(hard_before) OVER w, lasting_before - first_value(lasting_before) OVER w,"
+        " hard_before - first_value(hard_before) OVER w, outage_hard - first_value(hard_before) OVER w,"
         " entries_before - first_value(entries_before) OVER w, downs_before - first_value(downs_before) OVER w,"
         " outages_before - first_value(outages_before) OVER w, early_before - first_value(early_before) OVER w,"
         " late_before - first_value(late_before) OVER w"

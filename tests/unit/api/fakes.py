@@ -41,6 +41,7 @@ from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.entries import Book, unmarked
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
+from ecpmon.sla.ledger import edges
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
 from ecpmon.telemetry import Telemetry
@@ -262,6 +263,9 @@ class FakeAvailability:
     ) -> list[Span]:
         return self._touching(tenant.tenant_id, start, now)
 
+    async def reach(self, tenant: Tenant, start: datetime, end: datetime, now: datetime) -> Interval:
+        return Interval(min([start, *(s.start for s in self.spans.get(tenant.tenant_id, []))]), now)
+
     async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
         return []
 
@@ -298,14 +302,14 @@ class FakeAvailability:
         return found
 
     async def marks(
-        self, tenant: Tenant, instants: Sequence[datetime], now: datetime
+        self, tenant: Tenant, instants: Sequence[datetime], now: datetime, earlier: Sequence[Interval] = ()
     ) -> dict[datetime, Mark]:
         self.asked.append((tenant.tenant_id, instants[0], now))
         spans = self.spans.get(tenant.tenant_id)
         if not spans:
             return unmarked(instants, now)
         book = Book(spans, spans[0].start, min(now, spans[-1].end))
-        return {instant: book.mark(instant) for instant in instants}
+        return {instant: book.mark(instant) for instant in [*sorted(edges(earlier)), *instants]}
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         return {
@@ -354,9 +358,14 @@ class FakeContracts:
         return None
 
     async def facts(
-        self, contract: Contract, instants: Sequence[datetime], since: datetime, now: datetime
+        self,
+        contract: Contract,
+        instants: Sequence[datetime],
+        since: datetime,
+        now: datetime,
+        earlier: Sequence[Interval] = (),
     ) -> Facts:
-        marks = await self._availability.marks(contract.tenant, instants, now)
+        marks = await self._availability.marks(contract.tenant, instants, now, earlier)
         return Facts(marks, await self._availability.statuses(contract.tenant), [], changed=False)
 
 

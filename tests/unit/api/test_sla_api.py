@@ -255,16 +255,23 @@ async def test_incidents(client: Any, world: World) -> None:
     body = await good(client, INCIDENTS)
     first = {
         "start": "2026-03-02T08:05:30Z", "end": "2026-03-02T08:15:00Z", "ongoing": False,
-        "duration_seconds": 570, "down_seconds": 540, "cause": None, "budget_minutes": 9, "recoveries": [],
+        "duration_seconds": 570, "down_seconds": 540, "recovery_seconds": 540, "cause": None, "budget_minutes": 9,
+        "counted": {"start": "2026-03-02T08:05:30Z", "end": "2026-03-02T08:15:00Z"}, "recoveries": [],
     }  # fmt: skip
     second = {
         "start": "2026-03-02T08:55:00Z", "end": None, "ongoing": True,
-        "duration_seconds": 300, "down_seconds": 300, "cause": None, "budget_minutes": 5, "recoveries": [],
+        "duration_seconds": 300, "down_seconds": 300, "recovery_seconds": None, "cause": None, "budget_minutes": 5,
+        "counted": {"start": "2026-03-02T08:55:00Z", "end": "2026-03-02T09:00:00Z"}, "recoveries": [],
     }  # fmt: skip
     assert body["incidents"] == [first, second]
-    # What had not ended within a past range is not going on.
+    # What reaches out of a range is whole, and what lies inside is counted.
     _, old = await ask(client, "GET", f"{INCIDENTS}?from=2026-03-02T08:00:00Z&to=2026-03-02T08:10:00Z")
-    assert [(i["end"], i["ongoing"]) for i in old["incidents"]] == [("2026-03-02T08:10:00Z", False)]
+    assert [(i["end"], i["ongoing"]) for i in old["incidents"]] == [("2026-03-02T08:15:00Z", False)]
+    assert [(i["counted"]["end"], i["recovery_seconds"]) for i in old["incidents"]] == [("2026-03-02T08:10:00Z", 540)]
+    _, rest = await ask(client, "GET", f"{INCIDENTS}?from=2026-03-02T08:10:00Z&to=2026-03-02T08:30:00Z")
+    both = [*old["incidents"], *rest["incidents"]]
+    assert {i["start"] for i in both} == {"2026-03-02T08:05:30Z"}
+    assert sum(i["down_seconds"] for i in both) == 540
 
 
 async def test_the_future_has_no_incidents(client: Any) -> None:

@@ -15,7 +15,7 @@ from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.sla import incidents, ledger, windows
 from ecpmon.sla.entries import Book
-from ecpmon.sla.ledger import Ledger, question
+from ecpmon.sla.ledger import Ledger, edges, question, reached
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, coalesce
 from ecpmon.sla.windows import Terms
@@ -101,13 +101,75 @@ def test_any_stretch_is_as_the_spans_say(
     fast = known.tally(a, b)
     assert (fast.eligible, fast.down, fast.gap, fast.maintenance) == nearly(slow)
     left = exclude(clip(spans, a, b), maintenance)
-    expected = incidents.counted(incidents.incidents(left, a, b))
+    expected = incidents.counted(incidents.incidents(spans, a, b, maintenance))
     found = known.outages(a, b)
     assert (found.count, found.over) == (expected.count, expected.over)
     assert found.seconds == pytest.approx(expected.seconds, abs=1e-6)
     assert known.unseen(a, b) == pytest.approx(windows.unseen(spans, a, b, maintenance), abs=1e-9)
     downs = [s for s in left if s.state is DOWN]
     assert known.failures(a, b, every) == max(len(downs), round(sum(s.seconds for s in downs) / interval))
+
+
+def whole(spans: list[Span], start: datetime, end: datetime, off: list[Interval]) -> list[tuple[int, int, int, int]]:
+    """The outages with down time in `[start, end)` as anybody would count them, a second at a time: begin, end, seconds
+    that count inside, and all of them; as known at `end`."""
+    state = {}
+    for span in spans:
+        for n in range(int((span.start - T0).total_seconds()), int((span.end - T0).total_seconds())):
+            state[n] = span.state
+    first, last = (int((x - T0).total_seconds()) for x in (start, end))
+    planned = {n for i in off for n in range(*(int((x - T0).total_seconds()) for x in (i.start, i.end)))}
+    runs: list[list[int]] = []
+    for n in sorted(n for n, s in state.items() if s is DOWN and n < last):
+        near = runs and n - runs[-1][-1] - 1 < 60
+        if near and not any(state[m] is GAP for m in range(runs[-1][-1], n)):
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    counts = [[n for n in run if n not in planned] for run in runs]
+    return [
+        (run[0], run[-1] + 1, sum(n >= first for n in own), len(own))
+        for run, own in zip(runs, counts, strict=True)
+        if any(n >= first for n in own)
+    ]
+
+
+@settings(max_examples=300)
+@given(timelines(), instants, st.integers(-60, 1600), st.integers(1, 1600))
+@example(FLAPS, [3, 35], 12, 100)
+@example(FLAPS, [], 35, 100)
+def test_incidents_are_whole_however_a_window_or_maintenance_cuts_them(
+    spans: list[Span], off: list[int], start: int, lasting: int
+) -> None:
+    a, b = at(start), min(at(start + lasting), spans[-1].end)
+    if a >= b:
+        return
+    maintenance = intervals_of(off)
+    expected = whole(spans, a, b, maintenance)
+    found = incidents.incidents(spans, a, b, maintenance)
+    assert [(i.start, i.end, i.recovery_seconds) for i in found] == [
+        (at(begin), at(end), seconds) for begin, end, _, seconds in expected
+    ]
+    assert [i.ongoing for i in found] == [at(end) == b for _, end, _, _ in expected]
+    assert all(a <= i.counted.start < i.counted.end <= b for i in found)
+    # What is charged inside is what the window is charged.
+    assert sum(i.down_seconds for i in found) == pytest.approx(windows.tally(spans, a, b, maintenance).down)
+    outages = ledger_of(spans, maintenance, spans[-1].end).outages(a, b)
+    over = [seconds for _, end, _, seconds in expected if at(end) < b]
+    assert (outages.count, outages.over) == (len(expected), len(over))
+    assert outages.seconds == pytest.approx(sum(over), abs=1e-6)
+
+
+def test_six_hours_of_short_outages_are_one_incident_that_recovers_after_its_down_time() -> None:
+    hours, start = 6, at(86_400)
+    minutes = [start + timedelta(minutes=n) for n in range(hours * 60)]
+    flaps = [Span(m, m + timedelta(seconds=20), DOWN) for m in minutes]
+    ups = [Span(m + timedelta(seconds=20), m + timedelta(minutes=1), UP) for m in minutes]
+    spans = coalesce([Span(T0, start, UP), *sorted([*flaps, *ups], key=lambda s: s.start), Span(at(108_000), NOW, UP)])
+    for begin in (T0, start + timedelta(hours=3), start + timedelta(hours=5, minutes=59)):
+        found = ledger.evaluate(ledger_of(spans, [], NOW), "w", begin, NOW, 0.99, None, Terms())
+        assert (found.failure_count, found.recovery_time_avg) == (1, 120 * 60)
+        assert found == windows.evaluate("w", spans, begin, NOW, 0.99)
 
 
 @given(timelines(), instants, st.integers(-60, 1600))
@@ -165,7 +227,8 @@ def test_windows_are_as_the_spans_say(
     asked = question(NOW, terms)
     # Nothing but what was asked for is known.
     marks = {instant: book.mark(instant) for instant in asked.instants}
-    known = Ledger(marks.__getitem__, asked.maintenance)
+    further = edges(reached(marks[asked.instants[0]], asked.earlier))
+    known = asked.known({instant: book.mark(instant) for instant in further} | marks)
     fast = ledger.standing(known, NOW, 0.995, previous, terms=terms)
     slow = windows.standing(spans, NOW, 0.995, previous, terms=terms)
     assert [_comparable(f) for f in fast] == [_comparable(s) for s in slow]

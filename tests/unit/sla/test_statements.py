@@ -85,6 +85,30 @@ def test_a_change_that_was_seen_after_the_month_may_have_been_in_it() -> None:
     assert (found.tally.down, found.high, found.low) == (0, 1.0, pytest.approx(1 - 40 / month, abs=1e-12))
 
 
+def test_an_incident_across_a_month_is_whole_in_both_and_counts_in_each() -> None:
+    may, june, july = (datetime(2026, n, 1, tzinfo=UTC) for n in (5, 6, 7))
+    down, up = june - timedelta(hours=1), june + timedelta(hours=2)
+    spans = [Span(may, down, SpanState.UP), Span(down, up, SpanState.DOWN), Span(up, july, SpanState.UP)]
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    for month, minutes, counted in (("2026-05", 60, (down, june)), ("2026-06", 120, (june, up))):
+        found = statement(tenant, month, CONTRACT, spans, [], july)
+        [told] = document(found)["incidents"]
+        assert (told["start"], told["end"]) == ("2026-05-31T23:00:00Z", "2026-06-01T02:00:00Z")
+        assert (told["down_minutes"], told["recovery_minutes"], told["ongoing"]) == (minutes, 180, False)
+        assert found.incidents[0].counted == Interval(*counted)
+        assert (found.result.failure_count, found.result.recovery_time_avg) == (1, 3 * 3600)
+        assert found.result.tally.down == minutes * 60
+    # While it lasts nobody knows its end, and that it goes on is no reason for another revision.
+    known = [down + timedelta(hours=n) for n in (2, 3)]
+    first, second = (
+        statement(tenant, "2026-05", CONTRACT, [spans[0], Span(down, at, SpanState.DOWN)], [], at) for at in known
+    )
+    [told] = document(first)["incidents"]
+    assert (told["end"], told["ongoing"], told["recovery_minutes"]) == (None, True, None)
+    assert (first.result.recovery_time_avg, first.digest) == (None, second.digest)
+    assert first.digest != statement(tenant, "2026-05", CONTRACT, spans, [], july).digest
+
+
 def test_time_that_nobody_measured_is_shown_in_the_credit() -> None:
     start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
     down, gap = start + timedelta(hours=4), start + timedelta(hours=4 + 24)

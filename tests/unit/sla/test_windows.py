@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Span, SpanState
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.windows import SlaStatus, Tally, Verdict
 from ecpmon.sla.budgets import allowed, status
 from ecpmon.sla.incidents import incidents
@@ -96,6 +97,15 @@ def test_flaps_are_one_incident_but_a_gap_between_keeps_them_apart() -> None:
     ]
     blind = timeline(("down", 30), ("gap", 10), ("down", 30))
     assert len(incidents(blind, at(0), at(70))) == 2
+
+
+def test_maintenance_in_the_middle_of_an_outage_does_not_part_it() -> None:
+    outage = timeline(("up", 100), ("down", 600), ("up", 100))
+    [found] = incidents(outage, at(0), at(800), [Interval(at(50), at(200)), Interval(at(300), at(500))])
+    assert (found.start, found.end, found.counted) == (at(100), at(700), Interval(at(200), at(700)))
+    assert (found.down_seconds, found.recovery_seconds) == (300, 300)
+    # What was planned from its begin to its end is no incident.
+    assert incidents(outage, at(0), at(800), [Interval(at(50), at(700))]) == []
 
 
 @pytest.mark.parametrize(
