@@ -37,7 +37,7 @@ MAX_RECOVERIES: Final = 300
 async def incidents(request: web.Request) -> web.Response:
     """Outages: when, how long, what was wrong as far as it is known, and what each cost."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    end = min(query_time(request, "to", now), now)
+    end = min(query_time(request, "to", min(now, tenant.deleted_at or now)), now)
     start = query_time(request, "from", max(end - timedelta(days=30), EARLIEST))
     if start >= end:
         raise bad_field("from", "must lie before `to`")

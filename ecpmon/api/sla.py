@@ -122,12 +122,17 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A tenant and what its windows `names` are worked out from."""
+    """A tenant and what its windows `names` are worked out from, as of `at`.
+
+    `ends`: no window reaches further, for the tenant was deleted then.
+    """
 
     tenant: Tenant
     planned: Sequence[Maintenance]
     question: _Question
     facts: Facts
+    at: datetime
+    ends: datetime | None = None
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla", Permission.READ)
@@ -138,7 +143,7 @@ async def sla(request: web.Request) -> web.Response:
     at, present = _as_of(request)
     found = await _asked_now(request, names, at) if present else None
     found = found or await _asked_then(request, names, at, present=present)
-    tenant, facts = found.tenant, found.facts
+    tenant, facts, at = found.tenant, found.facts, found.at
     state, windows = await worked_out(
         request,
         tenant,
@@ -150,12 +155,15 @@ async def sla(request: web.Request) -> web.Response:
         tenant.sla_target.fraction,
         facts.statuses,
         names,
+        found.ends,
     )
     return reply(
         {
             "tenant_id": tenant.tenant_id,
             "target": float(tenant.sla_target.percent),
+            # What is told of a deleted tenant is as of its end: nothing was promised after it.
             "as_of": at,
+            "deleted_at": tenant.deleted_at,
             "time_zone": tenant.time_zone,
             "state": shown_state(state),
             "stale": is_stale(state),
@@ -176,11 +184,12 @@ def _windows(
     target: float,
     statuses: Mapping[str, SlaStatus],
     names: Sequence[str],
+    ends: datetime | None,
 ) -> tuple[SpanState | None, list[WindowResult]]:
     """What the tenant is at `at`, and its windows."""
     terms, question = asked.open()
     known = question.known(marks)
-    return known.state(at), ledger.standing(known, at, target, statuses, names, terms)
+    return known.state(at), ledger.standing(known, at, target, statuses, names, terms, ends)
 
 
 async def _asked_now(request: web.Request, names: Sequence[str], at: datetime) -> _Asked | None:
@@ -204,12 +213,14 @@ async def _asked_of(request: web.Request, contract: Contract, names: Sequence[st
     facts = await backend_of(request).contracts.facts(
         contract, asked.instants, _earliest(names, at, contract.tenant), at, asked.earlier
     )
-    return _Asked(contract.tenant, contract.planned, asked, facts)
+    return _Asked(contract.tenant, contract.planned, asked, facts, at)
 
 
 async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, *, present: bool) -> _Asked:
     """Of the past, or of a deleted tenant."""
     tenant, backend = await tenant_of(request, with_deleted=True), backend_of(request)
+    ends = tenant.deleted_at if tenant.deleted_at is not None and tenant.deleted_at <= at else None
+    at = ends or at
     if not present:
         tenant = await backend.tenants.as_of(tenant, at)
     planned = await backend.maintenance.of_tenant(tenant)
@@ -217,7 +228,7 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
     marks = await backend.window_sums.marks(tenant, asked.instants, at, asked.earlier)
     statuses = await backend.availability.statuses(tenant) if present else {}
     days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
-    return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False))
+    return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False), at, ends)
 
 
 async def _question(
@@ -262,8 +273,8 @@ async def timeline(request: web.Request) -> web.Response:
     if lasting / width > MAX_POINTS - 1:
         raise bad_field("step", f"gives more than {MAX_POINTS} points; take a longer step")
     # Steps start at multiples of their width, so that a plot does not shimmer.
-    end = now
-    start = now - lasting
+    end = min(now, tenant.deleted_at or now)
+    start = end - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
     planned, plot = await backend.maintenance.of_tenant(tenant), _Plot(start, end, width)
     much = effort(planned) + plot.count

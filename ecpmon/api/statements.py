@@ -30,7 +30,8 @@ FORMATS: Final = tuple(_TYPES)
 async def report(request: web.Request) -> web.Response:
     """The statement of a month: closed once, restated with its difference when late data comes."""
     tenant, now = await tenant_of(request, with_deleted=True), now_of(request)
-    month = request.query.get("month", now.astimezone(zone(tenant.time_zone)).strftime("%Y-%m"))
+    present = min(now, tenant.deleted_at or now).astimezone(zone(tenant.time_zone))
+    month = request.query.get("month", present.strftime("%Y-%m"))
     shape = request.query.get("format", "json")
     if shape not in FORMATS:
         raise bad_field("format", f"known are {', '.join(FORMATS)}")

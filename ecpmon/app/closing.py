@@ -30,7 +30,7 @@ from ecpmon.sla.maintenance import zone
 from ecpmon.sla.statements import month_period
 from ecpmon.statements.service import CLOSE_AFTER, StatementService
 
-# Long enough for the month after the one in which a tenant was deleted to be closed.
+# Months end with their tenant, and are closed soon; this long, should nobody have been there.
 LOOK_BACK: Final = timedelta(days=62)
 JOB: Final = "statements"
 ANYWAY: Final = timedelta(days=1)
@@ -137,7 +137,7 @@ class StatementClosing:
     async def _close_deleted(self, now: datetime) -> None:
         for gone in await self._tenants.deleted_since(now - LOOK_BACK):
             try:
-                await self._look(gone, [last_month(gone, now)], (), now)
+                await self._look(gone, _months_of_end(gone), (), now)
             except Exception as error:
                 if is_passing(error):
                     raise
@@ -156,6 +156,12 @@ def last_month(tenant: Tenant, now: datetime) -> str:
     """The last one that is over where the tenant is."""
     day = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
     return day.strftime("%Y-%m")
+
+
+def _months_of_end(gone: Tenant) -> list[str]:
+    """The one that ended with a deleted tenant, and the one before, which may not have been closed then."""
+    end = (gone.deleted_at or gone.updated_at) - timedelta(microseconds=1)
+    return [last_month(gone, end), end.astimezone(zone(gone.time_zone)).strftime("%Y-%m")]
 
 
 def _last_or_none(tenant: Tenant, now: datetime) -> str:

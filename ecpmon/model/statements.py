@@ -48,7 +48,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A tenant-month. `final` is False while the month is not over."""
+    """A tenant-month. `final` is False while the month is not over. `deleted_at`: the tenant's end, and the month's."""
 
     tenant_id: str
     name: str
@@ -62,4 +62,5 @@ class Statement:
     exclusions: tuple[Exclusion, ...]
     withdrawn: tuple[Withdrawn, ...]
     credit: float | None
+    deleted_at: datetime | None
     digest: str

@@ -243,11 +243,14 @@ def standing(
     previous: Mapping[str, SlaStatus],
     names: Sequence[str] = WINDOW_NAMES,
     terms: Terms | None = None,
+    ends: datetime | None = None,
 ) -> list[WindowResult]:
-    """What `windows.standing` says, from the marks of `question`."""
+    """What `windows.standing` says, from the marks of `question`. `ends`: there is no budget beyond."""
     terms = terms or Terms()
     return [
-        evaluate(ledger, name, asked.start, now, target, previous.get(name), terms, asked.end)
+        evaluate(
+            ledger, name, asked.start, now, target, previous.get(name), terms, min(asked.end, ends or asked.end)
+        )
         for name in names
         for asked in [period(name, now, terms.zone)]
     ]

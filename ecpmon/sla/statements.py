@@ -38,6 +38,19 @@ def month_period(month: str, time_zone: str) -> Period:
     return month_of(int(match[1]), int(match[2]), zone(time_zone))
 
 
+def promised(month: str, time_zone: str, deleted_at: datetime | None) -> Period:
+    """The month, as far as there was the tenant. Raises ValidationFailed, also for one after its end."""
+    period = month_period(month, time_zone)
+    if deleted_at is None or period.end <= deleted_at:
+        return period
+    if deleted_at <= period.start:
+        raise ValidationFailed(
+            "month: the tenant was deleted before it began",
+            fields=[{"field": "month", "message": "begins after the tenant was deleted"}],
+        )
+    return Period(period.start, deleted_at)
+
+
 def contract_of(tenant: Tenant, version: str, tiers: Sequence[CreditTier]) -> Contract:
     target = tenant.sla_target.fraction
     return Contract(version, target, tenant.maintenance_accounting, tenant.time_zone, tuple(tiers))
@@ -87,7 +100,7 @@ def statement(
 
     Raises ValidationFailed for a month that has not begun.
     """
-    period = month_period(month, contract.time_zone)
+    period = promised(month, contract.time_zone, tenant.deleted_at)
     if period.start >= now:
         raise ValidationFailed(
             "month: has not begun", fields=[{"field": "month", "message": "has not begun"}]
@@ -114,6 +127,7 @@ def statement(
         exclusions=_exclusions(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
+        deleted_at=tenant.deleted_at if period.end == tenant.deleted_at else None,
         digest=digest(
             tenant.tenant_id, month, contract, inside, _exclusions(planned, period), crossing(found, period)
         ),
@@ -207,6 +221,8 @@ def document(s: Statement) -> dict[str, Any]:
         "month": s.month,
         "state": "final" if s.final else "preliminary",
         "period": {"start": _time(r.start), "end": _time(r.end)},
+        # Within the month, which ends with it.
+        "deleted_at": None if s.deleted_at is None else _time(s.deleted_at),
         "contract": {
             "version": s.contract.version,
             "target": s.contract.target * 100,
@@ -246,8 +262,8 @@ def document(s: Statement) -> dict[str, Any]:
             {
                 # Its own begin and end, which may lie outside of the month; what lies inside is counted.
                 "start": _time(i.start),
-                "end": None if i.ongoing else _time(i.end),
-                "ongoing": i.ongoing,
+                "end": None if i.ongoing and s.deleted_at is None else _time(i.end),
+                "ongoing": i.ongoing and s.deleted_at is None,
                 "counted": {"start": _time(i.counted.start), "end": _time(i.counted.end)},
                 "down_minutes": i.down_seconds / 60,
                 # Down time of all of it, outside of maintenance: `recovery_time_avg` is the mean of these.

@@ -21,7 +21,15 @@ from ecpmon.ports.sla import (
     StatementStore,
 )
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.sla.statements import contract_from, contract_of, difference, document, month_period, statement
+from ecpmon.sla.statements import (
+    contract_from,
+    contract_of,
+    difference,
+    document,
+    month_period,
+    promised,
+    statement,
+)
 from ecpmon.workers import TenantWorkers
 
 # Late pushes are taken for the raw retention, so a month is closed some days after its end.
@@ -93,7 +101,7 @@ class StatementService:
         """The statement; None when that revision does not exist.
 
         A month that is over is closed by the first call after `CLOSE_AFTER`; before that it is preliminary. One
-        that ended before there was the tenant, or whose spans may be gone, is never closed.
+        that ended before there was the tenant, or whose spans may be gone, is never closed. A month ends with its tenant.
         """
         closed = await self._brought_up_to_date(
             tenant, month, await self._statements.revisions(tenant, month), now
@@ -115,7 +123,7 @@ class StatementService:
     ) -> list[ClosedStatement]:
         # A closed month keeps the contract that it was closed under: new terms are for the months to come.
         contract = contract_from(closed[-1].contract) if closed else await self._contract(tenant, month)
-        period = month_period(month, contract.time_zone)
+        period = promised(month, contract.time_zone, tenant.deleted_at)
         # What retention has taken away is no correction.
         if period.start < now - self._kept + _DROPPING or (not closed and now < period.end + CLOSE_AFTER):
             return closed
@@ -136,7 +144,7 @@ class StatementService:
         return await self._statements.revisions(tenant, month)
 
     async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> _Computed:
-        period = month_period(month, contract.time_zone)
+        period = promised(month, contract.time_zone, tenant.deleted_at)
         known = max(min(period.end + _AFTERWARDS, now), period.start)
         whole = await self._availability.reach(tenant, period.start, min(period.end, known), now)
         known = max(known, whole.end)

@@ -67,7 +67,7 @@ def test_days_begin_at_midnight_though_the_first_midnight_was_skipped() -> None:
     # Paraguay began summer time on October 1, 2023: that day began at 01:00 and had 23 hours.
     start, end = datetime(2023, 10, 1, 4, tzinfo=UTC), datetime(2023, 11, 1, 3, tzinfo=UTC)
     contract = Contract("v1", 0.995, Accounting.EXCLUDE, "America/Asuncion", TIERS)
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
     found = statement(tenant, "2023-10", contract, [Span(start, end, SpanState.UP)], [], end)
     assert [d.tally.eligible / 3600 for d in found.days] == [23.0, *[24.0] * 30]
 
@@ -79,7 +79,7 @@ def test_a_change_that_was_seen_after_the_month_may_have_been_in_it() -> None:
         Span(start, seen, SpanState.UP),
         Span(seen, seen + timedelta(hours=1), SpanState.DOWN, doubt=60.0),
     ]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
     found = statement(tenant, "2026-06", CONTRACT, spans, [], end + timedelta(days=1)).result
     month = (end - start).total_seconds()
     assert (found.tally.down, found.high, found.low) == (0, 1.0, pytest.approx(1 - 40 / month, abs=1e-12))
@@ -89,7 +89,7 @@ def test_an_incident_across_a_month_is_whole_in_both_and_counts_in_each() -> Non
     may, june, july = (datetime(2026, n, 1, tzinfo=UTC) for n in (5, 6, 7))
     down, up = june - timedelta(hours=1), june + timedelta(hours=2)
     spans = [Span(may, down, SpanState.UP), Span(down, up, SpanState.DOWN), Span(up, july, SpanState.UP)]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
     for month, minutes, counted in (("2026-05", 60, (down, june)), ("2026-06", 120, (june, up))):
         found = statement(tenant, month, CONTRACT, spans, [], july)
         [told] = document(found)["incidents"]
@@ -114,7 +114,7 @@ def test_time_that_nobody_measured_is_shown_in_the_credit() -> None:
     down, gap = start + timedelta(hours=4), start + timedelta(hours=4 + 24)
     spans = [Span(start, down, SpanState.DOWN), Span(down, gap, SpanState.GAP, "not_pushed")]
     spans += [Span(gap, end, SpanState.UP)]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme")
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
     closed = {"revision": 1, "closed_at": "2026-07-03T00:00:00Z", "restates": {}}
     shown = {**document(statement(tenant, "2026-06", CONTRACT, spans, [], end)), **closed}
     # 4 of 696 measured hours: 99.425 %. With the gap up 99.44 %, with the gap down 96.1 %.
