@@ -1,4 +1,4 @@
-"""The monthly statement as JSON, CSV, HTML and PDF (api.md §4)."""
+"""Statements of months, quarters and years as JSON, CSV, HTML and PDF (api.md §4)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
 from ecpmon.sla.maintenance import zone
+from ecpmon.sla.statements import is_month
 from ecpmon.statements.service import Told
 from ecpmon.statements.shapes import printed
 from ecpmon.wire import dumps
@@ -28,20 +29,28 @@ FORMATS: Final = tuple(_TYPES)
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla/report", Permission.READ)
 async def report(request: web.Request) -> web.Response:
-    """The statement of a month: closed once, restated with its difference when late data comes."""
+    """The statement of a month, a quarter or a year: closed once, restated with its difference when late data comes."""
     tenant, now = await tenant_of(request, with_deleted=True), now_of(request)
     present = min(now, tenant.deleted_at or now).astimezone(zone(tenant.time_zone))
-    month = request.query.get("month", present.strftime("%Y-%m"))
+    if "month" in request.query and "period" in request.query:
+        raise bad_field("period", "give either a month or a period")
+    of = (
+        request.query["period"]
+        if "period" in request.query
+        else request.query.get("month", present.strftime("%Y-%m"))
+    )
+    if "period" not in request.query and not is_month(of):
+        raise bad_field("month", "must be a month such as 2026-10; `period` takes quarters and years as well")
     shape = request.query.get("format", "json")
     if shape not in FORMATS:
         raise bad_field("format", f"known are {', '.join(FORMATS)}")
     revision = query_int(request, "revision", 0, 1, 10_000) if "revision" in request.query else None
     async with long_turn(request, tenant):
-        told = await backend_of(request).statements.report(tenant, month, now, revision)
+        told = await backend_of(request).statements.report(tenant, of, now, revision)
         if told is None:
             raise NotFound("there is no such revision of this statement", details={"revision": revision})
         body = await apart(request, tenant, _written, told, shape, request.app[CONTEXT].settings.pdf_font)
-    name = f"sla-{tenant.tenant_id}-{month}.{shape}"
+    name = f"sla-{tenant.tenant_id}-{of}.{shape}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'} if shape in ("csv", "pdf") else None
     charset = None if shape in ("pdf", "json") else "utf-8"
     return web.Response(body=body, content_type=_TYPES[shape], charset=charset, headers=headers)

@@ -1,8 +1,9 @@
-"""The job that closes the statements of months that are over, and restates those whose inputs have changed.
+"""The job that closes the statements of what is over, and restates those whose inputs have changed.
 
 A statement follows from its tenant's row and maintenance, and from the timeline of its month. One question about all
 tenants tells whose totals of which months are not as they were when it was last looked at; that a correction changed
-a month and left its totals as they were is seen when all are looked at, once in `ANYWAY`.
+a month and left its totals as they were is seen when all are looked at, once in `ANYWAY`. Quarters and years follow
+from their months' statements, and are looked at after these.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import StatementStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla.maintenance import zone
-from ecpmon.sla.statements import month_period
+from ecpmon.sla.statements import is_month, month_period, periods_with
 from ecpmon.statements.service import CLOSE_AFTER, StatementService
 
 # Months end with their tenant, and are closed soon; this long, should nobody have been there.
@@ -82,9 +83,9 @@ class StatementClosing:
         if self._all_at is None or not timedelta(0) <= now - self._all_at < ANYWAY:
             self._seen, self._all_at = {}, now
         tenants = {t.tenant_id: t for t in await self._roster.live()}
-        closed: dict[str, set[str]] = defaultdict(set)
-        for tenant_id, month in await self._closed.closed_months():
-            closed[tenant_id].add(month)
+        closed, periods = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        for tenant_id, name in await self._closed.closed_months():
+            (closed if is_month(name) else periods)[tenant_id].add(name)
         months = {name: sorted(closed[name] | {_last_or_none(t, now)}) for name, t in tenants.items()}
         inputs = await self._inputs(months, closed, now)
         due = {
@@ -96,6 +97,7 @@ class StatementClosing:
         async def work(names: list[str]) -> dict[str, None]:
             for name in names:
                 await self._look(tenants[name], due[name], closed[name], now)
+                await self._look(tenants[name], _with_months(due[name], periods[name]), periods[name], now)
             return dict.fromkeys(names)
 
         done = await self._isolation.one_by_one(due, work, now)
@@ -137,7 +139,10 @@ class StatementClosing:
     async def _close_deleted(self, now: datetime) -> None:
         for gone in await self._tenants.deleted_since(now - LOOK_BACK):
             try:
-                await self._look(gone, _months_of_end(gone), (), now)
+                names = _names_of_end(gone)
+                # Nothing comes late for who is not there.
+                done = await self._closed.digests(gone, names)
+                await self._look(gone, [n for n in names if n not in done], (), now)
             except Exception as error:
                 if is_passing(error):
                     raise
@@ -158,10 +163,16 @@ def last_month(tenant: Tenant, now: datetime) -> str:
     return day.strftime("%Y-%m")
 
 
-def _months_of_end(gone: Tenant) -> list[str]:
-    """The one that ended with a deleted tenant, and the one before, which may not have been closed then."""
+def _names_of_end(gone: Tenant) -> list[str]:
+    """What ended with a deleted tenant, and the month before, which may not have been closed then."""
     end = (gone.deleted_at or gone.updated_at) - timedelta(microseconds=1)
-    return [last_month(gone, end), end.astimezone(zone(gone.time_zone)).strftime("%Y-%m")]
+    last = end.astimezone(zone(gone.time_zone)).strftime("%Y-%m")
+    return [last_month(gone, end), last, *periods_with(last)]
+
+
+def _with_months(months: Sequence[str], closed: Collection[str]) -> list[str]:
+    """The quarters and years that these months are of, and those that are closed."""
+    return sorted({*closed, *(name for month in months if is_month(month) for name in periods_with(month))})
 
 
 def _last_or_none(tenant: Tenant, now: datetime) -> str:

@@ -25,13 +25,13 @@ async def report(
     database_url: str,
     kept: timedelta,
     tenant_id: str,
-    month: str,
+    of: str,
     shape: str,
     now: datetime,
     revision: int | None,
     font: Path | None = None,
 ) -> bytes:
-    """The statement of a month in one of the formats; `kept`: how long spans are.
+    """The statement of a month, a quarter or a year in one of the formats; `kept`: how long spans are.
 
     Raises TenantNotFound, ValidationFailed, NotFound.
     """
@@ -48,12 +48,12 @@ async def report(
             TenantWorkers(workers, "report"),
         )
         tenant = await tenants.get_with_deleted(tenant_id, among=None)
-        told = await service.report(tenant, month, now, revision)
+        told = await service.report(tenant, of, now, revision)
     finally:
         await workers.close()
         await database.close()
     if told is None:
-        raise NotFound(f"there is no revision {revision} of the statement of {month}")
+        raise NotFound(f"there is no revision {revision} of the statement of {of}")
     return rendered(told.data(), shape, font)
 
 

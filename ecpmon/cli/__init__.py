@@ -235,7 +235,8 @@ def sla() -> None:
 
 @sla.command()
 @click.argument("tenant_id")
-@click.option("--month", required=True, help="The month, such as 2026-10.")
+@click.option("--month", help="The month, such as 2026-10.")
+@click.option("--period", help="A quarter or a year instead, such as 2026-Q3 or 2026.")
 @click.option(
     "--format", "shape", type=click.Choice(["json", "csv", "html", "pdf"]), default="json", show_default=True
 )
@@ -243,15 +244,25 @@ def sla() -> None:
 @click.option(
     "--output", type=click.File("wb"), default="-", help="Where to write it (default: standard output)."
 )
-def report(tenant_id: str, month: str, shape: str, revision: int | None, output: BinaryIO) -> None:
-    """Write the monthly statement of TENANT_ID. The first call after a month is over closes it."""
+def report(
+    tenant_id: str,
+    month: str | None,
+    period: str | None,
+    shape: str,
+    revision: int | None,
+    output: BinaryIO,
+) -> None:
+    """Write the statement of TENANT_ID. The first call after a month, a quarter or a year is over closes it."""
     from ecpmon.app.report import report as make
 
+    of = month or period
+    if of is None or (month and period):
+        raise click.UsageError("give either --month or --period")
     settings = load_settings()
     url = database_url(settings)
     kept = timedelta(days=settings.sla_retention_days)
     now, font = datetime.now(UTC), settings.pdf_font
-    output.write(asyncio.run(make(url, kept, tenant_id, month, shape, now, revision, font)))
+    output.write(asyncio.run(make(url, kept, tenant_id, of, shape, now, revision, font)))
 
 
 def main() -> None:

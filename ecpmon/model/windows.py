@@ -85,8 +85,8 @@ class Incident:
 
     `start` and `end` are its own, also where they lie outside of what was asked about; `ongoing`: nobody knows of an
     end. `counted` is what lies inside and outside of maintenance, from the first to the last instant, and
-    `down_seconds` the down time charged for it. `recovery_seconds` is the down time of all of it outside of maintenance,
-    whatever share of the tenant was down.
+    `down_seconds` the down time charged for it. `recovery_seconds` is the down time of all of it outside of
+    maintenance, whatever share of the tenant was down.
     """
 
     start: datetime

@@ -64,8 +64,8 @@ class AvailabilityStore(Protocol):
         ...
 
     async def reach(self, tenant: Tenant, start: datetime, end: datetime, now: datetime) -> Interval:
-        """From when to when (`now` and the tenant's end at the latest) a timeline is read in which the outages that touch
-        `[start, end)` are whole."""
+        """From when to when (`now` and the tenant's end at the latest) a timeline is read in which the outages that
+        touch `[start, end)` are whole."""
         ...
 
     async def coarse_days(self, tenant: Tenant, start: datetime, end: datetime) -> list[date]:
@@ -284,7 +284,7 @@ class ObjectiveStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClosedStatement:
-    """A stored revision of a tenant-month. `changes` against the one before; None for the first.
+    """A stored revision of a tenant's month, quarter or year. `changes` against the one before; None for the first.
 
     `document` is JSON, as it may be large; `contract` is that part of it.
     """
@@ -315,6 +315,10 @@ class StatementStore(Protocol):
         """Store a revision (JSON); nothing happens when another process was faster."""
         ...
 
+    async def digests(self, tenant: Tenant, names: Collection[str]) -> dict[str, str]:
+        """The digest of the newest revision of each of these (months, quarters, years) that is closed."""
+        ...
+
     async def closed_months(self) -> list[tuple[str, str]]:
-        """(tenant_id, month) of every live tenant, for the job that looks for late changes."""
+        """(tenant_id, month, quarter or year) of every live tenant, for the job that looks for late changes."""
         ...

@@ -1,7 +1,7 @@
 """Outages as people count them: down runs, with short recoveries between them left out. Pure.
 
-An outage is whole: where it begins and ends is told by the timeline alone, neither by the edges of what is asked about nor
-by what was planned meanwhile. Whether it counts there, and how much of it, follows from its down time inside.
+An outage is whole: where it begins and ends is told by the timeline alone, neither by the edges of what is asked about
+nor by what was planned meanwhile. Whether it counts there, and how much of it, follows from its down time inside.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _outages(spans: Sequence[Span], start: datetime, end: datetime, known: datet
 def _first(spans: Sequence[Span], start: datetime) -> int:
     """From which span on the outage that goes on at `start` is seen whole."""
     index = bisect_right(spans, start, key=attrgetter("end"))
-    down_from = start
+    here = spans[index] if index < len(spans) else None
+    down_from = here.start if here is not None and here.state is SpanState.DOWN else start
     while index and (before := spans[index - 1]).state is not SpanState.GAP:
         if down_from - before.end >= FLAP_LIMIT:
             break

@@ -53,10 +53,10 @@ def question(
     asked = {now, *others, *(period(name, now, terms.zone).start for name in names)}
     first = bisect_right(terms.maintenance, min(asked), key=attrgetter("end"))
     maintenance = terms.maintenance[first : bisect_left(terms.maintenance, now, key=attrgetter("start"))]
-    return Question(sorted(asked | edges(maintenance)), maintenance, terms.maintenance[:first])
+    return Question(sorted(asked | edges_of(maintenance)), maintenance, terms.maintenance[:first])
 
 
-def edges(maintenance: Sequence[Interval]) -> set[datetime]:
+def edges_of(maintenance: Sequence[Interval]) -> set[datetime]:
     return {at for i in maintenance for at in (i.start, i.end)}
 
 
@@ -249,7 +249,14 @@ def standing(
     terms = terms or Terms()
     return [
         evaluate(
-            ledger, name, asked.start, now, target, previous.get(name), terms, min(asked.end, ends or asked.end)
+            ledger,
+            name,
+            asked.start,
+            now,
+            target,
+            previous.get(name),
+            terms,
+            min(asked.end, ends or asked.end),
         )
         for name in names
         for asked in [period(name, now, terms.zone)]

@@ -16,12 +16,14 @@ from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statem
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Incident
 from ecpmon.sla import incidents, windows
+from ecpmon.sla.budgets import allowed
 from ecpmon.sla.maintenance import covered, exclude, occurrences, zone
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
 from ecpmon.sla.windows import Terms
 
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+_PERIOD: Final = re.compile(r"([0-9]{4})(?:-Q([1-4]))?")
 # Targets have at most eight digits, so the fraction of a percentage is found again.
 _DIGITS: Final = 12
 _SLICE: Final = 500
@@ -36,6 +38,31 @@ def month_period(month: str, time_zone: str) -> Period:
             fields=[{"field": "month", "message": "such as 2026-10"}],
         )
     return month_of(int(match[1]), int(match[2]), zone(time_zone))
+
+
+def is_month(name: str) -> bool:
+    """Whether a statement of that name is a month's, and not a quarter's or a year's."""
+    return _MONTH.fullmatch(name) is not None
+
+
+def months_of(name: str) -> list[str]:
+    """The months of `2026-Q3` and of `2026`; of a month it itself. Raises ValidationFailed."""
+    match = _PERIOD.fullmatch(name)
+    if is_month(name):
+        return [name]
+    if match is None or not 2000 <= int(match[1]) <= 2200:
+        raise ValidationFailed(
+            "period: must be a month, a quarter or a year, such as 2026-10, 2026-Q3 or 2026",
+            fields=[{"field": "period", "message": "such as 2026-10, 2026-Q3 or 2026"}],
+        )
+    first = 3 * int(match[2]) - 2 if match[2] else 1
+    return [f"{match[1]}-{n:02}" for n in range(first, first + (3 if match[2] else 12))]
+
+
+def periods_with(month: str) -> list[str]:
+    """The quarter and the year that a month is of."""
+    year, number = month.split("-")
+    return [f"{year}-Q{(int(number) + 2) // 3}", year]
 
 
 def promised(month: str, time_zone: str, deleted_at: datetime | None) -> Period:
@@ -112,7 +139,9 @@ def statement(
     edges = [period.start, period.end, *(at for i in touching for at in (i.start, i.end))]
     off = tuple(covered(planned, min(edges), max(edges)))
     terms = Terms(off, contract.accounting, zone(contract.time_zone))
-    result = windows.evaluate(month, spans, period.start, end, contract.target, None, terms, period.end, known)
+    result = windows.evaluate(
+        month, spans, period.start, end, contract.target, None, terms, period.end, known
+    )
     found = tuple(incidents.incidents(spans, period.start, end, off, known))
     return Statement(
         tenant_id=tenant.tenant_id,
@@ -132,6 +161,14 @@ def statement(
             tenant.tenant_id, month, contract, inside, _exclusions(planned, period), crossing(found, period)
         ),
     )
+
+
+def allowance(contract: Contract, period: Period, planned: Sequence[Maintenance]) -> float:
+    """Seconds that may be bad in a period that has not begun."""
+    seconds = (period.end - period.start).total_seconds()
+    if contract.accounting is Accounting.EXCLUDE:
+        seconds -= sum((i.end - i.start).total_seconds() for i in covered(planned, period.start, period.end))
+    return allowed(contract.target) * seconds
 
 
 def _days(spans: Sequence[Span], first: date, end: datetime, terms: Terms) -> tuple[Day, ...]:
@@ -219,6 +256,8 @@ def document(s: Statement) -> dict[str, Any]:
         "tenant_id": s.tenant_id,
         "name": s.name,
         "month": s.month,
+        # What it is the statement of: of a quarter or a year, which `month` is not.
+        "of": s.month,
         "state": "final" if s.final else "preliminary",
         "period": {"start": _time(r.start), "end": _time(r.end)},
         # Within the month, which ends with it.

@@ -40,7 +40,7 @@ def verdict_sentence(data: dict[str, Any]) -> str:
 
 
 def title(data: dict[str, Any]) -> str:
-    return f"SLA statement {data['month']} – {data['name']}"
+    return f"SLA statement {data.get('of') or data['month']} – {data['name']}"
 
 
 def state_line(data: dict[str, Any]) -> str:

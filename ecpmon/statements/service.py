@@ -1,4 +1,4 @@
-"""Closing a month once, and restating it when its inputs have changed since."""
+"""Closing a month once, and restating it when its inputs have changed since; quarters and years with their months."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Tenant
@@ -21,12 +22,17 @@ from ecpmon.ports.sla import (
     StatementStore,
 )
 from ecpmon.ports.tenants import TenantStore
+from ecpmon.sla.combined import combined, digest_of
+from ecpmon.sla.maintenance import zone
 from ecpmon.sla.statements import (
+    allowance,
     contract_from,
     contract_of,
     difference,
     document,
+    is_month,
     month_period,
+    months_of,
     promised,
     statement,
 )
@@ -68,6 +74,16 @@ class _Computed:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The months of a period as they are told: document, and state and revision. `ahead`: minutes of budget to come."""
+
+    months: Sequence[tuple[bytes, Mapping[str, Any]]]
+    ahead: float
+    end: datetime
+    final: bool
+
+
 class StatementService:
     """`report` answers people, `restate` is called by a job. `kept`: how long spans are."""
 
@@ -96,13 +112,22 @@ class StatementService:
         return other
 
     async def report(
-        self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
+        self, tenant: Tenant, name: str, now: datetime, revision: int | None = None
     ) -> Told | None:
-        """The statement; None when that revision does not exist.
+        """The statement of a month, a quarter or a year; None when that revision does not exist.
 
         A month that is over is closed by the first call after `CLOSE_AFTER`; before that it is preliminary. One
-        that ended before there was the tenant, or whose spans may be gone, is never closed. A month ends with its tenant.
+        that ended before there was the tenant, or whose spans may be gone, is never closed. A month ends with its
+        tenant. A quarter or a year is closed when its months are, and restated with them.
         """
+        months = months_of(name)
+        if months != [name]:
+            return await self._period(tenant, name, months, now, revision)
+        return await self._month(tenant, name, now, revision)
+
+    async def _month(
+        self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
+    ) -> Told | None:
         closed = await self._brought_up_to_date(
             tenant, month, await self._statements.revisions(tenant, month), now
         )
@@ -113,8 +138,68 @@ class StatementService:
         wanted = [c for c in closed if revision is None or c.revision == revision]
         return _shown(wanted[-1], len(closed)) if wanted else None
 
+    async def _period(
+        self, tenant: Tenant, name: str, months: Sequence[str], now: datetime, revision: int | None
+    ) -> Told | None:
+        parts = await self._parts(tenant, name, months, now)
+        made = await self._workers.run(tenant.key, _combined, name, parts)
+        closed = await self._statements.revisions(tenant, name)
+        if parts.final and (not closed or closed[-1].digest != made.digest):
+            await self._close(tenant, name, closed, made, now)
+            closed = await self._statements.revisions(tenant, name)
+        if not closed:
+            return Told(made.document, {"state": "preliminary"}) if revision is None else None
+        wanted = [c for c in closed if revision is None or c.revision == revision]
+        return _shown(wanted[-1], len(closed)) if wanted else None
+
+    async def _parts(self, tenant: Tenant, name: str, months: Sequence[str], now: datetime) -> _Parts:
+        """The months of a period, brought up to date. Raises ValidationFailed where there are none."""
+        told, ahead, end, closed = list[Told](), 0.0, now, True
+        planned = await self._maintenance.of_tenant(tenant)
+        for month in months:
+            contract = await self._contract(tenant, month)
+            whole = month_period(month, contract.time_zone)
+            if tenant.deleted_at is not None and tenant.deleted_at <= whole.start:
+                break
+            end = min(whole.end, tenant.deleted_at or whole.end)
+            if whole.start >= now:
+                ahead += allowance(contract, whole, planned) / 60
+                continue
+            found = await self._month(tenant, month, now)
+            if found is None or ("revision" not in found.more and whole.end <= tenant.created_at):
+                continue  # there was no tenant
+            told.append(found)
+            closed = closed and "revision" in found.more
+        if not told:
+            message = "there was no tenant in it" if end <= now else "has not begun"
+            raise ValidationFailed(f"period: {message}", fields=[{"field": "period", "message": message}])
+        parts = [(t.document, {k: t.more[k] for k in ("state", "revision") if k in t.more}) for t in told]
+        return _Parts(parts, ahead, end, closed and not ahead)
+
+    async def _is_behind(self, tenant: Tenant, name: str, now: datetime) -> bool:
+        """Whether a quarter or a year may have to be closed, or to be restated, as far as its closed months tell."""
+        months = months_of(name)
+        known = await self._statements.digests(tenant, [*months, name])
+        own = [(m, known[m]) for m in months if m in known]
+        if name in known:
+            return known[name] != digest_of(tenant.tenant_id, name, own)
+        last = months[-1]
+        if tenant.deleted_at is not None:
+            local = tenant.deleted_at.astimezone(zone(tenant.time_zone))
+            last = min(last, local.strftime("%Y-%m"))
+        return last in known
+
     async def restate(self, tenant: Tenant, month: str, now: datetime) -> bool:
-        """Make a new revision when late data or maintenance changed a closed month; whether one was made."""
+        """Make a new revision when late data or maintenance changed a closed month; whether one was made.
+
+        Also of a quarter or a year, whose months were looked at before.
+        """
+        if not is_month(month):
+            if not await self._is_behind(tenant, month, now):
+                return False
+            before = len(await self._statements.revisions(tenant, month))
+            await self.report(tenant, month, now)
+            return len(await self._statements.revisions(tenant, month)) > before
         closed = await self._statements.revisions(tenant, month)
         return len(await self._brought_up_to_date(tenant, month, closed, now)) > len(closed)
 
@@ -134,14 +219,19 @@ class StatementService:
             return closed
         if not closed and not fresh.eligible_minutes and period.end <= tenant.created_at:
             return closed
+        await self._close(tenant, month, closed, fresh, now)
+        return await self._statements.revisions(tenant, month)
+
+    async def _close(
+        self, tenant: Tenant, name: str, closed: Sequence[ClosedStatement], fresh: _Computed, now: datetime
+    ) -> None:
         changes = (
             await self._workers.run(tenant.key, _changes, closed[-1].document, fresh.document)
             if closed
             else None
         )
         revision = len(closed) + 1
-        await self._statements.close(tenant, month, revision, fresh.digest, fresh.document, changes, now)
-        return await self._statements.revisions(tenant, month)
+        await self._statements.close(tenant, name, revision, fresh.digest, fresh.document, changes, now)
 
     async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> _Computed:
         period = promised(month, contract.time_zone, tenant.deleted_at)
@@ -173,6 +263,13 @@ def _computed(
 ) -> _Computed:
     made = document(statement(tenant, month, contract, spans.open(), planned, now, withdrawn))
     return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"], since)
+
+
+def _combined(name: str, parts: _Parts) -> _Computed:
+    months = [{**orjson.loads(document), **more} for document, more in parts.months]
+    end = parts.end.isoformat().replace("+00:00", "Z")
+    made = combined(name, months, end, ahead=parts.ahead, final=parts.final)
+    return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"], parts.end)
 
 
 def _changes(before: bytes, after: bytes) -> bytes:

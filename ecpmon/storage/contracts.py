@@ -78,7 +78,7 @@ class PgContracts:
                 instants = [*further([first], now, earlier), *instants]
                 return _facts(first, await packed_marks(connection, key, instants, now))
         rows = await self._database.fetch(self._sql["facts"], key, list(instants), now, contract.seen, *days)
-        # An outage goes on since before all of it, and something was planned then: everything once more, of one instant.
+        # An outage goes on since before all of it, and something was planned then: all once more, of one instant.
         if more := further(rows, now, earlier):
             return await self.facts(contract, [*more, *instants], since, now)
         return _facts(rows[0], marks_of(rows, instants, now))

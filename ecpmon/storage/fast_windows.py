@@ -15,7 +15,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.sla import Outline, WindowTotals
 from ecpmon.sla.entries import unmarked, with_head
-from ecpmon.sla.ledger import edges, reached
+from ecpmon.sla.ledger import edges_of, reached
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
@@ -113,7 +113,7 @@ def further(rows: Sequence[Any], until: datetime, earlier: Sequence[Interval]) -
     if not earlier or not rows or rows[0][_HEAD] is None:
         return []
     first = with_head(_mark(rows[0]), _head(rows[0])).as_of(until)
-    return sorted(edges(reached(first, earlier)))
+    return sorted(edges_of(reached(first, earlier)))
 
 
 class Asked(Protocol):
@@ -221,8 +221,8 @@ def _entry(cells: Sequence[Any]) -> Entry | None:
         return None
     return Entry(
         starts, ends, is_down, share, was, None if joins is None else micros(joins), outage_at, micros(down),
-        micros(gap), micros(hard), downs, outages, None if outage_hard is None else micros(outage_hard), early, late, doubt,
-        after,
+        micros(gap), micros(hard), downs, outages, None if outage_hard is None else micros(outage_hard), early, late,
+        doubt, after,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from ecpmon.model.tenants import Tenant
@@ -45,6 +46,10 @@ class PgStatementStore:
         await self._database.execute(
             self._sql["close"], tenant.key, month, revision, now, digest, document.decode(), told
         )
+
+    async def digests(self, tenant: Tenant, names: Collection[str]) -> dict[str, str]:
+        rows = await self._database.fetch(self._sql["digests"], tenant.key, list(names))
+        return {r["month"]: r["digest"] for r in rows}
 
     async def closed_months(self) -> list[tuple[str, str]]:
         return [(r["tenant_id"], r["month"]) for r in await self._database.fetch(self._sql["closed_months"])]

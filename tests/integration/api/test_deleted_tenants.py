@@ -15,14 +15,15 @@ DAY = timedelta(days=1)
 
 
 async def a_deleted_tenant(service: Service, **more: Any) -> str:
-    """Observed for ten days from March 2 at 9 on, an hour per observation; down for the last two hours, then deleted."""
+    """Observed for ten days from March 2 at 9 on, each hour; down for the last two hours, then deleted."""
     name = await service.tenant(push_interval=3600, push_mode="changes", **more)
     await service.token(f"of {name}", ["viewer"], tenants=[name])
     for first in (0, 5 * 24):
         service.clock.set(NOW + timedelta(hours=first + 5 * 24))
         hours = range(first, first + 5 * 24)
         batch = [
-            {"timestamp": (NOW + timedelta(hours=h)).isoformat(), "metrics": {"up": 0 if h >= 238 else 1}} for h in hours
+            {"timestamp": (NOW + timedelta(hours=h)).isoformat(), "metrics": {"up": 0 if h >= 238 else 1}}
+            for h in hours
         ]
         status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", batch)
         assert (status, body["rejected"]) == (202, [])
@@ -74,10 +75,18 @@ async def test_its_last_month_ends_with_it_and_is_closed_soon(service: Service) 
     assert told["days"][-1]["date"] == "2026-03-12"
     # It was down when it ended: over, but nothing recovered.
     [incident] = told["incidents"]
-    assert (incident["end"], incident["ongoing"], incident["recovery_minutes"]) == (told["deleted_at"], False, None)
+    assert (incident["end"], incident["ongoing"], incident["recovery_minutes"]) == (
+        told["deleted_at"],
+        False,
+        None,
+    )
     _, shown, _ = await service.ask("GET", f"/api/v1/tenants/{name}/incidents")
     [incident] = shown["incidents"]
-    assert (incident["end"], incident["ongoing"], incident["recovery_seconds"]) == (told["deleted_at"], False, None)
+    assert (incident["end"], incident["ongoing"], incident["recovery_seconds"]) == (
+        told["deleted_at"],
+        False,
+        None,
+    )
     service.clock.set(datetime(2026, 5, 1, tzinfo=UTC))
     assert (await service.ask("GET", f"{url}?month=2026-03"))[1] == told
     status, refused, _ = await service.ask("GET", f"{url}?month=2026-04")

@@ -86,12 +86,18 @@ async def test_what_was_planned_is_taken_out_of_an_incident_as_far_as_it_reaches
     for start, duration in plans:
         body = {"start": start, "duration": duration, "reason": "patches"}
         assert (await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body))[0] == 201
-    await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", {**body, "start": "2026-03-31T12:00:00Z"})
+    await service.ask(
+        "POST", f"/api/v1/tenants/{name}/maintenance", {**body, "start": "2026-03-31T12:00:00Z"}
+    )
     [incident] = (await get(service, name, "incidents?from=2026-04-01T00:00:00Z"))["incidents"]
     assert (incident["start"], incident["duration_seconds"]) == ("2026-03-31T23:00:00Z", 3 * 3600)
     assert (incident["down_seconds"], incident["recovery_seconds"]) == (3600, 100 * 60)
     # Of a month, and of a day whose begin lies in the outage: what was planned before it counts for the whole.
-    for query in ("windows=24h", "windows=month&at=2026-04-02T00:00:00Z", "windows=1h&at=2026-04-01T02:15:00Z"):
+    for query in (
+        "windows=24h",
+        "windows=month&at=2026-04-02T00:00:00Z",
+        "windows=1h&at=2026-04-01T02:15:00Z",
+    ):
         [window] = (await get(service, name, f"sla?{query}"))["windows"]
         assert (window["failure_count"], window["recovery_time_avg"]) == (1, 100 * 60)
     march = await get(service, name, "sla/report?month=2026-03")
@@ -116,7 +122,10 @@ async def test_six_hours_of_short_outages_are_one_failure_of_two_hours_down(serv
     status, found, _ = await service.ask("GET", f"/api/v1/simulator/sla/{name}/analysis?period=24h")
     assert (status, found["failure_count"], found["recovery_time_avg"]) == (200, 1, pytest.approx(120 * 60))
     [incident] = (await get(service, name, "incidents"))["incidents"]
-    assert (incident["down_seconds"], incident["recovery_seconds"]) == (pytest.approx(7200), pytest.approx(7200))
+    assert (incident["down_seconds"], incident["recovery_seconds"]) == (
+        pytest.approx(7200),
+        pytest.approx(7200),
+    )
     assert incident["duration_seconds"] == 359 * 60 + 20
     statement = await get(service, name, "sla/report?month=2026-04")
     assert (statement["failure_count"], statement["recovery_time_avg"]) == (1, pytest.approx(7200))

@@ -114,7 +114,10 @@ async def same_ledger(
         return
     third = (end - start) / 3
     planned = [Interval(start - third, start + third / 2), Interval(start + third, start + 2 * third)]
-    before = [Interval(start - seconds(18), start - seconds(13)), Interval(start - seconds(6), start - seconds(3))]
+    before = [
+        Interval(start - seconds(18), start - seconds(13)),
+        Interval(start - seconds(6), start - seconds(3)),
+    ]
     for maintenance in ((), planned, [*before, *planned[1:]]):
         asked = question(end, Terms(maintenance), (), (start,))
         marks = await PgFastWindows(database).marks(tenant, asked.instants, now, asked.earlier)
@@ -268,7 +271,9 @@ async def test_a_migration_of_existing_spans_equals_the_triggers(
     order = order[: order.index("$$;") + len("$$;")]
     await database.execute(_for_one(began, "WHERE is_down", tenant))
     await database.execute("DO $$" + _for_one(order, "FROM availability_sums GROUP", tenant))
-    whole, _, _ = _statement_of("0043_whole_incidents", "UPDATE availability_sums s SET outage_hard").partition(";")
+    whole, _, _ = _statement_of(
+        "0043_whole_incidents", "UPDATE availability_sums s SET outage_hard"
+    ).partition(";")
     await database.execute(_for_one(whole, "WHERE s.ctid = o.place AND s.is_down", tenant))
     assert await database.fetch(kept, tenant.key) == by_triggers
     assert len(by_triggers) == 4

@@ -41,7 +41,7 @@ from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.entries import Book, unmarked
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
-from ecpmon.sla.ledger import edges
+from ecpmon.sla.ledger import edges_of
 from ecpmon.sla.windows import tally
 from ecpmon.statements.service import StatementService, Terms
 from ecpmon.telemetry import Telemetry
@@ -309,7 +309,7 @@ class FakeAvailability:
         if not spans:
             return unmarked(instants, now)
         book = Book(spans, spans[0].start, min(now, spans[-1].end))
-        return {instant: book.mark(instant) for instant in [*sorted(edges(earlier)), *instants]}
+        return {instant: book.mark(instant) for instant in [*sorted(edges_of(earlier)), *instants]}
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
         return {

@@ -267,7 +267,9 @@ async def test_incidents(client: Any, world: World) -> None:
     # What reaches out of a range is whole, and what lies inside is counted.
     _, old = await ask(client, "GET", f"{INCIDENTS}?from=2026-03-02T08:00:00Z&to=2026-03-02T08:10:00Z")
     assert [(i["end"], i["ongoing"]) for i in old["incidents"]] == [("2026-03-02T08:15:00Z", False)]
-    assert [(i["counted"]["end"], i["recovery_seconds"]) for i in old["incidents"]] == [("2026-03-02T08:10:00Z", 540)]
+    assert [(i["counted"]["end"], i["recovery_seconds"]) for i in old["incidents"]] == [
+        ("2026-03-02T08:10:00Z", 540)
+    ]
     _, rest = await ask(client, "GET", f"{INCIDENTS}?from=2026-03-02T08:10:00Z&to=2026-03-02T08:30:00Z")
     both = [*old["incidents"], *rest["incidents"]]
     assert {i["start"] for i in both} == {"2026-03-02T08:05:30Z"}

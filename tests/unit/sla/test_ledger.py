@@ -15,7 +15,7 @@ from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.sla import incidents, ledger, windows
 from ecpmon.sla.entries import Book
-from ecpmon.sla.ledger import Ledger, edges, question, reached
+from ecpmon.sla.ledger import Ledger, edges_of, question, reached
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, coalesce
 from ecpmon.sla.windows import Terms
@@ -110,7 +110,9 @@ def test_any_stretch_is_as_the_spans_say(
     assert known.failures(a, b, every) == max(len(downs), round(sum(s.seconds for s in downs) / interval))
 
 
-def whole(spans: list[Span], start: datetime, end: datetime, off: list[Interval]) -> list[tuple[int, int, int, int]]:
+def whole(
+    spans: list[Span], start: datetime, end: datetime, off: list[Interval]
+) -> list[tuple[int, int, int, int]]:
     """The outages with down time in `[start, end)` as anybody would count them, a second at a time: begin, end, seconds
     that count inside, and all of them; as known at `end`."""
     state = {}
@@ -165,7 +167,9 @@ def test_six_hours_of_short_outages_are_one_incident_that_recovers_after_its_dow
     minutes = [start + timedelta(minutes=n) for n in range(hours * 60)]
     flaps = [Span(m, m + timedelta(seconds=20), DOWN) for m in minutes]
     ups = [Span(m + timedelta(seconds=20), m + timedelta(minutes=1), UP) for m in minutes]
-    spans = coalesce([Span(T0, start, UP), *sorted([*flaps, *ups], key=lambda s: s.start), Span(at(108_000), NOW, UP)])
+    spans = coalesce(
+        [Span(T0, start, UP), *sorted([*flaps, *ups], key=lambda s: s.start), Span(at(108_000), NOW, UP)]
+    )
     for begin in (T0, start + timedelta(hours=3), start + timedelta(hours=5, minutes=59)):
         found = ledger.evaluate(ledger_of(spans, [], NOW), "w", begin, NOW, 0.99, None, Terms())
         assert (found.failure_count, found.recovery_time_avg) == (1, 120 * 60)
@@ -227,7 +231,7 @@ def test_windows_are_as_the_spans_say(
     asked = question(NOW, terms)
     # Nothing but what was asked for is known.
     marks = {instant: book.mark(instant) for instant in asked.instants}
-    further = edges(reached(marks[asked.instants[0]], asked.earlier))
+    further = edges_of(reached(marks[asked.instants[0]], asked.earlier))
     known = asked.known({instant: book.mark(instant) for instant in further} | marks)
     fast = ledger.standing(known, NOW, 0.995, previous, terms=terms)
     slow = windows.standing(spans, NOW, 0.995, previous, terms=terms)

@@ -101,7 +101,8 @@ def test_an_incident_across_a_month_is_whole_in_both_and_counts_in_each() -> Non
     # While it lasts nobody knows its end, and that it goes on is no reason for another revision.
     known = [down + timedelta(hours=n) for n in (2, 3)]
     first, second = (
-        statement(tenant, "2026-05", CONTRACT, [spans[0], Span(down, at, SpanState.DOWN)], [], at) for at in known
+        statement(tenant, "2026-05", CONTRACT, [spans[0], Span(down, at, SpanState.DOWN)], [], at)
+        for at in known
     )
     [told] = document(first)["incidents"]
     assert (told["end"], told["ongoing"], told["recovery_minutes"]) == (None, True, None)

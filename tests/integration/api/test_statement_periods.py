@@ -1,0 +1,121 @@
+"""Statements of quarters and years over HTTP: made of their months', closed and restated with them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ecpmon.storage.statements import PgStatementStore
+from tests.integration.api.conftest import Service
+from tests.integration.api.test_statements import a_march
+
+
+async def report(service: Service, name: str, query: str) -> Any:
+    status, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?{query}")
+    assert status == 200, body
+    return body
+
+
+async def test_a_quarter_is_closed_and_restated_with_its_months(service: Service) -> None:
+    name = await a_march(service)
+    tenant = await service.runtime.tenants.get(name)
+    assert (await report(service, name, "period=2026-Q1"))["state"] == "preliminary"
+    service.clock.set(datetime(2026, 4, 4, 0, 1, tzinfo=UTC))
+    await service.runtime.work.closing.run_once()
+    store = PgStatementStore(service.runtime.database)
+    assert [r.revision for r in await store.revisions(tenant, "2026-Q1")] == [1]
+    month, quarter = (
+        await report(service, name, "month=2026-03"),
+        await report(service, name, "period=2026-Q1"),
+    )
+    # There was no tenant before March.
+    assert [m["month"] for m in quarter["months"]] == ["2026-03"]
+    assert (quarter["state"], quarter["of"], quarter["revision"]) == ("final", "2026-Q1", 1)
+    assert quarter["months"][0]["digest"] == month["digest"]
+    for key in (
+        "down_minutes",
+        "eligible_minutes",
+        "incidents",
+        "days",
+        "failure_count",
+        "credit_percent",
+        "verdict",
+    ):
+        assert quarter[key] == month[key], key
+    assert quarter["availability"] == pytest.approx(month["availability"])
+    body = {"start": "2026-03-10T01:00:00Z", "duration": "4h", "reason": "approved by the customer"}
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body))[0] == 201
+    await service.runtime.work.closing.run_once()
+    again = await report(service, name, "period=2026-Q1")
+    assert (again["revision"], again["verdict"], again["months"][0]["revision"]) == (2, "met", 2)
+    assert again["restates"]["verdict"] == {"old": "breached", "new": "met"}
+    assert (await report(service, name, "period=2026-Q1&revision=1"))["verdict"] == "breached"
+    await service.runtime.work.closing.run_once()
+    assert len(await store.revisions(tenant, "2026-Q1")) == 2
+    # The year is not over; a month is a period as well.
+    assert (await report(service, name, "period=2026"))["state"] == "preliminary"
+    assert await report(service, name, "period=2026-03") == await report(service, name, "month=2026-03")
+
+
+async def test_a_change_of_the_target_is_judged_by_the_months_budgets(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 3, 20, tzinfo=UTC))
+    body = {"sla_target": {"availability": "99.9%"}}
+    assert (await service.ask("PUT", f"/api/v1/tenants/{name}", body))[0] == 200
+    service.clock.set(datetime(2026, 4, 20, tzinfo=UTC))
+    year = await report(service, name, "period=2026")
+    assert [(m["month"], m["contract"]["target"]) for m in year["months"]] == [
+        ("2026-03", 99.5),
+        ("2026-04", 99.9),
+    ]
+    # From its first observation on March 1 the tenant is eligible; what is to come has its budget.
+    march, rest = 0.005 * 31 * 1440, 0.001 * 275 * 1440
+    assert year["error_budget"]["total_minutes"] == pytest.approx(march + rest)
+    assert [v["months"] for v in year["contract"]["versions"]] == [["2026-03"], ["2026-04"]]
+    quarter = await report(service, name, "period=2026-Q2")
+    assert quarter["contract"]["target"] == 99.9
+    assert quarter["error_budget"]["total_minutes"] == pytest.approx(0.001 * 91 * 1440)
+    assert quarter["period"] == {"start": "2026-04-01T00:00:00Z", "end": "2026-07-01T00:00:00Z"}
+
+
+async def test_all_formats_know_quarters(service: Service) -> None:
+    name = await a_march(service)
+    url = f"/api/v1/tenants/{name}/sla/report?period=2026-Q1&format="
+    _, page, _ = await service.ask("GET", url + "html")
+    assert "2026-Q1" in page
+    _, text, headers = await service.ask("GET", url + "csv")
+    assert len(list(csv.DictReader(io.StringIO(text)))) == 31
+    assert f"sla-{name}-2026-Q1.csv" in headers["Content-Disposition"]
+    async with service.session.get(service.url + url + "pdf", headers=service.headers("admin")) as answer:
+        assert (answer.status, (await answer.read())[:5]) == (200, b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("period=2026-Q5", "period"), ("period=2026-Q2&month=2026-04", "period"), ("month=2026-Q1", "month"),
+     ("month=2026", "month"), ("period=2027", "period"), ("period=2025", "period"), ("period=", "period")],
+)  # fmt: skip
+async def test_periods_that_cannot_be(service: Service, query: str, field: str) -> None:
+    name = await service.tenant()
+    status, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?{query}")
+    assert (status, body["error"]["details"]["fields"][0]["field"]) == (422, field)
+
+
+async def test_the_quarter_of_a_deleted_tenant_ends_with_it(service: Service) -> None:
+    name = await a_march(service)
+    tenant = await service.runtime.tenants.get(name)
+    assert (await service.ask("DELETE", f"/api/v1/tenants/{name}?force=true"))[0] == 202
+    ended = service.clock.now()
+    service.clock.advance(4 * 86_400)
+    await service.runtime.work.closing.run_once()
+    store = PgStatementStore(service.runtime.database)
+    for of, months in (("2026-Q2", ["2026-04"]), ("2026", ["2026-03", "2026-04"])):
+        assert len(await store.revisions(tenant, of)) == 1
+        told = await report(service, name, f"period={of}")
+        assert (told["state"], [m["month"] for m in told["months"]]) == ("final", months)
+        assert told["deleted_at"] == told["period"]["end"]
+        assert datetime.fromisoformat(told["deleted_at"]) == ended
