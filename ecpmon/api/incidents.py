@@ -113,7 +113,7 @@ def _written(
     known = [*[Cause()] * (len(outages) - len(causes)), *causes]
     gone = tenant.deleted_at is not None
     shown = [_document(i, c, gone=gone) for i, c in zip(outages, known, strict=True)]
-    if shown and first < outages[0].start:
+    if shown and first < found.first == outages[0].start:
         # Of what lies that far back only the begin was read.
         shown[0] |= {
             "start": first,

@@ -195,15 +195,12 @@ def _continued(months: Sequence[Document], key: str) -> list[dict[str, Any]]:
     return found
 
 
-def _that_ends(found: Sequence[dict[str, Any]], entry: Document) -> dict[str, Any] | None:
+def _that_ends(found: list[dict[str, Any]], entry: Document) -> dict[str, Any] | None:
     """What ends where `entry` begins, and is the same otherwise."""
-    own = {"start", "end", "minutes"}
-    for other in reversed(found):
-        if other["end"] == entry["start"] and all(
-            other.get(k) == v for k, v in entry.items() if k not in own
-        ):
-            return other
-    return None
+    same = {key: value for key, value in entry.items() if key not in ("start", "end", "minutes")}
+    return next(
+        (o for o in reversed(found) if o["end"] == entry["start"] and same.items() <= o.items()), None
+    )
 
 
 def _once(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -72,6 +72,7 @@ async def test_a_month_is_restated_when_its_last_incident_ends_after_it_was_clos
     assert [(i["end"], i["ongoing"]) for i in first["incidents"]] == [(None, True)]
     service.clock.advance(3600)
     await push(service, name, [(service.clock.now(), 1)])
+    service.clock.advance(60)
     second = await get(service, name, "sla/report?month=2026-03")
     assert (second["revision"], second["recovery_time_avg"]) == (2, 98 * 3600)
     assert [i["end"] for i in second["incidents"]] == ["2026-04-05T01:00:00Z"]

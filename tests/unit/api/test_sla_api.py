@@ -182,7 +182,7 @@ async def test_the_analysis_says_what_the_windows_say(
         "status": window["status"], "uptime_percentage": window["availability"],
         "failure_count": window["failure_count"], "recovery_time_avg": window["recovery_time_avg"],
         "bounds": window["bounds"], "coverage": window["coverage"], "verdict": window["verdict"],
-        "gap_minutes": window["gap_minutes"], "state": "up", "stale": False,
+        "gap_minutes": window["gap_minutes"], "state": "up", "stale": False, "flap_limit_seconds": 60,
     }  # fmt: skip
     assert window["availability"] != window["availability_other_accounting"]
 
