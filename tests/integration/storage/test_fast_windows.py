@@ -272,7 +272,7 @@ async def test_a_migration_of_existing_spans_equals_the_triggers(
     await database.execute(_for_one(began, "WHERE is_down", tenant))
     await database.execute("DO $$" + _for_one(order, "FROM availability_sums GROUP", tenant))
     whole, _, _ = _statement_of(
-        "0043_whole_incidents", "UPDATE availability_sums s SET outage_hard"
+        "0044_whole_incidents", "UPDATE availability_sums s SET outage_hard"
     ).partition(";")
     await database.execute(_for_one(whole, "WHERE s.ctid = o.place AND s.is_down", tenant))
     assert await database.fetch(kept, tenant.key) == by_triggers
