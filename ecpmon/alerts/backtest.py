@@ -23,7 +23,7 @@ from ecpmon.alerts.past import History
 from ecpmon.alerts.syntax import References, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.windows import ErrorBudget, Incident
-from ecpmon.sla import burn, incidents
+from ecpmon.sla import burn
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 Look = Callable[[RuleState, Facts], Evaluation]
@@ -44,7 +44,10 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """An outage and whether the rule told of it. `budget_left` is of the 30-day window, at the detection."""
+    """An outage and whether the rule told of it. `budget_left` is of the 30-day window, at the detection.
+
+    Nothing is late before the replay begins, or while the outage was planned.
+    """
 
     incident: Incident
     detected_at: datetime | None
@@ -52,7 +55,7 @@ class Detection:
 
     @property
     def delay(self) -> timedelta | None:
-        return None if self.detected_at is None else self.detected_at - self.incident.start
+        return None if self.detected_at is None else self.detected_at - self.incident.counted.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def replay(
         told.extend(change for change in changes if change.notifies)
     firings = _firings(told)
     reach = step + _reach(rule, wanted, policies)
-    around = incidents.incidents(history.eligible.spans, start - reach, end)
+    around = history.incidents(start - reach, end)
     return Backtest(
         evaluations=count,
         unknown=unknown,
@@ -175,10 +178,11 @@ def _detections(
 ) -> Iterator[Detection]:
     """Every outage within the replay with the first firing about it; one that was on already knew at once."""
     over = [f.until for f in firings]
-    for incident in incidents.incidents(history.eligible.spans, start, end):
-        index = bisect_right(over, incident.start)
+    for incident in history.incidents(start, end):
+        since = incident.counted.start
+        index = bisect_right(over, since)
         if index < len(firings) and firings[index].fired_at <= incident.end + reach:
-            at = max(firings[index].fired_at, incident.start)
+            at = max(firings[index].fired_at, since)
             yield Detection(incident, at, history.budget(at))
         else:
             yield Detection(incident, None, None)

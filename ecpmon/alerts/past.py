@@ -21,9 +21,9 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import ErrorBudget, Tally
+from ecpmon.model.windows import ErrorBudget, Incident, Tally
 from ecpmon.ports.samples import Latest, Point
-from ecpmon.sla import budgets, burn
+from ecpmon.sla import budgets, burn, incidents
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 
@@ -220,6 +220,7 @@ class History:
         self._tenant, self._intervals = tenant, intervals
         self.eligible = Timeline(exclude(spans, maintenance))
         self._whole = Timeline(spans)
+        self._maintenance = maintenance
         self._samples = samples or {}
         self._fraction = tenant.sla_target.fraction
         self._stalest = intervals.stalest(tenant)
@@ -240,6 +241,10 @@ class History:
     def _aggregate(self, term: Aggregate, now: datetime) -> float | None:
         series = self._samples.get(term.name)
         return series[0].aggregate(term.function, term.window, now) if series else None
+
+    def incidents(self, start: datetime, end: datetime) -> list[Incident]:
+        """Those that count in `[start, end)`, whole, as they were known at `end`."""
+        return incidents.incidents(self._whole.spans, start, end, self._maintenance)
 
     def budget(self, at: datetime) -> ErrorBudget:
         """What was left of the 30-day budget, by the contract's accounting rule."""
