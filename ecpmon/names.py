@@ -41,3 +41,12 @@ SERVICE_METRICS: Final[dict[str, str]] = {
     "service_sessions": "sessions",
     "service_replicas": "replicas",
 }
+# What tells of a tenant's GPUs, and the field of `model.usage.GpuUsage` that it is.
+GPU_METRICS: Final[dict[str, str]] = {
+    "gpu_sm_active": "sm",
+    "gpu_dram_active": "dram",
+    "gpu_engine_active": "engine",
+    "gpu_util_sampled": "sampled",
+    "gpu_usage": "other",
+    "gpu_memory_usage": "memory",
+}

@@ -12,9 +12,10 @@ from ecpmon.api.common import backend_of, now_of, percent, query_float, reply, t
 from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.usage import Distribution, ServiceUsage
+from ecpmon.model.usage import Distribution, GpuUsage, ServiceUsage
 
 if TYPE_CHECKING:
+    from ecpmon.orchestrator.gpu_advice import GpuAdvice
     from ecpmon.orchestrator.rightsizing import Advice, ServiceAdvice
 
 routes = Routes()
@@ -32,7 +33,8 @@ async def recommendations(request: web.Request) -> web.Response:
     backend, tenant, now = backend_of(request), await tenant_of(request), now_of(request)
     window = timedelta(days=query_float(request, "days", DEFAULT_DAYS, 0, 90))
     usage = await _measured(backend, tenant, window, now)
-    advice = advise(tenant, usage, default_catalogue())
+    gpus = await _gpus_measured(backend, tenant, window, now)
+    advice = advise(tenant, usage, default_catalogue(), gpus)
     return reply(_document(tenant, advice, now - window, now))
 
 
@@ -51,6 +53,19 @@ async def _measured(
     return {**found, **{name: usage for name, usage in fine.items() if name not in enough}}
 
 
+async def _gpus_measured(
+    backend: Backend, tenant: Tenant, window: timedelta, now: datetime
+) -> GpuUsage | None:
+    """The same of the tenant's GPUs."""
+    from ecpmon.orchestrator.gpu_advice import best_points
+    from ecpmon.orchestrator.rightsizing import MIN_POINTS
+
+    found = await backend.monitoring.gpu_usage(tenant, now - window, now, raw=False)
+    if best_points(found) >= MIN_POINTS:
+        return found
+    return await backend.monitoring.gpu_usage(tenant, now - min(window, _RAW), now, raw=True) or found
+
+
 def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> dict[str, Any]:
     from ecpmon.orchestrator.catalogue import default_catalogue
     from ecpmon.orchestrator.rightsizing import MIN_POINTS
@@ -61,6 +76,7 @@ def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) ->
         "window": {"start": start, "end": end},
         "minimum_points": MIN_POINTS,
         "services": [_service(s, end - start) for s in advice.services],
+        "gpus": _gpus(advice.gpus, end - start),
         "preset": {"current": tenant.preset, "recommended": advice.preset},
         "monthly_cost": {
             "currency": default_catalogue().prices.symbol,
@@ -89,7 +105,34 @@ def _service(advice: ServiceAdvice, window: timedelta) -> dict[str, Any]:
     }
 
 
-def _coverage(usage: ServiceUsage | None, window: timedelta) -> float | None:
+def _gpus(advice: GpuAdvice | None, window: timedelta) -> dict[str, Any] | None:
+    """None for who has none."""
+    if advice is None:
+        return None
+    usage = advice.usage
+    return {
+        "current": advice.current,
+        "recommended": advice.recommended,
+        "from": advice.evidence.value,
+        "coverage": _coverage(usage, window),
+        "evidence": None
+        if usage is None
+        else {
+            "window": {"start": usage.start, "end": usage.end},
+            "resolution_seconds": usage.resolution.total_seconds(),
+            "sm_active_percent": _distribution(usage.sm),
+            "dram_active_percent": _distribution(usage.dram),
+            "engine_active_percent": _distribution(usage.engine),
+            "sampled_utilization_percent": _distribution(usage.sampled),
+            "gpu_usage_percent": _distribution(usage.other),
+            "memory_percent": _distribution(usage.memory),
+        },
+        "reasons": advice.reasons,
+        "caveats": advice.caveats,
+    }
+
+
+def _coverage(usage: ServiceUsage | GpuUsage | None, window: timedelta) -> float | None:
     return None if usage is None else percent(min(usage.known / window, 1.0))
 
 

@@ -18,8 +18,10 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Final
 
+from ecpmon.collectors.natives import classic, natives_of
 from ecpmon.collectors.promql import selectors
 from ecpmon.collectors.rules import MetricRule, PrometheusRule
+from ecpmon.model.objectives import BOUND, BUCKETS, COUNT
 from ecpmon.model.samples import Columns, Frame, SeriesKey, Shapes, Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.names import COMPONENT_SEPARATOR, UP_METRIC
@@ -44,8 +46,8 @@ class Question:
     """One expression. `subject` names it to people; `by`: the labels that say whose a series is.
 
     `name`: our metric. `component`: the label that names a service of the tenant. `counter`: read series by series,
-    told apart by `labels`. `seconds`: how often its samples are taken. `age`: an expression by `by` that says how old
-    they are, in seconds; without it the selectors do.
+    told apart by `labels`; a native histogram becomes its count and its `bounds`. `seconds`: how often its samples are
+    taken. `age`: an expression by `by` that says how old they are, in seconds; without it the selectors do.
     """
 
     subject: str
@@ -56,6 +58,7 @@ class Question:
     component: str | None = None
     counter: bool = False
     labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
     age: str | None = None
     # Whose it is, by the values of `by`; None: the first of these is the name of the tenant.
     owners: Mapping[tuple[str, ...], tuple[str, ...]] | None = None
@@ -116,7 +119,7 @@ def questions_of(rule: PrometheusRule, seconds: float) -> tuple[Question, ...]:
     found += [
         Question(
             counter_subject(name), each.expression, by, name, each.interval or seconds,
-            counter=True, labels=each.labels, age=each.age,
+            counter=True, labels=each.labels, bounds=each.bounds, age=each.age,
         )
         for name, each in rule.counters.items()
     ]  # fmt: skip
@@ -159,17 +162,40 @@ def answer_to(question: Question, result: Iterable[Any], times: Sequence[Times])
             continue
         own = _own_times(question, metric, whose, times)
         key = _key(question, metric, component)
+        read, trouble = _read(question, series, key, points)
         for tenant in question.tenants(whose):
-            kept = answer.readings.setdefault((tenant, key), {})
-            # A counter whose series cannot be told apart is wrong as a whole, and not in one of its labels.
-            clashes = differing[tenant, None if question.counter else key]
-            if _take(question, points, own, kept, clashes):
-                why = "when its samples were taken cannot be told: give an `age`"
-                answer.troubles[tenant, question.about] = why
-            if "histograms" in series:
-                answer.troubles[tenant, question.about] = "a native histogram is no number"
+            for each, told in read.items():
+                kept = answer.readings.setdefault((tenant, each), {})
+                # A counter whose series cannot be told apart is wrong as a whole, and not in one of its labels.
+                clashes = differing[tenant, None if question.counter else each]
+                if _take(question, told, own, kept, clashes):
+                    why = "when its samples were taken cannot be told: give an `age`"
+                    answer.troubles[tenant, question.about] = why
+            if trouble:
+                answer.troubles[tenant, question.about] = trouble
     _forget(question, answer, differing)
     return answer
+
+
+def _read(
+    question: Question, series: Mapping[str, Any], key: SeriesKey, points: Sequence[tuple[float, float]]
+) -> tuple[dict[SeriesKey, Sequence[tuple[float, float]]], str | None]:
+    """What a series says, and what is wrong with it; of a native histogram what a classic one would.
+
+    Raises ValueError.
+    """
+    natives = natives_of(series)
+    if not natives:
+        return {key: points}, None
+    if not question.counter:
+        return {key: points}, "a native histogram is no number"
+    found: dict[SeriesKey, Sequence[tuple[float, float]]] = {key: points} if points else {}
+    told, why = classic(natives, question.bounds)
+    for bound, counts in told.items():
+        name = f"{question.name}{COUNT if bound is None else BUCKETS}"
+        labels = key.labels if bound is None else tuple(sorted((*key.labels, (BOUND, bound))))
+        found[SeriesKey(series_key(name).metric_type, name, labels)] = counts
+    return found, why
 
 
 def _key(question: Question, metric: Mapping[str, str], component: str) -> SeriesKey:

@@ -70,10 +70,12 @@ Read = Annotated[str | MetricRule, AfterValidator(_with_a_time)]
 class CounterRule(MetricRule):
     """A counter, read series by series: a sum over series would hide their restarts.
 
-    `labels` are kept and must tell a tenant's series apart, the restarts of which are then seen one by one.
+    `labels` are kept and must tell a tenant's series apart, the restarts of which are then seen one by one. `bounds`:
+    those of a native histogram that are kept, in its unit; without them powers of two.
     """
 
     labels: tuple[str, ...] = Field(min_length=1, max_length=10)
+    bounds: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(default=(), max_length=20)
 
 
 class PrometheusRule(SourceRule):

@@ -39,3 +39,24 @@ class ServiceUsage:
     def points(self) -> int:
         """How many points there are of both what is requested."""
         return min(self.cpu.points if self.cpu else 0, self.memory.points if self.memory else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUsage:
+    """What a tenant's GPUs were measured to do over `[start, end]`, in percent, the average of all of them.
+
+    `sm` and `dram`: the share of their cores, and of their memory's cycles, that worked. `engine`: the share of time in
+    which anything ran at all. `sampled`: the same as the driver samples it. `other`: `gpu_usage`, whatever its sender
+    means by it. `memory`: the share of it that is taken.
+    """
+
+    resolution: timedelta
+    start: datetime
+    end: datetime
+    sm: Distribution | None = None
+    dram: Distribution | None = None
+    engine: Distribution | None = None
+    sampled: Distribution | None = None
+    other: Distribution | None = None
+    memory: Distribution | None = None
+    known: timedelta = timedelta()

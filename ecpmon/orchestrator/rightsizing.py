@@ -21,9 +21,10 @@ from typing import Any, Final
 
 from ecpmon.errors import InsufficientResources
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.usage import ServiceUsage
+from ecpmon.model.usage import GpuUsage, ServiceUsage
 from ecpmon.orchestrator.catalogue import Catalogue, PriceTable, memory_text
 from ecpmon.orchestrator.costs import cost_breakdown, monthly_cost
+from ecpmon.orchestrator.gpu_advice import GpuAdvice, advise_gpus
 from ecpmon.orchestrator.plans import ServicePlan, TenantPlan
 from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.tuning import tuned
@@ -97,6 +98,7 @@ class ServiceAdvice:
 class Advice:
     """The tenant. `preset` and `cost_after` (per month) are None when no preset holds what is recommended.
 
+    `gpus` is told beside it, and no part of the update (`gpu_advice`).
     `update` is the body of the PUT that applies it; None when there is nothing to change.
     """
 
@@ -105,10 +107,13 @@ class Advice:
     cost_before: Decimal
     cost_after: Decimal | None
     update: dict[str, Any] | None
+    gpus: GpuAdvice | None = None
 
 
-def advise(tenant: Tenant, usage: Mapping[str, ServiceUsage], catalogue: Catalogue) -> Advice:
-    """What to change for `tenant`, from `usage` by service. Raises as `plan_tenant` does."""
+def advise(
+    tenant: Tenant, usage: Mapping[str, ServiceUsage], catalogue: Catalogue, gpus: GpuUsage | None = None
+) -> Advice:
+    """What to change for `tenant`, from `usage` by service and that of its GPUs. Raises as `plan_tenant` does."""
     base = tuned(catalogue, tenant.service_resources)
     before = plan_tenant(tenant.service_requirements, tenant.sla_target, None, base)
     requirements = _peaks(tenant.service_requirements, usage, before, base, tenant)
@@ -118,17 +123,19 @@ def advise(tenant: Tenant, usage: Mapping[str, ServiceUsage], catalogue: Catalog
         for s in before.services
     )
     paid = _granted(tenant.preset, catalogue)
+    used_to = float(catalogue.sla.design_utilisation)
+    told = advise_gpus(gpus, before.needs.gpus, used_to, MIN_POINTS)
     if not any(s.changed for s in services):
-        return Advice(services, tenant.preset, paid, paid, None)
+        return Advice(services, tenant.preset, paid, paid, None, told)
     update = _update(tenant, services, before, requirements)
     after = _plan(tenant, update, catalogue)
     if after is None:
-        return Advice(services, None, paid, None, update)
+        return Advice(services, None, paid, None, update, told)
     if after.preset != tenant.preset:
         update["preset"] = after.preset
     if any(s.lowers_under_autoscaler for s in services):
         update["acknowledge_autoscaling"] = False  # whoever means it sets it to true
-    return Advice(services, after.preset, paid, after.monthly_cost, update)
+    return Advice(services, after.preset, paid, after.monthly_cost, update, told)
 
 
 def _granted(preset: str, catalogue: Catalogue) -> Decimal:

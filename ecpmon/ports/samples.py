@@ -11,7 +11,7 @@ from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.usage import ServiceUsage
+from ecpmon.model.usage import GpuUsage, ServiceUsage
 from ecpmon.model.windows import Cause
 
 
@@ -134,6 +134,12 @@ class MonitoringStore(Protocol):
         self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
     ) -> dict[str, ServiceUsage]:
         """service -> what it was measured to use in `[start, end)`; from samples, or from 5-minute rollups."""
+        ...
+
+    async def gpu_usage(
+        self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
+    ) -> GpuUsage | None:
+        """What its GPUs were measured to do in `[start, end)`, in the same way; None: nobody told of any."""
         ...
 
     async def causes(

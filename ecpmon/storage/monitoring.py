@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,9 +13,9 @@ from typing import Any
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import COMPONENT_LABEL, FUTURE, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.usage import Distribution, ServiceUsage
+from ecpmon.model.usage import Distribution, GpuUsage, ServiceUsage
 from ecpmon.model.windows import Cause
-from ecpmon.names import SERVICE_METRICS
+from ecpmon.names import GPU_METRICS, SERVICE_METRICS
 from ecpmon.ports.samples import Latest, Plot, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
@@ -60,13 +60,16 @@ def _tier_of(step: timedelta) -> str:
 
 
 def _usage_of(service: str, rows: list[Any], resolution: timedelta) -> ServiceUsage:
-    by_metric = {
-        SERVICE_METRICS[r["metric_name"]]: Distribution(r["points"], r["p50"], r["p95"], r["high"])
-        for r in rows
+    return ServiceUsage(service, resolution, **_measured(rows, SERVICE_METRICS))
+
+
+def _measured(rows: list[Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        fields[r["metric_name"]]: Distribution(r["points"], r["p50"], r["p95"], r["high"]) for r in rows
     }
-    start, end = min(r["first"] for r in rows), max(r["last"] for r in rows)
-    known = _FIVE_MINUTES * min(r["known"] for r in rows)
-    return ServiceUsage(service, resolution, start, end, **by_metric, known=known)
+    found["start"], found["end"] = min(r["first"] for r in rows), max(r["last"] for r in rows)
+    found["known"] = _FIVE_MINUTES * min(r["known"] for r in rows)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +270,16 @@ class PgMonitoringStore:
         for r in rows:
             found.setdefault(r["service"], []).append(r)
         return {name: _usage_of(name, own, resolution) for name, own in found.items()}
+
+    async def gpu_usage(
+        self, tenant: Tenant, start: datetime, end: datetime, *, raw: bool
+    ) -> GpuUsage | None:
+        sql = self._sql["gauge_usage_raw" if raw else "gauge_usage_5m"]
+        rows = await self._database.fetch(
+            sql, tenant.key, list(GPU_METRICS), tenant.evidence_source.value, start, end
+        )
+        resolution = timedelta(0) if raw else _FIVE_MINUTES
+        return GpuUsage(resolution, **_measured(rows, GPU_METRICS)) if rows else None
 
     async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
         row = await self._database.fetchrow(self._sql["has_said"], tenant.key, list(names))

@@ -367,9 +367,15 @@ chosen AS (
   ORDER BY labels->>'service', metric_name, (data_source = $3) DESC, id
 )
 
--- name: service_usage_5m
--- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
-WITH {services}
+-- part: gauges
+chosen AS (
+  SELECT DISTINCT ON (metric_name) id, metric_name, '' AS service
+  FROM series
+  WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels = '{}'
+  ORDER BY metric_name, (data_source = $3) DESC, id
+)
+
+-- part: usage_5m
 SELECT c.service, c.metric_name, count(*) AS points, max(r.high) AS high, min(r.bucket) AS first, max(r.bucket) AS last,
        count(*) AS known,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.total / r.points) AS p50,
@@ -378,9 +384,8 @@ FROM chosen c JOIN rollup_5m r ON r.series = c.id
 WHERE r.bucket >= $4 AND r.bucket < $5
 GROUP BY 1, 2
 
--- name: service_usage_raw
--- The same over the samples themselves.
-WITH {services}, seen AS MATERIALIZED (
+-- part: usage_raw
+seen AS MATERIALIZED (
   SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
   FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
   WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.value BETWEEN -1e100 AND 1e100
@@ -393,3 +398,20 @@ SELECT c.service, c.metric_name, count(*) AS points, max(s.value) AS high, min(s
        percentile_cont(0.95) WITHIN GROUP (ORDER BY s.value) AS p95
 FROM chosen c JOIN seen s ON s.series = c.id
 GROUP BY 1, 2
+
+-- name: service_usage_5m
+-- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
+WITH {services}
+{usage_5m}
+
+-- name: service_usage_raw
+-- The same over the samples themselves.
+WITH {services}, {usage_raw}
+
+-- name: gauge_usage_5m
+-- The same of what is about the tenant as a whole.
+WITH {gauges}
+{usage_5m}
+
+-- name: gauge_usage_raw
+WITH {gauges}, {usage_raw}

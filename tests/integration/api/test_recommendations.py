@@ -76,6 +76,35 @@ async def test_a_week_of_points(service: Service) -> None:
     assert found["evidence"]["memory_mib"]["max"] == 300
 
 
+async def test_gpus_are_sized_by_their_cores_and_memory_and_not_by_their_utilisation(
+    service: Service,
+) -> None:
+    name, other = await service.tenant(service_requirements={"callbot": 105}), await service.tenant()
+    document = await ask(service, name)
+    [gpus] = {s["current"]["replicas"] for s in document["services"] if s["service"] == "callbot"}
+    assert document["gpus"]["current"] == gpus
+    assert document["gpus"]["from"] == "none"
+    assert document["gpus"]["recommended"] is None
+    await a_week(service, name, {"gpu_util_sampled": lambda _: 100}, {}, 200)
+    sampled = (await ask(service, name))["gpus"]
+    assert (sampled["from"], sampled["recommended"]) == ("sampled_utilization", None)
+    assert "half of the time" in sampled["caveats"][0]
+    measured = {
+        "gpu_sm_active": lambda _: 2,
+        "gpu_dram_active": lambda i: 10 + i % 5,
+        "gpu_memory_usage": lambda _: 20,
+    }
+    await a_week(service, name, measured, {}, 200)
+    # Another tenant's, and a part's own, are not taken.
+    await a_week(service, other, {"gpu_sm_active": lambda _: 100}, {}, 200)
+    await a_week(service, name, {"gpu_sm_active": lambda _: 100}, {"gpu": "0"}, 200)
+    found = (await ask(service, name))["gpus"]
+    assert (found["from"], found["recommended"], found["caveats"]) == ("sm_and_dram_active", 1, [])
+    assert found["evidence"]["sm_active_percent"]["max"] == 2
+    assert found["evidence"]["dram_active_percent"]["p95"] == pytest.approx(14)
+    assert found["evidence"]["resolution_seconds"] == 300
+
+
 async def test_what_is_pushed_counts_as_well(service: Service) -> None:
     name = await service.tenant(service_requirements={"chatbot": 100})
     batch = [
