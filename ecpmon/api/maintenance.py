@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from ecpmon.api.alerts import seconds_of
 from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of, worked_out
 from ecpmon.api.context import CALLER
-from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.times import time_of
+from ecpmon.api.routing import ROLES, Permission, Routes
+from ecpmon.api.times import is_skipped, time_of
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.sla.maintenance import check, densest, effort, occurrences, zone
 from ecpmon.wire import dumps
@@ -42,6 +42,8 @@ class MaintenanceBody(BaseModel):
 def _planned(body: MaintenanceBody, zone_name: str, by: str, now: datetime) -> Maintenance:
     local = zone(zone_name)
     start = time_of(body.start, "start", local)
+    if body.rrule is not None and is_skipped(body.start, local):
+        raise bad_field("start", f"the clock skips this time in {zone_name}; a rule needs one that there is")
     if (body.end is None) == (body.duration is None):
         raise bad_field("end", "give either end or duration")
     duration = (
@@ -65,6 +67,7 @@ def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
         "end": planned.start + planned.duration,
         "duration_seconds": planned.duration.total_seconds(),
         "rrule": planned.rrule,
+        "rrule_reading": None if planned.rrule is None else "rfc5545" if planned.by_rfc else "as_before",
         "time_zone": planned.time_zone,
         "ends_at": planned.until,
         "approved_by": planned.approved_by or planned.created_by,
@@ -93,13 +96,14 @@ async def add(request: web.Request) -> web.Response:
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
     body = await read_model(request, MaintenanceBody)
     planned = _planned(body, body.time_zone or tenant.time_zone, request[CALLER].name, now)
-    await store.add(tenant, planned, await apart(request, tenant, _densest, planned, now))
+    authorised = bool(request[CALLER].roles & ROLES[Permission.MANAGE_TENANTS])
+    await store.add(tenant, planned, await apart(request, tenant, _densest, planned, now, authorised))
     return reply(document(planned, now), 201)
 
 
-def _densest(planned: Maintenance, now: datetime) -> int:
-    """How often it is on within a quarter. Raises ValidationFailed when it cannot be meant."""
-    check(planned, now)
+def _densest(planned: Maintenance, now: datetime, authorised: bool) -> int:
+    """How often it is on within a quarter. Raises ValidationFailed when it cannot be meant, Forbidden as `check`."""
+    check(planned, now, authorised=authorised)
     return densest(planned)
 
 

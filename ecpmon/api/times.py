@@ -23,6 +23,12 @@ def parse_time(text: str, local: tzinfo = UTC) -> datetime:
         raise ValueError("is not in the calendar as UTC") from error
 
 
+def is_skipped(text: str, local: tzinfo) -> bool:
+    """Whether a text that `parse_time` takes is a wall-clock time that `local` skips."""
+    at = datetime.fromisoformat(text)
+    return at.tzinfo is None and parse_time(text, local).astimezone(local).replace(tzinfo=None) != at
+
+
 def parse_any_time(text: str) -> datetime:
     """The same for who asks for the `nearest` of it: what is in no year of UTC is as its own clock shows it."""
     try:

@@ -42,6 +42,8 @@ class Maintenance:
     # None: who entered it.
     approved_by: str | None = None
     until: datetime | None = None
+    # False for a rule that was entered before RFC 5545 was kept to the letter: it goes on as it did.
+    by_rfc: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,30 @@
-"""When maintenance is on, and what it takes out of a timeline. Pure.
-
-Recurrence rules are RFC 5545; python-dateutil expands them.
-"""
+"""When maintenance is on, and what it takes out of a timeline. Pure. Recurrence rules: `sla.recurrence`."""
 
 from __future__ import annotations
 
-import math
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
-from typing import Final, cast
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrule, rrulestr
-
-from ecpmon.errors import LimitReached, ValidationFailed
+from ecpmon.errors import Forbidden, LimitReached, ValidationFailed
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.sla import recurrence_before
+from ecpmon.sla.recurrence import Recurrence
+from ecpmon.sla.rrule_text import rule_of
 
 LONGEST: Final = timedelta(days=31)
 RETROACTIVE: Final = timedelta(days=30)
+# By who is authorised to: closed months are restated by it.
+RETROACTIVE_RULES: Final = timedelta(days=366)
+LONG_REASON: Final = 10
 # Figures are asked of these instants for ever, so there must be such instants.
 AHEAD: Final = timedelta(days=3660)
-MAX_RRULE: Final = 500
-MAX_INTERVAL: Final = 1_000
-# More often than this is not maintenance but the normal state.
-MAX_PER_DAY: Final = 6
-_COARSE: Final = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
-# Of RFC 5545; dateutil knows one more.
-_PARTS: Final = frozenset({
-    "FREQ", "UNTIL", "COUNT", "INTERVAL", "BYSECOND", "BYMINUTE", "BYHOUR", "BYDAY", "BYMONTHDAY", "BYYEARDAY",
-    "BYWEEKNO", "BYMONTH", "BYSETPOS", "WKST",
-})  # fmt: skip
 # Occurrences are asked for by wall-clock time, and a wall clock may be an hour or a day off at a change of offset.
 _CLOCK_CHANGE: Final = timedelta(days=1)
 
@@ -66,82 +55,34 @@ def zone(name: str) -> ZoneInfo:
         ) from None
 
 
-def recurrence(text: str, start: datetime, time_zone: str, *, new: bool = False) -> rrule:
+def recurrence(text: str, start: datetime, time_zone: str, *, new: bool = False) -> Recurrence:
     """A parsed RFC 5545 rule whose occurrences are wall-clock times of `time_zone`. Raises ValidationFailed.
 
     `new`: it must happen within ten years.
     """
-    local_zone = zone(time_zone)
-    local = start.astimezone(local_zone).replace(tzinfo=None)
     try:
-        parts = _parts(text)
-        if "UNTIL" in parts:
-            parts["UNTIL"] = _wall_clock(parts["UNTIL"], local_zone)
-        rule = cast("rrule", rrulestr(_joined(parts), dtstart=local))
-        if new and not _comes(parts, local):
+        found = Recurrence(rule_of(text), start, zone(time_zone))
+        if new and found.next(AHEAD) is None:
             raise ValueError("it never happens within ten years")
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise ValidationFailed(
             f"the recurrence rule is not usable: {error}", fields=[{"field": "rrule", "message": str(error)}]
         ) from error
-    return rule
+    return found
 
 
-def _comes(parts: Mapping[str, str], local: datetime) -> bool:
-    """Whether there is a first occurrence soon.
+def check(planned: Maintenance, now: datetime, *, authorised: bool = False) -> None:
+    """Refuse what cannot be meant. Raises ValidationFailed naming the field.
 
-    dateutil looks for one until the year 9999, for seconds. The calendar repeats every 400 years: asked late in it,
-    the search ends soon.
+    `authorised`: who enters it may say what recurred in the past. Raises Forbidden for who may not.
     """
-    late = local.replace(year=local.year + 400 * ((9_999 - local.year) // 400 - 1))
-    endless = {name: value for name, value in parts.items() if name not in ("COUNT", "UNTIL")}
-    first = rrulestr(_joined(endless), dtstart=late).after(late, inc=True)
-    if first is None or first - late > AHEAD:
-        return False
-    return "UNTIL" not in parts or f"{local + (first - late):%Y%m%dT%H%M%S}" <= parts["UNTIL"]
-
-
-def _wall_clock(until: str, local_zone: ZoneInfo) -> str:
-    """UNTIL as the occurrences are, a wall-clock time; a date is its midnight. Raises ValueError."""
-    if not re.fullmatch(r"[0-9]{8}(T[0-9]{6}Z?)?", until):
-        raise ValueError("UNTIL must be such as 20261231T235959Z")
-    at = datetime.strptime(until[:15].ljust(9, "T").ljust(15, "0"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - wall clock
-    local = at.replace(tzinfo=UTC).astimezone(local_zone) if until.endswith("Z") else at
-    return f"{local:%Y%m%dT%H%M%S}"
-
-
-def _joined(parts: Mapping[str, str]) -> str:
-    return ";".join(f"{name}={value}" for name, value in parts.items())
-
-
-def _parts(text: str) -> dict[str, str]:
-    """The parts of one rule by name; dateutil takes the last of a name, and steps of zero. Raises ValueError."""
-    if len(text) > MAX_RRULE:
-        raise ValueError(f"at most {MAX_RRULE} characters")
-    pairs = [part.partition("=") for part in text.strip().upper().removeprefix("RRULE:").split(";") if part]
-    parts = {name.strip(): value.strip() for name, _, value in pairs}
-    if (
-        len(parts) < len(pairs)
-        or not parts.keys() <= _PARTS
-        or any(re.search(r"[\s:]", v) for v in parts.values())
-    ):
-        raise ValueError("one rule of RFC 5545, each part once, without DTSTART, EXDATE and RDATE")
-    if parts.get("FREQ") not in _COARSE:
-        raise ValueError("FREQ must be YEARLY, MONTHLY, WEEKLY or DAILY")
-    for name, most in (("INTERVAL", MAX_INTERVAL), ("COUNT", 10**6)):
-        if name in parts and not (re.fullmatch(r"[0-9]{1,7}", parts[name]) and 0 < int(parts[name]) <= most):
-            raise ValueError(f"{name} must be a whole number from 1 to {most}")
-    if "COUNT" in parts and "UNTIL" in parts:
-        raise ValueError("give either COUNT or UNTIL")
-    times = [len(set(parts.get(name, "0").split(","))) for name in ("BYHOUR", "BYMINUTE", "BYSECOND")]
-    if math.prod(times) > MAX_PER_DAY:
-        raise ValueError(f"it happens more than {MAX_PER_DAY} times a day")
-    return parts
-
-
-def check(planned: Maintenance, now: datetime) -> None:
-    """Refuse what cannot be meant. Raises ValidationFailed naming the field."""
-    problem = _problem(planned, now)
+    recurred = planned.rrule is not None and planned.start < now
+    if recurred and not authorised:
+        raise Forbidden(
+            "recurring maintenance that began in the past is entered by a tenant_admin or admin; enter past times "
+            "one by one, or let it begin in the future"
+        )
+    problem = _problem(planned, now, RETROACTIVE_RULES if recurred else RETROACTIVE)
     if problem:
         field, message = problem
         raise ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
@@ -150,19 +91,20 @@ def check(planned: Maintenance, now: datetime) -> None:
         recurrence(planned.rrule, planned.start, planned.time_zone, new=True)
 
 
-def _problem(planned: Maintenance, now: datetime) -> tuple[str, str] | None:
+def _problem(planned: Maintenance, now: datetime, ago: timedelta) -> tuple[str, str] | None:
+    """`ago`: how far back it may begin."""
     if planned.duration <= timedelta(0):
         return "end", "must lie after start"
     if planned.duration > LONGEST:
         return "end", f"maintenance lasts at most {LONGEST.days} days"
     if not planned.reason.strip():
         return "reason", "say why; statements show it"
-    if planned.rrule is not None and planned.start < now:
-        return "start", "recurring maintenance begins in the future; enter past times one by one"
+    if planned.rrule is not None and planned.start < now and len(planned.reason.strip()) < LONG_REASON:
+        return "reason", f"say in at least {LONG_REASON} characters why it is entered afterwards"
     if planned.start > now + AHEAD:
         return "start", "lies more than ten years ahead"
-    if planned.start < now - RETROACTIVE:
-        return "start", f"maintenance is entered at most {RETROACTIVE.days} days afterwards"
+    if planned.start < now - ago:
+        return "start", f"maintenance is entered at most {ago.days} days afterwards"
     return None
 
 
@@ -174,7 +116,7 @@ def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[In
         local_zone = zone(planned.time_zone)
         first = (start - planned.duration - _CLOCK_CHANGE).astimezone(local_zone).date()
         last = (end + 2 * _CLOCK_CHANGE).astimezone(local_zone).date()
-        begins = _begins(planned.rrule, planned.start, planned.time_zone, first, last)
+        begins = _begins(planned.rrule, planned.start, planned.time_zone, planned.by_rfc, first, last)
         begins = [b for b in begins if planned.until is None or b < planned.until]
     found = [Interval(b, b + planned.duration) for b in begins]
     return [Interval(max(i.start, start), min(i.end, end)) for i in found if i.start < end and i.end > start]
@@ -185,16 +127,23 @@ def densest(planned: Maintenance) -> int:
     if planned.rrule is None:
         return 1
     local = planned.start.astimezone(zone(planned.time_zone)).date()
-    begins = _begins(planned.rrule, planned.start, planned.time_zone, local, local + _SEEN)
+    begins = _begins(planned.rrule, planned.start, planned.time_zone, planned.by_rfc, local, local + _SEEN)
     return max((bisect_left(begins, at + _QUARTER) - n for n, at in enumerate(begins)), default=1)
 
 
 @lru_cache(maxsize=4096)
-def _begins(text: str, start: datetime, time_zone: str, first: date, last: date) -> tuple[datetime, ...]:
+def _begins(
+    text: str, start: datetime, time_zone: str, by_rfc: bool, first: date, last: date
+) -> tuple[datetime, ...]:
     """The instants at which a rule begins between two days. By days, so that jobs find it done since midnight."""
-    local_zone, rule = zone(time_zone), recurrence(text, start, time_zone)
-    found = rule.between(datetime.combine(first, time()), datetime.combine(last, time()), inc=True)
-    return tuple(b.replace(tzinfo=local_zone).astimezone(UTC) for b in found)
+    if by_rfc:
+        return tuple(recurrence(text, start, time_zone).begins(first, last))
+    try:
+        return tuple(recurrence_before.begins(text, start, zone(time_zone), first, last))
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+        raise ValidationFailed(
+            f"the recurrence rule is not usable: {error}", fields=[{"field": "rrule", "message": str(error)}]
+        ) from error
 
 
 def effort(planned: Iterable[Maintenance]) -> int:

@@ -31,6 +31,7 @@ def maintenance_of(row: Any) -> Maintenance:
         title=row["title"],
         approved_by=row["approved_by"],
         until=row["ends_at"],
+        by_rfc=row["by_rfc"],
     )
 
 
@@ -85,7 +86,13 @@ async def _note(
 
 
 def _told(planned: Maintenance | None) -> dict[str, Any] | None:
-    return None if planned is None else {**asdict(planned), "duration": planned.duration.total_seconds()}
+    if planned is None:
+        return None
+    return {
+        **asdict(planned),
+        "duration": planned.duration.total_seconds(),
+        "in_the_past": planned.start < planned.created_at,
+    }
 
 
 class PgMaintenanceStore:

@@ -118,7 +118,7 @@ async def test_another_tenants_window_does_not_exist(service: Service) -> None:
         ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"time_zone": "localtime"}, "time_zone"),
         ({"time_zone": "right/Asia/Seoul"}, "time_zone"),
         ({"start": "9999-12-31T00:00:00Z", "end": "9999-12-31T01:00:00Z"}, "start"),
-        ({"rrule": "FREQ=SECONDLY"}, "start"),
+        ({"rrule": "FREQ=DAILY"}, "reason"), ({"rrule": "FREQ=SECONDLY", "reason": "entered too late"}, "rrule"),
         ({"start": "2026-03-02T10:00:00Z", "rrule": "FREQ=SECONDLY"}, "rrule"), ({"colour": "red"}, "colour"),
     ],
 )  # fmt: skip
@@ -183,3 +183,75 @@ async def test_a_clock_that_was_ahead_is_forgotten(service: Service) -> None:
         "SELECT DISTINCT as_of FROM sla_current JOIN tenants t ON t.id = tenant WHERE tenant_id = $1", name
     )
     assert [r["as_of"] for r in stored] == [NOW]
+
+
+async def test_what_recurred_in_the_past_counts_at_once_when_a_tenant_admin_enters_it(
+    service: Service,
+) -> None:
+    name = await broken_hour(service)
+    await service.token("clerk", ["operator"], [name])
+    await service.token("owner", ["tenant_admin"], [name])
+    url = f"/api/v1/tenants/{name}/maintenance"
+    body = {
+        "start": "2026-02-01T08:30:00Z", "duration": "20m", "rrule": "FREQ=DAILY",
+        "reason": "nobody had entered the nightly backups",
+    }  # fmt: skip
+    status, answer, _ = await service.ask("POST", url, body, who="clerk")
+    assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
+    assert (await hour(service, name))["maintenance_minutes"] == 0
+    status, added, _ = await service.ask("POST", url, body, who="owner")
+    assert status == 201, added
+    assert (await hour(service, name))["maintenance_minutes"] == 20
+    [row] = await service.runtime.database.fetch(
+        "SELECT * FROM audit_log WHERE action = 'maintenance.added' AND subject = $1", added["id"]
+    )
+    assert (row["actor"], row["after"]["rrule"], row["after"]["reason"]) == (
+        "owner",
+        "FREQ=DAILY",
+        body["reason"],
+    )
+    assert row["after"]["in_the_past"] is True
+
+
+async def test_a_rule_that_was_entered_before_goes_on_as_it_did(service: Service) -> None:
+    name = await service.tenant(time_zone="Europe/Berlin")
+    url = f"/api/v1/tenants/{name}/maintenance"
+    # 02:30 does not exist in Berlin on 2026-03-29.
+    body = {"start": "2026-03-27T02:30", "duration": "1h", "rrule": "FREQ=DAILY;COUNT=3", "reason": "nightly"}
+    _, added, _ = await service.ask("POST", url, body)
+    assert [o["start"][8:10] for o in added["next_occurrences"]] == ["27", "28", "30"]
+    await service.runtime.database.execute(
+        "UPDATE maintenance SET by_rfc = false WHERE maintenance_id = $1", added["id"]
+    )
+    _, listed, _ = await service.ask("GET", url)
+    [old] = listed["maintenance"]
+    assert [o["start"] for o in old["next_occurrences"]] == [
+        "2026-03-27T01:30:00Z", "2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z",
+    ]  # fmt: skip
+    assert (added["rrule_reading"], old["rrule_reading"]) == ("rfc5545", "as_before")
+
+
+@pytest.mark.parametrize(
+    ("rrule", "start", "field"),
+    [
+        ("FREQ=DAILY", "2026-03-29T02:30", "start"), ("FREQ=MONTHLY;BYSETPOS=1", "2026-03-29T04:30", "rrule"),
+        ("FREQ=WEEKLY;BYDAY=1MO", "2026-03-29T04:30", "rrule"),
+    ],
+)  # fmt: skip
+async def test_rules_that_mean_nothing_are_refused(
+    service: Service, rrule: str, start: str, field: str
+) -> None:
+    name = await service.tenant(time_zone="Europe/Berlin")
+    body = {"start": start, "duration": "1h", "rrule": rrule, "reason": "nightly"}
+    status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, field)
+
+
+async def test_until_as_a_date_is_all_of_that_day(service: Service) -> None:
+    name = await service.tenant(time_zone="Asia/Seoul")
+    body = {
+        "start": "2026-03-08T03:00", "duration": "1h", "rrule": "FREQ=DAILY;UNTIL=20260310", "reason": "nightly",
+    }  # fmt: skip
+    _, added, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body)
+    assert [o["start"] for o in added["next_occurrences"]][-1] == "2026-03-09T18:00:00Z"
+    assert len(added["next_occurrences"]) == 3

@@ -339,6 +339,23 @@ async def test_who_was_blind_is_known_for_as_long_as_the_gap(service: Service) -
     assert rows < 20 * 26
 
 
+async def test_what_recurred_in_a_closed_month_restates_it(service: Service) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    await service.runtime.work.closing.run_once()
+    service.clock.set(datetime(2026, 6, 1, tzinfo=UTC))
+    body = {
+        "start": "2026-03-01T01:00:00Z", "duration": "2h", "rrule": "FREQ=DAILY;UNTIL=20260331",
+        "reason": "nightly backups that nobody had entered",
+    }  # fmt: skip
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", body))[0] == 201
+    await service.runtime.work.closing.run_once()
+    second = await report(service, name)
+    assert (second["revision"], second["maintenance_minutes"], second["down_minutes"]) == (2, 31 * 120, 180)
+    assert second["restates"]["down_minutes"] == {"old": 300, "new": 180}
+    assert {e["entered_at"] for e in second["exclusions"]} == {"2026-06-01T00:00:00Z"}
+
+
 async def test_the_job_looks_only_at_what_may_have_changed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
