@@ -195,11 +195,15 @@ class Hub:
                 feed.change(change)
 
     def values_elsewhere(
-        self, number: int, latest: dict[str, Latest], coming: Iterable[tuple[str, Latest]] = ()
+        self,
+        tenant: Tenant,
+        latest: Iterable[tuple[str, Latest]],
+        coming: Iterable[tuple[str, Latest]] = (),
     ) -> None:
-        """The newest values of a tenant, read again because another process has committed some; `coming`: those whose
-        time has not come."""
-        if feed := self._feed_of(number):
+        """The newest values of a tenant, read again because another process has committed some, or the tenant itself is
+        another; `coming`: those whose time has not come."""
+        if feed := self._feed_of(tenant.key):
+            feed.evidence(tenant.evidence_source)
             feed.seed(latest, coming)
 
     def change_elsewhere(self, number: int, change: StateChange) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import defaultdict
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from ecpmon.api.common import (
@@ -18,8 +18,7 @@ from ecpmon.api.common import (
     tenant_of,
 )
 from ecpmon.api.context import CALLER
-from ecpmon.api.keys import plot_key
-from ecpmon.api.plots import points_of
+from ecpmon.api.plots import Shown, main_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, MonitoringUnavailable
 from ecpmon.names import METRIC_TYPES
@@ -36,11 +35,15 @@ INTERVALS: Final = {
     "1d": timedelta(days=1),
 }
 MAX_HOURS: Final = 25 * 31 * 24.0
+_GRAIN: Final = timedelta(minutes=5)
+# From so long a window on, nobody need have the 5 minutes of its first hour any more.
+_LONG: Final = timedelta(days=31)
+_LONG_GRAIN: Final = timedelta(hours=1)
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/monitoring", Permission.READ)
 async def read(request: web.Request) -> web.Response:
-    """Measurements over time: by type where a type has one metric, else by metric name."""
+    """Measurements over time: by type where a type has one metric, else by metric name; then all of each source."""
     tenant, end = await tenant_of(request), now_of(request)
     metric_type = request.query.get("metric_type")
     if metric_type is not None and metric_type not in METRIC_TYPES:
@@ -52,22 +55,31 @@ async def read(request: web.Request) -> web.Response:
     lasting = timedelta(hours=query_float(request, "hours", 24, 0, MAX_HOURS))
     if lasting / step > MAX_POINTS:
         raise bad_field("interval", f"gives more than {MAX_POINTS} points per series; take a longer interval")
-    start = end - lasting
+    start = begin_of(end, lasting)
     found = await backend_of(request).monitoring.plots(tenant, start, end, step, metric_type)
-    shown, summary = dict[str, orjson.Fragment](), dict[str, float]()
+    sources = defaultdict[str, Shown](Shown)
     async for plot in in_slices(found):
-        key = plot_key(plot.metric_type, plot.metric_name)
-        shown[key] = points_of(plot)
-        summary[f"avg_{key}"] = sum(plot.values) / len(plot.values)
-        summary[f"max_{key}"] = plot.high
+        sources[plot.source].add(plot)
+    main, said_by = await main_of(sources, tenant.evidence_source)
     return reply(
         {
             "tenant_id": tenant.tenant_id,
             "time_range": {"start": start, "end": end},
-            "metrics": shown,
-            "summary": summary,
+            "metrics": main.metrics,
+            "summary": main.summary,
+            "metric_sources": said_by,
+            "sources": {
+                source: {"metrics": of.metrics, "summary": of.summary} for source, of in sources.items()
+            },
         }
     )
+
+
+def begin_of(end: datetime, lasting: timedelta) -> datetime:
+    """A whole step of the rollups, so that at every interval the same samples are looked at."""
+    grain = _LONG_GRAIN if lasting > _LONG else _GRAIN
+    start = end - lasting
+    return start - timedelta(seconds=start.timestamp() % grain.total_seconds())
 
 
 @routes.get("/api/v1/monitoring/system", Permission.READ)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from ecpmon.orchestrator.sizing import TenantPlan
 
 routes = Routes()
+V = TypeVar("V")
 # What a new size follows from. A change of anything else leaves the plan as it is.
-_PLAIN = ("name", "description", "service_requirements", "push_mode")
+_PLAIN = ("name", "description", "push_mode")
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
@@ -33,7 +35,8 @@ class TargetPatch(TargetBody):
 
 
 class QuantitiesBody(BaseModel):
-    """Requests and limits of one replica, such as `250m` and `512Mi`; absent ones are the catalogue's."""
+    """Requests and limits of one replica, such as `250m` and `512Mi`; absent ones stay, null ones are the
+    catalogue's."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
@@ -44,17 +47,20 @@ class QuantitiesBody(BaseModel):
 
 
 class UpdateBody(BaseModel):
-    """Only what is given is changed. An unknown field is refused: it would look as if it had been changed."""
+    """Only what is given is changed, in nested fields too, and null takes something away. An unknown field is refused:
+    it would look as if it had been changed.
+    """
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] = ""
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None
     preset: StrictStr | None = None
-    service_requirements: dict[StrictStr, StrictInt] = Field(default_factory=dict)
+    # By service; null: the tenant has it no more.
+    service_requirements: dict[StrictStr, StrictInt | None] = Field(default_factory=dict)
     sla_target: TargetPatch = Field(default_factory=TargetPatch)
-    # Replaces what was right-sized before; null or {} goes back to the catalogue.
-    service_resources: dict[StrictStr, QuantitiesBody] | None = None
+    # By service; null, of one service or of all of them: as in the catalogue.
+    service_resources: dict[StrictStr, QuantitiesBody | None] | None = None
     # From now on; what was pushed before keeps the meaning that it had.
     push_mode: PushMode = PushMode.CHANGES
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
@@ -86,20 +92,37 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
     given = body.model_fields_set
     changed: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if name in given}
     if "service_requirements" in given:
-        _keep_weighted(tenant, body.service_requirements)
+        changed["service_requirements"] = _merged(tenant.service_requirements, body.service_requirements)
+        _keep_weighted(tenant, changed["service_requirements"])
     if "sla_target" in given:
         changed["sla_target"] = SlaTarget.model_validate(
             {**tenant.sla_target.model_dump(), **body.sla_target.model_dump(exclude_unset=True)}
         )
     if "service_resources" in given:
-        changed["service_resources"] = {
-            name: quantities.model_dump(exclude_none=True)
-            for name, quantities in (body.service_resources or {}).items()
-        }
+        changed["service_resources"] = _merged_resources(tenant.service_resources, body.service_resources)
     return tenant.model_copy(update=changed)
 
 
-def _keep_weighted(tenant: Tenant, requirements: dict[str, int]) -> None:
+def _merged(known: Mapping[str, V], given: Mapping[str, V | None]) -> dict[str, V]:
+    """As RFC 7396 says: what is absent stays, and null goes, whether it is there or not."""
+    found = {name: value for name, value in known.items() if name not in given or given[name] is not None}
+    return found | {name: value for name, value in given.items() if value is not None}
+
+
+def _merged_resources(
+    known: Mapping[str, Mapping[str, str]], given: Mapping[str, QuantitiesBody | None] | None
+) -> dict[str, dict[str, str]]:
+    """The same, of each service too; one of which nothing is left is as in the catalogue."""
+    if given is None:
+        return {}
+    merged: dict[str, dict[str, str] | None] = {}
+    for name, of in given.items():
+        own = None if of is None else _merged(known.get(name, {}), of.model_dump(exclude_unset=True))
+        merged[name] = None if name in known and not own else own
+    return _merged({name: dict(of) for name, of in known.items()}, merged)
+
+
+def _keep_weighted(tenant: Tenant, requirements: Mapping[str, int]) -> None:
     """A service that a component weight names cannot go: its weight would count for ever."""
     gone = sorted(set(tenant.component_weights or ()) - set(requirements))
     if gone:

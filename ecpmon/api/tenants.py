@@ -194,7 +194,8 @@ async def list_tenants(request: web.Request) -> web.Response:
     keys = [t.key for t in shown]
     now = now_of(request)
     measured = await backend.availability.current_30d(keys, now)
-    times = await backend.monitoring.mean_response_times_30d(keys, now)
+    evidence = {t.key: t.evidence_source for t in shown}
+    times = await backend.monitoring.mean_response_times_30d(evidence, now)
     return reply(
         {
             "tenants": [_row(t, measured.get(t.key), times.get(t.key)) for t in shown],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from ecpmon.api.common import (
 from ecpmon.api.connections import CLOSE_GRACE
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.events import message_of_event
+from ecpmon.api.feeds import WINDOW
 from ecpmon.api.live import Subscription
 from ecpmon.api.places import Listening, Watching
 from ecpmon.api.routing import Permission, Routes
@@ -40,7 +40,6 @@ from ecpmon.sla.terms import terms_of
 
 routes = Routes()
 _log = structlog.get_logger(__name__)
-SEED_WINDOW: Final = timedelta(minutes=5)
 RECENT_EVENTS: Final = 1_000
 SLA_WINDOW: Final = ("24h",)
 REALTIME_METRICS: Final = frozenset({"cpu", "memory", "network_rps", "response_time", "error_rate", "up"})
@@ -78,10 +77,11 @@ async def _metrics_socket(
     place = backend.hub.watch(session, subscription, figured=figured)
     with given_back_on_error(place):
         await _still_there(request, tenant)
+        place.feed.evidence(tenant.evidence_source)
         async with place.feed.seeding:  # of sockets that open together one asks
             if not place.feed.seeded:
                 now = now_of(request)
-                latest = await backend.monitoring.latest(tenant, now - SEED_WINDOW, now)
+                latest = await backend.monitoring.latest(tenant, now - WINDOW, now)
                 place.feed.seed(latest, await backend.monitoring.coming(tenant, now))
         if figured:
             ask = partial(_sla_figures, backend, request.app[CONTEXT].clock, tenant)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
+from ecpmon.api.feeds import WINDOW
 from ecpmon.api.hub import Hub
 from ecpmon.app.rounds import Rounds
 from ecpmon.errors import EcpError, TenantNotFound
@@ -24,8 +25,6 @@ from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore
 from ecpmon.ports.tenants import TenantStore
 
-# As far back as a socket that opens looks for values.
-WINDOW: Final = timedelta(minutes=5)
 REST_SECONDS: Final = 0.05
 # Of a tenant, as many as a socket holds; of alerts, as many as fit before sockets are better opened anew.
 MOST_CHANGES: Final = 16
@@ -79,6 +78,8 @@ class SocketFeed:
                     self._note_numbers(self._reports, row, "alerts")
                 case BusKind.TENANT:
                     self._check_due |= bool(row.body.get("gone")) and self._hub.sockets > 0
+                    # Another source may be its evidence.
+                    self._touch(row)
                 case BusKind.TOKEN:
                     self._check_due |= self._hub.sockets > 0
         if self._touched or self._events or self._reports or self._check_due:
@@ -102,9 +103,7 @@ class SocketFeed:
         watched = self._hub.watched()
         if not watched:
             return
-        touched = watched.keys() & set(row.tenants)
-        for number in touched:
-            self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
+        touched = self._touch(row)
         if row.body.get("coming"):
             self._coming |= touched
         for number, at, state, previous in row.body.get("changes", ()):
@@ -116,6 +115,13 @@ class SocketFeed:
                     SpanState(previous) if previous else None,
                 )
                 self._touched[number].append(change)
+
+    def _touch(self, row: BusRow) -> set[int]:
+        """The tenants of a row that somebody watches: their values are to be read again."""
+        touched = self._hub.watched().keys() & set(row.tenants)
+        for number in touched:
+            self._touched.setdefault(number, deque(maxlen=MOST_CHANGES))
+        return touched
 
     def _note_numbers(self, numbers: dict[int, tuple[int, ...]], row: BusRow, key: str) -> None:
         heard = tuple(n for n in row.tenants if self._hub.is_heard(n))
@@ -153,7 +159,7 @@ class SocketFeed:
                 if number in self._missed:
                     changes.extend(await self._as_it_is(tenant, now))
                     self._missed.discard(number)
-                self._hub.values_elsewhere(number, latest, coming)
+                self._hub.values_elsewhere(tenant, latest, coming)
         except TenantNotFound:
             self._missed.discard(number)
             self._coming.discard(number)

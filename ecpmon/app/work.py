@@ -219,13 +219,14 @@ class Work:
         """Mean response times of 30 days, which lists of tenants show."""
         stores, now = self._stores, self._around.clock.now()
         standings = (await stores.roster.standings()).values()
-        keys = {s.tenant_id: s.tenant.key for s in standings if s.tenant is not None}
+        tenants = {s.tenant_id: s.tenant for s in standings if s.tenant is not None}
 
         async def work(names: list[str]) -> dict[str, None]:
-            await stores.monitoring.keep_response_times([keys[name] for name in names], now)
+            evidence = {tenants[name].key: tenants[name].evidence_source for name in names}
+            await stores.monitoring.keep_response_times(evidence, now)
             return dict.fromkeys(names)
 
-        await Isolation(stores.quarantine, "response_times").together(keys, work, now)
+        await Isolation(stores.quarantine, "response_times").together(tenants, work, now)
 
     async def recover(self) -> None:
         """Go on with the recoveries that are due."""

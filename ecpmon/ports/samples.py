@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -51,14 +51,17 @@ class PackedPoints(Protocol):
 class Plot:
     """One series over time, oldest first: the begins of its steps in whole seconds since 1970, the average of each.
 
-    Steps without a sample are left out. `high`: the largest sample of all.
+    Steps without a sample are left out. `source`: as it is stored, which people may have written by hand; `high`: the
+    largest sample of all, `mean`: their average, whatever the steps.
     """
 
     metric_type: str
     metric_name: str
+    source: str
     begins: Sequence[int]
     values: Sequence[float]
     high: float
+    mean: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,14 @@ class MonitoringStore(Protocol):
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        """What `packed` says about the tenant's main source, in columns: by type and name. `step`: whole seconds."""
+        """Every series of every source in columns, ordered by type, name and source; what was committed last is in it.
+
+        `start` is a multiple of 5 minutes, `step` less than that, 5 minutes or whole hours. Whatever the step, the same
+        samples are looked at, so that `high` and `mean` are the same. Raises ValueError for another step."""
         ...
 
-    async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
-        """metric_name -> newest value since `since`, from the source that reported last.
+    async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> list[tuple[str, Latest]]:
+        """Metric names and the newest value of each source since `since`.
 
         Of a tenant that says very much, what its newest frames hold. What is of a time after `now` is left out.
         """
@@ -106,7 +112,8 @@ class MonitoringStore(Protocol):
     async def latest_of(
         self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
     ) -> dict[int, dict[str, Latest]]:
-        """The same for several tenants, each since an instant of its own, by number; of these metrics alone.
+        """The same for several tenants, each since an instant of its own, by number; of these metrics alone, and from
+        the source that reported last.
 
         In the newest 5,000 frames of a tenant, and no more than hold some 50,000 values."""
         ...
@@ -121,12 +128,16 @@ class MonitoringStore(Protocol):
         ...
 
     async def mean_response_times(
-        self, tenant_keys: Sequence[int], start: datetime, end: datetime
+        self, evidence: Mapping[int, str], start: datetime, end: datetime
     ) -> dict[int, float]:
-        """Number of the tenant -> mean response time in ms, from the hourly rollups; absent without data."""
+        """Number of the tenant -> mean response time in ms, from the hourly rollups; absent without data.
+
+        Of its evidence source (`evidence`: by number), else of whoever spoke last. What stands for the response time of
+        requests that nobody answered is left out.
+        """
         ...
 
-    async def mean_response_times_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, float]:
+    async def mean_response_times_30d(self, evidence: Mapping[int, str], now: datetime) -> dict[int, float]:
         """The same of the last 30 days as a job found them not long ago; who has none yet is looked up."""
         ...
 

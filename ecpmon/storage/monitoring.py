@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from ecpmon.model.maintenance import Interval
@@ -18,6 +17,7 @@ from ecpmon.model.windows import Cause
 from ecpmon.names import GPU_METRICS, SERVICE_METRICS
 from ecpmon.ports.samples import Latest, Plot, Point
 from ecpmon.storage.database import Database
+from ecpmon.storage.plots import plots_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.trailing import MOST_FRAMES, Term, answered, beginnings
 
@@ -85,23 +85,18 @@ class PackedSeries:
         }
 
 
-# What an array of double precision has before its values, and each of them before its own bytes.
-_ARRAY_HEAD, _VALUE = 20, 12
-
-
-def _numbers(array: bytes) -> tuple[float, ...]:
-    """Of an array of double precision without NULLs: at once, as the driver would decode each by itself."""
-    numbers: tuple[float, ...] = _layout((len(array) - _ARRAY_HEAD) // _VALUE).unpack(array)
-    return numbers
-
-
-@lru_cache(maxsize=16)
-def _layout(values: int) -> struct.Struct:
-    return struct.Struct(f">{_ARRAY_HEAD}x" + "4xd" * values)
-
-
 def _point(micros: int, value: float, low: float, high: float) -> Point:
     return Point(_ORIGIN + timedelta(microseconds=micros), value, low, high)
+
+
+def _newest(rows: Iterable[Any]) -> list[tuple[str, Latest]]:
+    """Of the sources that we know."""
+    known = Source.__members__.values()
+    return [
+        (name, Latest(ts, kind, value, Source(source)))
+        for name, kind, source, ts, value in rows
+        if source in known
+    ]
 
 
 class PgMonitoringStore:
@@ -132,16 +127,12 @@ class PgMonitoringStore:
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        wide = "" if step < _FIVE_MINUTES or step in (_FIVE_MINUTES, _HOUR) else "wide_"
-        sql = self._sql[f"{wide}{_tier_of(step)}_plots"]
-        preferred = tenant.evidence_source.value
-        sources = [preferred, *(s.value for s in Source if s.value != preferred)]
-        rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type, sources)
-        width = round(step.total_seconds())
-        return [
-            Plot(kind, name, begins or range(first, last + 1, width), _numbers(values), high)
-            for kind, name, first, last, values, begins, high in rows
-        ]
+        tier = _tier_of(step)
+        if tier == "rollup_5m" and step != _FIVE_MINUTES:
+            raise ValueError(f"no plots are made in steps of {step}")
+        sql = self._sql[f"{tier}_plots"]
+        rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type)
+        return await plots_of(rows, round(step.total_seconds()))
 
     async def _main_source(self, tenant: Tenant) -> Source:
         """The evidence source if it has ever said anything, else whichever has."""
@@ -152,25 +143,17 @@ class PgMonitoringStore:
             return preferred
         return next((s for s in Source if s.value in known), preferred)
 
-    async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
-        rows = await self._database.fetch(
-            self._sql["latest"], tenant.key, since, tenant.evidence_source.value, now, _NEWEST_FRAMES
+    async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> list[tuple[str, Latest]]:
+        return _newest(
+            await self._database.fetch(self._sql["latest"], tenant.key, since, now, _NEWEST_FRAMES)
         )
-        return {
-            r["metric_name"]: Latest(r["ts"], r["metric_type"], r["value"], Source(r["data_source"]))
-            for r in rows
-            if r["data_source"] in Source.__members__.values()
-        }
 
     async def coming(self, tenant: Tenant, now: datetime) -> list[tuple[str, Latest]]:
-        rows = await self._database.fetch(
-            self._sql["coming"], tenant.key, now, now + FUTURE, _COMING_FRAMES, _LATEST_VALUES
+        return _newest(
+            await self._database.fetch(
+                self._sql["coming"], tenant.key, now, now + FUTURE, _COMING_FRAMES, _LATEST_VALUES
+            )
         )
-        return [
-            (name, Latest(ts, kind, value, Source(source)))
-            for name, kind, source, ts, value in rows
-            if source in Source.__members__.values()
-        ]
 
     async def latest_of(
         self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
@@ -235,24 +218,25 @@ class PgMonitoringStore:
         ]
 
     async def mean_response_times(
-        self, tenant_keys: Sequence[int], start: datetime, end: datetime
+        self, evidence: Mapping[int, str], start: datetime, end: datetime
     ) -> dict[int, float]:
-        rows = await self._database.fetch(self._sql["mean_response_times"], list(tenant_keys), start, end)
-        return dict(rows)
+        asked = (list(evidence), start, end, list(evidence.values()))
+        return dict(await self._database.fetch(self._sql["mean_response_times"], *asked))
 
-    async def mean_response_times_30d(self, tenant_keys: Sequence[int], now: datetime) -> dict[int, float]:
+    async def mean_response_times_30d(self, evidence: Mapping[int, str], now: datetime) -> dict[int, float]:
         since = (now - _KEPT, now + _KEPT)
-        rows = await self._database.fetch(self._sql["kept_response_times"], list(tenant_keys), *since)
+        rows = await self._database.fetch(self._sql["kept_response_times"], list(evidence), *since)
         found: dict[int, float] = dict(rows)
-        missing = [key for key in tenant_keys if key not in found]
+        missing = {key: source for key, source in evidence.items() if key not in found}
         if missing:
             found |= await self.mean_response_times(missing, now - _MONTH, now)
         return found
 
-    async def keep_response_times(self, tenant_keys: Sequence[int], now: datetime) -> None:
+    async def keep_response_times(self, evidence: Mapping[int, str], now: datetime) -> None:
         """Find those of the last 30 days anew, for `mean_response_times_30d`."""
-        for first in range(0, len(tenant_keys), _TENANTS):
-            part = tenant_keys[first : first + _TENANTS]
+        tenants = list(evidence)
+        for first in range(0, len(tenants), _TENANTS):
+            part = {key: evidence[key] for key in tenants[first : first + _TENANTS]}
             found = await self.mean_response_times(part, now - _MONTH, now)
             if found:
                 values = (list(found), list(found.values()), now)

@@ -67,6 +67,7 @@ class Upkeep:
             await connection.execute(self._sql["clear_5m"], *shrunk)
             await connection.execute(self._sql["clear_1h"], *shrunk)
         await connection.execute(self._sql["roll_5m"], tenants, buckets, low, high)
+        await connection.execute(self._sql["roll_unanswered"], tenants, buckets, low, high)
         low -= timedelta(seconds=low.timestamp() % 3600)
         await connection.execute(self._sql["roll_1h"], tenants, buckets, low, high + timedelta(hours=1))
 

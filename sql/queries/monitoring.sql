@@ -38,85 +38,121 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 -- part: plot_columns
 date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
-         array_send(array_agg({value} ORDER BY bucket)) AS values, max(high) AS high,
+         array_send(array_agg(total / points ORDER BY bucket)) AS values,
          CASE WHEN max(bucket) - min(bucket) > (count(*) - 1) * $4::interval
               THEN (SELECT array_agg(date_part('epoch', x.at)::bigint ORDER BY x.place)
-                    FROM unnest(array_agg(bucket ORDER BY bucket)) WITH ORDINALITY AS x (at, place)) END AS begins
+                    FROM unnest(array_agg(bucket ORDER BY bucket)) WITH ORDINALITY AS x (at, place)) END AS begins,
+         max(high) AS high, sum(total) AS total, sum(points)::bigint AS points
 
--- part: of_plotted_series
-WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
-  AND s.data_source = (
-    SELECT x.name FROM unnest($6::text[]) WITH ORDINALITY AS x (name, place)
-    WHERE EXISTS (SELECT FROM series o WHERE o.tenant = $1 AND o.data_source = x.name) ORDER BY x.place LIMIT 1)
-ORDER BY 1, 2
+-- part: plotted
+-- A row per series, or two: one of what is rolled up and one of what is not yet.
+s.id, s.data_source, s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high, p.total, p.points
 
--- name: raw_plots
--- Of tenant $1 in [$2, $3) in steps of $4: an array per series, as it goes over the wire, with the steps' begins where some
--- are missing (to work them out for all would cost as much as the values). Of the sources
--- $6 it is the first that has ever said anything. $5: a metric type or NULL.
-WITH steps AS (
-  SELECT series, time_bucket($4::interval, ts) AS bucket, avg(value) AS value, max(value) AS high
+-- part: is_plotted
+s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
+
+-- part: merged_in_steps
+-- Of two samples of one series and instant the one accepted last.
+SELECT series, {step} AS bucket, sum(value) AS total, max(value) AS high, count(*) AS points
   FROM (
     SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
-    FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-    WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
+    FROM {stored} AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+    WHERE v.value BETWEEN -1e100 AND 1e100
     ORDER BY v.series, f.ts, f.seq DESC
   ) AS merged
   GROUP BY 1, 2
-), plots AS MATERIALIZED (
-  SELECT series, {plot_columns value=value} FROM steps GROUP BY series
-)
-SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
--- Each plot looks for its series: the other way round all plots would be made for each, where few are expected.
-FROM plots p CROSS JOIN LATERAL (SELECT * FROM series WHERE id = p.series OFFSET 0) AS s
-{of_plotted_series}
 
--- part: rolled_plots
--- As `raw_plots`, from rollups.
-SELECT s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high
-FROM series s CROSS JOIN LATERAL (
-  SELECT {plot_columns}
-  FROM {steps}
-  HAVING count(*) > 0
-) AS p
-{of_plotted_series}
+-- part: step
+time_bucket($4::interval, ts)
 
--- part: rolled_up
-{rollups} r WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3
+-- part: five_minutes
+time_bucket('5 minutes', ts)
 
--- part: rolled_mean
-total / points
+-- part: in_window
+(SELECT ts, seq, series, samples FROM frames WHERE tenant = $1 AND ts >= $2 AND ts < $3)
 
--- part: rolled_up_in_steps
+-- part: in_open_buckets
 (
-    SELECT time_bucket($4::interval, r.bucket) AS bucket, sum(r.total) / sum(r.points) AS value, max(r.high) AS high
-    FROM {rolled_up}
-    GROUP BY 1
-  ) AS steps
+      SELECT r.ts, r.seq, r.series, r.samples FROM open AS o CROSS JOIN LATERAL (
+        SELECT ts, seq, series, samples FROM frames
+        WHERE tenant = $1 AND ts >= o.bucket AND ts < o.bucket + INTERVAL '5 minutes' AND ts >= $2 AND ts < $3 OFFSET 0
+      ) AS r
+    )
+
+-- part: open_buckets
+-- The newest 300 buckets whose rollups lack something, mostly one: the present one. Their samples are read instead.
+open AS MATERIALIZED (
+  SELECT bucket FROM rollup_dirty WHERE tenant = $1 AND bucket >= $2 AND bucket < $3 ORDER BY bucket DESC LIMIT 300
+), fresh AS MATERIALIZED (
+  {merged_in_steps step=five_minutes stored=in_open_buckets}
+)
+
+-- part: of_each_series
+-- Each plot looks for its series: the other way round all plots would be made for each, where few are expected.
+SELECT {plotted}
+FROM plots p CROSS JOIN LATERAL (SELECT * FROM series WHERE id = p.series OFFSET 0) AS s
+WHERE {is_plotted}
+ORDER BY metric_type, metric_name, data_source
+
+-- name: raw_plots
+-- Of tenant $1 in [$2, $3) in steps of $4, every source: an array per series, as it goes over the wire, with the steps'
+-- begins where some are missing (to work them out for all would cost as much as the values), and what the samples add
+-- up to. $5: a metric type or NULL.
+WITH steps AS (
+  {merged_in_steps step=step stored=in_window}
+), plots AS MATERIALIZED (SELECT series, {plot_columns} FROM steps GROUP BY series)
+{of_each_series}
 
 -- name: rollup_5m_plots
--- Each rollup is a step.
-{rolled_plots rollups=rollup_5m steps=rolled_up value=rolled_mean}
+-- The same in steps of 5 minutes, from $2 on, which is one of their begins. Each rollup is a step.
+WITH {open_buckets}, plots AS MATERIALIZED (SELECT series, {plot_columns} FROM fresh GROUP BY series)
+SELECT {plotted}
+FROM series s CROSS JOIN LATERAL (
+  SELECT {plot_columns} FROM rollup_5m r
+  WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3 AND r.bucket <> ALL (ARRAY(SELECT bucket FROM open))
+  HAVING count(*) > 0
+) AS p
+WHERE {is_plotted}
+UNION ALL
+{of_each_series}
 
 -- name: rollup_1h_plots
-{rolled_plots rollups=rollup_1h steps=rolled_up value=rolled_mean}
-
--- name: wide_rollup_5m_plots
--- A step is several rollups.
-{rolled_plots rollups=rollup_5m steps=rolled_up_in_steps value=value}
-
--- name: wide_rollup_1h_plots
-{rolled_plots rollups=rollup_1h steps=rolled_up_in_steps value=value}
+-- The same in steps of whole hours. The hour that $2 cuts, and those with open buckets, are put together of 5 minutes.
+WITH {open_buckets}, hours AS MATERIALIZED (
+  SELECT time_bucket('1 hour', bucket) AS hour FROM open
+  UNION
+  SELECT time_bucket('1 hour', $2::timestamptz) WHERE time_bucket('1 hour', $2::timestamptz) < $2
+), steps AS (
+  SELECT series, time_bucket($4::interval, at) AS bucket, sum(total) AS total, max(high) AS high,
+         sum(points)::bigint AS points
+  FROM (
+    SELECT s.id AS series, r.at, r.total, r.high, r.points
+    FROM series s CROSS JOIN LATERAL (
+      SELECT bucket AS at, total, high, points FROM rollup_1h r
+      WHERE series = s.id AND bucket >= $2 AND bucket < $3 AND bucket <> ALL (ARRAY(SELECT hour FROM hours))
+      UNION ALL
+      SELECT m.bucket, m.total, m.high, m.points
+      FROM hours AS h JOIN rollup_5m AS m
+        ON m.series = s.id AND m.bucket >= h.hour AND m.bucket < h.hour + INTERVAL '1 hour'
+      WHERE m.bucket >= $2 AND m.bucket < $3 AND m.bucket <> ALL (ARRAY(SELECT bucket FROM open))
+    ) AS r
+    WHERE {is_plotted}
+    UNION ALL
+    SELECT series, bucket, total, high, points FROM fresh
+  ) AS all_of_them
+  GROUP BY 1, 2
+), plots AS MATERIALIZED (SELECT series, {plot_columns} FROM steps GROUP BY series)
+{of_each_series}
 
 -- name: latest
--- Of all metrics, in the newest $5 frames.
-SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
+-- Of all metrics, of each source, in the newest $4 frames.
+SELECT DISTINCT ON (s.metric_name, s.data_source) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
 FROM (SELECT ts, seq, series, samples FROM frames
-      WHERE tenant = $1 AND ts > $2 AND ts <= $4 ORDER BY ts DESC, seq DESC LIMIT $5) f
+      WHERE tenant = $1 AND ts > $2 AND ts <= $3 ORDER BY ts DESC, seq DESC LIMIT $4) f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
 WHERE s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
-ORDER BY s.metric_name, f.ts DESC, (s.data_source = $3) DESC, f.seq DESC
+ORDER BY s.metric_name, s.data_source, f.ts DESC, f.seq DESC
 
 -- name: coming
 -- Of all metrics, after $2 up to $3, oldest first: in $4 frames and about $5 values at most. Mostly there are none.
@@ -283,11 +319,43 @@ SELECT bucket, series, sum(value), min(value), max(value), count(*) FROM (
 ) merged
 GROUP BY bucket, series
 ON CONFLICT (series, bucket) DO UPDATE
-SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points
+SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points,
+    unanswered_total = NULL, unanswered = NULL
+
+-- name: roll_unanswered
+-- Of response times: what was said at an instant at which its own source said that nothing was answered (`up` 0, or all
+-- requests failed). Nothing was measured then: whoever sends it puts something in its place, such as the time after which
+-- a client gives up. Frames of one instant may be several.
+WITH suspects AS MATERIALIZED (
+  SELECT DISTINCT d.tenant, d.bucket, s.data_source
+  FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
+  JOIN series s ON s.tenant = d.tenant AND s.metric_name IN ('up', 'error_rate') AND s.labels = '{}'
+  JOIN rollup_5m r ON r.series = s.id AND r.bucket = d.bucket
+  WHERE r.bucket >= $3 AND r.bucket < $4 AND CASE s.metric_name WHEN 'up' THEN r.low <= 0 ELSE r.high >= 1 END
+), said AS MATERIALIZED (
+  SELECT DISTINCT ON (d.bucket, v.series, f.ts) d.tenant, d.data_source, d.bucket, v.series, s.metric_name, f.ts, v.value
+  FROM suspects d CROSS JOIN LATERAL (
+    SELECT ts, seq, series, samples FROM frames
+    WHERE tenant = d.tenant AND ts >= d.bucket AND ts < d.bucket + INTERVAL '5 minutes' AND ts >= $3 AND ts < $4 OFFSET 0
+  ) AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  JOIN series s ON s.id = v.series
+  WHERE s.tenant = d.tenant AND s.data_source = d.data_source AND s.labels = '{}'
+    AND s.metric_name IN ('up', 'error_rate', 'response_time') AND v.value BETWEEN -1e100 AND 1e100
+  ORDER BY d.bucket, v.series, f.ts, f.seq DESC
+), unanswered AS (
+  SELECT tenant, data_source, ts FROM said
+  WHERE CASE metric_name WHEN 'up' THEN value <= 0 WHEN 'error_rate' THEN value >= 1 ELSE false END
+), found AS (
+  SELECT bucket, series, sum(value) AS total, count(*) AS points
+  FROM said JOIN (SELECT DISTINCT * FROM unanswered) AS u USING (tenant, data_source, ts)
+  WHERE metric_name = 'response_time' GROUP BY bucket, series
+)
+UPDATE rollup_5m r SET unanswered_total = found.total, unanswered = found.points
+FROM found WHERE r.series = found.series AND r.bucket = found.bucket AND r.bucket >= $3 AND r.bucket < $4
 
 -- name: roll_1h
-INSERT INTO rollup_1h (bucket, series, total, low, high, points)
-SELECT d.hour, r.series, sum(r.total), min(r.low), max(r.high), sum(r.points)
+INSERT INTO rollup_1h (bucket, series, total, low, high, points, unanswered_total, unanswered)
+SELECT d.hour, r.series, sum(r.total), min(r.low), max(r.high), sum(r.points), sum(r.unanswered_total), sum(r.unanswered)
 FROM (SELECT DISTINCT tenant, time_bucket('1 hour', bucket) AS hour
       FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, bucket)) AS d
 JOIN series s ON s.tenant = d.tenant
@@ -295,7 +363,8 @@ JOIN rollup_5m r ON r.series = s.id AND r.bucket >= d.hour AND r.bucket < d.hour
 WHERE r.bucket >= $3 AND r.bucket < $4
 GROUP BY d.hour, r.series
 ON CONFLICT (series, bucket) DO UPDATE
-SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points
+SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points,
+    unanswered_total = excluded.unanswered_total, unanswered = excluded.unanswered
 
 -- name: drop_chunks
 SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
@@ -339,14 +408,19 @@ WITH told AS MATERIALIZED (SELECT set_config('ecpmon.dropping', 'on', true) AS s
 DELETE FROM availability_spans USING told WHERE upper(period) < $1 AND told.said = 'on'
 
 -- name: mean_response_times
--- Of the tenants $1 (numbers) in [$2, $3). Series by series, so that nothing is read of tenants who were not asked about.
-SELECT s.tenant, sum(r.total) / sum(r.points) AS mean
-FROM series s CROSS JOIN LATERAL (
-  SELECT sum(total) AS total, sum(points) AS points FROM rollup_1h
-  WHERE series = s.id AND bucket >= $2 AND bucket < $3 HAVING sum(points) > 0
+-- Of the tenants $1 (numbers) in [$2, $3), where something was answered: of each its evidence source's ($4), else that of
+-- whoever spoke last. Series by series, so that nothing is read of tenants who were not asked about.
+SELECT DISTINCT ON (a.tenant) a.tenant, r.total / r.points AS mean
+FROM unnest($1::bigint[], $4::text[]) AS a (tenant, evidence)
+JOIN series s ON s.tenant = a.tenant AND s.metric_name = 'response_time' AND s.labels = '{}'
+CROSS JOIN LATERAL (
+  SELECT sum(total) - coalesce(sum(unanswered_total), 0) AS total, sum(points) - coalesce(sum(unanswered), 0) AS points,
+         max(bucket) AS newest
+  FROM rollup_1h
+  WHERE series = s.id AND bucket >= $2 AND bucket < $3
+  HAVING sum(points) > coalesce(sum(unanswered), 0)
 ) AS r
-WHERE s.tenant = ANY($1::bigint[]) AND s.metric_name = 'response_time'
-GROUP BY s.tenant
+ORDER BY a.tenant, (s.data_source = a.evidence) DESC, r.newest DESC, s.data_source
 
 -- name: keep_response_times
 -- What was found at $3: the means $2 of the tenants $1.

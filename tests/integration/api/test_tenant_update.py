@@ -53,10 +53,56 @@ async def test_more_sessions_are_sized_and_their_meaning_is_told(service: Servic
     # The present preset is kept while it is large enough, and left when it is not.
     assert answer["preset"] == answer["recommended_preset"] != "micro"
     assert (await detail(service, name))["resources"] == answer["estimated_resources"]
-    back = await put(service, name, {"service_requirements": {"chatbot": 50}})
+    back = await put(service, name, {"service_requirements": {"chatbot": 50, "advisor": None}})
     assert {c["effect"] for c in back["changes"]} == {"scale", "remove"}
     assert (back["preset"], back["recommended_preset"]) == (answer["preset"], "micro")
     assert (await put(service, name, {"preset": None}))["preset"] == "micro"
+
+
+async def test_services_that_are_not_named_stay_and_null_takes_one_away(service: Service) -> None:
+    """One more session for one service was the end of all others, though nobody had said so."""
+    had = {"chatbot": 50, "callbot": 20, "advisor": 5}
+    name = await service.tenant(service_requirements=had)
+    answer = await put(service, name, {"service_requirements": {"chatbot": 51}})
+    assert answer["service_requirements"] == {**had, "chatbot": 51}
+    assert {c["service"] for c in answer["changes"]} <= {"chatbot"}
+    assert (await put(service, name, {"service_requirements": {}}))["changes"] == []
+    gone = {"service_requirements": {"callbot": None, "chatbot": 51}}
+    answer = await put(service, name, gone)
+    assert answer["service_requirements"] == {"chatbot": 51, "advisor": 5}
+    [removed] = [c for c in answer["changes"] if c["effect"] == "remove"]
+    assert (removed["service"], removed["field"], removed["to"]) == ("callbot", "replicas", 0)
+    # Who asks again, not having heard the answer, asks for nothing more.
+    assert (await put(service, name, gone))["changes"] == []
+    assert (await detail(service, name))["service_requirements"] == {"chatbot": 51, "advisor": 5}
+    last = await put(service, name, {"service_requirements": {"chatbot": None, "advisor": None}}, 422)
+    assert [f["field"] for f in last["error"]["details"]["fields"]] == ["service_requirements"]
+    assert (await detail(service, name))["service_requirements"] == {"chatbot": 51, "advisor": 5}
+
+
+async def test_sizes_that_are_not_named_stay_and_null_is_the_catalogues(service: Service) -> None:
+    name = await service.tenant(service_requirements={"chatbot": 50, "callbot": 20})
+    had = {
+        "chatbot": {"cpu_request": "300m", "memory_request": "600Mi"},
+        "callbot": {"memory_request": "1100Mi"},
+    }
+    await put(service, name, {"service_resources": had})
+    answer = await put(service, name, {"service_resources": {"chatbot": {"cpu_request": "310m"}}})
+    assert answer["service_resources"] == {
+        **had,
+        "chatbot": {"cpu_request": "310m", "memory_request": "600Mi"},
+    }
+    assert [(c["service"], c["field"], c["from"], c["to"]) for c in answer["changes"]] == [
+        ("chatbot", "cpu_request", "300m", "310m")
+    ]
+    assert (await put(service, name, {"service_resources": {}}))["changes"] == []
+    answer = await put(service, name, {"service_resources": {"chatbot": {"memory_request": None}}})
+    assert answer["service_resources"] == {**had, "chatbot": {"cpu_request": "310m"}}
+    assert [(c["field"], c["to"]) for c in answer["changes"]] == [("memory_request", "512Mi")]
+    answer = await put(service, name, {"service_resources": {"callbot": None}})
+    assert answer["service_resources"] == {"chatbot": {"cpu_request": "310m"}}
+    lower = {"service_resources": {"chatbot": {"cpu_request": None}}, "acknowledge_autoscaling": True}
+    assert (await put(service, name, lower))["service_resources"] == {}
 
 
 async def test_a_target_is_merged(service: Service) -> None:
@@ -129,7 +175,7 @@ async def test_what_was_right_sized_replaces_the_catalogue(service: Service) -> 
     # It stays when something else changes, and goes when that is asked for.
     answer = await put(service, name, {"service_requirements": {"chatbot": 100}})
     assert {c["field"] for c in answer["changes"]} == {"replicas"}
-    lower = await put(service, name, {"service_resources": {}}, 422)
+    lower = await put(service, name, {"service_resources": None}, 422)
     assert "HorizontalPodAutoscaler" in lower["error"]["message"]
     answer = await put(service, name, {"service_resources": None, "acknowledge_autoscaling": True})
     assert answer["service_resources"] == {}
@@ -143,7 +189,7 @@ async def test_what_was_right_sized_replaces_the_catalogue(service: Service) -> 
         ({"tenant_id": "other"}, "VALIDATION_FAILED", "tenant_id"), ([], "VALIDATION_FAILED", ""),
         ({"description": "x" * 2001}, "VALIDATION_FAILED", "description"),
         ({"preset": "huge"}, "INVALID_PRESET", None), ({"preset": 1}, "VALIDATION_FAILED", "preset"),
-        ({"service_requirements": {}}, "VALIDATION_FAILED", "service_requirements"),
+        ({"service_requirements": {"chatbot": None}}, "VALIDATION_FAILED", "service_requirements"),
         ({"service_requirements": None}, "VALIDATION_FAILED", "service_requirements"),
         ({"service_requirements": {"nope": 1}}, "VALIDATION_FAILED", "service_requirements.nope"),
         ({"service_requirements": {"chatbot": 0}}, "VALIDATION_FAILED", "service_requirements.chatbot"),
@@ -179,10 +225,14 @@ async def test_a_service_with_a_weight_stays(service: Service) -> None:
     name = await service.tenant(
         service_requirements={"chatbot": 10, "callbot": 10}, component_weights=weights
     )
-    refused = await put(service, name, {"service_requirements": {"chatbot": 10}}, 422)
+    refused = await put(service, name, {"service_requirements": {"callbot": None}}, 422)
     assert "callbot" in refused["error"]["message"]
-    more = {"service_requirements": {"chatbot": 20, "callbot": 10, "advisor": 5}}
-    assert (await put(service, name, more))["service_requirements"] == more["service_requirements"]
+    more = {"service_requirements": {"chatbot": 20, "advisor": 5}}
+    assert (await put(service, name, more))["service_requirements"] == {
+        "chatbot": 20,
+        "callbot": 10,
+        "advisor": 5,
+    }
     assert (await detail(service, name))["component_weights"] == weights
 
 
@@ -202,7 +252,11 @@ async def test_changes_are_told_against_what_is_deployed(service: Service) -> No
     await store.set_deployed(await store.get(name), "kubernetes", "running", holds, timedelta(), NOW)
     third = await put(service, name, {"name": "y"})
     assert (third["changes"], third["redeploy_needed"]) == ([], False)
-    back = {"service_requirements": {"chatbot": 50}, "service_resources": {}, "acknowledge_autoscaling": True}
+    back = {
+        "service_requirements": {"chatbot": 50},
+        "service_resources": None,
+        "acknowledge_autoscaling": True,
+    }
     assert {c["to"] for c in (await put(service, name, back))["changes"]} == {"200m", 2}
     await store.set_deployed(await store.get(name), None, "pending", holds, timedelta(), NOW)
     assert (await put(service, name, {}))["compared_with"] == "tenant"
@@ -217,8 +271,11 @@ async def test_a_tenant_made_by_hand_can_be_renamed_and_mended(service: Service)
         await service.runtime.database.execute(sql, name, requirements)
         answer = await put(service, name, {"name": "renamed"})
         assert (answer["name"], answer["changes"], answer["estimated_cost"]) == ("renamed", [], None)
-        answer = await put(service, name, {"service_requirements": {"chatbot": 50}})
-        assert answer["preset"] == "micro"
+        if "fax" in requirements:
+            error = (await put(service, name, {"service_requirements": {"chatbot": 50}}, 422))["error"]
+            assert [f["field"] for f in error["details"]["fields"]] == ["service_requirements.fax"]
+        answer = await put(service, name, {"service_requirements": {"chatbot": 50, "fax": None}})
+        assert (answer["service_requirements"], answer["preset"]) == ({"chatbot": 50}, "micro")
         assert answer["estimated_cost"].endswith("/month")
         assert answer["changes"]
 

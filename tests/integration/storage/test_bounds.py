@@ -87,7 +87,7 @@ async def test_a_great_many_of_the_largest_values_can_be_added_up(
     while await Upkeep(database).roll_up(at(3600)):
         pass
     store = PgMonitoringStore(database)
-    [mean] = (await store.mean_response_times([tenant.key], at(0), at(3600))).values()
+    [mean] = (await store.mean_response_times({tenant.key: "simulator"}, at(0), at(3600))).values()
     assert mean == pytest.approx(LARGEST)
 
 
@@ -233,7 +233,7 @@ async def test_after_the_upgrade_everybody_is_rolled_up_and_listed(poisoned: Dat
     assert await upkeep.backlog() == 0
     store = PgMonitoringStore(poisoned)
     keys = {r["id"]: r["tenant_id"] for r in await poisoned.fetch("SELECT id, tenant_id FROM tenants")}
-    means = await store.mean_response_times(list(keys), later - timedelta(days=30), later)
+    means = await store.mean_response_times(dict.fromkeys(keys, "push"), later - timedelta(days=30), later)
     assert {keys[key]: mean for key, mean in means.items()} == {"well": 5.0}
     assert await HandMade(poisoned, DEFAULT_RULES).take_in(later - timedelta(days=7), later) == 1
 
@@ -258,7 +258,7 @@ async def test_rows_put_past_the_bounds_are_taken_out_by_retention(
         pass
     store = PgAvailabilityStore(database)
     assert [s.state.value for s in await store.timeline(tenant, at(-60), at(5))] == ["up"]
-    latest = await PgMonitoringStore(database).latest(tenant, at(-60), at(5))
+    latest = dict(await PgMonitoringStore(database).latest(tenant, at(-60), at(5)))
     assert latest["up"].value == 1.0
     assert await Upkeep(database).forget_impossible(at(5)) == [tenant.tenant_id]
     assert await database.fetchval("SELECT max(ts) FROM frames WHERE tenant = $1", tenant.key) == T0

@@ -100,7 +100,7 @@ async def test_the_newest_values_are_those_whose_time_has_come(
         (30, 30.0, [90.0]),
         (90, 90.0, []),
     ):
-        newest = await reader.latest(tenant, at(-300), at(now))
+        newest = dict(await reader.latest(tenant, at(-300), at(now)))
         assert (newest["cpu_usage"].value, newest["cpu_usage"].ts <= at(now)) == (cpu, True)
         several = await reader.latest_of([(tenant, at(-300))], {"cpu_usage"}, at(now))
         assert several[tenant.key]["cpu_usage"].value == cpu

@@ -212,11 +212,21 @@ class FakeSamples:
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        found = (await self.packed(tenant, start, end, step, metric_type)).open()
-        return [
-            Plot(*key, [int(p.ts.timestamp()) for p in own], [p.value for p in own], max(p.high for p in own))
-            for key, own in sorted(found.items())
-        ]
+        if self.error:
+            raise self.error
+        found = []
+        for (name, source, kind, metric), stored in sorted(self.stored.items()):
+            if name != tenant.tenant_id or metric_type not in (None, kind):
+                continue
+            steps: dict[int, list[float]] = {}
+            for ts in sorted(t for t in stored if start <= t < end):
+                at = int(ts.timestamp() // step.total_seconds() * step.total_seconds())
+                steps.setdefault(at, []).append(stored[ts])
+            if values := [value for own in steps.values() for value in own]:
+                means = [sum(own) / len(own) for own in steps.values()]
+                mean = sum(values) / len(values)
+                found.append(Plot(kind, metric, source.value, list(steps), means, max(values), mean))
+        return found
 
     async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
         own = await self.metric_names(tenant)

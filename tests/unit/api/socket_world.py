@@ -97,9 +97,9 @@ class World:
     async def known(self, tenant_id: str) -> Tenant:
         return await self.get(tenant_id)
 
-    async def latest(self, _: Tenant, since: datetime, now: datetime) -> dict[str, Latest]:
+    async def latest(self, _: Tenant, since: datetime, now: datetime) -> list[tuple[str, Latest]]:
         self.asked_since.append(since)
-        return self._answer(dict(self.newest))
+        return self._answer(list(self.newest.items()))
 
     async def coming(self, *_: Any) -> list[tuple[str, Latest]]:
         return self._answer([])

@@ -84,9 +84,50 @@ def test_late_data_never_replaces_newer_values(second: int, expected: float) -> 
 def test_the_seed_fills_gaps_but_replaces_nothing_newer() -> None:
     feed = Feed("acme", 1)
     feed.absorb(frame("acme", NOW, cpu_usage=50))
-    feed.seed({"cpu_usage": Latest(at(-10), "cpu", 1.0), "up": Latest(at(-10), "sla", 1.0)})
+    feed.seed([("cpu_usage", Latest(at(-10), "cpu", 1.0)), ("up", Latest(at(-10), "sla", 1.0))])
     assert feed.values() == {"cpu": 50.0, "up": 1.0}
     assert feed.seeded
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        # Not by turns, as they come.
+        ([("simulator", 0, 1.0), ("push", 1, 2.0)], 1.0),
+        ([("push", 1, 2.0), ("simulator", 0, 1.0)], 1.0),
+        ([("push", -200, 2.0), ("prometheus", -100, 3.0)], 3.0),
+        ([("prometheus", -100, 3.0), ("push", -200, 2.0), ("push", -150, 4.0)], 3.0),
+        ([("simulator", -300, 1.0), ("push", 0, 2.0)], 1.0),
+        ([("simulator", -301, 1.0), ("push", 0, 2.0)], 2.0),
+        ([("simulator", -301, 1.0), ("push", 0, 2.0), ("simulator", 0, 5.0)], 5.0),
+    ],
+)
+def test_of_several_sources_the_evidence_is_told_while_it_speaks(
+    said: list[tuple[str, float, float]], expected: float
+) -> None:
+    feed = Feed("acme", 1, lambda: NOW + timedelta(hours=1))
+    feed.evidence(Source.SIMULATOR)
+    for source, second, value in said:
+        sample = Sample(SeriesKey("cpu", "cpu_usage"), value)
+        feed.absorb(Frame("acme", Source(source), at(second), (sample,)))
+    assert feed.values() == {"cpu": expected}
+    seeded = Feed("acme", 1)
+    seeded.evidence(Source.SIMULATOR)
+    seeded.seed([("cpu_usage", Latest(at(s), "cpu", v, Source(source))) for source, s, v in said])
+    assert seeded.values() == {"cpu": expected}
+
+
+def test_another_evidence_is_another_value_and_another_message() -> None:
+    feed = Feed("acme", 1, lambda: NOW)
+    feed.seed(
+        [("cpu_usage", Latest(at(-2), "cpu", 1.0, Source.SIMULATOR)), ("cpu_usage", Latest(NOW, "cpu", 2.0))]
+    )
+    for source, value in ((Source.SIMULATOR, 1.0), (Source.PUSH, 2.0), (Source.PROMETHEUS, 2.0)):
+        before = feed.version
+        feed.evidence(source)
+        assert (feed.values(), feed.version > before) == ({"cpu": value}, True)
+        feed.evidence(source)
+        assert feed.version == before + 1
 
 
 def test_a_custom_metric_keeps_its_own_name() -> None:

@@ -12,6 +12,7 @@ from ecpmon.api import monitoring, pushing
 from ecpmon.api.routing import Permission
 from ecpmon.errors import DatabaseUnavailable, NotFound, SimulatorUnavailable
 from ecpmon.model.samples import Source
+from ecpmon.names import CANONICAL_METRICS
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.wire import rfc3339
@@ -201,20 +202,67 @@ async def test_points_and_their_summary(client: Any) -> None:
     await ask(client, "POST", URL, entries)
     status, body = await ask(client, "GET", URL + "?hours=1&interval=5m")
     assert status == 200
-    assert body == {
-        "tenant_id": "acme",
-        "time_range": {"start": "2026-03-02T08:00:00Z", "end": "2026-03-02T09:00:00Z"},
+    shown = {
         "metrics": {
             "cpu": [
                 {"timestamp": "2026-03-02T08:45:00Z", "value": 20.0},
                 {"timestamp": "2026-03-02T08:55:00Z", "value": 80.0},
             ]
         },
-        "summary": {"avg_cpu": 50.0, "max_cpu": 80.0},
+        # Over three samples, not over two steps; the highest sample, not the highest average.
+        "summary": {"avg_cpu": 40.0, "max_cpu": 80.0},
+    }
+    assert body == {
+        "tenant_id": "acme",
+        "time_range": {"start": "2026-03-02T08:00:00Z", "end": "2026-03-02T09:00:00Z"},
+        **shown,
+        "metric_sources": {"cpu": "push"},
+        "sources": {"push": shown},
     }
     _, body = await ask(client, "GET", URL + "?hours=1&interval=1h")
-    # The highest sample, not the highest average.
     assert body["summary"] == {"avg_cpu": 40.0, "max_cpu": 80.0}
+
+
+async def test_of_each_metric_the_evidence_is_shown_else_who_spoke_last(client: Any, world: World) -> None:
+    world.tenants.add("mine", sli_source="simulator")
+    said = {
+        ("simulator", "cpu"): {40: 1.0}, ("push", "cpu"): {1: 2.0}, ("prometheus", "cpu"): {2: 3.0},
+        ("prometheus", "memory"): {10: 4.0}, ("push", "memory"): {30: 5.0},
+        ("push", "queue"): {30: 6.0}, ("prometheus", "queue"): {10: 7.0, 31: 8.0}, ("push", "lone"): {59: 9.0},
+    }  # fmt: skip
+    for (source, name), values in said.items():
+        kind, metric = CANONICAL_METRICS.get(name, ("custom", name))
+        key = ("mine", Source(source), kind, metric)
+        world.samples.stored[key] = {ago(minutes=m): value for m, value in values.items()}
+    _, body = await ask(client, "GET", "/api/v1/tenants/mine/monitoring?hours=1")
+    assert body["metric_sources"] == {
+        "cpu": "simulator", "memory": "prometheus", "queue": "prometheus", "lone": "push",
+    }  # fmt: skip
+    assert {k: [p["value"] for p in points] for k, points in body["metrics"].items()} == {
+        "cpu": [1], "memory": [4], "queue": [8, 7], "lone": [9],
+    }  # fmt: skip
+    assert body["summary"]["avg_queue"] == 7.5
+    everything = {
+        (source, key): [p["value"] for p in points]
+        for source, of in body["sources"].items()
+        for key, points in of["metrics"].items()
+    }
+    assert everything == {where: [*values.values()][::-1] for where, values in said.items()}
+    assert body["sources"]["push"]["summary"]["max_cpu"] == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "start"),
+    [
+        ("hours=24", "2026-03-01T09:00:00Z"), ("hours=0.01&interval=15s", "2026-03-02T08:55:00Z"),
+        ("hours=0.7&interval=1h", "2026-03-02T08:15:00Z"), ("hours=0.7&interval=1m", "2026-03-02T08:15:00Z"),
+        ("hours=800.5&interval=1h", "2026-01-28T00:00:00Z"), ("hours=800.5&interval=1d", "2026-01-28T00:00:00Z"),
+    ],
+)  # fmt: skip
+async def test_at_every_interval_a_window_begins_with_a_whole_rollup(
+    client: Any, query: str, start: str
+) -> None:
+    assert (await ask(client, "GET", f"{URL}?{query}"))[1]["time_range"]["start"] == start
 
 
 async def test_a_tenant_without_data_has_empty_plots(client: Any) -> None:

@@ -15,6 +15,7 @@ from ecpmon.app.socketfeed import SocketFeed
 from ecpmon.errors import DatabaseUnavailable
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.bus import BusKind, BusRow
+from ecpmon.model.samples import Source
 from ecpmon.ports.samples import Latest
 from ecpmon.ports.tokens import Caller
 
@@ -30,12 +31,12 @@ class Stores:
         self.asked_for_coming = 0
 
     async def get(self, name: str) -> Any:
-        return SimpleNamespace(key=1, tenant_id=name)
+        return SimpleNamespace(key=1, tenant_id=name, evidence_source=Source.PUSH)
 
-    async def latest(self, *_: Any) -> dict[str, Latest]:
+    async def latest(self, *_: Any) -> list[tuple[str, Latest]]:
         if self.away:
             raise DatabaseUnavailable("away")
-        return {"up": Latest(NOW, "sla", 0.0)}
+        return [("up", Latest(NOW, "sla", 0.0))]
 
     async def coming(self, *_: Any) -> list[tuple[str, Latest]]:
         self.asked_for_coming += 1
