@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
@@ -14,6 +16,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.queries import load
+from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0
 
 MakeTenant = Callable[..., Awaitable[Tenant]]
@@ -51,6 +54,24 @@ async def test_a_plot_of_very_many_new_metrics_makes_each_once(
     assert len(await PgMonitoringStore(database).plots(tenant, T0 - hour, T0 + hour, step)) == len(names)
     asked = (tenant.key, T0 - hour, T0 + hour, step, None, "push", None)
     assert await rows_worked(database, SQL["raw_points"], *asked) < 100 * len(names)
+
+
+@pytest.mark.parametrize(("query", "step"), [("rollup_5m_plots", 300), ("rollup_1h_plots", 3600)])
+async def test_plots_of_rollups_read_the_samples_of_open_buckets_alone(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, query: str, step: int
+) -> None:
+    found = []
+    for every in (60, 5):
+        tenant = await make_tenant()
+        # Of the open bucket both have as many.
+        seconds = [*range(0, 7200, every), *range(7200, 7260, 10)]
+        await ingest.commit([Batch(tuple(frame(tenant, second, ["a", "b"]) for second in seconds))])
+        upkeep = Upkeep(database)
+        while await upkeep.roll_up(T0 + timedelta(seconds=7260)):
+            pass
+        asked = (tenant.key, T0, T0 + timedelta(seconds=7260), timedelta(seconds=step), None)
+        found.append(await rows_worked(database, SQL[query], *asked))
+    assert found[1] == found[0] < 600
 
 
 async def test_metrics_that_come_seldom_are_looked_for_once_in_what_came_since(
