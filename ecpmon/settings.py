@@ -5,12 +5,14 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SECRET_BYTES: Final = 16
+_LOGO_BYTES: Final = 256 * 1024
 
 _WINDOW: Final = "(1h|24h|7d|30d|90d|month|quarter)"
 
@@ -207,9 +209,16 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(
         default=False, description="Allow webhook targets in private networks."
     )
-    smtp_host: str | None = Field(default=None, description="SMTP server for e-mail actions.")
+    smtp_host: str | None = Field(
+        default=None, description="SMTP server for e-mail actions and statements; empty: no e-mail is sent."
+    )
     smtp_port: int = Field(default=25, ge=1, le=65535, description="Port of the SMTP server.")
-    smtp_from: str = Field(default="ecpmon@localhost", description="Sender of e-mail notifications.")
+    smtp_from: str = Field(default="ecpmon@localhost", description="Sender of e-mail.")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        default="none", description="How the connection to the SMTP server is secured."
+    )
+    smtp_username: str | None = Field(default=None, description="User at the SMTP server; empty: no login.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password of that user.")
     sla_webhook_url: str | None = Field(
         default=None, description="Webhook that the built-in SLA rules of every new tenant notify."
     )
@@ -257,7 +266,16 @@ class Settings(BaseSettings):
     )
     pdf_font: FilePath | None = Field(
         default=None,
-        description="TrueType file with Hangul, embedded in PDF statements; empty: the reader's own font.",
+        description="TrueType file with Hangul, embedded in PDF statements; empty: one that comes with ecpmon.",
+    )
+    statement_operator: str = Field(
+        default="",
+        max_length=200,
+        description="Who issues the statements; they name it, and PDFs as their author.",
+    )
+    statement_logo: FilePath | None = Field(
+        default=None,
+        description="PNG or SVG file of at most 256 KiB (a PNG: 2,000 pixels on each side) at the top of statements.",
     )
     watchdog_seconds: float = Field(
         default=30,
@@ -283,6 +301,15 @@ class Settings(BaseSettings):
                 f"has {size} bytes, which is too weak to sign webhooks; give at least {_SECRET_BYTES}, such as the"
                 " output of `openssl rand -base64 32`, or leave it empty"
             )
+        return value
+
+    @field_validator("statement_logo")
+    @classmethod
+    def _small_picture(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        if value.suffix.lower() not in (".png", ".svg") or value.stat().st_size > _LOGO_BYTES:
+            raise ValueError(f"must be a .png or .svg file of at most {_LOGO_BYTES // 1024} KiB")
         return value
 
     @field_validator("simulator_url", "prometheus_url", "alertmanager_url", "external_url")

@@ -34,6 +34,11 @@ from ecpmon.settings import Settings
 
 routes = Routes()
 MASK: Final = "***"
+NO_MAIL_SERVER: Final = {
+    "code": "NO_MAIL_SERVER",
+    "message": "this installation has no mail server, so its e-mail actions are kept and send nothing; set "
+    "ECPMON_SMTP_HOST",
+}
 MAX_FOR_SECONDS: Final = 7 * 86_400
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -72,8 +77,6 @@ def action_of(body: ActionBody, settings: Settings, index: int) -> Action:
     field = f"actions.{index}"
     try:
         if body.type == "email":
-            if settings.smtp_host is None:
-                raise ValidationFailed("no mail server is configured here; set ECPMON_SMTP_HOST")
             return EmailAction(check_recipients(body.recipients))
         if not body.url:
             raise ValidationFailed("a webhook needs a url")
@@ -133,7 +136,18 @@ async def create(request: web.Request) -> web.Response:
         actions=actions_of(request, body),
     )
     most = request.app[CONTEXT].settings.max_alert_rules
-    return reply(rule_document(await backend.alerts.create(rule, now_of(request), most)), 201)
+    return reply(_shown(request, await backend.alerts.create(rule, now_of(request), most)), 201)
+
+
+def hints_of(actions: Sequence[Action], settings: Settings) -> list[dict[str, Any]]:
+    """What the rule has and this installation cannot do: it is kept, and the rest of the rule is done."""
+    mails = [index for index, action in enumerate(actions) if isinstance(action, EmailAction)]
+    return [NO_MAIL_SERVER | {"actions": mails}] if mails and settings.smtp_host is None else []
+
+
+def _shown(request: web.Request, entry: RuleWithState) -> dict[str, Any]:
+    settings = request.app[CONTEXT].settings
+    return rule_document(entry) | {"hints": hints_of(entry.rule.actions, settings)}
 
 
 def rule_document(entry: RuleWithState) -> dict[str, Any]:
@@ -169,7 +183,7 @@ async def list_rules(request: web.Request) -> web.Response:
     """Every rule with its state, the built-in SLA rules included."""
     tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    return reply({"tenant_id": tenant.tenant_id, "alerts": [rule_document(r) for r in rules]})
+    return reply({"tenant_id": tenant.tenant_id, "alerts": [_shown(request, r) for r in rules]})
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/alerts/active", Permission.READ)
@@ -177,7 +191,7 @@ async def active(request: web.Request) -> web.Response:
     """Rules that are pending or firing."""
     tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    shown = [rule_document(r) for r in rules if r.state.status is not RuleStatus.INACTIVE]
+    shown = [_shown(request, r) for r in rules if r.state.status is not RuleStatus.INACTIVE]
     return reply({"tenant_id": tenant.tenant_id, "alerts": shown})
 
 
@@ -216,7 +230,7 @@ async def resend(request: web.Request) -> web.Response:
 async def get_rule(request: web.Request) -> web.Response:
     """One rule with its state."""
     tenant = await tenant_of(request)
-    return reply(rule_document(await backend_of(request).alerts.get(tenant, request.match_info["rule_id"])))
+    return reply(_shown(request, await backend_of(request).alerts.get(tenant, request.match_info["rule_id"])))
 
 
 @routes.put("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)
@@ -240,7 +254,7 @@ async def replace_rule(request: web.Request) -> web.Response:
         severity=body.severity,
         actions=actions_of(request, body, before.actions),
     )
-    return reply(rule_document(await backend.rule_desk.replace(tenant, rule, now_of(request))))
+    return reply(_shown(request, await backend.rule_desk.replace(tenant, rule, now_of(request))))
 
 
 @routes.delete("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)

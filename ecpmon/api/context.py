@@ -26,6 +26,7 @@ from ecpmon.ports.roster import Roster
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
 from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
+from ecpmon.ports.statements import StatementMail
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.ports.tokens import Caller, TokenStore
 from ecpmon.settings import Settings
@@ -57,6 +58,7 @@ class Backend:
     contracts: Contracts
     objectives: ObjectiveStore
     statements: StatementService
+    statement_mail: StatementMail
     intervals: Intervals
     alerts: AlertStore
     deliveries: Deliveries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -11,8 +10,10 @@ from ecpmon.api.common import apart, backend_of, bad_field, long_turn, now_of, q
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
+from ecpmon.model.tenants import Language, Tenant
 from ecpmon.sla.maintenance import zone
 from ecpmon.sla.statements import is_month
+from ecpmon.statements.look import Look
 from ecpmon.statements.service import Told
 from ecpmon.statements.shapes import printed
 from ecpmon.wire import dumps
@@ -44,18 +45,27 @@ async def report(request: web.Request) -> web.Response:
     shape = request.query.get("format", "json")
     if shape not in FORMATS:
         raise bad_field("format", f"known are {', '.join(FORMATS)}")
+    look = _look(request, tenant)
     revision = query_int(request, "revision", 0, 1, 10_000) if "revision" in request.query else None
     async with long_turn(request, tenant):
         told = await backend_of(request).statements.report(tenant, of, now, revision)
         if told is None:
             raise NotFound("there is no such revision of this statement", details={"revision": revision})
-        body = await apart(request, tenant, _written, told, shape, request.app[CONTEXT].settings.pdf_font)
+        body = await apart(request, tenant, _written, told, shape, look)
     name = f"sla-{tenant.tenant_id}-{of}.{shape}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'} if shape in ("csv", "pdf") else None
     charset = None if shape in ("pdf", "json") else "utf-8"
     return web.Response(body=body, content_type=_TYPES[shape], charset=charset, headers=headers)
 
 
-def _written(told: Told, shape: str, font: Path | None) -> bytes:
+def _look(request: web.Request, tenant: Tenant) -> Look:
+    """In the tenant's language, or the one that is asked for."""
+    language = request.query.get("language", tenant.language.value)
+    if language not in list(Language):
+        raise bad_field("language", f"known are {', '.join(Language)}")
+    return Look.of(request.app[CONTEXT].settings, Language(language))
+
+
+def _written(told: Told, shape: str, look: Look) -> bytes:
     data = told.data()
-    return dumps(data) if shape == "json" else printed(data, shape, font)
+    return dumps(data) if shape == "json" else printed(data, shape, look)

@@ -14,7 +14,7 @@ from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenants import TargetBody, check_preset
 from ecpmon.errors import InsufficientResources, ValidationFailed
-from ecpmon.model.tenants import PushMode, SlaTarget, Tenant
+from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
 from ecpmon.ports.tenants import TenantChange
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 routes = Routes()
 V = TypeVar("V")
 # What a new size follows from. A change of anything else leaves the plan as it is.
-_PLAIN = ("name", "description", "push_mode")
+_PLAIN = ("name", "description", "push_mode", "language")
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
@@ -63,6 +63,8 @@ class UpdateBody(BaseModel):
     service_resources: dict[StrictStr, QuantitiesBody | None] | None = None
     # From now on; what was pushed before keeps the meaning that it had.
     push_mode: PushMode = PushMode.CHANGES
+    # Of its statements, from the next one that is printed on.
+    language: Language = Language.EN
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
@@ -186,6 +188,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         gpu_type=plan.gpu_type if plan else wanted.gpu_type,
         service_resources=wanted.service_resources,
         push_mode=wanted.push_mode,
+        language=wanted.language,
     )
 
 
@@ -204,6 +207,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "sla_target": tenant.sla_target.model_dump(exclude_none=True),
         "service_resources": tenant.service_resources,
         "push_mode": tenant.push_mode.value,
+        "language": tenant.language.value,
         "estimated_resources": tenant.resources.model_dump(),
         "estimated_cost": granted.estimated_cost if granted else None,
         "deployment_time": granted.deployment_time if granted else None,

@@ -29,6 +29,7 @@ from ecpmon.errors import InsufficientResources, InvalidPreset, TenantAlreadyExi
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
+    Language,
     Preset,
     PushMode,
     SlaTarget,
@@ -84,6 +85,7 @@ class TenantBody(BaseModel):
     push_mode: PushMode | None = None
     time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    language: Language = Language.EN
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
@@ -238,6 +240,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         time_zone=zone(body.time_zone).key,
         maintenance_accounting=body.maintenance_accounting,
         component_weights=_check_weights(body),
+        language=body.language,
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -322,6 +325,7 @@ async def get_tenant(request: web.Request) -> web.Response:
             "push_mode": tenant.push_mode.value,
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
+            "language": tenant.language.value,
             "service_resources": tenant.service_resources,
             "component_policy": "weighted" if tenant.component_weights else "any",
             "component_weights": tenant.component_weights,

@@ -149,6 +149,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         contracts=runtime.contracts,
         objectives=runtime.objective_store,
         statements=runtime.statements,
+        statement_mail=runtime.statement_mail,
         intervals=runtime.intervals,
         alerts=runtime.alerts,
         deliveries=runtime.deliveries,

@@ -65,10 +65,24 @@ class Delivery:
     def _notifiers(self) -> dict[str, Notifier]:
         settings = self._settings
         notifiers: dict[str, Notifier] = {"webhook": self._webhooks}
-        if settings.smtp_host:
-            server = SmtpServer(settings.smtp_host, settings.smtp_port, settings.smtp_from)
+        if (server := smtp_server(settings)) is not None:
             notifiers["email"] = EmailNotifier(server)
         return notifiers
 
     def _count(self, notification: Notification, result: DeliveryResult) -> None:
         self._telemetry.deliveries.labels(notification.action.type, result.reason.value).inc()
+
+
+def smtp_server(settings: Settings) -> SmtpServer | None:
+    """The mail server that is configured, if there is one."""
+    if settings.smtp_host is None:
+        return None
+    password = settings.smtp_password
+    return SmtpServer(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_from,
+        settings.smtp_security,
+        settings.smtp_username,
+        password.get_secret_value() if password else None,
+    )

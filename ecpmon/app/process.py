@@ -56,8 +56,9 @@ def _watched(seconds: float) -> Callable[[web.Application], AsyncIterator[None]]
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     check_settings(settings)
-    # Before there is a thread, a loop or a connection; a worker answers nobody.
-    hands = None if settings.role == "worker" else computing.processes(settings)
+    # Before there is a thread, a loop or a connection. A worker answers nobody: it has them for the mail it composes.
+    needs_hands = settings.role != "worker" or settings.smtp_host is not None
+    hands = computing.processes(settings) if needs_hands else None
     stream = configure_logging(settings)
     raise_file_limit()
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from ecpmon.compute.threads import Threads
 from ecpmon.errors import NotFound
+from ecpmon.model.tenants import Language
+from ecpmon.settings import Settings
+from ecpmon.statements.look import Look
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.shapes import printed
 from ecpmon.statements.terms import load_terms
@@ -23,15 +25,15 @@ from ecpmon.workers import TenantWorkers, Workers
 
 async def report(
     database_url: str,
-    kept: timedelta,
+    settings: Settings,
     tenant_id: str,
     of: str,
     shape: str,
     now: datetime,
     revision: int | None,
-    font: Path | None = None,
+    language: Language | None = None,
 ) -> bytes:
-    """The statement of a month, a quarter or a year in one of the formats; `kept`: how long spans are.
+    """The statement of a month, a quarter or a year in one of the formats; `language` None: the tenant's.
 
     Raises TenantNotFound, ValidationFailed, NotFound.
     """
@@ -44,7 +46,7 @@ async def report(
             PgStatementStore(database),
             load_terms(),
             tenants,
-            kept,
+            timedelta(days=settings.sla_retention_days),
             TenantWorkers(workers, "report"),
         )
         tenant = await tenants.get_with_deleted(tenant_id, among=None)
@@ -54,11 +56,11 @@ async def report(
         await database.close()
     if told is None:
         raise NotFound(f"there is no revision {revision} of the statement of {of}")
-    return rendered(told.data(), shape, font)
+    return rendered(told.data(), shape, Look.of(settings, language or tenant.language))
 
 
-def rendered(data: dict[str, Any], shape: str, font: Path | None = None) -> bytes:
+def rendered(data: dict[str, Any], shape: str, look: Look | None = None) -> bytes:
     """The bytes of a statement as `json`, `csv`, `html` or `pdf`."""
     if shape != "json":
-        return printed(data, shape, font)
+        return printed(data, shape, look)
     return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"

@@ -39,6 +39,7 @@ from ecpmon.storage.profiles import PgProfileStore
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.recovery import PgRecoveryStore
 from ecpmon.storage.roster import PgRoster
+from ecpmon.storage.statement_mail import PgStatementMail, PgStatementOutbox
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.tokens import PgTokenStore
@@ -112,6 +113,8 @@ class Stores:
         self.contracts = PgContracts(self.database)
         self.current = PgCurrentFigures(self.database)
         self.closed_statements = PgStatementStore(self.database)
+        self.statement_mail = PgStatementMail(self.database)
+        self.statement_outbox = PgStatementOutbox(self.database)
         self.objective_store = PgObjectiveStore(self.database, load_objectives())
 
     def _make_tenants(self, around: Surroundings) -> None:

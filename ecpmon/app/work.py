@@ -13,8 +13,9 @@ from ecpmon.alerts.objectives import ObjectiveAlerts
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen
+from ecpmon.app import statement_mail
 from ecpmon.app.closing import StatementClosing
-from ecpmon.app.delivery import Delivery
+from ecpmon.app.delivery import Delivery, smtp_server
 from ecpmon.app.due import Due
 from ecpmon.app.heartbeat import Blindness
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
@@ -74,6 +75,7 @@ class Work:
         self._make_collecting()
         self._make_evaluating(statements, on_event)
         self._make_alerting(on_event)
+        self._make_mailing(statements)
         self.due = Due(around.clock, partial(run_job, "hand_made"))
         self._feed = WorkFeed(
             stores.lease,
@@ -101,6 +103,19 @@ class Work:
             stores.database, stores.evidence, around.settings, around.clock, self.pulling.awake
         )
         self._retention = AlertRetention(stores.database, around.settings, around.clock)
+
+    def _make_mailing(self, statements: StatementService) -> None:
+        stores, around = self._stores, self._around
+        self.statement_delivery = statement_mail.make(
+            around.settings,
+            smtp_server(around.settings),
+            stores.statement_outbox,
+            stores.tenants,
+            statements,
+            stores.workers,
+            around.clock,
+            around.telemetry,
+        )
 
     def _make_evaluating(self, statements: StatementService, on_event: Callable[[AlertEvent], None]) -> None:
         stores, around = self._stores, self._around
@@ -190,6 +205,8 @@ class Work:
         self._feed.rounds.start()
         self.due.start()
         self.delivery.start()
+        if self.statement_delivery:
+            self.statement_delivery.start()
         self.leading.start(jobs.begin_term if run_jobs else lambda: None)
 
     async def stop(self) -> None:
@@ -199,6 +216,8 @@ class Work:
         await self.trigger.stop()
         await self.engine.lanes.stop()
         await self.delivery.stop()
+        if self.statement_delivery:
+            await self.statement_delivery.stop()
 
     async def close(self) -> None:
         """The leadership last, when nothing is written any more."""

@@ -103,6 +103,8 @@ def cli() -> None:
 @click.option("--postgres-port", type=int, help="Port of PostgreSQL (5433).")
 @click.option("--prometheus-port", type=int, help="Port of Prometheus (9090).")
 @click.option("--alertmanager-port", type=int, help="Port of Alertmanager (9093).")
+@click.option("--mail-port", type=int, help="Port of the page that shows the mail which was sent (8025).")
+@click.option("--smtp-port", type=int, help="Port of the mail catcher (1025).")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -117,9 +119,11 @@ def up(
     postgres_port: int | None,
     prometheus_port: int | None,
     alertmanager_port: int | None,
+    mail_port: int | None,
+    smtp_port: int | None,
     directory: Path,
 ) -> None:
-    """Run TimescaleDB, Prometheus, Alertmanager, the simulator and ecpmon on this machine.
+    """Run TimescaleDB, Prometheus, Alertmanager, the simulator, a mail catcher and ecpmon on this machine.
 
     Creates two tenants, deploys them into the simulator and shows a live table. Ctrl-C stops every process
     and leaves the data; the next start goes on with it.
@@ -137,6 +141,8 @@ def up(
         postgres=postgres_port,
         prometheus=prometheus_port,
         alertmanager=alertmanager_port,
+        mail=mail_port,
+        smtp=smtp_port,
     )
     asyncio.run(run(directory, ports, history, console))
 
@@ -228,6 +234,22 @@ def simulator(
     asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes))
 
 
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--smtp-port", default=1025, show_default=True, help="Port that takes mail.")
+@click.option("--port", default=8025, show_default=True, help="Port of the page that shows it.")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder that keeps it."
+)
+def mail(host: str, smtp_port: int, port: int, folder: Path) -> None:
+    """Catch mail: keep it in a folder and show it, deliver none. `ecpmon up` runs one."""
+    from ecpmon.local.catcher import serve as run
+    from ecpmon.loglines import log_to_stderr
+
+    log_to_stderr(logging.INFO)
+    asyncio.run(run(host, smtp_port, port, folder))
+
+
 @cli.group()
 def sla() -> None:
     """SLA figures and statements."""
@@ -241,6 +263,7 @@ def sla() -> None:
     "--format", "shape", type=click.Choice(["json", "csv", "html", "pdf"]), default="json", show_default=True
 )
 @click.option("--revision", type=click.IntRange(min=1), help="An older revision (default: the newest).")
+@click.option("--language", type=click.Choice(["en", "ko"]), help="Of html and pdf (default: the tenant's).")
 @click.option(
     "--output", type=click.File("wb"), default="-", help="Where to write it (default: standard output)."
 )
@@ -250,19 +273,19 @@ def report(
     period: str | None,
     shape: str,
     revision: int | None,
+    language: str | None,
     output: BinaryIO,
 ) -> None:
     """Write the statement of TENANT_ID. The first call after a month, a quarter or a year is over closes it."""
     from ecpmon.app.report import report as make
+    from ecpmon.model.tenants import Language
 
     of = month or period
     if of is None or (month and period):
         raise click.UsageError("give either --month or --period")
     settings = load_settings()
-    url = database_url(settings)
-    kept = timedelta(days=settings.sla_retention_days)
-    now, font = datetime.now(UTC), settings.pdf_font
-    output.write(asyncio.run(make(url, kept, tenant_id, of, shape, now, revision, font)))
+    url, chosen = database_url(settings), Language(language) if language else None
+    output.write(asyncio.run(make(url, settings, tenant_id, of, shape, datetime.now(UTC), revision, chosen)))
 
 
 def main() -> None:

@@ -67,8 +67,6 @@ _PROMETHEUS_PAGES = (
     "libjs-rickshaw", "fonts-glyphicons-halflings",
 )  # fmt: skip
 PROMETHEUS = Bundle("prometheus", ("prometheus", "promtool", "prometheus-alertmanager", *_PROMETHEUS_PAGES))
-# Set in statements, so that a Korean name looks the same on every reader.
-FONTS = Bundle("fonts", ("fonts-nanum",))
 # Only the tests of the simulator's Kubernetes API need it: the suite's own and a newer one.
 KUBECTL = Bundle("kubectl", ("kubectl",))
 KUBECTL_NEWER = Bundle("kubectl", ("kubectl",), suite="forky")
@@ -77,7 +75,7 @@ _ALERTMANAGER_SHARE = b"/usr/share/prometheus/alertmanager"
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """Where the executables are, and the font. `postgres_bin` is the folder with postgres, initdb, psql, …
+    """Where the executables are. `postgres_bin` is the folder with postgres, initdb, psql, …
 
     `prometheus_root` is the folder that Prometheus and Alertmanager were unpacked in; Alertmanager must be
     started there, because it looks for its templates relative to it.
@@ -89,7 +87,6 @@ class Binaries:
     alertmanager: Path
     amtool: Path
     prometheus_root: Path
-    korean_font: Path
 
 
 def fetch_binaries(cache: Path, progress: Progress, *, with_postgres: bool = True) -> Binaries:
@@ -101,7 +98,7 @@ def fetch_binaries(cache: Path, progress: Progress, *, with_postgres: bool = Tru
     """
     architecture = detect_architecture()
     system = find_system_postgres() if with_postgres else None
-    bundles = [PROMETHEUS, FONTS] if system or not with_postgres else [POSTGRESQL, PROMETHEUS, FONTS]
+    bundles = [PROMETHEUS] if system or not with_postgres else [POSTGRESQL, PROMETHEUS]
     fetch_bundles(cache, bundles, architecture, progress)
     postgres = POSTGRESQL.folder(cache, architecture) / "usr/lib/postgresql/17/bin"
     root = PROMETHEUS.folder(cache, architecture)
@@ -113,7 +110,6 @@ def fetch_binaries(cache: Path, progress: Progress, *, with_postgres: bool = Tru
         alertmanager=programs / "prometheus-alertmanager",
         amtool=programs / "amtool",
         prometheus_root=root,
-        korean_font=FONTS.folder(cache, architecture) / "usr/share/fonts/truetype/nanum/NanumGothic.ttf",
     )
 
 

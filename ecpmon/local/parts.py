@@ -121,24 +121,38 @@ def simulator_spec(context: Context) -> ChildSpec:
     )
 
 
-def migrate_spec(context: Context, databases: Databases, font: Path) -> ChildSpec:
+def mail_spec(context: Context) -> ChildSpec:
+    """The mail catcher: where e-mail goes unless the user names a mail server."""
+    ports, folder = context.ports, context.instance.part("mail")
+    own = ("--smtp-port", str(ports.smtp), "--port", str(ports.mail), "--folder", str(folder))
+    return ChildSpec(
+        name="mail",
+        argv=_ecpmon("mail", *own),
+        env=_python_env(context.environ),
+        cwd=context.workdir,
+        log_file=context.log("mail"),
+        ready=http_ok(f"http://127.0.0.1:{ports.mail}/messages"),
+    )
+
+
+def migrate_spec(context: Context, databases: Databases) -> ChildSpec:
     """The migrations; runs to its end."""
     return ChildSpec(
         name="migrate",
         argv=_ecpmon("migrate"),
-        env=service_environment(context, databases, font),
+        env=service_environment(context, databases),
         cwd=context.workdir,
         log_file=context.log("migrate"),
         ready=http_ok(""),  # never asked
     )
 
 
-def api_spec(context: Context, databases: Databases, font: Path) -> ChildSpec:
+def api_spec(context: Context, databases: Databases) -> ChildSpec:
     """The ecpmon service."""
     return ChildSpec(
         name="api",
         argv=_ecpmon("serve"),
-        env=service_environment(context, databases, font),
+        env=service_environment(context, databases),
         cwd=context.workdir,
         log_file=context.log("api"),
         ready=http_ok(f"{api_url(context)}/ready"),
@@ -153,10 +167,13 @@ def api_url(context: Context) -> str:
     return f"http://[{host}]:{context.ports.api}" if ":" in host else f"http://{host}:{context.ports.api}"
 
 
-def service_environment(context: Context, databases: Databases, font: Path) -> dict[str, str]:
+def service_environment(context: Context, databases: Databases) -> dict[str, str]:
     """The environment of `migrate` and `serve`: the user's, with the stack's addresses on top."""
     ports = context.ports
-    defaults = {"ECPMON_EXTERNAL_URL": api_url(context), "ECPMON_PDF_FONT": str(font)}
+    defaults = {"ECPMON_EXTERNAL_URL": api_url(context)}
+    # Set to nothing: the user wants no mail.
+    if "ECPMON_SMTP_HOST" not in context.environ:
+        defaults |= {"ECPMON_SMTP_HOST": "127.0.0.1", "ECPMON_SMTP_PORT": str(ports.smtp)}
     ours = {
         "ECPMON_DATABASE_URL": databases.production,
         "ECPMON_DEMO_DATABASE_URL": databases.demo,

@@ -22,6 +22,8 @@ class PortPlan:
     postgres: int = 5433
     prometheus: int = 9090
     alertmanager: int = 9093
+    mail: int = 8025
+    smtp: int = 1025
 
     def roles(self) -> dict[str, int]:
         """Port by role."""

@@ -34,6 +34,7 @@ class StackUrls:
     simulator: str
     prometheus: str
     alertmanager: str
+    mail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class LocalStack:
             simulator=f"http://127.0.0.1:{ports.simulator}",
             prometheus=f"http://127.0.0.1:{ports.prometheus}",
             alertmanager=f"http://127.0.0.1:{ports.alertmanager}",
+            mail=f"http://127.0.0.1:{ports.mail}",
         )
 
     async def start(self) -> StackUrls:
@@ -129,7 +131,7 @@ class LocalStack:
             lock.close()
 
     def pid(self, name: str) -> int | None:
-        """Process id of the part `postgres`, `simulator`, `api`, `prometheus` or `alertmanager`."""
+        """Process id of the part `postgres`, `simulator`, `api`, `prometheus`, `alertmanager` or `mail`."""
         return self._supervisor.pid(name) if self._supervisor else None
 
     async def _start(self) -> None:
@@ -148,14 +150,15 @@ class LocalStack:
             self._specs(binaries, cluster, databases), self._emit, self._options.policy
         )
         await together(
-            self._start_core(supervisor, cluster, databases, binaries.korean_font),
+            self._start_core(supervisor, cluster, databases),
             supervisor.start("simulator"),
             supervisor.start("prometheus"),
             supervisor.start("alertmanager"),
+            supervisor.start("mail"),
         )
 
     async def _start_core(
-        self, supervisor: Supervisor, cluster: PostgresCluster | None, databases: Databases, font: Path
+        self, supervisor: Supervisor, cluster: PostgresCluster | None, databases: Databases
     ) -> None:
         """What depends on each other: the database, its schema, the service."""
         if cluster is not None:
@@ -164,7 +167,7 @@ class LocalStack:
                 asyncio.to_thread(cluster.ensure_database, DATABASE),
                 asyncio.to_thread(cluster.ensure_database, DEMO_DATABASE),
             )
-        await supervisor.run_once(parts.migrate_spec(self._context, databases, font))
+        await supervisor.run_once(parts.migrate_spec(self._context, databases))
         await supervisor.start("api")
 
     def _prepare(self, binaries: Binaries) -> PostgresCluster | None:
@@ -195,7 +198,8 @@ class LocalStack:
         return [
             *specs,
             parts.simulator_spec(context),
-            parts.api_spec(context, databases, binaries.korean_font),
+            parts.mail_spec(context),
+            parts.api_spec(context, databases),
             parts.prometheus_spec(context, binaries),
             parts.alertmanager_spec(context, binaries),
         ]

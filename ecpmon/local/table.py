@@ -155,7 +155,7 @@ def screen(
 def url_lines(urls: StackUrls) -> Text:
     """Where the parts are, one a line."""
     names = {"API": urls.api, "docs": urls.docs, "simulator": urls.simulator,
-             "Prometheus": urls.prometheus, "Alertmanager": urls.alertmanager}  # fmt: skip
+             "Prometheus": urls.prometheus, "Alertmanager": urls.alertmanager, "mail": urls.mail}  # fmt: skip
     return Text("\n".join(f"{name:<13}{url}" for name, url in names.items()))
 
 

@@ -38,6 +38,13 @@ class PushMode(StrEnum):
     SAMPLES = "samples"  # what was found at that instant, by somebody who looks now and then
 
 
+class Language(StrEnum):
+    """What a tenant's statements are written in."""
+
+    EN = "en"
+    KO = "ko"
+
+
 class Preset(StrEnum):
     MICRO = "micro"
     SMALL = "small"
@@ -126,6 +133,7 @@ class Tenant(BaseModel):
     push_mode: PushMode = PushMode.CHANGES
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
+    language: Language = Language.EN
     # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.
     service_resources: dict[str, dict[str, str]] = Field(default_factory=dict)
     # `spec()` of the moment it was deployed; None: not deployed, or before that was recorded.

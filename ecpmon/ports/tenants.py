@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import PushMode, Resources, SlaTarget, Tenant
+from ecpmon.model.tenants import Language, PushMode, Resources, SlaTarget, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class NewTenant:
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     component_weights: Mapping[str, float] | None = None
+    language: Language = Language.EN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class TenantChange:
     gpu_type: str | None
     service_resources: Mapping[str, Mapping[str, str]]
     push_mode: PushMode
+    language: Language
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,8 @@ def _day(d: Day) -> dict[str, Any]:
     return {
         "date": d.day.isoformat(),
         "availability": _percent(d.availability),
+        # 1,500 on a day of 25 hours; less what was left out.
+        "eligible_minutes": d.tally.eligible / 60,
         "down_minutes": d.tally.down / 60,
         "gap_minutes": d.tally.gap / 60,
         "maintenance_minutes": d.tally.maintenance / 60,
@@ -350,22 +352,35 @@ def _day(d: Day) -> dict[str, Any]:
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What a restatement changes: top-level figures as old and new, lists as what was added and removed."""
+    """What a restatement changes: top-level figures as old and new, lists as what was added and removed.
+
+    Entries of lists are told apart by what both documents say of them: a later release may say more.
+    """
     changes: dict[str, Any] = {}
     for key in sorted(set(before) | set(after)):
         old, new = before.get(key), after.get(key)
         if old == new or key == "digest":
             continue
         if isinstance(old, list) and isinstance(new, list):
-            changes[key] = {"removed": _without(old, new), "added": _without(new, old)}
+            removed, added = _apart(old, new)
+            if removed or added:
+                changes[key] = {"removed": removed, "added": added}
         else:
             changes[key] = {"old": old, "new": new}
     return changes
 
 
-def _without(entries: list[Any], others: list[Any]) -> list[Any]:
-    known = {_frozen(entry) for entry in others}
-    return [entry for entry in entries if _frozen(entry) not in known]
+def _apart(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Entries of the one that are not in the other, and the other way round."""
+    said = [set().union(*(e for e in entries if isinstance(e, dict))) for entries in (old, new)]
+    both = said[0] & said[1]
+
+    def seen(entry: Any) -> Any:
+        return _frozen({k: v for k, v in entry.items() if k in both} if isinstance(entry, dict) else entry)
+
+    # Where one of the lists is empty there is nothing to compare with.
+    known = [{seen(entry) for entry in entries} for entries in (old, new)]
+    return [e for e in old if seen(e) not in known[1]], [e for e in new if seen(e) not in known[0]]
 
 
 def _frozen(value: Any) -> Any:

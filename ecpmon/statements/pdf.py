@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from ecpmon.errors import PermanentError
+from ecpmon.statements.look import Look
 
 
 class UnusableFont(PermanentError):
@@ -15,11 +16,11 @@ class UnusableFont(PermanentError):
     status = 500
 
 
-def to_pdf(data: dict[str, Any], font: Path | None = None) -> bytes:
+def to_pdf(data: Mapping[str, Any], look: Look | None = None) -> bytes:
     """A4 pages with the figures first, then the evidence; every page names the digest.
 
-    `font`: a TrueType file for what Latin letters cannot write, embedded. Raises UnusableFont.
+    The same statement in the same look is the same bytes. Raises UnusableFont, UnusableLogo.
     """
     from ecpmon.statements.pages import pages
 
-    return pages(data, font)
+    return pages(data, look or Look())

@@ -1,24 +1,24 @@
-"""A statement as CSV and HTML. Pure; `data` is what `sla.statements.document` gives."""
+"""A statement as CSV and HTML. Pure; `data` is what `sla.statements.document` gives.
+
+What a statement of an earlier release does not say, and what a later one says besides, is left out.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+from collections.abc import Mapping
+from datetime import datetime
 from html import escape
 from typing import Any, Final
 
-_VERDICTS: Final = {
-    "met": "The SLA was met.",
-    "breached": "The SLA was not met.",
-    "undetermined": "Not determined: the answer depends on time that nobody measured.",
-}
+from ecpmon.statements.look import Look, read_logo
+from ecpmon.statements.plot import COLOURS, Column, columns, kinds
+from ecpmon.statements.words import Words
 
-_BLIND: Final = {
-    "target_failed": "the target did not answer",
-    "collector_down": "the monitor was not there",
-    "not_pushed": "nothing was sent",
-}
+# (heading, columns, rows)
+Section = tuple[str, list[str], list[list[str]]]
 
 
 def percent(value: float | None, digits: int = 3) -> str:
@@ -31,158 +31,251 @@ def percent(value: float | None, digits: int = 3) -> str:
     return f"{math.floor(value * scale + 1e-9) / scale:.{digits}f} %"
 
 
-def minutes(value: float) -> str:
-    return f"{value:,.1f} min"
+def _minutes(value: float, say: Words) -> str:
+    return say("minutes", value=f"{value:,.1f}")
 
 
-def verdict_sentence(data: dict[str, Any]) -> str:
-    return _VERDICTS[data["verdict"]]
+def is_open(data: Mapping[str, Any]) -> bool:
+    """Whether its period is not over: what it says is how it stands so far."""
+    as_of = data.get("as_of")
+    if data["state"] != "preliminary" or as_of is None:
+        return False
+    return datetime.fromisoformat(as_of) < datetime.fromisoformat(data["period"]["end"])
 
 
-def title(data: dict[str, Any]) -> str:
-    return f"SLA statement {data.get('of') or data['month']} – {data['name']}"
+def verdict_sentence(data: Mapping[str, Any], say: Words) -> str:
+    return say(f"{data['verdict']}_so_far" if is_open(data) else data["verdict"])
 
 
-def state_line(data: dict[str, Any]) -> str:
+def title(data: Mapping[str, Any], say: Words) -> str:
+    return say("title", period=data.get("of") or data["month"], name=data["name"])
+
+
+def state_line(data: Mapping[str, Any], say: Words) -> str:
+    if is_open(data):
+        return say("so_far", as_of=data["as_of"])
     if data["state"] == "preliminary":
-        return "Preliminary: this month is not closed yet."
-    line = f"Revision {data['revision']}, closed {data['closed_at']}."
-    return f"{line} Restates the revision before it." if data.get("restates") else line
+        return say("preliminary")
+    line = say("closed", revision=data["revision"], closed_at=data["closed_at"])
+    return f"{line} {say('restates')}" if data.get("restates") else line
 
 
-def facts(data: dict[str, Any]) -> list[tuple[str, str]]:
+def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
     """The figures on the first page, as label and text."""
+
+    def measured(word: str) -> str:
+        return say("label_so_far", label=say(word)) if is_open(data) else say(word)
+
     bounds, budget, contract = data["bounds"], data["error_budget"], data["contract"]
+    times = [
+        (word, data.get(f"{word}_minutes")) for word in ("eligible", "down", "gap", "maintenance", "outside")
+    ]
+    left = {name: _minutes(budget[f"{name}_minutes"], say) for name in ("remaining", "total")}
     return [
-        ("Availability", percent(data["availability"])),
-        ("Target", percent(contract["target"])),
-        ("If every unmeasured minute was down / up", f"{percent(bounds['low'])} / {percent(bounds['high'])}"),
-        ("Measured", percent(data["coverage"])),
-        ("Down", minutes(data["down_minutes"])),
-        ("Not measured", minutes(data["gap_minutes"])),
-        ("Maintenance", minutes(data["maintenance_minutes"])),
-        (
-            "Error budget left",
-            f"{minutes(budget['remaining_minutes'])} of {minutes(budget['total_minutes'])}",
-        ),
-        ("Incidents", str(data["failure_count"])),
-        ("Credit", _credit(data)),
-        (
-            "Contract",
-            f"{contract['version']}, maintenance {contract['maintenance_accounting']}, {contract['time_zone']}",
-        ),
+        (measured("availability"), percent(data["availability"])),
+        (say("target"), percent(contract["target"])),
+        (say("bounds"), f"{percent(bounds['low'])} / {percent(bounds['high'])}"),
+        (measured("coverage"), percent(data["coverage"])),
+        *((measured(word), _minutes(value, say)) for word, value in times if value is not None),
+        (say("budget_left"), say("of", part=left["remaining"], whole=left["total"])),
+        (measured("incident_count"), str(data["failure_count"])),
+        (measured("credit"), _credit(data, say)),
+        (say("contract"), _terms(contract, say)),
     ]
 
 
-def _withdrawn(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Only where there are any; statements of earlier releases do not say."""
-    rows = [
-        [w["start"], w["withdrawn_by"], w["withdrawn_at"], w["reason"]] for w in data.get("withdrawn", ())
-    ]
-    return [("Withdrawn exclusions", ["Start", "Withdrawn by", "Withdrawn", "Reason"], rows)] if rows else []
+def _terms(contract: Mapping[str, Any], say: Words) -> str:
+    accounting = say.known(contract["maintenance_accounting"])
+    return say(
+        "contract_terms",
+        version=contract["version"],
+        accounting=accounting,
+        time_zone=contract["time_zone"],
+    )
 
 
-def _credit(data: dict[str, Any]) -> str:
+def _credit(data: Mapping[str, Any], say: Words) -> str:
     """With the range, where time that nobody measured decides; statements of earlier releases have none."""
     measured, bounds = data["credit_percent"], data.get("credit_bounds")
     if measured is None:
         return "–"
-    told = f"{measured:g} % of the monthly fee"
+    told = say("credit_of_fee", percent=f"{measured:g}")
     if bounds is None or bounds["low"] == bounds["high"]:
         return told
-    return f"{told}, by the measured time; {bounds['low']:g} – {bounds['high']:g} % by what the rest was"
+    low, high = f"{bounds['low']:g}", f"{bounds['high']:g}"
+    return say("credit_range", credit=told, low=low, high=high)
 
 
-def tables(data: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """(heading, columns, rows) of the evidence."""
+def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
+    """The evidence."""
+    incidents = [[i["start"], i["end"] or "–", _minutes(i["down_minutes"], say)] for i in data["incidents"]]
+    gaps = [[g["start"], g["end"], _minutes(g["minutes"], say), say.known(g["reason"])] for g in data["gaps"]]
     return [
-        (
-            "Incidents",
-            ["Start", "End", "Down"],
-            [[i["start"], i["end"] or "–", minutes(i["down_minutes"])] for i in data["incidents"]],
-        ),
-        (
-            "Exclusions",
-            ["Start", "End", "Approved by", "Reason"],
-            [[e["start"], e["end"], e["approved_by"], e["reason"]] for e in data["exclusions"]],
-        ),
-        (
-            "Time nobody measured",
-            ["Start", "End", "Length", "Who was blind"],
-            [
-                [g["start"], g["end"], minutes(g["minutes"]), _BLIND.get(g["reason"], g["reason"])]
-                for g in data["gaps"]
-            ],
-        ),
-        *_withdrawn(data),
-        (
-            "Per day",
-            ["Day", "Availability", "Down", "Not measured", "Maintenance"],
-            [
-                [
-                    d["date"], percent(d["availability"]), minutes(d["down_minutes"]), minutes(d["gap_minutes"]),
-                    minutes(d["maintenance_minutes"]),
-                ]
-                for d in data["days"]
-            ],
-        ),
-    ]  # fmt: skip
+        *_months(data, say),
+        (say("incidents"), [say("start"), say("end"), say("down")], incidents),
+        _exclusions(data, say),
+        (say("unmeasured"), [say("start"), say("end"), say("length"), say("blind")], gaps),
+        *_withdrawn(data, say),
+        _days(data, say),
+    ]
 
 
-def to_csv(data: dict[str, Any]) -> str:
-    """One row per day, numbers unrounded; a spreadsheet must not take a name for a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(
+def _months(data: Mapping[str, Any], say: Words) -> list[Section]:
+    """Of a quarter or a year: what each month came to."""
+    heads = [say(h) for h in ("month", "availability", "target", "down", "credit")]
+    rows = [
         [
-            "tenant_id",
-            "date",
-            "availability_percent",
-            "down_minutes",
-            "gap_minutes",
-            "maintenance_minutes",
-            "digest",
+            m["month"],
+            percent(m["availability"]),
+            percent(m["contract"]["target"]),
+            _minutes(m["down_minutes"], say),
+            _credit(m, say),
         ]
-    )
+        for m in data.get("months", ())
+    ]
+    return [(say("months"), heads, rows)] if rows else []
+
+
+def _exclusions(data: Mapping[str, Any], say: Words) -> Section:
+    heads, fields = ["start", "end", "approved_by", "reason"], ["start", "end", "approved_by", "reason"]
+    if any(e.get("category") for e in data["exclusions"]):
+        heads, fields = [*heads, "category"], [*fields, "category"]
+    rows = [[say.known(str(e.get(f) or "–")) for f in fields] for e in data["exclusions"]]
+    return say("exclusions"), [say(h) for h in heads], rows
+
+
+def _withdrawn(data: Mapping[str, Any], say: Words) -> list[Section]:
+    """Only where there are any; statements of earlier releases do not say."""
+    rows = [
+        [w["start"], w["withdrawn_by"], w["withdrawn_at"], w["reason"]] for w in data.get("withdrawn", ())
+    ]
+    heads = [say(h) for h in ("start", "withdrawn_by", "withdrawn_at", "reason")]
+    return [(say("withdrawn"), heads, rows)] if rows else []
+
+
+def _days(data: Mapping[str, Any], say: Words) -> Section:
+    words = ["eligible", "down", "gap", "maintenance"]
+    if any(d.get("outside_minutes") for d in data["days"]):
+        words.append("outside")
+    rows = []
+    for d in data["days"]:
+        times = [d.get(f"{word}_minutes") for word in words]
+        shown = ["–" if value is None else _minutes(value, say) for value in times]
+        rows.append([d["date"], percent(d["availability"]), *shown])
+    return say("per_day"), [say("day"), say("availability"), *(say(word) for word in words)], rows
+
+
+# What was there before comes first, so that who reads by position goes on.
+_CSV: Final = (
+    "tenant_id",
+    "date",
+    "availability_percent",
+    "down_minutes",
+    "gap_minutes",
+    "maintenance_minutes",
+    "digest",
+    "eligible_minutes",
+    "outside_minutes",
+    "target_percent",
+    "credit_tiers",
+)
+
+
+def to_csv(data: Mapping[str, Any]) -> str:
+    """One row per day, numbers unrounded: with the terms, so that every figure follows from this file alone.
+
+    `credit_tiers` is `BELOW:CREDIT` in percent, parted by blanks. A spreadsheet must not take a name for a formula.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _CSV, extrasaction="ignore", restval="")
+    writer.writeheader()
+    always = {"tenant_id": data["tenant_id"], "digest": data["digest"]}
+    # A quarter's months may have been promised otherwise.
+    months = {m["month"]: _terms_in_csv(m["contract"]) for m in data.get("months", ())}
+    own = _terms_in_csv(data["contract"])
     for day in data["days"]:
+        availability = "" if day["availability"] is None else day["availability"]
+        terms = months.get(day["date"][:7], own)
         writer.writerow(
-            [
-                data["tenant_id"], day["date"], "" if day["availability"] is None else day["availability"],
-                day["down_minutes"], day["gap_minutes"], day["maintenance_minutes"], data["digest"],
-            ]
-        )  # fmt: skip
+            {"outside_minutes": 0.0, **day, **always, **terms, "availability_percent": availability}
+        )
     return out.getvalue()
+
+
+def _terms_in_csv(contract: Mapping[str, Any]) -> dict[str, str]:
+    tiers = (
+        f"{_number(t['below'])}:{_number(t['credit_percent'])}" for t in contract.get("credit_tiers", ())
+    )
+    return {"target_percent": _number(contract["target"]), "credit_tiers": " ".join(tiers)}
+
+
+def _number(value: float) -> str:
+    """A percentage as people wrote it: 99.9, not 99.90000000000001."""
+    return repr(round(value, 10)).removesuffix(".0")
 
 
 _STYLE: Final = """
 body{font:15px/1.45 system-ui,"Noto Sans KR",sans-serif;margin:2.5rem auto;max-width:54rem;padding:0 1.2rem}
-body{color:#1d2733}
+body{color:#1d2733}img.logo{float:right;max-height:3.5rem;max-width:14rem}
 h1{font-size:1.55rem;margin-bottom:.1rem}h2{font-size:1.1rem;margin-top:2rem}p.state{color:#5a6775;margin-top:0}
 p.verdict{font-size:1.15rem;padding:.7rem 1rem;border-left:5px solid #888;background:#f4f6f8}
 p.met{border-color:#1b8a4b}p.breached{border-color:#c0392b}p.undetermined{border-color:#c98a00}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #e1e6eb}
 th{font-weight:600;color:#44515e}td:not(:first-child){font-variant-numeric:tabular-nums}
+svg.plot{width:100%;height:auto}p.legend{color:#44515e;font-size:.85rem}p.legend i{display:inline-block;width:.8em}
+p.legend i{height:.8em;margin:0 .3em 0 1em}
 footer{margin-top:2.5rem;color:#5a6775;font-size:.8rem;word-break:break-all}
 """
 
 
-def to_html(data: dict[str, Any]) -> str:
-    """A page that stands by itself. Everything that came from people is escaped."""
-    rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts(data))
-    sections = "".join(_section(*table) for table in tables(data))
+def to_html(data: Mapping[str, Any], look: Look | None = None) -> str:
+    """A page that stands by itself. Everything that came from people is escaped. Raises UnusableLogo."""
+    look = look or Look()
+    say = Words(look.language)
+    rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts(data, say))
+    sections = "".join(_section(*table, say) for table in tables(data, say))
+    heading, logo = escape(title(data, say)), ""
+    if look.logo:
+        logo = f'<img class="logo" alt="{escape(look.operator)}" src="{read_logo(look.logo).url}">'
+    issuer = f"<p>{escape(say('issued_by', operator=look.operator))}</p>" if look.operator else ""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title(data))}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title(data))}</h1>"
-        f'<p class="state">{escape(state_line(data))}</p>'
-        f'<p class="verdict {data["verdict"]}">{escape(verdict_sentence(data))}</p>'
-        f"<table>{rows}</table>{sections}"
-        f"<footer>Digest of the inputs (SHA-256): {data['digest']}</footer></body></html>"
+        f'<!doctype html><html lang="{look.language.value}"><head><meta charset="utf-8"><title>{heading}</title>'
+        f"<style>{_STYLE}</style></head><body>{logo}<h1>{heading}</h1>"
+        f'<p class="state">{escape(state_line(data, say))}</p>{issuer}'
+        f'<p class="verdict {data["verdict"]}">{escape(verdict_sentence(data, say))}</p>'
+        f"<table>{rows}</table>{_plot(data, say)}{sections}"
+        f"<footer>{escape(say('digest'))}: {data['digest']}</footer></body></html>"
     )
 
 
-def _section(heading: str, columns: list[str], rows: list[list[str]]) -> str:
+def _plot(data: Mapping[str, Any], say: Words) -> str:
+    """The days as columns; what each was is told where one points at it."""
+    found = columns(data["days"], data["contract"]["maintenance_accounting"])
+    if not any(column.parts for column in found):
+        return ""
+    wide = 720 / len(found)
+    drawn = "".join(_column(column, n * wide, wide) for n, column in enumerate(found))
+    legend = "".join(f'<i style="background:{COLOURS[k]}"></i>{escape(say(k))}' for k in kinds(found))
+    name = escape(say("plot"))
+    return (
+        f'<h2>{name}</h2><svg class="plot" viewBox="0 0 720 90" role="img" aria-label="{name}">{drawn}</svg>'
+        f'<p class="legend">{legend}</p>'
+    )
+
+
+def _column(column: Column, left: float, wide: float) -> str:
+    told = f"<title>{escape(column.day)}: {percent(column.availability)}</title>"
+    parts = "".join(
+        f'<rect x="{left + wide * 0.08:.2f}" y="{90 * (1 - p.bottom - p.height):.2f}" width="{wide * 0.84:.2f}"'
+        f' height="{90 * p.height:.2f}" fill="{COLOURS[p.kind]}"/>'
+        for p in column.parts
+    )
+    return f"<g>{told}{parts}</g>"
+
+
+def _section(heading: str, columns: list[str], rows: list[list[str]], say: Words) -> str:
     if not rows:
-        return f"<h2>{escape(heading)}</h2><p>None.</p>"
+        return f"<h2>{escape(heading)}</h2><p>{escape(say('none'))}</p>"
     head = "".join(f"<th>{escape(c)}</th>" for c in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<h2>{escape(heading)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

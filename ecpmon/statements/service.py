@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -134,7 +134,8 @@ class StatementService:
         if not closed:
             contract = await self._contract(tenant, month)
             preliminary = await self._compute(tenant, month, now, contract)
-            return Told(preliminary.document, {"state": "preliminary"}) if revision is None else None
+            more = {"state": "preliminary", "as_of": _rfc3339(now)}
+            return Told(preliminary.document, more) if revision is None else None
         wanted = [c for c in closed if revision is None or c.revision == revision]
         return _shown(wanted[-1], len(closed)) if wanted else None
 
@@ -148,7 +149,8 @@ class StatementService:
             await self._close(tenant, name, closed, made, now)
             closed = await self._statements.revisions(tenant, name)
         if not closed:
-            return Told(made.document, {"state": "preliminary"}) if revision is None else None
+            more = {"state": "preliminary", "as_of": _rfc3339(now)}
+            return Told(made.document, more) if revision is None else None
         wanted = [c for c in closed if revision is None or c.revision == revision]
         return _shown(wanted[-1], len(closed)) if wanted else None
 
@@ -188,6 +190,11 @@ class StatementService:
             local = tenant.deleted_at.astimezone(zone(tenant.time_zone))
             last = min(last, local.strftime("%Y-%m"))
         return last in known
+
+    async def stored(self, tenant: Tenant, month: str, revision: int) -> Told | None:
+        """A revision as it is; None when there is none of that number."""
+        closed = await self._statements.revisions(tenant, month)
+        return next((_shown(c, len(closed)) for c in closed if c.revision == revision), None)
 
     async def restate(self, tenant: Tenant, month: str, now: datetime) -> bool:
         """Make a new revision when late data or maintenance changed a closed month; whether one was made.
@@ -280,7 +287,11 @@ def _shown(closed: ClosedStatement, revisions: int) -> Told:
     more = {
         "revision": closed.revision,
         "revisions": revisions,
-        "closed_at": closed.closed_at.isoformat().replace("+00:00", "Z"),
+        "closed_at": _rfc3339(closed.closed_at),
         "restates": closed.changes,
     }
     return Told(closed.document, more)
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

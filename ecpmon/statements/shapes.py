@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from ecpmon.statements.look import Look
 from ecpmon.statements.pdf import to_pdf
 from ecpmon.statements.render import to_csv, to_html
 
 
-def printed(data: dict[str, Any], shape: str, font: Path | None = None) -> bytes:
-    """`data` (`sla.statements.document`) as `csv`, `html` or `pdf`; `font`: as `to_pdf` takes it.
-
-    Raises UnusableFont.
-    """
+def printed(data: Mapping[str, Any], shape: str, look: Look | None = None) -> bytes:
+    """`data` (`sla.statements.document`) as `csv`, `html` or `pdf`. Raises UnusableFont, UnusableLogo."""
     match shape:
         case "csv":
             return to_csv(data).encode()
         case "html":
-            return to_html(data).encode()
+            return to_html(data, look).encode()
         case "pdf":
-            return to_pdf(data, font)
+            return to_pdf(data, look)
     raise ValueError(f"no shape of a statement: {shape!r}")

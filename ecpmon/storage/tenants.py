@@ -12,7 +12,7 @@ from ecpmon.isolation import reason_of
 from ecpmon.memory import Memory
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import PushMode, Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.tenants import Language, PushMode, Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.audit import changes, record
@@ -56,6 +56,7 @@ def tenant_of(row: Any) -> Tenant:
         push_mode=PushMode(row["push_mode"]),
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
+        language=Language(row["language"]),
         service_resources=row["service_resources"],
         deployed_spec=row["deployed_spec"],
         component_weights=row["component_weights"],
@@ -312,6 +313,7 @@ def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
         change.gpu_type,
         {name: dict(quantities) for name, quantities in change.service_resources.items()},
         change.push_mode.value,
+        change.language.value,
     )
 
 
@@ -336,4 +338,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         new.time_zone,
         new.maintenance_accounting.value,
         dict(new.component_weights) if new.component_weights else None,
+        new.language.value,
     )

@@ -3,10 +3,19 @@ SELECT revision, closed_at, digest, document -> 'contract' AS contract, document
 WHERE tenant = $1 AND month = $2 ORDER BY revision
 
 -- name: close
--- Two processes that close at once make one revision.
-INSERT INTO statements (tenant, month, revision, closed_at, digest, document, changes)
-VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7::text::jsonb)
-ON CONFLICT (tenant, month, revision) DO NOTHING
+-- Two processes that close at once make one revision. With it goes a sending for everybody who is to have it: who sees the
+-- one sees the other.
+WITH made AS (
+  INSERT INTO statements (tenant, month, revision, closed_at, digest, document, changes)
+  VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7::text::jsonb)
+  ON CONFLICT (tenant, month, revision) DO NOTHING
+  RETURNING tenant, month, revision, closed_at
+)
+INSERT INTO statement_sendings (tenant, month, revision, recipient, created_at, next_attempt_at)
+SELECT m.tenant, m.month, m.revision, r.recipient, m.closed_at, m.closed_at
+FROM made m JOIN statement_recipients s ON s.tenant = m.tenant CROSS JOIN LATERAL unnest(s.recipients) AS r(recipient)
+WHERE (m.revision = 1 OR s.restatements)
+  AND CASE WHEN m.month LIKE '%Q%' THEN 'quarter' WHEN length(m.month) = 4 THEN 'year' ELSE 'month' END = ANY(s.periods)
 
 -- name: digests
 -- Of the newest revisions of those of $2 that are closed.

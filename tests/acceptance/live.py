@@ -160,7 +160,7 @@ class LiveStack:
 @asynccontextmanager
 async def live_stack(folder: Path, free_port: Callable[[], int], **environ: str) -> AsyncIterator[LiveStack]:
     """Everything that `ecpmon up` starts, on free ports; the database is private and does without fsync."""
-    ports = PortPlan(free_port(), free_port(), free_port(), free_port(), free_port())
+    ports = PortPlan(*(free_port() for _ in PortPlan().roles()))
     surroundings = {**os.environ, **environ}
     surroundings.pop("ECPMON_DATABASE_URL", None)
     messages: deque[Message] = deque(maxlen=100)

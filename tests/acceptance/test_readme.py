@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from ecpmon.local.ports import PortPlan
 from tests.processes import bound
 from tests.waiting import PATIENCE, wait_until
 
@@ -85,7 +86,7 @@ def get(url: str) -> Any:
 def test_the_walk_through_does_what_it_says(
     shared_tmp: Path, free_port: Callable[[], int], receiver: tuple[str, list[dict[str, Any]]]
 ) -> None:
-    ports = {name: free_port() for name in ("api", "simulator", "postgres", "prometheus", "alertmanager")}
+    ports = {name: free_port() for name in PortPlan().roles()}
     argv = [sys.executable, "-m", "ecpmon", "up", "--directory", str(shared_tmp)]
     argv += [f"--{name}-port={port}" for name, port in ports.items()]
     log = (shared_tmp / "up.log").open("wb")
@@ -102,7 +103,8 @@ def test_the_walk_through_does_what_it_says(
 
         wait_until(up, "the table shows the tenants")
         url, bodies = receiver
-        environment = {**keep, "API": api, "RECEIVER": url, "OUT": str(shared_tmp)}
+        catcher = f"http://127.0.0.1:{ports['mail']}"
+        environment = {**keep, "API": api, "RECEIVER": url, "OUT": str(shared_tmp), "MAIL": catcher}
 
         def follow(*blocks: str) -> None:
             done = subprocess.run(
@@ -115,6 +117,13 @@ def test_the_walk_through_does_what_it_says(
         names, broken = walk[0], next(n for n, block in enumerate(walk, 1) if "/incidents" in block)
         follow(*walk[:broken])
         wait_until(lambda: [b["status"] for b in bodies] == ["firing", "resolved"], "one webhook each")
+
+        def mails() -> list[tuple[str, str]]:
+            found = get(f"{catcher}/messages")["messages"]
+            return [(m["to"], m["subject"]) for m in found if "too_many_errors" in m["subject"]]
+
+        subjects = [f"[{state}] too_many_errors (city-helpdesk)" for state in ("RESOLVED", "FIRING")]
+        wait_until(lambda: mails() == [("admin@company.com", s) for s in subjects], "one mail each")
         incidents = get(f"{api}/api/v1/tenants/city-helpdesk/incidents")["incidents"]
         assert len(incidents) == 1
         truth = get(f"http://127.0.0.1:{ports['simulator']}/api/v1/truth/city-helpdesk")
@@ -123,8 +132,12 @@ def test_the_walk_through_does_what_it_says(
         least, most = (eligible * (1 - window["bounds"][end] / 100) for end in ("high", "low"))
         assert least <= truth["down_seconds"] <= most
         assert least <= incidents[0]["down_seconds"] <= most
-        pushed = get(f"{api}/api/v1/tenants/city-helpdesk/alerts/deliveries")["deliveries"]
-        assert [d["status"] for d in pushed] == ["sent", "sent"]
+
+        def states() -> list[str]:
+            found = get(f"{api}/api/v1/tenants/city-helpdesk/alerts/deliveries")["deliveries"]
+            return [d["status"] for d in found]
+
+        wait_until(lambda: states() == ["sent"] * 4, "all of them are recorded")
         # A deployment replaces pods, and a service of one replica is away meanwhile: that may be told as well.
         follow(names, *walk[broken:])
         follow(*blocks_of((ROOT / "docs" / "sla.md").read_text("utf-8")))

@@ -42,6 +42,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byte
         ("serve",),
         ("migrate",),
         ("simulator",),
+        ("mail",),
         ("token",),
         ("token", "create"),
         ("token", "rotate"),

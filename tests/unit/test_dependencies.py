@@ -51,7 +51,7 @@ def test_every_third_party_import_is_declared() -> None:
     undeclared = {
         name: files
         for name, files in found.items()
-        if known.isdisjoint(canonical(d) for d in distributions.get(name, ()))
+        if known.isdisjoint(canonical(d) for d in distributions.get(name, (name,)))
     }
     assert not undeclared
 

@@ -73,7 +73,7 @@ class EmailNotifier:
         except RecipientRefused as error:
             return DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.REJECTED, error=error.message)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
-            return _failure(error)
+            return failure(error)
         # With several recipients some may be refused; sending again would repeat it to the others.
         left_out = "; ".join(f"{name}: {_said(r.code, r.message)}" for name, r in refused.items())
         return DeliveryResult(
@@ -98,7 +98,7 @@ class EmailNotifier:
         )
 
 
-def _failure(error: Exception) -> DeliveryResult:
+def failure(error: Exception) -> DeliveryResult:
     """What went wrong, in one of our own sentences: the server's may name machines of our network."""
     codes = _codes(error)
     detail = f"{type(error).__name__}: {error}"[:500]

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import PIL.Image
 import pypdf
 import pytest
 
-from ecpmon.local.packages import Binaries
 from ecpmon.model.statements import CreditTier
+from ecpmon.model.tenants import Language
 from ecpmon.sla.statements import is_month
+from ecpmon.statements.look import Look, UnusableLogo
 from ecpmon.statements.pdf import UnusableFont, to_pdf
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import Terms
@@ -124,27 +126,115 @@ async def test_the_four_formats_agree(service: Service) -> None:
             assert fact in text, fact
 
 
-async def test_a_korean_name_is_set_in_an_embedded_font(
-    service: Service, stack_binaries: Binaries, tmp_path: Path
+async def pdf_of(service: Service, name: str, query: str = "") -> pypdf.PdfReader:
+    url = f"{service.url}/api/v1/tenants/{name}/sla/report?month=2026-03&format=pdf{query}"
+    async with service.session.get(url, headers=service.headers("admin")) as answer:
+        assert answer.status == 200, await answer.text()
+        return pypdf.PdfReader(io.BytesIO(await answer.read()))
+
+
+def words_of(pdf: pypdf.PdfReader) -> str:
+    return "\n".join(p.extract_text() for p in pdf.pages)
+
+
+async def test_a_statement_is_in_the_tenants_language(service: Service) -> None:
+    name = await a_march(service, name="글로벌 콜센터", language="ko")
+    open_month, _ = await pdf_of(service, name), service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    assert "잠정" in words_of(open_month)
+    pdf = await pdf_of(service, name)
+    words = words_of(pdf)
+    for told in (
+        "SLA 보고서 2026-03 – 글로벌 콜센터", "SLA를 충족하지 못했습니다.", "가용률", "99.327 %", "목표", "300.0분",
+        "월 요금의 5 %", "일별", "1,440.0분", "입력 데이터의 SHA-256", "1쪽",
+    ):  # fmt: skip
+        assert told in words, told
+    fonts = [font.get_object() for font in pdf.pages[0]["/Resources"]["/Font"].values()]  # type: ignore[index]
+    embedded = [f for f in fonts if "NanumSquare" in f["/BaseFont"]]
+    assert embedded
+    assert all(len(f["/FontDescriptor"]["/FontFile2"].get_data()) > 1000 for f in embedded)
+    # Whoever reads the other one asks for it, or the tenant is told otherwise.
+    assert "The SLA was not met." in words_of(await pdf_of(service, name, "&language=en"))
+    status, body, _ = await service.ask("PUT", f"/api/v1/tenants/{name}", {"language": "en"})
+    assert (status, body["language"]) == (200, "en")
+    assert (await service.ask("GET", f"/api/v1/tenants/{name}"))[1]["language"] == "en"
+    assert "The SLA was not met." in words_of(await pdf_of(service, name))
+    _, page, _ = await service.ask(
+        "GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&format=html&language=ko"
+    )
+    assert '<html lang="ko">' in page
+    for wrong in ({"language": "fr"}, {"language": None}):
+        assert (await service.ask("PUT", f"/api/v1/tenants/{name}", wrong))[0] == 422
+    assert (await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&language=fr"))[
+        0
+    ] == 422
+
+
+async def test_an_open_month_says_so_far_in_both_languages(service: Service) -> None:
+    name = await service.tenant(push_interval=3600)
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(600)
+    english, korean = (
+        words_of(await pdf_of(service, name)),
+        words_of(await pdf_of(service, name, "&language=ko")),
+    )
+    assert "So far the SLA is met." in english
+    assert "현재까지 SLA를 충족하고 있습니다." in korean
+    service.clock.set(datetime(2026, 3, 31, tzinfo=UTC))
+    _, page, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&format=html")
+    assert "Availability so far" in page
+
+
+async def test_a_name_in_another_script_than_the_statements_is_embedded(
+    service: Service, tmp_path: Path
 ) -> None:
-    name = await service.tenant(push_interval=3600, name="글로벌 콜센터")
+    name = await service.tenant(push_interval=3600, name="글로벌 Müller 콜센터")
     await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
     service.clock.advance(600)
     tenant = await service.runtime.tenants.get(name)
     told = await service.runtime.statements.report(tenant, "2026-03", service.clock.now())
     assert told is not None
     data = told.data()
-    page = pypdf.PdfReader(io.BytesIO(to_pdf(data, stack_binaries.korean_font))).pages[0]
-    assert "글로벌 콜센터" in page.extract_text()
-    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]  # type: ignore[index]
-    embedded = [f for f in fonts if "NanumGothic" in f["/BaseFont"]]
-    assert embedded
-    assert all(len(f["/FontDescriptor"]["/FontFile2"].get_data()) > 1000 for f in embedded)
-    assert to_pdf(data, stack_binaries.korean_font) == to_pdf(data, stack_binaries.korean_font)
+    for language in Language:
+        look = Look(language, "운영사 Ö")
+        assert "글로벌 Müller 콜센터" in words_of(pypdf.PdfReader(io.BytesIO(to_pdf(data, look))))
+        assert to_pdf(data, look) == to_pdf(data, look)
     no_font = tmp_path / "no.ttf"
     no_font.write_text("not a font")
     with pytest.raises(UnusableFont, match=r"no\.ttf cannot be embedded"):
-        to_pdf(data, no_font)
+        to_pdf(data, Look(font=no_font))
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+async def test_a_pdf_carries_the_logo_and_the_operators_name(
+    service: Service, tmp_path: Path, kind: str
+) -> None:
+    name = await service.tenant(push_interval=3600)
+    await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", {"metrics": {"up": 1}})
+    service.clock.advance(600)
+    tenant = await service.runtime.tenants.get(name)
+    told = await service.runtime.statements.report(tenant, "2026-03", service.clock.now())
+    assert told is not None
+    data, logo = told.data(), tmp_path / f"logo.{kind}"
+    if kind == "png":
+        PIL.Image.new("RGB", (400, 100), "navy").save(logo)
+    else:
+        box = '<rect width="400" height="100" fill="#000080"/><text x="9" y="60">회사</text>'
+        logo.write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 100" width="400" height="100">{box}</svg>'
+        )
+    plain = to_pdf(data, Look(operator="ACME Cloud"))
+    made = to_pdf(data, Look(operator="ACME Cloud", logo=logo))
+    pdf = pypdf.PdfReader(io.BytesIO(made))
+    assert "Issued by ACME Cloud" in words_of(pdf)
+    assert pdf.metadata is not None
+    assert pdf.metadata.author == "ACME Cloud"
+    assert len(pdf.pages[0].images) == (kind == "png")
+    assert made != plain
+    logo.write_bytes(
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10broken" if kind == "png" else b"<svg>broken"
+    )
+    with pytest.raises(UnusableLogo, match="cannot be drawn"):
+        to_pdf(data, Look(logo=logo))
 
 
 async def test_what_people_typed_cannot_become_markup(service: Service) -> None:

@@ -27,7 +27,7 @@ from tests import waiting
 from tests.processes import bound
 
 FAKE = Path(__file__).with_name("fake")
-PARTS = ("postgres", "simulator", "api", "prometheus", "alertmanager")
+PARTS = ("postgres", "simulator", "api", "prometheus", "alertmanager", "mail")
 
 
 @pytest.fixture

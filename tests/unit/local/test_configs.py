@@ -16,7 +16,7 @@ from ecpmon.local.prometheus import prepare_prometheus, prometheus_argv, render_
 from ecpmon.local.stack import own_databases
 
 PORTS = plan_ports(api=1, simulator=2, postgres=3, prometheus=4, alertmanager=5)
-BINARIES = Binaries(Path("/pg"), Path("/p"), Path("/pt"), Path("/a"), Path("/at"), Path("/root"), Path("/f"))
+BINARIES = Binaries(Path("/pg"), Path("/p"), Path("/pt"), Path("/a"), Path("/at"), Path("/root"))
 
 
 def context(environ: dict[str, str] | None = None, host: str = "127.0.0.1") -> Context:
@@ -102,11 +102,10 @@ def test_the_service_gets_the_stacks_addresses_over_the_users_environment() -> N
         "ECPMON_EXTERNAL_URL": "https://sla.test",
         "PATH": "/bin",
     }
-    env = service_environment(context(user), Databases("prod", "demo"), Path("/f"))
+    env = service_environment(context(user), Databases("prod", "demo"))
     assert env["ECPMON_DATABASE_URL"] == "prod"
     assert env["ECPMON_DEMO_DATABASE_URL"] == "demo"
     assert env["ECPMON_PORT"] == "1"
-    assert env["ECPMON_PDF_FONT"] == "/f"
     assert env["ECPMON_SIMULATOR_URL"] == "http://127.0.0.1:2"
     assert env["ECPMON_PROMETHEUS_URL"] == "http://127.0.0.1:4"
     assert env["ECPMON_ALERTMANAGER_URL"] == "http://127.0.0.1:5"

@@ -13,7 +13,7 @@ from ecpmon.local.ports import PortPlan, check_ports, listening_inodes, plan_por
 
 def test_the_documented_ports() -> None:
     assert plan_ports() == PortPlan(
-        api=8001, simulator=6360, postgres=5433, prometheus=9090, alertmanager=9093
+        api=8001, simulator=6360, postgres=5433, prometheus=9090, alertmanager=9093, mail=8025, smtp=1025
     )
 
 
@@ -25,6 +25,8 @@ def test_the_offset_moves_all_but_what_is_given() -> None:
         "postgres": 5533,
         "prometheus": 9190,
         "alertmanager": 9193,
+        "mail": 8125,
+        "smtp": 1125,
     }
 
 

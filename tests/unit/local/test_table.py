@@ -23,7 +23,7 @@ from ecpmon.local.table import (
     watch,
 )
 
-URLS = StackUrls("http://api", "http://api/docs", "http://sim", "http://prom", "http://am")
+URLS = StackUrls("http://api", "http://api/docs", "http://sim", "http://prom", "http://am", "http://mail")
 SUMMARY: dict[str, Any] = {
     "as_of": "2026-11-21T04:00:00Z",
     "tenants": [
@@ -155,7 +155,7 @@ class Api:
 async def watched(api: Api, *, terminal: bool, messages: list[Message]) -> str:
     console = Console(file=io.StringIO(), width=140, force_terminal=terminal, color_system=None)
     async with api.server:
-        urls = StackUrls(str(api.server.make_url("")).rstrip("/"), "d", "s", "p", "a")
+        urls = StackUrls(str(api.server.make_url("")).rstrip("/"), "d", "s", "p", "a", "m")
         await asyncio.wait_for(watch(urls, api.stop, messages, console, interval=0.01), 20)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -56,6 +56,20 @@ def test_a_difference_names_what_changed_and_nothing_else() -> None:
     }
 
 
+def test_what_a_later_release_says_besides_is_no_correction() -> None:
+    """Closed statements of earlier releases have days without their eligible minutes."""
+    old = {"days": [{"date": "2026-03-01", "down": 0}, {"date": "2026-03-02", "down": 0}]}
+    new = {
+        "days": [
+            {"date": "2026-03-01", "down": 0, "eligible": 1440},
+            {"date": "2026-03-02", "down": 5, "eligible": 1440},
+        ]
+    }
+    assert difference(old, new) == {"days": {"removed": [old["days"][1]], "added": [new["days"][1]]}}
+    assert difference({"days": old["days"][:1]}, {"days": new["days"][:1]}) == {}
+    assert difference({"gaps": []}, {"gaps": [{"a": 1}]}) == {"gaps": {"removed": [], "added": [{"a": 1}]}}
+
+
 @pytest.mark.parametrize(
     ("value", "shown"), [(99.99996, "99.999 %"), (100.0, "100 %"), (None, "–"), (99.5, "99.500 %")]
 )

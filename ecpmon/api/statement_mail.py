@@ -1,0 +1,102 @@
+"""Whom a tenant's statements are e-mailed to when a month is closed, and what became of each message."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from ecpmon.alerts.recipients import MAX_RECIPIENTS, check_recipients
+from ecpmon.api.alerts import NO_MAIL_SERVER
+from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
+from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.errors import NotFound
+from ecpmon.model.tenants import Tenant
+from ecpmon.ports.statements import Recipients
+
+routes = Routes()
+
+
+class RecipientsBody(BaseModel):
+    """Replaces whom there were. `periods`: of what; with `restatements` later revisions are sent as well."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    recipients: Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_RECIPIENTS)]
+    periods: Annotated[list[Literal["month", "quarter", "year"]], Field(min_length=1, max_length=3)] = [
+        "month"
+    ]
+    restatements: StrictBool = False
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/sla/report/recipients", Permission.READ)
+async def get_recipients(request: web.Request) -> web.Response:
+    """Whom statements are sent to."""
+    tenant = await tenant_of(request)
+    return reply(_shown(request, tenant, await backend_of(request).statement_mail.recipients(tenant)))
+
+
+@routes.put("/api/v1/tenants/{tenant_id}/sla/report/recipients", Permission.OPERATE)
+async def set_recipients(request: web.Request) -> web.Response:
+    """Send the statement of whatever is closed from now on, with its PDF."""
+    tenant = await tenant_of(request)
+    body = await read_model(request, RecipientsBody)
+    addresses = check_recipients(dict.fromkeys(body.recipients))
+    if len({a.lower() for a in addresses}) < len(addresses):
+        raise bad_field("recipients", "one address is there twice, in small and in capital letters")
+    periods, by = tuple(dict.fromkeys(body.periods)), request[CALLER].name
+    wanted = Recipients(addresses, periods, body.restatements, now_of(request), by)
+    await backend_of(request).statement_mail.set_recipients(tenant, wanted)
+    return reply(_shown(request, tenant, wanted))
+
+
+@routes.delete("/api/v1/tenants/{tenant_id}/sla/report/recipients", Permission.OPERATE)
+async def drop_recipients(request: web.Request) -> web.Response:
+    """Send nothing any more; what is under way is still sent."""
+    await backend_of(request).statement_mail.drop_recipients(await tenant_of(request), now_of(request))
+    return web.Response(status=204)
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/sla/report/sendings", Permission.READ)
+async def sendings(request: web.Request) -> web.Response:
+    """What was sent, newest first: one entry per revision and recipient."""
+    tenant = await tenant_of(request, with_deleted=True)
+    limit = query_int(request, "limit", 100, 1, 1000)
+    found = await backend_of(request).statement_mail.sendings(tenant, limit)
+    return reply({"tenant_id": tenant.tenant_id, "sendings": [_sending(request, s) for s in found]})
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/sla/report/sendings/{sending_id}/resend", Permission.OPERATE)
+async def resend(request: web.Request) -> web.Response:
+    """Send again what was given up, under its old Message-ID."""
+    tenant = await tenant_of(request)
+    number = request.match_info["sending_id"]
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise NotFound("there is no such sending", details={"sending_id": number[:100]})
+    caller, now = request[CALLER].name, now_of(request)
+    found = await backend_of(request).statement_mail.resend(tenant, int(number), caller, now)
+    return reply(_sending(request, found), 202)
+
+
+def _shown(request: web.Request, tenant: Tenant, found: Recipients | None) -> dict[str, Any]:
+    without = found is not None and request.app[CONTEXT].settings.smtp_host is None
+    return {
+        "tenant_id": tenant.tenant_id,
+        "recipients": list(found.addresses) if found else [],
+        "periods": list(found.periods) if found else [],
+        "restatements": found.restatements if found else False,
+        "changed_at": found.changed_at if found else None,
+        "changed_by": found.changed_by if found else None,
+        "hints": [NO_MAIL_SERVER] if without else [],
+    }
+
+
+def _sending(request: web.Request, row: dict[str, Any]) -> dict[str, Any]:
+    """`outcome_unknown`: the server was given it, and whether it took it is not known."""
+    key = row["message_key"].hex
+    domain = request.app[CONTEXT].settings.smtp_from.rpartition("@")[2]
+    shown = {k: v for k, v in row.items() if k not in ("message_key", "handed_at")}
+    return {**shown, "message_id": f"<{key}@{domain}>", "outcome_unknown": row["handed_at"] is not None}
