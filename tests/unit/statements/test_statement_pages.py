@@ -25,7 +25,7 @@ from ecpmon.statements.render import state_line, to_csv, to_html, verdict_senten
 from ecpmon.statements.words import WORDS, Words
 
 TIERS = (CreditTier(None, 0.05), CreditTier(0.99, 0.10), CreditTier(0.95, 0.25))
-TENANT: Any = SimpleNamespace(tenant_id="acme", name="acme")
+TENANT: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
 CLOSED = {"revision": 1, "closed_at": "2026-12-03T00:00:00Z", "restates": None}
 HOUR = timedelta(hours=1)
 
