@@ -20,10 +20,10 @@ FROM (
 
 -- name: reach
 -- Between which instants, $4 at the latest, the outages of tenant $1 lie that go on across $2 and across $3; these themselves
--- where none does. What goes on after them is read as far as the next outage or gap, and never less far than it lasts.
+-- where none does. What goes on after them is read as far as what comes next, an outage or a gap: then it is known to be over.
 SELECT least($2::timestamptz, b.outage_at, CASE WHEN h.since < $2 THEN h.since END) AS since,
        CASE WHEN a.outage_at IS NULL AND (h.since IS NULL OR h.since >= $3) THEN $3::timestamptz
-         ELSE least($4::timestamptz, (SELECT starts FROM availability_sums
+         ELSE least($4::timestamptz, (SELECT ends FROM availability_sums
                                       WHERE tenant = $1 AND starts >= $3 AND joins IS NULL ORDER BY starts LIMIT 1)) END AS until
 FROM (SELECT) AS one
 -- The open end, if it is down.

@@ -112,6 +112,10 @@ async def same_ledger(
     """Everything that the marks of two instants and of some maintenance say, against the spans."""
     if start >= end:
         return
+    store = PgAvailabilityStore(database)
+    whole = await store.reach(tenant, start, end, now)
+    read = await store.timeline(tenant, whole.start, whole.end)
+    assert incidents(read, start, end, (), whole.end) == incidents(spans, start, end, (), now), spans
     third = (end - start) / 3
     planned = [Interval(start - third, start + third / 2), Interval(start + third, start + 2 * third)]
     before = [
@@ -232,6 +236,21 @@ async def test_of_a_tenant_without_an_observation_many_marks_are_what_few_are(
     few = await PgFastWindows(database).marks(silent, instants[:MANY], at(20))
     many = await PgFastWindows(database).marks(silent, instants, at(20))
     assert {instant: many[instant] for instant in instants[:MANY]} == dict(few)
+
+
+@pytest.mark.parametrize("count", [3, MANY + 1])
+async def test_what_was_planned_before_all_that_is_asked_is_found_as_far_as_an_outage_reaches_back(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, count: int
+) -> None:
+    tenant = await make_tenant()
+    down = tuple(frame(tenant, s, 20 <= s < 60) for s in range(0, 101, 5))
+    await ingest.commit([Batch(down)])
+    earlier = [Interval(at(a), at(b)) for a, b in ((2, 5), (15, 22), (30, 35))]
+    for first, reached in ((40, earlier[1:]), (70, [])):
+        instants = [at(first + n / count) for n in range(count)]
+        marks = await PgFastWindows(database).marks(tenant, instants, at(100), earlier)
+        assert sorted(set(marks) - set(instants)) == [edge for i in reached for edge in (i.start, i.end)]
+        assert len(marks) == len(instants) + 2 * len(reached)
 
 
 async def test_no_windows_are_no_tallies(database: Database) -> None:
