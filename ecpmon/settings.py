@@ -190,6 +190,19 @@ class Settings(BaseSettings):
         default=90, gt=0, description="Delivered notifications are kept this long."
     )
 
+    flap_firings: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="A threshold rule that fires so often within `ECPMON_FLAP_WINDOW` flaps: it tells no more until it"
+        " has calmed; 0: every change is told.",
+    )
+    flap_window: float = Field(
+        default=600, gt=0, le=86_400, description="Seconds within which the firings of a rule make it flap."
+    )
+    flap_calm: float = Field(
+        default=300, ge=1, le=86_400, description="Seconds without a change after which a rule flaps no more."
+    )
     notifications_per_receiver_minute: int = Field(
         default=60,
         ge=1,
@@ -291,6 +304,13 @@ class Settings(BaseSettings):
         """Nothing but blanks in a setting that may be absent means that it is absent."""
         optional = info.field_name is not None and cls.model_fields[info.field_name].default is None
         return None if optional and isinstance(value, str) and not value.strip() else value
+
+    @field_validator("flap_firings")
+    @classmethod
+    def _more_than_once(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("is at least 2, or 0 to have every change told")
+        return value
 
     @field_validator("webhook_secret")
     @classmethod

@@ -39,7 +39,7 @@ TENANTS_AT_ONCE: Final = 100
 @dataclass(slots=True)
 class Part:
     """`families`: [name, text, type, [[sample, labels, value], …]]; `usage`: tenant -> metric ->
-    [when it was measured, value]; `requests`: tenant -> [[method, status, count], …]."""
+    [when it was measured, value, until when it is good]; `requests`: tenant -> [[method, status, count], …]."""
 
     leads: bool = False
     families: list[Sequence[Any]] = field(default_factory=list)
@@ -106,14 +106,16 @@ def _filled(metric: Metric, values: Mapping[tuple[str, _Labels], float]) -> Metr
     return metric
 
 
-def newest_usage(parts: Iterable[Part], into: dict[str, dict[str, tuple[float, float]]]) -> Iterator[None]:
+def newest_usage(
+    parts: Iterable[Part], into: dict[str, dict[str, tuple[float, float, float]]]
+) -> Iterator[None]:
     """tenant -> metric -> what was measured last, whichever process committed it; in steps of a few tenants."""
     for some in _few_of(part.usage for part in parts):
         for tenant_id, told in some:
             known = into.setdefault(tenant_id, {})
-            for metric, (at, value) in told.items():
+            for metric, (at, value, until) in told.items():
                 if metric not in known or known[metric][0] <= at:
-                    known[metric] = (at, value)
+                    known[metric] = (at, value, until)
         yield
 
 

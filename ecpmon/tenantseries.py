@@ -7,113 +7,41 @@ hold nobody up, only for those whom a reader may see, and anew only for those wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from time import time
 from typing import Any, Final
 
-from prometheus_client.utils import floatToGoString
-
 from ecpmon.coming import Coming
 from ecpmon.slices import few
+from ecpmon.tenantlines import (
+    DEPLOYMENTS,
+    MAINTENANCE,
+    OBJECTIVE,
+    REQUESTS,
+    SLA,
+    STALE,
+    TENANTS_AT_ONCE,
+    UP,
+    USAGE,
+    Durations,
+    Figures,
+    Group,
+    of_durations,
+    of_maintenance,
+    of_objectives,
+    of_requests,
+    of_sla,
+    of_stale,
+    of_up,
+    of_usage,
+)
 
-# The generated Prometheus rules read it.
-MAINTENANCE_GAUGE: Final = "ecp_tenant_maintenance"
-_USAGE: Final = {
-    "cpu_usage": ("ecp_tenant_cpu_usage", "CPU usage of a tenant in percent"),
-    "memory_usage": ("ecp_tenant_memory_usage", "Memory usage of a tenant in percent"),
-    "gpu_usage": ("ecp_tenant_gpu_usage", "GPU usage of a tenant in percent"),
-}
-_SLA: Final = {
-    "availability": ("ecp_tenant_sla_availability_ratio", "Availability of a tenant over a window, 0 to 1"),
-    "low": ("ecp_tenant_sla_availability_low_ratio", "The same if all that nobody measured was down"),
-    "high": ("ecp_tenant_sla_availability_high_ratio", "The same if all that nobody measured was up"),
-    "coverage": ("ecp_tenant_sla_coverage_ratio", "Measured share of a window, 0 to 1"),
-    "burn_rate": ("ecp_tenant_sla_burn_rate", "Burn rate of a tenant's error budget over a window"),
-    "budget": (
-        "ecp_tenant_sla_error_budget_remaining_ratio",
-        "Share of the error budget left, negative when overspent",
-    ),
-}
-_OBJECTIVE: Final = {
-    "ratio": ("ecp_tenant_objective_ratio", "Good share of an objective over a window, 0 to 1"),
-    "coverage": ("ecp_tenant_objective_coverage_ratio", "Observed share of a window, 0 to 1"),
-    "burn_rate": ("ecp_tenant_objective_burn_rate", "Burn rate of an objective's budget over a window"),
-    "budget": (
-        "ecp_tenant_objective_error_budget_remaining_ratio",
-        "Share of an objective's budget left, negative when overspent",
-    ),
-}
-_MAINTENANCE: Final = (MAINTENANCE_GAUGE, "1 while maintenance is on")
-_STALE: Final = ("ecp_tenant_sla_stale", "1 while nobody knows whether a tenant is up")
-_REQUESTS: Final = ("ecp_tenant_requests_total", "API requests of tenants")
-USAGE_METRICS: Final = frozenset(_USAGE)
 # Values that are ahead of their time: of one tenant at most one a second, as far ahead as the API takes any.
 MOST_COMING: Final = 50_000
-# Tenants whose text is one piece of the page.
-TENANTS_AT_ONCE: Final = 50
-Figures = Mapping[str, float | None]
-# tenant -> metric -> when it was measured, in seconds since 1970, and its value
-Usage = dict[str, dict[str, tuple[float, float]]]
+# tenant -> metric -> when it was measured, its value, and until when that is good; in seconds since 1970
+Usage = dict[str, dict[str, tuple[float, float, float]]]
 # tenant -> (objective, window) -> figure -> value; figures without a value are left out
 ObjectiveFigures = Mapping[str, Mapping[tuple[str, str], Figures]]
-# Of the figures of a tenant, whose name is ready for a label: (family, labels in braces, value).
-_Sample = tuple[str, str, float]
-
-
-class _Group:
-    """Families of the same figures. The text of a tenant is kept until its figures are others: to compare them costs
-    a twentieth of writing them."""
-
-    def __init__(
-        self,
-        families: Collection[tuple[str, str]],
-        figures: Callable[[str], Any],
-        samples: Callable[[str, Any], Iterable[_Sample]],
-        kind: str = "gauge",
-        *,
-        of_leader: bool = True,
-    ) -> None:
-        """`families`: name, text; `figures` of a tenant: a value that is never changed, None when there are none;
-        `of_leader`: from a leader's evaluation of everybody."""
-        self._heads = {
-            name: f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode() for name, text in families
-        }
-        self._figures = figures
-        self._samples = samples
-        self.of_leader = of_leader
-        # tenant -> its figures, and their lines in each of the families
-        self._kept: dict[str, tuple[Any, tuple[bytes, ...]]] = {}
-
-    def pieces(self, tenants: Collection[str]) -> Iterator[bytes]:
-        """Family by family; empty pieces while texts are made."""
-        texts: list[tuple[bytes, ...]] = []
-        for tenant_id in tenants:
-            figures, kept = self._figures(tenant_id), self._kept.get(tenant_id)
-            if kept is None or kept[0] != figures:
-                kept = self._kept[tenant_id] = figures, self._written(tenant_id, figures)
-                yield b""
-            texts.append(kept[1])
-            if not len(texts) % TENANTS_AT_ONCE:
-                yield b""
-        for number, head in enumerate(self._heads.values()):
-            yield head
-            for some in few(texts, TENANTS_AT_ONCE):
-                yield b"".join([text[number] for text in some])
-
-    def _written(self, tenant_id: str, figures: Any) -> tuple[bytes, ...]:
-        lines: dict[str, list[str]] = {name: [] for name in self._heads}
-        known = () if figures is None else self._samples(_escaped(tenant_id), figures)
-        for family, labels, value in known:
-            lines[family].append(f"{family}{labels} {_number(value)}\n")
-        return tuple("".join(own).encode() for own in lines.values())
-
-    def forget_all_but(self, tenants: Collection[str]) -> None:
-        self._kept = {k: v for k, v in self._kept.items() if k in tenants}
-
-    def bound(self, tenants: Collection[str]) -> None:
-        """What is kept is of no more than so many."""
-        if len(self._kept) > len(tenants):
-            self.forget_all_but(tenants)
 
 
 class TenantSeries:
@@ -121,56 +49,63 @@ class TenantSeries:
 
     def __init__(self, now: Callable[[], float] = time) -> None:
         """`now`: seconds since 1970."""
-        self._now = now
+        self.now = now
         self._usage: Usage = {}
-        self._coming: Coming[str, Mapping[str, float]] = Coming(MOST_COMING)
+        self._coming: Coming[str, tuple[Mapping[str, float], float]] = Coming(MOST_COMING)
         self._sla: dict[str, dict[str, Figures]] = {}
         self._maintenance: dict[str, bool] = {}
         self._stale: dict[str, bool] = {}
+        self._up: Mapping[str, float] = {}
+        self._durations: Mapping[str, Mapping[str, Durations]] = {}
         self._objectives: ObjectiveFigures = {}
         self._requests: dict[str, Counter[tuple[str, int]]] = {}
         self._numbers: dict[str, int] = {}
         self._groups = (
-            _Group(_USAGE.values(), self._usage_of, _of_usage, of_leader=False),
-            _Group([_MAINTENANCE], self._maintenance_of, _of_maintenance),
-            _Group([_STALE], self._stale_of, _of_stale),
-            _Group(_SLA.values(), self._sla_of, _of_sla),
-            _Group(_OBJECTIVE.values(), self._objectives_of, _of_objectives),
-            _Group([_REQUESTS], self._requests_of, _of_requests, "counter", of_leader=False),
+            Group(USAGE.values(), self._usage_of, of_usage, of_leader=False),
+            Group([MAINTENANCE], self._maintenance_of, of_maintenance),
+            Group([STALE], self._stale_of, of_stale),
+            Group([UP], self._up_of, of_up),
+            Group(SLA.values(), self._sla_of, of_sla),
+            Group(OBJECTIVE.values(), self._objectives_of, of_objectives),
+            Group([DEPLOYMENTS], self._durations_of, of_durations, "histogram"),
+            Group([REQUESTS], self._requests_of, of_requests, "counter", of_leader=False),
         )
 
-    def usage(self, tenant_id: str, values: Mapping[str, float], at: float) -> None:
-        """Of a frame of the instant `at`, in seconds since 1970: what is older than what is known changes nothing, and
-        what is ahead of its time does not before that has come."""
-        if not values:
+    def usage(self, tenant_id: str, values: Mapping[str, float], at: float, until: float) -> None:
+        """Of a frame of the instant `at`, good `until`; both in seconds since 1970. What is older than what is known
+        changes nothing, what is good no more is not shown, and what is ahead of its time not before that has come."""
+        now = self.now()
+        if not values or until < now:
             return
-        if at > self._now():
-            self._coming.put(tenant_id, at, values)
+        if at > now:
+            self._coming.put(tenant_id, at, (values, until))
         else:
-            self._use(tenant_id, values, at)
+            self._use(tenant_id, values, at, until)
 
     def _come(self) -> None:
         """What was ahead of its time, and is no more."""
         if self._coming:
-            for tenant_id, at, values in self._coming.due(self._now()):
-                self._use(tenant_id, values, at)
+            for tenant_id, at, (values, until) in self._coming.due(self.now()):
+                self._use(tenant_id, values, at, until)
 
-    def _use(self, tenant_id: str, values: Mapping[str, float], at: float) -> None:
+    def _use(self, tenant_id: str, values: Mapping[str, float], at: float, until: float) -> None:
         known = self._usage.setdefault(tenant_id, {})
         for metric, value in values.items():
             if metric not in known or known[metric][0] <= at:
-                known[metric] = (at, value)
+                known[metric] = (at, value, until)
 
     def replace_shared(self, usage: Usage, requests: dict[str, Counter[tuple[str, int]]]) -> None:
         """What several processes have told is all that is known; it is kept, not copied."""
         self._usage, self._requests = usage, requests
 
     def usage_told(self) -> Iterator[dict[str, dict[str, list[float]]]]:
-        """tenant -> metric -> [when, value] of those there are now, a few at a time."""
+        """tenant -> metric -> [when, value, until] of those that are good now, a few at a time."""
         self._come()
+        now = self.now()
         for names in few(list(self._usage), TENANTS_AT_ONCE):
             own = ((name, self._usage[name]) for name in names if name in self._usage)
-            yield {name: {metric: [*told] for metric, told in metrics.items()} for name, metrics in own}
+            told = {name: {m: [*one] for m, one in known.items() if one[2] >= now} for name, known in own}
+            yield {name: metrics for name, metrics in told.items() if metrics}
 
     def requests_told(self) -> Iterator[dict[str, list[list[Any]]]]:
         """tenant -> [[method, status, count], …] of those there are now, a few at a time."""
@@ -191,6 +126,14 @@ class TenantSeries:
         """Whether what was measured of it last holds no more, or nothing ever was."""
         self._stale[tenant_id] = silent
 
+    def up(self, shares: Mapping[str, float]) -> None:
+        """What share of each tenant is up, of all of which that is known: who is not named is gone."""
+        self._up = shares
+
+    def durations(self, found: Mapping[str, Mapping[str, Durations]]) -> None:
+        """tenant -> preset -> how long its deployments took, of all of them: who is not named is gone."""
+        self._durations = found
+
     def unknown(self, tenant_id: str) -> None:
         """Its SLA cannot be told."""
         self._sla.pop(tenant_id, None)
@@ -210,7 +153,7 @@ class TenantSeries:
     def clear(self) -> None:
         """Forget all figures; what was counted here stays."""
         self._usage, self._sla, self._maintenance, self._objectives = {}, {}, {}, {}
-        self._stale = {}
+        self._stale, self._up, self._durations = {}, {}, {}
         self._coming.clear()
         for group in self._groups:
             group.forget_all_but(())
@@ -228,6 +171,8 @@ class TenantSeries:
         self._sla = {k: v for k, v in self._sla.items() if k in kept}
         self._maintenance = {k: v for k, v in self._maintenance.items() if k in kept}
         self._stale = {k: v for k, v in self._stale.items() if k in kept}
+        self._up = {k: v for k, v in self._up.items() if k in kept}
+        self._durations = {k: v for k, v in self._durations.items() if k in kept}
         self._objectives = {k: v for k, v in self._objectives.items() if k in kept}
         self._requests = {k: v for k, v in self._requests.items() if k in kept}
         if self._coming:
@@ -246,7 +191,7 @@ class TenantSeries:
         """
         self._come()
         known = self._usage.keys() | self._sla.keys() | self._maintenance.keys()
-        known |= self._objectives.keys() | self._requests.keys()
+        known |= self._objectives.keys() | self._requests.keys() | self._up.keys() | self._durations.keys()
         shown = sorted(known if tenants is None else known.intersection(tenants))
         for group in self._groups if shown else ():
             group.bound(known)
@@ -254,13 +199,20 @@ class TenantSeries:
                 yield from group.pieces(shown)
 
     def _usage_of(self, tenant_id: str) -> tuple[tuple[str, float], ...]:
-        return tuple((metric, value) for metric, (_, value) in self._usage.get(tenant_id, {}).items())
+        known, now = self._usage.get(tenant_id, {}), self.now()
+        return tuple((metric, value) for metric, (_, value, until) in known.items() if until >= now)
 
     def _maintenance_of(self, tenant_id: str) -> bool | None:
         return self._maintenance.get(tenant_id)
 
     def _stale_of(self, tenant_id: str) -> bool | None:
         return self._stale.get(tenant_id)
+
+    def _up_of(self, tenant_id: str) -> float | None:
+        return self._up.get(tenant_id)
+
+    def _durations_of(self, tenant_id: str) -> Mapping[str, Durations] | None:
+        return self._durations.get(tenant_id)
 
     def _sla_of(self, tenant_id: str) -> tuple[tuple[str, Figures], ...]:
         return tuple(self._sla.get(tenant_id, {}).items())
@@ -270,49 +222,3 @@ class TenantSeries:
 
     def _requests_of(self, tenant_id: str) -> tuple[tuple[tuple[str, int], int], ...]:
         return tuple(self._requests.get(tenant_id, {}).items())
-
-
-def _of_usage(name: str, values: Iterable[tuple[str, float]]) -> Iterator[_Sample]:
-    for key, value in values:
-        if key in _USAGE:
-            yield _USAGE[key][0], f'{{tenant_id="{name}"}}', value
-
-
-def _of_maintenance(name: str, on: bool) -> Iterator[_Sample]:
-    yield MAINTENANCE_GAUGE, f'{{tenant_id="{name}"}}', float(on)
-
-
-def _of_stale(name: str, silent: bool) -> Iterator[_Sample]:
-    yield _STALE[0], f'{{tenant_id="{name}"}}', float(silent)
-
-
-def _of_sla(name: str, windows: Iterable[tuple[str, Figures]]) -> Iterator[_Sample]:
-    for window, figures in windows:
-        yield from _of_figures(_SLA, f'{{tenant_id="{name}",window="{window}"}}', figures)
-
-
-def _of_objectives(name: str, told: Mapping[tuple[str, str], Figures]) -> Iterator[_Sample]:
-    for (objective, window), figures in told.items():
-        labels = f'{{objective="{_escaped(objective)}",tenant_id="{name}",window="{window}"}}'
-        yield from _of_figures(_OBJECTIVE, labels, figures)
-
-
-def _of_figures(families: Mapping[str, tuple[str, str]], labels: str, figures: Figures) -> Iterator[_Sample]:
-    for key, (family, _) in families.items():
-        value = figures.get(key)
-        if value is not None:
-            yield family, labels, value
-
-
-def _of_requests(name: str, counts: Iterable[tuple[tuple[str, int], int]]) -> Iterator[_Sample]:
-    for (method, status), count in counts:
-        yield _REQUESTS[0], f'{{method="{method}",status="{status}",tenant_id="{name}"}}', float(count)
-
-
-def _escaped(text: str) -> str:
-    """As a label's value. Names that people inserted by hand may hold anything."""
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _number(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]

@@ -17,11 +17,20 @@ from typing import Final
 from ecpmon.alerts.counted import judge as judge_counted
 from ecpmon.alerts.counted_past import CountedHistory
 from ecpmon.alerts.evaluate import Evaluation, evaluate
+from ecpmon.alerts.flapping import flaps_by
 from ecpmon.alerts.judgement import Facts, judge, saved_condition, told_until
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.past import History
 from ecpmon.alerts.syntax import References, references
-from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
+from ecpmon.model.alerts import (
+    AlertRule,
+    FlapPolicy,
+    RuleKind,
+    RuleState,
+    RuleStatus,
+    Transition,
+    TransitionReason,
+)
 from ecpmon.model.windows import ErrorBudget, Incident
 from ecpmon.sla import burn
 
@@ -31,7 +40,7 @@ Look = Callable[[RuleState, Facts], Evaluation]
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """`value` is what was read when it fired; `resolved_at` None: still firing at the end."""
+    """As it is told. `value` is what was read when it fired; `resolved_at` None: still firing at the end."""
 
     fired_at: datetime
     resolved_at: datetime | None
@@ -60,13 +69,16 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What a rule would have done. `unknown` counts the evaluations in which it was frozen."""
+    """What a rule would have done. `unknown` counts the evaluations in which it was frozen; `messages` is what each
+    action would have sent, `suppressed` how many changes would not have been told, as the rule flapped."""
 
     evaluations: int
     unknown: int
     firings: tuple[Firing, ...]
     detections: tuple[Detection, ...]
     false_alarms: int
+    messages: int = 0
+    suppressed: int = 0
 
     @property
     def missed(self) -> int:
@@ -85,17 +97,20 @@ def replay(
     end: datetime,
     step: timedelta,
     policies: Mapping[str, burn.BurnPolicy],
+    flap: FlapPolicy | None = None,
 ) -> Backtest:
     """Evaluate `rule` (a threshold or a burn rate) every `step` from `start` to `end`."""
     look, wanted = _looking(rule, policies)
-    state, unknown, told = RuleState(), 0, list[Transition]()
+    state, unknown, told, untold, flap = RuleState(), 0, list[Transition](), 0, flaps_by(rule, flap)
     count = evaluations_in(end - start, step)
     for index in range(count):
         now = start + step * index
         evaluation = look(state, history.at(now, wanted))
         unknown += evaluation.result is None
-        state, changes = advance(state, evaluation.result, now, rule.for_, value=evaluation.reading.value)
+        value = evaluation.reading.value
+        state, changes = advance(state, evaluation.result, now, rule.for_, value=value, flap=flap)
         told.extend(change for change in changes if change.notifies)
+        untold += sum(change.told is False for change in changes)
     firings = _firings(told)
     reach = step + _reach(rule, wanted, policies)
     around = history.incidents(start - reach, end)
@@ -105,6 +120,8 @@ def replay(
         firings=tuple(firings),
         detections=tuple(_detections(history, firings, start, end, reach)),
         false_alarms=sum(1 for f in firings if not _explained(f, around, reach)),
+        messages=len(told),
+        suppressed=untold,
     )
 
 
@@ -125,7 +142,7 @@ def replay_counted(
         unknown += evaluation.result is None
         state, changes = advance(state, evaluation.result, now, rule.for_, value=evaluation.reading.value)
         told.extend(change for change in changes if change.notifies)
-    return Backtest(count, unknown, tuple(_firings(told)), (), 0)
+    return Backtest(count, unknown, tuple(_firings(told)), (), 0, len(told))
 
 
 def _looking(rule: AlertRule, policies: Mapping[str, burn.BurnPolicy]) -> tuple[Look, References]:
@@ -167,7 +184,8 @@ def _firings(told: Sequence[Transition]) -> list[Firing]:
     found: list[Firing] = []
     for change in told:
         if change.new is RuleStatus.FIRING:
-            found.append(Firing(change.at, None, change.value))
+            if change.reason is not TransitionReason.CALMED:  # else who was told knows that it fires
+                found.append(Firing(change.at, None, change.value))
         else:
             found[-1] = replace(found[-1], resolved_at=change.at)
     return found

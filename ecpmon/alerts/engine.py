@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from ecpmon.alerts.evaluate import Evaluation
+from ecpmon.alerts.flapping import flaps_by
 from ecpmon.alerts.judgement import Facts, judge, reads_windows, windows_read
 from ecpmon.alerts.lanes import Lanes
 from ecpmon.alerts.machine import advance
@@ -22,7 +23,7 @@ from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen, Survey, is_due
 from ecpmon.errors import Overloaded, TenantNotFound
 from ecpmon.isolation import Isolation, is_passing, reason_of, trace_of
-from ecpmon.model.alerts import AlertRule, RuleKind
+from ecpmon.model.alerts import AlertRule, FlapPolicy, RuleKind
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, AlertStore, RuleWithState
 from ecpmon.ports.quarantine import Culprit, Quarantine
@@ -123,8 +124,11 @@ class AlertEngine:
         on_event: Callable[[AlertEvent], None],
         quarantine: Quarantine,
         screen: Screen | None = None,
+        flap: FlapPolicy | None = None,
     ) -> None:
-        """`screen`: finds out at a tick whose rules stay as they are; None: everybody is evaluated."""
+        """`screen`: finds out at a tick whose rules stay as they are; None: everybody is evaluated. `flap` is the
+        screen's as well."""
+        self._flap = flap
         self._isolation = Isolation(quarantine, "alerts")
         self._quarantine = quarantine
         self._screen = screen
@@ -343,8 +347,9 @@ class AlertEngine:
 
     async def _advance(self, entry: RuleWithState, evaluation: Evaluation, now: datetime) -> tuple[int, bool]:
         """Changes that were stored, and whether the rule was not as it was read."""
+        rule, value = entry.rule, evaluation.reading.value
         after, transitions = advance(
-            entry.state, evaluation.result, now, entry.rule.for_, value=evaluation.reading.value
+            entry.state, evaluation.result, now, rule.for_, value=value, flap=flaps_by(rule, self._flap)
         )
         if self._screen is not None and not transitions and not is_due(entry.state, after, now):
             return 0, False  # that it goes on is stored now and then

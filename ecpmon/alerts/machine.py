@@ -9,6 +9,8 @@ found the condition true. So a rule fires when it was *seen* to hold for that lo
   from the sum it had. A frozen rule neither fires nor resolves; `frozen` shows it.
 - A clock that stepped back starts a pending rule over at the earlier time: it may fire later than it
   should, never earlier. A firing rule is not touched by it.
+
+What of it is told to people is flap control's (`ecpmon.alerts.flapping`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from ecpmon.model.alerts import RuleState, RuleStatus, Transition, TransitionReason
+from ecpmon.alerts.flapping import tamed
+from ecpmon.model.alerts import FlapPolicy, RuleState, RuleStatus, Transition, TransitionReason
 
 OUTAGE_TOLERANCE: Final = timedelta(hours=1)
 
@@ -30,16 +33,29 @@ def advance(
     *,
     value: float | None = None,
     outage_tolerance: timedelta = OUTAGE_TOLERANCE,
+    flap: FlapPolicy | None = None,
 ) -> tuple[RuleState, tuple[Transition, ...]]:
     """The state after an evaluation at event time `now` (aware UTC), and what changed, in order.
 
-    `condition` None means unknown. `value` is the deciding value, kept for display.
+    `condition` None means unknown. `value` is the deciding value, kept for display. `flap` None: every change is told.
     """
+    new, changes = _evaluated(state, condition, now, for_, value, outage_tolerance)
+    return tamed(state, new, changes, now, flap)
+
+
+def _evaluated(
+    state: RuleState,
+    condition: bool | None,
+    now: datetime,
+    for_: timedelta,
+    value: float | None,
+    tolerance: timedelta,
+) -> tuple[RuleState, tuple[Transition, ...]]:
     if condition is None:
         return _freeze(state, now)
     thawed, changes = _thaw(state, now, value)
     if condition:
-        new, change = _hold(state, thawed, now, for_, outage_tolerance)
+        new, change = _hold(state, thawed, now, for_, tolerance)
     else:
         new, change = _clear(thawed, now)
     return new, (*changes, *change)
@@ -53,9 +69,11 @@ def withdraw(
     `evaluated_at` is set, so that an evaluation of the rule as it was before cannot be stored any more.
     """
     anew = RuleState(evaluated_at=now)
-    if state.status is RuleStatus.INACTIVE:
+    if not state.stands:
         return anew, ()
-    return anew, (_change(state, RuleStatus.INACTIVE, now, reason),)
+    end = _change(state, RuleStatus.INACTIVE, now, reason, started_at=state.flaps.since)
+    told = True if state.flapping else None
+    return anew, (replace(end, told=told, untold=state.flaps.untold),)
 
 
 def _freeze(state: RuleState, now: datetime) -> tuple[RuleState, tuple[Transition, ...]]:

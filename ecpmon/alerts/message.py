@@ -37,6 +37,7 @@ _WITHDRAWN: Final = {
     TransitionReason.RULE_REPLACED: "its rule was changed",
     TransitionReason.OBJECTIVE_REMOVED: "its objective was removed",
 }
+_FLAPS: Final = "It fires again and again. What it does next is told when it has stayed the same for a while."
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -151,6 +152,8 @@ def new_event(
         metric=reading.metric if reading else None,
         reason=transition.reason.value,
         message=summary(rule, transition, reading),
+        flapping=transition.flapping,
+        suppressed=transition.untold,
         notifications=tuple((d.idempotency_key, d.action) for d in messages),
         body=messages[0].payload if messages else None,
     )
@@ -175,7 +178,9 @@ def merged_message(notification: Notification) -> Notification:
 
 def idempotency_key(rule: AlertRule, transition: Transition, action: Action) -> str:
     """32 hex digits, the same whenever the same change is told to the same action."""
-    identity = (rule.tenant_id, rule.rule_id, transition.new, rfc3339(transition.at), action_key(action))
+    identity = [rule.tenant_id, rule.rule_id, transition.new, rfc3339(transition.at), action_key(action)]
+    if transition.reason is TransitionReason.CALMED:
+        identity.append(transition.reason)  # it may have changed at the same instant
     return hashlib.sha256("\x00".join(identity).encode()).hexdigest()[:32]
 
 
@@ -204,6 +209,12 @@ def summary(rule: AlertRule, transition: Transition, reading: Reading | None) ->
     )
     if why := _WITHDRAWN.get(transition.reason):
         return f"{rule.alert_name} {word} for {rule.tenant_id}: {why} ({rule.condition})"
+    if transition.reason is TransitionReason.CALMED:
+        many = f"{transition.untold} change{'' if transition.untold == 1 else 's'}"
+        text = f"no more flapping, {many} not told"
+        return f"{rule.alert_name} {word} for {rule.tenant_id}: {text} ({rule.condition})"
+    if transition.flapping:
+        word += " and flapping" if transition.new is RuleStatus.FIRING else ", flapping"
     if reading is None or reading.value is None:
         return f"{rule.alert_name} {word} for {rule.tenant_id}: {rule.condition}"
     value = format_number(float(f"{reading.value:.6g}"))
@@ -220,6 +231,8 @@ def _annotations(rule: AlertRule, transition: Transition, reading: Reading | Non
         **({"metric": reading.metric} if reading else {}),
         **{name: format_number(number) for name, number in numbers.items() if number is not None},
         **(_burn(reading.burn) if reading and reading.burn else {}),
+        **({"flapping": "true", "description": _FLAPS} if transition.flapping else {}),
+        **({"suppressed": str(transition.untold)} if transition.untold else {}),
     }
 
 

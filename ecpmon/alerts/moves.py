@@ -10,7 +10,7 @@ import structlog
 
 from ecpmon.alerts.evaluate import Reading
 from ecpmon.alerts.message import new_event
-from ecpmon.model.alerts import RuleState, RuleStatus, Transition
+from ecpmon.model.alerts import RuleState, Transition
 from ecpmon.ports.alerts import AlertEvent, AlertStore, Move, RuleWithState
 
 _log = structlog.get_logger(__name__)
@@ -28,16 +28,15 @@ class Moves:
         self, entry: RuleWithState, after: RuleState, transitions: Sequence[Transition], reading: Reading
     ) -> Move | None:
         """None: there is nothing to remember."""
-        inactive = after.status is RuleStatus.INACTIVE
-        if not transitions and inactive and not after.frozen:
+        if not transitions and not after.stands and not after.frozen:
             return None
-        alert_id = entry.alert_id or (None if inactive else str(uuid.uuid4()))
+        alert_id = entry.alert_id or (str(uuid.uuid4()) if after.stands else None)
         new = [
             new_event(entry.rule, transition, reading, alert_id, self._external_url)
             for transition in transitions
             if alert_id is not None
         ]
-        return Move(entry, after, None if inactive else alert_id, new)
+        return Move(entry, after, alert_id if after.stands else None, new)
 
     async def store(self, moves: Sequence[Move], now: datetime) -> tuple[int, set[str]]:
         """The number of changes that were stored, and of whom some were not, as a rule is not as it was read."""

@@ -10,7 +10,9 @@ from typing import Any, Final
 import yaml
 
 from ecpmon.alerts.grammar import SECONDS
+from ecpmon.model.alerts import FlapPolicy
 from ecpmon.resources import data_dir, yaml_of
+from ecpmon.settings import Settings
 from ecpmon.sla.burn import BurnPolicy, PolicyError, WindowPair
 
 _TOP: Final = {"period", "min_failed_observations", "min_bad_events", "min_coverage", "source", "policies"}
@@ -20,6 +22,14 @@ _LONGEST: Final = timedelta(days=366)
 def default_policies() -> dict[str, BurnPolicy]:
     """The policies shipped in `rules/burn_rate.yaml`, by name: `page` and `ticket`."""
     return load_policies((data_dir("rules") / "burn_rate.yaml").read_text(encoding="utf-8"))
+
+
+def flap_policy(settings: Settings) -> FlapPolicy | None:
+    """What the settings say of rules that change all the time; None: every change is told."""
+    if not settings.flap_firings:
+        return None
+    window, calm = timedelta(seconds=settings.flap_window), timedelta(seconds=settings.flap_calm)
+    return FlapPolicy(settings.flap_firings, window, calm)
 
 
 def load_policies(text: str) -> dict[str, BurnPolicy]:

@@ -20,7 +20,7 @@ from ecpmon.model.objectives import Objective, Selector
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.burn import BurnPolicy, WindowPair
 from ecpmon.sla.selectors import write
-from ecpmon.tenantseries import MAINTENANCE_GAUGE
+from ecpmon.tenantlines import MAINTENANCE_GAUGE
 
 # How long a series may have been away and still be counted on from.
 _BEFORE: Final = "1h"

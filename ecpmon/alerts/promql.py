@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.burn import BurnPolicy, WindowPair
-from ecpmon.tenantseries import MAINTENANCE_GAUGE
+from ecpmon.tenantlines import MAINTENANCE_GAUGE, UP_GAUGE
 
 DEFAULT_TARGET: Final = 0.995
 # How long Prometheus may be off and still know since when it measures and what fires. A guess: one day.
@@ -119,15 +119,20 @@ def _fresh(sli: Sli) -> str:
 def availability_rules(sli: Sli) -> list[Rule]:
     """When maintenance is on, and what counts: nobody is woken for what was planned.
 
-    Without ecpmon's gauge no maintenance is known, and what is down is down.
+    What ecpmon says of a tenant comes first, as it knows those that Prometheus does not see, such as who pushes. While
+    it is away there is the SLI, no maintenance is known, and what is down is down.
     """
-    gauge, by = MAINTENANCE_GAUGE, sli.label
-    if by != "tenant_id":
-        gauge = f'label_replace({gauge}, "{by}", "$1", "tenant_id", "(.+)")'
+    by = sli.label
+    told = f"min by ({by}) ({_labelled(UP_GAUGE, by)})"
     return [
-        record(_MAINTENANCE, f"max by ({by}) ({gauge}) == 1"),
-        record(UP, f"{_fresh(sli)}\nunless on ({by}) {_MAINTENANCE}"),
+        record(_MAINTENANCE, f"max by ({by}) ({_labelled(MAINTENANCE_GAUGE, by)}) == 1"),
+        record(UP, f"({told}\nor\n{_fresh(sli)})\nunless on ({by}) {_MAINTENANCE}"),
     ]
+
+
+def _labelled(gauge: str, by: str) -> str:
+    """A gauge of ours, by the label that names the tenant."""
+    return gauge if by == "tenant_id" else f'label_replace({gauge}, "{by}", "$1", "tenant_id", "(.+)")'
 
 
 def window_rules(policies: list[BurnPolicy], sli: Sli) -> list[Rule]:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ecpmon.alerts.evaluate import Reading
+from ecpmon.alerts.flapping import flaps_by
 from ecpmon.alerts.judgement import (
     SLA_LOOKBACK,
     Facts,
@@ -29,7 +30,7 @@ from ecpmon.alerts.machine import advance
 from ecpmon.alerts.rests import Rests, growing, stays, waits_for_nothing
 from ecpmon.alerts.syntax import references
 from ecpmon.errors import EcpError
-from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Transition
+from ecpmon.model.alerts import AlertRule, FlapPolicy, RuleKind, RuleState, RuleStatus, Transition
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.alerts import RuleWithState
@@ -111,7 +112,12 @@ class _Untold(Facts):
         return Facts.window_burn(self, window)
 
 
-def course(entry: RuleWithState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]) -> Course | None:
+def course(
+    entry: RuleWithState,
+    facts: Facts,
+    policies: Mapping[str, burn.BurnPolicy],
+    flap: FlapPolicy | None = None,
+) -> Course | None:
     """What an evaluation would make of the rule; None: that cannot be told here."""
     rule, state, now = entry.rule, entry.state, facts.now
     if reads_windows(rule):
@@ -119,7 +125,9 @@ def course(entry: RuleWithState, facts: Facts, policies: Mapping[str, burn.BurnP
     if state.status is RuleStatus.PENDING and rule.kind is not RuleKind.NO_DATA:
         return None  # how long it has held must be known when it cannot be decided any more
     evaluation = judge(rule, state, facts, policies)
-    after, transitions = advance(state, evaluation.result, now, rule.for_, value=evaluation.reading.value)
+    after, transitions = advance(
+        state, evaluation.result, now, rule.for_, value=evaluation.reading.value, flap=flaps_by(rule, flap)
+    )
     if rule.kind is RuleKind.BURN_RATE:
         if evaluation.result and state.status is not RuleStatus.FIRING:
             return None
@@ -132,7 +140,7 @@ def course(entry: RuleWithState, facts: Facts, policies: Mapping[str, burn.BurnP
 
 def _goes_on(after: RuleState) -> bool:
     """Whether there is anything to remember of a state that is no change."""
-    return after.status is not RuleStatus.INACTIVE or after.frozen
+    return after.stands or after.frozen
 
 
 def is_due(before: RuleState, after: RuleState, now: datetime) -> bool:
@@ -170,8 +178,10 @@ class Screen:
         monitoring: MonitoringStore,
         intervals: Intervals,
         policies: Mapping[str, burn.BurnPolicy],
+        flap: FlapPolicy | None = None,
     ) -> None:
         self.roster = roster
+        self._flap = flap
         self._window_sums = window_sums
         self._monitoring = monitoring
         self._intervals = intervals
@@ -298,7 +308,7 @@ class Screen:
         found = []
         try:
             for entry in standing.rules or ():
-                own = course(entry, facts, self._policies)
+                own = course(entry, facts, self._policies, self._flap)
                 if own is None:
                     return None
                 found.append(own)

@@ -23,7 +23,6 @@ from ecpmon.model.alerts import (
     AlertRule,
     EmailAction,
     RuleKind,
-    RuleStatus,
     Severity,
     WebhookAction,
     action_to_dict,
@@ -165,6 +164,8 @@ def rule_document(entry: RuleWithState) -> dict[str, Any]:
         "since": state.since,
         "value": state.value,
         "frozen": state.frozen,
+        "flapping": state.flapping,
+        **({"flapping_since": state.flaps.since, "suppressed": state.flaps.untold} if state.flapping else {}),
         "alert_id": entry.alert_id,
         "created_at": entry.created_at,
         **({"objective": rule.objective} if rule.objective else {}),
@@ -188,10 +189,10 @@ async def list_rules(request: web.Request) -> web.Response:
 
 @routes.get("/api/v1/tenants/{tenant_id}/alerts/active", Permission.READ)
 async def active(request: web.Request) -> web.Response:
-    """Rules that are pending or firing."""
+    """Rules that are pending or firing, or flap."""
     tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    shown = [_shown(request, r) for r in rules if r.state.status is not RuleStatus.INACTIVE]
+    shown = [_shown(request, r) for r in rules if r.state.stands]
     return reply({"tenant_id": tenant.tenant_id, "alerts": shown})
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from ecpmon.alerts.backtest import Backtest, Detection, evaluations_in, replay
 from ecpmon.alerts.judgement import SLA_LOOKBACK, saved_condition
 from ecpmon.alerts.past import History, Series
-from ecpmon.alerts.policy import default_policies, parse_duration
+from ecpmon.alerts.policy import default_policies, flap_policy, parse_duration
 from ecpmon.alerts.syntax import References, references
 from ecpmon.api.alerts import checked_condition, seconds_of
 from ecpmon.api.common import (
@@ -28,8 +28,9 @@ from ecpmon.api.common import (
     read_model,
     tenant_of,
 )
+from ecpmon.api.context import CONTEXT
 from ecpmon.api.times import time_of
-from ecpmon.model.alerts import AlertRule, RuleKind, Severity
+from ecpmon.model.alerts import AlertRule, FlapPolicy, RuleKind, Severity
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant, parse_percentage
@@ -106,13 +107,14 @@ async def backtested(request: web.Request) -> web.Response:
     plan = _plan(body, _with_target(tenant, body, rule), rule, now)
     async with long_turn(request, tenant):
         read = await _read(request, plan)
-        shown = await apart(request, tenant, _replayed, plan, read, present=plan.end == now)
+        flap = flap_policy(request.app[CONTEXT].settings)
+        shown = await apart(request, tenant, _replayed, plan, read, flap, present=plan.end == now)
     return web.Response(body=shown, content_type="application/json")
 
 
-def _replayed(plan: _Plan, read: _Read, *, present: bool) -> bytes:
+def _replayed(plan: _Plan, read: _Read, flap: FlapPolicy | None, *, present: bool) -> bytes:
     history = read.history(plan)
-    found = replay(plan.rule, history, plan.start, plan.end, plan.step, policies())
+    found = replay(plan.rule, history, plan.start, plan.end, plan.step, policies(), flap)
     return dumps(_document(plan, found, history, present=present))
 
 
@@ -262,6 +264,8 @@ def _document(plan: _Plan, found: Backtest, history: History, *, present: bool) 
             {"fired_at": f.fired_at, "resolved_at": f.resolved_at, "value": f.value} for f in found.firings
         ],
         "incidents": [_incident(d, present=present) for d in found.detections],
+        "messages": found.messages,
+        "suppressed": found.suppressed,
         "missed_incidents": found.missed,
         "false_alarms": found.false_alarms,
         "budget": {"window": "30d", **_budget(history.budget(plan.end))},

@@ -130,6 +130,8 @@ def _document(trial: _Trial, found: Backtest, history: CountedHistory) -> dict[s
             {"fired_at": f.fired_at, "resolved_at": f.resolved_at, "value": f.value} for f in found.firings
         ],
         "incidents": [],
+        "messages": found.messages,
+        "suppressed": found.suppressed,
         "missed_incidents": found.missed,
         "false_alarms": found.false_alarms,
         "budget": {"window": history.promised.window, "remaining_percent": left},

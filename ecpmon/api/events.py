@@ -38,6 +38,8 @@ def message_of_event(event: AlertEvent) -> dict[str, Any]:
         "threshold": event.threshold,
         "status": "firing" if event.to_state in _OPEN_STATES else "resolved",
         "timestamp": event.at,
+        "flapping": event.flapping,
+        **({"suppressed": event.suppressed} if event.suppressed else {}),
         **({"objective": event.objective} if event.objective else {}),
     }
 

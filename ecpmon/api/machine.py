@@ -93,7 +93,7 @@ class MachineMetrics:
         self._telemetry = telemetry
         self._run_dir = run_dir
         # What all of them told last of tenants: it knows which text of whom is still right.
-        self._shared = TenantSeries()
+        self._shared = TenantSeries(telemetry.tenants.now)
 
     async def exposition(self, tenants: Collection[str] | None) -> Iterator[bytes]:
         """As `Telemetry.exposition`, of all of them; one at a time."""

@@ -30,7 +30,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.subscriptions import only_ping, take
 from ecpmon.errors import EcpError, TenantNotFound
-from ecpmon.model.alerts import RuleStatus
+from ecpmon.model.alerts import RuleState, RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.service import Clock
@@ -144,7 +144,19 @@ def _pinging(_: Listening, message: Any) -> dict[str, Any] | None:
 
 
 async def _firing(backend: Backend, tenant: Tenant) -> list[AlertEvent]:
-    """The events by which the rules that are firing began to."""
-    firing = {r.alert_id for r in await backend.alerts.rules(tenant) if r.state.status is RuleStatus.FIRING}
-    recent = await backend.alerts.recent_events(tenant, RECENT_EVENTS) if firing else []
-    return [e for e in reversed(recent) if e.alert_id in firing and e.to_state == "firing"]
+    """The events by which the rules that are firing began to, and of those that flap the newest."""
+    standing = [r for r in await backend.alerts.rules(tenant) if _is_open(r.state)]
+    firing, flapping = (
+        {r.alert_id for r in standing if r.state.flapping is flaps} for flaps in (False, True)
+    )
+    recent = await backend.alerts.recent_events(tenant, RECENT_EVENTS) if standing else []
+    newest = {e.alert_id: e.event_id for e in reversed(recent) if e.alert_id in flapping}
+    return [
+        e
+        for e in reversed(recent)
+        if (e.alert_id in firing and e.to_state == "firing") or newest.get(e.alert_id) == e.event_id
+    ]
+
+
+def _is_open(state: RuleState) -> bool:
+    return state.status is RuleStatus.FIRING or state.flapping

@@ -34,7 +34,7 @@ from ecpmon.settings import Settings
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import load_terms
 from ecpmon.telemetry import Telemetry
-from ecpmon.tenantseries import USAGE_METRICS
+from ecpmon.tenantlines import USAGE_METRICS
 from ecpmon.workers import Workers
 
 if TYPE_CHECKING:
@@ -255,9 +255,10 @@ class BackendRuntime(Stores):
 
     def _show_usage(self, come: Frame | None, coming: Sequence[Frame]) -> None:
         for frame in (come, *coming) if coming else (come,):
-            if frame is not None:
-                values = whole_values(frame, USAGE_METRICS)
-                self.telemetry.tenants.usage(frame.tenant_id, values, frame.ts.timestamp())
+            if frame is not None and (values := whole_values(frame, USAGE_METRICS)):
+                at, tenant = frame.ts.timestamp(), self.tenants.held(frame.tenant_id)
+                holds = self.intervals.holds(frame.source, tenant).total_seconds()
+                self.telemetry.tenants.usage(frame.tenant_id, values, at, at + holds)
 
     def _event(self, event: AlertEvent) -> None:
         self.alerts.memory.clear()

@@ -34,7 +34,7 @@ from ecpmon.storage.slots import JOB as SLOTS_JOB
 from ecpmon.storage.slots import SlotKeeper
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
-from ecpmon.tenantseries import Figures
+from ecpmon.tenantlines import Figures
 from ecpmon.workers import TenantWorkers
 
 P = ParamSpec("P")

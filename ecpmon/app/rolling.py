@@ -106,6 +106,7 @@ class RollingSla:
         if self._telemetry is not None:
             self._telemetry.active_tenants.set(len(tenants))
             self._telemetry.tenants.keep_only({name: t.key for name, t in tenants.items()})
+            self._telemetry.tenants.up(_up_shares(tenants, heads))
             _show(self._telemetry, due, found, now, self._shown)
             for name in found:
                 head = heads.get(tenants[name].key)
@@ -174,6 +175,16 @@ def _terms(
     now: datetime,
 ) -> dict[str, Terms]:
     return {name: terms_of(t, planned.get(name, ()), now) for name, t in tenants.items()}
+
+
+def _up_shares(tenants: Mapping[str, Tenant], heads: Mapping[int, _Head]) -> dict[str, float]:
+    """Of each tenant of which that is known."""
+    found = {name: heads[t.key] for name, t in tenants.items() if t.key in heads}
+    return {
+        name: 1.0 - share if state == SpanState.DOWN else 1.0
+        for name, (state, _, share) in found.items()
+        if state != SpanState.GAP
+    }
 
 
 def _show(

@@ -10,7 +10,7 @@ from typing import Final
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.objective_rules import ObjectiveRules
 from ecpmon.alerts.objectives import ObjectiveAlerts
-from ecpmon.alerts.policy import default_policies
+from ecpmon.alerts.policy import default_policies, flap_policy
 from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen
 from ecpmon.app import statement_mail
@@ -26,6 +26,7 @@ from ecpmon.app.pulling import Pulling
 from ecpmon.app.rolling import RollingSla
 from ecpmon.app.stores import Stores, Surroundings
 from ecpmon.app.triggers import AlertTrigger
+from ecpmon.app.usage import USAGE_SECONDS, NewestUsage
 from ecpmon.app.workfeed import WorkFeed
 from ecpmon.compute.threads import Threads
 from ecpmon.isolation import Isolation
@@ -155,6 +156,7 @@ class Work:
 
     def _make_alerting(self, on_event: Callable[[AlertEvent], None]) -> None:
         stores, around, policies = self._stores, self._around, default_policies()
+        flap = flap_policy(around.settings)
         self.engine = AlertEngine(
             alerts=stores.alerts,
             tenants=stores.tenants,
@@ -171,7 +173,10 @@ class Work:
             external_url=around.settings.external_url,
             on_event=on_event,
             quarantine=stores.quarantine,
-            screen=Screen(stores.roster, stores.window_sums, stores.monitoring, stores.intervals, policies),
+            screen=Screen(
+                stores.roster, stores.window_sums, stores.monitoring, stores.intervals, policies, flap
+            ),
+            flap=flap,
         )
         self.trigger = AlertTrigger(self.engine, around.clock, stores.lease)
         self.delivery = Delivery(
@@ -193,9 +198,20 @@ class Work:
             *self.objectives.jobs(),
             self.closing.job(),
             self._retention.job(),
+            *self._usage_jobs(),
             Job("bus", 60, self.forget_bus),
             Job("token_retention", 3600, self.forget_tokens),
         ]
+
+    def _usage_jobs(self) -> list[Job]:
+        """On whichever process of a machine does its work, leading or not: each machine shows its own page."""
+        stores, telemetry = self._stores, self._around.gauges
+        if telemetry is None:
+            return []
+        usage = NewestUsage(
+            stores.roster, stores.monitoring, stores.intervals, self._around.clock, telemetry.tenants
+        )
+        return [Job("usage", USAGE_SECONDS, usage.run_once, everywhere=True)]
 
     def start(self, jobs: Jobs, *, run_jobs: bool) -> None:
         """Take over when nobody leads, and have `jobs` begin then; `run_jobs` False: somebody turns them by hand."""
@@ -280,3 +296,4 @@ class Work:
             telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.show_quarantined(await self._stores.quarantine.counts())
             telemetry.crowded.set(await self.keeping.crowded())
+            telemetry.tenants.durations(await self._deployments.store.durations())

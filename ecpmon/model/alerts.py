@@ -112,6 +112,26 @@ class RuleStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FlapPolicy:
+    """A rule that fires `firings` times within `window` flaps, until it has been the same for `calm`."""
+
+    firings: int
+    window: timedelta
+    calm: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Flaps:
+    """What flap control remembers of a rule. `fired`: when it fired lately; `since`: it flaps since then, and changed
+    last at `changed_at`; `untold`: how many changes nobody was told of since then."""
+
+    fired: tuple[datetime, ...] = ()
+    since: datetime | None = None
+    changed_at: datetime | None = None
+    untold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RuleState:
     """Where a rule stands. Everything `for` needs is in here, so that it survives a restart.
 
@@ -128,6 +148,16 @@ class RuleState:
     value: float | None = None
     frozen: bool = False
     frozen_since: datetime | None = None
+    flaps: Flaps = Flaps()
+
+    @property
+    def flapping(self) -> bool:
+        return self.flaps.since is not None
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is an alert: whoever is told of a flapping rule has one until it calms."""
+        return self.status is not RuleStatus.INACTIVE or self.flapping
 
 
 class TransitionReason(StrEnum):
@@ -145,11 +175,16 @@ class TransitionReason(StrEnum):
     OBJECTIVE_REMOVED = "objective_removed"  # the same, because what it was about is no longer promised
     FROZEN = "frozen"  # no status change: the answer depends on missing data
     THAWED = "thawed"  # no status change: the data is back
+    CALMED = "calmed"  # no status change: the rule flaps no more
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change at event time `at`. `started_at` is when the alert began to fire, for those that did."""
+    """One change at event time `at`. `started_at` is when the alert began to fire, for those that did.
+
+    `flapping`: the rule flaps from then on, or still; `told` False: therefore nobody is told, True: somebody is,
+    whatever has changed, and `untold` is of how many changes before nobody was.
+    """
 
     old: RuleStatus
     new: RuleStatus
@@ -157,11 +192,19 @@ class Transition:
     value: float | None
     reason: TransitionReason
     started_at: datetime | None = None
+    flapping: bool = False
+    told: bool | None = None
+    untold: int = 0
+
+    @property
+    def is_switch(self) -> bool:
+        """Into or out of firing."""
+        return self.old is not self.new and RuleStatus.FIRING in (self.old, self.new)
 
     @property
     def notifies(self) -> bool:
         """Firing and resolved are told to people; the others are recorded and shown."""
-        return self.old is not self.new and RuleStatus.FIRING in (self.old, self.new)
+        return self.is_switch if self.told is None else self.told
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ DEFAULT_TARGET: Final = Decimal("99.5")
 # `ecp-ai-{tenant_id}` must be a valid namespace: 63 characters less the prefix of 7.
 TENANT_ID_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$"
 STALENESS_FACTOR: Final = 2.5
+# How often a tenant is expected to be pushed, unless it says so itself.
+PUSH_INTERVAL: Final = timedelta(seconds=60)
 # Far more than any catalogue has; every mapping by service is as long at most.
 MAX_SERVICES: Final = 100
 
@@ -129,7 +131,7 @@ class Tenant(BaseModel):
     description: str | None = None
     sli_source: str = "auto"
     deployed_to: str | None = None
-    push_interval: timedelta = timedelta(seconds=60)
+    push_interval: timedelta = PUSH_INTERVAL
     push_mode: PushMode = PushMode.CHANGES
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE

@@ -43,6 +43,9 @@ class AlertEvent:
     message: str
     # What a rule about an objective is about.
     objective: str | None = None
+    # Whether the rule flaps from then on, and how many changes before nobody was told of.
+    flapping: bool = False
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class NewEvent:
     metric: str | None
     reason: str
     message: str
+    flapping: bool = False
+    suppressed: int = 0
     notifications: tuple[tuple[str, Action], ...] = ()
     body: Mapping[str, Any] | None = None
 

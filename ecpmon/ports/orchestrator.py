@@ -12,6 +12,7 @@ from ecpmon.model.deployments import DeployedObject, DeploymentRecord, Deploymen
 from ecpmon.model.recovery import AlertList, Recovery, RecoveryReason, RecoveryState
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
+from ecpmon.tenantlines import Durations
 
 # How far somebody's failures may go: into the tenant they are ordered for, or into what all tenants share.
 Reach = Literal["tenant", "cluster"]
@@ -276,6 +277,11 @@ class DeploymentStore(Protocol):
 
     async def places(self, tenant: Tenant) -> list[str]:
         """The methods by which we have tried to bring the tenant out, whatever came of it."""
+        ...
+
+    async def durations(self) -> Mapping[str, Mapping[str, Durations]]:
+        """How long the deployments of every live tenant took that were asked of us and completed, by the preset that
+        it had then; for gauges. They are never forgotten while the tenant is there."""
         ...
 
     async def record_finished(

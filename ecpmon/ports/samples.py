@@ -118,6 +118,13 @@ class MonitoringStore(Protocol):
         In the newest 5,000 frames of a tenant, and no more than hold some 50,000 values."""
         ...
 
+    async def newest(
+        self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
+    ) -> list[tuple[int, str, Source, datetime, float]]:
+        """Of several tenants, each since an instant of its own: number, metric, source, instant and value of what each
+        source has said last of these metrics up to `now`, whoever wrote it. In a tenant's newest 2,000 frames."""
+        ...
+
     async def trailing(
         self, tenant: Tenant, terms: Collection[tuple[str, str, timedelta]], now: datetime
     ) -> dict[tuple[str, str, timedelta], float | None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
-from ecpmon.model.tenants import STALENESS_FACTOR, PushMode, Tenant
+from ecpmon.model.tenants import PUSH_INTERVAL, STALENESS_FACTOR, PushMode, Tenant
 from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
 
 
@@ -69,16 +69,17 @@ class Intervals:
     simulator: timedelta
     prometheus: timedelta
 
-    def of(self, source: Source, tenant: Tenant) -> timedelta:
+    def of(self, source: Source, tenant: Tenant | None) -> timedelta:
+        """`tenant` None: what most have."""
         match source:
             case Source.SIMULATOR:
                 return self.simulator
             case Source.PROMETHEUS:
                 return self.prometheus
             case Source.PUSH:
-                return tenant.push_interval
+                return tenant.push_interval if tenant else PUSH_INTERVAL
 
-    def holds(self, source: Source, tenant: Tenant) -> timedelta:
+    def holds(self, source: Source, tenant: Tenant | None) -> timedelta:
         """How long an observation of `source` is good when nothing follows."""
         return self.of(source, tenant) * STALENESS_FACTOR
 

@@ -23,6 +23,7 @@ from ecpmon.ports.alerts import AlertEvent, Move, NewEvent, RuleWithState
 from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.flaps import flaps_of, flaps_values
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
@@ -64,6 +65,7 @@ def rule_of(row: Any) -> RuleWithState:
         value=row["value"],
         frozen=row["frozen"],
         frozen_since=row["frozen_since"],
+        flaps=flaps_of(row["flaps"]),
     )
     alert_id = str(row["alert_id"]) if row["alert_id"] else None
     return RuleWithState(rule, state, alert_id, row["created_at"], row.get("read_at"))
@@ -96,6 +98,7 @@ def _state_values(state: RuleState, alert_id: str | None) -> tuple[Any, ...]:
         state.value,
         state.frozen,
         state.frozen_since,
+        flaps_values(state.flaps),
         alert_id,
     )
 
@@ -123,6 +126,8 @@ def _event_of(row: Any) -> AlertEvent:
         reason=row["reason"],
         message=row["message"],
         objective=row["objective"],
+        flapping=row["flapping"],
+        suppressed=row["suppressed"],
     )
 
 
@@ -145,6 +150,8 @@ def _event_values(rule: AlertRule, event: NewEvent) -> tuple[Any, ...]:
         event.reason,
         event.message,
         event.body,
+        event.flapping,
+        event.suppressed,
     )
 
 
@@ -166,6 +173,8 @@ def _stored(rule: AlertRule, event: NewEvent, number: int) -> AlertEvent:
         reason=event.reason,
         message=event.message,
         objective=rule.objective,
+        flapping=event.flapping,
+        suppressed=event.suppressed,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
 from ecpmon.errors import Conflict, no_such_deployment
@@ -20,6 +22,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
+from ecpmon.tenantlines import DURATION_BOUNDS, Durations
 
 # Of each tenant: years of a pipeline's reports.
 REPORTED_KEPT: Final = 1_000
@@ -131,6 +134,23 @@ class PgDeploymentStore:
     async def places(self, tenant: Tenant) -> list[str]:
         rows = await self._database.fetch(self._sql["places"], tenant.key, REPORTED)
         return [row["method"] for row in rows]
+
+    async def durations(self) -> dict[str, dict[str, Durations]]:
+        found: dict[str, dict[str, tuple[Counter[int], float]]] = {}
+        for name, preset, place, count, seconds in await self._database.fetch(
+            self._sql["durations"], DURATION_BOUNDS
+        ):
+            counts, known = found.setdefault(name, {}).get(preset, (Counter[int](), 0.0))
+            counts[place] += count
+            found[name][preset] = counts, known + seconds
+        places = range(len(DURATION_BOUNDS) + 1)
+        return {
+            name: {
+                preset: Durations(tuple(accumulate(counts[p] for p in places)), seconds)
+                for preset, (counts, seconds) in own.items()
+            }
+            for name, own in found.items()
+        }
 
     async def record_finished(
         self,

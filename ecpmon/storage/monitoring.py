@@ -175,6 +175,21 @@ class PgMonitoringStore:
                 found.setdefault(tenant, {})[name] = Latest(ts, kind, value, Source(source))
         return found
 
+    async def newest(
+        self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
+    ) -> list[tuple[int, str, Source, datetime, float]]:
+        rows = await self._database.fetch(
+            self._sql["newest"],
+            [t.key for t, _ in since],
+            [at for _, at in since],
+            list(names),
+            now,
+            min((at for _, at in since), default=now),
+            [source.value for source in Source],
+            _NEWEST_FRAMES,
+        )
+        return [(tenant, name, Source(source), ts, value) for tenant, name, source, ts, value in rows]
+
     async def trailing(
         self, tenant: Tenant, terms: Collection[Term], now: datetime
     ) -> dict[Term, float | None]:

@@ -38,7 +38,7 @@ INSERT INTO alert_states (rule_id) SELECT rule_id FROM made
 
 -- name: rules
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
-       s.frozen_since, s.alert_id
+       s.frozen_since, s.alert_id, s.flaps
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
 WHERE r.tenant = $1 AND ($2::uuid IS NULL OR r.rule_id = $2)
 ORDER BY r.created_at, r.alert_name
@@ -46,7 +46,7 @@ ORDER BY r.created_at, r.alert_name
 -- name: all_rules
 -- Live tenants' rules, for the engine, which serves them all; without those about objectives, which the roster holds.
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
-       s.frozen_since, s.alert_id, clock_timestamp() AS read_at
+       s.frozen_since, s.alert_id, s.flaps, clock_timestamp() AS read_at
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
 WHERE t.deleted_at IS NULL AND t.tenant_id = ANY($1::text[]) AND r.objective IS NULL
 ORDER BY t.id, r.created_at, r.alert_name
@@ -70,7 +70,7 @@ WHERE r.rule_id = $1 AND r.tenant = $2
 -- name: reset_state
 UPDATE alert_states s
 SET status = $3, since = $4, pending_since = $5, held = $6, evaluated_at = $7, value = $8, frozen = $9,
-    frozen_since = $10, alert_id = $11
+    frozen_since = $10, flaps = $11, alert_id = $12
 FROM alert_rules r WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND r.tenant = $2
 
 -- name: delete_rule
@@ -78,23 +78,23 @@ DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 
 -- name: advance
 -- Of live tenants of those names: rules of deleted ones stand still. Only where they are still as they were, $3 and $4, and were
--- not read, at $14, longer than $15 ago. In one order, so that two who move the same rules cannot deadlock. Which those were.
+-- not read, at $15, longer than $16 ago. In one order, so that two who move the same rules cannot deadlock. Which those were.
 WITH x AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                       $8::interval[], $9::timestamptz[], $10::float8[], $11::bool[], $12::timestamptz[], $13::uuid[],
-                       $14::timestamptz[])
+                       $8::interval[], $9::timestamptz[], $10::float8[], $11::bool[], $12::timestamptz[], $13::jsonb[],
+                       $14::uuid[], $15::timestamptz[])
     AS x (rule_id, tenant_id, was, was_at, status, since, pending_since, held, evaluated_at, value, frozen, frozen_since,
-          alert_id, read_at)
+          flaps, alert_id, read_at)
 ), locked AS MATERIALIZED (
   SELECT s.rule_id FROM alert_states s WHERE s.rule_id = ANY($1::uuid[]) ORDER BY s.rule_id FOR UPDATE
 )
 UPDATE alert_states s
 SET status = x.status, since = x.since, pending_since = x.pending_since, held = x.held, evaluated_at = x.evaluated_at,
-    value = x.value, frozen = x.frozen, frozen_since = x.frozen_since, alert_id = x.alert_id
+    value = x.value, frozen = x.frozen, frozen_since = x.frozen_since, flaps = x.flaps, alert_id = x.alert_id
 FROM x JOIN locked USING (rule_id) JOIN alert_rules r USING (rule_id) JOIN tenants t ON t.id = r.tenant
 WHERE s.rule_id = x.rule_id AND t.tenant_id = x.tenant_id AND t.deleted_at IS NULL
   AND s.status = x.was AND s.evaluated_at IS NOT DISTINCT FROM x.was_at
-  AND (x.read_at IS NULL OR clock_timestamp() < x.read_at + $15::interval)
+  AND (x.read_at IS NULL OR clock_timestamp() < x.read_at + $16::interval)
 RETURNING s.rule_id
 
 -- name: go_on
@@ -108,12 +108,13 @@ RETURNING s.rule_id
 -- name: insert_events
 -- In their order.
 INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
-                          threshold, metric, reason, message, body, objective)
+                          threshold, metric, reason, message, body, flapping, suppressed, objective)
 SELECT r.tenant, r.rule_id, x.alert_id, r.alert_name, r.severity, r.kind, x.from_state, x.to_state, x.at, x.value,
-       x.threshold, x.metric, x.reason, x.message, x.body, r.objective
+       x.threshold, x.metric, x.reason, x.message, x.body, x.flapping, x.suppressed, r.objective
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::float8[], $8::float8[],
-            $9::text[], $10::text[], $11::text[], $12::jsonb[]) WITH ORDINALITY
-  AS x (rule_id, tenant_id, alert_id, from_state, to_state, at, value, threshold, metric, reason, message, body, place)
+            $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::bool[], $14::integer[]) WITH ORDINALITY
+  AS x (rule_id, tenant_id, alert_id, from_state, to_state, at, value, threshold, metric, reason, message, body, flapping,
+        suppressed, place)
 JOIN alert_rules r USING (rule_id) JOIN tenants t ON t.id = r.tenant AND t.tenant_id = x.tenant_id
 ORDER BY x.place
 RETURNING event_id, tenant

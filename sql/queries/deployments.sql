@@ -1,7 +1,7 @@
 -- name: request
 INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
-                         forced_because, options, heartbeat_at)
-VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $8)
+                         forced_because, options, heartbeat_at, preset)
+VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $8, (SELECT preset FROM tenants WHERE id = $2))
 
 -- name: advance
 -- $5: a log line or NULL; $6: objects or NULL for as before. Only the newest 200 log lines are kept.
@@ -65,6 +65,18 @@ VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 100, $6, $6)
 
 -- name: first_completed
 SELECT min(finished_at) FROM deployments WHERE tenant = $1 AND status = 'completed'
+
+-- name: durations
+-- For gauges: of every live tenant, by the preset that it had, how many deployments that were asked of us took longer than so
+-- many of the bounds $1, and no longer than the next; and their seconds.
+SELECT t.tenant_id, d.preset, p.place, count(*) AS count, sum(p.seconds) AS seconds
+FROM deployments d JOIN tenants t ON t.id = d.tenant AND t.deleted_at IS NULL
+CROSS JOIN LATERAL (
+  SELECT took.seconds, (SELECT count(*) FROM unnest($1::float8[]) AS b (bound) WHERE b.bound < took.seconds)::int AS place
+  FROM (SELECT date_part('epoch', d.finished_at - d.requested_at) AS seconds) AS took
+) AS p
+WHERE d.status = 'completed' AND d.preset IS NOT NULL
+GROUP BY 1, 2, 3
 
 -- name: places
 -- $2: how the ids of those begin that somebody else made.

@@ -194,6 +194,25 @@ JOIN series s ON s.id = v.series
 WHERE s.labels = '{}' AND s.metric_name = ANY($5::text[]) AND v.value BETWEEN -1e100 AND 1e100
 ORDER BY f.tenant, s.metric_name, f.ts DESC, (s.data_source = f.evidence) DESC, f.seq DESC
 
+-- name: newest
+-- Of each of the tenants $1 since its $2 (none before $5) and up to $4, of the metrics $3 what each of the sources $6 has
+-- said last, in its newest $7 frames. Mostly the newest frame of all has it.
+SELECT a.tenant, s.metric_name, s.data_source, n.ts, n.value
+FROM unnest($1::bigint[], $2::timestamptz[]) AS a (tenant, since)
+CROSS JOIN LATERAL (
+  SELECT id, metric_name, data_source FROM series
+  WHERE tenant = a.tenant AND metric_name = ANY($3::text[]) AND data_source = ANY($6::text[]) AND labels = '{}'
+) AS s
+CROSS JOIN LATERAL (
+  SELECT f.ts, f.samples[array_position(f.series, s.id)] AS value
+  FROM (
+    SELECT ts, seq, series, samples FROM frames
+    WHERE tenant = a.tenant AND ts > a.since AND ts > $5 AND ts <= $4 ORDER BY ts DESC, seq DESC LIMIT $7
+  ) AS f
+  WHERE s.id = ANY(f.series) AND f.samples[array_position(f.series, s.id)] BETWEEN -1e100 AND 1e100
+  ORDER BY f.ts DESC, f.seq DESC LIMIT 1
+) AS n
+
 -- name: trailing
 --- Of the series $4 of tenant $1 in [$2, $3], merged, what lies between the instants $5, which begin with $2 and are in order;
 --- in the newest $6 frames. A fall is a counter's reset. A first value rises from the one before it, in whichever step.

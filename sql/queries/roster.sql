@@ -12,7 +12,7 @@ SELECT * FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
 
 -- name: rules
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,
-       s.frozen_since, s.alert_id
+       s.frozen_since, s.alert_id, s.flaps
 FROM alert_rules r JOIN tenants t ON t.id = r.tenant JOIN alert_states s USING (rule_id)
 WHERE r.tenant = ANY($1::bigint[])
 ORDER BY r.tenant, r.created_at, r.alert_name

@@ -202,7 +202,7 @@ async def test_the_metrics_of_any_front_are_those_of_the_whole_machine(
         await until(lambda: _complete(found, found.process.pid, 2), "all are there again")
         told = await scrape(found)
         assert told[pushed] == 24, "what was counted by who is gone stays counted"
-        assert [v for k, v in told.items() if k.startswith(requests) and 'status="202"' in k] == [12]
+        assert [v for k, v in told.items() if k.startswith(requests) and 'code="202"' in k] == [12]
 
 
 async def test_a_process_that_is_killed_is_started_again_and_what_was_acknowledged_is_there(

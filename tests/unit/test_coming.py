@@ -67,8 +67,8 @@ def test_of_a_block_the_newest_is_the_last_whose_time_has_come() -> None:
 def test_a_gauge_of_usage_is_told_when_its_time_has_come() -> None:
     now = [100.0]
     series = TenantSeries(lambda: now[0])
-    series.usage("acme", {"cpu_usage": 10.0}, 99.0)
-    series.usage("acme", {"cpu_usage": 90.0}, 160.0)
+    series.usage("acme", {"cpu_usage": 10.0}, 99.0, 199.0)
+    series.usage("acme", {"cpu_usage": 90.0}, 160.0, 260.0)
 
     def shown() -> str:
         return b"".join(series.exposition(None)).decode()
@@ -76,14 +76,14 @@ def test_a_gauge_of_usage_is_told_when_its_time_has_come() -> None:
     for second, value in ((100.0, 10.0), (159.0, 10.0), (160.0, 90.0)):
         now[0] = second
         assert f'ecp_tenant_cpu_usage{{tenant_id="acme"}} {value}' in shown()
-    assert list(series.usage_told()) == [{"acme": {"cpu_usage": [160.0, 90.0]}}]
+    assert list(series.usage_told()) == [{"acme": {"cpu_usage": [160.0, 90.0, 260.0]}}]
 
 
 def test_a_gauge_of_a_tenant_that_is_gone_does_not_come_back() -> None:
     now = [100.0]
     series = TenantSeries(lambda: now[0])
     series.keep_only({"acme": 1})
-    series.usage("acme", {"cpu_usage": 90.0}, 160.0)
+    series.usage("acme", {"cpu_usage": 90.0}, 160.0, 260.0)
     series.keep_only({"acme": 2})
     now[0] = 200.0
     assert b"".join(series.exposition(None)) == b""

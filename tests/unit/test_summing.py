@@ -13,6 +13,8 @@ from ecpmon.summing import Part, newest_usage, summed, summed_requests
 from ecpmon.telemetry import Telemetry, rendered
 from ecpmon.tenantseries import TenantSeries, Usage
 
+NEVER = 1e12
+
 
 def process(pushes: int, leads: bool = False) -> Telemetry:
     telemetry = Telemetry()
@@ -71,12 +73,12 @@ def test_a_process_that_is_gone_keeps_counting_and_holds_nothing() -> None:
 
 def test_of_a_tenants_usage_the_newest_is_told_and_its_requests_are_added() -> None:
     one, other = Telemetry(), Telemetry()
-    one.tenants.usage("bank", {"cpu_usage": 10, "memory_usage": 30}, at=1.0)
-    other.tenants.usage("bank", {"cpu_usage": 20}, at=2.0)
+    one.tenants.usage("bank", {"cpu_usage": 10, "memory_usage": 30}, at=1.0, until=NEVER)
+    other.tenants.usage("bank", {"cpu_usage": 20}, at=2.0, until=NEVER)
     # What is not in it says nothing about the others, nor does what was measured before.
-    one.tenants.usage("bank", {"memory_usage": 40}, at=3.0)
-    other.tenants.usage("bank", {"cpu_usage": 50}, at=1.5)
-    one.tenants.usage("shop", {"cpu_usage": 1}, at=1.0)
+    one.tenants.usage("bank", {"memory_usage": 40}, at=3.0, until=NEVER)
+    other.tenants.usage("bank", {"cpu_usage": 50}, at=1.5, until=NEVER)
+    one.tenants.usage("shop", {"cpu_usage": 1}, at=1.0, until=NEVER)
     for telemetry, count in ((one, 2), (other, 3)):
         for _ in range(count):
             telemetry.tenants.request("bank", "GET", 200)
@@ -89,19 +91,22 @@ def test_of_a_tenants_usage_the_newest_is_told_and_its_requests_are_added() -> N
     text = b"".join(series.exposition({"bank"}, leads=False)).decode().splitlines()
     assert 'ecp_tenant_cpu_usage{tenant_id="bank"} 20.0' in text
     assert 'ecp_tenant_memory_usage{tenant_id="bank"} 40.0' in text
-    assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 5.0' in text
+    assert 'ecp_tenant_requests_total{code="200",method="GET",status="success",tenant_id="bank"} 5.0' in text
     assert not [line for line in text if "shop" in line]
 
 
 def test_what_thousands_of_tenants_are_told_of_comes_in_many_small_lines() -> None:
     telemetry = Telemetry()
     for n in range(2_000):
-        telemetry.tenants.usage(f"tenant-{n}", {"cpu_usage": n, "memory_usage": n}, at=1.0)
+        telemetry.tenants.usage(f"tenant-{n}", {"cpu_usage": n, "memory_usage": n}, at=1.0, until=NEVER)
         telemetry.tenants.request(f"tenant-{n}", "GET", 200)
     told = list(asyncio.run(telemetry.part()).lines())
     assert len(told) > 40
     assert max(map(len, told)) < 20_000
-    assert over_the_wire(telemetry).usage["tenant-7"] == {"cpu_usage": [1.0, 7], "memory_usage": [1.0, 7]}
+    assert over_the_wire(telemetry).usage["tenant-7"] == {
+        "cpu_usage": [1.0, 7, NEVER],
+        "memory_usage": [1.0, 7, NEVER],
+    }
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"usage": 1}', b'{"families": 1}'])

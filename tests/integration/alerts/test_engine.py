@@ -29,6 +29,7 @@ from ecpmon.model.alerts import (
     DeliveryOutcome,
     DeliveryReason,
     DeliveryResult,
+    FlapPolicy,
     RuleKind,
     RuleState,
     Severity,
@@ -69,7 +70,14 @@ def at(seconds: float) -> datetime:
 class Bench:
     """An engine over the real stores, and what it said. `at_ticks`: every evaluation is one of all tenants."""
 
-    def __init__(self, database: Database, ingest: IngestStore, *, at_ticks: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ingest: IngestStore,
+        *,
+        at_ticks: bool = False,
+        flap: FlapPolicy | None = None,
+    ) -> None:
         self.at_ticks = at_ticks
         self.events: list[AlertEvent] = []
         self.database = database
@@ -90,7 +98,10 @@ class Bench:
             external_url="http://ecpmon.example",
             on_event=self.events.append,
             quarantine=PgQuarantine(database),
-            screen=Screen(self.roster, window_sums, monitoring, INTERVALS, policies) if at_ticks else None,
+            screen=Screen(self.roster, window_sums, monitoring, INTERVALS, policies, flap)
+            if at_ticks
+            else None,
+            flap=flap,
         )
         self.desk = RuleDesk(self.alerts, "http://ecpmon.example", self.events.append)
 

@@ -37,7 +37,7 @@ from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip, lay
-from ecpmon.tenantseries import MAINTENANCE_GAUGE
+from ecpmon.tenantlines import MAINTENANCE_GAUGE, UP_GAUGE
 from tests.waiting import PATIENCE
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -187,7 +187,11 @@ States = dict[tuple[str, str], list[bool]]
 
 
 def promtool_test(
-    rules: str, values: list[int | None], states: States, planned: Sequence[Stretch] = ()
+    rules: str,
+    values: list[int | None],
+    states: States,
+    planned: Sequence[Stretch] = (),
+    told_by: str = SIM_TENANT_READY,
 ) -> str:
     """A promtool test file: the timeline as a series of every tenant, the states as expected alerts."""
     tenants = sorted({tenant_id for tenant_id, _ in states})
@@ -204,7 +208,7 @@ def promtool_test(
         {"series": f'{name}{{tenant_id="{t}"}}', "values": notation(shown)}
         for t in tenants
         for name, shown in (
-            (SIM_TENANT_READY, values), (MAINTENANCE_GAUGE, planned_values(planned, len(values))),
+            (told_by, values), (MAINTENANCE_GAUGE, planned_values(planned, len(values))),
         )
     ]  # fmt: skip
     test = {"interval": "30s", "input_series": series, "alert_rule_test": checks}
@@ -264,6 +268,16 @@ def test_both_evaluators_agree_within_one_interval(case: Case, played: Played) -
         name: getattr(case, name) for name in case.policies
     }
     done = played[case.sentence].result()
+    assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+
+
+def test_a_tenant_that_only_pushes_pages_as_others_do(stack_binaries: Binaries, tmp_path: Path) -> None:
+    """Of it there is nothing in Prometheus but what ecpmon says."""
+    case = CASES[0]
+    values, states = values_of(case.timeline), our_states(case)
+    done = run_promtool(
+        stack_binaries, tmp_path, case.rules, promtool_test(case.rules, values, states, told_by=UP_GAUGE)
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
 
 

@@ -338,7 +338,10 @@ async def test_metrics_are_exposed_and_a_deleted_tenants_series_disappear(servic
     assert headers["Content-Type"].startswith("text/plain")
     assert f'ecp_tenant_cpu_usage{{tenant_id="{name}"}} 12.5' in text
     assert f'ecp_tenant_sla_availability_ratio{{tenant_id="{name}",window="30d"}} 1.0' in text
-    assert f'ecp_tenant_requests_total{{method="POST",status="202",tenant_id="{name}"}} 1.0' in text
+    assert (
+        f'ecp_tenant_requests_total{{code="202",method="POST",status="success",tenant_id="{name}"}} 1.0'
+        in text
+    )
     await service.ask("GET", "/api/v1/tenants/guessed-name")
     await service.ask("DELETE", f"/api/v1/tenants/{name}")
     await service.runtime.work.rolling.run_once()

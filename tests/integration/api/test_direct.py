@@ -137,6 +137,9 @@ async def test_what_goes_the_short_way_is_stored_and_counted(service: Service, w
         assert (await push(service, tenant, b'{"metrics": {"cpu": %d}}' % n))[0] == 202
     assert ways.answered == 3
     page = (await service.ask("GET", "/metrics"))[1]
-    assert f'ecp_tenant_requests_total{{method="POST",status="202",tenant_id="{tenant}"}} 5.0' in page
+    assert (
+        f'ecp_tenant_requests_total{{code="202",method="POST",status="success",tenant_id="{tenant}"}} 5.0'
+        in page
+    )
     count = "SELECT count(*) FROM frames f JOIN tenants t ON t.id = f.tenant WHERE t.tenant_id = $1"
     assert await service.runtime.database.fetchval(count, tenant) == 5

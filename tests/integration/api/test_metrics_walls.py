@@ -52,7 +52,10 @@ async def test_a_token_for_the_demo_database_shows_nothing_of_production(service
         assert (await service.ask("GET", f"/api/v1/tenants/{name}", who=who, **demo))[0] == 200
         assert (await service.ask("GET", "/metrics", who=who, **demo))[0] == 401
     _, text, _ = await service.ask("GET", "/metrics")
-    assert f'ecp_tenant_requests_total{{method="POST",status="202",tenant_id="{name}"}} 1.0' in text
+    assert (
+        f'ecp_tenant_requests_total{{code="202",method="POST",status="success",tenant_id="{name}"}} 1.0'
+        in text
+    )
 
 
 async def test_only_who_may_read_reads_it(service: Service) -> None:

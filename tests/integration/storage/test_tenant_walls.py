@@ -100,6 +100,7 @@ QUERIES = {
     "bus.tell": "the numbers of the tenants of a commit",
     "crowding.crowded_since": OPERATORS,
     "crowding.forget": JOB,
+    "deployments.durations": JOB,
     "deployments.take_over": JOB,
     "evidence_profiles.chosen": JOB,
     "faults.forget": JOB,

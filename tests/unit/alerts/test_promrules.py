@@ -15,7 +15,7 @@ from ecpmon.alerts.promrules import FILE_NAME, default_sli, render, shipped, voi
 from ecpmon.resources import data_dir
 from ecpmon.sla.burn import PolicyError
 from ecpmon.telemetry import Telemetry
-from ecpmon.tenantseries import MAINTENANCE_GAUGE
+from ecpmon.tenantlines import MAINTENANCE_GAUGE, UP_GAUGE
 
 POLICIES = default_policies()
 SLI = Sli("min by (tenant_id) (up)")
@@ -90,6 +90,13 @@ def test_maintenance_is_read_from_a_gauge_that_we_export() -> None:
     rules = recorded(shipped())
     assert rules["tenant:slo_maintenance:on"] == f"max by (tenant_id) ({MAINTENANCE_GAUGE}) == 1"
     assert rules["tenant:slo_up:min"].endswith("unless on (tenant_id) tenant:slo_maintenance:on")
+
+
+def test_whether_a_tenant_is_up_is_read_from_a_gauge_of_ours_before_all_else() -> None:
+    telemetry = Telemetry()
+    telemetry.tenants.up({"bank": 1.0})
+    assert f'\n{UP_GAUGE}{{tenant_id="bank"}} 1.0\n' in b"".join(telemetry.exposition(None)).decode()
+    assert recorded(shipped())["tenant:slo_up:min"].startswith(f"(min by (tenant_id) ({UP_GAUGE})\nor\n(")
 
 
 def test_another_label_of_the_tenant_is_given_to_our_gauge() -> None:

@@ -12,19 +12,21 @@ from fakes import NOW
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-from ecpmon import tenantseries
+from ecpmon import tenantlines
 from ecpmon.api.exposition import MAX_KEPT, PIECE, Pages
 from ecpmon.telemetry import Telemetry
-from ecpmon.tenantseries import TENANTS_AT_ONCE
+from ecpmon.tenantlines import DURATION_BOUNDS, TENANTS_AT_ONCE, Durations
+from ecpmon.tenantseries import TenantSeries
 
 AGE = timedelta(seconds=5)
+NEVER = 1e12
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def telemetry_of(*tenants: str) -> Telemetry:
     made = Telemetry()
     for number, name in enumerate(tenants):
-        made.tenants.usage(name, {"cpu_usage": 12.5 + number, "queue_depth": 3}, at=1.0)
+        made.tenants.usage(name, {"cpu_usage": 12.5 + number, "queue_depth": 3}, at=1.0, until=NEVER)
         made.tenants.sla(name, "30d", {"availability": 0.5, "coverage": 1, "burn_rate": None})
         made.tenants.maintenance(name, True)
         made.tenants.request(name, "POST", 202)
@@ -57,7 +59,7 @@ def test_every_figure_is_there_and_what_has_none_is_left_out() -> None:
     assert value("ecp_tenant_maintenance") == 1
     assert value("ecp_tenant_sla_availability_ratio", window="30d") == 0.5
     assert value("ecp_tenant_objective_ratio", objective="latency", window="1h") == 0.25
-    assert value("ecp_tenant_requests_total", method="POST", status="202") == 2
+    assert value("ecp_tenant_requests_total", code="202", method="POST", status="success") == 2
     of_tenant = {name for name, labels in found if ("tenant_id", "bank") in labels}
     assert len(of_tenant) == 6, of_tenant
     assert ("ecpmon_leader", frozenset()) in found
@@ -167,8 +169,8 @@ def test_the_text_of_a_tenant_at_rest_is_made_once(monkeypatch: pytest.MonkeyPat
     telemetry = telemetry_of("bank", "shop")
     first = read(telemetry)
     made: list[float] = []
-    number = tenantseries._number
-    monkeypatch.setattr(tenantseries, "_number", lambda value: made.append(value) or number(value))
+    number = tenantlines._number
+    monkeypatch.setattr(tenantlines, "_number", lambda value: made.append(value) or number(value))
     for name in ("bank", "shop"):
         telemetry.tenants.sla(name, "30d", {"availability": 0.5, "coverage": 1, "burn_rate": None})
     figures = {("latency", "1h"): {"ratio": 0.25, "budget": None}}
@@ -184,7 +186,7 @@ def test_the_text_of_a_tenant_at_rest_is_made_once(monkeypatch: pytest.MonkeyPat
     ("change", "line"),
     [
         (
-            lambda t: t.usage("bank", {"cpu_usage": 99}, at=1.0),
+            lambda t: t.usage("bank", {"cpu_usage": 99}, at=1.0, until=NEVER),
             ("ecp_tenant_cpu_usage", {"tenant_id": "bank"}, 99),
         ),
         (
@@ -193,7 +195,11 @@ def test_the_text_of_a_tenant_at_rest_is_made_once(monkeypatch: pytest.MonkeyPat
         ),
         (
             lambda t: t.request("bank", "POST", 202),
-            ("ecp_tenant_requests_total", {"tenant_id": "bank", "method": "POST", "status": "202"}, 3),
+            (
+                "ecp_tenant_requests_total",
+                {"tenant_id": "bank", "method": "POST", "status": "success", "code": "202"},
+                3,
+            ),
         ),
         (
             lambda t: t.objectives({"bank": {("latency", "1h"): {"ratio": 0.75}}}),
@@ -215,14 +221,97 @@ def test_every_change_is_on_the_next_page(change: Any, line: tuple[str, dict[str
 
 @pytest.mark.parametrize("told", [True, False], ids=["by the leader", "by what all processes tell"])
 def test_text_is_kept_of_tenants_that_are_there_only(told: bool) -> None:
-    series = tenantseries.TenantSeries()
+    series = TenantSeries()
 
     def kept(*tenants: str) -> list[set[str]]:
-        series.replace_shared({name: {"cpu_usage": (1.0, 1)} for name in tenants}, {})
+        series.replace_shared({name: {"cpu_usage": (1.0, 1, NEVER)} for name in tenants}, {})
         if told:
             series.keep_only(dict.fromkeys(tenants, 1))
         list(series.exposition(None))
         return [set(group._kept) for group in series._groups]
 
-    assert kept("bank", "shop") == [{"bank", "shop"}] * 6
-    assert kept("club") == [{"club"}] * 6
+    assert kept("bank", "shop") == [{"bank", "shop"}] * 8
+    assert kept("club") == [{"club"}] * 8
+
+
+def at_second(now: list[float]) -> TenantSeries:
+    return TenantSeries(lambda: now[0])
+
+
+def usage_of(series: TenantSeries) -> Samples:
+    return {
+        key: value
+        for key, value in samples_of(b"".join(series.exposition(None))).items()
+        if key[0].endswith("_usage")
+    }
+
+
+CPU_OF_BANK = ("ecp_tenant_cpu_usage", frozenset({("tenant_id", "bank")}))
+
+
+def test_late_data_never_replaces_newer_and_what_is_good_no_more_is_never_shown() -> None:
+    now = [1000.0]
+    series = at_second(now)
+    series.usage("bank", {"cpu_usage": 1}, at=500, until=650)
+    assert usage_of(series) == {}, "nobody knew a newer one, but that it was good until long ago"
+    series.usage("bank", {"cpu_usage": 95}, at=990, until=1140)
+    series.usage("bank", {"cpu_usage": 2}, at=980, until=1130)
+    assert usage_of(series) == {CPU_OF_BANK: 95}
+    series.usage("bank", {"cpu_usage": 96}, at=990, until=1140)
+    assert usage_of(series) == {CPU_OF_BANK: 96}, "of one instant what was taken last"
+
+
+def test_the_usage_of_a_silent_tenant_is_gone_when_its_last_value_is_good_no_more() -> None:
+    now = [1000.0]
+    series, shared = at_second(now), at_second(now)
+    series.usage("bank", {"cpu_usage": 95, "memory_usage": 40}, at=1000, until=1150)
+    now[0] = 1100
+    series.usage("bank", {"memory_usage": 41}, at=1100, until=1250)
+    told = [*series.usage_told()]
+    assert told == [{"bank": {"cpu_usage": [1000, 95, 1150], "memory_usage": [1100, 41, 1250]}}]
+    usage = {"bank": {"cpu_usage": (1000.0, 95.0, 1150.0), "memory_usage": (1100.0, 41.0, 1250.0)}}
+    shared.replace_shared(usage, {})
+    for second, names in ((1150, {"cpu", "memory"}), (1151, {"memory"}), (1250, {"memory"}), (1251, set())):
+        now[0] = second
+        expected = {f"ecp_tenant_{name}_usage" for name in names}
+        assert {name for name, _ in usage_of(series)} == expected == {name for name, _ in usage_of(shared)}
+    assert [*series.usage_told()] == [{}]
+
+
+def test_whether_a_tenant_is_up_is_told_of_those_of_which_it_is_known() -> None:
+    series = TenantSeries()
+    series.up({"bank": 1.0, "club": 0.0, "shop": 0.75})
+    found = samples_of(b"".join(series.exposition(None)))
+    assert {dict(labels)["tenant_id"]: value for (_, labels), value in found.items()} == {
+        "bank": 1, "club": 0, "shop": 0.75,
+    }  # fmt: skip
+    series.up({"club": 1.0})
+    assert tenants_in(samples_of(b"".join(series.exposition(None)))) == {"club"}
+    assert tenants_in(samples_of(b"".join(series.exposition(None, leads=False)))) == set()
+
+
+def test_durations_of_deployments_are_a_histogram_by_preset() -> None:
+    series = TenantSeries()
+    counts = (0,) * 4 + (2,) * 3 + (3,) * 4
+    series.durations({"bank": {"small": Durations(counts, 512.5)}})
+    text = b"".join(series.exposition(None))
+    (family,) = (f for f in text_string_to_metric_families(text.decode()) if f.samples)
+    assert (family.name, family.type) == ("ecp_tenant_deployment_duration_seconds", "histogram")
+    assert all((s.labels["tenant_id"], s.labels["preset"]) == ("bank", "small") for s in family.samples)
+    buckets = [(s.labels["le"], s.value) for s in family.samples if s.name.endswith("_bucket")]
+    assert [value for _, value in buckets] == list(counts)
+    assert [float(le) for le, _ in buckets] == [*DURATION_BOUNDS, float("inf")]
+    rest = {s.name.rpartition("_")[2]: s.value for s in family.samples if "le" not in s.labels}
+    assert rest == {"sum": 512.5, "count": 3}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(101, "success"), (200, "success"), (304, "success"), (400, "client_error"), (429, "client_error"),
+     (500, "server_error"), (503, "server_error")],
+)  # fmt: skip
+def test_the_status_of_a_request_says_whose_fault_it_is(code: int, status: str) -> None:
+    series = TenantSeries()
+    series.request("bank", "GET", code)
+    ((_, labels),) = samples_of(b"".join(series.exposition(None)))
+    assert dict(labels) == {"tenant_id": "bank", "method": "GET", "status": status, "code": str(code)}

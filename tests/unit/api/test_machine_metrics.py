@@ -16,12 +16,13 @@ from ecpmon.telemetry import Telemetry
 
 # No process of this number can be.
 OTHER = 2**22 + 1
+NEVER = 1e12
 
 
 def front() -> Telemetry:
     telemetry = Telemetry()
     telemetry.stop_leading()
-    telemetry.tenants.usage("bank", {"cpu_usage": 10}, at=1.0)
+    telemetry.tenants.usage("bank", {"cpu_usage": 10}, at=1.0, until=NEVER)
     telemetry.tenants.request("bank", "GET", 200)
     return telemetry
 
@@ -61,17 +62,23 @@ async def test_a_front_shows_the_leaders_text_beside_the_sum_of_all(tmp_path: Pa
     async with answering(served(leading, tmp_path), tmp_path):
         found = await page(machine)
         assert 'ecp_tenant_sla_availability_ratio{tenant_id="shop",window="30d"} 0.5' in found
-        assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 2.0' in found
+        assert (
+            'ecp_tenant_requests_total{code="200",method="GET",status="success",tenant_id="bank"} 2.0'
+            in found
+        )
         assert 'ecp_tenant_cpu_usage{tenant_id="bank"} 10.0' in found
         assert "ecpmon_leader_term 7.0" in found
 
         # Nothing of it is older than what the processes know.
-        telemetry.tenants.usage("bank", {"cpu_usage": 11}, at=1.0)
+        telemetry.tenants.usage("bank", {"cpu_usage": 11}, at=1.0, until=NEVER)
         telemetry.tenants.request("bank", "GET", 200)
         leading.tenants.sla("shop", "30d", {"availability": 0.25})
         found = await page(machine)
         assert 'ecp_tenant_sla_availability_ratio{tenant_id="shop",window="30d"} 0.25' in found
-        assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 3.0' in found
+        assert (
+            'ecp_tenant_requests_total{code="200",method="GET",status="success",tenant_id="bank"} 3.0'
+            in found
+        )
         assert 'ecp_tenant_cpu_usage{tenant_id="bank"} 11.0' in found
 
         assert [line for line in found if "shop" in line]
@@ -85,7 +92,7 @@ async def test_who_leads_itself_shows_its_own(tmp_path: Path) -> None:
     async with answering(served(front(), tmp_path), tmp_path):
         found = await page(MachineMetrics(leader(), tmp_path))
     assert 'ecp_tenant_sla_availability_ratio{tenant_id="shop",window="30d"} 0.5' in found
-    assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 2.0' in found
+    assert 'ecp_tenant_requests_total{code="200",method="GET",status="success",tenant_id="bank"} 2.0' in found
 
 
 async def test_a_process_that_is_gone_keeps_counting(tmp_path: Path) -> None:
@@ -96,7 +103,7 @@ async def test_a_process_that_is_gone_keeps_counting(tmp_path: Path) -> None:
     (own,) = tmp_path.glob("*.last")  # both are this process; the other's record is under the other's number
     own.rename(tmp_path / f"{OTHER}.last")
     found = await page(machine)
-    assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 2.0' in found
+    assert 'ecp_tenant_requests_total{code="200",method="GET",status="success",tenant_id="bank"} 2.0' in found
     assert 'ecp_tenant_cpu_usage{tenant_id="bank"} 10.0' in found
 
 
@@ -116,7 +123,7 @@ async def test_half_a_text_is_not_shown_but_its_part_is(tmp_path: Path) -> None:
     app.router.add_post("/machine/told", told)
     async with answering(app, tmp_path):
         found = await page(MachineMetrics(front(), tmp_path))
-    assert 'ecp_tenant_requests_total{method="GET",status="200",tenant_id="bank"} 2.0' in found
+    assert 'ecp_tenant_requests_total{code="200",method="GET",status="success",tenant_id="bank"} 2.0' in found
     assert not [line for line in found if "sla_availability" in line]
 
 
