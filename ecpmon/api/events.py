@@ -14,6 +14,8 @@ _SLA_TYPES: Final = {
     "no_data": "no_data",
     "recovery": "recovery",
 }
+# Of a flapping rule, in whichever state it is.
+_FLAPPING_ENDS: Final = frozenset({"calmed", "rule_deleted", "rule_replaced"})
 # Of rules and of recoveries.
 _OPEN_STATES: Final = frozenset({"firing", "doubted", "restarting", "waiting", "escalated"})
 
@@ -24,6 +26,13 @@ def type_of(kind: str, metric: str | None) -> str:
         return _SLA_TYPES[kind]
     known = CANONICAL_METRICS.get(metric or "")
     return "resource_usage" if known and known[0] in _RESOURCES else "threshold"
+
+
+def is_told(event: AlertEvent) -> bool:
+    """Whether sockets hear of it."""
+    if event.from_state == event.to_state:
+        return event.reason in _FLAPPING_ENDS
+    return event.kind == "recovery" or "firing" in (event.from_state, event.to_state)
 
 
 def message_of_event(event: AlertEvent) -> dict[str, Any]:

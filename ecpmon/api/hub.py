@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import WSCloseCode
 
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
-from ecpmon.api.events import message_of_event, message_of_external
+from ecpmon.api.events import is_told, message_of_event, message_of_external
 from ecpmon.api.feeds import Feed, utc_now
 from ecpmon.api.following import Ask, DeploymentKey, StepBroadcast, key_of
 from ecpmon.api.live import Subscription, Watcher
@@ -219,7 +219,8 @@ class Hub:
         del self._watched[feed.number]
 
     def alert(self, event: AlertEvent) -> None:
-        """Tell firing and resolved, and every step of a recovery; a rule's other changes concern nobody yet."""
+        """Tell firing and resolved, how a flapping rule ends, and every step of a recovery; a rule's other changes
+        concern nobody yet."""
         if self._once.here(event.event_id):
             self._tell_event(event)
 
@@ -228,8 +229,7 @@ class Hub:
             self._tell_event(event)
 
     def _tell_event(self, event: AlertEvent) -> None:
-        told = event.kind == "recovery" or "firing" in (event.from_state, event.to_state)
-        if event.from_state != event.to_state and told:
+        if is_told(event):
             self._tell(event.tenant_id, message_of_event(event))
 
     def external(self, alert: ExternalAlert) -> None:

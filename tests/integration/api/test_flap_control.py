@@ -103,8 +103,7 @@ async def test_two_minutes_of_changes_are_five_messages_and_one_when_it_has_calm
 
         service.clock.advance(300)
         await service.runtime.work.evaluate_alerts()
-        while (calmed := await next_alert(socket))["flapping"]:
-            assert "suppressed" not in calmed, "it has become blind meanwhile, that is all"
+        calmed = await next_alert(socket)
         assert (calmed["status"], calmed["flapping"], calmed["suppressed"]) == ("resolved", False, 19)
     await until(lambda: holds(len(inbox.alerts) == 6), "one more")
     assert inbox.told == [
