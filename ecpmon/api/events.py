@@ -47,7 +47,7 @@ def message_of_event(event: AlertEvent) -> dict[str, Any]:
         "threshold": event.threshold,
         "status": "firing" if event.to_state in _OPEN_STATES else "resolved",
         "timestamp": event.at,
-        "flapping": event.flapping,
+        **({"flapping": event.flapping} if event.flapping or event.reason == "calmed" else {}),
         **({"suppressed": event.suppressed} if event.suppressed else {}),
         **({"objective": event.objective} if event.objective else {}),
     }

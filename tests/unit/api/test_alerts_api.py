@@ -71,8 +71,9 @@ async def test_a_rule_is_saved_and_shown(client: Any, world: World) -> None:
     assert made == {
         "rule_id": made["rule_id"], "tenant_id": "acme", "alert_name": "high_cpu", "kind": "threshold",
         "condition": "cpu_usage > 80", "duration": "300s", "severity": "page", "actions": [masked, MAIL],
-        "state": "inactive", "since": None, "value": None, "frozen": False, "alert_id": None,
-        "created_at": "2026-03-02T09:00:00Z", "hints": [],
+        "state": "inactive", "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
+        "created_at": "2026-03-02T09:00:00Z",
+        "hints": [],
     }  # fmt: skip
     [entry] = world.alerts.entries.values()
     assert entry.rule.actions == (
@@ -269,7 +270,8 @@ async def test_a_rule_is_replaced_as_a_whole_and_starts_anew(client: Any, world:
         "rule_id": "rule-1", "tenant_id": "acme", "alert_name": "hot", "kind": "threshold",
         "condition": "cpu_usage > 95", "duration": "0s", "severity": "page",
         "actions": [{**HOOK, "method": "POST", "headers": {"X-Api-Key": "***"}}], "state": "inactive",
-        "since": None, "value": None, "frozen": False, "alert_id": None, "created_at": made["created_at"],
+        "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
+        "created_at": made["created_at"],
         "hints": [],
     }  # fmt: skip
     assert await ask(client, "GET", f"{URL}/rule-1") == (200, made)
