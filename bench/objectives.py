@@ -34,8 +34,8 @@ from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.evidence import DEFAULT_RULES, Intervals
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.ratios import Stretch, edges, measure, stretch
-from ecpmon.sla.windows import Terms
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore

@@ -31,7 +31,6 @@ from ecpmon.ports.sla import MaintenanceStore, ObjectiveStore
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.counters import minute_of
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.periods import period
 from ecpmon.sla.ratios import planned_minutes
 from ecpmon.sla.terms import terms_of
 from ecpmon.slices import in_slices
@@ -172,7 +171,7 @@ class ObjectiveAlerts:
     ) -> _Asked:
         promised, before = found
         terms = terms_of(tenant, planned, minute)
-        begun = min(period(promised.window, minute, terms.zone).start, minute)
+        begun = min(terms.parts(promised.window, minute, 0.5)[0].start, minute)
         reach = min(begun, minute - max(self._lengths))
         off = planned_minutes(terms.maintenance, reach, minute)
         told = [at for at in told_of([e.state for e in rules], minute) if at > reach]

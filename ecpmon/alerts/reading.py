@@ -26,8 +26,8 @@ from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.maintenance import covered, effort
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.terms import MOST
-from ecpmon.sla.windows import Terms
 from ecpmon.workers import TenantWorkers
 
 # So little planned maintenance is expanded where we are: a thread would cost more.

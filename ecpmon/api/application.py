@@ -9,6 +9,7 @@ from aiohttp import web
 from ecpmon.api import (
     alerts,
     backtest,
+    contracts,
     deployments,
     evidence_profiles,
     health,
@@ -46,6 +47,7 @@ from ecpmon.serving import WAY, Way
 _MODULES = (
     alerts,
     backtest,
+    contracts,
     deployments,
     evidence_profiles,
     health,

@@ -37,12 +37,13 @@ from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
+from ecpmon.sla.contracts import judged, versions_of
 from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.ledger import Ledger, Question, question
-from ecpmon.sla.maintenance import covered, effort, zone
-from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES, period
+from ecpmon.sla.maintenance import covered, effort
+from ecpmon.sla.parts import Terms
+from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Terms
 from ecpmon.wire import dumps
 
 routes = Routes()
@@ -172,7 +173,10 @@ async def sla(request: web.Request) -> web.Response:
             "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
             # UTC days with so many changes that only the totals of each minute are kept.
             "by_minute": [day.isoformat() for day in facts.by_minute],
-            "windows": [window_document(w) for w in windows],
+            "windows": [
+                {**window_document(w), "contract": contract_document(tenant, w.window, at, w.target)}
+                for w in windows
+            ],
         }
     )
 
@@ -258,7 +262,17 @@ def _asked(
 
 
 def _earliest(names: Sequence[str], at: datetime, tenant: Tenant) -> datetime:
-    return min(period(name, at, zone(tenant.time_zone)).start for name in names)
+    return min(judged(name, at, tenant.contract_versions)[0].period.start for name in names)
+
+
+def contract_document(tenant: Tenant, window: str, at: datetime, target: float) -> dict[str, Any]:
+    """Which versions of the contract judge a window; `target` (a fraction) is that of all of them together."""
+    by = versions_of(tenant, window, at)
+    return {
+        "versions": [version.version for version in by],
+        "target": float(by[0].sla_target.percent) if len(by) == 1 else percent(target),
+        "valid_from": by[-1].valid_from,
+    }
 
 
 @routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
@@ -349,6 +363,7 @@ async def analysis(request: web.Request) -> web.Response:
             "tenant_id": tenant.tenant_id,
             "current_sla": shown,
             "target_sla": float(tenant.sla_target.percent),
+            "contract": contract_document(tenant, "period", now, target),
             "status": found.status.value,
             "state": shown_state(state),
             **certainty(found.low, found.high, found.coverage, state),

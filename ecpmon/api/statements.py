@@ -11,7 +11,7 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
 from ecpmon.model.tenants import Language, Tenant
-from ecpmon.sla.maintenance import zone
+from ecpmon.sla.contracts import label_at, name_of
 from ecpmon.sla.statements import is_month
 from ecpmon.statements.look import Look
 from ecpmon.statements.service import Told
@@ -32,14 +32,10 @@ FORMATS: Final = tuple(_TYPES)
 async def report(request: web.Request) -> web.Response:
     """The statement of a month, a quarter or a year: closed once, restated with its difference when late data comes."""
     tenant, now = await tenant_of(request, with_deleted=True), now_of(request)
-    present = min(now, tenant.deleted_at or now).astimezone(zone(tenant.time_zone))
+    present = name_of(label_at(tenant.contract_versions, min(now, tenant.deleted_at or now)))
     if "month" in request.query and "period" in request.query:
         raise bad_field("period", "give either a month or a period")
-    of = (
-        request.query["period"]
-        if "period" in request.query
-        else request.query.get("month", present.strftime("%Y-%m"))
-    )
+    of = request.query.get("period", request.query.get("month", present))
     if "period" not in request.query and not is_month(of):
         raise bad_field("month", "must be a month such as 2026-10; `period` takes quarters and years as well")
     shape = request.query.get("format", "json")

@@ -20,7 +20,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.isolation import Isolation
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import ContractVersion, Tenant
 from ecpmon.model.windows import SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.current import WINDOWS, Figures, Shown
@@ -28,10 +28,12 @@ from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.ports.roster import Standing, planned_of
 from ecpmon.ports.sla import WindowTotals
 from ecpmon.sla import sums
+from ecpmon.sla.briefs import Brief, brief
+from ecpmon.sla.contracts import versions_of
 from ecpmon.sla.maintenance import touching, zone
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import Period, period
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Brief, Terms, brief
 from ecpmon.wire import dumps, rfc3339
 
 routes = Routes()
@@ -86,7 +88,11 @@ async def _worked_out(
         name: await planned_of(standings[name], tenant, backend.maintenance) for name, tenant in own.items()
     }
     terms = await apart(caller, _terms, list(own.values()), planned, now)
-    calm = {n: t for n, t in own.items() if not touching(terms[n].maintenance, now - _LONGEST, now)}
+    calm = {
+        n: t
+        for n, t in own.items()
+        if not terms[n].calendar and not touching(terms[n].maintenance, now - _LONGEST, now)
+    }
     found: dict[str, _Found] = {}
     for name, members in _by_zone(calm).items():
         periods = [period(window, now, zone(name)) for window in WINDOWS]
@@ -121,7 +127,7 @@ def _of_totals(
     terms: Mapping[str, Terms],
     now: datetime,
 ) -> dict[str, _Found]:
-    """Of tenants without maintenance in any window, who share their periods."""
+    """Of tenants without maintenance in any window and with one version for all, who share their periods."""
     found: dict[str, _Found] = {}
     for t in tenants:
         of, before, target = totals.get(t.key), statuses.get(t.tenant_id, {}), t.sla_target.fraction
@@ -179,15 +185,16 @@ def _with_maintenance(
     return {
         name: {
             window: brief(
-                sums.totals(tallies.get(name, {}), asked.start, now, terms[name]),
+                sums.totals(tallies.get(name, {}), part.start, now, part.terms),
                 now,
-                tenant.sla_target.fraction,
+                part.target,
                 statuses.get(name, {}).get(window),
-                terms[name],
-                asked.end if asked.end > now else None,
+                part.terms,
+                part.end if part.end > now else None,
             )
             for window in WINDOWS
-            for asked in [period(window, now, terms[name].zone)]
+            # A month is judged as a whole.
+            for [part] in [terms[name].parts(window, now, tenant.sla_target.fraction)]
         }
         for name, tenant in tenants.items()
     }
@@ -234,15 +241,19 @@ def _row(
         "stale": is_stale(state),
         "status": month.status.value,
         "as_of": figures.as_of,
-        "windows": {name: _summary_window(w) for name, w in figures.windows.items()},
+        "windows": {
+            name: _summary_window(w, versions_of(tenant, name, figures.as_of))
+            for name, w in figures.windows.items()
+        },
         "error_budget": {"remaining_minutes": minutes(figures.remaining), "remaining_percent": left},
         "burn_rate": {name: figures.windows[name].burn_rate for name in ("1h", "24h")},
         "last_alert": _last_alert(last_alert),
     }
 
 
-def _summary_window(w: Shown) -> dict[str, Any]:
+def _summary_window(w: Shown, versions: Sequence[ContractVersion]) -> dict[str, Any]:
     return {
+        "contract_versions": [version.version for version in versions],
         "availability": percent(w.availability),
         **bounded(w.low, w.high, w.coverage),
         "status": w.status.value,

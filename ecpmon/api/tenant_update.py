@@ -12,10 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenants import TargetBody, check_preset
+from ecpmon.api.tenants import TargetBody, check_preset, newest_contract
 from ecpmon.errors import InsufficientResources, ValidationFailed
+from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
 from ecpmon.ports.tenants import TenantChange
+from ecpmon.sla.maintenance import zone
+from ecpmon.statements.terms import CreditTable
 
 if TYPE_CHECKING:
     from ecpmon.orchestrator.changes import Change
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 routes = Routes()
 V = TypeVar("V")
 # What a new size follows from. A change of anything else leaves the plan as it is.
-_PLAIN = ("name", "description", "push_mode", "language")
+_PLAIN = ("name", "description", "push_mode", "language", "maintenance_accounting")
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
@@ -65,6 +68,11 @@ class UpdateBody(BaseModel):
     push_mode: PushMode = PushMode.CHANGES
     # Of its statements, from the next one that is printed on.
     language: Language = Language.EN
+    # With `sla_target` what the contract says: from the next month on (docs/sla.md).
+    time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
+    maintenance_accounting: Accounting = Accounting.EXCLUDE
+    # null goes back to the shipped table.
+    credits: CreditTable | None = None
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
@@ -84,7 +92,8 @@ async def update_tenant(request: web.Request) -> web.Response:
         _refuse_unsaid_autoscaling(deployment_changes(before, plan), plan, body)
     # Compared with what runs, where that is known: earlier changes may not have been deployed.
     changes = deployment_changes(_plan_before(tenant.as_deployed()), plan) if plan else ()
-    stored = await backend.tenants.update(tenant, _change(wanted, plan if resized else None), now_of(request))
+    change = _change(wanted, plan if resized else None)
+    stored = await backend.tenants.update(tenant, change, now_of(request))
     shown = _shown(stored, plan, changes)
     return reply(shown, headers={"ETag": etag_of(stored)})
 
@@ -100,6 +109,10 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
         changed["sla_target"] = SlaTarget.model_validate(
             {**tenant.sla_target.model_dump(), **body.sla_target.model_dump(exclude_unset=True)}
         )
+    if "time_zone" in given:
+        changed["time_zone"] = zone(body.time_zone).key
+    if "credits" in given:
+        changed["credits"] = None if body.credits is None else body.credits.model_dump()
     if "service_resources" in given:
         changed["service_resources"] = _merged_resources(tenant.service_resources, body.service_resources)
     return tenant.model_copy(update=changed)
@@ -189,6 +202,9 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         service_resources=wanted.service_resources,
         push_mode=wanted.push_mode,
         language=wanted.language,
+        time_zone=wanted.time_zone,
+        maintenance_accounting=wanted.maintenance_accounting,
+        credits=wanted.credits,
     )
 
 
@@ -208,6 +224,10 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "service_resources": tenant.service_resources,
         "push_mode": tenant.push_mode.value,
         "language": tenant.language.value,
+        "time_zone": tenant.time_zone,
+        "maintenance_accounting": tenant.maintenance_accounting.value,
+        "credits": tenant.credits,
+        "contract": newest_contract(tenant),
         "estimated_resources": tenant.resources.model_dump(),
         "estimated_cost": granted.estimated_cost if granted else None,
         "deployment_time": granted.deployment_time if granted else None,

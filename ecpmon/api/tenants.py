@@ -42,6 +42,7 @@ from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.sla import Listed
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.maintenance import zone
+from ecpmon.statements.terms import CreditTable
 
 if TYPE_CHECKING:
     from ecpmon.orchestrator.sizing import TenantPlan
@@ -86,6 +87,8 @@ class TenantBody(BaseModel):
     time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     language: Language = Language.EN
+    # Absent: the shipped table.
+    credits: CreditTable | None = None
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
@@ -241,6 +244,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         maintenance_accounting=body.maintenance_accounting,
         component_weights=_check_weights(body),
         language=body.language,
+        credits=None if body.credits is None else body.credits.model_dump(),
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -326,6 +330,8 @@ async def get_tenant(request: web.Request) -> web.Response:
             "time_zone": tenant.time_zone,
             "maintenance_accounting": tenant.maintenance_accounting.value,
             "language": tenant.language.value,
+            "credits": tenant.credits,
+            "contract": newest_contract(tenant),
             "service_resources": tenant.service_resources,
             "component_policy": "weighted" if tenant.component_weights else "any",
             "component_weights": tenant.component_weights,
@@ -342,6 +348,12 @@ async def get_tenant(request: web.Request) -> web.Response:
         },
         headers={"ETag": etag_of(tenant)},
     )
+
+
+def newest_contract(tenant: Tenant) -> dict[str, Any]:
+    """Which version of the contract says what the tenant's row says, and from when on."""
+    newest = tenant.contract_versions[-1]
+    return {"version": newest.version, "valid_from": newest.valid_from}
 
 
 def _services(tenant: Tenant) -> list[dict[str, Any]]:

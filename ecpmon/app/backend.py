@@ -91,7 +91,6 @@ class BackendRuntime(Stores):
             self.maintenance,
             self.closed_statements,
             load_terms(),
-            self.tenants,
             timedelta(days=settings.sla_retention_days),
             self.workers,
         )

@@ -27,7 +27,7 @@ from ecpmon.ports.roster import Roster
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import StatementStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.sla.maintenance import zone
+from ecpmon.sla.contracts import label_at, name_of
 from ecpmon.sla.statements import is_month, month_period, periods_with
 from ecpmon.statements.service import CLOSE_AFTER, StatementService
 
@@ -158,15 +158,15 @@ class StatementClosing:
 
 
 def last_month(tenant: Tenant, now: datetime) -> str:
-    """The last one that is over where the tenant is."""
-    day = now.astimezone(zone(tenant.time_zone)).replace(day=1) - timedelta(days=1)
-    return day.strftime("%Y-%m")
+    """The last one of its contract that is over."""
+    year, month = label_at(tenant.contract_versions, now)
+    return name_of((year, month - 1) if month > 1 else (year - 1, 12))
 
 
 def _names_of_end(gone: Tenant) -> list[str]:
     """What ended with a deleted tenant, and the month before, which may not have been closed then."""
     end = (gone.deleted_at or gone.updated_at) - timedelta(microseconds=1)
-    last = end.astimezone(zone(gone.time_zone)).strftime("%Y-%m")
+    last = name_of(label_at(gone.contract_versions, end))
     return [last_month(gone, end), last, *periods_with(last)]
 
 

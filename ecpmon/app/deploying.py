@@ -14,8 +14,8 @@ from ecpmon.ports.sla import MaintenanceStore, WindowSums
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Terms
 from ecpmon.storage.database import Database
 from ecpmon.storage.deployments import PgDeploymentStore
 

@@ -45,7 +45,6 @@ async def report(
             PgMaintenanceStore(database),
             PgStatementStore(database),
             load_terms(),
-            tenants,
             timedelta(days=settings.sla_retention_days),
             TenantWorkers(workers, "report"),
         )

@@ -22,9 +22,9 @@ from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, WindowSums
 from ecpmon.sla import sums
 from ecpmon.sla.maintenance import is_within
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.terms import terms_of
-from ecpmon.sla.windows import Terms
 from ecpmon.telemetry import Telemetry
 from ecpmon.workers import TenantWorkers
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Accounting, Interval, Withdrawn
@@ -20,13 +22,22 @@ class CreditTier:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What the statement is made under; part of its digest."""
+    """What the statement is made under; part of its digest.
+
+    `version`: the number of the contract's version. What follows `tiers` no statement of an earlier release has, and
+    their `version` is the name of the credit table. `begins`: when the first month of a version with another time zone
+    begins, which is when the month before has ended.
+    """
 
     version: str
     target: float
     accounting: Accounting
     time_zone: str
     tiers: tuple[CreditTier, ...]
+    valid_from: datetime | None = None
+    credit_terms: str | None = None
+    hours: Mapping[str, Any] | None = None
+    begins: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
@@ -102,6 +104,26 @@ def _fraction(availability: str) -> float:
     return float(parse_percentage(availability) / 100)
 
 
+@dataclass(frozen=True, slots=True)
+class ContractVersion:
+    """What is promised to a tenant from `valid_from` on, until a later version takes effect.
+
+    `credits` and `hours` as in the API; None: the shipped credit table, every hour. `version` counts from 1 per tenant.
+    `replaced_at`: a later one took its place before it had taken effect, and no month is judged by it.
+    """
+
+    version: int
+    valid_from: datetime
+    sla_target: SlaTarget
+    maintenance_accounting: Accounting
+    time_zone: str
+    credits: Mapping[str, Any] | None
+    hours: Mapping[str, Any] | None
+    created_at: datetime
+    created_by: str
+    replaced_at: datetime | None = None
+
+
 class Resources(BaseModel):
     """Kubernetes quantities, as in the public API: `cpu="24000m"`, `memory="32Gi"`, `storage="1.0TB"`."""
 
@@ -136,6 +158,13 @@ class Tenant(BaseModel):
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     language: Language = Language.EN
+    # Its own credit table and service hours, as in the API; None: the shipped table, every hour.
+    credits: SkipValidation[Mapping[str, Any] | None] = None
+    hours: SkipValidation[Mapping[str, Any] | None] = None
+    # Those that are in force or will be, by number. What stands above is what the last one says.
+    versions: SkipValidation[tuple[ContractVersion, ...]] = ()
+    # Where that is another one: `under`.
+    as_of: SkipValidation[ContractVersion | None] = None
     # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.
     service_resources: dict[str, dict[str, str]] = Field(default_factory=dict)
     # `spec()` of the moment it was deployed; None: not deployed, or before that was recorded.
@@ -145,6 +174,35 @@ class Tenant(BaseModel):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+
+    @property
+    def contract_versions(self) -> tuple[ContractVersion, ...]:
+        """At least one: where none are known, what is promised now was promised from the beginning."""
+        return self.versions or (
+            ContractVersion(
+                1,
+                self.created_at,
+                self.sla_target,
+                self.maintenance_accounting,
+                self.time_zone,
+                self.credits,
+                self.hours,
+                self.created_at,
+                "",
+            ),
+        )
+
+    def under(self, version: ContractVersion) -> Tenant:
+        """This tenant as `version` promises."""
+        promised = ("sla_target", "maintenance_accounting", "time_zone", "credits", "hours")
+        return self.model_copy(
+            update={"as_of": version, **{name: getattr(version, name) for name in promised}}
+        )
+
+    @property
+    def promised(self) -> ContractVersion:
+        """The version whose promise this is."""
+        return self.as_of or self.contract_versions[-1]
 
     @property
     def evidence_source(self) -> Source:

@@ -34,7 +34,8 @@ from ecpmon.ports.sla import WindowSums
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.sla import gate, sums
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.windows import Terms, figures
+from ecpmon.sla.parts import Terms
+from ecpmon.sla.windows import figures
 
 if TYPE_CHECKING:
     from ecpmon.orchestrator.validation import Report
@@ -100,6 +101,7 @@ class DeploymentService:
                     "tenant_id": tenant.tenant_id,
                     "reason": decision.reason.value,
                     "remaining_minutes": decision.remaining / 60,
+                    "contract_version": tenant.promised.version,
                     "coverage": coverage,
                 },
             )

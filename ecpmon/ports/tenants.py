@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import Language, PushMode, Resources, SlaTarget, Tenant
+from ecpmon.model.tenants import ContractVersion, Language, PushMode, Resources, SlaTarget, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class NewTenant:
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     component_weights: Mapping[str, float] | None = None
     language: Language = Language.EN
+    credits: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class TenantChange:
     service_resources: Mapping[str, Mapping[str, str]]
     push_mode: PushMode
     language: Language
+    time_zone: str
+    maintenance_accounting: Accounting
+    credits: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,12 @@ class TenantPage:
 
 class TenantStore(Protocol):
     async def create(
-        self, new: NewTenant, deployment_id: str, now: datetime, *, grant_to: int | None = None
+        self,
+        new: NewTenant,
+        deployment_id: str,
+        now: datetime,
+        *,
+        grant_to: int | None = None,
     ) -> Tenant:
         """Store a tenant with its first deployment row (`pending`), granted to the token `grant_to`.
 
@@ -123,12 +132,16 @@ class TenantStore(Protocol):
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
 
-        The SLA target that is replaced is kept: see `as_of`. Another push mode holds from `now` on.
+        What it changes of the contract is another version. Another push mode holds from `now` on.
         """
         ...
 
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
-        """The tenant with the SLA target that was in force at `at`."""
+        """The tenant as the newest version promises that was known at `at`; which months are judged by which stays."""
+        ...
+
+    async def contract_history(self, tenant: Tenant, most: int) -> list[ContractVersion]:
+        """The newest `most` versions, the last first, also those that were replaced before they took effect."""
         ...
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:

@@ -150,10 +150,12 @@ def _contract(months: Sequence[Document], target: float) -> dict[str, Any]:
     """The last month's, with the target by which the whole is judged; `versions`: all of them, each with its months."""
     versions: list[dict[str, Any]] = []
     for m in months:
-        if versions and versions[-1]["contract"] == m["contract"]:
+        # When the first month of a version began is not what it says.
+        said = {key: value for key, value in m["contract"].items() if key != "begins"}
+        if versions and versions[-1]["contract"] == said:
             versions[-1]["months"].append(m["month"])
         else:
-            versions.append({"months": [m["month"]], "contract": m["contract"]})
+            versions.append({"months": [m["month"]], "contract": said})
     return {**months[-1]["contract"], "target": target, "versions": versions}
 
 

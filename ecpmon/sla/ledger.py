@@ -21,9 +21,10 @@ from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Entry, Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
-from ecpmon.sla.periods import WINDOW_NAMES, period
+from ecpmon.sla.parts import NOTHING, Part, Terms, ended, maintenance_of
+from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.pieces import Piece, piece_between
-from ecpmon.sla.windows import Terms, bounds, figures, verdict
+from ecpmon.sla.windows import bounds, figures_of, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,21 @@ def question(
     now: datetime, terms: Terms, names: Sequence[str] = WINDOW_NAMES, others: Collection[datetime] = ()
 ) -> Question:
     """For these windows, and for what begins at `others`, as of `now`."""
-    asked = {now, *others, *(period(name, now, terms.zone).start for name in names)}
+    windows = [terms.parts(name, now, 0.5) for name in names]
+    asked = {now, *others, *(part.start for parts in windows for part in parts if part.start < now)}
     first = bisect_right(terms.maintenance, min(asked), key=attrgetter("end"))
     maintenance = terms.maintenance[first : bisect_left(terms.maintenance, now, key=attrgetter("start"))]
-    return Question(sorted(asked | edges_of(maintenance)), maintenance, terms.maintenance[:first])
+    edges = edges_of(maintenance).union(*(edges_of(_apart(parts, terms, now) or ()) for parts in windows))
+    return Question(sorted(asked | edges), maintenance, terms.maintenance[:first])
+
+
+def _apart(parts: Sequence[Part], terms: Terms, now: datetime) -> Sequence[Interval] | None:
+    """What is taken out of a window, where that is not what `terms` take out: what touches it, whole."""
+    own = maintenance_of(parts)
+    if own is terms.maintenance:
+        return None
+    first = bisect_right(own, parts[0].start, key=attrgetter("end"))
+    return own[first : bisect_left(own, now, key=attrgetter("start"))]
 
 
 def edges_of(maintenance: Sequence[Interval]) -> set[datetime]:
@@ -116,6 +128,10 @@ class Ledger:
         self._maintenance = maintenance
         self._starts = [i.start for i in maintenance]
         self._ends = [i.end for i in maintenance]
+
+    def taking_out(self, maintenance: Sequence[Interval]) -> Ledger:
+        """The same with other maintenance."""
+        return Ledger(self._mark, maintenance)
 
     @cached_property
     def _taken(self) -> list[_Amounts]:
@@ -246,21 +262,13 @@ def standing(
     ends: datetime | None = None,
 ) -> list[WindowResult]:
     """What `windows.standing` says, from the marks of `question`. `ends`: there is no budget beyond."""
-    terms = terms or Terms()
-    return [
-        evaluate(
-            ledger,
-            name,
-            asked.start,
-            now,
-            target,
-            previous.get(name),
-            terms,
-            min(asked.end, ends or asked.end),
-        )
-        for name in names
-        for asked in [period(name, now, terms.zone)]
-    ]
+    terms, found = terms or Terms(), []
+    for name in names:
+        parts = ended(terms.parts(name, now, target), ends)
+        own = _apart(parts, terms, now)
+        known = ledger if own is None else ledger.taking_out(own)
+        found.append(evaluate_parts(known, name, parts, now, previous.get(name)))
+    return found
 
 
 _FIGURES: Final = tuple(field.name for field in fields(WindowFigures))
@@ -277,11 +285,19 @@ def evaluate(
     period_end: datetime | None = None,
 ) -> WindowResult:
     """What `windows.evaluate` says."""
-    calendar = period_end if period_end is not None and period_end > end else None
-    base = figures(window, ledger.tally(start, end), start, end, target, previous, terms, calendar)
+    return evaluate_parts(ledger, window, [Part(start, period_end or end, target, terms)], end, previous)
+
+
+def evaluate_parts(
+    ledger: Ledger, window: str, parts: Sequence[Part], now: datetime, previous: SlaStatus | None
+) -> WindowResult:
+    """What `windows.evaluate_parts` says. `ledger` takes out what is taken out of them."""
+    start, end = parts[0].start, min(parts[-1].end, now)
+    tallies = [ledger.tally(p.start, p.until(now)) if p.start < now else NOTHING for p in parts]
+    base = figures_of(window, parts, tallies, now, previous)
     low, high = bounds(base.tally, *ledger.unseen(start, end))
     return WindowResult(
         **{name: getattr(base, name) for name in _FIGURES} | {"low": low, "high": high},
-        verdict=verdict(low, high, target),
+        verdict=verdict(low, high, base.target),
         outages=ledger.outages(start, end),
     )

@@ -19,8 +19,8 @@ from ecpmon.model.windows import ErrorBudget, SlaStatus
 from ecpmon.sla.budgets import allowed, exhausted_at, status
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
 from ecpmon.sla.maintenance import touching
-from ecpmon.sla.periods import period
-from ecpmon.sla.windows import Terms, verdict
+from ecpmon.sla.parts import Terms, maintenance_of
+from ecpmon.sla.windows import verdict
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NONE: Final = timedelta()
@@ -33,12 +33,16 @@ def _overlap(a: datetime, b: datetime, start: datetime, end: datetime) -> timede
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """`[start, end)` of whole minutes, and the maintenance in it, disjoint and in order, as whole minutes too."""
+    """`[start, end)` of whole minutes, and the maintenance in it, disjoint and in order, as whole minutes too.
+
+    `accounting`: of the version of the contract that judges it; None: of the newest.
+    """
 
     window: str
     start: datetime
     end: datetime
     maintenance: tuple[tuple[datetime, datetime], ...] = ()
+    accounting: Accounting | None = None
 
     @property
     def ranges(self) -> list[tuple[datetime, datetime]]:
@@ -108,11 +112,15 @@ def _ceil(ts: datetime) -> datetime:
 def stretch(name: str, now: datetime, terms: Terms) -> Stretch:
     """The window `name` as far as the last whole minute. Raises KeyError for an unknown name.
 
-    A minute belongs to maintenance when it begins inside it.
+    A minute belongs to maintenance when it begins inside it. Maintenance is accounted for as the version says that
+    judges the window, of several the latest: counts cannot be parted by months.
     """
     end = minute_of(now)
-    start = min(_ceil(period(name, end, terms.zone).start), end)
-    return Stretch(name, start, end, planned_minutes(terms.maintenance, start, end))
+    parts = terms.parts(name, end, 0.5)
+    start = min(_ceil(parts[0].start), end)
+    planned = planned_minutes(maintenance_of(parts), start, end)
+    latest = [part for part in parts if part.start <= end][-1:]
+    return Stretch(name, start, end, planned, latest[0].terms.accounting if latest else None)
 
 
 def planned_minutes(
@@ -311,7 +319,7 @@ def standing(
             stored.first_at,
             stored.objective.target,
             previous.get((stored.key, span.window)),
-            accounting,
+            accounting if span.accounting is None else span.accounting,
             stored.part_known,
         )
         for span in spans

@@ -17,10 +17,11 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Incident
 from ecpmon.sla import incidents, windows
 from ecpmon.sla.budgets import allowed
+from ecpmon.sla.contracts import Judged, Label
 from ecpmon.sla.maintenance import covered, exclude, occurrences, zone
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
-from ecpmon.sla.windows import Terms
 
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _PERIOD: Final = re.compile(r"([0-9]{4})(?:-Q([1-4]))?")
@@ -29,15 +30,26 @@ _DIGITS: Final = 12
 _SLICE: Final = 500
 
 
-def month_period(month: str, time_zone: str) -> Period:
-    """`2026-10` in a time zone. Raises ValidationFailed."""
+def label_of(month: str) -> Label:
+    """`2026-10` as year and month. Raises ValidationFailed."""
     match = _MONTH.fullmatch(month)
     if match is None or not 2000 <= int(match[1]) <= 2200:
         raise ValidationFailed(
             "month: must be a month such as 2026-10",
             fields=[{"field": "month", "message": "such as 2026-10"}],
         )
-    return month_of(int(match[1]), int(match[2]), zone(time_zone))
+    return int(match[1]), int(match[2])
+
+
+def month_period(month: str, time_zone: str) -> Period:
+    """`2026-10` in a time zone. Raises ValidationFailed."""
+    return month_of(*label_of(month), zone(time_zone))
+
+
+def period_of(month: str, contract: Contract) -> Period:
+    """The month of the contract. Raises ValidationFailed."""
+    whole = month_period(month, contract.time_zone)
+    return whole if contract.begins is None else Period(contract.begins, whole.end)
 
 
 def is_month(name: str) -> bool:
@@ -65,9 +77,9 @@ def periods_with(month: str) -> list[str]:
     return [f"{year}-Q{(int(number) + 2) // 3}", year]
 
 
-def promised(month: str, time_zone: str, deleted_at: datetime | None) -> Period:
+def promised(month: str, contract: Contract, deleted_at: datetime | None) -> Period:
     """The month, as far as there was the tenant. Raises ValidationFailed, also for one after its end."""
-    period = month_period(month, time_zone)
+    period = period_of(month, contract)
     if deleted_at is None or period.end <= deleted_at:
         return period
     if deleted_at <= period.start:
@@ -78,9 +90,22 @@ def promised(month: str, time_zone: str, deleted_at: datetime | None) -> Period:
     return Period(period.start, deleted_at)
 
 
-def contract_of(tenant: Tenant, version: str, tiers: Sequence[CreditTier]) -> Contract:
-    target = tenant.sla_target.fraction
-    return Contract(version, target, tenant.maintenance_accounting, tenant.time_zone, tuple(tiers))
+def contract_of(month: Judged, credit_terms: str, tiers: Sequence[CreditTier]) -> Contract:
+    """What the version that judges a month says."""
+    version, begins = month.version, month.period.start
+    local = begins.astimezone(zone(version.time_zone))
+    moved = (local.day, local.hour) != (1, 0) and begins == version.valid_from
+    return Contract(
+        str(version.version),
+        version.sla_target.fraction,
+        version.maintenance_accounting,
+        version.time_zone,
+        tuple(tiers),
+        version.valid_from,
+        credit_terms,
+        version.hours,
+        begins if moved else None,
+    )
 
 
 def contract_from(contract: Mapping[str, Any]) -> Contract:
@@ -89,12 +114,17 @@ def contract_from(contract: Mapping[str, Any]) -> Contract:
         CreditTier(round(t["below"] / 100, _DIGITS), round(t["credit_percent"] / 100, _DIGITS))
         for t in contract["credit_tiers"]
     ]
+    valid_from, begins = contract.get("valid_from"), contract.get("begins")
     return Contract(
         contract["version"],
         round(contract["target"] / 100, _DIGITS),
         Accounting(contract["maintenance_accounting"]),
         contract["time_zone"],
         tuple(tiers),
+        valid_from and datetime.fromisoformat(valid_from),
+        contract.get("credit_terms"),
+        contract.get("hours"),
+        begins and datetime.fromisoformat(begins),
     )
 
 
@@ -103,14 +133,15 @@ def _limit(tier: CreditTier, contract: Contract) -> float:
 
 
 def credit(availability: float | None, contract: Contract) -> float | None:
-    """The first tier that the unrounded availability is below, lowest first; None without data."""
+    """0 when the target is kept, else the highest credit of the tiers that the unrounded availability is below.
+
+    None without data. So a better service never pays more, whatever the order of the tiers.
+    """
     if availability is None:
         return None
-    limits = [(_limit(t, contract), t.credit) for t in contract.tiers]
-    for below, amount in sorted(limits):
-        if availability < below:
-            return amount
-    return 0.0
+    if availability >= contract.target:
+        return 0.0
+    return max((t.credit for t in contract.tiers if availability < _limit(t, contract)), default=0.0)
 
 
 def statement(
@@ -127,7 +158,7 @@ def statement(
 
     Raises ValidationFailed for a month that has not begun.
     """
-    period = promised(month, contract.time_zone, tenant.deleted_at)
+    period = promised(month, contract, tenant.deleted_at)
     if period.start >= now:
         raise ValidationFailed(
             "month: has not begun", fields=[{"field": "month", "message": "has not begun"}]
@@ -150,7 +181,7 @@ def statement(
         final=period.end <= now,
         contract=contract,
         result=result,
-        days=_days(inside, date.fromisoformat(f"{month}-01"), end, terms),
+        days=_days(inside, period.start, date.fromisoformat(f"{month}-01"), end, terms),
         incidents=found,
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
@@ -171,17 +202,23 @@ def allowance(contract: Contract, period: Period, planned: Sequence[Maintenance]
     return allowed(contract.target) * seconds
 
 
-def _days(spans: Sequence[Span], first: date, end: datetime, terms: Terms) -> tuple[Day, ...]:
-    """Calendar days of the contract's zone; those at a DST change have 23 or 25 hours."""
+def _days(
+    spans: Sequence[Span], begins: datetime, first: date, end: datetime, terms: Terms
+) -> tuple[Day, ...]:
+    """Calendar days of the contract's zone; those at a DST change have 23 or 25 hours.
+
+    The first is longer or shorter where the month does not begin at its midnight.
+    """
     days: list[Day] = []
     # A midnight that a change of the clock skipped is still where the day begins.
     local = datetime.combine(first, time(), terms.zone)
-    while (start := local.astimezone(UTC)) < end:
+    while (midnight := local.astimezone(UTC)) < end:
         following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
-        until = min(following.astimezone(UTC), end)
-        seconds = windows.tally(spans, start, until, terms.maintenance)
-        found = windows.figures("day", seconds, start, until, 0.5, None, terms, None)
-        days.append(Day(local.date(), found.tally, found.availability))
+        start, until = max(midnight, begins) if days else begins, min(following.astimezone(UTC), end)
+        if start < until:
+            seconds = windows.tally(spans, start, until, terms.maintenance)
+            found = windows.figures("day", seconds, start, until, 0.5, None, terms, None)
+            days.append(Day(local.date(), found.tally, found.availability))
         local = following
     return tuple(days)
 
@@ -221,6 +258,7 @@ def digest(
             contract.accounting,
             contract.time_zone,
             [[repr(_limit(t, contract)), repr(t.credit)] for t in contract.tiers],
+            *_since_versions(contract),
         ],
         "exclusions": [
             [e.interval.start.isoformat(), e.interval.end.isoformat(), e.reason, e.approved_by]
@@ -243,6 +281,18 @@ def digest(
 def crossing(found: Sequence[Incident], period: Period) -> list[Incident]:
     """The incidents that begin before the period or end after it: what lies outside says how long they took."""
     return [i for i in found if i.start < period.start or i.end > period.end or i.ongoing]
+
+
+def _since_versions(contract: Contract) -> list[dict[str, Any]]:
+    """What only statements made under versions of a contract say of it."""
+    if contract.valid_from is None:
+        return []
+    said: dict[str, Any] = {
+        "valid_from": _time(contract.valid_from),
+        "credit_terms": contract.credit_terms,
+        "hours": contract.hours,
+    }
+    return [said if contract.begins is None else {**said, "begins": _time(contract.begins)}]
 
 
 def _json(value: Any) -> str:
@@ -271,6 +321,7 @@ def document(s: Statement) -> dict[str, Any]:
                 {"below": _limit(t, s.contract) * 100, "credit_percent": t.credit * 100}
                 for t in s.contract.tiers
             ],
+            **{key: value for said in _since_versions(s.contract) for key, value in said.items()},
         },
         "availability": _percent(r.availability),
         "availability_other_accounting": _percent(r.availability_other_accounting),

@@ -12,15 +12,17 @@ from datetime import datetime
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 from ecpmon.sla.maintenance import touching
-from ecpmon.sla.periods import WINDOW_NAMES, Period, period
-from ecpmon.sla.windows import Terms, figures
+from ecpmon.sla.parts import NOTHING, Part, Terms
+from ecpmon.sla.periods import WINDOW_NAMES
+from ecpmon.sla.windows import figures_of
 
 
 def intervals_for(now: datetime, terms: Terms, names: Sequence[str] = WINDOW_NAMES) -> set[Interval]:
     """Whose tallies `standing` needs: the windows as far as `now`, and the maintenance inside each."""
     asked: set[Interval] = set()
-    for name in names:
-        asked |= needed(period(name, now, terms.zone).start, now, terms)
+    for part in (part for name in names for part in terms.parts(name, now, 0.5)):
+        if part.start < now:
+            asked |= needed(part.start, part.until(now), part.terms)
     return asked
 
 
@@ -31,9 +33,8 @@ def needed(start: datetime, end: datetime, terms: Terms) -> set[Interval]:
 
 def totals(found: Mapping[Interval, Tally], start: datetime, end: datetime, terms: Terms) -> Tally:
     """What was measured in `[start, end)` outside of maintenance; zeros where nothing was."""
-    nothing = Tally(0.0, 0.0, 0.0)
-    whole = found.get(Interval(start, end), nothing)
-    planned = [found.get(i, nothing) for i in _planned(terms, start, end)]
+    whole = found.get(Interval(start, end), NOTHING)
+    planned = [found.get(i, NOTHING) for i in _planned(terms, start, end)]
     return _without(whole, planned) if planned else whole
 
 
@@ -46,21 +47,18 @@ def standing(
     names: Sequence[str] = WINDOW_NAMES,
 ) -> list[WindowFigures]:
     """What `windows.standing` says, from the tallies of `intervals_for`; none at all: no observation yet."""
-    return [_one(name, period(name, now, terms.zone), found, now, target, previous, terms) for name in names]
+    return [of_parts(name, terms.parts(name, now, target), found, now, previous.get(name)) for name in names]
 
 
-def _one(
+def of_parts(
     name: str,
-    asked: Period,
+    parts: Sequence[Part],
     found: Mapping[Interval, Tally],
     now: datetime,
-    target: float,
-    previous: Mapping[str, SlaStatus],
-    terms: Terms,
+    previous: SlaStatus | None,
 ) -> WindowFigures:
-    excluded = totals(found, asked.start, now, terms)
-    calendar = asked.end if asked.end > now else None
-    return figures(name, excluded, asked.start, now, target, previous.get(name), terms, calendar)
+    tallies = [totals(found, p.start, p.until(now), p.terms) if p.start < now else NOTHING for p in parts]
+    return figures_of(name, parts, tallies, now, previous)
 
 
 def _planned(terms: Terms, start: datetime, end: datetime) -> list[Interval]:

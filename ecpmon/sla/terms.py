@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
 from typing import Final
 
 from ecpmon.model.maintenance import Interval, Maintenance
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import ContractVersion, Tenant
+from ecpmon.sla.contracts import Judged, judged
 from ecpmon.sla.maintenance import covered, zone
-from ecpmon.sla.periods import LONGEST_WINDOW
-from ecpmon.sla.windows import Terms
+from ecpmon.sla.parts import Part, Terms
+from ecpmon.sla.periods import CALENDAR_WINDOWS, LONGEST_WINDOW, period
 
 # Within the longest window before and after: ten times what a tenant may plan by default, twice.
 MOST: Final = 20_000
@@ -71,7 +73,8 @@ def terms_of(
     *,
     present: bool = True,
 ) -> Terms:
-    """Accounting, time zone, and maintenance over the longest window and to the end of any period.
+    """What the newest version says, and the windows that others judge; maintenance over the longest window and to the
+    end of any period.
 
     Raises LimitReached when maintenance is on so often that nobody could work it out in time.
     `present` False: `now` is some instant of the past, whose answer is not worth remembering.
@@ -80,8 +83,29 @@ def terms_of(
         maintenance = _coverage.around(tenant, planned, now)
     else:
         maintenance = tuple(covered(planned, now - LONGEST_WINDOW, now + LONGEST_WINDOW, MOST))
-    return Terms(
+    newest = Terms(
         maintenance=maintenance,
         accounting=tenant.maintenance_accounting,
         zone=zone(tenant.time_zone),
     )
+    if len(tenant.versions) < 2:
+        return newest
+    return replace(newest, calendar=_calendar(tenant.versions, newest, now))
+
+
+def _calendar(
+    versions: Sequence[ContractVersion], newest: Terms, now: datetime
+) -> dict[str, tuple[Part, ...]]:
+    """The windows that are not judged by the newest version alone."""
+    found = {}
+    for name in CALENDAR_WINDOWS:
+        parts = judged(name, now, versions)
+        if parts != (Judged(period(name, now, newest.zone), versions[-1]),):
+            found[name] = tuple(_part(each, newest.maintenance) for each in parts)
+    return found
+
+
+def _part(judged: Judged, maintenance: Sequence[Interval]) -> Part:
+    version = judged.version
+    terms = Terms(maintenance, version.maintenance_accounting, zone(version.time_zone))
+    return Part(judged.period.start, judged.period.end, version.sla_target.fraction, terms)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from operator import attrgetter
-from typing import Final
-from zoneinfo import ZoneInfo
 
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
@@ -28,19 +26,9 @@ from ecpmon.model.windows import (
 from ecpmon.sla.budgets import allowed, budget, burn_rate, exhausted_at, status
 from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.maintenance import exclude, touching
-from ecpmon.sla.periods import WINDOW_NAMES, period
+from ecpmon.sla.parts import Part, Terms, added, maintenance_of, shared_target
+from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.spans import clip
-
-UTC_ZONE: Final = ZoneInfo("UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a contract says beside the target. `maintenance` is disjoint and in order, and reaches past `now`."""
-
-    maintenance: Sequence[Interval] = ()
-    accounting: Accounting = Accounting.EXCLUDE
-    zone: ZoneInfo = UTC_ZONE
 
 
 def tally(
@@ -159,15 +147,8 @@ def evaluate(
     (0, 1). With `period_end` after `end` (a calendar period that is not over) the budget is that of the whole period.
     Outages are as they were known at `known` (None: at `end`).
     """
-    terms = terms or Terms()
-    excluded = tally(spans, start, end, terms.maintenance)
-    base = figures(window, excluded, start, end, target, previous, terms, period_end)
-    low, high = bounds(base.tally, *unseen(spans, start, end, terms.maintenance))
-    return WindowResult(
-        **{field.name: getattr(base, field.name) for field in fields(base)} | {"low": low, "high": high},
-        verdict=verdict(low, high, target),
-        outages=counted(incidents(spans, start, end, terms.maintenance, known)),
-    )
+    part = Part(start, period_end or end, target, terms or Terms())
+    return evaluate_parts(window, spans, [part], end, previous, known)
 
 
 def figures(
@@ -181,9 +162,49 @@ def figures(
     period_end: datetime | None,
 ) -> WindowFigures:
     """What `evaluate` says about a window of which only the totals outside of maintenance are known."""
+    chosen, other = accounted(excluded, terms)
+    left = budget_of(chosen, target, end, period_end, terms)
+    return _shown(window, start, end, target, chosen, other, left, previous, period_end)
+
+
+def figures_of(
+    window: str, parts: Sequence[Part], tallies: Sequence[Tally], now: datetime, previous: SlaStatus | None
+) -> WindowFigures:
+    """The same of a window in parts: their budgets are added up. `tallies`: of each as far as `now`."""
+    start, end = parts[0].start, parts[-1].end
+    period_end = end if end > now else None
+    if len(parts) == 1:
+        [only], [seconds] = parts, tallies
+        return figures(window, seconds, start, now, only.target, previous, only.terms, period_end)
+    chosen, other = zip(
+        *(accounted(t, part.terms) for part, t in zip(parts, tallies, strict=True)), strict=True
+    )
+    whole = added(chosen)
+    total = sum(
+        allowed(part.target) * (t.eligible + (_rest(part, now) if whole.eligible > 0 else 0.0))
+        for part, t in zip(parts, chosen, strict=True)
+    )
+    left, target = ErrorBudget(total, whole.down), shared_target(parts, chosen, now)
+    return _shown(window, start, now, target, whole, added(other), left, previous, period_end)
+
+
+def accounted(excluded: Tally, terms: Terms) -> tuple[Tally, Tally]:
+    """As the terms account for maintenance, and as they do not."""
     as_up = excluded.counting_maintenance_as_up()
-    chosen, other = (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
-    left = _budget(chosen, target, end, period_end, terms)
+    return (as_up, excluded) if terms.accounting is Accounting.COUNT_AS_UP else (excluded, as_up)
+
+
+def _shown(
+    window: str,
+    start: datetime,
+    end: datetime,
+    target: float,
+    chosen: Tally,
+    other: Tally,
+    left: ErrorBudget,
+    previous: SlaStatus | None,
+    period_end: datetime | None,
+) -> WindowFigures:
     burn = burn_rate(chosen, target)
     gone = exhausted_at(left, (burn or 0.0) * allowed(target), end)
     if gone is not None and period_end is not None and gone >= period_end:
@@ -208,56 +229,26 @@ def figures(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Brief:
-    """What lists show of a window: of `WindowFigures` the fields of these names."""
-
-    availability: float | None
-    coverage: float | None
-    low: float | None
-    high: float | None
-    status: SlaStatus
-    budget: ErrorBudget
-    burn_rate: float | None
-
-
-def brief(
-    excluded: Tally,
-    end: datetime,
-    target: float,
-    previous: SlaStatus | None,
-    terms: Terms,
-    period_end: datetime | None,
-) -> Brief:
-    """What `figures` says, as far as it is in a `Brief`."""
-    as_up = terms.accounting is Accounting.COUNT_AS_UP and excluded.maintenance > 0
-    chosen = excluded.counting_maintenance_as_up() if as_up else excluded
-    left, measured = _budget(chosen, target, end, period_end, terms), chosen.measured
-    known = measured > 0
-    coverage = measured / chosen.eligible if chosen.eligible > 0 else None
-    low, high = wide_bounds(chosen)
-    return Brief(
-        availability=_fraction(chosen.up, measured) if known else None,
-        coverage=coverage,
-        low=low,
-        high=high,
-        status=status(left.remaining_fraction, measured, previous, coverage),
-        budget=left,
-        burn_rate=(chosen.down / measured) / allowed(target) if known else None,
-    )
-
-
-def _budget(
+def budget_of(
     seconds: Tally, target: float, end: datetime, period_end: datetime | None, terms: Terms
 ) -> ErrorBudget:
     """The budget so far, plus what the rest of a calendar period will add."""
     if period_end is None or period_end <= end or seconds.eligible <= 0:
         return budget(seconds, target)
-    rest = (period_end - end).total_seconds()
-    if terms.accounting is Accounting.EXCLUDE:
-        planned = touching(terms.maintenance, end, period_end)
-        rest -= sum((i.end - i.start).total_seconds() for i in planned)
+    rest = _rest(Part(end, period_end, target, terms), end)
     return ErrorBudget(allowed(target) * (seconds.eligible + rest), seconds.down)
+
+
+def _rest(part: Part, now: datetime) -> float:
+    """The seconds of a part that are yet to come, and will be eligible."""
+    begins = max(part.start, now)
+    if part.end <= begins:
+        return 0.0
+    rest = (part.end - begins).total_seconds()
+    if part.terms.accounting is Accounting.EXCLUDE:
+        planned = touching(part.terms.maintenance, begins, part.end)
+        rest -= sum((i.end - i.start).total_seconds() for i in planned)
+    return rest
 
 
 def standing(
@@ -270,9 +261,26 @@ def standing(
 ) -> list[WindowResult]:
     """Every window called for, as of `now`: rolling ones end there, calendar ones are as far as they have got."""
     before, terms = previous or {}, terms or Terms()
-    found = []
-    for name in names:
-        p = period(name, now, terms.zone)
-        calendar = p.end if p.end > now else None
-        found.append(evaluate(name, spans, p.start, now, target, before.get(name), terms, calendar))
-    return found
+    return [
+        evaluate_parts(name, spans, terms.parts(name, now, target), now, before.get(name)) for name in names
+    ]
+
+
+def evaluate_parts(
+    window: str,
+    spans: Sequence[Span],
+    parts: Sequence[Part],
+    now: datetime,
+    previous: SlaStatus | None = None,
+    known: datetime | None = None,
+) -> WindowResult:
+    """`evaluate` of a window in parts, as far as `now`."""
+    start, end, off = parts[0].start, min(parts[-1].end, now), maintenance_of(parts)
+    tallies = [tally(spans, p.start, p.until(now), p.terms.maintenance) for p in parts]
+    base = figures_of(window, parts, tallies, now, previous)
+    low, high = bounds(base.tally, *unseen(spans, start, end, off))
+    return WindowResult(
+        **{field.name: getattr(base, field.name) for field in fields(base)} | {"low": low, "high": high},
+        verdict=verdict(low, high, base.target),
+        outages=counted(incidents(spans, start, end, off, known)),
+    )

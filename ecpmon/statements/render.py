@@ -85,10 +85,13 @@ def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
 
 
 def _terms(contract: Mapping[str, Any], say: Words) -> str:
-    accounting = say.known(contract["maintenance_accounting"])
+    accounting, version = say.known(contract["maintenance_accounting"]), contract["version"]
+    # Statements of earlier releases say nothing of versions.
+    if (since := contract.get("valid_from")) is not None:
+        version = say("contract_version", version=version, since=since[:10], credits=contract["credit_terms"])
     return say(
         "contract_terms",
-        version=contract["version"],
+        version=version,
         accounting=accounting,
         time_zone=contract["time_zone"],
     )

@@ -12,7 +12,7 @@ import orjson
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Maintenance, Withdrawn
-from ecpmon.model.statements import Contract, CreditTier
+from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.sla import (
     AvailabilityStore,
@@ -21,9 +21,8 @@ from ecpmon.ports.sla import (
     PackedSpans,
     StatementStore,
 )
-from ecpmon.ports.tenants import TenantStore
+from ecpmon.sla import contracts
 from ecpmon.sla.combined import combined, digest_of
-from ecpmon.sla.maintenance import zone
 from ecpmon.sla.statements import (
     allowance,
     contract_from,
@@ -31,11 +30,13 @@ from ecpmon.sla.statements import (
     difference,
     document,
     is_month,
-    month_period,
+    label_of,
     months_of,
+    period_of,
     promised,
     statement,
 )
+from ecpmon.statements.terms import Terms, terms_of
 from ecpmon.workers import TenantWorkers
 
 # Late pushes are taken for the raw retention, so a month is closed some days after its end.
@@ -44,14 +45,6 @@ CLOSE_AFTER: Final = timedelta(days=3)
 # Longer than any observation holds: what is seen then may have begun before.
 _AFTERWARDS: Final = timedelta(days=3)
 _DROPPING: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Version and credit tiers of the contracts here, from `rules/credits.yaml`."""
-
-    version: str
-    tiers: tuple[CreditTier, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +86,6 @@ class StatementService:
         maintenance: MaintenanceStore,
         statements: StatementStore,
         terms: Terms,
-        tenants: TenantStore,
         kept: timedelta,
         workers: TenantWorkers,
     ) -> None:
@@ -101,7 +93,6 @@ class StatementService:
         self._maintenance = maintenance
         self._statements = statements
         self._terms = terms
-        self._tenants = tenants
         self._kept = kept
         self._workers = workers
 
@@ -132,7 +123,7 @@ class StatementService:
             tenant, month, await self._statements.revisions(tenant, month), now
         )
         if not closed:
-            contract = await self._contract(tenant, month)
+            contract = self._contract(tenant, month)
             preliminary = await self._compute(tenant, month, now, contract)
             more = {"state": "preliminary", "as_of": _rfc3339(now)}
             return Told(preliminary.document, more) if revision is None else None
@@ -159,8 +150,8 @@ class StatementService:
         told, ahead, end, closed = list[Told](), 0.0, now, True
         planned = await self._maintenance.of_tenant(tenant)
         for month in months:
-            contract = await self._contract(tenant, month)
-            whole = month_period(month, contract.time_zone)
+            contract = self._contract(tenant, month)
+            whole = period_of(month, contract)
             if tenant.deleted_at is not None and tenant.deleted_at <= whole.start:
                 break
             end = min(whole.end, tenant.deleted_at or whole.end)
@@ -187,8 +178,8 @@ class StatementService:
             return known[name] != digest_of(tenant.tenant_id, name, own)
         last = months[-1]
         if tenant.deleted_at is not None:
-            local = tenant.deleted_at.astimezone(zone(tenant.time_zone))
-            last = min(last, local.strftime("%Y-%m"))
+            label = contracts.label_at(tenant.contract_versions, tenant.deleted_at)
+            last = min(last, contracts.name_of(label))
         return last in known
 
     async def stored(self, tenant: Tenant, month: str, revision: int) -> Told | None:
@@ -214,8 +205,8 @@ class StatementService:
         self, tenant: Tenant, month: str, closed: list[ClosedStatement], now: datetime
     ) -> list[ClosedStatement]:
         # A closed month keeps the contract that it was closed under: new terms are for the months to come.
-        contract = contract_from(closed[-1].contract) if closed else await self._contract(tenant, month)
-        period = promised(month, contract.time_zone, tenant.deleted_at)
+        contract = contract_from(closed[-1].contract) if closed else self._contract(tenant, month)
+        period = promised(month, contract, tenant.deleted_at)
         # What retention has taken away is no correction.
         if period.start < now - self._kept + _DROPPING or (not closed and now < period.end + CLOSE_AFTER):
             return closed
@@ -241,7 +232,7 @@ class StatementService:
         await self._statements.close(tenant, name, revision, fresh.digest, fresh.document, changes, now)
 
     async def _compute(self, tenant: Tenant, month: str, now: datetime, contract: Contract) -> _Computed:
-        period = promised(month, contract.time_zone, tenant.deleted_at)
+        period = promised(month, contract, tenant.deleted_at)
         known = max(min(period.end + _AFTERWARDS, now), period.start)
         whole = await self._availability.reach(tenant, period.start, min(period.end, known), now)
         known = max(known, whole.end)
@@ -252,10 +243,12 @@ class StatementService:
             tenant.key, _computed, tenant, month, contract, spans, planned, now, withdrawn, whole.start
         )
 
-    async def _contract(self, tenant: Tenant, month: str) -> Contract:
-        """What was promised when the month began: a target changed later applies from the next one."""
-        then = await self._tenants.as_of(tenant, month_period(month, tenant.time_zone).start)
-        return contract_of(then, self._terms.version, self._terms.tiers)
+    def _contract(self, tenant: Tenant, month: str) -> Contract:
+        """What the version says that was in force when the month began: a later one is for the months to come."""
+        judged = contracts.month(tenant.contract_versions, label_of(month))
+        own = judged.version.credits
+        terms = self._terms if own is None else terms_of(own)
+        return contract_of(judged, terms.version, terms.tiers)
 
 
 def _computed(

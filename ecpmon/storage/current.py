@@ -19,6 +19,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.current import WINDOWS, Figures, Shown
 from ecpmon.ports.roster import Standing
+from ecpmon.sla.contracts import month_start
 from ecpmon.sla.maintenance import zone
 from ecpmon.sla.periods import period
 from ecpmon.slices import in_slices
@@ -99,6 +100,8 @@ def _holds(
 
 def _month(known: dict[str, datetime], tenant: Tenant, now: datetime) -> datetime:
     """When the tenant's month began."""
+    if len(tenant.versions) > 1:
+        return month_start(tenant.versions, now)
     found = known.get(tenant.time_zone)
     if found is None:
         found = known[tenant.time_zone] = period("month", now, zone(tenant.time_zone)).start

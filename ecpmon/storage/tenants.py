@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -12,7 +12,16 @@ from ecpmon.isolation import reason_of
 from ecpmon.memory import Memory
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import Language, PushMode, Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.tenants import (
+    ContractVersion,
+    Language,
+    PushMode,
+    Resources,
+    SlaTarget,
+    Tenant,
+    TenantStatus,
+)
+from ecpmon.ports.audit import acting
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.audit import changes, record
@@ -20,6 +29,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import UNREADABLE, readable
+from ecpmon.wire import storable
 
 # Changes of a tenant are told by the database itself, those made by hand as well, so that one may be held for long.
 HELD_SECONDS = 600.0
@@ -27,7 +37,9 @@ HELD_SECONDS = 600.0
 AHEAD = 2_000
 _AHEAD_AT_ONCE = 50
 # Of a tenant's row, in the audit log: what follows from the rest, or changes by itself.
-_NOT_TOLD = {"key", "status", "deployed_spec", "created_at", "updated_at", "deleted_at"}
+_NOT_TOLD = {
+    "key", "status", "deployed_spec", "created_at", "updated_at", "deleted_at", "versions", "as_of",
+}  # fmt: skip
 
 
 def tenant_of(row: Any) -> Tenant:
@@ -57,6 +69,9 @@ def tenant_of(row: Any) -> Tenant:
         time_zone=row["time_zone"],
         maintenance_accounting=Accounting(row["maintenance_accounting"]),
         language=Language(row["language"]),
+        credits=row["credits"],
+        hours=row["hours"],
+        versions=tuple(map(version_of, row["versions"] or ())),
         service_resources=row["service_resources"],
         deployed_spec=row["deployed_spec"],
         component_weights=row["component_weights"],
@@ -66,11 +81,34 @@ def tenant_of(row: Any) -> Tenant:
     )
 
 
+def version_of(row: Mapping[str, Any]) -> ContractVersion:
+    """A row of `contract_versions`, as it is or as JSON."""
+    return ContractVersion(
+        version=row["version"],
+        valid_from=_time(row["valid_from"]),
+        sla_target=SlaTarget.model_validate(row["sla_target"]),
+        maintenance_accounting=Accounting(row["maintenance_accounting"]),
+        time_zone=row["time_zone"],
+        credits=row["credits"],
+        hours=row["hours"],
+        created_at=_time(row["created_at"]),
+        created_by=row["created_by"],
+        replaced_at=None if row["replaced_at"] is None else _time(row["replaced_at"]),
+    )
+
+
+def _time(value: datetime | str) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
 def checked(row: Any) -> Tenant:
     """Raises one of `UNREADABLE` for what nobody can work with."""
     tenant = tenant_of(row)
     zone(tenant.time_zone)
     _ = tenant.sla_target.fraction
+    for version in tenant.versions:
+        zone(version.time_zone)
+        _ = version.sla_target.fraction
     return tenant
 
 
@@ -102,16 +140,22 @@ class PgTenantStore:
         self._on_change()
 
     async def create(
-        self, new: NewTenant, deployment_id: str, now: datetime, *, grant_to: int | None = None
+        self,
+        new: NewTenant,
+        deployment_id: str,
+        now: datetime,
+        *,
+        grant_to: int | None = None,
     ) -> Tenant:
         try:
             async with self._database.transaction() as connection:
                 with wrap_errors():
-                    row = await connection.fetchrow(self._sql["insert"], *_insert_values(new), now)
+                    await connection.execute(self._sql["actor"], storable(acting.get().name))
+                    key = await connection.fetchval(self._sql["insert"], *_insert_values(new), now)
                     await connection.execute(
                         self._sql["insert_deployment"],
                         deployment_id,
-                        row["id"],
+                        key,
                         "demo" if new.is_demo else "simulator",
                         "pending",
                         "not deployed yet",
@@ -119,11 +163,10 @@ class PgTenantStore:
                         None,
                     )
                     if grant_to is not None:
-                        await connection.execute(self._sql["grant"], grant_to, row["id"])
+                        await connection.execute(self._sql["grant"], grant_to, key)
+                    row = await connection.fetchrow(self._sql["by_number"], key)
                     made = {**_told(one(row)), "granted_to": grant_to}
-                    await record(
-                        connection, now, "tenant.created", new.tenant_id, tenant=row["id"], after=made
-                    )
+                    await record(connection, now, "tenant.created", new.tenant_id, tenant=key, after=made)
         except Conflict:
             existing = await self.get(new.tenant_id)
             raise TenantAlreadyExists(new.tenant_id, existing.status.value) from None
@@ -220,26 +263,36 @@ class PgTenantStore:
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                row = await connection.fetchrow(self._sql["update"], *_change_values(tenant, change), now)
-                if row is not None and change.push_mode is not tenant.push_mode:
+                await connection.execute(self._sql["actor"], storable(acting.get().name))
+                key = await connection.fetchval(self._sql["update"], *_change_values(tenant, change), now)
+                if key is None:
+                    raise Conflict(
+                        "the tenant was changed by somebody else at the same time; read it again",
+                        details={"tenant_id": tenant.tenant_id},
+                    )
+                if change.push_mode is not tenant.push_mode:
                     await connection.execute(self._sql["push_mode_changes"], tenant.key, now)
-                if row is not None:
-                    before, after = changes(_told(tenant), _told(one(row)))
-                    await record(
-                        connection, now, "tenant.changed", tenant.tenant_id, tenant=tenant.key,
-                        before=before, after=after,
-                    )  # fmt: skip
-        if row is None:
-            raise Conflict(
-                "the tenant was changed by somebody else at the same time; read it again",
-                details={"tenant_id": tenant.tenant_id},
-            )
+                row = await connection.fetchrow(self._sql["by_number"], key)
+                before, after = changes(_told(tenant), _told(one(row)))
+                await record(
+                    connection,
+                    now,
+                    "tenant.changed",
+                    tenant.tenant_id,
+                    tenant=tenant.key,
+                    before=before,
+                    after=after,
+                )
         self.memory.drop(tenant.tenant_id)
         return one(row)
 
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
-        target = await self._database.fetchval(self._sql["sla_target_at"], tenant.key, at)
-        return tenant if target is None else tenant.model_copy(update={"sla_target": SlaTarget(**target)})
+        row = await self._database.fetchrow(self._sql["contract_at"], tenant.key, at)
+        return tenant if row is None else tenant.under(version_of(row))
+
+    async def contract_history(self, tenant: Tenant, most: int) -> list[ContractVersion]:
+        rows = await self._database.fetch(self._sql["contract_versions"], tenant.key, most)
+        return [version_of(row) for row in rows]
 
     async def delete(self, tenant: Tenant, now: datetime) -> None:
         async with self._database.transaction() as connection:
@@ -293,7 +346,8 @@ class PgTenantStore:
 
 def _told(tenant: Tenant) -> dict[str, Any]:
     """What the audit log says of a tenant: all that people give it."""
-    return tenant.model_dump(mode="json", exclude=_NOT_TOLD)
+    told = tenant.model_dump(mode="json", exclude=_NOT_TOLD)
+    return {**told, "contract_version": tenant.promised.version}
 
 
 def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
@@ -314,6 +368,9 @@ def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
         {name: dict(quantities) for name, quantities in change.service_resources.items()},
         change.push_mode.value,
         change.language.value,
+        change.time_zone,
+        change.maintenance_accounting.value,
+        change.credits,
     )
 
 
@@ -339,4 +396,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         new.maintenance_accounting.value,
         dict(new.component_weights) if new.component_weights else None,
         new.language.value,
+        new.credits,
     )

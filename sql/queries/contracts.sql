@@ -1,7 +1,7 @@
 -- name: tenant
 -- The live tenant of the name $1 among the numbers $2 (NULL: all), the snapshot that it is read by, whether it plans
 -- anything.
-SELECT *, pg_current_snapshot()::text AS seen,
+SELECT {tenant_columns}, pg_current_snapshot()::text AS seen,
        EXISTS (SELECT FROM maintenance m WHERE m.tenant = tenants.id AND m.removed_at IS NULL) AS plans
 FROM tenants
 WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::bigint[] IS NULL OR id = ANY($2))

@@ -8,7 +8,7 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, clock_timestamp
 SELECT id, tenant_id FROM tenants WHERE deleted_at IS NULL AND ($1::bigint[] IS NULL OR id = ANY($1)) ORDER BY id
 
 -- name: tenants
-SELECT * FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
+SELECT {tenant_columns} FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
 
 -- name: rules
 SELECT r.*, t.tenant_id, s.status, s.since, s.pending_since, s.held, s.evaluated_at, s.value, s.frozen,

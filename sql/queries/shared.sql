@@ -25,3 +25,9 @@ LEFT JOIN LATERAL (
   WHERE s.tenant = $1 AND s.starts >= least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
   ORDER BY s.starts LIMIT 1
 ) AS n ON true
+
+-- part: tenant_columns
+-- Of `tenants`, and the versions of its contract that are in force or will be, by number.
+tenants.*,
+       (SELECT jsonb_agg(to_jsonb(v) - 'tenant' ORDER BY v.version) FROM contract_versions v
+        WHERE v.tenant = tenants.id AND v.replaced_at IS NULL) AS versions

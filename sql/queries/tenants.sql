@@ -1,17 +1,17 @@
 -- name: insert
 INSERT INTO tenants (tenant_id, name, preset, is_demo, status, service_requirements, resources, sla_target,
                      cpu_limit, memory_limit, gpu_limit, storage_limit, gpu_type, description, sli_source,
-                     push_interval_seconds, push_mode, time_zone, maintenance_accounting, component_weights, language,
+                     push_interval_seconds, push_mode, time_zone, maintenance_accounting, component_weights, language, credits,
                      created_at, updated_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $21)
-RETURNING *
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $22)
+RETURNING id
 
 -- name: by_name
-SELECT * FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL
+SELECT {tenant_columns} FROM tenants WHERE tenant_id = $1 AND deleted_at IS NULL
 
 -- name: by_name_with_deleted
 -- $2: numbers of the tenants that may be it, NULL for all
-SELECT * FROM tenants WHERE tenant_id = $1 AND ($2::bigint[] IS NULL OR id = ANY($2))
+SELECT {tenant_columns} FROM tenants WHERE tenant_id = $1 AND ($2::bigint[] IS NULL OR id = ANY($2))
 ORDER BY deleted_at DESC NULLS FIRST LIMIT 1
 
 -- name: grant
@@ -20,10 +20,10 @@ INSERT INTO token_grants (token, tenant) VALUES ($1, $2)
 
 -- name: live_after
 -- A part of all, by number.
-SELECT * FROM tenants WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2
+SELECT {tenant_columns} FROM tenants WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2
 
 -- name: by_names
-SELECT * FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
+SELECT {tenant_columns} FROM tenants WHERE tenant_id = ANY($1::text[]) AND deleted_at IS NULL
 
 -- name: counts
 -- $1 preset or NULL, $2 status or NULL
@@ -42,14 +42,14 @@ WHERE id = ANY($3::bigint[])
 
 -- name: page
 -- $1 preset or NULL, $2 status or NULL
-SELECT * FROM tenants
+SELECT {tenant_columns} FROM tenants
 WHERE deleted_at IS NULL AND ($1::text IS NULL OR preset = $1) AND ($2::text IS NULL OR status = $2)
 ORDER BY id
 OFFSET $3 LIMIT $4
 
 -- name: page_among
 -- The same of the numbers $5 alone.
-SELECT * FROM tenants
+SELECT {tenant_columns} FROM tenants
 WHERE id = ANY($5::bigint[])
   AND deleted_at IS NULL AND ($1::text IS NULL OR preset = $1) AND ($2::text IS NULL OR status = $2)
 ORDER BY id
@@ -65,13 +65,13 @@ SELECT id, tenant_id FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS
 SELECT id, tenant_id FROM tenants WHERE deleted_at IS NULL
 
 -- name: live_of_numbers
-SELECT * FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL ORDER BY id
+SELECT {tenant_columns} FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL ORDER BY id
 
 -- name: live
-SELECT * FROM tenants WHERE deleted_at IS NULL ORDER BY id
+SELECT {tenant_columns} FROM tenants WHERE deleted_at IS NULL ORDER BY id
 
 -- name: deleted_since
-SELECT * FROM tenants WHERE deleted_at >= $1 ORDER BY id
+SELECT {tenant_columns} FROM tenants WHERE deleted_at >= $1 ORDER BY id
 
 -- name: mark_deleted
 UPDATE tenants SET deleted_at = $2, updated_at = $2, status = 'deleting'
@@ -82,7 +82,7 @@ WHERE id = $1 AND deleted_at IS NULL RETURNING id
 UPDATE tenants
 SET deployed_to = $2, status = $3, deployed_spec = CASE WHEN $2::text IS NULL THEN NULL ELSE $5::jsonb END,
     updated_at = greatest($4::timestamptz, updated_at + INTERVAL '1 microsecond')
-WHERE id = $1 RETURNING *
+WHERE id = $1 RETURNING {tenant_columns}
 
 -- name: set_status
 UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2
@@ -115,10 +115,25 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 UPDATE tenants
 SET name = $3, description = $4, preset = $5, service_requirements = $6, resources = $7, sla_target = $8,
     cpu_limit = $9, memory_limit = $10, gpu_limit = $11, storage_limit = $12, gpu_type = $13, service_resources = $14,
-    push_mode = $15, language = $16, updated_at = greatest($17::timestamptz, updated_at + INTERVAL '1 microsecond')
+    push_mode = $15, language = $16, time_zone = $17, maintenance_accounting = $18, credits = $19,
+    updated_at = greatest($20::timestamptz, updated_at + INTERVAL '1 microsecond')
 WHERE id = $1 AND updated_at = $2 AND deleted_at IS NULL
-RETURNING *
+RETURNING id
 
--- name: sla_target_at
--- The first target that was replaced after $2; no row: the present one was in force already.
-SELECT sla_target FROM sla_target_history WHERE tenant = $1 AND replaced_at > $2 ORDER BY replaced_at LIMIT 1
+-- name: by_number
+-- The one that was made or changed just now, with the version of its contract that came of it.
+SELECT {tenant_columns} FROM tenants WHERE id = $1
+
+-- name: actor
+-- Who changes what is changed until the end of the transaction.
+SELECT set_config('ecpmon.actor', $1, true)
+
+-- name: contract_at
+-- The newest version that was known at $2, whatever took its place later.
+SELECT * FROM contract_versions
+WHERE tenant = $1 AND (least(created_at, valid_from) <= $2 OR version = 1)
+ORDER BY version DESC LIMIT 1
+
+-- name: contract_versions
+-- The newest $2, also those that were replaced before they took effect.
+SELECT * FROM contract_versions WHERE tenant = $1 ORDER BY version DESC LIMIT $2

@@ -127,7 +127,7 @@ def mailer_of(
     outbox, tenants = PgStatementOutbox(database), PgTenantStore(database)
     workers = TenantWorkers(Workers(Threads(as_processes=True)), "live")
     statements = StatementService(
-        PgAvailabilityStore(database), PgMaintenanceStore(database), PgStatementStore(database), load_terms(), tenants,
+        PgAvailabilityStore(database), PgMaintenanceStore(database), PgStatementStore(database), load_terms(),
         timedelta(days=760), workers,
     )  # fmt: skip
     courier = Courier(SmtpServer("127.0.0.1", post.port, "sla@operator.example"))

@@ -346,14 +346,16 @@ async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
     closed = await report(service, name)
     tenant = await service.runtime.tenants.get(name)
     await service.runtime.database.execute(
-        "UPDATE tenants SET time_zone = 'Asia/Seoul', maintenance_accounting = 'count_as_up' WHERE id = $1",
+        "UPDATE tenants SET time_zone = 'Asia/Seoul', maintenance_accounting = 'count_as_up', updated_at = $2"
+        " WHERE id = $1",
         tenant.key,
+        service.clock.now(),
     )
     # A service with another table of credits.
     ours = service.runtime.statements
     new = StatementService(
         ours._availability, ours._maintenance, ours._statements, Terms("new", (CreditTier(None, 0.5),)),
-        ours._tenants, ours._kept, ours._workers,
+        ours._kept, ours._workers,
     )  # fmt: skip
     tenant = await service.runtime.tenants.get(name)
     first = await new.report(tenant, "2026-03", service.clock.now())
@@ -366,10 +368,20 @@ async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
     second = restated.data()
     assert (second["revision"], second["contract"]) == (2, closed["contract"])
     assert second["eligible_minutes"] == closed["eligible_minutes"] - 60
-    following = await new.report(tenant, "2026-04", service.clock.now())
-    assert following is not None
-    april = following.data()
-    assert (april["contract"]["version"], april["contract"]["time_zone"]) == ("new", "Asia/Seoul")
+    # The month that had begun goes on as it did, and ends where the next one begins.
+    service.clock.set(datetime(2026, 5, 4, tzinfo=UTC))
+    terms, periods = list[Any](), list[Any]()
+    for month in ("2026-04", "2026-05"):
+        following = await new.report(tenant, month, service.clock.now())
+        assert following is not None
+        terms.append(following.data()["contract"])
+        periods.append(following.data()["period"])
+    assert [(t["version"], t["time_zone"], t["credit_terms"]) for t in terms] == [
+        ("1", "UTC", "new"),
+        ("2", "Asia/Seoul", "new"),
+    ]
+    assert periods[0]["end"] == periods[1]["start"] == terms[1]["begins"] == "2026-05-01T00:00:00Z"
+    assert periods[1]["end"] == "2026-05-31T15:00:00Z"
 
 
 async def test_a_deleted_tenant_is_owed_nothing_after_its_end(service: Service) -> None:

@@ -56,6 +56,7 @@ async def test_what_was_found_is_what_would_be_worked_out(service: Service) -> N
     shown = worked_out.pop("windows")
     for window, figures in found.pop("windows").items():
         assert shown[window].pop("bounds") == pytest.approx(figures.pop("bounds"))
+        assert shown[window].pop("contract_versions") == figures.pop("contract_versions") == [1]
         assert shown[window] == pytest.approx(figures)
     assert worked_out.pop("error_budget") == pytest.approx(found.pop("error_budget"))
     assert worked_out.pop("burn_rate") == pytest.approx(found.pop("burn_rate"))

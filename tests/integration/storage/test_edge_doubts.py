@@ -12,7 +12,7 @@ from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.ledger import Ledger, question
-from ecpmon.sla.windows import Terms
+from ecpmon.sla.parts import Terms
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore

@@ -23,8 +23,9 @@ from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.ledger import question
 from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import clip, coalesce
-from ecpmon.sla.windows import Terms, tally, unseen
+from ecpmon.sla.windows import tally, unseen
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import MANY, PgFastWindows, packed_marks

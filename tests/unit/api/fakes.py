@@ -28,7 +28,7 @@ from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.recovery import Recovery
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.sums import Mark
-from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.model.tenants import ContractVersion, Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import Cause, SlaStatus, Tally
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert, NewEvent, Recorded, RuleWithState
 from ecpmon.ports.contracts import Contract, Facts
@@ -123,6 +123,9 @@ class FakeTenants:
 
     async def as_of(self, tenant: Tenant, at: datetime) -> Tenant:
         return tenant
+
+    async def contract_history(self, tenant: Tenant, most: int) -> list[ContractVersion]:
+        return list(tenant.contract_versions[::-1])[:most]
 
     async def live(self, *, among: Collection[int] | None = None) -> list[Tenant]:
         return [t for t in self.rows if t.deleted_at is None and (among is None or t.key in among)]
@@ -591,7 +594,6 @@ class World:
             stores.maintenance,
             unused,
             Terms("1", ()),
-            stores.tenants,
             timedelta(days=760),
             workers,
         )

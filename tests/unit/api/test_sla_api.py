@@ -85,6 +85,7 @@ async def test_a_window_has_every_figure(client: Any) -> None:
         },
         "burn_rate": close((6 / 55) / 0.005), "projected_exhaustion": "2026-03-02T09:00:00Z",
         "failure_count": 1, "recovery_time_avg": 360, "time_between_failures_avg": 2940,
+        "contract": {"versions": [1], "target": 99.5, "valid_from": "2026-03-02T09:00:00Z"},
     }  # fmt: skip
 
 
@@ -183,6 +184,7 @@ async def test_the_analysis_says_what_the_windows_say(
         "failure_count": window["failure_count"], "recovery_time_avg": window["recovery_time_avg"],
         "bounds": window["bounds"], "coverage": window["coverage"], "verdict": window["verdict"],
         "gap_minutes": window["gap_minutes"], "state": "up", "stale": False, "flap_limit_seconds": 60,
+        "contract": window["contract"],
     }  # fmt: skip
     assert window["availability"] != window["availability_other_accounting"]
 
@@ -327,7 +329,7 @@ async def test_a_row_of_the_summary(client: Any, world: World) -> None:
     figures = {
         "availability": close(100 * 49 / 55), "status": "violated", "coverage": close(100 * 55 / 60),
         "bounds": {"low": close(100 * 49 / 60), "high": close(90)},
-        "budget_remaining_percent": close(-1900), "burn_rate": close((6 / 55) / 0.005),
+        "budget_remaining_percent": close(-1900), "burn_rate": close((6 / 55) / 0.005), "contract_versions": [1],
     }  # fmt: skip
     rolling = {name: row["windows"].pop(name) for name in ("1h", "24h", "7d", "30d")}
     assert rolling == dict.fromkeys(rolling, figures)
@@ -389,6 +391,7 @@ async def test_the_summary_shows_what_was_found_a_moment_ago_and_works_out_the_r
             assert window == {
                 "availability": 75, "bounds": {"low": 37.5, "high": 87.5}, "coverage": 50,
                 "status": "at_risk", "budget_remaining_percent": 12.5, "burn_rate": 2.5,
+                "contract_versions": [1],
             }  # fmt: skip
         assert other["error_budget"] == {"remaining_minutes": 1.5, "remaining_percent": 12.5}
         assert (other["last_alert"] or {}).get("status") == alert

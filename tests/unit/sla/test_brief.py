@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import SlaStatus, Tally
-from ecpmon.sla.windows import Brief, Terms, brief, figures
+from ecpmon.sla.briefs import Brief, brief
+from ecpmon.sla.parts import Terms
+from ecpmon.sla.windows import figures
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 SECONDS = st.floats(0, 1e7).map(lambda x: round(x, 6))

@@ -16,9 +16,9 @@ from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.sla import sums, windows
 from ecpmon.sla.maintenance import exclude, is_within, touching
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import clip
 from ecpmon.sla.statements import difference
-from ecpmon.sla.windows import Terms
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 

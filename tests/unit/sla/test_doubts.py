@@ -17,8 +17,9 @@ from ecpmon.model.tenants import PushMode, Resources, SlaTarget, Tenant, TenantS
 from ecpmon.model.windows import Verdict, WindowResult
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import clip, lay
-from ecpmon.sla.windows import Terms, evaluate
+from ecpmon.sla.windows import evaluate
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOLDS = 12.5

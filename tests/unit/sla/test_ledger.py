@@ -17,8 +17,8 @@ from ecpmon.sla import incidents, ledger, windows
 from ecpmon.sla.entries import Book
 from ecpmon.sla.ledger import Ledger, edges_of, question, reached
 from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import clip, coalesce
-from ecpmon.sla.windows import Terms
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 30, 9, tzinfo=UTC)

@@ -17,8 +17,9 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.sla import terms
 from ecpmon.sla.maintenance import check, covered, densest, exclude, merged, occurrences
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import month_of, period
-from ecpmon.sla.windows import Terms, evaluate, standing, tally
+from ecpmon.sla.windows import evaluate, standing, tally
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = 86_400

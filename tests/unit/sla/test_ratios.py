@@ -18,8 +18,8 @@ from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.objectives import Counts, Objective, StoredObjective
 from ecpmon.model.windows import SlaStatus, Verdict
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.ratios import Measured, Stretch, edges, evaluate, measure, standing, stretch
-from ecpmon.sla.windows import Terms
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -37,15 +37,18 @@ def test_the_shipped_tiers_are_readable() -> None:
 
 def test_exactly_at_a_limit_there_is_no_credit() -> None:
     # 99.9 / 100 is a little more than 0.999 in floats.
-    text = "version: x\ntiers:\n" + "".join(
+    text = "version: x\ntiers:\n  - {below_percent: target, credit_percent: 10}\n" + "".join(
         f"  - {{below_percent: {p}, credit_percent: 10}}\n" for p in (99.9, 99.99, 99.95, 99.5, 99.0, 95.0)
     )
-    tiers = load_terms(text).tiers
+    of_target, *tiers = load_terms(text).tiers
     for tier in tiers:
         assert tier.below is not None
         hours = round(tier.below * 10_000)
-        assert credit(hours / 10_000, Contract("x", 0.5, Accounting.EXCLUDE, "UTC", (tier,))) == 0
-        assert credit((hours - 1) / 10_000, Contract("x", 0.5, Accounting.EXCLUDE, "UTC", (tier,))) == 0.1
+        strict = Contract("x", 0.99999, Accounting.EXCLUDE, "UTC", (tier,))
+        kept = Contract("x", tier.below, Accounting.EXCLUDE, "UTC", (of_target,))
+        for contract in (strict, kept):
+            assert credit(hours / 10_000, contract) == 0
+            assert credit((hours - 1) / 10_000, contract) == 0.1
 
 
 def test_a_difference_names_what_changed_and_nothing_else() -> None:

@@ -14,7 +14,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
 from ecpmon.sla import sums, windows
-from ecpmon.sla.windows import Terms
+from ecpmon.sla.parts import Terms
 
 NOW = datetime.fromisoformat("2026-03-30T09:00:00+00:00")
 
