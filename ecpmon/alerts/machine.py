@@ -7,7 +7,11 @@ found the condition true. So a rule fires when it was *seen* to hold for that lo
   same default).
 - Unknown freezes. Neither the step into blindness nor the step out of it counts, and the rule goes on
   from the sum it had. A frozen rule neither fires nor resolves; `frozen` shows it.
-- A clock that stepped back starts a pending rule over at the earlier time: it may fire later than it
+- A round that was overtaken says nothing: it judges an instant before the one that the state was judged at last, of
+  which less was known (a sample of later counts as not there). So within `OVERTAKEN` an earlier instant changes
+  nothing; what is further back is a clock that was set. (Of one that was set back by less, nothing is seen until it
+  has caught up.)
+- A clock that stepped back further starts a pending rule over at the earlier time: it may fire later than it
   should, never earlier. A firing rule is not touched by it.
 
 What of it is told to people is flap control's (`ecpmon.alerts.flapping`).
@@ -23,6 +27,8 @@ from ecpmon.alerts.flapping import tamed
 from ecpmon.model.alerts import FlapPolicy, RuleState, RuleStatus, Transition, TransitionReason
 
 OUTAGE_TOLERANCE: Final = timedelta(hours=1)
+# Longer than a round takes from its instant to what it stores.
+OVERTAKEN: Final = timedelta(seconds=20)
 
 
 def advance(
@@ -39,8 +45,15 @@ def advance(
 
     `condition` None means unknown. `value` is the deciding value, kept for display. `flap` None: every change is told.
     """
+    if is_overtaken(state, now):
+        return state, ()
     new, changes = _evaluated(state, condition, now, for_, value, outage_tolerance)
     return tamed(state, new, changes, now, flap)
+
+
+def is_overtaken(state: RuleState, now: datetime) -> bool:
+    """Whether the state is what was found at a later instant already."""
+    return state.evaluated_at is not None and timedelta(0) < state.evaluated_at - now <= OVERTAKEN
 
 
 def _evaluated(

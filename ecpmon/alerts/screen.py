@@ -26,7 +26,7 @@ from ecpmon.alerts.judgement import (
     unobserved,
     windows_read,
 )
-from ecpmon.alerts.machine import advance
+from ecpmon.alerts.machine import advance, is_overtaken
 from ecpmon.alerts.rests import Rests, growing, stays, waits_for_nothing
 from ecpmon.alerts.syntax import references
 from ecpmon.errors import EcpError
@@ -146,7 +146,9 @@ def _goes_on(after: RuleState) -> bool:
 def is_due(before: RuleState, after: RuleState, now: datetime) -> bool:
     """Whether a state that goes on is to be stored."""
     at = before.evaluated_at
-    return _goes_on(after) and (at is None or not timedelta(0) <= now - at < REFRESH)
+    if at is None or is_overtaken(before, now):
+        return at is None and _goes_on(after)
+    return _goes_on(after) and not timedelta(0) <= now - at < REFRESH
 
 
 def next_due(courses: Iterable[Course], now: datetime) -> datetime | None:

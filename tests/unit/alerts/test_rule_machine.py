@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.alerts.machine import OUTAGE_TOLERANCE, advance
+from ecpmon.alerts.machine import OUTAGE_TOLERANCE, OVERTAKEN, advance
 from ecpmon.model.alerts import RuleState, RuleStatus, Transition, TransitionReason
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -114,6 +114,20 @@ def test_a_clock_that_steps_back_does_not_touch_a_firing_rule() -> None:
     _, _, firing = play("T", 0)
     state, changes = advance(firing, True, T0 - timedelta(hours=3), timedelta(0))
     assert (state.status, state.since, changes) == (RuleStatus.FIRING, T0, ())
+
+
+@pytest.mark.parametrize("condition", [True, False, None])
+@pytest.mark.parametrize(("script", "for_seconds"), [("T", 0), ("TT", 60), ("f", 0), ("T?", 0)])
+def test_a_round_that_was_overtaken_changes_nothing(
+    condition: bool | None, script: str, for_seconds: float
+) -> None:
+    """It began before the last one, and ended after it: what was pushed between the two it has not seen."""
+    _, _, state = play(script, for_seconds)
+    assert state.evaluated_at is not None
+    for behind in (timedelta(milliseconds=30), OVERTAKEN):
+        earlier = state.evaluated_at - behind
+        assert advance(state, condition, earlier, timedelta(seconds=for_seconds)) == (state, ())
+    assert advance(state, condition, state.evaluated_at - OVERTAKEN - STEP, timedelta(0))[0] != state
 
 
 events = st.lists(
