@@ -26,7 +26,16 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import (
+    CondPageBreak,
+    Flowable,
+    Image,
+    Paragraph,
+    SimpleDocTemplate,
+    Spacer,
+    Table,
+    TableStyle,
+)
 
 from ecpmon.model.tenants import Language
 from ecpmon.statements.look import Logo, Look, UnusableLogo, read_logo
@@ -190,7 +199,8 @@ def _story(data: Mapping[str, Any], text: _Setter, say: Words, look: Look, width
         story += [Spacer(1, 7 * mm), text.paragraph(say("plot"), 12, space=4)]
         story.append(_plot(found, text.font, say, width))
     for heading, heads, rows in tables(data, say):
-        story += [Spacer(1, 7 * mm), text.paragraph(heading, 12, space=4)]
+        # No heading is alone at the end of a page.
+        story += [CondPageBreak(32 * mm), Spacer(1, 7 * mm), text.paragraph(heading, 12, space=4)]
         each = [width / len(heads)] * len(heads)
         story.append(
             text.grid(rows[:MOST_ROWS], each, heads) if rows else text.paragraph(say("none"), 9, _GREY)

@@ -13,6 +13,7 @@ from datetime import datetime
 from html import escape
 from typing import Any, Final
 
+from ecpmon.sla.maintenance import zone
 from ecpmon.statements.look import Look, read_logo
 from ecpmon.statements.plot import COLOURS, Column, columns, kinds
 from ecpmon.statements.words import Words
@@ -35,6 +36,14 @@ def _minutes(value: float, say: Words) -> str:
     return say("minutes", value=f"{value:,.1f}")
 
 
+def moment(data: Mapping[str, Any], at: str | None) -> str:
+    """An instant as it was on the contract's clock, which the days follow: `2026-10-25 02:30:00+01:00`."""
+    if at is None:
+        return "–"
+    local = datetime.fromisoformat(at).astimezone(zone(data["contract"]["time_zone"]))
+    return local.isoformat(sep=" ", timespec="milliseconds" if local.microsecond else "seconds")
+
+
 def is_open(data: Mapping[str, Any]) -> bool:
     """Whether its period is not over: what it says is how it stands so far."""
     as_of = data.get("as_of")
@@ -53,10 +62,10 @@ def title(data: Mapping[str, Any], say: Words) -> str:
 
 def state_line(data: Mapping[str, Any], say: Words) -> str:
     if is_open(data):
-        return say("so_far", as_of=data["as_of"])
+        return say("so_far", as_of=moment(data, data["as_of"]))
     if data["state"] == "preliminary":
         return say("preliminary")
-    line = say("closed", revision=data["revision"], closed_at=data["closed_at"])
+    line = say("closed", revision=data["revision"], closed_at=moment(data, data["closed_at"]))
     return f"{line} {say('restates')}" if data.get("restates") else line
 
 
@@ -111,8 +120,12 @@ def _credit(data: Mapping[str, Any], say: Words) -> str:
 
 def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
     """The evidence."""
-    incidents = [[i["start"], i["end"] or "–", _minutes(i["down_minutes"], say)] for i in data["incidents"]]
-    gaps = [[g["start"], g["end"], _minutes(g["minutes"], say), say.known(g["reason"])] for g in data["gaps"]]
+
+    def lasting(entry: Mapping[str, Any]) -> list[str]:
+        return [moment(data, entry["start"]), moment(data, entry["end"])]
+
+    incidents = [[*lasting(i), _minutes(i["down_minutes"], say)] for i in data["incidents"]]
+    gaps = [[*lasting(g), _minutes(g["minutes"], say), say.known(g["reason"])] for g in data["gaps"]]
     return [
         *_months(data, say),
         (say("incidents"), [say("start"), say("end"), say("down")], incidents),
@@ -140,17 +153,25 @@ def _months(data: Mapping[str, Any], say: Words) -> list[Section]:
 
 
 def _exclusions(data: Mapping[str, Any], say: Words) -> Section:
-    heads, fields = ["start", "end", "approved_by", "reason"], ["start", "end", "approved_by", "reason"]
+    heads = ["start", "end", "approved_by", "reason"]
+    rows = [
+        [moment(data, e["start"]), moment(data, e["end"]), e["approved_by"], e["reason"]]
+        for e in data["exclusions"]
+    ]
     if any(e.get("category") for e in data["exclusions"]):
-        heads, fields = [*heads, "category"], [*fields, "category"]
-    rows = [[say.known(str(e.get(f) or "–")) for f in fields] for e in data["exclusions"]]
+        heads.append("category")
+        rows = [
+            [*row, say.known(e.get("category") or "–")]
+            for row, e in zip(rows, data["exclusions"], strict=True)
+        ]
     return say("exclusions"), [say(h) for h in heads], rows
 
 
 def _withdrawn(data: Mapping[str, Any], say: Words) -> list[Section]:
     """Only where there are any; statements of earlier releases do not say."""
     rows = [
-        [w["start"], w["withdrawn_by"], w["withdrawn_at"], w["reason"]] for w in data.get("withdrawn", ())
+        [moment(data, w["start"]), w["withdrawn_by"], moment(data, w["withdrawn_at"]), w["reason"]]
+        for w in data.get("withdrawn", ())
     ]
     heads = [say(h) for h in ("start", "withdrawn_by", "withdrawn_at", "reason")]
     return [(say("withdrawn"), heads, rows)] if rows else []

@@ -18,6 +18,7 @@ from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Language
+from ecpmon.sla.combined import combined
 from ecpmon.sla.statements import document, month_period, statement
 from ecpmon.statements.look import Look, UnusableLogo, read_logo
 from ecpmon.statements.plot import columns, kinds
@@ -129,7 +130,7 @@ def test_availability_budget_and_credit_follow_from_the_csv_alone(seed: int, acc
         )
         for n in range(dice.randrange(3))
     ]
-    data = made(month, spans, contract(zone, accounting, dice.choice([0.995, 0.999])), planned)
+    data = made(month, spans, contract(zone, accounting, dice.choice([0.995, 0.9, 0.999])), planned)
     found = recomputed(to_csv(data))
     if data["availability"] is None:
         pytest.skip("nothing was measured")
@@ -139,21 +140,55 @@ def test_availability_budget_and_credit_follow_from_the_csv_alone(seed: int, acc
     assert found["credit"] == data["credit_percent"]
 
 
+def test_of_a_quarter_each_row_has_the_terms_of_its_month() -> None:
+    months, targets = ("2026-07", "2026-08", "2026-09"), (0.995, 0.9, 0.999)
+    found = []
+    for month, target in zip(months, targets, strict=True):
+        period = month_period(month, "UTC")
+        down = period.start + 40 * HOUR
+        spans = [Span(period.start, down, SpanState.DOWN), Span(down, period.end, SpanState.UP)]
+        found.append(made(month, spans, contract(target=target)))
+    whole = {**combined("2026-Q3", found, "2026-10-01T00:00:00Z"), **CLOSED}
+    header, *lines = to_csv(whole).splitlines()
+    parts = [recomputed("\n".join([header, *(x for x in lines if f",{month}-" in x)])) for month in months]
+    assert [p["credit"] for p in parts] == [25.0, 0.0, 25.0]
+    assert sum(p["credit"] for p in parts) == whole["credit_percent"]
+    assert sum(p["total"] for p in parts) == pytest.approx(whole["error_budget"]["total_minutes"], abs=1e-6)
+    page = to_html(whole)
+    for told in ("Per month", "SLA statement 2026-Q3", "90.000 %", "99.900 %"):
+        assert told in page
+
+
 def test_an_open_month_says_so_far_and_one_that_waits_to_be_closed_does_not() -> None:
     data: Mapping[str, Any] = made("2026-03", always_up("2026-03", "UTC"), contract())
     english, korean = Words(Language.EN), Words(Language.KO)
     inside = {**data, "state": "preliminary", "as_of": "2026-03-17T08:00:00Z"}
     after = {**data, "state": "preliminary", "as_of": "2026-04-02T08:00:00Z"}
     assert verdict_sentence(inside, english) == "So far the SLA is met."
-    assert state_line(inside, english).startswith("So far, as of 2026-03-17T08:00:00Z")
+    assert state_line(inside, english).startswith("So far, as of 2026-03-17 08:00:00+00:00")
     assert "Availability so far" in to_html(inside)
-    assert state_line(inside, korean).startswith("현재까지(2026-03-17T08:00:00Z 기준)")
+    assert state_line(inside, korean).startswith("현재까지(2026-03-17 08:00:00+00:00 기준)")
     assert "현재까지 가용률" in to_html(inside, Look(Language.KO))
     for other in (after, data):
         assert verdict_sentence(other, english) == "The SLA was met."
         assert "o far" not in to_html(other)
         assert "현재까지" not in to_html(other, Look(Language.KO))
     assert state_line(after, korean).startswith("잠정")
+
+
+def test_instants_are_on_the_clock_that_the_days_follow() -> None:
+    period = month_period("2026-10", "Europe/Berlin")
+    change = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    spans = [
+        Span(period.start, change, SpanState.UP),
+        Span(change, change + HOUR, SpanState.DOWN),
+        Span(change + HOUR, period.end, SpanState.UP),
+    ]
+    planned = Maintenance("1", period.start, HOUR, "down", "kim", period.start)
+    page = to_html(made("2026-10", spans, contract("Europe/Berlin"), [planned]))
+    assert "<td>2026-10-25 02:30:00+02:00</td><td>2026-10-25 02:30:00+01:00</td>" in page
+    # What people typed stays as they did, though it be one of our words.
+    assert "<td>kim</td><td>down</td>" in page
 
 
 def test_a_column_is_what_the_day_was_and_a_minute_of_down_time_is_seen() -> None:
