@@ -92,7 +92,7 @@ class MonitoringStore(Protocol):
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        """Every series of every source in columns, ordered by type, name and source; what was committed last is in it.
+        """Every series of every source in columns, in no order; what was committed last is in it.
 
         `start` is a multiple of 5 minutes, `step` less than that, 5 minutes or whole hours. Whatever the step, the same
         samples are looked at, so that `high` and `mean` are the same. Raises ValueError for another step."""

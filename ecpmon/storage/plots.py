@@ -18,7 +18,7 @@ _ARRAY_HEAD, _VALUE = 20, 12
 
 
 async def plots_of(rows: Sequence[Any], width: int) -> list[Plot]:
-    """Of rows as the statements of plots give them, in their order. `width`: of a step in seconds."""
+    """Of rows as the statements of plots give them. `width`: of a step in seconds."""
     found: dict[int, _Columns] = {}
     async for row in in_slices(rows):
         columns = _Columns(row, width)

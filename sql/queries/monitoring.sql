@@ -45,7 +45,7 @@ date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket)
          max(high) AS high, sum(total) AS total, sum(points)::bigint AS points
 
 -- part: plotted
--- A row per series, or two: one of what is rolled up and one of what is not yet.
+-- A row per series, or two: one of what is rolled up and one of what is not yet. In no order, which would cost a sort.
 s.id, s.data_source, s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high, p.total, p.points
 
 -- part: is_plotted
@@ -92,7 +92,6 @@ open AS MATERIALIZED (
 SELECT {plotted}
 FROM plots p CROSS JOIN LATERAL (SELECT * FROM series WHERE id = p.series OFFSET 0) AS s
 WHERE {is_plotted}
-ORDER BY metric_type, metric_name, data_source
 
 -- name: raw_plots
 -- Of tenant $1 in [$2, $3) in steps of $4, every source: an array per series, as it goes over the wire, with the steps'
