@@ -127,6 +127,18 @@ async def test_the_month_and_its_statement_agree_after_every_change(
         assert quarter["error_budget"][part] == pytest.approx(together, abs=1e-6)
     # Measured so far: between the targets of its months.
     assert 96 < quarter["contract"]["target"] < 97
+    # The statement of the whole quarter is made of its months' statements, and the window of sums: they agree.
+    whole = await get(service, f"{name}/sla/report?period=2026-Q2")
+    over = datetime.fromisoformat(whole["period"]["end"]) - timedelta(microseconds=1)
+    quarter = await window(service, name, "quarter", over)
+    assert (whole["state"], whole["verdict"]) == ("final", quarter["verdict"])
+    assert [v["contract"]["version"] for v in whole["contract"]["versions"]] == ["4", "7"]
+    assert quarter["contract"]["versions"] == [4, 7]
+    assert quarter["contract"]["target"] == pytest.approx(whole["contract"]["target"], abs=1e-6)
+    for figure in ("availability", "coverage", "eligible_minutes", "down_minutes", "gap_minutes"):
+        assert quarter[figure] == pytest.approx(whole[figure], abs=1e-6), figure
+    for part in ("total_minutes", "consumed_minutes"):
+        assert quarter["error_budget"][part] == pytest.approx(whole["error_budget"][part], abs=1e-6), part
 
 
 async def test_rolling_windows_are_judged_by_the_newest_version_at_once(service: Service) -> None:
@@ -197,6 +209,15 @@ async def test_the_contract_is_told_with_what_comes_next(service: Service) -> No
     assert (found["next"]["valid_from"], found["next"]["credits"]) == ("2026-04-01T00:00:00Z", None)
     detail = await get(service, name)
     assert detail["contract"] == answer["contract"] == {"version": 2, "valid_from": "2026-04-01T00:00:00Z"}
+    told = await service.runtime.database.fetchrow(
+        "SELECT actor, before, after FROM audit_log WHERE subject = $1 AND action = 'tenant.changed'", name
+    )
+    assert (told["actor"], told["before"]["contract_version"], told["after"]["contract_version"]) == (
+        "admin",
+        1,
+        2,
+    )
+    assert (told["before"]["credits"], told["after"]["credits"]) == ({"version": "own", **OWN}, None)
     assert [v["version"] for v in (await get(service, f"{name}/contract/versions?limit=1"))["versions"]] == [
         2
     ]

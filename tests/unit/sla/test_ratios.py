@@ -18,7 +18,7 @@ from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.objectives import Counts, Objective, StoredObjective
 from ecpmon.model.windows import SlaStatus, Verdict
-from ecpmon.sla.parts import Terms
+from ecpmon.sla.parts import Part, Terms
 from ecpmon.sla.ratios import Measured, Stretch, edges, evaluate, measure, standing, stretch
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -118,6 +118,17 @@ def test_windows_end_at_the_last_whole_minute_and_begin_at_one() -> None:
     planned = Interval(now - timedelta(minutes=5), now - timedelta(minutes=2, seconds=58))
     inside = stretch("1h", now, Terms(maintenance=(planned,))).maintenance
     assert inside == ((datetime(2026, 3, 8, 9, 26, tzinfo=UTC), datetime(2026, 3, 8, 9, 29, tzinfo=UTC)),)
+
+
+def test_a_month_of_another_version_begins_and_is_accounted_for_as_that_says() -> None:
+    begins, now = datetime(2026, 3, 1, 5, tzinfo=UTC), datetime(2026, 3, 20, tzinfo=UTC)
+    planned = Interval(begins + timedelta(hours=1), begins + timedelta(hours=2))
+    theirs = Terms((planned,), Accounting.COUNT_AS_UP)
+    terms = Terms(calendar={"month": (Part(begins, datetime(2026, 4, 1, tzinfo=UTC), 0.9, theirs),)})
+    month, rolling = stretch("month", now, terms), stretch("24h", now, terms)
+    assert (month.start, month.accounting) == (begins, Accounting.COUNT_AS_UP)
+    assert month.maintenance == ((planned.start, planned.end),)
+    assert (rolling.accounting, rolling.maintenance) == (Accounting.EXCLUDE, ())
 
 
 counts = st.builds(Counts, st.integers(0, 50), st.integers(0, 50), st.integers(0, 60 * SECOND))
