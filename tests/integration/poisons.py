@@ -152,6 +152,16 @@ POISONS: Final = (
         "alerts",
     ),
     Poison(
+        "a memory of flapping that is none",
+        (
+            "UPDATE alert_states s SET flaps = '{\"fired\": 7}' FROM alert_rules r"
+            " WHERE r.rule_id = s.rule_id AND r.tenant = $1 AND r.kind = 'threshold'",
+        ),
+        (
+            "UPDATE alert_states s SET flaps = NULL FROM alert_rules r WHERE r.rule_id = s.rule_id AND r.tenant = $1",
+        ),
+    ),
+    Poison(
         "a recovery for no reason",
         (
             "INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, alert_starts_at, state,"
