@@ -40,7 +40,7 @@ class Selector:
     def age_by(self, labels: Sequence[str]) -> str:
         """When its newest sample was taken, in seconds since 1970 and moved on by the offset, by these labels."""
         moved = f" + {self.offset:g}" if self.offset else ""
-        return f"max by ({', '.join(labels)}) (timestamp({self.text})){moved}"
+        return f"max by ({', '.join(map(named, labels))}) (timestamp({self.text})){moved}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,11 @@ def selectors(expression: str) -> tuple[Selector, ...]:
         if not fixed:
             found.setdefault(text + written, Selector(text + written, offset))
     return tuple(found.values())
+
+
+def named(label: str) -> str:
+    """A label's name as PromQL writes it: others than the classic ones are quoted (Prometheus 3)."""
+    return label if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", label) else quoted(label)
 
 
 def quoted(value: str) -> str:

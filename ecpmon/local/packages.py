@@ -67,6 +67,8 @@ _PROMETHEUS_PAGES = (
     "libjs-rickshaw", "fonts-glyphicons-halflings",
 )  # fmt: skip
 PROMETHEUS = Bundle("prometheus", ("prometheus", "promtool", "prometheus-alertmanager", *_PROMETHEUS_PAGES))
+# Prometheus 3, which the collector is tested with as well.
+PROMETHEUS_NEWER = Bundle("prometheus", ("prometheus", "promtool"), suite="forky")
 # Only the tests of the simulator's Kubernetes API need it: the suite's own and a newer one.
 KUBECTL = Bundle("kubectl", ("kubectl",))
 KUBECTL_NEWER = Bundle("kubectl", ("kubectl",), suite="forky")

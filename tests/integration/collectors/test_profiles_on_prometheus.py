@@ -1,4 +1,7 @@
-"""Each shipped profile, asked of a real Prometheus that has scraped what such a server exposes."""
+"""Profiles of servers that were not run here, asked of a real Prometheus that has scraped what such a server exposes.
+
+Of those that were run there are recordings (`test_recordings.py`).
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from ecpmon.local.packages import Binaries
 from ecpmon.model.samples import Frame
 from ecpmon.ports.profiles import Chosen, Selection
 from tests.integration.collectors.test_real_prometheus import tenant
+from tests.recordings.recorded import NOT_RUN
 from tests.scraped import PrometheusServer, Target
 from tests.waiting import PATIENCE
 
 EXPOSITIONS = Path(__file__).parents[2] / "corpus" / "expositions"
 EVERY = timedelta(seconds=1)
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-NEEDED = {"bentoml": {"endpoints": "/answer"}, "envoy": {"clusters": "acme"}}
 JOB = """
   - job_name: "{name}-a.b"
     metrics_path: /{name}
@@ -49,11 +52,11 @@ class Choices:
             Chosen(
                 name, SINCE, None,
                 Selection(
-                    profile=name, match=match(name), parameters=NEEDED.get(name, {}),
+                    profile=name, match=match(name),
                     gpu=match(GPU) if name == "scrape" else None,
                 ),
             )
-            for name in profiles() if name != GPU
+            for name in NOT_RUN if name != GPU
         ]  # fmt: skip
 
 
@@ -74,18 +77,19 @@ def prometheus(
     target.stop()
 
 
-def test_every_profile_has_an_exposition_with_the_truth_about_all_that_it_says() -> None:
-    assert {path.stem for path in EXPOSITIONS.glob("*.prom")} == set(profiles())
-    for name, profile in profiles().items():
+def test_every_profile_that_was_not_run_has_an_exposition_with_the_truth_about_all_that_it_says() -> None:
+    assert {path.stem for path in EXPOSITIONS.glob("*.prom")} == NOT_RUN.keys()
+    for name in NOT_RUN:
+        profile = profiles()[name]
         # A rate needs more than what one page says.
         said = profile.counters.keys() | (profile.metrics.keys() - {"mean_request_seconds"})
         assert truth(name).keys() - {"up"} == said, name
 
 
-async def test_profiles_say_what_was_true_of_the_real_servers(prometheus: PrometheusServer) -> None:
+async def test_profiles_say_what_is_true_of_such_servers(prometheus: PrometheusServer) -> None:
     rule = PrometheusRule(availability="min by (tenant_id) (no_such_metric)")
     collector = PrometheusCollector(prometheus.url, rule, EVERY, 20, timedelta(hours=1), profiles=Choices())
-    names = [name for name in profiles() if name != GPU]
+    names = [name for name in NOT_RUN if name != GPU]
     wanted = {name: truth(name) for name in names}
     wanted["scrape"] |= {name: value for name, value in truth(GPU).items() if name != "up"}
     found: dict[str, dict[str, float]] = {name: {} for name in names}

@@ -66,3 +66,10 @@ def test_alternatives_match_themselves_and_nothing_else(values: list[str]) -> No
         literal = re.sub(r"\\x\{([0-9a-f]+)\}", lambda m: chr(int(m.group(1), 16)), part)
         assert literal == value
         assert re.fullmatch(r"(?:\\x\{[0-9a-f]+\}|[^.|*+?()\[\]{}^$\\\n])*", part)
+
+
+def test_names_that_are_not_classic_are_quoted_where_labels_are_listed() -> None:
+    [found] = selectors('{"http.server.requests",tenant_id!=""}')
+    assert found.age_by(("tenant_id", "k8s.pod")) == (
+        'max by (tenant_id, "k8s.pod") (timestamp({"http.server.requests",tenant_id!=""}))'
+    )
