@@ -119,6 +119,18 @@ class Settings(BaseSettings):
     max_maintenance_occurrences: int = Field(
         default=2_000, ge=1, description="How often a tenant's maintenance may begin within 93 days."
     )
+    exclusions_need_approval: bool = Field(
+        default=False,
+        description="What is entered from now on (maintenance and other exclusions) counts only once somebody else has "
+        "approved it.",
+    )
+    exclusion_notice_hours: float = Field(
+        default=0,
+        ge=0,
+        le=8_760,
+        description="What is entered later than so many hours before it begins counts only once somebody else has "
+        "approved it; 0: no notice is needed.",
+    )
     max_alert_rules: int = Field(
         default=200, ge=1, description="Alert rules a tenant may have beside the built-in ones."
     )

@@ -143,13 +143,12 @@ def actor_of(request: web.Request) -> Actor:
     """Who the audit log says it was. The address is that of whoever is connected to us: what a header says of
     another is believed of nobody."""
     caller = request[CALLER]
-    token = caller.token
-    return Actor(
-        caller.name,
-        f"{token.database}:{token.token_id}" if token else None,
-        request.remote or None,
-        request_id_of(request),
-    )
+    return Actor(caller.name, token_of(caller), request.remote or None, request_id_of(request))
+
+
+def token_of(caller: Caller) -> str | None:
+    """The number of what was shown, and that of its database: `production:7`."""
+    return f"{caller.token.database}:{caller.token.token_id}" if caller.token else None
 
 
 def share_of(caller: Caller, request: web.Request) -> str:

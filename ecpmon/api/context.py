@@ -18,6 +18,7 @@ from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.contracts import Contracts
 from ecpmon.ports.current import CurrentFigures
+from ecpmon.ports.exclusions import ExclusionStore
 from ecpmon.ports.faults import FaultLog
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.profiles import ProfileStore
@@ -54,6 +55,8 @@ class Backend:
     # What was found of many tenants last.
     current: CurrentFigures
     maintenance: MaintenanceStore
+    # What is laid on many tenants at once.
+    exclusions: ExclusionStore
     # The same of one tenant, with what its figures are made of.
     contracts: Contracts
     objectives: ObjectiveStore

@@ -11,12 +11,15 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.api.alerts import seconds_of
+from ecpmon.api.auth import token_of
 from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of, worked_out
-from ecpmon.api.context import CALLER
+from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.routing import ROLES, Permission, Routes
 from ecpmon.api.times import is_skipped, time_of
-from ecpmon.model.maintenance import Maintenance
-from ecpmon.sla.maintenance import check, densest, effort, occurrences, zone
+from ecpmon.model.maintenance import Category, Maintenance
+from ecpmon.ports.tokens import Caller
+from ecpmon.sla.exclusions import Lacks, agreed_by, lacks_at_first
+from ecpmon.sla.maintenance import check, densest, effort, occurrences, uncounted, zone
 from ecpmon.wire import dumps
 
 routes = Routes()
@@ -37,9 +40,11 @@ class MaintenanceBody(BaseModel):
     reason: Annotated[StrictStr, Field(min_length=1, max_length=1000)]
     # Who agreed to it, for example somebody of the customer's; statements name them. Absent: the caller.
     approved_by: Annotated[StrictStr, Field(pattern=r"\S", max_length=200)] | None = None
+    category: Category = Category.MAINTENANCE
 
 
-def _planned(body: MaintenanceBody, zone_name: str, by: str, now: datetime) -> Maintenance:
+def planned_of(request: web.Request, body: MaintenanceBody, zone_name: str, now: datetime) -> Maintenance:
+    """What was asked for, under the rules of today. Raises ValidationFailed."""
     local = zone(zone_name)
     start = time_of(body.start, "start", local)
     if body.rrule is not None and is_skipped(body.start, local):
@@ -51,14 +56,65 @@ def _planned(body: MaintenanceBody, zone_name: str, by: str, now: datetime) -> M
         if body.end is not None
         else timedelta(seconds=seconds_of(body.duration or ""))
     )
+    settings = request.app[CONTEXT].settings
+    notice = timedelta(hours=settings.exclusion_notice_hours)
     return Maintenance(
-        str(uuid.uuid4()), start, duration, body.reason.strip(), by, now, zone_name, body.rrule, body.title,
+        str(uuid.uuid4()),
+        start,
+        duration,
+        body.reason.strip(),
+        request[CALLER].name,
+        now,
+        zone_name,
+        body.rrule,
+        body.title,
         body.approved_by.strip() if body.approved_by else None,
-    )  # fmt: skip
+        category=body.category,
+        needs_approval=settings.exclusions_need_approval,
+        notice=notice or None,
+        token=token_of(request[CALLER]),
+    )
+
+
+_LACKS: Final = {
+    Lacks.APPROVAL: "it does not count until somebody else approves it: POST …/maintenance/{id}/approve",
+    Lacks.NOTICE: "it begins sooner after it was entered than the notice of {hours:g} hours demands, and what does so "
+    "does not count until somebody else approves it: POST …/maintenance/{id}/approve",
+}
+
+
+def _standing(planned: Maintenance) -> dict[str, Any]:
+    """Whether it counts, and what it lacks."""
+    why, hours = lacks_at_first(planned), planned.notice and planned.notice / timedelta(hours=1)
+    later = why is Lacks.NOTICE and planned.rrule is not None and planned.notice is not None
+    return {
+        "category": planned.category.value,
+        "counts": why is None,
+        "lacks": why,
+        # Of a recurring one what begins then or later needs no approval.
+        "counts_from": planned.created_at + planned.notice if later and planned.notice else None,
+        "notice_hours": hours,
+        "hint": why
+        and {
+            "code": why.value.upper(),
+            "message": _LACKS[why].format(id=planned.maintenance_id, hours=hours),
+        },
+        "approved_by": agreed_by(planned),
+        "approved_at": planned.approved_at,
+        "named_approver": planned.approved_by,
+    }
+
+
+def _ahead(planned: Maintenance, now: datetime) -> list[dict[str, Any]]:
+    """What lies ahead, with what does not count yet."""
+    end = now + SHOWN_AHEAD
+    found = [(i, True) for i in occurrences(planned, now, end)]
+    found += [(u.interval, False) for u in uncounted(planned, now, end)]
+    found.sort(key=lambda each: each[0].start)
+    return [{"start": i.start, "end": i.end, "counts": counts} for i, counts in found[:10]]
 
 
 def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
-    ahead = occurrences(planned, now, now + SHOWN_AHEAD)[:10]
     return {
         "id": planned.maintenance_id,
         "title": planned.title,
@@ -70,10 +126,10 @@ def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
         "rrule_reading": None if planned.rrule is None else "rfc5545" if planned.by_rfc else "as_before",
         "time_zone": planned.time_zone,
         "ends_at": planned.until,
-        "approved_by": planned.approved_by or planned.created_by,
+        **_standing(planned),
         "created_by": planned.created_by,
         "created_at": planned.created_at,
-        "next_occurrences": [{"start": i.start, "end": i.end} for i in ahead],
+        "next_occurrences": _ahead(planned, now),
     }
 
 
@@ -95,16 +151,29 @@ async def add(request: web.Request) -> web.Response:
     """Plan a window, or enter a past one; what it covers is recomputed."""
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
     body = await read_model(request, MaintenanceBody)
-    planned = _planned(body, body.time_zone or tenant.time_zone, request[CALLER].name, now)
-    authorised = bool(request[CALLER].roles & ROLES[Permission.MANAGE_TENANTS])
-    await store.add(tenant, planned, await apart(request, tenant, _densest, planned, now, authorised))
+    planned = planned_of(request, body, body.time_zone or tenant.time_zone, now)
+    authorised = may_enter_the_past(request[CALLER])
+    await store.add(tenant, planned, await apart(request, tenant, how_often, planned, now, authorised))
     return reply(document(planned, now), 201)
 
 
-def _densest(planned: Maintenance, now: datetime, authorised: bool) -> int:
+def may_enter_the_past(caller: Caller) -> bool:
+    """Whether he may say what recurred before he said so."""
+    return bool(caller.roles & ROLES[Permission.MANAGE_TENANTS])
+
+
+def how_often(planned: Maintenance, now: datetime, authorised: bool) -> int:
     """How often it is on within a quarter. Raises ValidationFailed when it cannot be meant, Forbidden as `check`."""
     check(planned, now, authorised=authorised)
     return densest(planned)
+
+
+@routes.post("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}/approve", Permission.MANAGE_TENANTS)
+async def approve(request: web.Request) -> web.Response:
+    """Let a window count that needs approval, or was entered too late; by somebody else than who entered it."""
+    tenant, now, caller = await tenant_of(request), now_of(request), request[CALLER]
+    number, store = request.match_info["maintenance_id"], backend_of(request).maintenance
+    return reply(document(await store.approve(tenant, number, caller.name, token_of(caller), now), now))
 
 
 @routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)

@@ -23,6 +23,14 @@ def parse_time(text: str, local: tzinfo = UTC) -> datetime:
         raise ValueError("is not in the calendar as UTC") from error
 
 
+def is_naive(text: str | None) -> bool:
+    """Whether a text is a time that does not say in which zone."""
+    try:
+        return text is not None and datetime.fromisoformat(text).tzinfo is None
+    except ValueError:
+        return False
+
+
 def is_skipped(text: str, local: tzinfo) -> bool:
     """Whether a text that `parse_time` takes is a wall-clock time that `local` skips."""
     at = datetime.fromisoformat(text)

@@ -145,6 +145,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         availability=runtime.availability,
         window_sums=runtime.window_sums,
         maintenance=runtime.maintenance,
+        exclusions=runtime.exclusions,
         current=runtime.current,
         contracts=runtime.contracts,
         objectives=runtime.objective_store,

@@ -18,6 +18,7 @@ from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.audit import AuditLog
 from ecpmon.storage.database import Database
+from ecpmon.storage.exclusions import PgExclusionStore
 from ecpmon.storage.faults_log import PgFaultLog
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.quarantine import PgQuarantine
@@ -47,6 +48,7 @@ class SampleKeeping:
         self._quarantine = PgQuarantine(database)
         self._faults = PgFaultLog(database)
         self._audit = AuditLog(database)
+        self._exclusions = PgExclusionStore(database)
         self._hand_made = HandMade(database, rules, settings.max_changes_per_day)
         self._settings = settings
         self._clock = clock
@@ -99,6 +101,7 @@ class SampleKeeping:
             partial(self._quarantine.forget, now - timedelta(days=1)),
             partial(self._faults.forget, now - timedelta(days=s.sla_retention_days)),
             partial(self._audit.forget, now - timedelta(days=s.audit_retention_days)),
+            partial(self._exclusions.forget, now - timedelta(days=s.audit_retention_days)),
             partial(self._drop_raw, now - raw),
             partial(self._upkeep.condense, now - raw, awake),
             *(partial(self._upkeep.retain, {name: now - timedelta(days=d)}) for name, d in days.items()),

@@ -26,6 +26,7 @@ from ecpmon.storage.contracts import PgContracts
 from ecpmon.storage.current import PgCurrentFigures
 from ecpmon.storage.database import Database
 from ecpmon.storage.deliveries import PgDeliveries
+from ecpmon.storage.exclusions import PgExclusionStore
 from ecpmon.storage.external_alerts import PgExternalAlertStore
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.faults_log import PgFaultLog
@@ -129,10 +130,9 @@ class Stores:
         self.quarantine = PgQuarantine(self.database)
         self.faults = PgFaultLog(self.database)
         self.profiles = PgProfileStore(self.database)
-        self.maintenance = PgMaintenanceStore(
-            self.database,
-            MaintenanceBounds(settings.max_maintenance_windows, settings.max_maintenance_occurrences),
-        )
+        bounds = MaintenanceBounds(settings.max_maintenance_windows, settings.max_maintenance_occurrences)
+        self.maintenance = PgMaintenanceStore(self.database, bounds)
+        self.exclusions = PgExclusionStore(self.database, bounds)
         # Of live tenants with their rules, for jobs, and without, for lists.
         self.roster = PgRoster(self.database)
         self.directory = PgRoster(self.database, rules=False)

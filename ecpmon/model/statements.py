@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from ecpmon.model.availability import Span
-from ecpmon.model.maintenance import Accounting, Interval, Withdrawn
+from ecpmon.model.maintenance import Accounting, Category, Interval, Withdrawn
 from ecpmon.model.windows import Incident, Tally, WindowResult
 
 
@@ -46,8 +46,12 @@ class Exclusion:
 
     interval: Interval
     reason: str
-    approved_by: str
+    approved_by: str | None
     entered_at: datetime
+    category: Category = Category.MAINTENANCE
+    approved_at: datetime | None = None
+    # Why it does not count yet; None: it counts.
+    lacks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,10 @@ class Statement:
     incidents: tuple[Incident, ...]
     gaps: tuple[Span, ...]
     exclusions: tuple[Exclusion, ...]
+    # Seconds of what was measured that each category took out; time that several claim is the first one's.
+    by_category: Mapping[Category, float]
+    # What was entered and does not count yet.
+    uncounted: tuple[Exclusion, ...]
     withdrawn: tuple[Withdrawn, ...]
     credit: float | None
     deleted_at: datetime | None

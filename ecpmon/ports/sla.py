@@ -220,6 +220,13 @@ class MaintenanceStore(Protocol):
         """No occurrence begins from `now` on. Raises NotFound, also for a window that does not recur."""
         ...
 
+    async def approve(
+        self, tenant: Tenant, maintenance_id: str, by: str, token: str | None, now: datetime
+    ) -> Maintenance:
+        """Let a window count that needs it; as it is then. Raises NotFound, and what `sla.exclusions.check_approval`
+        does."""
+        ...
+
 
 class ObjectiveStore(Protocol):
     """Request-based and latency objectives. Every tenant has the defaults of `rules/objectives.yaml`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -84,6 +85,8 @@ def combined(
         "incidents": outages,
         "gaps": _continued(months, "gaps"),
         "exclusions": _continued(months, "exclusions"),
+        "exclusion_minutes": _by_category(months),
+        "uncounted_exclusions": _continued(months, "uncounted_exclusions"),
         "withdrawn": _once(w for m in months for w in m.get("withdrawn", ())),
         "digest": digest_of(last["tenant_id"], name, ((m["month"], m["digest"]) for m in months)),
     }
@@ -183,11 +186,19 @@ def _outages(months: Sequence[Document]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _by_category(months: Sequence[Document]) -> dict[str, float]:
+    """Minutes left out by category; months of earlier releases left out nothing but maintenance."""
+    found: Counter[str] = Counter()
+    for m in months:
+        found.update(m.get("exclusion_minutes", {"maintenance": m["maintenance_minutes"]}))
+    return {category: minutes for category, minutes in found.items() if minutes}
+
+
 def _continued(months: Sequence[Document], key: str) -> list[dict[str, Any]]:
     """Gaps or exclusions; what the end of a month cuts is one again."""
     found: list[dict[str, Any]] = []
     for m in months:
-        for entry in m[key]:
+        for entry in m.get(key, ()):
             if entry["start"] == m["period"]["start"] and (before := _that_ends(found, entry)):
                 before["end"] = entry["end"]
                 if "minutes" in before:

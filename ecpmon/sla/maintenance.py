@@ -15,6 +15,7 @@ from ecpmon.errors import Forbidden, LimitReached, ValidationFailed
 from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.sla import recurrence_before
+from ecpmon.sla.exclusions import Uncounted, lacks
 from ecpmon.sla.recurrence import Recurrence
 from ecpmon.sla.rrule_text import rule_of
 
@@ -109,7 +110,21 @@ def _problem(planned: Maintenance, now: datetime, ago: timedelta) -> tuple[str, 
 
 
 def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[Interval]:
-    """The parts of `[start, end)` that `planned` covers."""
+    """The parts of `[start, end)` that `planned` covers and that count."""
+    found = _within(planned, start, end)
+    if planned.notice is None and not planned.needs_approval:
+        return [i for _, i in found]
+    return [i for begin, i in found if lacks(planned, begin) is None]
+
+
+def uncounted(planned: Maintenance, start: datetime, end: datetime) -> list[Uncounted]:
+    """The parts of `[start, end)` that `planned` covers and that do not count yet."""
+    found = _within(planned, start, end)
+    return [Uncounted(i, planned, why) for begin, i in found if (why := lacks(planned, begin)) is not None]
+
+
+def _within(planned: Maintenance, start: datetime, end: datetime) -> list[tuple[datetime, Interval]]:
+    """When each occurrence begins, and what of it lies in `[start, end)`."""
     if planned.rrule is None:
         begins: Sequence[datetime] = (planned.start,)
     else:
@@ -118,8 +133,8 @@ def occurrences(planned: Maintenance, start: datetime, end: datetime) -> list[In
         last = (end + 2 * _CLOCK_CHANGE).astimezone(local_zone).date()
         begins = _begins(planned.rrule, planned.start, planned.time_zone, planned.by_rfc, first, last)
         begins = [b for b in begins if planned.until is None or b < planned.until]
-    found = [Interval(b, b + planned.duration) for b in begins]
-    return [Interval(max(i.start, start), min(i.end, end)) for i in found if i.start < end and i.end > start]
+    found = [(b, b + planned.duration) for b in begins]
+    return [(b, Interval(max(b, start), min(e, end))) for b, e in found if b < end and e > start]
 
 
 def densest(planned: Maintenance) -> int:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.maintenance import Accounting, Maintenance, Withdrawn
+from ecpmon.model.maintenance import Accounting, Category, Interval, Maintenance, Withdrawn
 from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Incident
 from ecpmon.sla import incidents, windows
 from ecpmon.sla.budgets import allowed
 from ecpmon.sla.contracts import Judged, Label
-from ecpmon.sla.maintenance import covered, exclude, occurrences, zone
+from ecpmon.sla.exclusions import agreed_by
+from ecpmon.sla.maintenance import covered, exclude, occurrences, uncounted, zone
 from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
@@ -185,11 +186,19 @@ def statement(
         incidents=found,
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
+        by_category=_by_category(inside, period, planned),
+        uncounted=_uncounted(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
         deleted_at=tenant.deleted_at if period.end == tenant.deleted_at else None,
         digest=digest(
-            tenant.tenant_id, month, contract, inside, _exclusions(planned, period), crossing(found, period)
+            tenant.tenant_id,
+            month,
+            contract,
+            inside,
+            _exclusions(planned, period),
+            crossing(found, period),
+            _uncounted(planned, period),
         ),
     )
 
@@ -224,12 +233,41 @@ def _days(
 
 
 def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusion, ...]:
-    found = [
-        Exclusion(interval, p.reason, p.approved_by or p.created_by, p.created_at)
-        for p in planned
-        for interval in occurrences(p, period.start, period.end)
-    ]
+    return _ordered(
+        _exclusion(p, interval) for p in planned for interval in occurrences(p, period.start, period.end)
+    )
+
+
+def _uncounted(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusion, ...]:
+    return _ordered(
+        _exclusion(p, u.interval, u.lacks) for p in planned for u in uncounted(p, period.start, period.end)
+    )
+
+
+def _exclusion(planned: Maintenance, interval: Interval, lacks: str | None = None) -> Exclusion:
+    who = agreed_by(planned)
+    return Exclusion(
+        interval, planned.reason, who, planned.created_at, planned.category, planned.approved_at, lacks
+    )
+
+
+def _ordered(found: Iterable[Exclusion]) -> tuple[Exclusion, ...]:
     return tuple(sorted(found, key=lambda e: (e.interval.start, e.interval.end, e.reason)))
+
+
+def _by_category(
+    spans: Sequence[Span], period: Period, planned: Sequence[Maintenance]
+) -> dict[Category, float]:
+    """Seconds of `spans` that each category that is there takes out: together as many as all of them."""
+    found: dict[Category, float] = {}
+    there, before, own = {p.category for p in planned}, 0.0, list[Maintenance]()
+    for category in Category:
+        if category in there:
+            own += (p for p in planned if p.category is category)
+            off = covered(own, period.start, period.end)
+            taken = windows.tally(spans, period.start, period.end, off).maintenance
+            found[category], before = round(taken - before, 6), taken
+    return found
 
 
 def digest(
@@ -239,10 +277,12 @@ def digest(
     spans: Sequence[Span],
     exclusions: Sequence[Exclusion],
     outside: Sequence[Incident] = (),
+    uncounted: Sequence[Exclusion] = (),
 ) -> str:
     """SHA-256 over everything that the statement was computed from, as JSON with sorted keys.
 
-    `outside`: incidents of which a part lies outside of the month; without any the digest is that of earlier releases.
+    `outside`: incidents of which a part lies outside of the month; `uncounted`: what does not count yet. Without any
+    the digest is that of earlier releases.
     """
     crossings = [
         [i.start.isoformat(), None, None]
@@ -260,11 +300,10 @@ def digest(
             [[repr(_limit(t, contract)), repr(t.credit)] for t in contract.tiers],
             *_since_versions(contract),
         ],
-        "exclusions": [
-            [e.interval.start.isoformat(), e.interval.end.isoformat(), e.reason, e.approved_by]
-            for e in exclusions
-        ],
+        "exclusions": [_digested(e) for e in exclusions],
         "month": month,
+        # Only where there are any: what was closed before there were such has to stay as it is.
+        **({"uncounted": [[*_digested(e), e.lacks] for e in uncounted]} if uncounted else {}),
     }
     found = hashlib.sha256(_json(before)[:-1].encode() + b',"spans":[')
     # In slices: the encoder holds the interpreter as long as it is at work.
@@ -293,6 +332,12 @@ def _since_versions(contract: Contract) -> list[dict[str, Any]]:
         "hours": contract.hours,
     }
     return [said if contract.begins is None else {**said, "begins": _time(contract.begins)}]
+
+
+def _digested(e: Exclusion) -> list[str | None]:
+    """Maintenance as it always was; what is new of others beside it."""
+    found = [e.interval.start.isoformat(), e.interval.end.isoformat(), e.reason, e.approved_by]
+    return found if e.category is Category.MAINTENANCE else [*found, e.category.value]
 
 
 def _json(value: Any) -> str:
@@ -365,16 +410,11 @@ def document(s: Statement) -> dict[str, Any]:
             {"start": _time(g.start), "end": _time(g.end), "minutes": g.seconds / 60, "reason": str(g.reason)}
             for g in s.gaps
         ],
-        "exclusions": [
-            {
-                "start": _time(e.interval.start),
-                "end": _time(e.interval.end),
-                "reason": e.reason,
-                "approved_by": e.approved_by,
-                "entered_at": _time(e.entered_at),
-            }
-            for e in s.exclusions
-        ],
+        "exclusions": [_excluded(e) for e in s.exclusions],
+        # Of the minutes that were measured; together they are `maintenance_minutes`.
+        "exclusion_minutes": {c.value: seconds / 60 for c, seconds in s.by_category.items() if seconds},
+        # What was entered and does not count, because nobody has approved it.
+        "uncounted_exclusions": [{**_excluded(e), "lacks": e.lacks} for e in s.uncounted],
         # What was once taken out, and by whom it was put back.
         "withdrawn": [
             {
@@ -387,6 +427,18 @@ def document(s: Statement) -> dict[str, Any]:
             for w in s.withdrawn
         ],
         "digest": s.digest,
+    }
+
+
+def _excluded(e: Exclusion) -> dict[str, Any]:
+    return {
+        "start": _time(e.interval.start),
+        "end": _time(e.interval.end),
+        "category": e.category.value,
+        "reason": e.reason,
+        "approved_by": e.approved_by,
+        "approved_at": None if e.approved_at is None else _time(e.approved_at),
+        "entered_at": _time(e.entered_at),
     }
 
 
@@ -408,6 +460,7 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     Entries of lists are told apart by what both documents say of them: a later release may say more.
     """
     changes: dict[str, Any] = {}
+    before = _as_now(before, after)
     for key in sorted(set(before) | set(after)):
         old, new = before.get(key), after.get(key)
         if old == new or key == "digest":
@@ -419,6 +472,16 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         else:
             changes[key] = {"old": old, "new": new}
     return changes
+
+
+def _as_now(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """A statement with what those of earlier releases do not say: all that they left out was maintenance."""
+    taken, plain = before.get("maintenance_minutes"), {"category": "maintenance", "approved_at": None}
+    more = {"exclusion_minutes": {"maintenance": taken} if taken else {}, "uncounted_exclusions": []}
+    found = {**{name: value for name, value in more.items() if name in after}, **before}
+    if "exclusions" in before:
+        found["exclusions"] = [{**plain, **e} for e in before["exclusions"]]
+    return found
 
 
 def _apart(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any]]:

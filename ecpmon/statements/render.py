@@ -86,11 +86,18 @@ def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
         (say("bounds"), f"{percent(bounds['low'])} / {percent(bounds['high'])}"),
         (measured("coverage"), percent(data["coverage"])),
         *((measured(word), _minutes(value, say)) for word, value in times if value is not None),
+        *((measured(f"of_{kind}"), _minutes(value, say)) for kind, value in _kinds(data)),
         (say("budget_left"), say("of", part=left["remaining"], whole=left["total"])),
         (measured("incident_count"), str(data["failure_count"])),
         (measured("credit"), _credit(data, say)),
         (say("contract"), _terms(contract, say)),
     ]
+
+
+def _kinds(data: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """What each kind of exclusion took, where there is another kind than maintenance."""
+    found = data.get("exclusion_minutes", {})
+    return list(found.items()) if found.keys() - {"maintenance"} else []
 
 
 def _terms(contract: Mapping[str, Any], say: Words) -> str:
@@ -130,6 +137,7 @@ def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
         *_months(data, say),
         (say("incidents"), [say("start"), say("end"), say("down")], incidents),
         _exclusions(data, say),
+        *_uncounted(data, say),
         (say("unmeasured"), [say("start"), say("end"), say("length"), say("blind")], gaps),
         *_withdrawn(data, say),
         _days(data, say),
@@ -165,6 +173,13 @@ def _exclusions(data: Mapping[str, Any], say: Words) -> Section:
             for row, e in zip(rows, data["exclusions"], strict=True)
         ]
     return say("exclusions"), [say(h) for h in heads], rows
+
+
+def _uncounted(data: Mapping[str, Any], say: Words) -> list[Section]:
+    """Only where there are any; statements of earlier releases do not say."""
+    fields = ("start", "end", "category", "lacks", "reason")
+    rows = [[say.known(str(e[f])) for f in fields] for e in data.get("uncounted_exclusions", ())]
+    return [(say("uncounted_exclusions"), [say(f) for f in fields], rows)] if rows else []
 
 
 def _withdrawn(data: Mapping[str, Any], say: Words) -> list[Section]:

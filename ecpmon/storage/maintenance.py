@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from ecpmon.errors import LimitReached, NotFound
-from ecpmon.model.maintenance import Maintenance, Withdrawn
+from ecpmon.model.maintenance import Category, Maintenance, Withdrawn
 from ecpmon.model.tenants import Tenant
+from ecpmon.sla.exclusions import check_approval
 from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
@@ -32,6 +33,13 @@ def maintenance_of(row: Any) -> Maintenance:
         approved_by=row["approved_by"],
         until=row["ends_at"],
         by_rfc=row["by_rfc"],
+        category=Category(row["category"]),
+        needs_approval=row["needs_approval"],
+        notice=row["notice"],
+        approver=row["approver"],
+        approved_at=row["approved_at"],
+        token=row["token"],
+        laid_by=None if row["laid_by"] is None else str(row["laid_by"]),
     )
 
 
@@ -80,12 +88,13 @@ async def _note(
         action,
         named.maintenance_id if named else "",
         tenant=tenant.key,
-        before=_told(before),
-        after=_told(after),
+        before=told(before),
+        after=told(after),
     )
 
 
-def _told(planned: Maintenance | None) -> dict[str, Any] | None:
+def told(planned: Maintenance | None) -> dict[str, Any] | None:
+    """What the audit log says of a window."""
     if planned is None:
         return None
     return {
@@ -124,6 +133,10 @@ class PgMaintenanceStore:
                     planned.created_at,
                     planned.approved_by,
                     occurrences if planned.rrule else None,
+                    planned.category.value,
+                    planned.needs_approval,
+                    planned.notice,
+                    planned.token,
                 )
                 await _note(connection, planned.created_at, "maintenance.added", tenant, after=planned)
 
@@ -148,20 +161,44 @@ class PgMaintenanceStore:
         message = "there is no such recurring maintenance with occurrences to come"
         await self._change("end", tenant, maintenance_id, by, now, message)
 
+    async def approve(
+        self, tenant: Tenant, maintenance_id: str, by: str, token: str | None, now: datetime
+    ) -> Maintenance:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                row = await connection.fetchrow(self._sql["lock"], tenant.key, _number(maintenance_id))
+                if row is None or row["removed_at"] is not None:
+                    raise _unknown("there is no such maintenance", maintenance_id)
+                before = maintenance_of(row)
+                check_approval(before, by, token)
+                await connection.execute(self._sql["approve"], tenant.key, row["maintenance_id"], by, now)
+                after = replace(before, approver=by, approved_at=now)
+                await _note(connection, now, "maintenance.approved", tenant, before=before, after=after)
+        return after
+
     async def _change(
         self, query: str, tenant: Tenant, maintenance_id: str, by: str, now: datetime, otherwise: str
     ) -> None:
-        try:
-            number = uuid.UUID(maintenance_id)
-        except ValueError:
-            number = uuid.UUID(int=0)
+        number = _number(maintenance_id)
         async with self._database.transaction() as connection:
             with wrap_errors():
                 row = await connection.fetchrow(self._sql["lock"], tenant.key, number)
                 changed = await connection.fetchval(self._sql[query], tenant.key, number, now, by)
                 if changed is None:
-                    raise NotFound(otherwise, details={"maintenance_id": maintenance_id[:60]})
+                    raise _unknown(otherwise, maintenance_id)
                 before = maintenance_of(row)
                 after = replace(before, until=now) if query == "end" else None
                 action = "maintenance.ended" if query == "end" else "maintenance.removed"
                 await _note(connection, now, action, tenant, before=before, after=after)
+
+
+def _number(maintenance_id: str) -> uuid.UUID:
+    """One that no window has for what cannot be one."""
+    try:
+        return uuid.UUID(maintenance_id)
+    except ValueError:
+        return uuid.UUID(int=0)
+
+
+def _unknown(message: str, maintenance_id: str) -> NotFound:
+    return NotFound(message, details={"maintenance_id": maintenance_id[:60]})

@@ -58,6 +58,8 @@ INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, 
 SELECT gen_random_uuid(), id, 'x', 'page', 'x', 'recovered', 'x', a.long, a.long, a.long, a.long
 FROM tenants, (SELECT '2001-01-01Z'::timestamptz) AS a (long);
 INSERT INTO audit_log (at, actor, action, subject) VALUES ('2001-01-01Z', 'kim', 'tenant.created', 'gone');
+INSERT INTO exclusion_requests (request, requested_at, requested_by, tenants, digest)
+VALUES (gen_random_uuid(), '2001-01-01Z', 'kim', '{1}', repeat('0', 64));
 INSERT INTO objective_hours (objective, hour, good, total, observed)
 SELECT id, '2001-01-01T00:00Z', array_fill(0, '{60}'), array_fill(0, '{60}'), array_fill(0, '{60}') FROM objectives;
 """

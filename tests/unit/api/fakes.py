@@ -603,7 +603,7 @@ class World:
             monitoring=stores.samples, hints=Hints(stores.samples),
             evidence=DEFAULT_RULES,
             availability=stores.availability, window_sums=stores.availability, current=stores.current,
-            maintenance=stores.maintenance, statements=statements, statement_mail=unused,
+            maintenance=stores.maintenance, exclusions=unused, statements=statements, statement_mail=unused,
             contracts=FakeContracts(stores.tenants, stores.maintenance, stores.availability),
             intervals=self.intervals, alerts=stores.alerts,
             webhook_keys=unused, deliveries=stores.deliveries,

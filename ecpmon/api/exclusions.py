@@ -1,0 +1,227 @@
+"""The same window for many tenants (docs/sla.md): chosen by a selector, laid once however often it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from ecpmon.api.auth import caller_key, token_of
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply
+from ecpmon.api.context import CALLER
+from ecpmon.api.maintenance import MaintenanceBody, document, how_often, may_enter_the_past, planned_of
+from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.tenants import check_preset
+from ecpmon.api.times import is_naive
+from ecpmon.errors import EcpError, LimitReached, NotFound, TenantNotFound
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.tenants import Tenant, TenantStatus
+from ecpmon.ports.exclusions import Laid
+from ecpmon.sla.exclusions import selected
+
+routes = Routes()
+# Of one request, and of one of its transactions: tenants are locked as long as one lasts.
+MOST: Final = 5_000
+AT_ONCE: Final = 100
+_NAMESPACE: Final = uuid.UUID("0b6f6f3e-7f0b-4b43-9c53-5f3b0a4c7d11")
+
+
+class SelectorBody(BaseModel):
+    """Whom it is for: every tenant that the caller may change and for which all that is said holds. `name`: `*` is any
+    text. At least one is said; `all` says that all are meant."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    all: StrictBool = False
+    tenant_ids: Annotated[list[StrictStr], Field(min_length=1, max_length=1_000)] | None = None
+    name: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
+    preset: StrictStr | None = None
+    status: StrictStr | None = None
+
+
+class ExclusionBody(MaintenanceBody):
+    """A window as for one tenant. Asked again with the same `key`, it is the same request. `dry_run`: tell whom it
+    would choose, and do nothing."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    key: Annotated[StrictStr, Field(min_length=1, max_length=100)]
+    tenants: SelectorBody
+    dry_run: StrictBool = False
+
+
+@routes.post("/api/v1/exclusions", Permission.OPERATE)
+async def lay(request: web.Request) -> web.Response:
+    """Lay the same window on many tenants, a hundred in a transaction; asked again with its key, on whom it lacks."""
+    backend, now = backend_of(request), now_of(request)
+    body = await read_model(request, ExclusionBody)
+    chosen, unknown = await _chosen(request, body.tenants)
+    planned = _planned(request, body, now)
+    number = planned.laid_by or ""
+    before = await backend.exclusions.requested(number)
+    if before is not None:
+        # As it was asked for first: whom it chose, and what has begun meanwhile is not entered late for that.
+        planned = replace(planned, created_at=before.requested_at)
+    often = await backend.workers.run_for(
+        caller_key(request), how_often, planned, planned.created_at, may_enter_the_past(request[CALLER])
+    )
+    outcomes = _Outcomes(unknown)
+    if body.dry_run or not (chosen or before):
+        outcomes.tell(chosen, "chosen")
+        return reply(outcomes.document(planned, now))
+    found = await backend.exclusions.request(
+        number, _digest(body), [t.key for t in chosen], planned.created_by, planned.created_at
+    )
+    first = set(found.tenants)
+    chosen = [t for t in await _own(request) if t.key in first]
+    for some in _parts(chosen):
+        outcomes.add(some, await backend.exclusions.lay([t.key for t in some], planned, often))
+    if not outcomes.counts["laid"] + outcomes.counts["already"]:
+        await backend.exclusions.withdraw(number)
+    return reply(outcomes.document(planned, now), 201 if outcomes.counts["laid"] else 200)
+
+
+@routes.post("/api/v1/exclusions/{request_id}/approve", Permission.MANAGE_TENANTS)
+async def approve(request: web.Request) -> web.Response:
+    """Let what a request has laid count, on those of its tenants that the caller may change."""
+    store, caller, now = backend_of(request).exclusions, request[CALLER], now_of(request)
+    number = _number(request)
+
+    async def work(keys: list[int]) -> list[int]:
+        return await store.approve(keys, number, caller.name, token_of(caller), now)
+
+    return await _on_what_was_laid(request, number, "approved", work)
+
+
+@routes.delete("/api/v1/exclusions/{request_id}", Permission.OPERATE)
+async def remove(request: web.Request) -> web.Response:
+    """Take back what a request has laid, from those of its tenants that the caller may change."""
+    store, caller, now = backend_of(request).exclusions, request[CALLER], now_of(request)
+    number = _number(request)
+
+    async def work(keys: list[int]) -> list[int]:
+        return await store.remove(keys, number, caller.name, now)
+
+    return await _on_what_was_laid(request, number, "removed", work)
+
+
+async def _on_what_was_laid(
+    request: web.Request, number: str, outcome: str, work: Callable[[list[int]], Awaitable[list[int]]]
+) -> web.Response:
+    """Raises NotFound for a request that concerns no tenant of the caller's."""
+    found = await backend_of(request).exclusions.requested(number)
+    first = set(found.tenants if found else ())
+    chosen = [t for t in await _own(request) if t.key in first]
+    if not chosen:
+        raise NotFound("there is no such request for exclusions", details={"request_id": number})
+    done: set[int] = set()
+    for some in _parts(chosen):
+        done.update(await work([t.key for t in some]))
+    concerned = [t.tenant_id for t in chosen if t.key in done]
+    return reply({"request_id": number, outcome: len(concerned), "tenants": concerned})
+
+
+def _planned(request: web.Request, body: ExclusionBody, now: datetime) -> Maintenance:
+    """The same instants for everybody, so a wall-clock time says whose it is."""
+    if body.time_zone is None and (body.rrule is not None or is_naive(body.start) or is_naive(body.end)):
+        raise bad_field("time_zone", "say in which time zone this is: it is the same for every tenant")
+    planned = planned_of(request, body, body.time_zone or "UTC", now)
+    number = uuid.uuid5(_NAMESPACE, f"{planned.token or planned.created_by} {body.key}")
+    return replace(planned, laid_by=str(number))
+
+
+def _digest(body: ExclusionBody) -> str:
+    asked = body.model_dump(mode="json", exclude={"key", "dry_run"})
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _number(request: web.Request) -> str:
+    try:
+        return str(uuid.UUID(request.match_info["request_id"]))
+    except ValueError:
+        raise NotFound("there is no such request for exclusions") from None
+
+
+async def _own(request: web.Request) -> list[Tenant]:
+    """The live tenants that the caller may change, by number."""
+    found = (s.tenant for s in (await backend_of(request).directory.standings()).values())
+    return sorted((t for t in found if t is not None and request[CALLER].may_see(t)), key=lambda t: t.key)
+
+
+async def _chosen(request: web.Request, body: SelectorBody) -> tuple[list[Tenant], list[str]]:
+    """Whom a selector chooses, and names in it that are nobody's, or nobody's of the caller's.
+
+    Raises ValidationFailed for one that says nothing, LimitReached for too many.
+    """
+    said = [name for name in ("tenant_ids", "name", "preset", "status") if getattr(body, name) is not None]
+    if body.all == bool(said):
+        raise bad_field("tenants", "say all, or which ones: tenant_ids, name, preset, status")
+    if body.status is not None and body.status not in list(TenantStatus):
+        raise bad_field("tenants.status", f"known are {', '.join(TenantStatus)}")
+    preset, own = check_preset(body.preset), await _own(request)
+    names = None if body.tenant_ids is None else set(body.tenant_ids)
+    chosen = [
+        t
+        for t in own
+        if selected(names, body.name, t.tenant_id)
+        and preset in (None, t.preset)
+        and body.status in (None, t.status)
+    ]
+    if len(chosen) > MOST:
+        raise LimitReached(
+            f"this chooses {len(chosen)} tenants, and at most {MOST} are possible; choose in parts",
+            limit="exclusion_tenants",
+            most=MOST,
+        )
+    return chosen, sorted((names or set()) - {t.tenant_id for t in own})
+
+
+def _parts(tenants: Sequence[Tenant]) -> Iterator[Sequence[Tenant]]:
+    return (tenants[n : n + AT_ONCE] for n in range(0, len(tenants), AT_ONCE))
+
+
+class _Outcomes:
+    """What became of each tenant, and how often what."""
+
+    def __init__(self, unknown: Sequence[str]) -> None:
+        """`unknown`: names that are nobody's, as far as the caller is told."""
+        self.counts = Counter({"laid": 0, "already": 0, "taken_back": 0, "refused": len(unknown)})
+        missing = [(name, _said(TenantNotFound(name))) for name in unknown]
+        self._rows: list[dict[str, Any]] = [
+            {"tenant_id": name[:100], "outcome": "refused", "error": error} for name, error in missing
+        ]
+
+    def tell(self, tenants: Iterable[Tenant], outcome: str) -> None:
+        for tenant in tenants:
+            self.counts[outcome] += 1
+            self._rows.append({"tenant_id": tenant.tenant_id, "outcome": outcome})
+
+    def add(self, tenants: Iterable[Tenant], laid: Laid) -> None:
+        for tenant in tenants:
+            row: dict[str, Any] = {"tenant_id": tenant.tenant_id}
+            if (error := laid.refused.get(tenant.key)) is not None:
+                row |= {"outcome": "refused", "error": _said(error)}
+            elif tenant.key in laid.gone:
+                row |= {"outcome": "taken_back"}
+            else:
+                new = laid.laid.get(tenant.key)
+                number = new or laid.already.get(tenant.key)
+                row |= {"outcome": "laid" if new else "already", "maintenance_id": number}
+            self.counts[row["outcome"]] += 1
+            self._rows.append(row)
+
+    def document(self, planned: Maintenance, now: datetime) -> dict[str, Any]:
+        window = {k: v for k, v in document(planned, now).items() if k != "id"}
+        return {"request_id": planned.laid_by, "window": window, **self.counts, "tenants": self._rows}
+
+
+def _said(error: EcpError) -> dict[str, str]:
+    return {"code": error.code, "message": error.message}

@@ -1,0 +1,136 @@
+"""One window for many tenants."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ecpmon.errors import Conflict, EcpError, LimitReached, TenantNotFound
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.ports.exclusions import Laid, Requested
+from ecpmon.sla.exclusions import check_approval
+from ecpmon.storage.audit import record_of_each
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.maintenance import DEFAULT_BOUNDS, MaintenanceBounds, maintenance_of, told
+from ecpmon.storage.queries import load
+
+
+class PgExclusionStore:
+    """`ports.ExclusionStore` on PostgreSQL."""
+
+    def __init__(self, database: Database, most: MaintenanceBounds = DEFAULT_BOUNDS) -> None:
+        self._database = database
+        self._most = most
+        self._sql = load("maintenance")
+
+    async def request(
+        self, request: str, digest: str, tenants: Sequence[int], by: str, now: datetime
+    ) -> Requested:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await connection.execute(self._sql["request"], request, now, by, list(tenants), digest)
+                row = await connection.fetchrow(self._sql["requested"], request)
+        if row["digest"] != digest:
+            raise Conflict("this key was used for another request; take a new one for each")
+        return Requested(row["requested_at"], row["tenants"])
+
+    async def requested(self, request: str) -> Requested | None:
+        row = await self._database.fetchrow(self._sql["requested"], request)
+        return None if row is None else Requested(row["requested_at"], row["tenants"])
+
+    async def withdraw(self, request: str) -> None:
+        await self._database.execute(self._sql["withdraw_request"], request)
+
+    async def lay(self, tenants: Sequence[int], planned: Maintenance, occurrences: int) -> Laid:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                keys = list(tenants)
+                live = {r["id"] for r in await connection.fetch(self._sql["lock_tenants"], keys)}
+                laid = await connection.fetch(self._sql["laid"], keys, planned.laid_by)
+                held = await connection.fetch(self._sql["held_of"], keys, planned.created_at)
+                already = {r["tenant"]: str(r["maintenance_id"]) for r in laid if r["holds"]}
+                gone = {r["tenant"] for r in laid if not r["holds"]}
+                fresh = [r for r in held if r["tenant"] in live - already.keys() - gone]
+                refused = self._refusals(fresh, occurrences)
+                refused |= {key: TenantNotFound("") for key in keys if key not in live}
+                new = {r["tenant"]: str(uuid.uuid4()) for r in fresh if r["tenant"] not in refused}
+                if new:
+                    await self._insert(connection, new, planned, occurrences)
+        return Laid(new, already, gone, refused)
+
+    def _refusals(self, held: Sequence[Any], occurrences: int) -> dict[int, EcpError]:
+        found: dict[int, EcpError] = {}
+        for row in held:
+            try:
+                self._most.check(row["windows"], row["occurrences"] + occurrences)
+            except LimitReached as error:
+                found[row["tenant"]] = error
+        return found
+
+    async def _insert(
+        self, connection: Any, new: Mapping[int, str], planned: Maintenance, occurrences: int
+    ) -> None:
+        await connection.execute(
+            self._sql["lay"],
+            list(new),
+            list(new.values()),
+            planned.start,
+            planned.duration,
+            planned.rrule,
+            planned.time_zone,
+            planned.title,
+            planned.reason,
+            planned.created_by,
+            planned.created_at,
+            planned.approved_by,
+            occurrences if planned.rrule else None,
+            planned.category.value,
+            planned.needs_approval,
+            planned.notice,
+            planned.token,
+            planned.laid_by,
+        )
+        after = {k: v for k, v in (told(planned) or {}).items() if k != "maintenance_id"}
+        await record_of_each(connection, planned.created_at, "maintenance.added", new, after=after)
+
+    async def approve(
+        self, tenants: Sequence[int], request: str, by: str, token: str | None, now: datetime
+    ) -> list[int]:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                rows = await connection.fetch(self._sql["lock_laid"], list(tenants), request)
+                waiting = [r for r in rows if r["approved_at"] is None]
+                for row in waiting:
+                    check_approval(maintenance_of(row), by, token)
+                await connection.execute(self._sql["approve_laid"], list(tenants), request, by, now)
+                await self._note(connection, waiting, "maintenance.approved", now, {"approver": by})
+        return [r["tenant"] for r in waiting]
+
+    async def remove(self, tenants: Sequence[int], request: str, by: str, now: datetime) -> list[int]:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                rows = await connection.fetch(self._sql["lock_laid"], list(tenants), request)
+                await connection.execute(self._sql["remove_laid"], list(tenants), request, by, now)
+                await self._note(connection, rows, "maintenance.removed", now, None)
+        return [r["tenant"] for r in rows]
+
+    async def _note(
+        self,
+        connection: Any,
+        rows: Sequence[Any],
+        action: str,
+        now: datetime,
+        after: Mapping[str, Any] | None,
+    ) -> None:
+        if not rows:
+            return
+        before = {k: v for k, v in (told(maintenance_of(rows[0])) or {}).items() if k != "maintenance_id"}
+        subjects = {r["tenant"]: str(r["maintenance_id"]) for r in rows}
+        await record_of_each(connection, now, action, subjects, before=before, after=after)
+
+    async def forget(self, before: datetime) -> None:
+        """Forget requests from before: their keys are free again, and what they laid stays."""
+        await self._database.execute(self._sql["forget_requests"], before)
