@@ -16,7 +16,7 @@ from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import parse_percentage
-from ecpmon.sla.statements import credit, document, statement
+from ecpmon.sla.statements import contract_from, credit, document, statement
 from ecpmon.statements.terms import Terms, load_terms, terms_of
 
 START, END = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
@@ -100,3 +100,40 @@ def test_the_shipped_table_pays_nobody_who_was_served_as_promised(target: str) -
 def test_a_table_that_leaves_somebody_out_is_refused(tiers: list[dict[str, Any]]) -> None:
     with pytest.raises(ValidationFailed, match="credit tiers"):
         terms_of({"tiers": tiers})
+
+
+OLD = {
+    "version": "saas-2026-1",
+    "target": 98.5,
+    "maintenance_accounting": "exclude",
+    "time_zone": "Asia/Seoul",
+    "credit_tiers": [
+        {"below": 95.0, "credit_percent": 25.0},
+        {"below": 99.0, "credit_percent": 10.0},
+        {"below": 98.5, "credit_percent": 5.0},
+    ],
+}
+NEW = {
+    **OLD,
+    "version": "3",
+    "valid_from": "2026-04-30T15:00:00Z",
+    "credit_terms": "saas-2026-1",
+    "hours": {"weekly": []},
+    "begins": "2026-05-31T09:00:00Z",
+}
+
+
+@pytest.mark.parametrize("told", [OLD, {k: v for k, v in NEW.items() if k != "begins"}, NEW])
+def test_a_closed_statement_is_made_again_as_it_was_closed(told: dict[str, Any]) -> None:
+    """Else every closed month would be restated by the next release."""
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    spans = [
+        Span(START, START + timedelta(hours=9), SpanState.DOWN),
+        Span(START + timedelta(hours=9), END, SpanState.UP),
+    ]
+    made = document(statement(tenant, "2026-06", contract_from(told), spans, [], END))
+    assert made["contract"] == told
+    again = document(statement(tenant, "2026-06", contract_from(made["contract"]), spans, [], END))
+    assert again == made
+    # By the rule of that time who kept 98.5 % and missed the tier of 99 % was owed 10 %.
+    assert (made["verdict"], made["credit_percent"]) == ("met", 0)
