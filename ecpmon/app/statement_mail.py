@@ -17,6 +17,7 @@ from typing import Final
 from ecpmon.alerts.backoff import Backoff
 from ecpmon.alerts.notifiers.email import SmtpServer
 from ecpmon.alerts.notifiers.handing import Courier, Notes
+from ecpmon.alerts.recipients import RecipientRefused, check_recipients
 from ecpmon.alerts.worker import DeliveryWorker, WorkerLimits
 from ecpmon.errors import Overloaded
 from ecpmon.model.alerts import (
@@ -75,7 +76,10 @@ class StatementMailer:
         if not isinstance(action, EmailAction):
             return DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.NO_NOTIFIER, error="not an email")
         try:
+            check_recipients(action.recipients)  # rows may be made by hand
             message = await self._composed(notification, action.recipients[0])
+        except RecipientRefused as error:
+            return DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.REJECTED, error=error.message)
         except Overloaded as error:
             busy, why = DeliveryOutcome.RETRY, DeliveryReason.INTERNAL
             return DeliveryResult(busy, why, error=BUSY, detail=error.message)

@@ -20,7 +20,7 @@ from ecpmon.alerts.notifiers.email import SmtpServer
 from ecpmon.alerts.notifiers.handing import NOT_OURS, Courier
 from ecpmon.app.statement_mail import StatementMailer
 from ecpmon.compute.threads import Threads
-from ecpmon.model.alerts import DeliveryOutcome, Notification
+from ecpmon.model.alerts import DeliveryOutcome, DeliveryReason, Notification
 from ecpmon.model.delivery import Grant
 from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import Tenant
@@ -107,7 +107,9 @@ async def test_who_is_killed_between_two_steps_loses_nothing_and_sends_no_second
     assert (dead["status"], dead["attempts"]) == ("pending", 0)
     assert (dead["handed_at"] is not None) == (step in ("given", "taken"))
     await database.execute("UPDATE statement_sendings SET claimed_until = now() - INTERVAL '1 s'")
-    async with serving(migrated_dsn, free_port(), **settings, is_ready=False):
+    # Once by a worker beside fronts, which composes in a process of its own as well.
+    roles = {"ECPMON_ROLE": "supervised", "ECPMON_FRONTS": "1"} if step == "connected" else {}
+    async with serving(migrated_dsn, free_port(), **settings, **roles, is_ready=False):
         await until(lambda: has(database, "sent"), "it is sent")
     sent = await row(database)
     assert (sent["repeats"], sent["handed_at"], sent["finished_at"] is not None) == (repeats, None, True)
@@ -198,6 +200,25 @@ async def test_what_the_server_says_it_did_not_take_is_no_repeat(
         else:
             await outbox.record_sent(found, clock.now(), result)
         assert ((await row(database))["attempts"], (await row(database))["repeats"]) == (tries, 0)
+    await courier.close()
+
+
+async def test_recipients_made_by_hand_keep_no_month_from_being_closed(
+    database: Database, closed: Tenant, post: Post
+) -> None:
+    strange = [None, "x", "no address", WHO, WHO.upper(), "y" * 500]
+    await database.execute("UPDATE statement_recipients SET recipients = $1", strange)
+    store = PgStatementStore(database)
+    [first] = await store.revisions(closed, "2026-02")
+    await store.close(closed, "2026-03", 1, "0" * 64, first.document, None, datetime.now(UTC))
+    made = await database.fetch("SELECT recipient FROM statement_sendings WHERE month = '2026-03'")
+    assert sorted(r["recipient"] for r in made) == sorted(["no address", WHO, WHO.upper()])
+    outbox, mailer, courier = mailer_of(database, post, Clock())
+    now = datetime.now(UTC)
+    taken = await outbox.claim([Grant(*q.key, 10) for q in await outbox.queues(now)], now, LEASE)
+    [odd] = [n for n in taken if n.receiver == "mailto:no address"]
+    result = await mailer.deliver(odd, now)
+    assert (result.outcome, result.reason) == (DeliveryOutcome.PARK, DeliveryReason.REJECTED)
     await courier.close()
 
 

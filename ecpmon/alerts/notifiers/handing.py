@@ -12,7 +12,7 @@ from typing import Final
 import aiosmtplib
 
 from ecpmon.alerts.notifiers.email import TIMEOUT, SmtpServer, failure
-from ecpmon.alerts.recipients import RecipientRefused, check_recipients
+from ecpmon.alerts.recipients import check_recipients
 from ecpmon.model.alerts import DeliveryOutcome, DeliveryReason, DeliveryResult
 
 # All steps together: shorter than half a claim (`WorkerLimits.lease`).
@@ -41,14 +41,11 @@ class Courier:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def carry(self, message: bytes, recipient: str, notes: Notes) -> DeliveryResult:
-        """Try once. Until `giving` was told nothing has left; after it the server may have taken the message, unless
-        the result says otherwise."""
+        """Try once; `recipient` is a checked address. Until `giving` was told nothing has left; after it the server may
+        have taken the message, unless the result says otherwise."""
         try:
-            check_recipients([recipient])
             async with asyncio.timeout(LONGEST.total_seconds()):
                 return await self._carry(message, recipient, notes)
-        except RecipientRefused as error:
-            return DeliveryResult(DeliveryOutcome.PARK, DeliveryReason.REJECTED, error=error.message)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             return failure(error)
 
