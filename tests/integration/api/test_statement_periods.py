@@ -82,6 +82,40 @@ async def test_a_change_of_the_target_is_judged_by_the_months_budgets(service: S
     assert quarter["period"] == {"start": "2026-04-01T00:00:00Z", "end": "2026-07-01T00:00:00Z"}
 
 
+async def test_the_window_of_a_quarter_says_what_its_statement_says(service: Service) -> None:
+    name = await a_march(service)
+    for day, target in (
+        (datetime(2026, 4, 3, tzinfo=UTC), "99.0%"),
+        (datetime(2026, 5, 3, tzinfo=UTC), "99.95%"),
+    ):
+        service.clock.set(day)
+        url = f"/api/v1/tenants/{name}"
+        assert (await service.ask("PUT", url, {"sla_target": {"availability": target}}))[0] == 200
+    service.clock.set(datetime(2026, 5, 20, tzinfo=UTC))
+    down = [{"timestamp": f"2026-05-19T{h:02}:00:00Z", "metrics": {"up": int(h > 6)}} for h in range(24)]
+    assert (await service.ask("POST", f"{url}/monitoring", down))[0] == 202
+    for at, of in (("2026-05-20T00:00:00Z", "2026-Q2"), ("2026-03-31T23:00:00Z", "2026-Q1")):
+        service.clock.set(datetime.fromisoformat(at))
+        _, body, _ = await service.ask("GET", f"{url}/sla?windows=quarter&at={at}")
+        [window], told = body["windows"], await report(service, name, f"period={of}")
+        for key in ("availability", "coverage", "recovery_time_avg"):
+            assert told[key] == pytest.approx(window[key]), key
+        assert (told["verdict"], told["failure_count"]) == (window["verdict"], window["failure_count"])
+        assert [told["bounds"][side] for side in ("low", "high")] == [
+            pytest.approx(window["bounds"][side]) for side in ("low", "high")
+        ]
+        budgets = [
+            (b["total_minutes"], b["consumed_minutes"])
+            for b in (told["error_budget"], window["error_budget"])
+        ]
+        assert budgets[0] == pytest.approx(budgets[1])
+        assert told["contract"]["target"] == pytest.approx(window["contract"]["target"])
+        assert (told["down_minutes"], told["eligible_minutes"]) == (
+            window["down_minutes"],
+            window["eligible_minutes"],
+        )
+
+
 async def test_all_formats_know_quarters(service: Service) -> None:
     name = await a_march(service)
     url = f"/api/v1/tenants/{name}/sla/report?period=2026-Q1&format="

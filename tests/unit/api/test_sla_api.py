@@ -278,6 +278,24 @@ async def test_incidents(client: Any, world: World) -> None:
     assert sum(i["down_seconds"] for i in both) == 540
 
 
+async def test_of_an_incident_that_is_too_long_to_be_read_whole_the_begin_is_known(
+    client: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaps = spans(*[(1 / 3, DOWN), (2 / 3, UP)] * 20, (30, UP))
+    world.availability.spans["acme"] = flaps
+    [whole] = (await good(client, INCIDENTS))["incidents"]
+    assert (whole["down_seconds"], whole["recovery_seconds"]) == (pytest.approx(400), pytest.approx(400))
+    monkeypatch.setattr(incidents, "MAX_CHANGES", 5)
+    body = await good(client, INCIDENTS)
+    [found] = body["incidents"]
+    # Only the newest five outages were read, of one incident that began with the first.
+    assert (body["from"], found["counted"]["start"]) == (rfc3339(flaps[30].start),) * 2
+    assert {k: found[k] for k in ("start", "end", "duration_seconds")} == {
+        k: whole[k] for k in ("start", "end", "duration_seconds")
+    }
+    assert (found["down_seconds"], found["recovery_seconds"]) == (pytest.approx(100), None)
+
+
 async def test_the_future_has_no_incidents(client: Any) -> None:
     body = await good(client, INCIDENTS + "?to=2030-01-01T00:00:00Z")
     assert (body["from"], body["to"], len(body["incidents"])) == (rfc3339(ago(days=30)), rfc3339(NOW), 1)
