@@ -17,7 +17,6 @@ NOT_RUN: Final = {
     "triton": "its server is in no package; what it counts was measured elsewhere (2.51)",
     "ingress-nginx": "the controller is in no package, and needs a cluster",
     "vllm": "its wheel for CPUs needs a build of torch that is in no registry; measured elsewhere (0.32)",
-    "ray-serve": "is to be recorded on a quiet machine; measured elsewhere (2.60)",
     "scrape": "any target",
 }
 BEFORE: Final = "# --- before"
