@@ -15,7 +15,7 @@ from tests.integration.api.test_walls import OF_TENANTS, SOCKETS, name_of, path_
 from tests.waiting import PATIENCE
 
 # What can be read of a deleted tenant until retention ends.
-HISTORY = re.compile("/sla|/incidents|/objectives|/recoveries|/deployment|/evidence-profile")
+HISTORY = re.compile("/sla|/contract|/incidents|/objectives|/recoveries|/deployment|/evidence-profile")
 NOT_FOUND = (404, "TENANT_NOT_FOUND"), (404, "NOT_FOUND")
 
 
