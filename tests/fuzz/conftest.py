@@ -69,6 +69,8 @@ class Service:
         slo = {"kind": "latency", "target": 0.9, "threshold_ms": 200}
         rule_id = self.ask("POST", f"{base}/alerts", rule, status=201)["rule_id"]
         maintenance_id = self.ask("POST", f"{base}/maintenance", plan, status=201)["id"]
+        many = {**plan, "time_zone": "UTC", "key": name, "tenants": {"tenant_ids": [name]}}
+        request_id = self.ask("POST", "/api/v1/exclusions", many, status=201)["request_id"]
         self.ask("PUT", f"{base}/objectives/fast", slo, status=201)
         self.ask("PUT", f"{base}/evidence-profile", {"profile": "vllm", "match": {"job": "llm"}}, status=200)
         told = self.ask("POST", f"{base}/deployment-status", {"status": "failed"}, status=200)
@@ -78,6 +80,7 @@ class Service:
             "tenant_id": [name],
             "rule_id": [rule_id, NOBODY],
             "maintenance_id": [maintenance_id, NOBODY],
+            "request_id": [request_id, NOBODY],
             "objective": ["fast", "slow"],
             "name": ["fast"],
             "profile": ["vllm", "mosec"],
