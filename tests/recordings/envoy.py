@@ -99,7 +99,7 @@ def main() -> None:
                 "requests_total": "good + slow + failed + broken_off + timed_out + dead + refused",
                 "errors_total": "failed + broken_off + timed_out + dead + refused",
                 "fast_total": "good + failed + unknown",
-                "timed_total": "good + slow + failed + unknown",
+                "timed_total": "good + slow + failed + unknown + broken_off + timed_out + dead + refused",
             },
             {"cancelled": "a client that gives up is in no class", "unknown": "the client's own fault"},
             parameters={"clusters": "acme.*"}, threshold=250,

@@ -83,7 +83,7 @@ def main() -> None:
                 "requests_total": "good + slow + failed + timed_out + refused",
                 "errors_total": "failed + timed_out + refused",
                 "fast_total": "good",
-                "timed_total": "good + slow",
+                "timed_total": "good + slow + failed + timed_out + refused",
             },
             {
                 "cancelled": "a request that its client gives up is in no counter and no histogram",
