@@ -280,6 +280,8 @@ async def _suspect(
     if counters is None:
         return []
     subjects = {counter_subject(each.metric) for each in counters.selectors.values()}
+    if objective.histogram is not None:  # a native one is a counter of that name
+        subjects.add(counter_subject(objective.histogram.metric))
     found = await backend_of(request).faults.of_tenant(tenant, since)
     return [asdict(fault) for fault in found if fault.subject in subjects]
 

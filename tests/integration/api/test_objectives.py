@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ecpmon.model.samples import Source
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from tests.integration.api.conftest import NOW, Service
 
 CHECKOUT = {
@@ -86,6 +87,37 @@ async def test_an_objective_says_since_when_its_counters_cannot_be_used(service:
     assert len(await suspect(tenant, "requests/status?windows=1h,24h")) == 2
     assert await suspect(tenant, "latency/status") == []
     assert await suspect(other, "requests/status") == []
+
+
+async def test_a_threshold_that_a_native_histogram_was_not_read_at_is_refused_with_the_nearest(
+    service: Service,
+) -> None:
+    tenant = await service.tenant()
+    # As the collector has read it: its count, and what is within powers of two.
+    seen = {
+        ("waits_count", ()): 10.0,
+        ("waits_bucket", (("le", "0.125"),)): 4.0,
+        ("waits_bucket", (("le", "0.25"),)): 9.0,
+    }
+    samples = tuple(
+        Sample(SeriesKey("custom", name, labels), value) for (name, labels), value in seen.items()
+    )
+    frame = Frame(tenant, Source.PROMETHEUS, NOW - timedelta(minutes=1), samples)
+    await service.runtime.ingest.commit([Batch((frame,))])
+    fast = {"kind": "latency", "target": 0.9, "source": "prometheus", "histogram": "waits", "unit": "s"}
+    status, answer, _ = await service.ask("PUT", path(tenant, "/fast"), {**fast, "threshold_ms": 200.0})
+    assert status == 422
+    [field] = answer["error"]["details"]["fields"]
+    assert field["field"] == "threshold_ms"
+    assert field["message"] == "is no bound of the histogram; the nearest are 125 and 250 (ms)"
+    status, answer, _ = await service.ask("PUT", path(tenant, "/fast"), {**fast, "threshold_ms": 250.0})
+    assert status in (200, 201), answer
+    assert {role: found["series"] for role, found in answer["matches"].items()} == {"total": 1, "good": 1}
+    # What was wrong with it is told by the name that it has in the rules.
+    why = "0.2 is no bound of the native histogram"
+    await service.runtime.faults.note(Source.PROMETHEUS, {(tenant, "counter waits"): why}, NOW, NOW)
+    _, answer, _ = await service.ask("GET", path(tenant, "/fast/status?windows=1h"))
+    assert [told["reason"] for told in answer["suspect"]] == [why]
 
 
 async def test_metrics_stand_beside_those_of_availability(service: Service) -> None:
