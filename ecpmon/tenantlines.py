@@ -37,7 +37,7 @@ OBJECTIVE: Final = {
         "Share of an objective's budget left, negative when overspent",
     ),
 }
-MAINTENANCE: Final = (MAINTENANCE_GAUGE, "1 while maintenance is on")
+MAINTENANCE: Final = (MAINTENANCE_GAUGE, "1 while maintenance is on, or outside of the service hours")
 STALE: Final = ("ecp_tenant_sla_stale", "1 while nobody knows whether a tenant is up")
 # The shipped Prometheus rules read it.
 UP_GAUGE: Final = "ecp_tenant_up"

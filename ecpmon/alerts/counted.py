@@ -2,7 +2,7 @@
 
 Instants are whole minutes: `now` is the last one that is over and every window ends at it, so that a replay over the
 same counts decides the same. Minutes of maintenance are in no window, whatever the contract's accounting: nobody is
-woken for what was planned.
+woken for what was planned. Nor are those outside of the service hours, across which windows reach further back.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from ecpmon.alerts.evaluate import Evaluation, Reading
 from ecpmon.alerts.judgement import BUDGET_LEAVES, BUDGET_MIN_HISTORY, burning, told_until
 from ecpmon.alerts.syntax import CompareOp
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.objectives import Counts, Promised
-from ecpmon.sla import burn, ratios
+from ecpmon.sla import burn, hours, ratios
 from ecpmon.sla.budgets import allowed
 
 # Nothing counted for so long is told.
 SILENCE: Final = timedelta(minutes=5)
+# No policy reads further back than its period allows, nor than this.
+LONGEST_READ: Final = timedelta(days=30)
 # What a promise over these windows spends its budget in. A shorter promise is alerted on as one of the policy's period.
 _PERIODS: Final = {"7d": 7, "30d": 30, "90d": 90, "month": 30, "quarter": 90}
 # A pair whose factor is less would fire on what the promise allows.
@@ -48,9 +51,9 @@ def fitting(policy: burn.BurnPolicy, window: str, *, events: bool) -> burn.BurnP
 class CountedFacts:
     """What is known about one objective at the whole minute `now`.
 
-    `before` gives everything counted before an instant; it is asked for `instants` only. `planned` are the minutes of
-    maintenance before `now`, disjoint and in order. `begun`: where the promised window begins. `interval`: how long
-    one observation stands for.
+    `before` gives everything counted before an instant; it is asked for `instants` only. `planned` are the minutes that
+    are taken out before `now`, disjoint and in order, and `outside` those that lie outside of the service hours.
+    `begun`: where the promised window begins. `interval`: how long one observation stands for.
     """
 
     promised: Promised
@@ -59,6 +62,7 @@ class CountedFacts:
     before: Callable[[datetime], Counts]
     planned: Sequence[tuple[datetime, datetime]]
     interval: timedelta
+    outside: Sequence[Interval] = ()
 
     @property
     def target(self) -> float:
@@ -92,7 +96,7 @@ class CountedFacts:
 
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
         """Of the window that ends now; what was bad before `told` counts as good (see `told_until`)."""
-        start = self.now - window
+        start = window_start(self.now, window, self.outside)
         counts, eligible = self.since(start), self.eligible(start)
         bad = counts.bad if told is None or told <= start else self.since(told).bad
         coverage = min(counts.observed / 1e6 / eligible, 1.0) if eligible > 0 else 0.0
@@ -120,6 +124,11 @@ class CountedFacts:
     def budget_history(self) -> timedelta:
         """How much of the promised window could have been observed so far."""
         return min(self.now - self.begun, self.history)
+
+
+def window_start(now: datetime, window: timedelta, outside: Sequence[Interval]) -> datetime:
+    """Where a policy's window begins that ends at `now` and is so long in service hours."""
+    return hours.since(outside, now, window, LONGEST_READ)
 
 
 def lengths(policies: Mapping[str, burn.BurnPolicy]) -> set[timedelta]:
@@ -180,10 +189,12 @@ def instants(
     planned: Sequence[tuple[datetime, datetime]],
     told: Sequence[datetime],
     windows: set[timedelta],
+    outside: Sequence[Interval] = (),
 ) -> set[datetime]:
     """What `CountedFacts.before` is asked for when rules with these windows are judged."""
     edges = {at for both in planned for at in both}
-    return {now, begun, *(now - length for length in windows), *edges, *told}
+    starts = {at for length in windows for at in (now - length, window_start(now, length, outside))}
+    return {now, begun, *starts, *edges, *told}
 
 
 def told_of(states: Sequence[RuleState], now: datetime) -> list[datetime]:

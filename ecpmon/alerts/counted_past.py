@@ -9,24 +9,25 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ecpmon.alerts.counted import CountedFacts
+from ecpmon.alerts.counted import LONGEST_READ, CountedFacts
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.objectives import Counts, HoursOfCounts, Promised
 from ecpmon.sla.periods import period
 
 _MINUTE: Final = 60
-# No policy reads further back than its period allows, nor than this.
-LONGEST_READ: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class CountedHistory:
-    """All that a replay reads about one objective. `planned`: whole minutes of maintenance, disjoint and in order."""
+    """All that a replay reads about one objective. `planned`: the whole minutes that are taken out, disjoint and in
+    order; `outside`: those of them that lie outside of the service hours."""
 
     promised: Promised
     hours: HoursOfCounts
     planned: Sequence[tuple[datetime, datetime]]
     zone: ZoneInfo
     interval: timedelta
+    outside: Sequence[Interval] = ()
     _ends: list[datetime] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +47,7 @@ class CountedHistory:
         """As of the whole minute `now`."""
         begun = min(period(self.promised.window, now, self.zone).start, now)
         off = self._between(min(begun, now - LONGEST_READ), now)
-        return CountedFacts(self.promised, now, begun, self.before, off, self.interval)
+        return CountedFacts(self.promised, now, begun, self.before, off, self.interval, self.outside)
 
     def _between(self, start: datetime, now: datetime) -> Sequence[tuple[datetime, datetime]]:
         over = bisect_right(self._ends, now)

@@ -72,7 +72,8 @@ def windows_read(rules: Iterable[AlertRule], policies: Mapping[str, burn.BurnPol
 
 
 class Record(Protocol):
-    """A tenant's availability with maintenance taken out, as far as a rule reads it. All intervals end exclusively."""
+    """A tenant's availability, as far as a rule reads it: without maintenance, and without what lies outside of the
+    service hours. All intervals end exclusively."""
 
     def tally(self, start: datetime, end: datetime) -> Tally: ...
 
@@ -81,6 +82,9 @@ class Record(Protocol):
 
     def history(self, start: datetime, end: datetime) -> timedelta:
         """How long before `end` there is something known, from `start` on."""
+
+    def since(self, now: datetime, length: timedelta, most: timedelta) -> datetime:
+        """From when on `length` of the time before `now` was within the service hours; `most` before at most."""
 
     def silence(self, start: datetime, end: datetime) -> float | None:
         """Seconds of the gap that it ends with; None: it ends with no gap."""
@@ -134,8 +138,11 @@ class Facts:
         return self.record.silence(self.now - SLA_LOOKBACK, self.now)
 
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
-        """Of the window that ends now; what failed before `told` counts as up (see `told_until`)."""
-        start = self.now - window
+        """Of the window that ends now; what failed before `told` counts as up (see `told_until`).
+
+        It is as long in service hours: else the first minute of a day would be all of its first hour.
+        """
+        start = self.record.since(self.now, window, SLA_LOOKBACK)
         seconds = self.record.tally(start, self.now)
         if told is not None and told > start:
             start = told

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from ecpmon.alerts.counted import CountedFacts, instants, judge, lengths, told_of
+from ecpmon.alerts.counted import LONGEST_READ, CountedFacts, instants, judge, lengths, told_of
 from ecpmon.alerts.evaluate import Reading
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.moves import Moves
@@ -31,7 +31,7 @@ from ecpmon.ports.sla import MaintenanceStore, ObjectiveStore
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.counters import minute_of
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.ratios import planned_minutes
+from ecpmon.sla.ratios import planned_minutes, whole_minutes
 from ecpmon.sla.terms import terms_of
 from ecpmon.slices import in_slices
 from ecpmon.workers import TenantWorkers
@@ -172,12 +172,13 @@ class ObjectiveAlerts:
         promised, before = found
         terms = terms_of(tenant, planned, minute)
         begun = min(terms.parts(promised.window, minute, 0.5)[0].start, minute)
-        reach = min(begun, minute - max(self._lengths))
+        reach = min(begun, minute - max(self._lengths), minute - LONGEST_READ if terms.outside else minute)
         off = planned_minutes(terms.maintenance, reach, minute)
         told = [at for at in told_of([e.state for e in rules], minute) if at > reach]
         interval = self._intervals.of(tenant.evidence_source, tenant)
-        facts = CountedFacts(promised, minute, begun, before.__getitem__, off, interval)
-        wanted = instants(minute, begun, off, told, self._lengths)
+        outside = whole_minutes(terms.outside, reach, minute)
+        facts = CountedFacts(promised, minute, begun, before.__getitem__, off, interval, outside)
+        wanted = instants(minute, begun, off, told, self._lengths, outside)
         more = frozenset((promised.key, at) for at in wanted if at not in before)
         return _Asked(rules, facts, before, more)
 

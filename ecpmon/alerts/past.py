@@ -23,7 +23,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ErrorBudget, Incident, Tally
 from ecpmon.ports.samples import Latest, Point
-from ecpmon.sla import budgets, burn, incidents
+from ecpmon.sla import budgets, burn, hours, incidents
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import exclude
 
@@ -40,8 +40,10 @@ def _ticks(at: datetime) -> int:
 class Timeline:
     """Spans (in order, disjoint) with running totals: any window costs two bisections, however many spans it has."""
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    def __init__(self, spans: Sequence[Span], outside: Sequence[Interval] = ()) -> None:
+        """`outside` of the service hours: not in `spans`, but windows reach across it."""
         self.spans = spans
+        self._outside = outside
         self._states = [s.state for s in spans]
         self._starts = [_ticks(s.start) for s in spans]
         self._ends = [_ticks(s.end) for s in spans]
@@ -94,6 +96,9 @@ class Timeline:
         if first == len(self.spans):
             return timedelta(0)
         return max(end - max(self.spans[first].start, start), timedelta(0))
+
+    def since(self, now: datetime, length: timedelta, most: timedelta) -> datetime:
+        return hours.since(self._outside, now, length, most)
 
     def silence(self, start: datetime, end: datetime) -> float | None:
         last = bisect_left(self._starts, _ticks(end)) - 1
@@ -215,11 +220,14 @@ class History:
         spans: Sequence[Span],
         maintenance: Sequence[Interval] = (),
         samples: Mapping[str, Sequence[Series]] | None = None,
+        outside: Sequence[Interval] = (),
     ) -> None:
-        """`samples`: metric name -> its series, the one from the evidence source first."""
+        """`samples`: metric name -> its series, the one from the evidence source first. `outside` of the service hours:
+        a part of `maintenance`, which is all that is taken out."""
         self._tenant, self._intervals = tenant, intervals
-        self.eligible = Timeline(exclude(spans, maintenance))
+        self.eligible = Timeline(exclude(spans, maintenance), outside)
         self._whole = Timeline(spans)
+        self._serving = Timeline(exclude(spans, outside))
         self._maintenance = maintenance
         self._samples = samples or {}
         self._fraction = tenant.sla_target.fraction
@@ -250,7 +258,7 @@ class History:
         """What was left of the 30-day budget, by the contract's accounting rule."""
         seconds = self.eligible.tally(at - BUDGET_WINDOW, at)
         if self._tenant.maintenance_accounting is Accounting.COUNT_AS_UP:
-            whole = self._whole.tally(at - BUDGET_WINDOW, at)
-            excluded = replace(seconds, maintenance=whole.eligible - seconds.eligible)
+            serving = self._serving.tally(at - BUDGET_WINDOW, at)
+            excluded = replace(seconds, maintenance=serving.eligible - seconds.eligible)
             seconds = excluded.counting_maintenance_as_up()
         return budgets.budget(seconds, self._fraction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ecpmon.alerts.judgement import (
@@ -22,12 +22,12 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.ports.samples import MonitoringStore
 from ecpmon.ports.sla import MaintenanceStore, WindowSums
+from ecpmon.sla import hours
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.ledger import Ledger, Question, question
-from ecpmon.sla.maintenance import covered, effort
 from ecpmon.sla.parts import Terms
-from ecpmon.sla.terms import MOST
+from ecpmon.sla.terms import MOST, effort_of, off_between
 from ecpmon.workers import TenantWorkers
 
 # So little planned maintenance is expanded where we are: a thread would cost more.
@@ -74,21 +74,29 @@ class FactsReader:
     async def _record(
         self, tenant: Tenant, entries: Sequence[RuleWithState], now: datetime
     ) -> tuple[Record, int]:
-        """Availability without maintenance, as nobody is woken for what was planned; and how often that is on."""
+        """Availability without what is taken out, as nobody is woken for it; and how often something is."""
         lengths = windows_read([entry.rule for entry in entries], self._policies)
         if not lengths:
             return unobserved(now), 0
         reach = now - max(SLA_LOOKBACK, *lengths)
         told = {at for entry in entries if (at := told_until(entry.state, now)) is not None and at > reach}
         starts = {reach, now - SLA_LOOKBACK, *(now - length for length in lengths), *told}
-        asked = await self._question(tenant, await self._maintenance.of_tenant(tenant), starts, now)
+        asked = await self._question(tenant, await self._maintenance.of_tenant(tenant), starts, lengths, now)
         marks = await self._window_sums.marks(tenant, asked.instants, now)
-        return Ledger(marks.__getitem__, asked.maintenance), len(asked.maintenance)
+        return Ledger(marks.__getitem__, asked.maintenance, asked.outside), len(asked.maintenance)
 
     async def _question(
-        self, tenant: Tenant, planned: Sequence[Maintenance], starts: set[datetime], now: datetime
+        self,
+        tenant: Tenant,
+        planned: Sequence[Maintenance],
+        starts: set[datetime],
+        lengths: set[timedelta],
+        now: datetime,
     ) -> Question:
         def made() -> Question:
-            return question(now, Terms(covered(planned, min(starts), now, MOST)), (), starts)
+            off = off_between(tenant, planned, min(starts), now, MOST)
+            # Windows of policies are as long in service hours, those of conditions as the clock says.
+            served = {hours.since(off.outside, now, length, SLA_LOOKBACK) for length in lengths}
+            return question(now, Terms(off.maintenance, outside=off.outside), (), starts | served)
 
-        return made() if effort(planned) <= FEW else await self._workers.run(tenant.key, made)
+        return made() if effort_of(tenant, planned) <= FEW else await self._workers.run(tenant.key, made)

@@ -40,7 +40,7 @@ from ecpmon.ports.sla import Outline, WindowSums, WindowTotals
 from ecpmon.sla import burn
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import effort, touching
-from ecpmon.sla.terms import terms_of
+from ecpmon.sla.terms import has_hours, terms_of
 from ecpmon.slices import in_slices
 
 # What only goes on is stored so often; as long at most is what people see of it old.
@@ -79,7 +79,7 @@ class Survey:
 
 
 class Totals:
-    """The `Record` of a tenant without maintenance, in windows that all end at one instant.
+    """The `Record` of a tenant without maintenance or service hours, in windows that all end at one instant.
 
     Raises LookupError for what it cannot tell: other windows, and whether a gap ends now or later.
     """
@@ -96,6 +96,9 @@ class Totals:
 
     def history(self, start: datetime, end: datetime) -> timedelta:
         return max(end - max(self._found.first, start), timedelta(0))
+
+    def since(self, now: datetime, length: timedelta, most: timedelta) -> datetime:
+        return now - length
 
     def silence(self, start: datetime, end: datetime) -> float | None:
         if self._found.latest >= end:
@@ -258,9 +261,11 @@ class Screen:
         self._rests.note_due(tenant, next_due(courses, now))
 
     def _can_be_told(self, standing: Standing, now: datetime) -> bool:
-        """Whoever has maintenance in a window cannot: totals know nothing of it."""
+        """Whoever has maintenance in a window, or service hours, cannot: totals know nothing of it."""
         tenant, planned = standing.tenant, standing.planned
         if tenant is None or planned is None or standing.rules is None or effort(planned) > FEW:
+            return False
+        if has_hours(tenant):
             return False
         if not planned:
             return True

@@ -39,7 +39,7 @@ from ecpmon.ports.samples import PackedPoints
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla.burn import BurnPolicy, PolicyError, reachable
 from ecpmon.sla.evidence import Intervals
-from ecpmon.sla.maintenance import covered
+from ecpmon.sla.terms import off_between
 from ecpmon.wire import dumps
 
 MAX_RANGE: Final = timedelta(days=90)
@@ -219,8 +219,10 @@ class _Read:
             for (_, name), points in packed.open().items():
                 if name in plan.wanted.names:
                     found.setdefault(name, []).append(Series(source, points, plan.width))
-        off = covered(self.planned, plan.start - SLA_LOOKBACK, plan.end)
-        return History(plan.tenant, self.intervals, self.spans.open(), off, found)
+        off = off_between(plan.tenant, self.planned, plan.start - SLA_LOOKBACK, plan.end)
+        return History(
+            plan.tenant, self.intervals, self.spans.open(), off.maintenance, found, outside=off.outside
+        )
 
 
 async def _read(request: web.Request, plan: _Plan) -> _Read:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from ecpmon.alerts.backtest import Backtest, replay_counted
-from ecpmon.alerts.counted import fitting
-from ecpmon.alerts.counted_past import LONGEST_READ, CountedHistory
+from ecpmon.alerts.counted import LONGEST_READ, fitting
+from ecpmon.alerts.counted_past import CountedHistory
 from ecpmon.api.backtesting import DEFAULT_RANGE, TrialBody, policies, range_of, step_of
 from ecpmon.api.common import apart, backend_of, bad_field, long_turn, percent
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity
@@ -18,9 +18,10 @@ from ecpmon.model.objectives import Promised, StoredObjective
 from ecpmon.model.tenants import Tenant, parse_percentage
 from ecpmon.sla.burn import PolicyError, reachable
 from ecpmon.sla.counters import MINUTE, minute_of
-from ecpmon.sla.maintenance import covered, zone
+from ecpmon.sla.maintenance import zone
 from ecpmon.sla.periods import LONGEST_WINDOW
-from ecpmon.sla.ratios import planned_minutes
+from ecpmon.sla.ratios import planned_minutes, whole_minutes
+from ecpmon.sla.terms import off_between
 from ecpmon.wire import dumps
 
 _REACH: Final = max(LONGEST_READ, LONGEST_WINDOW)
@@ -49,13 +50,14 @@ async def backtested_objective(
     async with long_turn(request, tenant):
         hours = await backend.objectives.hours(tenant, stored.key, trial.start - _REACH, trial.end)
         planned = await backend.maintenance.of_tenant(tenant)
-        off = covered(planned, trial.start - _REACH, trial.end)
+        off = off_between(tenant, planned, trial.start - _REACH, trial.end)
         history = CountedHistory(
             promised,
             hours,
-            planned_minutes(off, trial.start - _REACH, trial.end),
+            planned_minutes(off.maintenance, trial.start - _REACH, trial.end),
             zone(tenant.time_zone),
             backend.intervals.of(tenant.evidence_source, tenant),
+            whole_minutes(off.outside, trial.start - _REACH, trial.end),
         )
         shown = await apart(request, tenant, _replayed, trial, history)
     return web.Response(body=shown, content_type="application/json")

@@ -16,7 +16,7 @@ MOST_VERSIONS: Final = 1_000
 
 
 def version_document(version: ContractVersion) -> dict[str, Any]:
-    """`credits` null: those of `rules/credits.yaml`; `hours` null: always."""
+    """`credits` null: those of `rules/credits.yaml`; `service_hours` null: always."""
     return {
         "version": version.version,
         "valid_from": version.valid_from,
@@ -24,7 +24,7 @@ def version_document(version: ContractVersion) -> dict[str, Any]:
         "maintenance_accounting": version.maintenance_accounting.value,
         "time_zone": version.time_zone,
         "credits": version.credits,
-        "hours": version.hours,
+        "service_hours": version.hours,
         "created_at": version.created_at,
         "created_by": version.created_by,
         "replaced_at": version.replaced_at,

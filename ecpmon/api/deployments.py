@@ -36,7 +36,7 @@ from ecpmon.model.windows import Tally
 from ecpmon.orchestrator.deployments import rendered
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla.gate import ATTRIBUTED, burned
-from ecpmon.sla.maintenance import covered, effort
+from ecpmon.sla.terms import effort_of, off_between
 
 routes = Routes()
 # PostgreSQL holds none.
@@ -200,14 +200,20 @@ async def _burned(
         return _JUST_BEGUN
     spans = await backend.availability.packed(tenant, began - timedelta(seconds=1), until)
     planned = await backend.maintenance.of_tenant(tenant)
-    much = effort(planned) + len(spans)
-    return await worked_out(request, tenant, much, _charged, spans, planned, began, until, now)
+    much = effort_of(tenant, planned) + len(spans)
+    return await worked_out(request, tenant, much, _charged, tenant, spans, planned, began, until, now)
 
 
 def _charged(
-    spans: PackedSpans, planned: Sequence[Maintenance], began: datetime, until: datetime, now: datetime
+    tenant: Tenant,
+    spans: PackedSpans,
+    planned: Sequence[Maintenance],
+    began: datetime,
+    until: datetime,
+    now: datetime,
 ) -> Tally:
-    return burned(spans.open(), began, now, covered(planned, began, until))
+    off = off_between(tenant, planned, began, until)
+    return burned(spans.open(), began, now, off.maintenance)
 
 
 @routes.socket("/ws/deployment/{deployment_id}", Permission.READ)

@@ -22,8 +22,9 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla import incidents as maths
-from ecpmon.sla.maintenance import covered, effort, exclude
+from ecpmon.sla.maintenance import exclude
 from ecpmon.sla.spans import clip
+from ecpmon.sla.terms import effort_of, off_between
 from ecpmon.wire import dumps, rfc3339
 
 routes = Routes()
@@ -45,9 +46,9 @@ async def incidents(request: web.Request) -> web.Response:
         whole = await backend.availability.reach(tenant, start, end, now)
         spans = await backend.availability.troubles(tenant, whole.start, whole.end, MAX_CHANGES + 1)
         planned = await backend.maintenance.of_tenant(tenant)
-        much, said = len(spans) + effort(planned), "from" in request.query
+        much, said = len(spans) + effort_of(tenant, planned), "from" in request.query
         found = await worked_out(
-            request, tenant, much, _found, spans, planned, start, end, whole, may_shorten=not said
+            request, tenant, much, _found, tenant, spans, planned, start, end, whole, may_shorten=not said
         )
         causes = await _causes(request, tenant, found.newest)
         coarse = await backend.availability.coarse_days(tenant, found.start, end)
@@ -78,6 +79,7 @@ class _Found:
 
 
 def _found(
+    tenant: Tenant,
     packed: PackedSpans,
     planned: Sequence[Maintenance],
     start: datetime,
@@ -92,7 +94,7 @@ def _found(
         spans = spans[1:]
         if spans[0].start > start:
             start = _shortened(spans[0].start, may_shorten=may_shorten)
-    off = covered(planned, whole.start, whole.end)
+    off = off_between(tenant, planned, whole.start, whole.end).maintenance
     outages = maths.incidents(spans, start, end, off, whole.end)
     gap = sum(s.seconds for s in exclude(clip(spans, start, end), off) if s.state is SpanState.GAP)
     first = min([start, *(o.start for o in outages[:1])])

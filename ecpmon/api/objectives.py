@@ -30,9 +30,8 @@ from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.faults import counter_subject
-from ecpmon.sla.maintenance import effort
 from ecpmon.sla.periods import WINDOW_NAMES
-from ecpmon.sla.terms import terms_of
+from ecpmon.sla.terms import effort_of, terms_of
 
 if TYPE_CHECKING:
     from ecpmon.sla import openslo_reader
@@ -249,13 +248,15 @@ async def status(request: web.Request) -> web.Response:
     stored = await _find(request, tenant)
     names = _windows(request, stored)
     planned = await backend.maintenance.of_tenant(tenant)
-    spans = await worked_out(request, tenant, effort(planned), _stretches, tenant, planned, now, names)
+    spans = await worked_out(
+        request, tenant, effort_of(tenant, planned), _stretches, tenant, planned, now, names
+    )
     before = await backend.objectives.sums(edges(stored.key, spans))
     holes = await backend.objectives.holes(cuts(stored, spans))
     statuses = await backend.objectives.statuses(tenant)
     rule = tenant.maintenance_accounting
     found = await worked_out(
-        request, tenant, effort(planned), standing, stored, spans, before, rule, statuses, holes
+        request, tenant, effort_of(tenant, planned), standing, stored, spans, before, rule, statuses, holes
     )
     unit = 1e6 if stored.objective.counters is None else 1.0
     return reply(

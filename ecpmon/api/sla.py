@@ -40,10 +40,9 @@ from ecpmon.sla import windows as maths
 from ecpmon.sla.contracts import judged, versions_of
 from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.ledger import Ledger, Question, question
-from ecpmon.sla.maintenance import covered, effort
 from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES
-from ecpmon.sla.terms import terms_of
+from ecpmon.sla.terms import effort_of, off_between, terms_of
 from ecpmon.wire import dumps
 
 routes = Routes()
@@ -89,6 +88,8 @@ def window_document(w: WindowResult) -> dict[str, Any]:
         "down_minutes": minutes(w.tally.down),
         "gap_minutes": minutes(w.tally.gap),
         "maintenance_minutes": minutes(w.tally.maintenance),
+        # Outside of the service hours: neither eligible nor charged, whatever the accounting.
+        "outside_minutes": minutes(w.tally.outside),
         "error_budget": {
             "total_minutes": minutes(left.total),
             "consumed_minutes": minutes(left.consumed),
@@ -148,7 +149,7 @@ async def sla(request: web.Request) -> web.Response:
     state, windows = await worked_out(
         request,
         tenant,
-        effort(found.planned),
+        effort_of(tenant, found.planned),
         _windows,
         found.question.rest,
         facts.marks,
@@ -244,7 +245,7 @@ async def _question(
     *,
     present: bool,
 ) -> _Question:
-    much = effort(planned)
+    much = effort_of(tenant, planned)
     return await worked_out(request, tenant, much, _asked, tenant, planned, at, names, present=present)
 
 
@@ -291,8 +292,8 @@ async def timeline(request: web.Request) -> web.Response:
     start = end - lasting
     start -= timedelta(seconds=start.timestamp() % width.total_seconds())
     planned, plot = await backend.maintenance.of_tenant(tenant), _Plot(start, end, width)
-    much = effort(planned) + plot.count
-    asked = await worked_out(request, tenant, much, _of_steps, planned, plot)
+    much = effort_of(tenant, planned) + plot.count
+    asked = await worked_out(request, tenant, much, _of_steps, tenant, planned, plot)
     marks = await backend.window_sums.marks(tenant, asked.instants, end)
     shown = {"tenant_id": tenant.tenant_id, "window": window, "step": step}
     as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
@@ -315,8 +316,9 @@ class _Plot:
         return [self.start + self.width * i for i in range(self.count)]
 
 
-def _of_steps(planned: Sequence[Maintenance], plot: _Plot) -> _Question:
-    terms = Terms(covered(planned, plot.start, plot.end, MAX_INTERVALS))
+def _of_steps(tenant: Tenant, planned: Sequence[Maintenance], plot: _Plot) -> _Question:
+    off = off_between(tenant, planned, plot.start, plot.end, MAX_INTERVALS)
+    terms = Terms(off.maintenance, outside=off.outside)
     found = question(plot.end, terms, (), plot.steps)
     return _Question(found.instants, found.earlier, Sealed((terms, found)))
 
@@ -328,7 +330,8 @@ def _plotted(
     as_up: bool,
     shown: dict[str, Any],
 ) -> bytes:
-    known = Ledger(marks.__getitem__, asked.open()[1].maintenance)
+    _, found = asked.open()
+    known = Ledger(marks.__getitem__, found.maintenance, found.outside)
     points = [_plot_point(a, known.tally(a, b), as_up) for a, b in pairwise([*plot.steps, plot.end])]
     return dumps({**shown, "points": points})
 
@@ -342,6 +345,7 @@ def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
         "coverage": percent(coverage),
         "down_minutes": minutes(seconds.down),
         "gap_minutes": minutes(seconds.gap),
+        "outside_minutes": minutes(seconds.outside),
     }
 
 
@@ -353,7 +357,7 @@ async def analysis(request: web.Request) -> web.Response:
     if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
-    much, target = effort(planned), tenant.sla_target.fraction
+    much, target = effort_of(tenant, planned), tenant.sla_target.fraction
     asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
     marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier)
     state, found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
@@ -380,8 +384,8 @@ async def analysis(request: web.Request) -> web.Response:
 def _of_period(tenant: Tenant, planned: Sequence[Maintenance], start: datetime, now: datetime) -> _Question:
     terms = terms_of(tenant, (), now)
     # From earlier on, for an outage that began before.
-    maintenance = covered(planned, start - LONGEST_WINDOW, now, MAX_INTERVALS)
-    terms = replace(terms, maintenance=maintenance)
+    off = off_between(tenant, planned, start - LONGEST_WINDOW, now, MAX_INTERVALS)
+    terms = replace(terms, maintenance=off.maintenance, outside=off.outside)
     found = question(now, terms, (), (start,))
     return _Question(found.instants, found.earlier, Sealed((terms, found)))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenants import TargetBody, check_preset, newest_contract
+from ecpmon.api.tenants import TargetBody, check_preset, checked_hours, newest_contract
 from ecpmon.errors import InsufficientResources, ValidationFailed
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
@@ -73,6 +73,8 @@ class UpdateBody(BaseModel):
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     # null goes back to the shipped table.
     credits: CreditTable | None = None
+    # All of them anew; null counts every hour again.
+    service_hours: dict[str, Any] | None = None
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
@@ -113,6 +115,8 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
         changed["time_zone"] = zone(body.time_zone).key
     if "credits" in given:
         changed["credits"] = None if body.credits is None else body.credits.model_dump()
+    if "service_hours" in given:
+        changed["hours"] = checked_hours(body.service_hours)
     if "service_resources" in given:
         changed["service_resources"] = _merged_resources(tenant.service_resources, body.service_resources)
     return tenant.model_copy(update=changed)
@@ -205,6 +209,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         time_zone=wanted.time_zone,
         maintenance_accounting=wanted.maintenance_accounting,
         credits=wanted.credits,
+        hours=wanted.hours,
     )
 
 
@@ -227,6 +232,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "time_zone": tenant.time_zone,
         "maintenance_accounting": tenant.maintenance_accounting.value,
         "credits": tenant.credits,
+        "service_hours": tenant.hours,
         "contract": newest_contract(tenant),
         "estimated_resources": tenant.resources.model_dump(),
         "estimated_cost": granted.estimated_cost if granted else None,

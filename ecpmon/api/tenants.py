@@ -41,6 +41,7 @@ from ecpmon.model.tenants import (
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.sla import Listed
 from ecpmon.ports.tenants import NewTenant
+from ecpmon.sla.hours import document_of, parse
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.terms import CreditTable
 
@@ -89,6 +90,8 @@ class TenantBody(BaseModel):
     language: Language = Language.EN
     # Absent: the shipped table.
     credits: CreditTable | None = None
+    # Absent: always (`ecpmon.sla.hours`).
+    service_hours: dict[str, Any] | None = None
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
@@ -245,6 +248,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         component_weights=_check_weights(body),
         language=body.language,
         credits=None if body.credits is None else body.credits.model_dump(),
+        hours=checked_hours(body.service_hours),
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -331,6 +335,7 @@ async def get_tenant(request: web.Request) -> web.Response:
             "maintenance_accounting": tenant.maintenance_accounting.value,
             "language": tenant.language.value,
             "credits": tenant.credits,
+            "service_hours": tenant.hours,
             "contract": newest_contract(tenant),
             "service_resources": tenant.service_resources,
             "component_policy": "weighted" if tenant.component_weights else "any",
@@ -348,6 +353,11 @@ async def get_tenant(request: web.Request) -> web.Response:
         },
         headers={"ETag": etag_of(tenant)},
     )
+
+
+def checked_hours(document: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Service hours as they are stored. Raises ValidationFailed naming the field."""
+    return None if document is None else document_of(parse(document))
 
 
 def newest_contract(tenant: Tenant) -> dict[str, Any]:

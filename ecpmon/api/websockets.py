@@ -35,8 +35,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.service import Clock
 from ecpmon.sla import sums
-from ecpmon.sla.maintenance import effort
-from ecpmon.sla.terms import terms_of
+from ecpmon.sla.terms import effort_of, terms_of
 
 routes = Routes()
 _log = structlog.get_logger(__name__)
@@ -107,7 +106,9 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
     now = clock.now()
     try:
         planned = await backend.maintenance.of_tenant(tenant)
-        terms = await worked_out_for(backend, tenant, effort(planned), terms_of, tenant, planned, now)
+        terms = await worked_out_for(
+            backend, tenant, effort_of(tenant, planned), terms_of, tenant, planned, now
+        )
         asked = {tenant.tenant_id: sums.intervals_for(now, terms, SLA_WINDOW)}
         tallies = await backend.window_sums.tallies(asked, now)
         states = await backend.window_sums.states([tenant.tenant_id], now)

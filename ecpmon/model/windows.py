@@ -37,14 +37,16 @@ class SlaStatus(StrEnum):
 class Tally:
     """Seconds of each state in a window; `eligible` starts at the tenant's first observation.
 
-    `maintenance` is not part of `eligible`, unless the contract counts it as up. `early`, `late`: seconds of doubt
-    (`windows.unseen`), at least; 0 where they are found another way.
+    `maintenance` is not part of `eligible`, unless the contract counts it as up; `outside` of the service hours never
+    is, and what is planned there is not maintenance. `early`, `late`: seconds of doubt (`windows.unseen`), at least; 0
+    where they are found another way.
     """
 
     eligible: float
     down: float
     gap: float
     maintenance: float = 0.0
+    outside: float = 0.0
     early: float = field(default=0.0, compare=False)
     late: float = field(default=0.0, compare=False)
 

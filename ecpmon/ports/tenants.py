@@ -31,6 +31,7 @@ class NewTenant:
     component_weights: Mapping[str, float] | None = None
     language: Language = Language.EN
     credits: Mapping[str, Any] | None = None
+    hours: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class TenantChange:
     time_zone: str
     maintenance_accounting: Accounting
     credits: Mapping[str, Any] | None
+    hours: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

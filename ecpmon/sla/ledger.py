@@ -21,6 +21,8 @@ from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Entry, Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
+from ecpmon.sla import hours
+from ecpmon.sla.maintenance import touching
 from ecpmon.sla.parts import NOTHING, Part, Terms, ended, maintenance_of
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.pieces import Piece, piece_between
@@ -29,22 +31,24 @@ from ecpmon.sla.windows import bounds, figures_of, verdict
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a `Ledger` needs: the marks of `instants` (in order), and the maintenance that matters.
+    """What a `Ledger` needs: the marks of `instants` (in order), and what is taken out, as far as it matters.
 
-    `earlier` is the maintenance before all of them, which matters as far back as an outage reaches that goes on at the
-    first: whoever finds the marks finds those of its edges as well.
+    `earlier` is what is taken out before all of them, which matters as far back as an outage reaches that goes on at
+    the first: whoever finds the marks finds those of its edges as well. `outside` is the part of `maintenance` that
+    lies outside of the service hours.
     """
 
     instants: Sequence[datetime]
     maintenance: Sequence[Interval]
     earlier: Sequence[Interval] = ()
+    outside: Sequence[Interval] = ()
 
     def known(self, marks: Mapping[datetime, Mark]) -> Ledger:
         """The ledger of what was found."""
         first = len(self.earlier)
         while first and self.earlier[first - 1].start in marks:
             first -= 1
-        return Ledger(marks.__getitem__, [*self.earlier[first:], *self.maintenance])
+        return Ledger(marks.__getitem__, [*self.earlier[first:], *self.maintenance], self.outside)
 
 
 def question(
@@ -56,7 +60,8 @@ def question(
     first = bisect_right(terms.maintenance, min(asked), key=attrgetter("end"))
     maintenance = terms.maintenance[first : bisect_left(terms.maintenance, now, key=attrgetter("start"))]
     edges = edges_of(maintenance).union(*(edges_of(_apart(parts, terms, now) or ()) for parts in windows))
-    return Question(sorted(asked | edges), maintenance, terms.maintenance[:first])
+    outside = touching(terms.outside, min(asked), now)
+    return Question(sorted(asked | edges), maintenance, terms.maintenance[:first], outside)
 
 
 def _apart(parts: Sequence[Part], terms: Terms, now: datetime) -> Sequence[Interval] | None:
@@ -122,16 +127,23 @@ def _between(a: Mark, b: Mark) -> _Amounts:
 class Ledger:
     """Figures of one tenant between any two instants whose marks are known, those of its maintenance included."""
 
-    def __init__(self, mark: Callable[[datetime], Mark], maintenance: Sequence[Interval] = ()) -> None:
-        """`mark` finds the mark of an instant; `maintenance` is disjoint and in order."""
+    def __init__(
+        self,
+        mark: Callable[[datetime], Mark],
+        maintenance: Sequence[Interval] = (),
+        outside: Sequence[Interval] = (),
+    ) -> None:
+        """`mark` finds the mark of an instant; `maintenance` is disjoint and in order, and so is `outside`, the part of
+        it that lies outside of the service hours."""
         self._mark = mark
         self._maintenance = maintenance
         self._starts = [i.start for i in maintenance]
         self._ends = [i.end for i in maintenance]
+        self._never = outside
 
     def taking_out(self, maintenance: Sequence[Interval]) -> Ledger:
         """The same with other maintenance."""
-        return Ledger(self._mark, maintenance)
+        return Ledger(self._mark, maintenance, self._never)
 
     @cached_property
     def _taken(self) -> list[_Amounts]:
@@ -152,12 +164,19 @@ class Ledger:
 
     def tally(self, start: datetime, end: datetime) -> Tally:
         """What `windows.tally` says about `[start, end)`, maintenance left out."""
+        first, last = self._mark(start), self._mark(end)
         out = self._taken_out(start, end)
-        left = _between(self._mark(start), self._mark(end)) - out
+        left = _between(first, last) - out
+        # Marks know from when on and until when anything was known, which is all that time outside depends on.
+        never = sum(micros(i.end - i.start) for i in touching(self._never, first.at, last.at))
         # Microseconds: what floats leave over of equal numbers is no time.
         return Tally(
-            left.eligible / 1e6, round(left.down / 1e6, 6), left.gap / 1e6, out.eligible / 1e6
-        )  # fmt: skip
+            left.eligible / 1e6,
+            round(left.down / 1e6, 6),
+            left.gap / 1e6,
+            (out.eligible - never) / 1e6,
+            never / 1e6,
+        )
 
     def _pieces(self, start: datetime, end: datetime) -> Iterator[Piece]:
         """What is not up between maintenance, in order."""
@@ -225,6 +244,10 @@ class Ledger:
         while index < len(self._starts) and self._starts[index] <= begin:
             begin, index = self._ends[index], index + 1
         return max(end - begin, timedelta(0))
+
+    def since(self, now: datetime, length: timedelta, most: timedelta) -> datetime:
+        """From when on `length` of the time before `now` was within the service hours (`hours.since`)."""
+        return hours.since(self._never, now, length, most)
 
     def state(self, at: datetime) -> SpanState | None:
         """What the tenant is at `at`, an observation of this very instant included; None: it was not observed yet."""

@@ -224,6 +224,27 @@ def exclude(spans: Sequence[Span], maintenance: Sequence[Interval]) -> list[Span
     return kept
 
 
+def without(intervals: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+    """What of `intervals` lies in none of `others` (each disjoint and in order). One merge."""
+    if not others:
+        return list(intervals)
+    kept: list[Interval] = []
+    index, count = 0, len(others)
+    for interval in intervals:
+        cursor = interval.start
+        while index < count and others[index].end <= cursor:
+            index += 1
+        place = index
+        while place < count and others[place].start < interval.end:
+            if cursor < others[place].start:
+                kept.append(Interval(cursor, others[place].start))
+            cursor = max(cursor, others[place].end)
+            place += 1
+        if cursor < interval.end:
+            kept.append(interval if cursor == interval.start else Interval(cursor, interval.end))
+    return kept
+
+
 def is_within(start: datetime, end: datetime, maintenance: Sequence[Interval]) -> bool:
     """Whether one of `maintenance` (disjoint, in order) covers all of `[start, end)`."""
     index = bisect_right(maintenance, start, key=_start) - 1

@@ -27,16 +27,18 @@ NOTHING: Final = Tally(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a contract says beside the target. `maintenance` is disjoint and in order, and reaches past `now`.
+    """What a contract says beside the target.
 
-    `calendar`: by name the windows that other terms than these judge, wholly or in part, as of the `now` that these
-    terms were made for.
+    `maintenance` is all that is taken out, planned or outside of the service hours, disjoint and in order, and reaches
+    past `now`; `outside` is the part of it that no contract counts, likewise. `calendar`: by name the windows that
+    other terms than these judge, wholly or in part, as of the `now` that these terms were made for.
     """
 
     maintenance: Sequence[Interval] = ()
     accounting: Accounting = Accounting.EXCLUDE
     zone: ZoneInfo = UTC_ZONE
     calendar: Mapping[str, Sequence[Part]] = field(default_factory=dict)
+    outside: Sequence[Interval] = ()
 
     def parts(self, name: str, now: datetime, target: float) -> Sequence[Part]:
         """The window called `name`; `target` is that of these terms. Raises KeyError for an unknown name."""

@@ -18,7 +18,7 @@ from ecpmon.model.objectives import Counts, Hole, RatioResult, StoredObjective
 from ecpmon.model.windows import ErrorBudget, SlaStatus
 from ecpmon.sla.budgets import allowed, exhausted_at, status
 from ecpmon.sla.counters import MINUTE, NOTHING, minute_of
-from ecpmon.sla.maintenance import touching
+from ecpmon.sla.maintenance import touching, without
 from ecpmon.sla.parts import Terms, maintenance_of
 from ecpmon.sla.windows import verdict
 
@@ -35,38 +35,51 @@ def _overlap(a: datetime, b: datetime, start: datetime, end: datetime) -> timede
 class Stretch:
     """`[start, end)` of whole minutes, and the maintenance in it, disjoint and in order, as whole minutes too.
 
-    `accounting`: of the version of the contract that judges it; None: of the newest.
+    `outside` of the service hours, likewise, nothing belongs to the stretch, and nothing is maintenance. `accounting`:
+    of the version of the contract that judges it; None: of the newest.
     """
 
     window: str
     start: datetime
     end: datetime
     maintenance: tuple[tuple[datetime, datetime], ...] = ()
+    outside: tuple[tuple[datetime, datetime], ...] = ()
     accounting: Accounting | None = None
 
     @property
+    def taken_out(self) -> tuple[tuple[datetime, datetime], ...]:
+        """Not in order."""
+        return (*self.maintenance, *self.outside)
+
+    @property
     def ranges(self) -> list[tuple[datetime, datetime]]:
-        return [(self.start, self.end), *self.maintenance]
+        return [(self.start, self.end), *self.taken_out]
 
     @property
     def cuts(self) -> list[datetime]:
         """Where what belongs to the stretch and what does not meet, but for its end."""
-        return [self.start, *(at for both in self.maintenance for at in both)]
-
-    @property
-    def seconds(self) -> float:
-        return (self.end - self.start).total_seconds()
+        return [self.start, *(at for both in self.taken_out for at in both)]
 
     def holds(self, at: datetime) -> bool:
-        """Whether the minute of an instant is one of the stretch."""
+        """Whether the minute of an instant is one of the stretch, within the service hours or not."""
         return self.start <= minute_of(at) < self.end
 
-    def unplanned(self, start: datetime, end: datetime) -> timedelta:
-        """How much of `[start, end)` is of the stretch, and no maintenance."""
+    def served(self, start: datetime, end: datetime) -> timedelta:
+        """How much of `[start, end)` is of the stretch, and within the service hours."""
         found = _overlap(self.start, self.end, start, end)
-        for a, b in self.maintenance:
-            found -= _overlap(a, b, start, end)
-        return found
+        return found - sum((_overlap(a, b, start, end) for a, b in self.outside), _NONE)
+
+    def unplanned(self, start: datetime, end: datetime) -> timedelta:
+        """How much of that is no maintenance."""
+        planned = sum((_overlap(a, b, start, end) for a, b in self.maintenance), _NONE)
+        return self.served(start, end) - planned
+
+    def is_outside(self, at: datetime) -> bool:
+        """Whether the minute of an instant is outside of the service hours."""
+        return any(a <= minute_of(at) < b for a, b in self.outside)
+
+    def touches_outside(self, start: datetime, end: datetime) -> bool:
+        return any(start < b and a < end for a, b in self.outside)
 
     def is_planned(self, at: datetime) -> bool:
         """Whether the minute of an instant is one of maintenance."""
@@ -75,7 +88,8 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Counts of a stretch: all of it, and what fell into maintenance; and the holes that are only partly in either."""
+    """Counts of a stretch within the service hours: all of it, and what fell into maintenance; and the holes that are
+    only partly in either."""
 
     whole: Counts
     maintenance: Counts = NOTHING
@@ -118,9 +132,11 @@ def stretch(name: str, now: datetime, terms: Terms) -> Stretch:
     end = minute_of(now)
     parts = terms.parts(name, end, 0.5)
     start = min(_ceil(parts[0].start), end)
-    planned = planned_minutes(maintenance_of(parts), start, end)
+    outside = whole_minutes(terms.outside, start, end)
+    planned = without(whole_minutes(maintenance_of(parts), start, end), outside)
     latest = [part for part in parts if part.start <= end][-1:]
-    return Stretch(name, start, end, planned, latest[0].terms.accounting if latest else None)
+    accounting = latest[0].terms.accounting if latest else None
+    return Stretch(name, start, end, _pairs(planned), _pairs(outside), accounting)
 
 
 def planned_minutes(
@@ -130,6 +146,15 @@ def planned_minutes(
     near = touching(maintenance, start - MINUTE, end)
     inside = [(max(_ceil(i.start), start), min(_ceil(i.end), end)) for i in near]
     return tuple((a, b) for a, b in inside if a < b)
+
+
+def whole_minutes(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
+    """The same as intervals."""
+    return [Interval(a, b) for a, b in planned_minutes(intervals, start, end)]
+
+
+def _pairs(intervals: Iterable[Interval]) -> tuple[tuple[datetime, datetime], ...]:
+    return tuple((i.start, i.end) for i in intervals)
 
 
 def ratio(counts: Counts) -> float | None:
@@ -175,15 +200,12 @@ def projected_exhaustion(left: ErrorBudget, counts: Counts, now: datetime) -> da
 
 
 def _eligible(span: Stretch, first_at: datetime | None, with_maintenance: bool) -> float:
-    """Seconds of the stretch since the first observation, maintenance included or not."""
+    """Seconds of the stretch since the first observation within the service hours, maintenance included or not."""
     if first_at is None or first_at >= span.end:
         return 0.0
     first = max(first_at, span.start)
-    seconds = (span.end - first).total_seconds()
-    if with_maintenance:
-        return seconds
-    out = [(max(a, first), b) for a, b in span.maintenance if b > first]
-    return seconds - sum((b - a).total_seconds() for a, b in out)
+    eligible = span.served if with_maintenance else span.unplanned
+    return eligible(first, span.end).total_seconds()
 
 
 def evaluate(
@@ -239,8 +261,13 @@ def _doubt(span: Stretch, holes: Iterable[Hole], counting: bool) -> Doubt:
     found = _SURE
     for hole in holes:
         good, bad = hole.good, hole.bad
-        early = hole.start < span.start
+        early = hole.start < span.start or span.touches_outside(hole.start, hole.end)
         inside, planned = span.holds(hole.end), span.is_planned(hole.end)
+        if inside and span.is_outside(hole.end):
+            # Not counted, and perhaps all of it should be.
+            if (span.served if counting else span.unplanned)(hole.start, hole.end):
+                found += Doubt(0, bad, good, 0)
+            continue
         touched = any(hole.start < b and a < hole.end for a, b in span.maintenance)
         if not inside or (planned and not span.unplanned(hole.start, hole.end)):
             continue
@@ -262,12 +289,9 @@ def _misplaced(span: Stretch, holes: Iterable[Hole], counting: bool) -> int:
         # A window that ends in a gap does not know yet.
         if not span.holds(hole.end):
             continue
-        if counting:
-            eligible = _overlap(span.start, span.end, hole.start, gap_end)
-            found += eligible // _MICROSECOND - hole.bridged
-        else:
-            eligible = span.unplanned(hole.start, gap_end)
-            found += eligible // _MICROSECOND - (0 if span.is_planned(hole.end) else hole.bridged)
+        eligible = span.served(hole.start, gap_end) if counting else span.unplanned(hole.start, gap_end)
+        elsewhere = span.is_outside(hole.end) or (not counting and span.is_planned(hole.end))
+        found += eligible // _MICROSECOND - (0 if elsewhere else hole.bridged)
     return found
 
 
@@ -283,11 +307,12 @@ def measure(key: int, span: Stretch, before: Before, holes: Holes = _NO_HOLES) -
     def between(start: datetime, end: datetime) -> Counts:
         return before[key, end] - before[key, start]
 
-    planned = NOTHING
-    for start, end in span.maintenance:
-        planned += between(start, end)
+    def together(parts: Iterable[tuple[datetime, datetime]]) -> Counts:
+        return sum((between(start, end) for start, end in parts), NOTHING)
+
     own = tuple(h for h in holes.get(key, ()) if any(h.start < at < h.end for at in span.cuts))
-    return Measured(between(span.start, span.end), planned, own)
+    whole = between(span.start, span.end) - together(span.outside)
+    return Measured(whole, together(span.maintenance), own)
 
 
 def cuts(stored: StoredObjective, spans: Iterable[Stretch]) -> set[tuple[int, datetime]]:

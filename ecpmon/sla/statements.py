@@ -15,11 +15,11 @@ from ecpmon.model.maintenance import Accounting, Category, Interval, Maintenance
 from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Incident
-from ecpmon.sla import incidents, windows
+from ecpmon.sla import hours, incidents, windows
 from ecpmon.sla.budgets import allowed
 from ecpmon.sla.contracts import Judged, Label
 from ecpmon.sla.exclusions import agreed_by
-from ecpmon.sla.maintenance import covered, exclude, occurrences, uncounted, zone
+from ecpmon.sla.maintenance import covered, exclude, merged, occurrences, uncounted, zone
 from ecpmon.sla.parts import Terms
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
@@ -169,8 +169,8 @@ def statement(
     known = max(end, spans[-1].end) if spans else end
     touching = incidents.incidents(spans, period.start, end, (), known)
     edges = [period.start, period.end, *(at for i in touching for at in (i.start, i.end))]
-    off = tuple(covered(planned, min(edges), max(edges)))
-    terms = Terms(off, contract.accounting, zone(contract.time_zone))
+    terms = _terms(contract, planned, min(edges), max(edges))
+    off = terms.maintenance
     result = windows.evaluate(
         month, spans, period.start, end, contract.target, None, terms, period.end, known
     )
@@ -186,7 +186,7 @@ def statement(
         incidents=found,
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
-        by_category=_by_category(inside, period, planned),
+        by_category=_by_category(exclude(inside, terms.outside), period, planned),
         uncounted=_uncounted(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
         credit=credit(result.availability, contract),
@@ -205,10 +205,19 @@ def statement(
 
 def allowance(contract: Contract, period: Period, planned: Sequence[Maintenance]) -> float:
     """Seconds that may be bad in a period that has not begun."""
+    terms = _terms(contract, planned, period.start, period.end)
+    never = terms.maintenance if contract.accounting is Accounting.EXCLUDE else terms.outside
     seconds = (period.end - period.start).total_seconds()
-    if contract.accounting is Accounting.EXCLUDE:
-        seconds -= sum((i.end - i.start).total_seconds() for i in covered(planned, period.start, period.end))
-    return allowed(contract.target) * seconds
+    return allowed(contract.target) * (seconds - sum((i.end - i.start).total_seconds() for i in never))
+
+
+def _terms(contract: Contract, planned: Sequence[Maintenance], start: datetime, end: datetime) -> Terms:
+    """As the contract has them over its own month, and over the outages that cross its edges."""
+    local, never = zone(contract.time_zone), list[Interval]()
+    if contract.hours is not None:
+        never = hours.outside(hours.stored(contract.hours), local, start, end)
+    off = merged([*covered(planned, start, end), *never])
+    return Terms(tuple(off), contract.accounting, local, outside=tuple(never))
 
 
 def _days(
@@ -225,7 +234,7 @@ def _days(
         following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
         start, until = max(midnight, begins) if days else begins, min(following.astimezone(UTC), end)
         if start < until:
-            seconds = windows.tally(spans, start, until, terms.maintenance)
+            seconds = windows.tally(spans, start, until, terms.maintenance, terms.outside)
             found = windows.figures("day", seconds, start, until, 0.5, None, terms, None)
             days.append(Day(local.date(), found.tally, found.availability))
         local = following
@@ -383,6 +392,9 @@ def document(s: Statement) -> dict[str, Any]:
         "down_minutes": r.tally.down / 60,
         "gap_minutes": r.tally.gap / 60,
         "maintenance_minutes": r.tally.maintenance / 60,
+        "outside_minutes": r.tally.outside / 60,
+        # Of the week, in words; null: every hour. With the holidays: `contract.hours`.
+        "service_hours": None if s.contract.hours is None else hours.words(hours.stored(s.contract.hours)),
         "error_budget": {
             "total_minutes": left.total / 60,
             "consumed_minutes": left.consumed / 60,
@@ -451,6 +463,7 @@ def _day(d: Day) -> dict[str, Any]:
         "down_minutes": d.tally.down / 60,
         "gap_minutes": d.tally.gap / 60,
         "maintenance_minutes": d.tally.maintenance / 60,
+        "outside_minutes": d.tally.outside / 60,
     }
 
 

@@ -1,6 +1,7 @@
 """Every window of a tenant from totals alone: nothing here grows with a window's length or its incidents. Pure.
 
-Totals are additive, so maintenance is taken out by asking for its own totals. What needs the order of the spans
+Totals are additive, so maintenance, and what lies outside of the service hours, is taken out by asking for its own
+totals. What needs the order of the spans
 (bounds of polled sources, incidents) is `windows.evaluate`'s.
 """
 
@@ -11,7 +12,7 @@ from datetime import datetime
 
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.windows import SlaStatus, Tally, WindowFigures
-from ecpmon.sla.maintenance import touching
+from ecpmon.sla.maintenance import touching, without
 from ecpmon.sla.parts import NOTHING, Part, Terms
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.windows import figures_of
@@ -27,15 +28,18 @@ def intervals_for(now: datetime, terms: Terms, names: Sequence[str] = WINDOW_NAM
 
 
 def needed(start: datetime, end: datetime, terms: Terms) -> set[Interval]:
-    """Whose tallies `totals` needs: `[start, end)` and the maintenance inside."""
-    return {Interval(start, end), *_planned(terms, start, end)}
+    """Whose tallies `totals` needs: `[start, end)` and what is taken out inside."""
+    planned, outside = _taken_out(terms, start, end)
+    return {Interval(start, end), *planned, *outside}
 
 
 def totals(found: Mapping[Interval, Tally], start: datetime, end: datetime, terms: Terms) -> Tally:
     """What was measured in `[start, end)` outside of maintenance; zeros where nothing was."""
     whole = found.get(Interval(start, end), NOTHING)
-    planned = [found.get(i, NOTHING) for i in _planned(terms, start, end)]
-    return _without(whole, planned) if planned else whole
+    planned, outside = _taken_out(terms, start, end)
+    if not planned and not outside:
+        return whole
+    return _without(whole, [found.get(i, NOTHING) for i in planned], [found.get(i, NOTHING) for i in outside])
 
 
 def standing(
@@ -61,19 +65,23 @@ def of_parts(
     return figures_of(name, parts, tallies, now, previous)
 
 
-def _planned(terms: Terms, start: datetime, end: datetime) -> list[Interval]:
-    """Maintenance inside `[start, end)`."""
-    return touching(terms.maintenance, start, end)
+def _taken_out(terms: Terms, start: datetime, end: datetime) -> tuple[list[Interval], list[Interval]]:
+    """Of `[start, end)`: maintenance within the service hours, and what lies outside of them."""
+    all_of_it, outside = touching(terms.maintenance, start, end), touching(terms.outside, start, end)
+    return without(all_of_it, outside), outside
 
 
-def _without(whole: Tally, parts: Sequence[Tally]) -> Tally:
+def _without(whole: Tally, planned: Sequence[Tally], outside: Sequence[Tally]) -> Tally:
+    parts = [*planned, *outside]
     taken_out = sum(p.eligible for p in parts)
+    never = sum(p.eligible for p in outside)
     # Microseconds: what is left of equal numbers must be zero.
     return Tally(
         round(whole.eligible - taken_out, 6),
         round(whole.down - sum(p.down for p in parts), 6),
         round(whole.gap - sum(p.gap for p in parts), 6),
-        round(taken_out, 6),
+        round(taken_out - never, 6),
+        round(never, 6),
         whole.early,
         whole.late,
     )

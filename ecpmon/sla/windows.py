@@ -32,11 +32,16 @@ from ecpmon.sla.spans import clip
 
 
 def tally(
-    spans: Sequence[Span], start: datetime, end: datetime, maintenance: Sequence[Interval] = ()
+    spans: Sequence[Span],
+    start: datetime,
+    end: datetime,
+    maintenance: Sequence[Interval] = (),
+    outside: Sequence[Interval] = (),
 ) -> Tally:
     """Seconds per state inside `[start, end)`.
 
-    What no span covers (before the first observation) is not eligible, nor is `maintenance`.
+    What no span covers (before the first observation) is not eligible, nor is `maintenance`, of which `outside` is the
+    part that lies outside of the service hours.
     """
     inside = clip(spans, start, end)
     eligible = down = gap = 0.0
@@ -47,9 +52,12 @@ def tally(
             down += seconds * span.share
         elif span.state is SpanState.GAP:
             gap += seconds
-    taken_out = sum(s.seconds for s in inside) - eligible if maintenance else 0.0
+    whole = sum(s.seconds for s in inside) if maintenance else eligible
+    never = whole - sum(s.seconds for s in exclude(inside, outside)) if outside else 0.0
     # Time comes in microseconds: exactly at a target is exactly at it, however many spans were added up.
-    return Tally(round(eligible, 6), round(down, 6), round(gap, 6), round(taken_out, 6))
+    return Tally(
+        round(eligible, 6), round(down, 6), round(gap, 6), round(whole - eligible - never, 6), round(never, 6)
+    )
 
 
 def _fraction(part: float, whole: float) -> float:
@@ -245,10 +253,8 @@ def _rest(part: Part, now: datetime) -> float:
     if part.end <= begins:
         return 0.0
     rest = (part.end - begins).total_seconds()
-    if part.terms.accounting is Accounting.EXCLUDE:
-        planned = touching(part.terms.maintenance, begins, part.end)
-        rest -= sum((i.end - i.start).total_seconds() for i in planned)
-    return rest
+    never = part.terms.maintenance if part.terms.accounting is Accounting.EXCLUDE else part.terms.outside
+    return rest - sum((i.end - i.start).total_seconds() for i in touching(never, begins, part.end))
 
 
 def standing(
@@ -276,7 +282,7 @@ def evaluate_parts(
 ) -> WindowResult:
     """`evaluate` of a window in parts, as far as `now`."""
     start, end, off = parts[0].start, min(parts[-1].end, now), maintenance_of(parts)
-    tallies = [tally(spans, p.start, p.until(now), p.terms.maintenance) for p in parts]
+    tallies = [tally(spans, p.start, p.until(now), p.terms.maintenance, p.terms.outside) for p in parts]
     base = figures_of(window, parts, tallies, now, previous)
     low, high = bounds(base.tally, *unseen(spans, start, end, off))
     return WindowResult(

@@ -13,7 +13,9 @@ from datetime import datetime
 from html import escape
 from typing import Any, Final
 
+from ecpmon.sla.hours import stored, words
 from ecpmon.sla.maintenance import zone
+from ecpmon.statements.hours import hours_line
 from ecpmon.statements.look import Look, read_logo
 from ecpmon.statements.plot import COLOURS, Column, columns, kinds
 from ecpmon.statements.words import Words
@@ -91,6 +93,7 @@ def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
         (measured("incident_count"), str(data["failure_count"])),
         (measured("credit"), _credit(data, say)),
         (say("contract"), _terms(contract, say)),
+        *([(say("service_hours"), line)] if (line := hours_line(data, say)) is not None else []),
     ]
 
 
@@ -217,13 +220,15 @@ _CSV: Final = (
     "outside_minutes",
     "target_percent",
     "credit_tiers",
+    "service_hours",
 )
 
 
 def to_csv(data: Mapping[str, Any]) -> str:
     """One row per day, numbers unrounded: with the terms, so that every figure follows from this file alone.
 
-    `credit_tiers` is `BELOW:CREDIT` in percent, parted by blanks. A spreadsheet must not take a name for a formula.
+    `credit_tiers` is `BELOW:CREDIT` in percent, parted by blanks; `service_hours` is empty where every hour
+    counts. A spreadsheet must not take a name for a formula.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, _CSV, extrasaction="ignore", restval="")
@@ -245,7 +250,12 @@ def _terms_in_csv(contract: Mapping[str, Any]) -> dict[str, str]:
     tiers = (
         f"{_number(t['below'])}:{_number(t['credit_percent'])}" for t in contract.get("credit_tiers", ())
     )
-    return {"target_percent": _number(contract["target"]), "credit_tiers": " ".join(tiers)}
+    hours = contract.get("hours")
+    return {
+        "target_percent": _number(contract["target"]),
+        "credit_tiers": " ".join(tiers),
+        "service_hours": "" if hours is None else words(stored(hours)),
+    }
 
 
 def _number(value: float) -> str:

@@ -23,6 +23,7 @@ from ecpmon.model.tenants import (
 )
 from ecpmon.ports.audit import acting
 from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
+from ecpmon.sla import hours
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.audit import changes, record
 from ecpmon.storage.database import Database
@@ -109,6 +110,8 @@ def checked(row: Any) -> Tenant:
     for version in tenant.versions:
         zone(version.time_zone)
         _ = version.sla_target.fraction
+        if version.hours is not None:
+            hours.stored(version.hours)
     return tenant
 
 
@@ -371,6 +374,7 @@ def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
         change.time_zone,
         change.maintenance_accounting.value,
         change.credits,
+        change.hours,
     )
 
 
@@ -397,4 +401,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         dict(new.component_weights) if new.component_weights else None,
         new.language.value,
         new.credits,
+        new.hours,
     )

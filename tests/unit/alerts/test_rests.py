@@ -50,6 +50,9 @@ class Spans:
     def history(self, start: datetime, end: datetime) -> timedelta:
         return end - max(self.spans[0].start, start)
 
+    def since(self, now: datetime, length: timedelta, most: timedelta) -> datetime:
+        return now - length
+
     def silence(self, start: datetime, end: datetime) -> float | None:
         last = self.spans[-1]
         return (end - last.start).total_seconds() if last.state is SpanState.GAP else None

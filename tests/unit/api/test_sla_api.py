@@ -78,7 +78,7 @@ async def test_a_window_has_every_figure(client: Any) -> None:
         "availability": close(100 * 49 / 55), "availability_other_accounting": close(100 * 49 / 55),
         "bounds": {"low": close(100 * 49 / 60), "high": close(90)}, "coverage": close(100 * 55 / 60),
         "verdict": "breached", "status": "violated", "eligible_minutes": 60, "up_minutes": 49,
-        "down_minutes": 6, "gap_minutes": 5, "maintenance_minutes": 0,
+        "down_minutes": 6, "gap_minutes": 5, "maintenance_minutes": 0, "outside_minutes": 0,
         "error_budget": {
             "total_minutes": close(0.3), "consumed_minutes": 6, "remaining_minutes": close(-5.7),
             "remaining_percent": close(-1900),
@@ -207,8 +207,12 @@ async def test_a_plot(client: Any) -> None:
     body = await good(client, PLOT + "?window=2h&step=30m")
     assert (body["tenant_id"], body["window"], body["step"]) == ("acme", "2h", "30m")
     assert [p["timestamp"] for p in body["points"]] == [rfc3339(ago(minutes=m)) for m in (120, 90, 60, 30)]
+    assert {p["outside_minutes"] for p in body["points"]} == {0}
     empty = {"availability": None, "coverage": None, "down_minutes": 0, "gap_minutes": 0}
-    assert [{k: v for k, v in p.items() if k != "timestamp"} for p in body["points"]] == [
+    shown = [
+        {k: v for k, v in p.items() if k not in ("timestamp", "outside_minutes")} for p in body["points"]
+    ]
+    assert shown == [
         empty,
         empty,
         {"availability": 100, "coverage": 100, "down_minutes": 0, "gap_minutes": 0},

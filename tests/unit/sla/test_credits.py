@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.hours import DAY_NAMES
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import parse_percentage
@@ -118,7 +119,7 @@ NEW = {
     "version": "3",
     "valid_from": "2026-04-30T15:00:00Z",
     "credit_terms": "saas-2026-1",
-    "hours": {"weekly": []},
+    "hours": {"weekly": {day: ["00:00-24:00"] for day in DAY_NAMES}, "holidays": []},
     "begins": "2026-05-31T09:00:00Z",
 }
 

@@ -192,8 +192,9 @@ def measured_in(found: Found, span: Stretch) -> Measured:
         return sum((c for m, c in found.minutes.items() if start <= m < end), Counts())
 
     planned = sum((between(a, b) for a, b in span.maintenance), Counts())
+    never = sum((between(a, b) for a, b in span.outside), Counts())
     holes = tuple(h for h in found.holes if any(h.start < cut < h.end for cut in span.cuts))
-    return Measured(between(span.start, span.end), planned, holes)
+    return Measured(between(span.start, span.end) - never, planned, holes)
 
 
 def test_a_gap_whose_counters_went_on_is_measured() -> None:
@@ -322,6 +323,35 @@ def test_the_truth_outside_of_maintenance_is_within_the_bounds(world: World, beg
     result = evaluate(span, measured_in(found, span), at(59), 0.99)
     if requests and result.low is not None and result.high is not None:
         assert result.low - 1e-9 <= 1 - errors / requests <= result.high + 1e-9
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    worlds(restarts=True), st.lists(st.integers(1, LENGTH), min_size=4, max_size=4, unique=True).map(sorted),
+    st.booleans(), st.sampled_from(Accounting),
+)  # fmt: skip
+def test_the_truth_within_the_service_hours_is_within_the_bounds(
+    world: World, edges: list[int], swapped: bool, rule: Accounting
+) -> None:
+    last = max(world.total[0])
+    assume(last == LENGTH - 1)
+    assume(not any(points.get(0) for points in world.bad.values()))
+    off, planned = range(*edges[:2]), range(*edges[2:])
+    off, planned = (planned, off) if swapped else (off, planned)
+    found = request_minutes(world.tracks(), True, T0, END)
+    taken_out = {off} if rule is Accounting.COUNT_AS_UP else {off, planned}
+    eligible = [m for m in range(1, LENGTH) if not any(m in part for part in taken_out)]
+    requests = sum(world.truth[m][0] for m in eligible)
+    errors = sum(world.truth[m][1] for m in eligible if m not in planned)
+    span = Stretch("x", T0, T0 + LENGTH * MINUTE, _instants(planned), _instants(off))
+    result = evaluate(span, measured_in(found, span), at(59), 0.99, accounting=rule)
+    assert result.eligible == 60 * len(eligible) + (1 if 0 not in off else 0)
+    if requests and result.low is not None and result.high is not None:
+        assert result.low - 1e-9 <= 1 - errors / requests <= result.high + 1e-9
+
+
+def _instants(minutes: range) -> tuple[tuple[datetime, datetime], ...]:
+    return ((T0 + minutes.start * MINUTE, T0 + minutes.stop * MINUTE),) if minutes else ()
 
 
 @settings(deadline=None, max_examples=80)

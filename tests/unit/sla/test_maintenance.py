@@ -271,12 +271,12 @@ def test_coverage_is_worked_out_once_a_day_and_anew_when_something_else_is_plann
 
     monkeypatch.setattr(terms, "covered", counted)
     known, daily = terms.Coverage(most=400), [planned(T0, 1, "FREQ=DAILY")]
-    one: Any = SimpleNamespace(tenant_id="one", key=1)
-    two: Any = SimpleNamespace(tenant_id="two", key=2)
+    one: Any = SimpleNamespace(tenant_id="one", key=1, contract_versions=())
+    two: Any = SimpleNamespace(tenant_id="two", key=2, contract_versions=())
     first = known.around(one, daily, at(40 * DAY))
     assert known.around(one, list(daily), at(40 * DAY + 7200)) == first
     assert len(worked) == 1
-    assert Interval(at(40 * DAY), at(40 * DAY + 3600)) in first
+    assert Interval(at(40 * DAY), at(40 * DAY + 3600)) in first.maintenance
     known.around(one, daily, at(41 * DAY))
     known.around(one, [*daily, planned(at(7200), 1)], at(41 * DAY))
     assert len(worked) == 3
@@ -287,7 +287,7 @@ def test_coverage_is_worked_out_once_a_day_and_anew_when_something_else_is_plann
     assert len(worked) == 4
     known.around(one, [*daily, planned(at(7200), 1)], at(41 * DAY))
     assert len(worked) == 5
-    assert known.around(one, (), at(41 * DAY)) == ()
+    assert known.around(one, (), at(41 * DAY)) == terms.NOTHING_OFF
 
 
 def test_more_maintenance_than_can_be_worked_out_is_refused_by_name() -> None:

@@ -101,6 +101,23 @@ def test_maintenance_by_both_rules() -> None:
     assert as_up.ratio_other_accounting == pytest.approx(880 / 900)
 
 
+def test_what_lies_outside_of_the_service_hours_is_in_no_figure() -> None:
+    minutes = [Counts(9, 10, 60 * SECOND) if i < 30 else Counts(10, 10, 60 * SECOND) for i in range(60)]
+    before = {(1, T0 + timedelta(minutes=i)): sum(minutes[:i], Counts()) for i in range(61)}
+    never = Interval(T0, T0 + timedelta(minutes=20))
+    planned = Interval(T0 + timedelta(minutes=10), T0 + timedelta(minutes=25))
+    terms = Terms((Interval(never.start, planned.end),), outside=(never,))
+    span = stretch("1h", T0 + HOUR, terms)
+    assert edges(1, [span]) <= before.keys()
+    found = measure(1, span, before)
+    excluded = evaluate(span, found, T0, 0.99)
+    # Five minutes of maintenance, and five with errors.
+    assert (excluded.counts.total, excluded.counts.bad, excluded.eligible) == (350, 5, 35 * 60)
+    as_up = evaluate(span, found, T0, 0.99, accounting=Accounting.COUNT_AS_UP)
+    assert (as_up.counts.total, as_up.counts.bad, as_up.eligible) == (400, 5, 40 * 60)
+    assert (as_up.coverage, excluded.coverage) == (1, 1)
+
+
 def test_counters_that_do_not_belong_together_are_flagged_not_clamped() -> None:
     found = evaluate(SPAN, measured(1100, 1000), T0, 0.99)
     assert found.ratio == 1.1
