@@ -181,7 +181,16 @@ def _exclusions(data: Mapping[str, Any], say: Words) -> Section:
 def _uncounted(data: Mapping[str, Any], say: Words) -> list[Section]:
     """Only where there are any; statements of earlier releases do not say."""
     fields = ("start", "end", "category", "lacks", "reason")
-    rows = [[say.known(str(e[f])) for f in fields] for e in data.get("uncounted_exclusions", ())]
+    rows = [
+        [
+            moment(data, e["start"]),
+            moment(data, e["end"]),
+            say.known(e["category"]),
+            say.known(str(e["lacks"])),
+            e["reason"],
+        ]
+        for e in data.get("uncounted_exclusions", ())
+    ]
     return [(say("uncounted_exclusions"), [say(f) for f in fields], rows)] if rows else []
 
 
