@@ -87,7 +87,8 @@ async def update_tenant(request: web.Request) -> web.Response:
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, UpdateBody)
     check_unchanged(request, tenant)
-    before, wanted = _plan_before(tenant), _wanted(tenant, body)
+    hours = await checked_hours(request, body.service_hours)
+    before, wanted = _plan_before(tenant), _wanted(tenant, body, hours)
     resized = bool(_SIZING & body.model_fields_set)
     plan = _plan_after(wanted, body) if resized else before
     if resized and plan:
@@ -100,8 +101,8 @@ async def update_tenant(request: web.Request) -> web.Response:
     return reply(shown, headers={"ETag": etag_of(stored)})
 
 
-def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
-    """The tenant with the fields that were given; the preset is still to be decided."""
+def _wanted(tenant: Tenant, body: UpdateBody, hours: dict[str, Any] | None) -> Tenant:
+    """The tenant with the fields that were given, `hours` as they are stored; the preset is still to be decided."""
     given = body.model_fields_set
     changed: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if name in given}
     if "service_requirements" in given:
@@ -116,7 +117,7 @@ def _wanted(tenant: Tenant, body: UpdateBody) -> Tenant:
     if "credits" in given:
         changed["credits"] = None if body.credits is None else body.credits.model_dump()
     if "service_hours" in given:
-        changed["hours"] = checked_hours(body.service_hours)
+        changed["hours"] = hours
     if "service_resources" in given:
         changed["service_resources"] = _merged_resources(tenant.service_resources, body.service_resources)
     return tenant.model_copy(update=changed)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import uuid
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
 
+from ecpmon.api.auth import caller_key
 from ecpmon.api.common import (
     backend_of,
     bad_field,
@@ -248,7 +249,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         component_weights=_check_weights(body),
         language=body.language,
         credits=None if body.credits is None else body.credits.model_dump(),
-        hours=checked_hours(body.service_hours),
+        hours=await checked_hours(request, body.service_hours),
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -355,9 +356,19 @@ async def get_tenant(request: web.Request) -> web.Response:
     )
 
 
-def checked_hours(document: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Service hours as they are stored. Raises ValidationFailed naming the field."""
-    return None if document is None else document_of(parse(document))
+async def checked_hours(request: web.Request, document: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Service hours as they are stored. Raises ValidationFailed naming the field, Overloaded."""
+    if document is None:
+        return None
+    today = now_of(request).date()
+    if "calendar" not in document:
+        return _hours(document, today)
+    # Whatever it says is read elsewhere: events that recur may take seconds.
+    return await backend_of(request).workers.run_for(caller_key(request), _hours, document, today)
+
+
+def _hours(document: dict[str, Any], today: date) -> dict[str, Any]:
+    return document_of(parse(document, today))
 
 
 def newest_contract(tenant: Tenant) -> dict[str, Any]:

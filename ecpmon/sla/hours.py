@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import chain, groupby, pairwise
@@ -24,6 +25,8 @@ from ecpmon.sla.maintenance import merged
 FIELD: Final = "service_hours"
 MAX_PER_DAY: Final = 4
 MAX_HOLIDAYS: Final = 1_000
+# Characters of an iCalendar text.
+MAX_CALENDAR: Final = 150_000
 _DAY: Final = 1_440
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -34,16 +37,22 @@ _SECOND: Final = timedelta(seconds=1)
 _SHOWN: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def parse(document: object) -> ServiceHours:
-    """What people send: `weekly`, and perhaps `holidays` (dates).
+def parse(document: object, today: date) -> ServiceHours:
+    """What people send: `weekly`, and perhaps `holidays` (dates) and `calendar` (iCalendar, read as of `today`).
 
     Raises ValidationFailed naming the field.
     """
     if not isinstance(document, Mapping):
         raise _bad("", 'must be an object such as {"weekly": {"mon": ["08:00-18:00"]}}')
-    if unknown := sorted(map(str, document.keys() - {"weekly", "holidays"})):
-        raise _bad("", f"unknown field {unknown[0][:40]!r}; known are weekly and holidays")
-    return stored(document)
+    if unknown := sorted(map(str, document.keys() - {"weekly", "holidays", "calendar"})):
+        raise _bad("", f"unknown field {unknown[0][:40]!r}; known are weekly, holidays and calendar")
+    found, text = stored(document), document.get("calendar")
+    if text is None:
+        return found
+    holidays = found.holidays | _of_calendar(text, today)
+    if len(holidays) > MAX_HOLIDAYS:
+        raise _bad("holidays", f"are {len(holidays)} days with those of the calendar; at most {MAX_HOLIDAYS}")
+    return replace(found, holidays=holidays)
 
 
 def stored(document: Mapping[str, Any]) -> ServiceHours:
@@ -139,6 +148,17 @@ def _date(field: str, text: object) -> date:
     except ValueError:
         raise _bad(field, "must be a date such as 2026-12-25") from None
     return day
+
+
+def _of_calendar(text: object, today: date) -> frozenset[date]:
+    if not isinstance(text, str) or len(text) > MAX_CALENDAR:
+        raise _bad("calendar", f"must be an iCalendar text of at most {MAX_CALENDAR} characters")
+    from ecpmon.sla.holidays import CalendarError, holidays_of  # who sends none does without the library
+
+    try:
+        return holidays_of(text, today, MAX_HOLIDAYS)
+    except CalendarError as error:
+        raise _bad("calendar", str(error)) from error
 
 
 def counted(hours: ServiceHours, zone: ZoneInfo, start: datetime, end: datetime) -> list[Interval]:

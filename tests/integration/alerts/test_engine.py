@@ -190,6 +190,25 @@ async def test_two_engines_at_once_tell_it_once(bench: Bench, make_tenant: MakeT
     assert await bench.notifications(tenant) == ["firing"]
 
 
+async def test_nobody_is_paged_for_what_lies_outside_of_the_service_hours(
+    bench: Bench, make_tenant: MakeTenant
+) -> None:
+    """Down before six in the morning, and after: the page comes when that has cost as much as always."""
+    day = T0.replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = int((day + timedelta(days=1, hours=6) - T0).total_seconds())
+    daily = {name: ["06:00-24:00"] for name in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+    tenant = await make_tenant(holds=timedelta(minutes=10), hours={"weekly": daily, "holidays": []})
+    await bench.install_defaults(tenant, (HOOK,), T0)
+    page, minute = "sla_burn_rate_page:inactive>firing", 60
+    for seconds in range(begins - 600 * minute, begins + 4 * minute, 4 * minute):
+        await bench.observe(tenant, seconds, 0 if seconds >= begins - 120 * minute else 1)
+    for seconds in range(begins - 120 * minute, begins, 30 * minute):
+        assert page not in await bench.evaluate(tenant, seconds)
+    assert page not in await bench.evaluate(tenant, begins + 4 * minute)
+    await bench.observe(tenant, begins + 4 * minute, 0)
+    assert page in await bench.evaluate(tenant, begins + 5 * minute)
+
+
 async def test_the_burn_rate_page_needs_both_windows_and_a_full_long_one(
     bench: Bench, make_tenant: MakeTenant
 ) -> None:

@@ -165,3 +165,40 @@ async def test_hours_that_make_no_sense_are_refused_by_field(
         status, answer, _ = await service.ask(method, f"/api/v1/tenants/{path}", asked)
         assert status == 422, answer
         assert [f["field"] for f in answer["error"]["details"]["fields"]] == [field]
+
+
+def calendar(*events: str) -> str:
+    shown = "".join(f"BEGIN:VEVENT\r\nUID:{n}\r\n{event}\r\nEND:VEVENT\r\n" for n, event in enumerate(events))
+    return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\n{shown}END:VCALENDAR\r\n"
+
+
+async def test_holidays_of_a_calendar_are_stored_as_dates(service: Service) -> None:
+    text = calendar("SUMMARY:Christmas\r\nDTSTART;VALUE=DATE:20261225\r\nRRULE:FREQ=YEARLY;COUNT=3")
+    name = await service.tenant(service_hours={**OFFICE, "calendar": text})
+    stored = (await get(service, f"/api/v1/tenants/{name}"))["service_hours"]
+    assert stored == {**OFFICE, "holidays": ["2026-03-04", "2026-12-25", "2027-12-25", "2028-12-25"]}
+    # What was shown can be sent back.
+    status, answer, _ = await service.ask("PUT", f"/api/v1/tenants/{name}", {"service_hours": stored})
+    assert (status, answer["service_hours"], answer["contract"]["version"]) == (200, stored, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no calendar", "is no iCalendar text"),
+        (
+            calendar("SUMMARY:Early\r\nDTSTART:20261224T120000"),
+            "the event 'Early' has a time of day (DTSTART)",
+        ),
+        (calendar("DTSTART;VALUE=DATE:20261224\r\nRRULE:FREQ=DAILY"), "more than 1000"),
+        ("x" * 150_001, "at most 150000 characters"),
+    ],
+)
+async def test_a_calendar_that_cannot_be_used_says_why(service: Service, text: str, said: str) -> None:
+    name = await service.tenant()
+    body = {"service_hours": {**OFFICE, "calendar": text}}
+    status, answer, _ = await service.ask("PUT", f"/api/v1/tenants/{name}", body)
+    assert status == 422, answer
+    [field] = answer["error"]["details"]["fields"]
+    assert field["field"] == "service_hours.calendar"
+    assert said in field["message"]

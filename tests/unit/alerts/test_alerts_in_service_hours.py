@@ -40,7 +40,7 @@ TENANT = Tenant(
     service_requirements={}, resources=Resources(), sla_target=SlaTarget(availability="99.5%"),
     sli_source="push", created_at=T0, updated_at=T0,
 )  # fmt: skip
-OFFICE = parse({"weekly": {day: ["08:00-18:00"] for day in ("mon", "tue", "wed", "thu", "fri")}})
+OFFICE = parse({"weekly": {day: ["08:00-18:00"] for day in ("mon", "tue", "wed", "thu", "fri")}}, T0.date())
 OUTSIDE = outside(OFFICE, UTC_ZONE, T0 - SLA_LOOKBACK, END)
 PAGE = AlertRule("r", "t", "r", RuleKind.BURN_RATE, "", 0, Severity.INFO, policy="page")
 

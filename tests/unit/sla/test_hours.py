@@ -15,6 +15,7 @@ from ecpmon.model.hours import DAY_NAMES
 from ecpmon.model.maintenance import Interval
 from ecpmon.sla.hours import counted, document_of, outside, parse, stored, words
 
+TODAY = date(2026, 11, 28)
 MINUTE = timedelta(minutes=1)
 OFFICE = {"weekly": {key: ["08:00-18:00"] for key in DAY_NAMES[:5]}}
 ZONES = [
@@ -110,7 +111,7 @@ def test_what_is_outside_is_what_the_wall_clock_says(
     zone = ZoneInfo(zone_name)
     start = datetime(around.year, around.month, around.day, tzinfo=UTC) - timedelta(days=1) + offset * MINUTE
     end = start + lasting * MINUTE
-    hours = parse(document)
+    hours = parse(document, TODAY)
     assert outside(hours, zone, start, end) == by_the_minute(document, zone, start, end)
 
 
@@ -126,14 +127,14 @@ def test_a_whole_year_is_what_the_wall_clock_says(zone_name: str) -> None:
     }
     zone = ZoneInfo(zone_name)
     start, end = datetime(2028, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
-    assert outside(parse(document), zone, start, end) == by_the_minute(document, zone, start, end)
+    assert outside(parse(document, TODAY), zone, start, end) == by_the_minute(document, zone, start, end)
 
 
 @given(schedules(date(2026, 10, 25)), st.sampled_from(ZONES), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_inside_and_outside_are_all_of_the_time_to_the_microsecond(
     document: dict[str, Any], zone_name: str, shift: int, more: int
 ) -> None:
-    hours, zone = parse(document), ZoneInfo(zone_name)
+    hours, zone = parse(document, TODAY), ZoneInfo(zone_name)
     start = datetime(2026, 10, 24, tzinfo=UTC) + timedelta(microseconds=97 * shift)
     end = start + timedelta(microseconds=211 * more)
     parts = sorted(
@@ -160,21 +161,21 @@ def test_inside_and_outside_are_all_of_the_time_to_the_microsecond(
 def test_changes_of_the_clock_count_as_the_wall_clock_shows(
     weekly: list[str], day: date, minutes: int
 ) -> None:
-    hours = parse({"weekly": {DAY_NAMES[day.weekday()]: weekly}})
+    hours = parse({"weekly": {DAY_NAMES[day.weekday()]: weekly}}, TODAY)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=6)
     found = counted(hours, ZoneInfo("Europe/Berlin"), start, start + timedelta(days=3))
     assert sum((part.end - part.start for part in found), timedelta(0)) == minutes * MINUTE
 
 
 def test_a_holiday_is_a_day_of_the_contracts_zone_and_cuts_a_night() -> None:
-    hours = parse({"weekly": {"thu": ["22:00-06:00"]}, "holidays": ["2026-12-25"]})
+    hours = parse({"weekly": {"thu": ["22:00-06:00"]}, "holidays": ["2026-12-25"]}, TODAY)
     seoul = ZoneInfo("Asia/Seoul")
     found = counted(hours, seoul, datetime(2026, 12, 24, tzinfo=UTC), datetime(2026, 12, 26, tzinfo=UTC))
     assert found == [Interval(datetime(2026, 12, 24, 13, tzinfo=UTC), datetime(2026, 12, 24, 15, tzinfo=UTC))]
 
 
 def test_a_year_of_office_hours_is_some_hundred_intervals() -> None:
-    hours = parse(OFFICE)
+    hours = parse(OFFICE, TODAY)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert len(outside(hours, ZoneInfo("Europe/Berlin"), start, start + timedelta(days=365))) == 262
 
@@ -184,7 +185,7 @@ def test_what_was_stored_is_read_again() -> None:
         "weekly": {"mon": ["22:00-06:00", "08:00-12:00"], "sun": ["00:00-24:00"]},
         "holidays": ["2026-12-26", "2026-12-25"],
     }
-    hours = parse(document)
+    hours = parse(document, TODAY)
     assert document_of(hours) == {
         "weekly": {"mon": ["08:00-12:00", "22:00-06:00"], "sun": ["00:00-24:00"]},
         "holidays": ["2026-12-25", "2026-12-26"],
@@ -194,7 +195,7 @@ def test_what_was_stored_is_read_again() -> None:
 
 @given(schedules(date(2026, 12, 24)))
 def test_all_that_is_taken_is_read_again_as_it_was(document: dict[str, Any]) -> None:
-    hours = parse(document)
+    hours = parse(document, TODAY)
     assert stored(document_of(hours)) == hours
 
 
@@ -215,7 +216,7 @@ def test_all_that_is_taken_is_read_again_as_it_was(document: dict[str, Any]) -> 
     ],
 )
 def test_hours_are_said_in_words(weekly: dict[str, list[str]], said: str) -> None:
-    assert words(parse({"weekly": weekly})) == said
+    assert words(parse({"weekly": weekly}, TODAY)) == said
 
 
 @pytest.mark.parametrize(
@@ -245,11 +246,37 @@ def test_hours_are_said_in_words(weekly: dict[str, list[str]], said: str) -> Non
         ({**OFFICE, "holidays": ["2026-12-25", "2026-02-29"]}, "holidays[1]"),
         ({**OFFICE, "holidays": ["20261225"]}, "holidays[0]"),
         ({**OFFICE, "holidays": ["9999-12-25"]}, "holidays[0]"),
+        ({**OFFICE, "calendar": 1}, "calendar"),
+        ({**OFFICE, "calendar": "x" * 150_001}, "calendar"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_field(document: object, field: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
-        parse(document)
+        parse(document, TODAY)
     assert [f["field"] for f in refused.value.details["fields"]] == [
         f"service_hours.{field}" if field else "service_hours"
     ]
+
+
+def test_a_calendar_adds_the_days_of_its_events() -> None:
+    pytest.importorskip("icalendar")
+    text = "\r\n".join(
+        ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", "BEGIN:VEVENT", "UID:1", "SUMMARY:Christmas",
+         "DTSTART;VALUE=DATE:20261225", "END:VEVENT", "END:VCALENDAR"]
+    )  # fmt: skip
+    hours = parse({**OFFICE, "holidays": ["2026-12-24"], "calendar": text}, TODAY)
+    # What is stored are dates: no other reading of the text can change them.
+    assert document_of(hours)["holidays"] == ["2026-12-24", "2026-12-25"]
+
+
+def test_a_calendar_and_dates_together_are_not_too_many() -> None:
+    pytest.importorskip("icalendar")
+    days = [(date(2027, 1, 1) + timedelta(days=n)).isoformat() for n in range(1_000)]
+    text = calendar_of("20261225")
+    with pytest.raises(ValidationFailed, match="1001 days"):
+        parse({**OFFICE, "holidays": days, "calendar": text}, TODAY)
+
+
+def calendar_of(day: str) -> str:
+    event = f"BEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:{day}\r\nEND:VEVENT"
+    return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{event}\r\nEND:VCALENDAR\r\n"

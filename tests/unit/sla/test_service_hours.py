@@ -38,7 +38,7 @@ def ago(minutes: int) -> datetime:
 
 
 def terms_with(document: dict[str, Any], zone: str, planned: list[Interval], rule: Accounting) -> Terms:
-    never = outside(parse(document), ZoneInfo(zone), NOW - LONGEST_WINDOW, NOW + LONGEST_WINDOW)
+    never = outside(parse(document, NOW.date()), ZoneInfo(zone), NOW - LONGEST_WINDOW, NOW + LONGEST_WINDOW)
     return Terms(merged([*planned, *never]), rule, ZoneInfo(zone), outside=never)
 
 
