@@ -177,6 +177,7 @@ class Work:
                 stores.roster, stores.window_sums, stores.monitoring, stores.intervals, policies, flap
             ),
             flap=flap,
+            present=around.clock.now,
         )
         self.trigger = AlertTrigger(self.engine, around.clock, stores.lease)
         self.delivery = Delivery(
