@@ -53,6 +53,7 @@ ROOM = {
     "log_level": "warning",
     "webhook_allow_loopback": "true",
     "notifications_per_receiver_minute": "100000",
+    "flap_firings": "0",
     "notifications_per_tenant_minute": "100000",
     "max_sockets_per_token": "1000",
     "max_sockets_per_tenant": "1000",

@@ -170,6 +170,8 @@ async def replicas(
         "ECPMON_SIMULATOR_INTERVAL": "1",
         "ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true",
         "ECPMON_METRICS_MAX_AGE": "0",
+        # Every change is counted here.
+        "ECPMON_FLAP_FIRINGS": "0",
     }
 
     def served(name: str) -> Any:

@@ -122,7 +122,12 @@ def is_awake(pid: int) -> bool:
 @asynccontextmanager
 async def world(make_migrated: Callable[[], str], free_port: Callable[[], int]) -> AsyncIterator[World]:
     dsn = make_migrated()
-    settings = {"ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true", "ECPMON_METRICS_MAX_AGE": "0"}
+    settings = {
+        "ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true",
+        "ECPMON_METRICS_MAX_AGE": "0",
+        # Every change is counted here.
+        "ECPMON_FLAP_FIRINGS": "0",
+    }
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving(free_port()))
         watched = await stack.enter_async_context(machine(dsn, free_port(), fronts=FRONTS, **settings))

@@ -76,6 +76,8 @@ async def serving(dsn: str, folder: Path, port: int, role: str) -> AsyncIterator
     environ = {k: v for k, v in os.environ.items() if not k.startswith("ECPMON_")} | {
         "ECPMON_ROLE": role, "ECPMON_DATABASE_URL": dsn, "ECPMON_PORT": str(port), "ECPMON_AUTH": "tokens",
         "ECPMON_WEBHOOK_ALLOW_LOOPBACK": "true", "ECPMON_WEBHOOK_SECRET": "k" * 32,
+        # Whoever goes up and down all the time is told so each time.
+        "ECPMON_FLAP_FIRINGS": "0",
     }  # fmt: skip
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
