@@ -66,7 +66,7 @@ async def lay(request: web.Request) -> web.Response:
     chosen, unknown = await _chosen(request, body.tenants)
     planned = _planned(request, body, now)
     number = planned.laid_by or ""
-    before = await backend.exclusions.requested(number)
+    before = await backend.exclusions.requested(number, None if body.dry_run else _digest(body))
     if before is not None:
         # As it was asked for first: whom it chose, and what has begun meanwhile is not entered late for that.
         planned = replace(planned, created_at=before.requested_at)
@@ -77,7 +77,7 @@ async def lay(request: web.Request) -> web.Response:
     if body.dry_run or not (chosen or before):
         outcomes.tell(chosen, "chosen")
         return reply(outcomes.document(planned, now))
-    found = await backend.exclusions.request(
+    found = before or await backend.exclusions.request(
         number, _digest(body), [t.key for t in chosen], planned.created_by, planned.created_at
     )
     first = set(found.tenants)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from ecpmon.alerts.defaults import default_rules
 from ecpmon.app.stores import Stores
@@ -26,6 +27,17 @@ class Newcomers:
         self._stores = stores
         self._actions = default_actions(settings)
         self._clock = clock
+        self._kept = False
+
+    async def keep_intervals(self) -> None:
+        """What is pulled holds as long as the settings of this process say, from now on, also of tenants that were
+        there before."""
+        if self._kept:
+            return
+        for source in (Source.SIMULATOR, Source.PROMETHEUS):
+            holds = self._stores.intervals.holds(source, None)
+            await self._stores.tenants.keep_interval(source, holds, timedelta(), self._clock.now())
+        self._kept = True
 
     async def welcome(self, tenant: Tenant) -> None:
         """All of it that the tenant lacks."""
@@ -39,6 +51,7 @@ class Newcomers:
 
     async def welcome_missed(self) -> None:
         """Those that somebody inserted by hand."""
+        await self.keep_intervals()
         stores = self._stores
 
         async def work(names: list[str]) -> dict[str, None]:

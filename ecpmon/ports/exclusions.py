@@ -39,8 +39,8 @@ class ExclusionStore(Protocol):
         """Note a request, or find it. Raises Conflict when another one was made under its key."""
         ...
 
-    async def requested(self, request: str) -> Requested | None:
-        """One that was noted."""
+    async def requested(self, request: str, digest: str | None = None) -> Requested | None:
+        """One that was noted. Raises Conflict when it is not that of `digest`."""
         ...
 
     async def withdraw(self, request: str) -> None:

@@ -163,6 +163,13 @@ class TenantStore(Protocol):
         a new regime at `now`. `holds` and `age` as for `add_regime`."""
         ...
 
+    async def keep_interval(
+        self, source: Source, holds: timedelta, age: timedelta | None, now: datetime
+    ) -> int:
+        """A regime from `now` on of every live tenant whose evidence is pulled from `source` and held otherwise; how
+        many. For the job: all tenants."""
+        ...
+
     async def add_regime(
         self,
         tenant: Tenant,

@@ -7,11 +7,15 @@ is read is bounded, and so is what it costs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
-from typing import Any, Final, cast
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrule, rrulestr
 from icalendar import Calendar, Component
+
+from ecpmon.sla.recurrence import Recurrence
+from ecpmon.sla.rrule_text import rule_of
 
 MAX_EVENTS: Final = 2_000
 # Finding out what one of them means may take a tenth of a second.
@@ -20,7 +24,6 @@ MAX_RECURRING: Final = 40
 BEFORE: Final = timedelta(days=366)
 AHEAD: Final = timedelta(days=3_660)
 _DAY: Final = timedelta(days=1)
-_COARSE: Final = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 _PARTS: Final = frozenset(
     {
         "FREQ",
@@ -36,11 +39,8 @@ _PARTS: Final = frozenset(
         "WKST",
     }
 )
-_PICKING: Final = frozenset({"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYMONTH", "BYSETPOS"})
-_MAX_INTERVAL: Final = 1_000
 _READ: Final = frozenset({"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID"})
-# After so many years the calendar is the same, weekdays included.
-_CYCLE: Final = 400
+_UTC: Final = ZoneInfo("UTC")
 
 
 class CalendarError(ValueError):
@@ -111,6 +111,8 @@ def _lasting(event: Component, start: date) -> timedelta:
         lasting = duration
     if lasting <= timedelta(0) or lasting % _DAY:
         raise CalendarError(f"{_named(event)} does not last whole days; DTEND is the day after its last one")
+    if lasting > BEFORE + AHEAD:
+        raise CalendarError(f"{_named(event)} lasts for longer than any contract")
     return lasting
 
 
@@ -151,44 +153,15 @@ def _recurring(event: Component, start: date, first: date, last: date, most: int
         return ()
     if isinstance(found, list):
         raise CalendarError(f"{_named(event)} has more than one RRULE")
-    # dateutil looks for a next one until the year 9999; as late as that in the calendar the search ends soon.
-    later = _CYCLE * ((9_999 - start.year) // _CYCLE - 1)
-    parts = {
-        name.upper(): value
-        for name, _, value in (p.partition("=") for p in found.to_ical().decode().split(";"))
-    }
-    # Days that are picked from each day may never come, and that is found out only at the end of all time.
-    picked = parts.get("FREQ") == "DAILY" and parts.keys() & _PICKING
-    if not parts.keys() <= _PARTS or parts.get("FREQ") not in _COARSE or picked:
-        raise CalendarError(f"{_named(event)} recurs as no holiday does: {found.to_ical().decode()[:100]}")
-    if not 0 < int(parts.get("INTERVAL", "1")) <= _MAX_INTERVAL:
-        raise CalendarError(f"{_named(event)} has an INTERVAL that is not from 1 to {_MAX_INTERVAL}")
-    if "UNTIL" in parts:
-        until = parts["UNTIL"][:8]
-        parts["UNTIL"] = f"{int(until[:4]) + later:04d}{until[4:]}"
-    return _between(event, parts, start, first, last, most, later)
-
-
-def _between(
-    event: Component, parts: dict[str, str], start: date, first: date, last: date, most: int, later: int
-) -> list[date]:
-    days: list[date] = []
+    text = found.to_ical().decode()
+    names = {part.partition("=")[0].upper() for part in text.split(";")}
+    if not names <= _PARTS:
+        raise CalendarError(f"{_named(event)} recurs as no holiday does: {text[:100]}")
     try:
-        text = ";".join(f"{name}={value}" for name, value in parts.items())
-        rule = cast("rrule", rrulestr(text, dtstart=datetime.combine(_moved(start, later), time())))
-        for at in rule.xafter(datetime.combine(_moved(max(first, start), later), time()), inc=True):
-            day = _moved(at.date(), -later)
-            if day >= last:
-                break
-            days.append(day)
-            if len(days) > most:
-                raise CalendarError(f"{_named(event)} recurs more than {most} times within ten years")
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        if isinstance(error, CalendarError):
-            raise
+        recurrence = Recurrence(rule_of(text), datetime.combine(start, time(), UTC), _UTC)
+    except ValueError as error:
         raise CalendarError(f"{_named(event)} has an unusable RRULE: {str(error)[:200]}") from error
+    days = [at.date() for at in islice(recurrence.begins(max(first, start), last - _DAY), most + 1)]
+    if len(days) > most:
+        raise CalendarError(f"{_named(event)} recurs more than {most} times within ten years")
     return days
-
-
-def _moved(day: date, years: int) -> date:
-    return day.replace(year=day.year + years)

@@ -33,13 +33,11 @@ class PgExclusionStore:
             with wrap_errors():
                 await connection.execute(self._sql["request"], request, now, by, list(tenants), digest)
                 row = await connection.fetchrow(self._sql["requested"], request)
-        if row["digest"] != digest:
-            raise Conflict("this key was used for another request; take a new one for each")
-        return Requested(row["requested_at"], row["tenants"])
+        return _of_this(row, digest)
 
-    async def requested(self, request: str) -> Requested | None:
+    async def requested(self, request: str, digest: str | None = None) -> Requested | None:
         row = await self._database.fetchrow(self._sql["requested"], request)
-        return None if row is None else Requested(row["requested_at"], row["tenants"])
+        return None if row is None else _of_this(row, digest)
 
     async def withdraw(self, request: str) -> None:
         await self._database.execute(self._sql["withdraw_request"], request)
@@ -134,3 +132,9 @@ class PgExclusionStore:
     async def forget(self, before: datetime) -> None:
         """Forget requests from before: their keys are free again, and what they laid stays."""
         await self._database.execute(self._sql["forget_requests"], before)
+
+
+def _of_this(row: Any, digest: str | None) -> Requested:
+    if digest is not None and row["digest"] != digest:
+        raise Conflict("this key was used for another request; take a new one for each")
+    return Requested(row["requested_at"], row["tenants"])

@@ -335,6 +335,12 @@ class PgTenantStore:
         self.memory.drop(tenant.tenant_id)
         return changed
 
+    async def keep_interval(
+        self, source: Source, holds: timedelta, age: timedelta | None, now: datetime
+    ) -> int:
+        rows = await self._database.fetch(self._sql["interval_changes"], now, source.value, holds, age)
+        return len(rows)
+
     async def add_regime(
         self,
         tenant: Tenant,

@@ -94,6 +94,18 @@ SELECT id, $2, $3, $4, component_weights, $5 FROM tenants WHERE id = $1
 ON CONFLICT (tenant, valid_from) DO UPDATE
 SET source = excluded.source, holds = excluded.holds, weights = excluded.weights, age = excluded.age
 
+-- name: interval_changes
+-- From $1 on, for all live tenants that are judged by what is pulled from $2: how long it holds, and how old it may be.
+INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights, age)
+SELECT r.tenant, $1, r.source, $3, r.weights, $4
+FROM tenants t CROSS JOIN LATERAL (
+  SELECT * FROM evidence_regimes e WHERE e.tenant = t.id ORDER BY e.valid_from DESC LIMIT 1
+) AS r
+WHERE t.deleted_at IS NULL AND r.source = $2 AND (r.holds, r.age) IS DISTINCT FROM ($3::interval, $4::interval)
+  AND r.valid_from < $1
+ON CONFLICT DO NOTHING
+RETURNING tenant
+
 -- name: push_mode_changes
 -- From $2 on, for a tenant whose evidence is what it pushes. The mode is the one that the tenant has now.
 INSERT INTO evidence_regimes (tenant, valid_from, source, holds, weights, age)

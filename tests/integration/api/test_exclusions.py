@@ -63,6 +63,9 @@ async def test_a_key_is_one_request(service: Service) -> None:
     other = asked("move-2", {"name": "key-*"}, reason="something else")
     status, answer, _ = await service.ask("POST", URL, other)
     assert (status, answer["error"]["code"]) == (409, "CONFLICT")
+    for nobody in ({"tenant_ids": ["nope"]}, {"name": "nobody-*"}):
+        status, answer, _ = await service.ask("POST", URL, asked("move-2", nobody))
+        assert (status, answer["error"]["code"]) == (409, "CONFLICT"), nobody
     # Of each token its own.
     await keeper(service, "namesake", ["key-0"])
     status, answer, _ = await service.ask("POST", URL, other, who="namesake")

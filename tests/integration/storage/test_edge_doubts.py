@@ -74,6 +74,26 @@ async def test_another_source_and_another_interval_change_no_doubt_of_the_past(
     assert await unseen(database, tenant, at(0), at(96), at(96)) == (45, 45)
 
 
+async def test_a_changed_interval_reaches_tenants_that_are_there_and_no_past(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, other = await make_tenant(), await make_tenant()
+    store = PgTenantStore(database)
+    await store.add_regime(other, at(-10), Source.PUSH, timedelta(seconds=150), None)
+    await ingest.commit([Batch(tuple(frame(tenant, s, 1) for s in (0, 15, 30)))])
+    held = "SELECT array_agg(date_part('epoch', holds) ORDER BY valid_from) FROM evidence_regimes WHERE tenant = $1"
+    before = await database.fetchval(held, other.key)
+    assert await store.keep_interval(Source.SIMULATOR, timedelta(seconds=37.5), timedelta(), at(31)) >= 1
+    assert await store.keep_interval(Source.SIMULATOR, timedelta(seconds=37.5), timedelta(), at(32)) == 0
+    assert (await database.fetchval(held, tenant.key))[-2:] == [12.5, 37.5]
+    assert await database.fetchval(held, other.key) == before
+    await ingest.commit([Batch(tuple(frame(tenant, s, 1) for s in (45, 60, 75)))])
+    sql = "SELECT count(*) FROM availability_spans WHERE tenant = $1 AND state = 'gap' AND upper(period) > $2"
+    # Each of the first three held for 12.5 s, so there are gaps of 2.5 s; of what came later there is none.
+    assert await database.fetchval(sql, tenant.key, at(0)) == 3
+    assert await database.fetchval(sql, tenant.key, at(46)) == 0
+
+
 @pytest.mark.parametrize(
     ("source", "doubt", "fresh"),
     # Where stretches overlap, as those of Prometheus do, the second is not cut where the window begins.

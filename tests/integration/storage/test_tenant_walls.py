@@ -177,6 +177,7 @@ QUERIES = {
     "statement_mail.record_final": CLAIMED,
     "statement_mail.record_retry": CLAIMED,
     "statements.closed_months": JOB,
+    "tenants.interval_changes": "the setting is everybody's",
     "tenants.actor": "who is at work in this transaction",
     "tenants.counts": EVERY,
     "tenants.deleted_since": JOB,
