@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import structlog
 
-from ecpmon.model.alerts import DeliveryReason, DeliveryResult, MergedBodies, Notification, action_from_dict
+from ecpmon.model.alerts import DeliveryReason, MergedBodies, Notification, action_from_dict
 from ecpmon.model.delivery import DeliveryQueue, Grant
 from ecpmon.storage.database import Database
-from ecpmon.storage.queries import load
+from ecpmon.storage.recorder import Recorder
 
-_EXCERPT: Final = 500
 # So much of a queue is looked at for something that need not wait for what is before it.
 _LOOKED_AT: Final = 200
 # Alerts in one message; the rest is counted in it. Two of every rule that may be merged into one always fit.
@@ -41,12 +40,11 @@ def _notification_of(row: Any, merged: MergedBodies | None) -> Notification:
     )
 
 
-class PgOutbox:
+class PgOutbox(Recorder):
     """`alerts.outbox.Outbox` on PostgreSQL; serves every tenant."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._sql = load("outbox")
+        super().__init__(database, "outbox")
 
     async def queues(self, now: datetime) -> list[DeliveryQueue]:
         rows = await self._database.fetch(self._sql["queues"], now)
@@ -83,54 +81,7 @@ class PgOutbox:
         final = self._sql["record_final"]
         await self._database.execute(final, number, "parked", now, None, reason, answer, None)
 
-    async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
-        await self._final(notification, "sent", now, result)
-
-    async def record_parked(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
-        await self._final(notification, "parked", now, result)
-
-    async def record_retry(
-        self, notification: Notification, next_attempt_at: datetime, result: DeliveryResult
-    ) -> None:
-        await self._database.execute(
-            self._sql["record_retry"],
-            notification.id,
-            next_attempt_at,
-            result.status_code,
-            result.reason.value,
-            _answer(result),
-            notification.attempt,
-            notification.claimed_until,
-        )
-
-    async def record_receiver(
-        self, notification: Notification, now: datetime, *, well: bool, asked_until: datetime | None = None
-    ) -> None:
-        queue = notification.tenant_key, notification.receiver
-        if well:
-            await self._database.execute(self._sql["receiver_well"], *queue)
-        else:
-            await self._database.execute(self._sql["receiver_failed"], *queue, now, asked_until)
-
-    async def _final(
-        self, notification: Notification, status: str, now: datetime, result: DeliveryResult
-    ) -> None:
-        await self._database.execute(
-            self._sql["record_final"],
-            notification.id,
-            status,
-            now,
-            result.status_code,
-            result.reason.value,
-            _answer(result),
-            notification.claimed_until,
-        )
-
     async def queue(self) -> tuple[int, int]:
         """(pending, parked) notifications."""
         row = await self._database.fetchrow(self._sql["queue"])
         return row["pending"], row["parked"]
-
-
-def _answer(result: DeliveryResult) -> str:
-    return (result.error or result.answer)[:_EXCERPT]

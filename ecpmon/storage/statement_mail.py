@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from ecpmon.errors import Conflict, NotFound
-from ecpmon.model.alerts import DeliveryResult, EmailAction, Notification
+from ecpmon.model.alerts import EmailAction, Notification
 from ecpmon.model.delivery import DeliveryQueue, Grant
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.statements import Recipients
@@ -17,8 +17,8 @@ from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
+from ecpmon.storage.recorder import Recorder
 
-_EXCERPT: Final = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -119,12 +119,11 @@ def _notification_of(row: Any) -> Notification:
     )
 
 
-class PgStatementOutbox:
+class PgStatementOutbox(Recorder):
     """`alerts.outbox.Outbox` of statements, for every tenant, and what is noted while one is handed over."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._sql, self._troubles = load("statement_mail"), load("outbox")
+        super().__init__(database, "statement_mail")
 
     async def queues(self, now: datetime) -> list[DeliveryQueue]:
         return [DeliveryQueue(*r) for r in await self._database.fetch(self._sql["queues"], now)]
@@ -143,50 +142,3 @@ class PgStatementOutbox:
         """The server said that it did not take what it was given."""
         held = notification.id, notification.claimed_until
         await self._database.execute(self._sql["not_taken"], *held)
-
-    async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
-        await self._final(notification, "sent", now, result)
-
-    async def record_parked(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:
-        await self._final(notification, "parked", now, result)
-
-    async def record_retry(
-        self, notification: Notification, next_attempt_at: datetime, result: DeliveryResult
-    ) -> None:
-        await self._database.execute(
-            self._sql["record_retry"],
-            notification.id,
-            next_attempt_at,
-            result.status_code,
-            result.reason.value,
-            _answer(result),
-            notification.attempt,
-            notification.claimed_until,
-        )
-
-    async def record_receiver(
-        self, notification: Notification, now: datetime, *, well: bool, asked_until: datetime | None = None
-    ) -> None:
-        queue = notification.tenant_key, notification.receiver
-        if well:
-            await self._database.execute(self._troubles["receiver_well"], *queue)
-        else:
-            await self._database.execute(self._troubles["receiver_failed"], *queue, now, asked_until)
-
-    async def _final(
-        self, notification: Notification, status: str, now: datetime, result: DeliveryResult
-    ) -> None:
-        await self._database.execute(
-            self._sql["record_final"],
-            notification.id,
-            status,
-            now,
-            result.status_code,
-            result.reason.value,
-            _answer(result),
-            notification.claimed_until,
-        )
-
-
-def _answer(result: DeliveryResult) -> str:
-    return (result.error or result.answer)[:_EXCERPT]
