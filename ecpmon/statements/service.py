@@ -23,12 +23,11 @@ from ecpmon.ports.sla import (
 )
 from ecpmon.sla import contracts
 from ecpmon.sla.combined import combined, digest_of
+from ecpmon.sla.statement_document import difference, document
 from ecpmon.sla.statements import (
     allowance,
     contract_from,
     contract_of,
-    difference,
-    document,
     is_month,
     label_of,
     months_of,

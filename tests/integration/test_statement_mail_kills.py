@@ -26,7 +26,8 @@ from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.statements import Recipients
 from ecpmon.settings import Settings
-from ecpmon.sla.statements import document, statement
+from ecpmon.sla.statement_document import document
+from ecpmon.sla.statements import statement
 from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import load_terms
 from ecpmon.storage.availability import PgAvailabilityStore

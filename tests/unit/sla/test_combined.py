@@ -22,7 +22,8 @@ from ecpmon.sla.budgets import allowed
 from ecpmon.sla.combined import combined, digest_of
 from ecpmon.sla.maintenance import covered
 from ecpmon.sla.spans import coalesce
-from ecpmon.sla.statements import document, months_of, statement
+from ecpmon.sla.statement_document import document
+from ecpmon.sla.statements import months_of, statement
 from ecpmon.sla.windows import Terms
 
 JULY, OCTOBER = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)

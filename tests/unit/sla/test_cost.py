@@ -18,7 +18,7 @@ from ecpmon.sla import sums, windows
 from ecpmon.sla.maintenance import exclude, is_within, touching
 from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import clip
-from ecpmon.sla.statements import difference
+from ecpmon.sla.statement_document import difference
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -17,7 +17,8 @@ from ecpmon.model.hours import DAY_NAMES
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import parse_percentage
-from ecpmon.sla.statements import contract_from, credit, document, statement
+from ecpmon.sla.statement_document import document
+from ecpmon.sla.statements import contract_from, credit, statement
 from ecpmon.statements.terms import Terms, load_terms, terms_of
 
 START, END = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)

@@ -18,7 +18,8 @@ from ecpmon.model.maintenance import Accounting, Category, Maintenance
 from ecpmon.model.statements import Contract
 from ecpmon.sla.exclusions import Lacks, check_approval, fits, lacks, selected
 from ecpmon.sla.maintenance import covered, merged, occurrences, uncounted
-from ecpmon.sla.statements import difference, document, statement
+from ecpmon.sla.statement_document import difference, document
+from ecpmon.sla.statements import statement
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,7 +13,8 @@ import pytest
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.statements import Contract, CreditTier, Exclusion
-from ecpmon.sla.statements import credit, difference, digest, document, statement
+from ecpmon.sla.statement_document import difference, document
+from ecpmon.sla.statements import credit, digest, statement
 from ecpmon.statements.render import percent, to_html
 from ecpmon.statements.terms import load_terms
 

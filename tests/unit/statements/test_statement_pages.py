@@ -19,7 +19,8 @@ from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.model.tenants import Language
 from ecpmon.sla.combined import combined
-from ecpmon.sla.statements import document, month_period, statement
+from ecpmon.sla.statement_document import document
+from ecpmon.sla.statements import month_period, statement
 from ecpmon.statements.look import Look, UnusableLogo, read_logo
 from ecpmon.statements.plot import columns, kinds
 from ecpmon.statements.render import state_line, to_csv, to_html, verdict_sentence
