@@ -1,4 +1,4 @@
-"""A statement as CSV and HTML. Pure; `data` is what `sla.statements.document` gives.
+"""A statement as CSV and HTML. Pure; `data` is what `sla.statement_document.document` gives.
 
 What a statement of an earlier release does not say, and what a later one says besides, is left out.
 """

@@ -11,7 +11,7 @@ from ecpmon.statements.render import to_csv, to_html
 
 
 def printed(data: Mapping[str, Any], shape: str, look: Look | None = None) -> bytes:
-    """`data` (`sla.statements.document`) as `csv`, `html` or `pdf`. Raises UnusableFont, UnusableLogo."""
+    """`data` (`sla.statement_document.document`) as `csv`, `html` or `pdf`. Raises UnusableFont, UnusableLogo."""
     match shape:
         case "csv":
             return to_csv(data).encode()
