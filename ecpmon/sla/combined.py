@@ -1,8 +1,9 @@
 """The statement of a quarter or a year: what the statements of its months say, together. Pure.
 
-It is made of their documents (`sla.statement_document.document`), so that it says nothing that they do not. Each month
-keeps the contract that it was made under: budgets are added up, and whether the target was met is judged by what the months
-together allow. Contracts pay by the month, so credits are listed and added up in percent of one month's fee.
+It is made of their documents (`sla.statement_document.document`), so that it says nothing that they do not. Each
+month keeps the contract that it was made under: budgets are added up, and whether the target was met is judged by
+what the months together allow. Contracts pay by the month, so credits are listed and added up in percent of one
+month's fee.
 """
 
 from __future__ import annotations
