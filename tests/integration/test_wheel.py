@@ -52,8 +52,9 @@ def run(site: Path, *arguments: str, **more: str) -> str:
 
 def test_help_comes_from_the_wheel(installed: Path) -> None:
     assert "ecpmon up" in run(installed, "--help")
+    # And the import that the source documents show.
     where = subprocess.run(
-        [sys.executable, "-c", "import ecpmon; print(ecpmon.__file__)"],
+        [sys.executable, "-c", "import ecp_orchestrator as o, ecpmon; o.ECPClient; print(ecpmon.__file__)"],
         env=environment(installed), cwd=installed, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert str(installed) in where.stdout
