@@ -78,6 +78,13 @@ class SimulatorUnavailable(TemporaryError):
     code = "SIMULATOR_UNAVAILABLE"
 
 
+class IdentityProviderUnavailable(TemporaryError):
+    """The issuer of signed tokens does not answer, and what is held of it is not enough."""
+
+    code = "IDENTITY_PROVIDER_ERROR"
+    retry_after = 5
+
+
 class Overloaded(TemporaryError):
     code = "OVERLOADED"
 

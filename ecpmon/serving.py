@@ -22,11 +22,11 @@ from aiohttp.web_protocol import _ErrInfo
 
 from ecpmon.chance import CHANCE
 from ecpmon.errors import PermanentError
-from ecpmon.settings import Settings
+from ecpmon.settings import LOOPBACK, Settings
 from ecpmon.wire import dumps, encodable, error_document
 
 log = logging.getLogger("ecpmon.serving")
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
 CODES: Final = {
     400: "BAD_REQUEST",
     404: "NOT_FOUND",
@@ -49,7 +49,7 @@ class UnsafeSettings(PermanentError):
 
 def check_settings(settings: Settings) -> None:
     """Refuse what would put an open door on the network."""
-    if settings.auth == "none" and settings.host not in _LOOPBACK and not settings.auth_none_anywhere:
+    if settings.auth == "none" and settings.host not in LOOPBACK and not settings.auth_none_anywhere:
         raise UnsafeSettings(
             f"ECPMON_AUTH=none is for loopback, not for {settings.host}; use ECPMON_AUTH=tokens "
             "and make a token with `ecpmon token create`"

@@ -6,11 +6,21 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import DirectoryPath, Field, FilePath, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _SECRET_BYTES: Final = 16
 _LOGO_BYTES: Final = 256 * 1024
 
@@ -65,6 +75,61 @@ class Settings(BaseSettings):
     )
     auth_none_anywhere: bool = Field(
         default=False, description="Allow `ECPMON_AUTH=none` on an address other than loopback."
+    )
+    oidc_allow_http: bool = Field(
+        default=False,
+        description="Allow an issuer, and keys of it, over plain http; on loopback it always is.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        max_length=300,
+        description="Issuer of signed tokens (OIDC), as it stands in their `iss`; its keys are found by its discovery "
+        "document. Empty: only tokens of our own are taken.",
+    )
+    oidc_audience: str | None = Field(
+        default=None,
+        max_length=300,
+        description="What `aud` of signed tokens must name; needed with an issuer.",
+    )
+    oidc_jwks_url: str | None = Field(
+        default=None, description="Where the issuer's keys are; empty: where its discovery document says."
+    )
+    oidc_algorithms: str = Field(
+        default="RS256,ES256,EdDSA",
+        pattern=r"^(RS256|ES256|EdDSA)(,(RS256|ES256|EdDSA))*$",
+        description="Algorithms by which tokens may be signed, of RS256, ES256 and EdDSA (Ed25519).",
+    )
+    oidc_roles_claim: str = Field(
+        default="roles",
+        min_length=1,
+        max_length=200,
+        description="Claim that holds the roles: a name, or a path such as `realm_access.roles`.",
+    )
+    oidc_tenants_claim: str = Field(
+        default="tenant_access",
+        min_length=1,
+        max_length=200,
+        description="Claim that holds names of tenants, or `*` for every one: a name or a path.",
+    )
+    oidc_leeway: float = Field(
+        default=30,
+        ge=0,
+        le=300,
+        description="Seconds by which the issuer's clock and ours may differ.",
+    )
+    oidc_max_lifetime: float = Field(
+        default=86_400,
+        gt=0,
+        description="Seconds for which a signed token may be valid; nobody can revoke one.",
+    )
+    oidc_refresh: float = Field(
+        default=300,
+        ge=10,
+        description="Seconds after which the issuer's keys are fetched anew; sooner, at most every 5 s, for a token "
+        "whose key is not known.",
+    )
+    oidc_keys_max_age: float = Field(
+        default=86_400, ge=60, description="Seconds for which keys are good while the issuer does not answer."
     )
     metrics_auth: Literal["token", "open"] = Field(
         default="token",
@@ -350,3 +415,28 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must be an http:// or https:// URL")
         return value.rstrip("/") if value else value
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _not_in_the_clear(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """As it stands: an issuer is compared to the letter, its last slash included."""
+        if value is not None and not is_safe_url(value, allow_http=info.data.get("oidc_allow_http", False)):
+            raise ValueError(
+                "must be an https:// URL (or http:// on loopback); ECPMON_OIDC_ALLOW_HTTP=true allows http"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _meant_for_us(self) -> Self:
+        if self.oidc_issuer is not None and self.oidc_audience is None:
+            raise ValueError(
+                "ECPMON_OIDC_ISSUER needs ECPMON_OIDC_AUDIENCE: without it tokens for others would be taken"
+            )
+        return self
+
+
+def is_safe_url(url: str, *, allow_http: bool) -> bool:
+    """Whether what is read from there cannot be changed on the way."""
+    parts = urlsplit(url)
+    plain = parts.scheme == "http" and (allow_http or parts.hostname in LOOPBACK)
+    return bool(parts.hostname) and (parts.scheme == "https" or plain)

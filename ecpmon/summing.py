@@ -24,6 +24,8 @@ GREATEST: Final = frozenset(
         "ecpmon_leader_term",
         "ecpmon_pull_lag_seconds",
         "ecp_active_tenants_total",
+        "ecpmon_oidc_issuer_away",
+        "ecpmon_oidc_keys_age_seconds",
     }
 )
 _COUNTING: Final = frozenset({"counter", "histogram"})

@@ -77,6 +77,17 @@ class Telemetry:
         for job, tenants in tenants_by_job.items():
             self.quarantined.labels(job).set(tenants)
 
+    def watch_issuer(self, *, away: Callable[[], bool], age: Callable[[], float]) -> Counter:
+        """Series of the issuer of signed tokens, where there is one. Counts how it was asked, by `outcome`."""
+        r = self.registry
+        Gauge(
+            "ecpmon_oidc_issuer_away", "1 while the issuer of signed tokens does not answer", registry=r
+        ).set_function(lambda: float(away()))
+        Gauge(
+            "ecpmon_oidc_keys_age_seconds", "Since the issuer of signed tokens told its keys", registry=r
+        ).set_function(age)
+        return Counter("ecpmon_oidc_fetches", "Questions to the issuer for its keys", ["outcome"], registry=r)
+
     def __init__(self, now: Callable[[], float] = time) -> None:
         """`now`: seconds since 1970, of the clock that samples are held against."""
         self.registry = CollectorRegistry()

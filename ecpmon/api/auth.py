@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
-from ecpmon.api.context import BACKEND, CALLER, CONTEXT
+from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.api.sessions import Session
@@ -20,6 +21,10 @@ from ecpmon.serving import request_id_of
 EVERYBODY: Final = Caller("anonymous", frozenset({"admin"}), None)
 _NOBODY: Final = Caller("nobody", frozenset(), frozenset())
 MAX_TOKEN: Final = 4096
+# Ours have none.
+_SIGNED: Final = "."
+# A header of HTTP may have 8,190 characters.
+MAX_SIGNED_TOKEN: Final = 8_000
 
 
 def bearer_token(request: web.Request) -> str | None:
@@ -45,15 +50,18 @@ async def identify(request: web.Request, *, limited: bool = True) -> Caller:
         return EVERYBODY
     token = bearer_token(request)
     # Ours are ASCII; others, such as bytes that are not UTF-8, cannot even be hashed.
-    if not token or len(token) > MAX_TOKEN or not token.isascii():
+    if not token or not token.isascii():
         raise Unauthorized("send `Authorization: Bearer <token>`; `ecpmon token create` makes one")
+    if len(token) > (MAX_SIGNED_TOKEN if _SIGNED in token else MAX_TOKEN):
+        raise Unauthorized("this token is too long", details={"reason": "too_large"})
     return await _checked(request, token, limited=limited)
 
 
 async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller:
     """Who holds the token: who changes something is looked up, others may be known from a moment ago.
 
-    Guessing is limited per address, and costs no query then; tokens seen before go on.
+    Guessing is limited per address, and costs no query then; tokens seen before go on. Signed ones are renewed all the
+    time, and are checked without a query: they are counted when they are bad, so that nobody's guesses hold up others.
 
     Raises Unauthorized, RateLimited.
     """
@@ -61,20 +69,23 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
     now = context.clock.now()
     # Questions, whose number `admit` bounds; and pushes, which are decided again where they are committed.
     from_memory = request.method == "GET" or not limited
-    if from_memory and (held := request[BACKEND].tokens.held(token, now)):
+    if from_memory and (held := held_caller(context, request[BACKEND], token, now)):
         return held
     address = request.remote or ""
-    known = limits.good_tokens.key_of(token)
-    if known is None:
+    known, signed = limits.good_tokens.key_of(token), _SIGNED in token
+    if known is None and not signed:
         # Counted before it is looked up, for it may be a guess and many may come together.
         limits.bad_tokens.take(address, now)
-    elif limited:
+    elif known is not None and limited:
         limits.requests.check(known, now)
-    caller = await _find(request, token)
-    if caller is None:
+    try:
+        caller = await _find(request, token)
+    except Unauthorized:
         limits.good_tokens.forget(token)
-        raise Unauthorized("this token is unknown, expired or revoked")
-    if known is None:
+        if signed:
+            limits.bad_tokens.take(address, now)
+        raise
+    if known is None and not signed:
         limits.bad_tokens.charge(address, -1, now)
     own = share_of(caller, request)
     limits.good_tokens.remember(token, own, group_of(caller, own))
@@ -83,10 +94,11 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
 
 def group_of(caller: Caller, own: str) -> str:
     """Whom turns and memory are given to: all tokens for the same tenants together, so that more tokens get no more."""
-    if caller.tenants is None or caller.token is None:
+    if caller.tenants is None or (caller.token is None and caller.person is None):
         return own
-    # Numbers are those of one database.
-    return f"tenants {caller.token.database} {sorted(caller.tenants)}"
+    # Numbers are those of one database; signed tokens are for production's.
+    database = caller.token.database if caller.token else "production"
+    return f"tenants {database} {sorted(caller.tenants)}"
 
 
 def sender_of(request: web.Request) -> str:
@@ -102,17 +114,38 @@ def sender_of(request: web.Request) -> str:
     return group or f"address {request.remote}"
 
 
-async def _find(request: web.Request, secret: str) -> Caller | None:
-    """A token is for the database it was made in; one for every tenant is so for the demo database's as well."""
+def held_caller(context: ApiContext, backend: Backend, token: str, now: datetime) -> Caller | None:
+    """Who showed a token that was looked up a moment ago; None: it has to be looked up."""
+    if _SIGNED not in token:
+        return backend.tokens.held(token, now)
+    held = context.signed.held(token, now) if context.signed else None
+    return _of_production(held, backend) if held else None
+
+
+async def _find(request: web.Request, token: str) -> Caller:
+    """A token is for the database it was made in; one for every tenant is so for the demo database's as well.
+
+    Raises Unauthorized.
+    """
     context, backend = request.app[CONTEXT], request[BACKEND]
     now = context.clock.now()
-    caller = await backend.tokens.find(secret, now)
+    if _SIGNED in token and context.signed is not None:
+        return _of_production(await context.signed.find(token, now), backend)
+    caller = await backend.tokens.find(token, now)
     if caller is None and backend.demo:
-        caller = await context.production.tokens.find(secret, now)
-        if caller is not None and caller.tenants is not None:
-            # Its numbers are those of tenants of the production database.
-            return replace(caller, tenants=frozenset(), names=frozenset(), may_create=frozenset())
+        caller = await context.production.tokens.find(token, now)
+        caller = caller and _of_production(caller, backend)
+    if caller is None:
+        raise Unauthorized("this token is unknown, expired or revoked")
     return caller
+
+
+def _of_production(caller: Caller, backend: Backend) -> Caller:
+    """The holder of a token of the production database, there or in the demo's: its numbers are those of tenants of
+    production."""
+    if not backend.demo or caller.tenants is None:
+        return caller
+    return replace(caller, tenants=frozenset(), names=frozenset(), may_create=frozenset())
 
 
 def authorise(request: web.Request, caller: Caller, route: Route) -> None:
@@ -129,26 +162,29 @@ def authorise(request: web.Request, caller: Caller, route: Route) -> None:
 
 
 def caller_key(request: web.Request) -> str:
-    """Whom a limit per caller counts: a token, whatever it is called and wherever it is used from; without
-    authentication an address."""
+    """Whom a limit per caller counts: a token, whatever it is called and wherever it is used from; the person whom a
+    signed one names, however many that one has; without authentication an address."""
     return _key(request[CALLER], request)
 
 
 def _key(caller: Caller, request: web.Request) -> str:
-    token = caller.token
-    return f"{token.database}:{token.token_id}" if token else f"address:{request.remote}"
+    return token_of(caller) or f"address:{request.remote}"
 
 
 def actor_of(request: web.Request) -> Actor:
     """Who the audit log says it was. The address is that of whoever is connected to us: what a header says of
     another is believed of nobody."""
     caller = request[CALLER]
-    return Actor(caller.name, token_of(caller), request.remote or None, request_id_of(request))
+    issuer = caller.person.issuer if caller.person else None
+    return Actor(caller.name, token_of(caller), request.remote or None, request_id_of(request), issuer)
 
 
 def token_of(caller: Caller) -> str | None:
-    """The number of what was shown, and that of its database: `production:7`."""
-    return f"{caller.token.database}:{caller.token.token_id}" if caller.token else None
+    """What tells the holder of this from all others: the database and number of a token, `production:7`, or whom a
+    signed one names, `oidc:…`; None: nothing was shown."""
+    if caller.token is not None:
+        return f"{caller.token.database}:{caller.token.token_id}"
+    return caller.person.key if caller.person else None
 
 
 def share_of(caller: Caller, request: web.Request) -> str:

@@ -29,7 +29,7 @@ from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
 from ecpmon.ports.statements import StatementMail
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.ports.tokens import Caller, TokenStore
+from ecpmon.ports.tokens import Caller, SignedTokens, TokenStore
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules, Intervals
 from ecpmon.statements.service import StatementService
@@ -106,6 +106,8 @@ class ApiContext:
     demo: Backend | None
     telemetry: Telemetry
     timer: DebugTimer
+    # Where an issuer is configured.
+    signed: SignedTokens | None = None
 
 
 CONTEXT: Final = web.AppKey("context", ApiContext)

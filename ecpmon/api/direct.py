@@ -18,7 +18,7 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
-from ecpmon.api.auth import EVERYBODY, bearer_token, group_of, share_of
+from ecpmon.api.auth import EVERYBODY, bearer_token, group_of, held_caller, share_of
 from ecpmon.api.bodies import at_hand
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
@@ -76,7 +76,7 @@ class DirectPushes:
         token, turn = sender
         await self._limits.loop.wait(turn)
         now = self._context.clock.now()
-        caller = EVERYBODY if token is None else backend.tokens.held(token, now)
+        caller = EVERYBODY if token is None else held_caller(self._context, backend, token, now)
         tenant = backend.tenants.held(tenant_id)
         if caller is None or tenant is None or not (caller.may_see(tenant) and caller.roles & _MAY_PUSH):
             return None

@@ -30,6 +30,8 @@ async def ready(request: web.Request) -> web.Response:
     components: dict[str, Any] = {"production": await context.production.health.ready()}
     if context.demo is not None:
         components["demo"] = await context.demo.health.ready()
+    if context.signed is not None:
+        components["oidc"] = context.signed.told()
     ok = all(c["ok"] for c in components.values())
     headers = None if ok else {"Retry-After": "2"}
     return reply({"ready": ok, "components": components}, 200 if ok else 503, headers)

@@ -13,6 +13,7 @@ KOREAN: Final[dict[str, str]] = {
     "ERROR_BUDGET_EXHAUSTED": "오류 예산이 소진되어 배포할 수 없습니다.",
     "EXPECTATION_FAILED": "Expect 헤더의 요구를 충족할 수 없습니다.",
     "FORBIDDEN": "이 작업에 대한 권한이 없습니다.",
+    "IDENTITY_PROVIDER_ERROR": "토큰 발급자가 응답하지 않아 토큰을 확인할 수 없습니다. 잠시 후 다시 시도하세요.",
     "INSUFFICIENT_RESOURCES": "클러스터 리소스가 부족합니다.",
     "INTERNAL_ERROR": "내부 오류가 발생했습니다.",
     "INVALID_DEMO_MODE": "X-Demo-Mode 헤더는 true 또는 false여야 합니다.",

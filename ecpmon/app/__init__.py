@@ -33,6 +33,8 @@ from ecpmon.storage.sessions import QueryStats, query_stats
 from ecpmon.telemetry import Telemetry
 from ecpmon.workers import Workers
 
+# How often it is looked whether the keys of an issuer are to be fetched.
+ISSUER_SECONDS = 10.0
 RUNTIMES: web.AppKey[list[BackendRuntime]] = web.AppKey("runtimes", list)
 # What the other processes of the machine are answered.
 MACHINE: web.AppKey[web.Application] = web.AppKey("machine", web.Application)
@@ -70,7 +72,13 @@ async def create_app(
 
     admissions = _admissions(settings, telemetry)
     check = SessionCheck(the_clock, lambda over: telemetry.sockets_ended.labels(over).inc())
-    sockets = Job("sockets", CHECK_SECONDS, check.run_once, everywhere=True)
+    asked = [Job("sockets", CHECK_SECONDS, check.run_once, everywhere=True)]
+    issuer = None
+    if settings.oidc_issuer and role.answers:
+        from ecpmon.app.signed import desk_of, issuer_of
+
+        issuer = issuer_of(settings, session, the_clock, telemetry)
+        asked.append(Job("issuer", ISSUER_SECONDS, issuer.refresh, everywhere=True))
     feeds: list[SocketFeed] = []
 
     def runtime(url: str, *, demo: bool) -> tuple[BackendRuntime, Backend]:
@@ -78,7 +86,7 @@ async def create_app(
         made = BackendRuntime(
             url, settings=settings, clock=the_clock, rules=rules, telemetry=telemetry, session=session,
             workers=workers, threads=threads, demo=demo, on_commit=hub.samples_committed, on_event=hub.alert,
-            more_jobs=() if demo or not role.answers else (sockets,), role=role,
+            more_jobs=() if demo or not role.answers else asked, role=role,
         )  # fmt: skip
         backend = _backend(made, hub)
         check.add(backend)
@@ -96,6 +104,7 @@ async def create_app(
         demo=made[1][1] if len(made) > 1 else None,
         telemetry=telemetry,
         timer=DebugTimer(_start_timer, _read_timer),
+        signed=desk_of(settings, issuer, runtimes[0]) if issuer else None,
     )
     machine = MachineMetrics(telemetry, settings.run_dir) if settings.run_dir else None
     expose = machine.exposition if machine else None
@@ -107,6 +116,8 @@ async def create_app(
     app.cleanup_ctx.append(
         _running(runtimes, feeds, session, (workers, threads), LoopCanary(telemetry), run_jobs)
     )
+    if issuer:
+        app.on_shutdown.append(lambda _: issuer.close())
     return app
 
 

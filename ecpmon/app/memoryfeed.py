@@ -20,18 +20,20 @@ class MemoryFeed:
         self,
         tenants: Memory[str, Tenant],
         tokens: Memory[bytes, Caller],
+        signed: Memory[bytes, Caller],
         alerts: Memory[int, tuple[AlertEvent, ...]],
         reader: BusReader,
     ) -> None:
         self._tenants = tenants
         self._tokens = tokens
+        self._signed = signed
         self._alerts = alerts
         for memory in self._all:
             memory.trusted = lambda: reader.trusted
 
     @property
     def _all(self) -> tuple[Memory[Any, Any], ...]:
-        return self._tenants, self._tokens, self._alerts
+        return self._tenants, self._tokens, self._signed, self._alerts
 
     def rows(self, rows: Sequence[BusRow]) -> None:
         for row in rows:
@@ -39,6 +41,8 @@ class MemoryFeed:
                 case BusKind.TENANT:
                     for name in row.body.get("names", ()):
                         self._tenants.drop(name)
+                    # A name may mean another tenant now, or one where there was none.
+                    self._signed.clear()
                     if row.body.get("gone"):
                         # A token tells which of its tenants are there.
                         self._tokens.clear()

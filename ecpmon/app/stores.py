@@ -13,10 +13,12 @@ from ecpmon.app.listening import Listening
 from ecpmon.app.memoryfeed import MemoryFeed
 from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.collectors.rules import SliRules
+from ecpmon.memory import Memory
 from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.ingest import IngestResult
 from ecpmon.model.roles import Role
 from ecpmon.ports.service import Clock
+from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
@@ -125,8 +127,9 @@ class Stores:
             database_name="demo" if around.demo else "production",
             max_per_tenant=settings.max_tokens_per_tenant,
         )
-        # What a token reaches may be other tenants then.
-        self.tenants = PgTenantStore(self.database, on_change=self.tokens.memory.clear)
+        # Of tokens that an issuer signs.
+        self.signed: Memory[bytes, Caller] = Memory()
+        self.tenants = PgTenantStore(self.database, on_change=self._forget_tokens)
         self.quarantine = PgQuarantine(self.database)
         self.faults = PgFaultLog(self.database)
         self.profiles = PgProfileStore(self.database)
@@ -136,6 +139,11 @@ class Stores:
         # Of live tenants with their rules, for jobs, and without, for lists.
         self.roster = PgRoster(self.database)
         self.directory = PgRoster(self.database, rules=False)
+
+    def _forget_tokens(self) -> None:
+        """What a token reaches may be other tenants now."""
+        self.tokens.memory.clear()
+        self.signed.clear()
 
     def _make_alerts(self, around: Surroundings) -> None:
         settings = around.settings
@@ -147,7 +155,13 @@ class Stores:
         )
         self.alerts = PgAlertStore(self.database, self.notifying)
         self.listening.add(
-            MemoryFeed(self.tenants.memory, self.tokens.memory, self.alerts.memory, self.listening.reader)
+            MemoryFeed(
+                self.tenants.memory,
+                self.tokens.memory,
+                self.signed,
+                self.alerts.memory,
+                self.listening.reader,
+            )
         )
         self.deliveries = PgDeliveries(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)

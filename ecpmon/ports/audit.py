@@ -12,13 +12,14 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`token`: its database and number, such as `production:7`; None: nothing was shown. `address`: who is at the
-    other end of the connection."""
+    """`token`: its database and number, such as `production:7`, or `oidc:…` for whom a signed one names; None: nothing
+    was shown. `address`: who is at the other end of the connection. `issuer`: who says that `name` is who it is."""
 
     name: str
     token: str | None = None
     address: str | None = None
     request_id: str | None = None
+    issuer: str | None = None
 
 
 # What no person does.

@@ -62,6 +62,15 @@ class TenantPage:
     active: int
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Which tenant a name stands for; `live`: it is not deleted."""
+
+    tenant_id: str
+    number: int
+    live: bool
+
+
 class TenantStore(Protocol):
     async def create(
         self,
@@ -105,6 +114,11 @@ class TenantStore(Protocol):
 
     async def names_of(self, numbers: Collection[int]) -> dict[int, str]:
         """Number -> name of those that are live."""
+        ...
+
+    async def meant(self, names: Collection[str], at: datetime) -> list[Meant]:
+        """What these names mean to who was told them at that time: the tenant that bore the name then, else the first
+        to bear it since. A name that nobody has borne since then means nobody."""
         ...
 
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from hashlib import sha256
+from typing import Any, Final, Protocol
 
 from ecpmon.model.tenants import Tenant
 
@@ -22,12 +23,27 @@ class TokenRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a signed token names: `subject` is unique at its issuer, whatever token shows it."""
+
+    issuer: str
+    subject: str
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """`key`: the same in 37 characters."""
+        digest = sha256(f"{self.issuer}\n{self.subject}".encode()).hexdigest()
+        object.__setattr__(self, "key", f"oidc:{digest[:32]}")
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. `tenants` holds the numbers of the tenants it was granted, deleted ones too; None: every tenant.
 
     `names` are their public names: a name that is not among them is surely not the caller's, one that is may be that
     of another tenant by now; of those in `former` it held only tenants that are deleted. `expires_at`: when what was
-    shown stops being valid. `token` None: nothing was shown.
+    shown stops being valid. `token` is what was shown when it is one of ours, `person` whom it names when an issuer has
+    signed it; neither: nothing was shown.
     """
 
     name: str
@@ -38,6 +54,7 @@ class Caller:
     may_create: frozenset[str] = frozenset()
     token: TokenRef | None = None
     expires_at: datetime | None = None
+    person: Person | None = None
 
     def may_see(self, tenant: Tenant) -> bool:
         return self.holds(tenant.key)
@@ -113,6 +130,22 @@ class Standing:
 
 # A secret's number, and a tenant's; None: a tenant of another database, which only a token for every tenant holds.
 Shown = tuple[int, int | None]
+
+
+class SignedTokens(Protocol):
+    """Tokens that an issuer signs (OIDC). Tenants are those of the production database."""
+
+    def held(self, token: str, now: datetime) -> Caller | None:
+        """The caller of a token that was looked at a moment ago, as far as nothing is known to have changed since."""
+        ...
+
+    async def find(self, token: str, now: datetime) -> Caller:
+        """Raises Unauthorized, IdentityProviderUnavailable, DatabaseUnavailable."""
+        ...
+
+    def told(self) -> Mapping[str, Any]:
+        """For `/ready`: `ok`, whatever the issuer does, and how it answers."""
+        ...
 
 
 class TokenStore(Protocol):

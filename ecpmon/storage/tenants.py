@@ -22,7 +22,7 @@ from ecpmon.model.tenants import (
     TenantStatus,
 )
 from ecpmon.ports.audit import acting
-from ecpmon.ports.tenants import NewTenant, TenantChange, TenantPage
+from ecpmon.ports.tenants import Meant, NewTenant, TenantChange, TenantPage
 from ecpmon.sla import hours
 from ecpmon.sla.maintenance import zone
 from ecpmon.storage.audit import changes, record
@@ -230,6 +230,10 @@ class PgTenantStore:
     async def numbers(self) -> dict[str, int]:
         """Name -> number of every live tenant."""
         return {r["tenant_id"]: r["id"] for r in await self._database.fetch(self._sql["numbers"])}
+
+    async def meant(self, names: Collection[str], at: datetime) -> list[Meant]:
+        rows = await self._database.fetch(self._sql["meant"], list(names), at)
+        return [Meant(r["tenant_id"], r["id"], r["live"]) for r in rows]
 
     async def live_of(self, tenant_ids: Collection[str]) -> list[Tenant]:
         rows = await self._database.fetch(self._sql["by_names"], list(tenant_ids))

@@ -61,6 +61,12 @@ SELECT id FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
 -- name: names_of
 SELECT id, tenant_id FROM tenants WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL
 
+-- name: meant
+-- Of each of the names $1 the first tenant that has borne it since $2.
+SELECT DISTINCT ON (tenant_id) id, tenant_id, deleted_at IS NULL AS live FROM tenants
+WHERE tenant_id = ANY($1::text[]) AND (deleted_at IS NULL OR deleted_at > $2::timestamptz)
+ORDER BY tenant_id, id
+
 -- name: numbers
 SELECT id, tenant_id FROM tenants WHERE deleted_at IS NULL
 
