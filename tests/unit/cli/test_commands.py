@@ -61,7 +61,7 @@ def test_a_front_imports_nothing_large_that_it_does_not_need_to_answer() -> None
     )
     assert {"aiohttp", "asyncpg"} <= found
     unneeded = {"rich", "apscheduler", "reportlab", "PIL", "jsonschema", "kubernetes", "kubernetes_validate"}
-    assert not found & {*unneeded, "aiosmtplib", "requests", "prometheus_api_client"}
+    assert not found & {*unneeded, "aiosmtplib", "requests", "prometheus_api_client", "jwt"}
 
 
 # What only some requests need, and would be a tenth of a start.
