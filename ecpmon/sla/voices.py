@@ -5,14 +5,15 @@ A *voice* is one kind of evidence (`up` or `error_rate`) about one component; co
 Invariants:
 - A voice holds its last value until its own next one, at most for `Policy.holds`; what another voice says does not end
   it. Only a change of the source of evidence ends all of them.
-- A component's vote: down if any of its voices that hold says down, else up if any holds, else unknown. "" votes alike.
-- Without weights: down if any votes down; else unknown if a component that is expected is unknown; else up if any votes
-  up; else unknown. So "" may be silent where components are heard, and its `up` hides none that is down. Where
+- A voice is expected from its first value until it has been silent for `FORGOTTEN`, counted from the end of the hour of
+  its last value (`expected_until`). So what is expected follows from the values alone, in whatever order.
+- A component's vote: down if any of its voices that hold says down; else unknown if one that is expected holds no more;
+  else up if any holds, else unknown. "" votes alike.
+- Without weights: down if any votes down; else unknown if one that is expected is unknown; else up if any votes up; else
+  unknown. So the `up` of "" hides none that is down, and of none that is silent is it known that it is up. Where
   `whole_decides` (sources that know the whole: they pull all voices in one instant), "" alone decides while it holds.
 - With weights: the components with a weight are expected always, nobody else counts; down is the share of those that
   are down, unknown while one of them is.
-- A component is expected from its first value until it has been silent for `FORGOTTEN`, counted from the end of the
-  hour of its last value (`expected_until`). So what is expected follows from the values alone, in whatever order.
 - Observations lie where something was heard, and where a voice falls silent and others still say something else. Each
   holds until the state changes, also when that is by silence. What lies before the first is unknown.
 - Where every instant is told by the same voices, and these are all there are, this is what each instant says by itself.
@@ -53,18 +54,21 @@ class Policy:
             return whole
         return votes
 
-    def share(self, votes: Iterable[tuple[Voice, bool]], expected: Collection[str] = ()) -> float | None:
+    def share(self, votes: Iterable[tuple[Voice, bool]], expected: Collection[Voice] = ()) -> float | None:
         """How much of the tenant is down by what holds, in [0, 1]; None: unknown."""
+        holding = dict(votes)
+        missed = {voice[1] for voice in expected if voice not in holding}
         known: dict[str, bool] = {}
-        for (_, component), down in votes:
-            known[component] = known.get(component, False) or down
+        for (_, component), down in holding.items():
+            if down or component not in missed:
+                known[component] = known.get(component, False) or down
         if self.weights is not None:
             return _weighted(known, self.weights)
-        if self.whole_decides and "" in known:
-            return float(known[""])
+        if self.whole_decides and any(not component for _, component in holding):
+            return float(known[""]) if "" in known else None
         if any(known.values()):
             return 1.0
-        return 0.0 if known and all(component in known for component in expected) else None
+        return 0.0 if known and not missed else None
 
 
 def _weighted(known: Mapping[str, bool], weights: Mapping[str, float]) -> float | None:
@@ -90,13 +94,8 @@ def hour_after(at: datetime) -> datetime:
 
 
 def expected_until(at: datetime) -> datetime:
-    """Until when a component heard at `at` is expected to be heard again."""
+    """Until when a voice heard at `at` is expected to be heard again."""
     return hour_after(at) + FORGOTTEN
-
-
-def heard_in(told: Told) -> Iterable[str]:
-    """The components that are expected from then on."""
-    return () if told.policy.weights is not None else {c for _, c in told.votes if c}
 
 
 @dataclass(slots=True)
@@ -114,13 +113,13 @@ class Chorus:
     """All voices of a tenant as they stand at `newest`, the last instant at which any was heard.
 
     `open`: until when each holds, whether it says down, and since when something else may be so. `expected`: until when
-    each component is, by source.
+    each voice is, by source.
     """
 
     policy: Policy | None = None
     newest: datetime | None = None
     open: dict[Voice, tuple[datetime, bool, datetime]] = field(default_factory=dict)
-    expected: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    expected: dict[tuple[str, Voice], datetime] = field(default_factory=dict)
     # Those that spoke at `newest`.
     last: frozenset[Voice] = frozenset()
     _soonest: datetime | None = None
@@ -153,17 +152,21 @@ class Chorus:
         policy, newest = self.policy, self.newest
         if policy is None or newest is None or self._share(newest) is None:
             return False
-        components = {component for _, component in self.last}
-        alone = policy.weights is not None or (policy.whole_decides and "" in components)
-        return all(voice in self.last for voice in self.open) and (
-            alone or components.issuperset(self._expected(newest))
-        )
+        expected = self._expected(newest)
+        if policy.whole_decides and policy.weights is None and any(not of for _, of in self.last):
+            expected = [voice for voice in expected if not voice[1]]
+        return all(voice in self.last for voice in (*self.open, *expected))
 
-    def _expected(self, at: datetime) -> list[str]:
-        if self.policy is None or self.policy.weights is not None:
+    def _expected(self, at: datetime) -> list[Voice]:
+        """Those that count and are expected at `at`."""
+        if self.policy is None:
             return []
-        source = self.policy.source
-        return [c for (of, c), until in self.expected.items() if until > at and of == source]
+        source, weights = self.policy.source, self.policy.weights
+        return [
+            voice
+            for (of, voice), until in self.expected.items()
+            if until > at and of == source and (weights is None or voice[1] in weights)
+        ]
 
     def _share(self, at: datetime) -> float | None:
         if self.policy is None:
@@ -208,8 +211,9 @@ class Chorus:
         until, seen_at = at + policy.holds, at - (policy.age or timedelta())
         for voice, down in told.votes.items():
             self.open[voice] = (until, down, seen_at)
-        for component in heard_in(told):
-            key, end = (policy.source, component), expected_until(at)
+        end = expected_until(at)
+        for voice in told.votes:
+            key = policy.source, voice
             self.expected[key] = max(self.expected.get(key, end), end)
         self.policy, self.newest, self.last = policy, at, frozenset(told.votes)
         self._soonest = self._next_change()

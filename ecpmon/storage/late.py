@@ -81,20 +81,21 @@ class LateEvidence:
         locked: Locked,
         late: Collection[int],
     ) -> Sequence[int]:
-        """Whose late evidence is of a component that was not expected then: what is known of a whole day changes."""
-        asked: dict[tuple[int, str, str, datetime], datetime] = {}
+        """Whose late evidence is of a voice that was not expected then, nor the only one of its tenant: what is known of a
+        whole day changes."""
+        asked: dict[tuple[int, str, str, str, datetime], datetime] = {}
         for tenant in late:
             last, regimes = locked.heads[tenant]["last_observed_at"], locked.regimes[tenant]
-            for ts, source, _, component, _ in evidence[tenant]:
-                if component and ts < last - LATE and _is_expected(regime_at(regimes, ts), source):
-                    key = tenant, source.value, component, hour_after(ts)
+            for ts, source, name, component, value in evidence[tenant]:
+                if ts >= last - LATE or not _is_expected(regime_at(regimes, ts), source, component):
+                    continue
+                if vote_of(name, value, self._rules.of(source)) is not None:
+                    key = tenant, source.value, name, component, hour_after(ts)
                     asked[key] = min(asked.get(key, ts), ts)
         if not asked:
             return ()
-        whose, sources, components, _ = zip(*asked, strict=True)
-        rows = await connection.fetch(
-            self._voices["unheard"], list(whose), list(sources), list(components), list(asked.values())
-        )
+        columns = [list(column) for column in zip(*asked, strict=True)][:-1]
+        rows = await connection.fetch(self._voices["unheard"], *columns, list(asked.values()))
         return [r["tenant"] for r in rows]
 
     async def _costly(self, connection: Any, late: Mapping[int, tuple[datetime, datetime]]) -> Sequence[int]:
@@ -113,9 +114,11 @@ class LateEvidence:
         ]  # fmt: skip
 
 
-def _is_expected(regime: Regime, source: Source) -> bool:
+def _is_expected(regime: Regime, source: Source, component: str) -> bool:
     """Whether a component that this source speaks of is expected to go on."""
-    return regime.source is source and source is Source.PUSH and regime.weights is None
+    if regime.source is not source or source is not Source.PUSH:
+        return False
+    return regime.weights is None or component in regime.weights
 
 
 def _split(now: Evidence, later: Evidence, tenant: int, at: datetime) -> None:

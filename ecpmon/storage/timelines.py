@@ -70,8 +70,7 @@ class Timelines(TimelineWriter):
             if first or (head is not None and says == row["says"] and runs[0].ts > head.last):
                 await self._go_on(connection, tenant, head, head, runs, regimes, out)
                 if first or (row["noted"] is not None and runs[-1].ts >= row["noted"]):
-                    told = told_by(values, regimes, self.rules) if any(value[3] for value in values) else []
-                    _note(tenant, says, told, out)
+                    _note(tenant, says, told_by(values, regimes, self.rules), out)
                 return
         told = told_by(values, regimes, self.rules)
         chorus = _chorus(row, told, regimes)
@@ -115,9 +114,9 @@ class Timelines(TimelineWriter):
 
 
 def _note(tenant: int, says: str, told: list[Told], out: Taken) -> None:
-    """The first hour in which these voices are heard, or another one. Nothing is `told` if there are no components."""
-    out.heard += (heard := hearings(tenant, told))
-    out.standings[tenant] = Standing(says, hour_after(told[-1].ts) if heard else None)
+    """The first hour in which these voices are heard, or another one."""
+    out.heard += hearings(tenant, told)
+    out.standings[tenant] = Standing(says, hour_after(told[-1].ts))
 
 
 def _chorus(row: Any, told: list[Told], regimes: list[Regime]) -> Chorus | None:
@@ -126,5 +125,5 @@ def _chorus(row: Any, told: list[Told], regimes: list[Regime]) -> Chorus | None:
     if chorus is None or chorus.policy is None or chorus.newest is None or chorus.newest >= told[0].ts:
         return None
     policy = chorus.policy
-    # Which components of another source are expected is not at hand.
+    # Which voices of another source are expected is not at hand.
     return chorus if all(each.policy.source == policy.source for each in told) else None

@@ -3,7 +3,7 @@
 Invariants:
 - `availability_heads` says who speaks at the open end of a timeline: `says` while the same voices say everything each
   time, so that nothing has to be known of what was said before; else `voices`, what each holds. NULL in both: read it.
-- `evidence_heard` holds of each component the union of `[value, expected_until(value))` over all its values that count.
+- `evidence_heard` holds of each voice the union of `[value, expected_until(value))` over all its values that count.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ecpmon.model.availability import Observation
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import EARLIEST, LATEST
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.sla.voices import Chorus, Told, expected_until, heard_in, hour_after
+from ecpmon.sla.voices import Chorus, Told, Voice, expected_until, hour_after
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, evidence_values, policy_of, reach, regime_at, says_who, told_by
 
 # More values than this are looked at in a thread.
 _MANY: Final = 2_000
-# Tenant, source, component, from when until when it is expected.
-Hearing = tuple[int, str, str, datetime, datetime]
+# Tenant, source, metric, component, from when until when that voice is expected.
+Hearing = tuple[int, str, str, str, datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,7 @@ def standing_of(chorus: Chorus) -> Standing:
     if policy is None or newest is None:
         return _UNKNOWN
     if chorus.says_all:
-        components = policy.weights is None and any(component for _, component in chorus.last)
-        return Standing(says_who(policy, chorus.last), hour_after(newest) if components else None)
+        return Standing(says_who(policy, chorus.last), hour_after(newest))
     voices = {
         "source": policy.source,
         "newest": newest.isoformat(),
@@ -53,8 +52,8 @@ def standing_of(chorus: Chorus) -> Standing:
             for voice, (until, down, seen_at) in sorted(chorus.open.items())
         ],
         "expected": [
-            [component, until.isoformat()]
-            for (source, component), until in sorted(chorus.expected.items())
+            [*voice, until.isoformat()]
+            for (source, voice), until in sorted(chorus.expected.items())
             if source == policy.source
         ],
     }
@@ -85,7 +84,7 @@ def _chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
             (name, of): (datetime.fromisoformat(until), down, datetime.fromisoformat(seen_at))
             for name, of, until, down, seen_at in voices["open"]
         },
-        {(source, of): datetime.fromisoformat(until) for of, until in voices["expected"]},
+        {(source, (name, of)): datetime.fromisoformat(until) for name, of, until in voices["expected"]},
     )
 
 
@@ -100,17 +99,14 @@ def newest_of(row: Any, regimes: Sequence[Regime]) -> datetime | None:
 
 def hearings(tenant: int, told: Iterable[Told], known: Chorus | None = None) -> list[Hearing]:
     """What `told` (in order) adds to `evidence_heard`, as far as `known` does not hold it: once an hour at most."""
-    found: dict[tuple[str, str, datetime], datetime] = {}
+    found: dict[tuple[str, Voice, datetime], datetime] = {}
     expected = known.expected if known else {}
     for each in told:
-        end = expected_until(each.ts)
-        for component in heard_in(each):
-            source = each.policy.source
-            if (source, component, end) not in found and not expected.get(
-                (source, component), each.ts
-            ) >= end:
-                found[source, component, end] = each.ts
-    return [(tenant, source, component, ts, end) for (source, component, end), ts in found.items()]
+        end, source = expected_until(each.ts), each.policy.source
+        for voice in each.votes:
+            if (source, voice, end) not in found and expected.get((source, voice), each.ts) < end:
+                found[source, voice, end] = each.ts
+    return [(tenant, source, *voice, ts, end) for (source, voice, end), ts in found.items()]
 
 
 class Voices:
@@ -134,7 +130,9 @@ class Voices:
         since = reach(regimes, reach(regimes, start))
         expected = await connection.fetch(self._sql["expected"], tenant, since)
         rows = await connection.fetch(load("ingest")["raw_evidence"], tenant, since, until)
-        chorus = Chorus(expected={(r["source"], r["component"]): r["until"] for r in expected})
+        chorus = Chorus(
+            expected={(r["source"], (r["metric"], r["component"])): r["until"] for r in expected}
+        )
 
         def follow() -> list[Observation]:
             told = told_by(evidence_values(rows), regimes, self._rules)
@@ -143,10 +141,13 @@ class Voices:
         return await asyncio.to_thread(follow) if len(rows) > _MANY else follow(), chorus
 
     async def hear(self, connection: Any, heard: Collection[Hearing]) -> dict[int, Interval]:
-        """Add to `evidence_heard`; by tenant, the time in which somebody is expected now who was not."""
+        """Add to `evidence_heard`; by tenant, the time in which a voice is expected now that was not.
+
+        Where it is the only one of its tenant that makes no difference: when it is silent, everything is.
+        """
         if not heard:
             return {}
-        columns = [[each[place] for each in heard] for place in range(5)]
+        columns = [[each[place] for each in heard] for place in range(6)]
         rows = await connection.fetch(self._sql["hear"], *columns)
         return {r["tenant"]: Interval(r["start"], r["end"]) for r in rows}
 
@@ -159,15 +160,16 @@ class Voices:
         """
         starts = [EARLIEST, *(r.valid_from for r in regimes[1:])]
         ends = [*starts[1:], LATEST]
-        told = [at for at, regime in enumerate(regimes) if regime.weights is None]
         row = await connection.fetchrow(
             self._sql["unhear"],
             tenant,
             first,
             expected_until(last),
-            [regimes[at].source.value for at in told],
-            [starts[at] for at in told],
-            [ends[at] for at in told],
+            [regime.source.value for regime in regimes],
+            starts,
+            ends,
+            [regime.weights for regime in regimes],
+            [self._rules.of(regime.source).error_rate_down_at is not None for regime in regimes],
         )
         return Interval(row["start"], row["end"]) if row["start"] else None
 

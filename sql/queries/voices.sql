@@ -1,57 +1,76 @@
 -- name: expected
--- Which components of tenant $1 are expected at $2, and until when.
-SELECT h.source, h.component, upper(r) AS until
+-- Which voices of tenant $1 are expected at $2, and until when.
+SELECT h.source, h.metric, h.component, upper(r) AS until
 FROM evidence_heard h CROSS JOIN LATERAL unnest(h.heard) AS r (r) WHERE h.tenant = $1 AND r @> $2::timestamptz
 
 -- name: hear
--- Components $3 of the tenants $1, heard of by the sources $2, are expected from $4 to $5. By tenant, when somebody is who was
--- not before.
+-- Voices (metrics $3 of components $4) of the tenants $1, heard of by the sources $2, are expected from $5 to $6. By tenant,
+-- when one is that was not before; not where it is the only one that was ever heard.
 WITH said AS (
-  SELECT tenant, source, component, range_agg(tstzrange(starts, ends)) AS heard
-  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
-       AS x (tenant, source, component, starts, ends)
-  GROUP BY 1, 2, 3
+  SELECT tenant, source, metric, component, range_agg(tstzrange(starts, ends)) AS heard
+  FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+       AS x (tenant, source, metric, component, starts, ends)
+  GROUP BY 1, 2, 3, 4
 ), stored AS (
-  INSERT INTO evidence_heard (tenant, source, component, heard) SELECT * FROM said ORDER BY 1, 2, 3
-  ON CONFLICT (tenant, source, component) DO UPDATE SET heard = evidence_heard.heard + excluded.heard
+  INSERT INTO evidence_heard (tenant, source, metric, component, heard) SELECT * FROM said ORDER BY 1, 2, 3, 4
+  ON CONFLICT (tenant, source, metric, component) DO UPDATE SET heard = evidence_heard.heard + excluded.heard
 )
 SELECT tenant, min(lower(fresh)) AS start, max(upper(fresh)) AS "end" FROM (
-  SELECT s.tenant, s.heard - coalesce(h.heard, '{}') AS fresh
-  FROM said s LEFT JOIN evidence_heard h USING (tenant, source, component)
-) AS added WHERE NOT isempty(fresh) GROUP BY tenant
+  SELECT s.*, s.heard - coalesce(h.heard, '{}') AS fresh
+  FROM said s LEFT JOIN evidence_heard h USING (tenant, source, metric, component)
+) AS added
+WHERE NOT isempty(fresh)
+  AND (EXISTS (SELECT FROM evidence_heard o WHERE o.tenant = added.tenant AND o.source = added.source
+                 AND (o.metric, o.component) <> (added.metric, added.component))
+       OR EXISTS (SELECT FROM said o WHERE o.tenant = added.tenant AND o.source = added.source
+                    AND (o.metric, o.component) <> (added.metric, added.component)))
+GROUP BY tenant
 
 -- name: unhear
--- Samples of tenant $1 were taken back from $2 on, and somebody may be expected no more until $3: what its other samples say
--- stays, where the sources $4 are evidence without weights, from $5 to $6. When somebody was expected who is not now.
+-- Samples of tenant $1 were taken back from $2 on, and a voice may be expected no more until $3: what its other samples say
+-- stays, where the sources $4 are evidence, from $5 to $6, with the weights $7 (NULL: all components count), and the error
+-- rate counts as well ($8). When a voice was expected that is not now.
 WITH left_over AS (
-  SELECT source, component, range_agg(tstzrange(starts, hour + INTERVAL '25 hours')) AS heard FROM (
-    SELECT s.data_source AS source, s.labels->>'service' AS component, date_trunc('hour', f.ts, 'UTC') AS hour,
-           min(f.ts) AS starts
+  SELECT source, metric, component, range_agg(tstzrange(starts, hour + INTERVAL '25 hours')) AS heard FROM (
+    SELECT s.data_source AS source, s.metric_name AS metric, coalesce(s.labels->>'service', '') AS component,
+           date_trunc('hour', f.ts, 'UTC') AS hour, min(f.ts) AS starts
     FROM frames f CROSS JOIN LATERAL unnest(f.series) AS v (series) JOIN series s ON s.id = v.series
-    JOIN unnest($4::text[], $5::timestamptz[], $6::timestamptz[]) AS r (source, starts, ends)
+    JOIN unnest($4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::boolean[])
+         AS r (source, starts, ends, weights, errors)
       ON r.source = s.data_source AND f.ts >= r.starts AND f.ts < r.ends
+         AND (r.weights IS NULL OR r.weights ? coalesce(s.labels->>'service', ''))
+         AND (r.errors OR s.metric_name = 'up')
     WHERE f.tenant = $1 AND f.ts > $2::timestamptz - INTERVAL '25 hours' AND f.ts < $3
-      AND s.metric_name IN ('up', 'error_rate') AND s.labels ? 'service' AND s.labels - 'service' = '{}'
-    GROUP BY 1, 2, 3
-  ) AS said GROUP BY 1, 2
+      AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
+    GROUP BY 1, 2, 3, 4
+  ) AS said GROUP BY 1, 2, 3
 ), changed AS (
-  SELECT h.source, h.component, h.heard AS was,
+  SELECT h.source, h.metric, h.component, h.heard AS was,
          h.heard - tstzmultirange(tstzrange($2, $3)) + h.heard * coalesce(l.heard, '{}') AS heard
-  FROM evidence_heard h LEFT JOIN left_over l USING (source, component)
+  FROM evidence_heard h LEFT JOIN left_over l USING (source, metric, component)
   WHERE h.tenant = $1 AND h.heard && tstzrange($2, $3)
 ), stored AS (
   UPDATE evidence_heard e SET heard = c.heard FROM changed c
-  WHERE e.tenant = $1 AND e.source = c.source AND e.component = c.component AND e.heard <> c.heard
+  WHERE e.tenant = $1 AND e.source = c.source AND e.metric = c.metric AND e.component = c.component AND e.heard <> c.heard
 )
 SELECT min(lower(was - heard)) AS start, max(upper(was - heard)) AS "end" FROM changed
 
 -- name: unheard
--- Of the tenants $1 those of which a component $3 is not expected at $4, as heard of by the source $2.
-SELECT DISTINCT x.tenant
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS x (tenant, source, component, ts)
+-- Of the tenants $1 those of which a voice (metric $3 of component $4) is not expected at $5, as heard of by the source $2,
+-- and is not the only one.
+WITH asked AS (
+  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                AS x (tenant, source, metric, component, ts)
+)
+SELECT DISTINCT x.tenant FROM asked x
 WHERE NOT EXISTS (
-  SELECT FROM evidence_heard h
-  WHERE h.tenant = x.tenant AND h.source = x.source AND h.component = x.component AND h.heard @> x.ts)
+    SELECT FROM evidence_heard h
+    WHERE h.tenant = x.tenant AND h.source = x.source AND h.metric = x.metric AND h.component = x.component
+      AND h.heard @> x.ts)
+  AND (EXISTS (SELECT FROM evidence_heard o WHERE o.tenant = x.tenant AND o.source = x.source
+                 AND (o.metric, o.component) <> (x.metric, x.component))
+       OR EXISTS (SELECT FROM asked o WHERE o.tenant = x.tenant AND o.source = x.source
+                    AND (o.metric, o.component) <> (x.metric, x.component)))
 
 -- name: stand
 UPDATE availability_heads h SET says = x.says, noted = x.noted, voices = x.voices

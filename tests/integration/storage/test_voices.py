@@ -224,6 +224,31 @@ async def test_a_service_that_falls_silent_is_a_gap_until_it_speaks_again(
     assert await spans_of(database, tenant, at(1200)) == [Span(at(0), at(1200), SpanState.UP)]
 
 
+@pytest.mark.parametrize(("name", "value"), [("up", 0), ("error_rate", 1.0)])
+async def test_what_says_that_the_tenant_is_down_and_falls_silent_is_missed_beside_its_services(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, name: str, value: float
+) -> None:
+    tenant = await make_tenant(Source.PUSH, timedelta(seconds=75))
+    for n in range(40):
+        if n < 20:
+            said = value if n >= 10 else 1 - value
+            await ingest.commit([Batch((frame(tenant, at(30 * n), (name, "", said)),))])
+        await ingest.commit([up(tenant, 30 * n + 7, a=1)])
+    # Nobody knows since when it is not so any more.
+    told = [
+        Span(at(0), at(300), SpanState.UP),
+        Span(at(300), at(570 + 75), SpanState.DOWN),
+        Span(at(570 + 75), at(1200), SpanState.GAP),
+    ]
+    assert await spans_of(database, tenant, at(1200)) == told
+    assert await PgFastWindows(database).states([tenant.tenant_id], at(1200)) == {tenant.tenant_id: "gap"}
+    # It may be forgotten, as a service is: then what is heard is all there is.
+    of_all = "SELECT s.id FROM series s WHERE s.tenant = $1 AND s.labels = '{}'"
+    await database.execute(f"DELETE FROM frames WHERE tenant = $1 AND series && ARRAY({of_all})", tenant.key)
+    await take_in(database)
+    assert await spans_of(database, tenant, at(1177)) == [Span(at(7), at(1177), SpanState.UP)]
+
+
 async def test_what_is_ahead_of_its_time_says_nothing_when_the_past_is_told_anew(
     database: Database, make_tenant: MakeTenant
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ecpmon.model.availability import Observation, SpanState
 from ecpmon.sla.spans import lay
 from ecpmon.sla.voices import Chorus, Policy, Told, Voice, expected_until
+from ecpmon.sla.windows import bounds, tally
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 # Everything happens on whole steps: values, ends of holding, ends of hours.
@@ -50,24 +51,30 @@ def oracle(told: Sequence[Told], now: datetime) -> float | None:
     latest: dict[Voice, tuple[Told, bool]] = {}
     for each in before[since:]:
         latest |= {voice: (each, down) for voice, down in each.votes.items()}
-    known: dict[str, bool] = {}
-    for (_, component), (said, down) in latest.items():
-        if said.ts + said.policy.holds > now:
-            known[component] = known.get(component, False) or down
+    held = {voice: down for voice, (said, down) in latest.items() if said.ts + said.policy.holds > now}
+    missed = expected_at(before, now) - held.keys()
+
+    def state(component: str) -> bool | None:
+        own = [down for (_, of), down in held.items() if of == component]
+        if any(own) or (own and component not in {of for _, of in missed}):
+            return any(own)
+        return None
+
     if policy.weights is not None:
-        if not known.keys() >= policy.weights.keys():
+        found = {c: state(c) for c in policy.weights}
+        if None in found.values():
             return None
-        return sum(w for c, w in policy.weights.items() if known[c]) / sum(policy.weights.values())
-    if policy.whole_decides and "" in known:
-        return float(known[""])
-    if True in known.values():
+        return sum(w for c, w in policy.weights.items() if found[c]) / sum(policy.weights.values())
+    if policy.whole_decides and any(not of for _, of in held):
+        return None if state("") is None else float(bool(state("")))
+    if any(held.values()):
         return 1.0
-    return 0.0 if known and expected_at(before, now) <= known.keys() else None
+    return 0.0 if held and not missed else None
 
 
-def expected_at(before: Sequence[Told], now: datetime) -> set[str]:
-    alike = [t for t in before if t.policy.source == before[-1].policy.source and t.policy.weights is None]
-    return {of for t in alike if expected_until(t.ts) > now for _, of in t.votes if of}
+def expected_at(before: Sequence[Told], now: datetime) -> set[Voice]:
+    alike = [t for t in before if t.policy.source == before[-1].policy.source]
+    return {voice for t in alike if expected_until(t.ts) > now for voice in t.votes}
 
 
 def shares(observations: Sequence[Observation], until: int) -> list[float | None]:
@@ -194,6 +201,42 @@ def test_a_component_that_falls_silent_is_a_gap_and_is_forgotten_after_a_day() -
     gap_from, gap_to = silent_from + timedelta(seconds=75), T0 + timedelta(hours=26)
     assert [(s.start, s.end) for s in spans if s.state is SpanState.GAP] == [(gap_from, gap_to)]
     assert {s.state for s in spans} == {SpanState.UP, SpanState.GAP}
+
+
+@pytest.mark.parametrize("kind", [("up", ""), ("error_rate", ""), ("error_rate", "a"), ("up", "a")])
+@pytest.mark.parametrize("other", [("up", ""), ("error_rate", ""), ("up", "a"), ("up", "b")])
+@pytest.mark.parametrize("down", [True, False])
+def test_whatever_falls_silent_beside_another_voice_the_truth_is_within_the_bounds(
+    kind: Voice, other: Voice, down: bool
+) -> None:
+    if kind == other:
+        return
+    policy, start, silent = Policy("push", timedelta(seconds=75)), T0 + timedelta(minutes=30), 45
+    told = []
+    for n in range(120):
+        votes = {other: False}
+        if n <= silent:
+            votes[kind] = down and T0 + n * timedelta(minutes=1) >= start
+        told.append(Told(T0 + n * timedelta(minutes=1), votes, policy))
+    spans = lay(Chorus().follow(told), T0 + timedelta(hours=2))
+    last = T0 + timedelta(minutes=silent, seconds=75)
+    known = [(T0, start, "up"), (start, last, "down")] if down else [(T0, last, "up")]
+    assert [(s.start, s.end, s.state) for s in spans] == [*known, (last, T0 + timedelta(hours=2), "gap")]
+    # It may have been down from when it was last heard to the end, or never since.
+    low, high = bounds(tally(spans, T0, T0 + timedelta(hours=2)))
+    assert low is not None and high is not None
+    for minutes_down in (0, 73.75):
+        truth = 1 - (down * 16.25 + minutes_down) / 120
+        assert low - 0.001 <= truth <= high + 0.001
+
+
+def test_of_several_kinds_about_a_service_that_has_a_weight_each_is_missed() -> None:
+    policy = Policy("push", STEP, WEIGHTS)
+    votes = {("up", "a"): False, ("up", "b"): False, ("error_rate", "a"): True}
+    silent = {voice: down for voice, down in votes.items() if voice[0] == "up"}
+    assert policy.share(votes.items(), votes) == 0.25
+    assert policy.share(silent.items(), votes) is None
+    assert policy.share(silent.items(), silent) == 0.0
 
 
 @pytest.mark.parametrize(
