@@ -130,9 +130,7 @@ class Voices:
         since = reach(regimes, reach(regimes, start))
         expected = await connection.fetch(self._sql["expected"], tenant, since)
         rows = await connection.fetch(load("ingest")["raw_evidence"], tenant, since, until)
-        chorus = Chorus(
-            expected={(r["source"], (r["metric"], r["component"])): r["until"] for r in expected}
-        )
+        chorus = Chorus(expected={(r["source"], (r["metric"], r["component"])): r["until"] for r in expected})
 
         def follow() -> list[Observation]:
             told = told_by(evidence_values(rows), regimes, self._rules)
