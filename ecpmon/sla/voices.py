@@ -7,10 +7,10 @@ Invariants:
   it. Only a change of the source of evidence ends all of them.
 - A voice is expected from its first value until it has been silent for `FORGOTTEN`, counted from the end of the hour of
   its last value (`expected_until`). So what is expected follows from the values alone, in whatever order.
-- A component's vote: down if any of its voices that hold says down; else unknown if one that is expected holds no more;
-  else up if any holds, else unknown. "" votes alike.
-- Without weights: down if any votes down; else unknown if one that is expected is unknown; else up if any votes up; else
-  unknown. So the `up` of "" hides none that is down, and of none that is silent is it known that it is up. Where
+- A component's vote: down if any of its voices that hold says down; else unknown if one that is expected holds no
+  more; else up if any holds, else unknown. "" votes alike.
+- Without weights: down if any votes down; else unknown if one that is expected is unknown; else up if any votes up;
+  else unknown. So the `up` of "" hides none that is down, and of none that is silent is it known that it is up. Where
   `whole_decides` (sources that know the whole: they pull all voices in one instant), "" alone decides while it holds.
 - With weights: the components with a weight are expected always, nobody else counts; down is the share of those that
   are down, unknown while one of them is.

@@ -81,8 +81,8 @@ class LateEvidence:
         locked: Locked,
         late: Collection[int],
     ) -> Sequence[int]:
-        """Whose late evidence is of a voice that was not expected then, nor the only one of its tenant: what is known of a
-        whole day changes."""
+        """Whose late evidence is of a voice that was not expected then, nor the only one of its tenant: what is known
+        of a whole day changes."""
         asked: dict[tuple[int, str, str, str, datetime], datetime] = {}
         for tenant in late:
             last, regimes = locked.heads[tenant]["last_observed_at"], locked.regimes[tenant]

@@ -224,7 +224,8 @@ def test_whatever_falls_silent_beside_another_voice_the_truth_is_within_the_boun
     assert [(s.start, s.end, s.state) for s in spans] == [*known, (last, T0 + timedelta(hours=2), "gap")]
     # It may have been down from when it was last heard to the end, or never since.
     low, high = bounds(tally(spans, T0, T0 + timedelta(hours=2)))
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     for minutes_down in (0, 73.75):
         truth = 1 - (down * 16.25 + minutes_down) / 120
         assert low - 0.001 <= truth <= high + 0.001
