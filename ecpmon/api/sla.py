@@ -90,6 +90,8 @@ def window_document(w: WindowResult) -> dict[str, Any]:
         "maintenance_minutes": minutes(w.tally.maintenance),
         # Outside of the service hours: neither eligible nor charged, whatever the accounting.
         "outside_minutes": minutes(w.tally.outside),
+        # Of a month or a quarter that is not over: its budget and its verdict are those of the whole.
+        "to_come_minutes": minutes(w.to_come),
         "error_budget": {
             "total_minutes": minutes(left.total),
             "consumed_minutes": minutes(left.consumed),

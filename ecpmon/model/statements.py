@@ -62,8 +62,19 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class ComingDay:
+    """How many seconds of a day, or of what is left of it, will be eligible, as far as is planned."""
+
+    day: date
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """A tenant-month. `final` is False while the month is not over. `deleted_at`: the tenant's end, and the month's."""
+    """A tenant-month. `final` is False while the month is not over. `deleted_at`: the tenant's end, and the month's.
+
+    `credit` with its bounds is that of the whole month, if all that is to come of it is up.
+    """
 
     tenant_id: str
     name: str
@@ -72,6 +83,8 @@ class Statement:
     contract: Contract
     result: WindowResult
     days: tuple[Day, ...]
+    # The rest of a month that is not over.
+    to_come: tuple[ComingDay, ...]
     incidents: tuple[Incident, ...]
     gaps: tuple[Span, ...]
     exclusions: tuple[Exclusion, ...]
@@ -81,5 +94,7 @@ class Statement:
     uncounted: tuple[Exclusion, ...]
     withdrawn: tuple[Withdrawn, ...]
     credit: float | None
+    # If everything that nobody measured was up, and down.
+    credit_bounds: tuple[float | None, float | None]
     deleted_at: datetime | None
     digest: str

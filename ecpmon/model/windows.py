@@ -129,6 +129,8 @@ class WindowFigures:
     """One tenant in one window `[start, end)`, as far as totals tell. Fractions, seconds, unrounded.
 
     `low` and `high`: the bounds of `availability`, never narrower than the order of what happened makes them.
+    `to_come`: how much of a calendar period that is not over will yet be eligible, as far as is planned. `target`,
+    `budget` and `status` are those of the whole period, `tally`, `availability` and `burn_rate` of what has passed.
     """
 
     window: str
@@ -146,14 +148,18 @@ class WindowFigures:
     budget: ErrorBudget
     burn_rate: float | None
     projected_exhaustion: datetime | None
+    to_come: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class WindowResult(WindowFigures):
-    """Everything known about the window: the order of what happened gives exact bounds, and incidents as well."""
+    """Everything known about the window: the order of what happened gives exact bounds, and incidents as well.
 
-    verdict: Verdict
-    outages: Outages
+    `verdict` is that of the whole window, if all that is to come of it is up.
+    """
+
+    verdict: Verdict = field(kw_only=True)
+    outages: Outages = field(kw_only=True)
 
     @property
     def failure_count(self) -> int:

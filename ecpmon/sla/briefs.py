@@ -8,7 +8,7 @@ from datetime import datetime
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.windows import ErrorBudget, SlaStatus, Tally
 from ecpmon.sla.budgets import allowed, status
-from ecpmon.sla.parts import Terms
+from ecpmon.sla.parts import Part, Terms, rest_of
 from ecpmon.sla.windows import availability, budget_of, wide_bounds
 
 
@@ -36,7 +36,8 @@ def brief(
     """What `figures` says, as far as it is in a `Brief`."""
     as_up = terms.accounting is Accounting.COUNT_AS_UP and excluded.maintenance > 0
     chosen = excluded.counting_maintenance_as_up() if as_up else excluded
-    left, measured = budget_of(chosen, target, end, period_end, terms), chosen.measured
+    rest = 0.0 if period_end is None else rest_of(Part(end, period_end, target, terms), end)
+    left, measured = budget_of(chosen, target, rest), chosen.measured
     known = measured > 0
     coverage = measured / chosen.eligible if chosen.eligible > 0 else None
     low, high = wide_bounds(chosen)

@@ -2,8 +2,8 @@
 
 It is made of their documents (`sla.statement_document.document`), so that it says nothing that they do not. Each
 month keeps the contract that it was made under: budgets are added up, and whether the target was met is judged by
-what the months together allow. Contracts pay by the month, so credits are listed and added up in percent of one
-month's fee.
+what the months together allow, those to come of a period that is not over included. Contracts pay by the month, so
+credits are listed and added up in percent of one month's fee.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ecpmon.model.windows import Verdict
 from ecpmon.sla.budgets import allowed
+from ecpmon.sla.parts import shared_target
 
 Document = Mapping[str, Any]
 # Of the documents, and added up.
@@ -28,7 +29,8 @@ _MINUTES: Final = (
 )
 _OF_A_MONTH: Final = (
     "month", "state", "revision", "contract", "availability", "bounds", "coverage", "verdict", *_MINUTES,
-    "error_budget", "failure_count", "recovery_time_avg", "credit_percent", "credit_bounds", "digest",
+    "to_come_minutes", "error_budget", "failure_count", "recovery_time_avg", "credit_percent", "credit_bounds",
+    "digest",
 )  # fmt: skip
 
 
@@ -39,17 +41,16 @@ def digest_of(tenant_id: str, name: str, digests: Iterable[tuple[str, str]]) -> 
 
 
 def combined(
-    name: str, months: Sequence[Document], end: str, *, ahead: float = 0.0, final: bool = True
+    name: str, months: Sequence[Document], end: str, *, ahead: Sequence[Document] = (), final: bool = True
 ) -> dict[str, Any]:
     """The document of the period `name`, which ends at `end`, from those of its months, in order, at least one.
 
-    `ahead`: minutes of budget that months will add which have not begun. `final`: it is over, and so are they.
+    `ahead`: those that have not begun (`sla.statement_document.coming_document`). `final`: it is over, and so are they.
     """
     totals = {key: sum(m.get(key, 0.0) for m in months) for key in _MINUTES if any(key in m for m in months)}
-    judged = _Judged(months)
+    judged = _Judged(months, ahead)
     last, outages = months[-1], _outages(months)
     ended = [minutes for i in outages if (minutes := _recovery(i)) is not None]
-    total = sum(m["error_budget"]["total_minutes"] for m in months) + (ahead if judged.eligible else 0.0)
     consumed = sum(m["error_budget"]["consumed_minutes"] for m in months)
     return {
         "tenant_id": last["tenant_id"],
@@ -59,7 +60,7 @@ def combined(
         "state": "final" if final else "preliminary",
         "period": {"start": months[0]["period"]["start"], "end": end},
         "deleted_at": last.get("deleted_at"),
-        "contract": _contract(months, judged.target),
+        "contract": _contract(months, ahead, judged.target),
         "availability": judged.availability,
         "availability_other_accounting": judged.other_availability,
         "bounds": {"low": judged.low, "high": judged.high},
@@ -73,10 +74,11 @@ def combined(
         },
         "credit_of": "one month's fee, added up over the months",
         **totals,
+        **_to_come(months, ahead),
         "error_budget": {
-            "total_minutes": total,
+            "total_minutes": judged.budget_minutes,
             "consumed_minutes": consumed,
-            "remaining_minutes": round(total - consumed, 9),
+            "remaining_minutes": round(judged.budget_minutes - consumed, 9),
         },
         "failure_count": len(outages),
         "recovery_time_avg": 60 * sum(ended) / len(ended) if ended else None,
@@ -100,16 +102,19 @@ def _micros(minutes: float) -> int:
 class _Judged:
     """The figures that are not just added up. Times in whole microseconds, percentages 0–100."""
 
-    def __init__(self, months: Sequence[Document]) -> None:
+    def __init__(self, months: Sequence[Document], ahead: Sequence[Document]) -> None:
         self.eligible = sum(_micros(m["eligible_minutes"]) for m in months)
         down, gap = (sum(_micros(m[key]) for m in months) for key in ("down_minutes", "gap_minutes"))
         self._worst, self._best = _total(months, "low"), _total(months, "high")
-        # What the contract of each month allows of the time that there was so far.
-        budget = sum(_allowed(m) * _micros(m["eligible_minutes"]) for m in months)
+        # What the contract of each month allows of the time that there was, and will be.
+        targets = [_target(m) for m in (*months, *ahead)]
+        times = [_whole(m) for m in (*months, *ahead)]
+        budget = sum(allowed(target) * time for target, time in zip(targets, times, strict=True))
         self._budget = round(budget)
-        targets = {m["contract"]["target"] for m in months}
-        mixed = 100 * (1 - budget / self.eligible) if self.eligible else months[-1]["contract"]["target"]
-        self.target: float = targets.pop() if len(targets) == 1 else mixed
+        self.budget_minutes = sum(map(_budget, (*months, *ahead))) if self.eligible else 0.0
+        present = months[-1]["contract"]["target"]
+        mixed = shared_target(targets, times, _target(months[-1]))
+        self.target: float = present if mixed == _target(months[-1]) else 100 * mixed
         self.availability = _percent(self.eligible - gap - down, self.eligible - gap)
         self.coverage = _percent(self.eligible - gap, self.eligible)
         self.low, self.high = _percent(self._worst, self.eligible), _percent(self._best, self.eligible)
@@ -125,8 +130,33 @@ class _Judged:
         return Verdict.BREACHED if self.eligible - self._best > self._budget else Verdict.UNDETERMINED
 
 
-def _allowed(month: Document) -> float:
-    return allowed(round(month["contract"]["target"] / 100, 12))
+def _target(month: Document) -> float:
+    percent: float = month["contract"]["target"]
+    return round(percent / 100, 12)
+
+
+def _whole(month: Document) -> int:
+    """What of a month is eligible, and will be: while it is not over it has its whole budget already."""
+    return _micros(month.get("eligible_minutes", 0.0)) + _micros(month.get("to_come_minutes", 0.0))
+
+
+def _budget(month: Document) -> float:
+    """Minutes, of a month of which nothing was eligible yet as well."""
+    told: float = month["error_budget"]["total_minutes"]
+    rest: float = month.get("to_come_minutes", 0.0)
+    return told if told else allowed(_target(month)) * rest
+
+
+def _to_come(months: Sequence[Document], ahead: Sequence[Document]) -> dict[str, Any]:
+    """What will yet be eligible; nothing of a period that is over, or that nobody knew so of."""
+    days = [day for m in (*months, *ahead) for day in m.get("days_to_come", ())]
+    if not days:
+        return {}
+    return {
+        "to_come_minutes": sum(m.get("to_come_minutes", 0.0) for m in (*months, *ahead)),
+        "days_to_come": days,
+        "months_to_come": [{k: v for k, v in m.items() if k != "days_to_come"} for m in ahead],
+    }
 
 
 def _total(months: Sequence[Document], side: str) -> int:
@@ -150,10 +180,11 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return round(sum(known), 9) if known else None
 
 
-def _contract(months: Sequence[Document], target: float) -> dict[str, Any]:
-    """The last month's, with the target by which the whole is judged; `versions`: all of them, each with its months."""
+def _contract(months: Sequence[Document], ahead: Sequence[Document], target: float) -> dict[str, Any]:
+    """The last month's that has begun, with the target by which the whole is judged; `versions`: all of them, each with
+    its months."""
     versions: list[dict[str, Any]] = []
-    for m in months:
+    for m in (*months, *ahead):
         # When the first month of a version began is not what it says.
         said = {key: value for key, value in m["contract"].items() if key != "begins"}
         if versions and versions[-1]["contract"] == said:

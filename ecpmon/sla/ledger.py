@@ -26,7 +26,7 @@ from ecpmon.sla.maintenance import touching
 from ecpmon.sla.parts import NOTHING, Part, Terms, ended, maintenance_of
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.pieces import Piece, piece_between
-from ecpmon.sla.windows import bounds, figures_of, verdict
+from ecpmon.sla.windows import bounds, figures_of, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +321,6 @@ def evaluate_parts(
     low, high = bounds(base.tally, *ledger.unseen(start, end))
     return WindowResult(
         **{name: getattr(base, name) for name in _FIGURES} | {"low": low, "high": high},
-        verdict=verdict(low, high, base.target),
+        verdict=judged(base, low, high),
         outages=ledger.outages(start, end),
     )

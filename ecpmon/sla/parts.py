@@ -89,11 +89,24 @@ def added(tallies: Sequence[Tally]) -> Tally:
     return Tally(**{name: round(sum(getattr(t, name) for t in tallies), 6) for name in names})
 
 
-def shared_target(parts: Sequence[Part], tallies: Sequence[Tally], now: datetime) -> float:
-    """What is promised for all parts together: that their budgets, added up, are not overspent."""
-    targets = {part.target for part in parts}
-    eligible = sum(seconds.eligible for seconds in tallies)
-    if len(targets) == 1 or eligible <= 0:
-        return next((part.target for part in parts if part.start <= now < part.end), parts[-1].target)
-    may_fail = sum(allowed(p.target) * seconds.eligible for p, seconds in zip(parts, tallies, strict=True))
-    return math.floor((1 - may_fail / eligible) * _DIGITS) / _DIGITS
+def rest_of(part: Part, now: datetime) -> float:
+    """The seconds of a part that are yet to come, and will be eligible."""
+    begins = max(part.start, now)
+    if part.end <= begins:
+        return 0.0
+    rest = (part.end - begins).total_seconds()
+    never = part.terms.maintenance if part.terms.accounting is Accounting.EXCLUDE else part.terms.outside
+    return rest - sum((i.end - i.start).total_seconds() for i in touching(never, begins, part.end))
+
+
+def shared_target(targets: Sequence[float], eligible: Sequence[float], current: float) -> float:
+    """What is promised for parts together: that their budgets, added up, are not overspent.
+
+    `targets`: of each a fraction in (0, 1); `eligible`: of each the time that is, and will be, in any unit. `current`
+    is the target where there is no such time.
+    """
+    whole = sum(eligible)
+    if len(set(targets)) == 1 or whole <= 0:
+        return current
+    may_fail = sum(allowed(target) * part for target, part in zip(targets, eligible, strict=True))
+    return math.floor((1 - may_fail / whole) * _DIGITS) / _DIGITS

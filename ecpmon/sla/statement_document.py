@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ecpmon.model.statements import Day, Exclusion, Statement
+from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.statements import ComingDay, Contract, Day, Exclusion, Statement
 from ecpmon.sla import hours, incidents
-from ecpmon.sla.statements import credit, instant, limit_of, since_versions
+from ecpmon.sla.budgets import allowed
+from ecpmon.sla.statements import coming, instant, limit_of, since_versions
 
 
 def document(s: Statement) -> dict[str, Any]:
@@ -22,17 +25,7 @@ def document(s: Statement) -> dict[str, Any]:
         "period": {"start": instant(r.start), "end": instant(r.end)},
         # Within the month, which ends with it.
         "deleted_at": None if s.deleted_at is None else instant(s.deleted_at),
-        "contract": {
-            "version": s.contract.version,
-            "target": s.contract.target * 100,
-            "maintenance_accounting": s.contract.accounting.value,
-            "time_zone": s.contract.time_zone,
-            "credit_tiers": [
-                {"below": limit_of(t, s.contract) * 100, "credit_percent": t.credit * 100}
-                for t in s.contract.tiers
-            ],
-            **{key: value for said in since_versions(s.contract) for key, value in said.items()},
-        },
+        "contract": _contract(s.contract),
         "availability": _percent(r.availability),
         "availability_other_accounting": _percent(r.availability_other_accounting),
         "bounds": {"low": _percent(r.low), "high": _percent(r.high)},
@@ -40,15 +33,13 @@ def document(s: Statement) -> dict[str, Any]:
         "verdict": r.verdict.value,
         "credit_percent": _percent(s.credit),
         # What it would be if everything that nobody measured was up, and down.
-        "credit_bounds": {
-            "low": _percent(credit(r.high, s.contract)),
-            "high": _percent(credit(r.low, s.contract)),
-        },
+        "credit_bounds": dict(zip(("low", "high"), map(_percent, s.credit_bounds), strict=True)),
         "eligible_minutes": r.tally.eligible / 60,
         "down_minutes": r.tally.down / 60,
         "gap_minutes": r.tally.gap / 60,
         "maintenance_minutes": r.tally.maintenance / 60,
         "outside_minutes": r.tally.outside / 60,
+        **_rest(s.to_come),
         # Of the week, in words; null: every hour. With the holidays: `contract.hours`.
         "service_hours": None if s.contract.hours is None else hours.words(hours.stored(s.contract.hours)),
         "error_budget": {
@@ -100,6 +91,39 @@ def document(s: Statement) -> dict[str, Any]:
             for w in s.withdrawn
         ],
         "digest": s.digest,
+    }
+
+
+def _contract(c: Contract) -> dict[str, Any]:
+    return {
+        "version": c.version,
+        "target": c.target * 100,
+        "maintenance_accounting": c.accounting.value,
+        "time_zone": c.time_zone,
+        "credit_tiers": [{"below": limit_of(t, c) * 100, "credit_percent": t.credit * 100} for t in c.tiers],
+        **{key: value for said in since_versions(c) for key, value in said.items()},
+    }
+
+
+def _rest(to_come: Sequence[ComingDay]) -> dict[str, Any]:
+    """What will yet be eligible; nothing of a month that is over: what is closed does not change."""
+    if not to_come:
+        return {}
+    return {
+        "to_come_minutes": sum(d.seconds for d in to_come) / 60,
+        "days_to_come": [{"date": d.day.isoformat(), "eligible_minutes": d.seconds / 60} for d in to_come],
+    }
+
+
+def coming_document(month: str, contract: Contract, planned: Sequence[Maintenance]) -> dict[str, Any]:
+    """What is told of a month that has not begun, of an open quarter or year. Raises ValidationFailed."""
+    days = coming(month, contract, planned)
+    total = allowed(contract.target) * sum(d.seconds for d in days) / 60
+    return {
+        "month": month,
+        "contract": _contract(contract),
+        **_rest(days),
+        "error_budget": {"total_minutes": total},
     }
 
 

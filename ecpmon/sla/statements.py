@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Category, Interval, Maintenance, Withdrawn
-from ecpmon.model.statements import Contract, CreditTier, Day, Exclusion, Statement
+from ecpmon.model.statements import ComingDay, Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import Incident
+from ecpmon.model.windows import Incident, WindowResult
 from ecpmon.sla import hours, incidents, windows
-from ecpmon.sla.budgets import allowed
 from ecpmon.sla.contracts import Judged, Label
 from ecpmon.sla.exclusions import agreed_by
 from ecpmon.sla.maintenance import covered, exclude, merged, occurrences, uncounted, zone
-from ecpmon.sla.parts import Terms
+from ecpmon.sla.parts import Part, Terms, rest_of
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
 
@@ -164,7 +164,7 @@ def statement(
         raise ValidationFailed(
             "month: has not begun", fields=[{"field": "month", "message": "has not begun"}]
         )
-    end = min(period.end, now)
+    end, first = min(period.end, now), date.fromisoformat(f"{month}-01")
     inside = clip(spans, period.start, end)
     known = max(end, spans[-1].end) if spans else end
     touching = incidents.incidents(spans, period.start, end, (), known)
@@ -182,14 +182,19 @@ def statement(
         final=period.end <= now,
         contract=contract,
         result=result,
-        days=_days(inside, period.start, date.fromisoformat(f"{month}-01"), end, terms),
+        days=_days(inside, period.start, first, end, terms),
+        to_come=_to_come(period, first, end, contract.target, terms),
         incidents=found,
         gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
         exclusions=_exclusions(planned, period),
         by_category=_by_category(exclude(inside, terms.outside), period, planned),
         uncounted=_uncounted(planned, period),
         withdrawn=tuple(w for w in withdrawn if occurrences(w.planned, period.start, period.end)),
-        credit=credit(result.availability, contract),
+        credit=_credit(result, result.availability, result.tally.measured, contract),
+        credit_bounds=(
+            _credit(result, result.high, result.tally.eligible, contract),
+            _credit(result, result.low, result.tally.eligible, contract),
+        ),
         deleted_at=tenant.deleted_at if period.end == tenant.deleted_at else None,
         digest=digest(
             tenant.tenant_id,
@@ -203,12 +208,17 @@ def statement(
     )
 
 
-def allowance(contract: Contract, period: Period, planned: Sequence[Maintenance]) -> float:
-    """Seconds that may be bad in a period that has not begun."""
+def _credit(result: WindowResult, share: float | None, seconds: float, contract: Contract) -> float | None:
+    """For a share of up time of so many seconds; while the month is not over, if all that is to come is up."""
+    return credit(windows.at_best(share, seconds, result.to_come), contract)
+
+
+def coming(month: str, contract: Contract, planned: Sequence[Maintenance]) -> tuple[ComingDay, ...]:
+    """The days of a month that has not begun. Raises ValidationFailed."""
+    period = period_of(month, contract)
     terms = _terms(contract, planned, period.start, period.end)
-    never = terms.maintenance if contract.accounting is Accounting.EXCLUDE else terms.outside
-    seconds = (period.end - period.start).total_seconds()
-    return allowed(contract.target) * (seconds - sum((i.end - i.start).total_seconds() for i in never))
+    first = date.fromisoformat(f"{month}-01")
+    return _to_come(period, first, period.start, contract.target, terms)
 
 
 def _terms(contract: Contract, planned: Sequence[Maintenance], start: datetime, end: datetime) -> Terms:
@@ -223,22 +233,40 @@ def _terms(contract: Contract, planned: Sequence[Maintenance], start: datetime, 
 def _days(
     spans: Sequence[Span], begins: datetime, first: date, end: datetime, terms: Terms
 ) -> tuple[Day, ...]:
-    """Calendar days of the contract's zone; those at a DST change have 23 or 25 hours.
+    days: list[Day] = []
+    for day, start, until in _each_day(first, Period(begins, end), terms.zone):
+        seconds = windows.tally(spans, start, until, terms.maintenance, terms.outside)
+        found = windows.figures("day", seconds, start, until, 0.5, None, terms, None)
+        days.append(Day(day, found.tally, found.availability))
+    return tuple(days)
+
+
+def _to_come(
+    period: Period, first: date, now: datetime, target: float, terms: Terms
+) -> tuple[ComingDay, ...]:
+    """The days of the period from `now` on."""
+    return tuple(
+        ComingDay(day, rest_of(Part(start, until, target, terms), now))
+        for day, start, until in _each_day(first, period, terms.zone)
+        if until > now
+    )
+
+
+def _each_day(first: date, period: Period, zone: ZoneInfo) -> Iterator[tuple[date, datetime, datetime]]:
+    """Calendar days of a contract's zone, from when to when; those at a DST change have 23 or 25 hours.
 
     The first is longer or shorter where the month does not begin at its midnight.
     """
-    days: list[Day] = []
     # A midnight that a change of the clock skipped is still where the day begins.
-    local = datetime.combine(first, time(), terms.zone)
-    while (midnight := local.astimezone(UTC)) < end:
-        following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=terms.zone)
-        start, until = max(midnight, begins) if days else begins, min(following.astimezone(UTC), end)
+    local, begun = datetime.combine(first, time(), zone), False
+    while (midnight := local.astimezone(UTC)) < period.end:
+        following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+        start = max(midnight, period.start) if begun else period.start
+        until = min(following.astimezone(UTC), period.end)
         if start < until:
-            seconds = windows.tally(spans, start, until, terms.maintenance, terms.outside)
-            found = windows.figures("day", seconds, start, until, 0.5, None, terms, None)
-            days.append(Day(local.date(), found.tally, found.availability))
+            begun = True
+            yield local.date(), start, until
         local = following
-    return tuple(days)
 
 
 def _exclusions(planned: Sequence[Maintenance], period: Period) -> tuple[Exclusion, ...]:

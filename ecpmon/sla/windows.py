@@ -23,10 +23,10 @@ from ecpmon.model.windows import (
     WindowFigures,
     WindowResult,
 )
-from ecpmon.sla.budgets import allowed, budget, burn_rate, exhausted_at, status
+from ecpmon.sla.budgets import allowed, burn_rate, exhausted_at, status
 from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.maintenance import exclude, touching
-from ecpmon.sla.parts import Part, Terms, added, maintenance_of, shared_target
+from ecpmon.sla.parts import Part, Terms, added, maintenance_of, rest_of, shared_target
 from ecpmon.sla.periods import WINDOW_NAMES
 from ecpmon.sla.spans import clip
 
@@ -138,6 +138,20 @@ def verdict(low: float | None, high: float | None, target: float) -> Verdict:
     return Verdict.BREACHED if high < target else Verdict.UNDETERMINED
 
 
+def at_best(share: float | None, seconds: float, to_come: float) -> float | None:
+    """What a share of up time of so many seconds comes to if all that is to come is up; None stays None."""
+    return share if share is None or to_come <= 0 else _fraction(share * seconds + to_come, seconds + to_come)
+
+
+def judged(w: WindowFigures, low: float | None, high: float | None) -> Verdict:
+    """The verdict of a window with these bounds, of the whole of it if all that is to come is up.
+
+    So an open period is breached when its whole budget is surely spent, and met as long as it surely is not.
+    """
+    eligible, rest = w.tally.eligible, w.to_come
+    return verdict(at_best(low, eligible, rest), at_best(high, eligible, rest), w.target)
+
+
 def evaluate(
     window: str,
     spans: Sequence[Span],
@@ -152,7 +166,8 @@ def evaluate(
     """One window of one tenant, as far as `end`.
 
     `spans` is the timeline up to `end`, from where an outage that goes on at `start` began; `target` a fraction in
-    (0, 1). With `period_end` after `end` (a calendar period that is not over) the budget is that of the whole period.
+    (0, 1). With `period_end` after `end` (a calendar period that is not over) budget and verdict are those of the whole
+    period, if no more of it goes down.
     Outages are as they were known at `known` (None: at `end`).
     """
     part = Part(start, period_end or end, target, terms or Terms())
@@ -171,8 +186,9 @@ def figures(
 ) -> WindowFigures:
     """What `evaluate` says about a window of which only the totals outside of maintenance are known."""
     chosen, other = accounted(excluded, terms)
-    left = budget_of(chosen, target, end, period_end, terms)
-    return _shown(window, start, end, target, chosen, other, left, previous, period_end)
+    rest = 0.0 if period_end is None else rest_of(Part(start, period_end, target, terms), end)
+    left = budget_of(chosen, target, rest)
+    return _shown(window, start, end, target, chosen, other, left, previous, period_end, rest)
 
 
 def figures_of(
@@ -187,13 +203,13 @@ def figures_of(
     chosen, other = zip(
         *(accounted(t, part.terms) for part, t in zip(parts, tallies, strict=True)), strict=True
     )
-    whole = added(chosen)
-    total = sum(
-        allowed(part.target) * (t.eligible + (_rest(part, now) if whole.eligible > 0 else 0.0))
-        for part, t in zip(parts, chosen, strict=True)
-    )
-    left, target = ErrorBudget(total, whole.down), shared_target(parts, chosen, now)
-    return _shown(window, start, now, target, whole, added(other), left, previous, period_end)
+    whole, rests = added(chosen), [rest_of(part, now) for part in parts]
+    eligible = [t.eligible + rest for t, rest in zip(chosen, rests, strict=True)]
+    total = sum(allowed(part.target) * seconds for part, seconds in zip(parts, eligible, strict=True))
+    left = ErrorBudget(total if whole.eligible > 0 else 0.0, whole.down)
+    current = next((part.target for part in parts if part.start <= now < part.end), parts[-1].target)
+    target = shared_target([part.target for part in parts], eligible, current)
+    return _shown(window, start, now, target, whole, added(other), left, previous, period_end, sum(rests))
 
 
 def accounted(excluded: Tally, terms: Terms) -> tuple[Tally, Tally]:
@@ -212,6 +228,7 @@ def _shown(
     left: ErrorBudget,
     previous: SlaStatus | None,
     period_end: datetime | None,
+    rest: float,
 ) -> WindowFigures:
     burn = burn_rate(chosen, target)
     gone = exhausted_at(left, (burn or 0.0) * allowed(target), end)
@@ -234,27 +251,14 @@ def _shown(
         budget=left,
         burn_rate=burn,
         projected_exhaustion=gone,
+        to_come=rest,
     )
 
 
-def budget_of(
-    seconds: Tally, target: float, end: datetime, period_end: datetime | None, terms: Terms
-) -> ErrorBudget:
-    """The budget so far, plus what the rest of a calendar period will add."""
-    if period_end is None or period_end <= end or seconds.eligible <= 0:
-        return budget(seconds, target)
-    rest = _rest(Part(end, period_end, target, terms), end)
-    return ErrorBudget(allowed(target) * (seconds.eligible + rest), seconds.down)
-
-
-def _rest(part: Part, now: datetime) -> float:
-    """The seconds of a part that are yet to come, and will be eligible."""
-    begins = max(part.start, now)
-    if part.end <= begins:
-        return 0.0
-    rest = (part.end - begins).total_seconds()
-    never = part.terms.maintenance if part.terms.accounting is Accounting.EXCLUDE else part.terms.outside
-    return rest - sum((i.end - i.start).total_seconds() for i in touching(never, begins, part.end))
+def budget_of(seconds: Tally, target: float, rest: float) -> ErrorBudget:
+    """`(1 − target) × (eligible + rest)`, and the down time charged to it; nothing until something was eligible."""
+    total = allowed(target) * (seconds.eligible + rest) if seconds.eligible > 0 else 0.0
+    return ErrorBudget(total, seconds.down)
 
 
 def standing(
@@ -287,6 +291,6 @@ def evaluate_parts(
     low, high = bounds(base.tally, *unseen(spans, start, end, off))
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)} | {"low": low, "high": high},
-        verdict=verdict(low, high, base.target),
+        verdict=judged(base, low, high),
         outages=counted(incidents(spans, start, end, off, known)),
     )

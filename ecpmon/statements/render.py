@@ -77,6 +77,9 @@ def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
     def measured(word: str) -> str:
         return say("label_so_far", label=say(word)) if is_open(data) else say(word)
 
+    def judged(word: str) -> str:
+        return say(f"{word}_so_far" if is_open(data) else word)
+
     bounds, budget, contract = data["bounds"], data["error_budget"], data["contract"]
     times = [
         (word, data.get(f"{word}_minutes")) for word in ("eligible", "down", "gap", "maintenance", "outside")
@@ -89,9 +92,14 @@ def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
         (measured("coverage"), percent(data["coverage"])),
         *((measured(word), _minutes(value, say)) for word, value in times if value is not None),
         *((measured(f"of_{kind}"), _minutes(value, say)) for kind, value in _kinds(data)),
-        (say("budget_left"), say("of", part=left["remaining"], whole=left["total"])),
+        *(
+            [(say("to_come"), _minutes(rest, say))]
+            if (rest := data.get("to_come_minutes")) is not None
+            else []
+        ),
+        (judged("budget_left"), say("of", part=left["remaining"], whole=left["total"])),
         (measured("incident_count"), str(data["failure_count"])),
-        (measured("credit"), _credit(data, say)),
+        (judged("credit"), _credit(data, say)),
         (say("contract"), _terms(contract, say)),
         *([(say("service_hours"), line)] if (line := hours_line(data, say)) is not None else []),
     ]
@@ -148,7 +156,7 @@ def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
 
 
 def _months(data: Mapping[str, Any], say: Words) -> list[Section]:
-    """Of a quarter or a year: what each month came to."""
+    """Of a quarter or a year: what each month came to, and what is promised for those to come."""
     heads = [say(h) for h in ("month", "availability", "target", "down", "credit")]
     rows = [
         [
@@ -160,6 +168,9 @@ def _months(data: Mapping[str, Any], say: Words) -> list[Section]:
         ]
         for m in data.get("months", ())
     ]
+    if rows:
+        ahead = ((m["month"], m["contract"]["target"]) for m in data.get("months_to_come", ()))
+        rows += ([month, "–", percent(target), "–", "–"] for month, target in ahead)
     return [(say("months"), heads, rows)] if rows else []
 
 
@@ -216,6 +227,13 @@ def _days(data: Mapping[str, Any], say: Words) -> Section:
     return say("per_day"), [say("day"), say("availability"), *(say(word) for word in words)], rows
 
 
+_OF_A_DAY: Final = (
+    "eligible_minutes",
+    "down_minutes",
+    "gap_minutes",
+    "maintenance_minutes",
+    "outside_minutes",
+)
 # What was there before comes first, so that who reads by position goes on.
 _CSV: Final = (
     "tenant_id",
@@ -230,6 +248,7 @@ _CSV: Final = (
     "target_percent",
     "credit_tiers",
     "service_hours",
+    "to_come_minutes",
 )
 
 
@@ -237,22 +256,34 @@ def to_csv(data: Mapping[str, Any]) -> str:
     """One row per day, numbers unrounded: with the terms, so that every figure follows from this file alone.
 
     `credit_tiers` is `BELOW:CREDIT` in percent, parted by blanks; `service_hours` is empty where every hour
-    counts. A spreadsheet must not take a name for a formula.
+    counts. While the period is not over, the days to come have rows too, with what of them will be eligible in
+    `to_come_minutes`. A spreadsheet must not take a name for a formula.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, _CSV, extrasaction="ignore", restval="")
     writer.writeheader()
     always = {"tenant_id": data["tenant_id"], "digest": data["digest"]}
     # A quarter's months may have been promised otherwise.
-    months = {m["month"]: _terms_in_csv(m["contract"]) for m in data.get("months", ())}
+    told = (*data.get("months", ()), *data.get("months_to_come", ()))
+    months = {m["month"]: _terms_in_csv(m["contract"]) for m in told}
     own = _terms_in_csv(data["contract"])
-    for day in data["days"]:
+    for day in _with_days_to_come(data):
         availability = "" if day["availability"] is None else day["availability"]
         terms = months.get(day["date"][:7], own)
-        writer.writerow(
-            {"outside_minutes": 0.0, **day, **always, **terms, "availability_percent": availability}
-        )
+        writer.writerow({**day, **always, **terms, "availability_percent": availability})
     return out.getvalue()
+
+
+def _with_days_to_come(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The days of the statement, each with what of it is yet to come, and those that have not begun."""
+    found = [{"outside_minutes": 0.0, "to_come_minutes": 0.0, **day} for day in data["days"]]
+    for day in data.get("days_to_come", ()):
+        rest = {"date": day["date"], "to_come_minutes": day["eligible_minutes"]}
+        if found and found[-1]["date"] == day["date"] and not found[-1]["to_come_minutes"]:
+            found[-1].update(rest)
+        else:
+            found.append({"availability": None, **dict.fromkeys(_OF_A_DAY, 0.0), **rest})
+    return found
 
 
 def _terms_in_csv(contract: Mapping[str, Any]) -> dict[str, str]:

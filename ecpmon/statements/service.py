@@ -23,9 +23,8 @@ from ecpmon.ports.sla import (
 )
 from ecpmon.sla import contracts
 from ecpmon.sla.combined import combined, digest_of
-from ecpmon.sla.statement_document import difference, document
+from ecpmon.sla.statement_document import coming_document, difference, document
 from ecpmon.sla.statements import (
-    allowance,
     contract_from,
     contract_of,
     is_month,
@@ -68,10 +67,14 @@ class _Computed:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The months of a period as they are told: document, and state and revision. `ahead`: minutes of budget to come."""
+    """The months of a period as they are told: document, and state and revision.
+
+    `ahead`: those that have not begun, with their contracts, and what is `planned` for them.
+    """
 
     months: Sequence[tuple[bytes, Mapping[str, Any]]]
-    ahead: float
+    ahead: Sequence[tuple[str, Contract]]
+    planned: Sequence[Maintenance]
     end: datetime
     final: bool
 
@@ -146,8 +149,7 @@ class StatementService:
 
     async def _parts(self, tenant: Tenant, name: str, months: Sequence[str], now: datetime) -> _Parts:
         """The months of a period, brought up to date. Raises ValidationFailed where there are none."""
-        told, ahead, end, closed = list[Told](), 0.0, now, True
-        planned = await self._maintenance.of_tenant(tenant)
+        told, ahead, end, closed = list[Told](), list[tuple[str, Contract]](), now, True
         for month in months:
             contract = self._contract(tenant, month)
             whole = period_of(month, contract)
@@ -155,7 +157,7 @@ class StatementService:
                 break
             end = min(whole.end, tenant.deleted_at or whole.end)
             if whole.start >= now:
-                ahead += allowance(contract, whole, planned) / 60
+                ahead.append((month, contract))
                 continue
             found = await self._month(tenant, month, now)
             if found is None or ("revision" not in found.more and whole.end <= tenant.created_at):
@@ -166,7 +168,8 @@ class StatementService:
             message = "there was no tenant in it" if end <= now else "has not begun"
             raise ValidationFailed(f"period: {message}", fields=[{"field": "period", "message": message}])
         parts = [(t.document, {k: t.more[k] for k in ("state", "revision") if k in t.more}) for t in told]
-        return _Parts(parts, ahead, end, closed and not ahead)
+        planned = await self._maintenance.of_tenant(tenant) if ahead else ()
+        return _Parts(parts, ahead, planned, end, closed and not ahead)
 
     async def _is_behind(self, tenant: Tenant, name: str, now: datetime) -> bool:
         """Whether a quarter or a year may have to be closed, or to be restated, as far as its closed months tell."""
@@ -267,7 +270,8 @@ def _computed(
 def _combined(name: str, parts: _Parts) -> _Computed:
     months = [{**orjson.loads(document), **more} for document, more in parts.months]
     end = parts.end.isoformat().replace("+00:00", "Z")
-    made = combined(name, months, end, ahead=parts.ahead, final=parts.final)
+    ahead = [coming_document(month, contract, parts.planned) for month, contract in parts.ahead]
+    made = combined(name, months, end, ahead=ahead, final=parts.final)
     return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"], parts.end)
 
 

@@ -75,7 +75,9 @@ async def test_a_change_of_the_target_is_judged_by_the_months_budgets(service: S
     # From its first observation on March 1 the tenant is eligible; what is to come has its budget.
     march, rest = 0.005 * 31 * 1440, 0.001 * 275 * 1440
     assert year["error_budget"]["total_minutes"] == pytest.approx(march + rest)
-    assert [v["months"] for v in year["contract"]["versions"]] == [["2026-03"], ["2026-04"]]
+    coming = [f"2026-{n:02}" for n in range(4, 13)]
+    assert [v["months"] for v in year["contract"]["versions"]] == [["2026-03"], coming]
+    assert [m["month"] for m in year["months_to_come"]] == coming[1:]
     quarter = await report(service, name, "period=2026-Q2")
     assert quarter["contract"]["target"] == 99.9
     assert quarter["error_budget"]["total_minutes"] == pytest.approx(0.001 * 91 * 1440)
@@ -110,6 +112,9 @@ async def test_the_window_of_a_quarter_says_what_its_statement_says(service: Ser
         ]
         assert budgets[0] == pytest.approx(budgets[1])
         assert told["contract"]["target"] == pytest.approx(window["contract"]["target"])
+        assert told.get("to_come_minutes", 0.0) == pytest.approx(window["to_come_minutes"])
+        versions = [int(v["contract"]["version"]) for v in told["contract"]["versions"]]
+        assert versions == window["contract"]["versions"]
         assert (told["down_minutes"], told["eligible_minutes"]) == (
             window["down_minutes"],
             window["eligible_minutes"],

@@ -177,8 +177,8 @@ async def test_an_open_month_says_so_far_in_both_languages(service: Service) -> 
         words_of(await pdf_of(service, name)),
         words_of(await pdf_of(service, name, "&language=ko")),
     )
-    assert "So far the SLA is met." in english
-    assert "현재까지 SLA를 충족하고 있습니다." in korean
+    assert "So far the SLA is met: the down time is within" in english
+    assert "현재까지 SLA를 충족하고 있습니다:" in korean
     service.clock.set(datetime(2026, 3, 31, tzinfo=UTC))
     _, page, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&format=html")
     assert "Availability so far" in page

@@ -78,7 +78,7 @@ async def test_a_window_has_every_figure(client: Any) -> None:
         "availability": close(100 * 49 / 55), "availability_other_accounting": close(100 * 49 / 55),
         "bounds": {"low": close(100 * 49 / 60), "high": close(90)}, "coverage": close(100 * 55 / 60),
         "verdict": "breached", "status": "violated", "eligible_minutes": 60, "up_minutes": 49,
-        "down_minutes": 6, "gap_minutes": 5, "maintenance_minutes": 0, "outside_minutes": 0,
+        "down_minutes": 6, "gap_minutes": 5, "maintenance_minutes": 0, "outside_minutes": 0, "to_come_minutes": 0,
         "error_budget": {
             "total_minutes": close(0.3), "consumed_minutes": 6, "remaining_minutes": close(-5.7),
             "remaining_percent": close(-1900),

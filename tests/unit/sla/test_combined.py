@@ -18,11 +18,10 @@ from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Accounting, Maintenance
 from ecpmon.model.statements import Contract, CreditTier
 from ecpmon.sla import windows
-from ecpmon.sla.budgets import allowed
 from ecpmon.sla.combined import combined, digest_of
 from ecpmon.sla.maintenance import covered
 from ecpmon.sla.spans import coalesce
-from ecpmon.sla.statement_document import document
+from ecpmon.sla.statement_document import coming_document, document
 from ecpmon.sla.statements import months_of, statement
 from ecpmon.sla.windows import Terms
 
@@ -157,8 +156,8 @@ def test_months_that_have_not_begun_add_their_budget() -> None:
         document(statement(ACME, month, CONTRACT, [Span(JULY, now, SpanState.UP)], [], now))
         for month in ("2026-07", "2026-08")
     ]
-    ahead = allowed(0.995) * 30 * 1440
-    told = combined("2026-Q3", made, "2026-10-01T00:00:00Z", ahead=ahead, final=False)
+    ahead = coming_document("2026-09", CONTRACT, [])
+    told = combined("2026-Q3", made, "2026-10-01T00:00:00Z", ahead=[ahead], final=False)
     assert (told["state"], told["month"], told["of"]) == ("preliminary", None, "2026-Q3")
     assert told["error_budget"]["total_minutes"] == pytest.approx(0.005 * 92 * 1440)
     assert told["eligible_minutes"] == 41 * 1440
