@@ -37,6 +37,7 @@ from ecpmon.local.process import launch_argv, log_tail
 from ecpmon.storage import database, hang
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
+from tests import declared
 from tests.ports import free_port as new_port
 from tests.waiting import PATIENCE
 
@@ -155,6 +156,18 @@ def _refusals_at_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "REFUSAL_SECONDS", 0.0)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_answers() -> Iterator[None]:
+    with declared.watch():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _every_answer_is_as_its_route_declares() -> Iterator[None]:
+    yield
+    assert not declared.taken()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ecpmon.api.broadcast import Broadcast, Slice
@@ -29,7 +29,7 @@ class AlertListener(Listener):
     def unsent(self) -> bool:
         return bool(self.firing or self.backlog)
 
-    def begin_with(self, messages: Iterable[dict[str, Any]]) -> None:
+    def begin_with(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """However many they are, they are told before everything else."""
         self.firing.extend(text_frame(dumps(m)) for m in messages)
 
@@ -42,7 +42,7 @@ class AlertBroadcast(Broadcast[AlertListener]):
         self._bound = bound
         self._waiting: deque[bytes] = deque()
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def tell(self, message: Mapping[str, Any]) -> None:
         """Tell everybody an alert."""
         if not self.listeners:
             return

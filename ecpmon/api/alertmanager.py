@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ecpmon.api.common import field_errors, parse_model
+from ecpmon.api.common import parse_model
+from ecpmon.api.contract import field_errors
 from ecpmon.api.entries import Element, members_of
 from ecpmon.api.texts import check_width, mended
 from ecpmon.api.times import nearest, parse_any_time
@@ -70,6 +71,12 @@ class _Head(BaseModel):
     alerts: list[Any]
     # Alerts that Alertmanager left out itself, by the receiver's `max_alerts`.
     truncatedAlerts: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class AlertmanagerBody(_Head):
+    """Alertmanager's webhook, version 4. It is read alert by alert: one that is not as it should be loses no other."""
+
+    alerts: list[AlertBody]
 
 
 @dataclass

@@ -11,6 +11,7 @@ from ecpmon.api import (
     backtest,
     contracts,
     deployments,
+    described,
     evidence_profiles,
     exclusions,
     health,
@@ -36,6 +37,8 @@ from ecpmon.api import (
     websockets,
 )
 from ecpmon.api.context import CONTEXT, ApiContext
+from ecpmon.api.contract import Text
+from ecpmon.api.described import DESCRIPTION, Description
 from ecpmon.api.direct import DirectPushes
 from ecpmon.api.exposition import PAGES, Expose, Pages
 from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
@@ -50,6 +53,7 @@ _MODULES = (
     backtest,
     contracts,
     deployments,
+    described,
     evidence_profiles,
     exclusions,
     health,
@@ -81,7 +85,7 @@ def route_table() -> list[Route]:
     table = [route for module in _MODULES for route in module.routes.table]
     own = Routes()
 
-    @own.get("/docs", Permission.OPEN)
+    @own.get("/docs", Permission.OPEN, answers={200: Text("text/html")})
     async def docs(_: web.Request) -> web.Response:
         """This list."""
         return web.Response(text=page, content_type="text/html")
@@ -111,6 +115,7 @@ def create_api(
     app[HEARTBEATS] = Heartbeats()
     app[LIMITS] = Limits(context.settings, ledger)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
+    app[DESCRIPTION] = Description(table)
     app[ROUTES] = {route.handler: route for route in table}
     # The router tries one after the other: what comes most often comes first. Methods of a path that follow each other
     # are tried together.

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ValidationError
 
 from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
+from ecpmon.api.contract import field_errors
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.texts import check_document, check_width, mended
-from ecpmon.errors import MAX_FIELDS, BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed, shortened
+from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.availability import SpanState
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.wire import dumps
@@ -25,7 +26,6 @@ from ecpmon.wire import dumps
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 T = TypeVar("T")
-_MAX_PATH: Final = 200
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN)
 MAX_VALUES: Final = 100_000
 
@@ -225,16 +225,6 @@ def parse_model(document: Any, model: type[M]) -> M:
         return model.model_validate(document)
     except ValidationError as error:
         raise ValidationFailed("some fields are not as they should be", fields=field_errors(error)) from error
-
-
-def field_errors(error: ValidationError) -> list[dict[str, str]]:
-    return [
-        {
-            "field": shortened(".".join(map(str, e["loc"])), _MAX_PATH),
-            "message": e["msg"].removeprefix("Value error, "),
-        }
-        for e in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FIELDS]
-    ]
 
 
 def bad_field(field: str, message: str) -> ValidationFailed:

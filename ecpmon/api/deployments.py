@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
@@ -18,17 +18,28 @@ from ecpmon.api.common import (
     minutes,
     now_of,
     percent,
-    query_int,
     read_model,
     reply,
     tenant_of,
     worked_out,
 )
 from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.contract import Query, TypedDict, read_query
+from ecpmon.api.following import DeploymentStep
+from ecpmon.api.manifests import Finding, ResourceSummary
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
+from ecpmon.api.tenant_shapes import Percent
 from ecpmon.api.times import EARLIEST, LATEST, JsonTime
-from ecpmon.errors import NotFound, no_such_deployment
+from ecpmon.errors import (
+    BudgetExhausted,
+    Conflict,
+    InsufficientResources,
+    KubernetesUnavailable,
+    NotFound,
+    Overloaded,
+    no_such_deployment,
+)
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
@@ -55,7 +66,29 @@ class DeployBody(BaseModel):
     reason: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/deploy", Permission.OPERATE)
+class DeploymentBegun(TypedDict):
+    """Of a dry run nothing begins, and what validation says of the manifests is told."""
+
+    deployment_id: Annotated[
+        str | None, Field(description="null of a dry run.", examples=["dep-0f3c1b2a4d5e"])
+    ]
+    status: Literal["pending", "validated"]
+    valid: NotRequired[bool]
+    warnings: NotRequired[list[Finding]]
+    errors: NotRequired[list[Finding]]
+    simulator_compatible: NotRequired[bool]
+    resource_summary: NotRequired[ResourceSummary]
+    estimated_cost: NotRequired[Annotated[str | None, Field(examples=["$350/month"])]]
+    deployment_time: NotRequired[Annotated[str | None, Field(examples=["5-10 minutes"])]]
+
+
+@routes.post(
+    "/api/v1/tenants/{tenant_id}/deploy",
+    Permission.OPERATE,
+    body=DeployBody,
+    answers={202: DeploymentBegun},
+    refuses=(Conflict, BudgetExhausted, InsufficientResources, KubernetesUnavailable, Overloaded),
+)
 async def deploy(request: web.Request) -> web.Response:
     """Begin a deployment. Refused with 409 while another runs, and when the tenant's error budget is spent."""
     backend, tenant = backend_of(request), await tenant_of(request)
@@ -66,10 +99,12 @@ async def deploy(request: web.Request) -> web.Response:
     service.check_method(method)
     if body.dry_run:
         report = await apart(request, tenant, _dry_run, tenant, options)
-        return reply({"deployment_id": None, "status": "validated", **report}, 202)
+        validated = {"deployment_id": None, "status": "validated", **report}
+        return reply(cast(DeploymentBegun, validated), 202)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
     deployment_id = await service.request(tenant, method, options, request[CALLER].name, forced)
-    return reply({"deployment_id": deployment_id, "status": DeploymentStatus.PENDING.value}, 202)
+    begun: DeploymentBegun = {"deployment_id": deployment_id, "status": "pending"}
+    return reply(begun, 202)
 
 
 def _dry_run(tenant: Tenant, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +112,65 @@ def _dry_run(tenant: Tenant, options: Mapping[str, Any]) -> dict[str, Any]:
     return rendered(tenant, options)[1].shown()
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/deployment-status", Permission.READ)
+class ObjectShown(TypedDict):
+    type: Annotated[str, Field(examples=["Deployment"])]
+    name: Annotated[str, Field(examples=["callbot"])]
+    status: Annotated[str, Field(examples=["created"])]
+    replicas: Annotated[str | None, Field(description="`ready/desired` of workloads.", examples=["2/2"])]
+
+
+class PendingObject(TypedDict):
+    type: Annotated[str, Field(examples=["Deployment"])]
+    name: Annotated[str, Field(examples=["callbot"])]
+
+
+class LogShown(TypedDict):
+    timestamp: datetime
+    level: Annotated[str, Field(examples=["info"])]
+    message: str
+
+
+class MinutesBounds(TypedDict):
+    """What it would be if all that nobody measured had been up, and down."""
+
+    low: float | None
+    high: float | None
+
+
+class Burned(TypedDict):
+    """Budget minutes burned within the deployment's hour, and how much of it was measured."""
+
+    burned_minutes: float | None
+    burned_bounds: MinutesBounds
+    burned_coverage: Percent | None
+
+
+class DeploymentShown(Burned):
+    """A deployment with its objects and log."""
+
+    tenant_id: str
+    deployment_id: str
+    method: Annotated[str, Field(examples=["kubernetes"])]
+    status: DeploymentStatus
+    progress: Annotated[int, Field(description="Percent.", ge=0, le=100)]
+    phase: DeploymentStatus
+    message: str
+    created_resources: list[ObjectShown]
+    pending_resources: list[PendingObject]
+    created_at: datetime
+    finished_at: datetime | None
+    estimated_completion: Annotated[datetime | None, Field(description="Of one that runs nobody knows.")]
+    requested_by: str
+    forced_because: Annotated[str | None, Field(description="Why the spent error budget was overruled.")]
+    logs: list[LogShown]
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/deployment-status",
+    Permission.READ,
+    answers={200: DeploymentShown},
+    refuses=(NotFound, Overloaded),
+)
 async def deployment_status(request: web.Request) -> web.Response:
     """The latest deployment, with its objects and log."""
     backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
@@ -95,11 +188,22 @@ class ReportBody(BaseModel):
 
     status: Literal["completed", "failed"]
     message: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""
-    # When the pipeline was done; now when absent.
-    deployed_at: JsonTime | None = None
+    deployed_at: Annotated[JsonTime | None, Field(description="When the pipeline was done; absent: now.")] = (
+        None
+    )
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/deployment-status", Permission.OPERATE)
+class Reported(TypedDict):
+    deployment_id: Annotated[str, Field(examples=["ci-0f3c1b2a4d5e"])]
+    status: Literal["completed", "failed"]
+
+
+@routes.post(
+    "/api/v1/tenants/{tenant_id}/deployment-status",
+    Permission.OPERATE,
+    body=ReportBody,
+    answers={200: Reported},
+)
 async def report_status(request: web.Request) -> web.Response:
     """A CI pipeline tells how its deployment went; it is kept beside ours."""
     backend, tenant = backend_of(request), await tenant_of(request)
@@ -117,29 +221,46 @@ async def report_status(request: web.Request) -> web.Response:
         where = tenant.deployed(method)
         holds, age = backend.intervals.evidence(where)
         await backend.tenants.set_deployed(tenant, method, "running", holds, age, now)
-    return reply({"deployment_id": deployment_id, "status": status.value})
+    told: Reported = {"deployment_id": deployment_id, "status": body.status}
+    return reply(told)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/deployments", Permission.READ)
+class DeploymentsQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class Deployments(TypedDict):
+    tenant_id: str
+    deployments: list[DeploymentShown]
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/deployments",
+    Permission.READ,
+    query=DeploymentsQuery,
+    answers={200: Deployments},
+    refuses=(Overloaded,),
+)
 async def deployments(request: web.Request) -> web.Response:
     """The deployments, newest first, each with the budget minutes burned within its hour."""
     backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
-    found = await backend.deployments.store.of_tenant(tenant, query_int(request, "limit", 20, 1, 100))
+    found = await backend.deployments.store.of_tenant(tenant, read_query(request, DeploymentsQuery).limit)
     documents = [await _document(request, backend, tenant, record) for record in found]
-    return reply({"tenant_id": tenant.tenant_id, "deployments": documents})
+    told: Deployments = {"tenant_id": tenant.tenant_id, "deployments": documents}
+    return reply(told)
 
 
 async def _document(
     request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
-) -> dict[str, Any]:
+) -> DeploymentShown:
     status = record.status
     return {
         "tenant_id": record.tenant_id,
         "deployment_id": record.deployment_id,
         "method": record.method,
-        "status": status.value,
+        "status": status,
         "progress": record.progress,
-        "phase": status.value,
+        "phase": status,
         "message": record.message,
         "created_resources": [
             {"type": o.kind, "name": o.name, "status": o.status, "replicas": o.replicas}
@@ -165,7 +286,7 @@ async def _document(
 _JUST_BEGUN: Final = Tally(0.0, 0.0, 0.0)
 
 
-def _charge(found: Tally | None) -> dict[str, Any]:
+def _charge(found: Tally | None) -> Burned:
     """Budget minutes burned within the deployment's hour, and how much of it was measured.
 
     None when nothing was measured in it; of one that has just begun there is nothing to measure yet.
@@ -216,7 +337,12 @@ def _charged(
     return burned(spans.open(), began, now, off.maintenance)
 
 
-@routes.socket("/ws/deployment/{deployment_id}", Permission.READ)
+@routes.socket(
+    "/ws/deployment/{deployment_id}",
+    Permission.READ,
+    says=(DeploymentStep,),
+    closes={1000: "The deployment is over.", 4404: "There is no such deployment, or not for this caller."},
+)
 async def follow(request: web.Request) -> web.StreamResponse:
     """A deployment's steps until it is over, then a normal close. Rows are read, so any replica can be asked."""
     backend = backend_of(request)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, cast
 
 from aiohttp import web
+from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
+from ecpmon.api.contract import TypedDict
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound, ValidationFailed
 from ecpmon.model.samples import Source
@@ -21,15 +25,100 @@ _ALL: Final = "/api/v1/evidence-profiles"
 _OWN: Final = "/api/v1/tenants/{tenant_id}/evidence-profile"
 
 
-@routes.get(_ALL, Permission.READ)
+class ParameterShown(TypedDict):
+    about: str
+    required: bool
+    kind: Literal["pattern", "label", "metric"]
+    default: NotRequired[str]
+
+
+class LatencyShown(TypedDict):
+    of: Annotated[str, Field(examples=["requests"])]
+    unit: Literal["s", "ms"]
+    default: Annotated[float, Field(examples=[0.25])]
+    bounds: Annotated[Sequence[float], Field(description="Of its buckets, where they are known.")]
+
+
+class GaugeShown(TypedDict):
+    unit: Annotated[str, Field(examples=["percent"])]
+    sample: Annotated[bool, Field(description="It describes an instant, and not the time since the last.")]
+
+
+class MetricName(TypedDict):
+    metric: Annotated[str, Field(examples=["requests_total"])]
+
+
+class ObjectiveOffered(TypedDict):
+    """An objective that its counters are good for, without a target."""
+
+    name: Annotated[str, Field(examples=["requests"])]
+    kind: Literal["requests"]
+    total: MetricName
+    good: NotRequired[MetricName]
+    bad: NotRequired[MetricName]
+
+
+class ProfileShown(TypedDict):
+    """Software whose series are known."""
+
+    name: Annotated[str, Field(examples=["vllm"])]
+    title: str
+    parameters: Mapping[str, ParameterShown]
+    counters: Sequence[str]
+    latency: LatencyShown | None
+    metrics: Mapping[str, GaugeShown]
+    objectives: Sequence[ObjectiveOffered]
+    warnings: Sequence[str]
+
+
+class ProfileDetail(ProfileShown):
+    """With its expressions."""
+
+    availability: Mapping[str, str]
+    expressions: Mapping[str, str]
+
+
+class Profiles(TypedDict):
+    profiles: list[ProfileShown]
+
+
+class SelectionShown(TypedDict):
+    profile: Annotated[str, Field(examples=["vllm"])]
+    match: Annotated[Mapping[str, str], Field(examples=[{"namespace": "ecp-ai-my-ai-service"}])]
+    instances: Literal["any", "all"]
+    parameters: Mapping[str, str]
+    probe: NotRequired[Mapping[str, str]]
+    probe_interval: NotRequired[float]
+    gpu: NotRequired[Mapping[str, str]]
+    threshold: NotRequired[float]
+
+
+class ChosenShown(TypedDict):
+    """null for what holds for all tenants, and for an end that is open."""
+
+    valid_from: datetime | None
+    valid_to: datetime | None
+    selection: SelectionShown | None
+
+
+class ProfileOfTenant(TypedDict):
+    tenant_id: str
+    selection: SelectionShown | None
+    asked: Annotated[Mapping[str, str], Field(description="The questions to Prometheus, by name.")]
+    warnings: list[str]
+    history: list[ChosenShown]
+
+
+@routes.get(_ALL, Permission.READ, answers={200: Profiles})
 async def shipped(request: web.Request) -> web.Response:
     """Software whose series are known: what is read of it, and what to beware of."""
     from ecpmon.collectors.profiles import GPU, profiles
 
-    return reply({"profiles": [_document(n, p) for n, p in profiles().items() if n != GPU]})
+    found: Profiles = {"profiles": [_document(n, p) for n, p in profiles().items() if n != GPU]}
+    return reply(found)
 
 
-@routes.get(_ALL + "/{profile}", Permission.READ)
+@routes.get(_ALL + "/{profile}", Permission.READ, answers={200: ProfileDetail})
 async def one(request: web.Request) -> web.Response:
     """One of them, with its expressions."""
     from ecpmon.collectors.profiles import profiles
@@ -38,19 +127,22 @@ async def one(request: web.Request) -> web.Response:
     profile = profiles().get(name)
     if profile is None:
         raise NotFound("there is no such evidence profile", details={"profile": name[:60]})
-    return reply(
-        {**_document(name, profile), "availability": profile.availability, "expressions": profile.counters}
-    )
+    detail: ProfileDetail = {
+        **_document(name, profile),
+        "availability": profile.availability,
+        "expressions": profile.counters,
+    }
+    return reply(detail)
 
 
-@routes.get(_OWN, Permission.READ)
+@routes.get(_OWN, Permission.READ, answers={200: ProfileOfTenant})
 async def of_tenant(request: web.Request) -> web.Response:
     """The tenant's profile with what is asked for it now, and those that it had."""
     tenant = await tenant_of(request, with_deleted=True)
     return reply(_told(tenant, await backend_of(request).profiles.of_tenant(tenant)))
 
 
-@routes.put(_OWN, Permission.MANAGE_TENANTS)
+@routes.put(_OWN, Permission.MANAGE_TENANTS, body=Selection, answers={200: ProfileOfTenant})
 async def choose(request: web.Request) -> web.Response:
     """Give the tenant a profile from now on; the past stays as it was measured."""
     from ecpmon.collectors.profiles import problems
@@ -64,7 +156,7 @@ async def choose(request: web.Request) -> web.Response:
     return reply(_told(tenant, await store.of_tenant(tenant)))
 
 
-@routes.delete(_OWN, Permission.MANAGE_TENANTS)
+@routes.delete(_OWN, Permission.MANAGE_TENANTS, answers={204: None})
 async def leave(request: web.Request) -> web.Response:
     """From now on what holds for all tenants holds for this one."""
     tenant, now = await tenant_of(request), now_of(request)
@@ -72,22 +164,22 @@ async def leave(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _document(name: str, profile: Profile) -> dict[str, Any]:
+def _document(name: str, profile: Profile) -> ProfileShown:
     from ecpmon.collectors.profiles import objectives_of
 
     return {
         "name": name,
         "title": profile.title,
-        "parameters": {n: p.model_dump(exclude_none=True) for n, p in profile.parameters.items()},
+        "parameters": {n: cast(Any, p.model_dump(exclude_none=True)) for n, p in profile.parameters.items()},
         "counters": list(profile.counters),
-        "latency": profile.latency and profile.latency.model_dump(),
+        "latency": cast(Any, profile.latency and profile.latency.model_dump()),
         "metrics": {n: {"unit": g.unit, "sample": g.sample} for n, g in profile.metrics.items()},
-        "objectives": objectives_of(profile),
+        "objectives": cast(list[ObjectiveOffered], objectives_of(profile)),
         "warnings": list(profile.warnings),
     }
 
 
-def _told(tenant: Tenant, chosen: list[Chosen]) -> dict[str, Any]:
+def _told(tenant: Tenant, chosen: list[Chosen]) -> ProfileOfTenant:
     from ecpmon.collectors.profiles import profiles, rendered
 
     selection = chosen[0].selection if chosen else None
@@ -99,15 +191,19 @@ def _told(tenant: Tenant, chosen: list[Chosen]) -> dict[str, Any]:
         )
     return {
         "tenant_id": tenant.tenant_id,
-        "selection": selection and selection.document(),
+        "selection": _selected(selection),
         "asked": rendered(selection) if selection else {},
         "warnings": warnings,
         "history": [
             {
                 "valid_from": c.valid_from,
                 "valid_to": c.valid_to,
-                "selection": c.selection and c.selection.document(),
+                "selection": _selected(c.selection),
             }
             for c in chosen
         ],
     }
+
+
+def _selected(selection: Selection | None) -> SelectionShown | None:
+    return None if selection is None else cast(SelectionShown, selection.document())

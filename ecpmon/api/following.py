@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Annotated, Final
 
 from aiohttp import WSCloseCode
+from pydantic import Field
 
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
+from ecpmon.api.contract import TypedDict
 from ecpmon.api.frames import Line
 from ecpmon.errors import EcpError
-from ecpmon.model.deployments import DeploymentRecord
+from ecpmon.model.deployments import DeploymentRecord, DeploymentStatus
 
 FOLLOW_SECONDS: Final = 0.25
 SLOWEST_SECONDS: Final = 2.0
@@ -29,12 +31,22 @@ def key_of(record: DeploymentRecord) -> DeploymentKey:
     return record.deployment_id, record.tenant
 
 
-def step_of(record: DeploymentRecord) -> dict[str, Any]:
+class DeploymentStep(TypedDict):
+    """Sent at once, and with each step until the deployment is over."""
+
+    deployment_id: str
+    status: DeploymentStatus
+    progress: Annotated[int, Field(description="Percent.", ge=0, le=100)]
+    phase: DeploymentStatus
+    message: str
+
+
+def step_of(record: DeploymentRecord) -> DeploymentStep:
     return {
         "deployment_id": record.deployment_id,
-        "status": record.status.value,
+        "status": record.status,
         "progress": record.progress,
-        "phase": record.status.value,
+        "phase": record.status,
         "message": record.message,
     }
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import apart, backend_of, bad_field, read_model, stored_tenant, tenant_named
+from ecpmon.api.common import apart, backend_of, read_model, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
+from ecpmon.api.contract import Flag, Json, Query, Text, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import SimulatorUnavailable
+from ecpmon.errors import InsufficientResources, Overloaded, SimulatorUnavailable, TenantNotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.wire import dumps
 
@@ -20,29 +21,45 @@ if TYPE_CHECKING:
 routes = Routes()
 
 
-def _flag(request: web.Request, name: str, default: bool) -> bool:
-    text = request.query.get(name)
-    if text not in (None, "true", "false"):
-        raise bad_field(name, "must be true or false")
-    return default if text is None else text == "true"
+class ManifestQuery(Query):
+    format: Literal["yaml", "json"] = "yaml"
+    include_monitoring: Flag = True
+    include_ingress: Flag = False
+    namespace: Annotated[
+        str,
+        Field(description="Another namespace than `ecp-ai-{tenant_id}`.", examples=["ecp-ai-my-ai-service"]),
+    ] = ""
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
+_MANIFEST: Final = (
+    Text(
+        "application/yaml",
+        example="apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-my-ai-service\n",
+    ),
+    Json(dict[str, Any], example={"apiVersion": "v1", "kind": "List", "items": []}),
+)
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/manifest",
+    Permission.READ,
+    query=ManifestQuery,
+    answers={200: _MANIFEST},
+    refuses=(InsufficientResources, Overloaded),
+)
 async def get_manifest(request: web.Request) -> web.Response:
     """The tenant's Kubernetes objects; the same state gives the same bytes."""
     from ecpmon.orchestrator.manifests import ManifestOptions
 
     tenant = await stored_tenant(request)  # somebody may deploy it
-    shape = request.query.get("format", "yaml")
-    if shape not in ("yaml", "json"):
-        raise bad_field("format", "known are yaml, json")
+    query = read_query(request, ManifestQuery)
     options = ManifestOptions(
-        include_monitoring=_flag(request, "include_monitoring", True),
-        include_ingress=_flag(request, "include_ingress", False),
-        namespace=request.query.get("namespace") or None,
+        include_monitoring=query.include_monitoring,
+        include_ingress=query.include_ingress,
+        namespace=query.namespace or None,
     )
-    text = await apart(request, tenant, _rendered, tenant, options, shape)
-    return web.Response(text=text, content_type=f"application/{shape}")
+    text = await apart(request, tenant, _rendered, tenant, options, query.format)
+    return web.Response(text=text, content_type=f"application/{query.format}")
 
 
 def _rendered(tenant: Tenant, options: ManifestOptions, shape: str) -> str:
@@ -53,7 +70,13 @@ def _rendered(tenant: Tenant, options: ManifestOptions, shape: str) -> str:
     return to_json(objects) if shape == "json" else to_yaml(objects)
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/manifest", Permission.READ)
+@routes.post(
+    "/api/v1/tenants/{tenant_id}/manifest",
+    Permission.READ,
+    query=ManifestQuery,
+    answers={200: _MANIFEST},
+    refuses=(InsufficientResources, Overloaded),
+)
 async def post_manifest(request: web.Request) -> web.Response:
     """The same as GET, for clients that post."""
     return await get_manifest(request)
@@ -69,10 +92,52 @@ class ValidateBody(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="ignore")
 
     tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
-    manifest_content: StrictStr
+    manifest_content: Annotated[
+        StrictStr,
+        Field(
+            description="YAML, one document or several.",
+            examples=["apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-my-ai-service\n"],
+        ),
+    ]
     strict_validation: StrictBool = False
     target_simulator: StrictBool = False
-    kubernetes_version: StrictStr = Field(default_factory=_newest_version)
+    kubernetes_version: StrictStr = Field(
+        default_factory=_newest_version, description="Absent: the newest known.", examples=["1.33"]
+    )
+
+
+class Finding(TypedDict):
+    """What is wrong, or doubtful, and where."""
+
+    code: Annotated[str, Field(examples=["MISSING_LIMITS"])]
+    document: Annotated[int | None, Field(description="From 0; null: the whole stream.")]
+    object: Annotated[str, Field(examples=["Deployment/callbot"])]
+    path: Annotated[str, Field(examples=["spec.template.spec.containers[0].resources"])]
+    message: str
+
+
+class ResourceSummary(TypedDict):
+    namespaces: int
+    deployments: int
+    services: int
+    configmaps: int
+    secrets: int
+    total_cpu: Annotated[str, Field(examples=["4000m"])]
+    total_memory: Annotated[str, Field(examples=["8Gi"])]
+    total_gpu: int
+    estimated_pods: int
+
+
+class Validation(TypedDict):
+    valid: bool
+    warnings: list[Finding]
+    errors: list[Finding]
+    simulator_compatible: bool
+    resource_summary: ResourceSummary
+    estimated_cost: Annotated[
+        str | None, Field(description="null: it fits no preset.", examples=["$350/month"])
+    ]
+    deployment_time: Annotated[str | None, Field(examples=["5-10 minutes"])]
 
 
 async def _cluster_gpus(backend: Backend) -> int | None:
@@ -85,7 +150,13 @@ async def _cluster_gpus(backend: Backend) -> int | None:
         return None
 
 
-@routes.post("/api/v1/tenants/validate-manifest", Permission.READ)
+@routes.post(
+    "/api/v1/tenants/validate-manifest",
+    Permission.READ,
+    body=ValidateBody,
+    answers={200: Validation},
+    refuses=(TenantNotFound, Overloaded),
+)
 async def validate(request: web.Request) -> web.Response:
     """What is wrong with a manifest, by document, object and field."""
     body = await read_model(request, ValidateBody)

@@ -15,7 +15,6 @@ from ecpmon.api.common import (
     apart,
     backend_of,
     bad_field,
-    field_errors,
     now_of,
     percent,
     read_json,
@@ -23,6 +22,7 @@ from ecpmon.api.common import (
     tenant_of,
     worked_out,
 )
+from ecpmon.api.contract import field_errors
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
 from ecpmon.errors import BadRequest, NotFound, ValidationFailed

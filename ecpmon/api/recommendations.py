@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
+from pydantic import Field
 
-from ecpmon.api.common import backend_of, now_of, percent, query_float, reply, tenant_of
+from ecpmon.api.common import backend_of, now_of, percent, reply, tenant_of
 from ecpmon.api.context import Backend
+from ecpmon.api.contract import Query, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.tenant_shapes import Percent
+from ecpmon.errors import InsufficientResources
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, GpuUsage, ServiceUsage
 
@@ -24,14 +29,127 @@ DEFAULT_DAYS: Final = 7.0
 _RAW: Final = timedelta(hours=6)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/recommendations", Permission.READ)
+class RecommendationsQuery(Query):
+    days: Annotated[
+        float,
+        Field(gt=0, le=90, allow_inf_nan=False, description="How far back usage is looked at.", examples=[7]),
+    ] = DEFAULT_DAYS
+
+
+class EvidenceWindow(TypedDict):
+    start: datetime
+    end: datetime
+
+
+class SizeShown(TypedDict):
+    replicas: int
+    cpu_request: Annotated[str, Field(examples=["250m"])]
+    cpu_limit: Annotated[str, Field(examples=["500m"])]
+    memory_request: Annotated[str, Field(examples=["512Mi"])]
+    memory_limit: Annotated[str, Field(examples=["1Gi"])]
+
+
+class DistributionShown(TypedDict):
+    points: int
+    p50: float
+    p95: float
+    max: float
+
+
+class UsageEvidence(TypedDict):
+    """What one replica was measured to use; `sessions` and `replicas` are the whole service's."""
+
+    window: EvidenceWindow
+    resolution_seconds: float
+    samples: int
+    cpu_millicores: DistributionShown | None
+    memory_mib: DistributionShown | None
+    sessions: DistributionShown | None
+    replicas: DistributionShown | None
+
+
+class ServiceAdviceShown(TypedDict):
+    service: Annotated[str, Field(examples=["callbot"])]
+    status: Literal["ok", "not enough data"]
+    current: SizeShown
+    recommended: SizeShown | None
+    changed: bool
+    autoscaled: bool
+    coverage: Annotated[Percent | None, Field(description="How much of the window was measured at all.")]
+    evidence: UsageEvidence | None
+    reasons: Sequence[str]
+    caveats: Sequence[str]
+    monthly_cost_difference: float | None
+
+
+class GpuEvidence(TypedDict):
+    window: EvidenceWindow
+    resolution_seconds: float
+    sm_active_percent: DistributionShown | None
+    dram_active_percent: DistributionShown | None
+    engine_active_percent: DistributionShown | None
+    sampled_utilization_percent: DistributionShown | None
+    gpu_usage_percent: DistributionShown | None
+    memory_percent: DistributionShown | None
+
+
+GpuAdviceShown = TypedDict(
+    "GpuAdviceShown",
+    {
+        "current": int,
+        "recommended": Annotated[int | None, Field(description="null: nothing follows from what is known.")],
+        "from": Literal["sm_and_dram_active", "engine_active", "sampled_utilization", "none"],
+        "coverage": Percent | None,
+        "evidence": GpuEvidence | None,
+        "reasons": Sequence[str],
+        "caveats": Sequence[str],
+    },
+)
+
+
+class PresetAdvice(TypedDict):
+    current: Annotated[str, Field(examples=["medium"])]
+    recommended: Annotated[str | None, Field(description="null: no preset holds it.", examples=["small"])]
+
+
+class CostAdvice(TypedDict):
+    currency: Annotated[str, Field(examples=["$"])]
+    current: float | None
+    recommended: float | None
+    difference: float | None
+
+
+class Recommendations(TypedDict):
+    tenant_id: str
+    window: EvidenceWindow
+    minimum_points: int
+    services: list[ServiceAdviceShown]
+    gpus: Annotated[GpuAdviceShown | None, Field(description="null: the tenant has none.")]
+    preset: PresetAdvice
+    monthly_cost: CostAdvice
+    update: Annotated[
+        Mapping[str, Any] | None,
+        Field(
+            description="The body of the PUT that applies it; null: nothing to change.",
+            examples=[{"preset": "small"}],
+        ),
+    ]
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/recommendations",
+    Permission.READ,
+    query=RecommendationsQuery,
+    answers={200: Recommendations},
+    refuses=(InsufficientResources,),
+)
 async def recommendations(request: web.Request) -> web.Response:
     """What every service should request, with the evidence, the cost and the PUT that applies it."""
     from ecpmon.orchestrator.catalogue import default_catalogue
     from ecpmon.orchestrator.rightsizing import advise
 
     backend, tenant, now = backend_of(request), await tenant_of(request), now_of(request)
-    window = timedelta(days=query_float(request, "days", DEFAULT_DAYS, 0, 90))
+    window = timedelta(days=read_query(request, RecommendationsQuery).days)
     usage = await _measured(backend, tenant, window, now)
     gpus = await _gpus_measured(backend, tenant, window, now)
     advice = advise(tenant, usage, default_catalogue(), gpus)
@@ -66,7 +184,7 @@ async def _gpus_measured(
     return await backend.monitoring.gpu_usage(tenant, now - min(window, _RAW), now, raw=True) or found
 
 
-def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> dict[str, Any]:
+def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> Recommendations:
     from ecpmon.orchestrator.catalogue import default_catalogue
     from ecpmon.orchestrator.rightsizing import MIN_POINTS
 
@@ -88,12 +206,12 @@ def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) ->
     }
 
 
-def _service(advice: ServiceAdvice, window: timedelta) -> dict[str, Any]:
+def _service(advice: ServiceAdvice, window: timedelta) -> ServiceAdviceShown:
     return {
         "service": advice.service,
         "status": advice.status.value,
-        "current": advice.current.shown(),
-        "recommended": advice.recommended.shown() if advice.recommended else None,
+        "current": cast(SizeShown, advice.current.shown()),
+        "recommended": cast(SizeShown, advice.recommended.shown()) if advice.recommended else None,
         "changed": advice.changed,
         "autoscaled": advice.autoscaled,
         # How much of the window was measured at all: what is recommended is about that part.
@@ -105,7 +223,7 @@ def _service(advice: ServiceAdvice, window: timedelta) -> dict[str, Any]:
     }
 
 
-def _gpus(advice: GpuAdvice | None, window: timedelta) -> dict[str, Any] | None:
+def _gpus(advice: GpuAdvice | None, window: timedelta) -> GpuAdviceShown | None:
     """None for who has none."""
     if advice is None:
         return None
@@ -136,7 +254,7 @@ def _coverage(usage: ServiceUsage | GpuUsage | None, window: timedelta) -> float
     return None if usage is None else percent(min(usage.known / window, 1.0))
 
 
-def _evidence(usage: ServiceUsage | None) -> dict[str, Any] | None:
+def _evidence(usage: ServiceUsage | None) -> UsageEvidence | None:
     if usage is None:
         return None
     return {
@@ -150,7 +268,7 @@ def _evidence(usage: ServiceUsage | None) -> dict[str, Any] | None:
     }
 
 
-def _distribution(found: Distribution | None) -> dict[str, float] | None:
+def _distribution(found: Distribution | None) -> DistributionShown | None:
     if found is None:
         return None
     return {"points": found.points, "p50": found.p50, "p95": found.p95, "max": found.high}

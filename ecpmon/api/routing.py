@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
 from aiohttp import web
+
+from ecpmon.api.contract import Contract, Query, TypedDict
+from ecpmon.errors import EcpError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Handler)
@@ -39,7 +42,8 @@ ROLES: Final[dict[Permission, frozenset[str]]] = {
 class Route:
     """`path` is aiohttp's; `{tenant_id}` in it makes the route a tenant's. `socket`: a WebSocket.
 
-    `drops_4xx`: its senders do not send again what is answered with 4xx, whatever `Retry-After` says.
+    `drops_4xx`: its senders do not send again what is answered with 4xx, whatever `Retry-After` says. `contract`: what
+    it takes and gives; None: not said yet.
     """
 
     method: str
@@ -49,6 +53,7 @@ class Route:
     summary: str
     socket: bool = False
     drops_4xx: bool = False
+    contract: Contract | None = None
 
     @property
     def of_tenant(self) -> bool:
@@ -60,8 +65,26 @@ class Route:
         return self.method == "GET" and not self.socket
 
 
+class Says(TypedDict, total=False):
+    """What a route may say of itself: `Contract` explains each."""
+
+    query: type[Query]
+    body: Any
+    answers: Mapping[int, Any]
+    refuses: tuple[type[EcpError], ...]
+    takes: tuple[str, ...]
+
+
+class SocketSays(TypedDict, total=False):
+    query: type[Query]
+    hears: tuple[Any, ...]
+    says: tuple[Any, ...]
+    closes: Mapping[int, str]
+    refuses: tuple[type[EcpError], ...]
+
+
 class Routes:
-    """A module's routes: `routes = Routes()`, then `@routes.get("/path", Permission.READ)`."""
+    """A module's routes: `routes = Routes()`, then `@routes.get("/path", Permission.READ, answers={200: Page})`."""
 
     def __init__(self) -> None:
         self.table: list[Route] = []
@@ -71,28 +94,37 @@ class Routes:
         method: str,
         path: str,
         permission: Permission,
+        contract: Contract | None,
         *,
         socket: bool = False,
         drops_4xx: bool = False,
     ) -> Callable[[H], H]:
         def register(handler: H) -> H:
             summary = (handler.__doc__ or "").strip().split("\n")[0]
-            self.table.append(Route(method, path, handler, permission, summary, socket, drops_4xx))
+            route = Route(method, path, handler, permission, summary, socket, drops_4xx, contract)
+            self.table.append(route)
             return handler
 
         return register
 
-    def get(self, path: str, permission: Permission) -> Callable[[H], H]:
-        return self._add("GET", path, permission)
+    def get(self, path: str, permission: Permission, **says: Unpack[Says]) -> Callable[[H], H]:
+        return self._add("GET", path, permission, _contract(says))
 
-    def post(self, path: str, permission: Permission, *, drops_4xx: bool = False) -> Callable[[H], H]:
-        return self._add("POST", path, permission, drops_4xx=drops_4xx)
+    def post(
+        self, path: str, permission: Permission, *, drops_4xx: bool = False, **says: Unpack[Says]
+    ) -> Callable[[H], H]:
+        return self._add("POST", path, permission, _contract(says), drops_4xx=drops_4xx)
 
-    def put(self, path: str, permission: Permission) -> Callable[[H], H]:
-        return self._add("PUT", path, permission)
+    def put(self, path: str, permission: Permission, **says: Unpack[Says]) -> Callable[[H], H]:
+        return self._add("PUT", path, permission, _contract(says))
 
-    def delete(self, path: str, permission: Permission) -> Callable[[H], H]:
-        return self._add("DELETE", path, permission)
+    def delete(self, path: str, permission: Permission, **says: Unpack[Says]) -> Callable[[H], H]:
+        return self._add("DELETE", path, permission, _contract(says))
 
-    def socket(self, path: str, permission: Permission) -> Callable[[H], H]:
-        return self._add("GET", path, permission, socket=True)
+    def socket(self, path: str, permission: Permission, **says: Unpack[SocketSays]) -> Callable[[H], H]:
+        contract = Contract({}, **says) if says else None
+        return self._add("GET", path, permission, contract, socket=True)
+
+
+def _contract(says: Says) -> Contract | None:
+    return Contract(**says) if "answers" in says else None

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Final, Literal, cast
 
 from aiohttp import web
-from pydantic import BaseModel, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.auth import runs_the_cluster
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, seen_tenants, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.contract import TypedDict, optional
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import EcpError, SimulatorUnavailable
+from ecpmon.errors import (
+    BadRequest,
+    BudgetExhausted,
+    Conflict,
+    EcpError,
+    Forbidden,
+    InsufficientResources,
+    NotFound,
+    SimulatorUnavailable,
+    ValidationFailed,
+)
 from ecpmon.model.deployments import DeploymentStatus
 from ecpmon.model.samples import Source
 from ecpmon.ports.orchestrator import Reach, SimulatorClient
@@ -24,19 +37,34 @@ routes = Routes()
 SCENARIO: Final = "short_outage"
 
 
-class DeployBody(BaseModel):
-    # Simulated pods are always observable.
-    include_monitoring: StrictBool = True
-    # False is for a tenant whose availability is told by somebody else (`sli_source`).
-    enable_sla_tracking: StrictBool = True
+# What the simulator may answer, beside that it does not.
+_SIMULATED: Final = (SimulatorUnavailable, BadRequest, Forbidden, NotFound, Conflict, ValidationFailed)
+
+
+class SimulatorDeployBody(BaseModel):
+    model_config = ConfigDict(defer_build=True, extra="ignore")
+
+    include_monitoring: Annotated[StrictBool, Field(description="Simulated pods are always observable.")] = (
+        True
+    )
+    enable_sla_tracking: Annotated[
+        StrictBool,
+        Field(
+            description="false is for a tenant whose availability is told by somebody else (`sli_source`)."
+        ),
+    ] = True
     failure_scenarios: StrictBool = False
-    # Deploy although the error budget is spent; the reason is kept with the deployment.
-    force: StrictBool = False
+    force: Annotated[
+        StrictBool,
+        Field(description="Although the error budget is spent; `reason` is kept with the deployment."),
+    ] = False
     reason: Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
 
 
 class FailureBody(BaseModel):
-    failure_type: Annotated[StrictStr, Field(min_length=1, max_length=50)]
+    model_config = ConfigDict(defer_build=True, extra="ignore")
+
+    failure_type: Annotated[StrictStr, Field(min_length=1, max_length=50, examples=["pod_crash"])]
     duration_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, strict=True)] | None = None
     severity: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
 
@@ -53,11 +81,106 @@ def _reach(request: web.Request) -> Reach:
     return "cluster" if runs_the_cluster(request[CALLER]) else "tenant"
 
 
-@routes.post("/api/v1/simulator/deploy/{tenant_id}", Permission.OPERATE)
+class SimulatorDeployed(TypedDict):
+    status: Literal["success"]
+    deployment_id: Annotated[str, Field(examples=["sim-deploy-0f3c1b2a4d5e"])]
+    simulator_dashboard: Annotated[
+        str, Field(examples=["http://127.0.0.1:6360/api/v1/tenants/my-ai-service"])
+    ]
+    resources_count: Annotated[int, Field(description="Services.")]
+    sla_monitoring: bool
+    failure_scenario: Annotated[str | None, Field(examples=[None])]
+
+
+class Amounts(TypedDict):
+    cpu_millicores: int
+    memory_bytes: int
+    gpu: int
+
+
+class Utilization(TypedDict):
+    """Requests over capacity, in percent."""
+
+    cpu_millicores: float
+    memory_bytes: float
+    gpu: float
+
+
+class NodeShown(TypedDict):
+    name: Annotated[str, Field(examples=["node-1"])]
+    ready: bool
+    capacity: Amounts
+    used: Amounts
+
+
+class ClusterShown(TypedDict):
+    timestamp: datetime
+    nodes: list[NodeShown]
+    capacity: Amounts
+    used: Annotated[Amounts, Field(description="By the caller's tenants.")]
+    utilization: Utilization
+    tenants: int
+    pods: Annotated[Mapping[str, int], Field(description="By phase.", examples=[{"Running": 4}])]
+
+
+class SimulatorStatus(TypedDict):
+    status: Literal["running"]
+    cluster: ClusterShown
+
+
+class FailureType(TypedDict):
+    failure_type: Annotated[str, Field(examples=["pod_crash"])]
+    description: str
+    severity_means: str
+    default_duration_seconds: float
+    default_severity: float
+    outage: Annotated[str, Field(description="Whether it can make a tenant not ready.")]
+    reach: Annotated[Literal["tenant", "cluster"], Field(description="`cluster`: what tenants share.")]
+
+
+class FailureTypes(TypedDict):
+    failure_types: list[FailureType]
+
+
+class Affected(TypedDict):
+    pods: list[str]
+    services: list[str]
+    nodes: list[str]
+
+
+class FailureShown(TypedDict):
+    """A failure; `affected` names what was chosen when it started."""
+
+    id: str
+    tenant_id: str
+    failure_type: Annotated[str, Field(examples=["pod_crash"])]
+    severity: float
+    start: datetime
+    end: datetime
+    duration_seconds: float
+    target_service: str | None
+    active: bool
+    effect: str
+    affected: Affected
+
+
+class FailuresEnded(TypedDict):
+    tenant_id: str
+    ended: Annotated[list[str], Field(description="Their ids.")]
+    timestamp: datetime
+
+
+@routes.post(
+    "/api/v1/simulator/deploy/{tenant_id}",
+    Permission.OPERATE,
+    body=optional(SimulatorDeployBody),
+    answers={200: SimulatorDeployed},
+    refuses=(*_SIMULATED, BudgetExhausted, InsufficientResources),
+)
 async def deploy(request: web.Request) -> web.Response:
     """Deploy a tenant into the simulator, whose readiness then is its SLA evidence."""
     backend, tenant = backend_of(request), await tenant_of(request)
-    body = await read_model(request, DeployBody, optional=True)
+    body = await read_model(request, SimulatorDeployBody, optional=True)
     deployed = tenant.deployed("simulator")
     tracked = deployed.evidence_source is Source.SIMULATOR
     if tracked and not body.enable_sla_tracking:
@@ -84,32 +207,40 @@ async def deploy(request: web.Request) -> web.Response:
     now = now_of(request)
     await backend.tenants.set_deployed(tenant, "simulator", "running", holds, age, now)
     await store.advance(tenant.key, deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
-    return reply(
-        {
-            "status": "success",
-            "deployment_id": deployment_id,
-            "simulator_dashboard": f"{settings.simulator_url}/api/v1/tenants/{tenant.tenant_id}",
-            "resources_count": count,
-            "sla_monitoring": tracked,
-            "failure_scenario": SCENARIO if body.failure_scenarios else None,
-        }
-    )
+    done: SimulatorDeployed = {
+        "status": "success",
+        "deployment_id": deployment_id,
+        "simulator_dashboard": f"{settings.simulator_url}/api/v1/tenants/{tenant.tenant_id}",
+        "resources_count": count,
+        "sla_monitoring": tracked,
+        "failure_scenario": SCENARIO if body.failure_scenarios else None,
+    }
+    return reply(done)
 
 
-@routes.get("/api/v1/simulator/status", Permission.READ)
+@routes.get("/api/v1/simulator/status", Permission.READ, answers={200: SimulatorStatus}, refuses=_SIMULATED)
 async def status(request: web.Request) -> web.Response:
     """Capacity of the simulated cluster, and what the caller's tenants use of it."""
     cluster = await simulator_of(request).status(await seen_tenants(request))
-    return reply({"status": "running", "cluster": cluster})
+    told: SimulatorStatus = {"status": "running", "cluster": cast(ClusterShown, cluster)}
+    return reply(told)
 
 
-@routes.get("/api/v1/simulator/failures/types", Permission.READ)
+@routes.get(
+    "/api/v1/simulator/failures/types", Permission.READ, answers={200: FailureTypes}, refuses=_SIMULATED
+)
 async def failure_types(request: web.Request) -> web.Response:
     """Failures that can be triggered, and what each does."""
     return reply(await simulator_of(request).failure_types())
 
 
-@routes.post("/api/v1/simulator/failures/{tenant_id}/trigger", Permission.OPERATE)
+@routes.post(
+    "/api/v1/simulator/failures/{tenant_id}/trigger",
+    Permission.OPERATE,
+    body=FailureBody,
+    answers={202: FailureShown},
+    refuses=_SIMULATED,
+)
 async def trigger(request: web.Request) -> web.Response:
     """Break a tenant on purpose; what tenants share is broken by administrators of all tenants only."""
     tenant = await tenant_of(request)
@@ -122,7 +253,12 @@ async def trigger(request: web.Request) -> web.Response:
     )
 
 
-@routes.delete("/api/v1/simulator/failures/{tenant_id}", Permission.OPERATE)
+@routes.delete(
+    "/api/v1/simulator/failures/{tenant_id}",
+    Permission.OPERATE,
+    answers={200: FailuresEnded},
+    refuses=_SIMULATED,
+)
 async def clear(request: web.Request) -> web.Response:
     """End every failure of a tenant now that the caller could have ordered."""
     tenant = await tenant_of(request)

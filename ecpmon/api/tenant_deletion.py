@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import Field
 
-from ecpmon.api.common import backend_of, bad_field, now_of, reply, tenant_of
+from ecpmon.api.common import backend_of, now_of, reply, tenant_of
 from ecpmon.api.context import Backend
+from ecpmon.api.contract import Flag, Query, read_query
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import Conflict
+from ecpmon.api.tenant_shapes import Deletion
+from ecpmon.errors import Conflict, KubernetesUnavailable, SimulatorUnavailable
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant, TenantStatus
 
@@ -19,14 +22,22 @@ routes = Routes()
 _RUNNING: Final = (TenantStatus.RUNNING, TenantStatus.DEGRADED, TenantStatus.DEPLOYING)
 
 
-@routes.delete("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
+class DeletionQuery(Query):
+    force: Annotated[Flag, Field(description="Although the tenant is running.")] = False
+
+
+@routes.delete(
+    "/api/v1/tenants/{tenant_id}",
+    Permission.MANAGE_TENANTS,
+    query=DeletionQuery,
+    answers={202: Deletion},
+    refuses=(Conflict, KubernetesUnavailable, SimulatorUnavailable),
+)
 async def delete_tenant(request: web.Request) -> web.Response:
     """Remove the deployment, then the tenant; its SLA history stays readable until retention ends."""
     backend, tenant = backend_of(request), await tenant_of(request)
-    force = request.query.get("force", "false")
-    if force not in ("true", "false"):
-        raise bad_field("force", "must be true or false")
-    if tenant.status in _RUNNING and force == "false":
+    force = read_query(request, DeletionQuery).force
+    if tenant.status in _RUNNING and not force:
         raise Conflict(
             "the tenant is running; add ?force=true to remove it all the same",
             details={"tenant_id": tenant.tenant_id, "status": tenant.status.value},
@@ -39,14 +50,12 @@ async def delete_tenant(request: web.Request) -> web.Response:
     message = f"tenant {tenant.tenant_id} is deleted; its SLA history stays readable"
     if left:
         message += f"; what was deployed by {' and '.join(left)} is still there: no such method is configured"
-    return reply(
-        {
-            "message": message,
-            "deletion_id": f"del-{uuid.uuid4().hex[:12]}",
-            "estimated_time": "done",
-        },
-        202,
-    )
+    done: Deletion = {
+        "message": message,
+        "deletion_id": f"del-{uuid.uuid4().hex[:12]}",
+        "estimated_time": "done",
+    }
+    return reply(done, 202)
 
 
 async def _check_not_deploying(backend: Backend, tenant: Tenant) -> None:

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
+from ecpmon.api.contract import Json
 from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenants import TargetBody, check_preset, checked_hours, newest_contract
-from ecpmon.errors import InsufficientResources, ValidationFailed
+from ecpmon.api.tenant_shapes import (
+    CreditsShown,
+    DeploymentChange,
+    HoursGiven,
+    ServiceHours,
+    ServiceResources,
+    TenantUpdated,
+)
+from ecpmon.api.tenants import (
+    TargetBody,
+    check_preset,
+    checked_hours,
+    newest_contract,
+    resources_shown,
+    target_shown,
+)
+from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, Overloaded, ValidationFailed
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
 from ecpmon.ports.tenants import TenantChange
@@ -31,8 +47,16 @@ _PLAIN = ("name", "description", "push_mode", "language", "maintenance_accountin
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """What is absent stays as it is: nothing takes its place."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class TargetPatch(TargetBody):
     """Fields that are absent stay; `response_time` and `concurrent_users` null take the promise back."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid", json_schema_extra=_without_defaults)
 
     availability: StrictStr = ""
 
@@ -54,7 +78,7 @@ class UpdateBody(BaseModel):
     it would look as if it had been changed.
     """
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid", json_schema_extra=_without_defaults)
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] = ""
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None
@@ -74,12 +98,19 @@ class UpdateBody(BaseModel):
     # null goes back to the shipped table.
     credits: CreditTable | None = None
     # All of them anew; null counts every hour again.
-    service_hours: dict[str, Any] | None = None
+    service_hours: HoursGiven | None = None
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
 
-@routes.put("/api/v1/tenants/{tenant_id}", Permission.MANAGE_TENANTS)
+@routes.put(
+    "/api/v1/tenants/{tenant_id}",
+    Permission.MANAGE_TENANTS,
+    body=UpdateBody,
+    answers={200: Json(TenantUpdated, headers=("ETag",))},
+    refuses=(Conflict, InvalidPreset, InsufficientResources, Overloaded),
+    takes=("If-Match",),
+)
 async def update_tenant(request: web.Request) -> web.Response:
     """Change a tenant; what is absent stays. Says what a deployment of the change would do."""
     from ecpmon.orchestrator.changes import deployment_changes
@@ -214,7 +245,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
     )
 
 
-def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...]) -> dict[str, Any]:
+def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...]) -> TenantUpdated:
     from ecpmon.orchestrator.changes import Effect
 
     granted = plan if plan and plan.preset == tenant.preset else None
@@ -222,34 +253,35 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
         "description": tenant.description,
-        "status": tenant.status.value,
+        "status": tenant.status,
         "preset": tenant.preset,
         "recommended_preset": plan.recommended_preset if plan else None,
         "service_requirements": tenant.service_requirements,
-        "sla_target": tenant.sla_target.model_dump(exclude_none=True),
-        "service_resources": tenant.service_resources,
-        "push_mode": tenant.push_mode.value,
-        "language": tenant.language.value,
+        "sla_target": target_shown(tenant.sla_target),
+        "service_resources": cast(ServiceResources, tenant.service_resources),
+        "push_mode": tenant.push_mode,
+        "language": tenant.language,
         "time_zone": tenant.time_zone,
-        "maintenance_accounting": tenant.maintenance_accounting.value,
-        "credits": tenant.credits,
-        "service_hours": tenant.hours,
+        "maintenance_accounting": tenant.maintenance_accounting,
+        "credits": cast(CreditsShown | None, tenant.credits),
+        "service_hours": cast(ServiceHours | None, tenant.hours),
         "contract": newest_contract(tenant),
-        "estimated_resources": tenant.resources.model_dump(),
+        "estimated_resources": resources_shown(tenant.resources),
         "estimated_cost": granted.estimated_cost if granted else None,
         "deployment_time": granted.deployment_time if granted else None,
         "updated_at": tenant.updated_at,
-        "changes": [
-            {
-                "service": c.service,
-                "field": c.field,
-                "from": c.before,
-                "to": c.after,
-                "effect": c.effect.value,
-            }
-            for c in changes
-        ],
+        "changes": [_change_shown(c) for c in changes],
         "compared_with": "deployment" if tenant.deployed_spec else "tenant",
         "redeploy_needed": bool(changes) and tenant.deployed_to is not None,
         "restarts_pods": sorted({c.service for c in changes if c.effect is Effect.ROLLOUT}),
+    }
+
+
+def _change_shown(change: Change) -> DeploymentChange:
+    return {
+        "service": change.service,
+        "field": change.field,
+        "from": change.before,
+        "to": change.after,
+        "effect": change.effect.value,
     }

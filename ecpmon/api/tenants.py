@@ -6,7 +6,7 @@ import math
 import uuid
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
@@ -18,21 +18,45 @@ from ecpmon.api.common import (
     is_stale,
     now_of,
     percent,
-    query_int,
     read_model,
     reply,
     stored_tenant,
 )
 from ecpmon.api.context import CALLER
+from ecpmon.api.contract import Json, Query, read_query
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import InsufficientResources, InvalidPreset, TenantAlreadyExists, ValidationFailed
+from ecpmon.api.tenant_shapes import (
+    Calculation,
+    CreditsShown,
+    HoursGiven,
+    Measured,
+    NewestContract,
+    ResourcesShown,
+    ServiceHours,
+    ServiceResources,
+    ServiceShown,
+    SlaTargetShown,
+    TenantCreated,
+    TenantDetail,
+    TenantPage,
+    TenantRow,
+)
+from ecpmon.errors import (
+    InsufficientResources,
+    InvalidPreset,
+    LimitReached,
+    Overloaded,
+    TenantAlreadyExists,
+    ValidationFailed,
+)
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import (
     TENANT_ID_PATTERN,
     Language,
     Preset,
     PushMode,
+    Resources,
     SlaTarget,
     Tenant,
     TenantStatus,
@@ -55,8 +79,8 @@ routes = Routes()
 class TargetBody(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
-    availability: StrictStr = "99.5%"
-    response_time: StrictStr | None = None
+    availability: Annotated[StrictStr, Field(examples=["99.9%"])] = "99.5%"
+    response_time: Annotated[StrictStr | None, Field(examples=["200ms"])] = None
     concurrent_users: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
 
     @field_validator("availability")
@@ -76,23 +100,30 @@ class TargetBody(BaseModel):
 class TenantBody(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="ignore")
 
-    tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
-    name: Annotated[StrictStr, Field(min_length=1, max_length=200)]
-    preset: StrictStr | None = None
-    service_requirements: dict[StrictStr, StrictInt]
+    tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN, examples=["my-ai-service"])]
+    name: Annotated[StrictStr, Field(min_length=1, max_length=200, examples=["My AI service"])]
+    preset: Annotated[
+        StrictStr | None, Field(description="Absent: the recommended one.", examples=["small"])
+    ] = None
+    service_requirements: Annotated[
+        dict[StrictStr, StrictInt],
+        Field(
+            description="Sessions at the same time, by service.", examples=[{"callbot": 10, "chatbot": 20}]
+        ),
+    ]
     sla_target: TargetBody = TargetBody()
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None
     sli_source: Annotated[StrictStr, Field(pattern="^(auto|prometheus|simulator|push)$")] = "auto"
-    push_interval: Annotated[StrictInt, Field(ge=1, le=86_400)] = 60
-    # Absent: samples for who names an interval and so sends at it, else changes.
-    push_mode: PushMode | None = None
+    push_interval: Annotated[StrictInt, Field(ge=1, le=86_400, description="Seconds.")] = 60
+    push_mode: Annotated[
+        PushMode | None,
+        Field(description="Absent: `samples` for who names an interval and so sends at it, else `changes`."),
+    ] = None
     time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
-    language: Language = Language.EN
-    # Absent: the shipped table.
-    credits: CreditTable | None = None
-    # Absent: always (`ecpmon.sla.hours`).
-    service_hours: dict[str, Any] | None = None
+    language: Annotated[Language, Field(description="Of its statements.")] = Language.EN
+    credits: Annotated[CreditTable | None, Field(description="Absent: the shipped table.")] = None
+    service_hours: Annotated[HoursGiven | None, Field(description="Absent: always.")] = None
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
@@ -131,17 +162,17 @@ def shown_percentage(fraction: float | None) -> str | None:
 
 
 # Of a tenant of whom nothing was evaluated yet.
-_NOTHING: Final = {
+_NOTHING: Final[Measured] = {
     "sla_availability": None,
     "sla_bounds": {"low": None, "high": None},
     "sla_coverage": None,
-    "sla_status": SlaStatus.NO_DATA.value,
+    "sla_status": SlaStatus.NO_DATA,
     "sla_stale": True,
     "sla_as_of": None,
 }
 
 
-def _measured(found: Listed | None) -> dict[str, Any]:
+def _measured(found: Listed | None) -> Measured:
     """The availability of the last 30 days, and how sure that is."""
     if found is None:
         return _NOTHING
@@ -149,19 +180,19 @@ def _measured(found: Listed | None) -> dict[str, Any]:
         "sla_availability": shown_percentage(found.availability),
         "sla_bounds": {"low": percent(found.low), "high": percent(found.high)},
         "sla_coverage": percent(found.coverage),
-        "sla_status": found.status.value,
+        "sla_status": found.status,
         "sla_stale": is_stale(found.state),
         "sla_as_of": found.as_of,
     }
 
 
-def _row(tenant: Tenant, measured: Listed | None, response_time: float | None) -> dict[str, Any]:
+def _row(tenant: Tenant, measured: Listed | None, response_time: float | None) -> TenantRow:
     return {
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
         "preset": tenant.preset,
         "is_demo": tenant.is_demo,
-        "status": tenant.status.value,
+        "status": tenant.status,
         "services_count": len(tenant.service_requirements),
         "cpu_limit": tenant.resources.cpu,
         "memory_limit": tenant.resources.memory,
@@ -175,54 +206,86 @@ def _row(tenant: Tenant, measured: Listed | None, response_time: float | None) -
     }
 
 
-@routes.get("/api/v1/tenants", Permission.READ)
+class Listing(Query):
+    skip: Annotated[int, Field(ge=0, le=10**9)] = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    preset: Annotated[str | None, Field(description="Only those of this preset.", examples=["small"])] = None
+    status: Annotated[TenantStatus | None, Field(description="Only those that are this.")] = None
+
+
+@routes.get(
+    "/api/v1/tenants",
+    Permission.READ,
+    query=Listing,
+    answers={200: TenantPage},
+    refuses=(InvalidPreset,),
+)
 async def list_tenants_plain(request: web.Request) -> web.Response:
     """The tenants the caller may see."""
     return await list_tenants(request)
 
 
-@routes.get("/api/v1/tenants/", Permission.READ)
+@routes.get(
+    "/api/v1/tenants/",
+    Permission.READ,
+    query=Listing,
+    answers={200: TenantPage},
+    refuses=(InvalidPreset,),
+)
 async def list_tenants(request: web.Request) -> web.Response:
     """The tenants the caller may see."""
-    backend, caller = backend_of(request), request[CALLER]
-    skip = query_int(request, "skip", 0, 0, 10**9)
-    limit = query_int(request, "limit", 100, 1, 1000)
-    status = request.query.get("status")
-    if status is not None and status not in list(TenantStatus):
-        raise bad_field("status", f"known are {', '.join(TenantStatus)}")
-    preset, allowed = check_preset(request.query.get("preset")), caller.tenants
+    backend, caller, query = backend_of(request), request[CALLER], read_query(request, Listing)
+    preset, allowed = check_preset(query.preset), caller.tenants
     seen = [
         t
         for s in (await backend.directory.standings()).values()
         if (t := s.tenant) is not None
         and (allowed is None or t.key in allowed)
         and preset in (None, t.preset)
-        and status in (None, t.status)
+        and query.status in (None, t.status)
     ]
-    shown = seen[skip : skip + limit]
+    shown = seen[query.skip : query.skip + query.limit]
     keys = [t.key for t in shown]
     now = now_of(request)
     measured = await backend.availability.current_30d(keys, now)
     evidence = {t.key: t.evidence_source for t in shown}
     times = await backend.monitoring.mean_response_times_30d(evidence, now)
-    return reply(
-        {
-            "tenants": [_row(t, measured.get(t.key), times.get(t.key)) for t in shown],
-            "total_count": len(seen),
-            "demo_count": sum(t.is_demo for t in seen),
-            "active_count": sum(t.status in (TenantStatus.RUNNING, TenantStatus.DEGRADED) for t in seen),
-            "pagination": {"skip": skip, "limit": limit, "has_more": skip + len(shown) < len(seen)},
-        }
-    )
+    page: TenantPage = {
+        "tenants": [_row(t, measured.get(t.key), times.get(t.key)) for t in shown],
+        "total_count": len(seen),
+        "demo_count": sum(t.is_demo for t in seen),
+        "active_count": sum(t.status in (TenantStatus.RUNNING, TenantStatus.DEGRADED) for t in seen),
+        "pagination": {
+            "skip": query.skip,
+            "limit": query.limit,
+            "has_more": query.skip + len(shown) < len(seen),
+        },
+    }
+    return reply(page)
 
 
-@routes.post("/api/v1/tenants", Permission.MANAGE_TENANTS)
+_CREATING: Final = (TenantAlreadyExists, InvalidPreset, InsufficientResources, LimitReached, Overloaded)
+
+
+@routes.post(
+    "/api/v1/tenants",
+    Permission.MANAGE_TENANTS,
+    body=TenantBody,
+    answers={201: TenantCreated},
+    refuses=_CREATING,
+)
 async def create_tenant_plain(request: web.Request) -> web.Response:
     """Create a tenant; nothing is deployed yet."""
     return await create_tenant(request)
 
 
-@routes.post("/api/v1/tenants/", Permission.MANAGE_TENANTS)
+@routes.post(
+    "/api/v1/tenants/",
+    Permission.MANAGE_TENANTS,
+    body=TenantBody,
+    answers={201: TenantCreated},
+    refuses=_CREATING,
+)
 async def create_tenant(request: web.Request) -> web.Response:
     """Create a tenant; nothing is deployed yet."""
     from ecpmon.orchestrator.sizing import plan_tenant
@@ -271,89 +334,109 @@ async def create_tenant(request: web.Request) -> web.Response:
     return reply(_created(tenant, plan, deployment_id), 201)
 
 
-def _created(tenant: Tenant, plan: TenantPlan, deployment_id: str) -> dict[str, Any]:
+def _created(tenant: Tenant, plan: TenantPlan, deployment_id: str) -> TenantCreated:
     return {
         "tenant_id": tenant.tenant_id,
-        "status": tenant.status.value,
+        "status": tenant.status,
         "deployment_id": deployment_id,
-        "estimated_resources": plan.resources.model_dump(),
+        "estimated_resources": resources_shown(plan.resources),
         "estimated_cost": plan.estimated_cost,
         "deployment_time": plan.deployment_time,
         "created_at": tenant.created_at,
     }
 
 
-@routes.post("/api/v1/tenants/calculate-resources", Permission.READ)
+class CalculateBody(BaseModel):
+    model_config = ConfigDict(defer_build=True, extra="ignore")
+
+    service_requirements: Annotated[dict[StrictStr, StrictInt], Field(examples=[{"callbot": 10}])]
+    sla_target: TargetBody = TargetBody()
+
+
+@routes.post(
+    "/api/v1/tenants/calculate-resources",
+    Permission.READ,
+    body=CalculateBody,
+    answers={200: Calculation},
+    refuses=(InsufficientResources,),
+)
 async def calculate_resources(request: web.Request) -> web.Response:
     """What a set of services would need, and what it would cost."""
     from ecpmon.orchestrator.sizing import plan_tenant
 
     body = await read_model(request, CalculateBody)
     plan = plan_tenant(body.service_requirements, SlaTarget(**body.sla_target.model_dump()), None)
-    return reply(
-        {
-            "recommended_preset": plan.recommended_preset,
-            "resources": plan.resources.model_dump(),
-            "gpu_type": plan.gpu_type,
-            "estimated_cost": plan.estimated_cost,
-            "alternatives": [
-                {
-                    "preset": a.preset,
-                    "resources": a.resources.model_dump(),
-                    "cost": a.cost,
-                    "performance_impact": a.performance_impact,
-                }
-                for a in plan.alternatives
-            ],
-        }
-    )
+    found: Calculation = {
+        "recommended_preset": plan.recommended_preset,
+        "resources": resources_shown(plan.resources),
+        "gpu_type": plan.gpu_type,
+        "estimated_cost": plan.estimated_cost,
+        "alternatives": [
+            {
+                "preset": a.preset,
+                "resources": resources_shown(a.resources),
+                "cost": a.cost,
+                "performance_impact": a.performance_impact,
+            }
+            for a in plan.alternatives
+        ],
+    }
+    return reply(found)
 
 
-class CalculateBody(BaseModel):
-    service_requirements: dict[StrictStr, StrictInt]
-    sla_target: TargetBody = TargetBody()
-
-
-@routes.get("/api/v1/tenants/{tenant_id}", Permission.READ)
+@routes.get(
+    "/api/v1/tenants/{tenant_id}",
+    Permission.READ,
+    answers={200: Json(TenantDetail, headers=("ETag",))},
+)
 async def get_tenant(request: web.Request) -> web.Response:
-    """One tenant in detail."""
-    tenant = await stored_tenant(request)  # its ETag is for a change
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "name": tenant.name,
-            "preset": tenant.preset,
-            "is_demo": tenant.is_demo,
-            "status": tenant.status.value,
-            "service_requirements": tenant.service_requirements,
-            "resources": tenant.resources.model_dump(),
-            "gpu_type": tenant.gpu_type,
-            "sla_target": tenant.sla_target.model_dump(exclude_none=True),
-            "sli_source": tenant.sli_source,
-            "push_interval": int(tenant.push_interval.total_seconds()),
-            "push_mode": tenant.push_mode.value,
-            "time_zone": tenant.time_zone,
-            "maintenance_accounting": tenant.maintenance_accounting.value,
-            "language": tenant.language.value,
-            "credits": tenant.credits,
-            "service_hours": tenant.hours,
-            "contract": newest_contract(tenant),
-            "service_resources": tenant.service_resources,
-            "component_policy": "weighted" if tenant.component_weights else "any",
-            "component_weights": tenant.component_weights,
-            "services": _services(tenant),
-            "description": tenant.description,
-            "created_at": tenant.created_at,
-            "updated_at": tenant.updated_at,
-            # What keeps the tenant from having what it is monitored for.
-            "hints": [asdict(hint) for hint in await backend_of(request).hints.about(tenant)],
-            # Jobs that go on without this tenant, because of its own rows.
-            "quarantine": [
-                asdict(trouble) for trouble in await backend_of(request).quarantine.of_tenant(tenant)
-            ],
-        },
-        headers={"ETag": etag_of(tenant)},
-    )
+    """One tenant in detail; its `ETag` is for a change."""
+    tenant, backend = await stored_tenant(request), backend_of(request)
+    detail: TenantDetail = {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.name,
+        "preset": tenant.preset,
+        "is_demo": tenant.is_demo,
+        "status": tenant.status,
+        "service_requirements": tenant.service_requirements,
+        "resources": resources_shown(tenant.resources),
+        "gpu_type": tenant.gpu_type,
+        "sla_target": target_shown(tenant.sla_target),
+        "sli_source": cast(Any, tenant.sli_source),
+        "push_interval": int(tenant.push_interval.total_seconds()),
+        "push_mode": tenant.push_mode,
+        "time_zone": tenant.time_zone,
+        "maintenance_accounting": tenant.maintenance_accounting,
+        "language": tenant.language,
+        "credits": cast(CreditsShown | None, tenant.credits),
+        "service_hours": cast(ServiceHours | None, tenant.hours),
+        "contract": newest_contract(tenant),
+        "service_resources": cast(ServiceResources, tenant.service_resources),
+        "component_policy": "weighted" if tenant.component_weights else "any",
+        "component_weights": tenant.component_weights,
+        "services": _services(tenant),
+        "description": tenant.description,
+        "created_at": tenant.created_at,
+        "updated_at": tenant.updated_at,
+        # What keeps the tenant from having what it is monitored for.
+        "hints": [cast(Any, asdict(hint)) for hint in await backend.hints.about(tenant)],
+        # Jobs that go on without this tenant, because of its own rows.
+        "quarantine": [cast(Any, asdict(trouble)) for trouble in await backend.quarantine.of_tenant(tenant)],
+    }
+    return reply(detail, headers={"ETag": etag_of(tenant)})
+
+
+def resources_shown(resources: Resources) -> ResourcesShown:
+    return {
+        "cpu": resources.cpu,
+        "memory": resources.memory,
+        "gpu": resources.gpu,
+        "storage": resources.storage,
+    }
+
+
+def target_shown(target: SlaTarget) -> SlaTargetShown:
+    return cast(SlaTargetShown, target.model_dump(exclude_none=True))
 
 
 async def checked_hours(request: web.Request, document: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -371,13 +454,13 @@ def _hours(document: dict[str, Any], today: date) -> dict[str, Any]:
     return document_of(parse(document, today))
 
 
-def newest_contract(tenant: Tenant) -> dict[str, Any]:
+def newest_contract(tenant: Tenant) -> NewestContract:
     """Which version of the contract says what the tenant's row says, and from when on."""
     newest = tenant.contract_versions[-1]
     return {"version": newest.version, "valid_from": newest.valid_from}
 
 
-def _services(tenant: Tenant) -> list[dict[str, Any]]:
+def _services(tenant: Tenant) -> list[ServiceShown]:
     """From the plan; a tenant inserted by hand may ask for services the catalogue does not know: then none."""
     from ecpmon.orchestrator.tuning import needs_of
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Final
 
 from aiohttp import web
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from ecpmon.api.common import bad_field
 
@@ -62,6 +62,21 @@ def nearest(at: datetime) -> datetime:
 
 # A time in a body.
 JsonTime = Annotated[AwareDatetime, AfterValidator(in_range)]
+
+
+def _of_query(text: object) -> object:
+    """A `+` of an offset that was not escaped arrives as a space."""
+    if not isinstance(text, str):
+        return text
+    try:
+        at = parse_time(text.replace(" ", "+") if "T" in text else text)
+    except ValueError:
+        raise ValueError("must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
+    return in_range(at)
+
+
+# A time in a query string; a naive one is UTC.
+QueryTime = Annotated[datetime, BeforeValidator(_of_query)]
 
 
 def query_time(request: web.Request, name: str, default: datetime) -> datetime:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import structlog
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from ecpmon.api.common import backend_of, now_of, query_int, read_model, reply
+from ecpmon.api.common import backend_of, now_of, read_model, reply
 from ecpmon.api.context import CALLER
+from ecpmon.api.contract import Json, Query, TypedDict, optional, read_query
+from ecpmon.api.paths import path_number
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import NotFound
+from ecpmon.api.tenant_shapes import Pagination
+from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.ports.tokens import Issued, NewToken, TokenInfo
 
@@ -23,7 +27,6 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 MAX_NAMES: Final = 1_000
 LONGEST_LIFE: Final = 10 * 366 * 86_400
 LONGEST_OVERLAP: Final = 7 * 86_400
-MAX_NUMBER: Final = 2**63 - 1
 
 
 def _printable(text: str) -> str:
@@ -38,6 +41,7 @@ def _every_or_some(names: list[str]) -> list[str]:
     return names
 
 
+TokenStatus = Literal["active", "expired", "revoked"]
 Role = Literal["viewer", "ingest", "operator", "tenant_admin", "admin"]
 TenantName = Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
 Lifetime = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIFE)]
@@ -59,7 +63,7 @@ class TokenBody(BaseModel):
     expires_in: Lifetime | None = None
 
 
-class RotationBody(BaseModel):
+class TokenRotationBody(BaseModel):
     """`overlap_seconds`: how long the old secret still works; `expires_in`: absent, the token ends when it would."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid")
@@ -68,17 +72,79 @@ class RotationBody(BaseModel):
     expires_in: Lifetime | None = None
 
 
-@routes.get("/api/v1/tokens", Permission.ADMINISTER)
+class Page(Query):
+    skip: Annotated[int, Field(ge=0, le=10**9)] = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class TokenShown(TypedDict):
+    """A token; its secret is shown once, to who makes or rotates it."""
+
+    id: Annotated[int, Field(examples=[7])]
+    name: Annotated[str, Field(examples=["grafana"])]
+    status: TokenStatus
+    roles: Annotated[Sequence[Role], Field(examples=[["viewer"]])]
+    tenant_access: Annotated[
+        Sequence[str],
+        Field(description='Names of live tenants, or `["*"]`: every one.', examples=[["my-ai-service"]]),
+    ]
+    deleted_tenants: Annotated[Sequence[str], Field(description="What it held of tenants that are deleted.")]
+    may_create: Sequence[str]
+    lost_access: Annotated[
+        Sequence[str], Field(description="Names it once held, and that never belonged to a tenant.")
+    ]
+    created_at: datetime
+    created_by: Annotated[int | None, Field(description="The number of the token that made it.")]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    old_secret_until: Annotated[
+        datetime | None, Field(description="Until then the secret before the last rotation works as well.")
+    ]
+
+
+class TokenPage(TypedDict):
+    tokens: list[TokenShown]
+    total_count: int
+    pagination: Pagination
+
+
+class TokenSecret(TypedDict):
+    """Shown this once: what is stored is its hash."""
+
+    id: Annotated[int, Field(examples=[7])]
+    token: Annotated[str, Field(examples=["ecp_V2hhdCB5b3UgcmVhZCBoZXJlIGlzIG5vIHNlY3JldA"])]
+    expires_at: datetime | None
+    old_secret_until: datetime | None
+
+
+_SECRET: Final = Json(TokenSecret, headers=("Cache-Control",))
+
+
+@routes.get("/api/v1/tokens", Permission.ADMINISTER, query=Page, answers={200: TokenPage})
 async def list_tokens(request: web.Request) -> web.Response:
     """The tokens that hold no more than the caller's own, the newest first; never their secrets."""
-    skip, limit = query_int(request, "skip", 0, 0, 10**9), query_int(request, "limit", 100, 1, 1000)
-    now = now_of(request)
-    found, total = await backend_of(request).tokens.page(request[CALLER], skip, limit, now)
-    more = {"skip": skip, "limit": limit, "has_more": skip + len(found) < total}
-    return reply({"tokens": [_shown(i, now) for i in found], "total_count": total, "pagination": more})
+    query, now = read_query(request, Page), now_of(request)
+    found, total = await backend_of(request).tokens.page(request[CALLER], query.skip, query.limit, now)
+    page: TokenPage = {
+        "tokens": [_shown(i, now) for i in found],
+        "total_count": total,
+        "pagination": {
+            "skip": query.skip,
+            "limit": query.limit,
+            "has_more": query.skip + len(found) < total,
+        },
+    }
+    return reply(page)
 
 
-@routes.post("/api/v1/tokens", Permission.ADMINISTER)
+@routes.post(
+    "/api/v1/tokens",
+    Permission.ADMINISTER,
+    body=TokenBody,
+    answers={201: _SECRET},
+    refuses=(LimitReached,),
+)
 async def create(request: web.Request) -> web.Response:
     """Make a token that holds no more than the caller's own. Its secret is shown this once."""
     caller, now = request[CALLER], now_of(request)
@@ -96,7 +162,7 @@ async def create(request: web.Request) -> web.Response:
     return reply(_secret(issued), 201, _NO_STORE)
 
 
-@routes.delete("/api/v1/tokens/{token_id}", Permission.ADMINISTER)
+@routes.delete("/api/v1/tokens/{token_id}", Permission.ADMINISTER, answers={204: None}, refuses=(NotFound,))
 async def revoke(request: web.Request) -> web.Response:
     """End a token and every secret of it now; its sockets are closed within ten seconds."""
     number = _number(request)
@@ -105,11 +171,17 @@ async def revoke(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-@routes.post("/api/v1/tokens/{token_id}/rotate", Permission.ADMINISTER)
+@routes.post(
+    "/api/v1/tokens/{token_id}/rotate",
+    Permission.ADMINISTER,
+    body=optional(TokenRotationBody),
+    answers={200: _SECRET},
+    refuses=(NotFound, Conflict, LimitReached),
+)
 async def rotate(request: web.Request) -> web.Response:
     """A new secret of a token, shown this once; the old one works a while longer."""
     number, now = _number(request), now_of(request)
-    body = await read_model(request, RotationBody, optional=True)
+    body = await read_model(request, TokenRotationBody, optional=True)
     issued = await backend_of(request).tokens.rotate(
         number,
         request[CALLER],
@@ -122,11 +194,9 @@ async def rotate(request: web.Request) -> web.Response:
 
 
 def _number(request: web.Request) -> int:
-    """The token named in the path. Raises NotFound for what cannot be one."""
-    text = request.match_info["token_id"]
-    if not (text.isascii() and text.isdecimal()) or len(text) > 19 or int(text) > MAX_NUMBER:
-        raise NotFound("tokens are named by their numbers; GET /api/v1/tokens lists them")
-    return int(text)
+    return path_number(
+        request, "token_id", "tokens are named by their numbers; GET /api/v1/tokens lists them"
+    )
 
 
 def _end(now: datetime, seconds: int | None) -> datetime | None:
@@ -139,7 +209,7 @@ def _audit(request: web.Request, event: str, token_id: int, **more: Any) -> None
     _log.info(event, token=token_id, by_token=by, by=caller.name, address=request.remote, **more)
 
 
-def _secret(issued: Issued) -> dict[str, Any]:
+def _secret(issued: Issued) -> TokenSecret:
     return {
         "id": issued.token_id,
         "token": issued.secret,
@@ -148,12 +218,12 @@ def _secret(issued: Issued) -> dict[str, Any]:
     }
 
 
-def _shown(info: TokenInfo, now: datetime) -> dict[str, Any]:
+def _shown(info: TokenInfo, now: datetime) -> TokenShown:
     return {
         "id": info.token_id,
         "name": info.name,
-        "status": info.status(now),
-        "roles": info.roles,
+        "status": cast(TokenStatus, info.status(now)),
+        "roles": cast(Sequence[Role], info.roles),
         "tenant_access": ["*"] if info.tenants is None else info.tenants,
         "deleted_tenants": info.former,
         "may_create": info.may_create,

@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Final, Literal, cast
 
 from aiohttp import web
+from pydantic import Field
 
-from ecpmon.api.alertmanager import Message, message_of
+from ecpmon.api.alertmanager import AlertmanagerBody, Message, message_of
 from ecpmon.api.auth import caller_key
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import backend_of, now_of, reply, seen_tenants
 from ecpmon.api.context import CONTEXT
+from ecpmon.api.contract import TypedDict
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Overloaded
@@ -28,7 +30,46 @@ ALERTS_PER_COMMIT: Final = 200
 REPEATED: Final = 0.1
 
 
-@routes.post("/api/v1/webhooks/tenant-alert", Permission.OPERATE, drops_4xx=True)
+class Refused(TypedDict):
+    """An alert that could not be taken."""
+
+    field: Annotated[str, Field(examples=["alerts.3.startsAt"])]
+    message: str
+
+
+class Ignored(TypedDict):
+    no_tenant: Annotated[int, Field(description="Alerts that name no tenant.")]
+    unknown_tenant: Annotated[int, Field(description="Of tenants that are not there, or not the caller's.")]
+
+
+class Told(TypedDict):
+    """What became of the alerts."""
+
+    received: int
+    new: int
+    duplicates: int
+    firing: int
+    resolved: int
+    ignored: int
+    ignored_reasons: Ignored
+    rejected: list[Refused]
+    rejected_count: int
+    left: Annotated[int, Field(description="Not looked at yet; then the answer is 503, to be sent again.")]
+    truncated: Annotated[int, Field(description="What Alertmanager left out itself.")]
+    recoveries: Annotated[int, Field(description="Recoveries that were begun.")]
+
+
+class Processed(Told):
+    status: Literal["processed"]
+
+
+@routes.post(
+    "/api/v1/webhooks/tenant-alert",
+    Permission.OPERATE,
+    drops_4xx=True,
+    body=AlertmanagerBody,
+    answers={200: Processed},
+)
 async def tenant_alert(request: web.Request) -> web.Response:
     """Record alerts from Alertmanager, tell the sockets, and restart tenants that are down once."""
     share = request.get(SHARES, (caller_key(request),))[0]
@@ -48,7 +89,8 @@ async def tenant_alert(request: web.Request) -> web.Response:
             f"{receipt.left} of {len(message.alerts)} alerts are still to be taken; send the message again",
             details=receipt.told(),
         )
-    return reply({"status": "processed", **receipt.told()})
+    processed: Processed = {"status": "processed", **receipt.told()}
+    return reply(processed)
 
 
 class Receipt:
@@ -117,7 +159,7 @@ class Receipt:
                 self._counts["no_tenant" if alert.tenant_id is None else "unknown_tenant"] += 1
         return mine
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> Told:
         counts, message = self._counts, self._message
         return {
             "received": len(message.alerts) + message.refused_count,
@@ -126,8 +168,11 @@ class Receipt:
             "firing": counts["firing"],
             "resolved": counts["resolved"],
             "ignored": counts["no_tenant"] + counts["unknown_tenant"],
-            "ignored_reasons": {name: counts[name] for name in ("no_tenant", "unknown_tenant")},
-            "rejected": message.refused,
+            "ignored_reasons": {
+                "no_tenant": counts["no_tenant"],
+                "unknown_tenant": counts["unknown_tenant"],
+            },
+            "rejected": cast(list[Refused], message.refused),
             "rejected_count": message.refused_count,
             "left": self.left,
             "truncated": message.truncated,
@@ -137,8 +182,13 @@ class Receipt:
     def count(self) -> None:
         """Into the metrics of the process."""
         told, alerts = self.told(), self._request.app[CONTEXT].telemetry.external_alerts
-        for outcome in ("new", "duplicates", "left", "truncated"):
-            alerts.labels(outcome).inc(told[outcome])
-        alerts.labels("rejected").inc(told["rejected_count"])
-        for reason, number in told["ignored_reasons"].items():
-            alerts.labels(reason).inc(number)
+        for outcome, number in (
+            ("new", told["new"]),
+            ("duplicates", told["duplicates"]),
+            ("left", told["left"]),
+            ("truncated", told["truncated"]),
+            ("rejected", told["rejected_count"]),
+            ("no_tenant", told["ignored_reasons"]["no_tenant"]),
+            ("unknown_tenant", told["ignored_reasons"]["unknown_tenant"]),
+        ):
+            alerts.labels(outcome).inc(number)

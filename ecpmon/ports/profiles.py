@@ -15,7 +15,10 @@ LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,
 LabelValue = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", strict=True)
 ]
-Match = Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=5)]
+Match = Annotated[
+    dict[LabelName, LabelValue],
+    Field(min_length=1, max_length=5, examples=[{"namespace": "ecp-ai-my-ai-service"}]),
+]
 
 
 class Selection(BaseModel):

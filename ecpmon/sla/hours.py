@@ -28,7 +28,8 @@ MAX_HOLIDAYS: Final = 1_000
 # Characters of an iCalendar text.
 MAX_CALENDAR: Final = 150_000
 _DAY: Final = 1_440
-_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
+TIME_RANGE: Final = "([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])"
+_TIME: Final = re.compile(TIME_RANGE, re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 # Zones change their offset months apart; nowhere do two changes within this time undo each other.
 _LOOK: Final = timedelta(hours=6)

@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from ecpmon.api.contract import Contract, Json, model_of
 from tests.fuzz import nasty
 from tests.fuzz.bodies import HINTS, body_of, of_model
 
@@ -29,7 +30,10 @@ QUERY_HINTS: Final[Mapping[str, Sequence[str]]] = {
 
 @dataclass(frozen=True)
 class Aim:
-    """A route and what is known about it: `path` as aiohttp writes it, `known` the values of its parameters."""
+    """A route and what is known about it: `path` as aiohttp writes it, `known` the values of its parameters.
+
+    Where nothing is declared, it is guessed from the source.
+    """
 
     method: str
     path: str
@@ -37,13 +41,16 @@ class Aim:
     known: Mapping[str, Sequence[str]]
     token: str = ""
     extra_bodies: Sequence[Any] = ()
+    contract: Contract | None = None
 
     @property
     def module(self) -> Any:
         return inspect.getmodule(self.handler)
 
     def models(self) -> list[type[BaseModel]]:
-        """The models that the handler names; else those of its module, else those that its module names."""
+        """The declared ones; else those that the handler names, those of its module, those that its module names."""
+        if self.contract is not None and (declared := _models(self.contract)):
+            return declared
         known = [v for v in vars(self.module).values() if inspect.isclass(v) and issubclass(v, BaseModel)]
         named = set(_NAME.findall(inspect.getsource(self.handler)))
         return (
@@ -53,7 +60,15 @@ class Aim:
         )
 
     def query_names(self) -> list[str]:
-        return sorted({*_QUERY.findall(inspect.getsource(self.module)), "demo", "x"})
+        declared = self.contract is not None and self.contract.query is not None
+        fields = model_of(self.contract.query).model_fields if declared else {}
+        names = {field.alias or name for name, field in fields.items()}
+        return sorted({*names, *_QUERY.findall(inspect.getsource(self.module)), "demo", "x"})
+
+
+def _models(contract: Contract) -> list[type[BaseModel]]:
+    shapes = [kind.shape for kind in contract.kinds_of_body if isinstance(kind, Json)]
+    return [shape for shape in shapes if inspect.isclass(shape) and issubclass(shape, BaseModel)]
 
 
 def _encoded(text: str) -> bytes:

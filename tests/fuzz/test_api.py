@@ -46,7 +46,7 @@ def name_of(route: Route) -> str:
 def fuzz(service: Service, route: Route, count: int, *, by_clock: bool) -> None:
     bound = SLOW.get(route.path, SECONDS)
     judge = Judge(service.served, service.watched, by_clock=by_clock, bound=bound)
-    aim = Aim(route.method, route.path, route.handler, service.tenant(), service.token, EXTRA)
+    aim = Aim(route.method, route.path, route.handler, service.tenant(), service.token, EXTRA, route.contract)
 
     @examples(count)
     @given(request_to(aim))

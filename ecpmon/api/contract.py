@@ -1,0 +1,202 @@
+"""What a route takes and gives, declared beside its handler (docs/contract.md): one declaration, by which requests are
+checked, `/openapi.json` is made, and in the tests every answer is compared.
+
+Nothing here costs a start: shapes are plain classes until somebody needs a model of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast, get_type_hints
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from ecpmon.errors import MAX_FIELDS, EcpError, ValidationFailed, shortened
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict as TypedDict
+else:
+
+    class TypedDict(dict):
+        """The shape of an answer: for mypy a TypedDict, at a start a class like any other.
+
+        `typing`'s compiles every annotation where it stands, and pydantic takes it from Python 3.12 on only.
+        """
+
+        __total__ = True
+
+        def __new__(cls, *given, **fields):
+            if cls is not TypedDict or fields or len(given) != 2:
+                return super().__new__(cls)
+            # TypedDict("Change", {"from": str, …}): for names that are keywords of Python.
+            name, annotations = given
+            module = sys._getframe(1).f_globals["__name__"]
+            return type(name, (TypedDict,), {"__annotations__": annotations, "__module__": module})
+
+        def __init_subclass__(cls, *, total: bool = True) -> None:
+            cls.__total__ = total
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, _: Any, handler: Any) -> Any:
+            return handler.generate_schema(_typed_dict_of(cls))
+
+
+_MAX_PATH: Final = 200
+Q = TypeVar("Q", bound="Query")
+
+
+@cache
+def _typed_dict_of(shape: type) -> Any:
+    """What pydantic understands. Its bases' keys are its own as well, required or not as each base says."""
+    from typing import NotRequired, get_origin
+
+    from typing_extensions import TypedDict
+
+    fields: dict[str, Any] = {}
+    for cls in reversed(shape.__mro__):
+        hints = get_type_hints(cls, include_extras=True) if "__annotations__" in vars(cls) else {}
+        for name in vars(cls).get("__annotations__", ()):
+            optional = not vars(cls).get("__total__", True) and get_origin(hints[name]) is not NotRequired
+            fields[name] = NotRequired[hints[name]] if optional else hints[name]
+    made = TypedDict(shape.__name__, fields)  # type: ignore[misc]
+    made.__module__, made.__qualname__ = shape.__module__, shape.__qualname__
+    made.__doc__ = shape.__doc__
+    return made
+
+
+class Query:
+    """What may stand in a query string: annotations and defaults as in a model of pydantic, and its validators.
+
+    Of a name that is given twice the first counts, and others than these names are left alone.
+    """
+
+
+class _QueryModel(BaseModel):
+    model_config = ConfigDict(defer_build=True, extra="ignore")
+
+
+@cache
+def model_of(query: type) -> type[BaseModel]:
+    """The model of a `Query`, built when it is first needed: dozens of them would make a start longer."""
+    if query is Query:
+        return _QueryModel
+    own = {name: value for name, value in vars(query).items() if name not in ("__dict__", "__weakref__")}
+    bases = tuple(model_of(base) for base in query.__bases__)
+    metaclass: Any = type(BaseModel)
+    return cast(type[BaseModel], metaclass(query.__name__, bases, own))
+
+
+def read_query(request: web.Request, query: type[Q]) -> Q:
+    """The query string as `query`. Raises ValidationFailed with one entry per bad field."""
+    given: dict[str, str] = {}
+    for name, text in request.query.items():
+        given.setdefault(name, text)
+    return parse_query(given, query)
+
+
+def parse_query(given: Mapping[str, str], query: type[Q]) -> Q:
+    try:
+        return cast(Q, model_of(cast(type, query)).model_validate(given))
+    except ValidationError as error:
+        raise ValidationFailed("some fields are not as they should be", fields=field_errors(error)) from error
+
+
+def field_errors(error: ValidationError) -> list[dict[str, str]]:
+    """One `{field, message}` per bad field, as ValidationFailed takes them."""
+    return [
+        {
+            "field": shortened(".".join(map(str, e["loc"])), _MAX_PATH),
+            "message": e["msg"].removeprefix("Value error, "),
+        }
+        for e in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FIELDS]
+    ]
+
+
+def _true_or_false(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+# Of a query string: pydantic would take `yes`, `1` and `on` as well.
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """An answer, or a body, with more said of it than its shape. `headers`: of the answer, by name (`openapi.headers`).
+
+    `example`: where none can be made of the shape's own.
+    """
+
+    shape: Any
+    headers: tuple[str, ...] = ()
+    example: Any = None
+    description: str = ""
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer, or a body, that is no JSON: text, or with `binary` bytes."""
+
+    media_type: str
+    headers: tuple[str, ...] = ()
+    example: str | None = None
+    description: str = ""
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that may be absent, or of one of several kinds."""
+
+    kinds: tuple[Any, ...]
+    required: bool = False
+
+
+def optional(*kinds: Any) -> Body:
+    """`body=optional(RotationBody)`: an absent one is as one without fields."""
+    return Body(kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a route takes and gives, beside what every route of its permission does (`openapi.refusals`).
+
+    `answers`: by status the shape of the JSON, `Json`, `Text`, a tuple of these when the caller chooses, or None for
+    no body. `takes`: names of request headers. `hears`, `says` of a socket: the shapes of what the client and we send.
+    `closes`: why we close it, by code, beside what every socket is closed for.
+    """
+
+    answers: Mapping[int, Any]
+    query: type[Query] | None = None
+    body: Any = None
+    refuses: tuple[type[EcpError], ...] = ()
+    takes: tuple[str, ...] = ()
+    hears: tuple[Any, ...] = ()
+    says: tuple[Any, ...] = ()
+    closes: Mapping[int, str] | None = None
+
+    def kinds_of_answer(self, status: int) -> tuple[Json | Text, ...]:
+        """What an answer of that status may be; empty: it has no body."""
+        return _kinds(self.answers[status])
+
+    @property
+    def kinds_of_body(self) -> tuple[Json | Text, ...]:
+        return _kinds(self.body.kinds if isinstance(self.body, Body) else self.body)
+
+    @property
+    def needs_body(self) -> bool:
+        return self.body is not None and (not isinstance(self.body, Body) or self.body.required)
+
+
+def _kinds(declared: Any) -> tuple[Json | Text, ...]:
+    several = declared if isinstance(declared, tuple) else (declared,)
+    return tuple(k if isinstance(k, Json | Text) else Json(k) for k in several if k is not None)
