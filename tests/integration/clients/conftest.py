@@ -53,7 +53,7 @@ class Application:
         return name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def application(
     make_migrated: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Application]:

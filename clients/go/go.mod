@@ -1,0 +1,3 @@
+module github.com/ecp-ai/orchestrator-client-go
+
+go 1.19
