@@ -52,8 +52,9 @@ OnRefused = Callable[[NotDelivered], None]
 class AsyncBatch:
     """`async with client.batch() as batch: await batch.add(tenant_id, metrics)`. Closing it delivers the rest.
 
-    `accepted` and `rejected` count samples, as the service does. `on_rejected` hears of samples that were not stored,
-    `on_refused` of whole requests that never will be; both are called in the event loop and must not block.
+    `accepted` and `rejected` count samples, as the service does; `because` is why something could not be delivered
+    last. `on_rejected` hears of samples that were not stored, `on_refused` of whole requests that never will be; both
+    are called in the event loop and must not block.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class AsyncBatch:
         self._on_closed = on_closed
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._in_hand: dict[str, list[Entry]] = {}
-        self._because: ECPError | None = None
+        self.because: ECPError | None = None
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._look, self._room = asyncio.Event(), asyncio.Event()
         self._clock: asyncio.Task[None] | None = None
@@ -150,7 +151,7 @@ class AsyncBatch:
         self._pending.done(left)
         self._in_hand.clear()
         if left:
-            self._refusals.append(NotDelivered(left, self._because))
+            self._refusals.append(NotDelivered(left, self.because))
         self._room.set()
         self._raise_refused()
 
@@ -202,7 +203,7 @@ class AsyncBatch:
                 async with self._places:
                     result = await self._transport.send(_push(tenant_id, part))
             except ECPError as error:
-                self._because = error
+                self.because = error
                 if passes(error):
                     await asyncio.sleep(wait * random.uniform(1, 1.5))
                     wait = min(_LONGEST_WAIT, wait * 2)

@@ -143,8 +143,13 @@ async def test_what_there_was_no_time_for_is_given_back(scripted: Service) -> No
     batch = scripted.client(retries=NEVER).batch(Sizes(entries=2))
     for value in range(5):
         await batch.add("acme", {"cpu": value})
+
+    async def tried() -> bool:
+        return batch.because is not None
+
+    await until(tried, "the service has refused once")
     with pytest.raises(NotDelivered) as error:
-        await batch.close(timeout=0.2)
+        await batch.close(timeout=0)
     assert [entry.metrics["cpu"] for entry in error.value.entries] == [0, 1, 2, 3, 4]
     assert isinstance(error.value.because, Unavailable)
     assert len(batch) == 0
