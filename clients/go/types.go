@@ -71,7 +71,7 @@ type CreatedTenant struct {
 
 type TenantRow struct {
 	TenantID        string   `json:"tenant_id"`
-	Name            string   `json:"name"`
+	Name            *string  `json:"name"`
 	Preset          string   `json:"preset"`
 	IsDemo          bool     `json:"is_demo"`
 	Status          string   `json:"status"`
@@ -129,7 +129,7 @@ type Hint struct {
 // Tenant: `etag` goes into `update_tenant`, for a change that nobody else has overtaken.
 type Tenant struct {
 	TenantID              string         `json:"tenant_id"`
-	Name                  string         `json:"name"`
+	Name                  *string        `json:"name"`
 	Preset                string         `json:"preset"`
 	IsDemo                bool           `json:"is_demo"`
 	Status                string         `json:"status"`
@@ -163,7 +163,7 @@ type Change struct {
 // UpdatedTenant: `changes`: what a deployment of it would change.
 type UpdatedTenant struct {
 	TenantID            string         `json:"tenant_id"`
-	Name                string         `json:"name"`
+	Name                *string        `json:"name"`
 	Status              string         `json:"status"`
 	Preset              string         `json:"preset"`
 	RecommendedPreset   *string        `json:"recommended_preset"`
@@ -393,7 +393,7 @@ type Incident struct {
 	DurationSeconds float64          `json:"duration_seconds"`
 	DownSeconds     float64          `json:"down_seconds"`
 	RecoverySeconds *float64         `json:"recovery_seconds"`
-	Cause           map[string]any   `json:"cause"`
+	Cause           *string          `json:"cause"`
 	BudgetMinutes   float64          `json:"budget_minutes"`
 	Recoveries      []map[string]any `json:"recoveries"`
 }
@@ -471,18 +471,37 @@ type SimulatorDeployment struct {
 	FailureScenario    *string `json:"failure_scenario"`
 }
 
-// MonitoringMessage: `state` comes with a change of the tenant's availability, `sla_data` on the real-time socket.
+// MonitoringMessage: `state` comes with a change of the tenant's availability.
 type MonitoringMessage struct {
 	Timestamp string             `json:"timestamp"`
 	TenantID  string             `json:"tenant_id"`
 	Metrics   map[string]float64 `json:"metrics"`
 	State     string             `json:"state,omitempty"`
-	SlaData   map[string]any     `json:"sla_data,omitempty"`
+}
+
+// SlaData: Of the last 24 hours.
+type SlaData struct {
+	Availability     *float64 `json:"availability"`
+	Bounds           Bounds   `json:"bounds"`
+	Coverage         *float64 `json:"coverage"`
+	Stale            bool     `json:"stale"`
+	Status           string   `json:"status"`
+	UptimePercentage *float64 `json:"uptime_percentage"`
+	DowntimeMinutes  float64  `json:"downtime_minutes"`
+}
+
+// RealtimeMessage: `sla_data` null: not known right now.
+type RealtimeMessage struct {
+	Timestamp string             `json:"timestamp"`
+	TenantID  string             `json:"tenant_id"`
+	Metrics   map[string]float64 `json:"metrics"`
+	SlaData   *SlaData           `json:"sla_data"`
+	State     string             `json:"state,omitempty"`
 }
 
 type AlertMessage struct {
 	AlertID      string   `json:"alert_id"`
-	TenantID     string   `json:"tenant_id"`
+	TenantID     *string  `json:"tenant_id"`
 	Severity     string   `json:"severity"`
 	Type         string   `json:"type"`
 	Message      string   `json:"message"`

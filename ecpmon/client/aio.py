@@ -176,7 +176,7 @@ class AsyncECPClient:
 
     def realtime(
         self, tenant_id: str, metrics: Sequence[str] | None = None, *, interval: float = 5.0
-    ) -> Stream[t.MonitoringMessage]:
+    ) -> Stream[t.RealtimeMessage]:
         """The same with the SLA figures of the last 24 hours in `sla_data`."""
         path = f"{API}/simulator/realtime/{segment(tenant_id)}"
         # Without a word it has the metrics that belong to it; asking for none would ask for all.

@@ -182,7 +182,7 @@ class ECPClient:
 
     def realtime(
         self, tenant_id: str, metrics: Sequence[str] | None = None, *, interval: float = 5.0
-    ) -> Messages[t.MonitoringMessage]:
+    ) -> Messages[t.RealtimeMessage]:
         """The same with the SLA figures of the last 24 hours in `sla_data`."""
         return self._messages(lambda client: client.realtime(tenant_id, metrics, interval=interval))
 

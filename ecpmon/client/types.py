@@ -88,7 +88,7 @@ class CreatedTenant(TypedDict):
 
 class TenantRow(TypedDict):
     tenant_id: str
-    name: str
+    name: str | None
     preset: str
     is_demo: bool
     status: TenantStatus
@@ -148,7 +148,7 @@ class Tenant(TypedDict):
     """`etag` goes into `update_tenant`, for a change that nobody else has overtaken."""
 
     tenant_id: str
-    name: str
+    name: str | None
     preset: str
     is_demo: bool
     status: TenantStatus
@@ -184,7 +184,7 @@ class UpdatedTenant(TypedDict):
     """`changes`: what a deployment of it would change."""
 
     tenant_id: str
-    name: str
+    name: str | None
     status: TenantStatus
     preset: str
     recommended_preset: str | None
@@ -417,7 +417,7 @@ class Incident(TypedDict):
     duration_seconds: float
     down_seconds: float
     recovery_seconds: float | None
-    cause: dict[str, Any]
+    cause: str | None
     budget_minutes: float
     recoveries: list[dict[str, Any]]
 
@@ -495,18 +495,39 @@ class SimulatorDeployment(TypedDict):
 
 
 class MonitoringMessage(TypedDict):
-    """`state` comes with a change of the tenant's availability, `sla_data` on the real-time socket."""
+    """`state` comes with a change of the tenant's availability."""
 
     timestamp: str
     tenant_id: str
     metrics: dict[str, float]
     state: NotRequired[str]
-    sla_data: NotRequired[dict[str, Any]]
+
+
+class SlaData(TypedDict):
+    """Of the last 24 hours."""
+
+    availability: float | None
+    bounds: Bounds
+    coverage: float | None
+    stale: bool
+    status: str
+    uptime_percentage: float | None
+    downtime_minutes: float
+
+
+class RealtimeMessage(TypedDict):
+    """`sla_data` null: not known right now."""
+
+    timestamp: str
+    tenant_id: str
+    metrics: dict[str, float]
+    sla_data: SlaData | None
+    state: NotRequired[str]
 
 
 class AlertMessage(TypedDict):
     alert_id: str
-    tenant_id: str
+    tenant_id: str | None
     severity: str
     type: str
     message: str

@@ -2,7 +2,7 @@
 import type {
   AlertMessage, AlertRequest, AlertRule, AlertRules, CreatedTenant, Deletion, Deployment, DeploymentBegun,
   DeploymentReport, DeploymentStep, Deployments, Incidents, ManifestReport, Monitoring, MonitoringMessage, PushResult,
-  ResourcePlan, Sla, SlaAnalysis, SlaSummary, SlaTarget, SystemMetrics, Tenant, TenantChanges, TenantPage,
+  RealtimeMessage, ResourcePlan, Sla, SlaAnalysis, SlaSummary, SlaTarget, SystemMetrics, Tenant, TenantChanges, TenantPage,
   TenantRequest, UpdatedTenant,
 } from './types.js';
 
@@ -106,7 +106,7 @@ export class ECPClient {
     more?: Live & { metrics?: readonly string[]; interval?: number },
   ): Subscription;
   /** The same with `sla_data`. */
-  subscribeToRealtime(tenantId: string, onMessage: (message: MonitoringMessage) => void, more?: Live): Subscription;
+  subscribeToRealtime(tenantId: string, onMessage: (message: RealtimeMessage) => void, more?: Live): Subscription;
   /** What is firing, then every change; after a reconnection what is firing then again. */
   subscribeToAlerts(tenantId: string, onMessage: (message: AlertMessage) => void, more?: Live): Subscription;
   /** Until it is over. */

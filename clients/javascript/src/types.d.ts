@@ -67,7 +67,7 @@ export interface CreatedTenant {
 
 export interface TenantRow {
   tenant_id: string;
-  name: string;
+  name: string | null;
   preset: string;
   is_demo: boolean;
   status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
@@ -125,7 +125,7 @@ export interface Hint {
 /** `etag` goes into `update_tenant`, for a change that nobody else has overtaken. */
 export interface Tenant {
   tenant_id: string;
-  name: string;
+  name: string | null;
   preset: string;
   is_demo: boolean;
   status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
@@ -159,7 +159,7 @@ export interface Change {
 /** `changes`: what a deployment of it would change. */
 export interface UpdatedTenant {
   tenant_id: string;
-  name: string;
+  name: string | null;
   status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
   preset: string;
   recommended_preset: string | null;
@@ -389,7 +389,7 @@ export interface Incident {
   duration_seconds: number;
   down_seconds: number;
   recovery_seconds: number | null;
-  cause: Record<string, any>;
+  cause: string | null;
   budget_minutes: number;
   recoveries: (Record<string, any>)[];
 }
@@ -467,18 +467,37 @@ export interface SimulatorDeployment {
   failure_scenario: string | null;
 }
 
-/** `state` comes with a change of the tenant's availability, `sla_data` on the real-time socket. */
+/** `state` comes with a change of the tenant's availability. */
 export interface MonitoringMessage {
   timestamp: string;
   tenant_id: string;
   metrics: Record<string, number>;
   state?: string;
-  sla_data?: Record<string, any>;
+}
+
+/** Of the last 24 hours. */
+export interface SlaData {
+  availability: number | null;
+  bounds: Bounds;
+  coverage: number | null;
+  stale: boolean;
+  status: string;
+  uptime_percentage: number | null;
+  downtime_minutes: number;
+}
+
+/** `sla_data` null: not known right now. */
+export interface RealtimeMessage {
+  timestamp: string;
+  tenant_id: string;
+  metrics: Record<string, number>;
+  sla_data: SlaData | null;
+  state?: string;
 }
 
 export interface AlertMessage {
   alert_id: string;
-  tenant_id: string;
+  tenant_id: string | null;
   severity: string;
   type: string;
   message: string;
