@@ -16,12 +16,13 @@ import pytest
 from aiohttp import hdrs, web
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ecpmon.api import application, common, contract
+from ecpmon.api import application, common, contract, direct, pushing
 from ecpmon.api.contract import Contract, Json
 from ecpmon.api.middleware import route_of
 from ecpmon.api.openapi.errors import ErrorDocument
 from ecpmon.api.openapi.refusals import refusals_of
 from ecpmon.api.routing import Route
+from tests import declared_sockets
 
 FOUND: Final[list[str]] = []
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,6 +38,8 @@ def watch() -> Iterator[None]:
         patch.setattr(application, "envelope", _watched(application.envelope))
         patch.setattr(common, "parse_model", _noting("body", common.parse_model))
         patch.setattr(contract, "parse_query", _noting("query", contract.parse_query))
+        patch.setattr(direct, "written", _pushed(direct.written))
+        declared_sockets.watch(patch, FOUND.append)
         yield
 
 
@@ -59,6 +62,21 @@ def _watched(envelope: Callable[[web.Request, Next], Awaitable[web.StreamRespons
         if route is not None and route.contract is not None:
             FOUND.extend(f"{route.method} {route.path}: {p}" for p in problems(route, request, response))
         return response
+
+    return watched
+
+
+def _pushed(written: Callable[[int, bytes, str], web.StreamResponse]) -> Any:
+    """The short way of pushes, past the middlewares."""
+    (route,) = pushing.routes.table
+    assert route.contract is not None
+    shape = route.contract.answers[202]
+
+    def watched(status: int, body: bytes, request_id: str) -> web.StreamResponse:
+        wrong = f"status {status} is not declared" if status != 202 else _wrong(shape, body)
+        if wrong is not None:
+            FOUND.append(f"{route.method} {route.path}, the short way: {wrong}")
+        return written(status, body, request_id)
 
     return watched
 

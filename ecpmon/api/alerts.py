@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
@@ -14,10 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
 from ecpmon.alerts.recipients import check_recipients
 from ecpmon.alerts.targets import AddressGuard, check_headers, check_target
-from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
+from ecpmon.api.answers.alerts import (
+    AlertDelivery,
+    Deliveries,
+    RuleHint,
+    ShownAction,
+    ShownRule,
+    ShownRules,
+)
+from ecpmon.api.answers.common import Hint
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.contract import Query, optional, read_query
+from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import Conflict, NotFound, ValidationFailed
+from ecpmon.errors import Conflict, LimitReached, NotFound, ValidationFailed
 from ecpmon.model.alerts import (
     Action,
     AlertRule,
@@ -33,12 +44,13 @@ from ecpmon.settings import Settings
 
 routes = Routes()
 MASK: Final = "***"
-NO_MAIL_SERVER: Final = {
+NO_MAIL_SERVER: Final[Hint] = {
     "code": "NO_MAIL_SERVER",
     "message": "this installation has no mail server, so its e-mail actions are kept and send nothing; set "
     "ECPMON_SMTP_HOST",
 }
 MAX_FOR_SECONDS: Final = 7 * 86_400
+_ALL: Final = "/api/v1/tenants/{tenant_id}/alerts"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -119,7 +131,13 @@ async def checked_condition(request: web.Request, tenant: Tenant, text: str) -> 
     return text
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/alerts", Permission.OPERATE)
+@routes.post(
+    _ALL,
+    Permission.OPERATE,
+    body=RuleBody,
+    answers={201: ShownRule},
+    refuses=(Conflict, LimitReached),
+)
 async def create(request: web.Request) -> web.Response:
     """Save a rule; its condition is parsed now, so that a typing error is found now."""
     tenant, backend = await tenant_of(request), backend_of(request)
@@ -138,74 +156,96 @@ async def create(request: web.Request) -> web.Response:
     return reply(_shown(request, await backend.alerts.create(rule, now_of(request), most)), 201)
 
 
-def hints_of(actions: Sequence[Action], settings: Settings) -> list[dict[str, Any]]:
+def hints_of(actions: Sequence[Action], settings: Settings) -> list[RuleHint]:
     """What the rule has and this installation cannot do: it is kept, and the rest of the rule is done."""
     mails = [index for index, action in enumerate(actions) if isinstance(action, EmailAction)]
-    return [NO_MAIL_SERVER | {"actions": mails}] if mails and settings.smtp_host is None else []
+    return [{**NO_MAIL_SERVER, "actions": mails}] if mails and settings.smtp_host is None else []
 
 
-def _shown(request: web.Request, entry: RuleWithState) -> dict[str, Any]:
-    settings = request.app[CONTEXT].settings
-    return rule_document(entry) | {"hints": hints_of(entry.rule.actions, settings)}
+def _shown(request: web.Request, entry: RuleWithState) -> ShownRule:
+    return rule_document(entry, hints_of(entry.rule.actions, request.app[CONTEXT].settings))
 
 
-def rule_document(entry: RuleWithState) -> dict[str, Any]:
+def rule_document(entry: RuleWithState, hints: list[RuleHint]) -> ShownRule:
     rule, state = entry.rule, entry.state
-    return {
+    answer: ShownRule = {
         "rule_id": rule.rule_id,
         "tenant_id": rule.tenant_id,
         "alert_name": rule.alert_name,
-        "kind": rule.kind.value,
+        "kind": rule.kind,
         "condition": rule.condition,
         "duration": f"{rule.for_seconds}s",
-        "severity": rule.severity.value,
+        "severity": rule.severity,
         "actions": [masked(action_to_dict(a)) for a in rule.actions],
-        "state": state.status.value,
+        "state": state.status,
         "since": state.since,
         "value": state.value,
         "frozen": state.frozen,
         "flapping": state.flapping,
-        **({"flapping_since": state.flaps.since, "suppressed": state.flaps.untold} if state.flapping else {}),
         "alert_id": entry.alert_id,
         "created_at": entry.created_at,
-        **({"objective": rule.objective} if rule.objective else {}),
+        "hints": hints,
     }
+    if state.flapping:
+        answer["flapping_since"] = state.flaps.since
+        answer["suppressed"] = state.flaps.untold
+    if rule.objective:
+        answer["objective"] = rule.objective
+    return answer
 
 
-def masked(action: dict[str, Any]) -> dict[str, Any]:
+def masked(action: dict[str, Any]) -> ShownAction:
     """Header values may be secrets: their names are shown, they are not."""
-    if "headers" not in action:
-        return action
-    return {**action, "headers": dict.fromkeys(action["headers"], MASK)}
+    shown = cast("ShownAction", dict(action))  # what `model.alerts.action_to_dict` gives
+    if "headers" in shown:
+        shown["headers"] = dict.fromkeys(shown["headers"], MASK)
+    return shown
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/alerts", Permission.READ)
+@routes.get(_ALL, Permission.READ, answers={200: ShownRules})
 async def list_rules(request: web.Request) -> web.Response:
     """Every rule with its state, the built-in SLA rules included."""
     tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    return reply({"tenant_id": tenant.tenant_id, "alerts": [_shown(request, r) for r in rules]})
+    answer: ShownRules = {
+        "tenant_id": tenant.tenant_id,
+        "alerts": [_shown(request, r) for r in rules],
+    }
+    return reply(answer)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/alerts/active", Permission.READ)
+@routes.get(_ALL + "/active", Permission.READ, answers={200: ShownRules})
 async def active(request: web.Request) -> web.Response:
     """Rules that are pending or firing, or flap."""
     tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
     shown = [_shown(request, r) for r in rules if r.state.stands]
-    return reply({"tenant_id": tenant.tenant_id, "alerts": shown})
+    answer: ShownRules = {"tenant_id": tenant.tenant_id, "alerts": shown}
+    return reply(answer)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/alerts/deliveries", Permission.READ)
+class DeliveriesAsked(Query):
+    """The newest so many."""
+
+    limit: Limit = 100
+
+
+@routes.get(_ALL + "/deliveries", Permission.READ, query=DeliveriesAsked, answers={200: Deliveries})
 async def deliveries(request: web.Request) -> web.Response:
     """Notifications, newest first: their tries and the last answer."""
     tenant = await tenant_of(request)
-    found = await backend_of(request).deliveries.recent(tenant, query_int(request, "limit", 100, 1, 1000))
-    return reply({"tenant_id": tenant.tenant_id, "deliveries": [delivery_document(d) for d in found]})
+    limit = read_query(request, DeliveriesAsked).limit
+    found = await backend_of(request).deliveries.recent(tenant, limit)
+    answer: Deliveries = {
+        "tenant_id": tenant.tenant_id,
+        "deliveries": [delivery_document(d) for d in found],
+    }
+    return reply(answer)
 
 
-def delivery_document(delivery: dict[str, Any]) -> dict[str, Any]:
-    return {**delivery, "action": masked(delivery["action"])}
+def delivery_document(delivery: dict[str, Any]) -> AlertDelivery:
+    """`delivery`: the columns of `deliveries` in queries/outbox.sql."""
+    return cast("AlertDelivery", {**delivery, "action": masked(delivery["action"])})
 
 
 class ResendBody(BaseModel):
@@ -214,7 +254,13 @@ class ResendBody(BaseModel):
     note: Annotated[StrictStr, Field(max_length=500)] | None = None
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/alerts/deliveries/{delivery_id}/resend", Permission.OPERATE)
+@routes.post(
+    _ALL + "/deliveries/{delivery_id}/resend",
+    Permission.OPERATE,
+    body=optional(ResendBody),
+    answers={202: AlertDelivery},
+    refuses=(NotFound, Conflict),
+)
 async def resend(request: web.Request) -> web.Response:
     """Send again what was given up, under its old id; who asked for it, and when, stays on record."""
     tenant = await tenant_of(request)
@@ -227,14 +273,20 @@ async def resend(request: web.Request) -> web.Response:
     return reply(delivery_document(found), 202)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.READ)
+@routes.get(_ALL + "/{rule_id}", Permission.READ, answers={200: ShownRule}, refuses=(NotFound,))
 async def get_rule(request: web.Request) -> web.Response:
     """One rule with its state."""
     tenant = await tenant_of(request)
     return reply(_shown(request, await backend_of(request).alerts.get(tenant, request.match_info["rule_id"])))
 
 
-@routes.put("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)
+@routes.put(
+    _ALL + "/{rule_id}",
+    Permission.OPERATE,
+    body=RuleBody,
+    answers={200: ShownRule},
+    refuses=(NotFound, Conflict),
+)
 async def replace_rule(request: web.Request) -> web.Response:
     """Replace a rule as a whole: an alert that stands ends, and the rule starts anew. What was sent stays on record."""
     tenant, backend = await tenant_of(request), backend_of(request)
@@ -258,7 +310,7 @@ async def replace_rule(request: web.Request) -> web.Response:
     return reply(_shown(request, await backend.rule_desk.replace(tenant, rule, now_of(request))))
 
 
-@routes.delete("/api/v1/tenants/{tenant_id}/alerts/{rule_id}", Permission.OPERATE)
+@routes.delete(_ALL + "/{rule_id}", Permission.OPERATE, answers={204: None}, refuses=(NotFound, Conflict))
 async def delete_rule(request: web.Request) -> web.Response:
     """Delete a rule; an alert that stands ends with it, and what it had sent stays on record."""
     tenant, backend = await tenant_of(request), backend_of(request)

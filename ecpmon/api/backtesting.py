@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.alerts.backtest import Backtest, Detection, evaluations_in, replay
 from ecpmon.alerts.judgement import SLA_LOOKBACK, saved_condition
@@ -17,6 +16,7 @@ from ecpmon.alerts.past import History, Series
 from ecpmon.alerts.policy import default_policies, flap_policy, parse_duration
 from ecpmon.alerts.syntax import References, references
 from ecpmon.api.alerts import checked_condition, seconds_of
+from ecpmon.api.answers.trials import Detected, Trial, TrialBody, TrialBudget
 from ecpmon.api.common import (
     apart,
     backend_of,
@@ -55,26 +55,6 @@ _LONGEST_STEP: Final = timedelta(hours=1)
 SAMPLES_REACH: Final = timedelta(hours=25)
 _ROLLUP: Final = timedelta(minutes=5)
 _EVERY_SAMPLE: Final = timedelta(microseconds=1)
-
-
-class TrialBody(BaseModel):
-    """A threshold rule, as it would be saved, or the name of a burn-rate policy."""
-
-    model_config = ConfigDict(defer_build=True, extra="forbid")
-
-    condition: StrictStr | None = None
-    duration: StrictStr | None = None
-    policy: Literal["page", "ticket"] | None = None
-    # What the policy is about, by name; None: the tenant's availability.
-    objective: Annotated[StrictStr, Field(max_length=100)] | None = None
-    target: StrictStr | None = None
-    from_: StrictStr | None = Field(default=None, alias="from")
-    to: StrictStr | None = None
-    step: StrictStr | None = None
-    # The rest of a rule's body: it changes nothing here, so a rule can be tried as it is before it is saved.
-    alert_name: Any = None
-    severity: Any = None
-    actions: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +227,10 @@ async def _samples(request: web.Request, plan: _Plan, since: datetime) -> list[t
     ]
 
 
-def _document(plan: _Plan, found: Backtest, history: History, *, present: bool) -> dict[str, Any]:
+def _document(plan: _Plan, found: Backtest, history: History, *, present: bool) -> Trial:
     rule = plan.rule
-    tried = {"policy": rule.policy} if rule.policy else {"condition": rule.condition}
-    return {
+    answer: Trial = {
         "tenant_id": plan.tenant.tenant_id,
-        **tried,
         "duration": f"{rule.for_seconds}s",
         "target": float(plan.tenant.sla_target.percent),
         "from": plan.start,
@@ -270,11 +248,16 @@ def _document(plan: _Plan, found: Backtest, history: History, *, present: bool) 
         "suppressed": found.suppressed,
         "missed_incidents": found.missed,
         "false_alarms": found.false_alarms,
-        "budget": {"window": "30d", **_budget(history.budget(plan.end))},
+        "budget": _budget(history.budget(plan.end)),
     }
+    if rule.policy:
+        answer["policy"] = rule.policy
+    else:
+        answer["condition"] = rule.condition
+    return answer
 
 
-def _incident(d: Detection, *, present: bool) -> dict[str, Any]:
+def _incident(d: Detection, *, present: bool) -> Detected:
     left = d.budget_left
     return {
         "start": d.incident.start,
@@ -285,8 +268,9 @@ def _incident(d: Detection, *, present: bool) -> dict[str, Any]:
     }
 
 
-def _budget(left: ErrorBudget) -> dict[str, Any]:
+def _budget(left: ErrorBudget) -> TrialBudget:
     return {
+        "window": "30d",
         "total_minutes": minutes(left.total),
         "consumed_minutes": minutes(left.consumed),
         "remaining_minutes": minutes(left.remaining),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from ecpmon.alerts.backtest import Backtest, replay_counted
 from ecpmon.alerts.counted import LONGEST_READ, fitting
 from ecpmon.alerts.counted_past import CountedHistory
-from ecpmon.api.backtesting import DEFAULT_RANGE, TrialBody, policies, range_of, step_of
+from ecpmon.api.answers.trials import Trial, TrialBody
+from ecpmon.api.backtesting import DEFAULT_RANGE, policies, range_of, step_of
 from ecpmon.api.common import apart, backend_of, bad_field, long_turn, percent
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity
 from ecpmon.model.objectives import Promised, StoredObjective
@@ -113,7 +114,7 @@ def _trial(tenant: Tenant, body: TrialBody, now: datetime) -> _Trial:
     return _Trial(tenant.tenant_id, body.objective or "", rule, first, last, step)
 
 
-def _document(trial: _Trial, found: Backtest, history: CountedHistory) -> dict[str, Any]:
+def _document(trial: _Trial, found: Backtest, history: CountedHistory) -> Trial:
     """As for availability; counts know no outages, so nothing is missed and nothing a false alarm."""
     left = history.at(trial.end).budget_remaining
     return {

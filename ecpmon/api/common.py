@@ -13,6 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from ecpmon.api.answers.common import Bounded, Certainty, ShownState
 from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.contract import field_errors
@@ -28,6 +29,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN)
 MAX_VALUES: Final = 100_000
+_SHOWN: Final[dict[SpanState | None, ShownState]] = {
+    SpanState.UP: "up", SpanState.DOWN: "down", SpanState.GAP: "gap", None: "none",
+}  # fmt: skip
 
 
 def percent(fraction: float | None) -> float | None:
@@ -41,13 +45,13 @@ def minutes(seconds: float) -> float:
 
 def certainty(
     low: float | None, high: float | None, coverage: float | None, state: SpanState | None
-) -> dict[str, Any]:
+) -> Certainty:
     """What goes with every availability that is shown: bounds and coverage in percent, and whether it is `stale`, as
     nobody knows what the tenant is now."""
     return {**bounded(low, high, coverage), "stale": is_stale(state)}
 
 
-def bounded(low: float | None, high: float | None, coverage: float | None) -> dict[str, Any]:
+def bounded(low: float | None, high: float | None, coverage: float | None) -> Bounded:
     return {"bounds": {"low": percent(low), "high": percent(high)}, "coverage": percent(coverage)}
 
 
@@ -56,9 +60,9 @@ def is_stale(state: SpanState | None) -> bool:
     return state is None or state is SpanState.GAP
 
 
-def shown_state(state: SpanState | None) -> str:
+def shown_state(state: SpanState | None) -> ShownState:
     """`none`: it was never observed."""
-    return state.value if state else "none"
+    return _SHOWN[state]
 
 
 def reply(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

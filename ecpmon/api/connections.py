@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import structlog
@@ -53,7 +53,7 @@ _PONG, _PONG_SIZE = b"\x8a\x80", 6
 _A_PONG: Final = WSMessage(WSMsgType.PONG, b"", None)
 _WORDS: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 # What to do with what a client says: the answer, or None. Raises EcpError for what is wrong.
-Say = Callable[[Any, Any], dict[str, Any] | None]
+Say = Callable[[Any, Any], Mapping[str, object] | None]
 
 
 class Connection(Line, asyncio.Protocol):
@@ -225,7 +225,7 @@ class Connection(Line, asyncio.Protocol):
             if answer is not None:
                 self.write(text_frame(dumps(answer)))
 
-    def _answer(self, say: Say, message: WSMessage) -> dict[str, Any] | None:
+    def _answer(self, say: Say, message: WSMessage) -> Mapping[str, object] | None:
         """A bad message is answered with an error, and the socket stays open."""
         try:
             return say(self._place, _decoded(message))

@@ -6,66 +6,19 @@ Nothing here costs a start: shapes are plain classes until somebody needs a mode
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, cast
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from ecpmon.errors import MAX_FIELDS, EcpError, ValidationFailed, shortened
-
-if TYPE_CHECKING:
-    from typing_extensions import TypedDict as TypedDict
-else:
-
-    class TypedDict(dict):
-        """The shape of an answer: for mypy a TypedDict, at a start a class like any other.
-
-        `typing`'s compiles every annotation where it stands, and pydantic takes it from Python 3.12 on only.
-        """
-
-        __total__ = True
-
-        def __new__(cls, *given, **fields):
-            if cls is not TypedDict or fields or len(given) != 2:
-                return super().__new__(cls)
-            # TypedDict("Change", {"from": str, …}): for names that are keywords of Python.
-            name, annotations = given
-            module = sys._getframe(1).f_globals["__name__"]
-            return type(name, (TypedDict,), {"__annotations__": annotations, "__module__": module})
-
-        def __init_subclass__(cls, *, total: bool = True) -> None:
-            cls.__total__ = total
-
-        @classmethod
-        def __get_pydantic_core_schema__(cls, _: Any, handler: Any) -> Any:
-            return handler.generate_schema(_typed_dict_of(cls))
-
+from ecpmon.errors import MAX_FIELDS, EcpError, ValidationFailed, shortened, told
+from ecpmon.shapes import TypedDict as TypedDict
 
 _MAX_PATH: Final = 200
 Q = TypeVar("Q", bound="Query")
-
-
-@cache
-def _typed_dict_of(shape: type) -> Any:
-    """What pydantic understands. Its bases' keys are its own as well, required or not as each base says."""
-    from typing import NotRequired, get_origin
-
-    from typing_extensions import TypedDict
-
-    fields: dict[str, Any] = {}
-    for cls in reversed(shape.__mro__):
-        hints = get_type_hints(cls, include_extras=True) if "__annotations__" in vars(cls) else {}
-        for name in vars(cls).get("__annotations__", ()):
-            optional = not vars(cls).get("__total__", True) and get_origin(hints[name]) is not NotRequired
-            fields[name] = NotRequired[hints[name]] if optional else hints[name]
-    made = TypedDict(shape.__name__, fields)  # type: ignore[misc]
-    made.__module__, made.__qualname__ = shape.__module__, shape.__qualname__
-    made.__doc__ = shape.__doc__
-    return made
 
 
 class Query:
@@ -102,7 +55,8 @@ def parse_query(given: Mapping[str, str], query: type[Q]) -> Q:
     try:
         return cast(Q, model_of(cast(type, query)).model_validate(given))
     except ValidationError as error:
-        raise ValidationFailed("some fields are not as they should be", fields=field_errors(error)) from error
+        fields = field_errors(error)
+        raise ValidationFailed(told(fields), fields=fields) from error
 
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from ecpmon.api.answers.live import AlertMessage, AlertType
 from ecpmon.names import CANONICAL_METRICS
 from ecpmon.ports.alerts import AlertEvent, ExternalAlert
 
 _RESOURCES: Final = frozenset({"cpu", "memory", "gpu", "storage", "network"})
-_SLA_TYPES: Final = {
+_SLA_TYPES: Final[dict[str, AlertType]] = {
     "burn_rate": "sla_burn_rate",
     "budget": "sla_budget",
     "no_data": "no_data",
@@ -20,7 +21,7 @@ _FLAPPING_ENDS: Final = frozenset({"calmed", "rule_deleted", "rule_replaced"})
 _OPEN_STATES: Final = frozenset({"firing", "doubted", "restarting", "waiting", "escalated"})
 
 
-def type_of(kind: str, metric: str | None) -> str:
+def type_of(kind: str, metric: str | None) -> AlertType:
     """`resource_usage` for thresholds on resources, as in the source documents."""
     if kind in _SLA_TYPES:
         return _SLA_TYPES[kind]
@@ -35,8 +36,8 @@ def is_told(event: AlertEvent) -> bool:
     return event.kind == "recovery" or "firing" in (event.from_state, event.to_state)
 
 
-def message_of_event(event: AlertEvent) -> dict[str, Any]:
-    return {
+def message_of_event(event: AlertEvent) -> AlertMessage:
+    message: AlertMessage = {
         "alert_id": event.alert_id,
         "tenant_id": event.tenant_id,
         "severity": event.severity,
@@ -47,13 +48,17 @@ def message_of_event(event: AlertEvent) -> dict[str, Any]:
         "threshold": event.threshold,
         "status": "firing" if event.to_state in _OPEN_STATES else "resolved",
         "timestamp": event.at,
-        **({"flapping": event.flapping} if event.flapping or event.reason == "calmed" else {}),
-        **({"suppressed": event.suppressed} if event.suppressed else {}),
-        **({"objective": event.objective} if event.objective else {}),
     }
+    if event.flapping or event.reason == "calmed":
+        message["flapping"] = event.flapping
+    if event.suppressed:
+        message["suppressed"] = event.suppressed
+    if event.objective:
+        message["objective"] = event.objective
+    return message
 
 
-def message_of_external(alert: ExternalAlert) -> dict[str, Any]:
+def message_of_external(alert: ExternalAlert) -> AlertMessage:
     notes = alert.annotations
     resolved = alert.status == "resolved"
     return {
@@ -65,6 +70,6 @@ def message_of_external(alert: ExternalAlert) -> dict[str, Any]:
         "metric": None,
         "current_value": None,
         "threshold": None,
-        "status": alert.status,
+        "status": "resolved" if resolved else "firing",
         "timestamp": (alert.ends_at if resolved else None) or alert.starts_at,
     }

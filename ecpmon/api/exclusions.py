@@ -9,19 +9,32 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
+from ecpmon.api.answers.common import Hint
+from ecpmon.api.answers.maintenance import (
+    ExclusionRow,
+    Exclusions,
+    ExclusionsApproved,
+    ExclusionsRemoved,
+)
 from ecpmon.api.auth import caller_key, token_of
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply
 from ecpmon.api.context import CALLER
-from ecpmon.api.maintenance import MaintenanceBody, document, how_often, may_enter_the_past, planned_of
+from ecpmon.api.maintenance import (
+    MaintenanceBody,
+    how_often,
+    may_enter_the_past,
+    planned_of,
+    window_document,
+)
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenants import check_preset
 from ecpmon.api.times import is_naive
-from ecpmon.errors import EcpError, LimitReached, NotFound, TenantNotFound
+from ecpmon.errors import Conflict, EcpError, InvalidPreset, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.ports.exclusions import Laid
@@ -58,7 +71,13 @@ class ExclusionBody(MaintenanceBody):
     dry_run: StrictBool = False
 
 
-@routes.post("/api/v1/exclusions", Permission.OPERATE)
+@routes.post(
+    "/api/v1/exclusions",
+    Permission.OPERATE,
+    body=ExclusionBody,
+    answers={200: Exclusions, 201: Exclusions},
+    refuses=(Conflict, InvalidPreset, LimitReached),
+)
 async def lay(request: web.Request) -> web.Response:
     """Lay the same window on many tenants, a hundred in a transaction; asked again with its key, on whom it lacks."""
     backend, now = backend_of(request), now_of(request)
@@ -89,7 +108,12 @@ async def lay(request: web.Request) -> web.Response:
     return reply(outcomes.document(planned, now), 201 if outcomes.counts["laid"] else 200)
 
 
-@routes.post("/api/v1/exclusions/{request_id}/approve", Permission.MANAGE_TENANTS)
+@routes.post(
+    "/api/v1/exclusions/{request_id}/approve",
+    Permission.MANAGE_TENANTS,
+    answers={200: ExclusionsApproved},
+    refuses=(NotFound, Conflict),
+)
 async def approve(request: web.Request) -> web.Response:
     """Let what a request has laid count, on those of its tenants that the caller may change."""
     store, caller, now = backend_of(request).exclusions, request[CALLER], now_of(request)
@@ -98,10 +122,21 @@ async def approve(request: web.Request) -> web.Response:
     async def work(keys: list[int]) -> list[int]:
         return await store.approve(keys, number, caller.name, token_of(caller), now)
 
-    return await _on_what_was_laid(request, number, "approved", work)
+    concerned = await _on_what_was_laid(request, number, work)
+    answer: ExclusionsApproved = {
+        "request_id": number,
+        "approved": len(concerned),
+        "tenants": concerned,
+    }
+    return reply(answer)
 
 
-@routes.delete("/api/v1/exclusions/{request_id}", Permission.OPERATE)
+@routes.delete(
+    "/api/v1/exclusions/{request_id}",
+    Permission.OPERATE,
+    answers={200: ExclusionsRemoved},
+    refuses=(NotFound,),
+)
 async def remove(request: web.Request) -> web.Response:
     """Take back what a request has laid, from those of its tenants that the caller may change."""
     store, caller, now = backend_of(request).exclusions, request[CALLER], now_of(request)
@@ -110,13 +145,15 @@ async def remove(request: web.Request) -> web.Response:
     async def work(keys: list[int]) -> list[int]:
         return await store.remove(keys, number, caller.name, now)
 
-    return await _on_what_was_laid(request, number, "removed", work)
+    concerned = await _on_what_was_laid(request, number, work)
+    answer: ExclusionsRemoved = {"request_id": number, "removed": len(concerned), "tenants": concerned}
+    return reply(answer)
 
 
 async def _on_what_was_laid(
-    request: web.Request, number: str, outcome: str, work: Callable[[list[int]], Awaitable[list[int]]]
-) -> web.Response:
-    """Raises NotFound for a request that concerns no tenant of the caller's."""
+    request: web.Request, number: str, work: Callable[[list[int]], Awaitable[list[int]]]
+) -> list[str]:
+    """The tenants with whom it was done. Raises NotFound for a request that concerns no tenant of the caller's."""
     found = await backend_of(request).exclusions.requested(number)
     first = set(found.tenants if found else ())
     chosen = [t for t in await _own(request) if t.key in first]
@@ -125,8 +162,7 @@ async def _on_what_was_laid(
     done: set[int] = set()
     for some in _parts(chosen):
         done.update(await work([t.key for t in some]))
-    concerned = [t.tenant_id for t in chosen if t.key in done]
-    return reply({"request_id": number, outcome: len(concerned), "tenants": concerned})
+    return [t.tenant_id for t in chosen if t.key in done]
 
 
 def _planned(request: web.Request, body: ExclusionBody, now: datetime) -> Maintenance:
@@ -195,33 +231,46 @@ class _Outcomes:
         """`unknown`: names that are nobody's, as far as the caller is told."""
         self.counts = Counter({"laid": 0, "already": 0, "taken_back": 0, "refused": len(unknown)})
         missing = [(name, _said(TenantNotFound(name))) for name in unknown]
-        self._rows: list[dict[str, Any]] = [
+        self._rows: list[ExclusionRow] = [
             {"tenant_id": name[:100], "outcome": "refused", "error": error} for name, error in missing
         ]
 
-    def tell(self, tenants: Iterable[Tenant], outcome: str) -> None:
+    def tell(self, tenants: Iterable[Tenant], outcome: Literal["chosen"]) -> None:
         for tenant in tenants:
             self.counts[outcome] += 1
             self._rows.append({"tenant_id": tenant.tenant_id, "outcome": outcome})
 
     def add(self, tenants: Iterable[Tenant], laid: Laid) -> None:
         for tenant in tenants:
-            row: dict[str, Any] = {"tenant_id": tenant.tenant_id}
-            if (error := laid.refused.get(tenant.key)) is not None:
-                row |= {"outcome": "refused", "error": _said(error)}
-            elif tenant.key in laid.gone:
-                row |= {"outcome": "taken_back"}
-            else:
-                new = laid.laid.get(tenant.key)
-                number = new or laid.already.get(tenant.key)
-                row |= {"outcome": "laid" if new else "already", "maintenance_id": number}
+            row = _row(tenant, laid)
             self.counts[row["outcome"]] += 1
             self._rows.append(row)
 
-    def document(self, planned: Maintenance, now: datetime) -> dict[str, Any]:
-        window = {k: v for k, v in document(planned, now).items() if k != "id"}
-        return {"request_id": planned.laid_by, "window": window, **self.counts, "tenants": self._rows}
+    def document(self, planned: Maintenance, now: datetime) -> Exclusions:
+        answer: Exclusions = {
+            "request_id": planned.laid_by or "",
+            "window": window_document(planned, now),
+            "laid": self.counts["laid"],
+            "already": self.counts["already"],
+            "taken_back": self.counts["taken_back"],
+            "refused": self.counts["refused"],
+            "tenants": self._rows,
+        }
+        if self.counts["chosen"]:
+            answer["chosen"] = self.counts["chosen"]
+        return answer
 
 
-def _said(error: EcpError) -> dict[str, str]:
+def _row(tenant: Tenant, laid: Laid) -> ExclusionRow:
+    name = tenant.tenant_id
+    if (error := laid.refused.get(tenant.key)) is not None:
+        return {"tenant_id": name, "outcome": "refused", "error": _said(error)}
+    if tenant.key in laid.gone:
+        return {"tenant_id": name, "outcome": "taken_back"}
+    if (new := laid.laid.get(tenant.key)) is not None:
+        return {"tenant_id": name, "outcome": "laid", "maintenance_id": new}
+    return {"tenant_id": name, "outcome": "already", "maintenance_id": laid.already.get(tenant.key)}
+
+
+def _said(error: EcpError) -> Hint:
     return {"code": error.code, "message": error.message}

@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ecpmon.serving import request_id_of
 from ecpmon.slices import in_slices
 from ecpmon.telemetry import Telemetry
 
@@ -109,7 +110,11 @@ async def send(request: web.Request, page: Page) -> web.StreamResponse:
     zips = "gzip" in request.headers.get("Accept-Encoding", "")
     body = page.zipped if zips else page.plain
     response = web.StreamResponse(
-        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Vary": "Accept-Encoding"}
+        headers={
+            "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+            "Vary": "Accept-Encoding",
+            "X-Request-ID": request_id_of(request),
+        }
     )
     if zips:
         response.headers["Content-Encoding"] = "gzip"

@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from ecpmon.api.keys import live_key
-from ecpmon.api.live import LiveBroadcast
+from ecpmon.api.live import Figures, LiveBroadcast
 from ecpmon.api.shared import Shared
 from ecpmon.coming import Coming
 from ecpmon.model.ingest import StateChange
@@ -61,7 +61,7 @@ class Feed:
         self.figured = LiveBroadcast(self, now, patience, bound)
         self.seeded = False
         self.seeding = asyncio.Lock()
-        self.figures: Shared[dict[str, Any] | None] = Shared(FIGURES_SECONDS)
+        self.figures: Shared[Figures] = Shared(FIGURES_SECONDS)
         # By key and source.
         self._values: dict[str, dict[Source, _Said]] = {}
         self._evidence: Source | None = None

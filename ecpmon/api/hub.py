@@ -15,6 +15,7 @@ from typing import Any, Final
 from aiohttp import WSCloseCode
 
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
+from ecpmon.api.answers.live import AlertMessage
 from ecpmon.api.events import is_told, message_of_event, message_of_external
 from ecpmon.api.feeds import Feed, utc_now
 from ecpmon.api.following import Ask, DeploymentKey, StepBroadcast, key_of
@@ -251,7 +252,7 @@ class Hub:
         if alert.tenant_id is not None:
             self._tell(alert.tenant_id, message_of_external(alert))
 
-    def _tell(self, tenant_id: str, message: dict[str, Any]) -> None:
+    def _tell(self, tenant_id: str, message: AlertMessage) -> None:
         if broadcast := self._alerts.get(tenant_id):
             broadcast.tell(message)
 

@@ -6,14 +6,17 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import Field
 
+from ecpmon.api.answers.incidents import IncidentRecovery, Incidents, ShownIncident
 from ecpmon.api.common import backend_of, bad_field, long_turn, minutes, now_of, tenant_of, worked_out
 from ecpmon.api.context import CONTEXT
+from ecpmon.api.contract import Query, read_query
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.times import EARLIEST, query_time
+from ecpmon.api.times import EARLIEST, QueryTime
 from ecpmon.compute.parcels import Sealed
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
@@ -34,21 +37,29 @@ MAX_CAUSES: Final = 300
 MAX_RECOVERIES: Final = 300
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ)
+class Asked(Query):
+    """From when to when; absent: the last 30 days."""
+
+    from_: Annotated[QueryTime | None, Field(alias="from")] = None
+    to: QueryTime | None = None
+
+
+@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ, query=Asked, answers={200: Incidents})
 async def incidents(request: web.Request) -> web.Response:
     """Outages: when, how long, what was wrong as far as it is known, and what each cost."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    end = min(query_time(request, "to", min(now, tenant.deleted_at or now)), now)
-    start = query_time(request, "from", max(end - timedelta(days=30), EARLIEST))
+    asked = read_query(request, Asked)
+    end = min(asked.to or tenant.deleted_at or now, now)
+    start = asked.from_ or max(end - timedelta(days=30), EARLIEST)
     if start >= end:
         raise bad_field("from", "must lie before `to`")
     async with long_turn(request, tenant):
         whole = await backend.availability.reach(tenant, start, end, now)
         spans = await backend.availability.troubles(tenant, whole.start, whole.end, MAX_CHANGES + 1)
         planned = await backend.maintenance.of_tenant(tenant)
-        much, said = len(spans) + effort_of(tenant, planned), "from" in request.query
+        much, free = len(spans) + effort_of(tenant, planned), asked.from_ is None
         found = await worked_out(
-            request, tenant, much, _found, tenant, spans, planned, start, end, whole, may_shorten=not said
+            request, tenant, much, _found, tenant, spans, planned, start, end, whole, may_shorten=free
         )
         causes = await _causes(request, tenant, found.newest)
         coarse = await backend.availability.coarse_days(tenant, found.start, end)
@@ -117,33 +128,30 @@ def _written(
     shown = [_document(i, c, gone=gone) for i, c in zip(outages, known, strict=True)]
     if shown and first < found.first == outages[0].start:
         # Of what lies that far back only the begin was read.
-        shown[0] |= {
-            "start": first,
-            "duration_seconds": (outages[0].end - first).total_seconds(),
-            "recovery_seconds": None,
-        }
+        shown[0]["start"] = first
+        shown[0]["duration_seconds"] = (outages[0].end - first).total_seconds()
+        shown[0]["recovery_seconds"] = None
     others = _ascribe(outages, shown, handled)
-    return dumps(
-        {
-            "tenant_id": tenant.tenant_id,
-            "from": found.start,
-            "to": end,
-            # Outages with less up time than that between them are one.
-            "flap_limit_seconds": maths.FLAP_LIMIT.total_seconds(),
-            # UTC days on which an outage begins and ends at a whole minute, because so much changed.
-            "by_minute": [day.isoformat() for day in coarse],
-            "incidents": shown,
-            # In which there may have been more: nobody measured.
-            "gap_minutes": minutes(found.gap),
-            # Alerts that no measured outage belongs to: the tenant was up, or nobody measured it.
-            "other_recoveries": others,
-        }
-    )
+    answer: Incidents = {
+        "tenant_id": tenant.tenant_id,
+        "from": found.start,
+        "to": end,
+        # Outages with less up time than that between them are one.
+        "flap_limit_seconds": maths.FLAP_LIMIT.total_seconds(),
+        # UTC days on which an outage begins and ends at a whole minute, because so much changed.
+        "by_minute": [day.isoformat() for day in coarse],
+        "incidents": shown,
+        # In which there may have been more: nobody measured.
+        "gap_minutes": minutes(found.gap),
+        # Alerts that no measured outage belongs to: the tenant was up, or nobody measured it.
+        "other_recoveries": others,
+    }
+    return dumps(answer)
 
 
 def _ascribe(
-    outages: Sequence[Incident], shown: Sequence[dict[str, Any]], handled: Sequence[tuple[Recovery, int]]
-) -> list[dict[str, Any]]:
+    outages: Sequence[Incident], shown: Sequence[ShownIncident], handled: Sequence[tuple[Recovery, int]]
+) -> list[IncidentRecovery]:
     """Put each recovery, oldest first, to the outages that it was going on in; those of none."""
     others = []
     for recovery, joined in reversed(handled):
@@ -159,15 +167,15 @@ def _ascribe(
     return others
 
 
-def _recovery(recovery: Recovery, joined: int) -> dict[str, Any]:
+def _recovery(recovery: Recovery, joined: int) -> IncidentRecovery:
     return {
         "recovery_id": recovery.recovery_id,
         "alert_name": recovery.alert_name,
         "fingerprint": recovery.fingerprint,
         "alert_starts_at": recovery.alert_starts_at,
         "joined_alerts": joined,
-        "state": recovery.state.value,
-        "reason": recovery.reason.value,
+        "state": recovery.state,
+        "reason": recovery.reason,
         "created_at": recovery.created_at,
         "restarted_at": recovery.restarted_at,
         "escalated_at": recovery.escalated_at,
@@ -195,7 +203,7 @@ async def _causes(request: web.Request, tenant: Tenant, outages: Sequence[Interv
     return await backend.monitoring.causes(tenant, outages, now_of(request) - kept, rule.error_rate_down_at)
 
 
-def _document(incident: Incident, cause: Cause, *, gone: bool) -> dict[str, Any]:
+def _document(incident: Incident, cause: Cause, *, gone: bool) -> ShownIncident:
     """Start and end are the incident's own, `down_seconds` and the budget are what lies within the range asked about.
 
     `gone`: the tenant was deleted, so that what was going on then is over, but nothing recovered.

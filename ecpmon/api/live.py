@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Literal, Protocol, cast
 
+from ecpmon.api.answers.live import LiveMetrics, RealtimeMetrics, SlaFigures
 from ecpmon.api.broadcast import Broadcast, Slice
 from ecpmon.api.frames import Line, text_frame
 from ecpmon.api.outboxes import Listener
@@ -24,7 +25,7 @@ SHORT_MESSAGE: Final = 50  # metrics
 _MAX_KEPT: Final = 64
 
 Wanted = frozenset[str] | None
-Figures = dict[str, Any] | None
+Figures = SlaFigures | None
 
 
 @dataclass(slots=True)
@@ -179,18 +180,23 @@ class LiveBroadcast(Broadcast[Watcher]):
 
     def _made(self, wanted: Wanted, state: str | None, figures: Figures) -> bytes:
         message = metrics_message(self._values, wanted, state, self._now)
-        if self.figures is not None:
-            message["sla_data"] = figures
-        return text_frame(dumps(message))
+        if self.figures is None:
+            return text_frame(dumps(message))
+        told: RealtimeMetrics = {**message, "sla_data": figures}
+        return text_frame(dumps(told))
 
 
 def metrics_message(
     values: Values, wanted: Wanted, state: str | None, now: Callable[[], datetime]
-) -> dict[str, Any]:
+) -> LiveMetrics:
     """The newest values; with `state` it is the message about a change and `up` is part of it in any case."""
     metrics = values.values(wanted)
-    message = {"timestamp": values.newest() or now(), "tenant_id": values.tenant_id, "metrics": metrics}
+    message: LiveMetrics = {
+        "timestamp": values.newest() or now(),
+        "tenant_id": values.tenant_id,
+        "metrics": metrics,
+    }
     if state is not None:
         metrics["up"] = 1.0 if state == "up" else 0.0
-        message["state"] = state
+        message["state"] = cast("Literal['up', 'down', 'gap']", state)
     return message

@@ -5,17 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecpmon.api.alerts import seconds_of
+from ecpmon.api.answers.common import Hint
+from ecpmon.api.answers.maintenance import (
+    MaintenanceList,
+    Occurrence,
+    PlannedMaintenance,
+    PlannedStanding,
+    PlannedWindow,
+)
 from ecpmon.api.auth import token_of
 from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of, worked_out
 from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.contract import Flag, Query, read_query
 from ecpmon.api.routing import ROLES, Permission, Routes
 from ecpmon.api.times import is_skipped, time_of
+from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.maintenance import Category, Maintenance
 from ecpmon.ports.tokens import Caller
 from ecpmon.sla.exclusions import Lacks, agreed_by, lacks_at_first
@@ -83,29 +93,31 @@ _LACKS: Final = {
 }
 
 
-def _standing(planned: Maintenance) -> dict[str, Any]:
+def _standing(planned: Maintenance) -> PlannedStanding:
     """Whether it counts, and what it lacks."""
-    why, hours = lacks_at_first(planned), planned.notice and planned.notice / timedelta(hours=1)
+    why = lacks_at_first(planned)
+    hours = None if planned.notice is None else planned.notice / timedelta(hours=1)
     later = why is Lacks.NOTICE and planned.rrule is not None and planned.notice is not None
     return {
-        "category": planned.category.value,
+        "category": planned.category,
         "counts": why is None,
         "lacks": why,
         # Of a recurring one what begins then or later needs no approval.
         "counts_from": planned.created_at + planned.notice if later and planned.notice else None,
         "notice_hours": hours,
-        "hint": why
-        and {
-            "code": why.value.upper(),
-            "message": _LACKS[why].format(id=planned.maintenance_id, hours=hours),
-        },
+        "hint": None if why is None else _hint(planned, why, hours),
         "approved_by": agreed_by(planned),
         "approved_at": planned.approved_at,
         "named_approver": planned.approved_by,
     }
 
 
-def _ahead(planned: Maintenance, now: datetime) -> list[dict[str, Any]]:
+def _hint(planned: Maintenance, why: Lacks, hours: float | None) -> Hint:
+    message = _LACKS[why].format(id=planned.maintenance_id, hours=hours)
+    return {"code": why.value.upper(), "message": message}
+
+
+def _ahead(planned: Maintenance, now: datetime) -> list[Occurrence]:
     """What lies ahead, with what does not count yet."""
     end = now + SHOWN_AHEAD
     found = [(i, True) for i in occurrences(planned, now, end)]
@@ -114,9 +126,12 @@ def _ahead(planned: Maintenance, now: datetime) -> list[dict[str, Any]]:
     return [{"start": i.start, "end": i.end, "counts": counts} for i, counts in found[:10]]
 
 
-def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
+def document(planned: Maintenance, now: datetime) -> PlannedMaintenance:
+    return {"id": planned.maintenance_id, **window_document(planned, now)}
+
+
+def window_document(planned: Maintenance, now: datetime) -> PlannedWindow:
     return {
-        "id": planned.maintenance_id,
         "title": planned.title,
         "reason": planned.reason,
         "start": planned.start,
@@ -133,7 +148,7 @@ def document(planned: Maintenance, now: datetime) -> dict[str, Any]:
     }
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/maintenance", Permission.READ)
+@routes.get("/api/v1/tenants/{tenant_id}/maintenance", Permission.READ, answers={200: MaintenanceList})
 async def list_maintenance(request: web.Request) -> web.Response:
     """Planned windows, with what lies ahead of each."""
     tenant, now = await tenant_of(request), now_of(request)
@@ -143,10 +158,20 @@ async def list_maintenance(request: web.Request) -> web.Response:
 
 
 def _list(tenant_id: str, planned: Sequence[Maintenance], now: datetime) -> bytes:
-    return dumps({"tenant_id": tenant_id, "maintenance": [document(m, now) for m in planned]})
+    answer: MaintenanceList = {
+        "tenant_id": tenant_id,
+        "maintenance": [document(m, now) for m in planned],
+    }
+    return dumps(answer)
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/maintenance", Permission.OPERATE)
+@routes.post(
+    "/api/v1/tenants/{tenant_id}/maintenance",
+    Permission.OPERATE,
+    body=MaintenanceBody,
+    answers={201: PlannedMaintenance},
+    refuses=(LimitReached,),
+)
 async def add(request: web.Request) -> web.Response:
     """Plan a window, or enter a past one; what it covers is recomputed."""
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
@@ -168,7 +193,12 @@ def how_often(planned: Maintenance, now: datetime, authorised: bool) -> int:
     return densest(planned)
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}/approve", Permission.MANAGE_TENANTS)
+@routes.post(
+    "/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}/approve",
+    Permission.MANAGE_TENANTS,
+    answers={200: PlannedMaintenance},
+    refuses=(NotFound, Conflict),
+)
 async def approve(request: web.Request) -> web.Response:
     """Let a window count that needs approval, or was entered too late; by somebody else than who entered it."""
     tenant, now, caller = await tenant_of(request), now_of(request), request[CALLER]
@@ -176,16 +206,25 @@ async def approve(request: web.Request) -> web.Response:
     return reply(document(await store.approve(tenant, number, caller.name, token_of(caller), now), now))
 
 
-@routes.delete("/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}", Permission.OPERATE)
+class Removal(Query):
+    """Of a recurring window."""
+
+    keep_past: Flag = False
+
+
+@routes.delete(
+    "/api/v1/tenants/{tenant_id}/maintenance/{maintenance_id}",
+    Permission.OPERATE,
+    query=Removal,
+    answers={204: None},
+    refuses=(NotFound,),
+)
 async def remove(request: web.Request) -> web.Response:
     """Take a window back, its past occurrences included; what it covered is recomputed.
 
     With `keep_past=true` a recurring window just ends: what has been stays planned.
     """
     tenant, store = await tenant_of(request), backend_of(request).maintenance
-    keep_past = request.query.get("keep_past", "false")
-    if keep_past not in ("true", "false"):
-        raise bad_field("keep_past", "must be true or false")
-    change = store.end if keep_past == "true" else store.remove
+    change = store.end if read_query(request, Removal).keep_past else store.remove
     await change(tenant, request.match_info["maintenance_id"], request[CALLER].name, now_of(request))
     return web.Response(status=204)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
+from pydantic import Field
 
+from ecpmon.api.answers.monitoring import Cluster, ClusterQuantities, Measurements, System
 from ecpmon.api.common import (
     backend_of,
     bad_field,
     now_of,
-    query_float,
     reply,
     seen_tenants,
     tenant_of,
 )
 from ecpmon.api.context import CALLER
+from ecpmon.api.contract import Query, read_query
 from ecpmon.api.plots import Shown, main_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, MonitoringUnavailable
-from ecpmon.names import METRIC_TYPES
 from ecpmon.ports.orchestrator import SimulatorClient
 from ecpmon.slices import in_slices
 
@@ -41,38 +42,43 @@ _LONG: Final = timedelta(days=31)
 _LONG_GRAIN: Final = timedelta(hours=1)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/monitoring", Permission.READ)
+class Asked(Query):
+    """How far back, how fine, and of what; without `metric_type` of everything."""
+
+    # `names.METRIC_TYPES`, and the keys of INTERVALS.
+    metric_type: (
+        Literal["cpu", "memory", "gpu", "network", "storage", "request", "response", "error", "sla", "custom"]
+        | None
+    ) = None
+    interval: Literal["15s", "1m", "5m", "1h", "1d"] = "5m"
+    hours: Annotated[float, Field(gt=0, le=MAX_HOURS, allow_inf_nan=False)] = 24.0
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/monitoring", Permission.READ, query=Asked, answers={200: Measurements}
+)
 async def read(request: web.Request) -> web.Response:
     """Measurements over time: by type where a type has one metric, else by metric name; then all of each source."""
     tenant, end = await tenant_of(request), now_of(request)
-    metric_type = request.query.get("metric_type")
-    if metric_type is not None and metric_type not in METRIC_TYPES:
-        raise bad_field("metric_type", f"known are {', '.join(METRIC_TYPES)}")
-    interval = request.query.get("interval", "5m")
-    if interval not in INTERVALS:
-        raise bad_field("interval", f"known are {', '.join(INTERVALS)}")
-    step = INTERVALS[interval]
-    lasting = timedelta(hours=query_float(request, "hours", 24, 0, MAX_HOURS))
+    asked = read_query(request, Asked)
+    step, lasting = INTERVALS[asked.interval], timedelta(hours=asked.hours)
     if lasting / step > MAX_POINTS:
         raise bad_field("interval", f"gives more than {MAX_POINTS} points per series; take a longer interval")
     start = begin_of(end, lasting)
-    found = await backend_of(request).monitoring.plots(tenant, start, end, step, metric_type)
+    found = await backend_of(request).monitoring.plots(tenant, start, end, step, asked.metric_type)
     sources = defaultdict[str, Shown](Shown)
     async for plot in in_slices(found):
         sources[plot.source].add(plot)
     main, said_by = await main_of(sources, tenant.evidence_source)
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "time_range": {"start": start, "end": end},
-            "metrics": main.metrics,
-            "summary": main.summary,
-            "metric_sources": said_by,
-            "sources": {
-                source: {"metrics": of.metrics, "summary": of.summary} for source, of in sources.items()
-            },
-        }
-    )
+    answer: Measurements = {
+        "tenant_id": tenant.tenant_id,
+        "time_range": {"start": start, "end": end},
+        "metrics": main.metrics,
+        "summary": main.summary,
+        "metric_sources": said_by,
+        "sources": {source: {"metrics": of.metrics, "summary": of.summary} for source, of in sources.items()},
+    }
+    return reply(answer)
 
 
 def begin_of(end: datetime, lasting: timedelta) -> datetime:
@@ -82,7 +88,9 @@ def begin_of(end: datetime, lasting: timedelta) -> datetime:
     return start - timedelta(seconds=start.timestamp() % grain.total_seconds())
 
 
-@routes.get("/api/v1/monitoring/system", Permission.READ)
+@routes.get(
+    "/api/v1/monitoring/system", Permission.READ, answers={200: System}, refuses=(MonitoringUnavailable,)
+)
 async def system(request: web.Request) -> web.Response:
     """Capacity of the (simulated) cluster; tenants, and what is used of it, as far as the caller sees them."""
     backend, caller = backend_of(request), request[CALLER]
@@ -90,10 +98,11 @@ async def system(request: web.Request) -> web.Response:
     if backend.simulator is None:
         raise MonitoringUnavailable("no cluster is configured here; set ECPMON_SIMULATOR_URL")
     cluster = await _cluster(backend.simulator, await seen_tenants(request))
-    return reply({**cluster, "total_tenants": page.total, "active_tenants": page.active})
+    answer: System = {**cluster, "total_tenants": page.total, "active_tenants": page.active}
+    return reply(answer)
 
 
-async def _cluster(simulator: SimulatorClient, among: list[str] | None) -> dict[str, Any]:
+async def _cluster(simulator: SimulatorClient, among: list[str] | None) -> Cluster:
     """What the simulator says about its cluster. Raises MonitoringUnavailable."""
     try:
         said = await simulator.status(among)
@@ -109,7 +118,7 @@ async def _cluster(simulator: SimulatorClient, among: list[str] | None) -> dict[
         raise MonitoringUnavailable("the simulator's answer is not what was asked for") from error
 
 
-def _cluster_status(nodes: list[dict[str, Any]]) -> str:
+def _cluster_status(nodes: list[dict[str, Any]]) -> Literal["healthy", "degraded", "critical"]:
     ready = sum(1 for n in nodes if n["ready"])
     if nodes and ready == len(nodes):
         return "healthy"
@@ -120,7 +129,7 @@ def _utilization(shares: dict[str, float]) -> dict[str, float]:
     return {name.partition("_")[0]: share for name, share in shares.items()}
 
 
-def _quantities(amounts: dict[str, int]) -> dict[str, Any]:
+def _quantities(amounts: dict[str, int]) -> ClusterQuantities:
     """The simulator's plain numbers (millicores, bytes, GPUs) as Kubernetes quantities."""
     return {
         "cpu": f"{amounts['cpu_millicores']}m",

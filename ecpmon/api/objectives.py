@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from aiohttp import web
 from pydantic import ValidationError
 
+from ecpmon.api.answers.objectives import (
+    CountedWindow,
+    GivenObjective,
+    GivenObjectives,
+    ObjectiveStatus,
+    ShownObjective,
+    ShownObjectives,
+    Suspect,
+)
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import (
     apart,
@@ -22,15 +30,15 @@ from ecpmon.api.common import (
     tenant_of,
     worked_out,
 )
-from ecpmon.api.contract import field_errors
+from ecpmon.api.contract import Query, Text, field_errors, read_query
+from ecpmon.api.queries import Windows
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
-from ecpmon.errors import BadRequest, NotFound, ValidationFailed
+from ecpmon.errors import BadRequest, Conflict, NotFound, ValidationFailed
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.faults import counter_subject
-from ecpmon.sla.periods import WINDOW_NAMES
+from ecpmon.ports.faults import Fault, counter_subject
 from ecpmon.sla.terms import effort_of, terms_of
 
 if TYPE_CHECKING:
@@ -47,6 +55,7 @@ YAML: Final = "application/yaml"
 _YAML_TYPES: Final = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
 _ALL: Final = "/api/v1/tenants/{tenant_id}/objectives"
 _ONE: Final = "/api/v1/tenants/{tenant_id}/objectives/{objective}"
+_AS_YAML: Final = Text(YAML)
 
 
 def promise_of(tenant: Tenant) -> Promise:
@@ -55,15 +64,15 @@ def promise_of(tenant: Tenant) -> Promise:
     return Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
 
 
-def document(stored: StoredObjective, matches: Matches) -> dict[str, Any]:
+def document(stored: StoredObjective, matches: Matches) -> ShownObjective:
     shown = stored.objective.model_dump(mode="json", exclude_none=True)
-    return {
-        **shown,
+    more = {
         "inherited": stored.inherited,
         "first_observation": stored.first_at,
         "matches": matches.document(),
         "hints": matches.hints(),
     }
+    return cast("ShownObjective", {**shown, **more})  # the fields of `model.Objective`, and these
 
 
 # What `document` adds to an objective; what is shown can be sent back.
@@ -72,14 +81,14 @@ _SHOWN: Final = frozenset({"inherited", "first_observation", "matches", "hints"}
 
 async def _documents(
     request: web.Request, tenant: Tenant, stored: Sequence[StoredObjective]
-) -> list[dict[str, Any]]:
+) -> list[ShownObjective]:
     """The objectives with the series that they find now."""
     from ecpmon.sla.matching import Matches, metrics_of
 
     names = metrics_of(s.objective for s in stored)
     series = await backend_of(request).objectives.series(tenant, names)
 
-    def shown() -> list[dict[str, Any]]:
+    def shown() -> list[ShownObjective]:
         return [document(s, Matches(s.objective, tenant.evidence_source, series)) for s in stored]
 
     return await _looked_at(request, tenant, len(series) * len(stored), shown)
@@ -104,11 +113,14 @@ async def _check(request: web.Request, tenant: Tenant, given: Sequence[Objective
         raise ValidationFailed("some selectors cannot match", fields=fields)
 
 
+class Form(Query):
+    """`openslo`: as YAML."""
+
+    format: Literal["json", "openslo"] = "json"
+
+
 def _wants_yaml(request: web.Request) -> bool:
-    chosen = request.query.get("format", "json")
-    if chosen not in ("json", "openslo"):
-        raise bad_field("format", "known are json, openslo")
-    return chosen == "openslo"
+    return read_query(request, Form).format == "openslo"
 
 
 async def _yaml(request: web.Request, tenant: Tenant, stored: list[StoredObjective]) -> web.Response:
@@ -127,17 +139,23 @@ async def _find(request: web.Request, tenant: Tenant) -> StoredObjective:
     raise NotFound("there is no such objective", details={"objective": name[:63]})
 
 
-@routes.get(_ALL, Permission.READ)
+@routes.get(_ALL, Permission.READ, query=Form, answers={200: (ShownObjectives, _AS_YAML)})
 async def objectives(request: web.Request) -> web.Response:
     """The tenant's objectives; `format=openslo` gives OpenSLO v1 YAML, with the availability target."""
     tenant, as_yaml = await tenant_of(request, with_deleted=True), _wants_yaml(request)
     found = await backend_of(request).objectives.of_tenant(tenant)
     if as_yaml:
         return await _yaml(request, tenant, found)
-    return reply({"tenant_id": tenant.tenant_id, "objectives": await _documents(request, tenant, found)})
+    return await _listed(request, tenant, found)
 
 
-@routes.get(_ONE, Permission.READ)
+async def _listed(request: web.Request, tenant: Tenant, found: Sequence[StoredObjective]) -> web.Response:
+    shown = await _documents(request, tenant, found)
+    answer: ShownObjectives = {"tenant_id": tenant.tenant_id, "objectives": shown}
+    return reply(answer)
+
+
+@routes.get(_ONE, Permission.READ, query=Form, answers={200: (ShownObjective, _AS_YAML)}, refuses=(NotFound,))
 async def objective(request: web.Request) -> web.Response:
     """One objective."""
     tenant, as_yaml = await tenant_of(request, with_deleted=True), _wants_yaml(request)
@@ -151,7 +169,13 @@ async def objective(request: web.Request) -> web.Response:
     return web.Response(text=yamlstream.dump(alone), content_type=YAML)
 
 
-@routes.put(_ALL, Permission.MANAGE_TENANTS)
+@routes.put(
+    _ALL,
+    Permission.MANAGE_TENANTS,
+    body=(GivenObjectives, _AS_YAML),
+    answers={200: ShownObjectives},
+    refuses=(Conflict,),
+)
 async def replace(request: web.Request) -> web.Response:
     """Give the tenant exactly these objectives of its own, from JSON or OpenSLO YAML; all or none is stored."""
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).objectives
@@ -159,11 +183,16 @@ async def replace(request: web.Request) -> web.Response:
     await _check(request, tenant, given, "objectives.{}.")
     await store.put(tenant, given, now, others=False)
     await backend_of(request).on_objectives_changed(tenant, now)
-    found = await store.of_tenant(tenant)
-    return reply({"tenant_id": tenant.tenant_id, "objectives": await _documents(request, tenant, found)})
+    return await _listed(request, tenant, await store.of_tenant(tenant))
 
 
-@routes.put(_ONE, Permission.MANAGE_TENANTS)
+@routes.put(
+    _ONE,
+    Permission.MANAGE_TENANTS,
+    body=(GivenObjective, _AS_YAML),
+    answers={200: ShownObjective, 201: ShownObjective},
+    refuses=(Conflict,),
+)
 async def put(request: web.Request) -> web.Response:
     """Define one objective, from JSON or from an OpenSLO SLO of its name."""
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).objectives
@@ -178,7 +207,7 @@ async def put(request: web.Request) -> web.Response:
     return reply(shown, 201 if new else 200)
 
 
-@routes.delete(_ONE, Permission.MANAGE_TENANTS)
+@routes.delete(_ONE, Permission.MANAGE_TENANTS, answers={204: None}, refuses=(NotFound, Conflict))
 async def delete(request: web.Request) -> web.Response:
     """Take the tenant's own objective back; a default of that name is in force again."""
     tenant, now, backend = await tenant_of(request), now_of(request), backend_of(request)
@@ -239,14 +268,26 @@ async def _text(request: web.Request) -> str:
         raise BadRequest("the body is not UTF-8") from error
 
 
-@routes.get(_ONE + "/status", Permission.READ)
+class StatusAsked(Query):
+    """Absent: the windows of the objective."""
+
+    windows: Windows | None = None
+
+
+@routes.get(
+    _ONE + "/status",
+    Permission.READ,
+    query=StatusAsked,
+    answers={200: ObjectiveStatus},
+    refuses=(NotFound,),
+)
 async def status(request: web.Request) -> web.Response:
     """Ratio with bounds, verdict, budget and burn rate per window, up to the last whole minute."""
     from ecpmon.sla.ratios import cuts, edges, standing
 
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
     stored = await _find(request, tenant)
-    names = _windows(request, stored)
+    names = read_query(request, StatusAsked).windows or stored.objective.windows
     planned = await backend.maintenance.of_tenant(tenant)
     spans = await worked_out(
         request, tenant, effort_of(tenant, planned), _stretches, tenant, planned, now, names
@@ -259,23 +300,22 @@ async def status(request: web.Request) -> web.Response:
         request, tenant, effort_of(tenant, planned), standing, stored, spans, before, rule, statuses, holes
     )
     unit = 1e6 if stored.objective.counters is None else 1.0
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "objective": stored.objective.name,
-            "kind": stored.objective.kind.value,
-            "unit": "requests" if unit == 1.0 else "seconds",
-            "target": percent(stored.objective.target),
-            "as_of": now,
-            "suspect": await _suspect(request, tenant, stored.objective, min(r.start for r in found)),
-            "windows": [window_document(r, unit) for r in found],
-        }
-    )
+    answer: ObjectiveStatus = {
+        "tenant_id": tenant.tenant_id,
+        "objective": stored.objective.name,
+        "kind": stored.objective.kind,
+        "unit": "requests" if unit == 1.0 else "seconds",
+        "target": percent(stored.objective.target),
+        "as_of": now,
+        "suspect": await _suspect(request, tenant, stored.objective, min(r.start for r in found)),
+        "windows": [window_document(r, unit) for r in found],
+    }
+    return reply(answer)
 
 
 async def _suspect(
     request: web.Request, tenant: Tenant, objective: Objective, since: datetime
-) -> list[dict[str, Any]]:
+) -> list[Suspect]:
     """When its counters could not be used since then, and why: figures that reach over that are suspect."""
     counters = objective.counters
     if counters is None:
@@ -284,7 +324,17 @@ async def _suspect(
     if objective.histogram is not None:  # a native one is a counter of that name
         subjects.add(counter_subject(objective.histogram.metric))
     found = await backend_of(request).faults.of_tenant(tenant, since)
-    return [asdict(fault) for fault in found if fault.subject in subjects]
+    return [_suspected(fault) for fault in found if fault.subject in subjects]
+
+
+def _suspected(fault: Fault) -> Suspect:
+    return {
+        "source": fault.source,
+        "subject": fault.subject,
+        "first_at": fault.first_at,
+        "last_at": fault.last_at,
+        "reason": fault.reason,
+    }
 
 
 def _stretches(
@@ -296,16 +346,7 @@ def _stretches(
     return [stretch(name, now, terms) for name in names]
 
 
-def _windows(request: web.Request, stored: StoredObjective) -> list[str]:
-    text = request.query.get("windows")
-    names = list(stored.objective.windows) if text is None else [n.strip() for n in text.split(",")]
-    unknown = [n for n in names if n not in WINDOW_NAMES]
-    if unknown:
-        raise bad_field("windows", f"unknown window {unknown[0][:20]!r}; known are {', '.join(WINDOW_NAMES)}")
-    return list(dict.fromkeys(names))
-
-
-def window_document(r: RatioResult, unit: float) -> dict[str, Any]:
+def window_document(r: RatioResult, unit: float) -> CountedWindow:
     """One window: percentages, counts in requests or seconds, unrounded."""
     return {
         "window": r.window,
@@ -315,8 +356,8 @@ def window_document(r: RatioResult, unit: float) -> dict[str, Any]:
         "ratio_other_accounting": percent(r.ratio_other_accounting),
         "bounds": {"low": percent(r.low), "high": percent(r.high)},
         "coverage": percent(r.coverage),
-        "verdict": r.verdict.value,
-        "status": r.status.value,
+        "verdict": r.verdict,
+        "status": r.status,
         "good": r.counts.good / unit,
         "bad": r.counts.bad / unit,
         "total": r.counts.total / unit,

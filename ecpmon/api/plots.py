@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
+from ecpmon.api.answers.monitoring import Point
 from ecpmon.api.keys import plot_key
 from ecpmon.ports.samples import Plot
 from ecpmon.slices import in_slices
@@ -31,7 +32,7 @@ class Shown:
 
     def __init__(self) -> None:
         self._plots: dict[str, Plot] = {}
-        self.metrics: dict[str, orjson.Fragment] = {}
+        self.metrics: dict[str, list[Point]] = {}
         self.summary: dict[str, float] = {}
 
     def add(self, plot: Plot) -> None:
@@ -41,7 +42,7 @@ class Shown:
         """A series of another one, as it is."""
         self._put(key, of._plots[key], of.metrics[key])
 
-    def _put(self, key: str, plot: Plot, points: orjson.Fragment) -> None:
+    def _put(self, key: str, plot: Plot, points: list[Point]) -> None:
         self._plots[key] = plot
         self.metrics[key] = points
         self.summary[f"avg_{key}"] = plot.mean
@@ -67,12 +68,13 @@ async def main_of(sources: Mapping[str, Shown], evidence: str) -> tuple[Shown, d
     return main, said_by
 
 
-def points_of(plot: Plot) -> orjson.Fragment:
-    """`[{"timestamp": …, "value": …}, …]`."""
+def points_of(plot: Plot) -> list[Point]:
+    """Written already."""
     begins = plot.begins
     text = _grid(begins) if isinstance(begins, range) else _text(begins)
     # Finite numbers only are kept, so that a comma parts two of them.
-    return orjson.Fragment(text % tuple(orjson.dumps(plot.values)[1:-1].split(b",")))
+    written = orjson.Fragment(text % tuple(orjson.dumps(plot.values)[1:-1].split(b",")))
+    return cast("list[Point]", written)
 
 
 @lru_cache(maxsize=_GRIDS)

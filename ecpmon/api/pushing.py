@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
 from orjson import JSONDecodeError, loads
 
+from ecpmon.api.answers.monitoring import PushAnswer, PushEntry
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import backend_of, bad_field, known_tenant, now_of
 from ecpmon.api.context import CONTEXT, Backend
@@ -66,7 +67,12 @@ SAMPLES_PER_REQUEST: Final = 100
 ONE_BY_ONE: Final = 4
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/monitoring", Permission.INGEST)
+@routes.post(
+    "/api/v1/tenants/{tenant_id}/monitoring",
+    Permission.INGEST,
+    body=PushEntry | list[PushEntry],
+    answers={202: PushAnswer},
+)
 async def push(request: web.Request) -> web.Response:
     """Take measurements; the reply is sent after they are committed."""
     tenant, now = await known_tenant(request), now_of(request)
@@ -131,23 +137,23 @@ class Pushed:
         return max([max(entry.instants) for entry in self._entries], default=self.now)
 
     def told(self, accepted: int) -> bytes:
-        """The answer, as JSON."""
-        refused, newest = self._refused, self.newest
-        if refused is None and self._hint is None:
+        """The answer, a `PushAnswer`, as JSON."""
+        refused, newest, hint = self._refused, self.newest, self._hint
+        if refused is None and hint is None:
             said = (
                 f'{{"accepted":{accepted},"rejected":[],"rejected_count":0,"timestamp":"{rfc3339(newest)}"}}'
             )
             return said.encode()
         named = () if refused is None else refused.named
-        return dumps(
-            {
-                "accepted": accepted,
-                "rejected": [{"metric": r.metric, "reason": r.reason.value} for r in named],
-                "rejected_count": 0 if refused is None else refused.counts.total(),
-                "timestamp": newest,
-                **({} if self._hint is None else {"hint": asdict(self._hint)}),
-            }
-        )
+        answer: PushAnswer = {
+            "accepted": accepted,
+            "rejected": [{"metric": r.metric, "reason": r.reason} for r in named],
+            "rejected_count": 0 if refused is None else refused.counts.total(),
+            "timestamp": newest,
+        }
+        if hint is not None:
+            answer["hint"] = {"code": hint.code, "message": hint.message}
+        return dumps(answer)
 
     async def take_apart(self, body: bytes) -> None:
         """Raises BadRequest, ValidationFailed, PayloadTooLarge."""

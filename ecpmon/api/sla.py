@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import Field
 
+from ecpmon.api.answers.sla import Analysis, Sla, SlaWindow, Timeline, TimelinePoint, WindowContract
 from ecpmon.api.common import (
     backend_of,
     bad_field,
@@ -26,8 +27,10 @@ from ecpmon.api.common import (
     worked_out,
 )
 from ecpmon.api.context import CALLER
+from ecpmon.api.contract import Query, read_query
+from ecpmon.api.queries import Length, Windows, duration_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.times import query_time
+from ecpmon.api.times import QueryTime
 from ecpmon.compute.parcels import Sealed
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
@@ -41,7 +44,7 @@ from ecpmon.sla.contracts import judged, versions_of
 from ecpmon.sla.incidents import FLAP_LIMIT
 from ecpmon.sla.ledger import Ledger, Question, question
 from ecpmon.sla.parts import Terms
-from ecpmon.sla.periods import LONGEST_WINDOW, WINDOW_NAMES
+from ecpmon.sla.periods import LONGEST_WINDOW
 from ecpmon.sla.terms import effort_of, off_between, terms_of
 from ecpmon.wire import dumps
 
@@ -50,27 +53,9 @@ MAX_POINTS: Final = 2_000
 # Maintenance windows in one plot or analysis: more than a year's of a tenant that has planned all it may.
 MAX_INTERVALS: Final = 10_000
 DEFAULT_WINDOWS: Final = ("1h", "24h", "7d", "30d", "month")
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
-def duration_of(text: str, field: str) -> timedelta:
-    """`5m`, `1h`, `30d`. Raises ValidationFailed."""
-    match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", text)
-    if match is None:
-        raise bad_field(field, "must be a duration such as 5m, 1h or 30d")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-
-
-def window_names(text: str) -> list[str]:
-    """The windows asked for. Raises ValidationFailed naming the known ones."""
-    names = [n.strip() for n in text.split(",")]
-    unknown = [n for n in names if n not in WINDOW_NAMES]
-    if unknown:
-        raise bad_field("windows", f"unknown window {unknown[0][:20]!r}; known are {', '.join(WINDOW_NAMES)}")
-    return list(dict.fromkeys(names))
-
-
-def window_document(w: WindowResult) -> dict[str, Any]:
+def window_document(w: WindowResult) -> SlaWindow:
     """One window as the contract shows it: percentages and minutes, unrounded."""
     left = w.budget
     return {
@@ -81,8 +66,8 @@ def window_document(w: WindowResult) -> dict[str, Any]:
         "availability_other_accounting": percent(w.availability_other_accounting),
         "bounds": {"low": percent(w.low), "high": percent(w.high)},
         "coverage": percent(w.coverage),
-        "verdict": w.verdict.value,
-        "status": w.status.value,
+        "verdict": w.verdict,
+        "status": w.status,
         "eligible_minutes": minutes(w.tally.eligible),
         "up_minutes": minutes(w.tally.up),
         "down_minutes": minutes(w.tally.down),
@@ -106,13 +91,21 @@ def window_document(w: WindowResult) -> dict[str, Any]:
     }
 
 
-def _as_of(request: web.Request) -> tuple[datetime, bool]:
+class Asked(Query):
+    """`at`: as of that instant; absent: now."""
+
+    windows: Annotated[Windows, Field(json_schema_extra={"default": ",".join(DEFAULT_WINDOWS)})] = (
+        DEFAULT_WINDOWS
+    )
+    at: QueryTime | None = None
+
+
+def _as_of(request: web.Request, asked: Asked) -> tuple[datetime, bool]:
     """The instant asked about, and whether it is the present."""
     now = now_of(request)
-    at = query_time(request, "at", now)
-    if at > now:
+    if asked.at is not None and asked.at > now:
         raise bad_field("at", "lies in the future")
-    return at, "at" not in request.query
+    return asked.at or now, asked.at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +132,12 @@ class _Asked:
     ends: datetime | None = None
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/sla", Permission.READ)
+@routes.get("/api/v1/tenants/{tenant_id}/sla", Permission.READ, query=Asked, answers={200: Sla})
 async def sla(request: web.Request) -> web.Response:
     """Availability with bounds, budget, burn rate and incidents per window; `at` asks about the past."""
     check_name(request)
-    names = window_names(request.query.get("windows", ",".join(DEFAULT_WINDOWS)))
-    at, present = _as_of(request)
+    asked = read_query(request, Asked)
+    names, (at, present) = asked.windows, _as_of(request, asked)
     found = await _asked_now(request, names, at) if present else None
     found = found or await _asked_then(request, names, at, present=present)
     tenant, facts, at = found.tenant, found.facts, found.at
@@ -161,27 +154,26 @@ async def sla(request: web.Request) -> web.Response:
         names,
         found.ends,
     )
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "target": float(tenant.sla_target.percent),
-            # What is told of a deleted tenant is as of its end: nothing was promised after it.
-            "as_of": at,
-            "deleted_at": tenant.deleted_at,
-            "time_zone": tenant.time_zone,
-            "state": shown_state(state),
-            "stale": is_stale(state),
-            "maintenance_accounting": tenant.maintenance_accounting.value,
-            # Outages with less up time than that between them are one: of `failure_count`, and of `recovery_time_avg`.
-            "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
-            # UTC days with so many changes that only the totals of each minute are kept.
-            "by_minute": [day.isoformat() for day in facts.by_minute],
-            "windows": [
-                {**window_document(w), "contract": contract_document(tenant, w.window, at, w.target)}
-                for w in windows
-            ],
-        }
-    )
+    answer: Sla = {
+        "tenant_id": tenant.tenant_id,
+        "target": float(tenant.sla_target.percent),
+        # What is told of a deleted tenant is as of its end: nothing was promised after it.
+        "as_of": at,
+        "deleted_at": tenant.deleted_at,
+        "time_zone": tenant.time_zone,
+        "state": shown_state(state),
+        "stale": is_stale(state),
+        "maintenance_accounting": tenant.maintenance_accounting,
+        # Outages with less up time than that between them are one: of `failure_count`, and of `recovery_time_avg`.
+        "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
+        # UTC days with so many changes that only the totals of each minute are kept.
+        "by_minute": [day.isoformat() for day in facts.by_minute],
+        "windows": [
+            {**window_document(w), "contract": contract_document(tenant, w.window, at, w.target)}
+            for w in windows
+        ],
+    }
+    return reply(answer)
 
 
 def _windows(
@@ -268,7 +260,7 @@ def _earliest(names: Sequence[str], at: datetime, tenant: Tenant) -> datetime:
     return min(judged(name, at, tenant.contract_versions)[0].period.start for name in names)
 
 
-def contract_document(tenant: Tenant, window: str, at: datetime, target: float) -> dict[str, Any]:
+def contract_document(tenant: Tenant, window: str, at: datetime, target: float) -> WindowContract:
     """Which versions of the contract judge a window; `target` (a fraction) is that of all of them together."""
     by = versions_of(tenant, window, at)
     return {
@@ -278,12 +270,21 @@ def contract_document(tenant: Tenant, window: str, at: datetime, target: float) 
     }
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ)
+class PlotAsked(Query):
+    """`step`: the width of what each point is about."""
+
+    window: Length = "30d"
+    step: Length = "1h"
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ, query=PlotAsked, answers={200: Timeline}
+)
 async def timeline(request: web.Request) -> web.Response:
     """Availability over time, for a plot."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
-    window, step = request.query.get("window", "30d"), request.query.get("step", "1h")
-    lasting, width = duration_of(window, "window"), duration_of(step, "step")
+    query = read_query(request, PlotAsked)
+    lasting, width = duration_of(query.window), duration_of(query.step)
     if width > lasting:
         raise bad_field("step", "is longer than the window")
     # The first step begins before the window, unless the clock is at a multiple of the width.
@@ -297,7 +298,12 @@ async def timeline(request: web.Request) -> web.Response:
     much = effort_of(tenant, planned) + plot.count
     asked = await worked_out(request, tenant, much, _of_steps, tenant, planned, plot)
     marks = await backend.window_sums.marks(tenant, asked.instants, end)
-    shown = {"tenant_id": tenant.tenant_id, "window": window, "step": step}
+    shown: Timeline = {
+        "tenant_id": tenant.tenant_id,
+        "window": query.window,
+        "step": query.step,
+        "points": [],
+    }
     as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
     body = await worked_out(request, tenant, much, _plotted, asked.rest, marks, plot, as_up, shown)
     return web.Response(body=body, content_type="application/json")
@@ -330,15 +336,16 @@ def _plotted(
     marks: Mapping[datetime, Mark],
     plot: _Plot,
     as_up: bool,
-    shown: dict[str, Any],
+    shown: Timeline,
 ) -> bytes:
     _, found = asked.open()
     known = Ledger(marks.__getitem__, found.maintenance, found.outside)
     points = [_plot_point(a, known.tally(a, b), as_up) for a, b in pairwise([*plot.steps, plot.end])]
-    return dumps({**shown, "points": points})
+    answer: Timeline = {**shown, "points": points}
+    return dumps(answer)
 
 
-def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
+def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> TimelinePoint:
     seconds = seconds.counting_maintenance_as_up() if as_up else seconds
     coverage = seconds.measured / seconds.eligible if seconds.eligible > 0 else None
     return {
@@ -351,11 +358,22 @@ def _plot_point(start: datetime, seconds: Tally, as_up: bool) -> dict[str, Any]:
     }
 
 
-@routes.get("/api/v1/simulator/sla/{tenant_id}/analysis", Permission.READ)
+class AnalysisAsked(Query):
+    """A year at most."""
+
+    period: Length = "24h"
+
+
+@routes.get(
+    "/api/v1/simulator/sla/{tenant_id}/analysis",
+    Permission.READ,
+    query=AnalysisAsked,
+    answers={200: Analysis},
+)
 async def analysis(request: web.Request) -> web.Response:
     """A short analysis of one period."""
     tenant, backend, now = await tenant_of(request), backend_of(request), now_of(request)
-    lasting = duration_of(request.query.get("period", "24h"), "period")
+    lasting = duration_of(read_query(request, AnalysisAsked).period)
     if lasting > timedelta(days=366):
         raise bad_field("period", "is longer than a year")
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
@@ -364,23 +382,22 @@ async def analysis(request: web.Request) -> web.Response:
     marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier)
     state, found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
     shown = percent(found.availability)
-    return reply(
-        {
-            "tenant_id": tenant.tenant_id,
-            "current_sla": shown,
-            "target_sla": float(tenant.sla_target.percent),
-            "contract": contract_document(tenant, "period", now, target),
-            "status": found.status.value,
-            "state": shown_state(state),
-            **certainty(found.low, found.high, found.coverage, state),
-            "verdict": found.verdict.value,
-            "gap_minutes": minutes(found.tally.gap),
-            "uptime_percentage": shown,
-            "failure_count": found.failure_count,
-            "recovery_time_avg": found.recovery_time_avg,
-            "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
-        }
-    )
+    answer: Analysis = {
+        "tenant_id": tenant.tenant_id,
+        "current_sla": shown,
+        "target_sla": float(tenant.sla_target.percent),
+        "contract": contract_document(tenant, "period", now, target),
+        "status": found.status,
+        "state": shown_state(state),
+        **certainty(found.low, found.high, found.coverage, state),
+        "verdict": found.verdict,
+        "gap_minutes": minutes(found.tally.gap),
+        "uptime_percentage": shown,
+        "failure_count": found.failure_count,
+        "recovery_time_avg": found.recovery_time_avg,
+        "flap_limit_seconds": FLAP_LIMIT.total_seconds(),
+    }
+    return reply(answer)
 
 
 def _of_period(tenant: Tenant, planned: Sequence[Maintenance], start: datetime, now: datetime) -> _Question:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.alerts.recipients import MAX_RECIPIENTS, check_recipients
 from ecpmon.api.alerts import NO_MAIL_SERVER
-from ecpmon.api.common import backend_of, bad_field, now_of, query_int, read_model, reply, tenant_of
+from ecpmon.api.answers.statements import Period, Sending, Sendings, StatementRecipients
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.contract import Query, read_query
+from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import NotFound
+from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.statements import Recipients
 
 routes = Routes()
+_RECIPIENTS: Final = "/api/v1/tenants/{tenant_id}/sla/report/recipients"
+_SENDINGS: Final = "/api/v1/tenants/{tenant_id}/sla/report/sendings"
 
 
 class RecipientsBody(BaseModel):
@@ -32,14 +37,14 @@ class RecipientsBody(BaseModel):
     restatements: StrictBool = False
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/sla/report/recipients", Permission.READ)
+@routes.get(_RECIPIENTS, Permission.READ, answers={200: StatementRecipients})
 async def get_recipients(request: web.Request) -> web.Response:
     """Whom statements are sent to."""
     tenant = await tenant_of(request)
     return reply(_shown(request, tenant, await backend_of(request).statement_mail.recipients(tenant)))
 
 
-@routes.put("/api/v1/tenants/{tenant_id}/sla/report/recipients", Permission.OPERATE)
+@routes.put(_RECIPIENTS, Permission.OPERATE, body=RecipientsBody, answers={200: StatementRecipients})
 async def set_recipients(request: web.Request) -> web.Response:
     """Send the statement of whatever is closed from now on, with its PDF."""
     tenant = await tenant_of(request)
@@ -53,23 +58,35 @@ async def set_recipients(request: web.Request) -> web.Response:
     return reply(_shown(request, tenant, wanted))
 
 
-@routes.delete("/api/v1/tenants/{tenant_id}/sla/report/recipients", Permission.OPERATE)
+@routes.delete(_RECIPIENTS, Permission.OPERATE, answers={204: None}, refuses=(NotFound,))
 async def drop_recipients(request: web.Request) -> web.Response:
     """Send nothing any more; what is under way is still sent."""
     await backend_of(request).statement_mail.drop_recipients(await tenant_of(request), now_of(request))
     return web.Response(status=204)
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/sla/report/sendings", Permission.READ)
+class SendingsAsked(Query):
+    """The newest so many."""
+
+    limit: Limit = 100
+
+
+@routes.get(_SENDINGS, Permission.READ, query=SendingsAsked, answers={200: Sendings})
 async def sendings(request: web.Request) -> web.Response:
     """What was sent, newest first: one entry per revision and recipient."""
     tenant = await tenant_of(request, with_deleted=True)
-    limit = query_int(request, "limit", 100, 1, 1000)
+    limit = read_query(request, SendingsAsked).limit
     found = await backend_of(request).statement_mail.sendings(tenant, limit)
-    return reply({"tenant_id": tenant.tenant_id, "sendings": [_sending(request, s) for s in found]})
+    answer: Sendings = {"tenant_id": tenant.tenant_id, "sendings": [_sending(request, s) for s in found]}
+    return reply(answer)
 
 
-@routes.post("/api/v1/tenants/{tenant_id}/sla/report/sendings/{sending_id}/resend", Permission.OPERATE)
+@routes.post(
+    _SENDINGS + "/{sending_id}/resend",
+    Permission.OPERATE,
+    answers={202: Sending},
+    refuses=(NotFound, Conflict),
+)
 async def resend(request: web.Request) -> web.Response:
     """Send again what was given up, under its old Message-ID."""
     tenant = await tenant_of(request)
@@ -81,12 +98,12 @@ async def resend(request: web.Request) -> web.Response:
     return reply(_sending(request, found), 202)
 
 
-def _shown(request: web.Request, tenant: Tenant, found: Recipients | None) -> dict[str, Any]:
+def _shown(request: web.Request, tenant: Tenant, found: Recipients | None) -> StatementRecipients:
     without = found is not None and request.app[CONTEXT].settings.smtp_host is None
     return {
         "tenant_id": tenant.tenant_id,
         "recipients": list(found.addresses) if found else [],
-        "periods": list(found.periods) if found else [],
+        "periods": cast("list[Period]", list(found.periods)) if found else [],
         "restatements": found.restatements if found else False,
         "changed_at": found.changed_at if found else None,
         "changed_by": found.changed_by if found else None,
@@ -94,9 +111,10 @@ def _shown(request: web.Request, tenant: Tenant, found: Recipients | None) -> di
     }
 
 
-def _sending(request: web.Request, row: dict[str, Any]) -> dict[str, Any]:
+def _sending(request: web.Request, row: dict[str, Any]) -> Sending:
     """`outcome_unknown`: the server was given it, and whether it took it is not known."""
     key = row["message_key"].hex
     domain = request.app[CONTEXT].settings.smtp_from.rpartition("@")[2]
     shown = {k: v for k, v in row.items() if k not in ("message_key", "handed_at")}
-    return {**shown, "message_id": f"<{key}@{domain}>", "outcome_unknown": row["handed_at"] is not None}
+    more = {"message_id": f"<{key}@{domain}>", "outcome_unknown": row["handed_at"] is not None}
+    return cast("Sending", {**shown, **more})  # the columns of `sendings` in queries/statement_mail.sql

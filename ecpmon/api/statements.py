@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final, Literal
 
 from aiohttp import web
+from pydantic import AfterValidator, Field
 
-from ecpmon.api.common import apart, backend_of, bad_field, long_turn, now_of, query_int, tenant_of
+from ecpmon.api.common import apart, backend_of, bad_field, long_turn, now_of, tenant_of
 from ecpmon.api.context import CONTEXT
+from ecpmon.api.contract import Query, Text, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound
-from ecpmon.model.tenants import Language, Tenant
+from ecpmon.model.statement_documents import ToldStatement
+from ecpmon.model.tenants import Language
 from ecpmon.sla.contracts import label_at, name_of
 from ecpmon.sla.statements import is_month
 from ecpmon.statements.look import Look
@@ -25,41 +28,76 @@ _TYPES: Final = {
     "html": "text/html",
     "pdf": "application/pdf",
 }
-FORMATS: Final = tuple(_TYPES)
+MONTH: Final = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+PERIOD: Final = "^[0-9]{4}(-(0[1-9]|1[0-2])|-Q[1-4])?$"
+_NO_MONTH: Final = "must be a month such as 2026-10; `period` takes quarters and years as well"
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/sla/report", Permission.READ)
+def _a_month(text: str) -> str:
+    if not is_month(text):
+        raise ValueError(_NO_MONTH)
+    return text
+
+
+Month = Annotated[
+    str, AfterValidator(_a_month), Field(json_schema_extra={"pattern": MONTH, "examples": ["2026-10"]})
+]
+
+
+class Asked(Query):
+    """Of a month, or of a period; of the present month when neither is said."""
+
+    month: Month | None = None
+    period: (
+        Annotated[
+            str,
+            Field(
+                description="a month, a quarter or a year",
+                json_schema_extra={"pattern": PERIOD, "examples": ["2026-10", "2026-Q3", "2026"]},
+            ),
+        ]
+        | None
+    ) = None
+    format: Literal["json", "csv", "html", "pdf"] = "json"
+    language: Annotated[Language | None, Field(description="absent: the tenant's")] = None
+    revision: Annotated[int, Field(ge=1, le=10_000, description="absent: the newest")] | None = None
+
+
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/sla/report",
+    Permission.READ,
+    query=Asked,
+    answers={
+        200: (
+            ToldStatement,
+            Text("text/csv", headers=("Content-Disposition",)),
+            Text("text/html"),
+            Text("application/pdf", headers=("Content-Disposition",), binary=True),
+        )
+    },
+    refuses=(NotFound,),
+)
 async def report(request: web.Request) -> web.Response:
     """The statement of a month, a quarter or a year: closed once, restated with its difference when late data comes."""
     tenant, now = await tenant_of(request, with_deleted=True), now_of(request)
+    asked = read_query(request, Asked)
     present = name_of(label_at(tenant.contract_versions, min(now, tenant.deleted_at or now)))
-    if "month" in request.query and "period" in request.query:
+    if asked.month is not None and asked.period is not None:
         raise bad_field("period", "give either a month or a period")
-    of = request.query.get("period", request.query.get("month", present))
-    if "period" not in request.query and not is_month(of):
-        raise bad_field("month", "must be a month such as 2026-10; `period` takes quarters and years as well")
-    shape = request.query.get("format", "json")
-    if shape not in FORMATS:
-        raise bad_field("format", f"known are {', '.join(FORMATS)}")
-    look = _look(request, tenant)
-    revision = query_int(request, "revision", 0, 1, 10_000) if "revision" in request.query else None
+    of = asked.period if asked.period is not None else asked.month or present
+    look = Look.of(request.app[CONTEXT].settings, asked.language or tenant.language)
     async with long_turn(request, tenant):
-        told = await backend_of(request).statements.report(tenant, of, now, revision)
+        told = await backend_of(request).statements.report(tenant, of, now, asked.revision)
         if told is None:
-            raise NotFound("there is no such revision of this statement", details={"revision": revision})
-        body = await apart(request, tenant, _written, told, shape, look)
-    name = f"sla-{tenant.tenant_id}-{of}.{shape}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'} if shape in ("csv", "pdf") else None
-    charset = None if shape in ("pdf", "json") else "utf-8"
-    return web.Response(body=body, content_type=_TYPES[shape], charset=charset, headers=headers)
-
-
-def _look(request: web.Request, tenant: Tenant) -> Look:
-    """In the tenant's language, or the one that is asked for."""
-    language = request.query.get("language", tenant.language.value)
-    if language not in list(Language):
-        raise bad_field("language", f"known are {', '.join(Language)}")
-    return Look.of(request.app[CONTEXT].settings, Language(language))
+            raise NotFound(
+                "there is no such revision of this statement", details={"revision": asked.revision}
+            )
+        body = await apart(request, tenant, _written, told, asked.format, look)
+    name = f"sla-{tenant.tenant_id}-{of}.{asked.format}"
+    files = asked.format in ("csv", "pdf")
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'} if files else None
+    charset = None if asked.format in ("pdf", "json") else "utf-8"
+    return web.Response(body=body, content_type=_TYPES[asked.format], charset=charset, headers=headers)
 
 
 def _written(told: Told, shape: str, look: Look) -> bytes:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from ecpmon.api.answers.live import Pong
 from ecpmon.api.common import parse_model
 from ecpmon.api.keys import asked_key
 from ecpmon.api.live import DEFAULT_INTERVAL_MS, Subscription
@@ -13,6 +14,8 @@ from ecpmon.errors import BadRequest
 
 
 class Subscribe(BaseModel):
+    """`metrics`: absent for all of them; `interval`: milliseconds between messages. Replaces what was said before."""
+
     model_config = ConfigDict(defer_build=True, extra="ignore")
 
     action: Literal["subscribe"]
@@ -22,7 +25,7 @@ class Subscribe(BaseModel):
     interval: Annotated[StrictInt, Field(ge=100, le=3_600_000)] = DEFAULT_INTERVAL_MS
 
 
-def take(subscription: Subscription, message: Any) -> dict[str, Any] | None:
+def take(subscription: Subscription, message: Any) -> Pong | None:
     """Apply a client's message; the answer, if it needs one. Raises EcpError."""
     action = message.get("action") if isinstance(message, dict) else None
     match action:
@@ -39,7 +42,7 @@ def take(subscription: Subscription, message: Any) -> dict[str, Any] | None:
     raise BadRequest("the action must be subscribe, unsubscribe or ping")
 
 
-def only_ping(message: Any) -> dict[str, Any] | None:
+def only_ping(message: Any) -> Pong | None:
     """For sockets that need no subscription. Raises BadRequest."""
     if isinstance(message, dict) and message.get("action") == "ping":
         return {"action": "pong"}

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from aiohttp import web
 
+from ecpmon.api.answers.sla import LastAlert, Summary, SummaryRow, SummaryWindow, SummaryWindows
 from ecpmon.api.auth import caller_key
 from ecpmon.api.common import backend_of, bounded, is_stale, minutes, now_of, percent, shown_state
 from ecpmon.api.context import CALLER, Backend
@@ -50,7 +51,7 @@ _Statuses = Mapping[str, Mapping[str, SlaStatus]]
 _Told = Mapping[str, AlertEvent]
 
 
-@routes.get("/api/v1/sla/summary", Permission.READ)
+@routes.get("/api/v1/sla/summary", Permission.READ, answers={200: Summary})
 async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first; each with the instant at which its figures were found."""
     backend, now, allowed = backend_of(request), now_of(request), request[CALLER].tenants
@@ -206,7 +207,7 @@ _Made = tuple[Tenant, SpanState | None, AlertEvent | None, _Place, bytes]
 
 
 def _document(tenants: Sequence[Tenant], found: Mapping[str, _Found], told: _Told, now: datetime) -> bytes:
-    """Rows are written once, and again when something in them has changed."""
+    """A `Summary`. Rows are written once, and again when something in them has changed."""
     nothing = Figures(now, _UNKNOWN, 0.0)
     made = [_made(t, *found.get(t.tenant_id, (nothing, None)), told.get(t.tenant_id)) for t in tenants]
     made.sort(key=itemgetter(3))
@@ -227,7 +228,7 @@ def _made(tenant: Tenant, figures: Figures, state: SpanState | None, last_alert:
 
 def _row(
     tenant: Tenant, figures: Figures, state: SpanState | None, last_alert: AlertEvent | None
-) -> tuple[_Place, dict[str, Any]]:
+) -> tuple[_Place, SummaryRow]:
     """The row and its place: by status, then by budget left, then by name."""
     month = figures.windows["30d"]
     left = percent(month.left)
@@ -235,35 +236,38 @@ def _row(
     return place, {
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
-        "tenant_status": tenant.status.value,
+        "tenant_status": tenant.status,
         "target": float(tenant.sla_target.percent),
         "state": shown_state(state),
         "stale": is_stale(state),
-        "status": month.status.value,
+        "status": month.status,
         "as_of": figures.as_of,
-        "windows": {
-            name: _summary_window(w, versions_of(tenant, name, figures.as_of))
-            for name, w in figures.windows.items()
-        },
+        "windows": cast(
+            "SummaryWindows",  # its keys are WINDOWS
+            {
+                name: _summary_window(w, versions_of(tenant, name, figures.as_of))
+                for name, w in figures.windows.items()
+            },
+        ),
         "error_budget": {"remaining_minutes": minutes(figures.remaining), "remaining_percent": left},
-        "burn_rate": {name: figures.windows[name].burn_rate for name in ("1h", "24h")},
+        "burn_rate": {"1h": figures.windows["1h"].burn_rate, "24h": figures.windows["24h"].burn_rate},
         "last_alert": _last_alert(last_alert),
     }
 
 
-def _summary_window(w: Shown, versions: Sequence[ContractVersion]) -> dict[str, Any]:
+def _summary_window(w: Shown, versions: Sequence[ContractVersion]) -> SummaryWindow:
     return {
         "contract_versions": [version.version for version in versions],
         "availability": percent(w.availability),
         **bounded(w.low, w.high, w.coverage),
-        "status": w.status.value,
+        "status": w.status,
         "budget_remaining_percent": percent(w.left),
         "burn_rate": w.burn_rate,
     }
 
 
-def _last_alert(event: AlertEvent | None) -> dict[str, Any] | None:
+def _last_alert(event: AlertEvent | None) -> LastAlert | None:
     if event is None:
         return None
-    status = "firing" if event.to_state == "firing" else "resolved"
-    return {"alert_name": event.alert_name, "status": status, "at": event.at}
+    firing = event.to_state == "firing"
+    return {"alert_name": event.alert_name, "status": "firing" if firing else "resolved", "at": event.at}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Final
 
-from aiohttp import web
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, WithJsonSchema
 
 from ecpmon.api.common import bad_field
 
@@ -64,37 +63,33 @@ def nearest(at: datetime) -> datetime:
 JsonTime = Annotated[AwareDatetime, AfterValidator(in_range)]
 
 
-def _of_query(text: object) -> object:
-    """A `+` of an offset that was not escaped arrives as a space."""
-    if not isinstance(text, str):
-        return text
+def read_time(text: str, local: tzinfo = UTC) -> datetime:
+    """A time that may be stored and computed with; a naive one is `local`. Raises ValueError with what to do."""
     try:
-        at = parse_time(text.replace(" ", "+") if "T" in text else text)
+        at = parse_time(text, local)
     except ValueError:
         raise ValueError("must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
     return in_range(at)
 
 
-# A time in a query string; a naive one is UTC.
-QueryTime = Annotated[datetime, BeforeValidator(_of_query)]
-
-
-def query_time(request: web.Request, name: str, default: datetime) -> datetime:
-    """A time from the query string. Raises ValidationFailed."""
-    text = request.query.get(name)
-    if text is None:
-        return default
+def _asked(text: object) -> object:
+    if not isinstance(text, str):
+        return text
     # A `+` of an offset that was not escaped arrives as a space.
-    return time_of(text.replace(" ", "+") if "T" in text else text, name)
+    return read_time(text.replace(" ", "+") if "T" in text else text)
+
+
+# A time in a query string; without an offset it is UTC.
+QueryTime = Annotated[
+    datetime,
+    BeforeValidator(_asked),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-20T14:30:00Z"]}),
+]
 
 
 def time_of(text: str, field: str, local: tzinfo = UTC) -> datetime:
-    """A time that may be stored and computed with; a naive one is `local`. Raises ValidationFailed naming the field."""
+    """A time as `read_time`. Raises ValidationFailed naming the field."""
     try:
-        at = parse_time(text, local)
-    except ValueError:
-        raise bad_field(field, "must be an ISO 8601 time such as 2026-01-20T14:30:00Z") from None
-    try:
-        return in_range(at)
+        return read_time(text, local)
     except ValueError as error:
         raise bad_field(field, str(error)) from None

@@ -8,8 +8,18 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
+from ecpmon.api.answers.live import (
+    AlertMessage,
+    LiveMetrics,
+    Ping,
+    Pong,
+    RealtimeMetrics,
+    SlaFigures,
+    Unsubscribe,
+    WithoutEffect,
+)
 from ecpmon.api.auth import session_of
 from ecpmon.api.common import (
     backend_of,
@@ -28,7 +38,7 @@ from ecpmon.api.live import Subscription
 from ecpmon.api.places import Listening, Watching
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
-from ecpmon.api.subscriptions import only_ping, take
+from ecpmon.api.subscriptions import Subscribe, only_ping, take
 from ecpmon.errors import EcpError, TenantNotFound
 from ecpmon.model.alerts import RuleState, RuleStatus
 from ecpmon.model.tenants import Tenant
@@ -56,13 +66,23 @@ async def close_all(app: web.Application) -> None:
                 await hub.empty()
 
 
-@routes.socket("/ws/monitoring/{tenant_id}", Permission.READ)
+@routes.socket(
+    "/ws/monitoring/{tenant_id}",
+    Permission.READ,
+    hears=(Subscribe, Unsubscribe, Ping),
+    says=(LiveMetrics, Pong),
+)
 async def monitoring(request: web.Request) -> web.StreamResponse:
     """Live metrics of a tenant; a change of its availability is told at once."""
     return await _metrics_socket(request, Subscription(None), figured=False)
 
 
-@routes.socket("/api/v1/simulator/realtime/{tenant_id}", Permission.READ)
+@routes.socket(
+    "/api/v1/simulator/realtime/{tenant_id}",
+    Permission.READ,
+    hears=(Subscribe, Unsubscribe, Ping),
+    says=(RealtimeMetrics, Pong),
+)
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Live metrics with the SLA figures of the last 24 hours."""
     return await _metrics_socket(request, Subscription(REALTIME_METRICS), figured=True)
@@ -88,7 +108,7 @@ async def _metrics_socket(
         return await opened(request, place, _subscribing)
 
 
-def _subscribing(place: Watching, message: Any) -> dict[str, Any] | None:
+def _subscribing(place: Watching, message: Any) -> Pong | None:
     answer = take(place.outbox.subscription, message)
     if answer is None:
         place.broadcast.subscribed(place.outbox)
@@ -101,7 +121,7 @@ async def _still_there(request: web.Request, tenant: Tenant) -> None:
         raise TenantNotFound(tenant.tenant_id)
 
 
-async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[str, Any] | None:
+async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> SlaFigures | None:
     """`sla_data` of the messages; None: not known right now, and the metrics go on."""
     now = clock.now()
     try:
@@ -122,13 +142,21 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> dict[s
     return {
         "availability": percent(found.availability),
         **certainty(found.low, found.high, found.coverage, states.get(tenant.tenant_id)),
-        "status": found.status.value,
+        "status": found.status,
         "uptime_percentage": percent(found.availability),
         "downtime_minutes": found.tally.down / 60,
     }
 
 
-@routes.socket("/ws/alerts/{tenant_id}", Permission.READ)
+@routes.socket(
+    "/ws/alerts/{tenant_id}",
+    Permission.READ,
+    hears=(Ping, WithoutEffect),
+    says=(AlertMessage, Pong),
+    closes={
+        WSCloseCode.TRY_AGAIN_LATER: "alerts may have been missed: connect again, and be told what fires"
+    },
+)
 async def alerts(request: web.Request) -> web.StreamResponse:
     """Alerts of a tenant: first what is firing, then every change."""
     tenant = await tenant_of(request)
@@ -140,7 +168,7 @@ async def alerts(request: web.Request) -> web.StreamResponse:
         return await opened(request, place, _pinging)
 
 
-def _pinging(_: Listening, message: Any) -> dict[str, Any] | None:
+def _pinging(_: Listening, message: Any) -> Pong | None:
     return only_ping(message)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.statements import ComingDay, Contract, Day, Exclusion, Statement
@@ -11,11 +11,21 @@ from ecpmon.sla import hours, incidents
 from ecpmon.sla.budgets import allowed
 from ecpmon.sla.statements import coming, instant, limit_of, since_versions
 
+if TYPE_CHECKING:
+    from ecpmon.model.statement_documents import (
+        MonthToCome,
+        Rest,
+        StatementContract,
+        StatementDay,
+        StatementDocument,
+        StatementExclusion,
+    )
 
-def document(s: Statement) -> dict[str, Any]:
+
+def document(s: Statement) -> StatementDocument:
     """The statement as JSON-able data: percentages 0–100, minutes, RFC 3339."""
     r, left = s.result, s.result.budget
-    return {
+    said: StatementDocument = {
         "tenant_id": s.tenant_id,
         "name": s.name,
         "month": s.month,
@@ -30,16 +40,15 @@ def document(s: Statement) -> dict[str, Any]:
         "availability_other_accounting": _percent(r.availability_other_accounting),
         "bounds": {"low": _percent(r.low), "high": _percent(r.high)},
         "coverage": _percent(r.coverage),
-        "verdict": r.verdict.value,
+        "verdict": r.verdict,
         "credit_percent": _percent(s.credit),
         # What it would be if everything that nobody measured was up, and down.
-        "credit_bounds": dict(zip(("low", "high"), map(_percent, s.credit_bounds), strict=True)),
+        "credit_bounds": {"low": _percent(s.credit_bounds[0]), "high": _percent(s.credit_bounds[1])},
         "eligible_minutes": r.tally.eligible / 60,
         "down_minutes": r.tally.down / 60,
         "gap_minutes": r.tally.gap / 60,
         "maintenance_minutes": r.tally.maintenance / 60,
         "outside_minutes": r.tally.outside / 60,
-        **_rest(s.to_come),
         # Of the week, in words; null: every hour. With the holidays: `contract.hours`.
         "service_hours": None if s.contract.hours is None else hours.words(hours.stored(s.contract.hours)),
         "error_budget": {
@@ -92,46 +101,50 @@ def document(s: Statement) -> dict[str, Any]:
         ],
         "digest": s.digest,
     }
+    _tell_rest(said, s.to_come)
+    return said
 
 
-def _contract(c: Contract) -> dict[str, Any]:
-    return {
+def _contract(c: Contract) -> StatementContract:
+    said: StatementContract = {
         "version": c.version,
         "target": c.target * 100,
-        "maintenance_accounting": c.accounting.value,
+        "maintenance_accounting": c.accounting,
         "time_zone": c.time_zone,
         "credit_tiers": [{"below": limit_of(t, c) * 100, "credit_percent": t.credit * 100} for t in c.tiers],
-        **{key: value for said in since_versions(c) for key, value in said.items()},
     }
+    for more in since_versions(c):
+        said.update(cast("StatementContract", more))
+    return said
 
 
-def _rest(to_come: Sequence[ComingDay]) -> dict[str, Any]:
+def _tell_rest(said: Rest, to_come: Sequence[ComingDay]) -> None:
     """What will yet be eligible; nothing of a month that is over: what is closed does not change."""
-    if not to_come:
-        return {}
-    return {
-        "to_come_minutes": sum(d.seconds for d in to_come) / 60,
-        "days_to_come": [{"date": d.day.isoformat(), "eligible_minutes": d.seconds / 60} for d in to_come],
-    }
+    if to_come:
+        said["to_come_minutes"] = sum(d.seconds for d in to_come) / 60
+        said["days_to_come"] = [
+            {"date": d.day.isoformat(), "eligible_minutes": d.seconds / 60} for d in to_come
+        ]
 
 
-def coming_document(month: str, contract: Contract, planned: Sequence[Maintenance]) -> dict[str, Any]:
+def coming_document(month: str, contract: Contract, planned: Sequence[Maintenance]) -> MonthToCome:
     """What is told of a month that has not begun, of an open quarter or year. Raises ValidationFailed."""
     days = coming(month, contract, planned)
     total = allowed(contract.target) * sum(d.seconds for d in days) / 60
-    return {
+    said: MonthToCome = {
         "month": month,
         "contract": _contract(contract),
-        **_rest(days),
         "error_budget": {"total_minutes": total},
     }
+    _tell_rest(said, days)
+    return said
 
 
-def _excluded(e: Exclusion) -> dict[str, Any]:
+def _excluded(e: Exclusion) -> StatementExclusion:
     return {
         "start": instant(e.interval.start),
         "end": instant(e.interval.end),
-        "category": e.category.value,
+        "category": e.category,
         "reason": e.reason,
         "approved_by": e.approved_by,
         "approved_at": None if e.approved_at is None else instant(e.approved_at),
@@ -139,7 +152,7 @@ def _excluded(e: Exclusion) -> dict[str, Any]:
     }
 
 
-def _day(d: Day) -> dict[str, Any]:
+def _day(d: Day) -> StatementDay:
     return {
         "date": d.day.isoformat(),
         "availability": _percent(d.availability),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ecpmon.api.contract import Contract, Json, Text
 from ecpmon.api.openapi import headers
+from ecpmon.api.openapi.closes import closes_of
 from ecpmon.api.openapi.errors import REFUSALS
 from ecpmon.api.openapi.examples import Examples
 from ecpmon.api.openapi.refusals import PARAMETER, refusals_of
@@ -38,17 +39,6 @@ _TAGS: Final = {
     "health": "operations",
     "application": "operations",
     "described": "operations",
-}
-# What every socket is closed for.
-_CLOSES: Final = {
-    1000: "Over: nothing more will come.",
-    1002: "A frame against the protocol.",
-    1007: "A text that is not UTF-8.",
-    1009: "A message that is too long.",
-    1013: "The client stays behind, or the server is going: connect again.",
-    4401: "No token, or one that is not valid any more.",
-    4403: "The token lacks the role.",
-    4404: "There is no such tenant, or not for this caller, or not any more.",
 }
 _DESCRIPTION: Final = """\
 Monitors tenants of AI contact-centre services, computes their SLA and orchestrates their deployments.
@@ -241,9 +231,7 @@ class _Document:
             "subprotocols": ["bearer"],
             "client": [self._message(shape, "validation") for shape in contract.hears],
             "server": [self._message(shape, "serialization") for shape in (*contract.says, *_ERRORS_SAID)],
-            "closes": {
-                str(code): why for code, why in sorted({**_CLOSES, **(contract.closes or {})}.items())
-            },
+            "closes": {str(int(code)): why for code, why in closes_of(contract).items()},
             "responses": {str(status): self._refusal(status, codes) for status, codes in refused.items()},
         }
 

@@ -15,8 +15,9 @@ TAKEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "example": "false",
     },
     "X-Request-ID": {
-        "description": "Comes back in the answer and stands in every line of the log; absent: one is made.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"},
+        "description": "Comes back in the answer and stands in every line of the log, if it is 1 to 128 printable "
+        "characters of ASCII; else one is made.",
+        "schema": _TEXT,
         "example": "req-0f3c1b2a4d5e",
     },
     "X-Debug": {
