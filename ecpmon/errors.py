@@ -26,6 +26,7 @@ class EcpError(Exception):
     status: int = 500
     retryable: bool = False
     retry_after: int | None = None
+    limits: tuple[str, str] | None = None
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -34,7 +35,8 @@ class EcpError(Exception):
 
 
 class TemporaryError(EcpError):
-    """A dependency failed in a way that passes: try again later."""
+    """A dependency failed in a way that passes: try again later. `limits`: the policy that was not kept to, and what is
+    left, where a rate is what failed."""
 
     status = 503
     retryable = True

@@ -5,6 +5,7 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+# Of the schemes that origins have.
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SECRET_BYTES: Final = 16
 _LOGO_BYTES: Final = 256 * 1024
 
@@ -130,6 +133,18 @@ class Settings(BaseSettings):
     )
     oidc_keys_max_age: float = Field(
         default=86_400, ge=60, description="Seconds for which keys are good while the issuer does not answer."
+    )
+    cors_origins: str = Field(
+        default="",
+        max_length=10_000,
+        description="Origins of pages whose scripts may ask and open sockets, such as `http://localhost:3000`, with "
+        "commas between them. Sockets of other pages are refused, but for our own.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        max_length=10_000,
+        description="Addresses and networks of proxies before us, with commas between them: the audit log and limits "
+        "per address go by what these say in `X-Forwarded-For`. Empty: nobody is believed.",
     )
     metrics_auth: Literal["token", "open"] = Field(
         default="token",
@@ -416,6 +431,19 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// URL")
         return value.rstrip("/") if value else value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        """As browsers write them."""
+        return ",".join(_origin(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            ip_network(part)
+        return value
+
     @field_validator("oidc_issuer", "oidc_jwks_url")
     @classmethod
     def _not_in_the_clear(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -433,6 +461,23 @@ class Settings(BaseSettings):
                 "ECPMON_OIDC_ISSUER needs ECPMON_OIDC_AUDIENCE: without it tokens for others would be taken"
             )
         return self
+
+
+def _origin(text: str) -> str:
+    """Raises ValueError."""
+    parts = urlsplit(text.lower())
+    if (
+        parts.scheme not in DEFAULT_PORTS
+        or not parts.hostname
+        or f"{parts.scheme}://{parts.netloc}" != text.lower()
+    ):
+        raise ValueError(
+            f"{text[:100]!r} is no origin such as https://ops.example.com: a scheme, a host, perhaps a port"
+        )
+    if "*" in parts.netloc or "@" in parts.netloc:
+        raise ValueError(f"{text[:100]!r} is not one origin; name each of them")
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{parts.netloc.removesuffix(f':{parts.port}')}{port}"
 
 
 def is_safe_url(url: str, *, allow_http: bool) -> bool:

@@ -36,6 +36,7 @@ from ecpmon.api import (
     webhooks,
     websockets,
 )
+from ecpmon.api.addresses import PROXIES, Proxies
 from ecpmon.api.context import CONTEXT, ApiContext
 from ecpmon.api.contract import Text
 from ecpmon.api.described import DESCRIPTION, Description
@@ -44,6 +45,7 @@ from ecpmon.api.exposition import PAGES, Expose, Pages
 from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
+from ecpmon.api.origins import ORIGINS, Origins
 from ecpmon.api.routing import Permission, Route, Routes
 from ecpmon.ledger import Ledger
 from ecpmon.serving import WAY, Way
@@ -113,6 +115,10 @@ def create_api(
     table = list(health.routes.table) if operations_only else route_table()
     app[CONTEXT] = context
     app[HEARTBEATS] = Heartbeats()
+    app[PROXIES] = Proxies(context.settings.trusted_proxies)
+    app[ORIGINS] = Origins(context.settings.cors_origins, context.settings.external_url)
+    if app[ORIGINS]:
+        app.on_response_prepare.append(app[ORIGINS].mark)
     app[LIMITS] = Limits(context.settings, ledger)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[DESCRIPTION] = Description(table)

@@ -8,8 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
+from ecpmon.api.addresses import address_of
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend
-from ecpmon.api.limits import LIMITS
+from ecpmon.api.limits import COUNTED, LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
 from ecpmon.api.sessions import Session
 from ecpmon.errors import Forbidden, TenantNotFound, Unauthorized
@@ -71,7 +72,7 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
     from_memory = request.method == "GET" or not limited
     if from_memory and (held := held_caller(context, request[BACKEND], token, now)):
         return held
-    address = request.remote or ""
+    address = address_of(request) or ""
     known, signed = limits.good_tokens.key_of(token), _SIGNED in token
     if known is None and not signed:
         # Counted before it is looked up, for it may be a guess and many may come together.
@@ -108,10 +109,10 @@ def sender_of(request: web.Request) -> str:
     one turn with each other and none with tenants. Without authentication a tenant is who its address names.
     """
     if request.app[CONTEXT].settings.auth == "none":
-        return request.match_info.get("tenant_id") or f"address {request.remote}"
+        return request.match_info.get("tenant_id") or f"address {address_of(request)}"
     token = bearer_token(request)
     group = request.app[LIMITS].good_tokens.group_of(token) if token else None
-    return group or f"address {request.remote}"
+    return group or f"address {address_of(request)}"
 
 
 def held_caller(context: ApiContext, backend: Backend, token: str, now: datetime) -> Caller | None:
@@ -168,15 +169,14 @@ def caller_key(request: web.Request) -> str:
 
 
 def _key(caller: Caller, request: web.Request) -> str:
-    return token_of(caller) or f"address:{request.remote}"
+    return token_of(caller) or f"address:{address_of(request)}"
 
 
 def actor_of(request: web.Request) -> Actor:
-    """Who the audit log says it was. The address is that of whoever is connected to us: what a header says of
-    another is believed of nobody."""
+    """Who the audit log says it was."""
     caller = request[CALLER]
     issuer = caller.person.issuer if caller.person else None
-    return Actor(caller.name, token_of(caller), request.remote or None, request_id_of(request), issuer)
+    return Actor(caller.name, token_of(caller), address_of(request), request_id_of(request), issuer)
 
 
 def token_of(caller: Caller) -> str | None:
@@ -210,7 +210,8 @@ async def admit(request: web.Request, route: Route) -> None:
     caller = await identify(request, limited=limited)
     if limited:
         context = request.app[CONTEXT]
-        request.app[LIMITS].requests.take(share_of(caller, request), context.clock.now())
+        request[COUNTED] = share_of(caller, request)
+        request.app[LIMITS].requests.take(request[COUNTED], context.clock.now())
     authorise(request, caller, route)
     request[CALLER] = caller
 

@@ -21,8 +21,15 @@ class Buckets:
     spend no more than the bucket, what it gains, and a request each.
     """
 
-    def __init__(self, what: str, rate: float, burst: float, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, what: str, rate: float, burst: float, ledger: Ledger | None = None, *, unit: str = "requests"
+    ) -> None:
+        """`unit`: what `policy` says that is counted."""
         self._what = what
+        self._name = what.replace(" ", "_")
+        quota, window = math.floor(burst), max(1, math.ceil(burst / rate))
+        # A structured field (RFC 9651).
+        self.policy = f'"{self._name}";q={quota};w={window}' + ("" if unit == "requests" else f';qu="{unit}"')
         self._rate = rate
         self._burst = burst
         self._ledger = ledger
@@ -67,9 +74,22 @@ class Buckets:
         level = self._level(key, now)
         if level < 1:
             text = f"more than {self._rate:g} {self._what} per second; slow down"
-            error = RateLimited(text, details={"limit": self._what.replace(" ", "_")})
-            error.retry_after = max(1, math.ceil((1 - level) / self._rate))
+            error = RateLimited(text, details={"limit": self._name})
+            error.retry_after = self._until_one(level)
+            error.limits = self.policy, self._told(level)
             raise error
+
+    def left(self, key: str, now: datetime) -> str:
+        """What is left in it, as `RateLimit` says it: so many, and more of them after `t` seconds."""
+        return self._told(self._level(key, now))
+
+    def _told(self, level: float) -> str:
+        more = f";t={self._until_one(level)}" if level < self._burst else ""
+        return f'"{self._name}";r={max(0, math.floor(level))}{more}'
+
+    def _until_one(self, level: float) -> int:
+        """Whole seconds until one more is there."""
+        return max(1, math.ceil((1 - level) / self._rate))
 
     def charge(self, key: str, amount: float, now: datetime) -> None:
         """Take `amount`, below nothing if need be."""

@@ -23,6 +23,7 @@ from ecpmon.api.bodies import at_hand
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.middleware import begin, count, error_answer, finish, tenant_share
+from ecpmon.api.origins import ORIGINS
 from ecpmon.api.pushing import Desk, Pushed
 from ecpmon.api.routing import ROLES, Permission
 from ecpmon.api.written import written
@@ -47,6 +48,8 @@ class DirectPushes:
         self._settings = self._context.settings
         self._limits = app[LIMITS]
         self._backend = backend
+        # A page may have to be told that it may read the answer.
+        self._asking = (*_ASKING, "Origin") if app[ORIGINS] else _ASKING
         self._desk = Desk.of(app, backend)
 
     def way(self, long_way: Handler) -> Handler:
@@ -62,7 +65,7 @@ class DirectPushes:
         if request.method != "POST" or (path := _PATH.fullmatch(request.raw_path)) is None:
             return None
         headers = request.headers
-        for name in _ASKING:
+        for name in self._asking:
             if name in headers:
                 return None
         plain = request.version == HttpVersion11 and request.keep_alive

@@ -13,6 +13,9 @@ from ecpmon.api.messages import KOREAN, prefers_korean
 from ecpmon.errors import EcpError
 from ecpmon.serving import BROKEN, code_of, reason_of, request_id_of
 
+# draft-ietf-httpapi-ratelimit-headers-10 (docs/limits.md).
+POLICY: Final = "RateLimit-Policy"
+LEFT: Final = "RateLimit"
 _NO_HANDSHAKE: Final = (
     "No WebSocket UPGRADE",
     "No CONNECTION upgrade",
@@ -44,6 +47,8 @@ def error_response(request: web.Request, error: EcpError) -> web.Response:
     headers: dict[str, str] = {}
     if error.status in (429, 503):
         headers["Retry-After"] = str(error.retry_after or 1)
+    if error.limits is not None:
+        headers[POLICY], headers[LEFT] = error.limits
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(request, error.status, error.code, error.message, error.details, headers)

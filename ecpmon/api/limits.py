@@ -157,10 +157,12 @@ class Limits:
         self.bad_tokens = Buckets("unknown tokens", BAD_TOKENS_PER_SECOND, BAD_TOKEN_BURST, ledger)
         self.good_tokens = GoodTokens()
         samples, body_bytes = settings.max_samples_per_second, settings.max_body_bytes_per_second
-        self.samples = Buckets("samples", samples, samples * BURST_SECONDS, ledger)
-        self.body_bytes = Buckets("bytes", body_bytes, body_bytes * BURST_SECONDS, ledger)
+        self.samples = Buckets("samples", samples, samples * BURST_SECONDS, ledger, unit="samples")
+        self.body_bytes = Buckets(
+            "bytes", body_bytes, body_bytes * BURST_SECONDS, ledger, unit="content-bytes"
+        )
         alerts = settings.max_alerts_per_second
-        self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS, ledger)
+        self.alerts = Buckets("alerts", alerts, alerts * BURST_SECONDS, ledger, unit="alerts")
         self.messages = (
             _messages("messages", settings.max_sockets_per_token, ledger),
             _messages("messages about a tenant", settings.max_sockets_per_tenant, ledger),
@@ -235,3 +237,5 @@ LIMITS: Final = web.AppKey("limits", Limits)
 # Who a request's bytes and samples are counted for: the caller, and the tenant it is about.
 SHARES: Final = web.RequestKey("shares", tuple[str, ...])
 HELD: Final = web.RequestKey("held", Held)
+# Who the request itself is counted for; pushes are not.
+COUNTED: Final = web.RequestKey("counted", str)

@@ -15,8 +15,9 @@ from aiohttp import web
 from ecpmon.api.auth import actor_of, admit, caller_key, group_of, sender_of
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, ApiContext, Backend
-from ecpmon.api.errors import error_response, http_error_response, internal_error_response
-from ecpmon.api.limits import HELD, LARGE_BODY, LIMITS, SHARES
+from ecpmon.api.errors import LEFT, POLICY, error_response, http_error_response, internal_error_response
+from ecpmon.api.limits import COUNTED, HELD, LARGE_BODY, LIMITS, SHARES
+from ecpmon.api.origins import ORIGINS
 from ecpmon.api.routing import Permission, Route
 from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
@@ -66,7 +67,7 @@ def choose_backend(request: web.Request) -> Backend:
 async def envelope(request: web.Request, handler: Next) -> web.StreamResponse:
     """Outermost: request id, log context, every error in the one shape, metrics and debug headers."""
     begin(request)
-    response = await _answer(request, handler)
+    response = request.app[ORIGINS].preflight(request) or await _answer(request, handler)
     if _debugged(request):
         await asyncio.sleep(0)  # the driver tells of a statement in the turn after it
     return finish(request, response)
@@ -90,9 +91,19 @@ def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     _count(request, response)
     if not response.prepared:
         response.headers["X-Request-ID"] = request_id_of(request)
+        _tell_limits(request, response)
         if _debugged(request):
             response.headers["X-Debug-Info"] = _debug_info(request)
     return response
+
+
+def _tell_limits(request: web.Request, response: web.StreamResponse) -> None:
+    """What the caller has left of what he is counted by, unless the answer says already what he lacks."""
+    share = request.get(COUNTED)
+    if share is not None and LEFT not in response.headers:
+        requests = request.app[LIMITS].requests
+        response.headers[POLICY] = requests.policy
+        response.headers[LEFT] = requests.left(share, request.app[CONTEXT].clock.now())
 
 
 async def _answer(request: web.Request, handler: Next) -> web.StreamResponse:
@@ -153,7 +164,7 @@ def _for_sender(route: Route | None, error: EcpError) -> EcpError:
     if route is None or not route.drops_4xx or not error.retryable or error.status >= 500:
         return error
     later = Overloaded(error.message, details=error.details)
-    later.retry_after = error.retry_after or later.retry_after
+    later.retry_after, later.limits = error.retry_after or later.retry_after, error.limits
     return later
 
 
@@ -213,6 +224,8 @@ async def gate(request: web.Request, handler: Next) -> web.StreamResponse:
 
 
 async def _let_in(request: web.Request, route: Route, handler: Next) -> web.StreamResponse:
+    if route.socket:
+        request.app[ORIGINS].check_socket(request)
     # The process's own series are those of production tenants, whatever mode is asked for.
     scraped = route.permission is Permission.SCRAPE
     request[BACKEND] = request.app[CONTEXT].production if scraped else choose_backend(request)

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from ecpmon.api.addresses import address_of
 from ecpmon.api.common import backend_of, now_of, read_model, reply
 from ecpmon.api.context import CALLER
 from ecpmon.api.contract import Json, Query, TypedDict, optional, read_query
@@ -206,7 +207,7 @@ def _end(now: datetime, seconds: int | None) -> datetime | None:
 def _audit(request: web.Request, event: str, token_id: int, **more: Any) -> None:
     caller = request[CALLER]
     by = caller.token.token_id if caller.token else None
-    _log.info(event, token=token_id, by_token=by, by=caller.name, address=request.remote, **more)
+    _log.info(event, token=token_id, by_token=by, by=caller.name, address=address_of(request), **more)
 
 
 def _secret(issued: Issued) -> TokenSecret:

@@ -170,7 +170,9 @@ def api_url(context: Context) -> str:
 def service_environment(context: Context, databases: Databases) -> dict[str, str]:
     """The environment of `migrate` and `serve`: the user's, with the stack's addresses on top."""
     ports = context.ports
-    defaults = {"ECPMON_EXTERNAL_URL": api_url(context)}
+    # The front end of the source documents is developed on port 3000.
+    pages = "http://localhost:3000,http://127.0.0.1:3000"
+    defaults = {"ECPMON_EXTERNAL_URL": api_url(context), "ECPMON_CORS_ORIGINS": pages}
     # Set to nothing: the user wants no mail.
     if "ECPMON_SMTP_HOST" not in context.environ:
         defaults |= {"ECPMON_SMTP_HOST": "127.0.0.1", "ECPMON_SMTP_PORT": str(ports.smtp)}

@@ -15,7 +15,7 @@ _CLOSES: Final = {
     1011: "A fault of the server, which is logged.",
     1013: "The client stays behind: connect again, and read faster.",
     4401: "No token, or one that is not valid any more.",
-    4403: "The token lacks the role.",
+    4403: "The token lacks the role, or the page that asks is of an origin that may not.",
     4404: "There is no such tenant, or not for this caller, or not any more.",
 }
 

@@ -22,7 +22,14 @@ JSON: Final = "application/json"
 _ALWAYS_TAKEN: Final = ("X-Demo-Mode", "X-Request-ID", "Accept-Language", "X-Debug")
 _ALWAYS_GIVEN: Final = ("X-Request-ID", "X-Debug-Info")
 # Beside `X-Request-ID`, by status.
-_GIVEN_WITH: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_RATES: Final = ("RateLimit-Policy", "RateLimit")
+_GIVEN_WITH: Final = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", *_RATES),
+    503: ("Retry-After", *_RATES),
+}
+# Who asks these is counted by the request (docs/limits.md).
+_UNCOUNTED: Final = (Permission.OPEN, Permission.INGEST)
 # Modules that stand together.
 _TAGS: Final = {
     "tenant_update": "tenants",
@@ -163,7 +170,13 @@ class _Document:
         contract, answers = _contract(route), dict[int, dict[str, Any]]()
         for status in contract.answers:
             kinds = contract.kinds_of_answer(status)
-            given = (*_ALWAYS_GIVEN, *_GIVEN_WITH.get(status, ()), *(h for k in kinds for h in k.headers))
+            rates = () if route.permission in _UNCOUNTED else _RATES
+            given = (
+                *_ALWAYS_GIVEN,
+                *rates,
+                *_GIVEN_WITH.get(status, ()),
+                *(h for k in kinds for h in k.headers),
+            )
             answers[status] = {
                 "description": next(
                     (k.description for k in kinds if k.description), HTTPStatus(status).phrase

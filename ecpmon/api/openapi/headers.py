@@ -65,6 +65,17 @@ GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "required": True,
         "example": 2,
     },
+    "RateLimit-Policy": {
+        "description": "What the caller is counted by: `q` at once, which are whole again after `w` seconds "
+        "(draft-ietf-httpapi-ratelimit-headers-10).",
+        "schema": _TEXT,
+        "example": '"requests";q=1000;w=5',
+    },
+    "RateLimit": {
+        "description": "What is left of it (`r`), and in how many seconds there is more (`t`).",
+        "schema": _TEXT,
+        "example": '"requests";r=998;t=1',
+    },
     "WWW-Authenticate": {
         "description": "How to say who you are.",
         "schema": _TEXT,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
+from ecpmon.api.addresses import PROXIES
 from ecpmon.storage.audit import AuditLog
 from ecpmon.storage.faults import DatabaseRefused
 from tests.integration.api.conftest import NOW, Service
@@ -130,3 +132,14 @@ async def test_retention_takes_away_what_is_old_and_nothing_else(service: Servic
     assert await log_of(service) == young
     with pytest.raises(DatabaseRefused, match="only added to"):
         await service.runtime.database.execute("DELETE FROM audit_log")
+
+
+async def test_a_proxy_that_is_named_says_where_somebody_is(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.app[PROXIES], "_networks", (ip_network("127.0.0.0/8"),))
+    since = await last(service)
+    body = {"tenant_id": "audit-proxied", "name": "x", "service_requirements": {"chatbot": 10}}
+    said = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9", "X-Real-IP": "198.51.100.7"}
+    assert (await service.ask("POST", "/api/v1/tenants/", body, **said))[0] == 201
+    assert {r["address"] for r in await log_of(service, since) if r["actor"] == "admin"} == {"203.0.113.9"}

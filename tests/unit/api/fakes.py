@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from ecpmon.alerts.desk import RuleDesk
+from ecpmon.api.addresses import PROXIES, Proxies
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend, DebugTimer
 from ecpmon.api.errors import error_response, request_id_of
 from ecpmon.api.hints import Hints
@@ -636,6 +637,7 @@ def make_app(modules: Iterable[Any], world: World, caller: Caller = ADMIN) -> we
     timer = DebugTimer(lambda _: None, lambda: (0, 0.0))
     app[CONTEXT] = ApiContext(world.settings, world.clock, backend, None, Telemetry(), timer)
     app[LIMITS] = Limits(world.settings)
+    app[PROXIES] = Proxies("")
     for module in modules:
         for route in module.routes.table:
             app.router.add_route(route.method, route.path, route.handler)
