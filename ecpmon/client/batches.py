@@ -2,7 +2,7 @@
 
 Invariants:
 - An entry that `add` took ends in exactly one of three ways: it was delivered; the service refused it for good and
-  it was handed to `on_refused`, or is in the NotDelivered of the next `flush` or `close`; or it is in the
+  it was handed to `on_refused`, or is in the NotDelivered of the next `add`, `flush` or `close`; or it is in the
   NotDelivered of a `close` that had no time left.
 - An entry that the service cannot take now is tried until it can, or the batch is closed.
 - Of one tenant one request is under way at a time; tenants do not wait for one another.
@@ -15,6 +15,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from ecpmon.client.calls import Call, as_json, instant, tenant_path
-from ecpmon.client.errors import ECPError, InvalidRequest, NotDelivered, passes
+from ecpmon.client.errors import AnsweredError, ECPError, InvalidRequest, NotDelivered, passes
 from ecpmon.client.pending import USUAL as USUAL_SIZES
 from ecpmon.client.pending import Entry, Pending, Sizes
+from ecpmon.client.retries import NEVER
 from ecpmon.client.transport import Transport
 from ecpmon.client.types import Metrics, PushResult, RejectedSample
 
@@ -71,7 +73,7 @@ class AsyncBatch:
         self._transport = transport
         self._pending = Pending(sizes)
         self._on_rejected = on_rejected
-        self._refusals: list[NotDelivered] = []
+        self._refusals: deque[NotDelivered] = deque()
         self._on_refused = on_refused or self._refusals.append
         self._on_closed = on_closed
         self._senders: dict[str, asyncio.Task[None]] = {}
@@ -98,7 +100,8 @@ class AsyncBatch:
     async def add(self, tenant_id: str, metrics: Metrics, *, timestamp: datetime | str | None = None) -> None:
         """Take measurements of one instant, by default of now; waits while there is no room for them.
 
-        Raises ValueError for what can never be stored, RuntimeError when the batch is closed.
+        Raises ValueError for what can never be stored, RuntimeError when the batch is closed, NotDelivered of what was
+        refused for good before, where nobody hears of that: then these are not taken.
         """
         await self.put(Entry.of(tenant_id, metrics, instant(timestamp)))
 
@@ -110,9 +113,10 @@ class AsyncBatch:
             self.look()
 
     def offer(self, entry: Entry) -> bool | None:
-        """As `Pending.offer`; from any thread."""
+        """As `Pending.offer`, from any thread. Raises NotDelivered of what was refused before: this is not taken."""
         if self.closed:
             raise RuntimeError("the batch is closed")
+        self._raise_refused()
         return self._pending.offer(entry, time.monotonic())
 
     def look(self) -> None:
@@ -162,8 +166,10 @@ class AsyncBatch:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _raise_refused(self) -> None:
-        refusals = [*self._refusals]
-        self._refusals.clear()
+        refusals: list[NotDelivered] = []
+        with suppress(IndexError):  # any thread may be here
+            while True:
+                refusals.append(self._refusals.popleft())
         if refusals:
             entries = [entry for refusal in refusals for entry in refusal.entries]
             raise NotDelivered(entries, refusals[0].because)
@@ -171,7 +177,7 @@ class AsyncBatch:
     async def _run(self) -> None:
         """Begin to send what has waited long enough, or is enough."""
         while True:
-            due = self._pending.next_due()
+            due = self._pending.next_due(besides=self._senders)
             wait = None if due is None else max(0.0, due - time.monotonic())
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -193,6 +199,7 @@ class AsyncBatch:
                 del self._in_hand[tenant_id]
         finally:
             del self._senders[tenant_id]
+            self._look.set()  # what came meanwhile has a time at which it is due
 
     async def _deliver(self, tenant_id: str, entries: list[Entry]) -> None:
         """Until the service has all of them, or has refused some for good. `entries` shrinks meanwhile."""
@@ -201,11 +208,11 @@ class AsyncBatch:
             part = entries[:size]
             try:
                 async with self._places:
-                    result = await self._transport.send(_push(tenant_id, part))
+                    result = await self._transport.send(_push(tenant_id, part), NEVER)
             except ECPError as error:
                 self.because = error
                 if passes(error):
-                    await asyncio.sleep(wait * random.uniform(1, 1.5))
+                    await asyncio.sleep(_asked_wait(error, wait) * random.uniform(1, 1.5))
                     wait = min(_LONGEST_WAIT, wait * 2)
                     continue
                 if isinstance(error, InvalidRequest) and len(part) > 1:
@@ -238,6 +245,12 @@ def _told(listener: Callable[[A], None], what: A) -> None:
         listener(what)
     except Exception:  # noqa: BLE001 - whatever it raises is logged
         _log.exception("a listener of a batch failed")
+
+
+def _asked_wait(error: ECPError, otherwise: float) -> float:
+    """Seconds. A place among those that are under way is not held meanwhile: others may be served."""
+    asked = error.retry_after if isinstance(error, AnsweredError) else None
+    return otherwise if asked is None else asked
 
 
 def _push(tenant_id: str, entries: Sequence[Entry]) -> Call[PushResult]:

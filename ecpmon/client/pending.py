@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -106,10 +106,10 @@ class Pending:
                 and (everything or self._is_full(queue) or now - queue.since >= self._sizes.seconds)
             ]
 
-    def next_due(self) -> float | None:
-        """When the oldest entry has waited long enough; None: there is none."""
+    def next_due(self, besides: Container[str] = ()) -> float | None:
+        """When the oldest entry has waited long enough; None: there is none. `besides` these tenants."""
         with self._lock:
-            waiting = [queue.since for queue in self._queues.values() if queue.entries]
+            waiting = [q.since for name, q in self._queues.items() if q.entries and name not in besides]
         return min(waiting) + self._sizes.seconds if waiting else None
 
     def take(self, tenant_id: str, now: float) -> list[Entry]:

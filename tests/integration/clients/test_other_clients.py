@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,6 @@ from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 CLIENTS = ROOT / "clients"
-sys.path.append(str(CLIENTS))
-
-import generate  # noqa: E402 - it is beside the clients
 
 
 def ran(command: list[str], folder: Path, application: Application, **more: str) -> str:
@@ -45,9 +41,3 @@ def test_go(application: Application, tmp_path: Path) -> None:
     assert "--- PASS: TestTheSDKOfTheReference" in ran(
         ["go", "test", "-v", "./..."], folder, application, **more
     )
-
-
-def test_their_types_are_those_of_the_python_client() -> None:
-    told = "run `python clients/generate.py`"
-    assert generate.TYPESCRIPT.read_text("utf-8") == generate.typescript(), told
-    assert generate.GO.read_text("utf-8") == generate.go(), told

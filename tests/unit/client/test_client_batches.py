@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from scripted_service import HANG_UP, Seen, Service, pushed, said
+from scripted_service import HANG_UP, Seen, Service, later, pushed, said
 
 from ecpmon.client import NEVER, InvalidRequest, NotDelivered, NotFound, Rejected, Sizes, Unavailable, batches
 from ecpmon.client.pending import Entry, Pending
@@ -78,6 +78,76 @@ async def test_who_adds_more_than_is_held_waits(scripted: Service) -> None:
         may_answer.set()
         await asyncio.wait_for(third, PATIENCE)
     assert values_of(scripted) == [0, 1, 2]
+
+
+async def test_what_waits_behind_a_request_that_hangs_costs_nothing(
+    scripted: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    may_answer = asyncio.Event()
+
+    async def slow(_: Seen) -> web.Response:
+        await may_answer.wait()
+        return pushed()
+
+    class Counting(Pending):
+        def due(self, now: float, *, everything: bool = False) -> list[str]:
+            nonlocal looks
+            looks += 1
+            return super().due(now, everything=everything)
+
+    monkeypatch.setattr(batches, "Pending", Counting)
+    scripted.answers = [slow]
+    async with scripted.client().batch(Sizes(seconds=0.001)) as batch:
+        await batch.add("acme", {"cpu": 1})
+
+        async def under_way() -> bool:
+            return bool(scripted.seen)
+
+        await until(under_way, "it is under way")
+        for value in range(5):
+            await batch.add("acme", {"cpu": value})
+        before = looks
+        await asyncio.sleep(0.2)
+        assert looks - before < 10
+        may_answer.set()
+    assert len(values_of(scripted)) == 6
+
+
+async def test_who_waits_as_it_was_asked_to_holds_up_nobody(scripted: Service) -> None:
+    def judge(seen: Seen) -> web.Response:
+        return later(429, "RATE_LIMITED", 3600) if "/busy-" in seen.path else pushed()
+
+    scripted.answers = [judge]
+    batch = scripted.client().batch(Sizes(entries=1))
+    for number in range(20):
+        await batch.add(f"busy-{number}", {"cpu": 1})
+    await batch.add("acme", {"cpu": 2})
+
+    async def served() -> bool:
+        return batch.accepted == 1
+
+    await until(served, "the others do not matter")
+    with pytest.raises(NotDelivered) as error:
+        await batch.close(timeout=0)
+    assert len(error.value.entries) == 20
+
+
+async def test_what_was_refused_is_told_by_the_next_add_so_that_it_does_not_pile_up(
+    scripted: Service,
+) -> None:
+    scripted.answers = [said(403, "FORBIDDEN")]
+    batch = scripted.client().batch(Sizes(entries=1))
+    await batch.add("acme", {"cpu": 1})
+
+    async def refused() -> bool:
+        return not len(batch)
+
+    await until(refused, "it was refused")
+    with pytest.raises(NotDelivered) as error:
+        await batch.add("acme", {"cpu": 2})
+    assert [entry.metrics["cpu"] for entry in error.value.entries] == [1]
+    await batch.close()
 
 
 async def test_what_cannot_be_taken_now_is_tried_until_it_can_in_its_order(

@@ -8,9 +8,11 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, is_typeddict
 
 import pytest
@@ -22,6 +24,10 @@ from ecpmon.client import evidence, requests
 from ecpmon.client import types as t
 from ecpmon.client.calls import Call
 from ecpmon.wire import dumps
+
+sys.path.append(str(Path(__file__).parents[3] / "clients"))
+
+import generate
 
 TABLE = route_table()
 MANIFEST = "metadata:\n  labels: {ecp.ai/tenant: acme}\n"
@@ -133,6 +139,12 @@ def test_a_message_has_what_its_type_promises(path: str, kind: Any, told: Any) -
         return
     said = [message["schema"] for message in told["x-websockets"][path]["server"]]
     assert [*differences(kind, said[0], told, path)] == []
+
+
+def test_the_types_of_the_other_clients_are_written_from_these() -> None:
+    told = "run `python clients/generate.py`"
+    assert generate.TYPESCRIPT.read_text("utf-8") == generate.typescript(), told
+    assert generate.GO.read_text("utf-8") == generate.go(), told
 
 
 def test_a_type_that_promises_too_much_is_found(told: Any) -> None:
