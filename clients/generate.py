@@ -1,4 +1,4 @@
-"""Types of the JavaScript and Go clients, written from those of the Python client (`ecpmon/client/types.py`).
+"""Types of the JavaScript and Go clients, written from those of the Python client (`ecpmon/client/types`).
 
 `python clients/generate.py` writes them; a test says when somebody has to.
 """
@@ -16,7 +16,7 @@ from ecpmon.client import types as described
 HERE = Path(__file__).parent
 TYPESCRIPT = HERE / "javascript" / "src" / "types.d.ts"
 GO = HERE / "go" / "types.go"
-_NOTE = "Written by clients/generate.py from ecpmon/client/types.py; changes are made there."
+_NOTE = "Written by clients/generate.py from ecpmon/client/types; changes are made there."
 # Words that Go writes in capitals.
 _CAPITALS = {"id": "ID", "cpu": "CPU", "gpu": "GPU", "url": "URL"}
 

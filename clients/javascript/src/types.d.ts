@@ -1,45 +1,15 @@
-// Written by clients/generate.py from ecpmon/client/types.py; changes are made there.
+// Written by clients/generate.py from ecpmon/client/types; changes are made there.
 
-export interface SlaTarget {
-  availability?: string;
-  response_time?: string;
-  concurrent_users?: number;
+/** What if every gap was down, and what if every gap was up. */
+export interface Bounds {
+  low: number | null;
+  high: number | null;
 }
 
-/** A new tenant. Without a preset it gets the recommended one, without a target 99.5 %. */
-export interface TenantRequest {
-  tenant_id: string;
-  name: string;
-  service_requirements: Record<string, number>;
-  preset?: 'micro' | 'small' | 'medium' | 'large' | null;
-  sla_target?: SlaTarget;
-  description?: string | null;
-  sli_source?: 'auto' | 'prometheus' | 'simulator' | 'push';
-  push_interval?: number;
-  push_mode?: 'changes' | 'samples';
-  time_zone?: string;
-  maintenance_accounting?: 'exclude' | 'count_as_up';
-  language?: 'en' | 'ko';
-  credits?: Record<string, any> | null;
-  service_hours?: Record<string, any> | null;
-  component_weights?: Record<string, number> | null;
-}
-
-/** What is absent stays; of a mapping by service as well, where null takes a member away. */
-export interface TenantChanges {
-  name?: string;
-  description?: string | null;
-  preset?: 'micro' | 'small' | 'medium' | 'large' | null;
-  service_requirements?: Record<string, number | null>;
-  sla_target?: SlaTarget;
-  service_resources?: Record<string, Record<string, string | null> | null> | null;
-  push_mode?: 'changes' | 'samples';
-  language?: 'en' | 'ko';
-  time_zone?: string;
-  maintenance_accounting?: 'exclude' | 'count_as_up';
-  credits?: Record<string, any> | null;
-  service_hours?: Record<string, any> | null;
-  acknowledge_autoscaling?: boolean;
+/** A success that will not do what it is most likely meant for (docs/errors.md). */
+export interface Hint {
+  code: string;
+  message: string;
 }
 
 export interface Resources {
@@ -49,224 +19,10 @@ export interface Resources {
   storage: string;
 }
 
-/** What if every gap was down, and what if every gap was up. */
-export interface Bounds {
-  low: number | null;
-  high: number | null;
-}
-
-export interface CreatedTenant {
-  tenant_id: string;
-  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
-  deployment_id: string;
-  estimated_resources: Resources;
-  estimated_cost: string;
-  deployment_time: string;
-  created_at: string;
-}
-
-export interface TenantRow {
-  tenant_id: string;
-  name: string | null;
-  preset: string;
-  is_demo: boolean;
-  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
-  services_count: number;
-  cpu_limit: string;
-  memory_limit: string;
-  gpu_limit: number;
-  storage_limit: string;
-  gpu_type: string | null;
-  sla_availability: string | null;
-  sla_bounds: Bounds;
-  sla_coverage: number | null;
-  sla_status: string;
-  sla_stale: boolean;
-  sla_as_of: string | null;
-  sla_response_time: string | null;
-  created_at: string;
-  description: string | null;
-}
-
-export interface Pagination {
-  skip: number;
-  limit: number;
-  has_more: boolean;
-}
-
-export interface TenantPage {
-  tenants: TenantRow[];
-  total_count: number;
-  demo_count: number;
-  active_count: number;
-  pagination: Pagination;
-}
-
-export interface ServiceResources {
-  cpu_request: string;
-  memory_request: string;
-}
-
-export interface Service {
-  service_name: string;
-  service_type: string;
-  enabled: boolean;
-  count: number;
-  image: string;
-  resources: ServiceResources;
-}
-
-/** A success that will not do what it is most likely meant for (docs/errors.md). */
-export interface Hint {
-  code: string;
-  message: string;
-}
-
-/** `etag` goes into `update_tenant`, for a change that nobody else has overtaken. */
-export interface Tenant {
-  tenant_id: string;
-  name: string | null;
-  preset: string;
-  is_demo: boolean;
-  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
-  service_requirements: Record<string, number>;
-  resources: Resources;
-  gpu_type: string | null;
-  sla_target: SlaTarget;
-  sli_source: string;
-  push_interval: number;
-  push_mode: string;
-  time_zone: string;
-  maintenance_accounting: string;
-  language: string;
-  credits: Record<string, any> | null;
-  service_hours: Record<string, any> | null;
-  services: Service[];
-  description: string | null;
-  created_at: string;
-  updated_at: string;
-  hints: Hint[];
-  etag?: string;
-}
-
-/** `effect`: what bringing it out does, for example `rollout`. */
-export interface Change {
-  service: string;
-  field: string;
-  effect: string;
-}
-
-/** `changes`: what a deployment of it would change. */
-export interface UpdatedTenant {
-  tenant_id: string;
-  name: string | null;
-  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
-  preset: string;
-  recommended_preset: string | null;
-  service_requirements: Record<string, number>;
-  sla_target: SlaTarget;
-  estimated_resources: Resources;
-  estimated_cost: string | null;
-  deployment_time: string | null;
-  updated_at: string;
-  changes: Change[];
-  redeploy_needed: boolean;
-  restarts_pods: string[];
-}
-
-export interface Deletion {
-  message: string;
-  deletion_id: string;
-  estimated_time: string;
-}
-
-export interface Alternative {
-  preset: string;
-  resources: Resources;
-  cost: string;
-  performance_impact: string;
-}
-
-export interface ResourcePlan {
-  recommended_preset: string;
-  resources: Resources;
-  gpu_type: string | null;
-  estimated_cost: string;
-  alternatives: Alternative[];
-}
-
-export interface RejectedSample {
-  metric: string;
-  reason: string;
-}
-
-/** `accepted`: samples that are stored now. `rejected` names the first 20 of `rejected_count` that are not. */
-export interface PushResult {
-  accepted: number;
-  rejected: RejectedSample[];
-  rejected_count: number;
-  timestamp: string;
-  hint?: Hint;
-}
-
-export interface PushEntry {
-  metrics: Record<string, number>;
-  timestamp?: string;
-}
-
-export interface Point {
-  timestamp: string;
-  value: number;
-}
-
-export interface TimeRange {
-  start: string;
-  end: string;
-}
-
-export interface Monitoring {
-  tenant_id: string;
-  time_range: TimeRange;
-  metrics: Record<string, Point[]>;
-  summary: Record<string, number>;
-  metric_sources: Record<string, string>;
-  sources: Record<string, any>;
-}
-
-export interface SystemMetrics {
-  cluster_status: string;
-  total_tenants: number;
-  active_tenants: number;
-  total_resources: Record<string, any>;
-  used_resources: Record<string, any>;
-  utilization: Record<string, number>;
-}
-
-export interface Finding {
-  code: string;
-  document: number | null;
-  object: string | null;
-  path: string | null;
-  message: string;
-}
-
-export interface ManifestReport {
-  valid: boolean;
-  warnings: Finding[];
-  errors: Finding[];
-  simulator_compatible: boolean;
-  resource_summary: Record<string, any>;
-  estimated_cost: string | null;
-  deployment_time: string | null;
-}
-
-/** `deployment_id` None: a dry run, with what validation says beside it. */
-export interface DeploymentBegun {
-  deployment_id: string | null;
-  status: string;
-  valid?: boolean;
-  errors?: Finding[];
-  warnings?: Finding[];
+export interface SlaTarget {
+  availability?: string;
+  response_time?: string;
+  concurrent_users?: number;
 }
 
 export interface CreatedResource {
@@ -274,17 +30,6 @@ export interface CreatedResource {
   name: string;
   status: string;
   replicas: string | null;
-}
-
-export interface PendingResource {
-  type: string;
-  name: string;
-}
-
-export interface LogLine {
-  timestamp: string;
-  level: string;
-  message: string;
 }
 
 export interface Deployment {
@@ -308,14 +53,23 @@ export interface Deployment {
   logs: LogLine[];
 }
 
-export interface Deployments {
-  tenant_id: string;
-  deployments: Deployment[];
+/** `deployment_id` None: a dry run, with what validation says beside it. */
+export interface DeploymentBegun {
+  deployment_id: string | null;
+  status: string;
+  valid?: boolean;
+  errors?: Finding[];
+  warnings?: Finding[];
 }
 
 export interface DeploymentReport {
   deployment_id: string;
   status: string;
+}
+
+export interface Deployments {
+  tenant_id: string;
+  deployments: Deployment[];
 }
 
 export interface DeploymentStep {
@@ -326,92 +80,55 @@ export interface DeploymentStep {
   message: string;
 }
 
-export interface ErrorBudget {
-  total_minutes: number;
-  consumed_minutes: number;
-  remaining_minutes: number;
-  remaining_percent: number | null;
+export interface Finding {
+  code: string;
+  document: number | null;
+  object: string | null;
+  path: string | null;
+  message: string;
 }
 
-export interface SlaWindow {
-  window: string;
-  start: string;
-  end: string;
-  availability: number | null;
-  bounds: Bounds;
-  coverage: number | null;
-  verdict: string;
+export interface LogLine {
+  timestamp: string;
+  level: string;
+  message: string;
+}
+
+export interface ManifestReport {
+  valid: boolean;
+  warnings: Finding[];
+  errors: Finding[];
+  simulator_compatible: boolean;
+  resource_summary: Record<string, any>;
+  estimated_cost: string | null;
+  deployment_time: string | null;
+}
+
+export interface PendingResource {
+  type: string;
+  name: string;
+}
+
+export interface SimulatorDeployment {
   status: string;
-  eligible_minutes: number;
-  up_minutes: number;
-  down_minutes: number;
-  gap_minutes: number;
-  maintenance_minutes: number;
-  error_budget: ErrorBudget;
-  burn_rate: number | null;
-  projected_exhaustion: string | null;
-  failure_count: number;
-  recovery_time_avg: number | null;
+  deployment_id: string;
+  simulator_dashboard: string;
+  resources_count: number;
+  sla_monitoring: boolean;
+  failure_scenario: string | null;
 }
 
-export interface Sla {
-  tenant_id: string;
-  target: number;
-  as_of: string;
-  state: string;
-  stale: boolean;
-  windows: SlaWindow[];
-}
-
-export interface SlaAnalysis {
-  tenant_id: string;
-  current_sla: number | null;
-  target_sla: number;
-  status: string;
-  uptime_percentage: number | null;
-  failure_count: number;
-  recovery_time_avg: number | null;
-  bounds: Bounds;
-  coverage: number | null;
-  verdict: string;
-}
-
-/** Worst first. */
-export interface SlaSummary {
-  as_of: string;
-  tenants: (Record<string, any>)[];
-}
-
-export interface Incident {
-  start: string;
-  end: string | null;
-  ongoing: boolean;
-  duration_seconds: number;
-  down_seconds: number;
-  recovery_seconds: number | null;
-  cause: string | null;
-  budget_minutes: number;
-  recoveries: (Record<string, any>)[];
-}
-
-export interface Incidents {
-  tenant_id: string;
-  from: string;
-  to: string;
-  incidents: Incident[];
-  gap_minutes: number;
-}
-
-export interface WebhookAction {
-  type: 'webhook';
-  url: string;
-  method?: 'POST' | 'PUT';
-  headers?: Record<string, string>;
-}
-
-export interface EmailAction {
-  type: 'email';
-  recipients: string[];
+export interface AlertMessage {
+  alert_id: string;
+  tenant_id: string | null;
+  severity: string;
+  type: string;
+  message: string;
+  metric: string | null;
+  current_value: number | null;
+  threshold: number | null;
+  status: 'firing' | 'resolved';
+  timestamp: string;
 }
 
 export interface AlertRequest {
@@ -446,6 +163,38 @@ export interface AlertRules {
   alerts: AlertRule[];
 }
 
+export interface EmailAction {
+  type: 'email';
+  recipients: string[];
+}
+
+export interface ErrorBudget {
+  total_minutes: number;
+  consumed_minutes: number;
+  remaining_minutes: number;
+  remaining_percent: number | null;
+}
+
+export interface Incident {
+  start: string;
+  end: string | null;
+  ongoing: boolean;
+  duration_seconds: number;
+  down_seconds: number;
+  recovery_seconds: number | null;
+  cause: string | null;
+  budget_minutes: number;
+  recoveries: (Record<string, any>)[];
+}
+
+export interface Incidents {
+  tenant_id: string;
+  from: string;
+  to: string;
+  incidents: Incident[];
+  gap_minutes: number;
+}
+
 export interface MaintenanceRequest {
   start: string;
   reason: string;
@@ -458,13 +207,69 @@ export interface MaintenanceRequest {
   category?: string;
 }
 
-export interface SimulatorDeployment {
+export interface Sla {
+  tenant_id: string;
+  target: number;
+  as_of: string;
+  state: string;
+  stale: boolean;
+  windows: SlaWindow[];
+}
+
+export interface SlaAnalysis {
+  tenant_id: string;
+  current_sla: number | null;
+  target_sla: number;
   status: string;
-  deployment_id: string;
-  simulator_dashboard: string;
-  resources_count: number;
-  sla_monitoring: boolean;
-  failure_scenario: string | null;
+  uptime_percentage: number | null;
+  failure_count: number;
+  recovery_time_avg: number | null;
+  bounds: Bounds;
+  coverage: number | null;
+  verdict: string;
+}
+
+/** Worst first. */
+export interface SlaSummary {
+  as_of: string;
+  tenants: (Record<string, any>)[];
+}
+
+export interface SlaWindow {
+  window: string;
+  start: string;
+  end: string;
+  availability: number | null;
+  bounds: Bounds;
+  coverage: number | null;
+  verdict: string;
+  status: string;
+  eligible_minutes: number;
+  up_minutes: number;
+  down_minutes: number;
+  gap_minutes: number;
+  maintenance_minutes: number;
+  error_budget: ErrorBudget;
+  burn_rate: number | null;
+  projected_exhaustion: string | null;
+  failure_count: number;
+  recovery_time_avg: number | null;
+}
+
+export interface WebhookAction {
+  type: 'webhook';
+  url: string;
+  method?: 'POST' | 'PUT';
+  headers?: Record<string, string>;
+}
+
+export interface Monitoring {
+  tenant_id: string;
+  time_range: TimeRange;
+  metrics: Record<string, Point[]>;
+  summary: Record<string, number>;
+  metric_sources: Record<string, string>;
+  sources: Record<string, any>;
 }
 
 /** `state` comes with a change of the tenant's availability. */
@@ -473,6 +278,39 @@ export interface MonitoringMessage {
   tenant_id: string;
   metrics: Record<string, number>;
   state?: string;
+}
+
+export interface Point {
+  timestamp: string;
+  value: number;
+}
+
+export interface PushEntry {
+  metrics: Record<string, number>;
+  timestamp?: string;
+}
+
+/** `accepted`: samples that are stored now. `rejected` names the first 20 of `rejected_count` that are not. */
+export interface PushResult {
+  accepted: number;
+  rejected: RejectedSample[];
+  rejected_count: number;
+  timestamp: string;
+  hint?: Hint;
+}
+
+/** `sla_data` null: not known right now. */
+export interface RealtimeMessage {
+  timestamp: string;
+  tenant_id: string;
+  metrics: Record<string, number>;
+  sla_data: SlaData | null;
+  state?: string;
+}
+
+export interface RejectedSample {
+  metric: string;
+  reason: string;
 }
 
 /** Of the last 24 hours. */
@@ -486,24 +324,186 @@ export interface SlaData {
   downtime_minutes: number;
 }
 
-/** `sla_data` null: not known right now. */
-export interface RealtimeMessage {
-  timestamp: string;
-  tenant_id: string;
-  metrics: Record<string, number>;
-  sla_data: SlaData | null;
-  state?: string;
+export interface SystemMetrics {
+  cluster_status: string;
+  total_tenants: number;
+  active_tenants: number;
+  total_resources: Record<string, any>;
+  used_resources: Record<string, any>;
+  utilization: Record<string, number>;
 }
 
-export interface AlertMessage {
-  alert_id: string;
-  tenant_id: string | null;
-  severity: string;
-  type: string;
+export interface TimeRange {
+  start: string;
+  end: string;
+}
+
+export interface Alternative {
+  preset: string;
+  resources: Resources;
+  cost: string;
+  performance_impact: string;
+}
+
+/** `effect`: what bringing it out does, for example `rollout`. */
+export interface Change {
+  service: string;
+  field: string;
+  effect: string;
+}
+
+export interface CreatedTenant {
+  tenant_id: string;
+  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
+  deployment_id: string;
+  estimated_resources: Resources;
+  estimated_cost: string;
+  deployment_time: string;
+  created_at: string;
+}
+
+export interface Deletion {
   message: string;
-  metric: string | null;
-  current_value: number | null;
-  threshold: number | null;
-  status: 'firing' | 'resolved';
-  timestamp: string;
+  deletion_id: string;
+  estimated_time: string;
+}
+
+export interface Pagination {
+  skip: number;
+  limit: number;
+  has_more: boolean;
+}
+
+export interface ResourcePlan {
+  recommended_preset: string;
+  resources: Resources;
+  gpu_type: string | null;
+  estimated_cost: string;
+  alternatives: Alternative[];
+}
+
+export interface Service {
+  service_name: string;
+  service_type: string;
+  enabled: boolean;
+  count: number;
+  image: string;
+  resources: ServiceResources;
+}
+
+export interface ServiceResources {
+  cpu_request: string;
+  memory_request: string;
+}
+
+/** `etag` goes into `update_tenant`, for a change that nobody else has overtaken. */
+export interface Tenant {
+  tenant_id: string;
+  name: string | null;
+  preset: string;
+  is_demo: boolean;
+  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
+  service_requirements: Record<string, number>;
+  resources: Resources;
+  gpu_type: string | null;
+  sla_target: SlaTarget;
+  sli_source: string;
+  push_interval: number;
+  push_mode: string;
+  time_zone: string;
+  maintenance_accounting: string;
+  language: string;
+  credits: Record<string, any> | null;
+  service_hours: Record<string, any> | null;
+  services: Service[];
+  description: string | null;
+  created_at: string;
+  updated_at: string;
+  hints: Hint[];
+  etag?: string;
+}
+
+/** What is absent stays; of a mapping by service as well, where null takes a member away. */
+export interface TenantChanges {
+  name?: string;
+  description?: string | null;
+  preset?: 'micro' | 'small' | 'medium' | 'large' | null;
+  service_requirements?: Record<string, number | null>;
+  sla_target?: SlaTarget;
+  service_resources?: Record<string, Record<string, string | null> | null> | null;
+  push_mode?: 'changes' | 'samples';
+  language?: 'en' | 'ko';
+  time_zone?: string;
+  maintenance_accounting?: 'exclude' | 'count_as_up';
+  credits?: Record<string, any> | null;
+  service_hours?: Record<string, any> | null;
+  acknowledge_autoscaling?: boolean;
+}
+
+export interface TenantPage {
+  tenants: TenantRow[];
+  total_count: number;
+  demo_count: number;
+  active_count: number;
+  pagination: Pagination;
+}
+
+/** A new tenant. Without a preset it gets the recommended one, without a target 99.5 %. */
+export interface TenantRequest {
+  tenant_id: string;
+  name: string;
+  service_requirements: Record<string, number>;
+  preset?: 'micro' | 'small' | 'medium' | 'large' | null;
+  sla_target?: SlaTarget;
+  description?: string | null;
+  sli_source?: 'auto' | 'prometheus' | 'simulator' | 'push';
+  push_interval?: number;
+  push_mode?: 'changes' | 'samples';
+  time_zone?: string;
+  maintenance_accounting?: 'exclude' | 'count_as_up';
+  language?: 'en' | 'ko';
+  credits?: Record<string, any> | null;
+  service_hours?: Record<string, any> | null;
+  component_weights?: Record<string, number> | null;
+}
+
+export interface TenantRow {
+  tenant_id: string;
+  name: string | null;
+  preset: string;
+  is_demo: boolean;
+  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
+  services_count: number;
+  cpu_limit: string;
+  memory_limit: string;
+  gpu_limit: number;
+  storage_limit: string;
+  gpu_type: string | null;
+  sla_availability: string | null;
+  sla_bounds: Bounds;
+  sla_coverage: number | null;
+  sla_status: string;
+  sla_stale: boolean;
+  sla_as_of: string | null;
+  sla_response_time: string | null;
+  created_at: string;
+  description: string | null;
+}
+
+/** `changes`: what a deployment of it would change. */
+export interface UpdatedTenant {
+  tenant_id: string;
+  name: string | null;
+  status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
+  preset: string;
+  recommended_preset: string | null;
+  service_requirements: Record<string, number>;
+  sla_target: SlaTarget;
+  estimated_resources: Resources;
+  estimated_cost: string | null;
+  deployment_time: string | null;
+  updated_at: string;
+  changes: Change[];
+  redeploy_needed: boolean;
+  restarts_pods: string[];
 }
