@@ -1,4 +1,4 @@
-"""Where the files beside the package are: `sql/`, `rules/`, `grafana/`, `fonts/`.
+"""Where the files beside the package are: `sql/`, `rules/`, `grafana/`, `fonts/`, `ui/`.
 
 In a wheel they sit in `ecpmon/_data/`; in a checkout beside the package.
 """
@@ -16,7 +16,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 @cache
 def data_dir(name: str) -> Path:
-    """Folder `name` (`sql`, `rules`, `grafana`, `fonts`) of this installation.
+    """Folder `name` (`sql`, `rules`, `grafana`, `fonts`, `ui`) of this installation.
 
     Raises FileNotFoundError when the installation lacks it.
     """

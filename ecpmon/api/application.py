@@ -20,6 +20,7 @@ from ecpmon.api import (
     manifests,
     monitoring,
     objectives,
+    pages,
     pushing,
     recommendations,
     recoveries,
@@ -38,7 +39,6 @@ from ecpmon.api import (
 )
 from ecpmon.api.addresses import PROXIES, Proxies
 from ecpmon.api.context import CONTEXT, ApiContext
-from ecpmon.api.contract import Text
 from ecpmon.api.described import DESCRIPTION, Description
 from ecpmon.api.direct import DirectPushes
 from ecpmon.api.exposition import PAGES, Expose, Pages
@@ -46,7 +46,7 @@ from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.origins import ORIGINS, Origins
-from ecpmon.api.routing import Permission, Route, Routes
+from ecpmon.api.routing import Permission, Route
 from ecpmon.ledger import Ledger
 from ecpmon.serving import WAY, Way
 
@@ -64,6 +64,7 @@ _MODULES = (
     manifests,
     monitoring,
     objectives,
+    pages,
     pushing,
     recommendations,
     recoveries,
@@ -83,18 +84,8 @@ _MODULES = (
 
 
 def route_table() -> list[Route]:
-    """Every route there is, `/docs` included."""
-    table = [route for module in _MODULES for route in module.routes.table]
-    own = Routes()
-
-    @own.get("/docs", Permission.OPEN, answers={200: Text("text/html")})
-    async def docs(_: web.Request) -> web.Response:
-        """This list."""
-        return web.Response(text=page, content_type="text/html")
-
-    table.extend(own.table)
-    page = health.docs_page(table)
-    return table
+    """Every route there is."""
+    return [route for module in _MODULES for route in module.routes.table]
 
 
 def create_api(

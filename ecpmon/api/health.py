@@ -1,10 +1,9 @@
-"""Operations: alive, ready, metrics, and a page that lists every route."""
+"""Operations: alive, ready, metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from html import escape
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from aiohttp import web
@@ -14,7 +13,7 @@ from ecpmon.api.common import now_of, reply, seen_tenants
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.contract import Json, Text, TypedDict
 from ecpmon.api.exposition import PAGES, send
-from ecpmon.api.routing import Permission, Route, Routes
+from ecpmon.api.routing import Permission, Routes
 
 routes = Routes()
 
@@ -108,17 +107,3 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     seen = await seen_tenants(request)
     page = await request.app[PAGES].get(None if seen is None else frozenset(seen), now_of(request))
     return await send(request, page)
-
-
-def docs_page(table: list[Route]) -> str:
-    """A self-contained HTML page: what can be called, and by whom."""
-    rows = "\n".join(
-        f"<tr><td><code>{'WS' if r.socket else r.method}</code></td><td><code>{escape(r.path)}</code></td>"
-        f"<td>{escape(r.permission.value)}</td><td>{escape(r.summary)}</td></tr>"
-        for r in sorted(table, key=lambda r: (r.path, r.method))
-    )
-    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ecpmon API</title><style>
-body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}}
-table{{border-collapse:collapse;width:100%}}td,th{{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #ddd}}
-</style></head><body><h1>ecpmon API</h1><table><thead><tr><th>Method</th><th>Path</th><th>Needs</th><th>What</th></tr>
-</thead><tbody>{rows}</tbody></table></body></html>"""

@@ -62,6 +62,12 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "An evidence profile's name.",
         "examples": ["vllm"],
     },
+    "file": {
+        "type": "string",
+        "minLength": 1,
+        "description": "The name of a file that a page loads.",
+        "examples": ["docs.js"],
+    },
 }
 
 

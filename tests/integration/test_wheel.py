@@ -50,6 +50,14 @@ def run(site: Path, *arguments: str, **more: str) -> str:
     return done.stdout
 
 
+def test_the_wheel_holds_the_pages_with_what_they_load_and_its_licences(installed: Path) -> None:
+    ui = installed / "ecpmon/_data/ui"
+    for name in ("pages/docs.html", "pages/redoc.html", "dist/swagger-ui-dist/swagger-ui-bundle.js",
+                 "dist/swagger-ui-dist/LICENSE", "dist/swagger-ui-dist/NOTICE", "dist/redoc/redoc.standalone.js",
+                 "dist/redoc/LICENSE", "dist/redoc/redoc.standalone.js.LICENSE.txt"):  # fmt: skip
+        assert (ui / name).stat().st_size > 0, name
+
+
 def test_help_comes_from_the_wheel(installed: Path) -> None:
     assert "ecpmon up" in run(installed, "--help")
     # And the import that the source documents show.

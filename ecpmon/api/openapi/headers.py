@@ -105,5 +105,11 @@ GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "schema": _TEXT,
         "example": 'attachment; filename="statement.csv"',
     },
+    "Content-Security-Policy": {
+        "description": "Where the page may load from.",
+        "schema": _TEXT,
+        "required": True,
+        "example": "default-src 'none'; script-src 'self'",
+    },
     "Vary": {"description": "What of the request the answer depends on.", "schema": _TEXT},
 }

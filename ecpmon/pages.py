@@ -1,0 +1,73 @@
+"""Swagger UI and Redoc over a document of ours, from files of this installation (`ui/`); no other host is asked.
+
+The policy that every page carries lets it load from here only: no script or style in the page itself, no frame around
+it. Styles of elements are set by script, which the policy does not concern.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Final, Literal
+
+from aiohttp import web
+
+from ecpmon.errors import NotFound
+from ecpmon.resources import data_dir
+
+# Redoc's styles are rules that its script adds to an element: an empty one, and one with those of its scroll bar. The
+# hashes are of these two texts; another version may have others.
+_REDOC: Final = " ".join(
+    (
+        "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+        "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
+    )
+)
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        f"style-src 'self' {_REDOC}",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+_KEPT: Final = "public, max-age=3600"
+
+
+def page(which: Literal["docs", "redoc"], title: str, document: str) -> web.Response:
+    """A page that shows the document at the address `document`, relative to the page's own."""
+    text = _template(which).replace("{title}", escape(title)).replace("{document}", escape(document))
+    return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+
+
+def asset(name: str) -> web.FileResponse:
+    """A file that a page loads, and its gzip for who takes that. Raises NotFound."""
+    file = _files().get(name)
+    if file is None:
+        raise NotFound(f"no page has a file {name!r}")
+    headers = {**_HEADERS, "Cache-Control": _KEPT, "Content-Type": _TYPES[file.suffix]}
+    return web.FileResponse(file, headers=headers)
+
+
+@cache
+def _template(which: str) -> str:
+    return (data_dir("ui") / "pages" / f"{which}.html").read_text()
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """What may be asked for, by name: known before anybody asks, so no name reaches the file system."""
+    folder = data_dir("ui")
+    found = [*(folder / "pages").iterdir(), *(folder / "dist").glob("*/*")]
+    return {file.name: file for file in found if file.suffix in _TYPES}

@@ -1,0 +1,56 @@
+"""A real browser for tests of pages: Debian's Chromium, driven by Playwright, and what it found wrong with a page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from playwright.async_api import Browser, Page, Request, async_playwright
+
+from ecpmon.local.apt import detect_architecture
+from ecpmon.local.packages import CHROMIUM, chromium_of, fetch_bundles
+from ecpmon.local.paths import cache_dir, service_user
+from tests.waiting import PATIENCE
+
+
+@dataclass
+class Watched:
+    """A page, and what happened on it: addresses that were asked for, and what the browser complained of."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", self._ask)
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _ask(self, request: Request) -> None:
+        if not request.url.startswith("data:"):
+            self.asked.append(request.url)
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """One browser without a window. It is fetched when it is first needed."""
+    cache = cache_dir(os.environ, service_user())
+    fetch_bundles(cache, [CHROMIUM], detect_architecture(), lambda *_: None)
+    program, environment = chromium_of(cache)
+    async with async_playwright() as driver:
+        found = await driver.chromium.launch(
+            executable_path=program, env=environment, timeout=PATIENCE * 1000, args=["--disable-gpu"]
+        )
+        try:
+            yield found
+        finally:
+            await found.close()
+
+
+async def watched(browser: Browser) -> Watched:
+    """A new page of nobody that is known yet."""
+    context = await browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
+    return Watched(await context.new_page())
