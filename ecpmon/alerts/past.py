@@ -13,13 +13,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 from ecpmon.alerts.judgement import Facts
 from ecpmon.alerts.syntax import AggFunction, Aggregate, References
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
-from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import ErrorBudget, Incident, Tally
 from ecpmon.ports.samples import Latest, Point
@@ -166,7 +166,7 @@ class Series:
     until the next one is.
     """
 
-    def __init__(self, source: Source, points: Sequence[Point], width: timedelta | None = None) -> None:
+    def __init__(self, source: str, points: Sequence[Point], width: timedelta | None = None) -> None:
         self.source, self.width = source, width
         self.at = [p.ts + (width or timedelta(0)) for p in points]
         self._values = [p.value for p in points]
@@ -183,6 +183,11 @@ class Series:
             return None
         holds = self.width is not None and now - self.at[index] < self.width
         return Latest(now if holds else self.at[index], "", self._values[index], self.source)
+
+    def last(self, window: timedelta, now: datetime) -> datetime | None:
+        """When it said something last in `(now - window, now]`."""
+        place = bisect_right(self.at, now) - 1
+        return self.at[place] if place >= 0 and self.at[place] > now - window else None
 
     def aggregate(self, function: AggFunction, window: timedelta, now: datetime) -> float | None:
         """Over `(now - window, now]`."""
@@ -222,8 +227,8 @@ class History:
         samples: Mapping[str, Sequence[Series]] | None = None,
         outside: Sequence[Interval] = (),
     ) -> None:
-        """`samples`: metric name -> its series, the one from the evidence source first. `outside` of the service hours:
-        a part of `maintenance`, which is all that is taken out."""
+        """`samples`: metric name -> its series, one per source, the one from the evidence source first if there is one.
+        `outside` of the service hours: a part of `maintenance`, which is all that is taken out."""
         self._tenant, self._intervals = tenant, intervals
         self.eligible = Timeline(exclude(spans, maintenance), outside)
         self._whole = Timeline(spans)
@@ -247,8 +252,16 @@ class History:
         return found if found and found.ts > now - self._stalest else None
 
     def _aggregate(self, term: Aggregate, now: datetime) -> float | None:
-        series = self._samples.get(term.name)
-        return series[0].aggregate(term.function, term.window, now) if series else None
+        """The evidence source's if that said anything in the window, else that of the source that spoke last, as
+        `MonitoringStore.trailing` finds it."""
+        evidence = self._tenant.evidence_source
+        said = [
+            (series.source == evidence, last, series)
+            for series in self._samples.get(term.name, ())
+            if (last := series.last(term.window, now)) is not None
+        ]
+        chosen = max(said, key=itemgetter(0, 1), default=None)
+        return None if chosen is None else chosen[2].aggregate(term.function, term.window, now)
 
     def incidents(self, start: datetime, end: datetime) -> list[Incident]:
         """Those that count in `[start, end)`, whole, as they were known at `end`."""

@@ -32,7 +32,6 @@ from ecpmon.api.context import CONTEXT
 from ecpmon.api.times import time_of
 from ecpmon.model.alerts import AlertRule, FlapPolicy, RuleKind, Severity
 from ecpmon.model.maintenance import Maintenance
-from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant, parse_percentage
 from ecpmon.model.windows import ErrorBudget
 from ecpmon.ports.samples import PackedPoints
@@ -189,11 +188,9 @@ class _Read:
     spans: PackedSpans
     planned: Sequence[Maintenance]
     intervals: Intervals
-    samples: Sequence[tuple[Source, PackedPoints]]
+    samples: Sequence[tuple[str, PackedPoints]]
 
     def history(self, plan: _Plan) -> History:
-        """A metric whose evidence source fell silent before it begins is averaged from another source here; the
-        engine, which knows every series there ever was, would say that it is unknown."""
         found: dict[str, list[Series]] = {}
         for source, packed in self.samples:
             for (_, name), points in packed.open().items():
@@ -215,15 +212,16 @@ async def _read(request: web.Request, plan: _Plan) -> _Read:
     return _Read(spans, planned, intervals, samples)
 
 
-async def _samples(request: web.Request, plan: _Plan, since: datetime) -> list[tuple[Source, PackedPoints]]:
+async def _samples(request: web.Request, plan: _Plan, since: datetime) -> list[tuple[str, PackedPoints]]:
     evidence, monitoring = plan.tenant.evidence_source, backend_of(request).monitoring
     step, end = plan.width or _EVERY_SAMPLE, plan.end + _EVERY_SAMPLE
+    sources = await monitoring.sources(plan.tenant)
     return [
         (
             source,
             await monitoring.packed(plan.tenant, since, end, step, source=source, names=plan.wanted.names),
         )
-        for source in sorted(Source, key=lambda s: s is not evidence)
+        for source in sorted(sources, key=lambda s: (s != evidence, s))
     ]
 
 

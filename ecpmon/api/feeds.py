@@ -56,14 +56,14 @@ class Feed:
         self.number = number
         self._version = 0
         self._now = now
-        self._coming: Coming[tuple[str, Source], float] = Coming(MOST_COMING)
+        self._coming: Coming[tuple[str, str], float] = Coming(MOST_COMING)
         self.live = LiveBroadcast(self, now, patience, bound)
         self.figured = LiveBroadcast(self, now, patience, bound)
         self.seeded = False
         self.seeding = asyncio.Lock()
         self.figures: Shared[Figures] = Shared(FIGURES_SECONDS)
         # By key and source.
-        self._values: dict[str, dict[Source, _Said]] = {}
+        self._values: dict[str, dict[str, _Said]] = {}
         self._evidence: Source | None = None
         self._newest: datetime | None = None
         # When the last change of state that was told was.
@@ -105,10 +105,10 @@ class Feed:
             self._put_off(live_key(value.metric_type, name), value.source, value.ts, value.value)
         self.seeded = True
 
-    def _put_off(self, key: str, source: Source, ts: datetime, value: float) -> None:
+    def _put_off(self, key: str, source: str, ts: datetime, value: float) -> None:
         self._coming.put((key, source), ts.timestamp(), value)
 
-    def _keep(self, key: str, source: Source, ts: datetime, value: float) -> None:
+    def _keep(self, key: str, source: str, ts: datetime, value: float) -> None:
         """Late data never replaces newer values of its source."""
         said = self._values.get(key)
         if said is None:
@@ -138,7 +138,7 @@ class Feed:
         keys = self._values if wanted is None else wanted & self._values.keys()
         return {key: self._shown(self._values[key])[1] for key in keys}
 
-    def _shown(self, said: Mapping[Source, _Said]) -> _Said:
+    def _shown(self, said: Mapping[str, _Said]) -> _Said:
         newest = max(said.values(), key=_when)
         own = said.get(self._evidence) if self._evidence is not None else None
         return newest if own is None or newest[0] - own[0] > WINDOW else own

@@ -76,7 +76,7 @@ class SeriesKey:
 
 # What an index of the database can hold with room to spare.
 _MOST_NAME: Final = 100
-_MOST_LABEL_BYTES: Final = 1_000
+MOST_LABEL_BYTES: Final = 1_000
 
 
 def is_storable(key: SeriesKey) -> bool:
@@ -89,7 +89,7 @@ def is_storable(key: SeriesKey) -> bool:
         _ = [name.encode() for name in names]
     except UnicodeEncodeError:
         return False
-    fits = all(0 < len(name) <= _MOST_NAME for name in names) and lasting <= _MOST_LABEL_BYTES
+    fits = all(0 < len(name) <= _MOST_NAME for name in names) and lasting <= MOST_LABEL_BYTES
     return fits and not any("\x00" in text for text in (*names, *labels))
 
 

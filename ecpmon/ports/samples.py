@@ -69,7 +69,8 @@ class Latest:
     ts: datetime
     metric_type: str
     value: float
-    source: Source = Source.PUSH
+    # Its `data_source`: one of `Source`, or what somebody wrote.
+    source: str = Source.PUSH
 
 
 class MonitoringStore(Protocol):
@@ -80,7 +81,7 @@ class MonitoringStore(Protocol):
         end: datetime,
         step: timedelta,
         metric_type: str | None = None,
-        source: Source | None = None,
+        source: str | None = None,
         names: Collection[str] | None = None,
     ) -> PackedPoints:
         """The points of every series, from the tier whose resolution fits `step`, opened where that holds nobody.
@@ -120,7 +121,7 @@ class MonitoringStore(Protocol):
 
     async def newest(
         self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
-    ) -> list[tuple[int, str, Source, datetime, float]]:
+    ) -> list[tuple[int, str, str, datetime, float]]:
         """Of several tenants, each since an instant of its own: number, metric, source, instant and value of what each
         source has said last of these metrics up to `now`, whoever wrote it. In a tenant's newest 2,000 frames."""
         ...
@@ -129,7 +130,8 @@ class MonitoringStore(Protocol):
         self, tenant: Tenant, terms: Collection[tuple[str, str, timedelta]], now: datetime
     ) -> dict[tuple[str, str, timedelta], float | None]:
         """By function (avg, min, max, last, or rate per second with counter resets respected), metric and window: what
-        the metric's values in (now - window, now] give; None without any.
+        the metric's values in (now - window, now] give; None without any. They are the evidence source's if that said
+        any then, else those of the source that spoke last.
 
         From the newest 500,000 frames of the tenant. Raises ValidationFailed for an unknown function."""
         ...
@@ -168,6 +170,10 @@ class MonitoringStore(Protocol):
 
     async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
         """Whether the tenant, or a part of it, has ever sent one of these metrics; whether it has sent any at all."""
+        ...
+
+    async def sources(self, tenant: Tenant) -> set[str]:
+        """Every `data_source` that the tenant has ever had."""
         ...
 
     async def metric_names(self, tenant: Tenant) -> set[str]:

@@ -64,22 +64,24 @@ def vote_of(name: str, value: float, rule: EvidenceRule) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often each source reports; a value older than the staleness factor times this is not known."""
+    """How often each source reports; a value older than the staleness factor times this is not known.
+
+    What people write under a `data_source` of their own (`source` is any text) is taken to come as often as pushes.
+    """
 
     simulator: timedelta
     prometheus: timedelta
 
-    def of(self, source: Source, tenant: Tenant | None) -> timedelta:
+    def of(self, source: str, tenant: Tenant | None) -> timedelta:
         """`tenant` None: what most have."""
         match source:
             case Source.SIMULATOR:
                 return self.simulator
             case Source.PROMETHEUS:
                 return self.prometheus
-            case Source.PUSH:
-                return tenant.push_interval if tenant else PUSH_INTERVAL
+        return tenant.push_interval if tenant else PUSH_INTERVAL
 
-    def holds(self, source: Source, tenant: Tenant | None) -> timedelta:
+    def holds(self, source: str, tenant: Tenant | None) -> timedelta:
         """How long an observation of `source` is good when nothing follows."""
         return self.of(source, tenant) * STALENESS_FACTOR
 

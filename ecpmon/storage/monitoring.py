@@ -19,7 +19,7 @@ from ecpmon.ports.samples import Latest, Plot, Point
 from ecpmon.storage.database import Database
 from ecpmon.storage.plots import plots_of
 from ecpmon.storage.queries import load
-from ecpmon.storage.trailing import MOST_FRAMES, Term, answered, beginnings
+from ecpmon.storage.trailing import MOST_FRAMES, MOST_SERIES, Term, answered, beginnings
 
 _FIVE_MINUTES = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
@@ -90,13 +90,7 @@ def _point(micros: int, value: float, low: float, high: float) -> Point:
 
 
 def _newest(rows: Iterable[Any]) -> list[tuple[str, Latest]]:
-    """Of the sources that we know."""
-    known = Source.__members__.values()
-    return [
-        (name, Latest(ts, kind, value, Source(source)))
-        for name, kind, source, ts, value in rows
-        if source in known
-    ]
+    return [(name, Latest(ts, kind, value, source)) for name, kind, source, ts, value in rows]
 
 
 class PgMonitoringStore:
@@ -113,14 +107,14 @@ class PgMonitoringStore:
         end: datetime,
         step: timedelta,
         metric_type: str | None = None,
-        source: Source | None = None,
+        source: str | None = None,
         names: Collection[str] | None = None,
     ) -> PackedSeries:
-        chosen = (source or await self._main_source(tenant)).value
+        chosen = source or await self._main_source(tenant)
         wanted = None if names is None else list(names)
         rows = await self._database.fetch(
             _PACKED.format(self._sql[tier_for(step)]),
-            tenant.key, start, end, step, metric_type, chosen, wanted,
+            tenant.key, start, end, step, metric_type, str(chosen), wanted,
         )  # fmt: skip
         return PackedSeries([(kind, name, points) for kind, name, points in rows])
 
@@ -134,14 +128,15 @@ class PgMonitoringStore:
         rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type)
         return await plots_of(rows, round(step.total_seconds()))
 
-    async def _main_source(self, tenant: Tenant) -> Source:
+    async def sources(self, tenant: Tenant) -> set[str]:
+        return {r["data_source"] for r in await self._database.fetch(self._sql["sources"], tenant.key)}
+
+    async def _main_source(self, tenant: Tenant) -> str:
         """The evidence source if it has ever said anything, else whichever has."""
-        rows = await self._database.fetch(self._sql["sources"], tenant.key)
-        known = {r["data_source"] for r in rows}
-        preferred = tenant.evidence_source
+        known, preferred = await self.sources(tenant), tenant.evidence_source
         if preferred.value in known or not known:
             return preferred
-        return next((s for s in Source if s.value in known), preferred)
+        return next((s for s in Source if s.value in known), min(known))
 
     async def latest(self, tenant: Tenant, since: datetime, now: datetime) -> list[tuple[str, Latest]]:
         return _newest(
@@ -171,13 +166,12 @@ class PgMonitoringStore:
         )
         found: dict[int, dict[str, Latest]] = {}
         for tenant, name, kind, source, ts, value in rows:
-            if source in Source.__members__.values():
-                found.setdefault(tenant, {})[name] = Latest(ts, kind, value, Source(source))
+            found.setdefault(tenant, {})[name] = Latest(ts, kind, value, source)
         return found
 
     async def newest(
         self, since: Sequence[tuple[Tenant, datetime]], names: Collection[str], now: datetime
-    ) -> list[tuple[int, str, Source, datetime, float]]:
+    ) -> list[tuple[int, str, str, datetime, float]]:
         rows = await self._database.fetch(
             self._sql["newest"],
             [t.key for t, _ in since],
@@ -185,10 +179,9 @@ class PgMonitoringStore:
             list(names),
             now,
             min((at for _, at in since), default=now),
-            [source.value for source in Source],
             _NEWEST_FRAMES,
         )
-        return [(tenant, name, Source(source), ts, value) for tenant, name, source, ts, value in rows]
+        return [(tenant, name, source, ts, value) for tenant, name, source, ts, value in rows]
 
     async def trailing(
         self, tenant: Tenant, terms: Collection[Term], now: datetime
@@ -196,18 +189,18 @@ class PgMonitoringStore:
         if not terms:
             return {}
         wanted = sorted({name for _, name, _ in terms})
-        series = await self._database.fetch(
-            self._sql["series_of_metrics"], tenant.key, wanted, tenant.evidence_source.value
+        found = await self._database.fetch(
+            self._sql["series_of_metrics"], tenant.key, wanted, tenant.evidence_source.value, MOST_SERIES
         )
-        names = {r["id"]: r["metric_name"] for r in series}
+        series = {r["id"]: (r["metric_name"], r["is_evidence"]) for r in found}
         starts, rows = beginnings(terms, now), []
-        if names:
+        if series:
             rows = await self._database.fetch(
-                self._sql["trailing"], tenant.key, starts[0], now, list(names), starts, MOST_FRAMES
+                self._sql["trailing"], tenant.key, starts[0], now, list(series), starts, MOST_FRAMES
             )
         if len(rows) > _FEW_ROWS:
-            return await asyncio.to_thread(answered, terms, now, rows, names)
-        return answered(terms, now, rows, names)
+            return await asyncio.to_thread(answered, terms, now, rows, series)
+        return answered(terms, now, rows, series)
 
     async def causes(
         self, tenant: Tenant, outages: Sequence[Interval], raw_since: datetime, error_rate_at: float | None

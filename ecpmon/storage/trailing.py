@@ -16,6 +16,9 @@ from ecpmon.errors import ValidationFailed
 
 # Frames of a tenant that are looked at: the newest. A day of five agents that push every second has fewer.
 MOST_FRAMES: Final = 500_000
+# Series of a tenant that are looked at, those of its evidence first: a rule names a few metrics, and each may come from
+# every source that there is.
+MOST_SERIES: Final = 500
 _TICK: Final = timedelta(microseconds=1)
 # Function (avg, min, max, last, rate), metric, window.
 Term = tuple[str, str, timedelta]
@@ -78,22 +81,42 @@ def beginnings(terms: Iterable[Term], now: datetime) -> list[datetime]:
     return [now - window + _TICK for window in sorted({window for _, _, window in terms}, reverse=True)]
 
 
+# Of one series: steps, negative as they are sorted, and with each what it and all later ones hold together.
+_Steps = tuple[list[int], list[Stretch]]
+
+
 def answered(
-    terms: Collection[Term], now: datetime, rows: Iterable[Any], names: Mapping[int, str]
+    terms: Collection[Term], now: datetime, rows: Iterable[Any], series: Mapping[int, tuple[str, bool]]
 ) -> dict[Term, float | None]:
     """What each term says; None where there is no value. `rows`: steps of series, numbered by `beginnings` from 1;
-    `names`: the metric of each series."""
+    `series`: the metric of each, and whether its source is the tenant's evidence.
+
+    Of several series of a metric it is the evidence source's that says it, if that has a value in the window, else the
+    one that spoke last.
+    """
     place = {start: number for number, start in enumerate(beginnings(terms, now), 1)}
-    # By metric: steps, negative as they are sorted, and with each what it and all later ones hold together.
-    known: dict[str, tuple[list[int], list[Stretch]]] = {}
+    known: dict[int, _Steps] = {}
     for row in sorted(rows, key=lambda row: -int(row["step"])):
-        steps, wholes = known.setdefault(names[row["series"]], ([], []))
+        steps, wholes = known.setdefault(row["series"], ([], []))
         stretch = Stretch.of(row)
         steps.append(-row["step"])
         wholes.append(stretch.before(wholes[-1]) if wholes else stretch)
+    by_name: dict[str, list[tuple[bool, _Steps]]] = {}
+    for number, steps_of in known.items():
+        name, is_evidence = series[number]
+        by_name.setdefault(name, []).append((is_evidence, steps_of))
     found: dict[Term, float | None] = {}
     for function, name, window in terms:
-        steps, wholes = known.get(name, ([], []))
-        at = bisect_right(steps, -place[now - window + _TICK])
-        found[function, name, window] = wholes[at - 1].says(function) if at else None
+        chosen = _chosen(by_name.get(name, ()), place[now - window + _TICK])
+        found[function, name, window] = None if chosen is None else chosen.says(function)
     return found
+
+
+def _chosen(candidates: Iterable[tuple[bool, _Steps]], step: int) -> Stretch | None:
+    """What one of the series holds from `step` on."""
+    said = [
+        (is_evidence, wholes[at - 1])
+        for is_evidence, (steps, wholes) in candidates
+        if (at := bisect_right(steps, -step))
+    ]
+    return max(said, key=lambda one: (one[0], one[1].last))[1] if said else None

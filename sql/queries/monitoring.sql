@@ -194,19 +194,19 @@ WHERE s.labels = '{}' AND s.metric_name = ANY($5::text[]) AND v.value BETWEEN -1
 ORDER BY f.tenant, s.metric_name, f.ts DESC, (s.data_source = f.evidence) DESC, f.seq DESC
 
 -- name: newest
--- Of each of the tenants $1 since its $2 (none before $5) and up to $4, of the metrics $3 what each of the sources $6 has
--- said last, in its newest $7 frames. Mostly the newest frame of all has it.
+-- Of each of the tenants $1 since its $2 (none before $5) and up to $4, of the metrics $3 what each source has said last, in
+-- its newest $6 frames. Mostly the newest frame of all has it. How many sources a tenant has is bounded.
 SELECT a.tenant, s.metric_name, s.data_source, n.ts, n.value
 FROM unnest($1::bigint[], $2::timestamptz[]) AS a (tenant, since)
 CROSS JOIN LATERAL (
   SELECT id, metric_name, data_source FROM series
-  WHERE tenant = a.tenant AND metric_name = ANY($3::text[]) AND data_source = ANY($6::text[]) AND labels = '{}'
+  WHERE tenant = a.tenant AND metric_name = ANY($3::text[]) AND labels = '{}'
 ) AS s
 CROSS JOIN LATERAL (
   SELECT f.ts, f.samples[array_position(f.series, s.id)] AS value
   FROM (
     SELECT ts, seq, series, samples FROM frames
-    WHERE tenant = a.tenant AND ts > a.since AND ts > $5 AND ts <= $4 ORDER BY ts DESC, seq DESC LIMIT $7
+    WHERE tenant = a.tenant AND ts > a.since AND ts > $5 AND ts <= $4 ORDER BY ts DESC, seq DESC LIMIT $6
   ) AS f
   WHERE s.id = ANY(f.series) AND f.samples[array_position(f.series, s.id)] BETWEEN -1e100 AND 1e100
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
@@ -235,9 +235,10 @@ FROM (
 ) AS steps GROUP BY series, step
 
 -- name: series_of_metrics
-SELECT DISTINCT ON (metric_name) id, metric_name FROM series
+-- From every source, $4 at most, those of the evidence source $3 first.
+SELECT id, metric_name, data_source = $3 AS is_evidence FROM series
 WHERE tenant = $1 AND metric_name = ANY($2::text[]) AND labels = '{}'
-ORDER BY metric_name, (data_source = $3) DESC, id
+ORDER BY (data_source = $3) DESC, id LIMIT $4
 
 -- name: causes
 -- What was wrong in the first minutes of the outages from $2 to $3 of tenant $1, by source $4: services that said 0, and

@@ -86,6 +86,38 @@ async def test_rows_that_people_write_count_like_others(service: Service) -> Non
     assert await cpu(service, name) is None
 
 
+async def test_rows_under_a_data_source_of_ones_own_count_for_gauges_and_rules_as_for_what_is_shown(
+    service: Service,
+) -> None:
+    name = await service.tenant(push_interval=60)
+    url, database, now = f"/api/v1/tenants/{name}", service.runtime.database, service.clock.now()
+    await push(service, name, ago=50, cpu_usage=10)
+    await insert_by_hand(database, name, "cpu_usage", 93, now - timedelta(seconds=20), now, "my-script")
+    await insert_by_hand(database, name, "queue", 4, now - timedelta(seconds=20), now, "my-script")
+    rules = {"hot": "cpu_usage > 90", "full": "avg(queue, 5m) > 3", "warm": "avg(cpu_usage, 5m) > 3"}
+    for alert, condition in rules.items():
+        body = {"alert_name": alert, "condition": condition, "actions": []}
+        status, answer, _ = await service.ask("POST", f"{url}/alerts", body)
+        assert status == 201, answer
+    await turn(service)
+    assert await cpu(service, name) == 93
+    await service.runtime.work.evaluate_alerts()
+    active = (await service.ask("GET", f"{url}/alerts/active"))[1]
+    values = {a["alert_name"]: a["value"] for a in active["alerts"] if a["alert_name"] in rules}
+    # A window is the evidence's while that speaks in it, as plots are.
+    assert values == {"hot": 93, "full": 4, "warm": 10}
+    plots = (await service.ask("GET", f"{url}/monitoring"))[1]
+    assert plots["metric_sources"]["queue"] == "my-script"
+    tried = {"condition": "cpu_usage > 90", "from": rfc3339(now - timedelta(minutes=2)), "step": "5s"}
+    replay = (await service.ask("POST", f"{url}/alerts/test", tried))[1]
+    assert [f["value"] for f in replay["firings"]] == [93]
+    # It holds as long as what is pushed.
+    await turn(service, 129)
+    assert await cpu(service, name) == 93
+    await turn(service, 2)
+    assert await cpu(service, name) is None
+
+
 async def test_usage_is_that_of_the_tenant_as_a_whole_and_of_what_sources_say_the_newest(
     service: Service,
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ecpmon.errors import EcpError, ValidationFailed
 from ecpmon.model.ingest import Batch, Rejection
-from ecpmon.model.samples import FUTURE, LARGEST, Frame, Sample, SeriesKey, Source
+from ecpmon.model.samples import FUTURE, LARGEST, MOST_LABEL_BYTES, Frame, Sample, SeriesKey, Source
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -34,6 +34,8 @@ def at(seconds: float) -> datetime:
 async def test_the_database_and_python_have_the_same_bounds(database: Database) -> None:
     row = await database.fetchrow("SELECT largest, future FROM input_bounds")
     assert (row["largest"], row["future"]) == (LARGEST, FUTURE)
+    definition = await database.fetchval("SELECT pg_get_functiondef('check_hand_made'::regproc)")
+    assert f"bytes_of_labels(labels) > {MOST_LABEL_BYTES} THEN" in definition
 
 
 async def test_values_beyond_the_bound_are_refused_whatever_brings_them(
@@ -129,6 +131,47 @@ async def test_a_hand_made_value_beyond_the_bound_is_refused(
     tenant = await make_tenant()
     with pytest.raises(EcpError, match="must be a number from"):
         await insert_by_hand(database, tenant.tenant_id, "cpu", float(value), T0)
+
+
+INSERT = (
+    "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value, timestamp, data_source, labels)"
+    " VALUES ($1, $2, 'queue', 1, now(), $3, $4)"
+)
+
+
+@pytest.mark.parametrize(
+    ("metric_type", "source", "labels", "says"),
+    [
+        ("custom", "push", {"a": "x" * 1000}, "at most 1000 bytes"),
+        # Three bytes each.
+        ("custom", "push", {"a" * 101: "한" * 300}, "at most 1000 bytes"),
+        ("custom", "push", {f"{n:03}": "x" for n in range(251)}, "at most 1000 bytes"),
+        ("custom", "push", {"a": 1}, "object of strings"),
+        ("custom", "", {}, "1 to 100 printable"),
+        ("custom", "a\nb", {}, "1 to 100 printable"),
+        ("", "push", {}, "1 to 100 printable"),
+    ],
+)
+async def test_what_a_hand_made_row_says_of_itself_is_bounded(
+    database: Database, make_tenant: MakeTenant, metric_type: str, source: str, labels: object, says: str
+) -> None:
+    tenant = await make_tenant()
+    with pytest.raises(EcpError, match=says):
+        await database.execute(INSERT, tenant.tenant_id, metric_type, source, labels)
+    assert await database.fetchval("SELECT count(*) FROM series WHERE tenant = $1", tenant.key) == 0
+    await database.execute(INSERT, tenant.tenant_id, "custom", "mine", {"a": "x" * 999})
+
+
+async def test_a_tenant_has_twenty_sources_of_its_own_and_goes_on_with_these(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant()
+    for n in range(20):
+        await database.execute(INSERT, tenant.tenant_id, "custom", f"mine-{n}", {})
+    with pytest.raises(EcpError, match="20 data sources of its own already, and another"):
+        await database.execute(INSERT, tenant.tenant_id, "custom", "another", {})
+    for source in ("mine-3", "push", "prometheus"):
+        await database.execute(INSERT, tenant.tenant_id, "custom", source, {"service": "bot"})
 
 
 async def test_hand_made_rows_may_be_as_old_as_raw_samples_are_kept(

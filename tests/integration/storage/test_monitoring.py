@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ecpmon.alerts.past import Series
-from ecpmon.alerts.syntax import AggFunction
+from ecpmon.alerts.past import History, Series
+from ecpmon.alerts.syntax import AggFunction, Aggregate, References
 from ecpmon.errors import EcpError, ValidationFailed
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch
@@ -18,7 +18,7 @@ from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.names import CANONICAL_METRICS
 from ecpmon.ports.samples import Point
-from ecpmon.sla.evidence import DEFAULT_RULES, series_key
+from ecpmon.sla.evidence import DEFAULT_RULES, Intervals, series_key
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
 from ecpmon.storage.hand_made import HandMade
@@ -168,6 +168,42 @@ async def test_aggregates_of_a_metric(
     assert await store.trailing(tenant, [], now) == {}
     with pytest.raises(ValidationFailed):
         await store.trailing(tenant, [("median", "cpu_usage", window)], now)
+
+
+async def test_a_window_is_the_evidences_where_that_spoke_else_whose_spoke_last_whatever_its_source(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, store = await make_tenant(source=Source.SIMULATOR), PgMonitoringStore(database)
+    said: dict[str, list[tuple[float, float]]] = {
+        "simulator": [(0, 10), (5, 20)],
+        "my-script": [(40, 30), (80, 32)],
+        "push": [(60, 40)],
+    }
+    for source, values in said.items():
+        for seconds, value in values:
+            await insert_by_hand(database, tenant.tenant_id, "cpu_usage", value, at(seconds), source=source)
+    terms = [("avg", "cpu_usage", timedelta(seconds=s)) for s in (100, 80, 25, 15)]
+    found = await store.trailing(tenant, terms, at(90))
+    # Of 100 s the evidence has said something, of less only others; the one that spoke last is a script.
+    assert [found[term] for term in terms] == [15, 31, 32, 32]
+    past = History(
+        tenant,
+        Intervals(timedelta(seconds=5), timedelta(seconds=15)),
+        (),
+        (),
+        {"cpu_usage": [Series(s, [Point(at(t), v, v, v) for t, v in own]) for s, own in said.items()]},
+    )
+    wanted = References(aggregates=frozenset(Aggregate(AggFunction.AVG, n, w) for _, n, w in terms))
+    replayed = past.at(at(90), wanted)
+    assert [replayed.aggregate(AggFunction.AVG, "cpu_usage", w) for _, _, w in terms] == [15, 31, 32, 32]
+    newest = (await store.latest_of([(tenant, at(-60))], ["cpu_usage"], at(90)))[tenant.key]["cpu_usage"]
+    assert (newest.source, newest.value, newest.ts) == ("my-script", 32, at(80))
+    every = {
+        (s, value) for _, _, s, _, value in await store.newest([(tenant, at(-60))], ["cpu_usage"], at(90))
+    }
+    assert every == {("simulator", 20), ("my-script", 32), ("push", 40)}
+    latest = {(v.source, v.value) for _, v in await store.latest(tenant, at(-60), at(90))}
+    assert latest == every
 
 
 async def test_many_windows_say_together_what_each_says_of_its_own_samples(

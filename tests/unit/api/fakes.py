@@ -195,14 +195,14 @@ class FakeSamples:
         end: datetime,
         step: timedelta,
         metric_type: str | None = None,
-        source: Source | None = None,
+        source: str | None = None,
         names: Collection[str] | None = None,
     ) -> FakePackedPoints:
         if self.error:
             raise self.error
         found: dict[tuple[str, str], list[Point]] = {}
         for (name, said_by, kind, metric), values in self.stored.items():
-            wanted = name == tenant.tenant_id and said_by is (source or tenant.evidence_source)
+            wanted = name == tenant.tenant_id and said_by == (source or tenant.evidence_source)
             if not wanted or metric_type not in (None, kind) or (names is not None and metric not in names):
                 continue
             buckets: dict[datetime, list[float]] = {}
@@ -235,6 +235,9 @@ class FakeSamples:
     async def has_said(self, tenant: Tenant, names: Collection[str]) -> tuple[bool, bool]:
         own = await self.metric_names(tenant)
         return not own.isdisjoint(names), bool(own)
+
+    async def sources(self, tenant: Tenant) -> set[str]:
+        return {source for name, source, _, _ in self.stored if name == tenant.tenant_id}
 
     async def metric_names(self, tenant: Tenant) -> set[str]:
         return {metric for name, _, _, metric in self.stored if name == tenant.tenant_id}
