@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
 from operator import or_
@@ -129,6 +129,15 @@ class Jobs:
     def periods(self) -> dict[str, float]:
         """Seconds between two turns, by job."""
         return {name: job.seconds for name, job in self._jobs.items()}
+
+    def change_period(self, name: str, seconds: float) -> None:
+        """From now on a turn every `seconds`; of a job that runs here."""
+        job = self._jobs.get(name)
+        if job is None or job.seconds == seconds:
+            return
+        self._jobs[name] = replace(job, seconds=seconds)
+        if self._scheduler is not None:
+            self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
 
     async def run_all(self) -> None:
         """Every job once, in the order given (tests on a clock of their own call this)."""

@@ -5,6 +5,7 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -19,7 +20,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 # Of the schemes that origins have.
@@ -28,6 +30,26 @@ _SECRET_BYTES: Final = 16
 _LOGO_BYTES: Final = 256 * 1024
 
 _WINDOW: Final = "(1h|24h|7d|30d|90d|month|quarter)"
+
+
+# What the source documents call them: counts where ours is not set.
+ALIASES: Final = {
+    "database_url": "DATABASE_URL",
+    "demo_database_url": "DEMO_DATABASE_URL",
+    "kubeconfig": "KUBERNETES_CONFIG_PATH",
+    "prometheus_url": "MONITORING_ENDPOINT",
+    "simulator_url": "K8S_SIMULATOR_URL",
+}
+
+
+class _Aliases(PydanticBaseSettingsSource):
+    """The environment by the names of the source documents."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return os.environ.get(ALIASES.get(field_name, "")) or None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {field: os.environ[name] for field, name in ALIASES.items() if os.environ.get(name)}
 
 
 class Settings(BaseSettings):
@@ -47,6 +69,32 @@ class Settings(BaseSettings):
     )
     demo_database_url: SecretStr | None = Field(
         default=None, description="URL of the demo database; without it `X-Demo-Mode: true` answers 503."
+    )
+    sql_user: str = Field(
+        default="ecp_user",
+        description="Role that `ecpmon migrate` makes for people who write to the production database by SQL.",
+    )
+    sql_password: SecretStr | None = Field(
+        default=None, description="Password of that role; empty: no such role is made."
+    )
+    sql_demo_user: str = Field(default="ecp_demo_user", description="The same for the demo database.")
+    sql_demo_password: SecretStr | None = Field(
+        default=None, description="Password of that role; empty: no such role is made."
+    )
+    sql_reader: str = Field(
+        default="ecp_reader",
+        description="Role that only reads, of both databases, for Grafana; made by `ecpmon migrate`.",
+    )
+    sql_reader_password: SecretStr | None = Field(
+        default=None, description="Password of that role; empty: no such role is made."
+    )
+    demo_tenants: bool = Field(
+        default=True,
+        description="A demo database begins with the tenants of the source documents, made once by the worker.",
+    )
+    demo_simulator_url: str | None = Field(
+        default=None,
+        description="URL of the simulated cluster of demo mode; empty: `/demo` under `ECPMON_SIMULATOR_URL`.",
     )
     demo_mode_default: bool = Field(
         default=False, description="Mode of requests that carry no `X-Demo-Mode` header."
@@ -390,6 +438,25 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(default="console", description="Log output format.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Log level.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then our own variables, then those of the source documents."""
+        return init_settings, env_settings, _Aliases(settings_cls)
+
+    def simulator_of(self, *, demo: bool) -> str | None:
+        """URL of the simulated cluster that a mode deploys to."""
+        if not demo:
+            return self.simulator_url
+        under = f"{self.simulator_url}/demo" if self.simulator_url else None
+        return self.demo_simulator_url or under
+
     @field_validator("*", mode="before")
     @classmethod
     def _blank_is_none(cls, value: Any, info: ValidationInfo) -> Any:
@@ -424,7 +491,9 @@ class Settings(BaseSettings):
             raise ValueError(f"must be a .png or .svg file of at most {_LOGO_BYTES // 1024} KiB")
         return value
 
-    @field_validator("simulator_url", "prometheus_url", "alertmanager_url", "external_url")
+    @field_validator(
+        "simulator_url", "demo_simulator_url", "prometheus_url", "alertmanager_url", "external_url"
+    )
     @classmethod
     def _plain_http(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

@@ -12,6 +12,7 @@ from ecpmon.api import (
     contracts,
     deployments,
     described,
+    discovery,
     evidence_profiles,
     exclusions,
     health,
@@ -20,8 +21,11 @@ from ecpmon.api import (
     manifests,
     monitoring,
     objectives,
+    operating,
+    operations,
     pages,
     pushing,
+    received_alerts,
     recommendations,
     recoveries,
     simulator,
@@ -51,11 +55,14 @@ from ecpmon.ledger import Ledger
 from ecpmon.serving import WAY, Way
 
 _MODULES = (
+    # Before the rules of alerts, one of which could have that name.
+    received_alerts,
     alerts,
     backtest,
     contracts,
     deployments,
     described,
+    discovery,
     evidence_profiles,
     exclusions,
     health,
@@ -64,6 +71,8 @@ _MODULES = (
     manifests,
     monitoring,
     objectives,
+    operating,
+    operations,
     pages,
     pushing,
     recommendations,

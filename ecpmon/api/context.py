@@ -20,6 +20,8 @@ from ecpmon.ports.contracts import Contracts
 from ecpmon.ports.current import CurrentFigures
 from ecpmon.ports.exclusions import ExclusionStore
 from ecpmon.ports.faults import FaultLog
+from ecpmon.ports.operating import Operating
+from ecpmon.ports.operations import Operations
 from ecpmon.ports.orchestrator import RecoveryDesk, SimulatorClient
 from ecpmon.ports.profiles import ProfileStore
 from ecpmon.ports.quarantine import Quarantine
@@ -73,6 +75,9 @@ class Backend:
     quarantine: Quarantine
     faults: FaultLog
     profiles: ProfileStore
+    operations: Operations
+    # What administrators have set over HTTP.
+    operating: Operating
     health: Health
     hub: Hub
     simulator: SimulatorClient | None

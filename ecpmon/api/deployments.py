@@ -57,7 +57,10 @@ NO_NUL: Final = r"^[^\x00]*$"
 class DeployBody(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="forbid")
 
-    method: Literal["kubernetes", "gitops", "simulator"]
+    method: Annotated[
+        Literal["kubernetes", "gitops", "simulator"] | None,
+        Field(description="Absent: as the settings say.", examples=["simulator"]),
+    ] = None
     dry_run: StrictBool = False
     include_monitoring: StrictBool = True
     include_ingress: StrictBool = False
@@ -93,7 +96,7 @@ async def deploy(request: web.Request) -> web.Response:
     """Begin a deployment. Refused with 409 while another runs, and when the tenant's error budget is spent."""
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, DeployBody)
-    method = "demo" if backend.demo else body.method
+    method = "demo" if backend.demo else body.method or backend.operating.current.method
     options = {"include_monitoring": body.include_monitoring, "include_ingress": body.include_ingress}
     service = backend.deployments
     service.check_method(method)

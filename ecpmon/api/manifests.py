@@ -99,7 +99,7 @@ class ValidateBody(BaseModel):
             examples=["apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-my-ai-service\n"],
         ),
     ]
-    strict_validation: StrictBool = False
+    strict_validation: Annotated[StrictBool | None, Field(description="Absent: as the settings say.")] = None
     target_simulator: StrictBool = False
     kubernetes_version: StrictStr = Field(
         default_factory=_newest_version, description="Absent: the newest known.", examples=["1.33"]
@@ -163,18 +163,21 @@ async def validate(request: web.Request) -> web.Response:
     tenant = await tenant_named(request, body.tenant_id)
     backend = backend_of(request)
     gpus = await _cluster_gpus(backend) if body.target_simulator else None
-    shown = await apart(request, tenant, _validated, body, gpus)
+    strict = body.strict_validation
+    if strict is None:
+        strict = bool(backend.operating.current.deployment.validationStrict)
+    shown = await apart(request, tenant, _validated, body, gpus, strict=strict)
     return web.Response(body=shown, content_type="application/json")
 
 
-def _validated(body: ValidateBody, gpus: int | None) -> bytes:
+def _validated(body: ValidateBody, gpus: int | None, *, strict: bool) -> bytes:
     from ecpmon.orchestrator.validation import validate_manifest
 
     report = validate_manifest(
         body.tenant_id,
         body.manifest_content,
         version=body.kubernetes_version,
-        strict=body.strict_validation,
+        strict=strict,
         cluster_gpus=gpus,
     )
     shown = report.shown()

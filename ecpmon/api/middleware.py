@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ROUTES: Final = web.AppKey("routes", dict[Any, Route])
 # What is answered by asking the simulator.
-_ELSEWHERE: Final = ("/api/v1/simulator/", "/api/v1/monitoring/system")
+_ELSEWHERE: Final = ("/api/v1/simulator/", "/api/v1/monitoring/system", "/api/v1/operations/dashboard")
 _SOCKET_CODES: Final = {401: 4401, 403: 4403, 404: 4404}
 _TRUE_FALSE: Final = {"true": True, "false": False}
 

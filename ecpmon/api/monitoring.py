@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from aiohttp import web
 from pydantic import Field
 
-from ecpmon.api.answers.monitoring import Cluster, ClusterQuantities, Measurements, System
+from ecpmon.api.answers.monitoring import Measurements, System
+from ecpmon.api.cluster import cluster_of
 from ecpmon.api.common import (
     backend_of,
     bad_field,
@@ -22,8 +23,7 @@ from ecpmon.api.context import CALLER
 from ecpmon.api.contract import Query, read_query
 from ecpmon.api.plots import Shown, main_of
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import EcpError, MonitoringUnavailable
-from ecpmon.ports.orchestrator import SimulatorClient
+from ecpmon.errors import MonitoringUnavailable
 from ecpmon.slices import in_slices
 
 routes = Routes()
@@ -97,42 +97,6 @@ async def system(request: web.Request) -> web.Response:
     page = await backend.tenants.page(allowed=caller.tenants, preset=None, status=None, skip=0, limit=1)
     if backend.simulator is None:
         raise MonitoringUnavailable("no cluster is configured here; set ECPMON_SIMULATOR_URL")
-    cluster = await _cluster(backend.simulator, await seen_tenants(request))
-    answer: System = {**cluster, "total_tenants": page.total, "active_tenants": page.active}
+    found = await cluster_of(backend.simulator, await seen_tenants(request))
+    answer: System = {**found.shown, "total_tenants": page.total, "active_tenants": page.active}
     return reply(answer)
-
-
-async def _cluster(simulator: SimulatorClient, among: list[str] | None) -> Cluster:
-    """What the simulator says about its cluster. Raises MonitoringUnavailable."""
-    try:
-        said = await simulator.status(among)
-        return {
-            "cluster_status": _cluster_status(said["nodes"]),
-            "total_resources": _quantities(said["capacity"]),
-            "used_resources": _quantities(said["used"]),
-            "utilization": _utilization(said["utilization"]),
-        }
-    except EcpError as error:  # a refusal as well: asking how it is cannot be our caller's mistake
-        raise MonitoringUnavailable(error.message) from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise MonitoringUnavailable("the simulator's answer is not what was asked for") from error
-
-
-def _cluster_status(nodes: list[dict[str, Any]]) -> Literal["healthy", "degraded", "critical"]:
-    ready = sum(1 for n in nodes if n["ready"])
-    if nodes and ready == len(nodes):
-        return "healthy"
-    return "degraded" if ready else "critical"
-
-
-def _utilization(shares: dict[str, float]) -> dict[str, float]:
-    return {name.partition("_")[0]: share for name, share in shares.items()}
-
-
-def _quantities(amounts: dict[str, int]) -> ClusterQuantities:
-    """The simulator's plain numbers (millicores, bytes, GPUs) as Kubernetes quantities."""
-    return {
-        "cpu": f"{amounts['cpu_millicores']}m",
-        "memory": f"{amounts['memory_bytes'] // 2**30}Gi",
-        "gpu": amounts["gpu"],
-    }

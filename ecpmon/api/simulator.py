@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final, Literal, NotRequired, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.auth import runs_the_cluster
-from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, seen_tenants, tenant_of
-from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.common import backend_of, bad_field, read_model, reply, seen_tenants, tenant_of
+from ecpmon.api.context import CALLER, CONTEXT, Backend
 from ecpmon.api.contract import TypedDict, optional
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import (
     BadRequest,
     BudgetExhausted,
     Conflict,
-    EcpError,
     Forbidden,
     InsufficientResources,
     NotFound,
     SimulatorUnavailable,
     ValidationFailed,
 )
-from ecpmon.model.deployments import DeploymentStatus
+from ecpmon.model.operating import without_secrets
 from ecpmon.model.samples import Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.orchestrator.simulated import bring_out
 from ecpmon.ports.orchestrator import Reach, SimulatorClient
 
 routes = Routes()
@@ -98,12 +98,19 @@ class Amounts(TypedDict):
     gpu: int
 
 
+class AllAmounts(Amounts):
+    """Storage: what is on the disks. A simulator of an older release does not tell it."""
+
+    storage_bytes: NotRequired[int]
+
+
 class Utilization(TypedDict):
-    """Requests over capacity, in percent."""
+    """Requests over capacity, and what is on the disks over their size, in percent."""
 
     cpu_millicores: float
     memory_bytes: float
     gpu: float
+    storage_bytes: NotRequired[float]
 
 
 class NodeShown(TypedDict):
@@ -116,8 +123,8 @@ class NodeShown(TypedDict):
 class ClusterShown(TypedDict):
     timestamp: datetime
     nodes: list[NodeShown]
-    capacity: Amounts
-    used: Annotated[Amounts, Field(description="By the caller's tenants.")]
+    capacity: AllAmounts
+    used: Annotated[AllAmounts, Field(description="By the caller's tenants.")]
     utilization: Utilization
     tenants: int
     pods: Annotated[Mapping[str, int], Field(description="By phase.", examples=[{"Running": 4}])]
@@ -188,34 +195,37 @@ async def deploy(request: web.Request) -> web.Response:
             "enable_sla_tracking",
             "the simulator is this tenant's evidence; give the tenant an sli_source of push or prometheus first",
         )
-    settings = request.app[CONTEXT].settings
     client = simulator_of(request)
-    deployment_id = f"sim-deploy-{uuid.uuid4().hex[:12]}"
-    store, caller = backend.deployments.store, request[CALLER].name
     forced = await backend.deployments.check_gate(tenant, force=body.force, reason=body.reason)
-    await store.request(tenant, deployment_id, "simulator", {}, caller, forced, now_of(request))
-    try:
-        count = await client.deploy(tenant)
-        if body.failure_scenarios:
-            await client.start_scenario(tenant.tenant_id, SCENARIO)
-    except EcpError as error:
-        await store.advance(
-            tenant.key, deployment_id, DeploymentStatus.FAILED, error.message, now_of(request), level="error"
-        )
-        raise
-    holds, age = backend.intervals.evidence(deployed)
-    now = now_of(request)
-    await backend.tenants.set_deployed(tenant, "simulator", "running", holds, age, now)
-    await store.advance(tenant.key, deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
+    deployment_id, count = await bring_out(
+        tenant,
+        client,
+        backend.deployments.store,
+        backend.tenants,
+        backend.intervals,
+        request.app[CONTEXT].clock,
+        by=request[CALLER].name,
+        forced_because=forced,
+        scenario=SCENARIO if body.failure_scenarios else None,
+    )
     done: SimulatorDeployed = {
         "status": "success",
         "deployment_id": deployment_id,
-        "simulator_dashboard": f"{settings.simulator_url}/api/v1/tenants/{tenant.tenant_id}",
+        "simulator_dashboard": _dashboard(backend, tenant),
         "resources_count": count,
         "sla_monitoring": tracked,
         "failure_scenario": SCENARIO if body.failure_scenarios else None,
     }
     return reply(done)
+
+
+def _dashboard(backend: Backend, tenant: Tenant) -> str:
+    """Where people see the tenant in the simulator."""
+    own = backend.operating.current.deployment.simulatorUrl
+    if own is not None:
+        return f"{own}/dashboard/{tenant.tenant_id}"
+    api = without_secrets(backend.operating.started_with.deployment.deploymentEndpoint)
+    return f"{api}/api/v1/tenants/{tenant.tenant_id}"
 
 
 @routes.get("/api/v1/simulator/status", Permission.READ, answers={200: SimulatorStatus}, refuses=_SIMULATED)

@@ -97,6 +97,14 @@ class TargetBody(BaseModel):
         return value
 
 
+def target_of(request: web.Request, body: TargetBody) -> SlaTarget:
+    """What is asked for; of availability, unless that is said, what administrators have set for everybody."""
+    given = body.model_dump()
+    if "availability" not in body.model_fields_set:
+        given["availability"] = backend_of(request).operating.current.promised
+    return SlaTarget(**given)
+
+
 class TenantBody(BaseModel):
     model_config = ConfigDict(defer_build=True, extra="ignore")
 
@@ -292,7 +300,7 @@ async def create_tenant(request: web.Request) -> web.Response:
 
     backend, now = backend_of(request), now_of(request)
     body = await read_model(request, TenantBody)
-    target = SlaTarget(**body.sla_target.model_dump())
+    target = target_of(request, body.sla_target)
     plan = plan_tenant(body.service_requirements, target, check_preset(body.preset))
     new = NewTenant(
         tenant_id=body.tenant_id,
@@ -365,7 +373,7 @@ async def calculate_resources(request: web.Request) -> web.Response:
     from ecpmon.orchestrator.sizing import plan_tenant
 
     body = await read_model(request, CalculateBody)
-    plan = plan_tenant(body.service_requirements, SlaTarget(**body.sla_target.model_dump()), None)
+    plan = plan_tenant(body.service_requirements, target_of(request, body.sla_target), None)
     found: Calculation = {
         "recommended_preset": plan.recommended_preset,
         "resources": resources_shown(plan.resources),

@@ -180,7 +180,9 @@ class Receipt:
         }
 
     def count(self) -> None:
-        """Into the metrics of the process."""
+        """Into the metrics of the process, unless it was only a demonstration."""
+        if backend_of(self._request).demo:
+            return
         told, alerts = self.told(), self._request.app[CONTEXT].telemetry.external_alerts
         for outcome, number in (
             ("new", told["new"]),

@@ -39,7 +39,7 @@ from ecpmon.api.places import Listening, Watching
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.subscriptions import Subscribe, only_ping, take
-from ecpmon.errors import EcpError, TenantNotFound
+from ecpmon.errors import EcpError, MonitoringUnavailable, TenantNotFound
 from ecpmon.model.alerts import RuleState, RuleStatus
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import AlertEvent
@@ -71,6 +71,7 @@ async def close_all(app: web.Application) -> None:
     Permission.READ,
     hears=(Subscribe, Unsubscribe, Ping),
     says=(LiveMetrics, Pong),
+    refuses=(MonitoringUnavailable,),
 )
 async def monitoring(request: web.Request) -> web.StreamResponse:
     """Live metrics of a tenant; a change of its availability is told at once."""
@@ -82,6 +83,7 @@ async def monitoring(request: web.Request) -> web.StreamResponse:
     Permission.READ,
     hears=(Subscribe, Unsubscribe, Ping),
     says=(RealtimeMetrics, Pong),
+    refuses=(MonitoringUnavailable,),
 )
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Live metrics with the SLA figures of the last 24 hours."""
@@ -93,6 +95,8 @@ async def _metrics_socket(
 ) -> web.StreamResponse:
     tenant = await tenant_of(request)
     backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
+    if not backend.operating.current.real_time:
+        raise MonitoringUnavailable("live metrics are switched off in the settings (realTimeMonitoring)")
     place = backend.hub.watch(session, subscription, figured=figured)
     with given_back_on_error(place):
         await _still_there(request, tenant)

@@ -173,6 +173,8 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         quarantine=runtime.quarantine,
         faults=runtime.faults,
         profiles=runtime.profiles,
+        operations=runtime.operations,
+        operating=runtime.operating,
         health=runtime.readiness,
         hub=hub,
         simulator=runtime.simulator,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ecpmon.alerts.objective_rules import ObjectiveRules
 from ecpmon.app.deploying import make_deployments
 from ecpmon.app.heartbeat import Blindness, PushHeartbeat
 from ecpmon.app.newcomers import Newcomers, default_actions
+from ecpmon.app.operating import SettingsFeed, operate
 from ecpmon.app.readiness import Readiness
 from ecpmon.app.recovery import make_recoverer
 from ecpmon.app.stores import Stores, Surroundings
@@ -44,7 +46,8 @@ _log = structlog.get_logger(__name__)
 
 
 class BackendRuntime(Stores):
-    """One database and what runs on it. `demo`: it only takes pushes. `role`: which part of it runs here.
+    """One database and what runs on it. `demo`: nothing of it leaves the simulator or counts in metrics. `role`: which
+    part of it runs here.
 
     `work` is what a worker has; a front has none, and none of what that imports. `on_commit` and `on_event` tell the
     sockets; both are called on the event loop and must not block.
@@ -84,8 +87,8 @@ class BackendRuntime(Stores):
             default_actions(settings),
         )
         self.simulator: SimulatorDeployer | None = None
-        if settings.simulator_url and not demo:
-            self.simulator = SimulatorDeployer(session, settings.simulator_url, settings.pull_timeout)
+        if cluster := settings.simulator_of(demo=demo):
+            self.simulator = SimulatorDeployer(session, cluster, settings.pull_timeout)
         self.statements = StatementService(
             self.availability,
             self.maintenance,
@@ -108,6 +111,9 @@ class BackendRuntime(Stores):
         self.recoverer = self._make_recoverer(session)
         self.work = self._make_work(around) if role.works else None
         self.jobs = Jobs([*self._job_list(around), *more_jobs], self.lease, telemetry)
+        self.operating.apply = partial(operate, self)
+        self.settings_feed = SettingsFeed(self.operating)
+        self.listening.add(self.settings_feed)
         self._show_bus(around.gauges)
 
     def _make_recoverer(self, session: aiohttp.ClientSession) -> Recoverer:
@@ -152,8 +158,8 @@ class BackendRuntime(Stores):
         from ecpmon.app.work import Work
 
         return Work(
-            self, around, self.newcomers, self.statements, self.deployments, self.recoverer, self.objective_rules,
-            self._event, self._run_job,
+            self, around, self.newcomers, self.simulator, self.statements, self.deployments, self.recoverer,
+            self.objective_rules, self._event, self._run_job,
         )  # fmt: skip
 
     async def _run_job(self, name: str) -> None:
@@ -171,6 +177,7 @@ class BackendRuntime(Stores):
             *([migrations] if says else []),
             *([beat.job(), held] if self.role.answers else []),
             *(self.work.jobs() if self.work else [live]),
+            Job("settings", 30, self.operating.refresh, everywhere=True),
             Job("token_use", 60, self.tokens.write_use, everywhere=True),
             Job("gauges", 10, self._update_gauges, everywhere=True),
         ]
@@ -184,6 +191,8 @@ class BackendRuntime(Stores):
         """`run_jobs` False: the caller turns the jobs by hand (a timeline on a clock of its own)."""
         if not self.role.works:
             await self.readiness.first()
+        await self.operating.first()
+        self.settings_feed.rounds.start()
         self.listening.reader.start()
         await self.writer.__aenter__()
         if self.work:
@@ -206,6 +215,7 @@ class BackendRuntime(Stores):
         if self.work:
             await self.work.close()
         await self.listening.reader.stop()
+        await self.settings_feed.rounds.stop()
         await self.database.close()
 
     async def _last_use(self) -> None:
@@ -243,14 +253,19 @@ class BackendRuntime(Stores):
                     self._show_usage(come, coming)
                 if coming and self.work:
                     self.work.due.note({ceil(frame.ts.timestamp()) for frame in coming})
-            for reason, count in result.refused.items():
-                self.telemetry.rejected.labels(reason.value).inc(count)
-        for source, count in taken.items():
-            self.telemetry.samples.labels(source.value).inc(count)
+        if not self.demo:
+            self._count(taken, results)
         if self.work:
             self.work.trigger.notice(touched, (c.tenant_id for result in results for c in result.changes))
         for result in results:
             self._tell_sockets(result)
+
+    def _count(self, taken: Mapping[Source, int], results: Sequence[IngestResult]) -> None:
+        for source, count in taken.items():
+            self.telemetry.samples.labels(source.value).inc(count)
+        for result in results:
+            for reason, count in result.refused.items():
+                self.telemetry.rejected.labels(reason.value).inc(count)
 
     def _show_usage(self, come: Frame | None, coming: Sequence[Frame]) -> None:
         for frame in (come, *coming) if coming else (come,):
@@ -261,7 +276,7 @@ class BackendRuntime(Stores):
 
     def _event(self, event: AlertEvent) -> None:
         self.alerts.memory.clear()
-        if event.kind == "recovery":
+        if event.kind == "recovery" and not self.demo:
             self.telemetry.recoveries.labels(event.to_state, event.reason).inc()
         if self.work:
             self.work.delivery.wake()

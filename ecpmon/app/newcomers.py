@@ -34,10 +34,22 @@ class Newcomers:
         there before."""
         if self._kept:
             return
+        # What changes meanwhile is kept the next time.
+        self._kept = True
+        try:
+            await self._keep_intervals()
+        except BaseException:
+            self._kept = False
+            raise
+
+    async def _keep_intervals(self) -> None:
         for source in (Source.SIMULATOR, Source.PROMETHEUS):
             holds = self._stores.intervals.holds(source, None)
             await self._stores.tenants.keep_interval(source, holds, timedelta(), self._clock.now())
-        self._kept = True
+
+    def intervals_changed(self) -> None:
+        """The next `keep_intervals` has something to do."""
+        self._kept = False
 
     async def welcome(self, tenant: Tenant) -> None:
         """All of it that the tenant lacks."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
 
 import aiohttp
 import structlog
@@ -16,6 +18,7 @@ from ecpmon.collectors.runner import CollectorRunner, LiveTenants, TenantDirecto
 from ecpmon.collectors.simulator import SimulatorCollector
 from ecpmon.jobs import Job
 from ecpmon.model.ingest import Attempt
+from ecpmon.model.operating import MonitoringSettings, Stack
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.ports.faults import FaultLog
@@ -25,11 +28,13 @@ from ecpmon.ports.samples import AttemptLog, SampleWriter
 from ecpmon.settings import Settings
 from ecpmon.storage.regimes import PUSH_AWAKE
 
+# What the settings call it when nothing else is pulled.
+_STACKS: Final[dict[Source, Stack]] = {Source.SIMULATOR: "custom", Source.PROMETHEUS: "prometheus"}
 _log = structlog.get_logger(__name__)
 
 
 class Pulling:
-    """Nothing is pulled into a demo database, which only takes pushes."""
+    """Into a demo database only what its simulated cluster says, and none of it counts in metrics."""
 
     def __init__(
         self,
@@ -44,8 +49,10 @@ class Pulling:
         profiles: ProfileStore,
     ) -> None:
         self._profiles = profiles
-        self._telemetry = around.telemetry
+        self._telemetry = around.gauges
+        self._demo = around.demo
         self._blindness = blindness
+        self._stack: Stack | None = "all"
         self._closing: list[Callable[[], None]] = []
         directory, bound = TenantDirectory(tenants), around.settings.pull_buffer_frames
         self.runners = [
@@ -60,17 +67,17 @@ class Pulling:
                 quarantine=quarantine,
                 faults=faults,
             )
-            for c in (() if around.demo else self._collectors(around.settings, around.session, around.rules))
+            for c in self._collectors(around.settings, around.session, around.rules)
         ]
 
     def _collectors(
         self, settings: Settings, session: aiohttp.ClientSession, rules: SliRules
     ) -> list[Collector]:
         found: list[Collector] = []
-        if settings.simulator_url:
+        if url := settings.simulator_of(demo=self._demo):
             every = timedelta(seconds=settings.simulator_interval)
-            found.append(SimulatorCollector(session, settings.simulator_url, every, settings.pull_timeout))
-        if settings.prometheus_url:
+            found.append(SimulatorCollector(session, url, every, settings.pull_timeout))
+        if settings.prometheus_url and not self._demo:
             # Its libraries are large, and nobody else needs them.
             from ecpmon.collectors.prometheus import PrometheusCollector
 
@@ -92,12 +99,31 @@ class Pulling:
             Job(
                 f"collect_{r.collector.source.value}",
                 r.collector.interval.total_seconds(),
-                r.run_once,
+                partial(self._pull, r),
                 without_database=True,
             )
             for r in self.runners
         ]
         return [Job("blindness", 3600, self._record_blindness, opens=True), *pulls]
+
+    async def _pull(self, runner: CollectorRunner) -> None:
+        if self._stack in ("all", _STACKS[runner.collector.source]):
+            await runner.run_once()
+
+    def operate(self, monitoring: MonitoringSettings) -> None:
+        """What is pulled from now on, and from where. How often, the jobs are told by somebody else."""
+        self._stack = monitoring.monitoringStack
+        for runner in self.runners:
+            if isinstance(runner.collector, SimulatorCollector):
+                runner.collector.custom = monitoring.customApiEndpoint
+                if monitoring.dataCollectionInterval is not None:
+                    runner.collector.interval = timedelta(seconds=monitoring.dataCollectionInterval)
+
+    def move(self, endpoint: str) -> None:
+        """The simulator is elsewhere."""
+        for runner in self.runners:
+            if isinstance(runner.collector, SimulatorCollector):
+                runner.collector.endpoint = endpoint
 
     def awake(self) -> list[tuple[Source, timedelta]]:
         """Each source, and how long one sign of life says that we were awake for it."""
@@ -105,6 +131,8 @@ class Pulling:
         return [(Source.PUSH, PUSH_AWAKE), *pulled]
 
     def update_gauges(self, now: datetime) -> None:
+        if self._telemetry is None:
+            return
         for runner in self.runners:
             source = runner.collector.source.value
             self._telemetry.waiting.labels(source).set(runner.waiting_frames)
@@ -121,6 +149,8 @@ class Pulling:
             await self._blindness.record(source, awake)
 
     def _attempted(self, attempt: Attempt) -> None:
+        if self._telemetry is None:
+            return
         source = attempt.source.value
         self._telemetry.pulls.labels(source, attempt.outcome.value).inc()
         self._telemetry.pull_seconds.labels(source).observe(attempt.duration_ms / 1000)

@@ -12,6 +12,7 @@ from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.app.listening import Listening
 from ecpmon.app.memoryfeed import MemoryFeed
 from ecpmon.app.objective_defaults import load_objectives
+from ecpmon.app.operating import base_of
 from ecpmon.collectors.rules import SliRules
 from ecpmon.memory import Memory
 from ecpmon.model.delivery import FanOut, Pace
@@ -38,6 +39,8 @@ from ecpmon.storage.maintenance import MaintenanceBounds, PgMaintenanceStore
 from ecpmon.storage.monitoring import PgMonitoringStore
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.objectives import PgObjectiveStore
+from ecpmon.storage.operating import PgOperating
+from ecpmon.storage.operations import PgOperations
 from ecpmon.storage.profiles import PgProfileStore
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.recovery import PgRecoveryStore
@@ -54,7 +57,7 @@ from ecpmon.workers import TenantWorkers, Workers
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a process has whichever database it is about. `demo`: that one only takes pushes."""
+    """What a process has whichever database it is about. `demo`: nothing of it counts in metrics."""
 
     settings: Settings
     clock: Clock
@@ -90,6 +93,7 @@ class Stores:
         self.intervals = Intervals(
             timedelta(seconds=settings.simulator_interval), timedelta(seconds=settings.prometheus_interval)
         )
+        self.operating = PgOperating(self.database, base_of(settings, demo=around.demo))
         self.lease = Lease(self.database)
         self._make_samples(around, on_commit)
         self._make_tenants(around)
@@ -133,6 +137,7 @@ class Stores:
         self.quarantine = PgQuarantine(self.database)
         self.faults = PgFaultLog(self.database)
         self.profiles = PgProfileStore(self.database)
+        self.operations = PgOperations(self.database)
         bounds = MaintenanceBounds(settings.max_maintenance_windows, settings.max_maintenance_occurrences)
         self.maintenance = PgMaintenanceStore(self.database, bounds)
         self.exclusions = PgExclusionStore(self.database, bounds)

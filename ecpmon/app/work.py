@@ -24,6 +24,7 @@ from ecpmon.app.newcomers import Newcomers
 from ecpmon.app.objectives import Objectives
 from ecpmon.app.pulling import Pulling
 from ecpmon.app.rolling import RollingSla
+from ecpmon.app.rounds import Rounds
 from ecpmon.app.stores import Stores, Surroundings
 from ecpmon.app.triggers import AlertTrigger
 from ecpmon.app.usage import USAGE_SECONDS, NewestUsage
@@ -31,9 +32,11 @@ from ecpmon.app.workfeed import WorkFeed
 from ecpmon.compute.threads import Threads
 from ecpmon.isolation import Isolation
 from ecpmon.jobs import Job, Jobs
+from ecpmon.model.operating import MonitoringSettings
 from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.orchestrator.recoverer import Recoverer
 from ecpmon.ports.alerts import AlertEvent
+from ecpmon.ports.orchestrator import SimulatorClient
 from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.statements.service import StatementService
 from ecpmon.storage.bus import BusKeeping
@@ -53,6 +56,7 @@ class Work:
         stores: Stores,
         around: Surroundings,
         newcomers: Newcomers,
+        simulator: SimulatorClient | None,
         statements: StatementService,
         deployments: DeploymentService,
         recoverer: Recoverer,
@@ -64,6 +68,7 @@ class Work:
         self._stores = stores
         self._around = around
         self._newcomers = newcomers
+        self._simulator = simulator
         self._objective_rules = objective_rules
         self._deployments = deployments
         self._recoverer = recoverer
@@ -87,6 +92,7 @@ class Work:
             self.due.note,
         )
         stores.listening.add(self._feed)
+        self._regimes = Rounds("regimes", partial(run_job, "default_rules"))
 
     def _make_collecting(self) -> None:
         stores, around = self._stores, self._around
@@ -200,9 +206,19 @@ class Work:
             self.closing.job(),
             self._retention.job(),
             *self._usage_jobs(),
+            *self._demo_jobs(),
             Job("bus", 60, self.forget_bus),
             Job("token_retention", 3600, self.forget_tokens),
         ]
+
+    def _demo_jobs(self) -> list[Job]:
+        around = self._around
+        if not (around.demo and around.settings.demo_tenants):
+            return []
+        from ecpmon.app.demo_tenants import SECONDS, DemoTenants
+
+        seeds = DemoTenants(self._stores, self._newcomers, self._deployments, self._simulator, around.clock)
+        return [Job("demo_tenants", SECONDS, seeds.run_once)]
 
     def _usage_jobs(self) -> list[Job]:
         """On whichever process of a machine does its work, leading or not: each machine shows its own page."""
@@ -214,12 +230,19 @@ class Work:
         )
         return [Job("usage", USAGE_SECONDS, usage.run_once, everywhere=True)]
 
+    def operate(self, monitoring: MonitoringSettings) -> None:
+        """What administrators have set counts from now on. Evidence that is pulled otherwise holds otherwise."""
+        self.pulling.operate(monitoring)
+        self._newcomers.intervals_changed()
+        self._regimes.wake()
+
     def start(self, jobs: Jobs, *, run_jobs: bool) -> None:
         """Take over when nobody leads, and have `jobs` begin then; `run_jobs` False: somebody turns them by hand."""
         # Whoever turns the jobs by hand wants to see what they do.
         self.engine.lanes.patience = EVALUATION_PATIENCE if run_jobs else None
         self.trigger.start()
         self._feed.rounds.start()
+        self._regimes.start()
         self.due.start()
         self.delivery.start()
         if self.statement_delivery:
@@ -230,6 +253,7 @@ class Work:
         """What commits and delivers; the jobs have ended before."""
         await self.due.stop()
         await self._feed.rounds.stop()
+        await self._regimes.stop()
         await self.trigger.stop()
         await self.engine.lanes.stop()
         await self.delivery.stop()

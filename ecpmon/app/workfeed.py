@@ -41,7 +41,7 @@ class WorkFeed:
 
     def rows(self, rows: Sequence[BusRow]) -> None:
         for row in rows:
-            if row.kind is BusKind.SAMPLES and self._lease.held:
+            if row.kind == BusKind.SAMPLES and self._lease.held:
                 self._coming(row.body.get("coming", ()))
             match row.kind:
                 case BusKind.SAMPLES if row.body.get("judge") and self._lease.held:

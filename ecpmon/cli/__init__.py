@@ -23,6 +23,7 @@ from ecpmon.errors import EcpError, LocalStackError
 
 if TYPE_CHECKING:
     from ecpmon.settings import Settings
+    from ecpmon.storage.roles import Login
 
 # Each a module here with a group of its name, and what that says of itself.
 GROUPS = {
@@ -193,9 +194,10 @@ def importing() -> Iterator[None]:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the production database, and the demo one if it is set, up to date."""
+    """Bring the production database, and the demo one if it is set, up to date, and the roles of those who use SQL."""
     from ecpmon.storage.database import Database
     from ecpmon.storage.migrations import migrate as apply
+    from ecpmon.storage.roles import ensure_roles
 
     settings = load_settings()
     urls = {"production": database_url(settings)}
@@ -206,8 +208,26 @@ def migrate() -> None:
         for name, url in urls.items():
             count = await apply(Database(url), tell=lambda line, name=name: click.echo(f"{name}: {line}"))  # type: ignore[misc]
             click.echo(f"{name}: {count} migrations applied" if count else f"{name}: up to date")
+            logins = sql_logins(settings, demo=name == "demo")
+            database = Database(url)
+            try:
+                await ensure_roles(database, logins)
+            finally:
+                await database.close()
+            if logins:
+                click.echo(f"{name}: roles {', '.join(login.name for login in logins)}")
 
     asyncio.run(run())
+
+
+def sql_logins(settings: Settings, *, demo: bool) -> list[Login]:
+    """The roles for SQL that have a password."""
+    from ecpmon.storage.roles import Login
+
+    user = settings.sql_demo_user if demo else settings.sql_user
+    password = settings.sql_demo_password if demo else settings.sql_password
+    wanted = ((user, password, True), (settings.sql_reader, settings.sql_reader_password, False))
+    return [Login(name, secret.get_secret_value(), writes) for name, secret, writes in wanted if secret]
 
 
 @cli.command()

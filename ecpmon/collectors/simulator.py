@@ -123,8 +123,10 @@ class SimulatorCollector:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, interval: timedelta, timeout: float) -> None:
         self.interval = interval
+        self.endpoint = url
+        # Pulled instead of the simulator's own.
+        self.custom: str | None = None
         self._session = session
-        self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def collect(
@@ -133,9 +135,14 @@ class SimulatorCollector:
         wanted = {t.tenant_id: t.key for t in tenants if t.deployed_to == "simulator"}
         return parse(await self._fetch(), wanted, now, self.interval)
 
+    @property
+    def url(self) -> str:
+        """What is pulled the next time."""
+        return self.custom or f"{self.endpoint}/api/v1/metrics"
+
     async def _fetch(self) -> Any:
         try:
-            async with self._session.get(f"{self._url}/api/v1/metrics", timeout=self._timeout) as response:
+            async with self._session.get(self.url, timeout=self._timeout) as response:
                 if response.status != 200:
                     raise MonitoringUnavailable(f"the simulator answers {response.status}")
                 if (response.content_length or 0) > MAX_REPLY_BYTES:

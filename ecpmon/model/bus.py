@@ -18,6 +18,7 @@ class BusKind(StrEnum):
     TOKEN = "token"  # noqa: S105 - {"tokens": [number, …]}
     ALERT = "alert"  # {"events": [number, …]}; none when there is only something to deliver
     EXTERNAL = "external"  # {"alerts": [number, …]}
+    SETTINGS = "settings"
     DEPLOYMENT = "deployment"  # {"deployment": id, "waits": whether nobody has begun it}
 
 

@@ -200,6 +200,14 @@ class Recorded:
     unknown: tuple[ExternalAlert, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedAlert:
+    """What Alertmanager told us, and when."""
+
+    alert: ExternalAlert
+    received_at: datetime
+
+
 class ExternalAlertStore(Protocol):
     async def record(
         self, alerts: Sequence[ExternalAlert], now: datetime, *, of_tenants_only: bool
@@ -211,6 +219,10 @@ class ExternalAlertStore(Protocol):
         ...
 
     async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]: ...
+
+    async def page(self, tenant: Tenant, status: str | None, skip: int, limit: int) -> list[ReceivedAlert]:
+        """Newest first; `status` `firing` or `resolved`, None for both."""
+        ...
 
     async def by_numbers(self, tenants: Collection[int], numbers: Collection[int]) -> list[ExternalAlert]:
         """Those of these numbers that are alerts of the tenants, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from ecpmon.simulator.model.failures import CATALOGUE, Failure
 from ecpmon.simulator.model.past import timeline
@@ -20,6 +20,7 @@ from ecpmon.simulator.model.view import (
     pod_reason,
     ready_capacity,
     service_views,
+    stored_bytes,
     sum_of,
     tenant_metrics,
     tenant_pods,
@@ -27,6 +28,9 @@ from ecpmon.simulator.model.view import (
 )
 
 Document = dict[str, Any]
+_DAY: Final = 86_400 * SECOND
+# Of a node: the smallest that the source documents allow.
+NODE_STORAGE: Final = 10**12
 
 
 def tenant_document(state: ClusterState, tenant: Tenant) -> Document:
@@ -133,6 +137,9 @@ def system_document(state: ClusterState, among: frozenset[str] | None = None) ->
     """
     bound = use_by_node(state, among)
     total, taken = asdict(ready_capacity(state)), asdict(sum_of(bound.values()))
+    # Disks are requested by nobody: what counts is what is on them.
+    total["storage_bytes"] = NODE_STORAGE * sum(node.ready for node in state.nodes.values())
+    taken["storage_bytes"] = round(stored_bytes(state, among))
     return {
         "timestamp": rfc3339(state.now),
         "nodes": [
@@ -218,6 +225,18 @@ def truth_document(
         ],
         "down_seconds": down_seconds(pieces, upper),
     }
+
+
+def sla_document(state: ClusterState, tenant: Tenant) -> Document:
+    """What the cluster knows to be true of the last 24 hours: percent and minutes, null before anything is known.
+
+    Whether that is enough only the contract says, which is not the cluster's.
+    """
+    pieces = clip(timeline(state.seed, tenant), state.now - _DAY, state.now, state.now)
+    down = down_seconds(pieces, state.now)
+    lasting = (state.now - pieces[0].start) / SECOND if pieces else 0.0
+    share = 100 * (1 - down / lasting) if lasting > 0 else None
+    return {"availability": share, "uptime_percentage": share, "downtime_minutes": down / 60}
 
 
 def _moment(at: Micros | None) -> str | None:

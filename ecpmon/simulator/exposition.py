@@ -35,29 +35,40 @@ _NODE_GAUGES = (
 )
 
 
-def exposition(state: ClusterState) -> bytes:
-    """The text of one scrape at `state.now`."""
+def exposition(state: ClusterState, tenant_id: str | None = None, service: str | None = None) -> bytes:
+    """The text of one scrape at `state.now`; of one tenant alone, of one service of it."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_StateCollector(state))
+    registry.register(_StateCollector(state, tenant_id, service))
     return generate_latest(registry)
 
 
 class _StateCollector(Collector):
-    def __init__(self, state: ClusterState) -> None:
+    def __init__(self, state: ClusterState, tenant_id: str | None, service: str | None) -> None:
         self._state = state
+        self._tenant_id = tenant_id
+        self._service = service
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: a registry of one collector has no names to keep apart."""
         return iter(())
 
+    def _of(self, view: ServiceView) -> bool:
+        return view.deployment.spec.name == self._service
+
     def collect(self) -> Iterator[Metric]:
         state = self._state
-        views = {t.tenant_id: service_views(state, t) for t in state.tenants.values()}
+        views = {
+            t.tenant_id: service_views(state, t)
+            for t in state.tenants.values()
+            if self._tenant_id in (None, t.tenant_id)
+        }
         yield from _tenant_families(state, views)
-        yield _requests(views)
-        yield from _service_usage(views)
-        yield from _pod_families(state)
-        yield from _node_families(state)
+        if self._service is not None:
+            views = {name: [v for v in of if self._of(v)] for name, of in views.items()}
+        yield from _service_families(views)
+        yield from _pod_families(state, self._tenant_id, self._service)
+        if self._tenant_id is None and self._service is None:
+            yield from _node_families(state)
         clock = GaugeMetricFamily("ecp_sim_time_seconds", "Simulated time since the epoch.")
         clock.add_metric([], state.now / SECOND)
         yield clock
@@ -105,19 +116,18 @@ def _tenant_families(state: ClusterState, views: dict[str, list[ServiceView]]) -
         "ecp_sim_active_failures", "Failures that hold now.", labels=["tenant_id", "failure_type"]
     )
     measured: list[tuple[Tenant, Values]] = []
-    for tenant in state.tenants.values():
+    for tenant in (state.tenants[name] for name in views):
         if tenant.ready is not None:
             ready.add_metric([tenant.tenant_id], float(tenant.ready))
             measured.append((tenant, tenant_metrics(state, tenant, views[tenant.tenant_id])))
     counts: dict[tuple[str, str], int] = {}
     for failure in state.failures.values():
-        if failure.active:
+        if failure.active and failure.tenant_id in views:
             key = (failure.tenant_id, failure.failure_type.value)
             counts[key] = counts.get(key, 0) + 1
     for (tenant_id, kind), count in sorted(counts.items()):
         failures.add_metric([tenant_id, kind], count)
     yield ready
-    yield _service_readiness(views)
     yield failures
     for name, text, metric, factor in _TENANT_GAUGES:
         family = GaugeMetricFamily(name, text, labels=["tenant_id"])
@@ -139,11 +149,19 @@ def _requests(views: dict[str, list[ServiceView]]) -> Metric:
     return family
 
 
-def _pod_families(state: ClusterState) -> Iterator[Metric]:
+def _service_families(views: dict[str, list[ServiceView]]) -> Iterator[Metric]:
+    yield _service_readiness(views)
+    yield _requests(views)
+    yield from _service_usage(views)
+
+
+def _pod_families(state: ClusterState, tenant_id: str | None, service: str | None) -> Iterator[Metric]:
     labels = ["tenant_id", "service", "pod"]
     ready = GaugeMetricFamily("ecp_sim_pod_ready", "1 when the pod's probe passes.", labels=labels)
     restarts = CounterMetricFamily("ecp_sim_pod_restarts", "Container restarts.", labels=labels)
     for pod in state.pods.values():
+        if tenant_id not in (None, pod.tenant_id) or service not in (None, pod.service):
+            continue
         if not pod.tenant_id:
             continue  # what Kubernetes clients deploy beside the tenants has its own metrics there
         values = [pod.tenant_id, pod.service, pod.meta.name]

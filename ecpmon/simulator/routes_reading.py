@@ -6,7 +6,7 @@ from html import escape
 
 from aiohttp import web
 
-from ecpmon.simulator.documents import metrics_document, system_document, truth_document
+from ecpmon.simulator.documents import metrics_document, sla_document, system_document, truth_document
 from ecpmon.simulator.exposition import CONTENT_TYPE, exposition
 from ecpmon.simulator.model.commands import tenant_of
 from ecpmon.simulator.model.times import rfc3339
@@ -43,6 +43,15 @@ async def all_metrics(request: web.Request) -> web.Response:
     return answer({"timestamp": rfc3339(state.now), "tenants": tenants})
 
 
+async def custom_metrics(request: web.Request) -> web.Response:
+    state = await engine_of(request).view()
+    tenants = [
+        {**metrics_document(state, tenant), "sla_data": sla_document(state, tenant)}
+        for tenant in state.tenants.values()
+    ]
+    return answer({"timestamp": rfc3339(state.now), "tenants": tenants})
+
+
 async def tenant_metrics(request: web.Request) -> web.Response:
     state = await engine_of(request).view()
     return answer(metrics_document(state, tenant_of(state, request.match_info["tenant_id"])))
@@ -64,6 +73,7 @@ async def truth(request: web.Request) -> web.Response:
 
 
 async def prometheus(request: web.Request) -> web.Response:
+    tenant_id, service = request.query.get("tenant_id"), request.query.get("service")
     state = await engine_of(request).view()
     # aiohttp refuses this content type as `content_type=`: it has parameters.
-    return web.Response(body=exposition(state), headers={"Content-Type": CONTENT_TYPE})
+    return web.Response(body=exposition(state, tenant_id, service), headers={"Content-Type": CONTENT_TYPE})

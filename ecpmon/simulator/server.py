@@ -23,10 +23,22 @@ log = logging.getLogger("ecpmon.simulator")
 
 DEFAULT_PORT: Final = 6360
 MAX_BODY: Final = 4 * 1024**2
+DEMO_PATH: Final = "/demo"
 
 _ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
     ("GET", "/health", routes_reading.health, "the process is alive"),
-    ("GET", "/metrics", routes_reading.prometheus, "Prometheus text exposition"),
+    (
+        "GET",
+        "/metrics",
+        routes_reading.prometheus,
+        "Prometheus text exposition; ?tenant_id=&service= of one tenant, of one service of it",
+    ),
+    (
+        "GET",
+        "/api/metrics",
+        routes_reading.custom_metrics,
+        "numbers of every tenant with its availability of the last 24 hours: a custom API endpoint",
+    ),
     ("GET", "/api/v1/tenants", routes_tenants.list_all, "all tenants"),
     ("GET", "/api/v1/tenants/{tenant_id}", routes_tenants.get_one, "services, pods and why they wait"),
     (
@@ -87,15 +99,20 @@ _ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
 )
 
 
-def create_app(engine: Engine) -> web.Application:
-    """The application around `engine`; it owns the ticker and closes the engine when it stops."""
+def create_app(engine: Engine, demo: Engine | None = None) -> web.Application:
+    """The application around `engine`; it owns the ticker and closes the engine when it stops.
+
+    `demo`: another cluster, which has nothing in common with the first, under `/demo`; without its Kubernetes API.
+    """
     # Bodies are taken as they are: what aiohttp cannot decode would end in words of its own.
     handler_args = {"auto_decompress": False}
     app = web.Application(middlewares=[errors_and_ids], client_max_size=MAX_BODY, handler_args=handler_args)
-    app[ENGINE] = engine
-    for method, path, handler, _ in _ROUTES:
-        app.router.add_route(method, path, handler)
+    _add_cluster(app, engine)
     add_kube_routes(app, engine)
+    if demo is not None:
+        under = web.Application()
+        _add_cluster(under, demo)
+        app.add_subapp(DEMO_PATH, under)
     endpoints = [(method, path, summary) for method, path, _, summary in _ROUTES]
     endpoints += [
         ("GET", "/kubeconfig", "for kubectl: the same cluster as a Kubernetes API"),
@@ -107,8 +124,15 @@ def create_app(engine: Engine) -> web.Application:
         return web.Response(text=page, content_type="text/html")
 
     app.router.add_get("/docs", docs)
-    app.cleanup_ctx.append(_ticking)
     return app
+
+
+def _add_cluster(app: web.Application, engine: Engine) -> None:
+    """The calls about one cluster, which lives as long as the application."""
+    app[ENGINE] = engine
+    for method, path, handler, _ in _ROUTES:
+        app.router.add_route(method, path, handler)
+    app.cleanup_ctx.append(_ticking)
 
 
 async def _ticking(app: web.Application) -> AsyncIterator[None]:
@@ -116,6 +140,16 @@ async def _ticking(app: web.Application) -> AsyncIterator[None]:
     yield
     await end(ticker)
     await app[ENGINE].close()
+
+
+def _open(state_dir: Path, options: EngineOptions) -> Engine:
+    """The cluster that the folder keeps. Raises StateUnusable."""
+    store = SnapshotStore(state_dir)
+    try:
+        return open_engine(store, options)
+    except BaseException:
+        store.close()
+        raise
 
 
 async def serve(
@@ -132,13 +166,9 @@ async def serve(
 
     Raises StateUnusable when the folder cannot be used and OSError when the port is taken.
     """
-    store = SnapshotStore(Path(state_dir))
-    try:
-        engine = open_engine(store, EngineOptions(seed, speed, manual_clock, nodes))
-    except BaseException:
-        store.close()
-        raise
-    runner = Runner(create_app(engine), access_log=None, shutdown_timeout=5.0)
+    options = EngineOptions(seed, speed, manual_clock, nodes)
+    engine, demo = _open(Path(state_dir), options), _open(Path(state_dir) / "demo", options)
+    runner = Runner(create_app(engine, demo), access_log=None, shutdown_timeout=5.0)
     stopped = asyncio.Event()
     try:
         await runner.setup()

@@ -62,11 +62,12 @@ def vote_of(name: str, value: float, rule: EvidenceRule) -> bool | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Intervals:
     """How often each source reports; a value older than the staleness factor times this is not known.
 
     What people write under a `data_source` of their own (`source` is any text) is taken to come as often as pushes.
+    One for all of a process: administrators change it while it runs.
     """
 
     simulator: timedelta

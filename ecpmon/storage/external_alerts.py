@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.alerts import ExternalAlert, Recorded
+from ecpmon.ports.alerts import ExternalAlert, ReceivedAlert, Recorded
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -47,6 +47,10 @@ class PgExternalAlertStore:
     async def recent(self, tenant: Tenant, limit: int) -> list[ExternalAlert]:
         rows = await self._database.fetch(self._sql["recent_external"], tenant.key, limit)
         return [_alert(r, tenant.tenant_id) for r in rows]
+
+    async def page(self, tenant: Tenant, status: str | None, skip: int, limit: int) -> list[ReceivedAlert]:
+        rows = await self._database.fetch(self._sql["external_page"], tenant.key, status, skip, limit)
+        return [ReceivedAlert(_alert(r, tenant.tenant_id), r["received_at"]) for r in rows]
 
     async def by_numbers(self, tenants: Collection[int], numbers: Collection[int]) -> list[ExternalAlert]:
         rows = await self._database.fetch(self._sql["external_by_numbers"], list(tenants), list(numbers))

@@ -157,6 +157,11 @@ RETURNING tenant, fingerprint, starts_at, status
 -- name: recent_external
 SELECT * FROM external_alerts WHERE tenant = $1 ORDER BY id DESC LIMIT $2
 
+-- name: external_page
+-- Of tenant $1, of the status $2 or any, the newest first.
+SELECT * FROM external_alerts WHERE tenant = $1 AND ($2::text IS NULL OR status = $2)
+ORDER BY received_at DESC, id DESC OFFSET $3 LIMIT $4
+
 -- name: tenants_without_sla_rules
 SELECT t.tenant_id FROM tenants t
 WHERE t.deleted_at IS NULL

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from ecpmon.cli import cli
 from ecpmon.serving import UnsafeSettings, check_settings
-from ecpmon.settings import Settings
+from ecpmon.settings import ALIASES, Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -18,6 +18,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 def rendered() -> str:
     rows = ["# Settings", "", "Every setting is an environment variable of `ecpmon serve`."]
     rows += ["A variable that is set to nothing (`ECPMON_SIMULATOR_URL=`) is as good as not set.", ""]
+    names = ", ".join(f"`{alias}` (`ECPMON_{name.upper()}`)" for name, alias in ALIASES.items())
+    rows += [f"Where ours is not set, the names of the source documents count: {names}.", ""]
     rows += ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
@@ -40,6 +42,22 @@ def test_authentication_cannot_be_off_on_the_network() -> None:
         check_settings(open_door)
     check_settings(open_door.model_copy(update={"auth_none_anywhere": True}))
     check_settings(open_door.model_copy(update={"host": "127.0.0.1"}))
+
+
+def test_the_names_of_the_source_documents_count_where_ours_are_not_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ALIASES.values():
+        monkeypatch.setenv(name, f"http://{name.lower().replace('_', '-')}")
+    monkeypatch.setenv("ECPMON_PROMETHEUS_URL", "http://ours")
+    monkeypatch.setenv("ECPMON_SIMULATOR_URL", "")
+    found = Settings()
+    assert found.database_url == SecretStr("http://database-url")
+    assert found.demo_database_url == SecretStr("http://demo-database-url")
+    assert found.kubeconfig == "http://kubernetes-config-path"
+    assert found.prometheus_url == "http://ours"
+    assert found.simulator_url == "http://k8s-simulator-url"
+    assert Settings(simulator_url="http://given").simulator_url == "http://given"
 
 
 @pytest.mark.parametrize("secret", ["short", "fifteen bytes!!", "한글넷"])

@@ -68,15 +68,16 @@ class Measurements(SeriesShown):
 
 
 class ClusterQuantities(TypedDict):
-    """As Kubernetes writes them."""
+    """As Kubernetes writes them; storage is decimal, and absent where the cluster does not tell it."""
 
     cpu: Annotated[str, Field(examples=["45000m"])]
     memory: Annotated[str, Field(examples=["64Gi"])]
     gpu: int
+    storage: NotRequired[Annotated[str, Field(examples=["4.0TB"])]]
 
 
 class Cluster(TypedDict):
-    """`utilization`: shares, 0 to 1."""
+    """`used_resources` and `utilization`, in percent, as far as the caller's tenants use it."""
 
     cluster_status: Literal["healthy", "degraded", "critical"]
     total_resources: ClusterQuantities

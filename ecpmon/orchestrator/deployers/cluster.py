@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -89,6 +89,10 @@ class Cluster:
         self._address = address
         self._client: Any = None
         self._opening = asyncio.Lock()
+
+    def move(self, url: str) -> None:
+        """Another API server, before anything was asked of this one."""
+        self._address = replace(self._address, url=url)
 
     async def close(self) -> None:
         if self._client is not None:

@@ -53,6 +53,10 @@ class KubernetesDeployer:
         self._rollout_timeout = rollout_timeout
         self._poll = poll
 
+    def move(self, url: str) -> None:
+        """Another API server without authentication, before anything was asked of this one."""
+        self._cluster.move(url)
+
     async def close(self) -> None:
         await self._cluster.close()
 

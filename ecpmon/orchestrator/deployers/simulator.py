@@ -31,7 +31,7 @@ class SimulatorDeployer:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, timeout: float) -> None:
         self._session = session
-        self._url = url
+        self.url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def deploy(self, tenant: Tenant) -> int:
@@ -96,7 +96,7 @@ class SimulatorDeployer:
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
             async with self._session.request(
-                method, self._url + path, json=body, timeout=self._timeout
+                method, self.url + path, json=body, timeout=self._timeout
             ) as response:
                 document = await response.json(content_type=None) if response.status != 204 else {}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -140,5 +140,15 @@ def use_by_node(state: ClusterState, among: frozenset[str] | None = None) -> dic
     return used
 
 
+def stored_bytes(state: ClusterState, among: frozenset[str] | None = None) -> float:
+    """What services have stored; `among`: those of these tenants."""
+    return sum(
+        storage_bytes(state.deployments[tenant.key_of(service)].spec, state.now)
+        for tenant in state.tenants.values()
+        if among is None or tenant.tenant_id in among
+        for service in tenant.services
+    )
+
+
 def sum_of(parts: Iterable[Resources]) -> Resources:
     return reduce(Resources.plus, parts, Resources())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,13 +14,15 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from ecpmon.api.context import CONTEXT
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.ports.tokens import Caller, Issued, NewToken
 from ecpmon.serving import Runner
 from ecpmon.settings import Settings
+from ecpmon.storage.bus import BusState
 from tests.acceptance.world import ManualClock
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 _numbers = itertools.count(1)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -114,3 +116,29 @@ async def service(
         await made.token("expired", ["admin"], expires_at=NOW)
         made.tokens["wrong"] = "ecp_" + "x" * 43
         yield made
+
+
+@asynccontextmanager
+async def another(service: Service, port: int) -> AsyncIterator[Service]:
+    """A second process, as far as the database can tell."""
+    app = await create_app(service.app[CONTEXT].settings, service.clock, run_jobs=False)
+    runner = Runner(app, access_log=None, shutdown_timeout=2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    made = Service(
+        f"http://127.0.0.1:{port}", service.session, app[RUNTIMES][0], service.clock, app, service.tokens
+    )
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def elsewhere(service: Service, free_port: Callable[[], int]) -> AsyncIterator[Service]:
+    async with another(service, free_port()) as made:
+        for each in (service, made):
+            await until(lambda each=each: listens(each), "it listens")  # type: ignore[misc]
+        yield made
+
+
+async def listens(service: Service) -> bool:
+    return service.runtime.listening.reader.state is BusState.LISTENING

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from ecpmon.api.context import CONTEXT
-from ecpmon.app import RUNTIMES, create_app
 from ecpmon.errors import DatabaseUnavailable
-from ecpmon.serving import Runner
-from ecpmon.storage.bus import BusState
 from tests.integration.api.conftest import Service
 from tests.waiting import PATIENCE, until
-
-
-@pytest.fixture
-async def elsewhere(service: Service, free_port: Callable[[], int]) -> AsyncIterator[Service]:
-    """A second process, as far as the database can tell."""
-    app = await create_app(service.app[CONTEXT].settings, service.clock, run_jobs=False)
-    runner = Runner(app, access_log=None, shutdown_timeout=2)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    made = Service(
-        f"http://127.0.0.1:{port}", service.session, app[RUNTIMES][0], service.clock, app, service.tokens
-    )
-    for each in (service, made):
-        await until(lambda each=each: listens(each), "it listens")  # type: ignore[misc]
-    yield made
-    await runner.cleanup()
-
-
-async def listens(service: Service) -> bool:
-    return service.runtime.listening.reader.state is BusState.LISTENING
 
 
 def connect(service: Service, path: str, who: str = "admin") -> Any:

@@ -14,8 +14,7 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, Source
 from ecpmon.sla.evidence import series_key
 from ecpmon.wire import rfc3339
-from tests.integration.api.conftest import NOW, Service
-from tests.integration.api.test_elsewhere import listens
+from tests.integration.api.conftest import NOW, Service, listens
 from tests.integration.api.test_sockets import connect
 from tests.integration.test_grafana import DASHBOARDS
 from tests.waiting import PATIENCE, until

@@ -14,6 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sim_process import SERVICE, Simulator
 
+from ecpmon.collectors.simulator import parse
+
 GPU = {"name": "stt", "replicas": 2, "gpu": 1, "sessions": 20, "startup_seconds": 20}
 
 
@@ -58,6 +60,44 @@ def test_metrics_of_all_and_of_one_agree(simulator: Simulator) -> None:
     system = simulator.ok("GET", "/api/v1/metrics/system")
     assert system["used"]["gpu"] == 2
     assert len(system["nodes"]) == 4
+
+
+def test_a_custom_endpoint_tells_what_a_collector_reads_and_how_available_each_was(
+    simulator: Simulator,
+) -> None:
+    told = simulator.ok("GET", "/api/metrics")
+    plain = simulator.ok("GET", "/api/v1/metrics")
+    assert [{k: v for k, v in t.items() if k != "sla_data"} for t in told["tenants"]] == plain["tenants"]
+    one = next(t for t in told["tenants"] if t["tenant_id"] == "first")
+    truth = simulator.ok("GET", "/api/v1/truth/first")
+    assert one["sla_data"]["downtime_minutes"] == truth["down_seconds"] / 60
+    assert 0 < one["sla_data"]["availability"] == one["sla_data"]["uptime_percentage"] <= 100
+    now = datetime.fromisoformat(told["timestamp"])
+    assert [frame.tenant_id for frame in parse(told, {"first": 1}, now).frames] == ["first"]
+
+
+def test_disks_count_what_is_on_them(simulator: Simulator) -> None:
+    system = simulator.ok("GET", "/api/v1/metrics/system")
+    assert system["capacity"]["storage_bytes"] == 4 * 10**12
+    stored = [t["metrics"]["storage_used"] for t in simulator.ok("GET", "/api/v1/metrics")["tenants"]]
+    assert system["used"]["storage_bytes"] == pytest.approx(sum(stored), abs=len(stored))
+    mine = simulator.ok("POST", "/api/v1/metrics/system", {"tenants": ["first"]})["used"]["storage_bytes"]
+    assert 0 < mine < system["used"]["storage_bytes"]
+
+
+def test_prometheus_can_read_of_one_service_alone(simulator: Simulator) -> None:
+    _, raw, _ = simulator.raw("GET", "/metrics?tenant_id=first&service=stt")
+    labels = [s.labels for f in text_string_to_metric_families(raw.decode()) for s in f.samples]
+    assert {found["tenant_id"] for found in labels if "tenant_id" in found} == {"first"}
+    assert {found["service"] for found in labels if "service" in found} == {"stt"}
+    assert not any("node" in found for found in labels)
+
+
+def test_the_demo_cluster_is_another_one(simulator: Simulator) -> None:
+    assert simulator.ok("GET", "/demo/api/v1/tenants")["tenants"] == []
+    simulator.ok("PUT", "/demo/api/v1/tenants/first", {"services": [SERVICE]})
+    simulator.ok("DELETE", "/demo/api/v1/tenants/first")
+    assert simulator.call("GET", "/api/v1/tenants/first")[0] == 200
 
 
 def test_prometheus_can_read_it(simulator: Simulator) -> None:
@@ -199,4 +239,6 @@ def test_the_docs_name_every_route(simulator: Simulator) -> None:
 
 def test_the_state_folder_holds_one_snapshot_and_its_journal(simulator: Simulator) -> None:
     names = sorted(path.name for path in Path(simulator.state_dir).iterdir())
-    assert names == ["simulator.journal", "simulator.json", "simulator.lock"]
+    assert names == ["demo", "simulator.journal", "simulator.json", "simulator.lock"]
+    demo = sorted(path.name for path in (Path(simulator.state_dir) / "demo").iterdir())
+    assert demo == names[1:]

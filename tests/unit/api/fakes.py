@@ -26,6 +26,7 @@ from ecpmon.model.alerts import AlertRule, RuleKind, RuleState
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import Batch, IngestResult, Rejection, Rejections
 from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
+from ecpmon.model.operating import OperatingSettings, Stored
 from ecpmon.model.recovery import Recovery
 from ecpmon.model.samples import Frame, Source
 from ecpmon.model.sums import Mark
@@ -561,6 +562,20 @@ class FakeSimulator:
         return self.document
 
 
+class FakeOperating:
+    """`ports.Operating` where nobody has set anything but what a test puts in."""
+
+    def __init__(self) -> None:
+        self.base = self.current = self.started_with = OperatingSettings.model_construct()
+
+    async def stored(self) -> Stored:
+        return Stored(self.current)
+
+    async def change(self, change: OperatingSettings, now: datetime) -> Stored:
+        self.current = self.current.changed(change)
+        return Stored(self.current, 1, now, "somebody")
+
+
 class _Nothing:
     """A port that no handler under test may use: the first use is an AttributeError."""
 
@@ -579,6 +594,7 @@ class World:
     recoveries: FakeRecoveries = field(default_factory=FakeRecoveries)
     hub: Hub = field(default_factory=Hub)
     simulator: FakeSimulator | None = None
+    operating: FakeOperating = field(default_factory=lambda: FakeOperating())
     intervals: Intervals = field(
         default_factory=lambda: Intervals(timedelta(seconds=5), timedelta(seconds=15))
     )
@@ -614,7 +630,8 @@ class World:
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=unused,
-            quarantine=FakeQuarantine(), faults=unused, profiles=unused, health=unused,
+            quarantine=FakeQuarantine(), faults=unused, profiles=unused, operations=unused, operating=self.operating,
+            health=unused,
             workers=workers, threads=workers,
             hub=self.hub, simulator=stores.simulator,
             on_tenant_created=unused, on_objectives_changed=unused,

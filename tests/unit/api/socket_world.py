@@ -23,6 +23,7 @@ from ecpmon.errors import DatabaseUnavailable, TenantNotFound
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.ingest import IngestResult, StateChange
 from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.operating import OperatingSettings
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.windows import SlaStatus, Tally
@@ -161,7 +162,8 @@ def api_of(world: World, **settings: Any) -> Any:
         ("tokens", "tenants", "monitoring", "availability", "alerts", "maintenance", "window_sums"), stores
     )
     intervals = Intervals(timedelta(seconds=5), timedelta(seconds=15))
-    own = {"intervals": intervals, "demo": False, "hub": world.hub, "simulator": None}
+    own = {"intervals": intervals, "demo": False, "hub": world.hub, "simulator": None,
+        "operating": SimpleNamespace(current=OperatingSettings.model_construct())}  # fmt: skip
     workers = TenantWorkers(Workers(Threads()), "live")
     backend = Backend(**{**parts, **own, "workers": workers, "threads": workers})
     context = ApiContext(

@@ -41,6 +41,7 @@ LOGGED = {
     f"DELETE {TENANT}/evidence-profile": ["evidence_profile.chosen"],
     f"PUT {TENANT}/sla/report/recipients": ["statement_recipients.set"],
     f"DELETE {TENANT}/sla/report/recipients": ["statement_recipients.dropped"],
+    "PUT /api/v1/settings": ["settings.changed"],
     f"POST {TENANT}/webhook-key": ["webhook_key.shown", "webhook_key.rotated"],
 }
 NOT_LOGGED = {

@@ -1,0 +1,88 @@
+"""Roles of the database for those who use it by SQL: one that writes as the source documents do, one that only reads.
+
+The writer has rights in the schema `compat` and may read our views; the reader may read these and the list of tenants.
+Neither sees tokens, secrets, alert rules or deployments. What each may do is made what it should be every time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ecpmon.errors import PermanentError
+from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
+
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_VIEWS: Final = """
+SELECT format('%I.%I', schemaname, viewname) FROM pg_views
+WHERE schemaname = 'public' AND viewowner = current_user ORDER BY viewname"""
+
+
+class RoleRefused(PermanentError):
+    code = "ROLE_REFUSED"
+    status = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """`writes`: else it only reads."""
+
+    name: str
+    password: str
+    writes: bool
+
+
+async def ensure_roles(database: Database, logins: Sequence[Login]) -> None:
+    """Make the roles, or give them these passwords and rights. Raises RoleRefused."""
+    for login in logins:
+        if not _NAME.fullmatch(login.name) or login.name.startswith("pg_"):
+            raise RoleRefused(f"{login.name!r} is no name of a role: small letters, digits and _")
+    if not logins:
+        return
+    async with database.transaction() as connection:
+        with wrap_errors():
+            own = await connection.fetchval("SELECT current_user")
+            if own in {login.name for login in logins}:
+                raise RoleRefused(f"{own!r} owns the database: people need another role")
+            views = [row[0] for row in await connection.fetch(_VIEWS)]
+            for login in logins:
+                await _ensure(connection, login)
+                await _grant(connection, login, views)
+
+
+async def _ensure(connection: Any, login: Login) -> None:
+    known = await connection.fetchrow(
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS mighty FROM pg_roles"
+        " WHERE rolname = $1",
+        login.name,
+    )
+    if known is not None and known["mighty"]:
+        raise RoleRefused(f"{login.name!r} is there and may do more than it should; name another role")
+    verb = "CREATE" if known is None else "ALTER"
+    statement = await connection.fetchval(
+        f"SELECT format('{verb} ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)", login.name, login.password
+    )
+    await connection.execute(statement)
+
+
+async def _grant(connection: Any, login: Login, views: Sequence[str]) -> None:
+    name = f'"{login.name}"'
+    database = await connection.fetchval("SELECT quote_ident(current_database())")
+    relations = [*views, "compat.tenants", "compat.monitoring_data"]
+    path = "compat, public" if login.writes else "public, compat"
+    statements = [
+        f"GRANT CONNECT ON DATABASE {database} TO {name}",
+        f"GRANT USAGE ON SCHEMA public, compat TO {name}",
+        f"GRANT SELECT ON {', '.join(relations)} TO {name}",
+        f"ALTER ROLE {name} IN DATABASE {database} SET search_path = {path}",
+    ]
+    if login.writes:
+        statements.append(f"GRANT INSERT ON compat.tenants, compat.monitoring_data TO {name}")
+    else:
+        statements.append(f"GRANT SELECT ON public.tenants TO {name}")
+        statements.append(f"ALTER ROLE {name} IN DATABASE {database} SET default_transaction_read_only = on")
+    for statement in statements:
+        await connection.execute(statement)

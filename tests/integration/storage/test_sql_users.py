@@ -1,0 +1,176 @@
+"""SQL as the source documents use it: their users, their statements, and rights for nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from ecpmon.storage.database import Database
+from ecpmon.storage.roles import Login, RoleRefused, ensure_roles
+
+WRITER = Login("ecp_user", "it's a \\ password", writes=True)
+READER = Login("ecp_reader", "another", writes=False)
+INSERT_TENANT = """
+INSERT INTO tenants (tenant_id, name, preset, is_demo, service_requirements, resources, sla_target, cpu_limit,
+                     memory_limit, gpu_limit)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id"""
+INSERT_DATA = (
+    "INSERT INTO monitoring_data (tenant_id, metric_type, metric_name, metric_value) VALUES ($1, $2, $3, $4)"
+)
+
+
+async def connected(dsn: str, login: Login) -> Any:
+    parts = urlsplit(dsn)
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return await asyncpg.connect(bare, user=login.name, password=login.password)
+
+
+@pytest.fixture
+async def writer(database: Database, migrated_dsn: str) -> AsyncIterator[Any]:
+    await ensure_roles(database, [WRITER, READER])
+    connection = await connected(migrated_dsn, WRITER)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def reader(writer: Any, migrated_dsn: str) -> AsyncIterator[Any]:
+    connection = await connected(migrated_dsn, READER)
+    yield connection
+    await connection.close()
+
+
+async def a_tenant(writer: Any, name: str) -> int:
+    wanted = (
+        name, "내 새로운 서비스", "medium", False, json.dumps({"chatbot": 50}),
+        json.dumps({"cpu": "8000m", "memory": "16Gi"}), json.dumps({"availability": "99.9%"}), "8000m", "16Gi", 2,
+    )  # fmt: skip
+    found = await writer.fetchval(INSERT_TENANT, *wanted)
+    assert isinstance(found, int)
+    return found
+
+
+async def test_the_statements_of_the_source_documents_work_and_read_back_as_written(writer: Any) -> None:
+    number = await a_tenant(writer, "my-new-service")
+    for name, value in {"cpu": 65.5, "memory": 78.2, "gpu": 85.0}.items():
+        await writer.execute(INSERT_DATA, number, name, name, value)
+    rows = await writer.fetch(
+        "SELECT m.id, t.tenant_id, m.metric_type, m.metric_name, m.metric_value FROM monitoring_data m"
+        " JOIN tenants t ON t.id = m.tenant_id WHERE m.timestamp > NOW() - INTERVAL '1 hour' AND t.id = $1",
+        number,
+    )
+    assert sorted((r["tenant_id"], r["metric_type"], r["metric_name"], r["metric_value"]) for r in rows) == [
+        ("my-new-service", "cpu", "cpu", 65.5), ("my-new-service", "gpu", "gpu", 85.0),
+        ("my-new-service", "memory", "memory", 78.2),
+    ]  # fmt: skip
+    assert len({r["id"] for r in rows}) == 3
+    types = await writer.fetch(
+        "SELECT column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = 'compat' AND column_name IN ('id', 'tenant_id') AND table_name = 'monitoring_data'"
+    )
+    assert dict(map(tuple, types)) == {"id": "bigint", "tenant_id": "integer"}
+    counted = await writer.fetch(
+        "SELECT tenant_id, metric_type, COUNT(*) FROM monitoring_data WHERE timestamp > NOW() - INTERVAL '1 hour'"
+        " AND tenant_id = $1 GROUP BY tenant_id, metric_type",
+        number,
+    )
+    assert {tuple(r) for r in counted} == {(number, kind, 1) for kind in ("cpu", "memory", "gpu")}
+
+
+async def test_what_they_write_is_what_the_api_shows(writer: Any, database: Database) -> None:
+    number = await a_tenant(writer, "seen-by-all")
+    await writer.execute(INSERT_DATA, number, "cpu", "cpu", 65.5)
+    rows = await database.fetch(
+        "SELECT metric_name, metric_value, data_source FROM public.monitoring_data WHERE tenant_id = 'seen-by-all'"
+    )
+    assert [tuple(r) for r in rows] == [("cpu_usage", 65.5, "push")]
+    assert await database.fetchval("SELECT count(*) FROM evidence_regimes WHERE tenant = $1", number) == 1
+
+
+async def test_of_a_tenant_that_is_not_there_and_of_values_that_cannot_be_nothing_is_stored(
+    writer: Any,
+) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="no tenant with the id"):
+        await writer.execute(INSERT_DATA, 999_999, "cpu", "cpu", 1.0)
+    number = await a_tenant(writer, "strict")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await writer.execute(INSERT_DATA, number, "cpu", "cpu", float("nan"))
+    assert await writer.fetchval("SELECT count(*) FROM monitoring_data WHERE tenant_id = $1", number) == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM public.api_tokens", "SELECT * FROM public.token_secrets", "SELECT * FROM public.secrets",
+        "SELECT * FROM public.alert_rules", "SELECT * FROM public.audit_log", "DELETE FROM tenants",
+        "UPDATE tenants SET status = 'running'", "DELETE FROM public.frames",
+        "INSERT INTO public.tenants DEFAULT VALUES",
+        "CREATE TABLE public.mine (a int)", "CREATE TABLE compat.mine (a int)", "DROP VIEW compat.tenants",
+        "SELECT * FROM public.operating_settings",
+    ],
+)  # fmt: skip
+async def test_neither_role_may_do_more(writer: Any, reader: Any, statement: str) -> None:
+    for connection in (writer, reader):
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await connection.execute(statement)
+        assert isinstance(
+            refused.value,
+            asyncpg.InsufficientPrivilegeError
+            | asyncpg.ReadOnlySQLTransactionError
+            | asyncpg.ObjectNotInPrerequisiteStateError  # a view that takes no such change
+            | asyncpg.FeatureNotSupportedError,
+        )
+
+
+async def test_the_reader_reads_every_view_and_writes_nothing(writer: Any, reader: Any) -> None:
+    await a_tenant(writer, "to-be-read")
+    views = await reader.fetch("SELECT viewname FROM pg_views WHERE schemaname = 'public'")
+    names = {v["viewname"] for v in views} & {
+        "monitoring_data", "metrics_5m", "metrics_1h", "sla_status", "availability_timeline", "objective_minutes",
+    }  # fmt: skip
+    assert len(names) == 6
+    for name in sorted(names):
+        await reader.fetch(f"SELECT * FROM {name} LIMIT 1")
+    assert await reader.fetchval("SELECT count(*) FROM tenants WHERE tenant_id = 'to-be-read'") == 1
+    await reader.execute("SET default_transaction_read_only = off")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await reader.execute("INSERT INTO compat.tenants (tenant_id) VALUES ('x')")
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        (
+            "CREATE INDEX CONCURRENTLY idx ON monitoring_data (tenant_id, timestamp DESC)",
+            "must be owner of view",
+        ),
+        (
+            "CREATE TABLE m_2024_01 PARTITION OF monitoring_data FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')",
+            "permission denied for schema compat|is not partitioned",
+        ),
+    ],
+)
+async def test_what_needs_no_index_of_theirs_says_so(writer: Any, statement: str, answer: str) -> None:
+    with pytest.raises(asyncpg.PostgresError, match=answer):
+        await writer.execute(statement)
+
+
+async def test_roles_are_made_once_and_given_the_password_that_is_set(
+    writer: Any, database: Database, migrated_dsn: str
+) -> None:
+    other = Login(WRITER.name, "new", writes=True)
+    await ensure_roles(database, [other])
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await connected(migrated_dsn, WRITER)
+    await (await connected(migrated_dsn, other)).close()
+
+
+@pytest.mark.parametrize("name", ["ecpmon", "Robert'); --", "pg_monitor", ""])
+async def test_a_name_that_cannot_be_is_refused(database: Database, name: str) -> None:
+    with pytest.raises(RoleRefused):
+        await ensure_roles(database, [Login(name, "x", writes=True)])
