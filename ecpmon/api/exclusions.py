@@ -169,7 +169,7 @@ def _planned(request: web.Request, body: ExclusionBody, now: datetime) -> Mainte
     """The same instants for everybody, so a wall-clock time says whose it is."""
     if body.time_zone is None and (body.rrule is not None or is_naive(body.start) or is_naive(body.end)):
         raise bad_field("time_zone", "say in which time zone this is: it is the same for every tenant")
-    planned = planned_of(request, body, body.time_zone or "UTC", now)
+    planned = planned_of(request, body, "UTC" if body.time_zone is None else body.time_zone, now)
     number = uuid.uuid5(_NAMESPACE, f"{planned.token or planned.created_by} {body.key}")
     return replace(planned, laid_by=str(number))
 

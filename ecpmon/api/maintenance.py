@@ -176,7 +176,7 @@ async def add(request: web.Request) -> web.Response:
     """Plan a window, or enter a past one; what it covers is recomputed."""
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
     body = await read_model(request, MaintenanceBody)
-    planned = planned_of(request, body, body.time_zone or tenant.time_zone, now)
+    planned = planned_of(request, body, tenant.time_zone if body.time_zone is None else body.time_zone, now)
     authorised = may_enter_the_past(request[CALLER])
     await store.add(tenant, planned, await apart(request, tenant, how_often, planned, now, authorised))
     return reply(document(planned, now), 201)

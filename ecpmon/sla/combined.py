@@ -17,6 +17,7 @@ from typing import Any, Final
 from ecpmon.model.windows import Verdict
 from ecpmon.sla.budgets import allowed
 from ecpmon.sla.parts import shared_target
+from ecpmon.sla.statement_document import DIGITS
 
 Document = Mapping[str, Any]
 # Of the documents, and added up.
@@ -176,8 +177,9 @@ def _percent(part: int, whole: int) -> float | None:
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
+    """Of percentages that people wrote: without the digits that floats add."""
     known = [v for v in values if v is not None]
-    return round(sum(known), 9) if known else None
+    return round(sum(known), DIGITS) if known else None
 
 
 def _contract(months: Sequence[Document], ahead: Sequence[Document], target: float) -> dict[str, Any]:

@@ -6,7 +6,9 @@ is read is bounded, and so is what it costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -47,21 +49,44 @@ class CalendarError(ValueError):
     """The text cannot be used, and says why to whoever sent it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """From the occurrence of `since` on, all of a series happen `by` so much later, for so long; `lasting` None: they
+    are cancelled."""
+
+    since: date
+    by: timedelta = timedelta(0)
+    lasting: timedelta | None = None
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What events with a RECURRENCE-ID change of a series: occurrences that are told apart, and shifts in order."""
+
+    apart: set[date] = field(default_factory=set)
+    shifts: list[_Shift] = field(default_factory=list)
+
+    def of(self, begin: date) -> _Shift | None:
+        return next((s for s in reversed(self.shifts) if s.since <= begin), None)
+
+    @property
+    def reach(self) -> timedelta:
+        """How far an occurrence may lie from where its rule has it, and how much longer it may last."""
+        return sum((abs(s.by) + (s.lasting or timedelta(0)) for s in self.shifts), timedelta(0))
+
+
 def holidays_of(text: str, today: date, most: int) -> frozenset[date]:
     """Every day of the events, from a year before `today` to ten years after. Raises CalendarError."""
     found: set[date] = set()
-    moved: dict[str, set[date]] = {}
     recurring = 0
     events = _events(text)
+    changes = _changes(events)
     for event in events:
-        if (instead := _date_of(event, "RECURRENCE-ID")) is not None:
-            moved.setdefault(str(event.get("UID", "")), set()).add(instead)
-    for event in events:
-        if str(event.get("STATUS", "")).upper() == "CANCELLED":
+        if _is_cancelled(event):
             continue
         if "RRULE" in event and (recurring := recurring + 1) > MAX_RECURRING:
             raise CalendarError(f"more than {MAX_RECURRING} events recur")
-        own = moved.get(str(event.get("UID", "")), set()) if "RECURRENCE-ID" not in event else set()
+        own = changes.get(_series(event), _Changes()) if "RECURRENCE-ID" not in event else _Changes()
         found.update(_days(event, own, today, most))
         if len(found) > most:
             raise CalendarError(f"names more than {most} days within ten years")
@@ -79,23 +104,81 @@ def _events(text: str) -> list[Component]:
     return events
 
 
+def _series(event: Component) -> str:
+    return str(event.get("UID", ""))
+
+
+def _is_cancelled(event: Component) -> bool:
+    return str(event.get("STATUS", "")).upper() == "CANCELLED"
+
+
+def _changes(events: Sequence[Component]) -> dict[str, _Changes]:
+    """By series what of it is changed. Raises CalendarError for a change of all later occurrences of none."""
+    found: dict[str, _Changes] = defaultdict(_Changes)
+    series = {_series(event) for event in events if "RECURRENCE-ID" not in event}
+    for event in events:
+        if (instead := _date_of(event, "RECURRENCE-ID")) is None:
+            continue
+        changes = found[_series(event)]
+        if not _is_of_later_ones(event):
+            changes.apart.add(instead)
+        elif _series(event) in series:
+            changes.shifts.append(_shift(event, instead))
+        else:
+            raise CalendarError(f"{_named(event)} changes all later ones of a series that is not there")
+    for changes in found.values():
+        changes.shifts.sort(key=lambda shift: shift.since)
+    return found
+
+
+def _is_of_later_ones(event: Component) -> bool:
+    """Whether it stands for all later occurrences, too. Raises CalendarError for what the standard does not know."""
+    text = str(event["RECURRENCE-ID"].params.get("RANGE", "")).upper()
+    if text not in ("", "THISANDFUTURE"):
+        raise CalendarError(
+            f"{_named(event)} has a RECURRENCE-ID with RANGE={text[:40]}; known is THISANDFUTURE"
+        )
+    return bool(text)
+
+
+def _shift(event: Component, since: date) -> _Shift:
+    if _is_cancelled(event):
+        return _Shift(since)
+    if "RRULE" in event or "RDATE" in event:
+        raise CalendarError(f"{_named(event)} changes all later ones and recurs itself")
+    start = _start_of(event)
+    if abs(start - since) > BEFORE:
+        raise CalendarError(f"{_named(event)} moves all later ones by more than a year")
+    return _Shift(since, start - since, _lasting(event, start))
+
+
 def _named(event: Component) -> str:
     return f"the event {str(event.get('SUMMARY', ''))[:60]!r}"
 
 
-def _days(event: Component, moved: set[date], today: date, most: int) -> Iterator[date]:
-    """Those of an event that lie near enough, but for the occurrences that are `moved` elsewhere."""
+def _start_of(event: Component) -> date:
     for name, message in event.errors:
         if name in _READ:
             raise CalendarError(f"{_named(event)} has an unusable {name}: {str(message)[:200]}")
     start = _date_of(event, "DTSTART")
     if start is None:
         raise CalendarError(f"{_named(event)} has no DTSTART")
-    lasting = _lasting(event, start)
+    return start
+
+
+def _days(event: Component, changes: _Changes, today: date, most: int) -> Iterator[date]:
+    """Those of an event that lie near enough, but for the occurrences that are told apart, and as they are shifted."""
+    start = _start_of(event)
+    usually = _lasting(event, start)
     first, last = today - BEFORE, today + AHEAD
-    begins = {start, *_recurring(event, start, first - lasting, last, most), *_listed(event, "RDATE")}
-    for begin in begins - {*_listed(event, "EXDATE"), *moved}:
-        day, end = max(begin, first), min(begin + lasting, last)
+    earliest, latest = first - usually - changes.reach, last + changes.reach
+    begins = {start, *_recurring(event, start, earliest, latest, most), *_listed(event, "RDATE")}
+    for begin in begins - {*_listed(event, "EXDATE"), *changes.apart}:
+        shift = changes.of(begin)
+        moved, lasting = (begin, usually) if shift is None else (begin + shift.by, shift.lasting)
+        if lasting is None:
+            continue
+        day, end = max(moved, first), min(moved + lasting, last)
         if (end - day) // _DAY > most:
             raise CalendarError(f"{_named(event)} lasts for more than {most} days")
         while day < end:

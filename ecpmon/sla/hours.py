@@ -48,6 +48,7 @@ def parse(document: object, today: date) -> ServiceHours:
     if unknown := sorted(map(str, document.keys() - {"weekly", "holidays", "calendar"})):
         raise _bad("", f"unknown field {unknown[0][:40]!r}; known are weekly, holidays and calendar")
     found, text = stored(document), document.get("calendar")
+    _refuse_overlaps(found.weekly)
     if text is None:
         return found
     holidays = found.holidays | _of_calendar(text, today)
@@ -57,7 +58,8 @@ def parse(document: object, today: date) -> ServiceHours:
 
 
 def stored(document: Mapping[str, Any]) -> ServiceHours:
-    """What `document_of` wrote. Raises ValidationFailed, also for what somebody wrote by hand."""
+    """What `document_of` wrote, and earlier releases did. Raises ValidationFailed, also for what somebody wrote by
+    hand."""
     return ServiceHours(_weekly(document.get("weekly")), _dates(document.get("holidays", [])))
 
 
@@ -121,6 +123,18 @@ def _parts(name: str, value: object) -> tuple[tuple[int, int], ...]:
     if any(later[0] < earlier[1] for earlier, later in pairwise(parts)):
         raise _bad(field, "has ranges that overlap")
     return tuple(parts)
+
+
+def _refuse_overlaps(weekly: tuple[tuple[tuple[int, int], ...], ...]) -> None:
+    """What a night begins is not named once more by the day after it; earlier releases took both together."""
+    for day, parts in enumerate(weekly):
+        following = (day + 1) % len(weekly)
+        # Each day's are in order: the last one alone may go on, and the first one alone begin so early.
+        if parts and weekly[following] and weekly[following][0][0] < parts[-1][1] - _DAY:
+            raise _bad(
+                f"weekly.{DAY_NAMES[following]}",
+                f"overlaps with {_range(*parts[-1])} of {DAY_NAMES[day]}, which goes on after midnight",
+            )
 
 
 def _minutes(field: str, text: object) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast, overload
 
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.statements import ComingDay, Contract, Day, Exclusion, Statement
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
         StatementDocument,
         StatementExclusion,
     )
+
+# Decimals of what a contract says in percent: targets have eight digits at most.
+DIGITS: Final = 10
+_AGREED: Final = frozenset({"contract", "credit_percent", "credit_bounds"})
 
 
 def document(s: Statement) -> StatementDocument:
@@ -41,9 +45,9 @@ def document(s: Statement) -> StatementDocument:
         "bounds": {"low": _percent(r.low), "high": _percent(r.high)},
         "coverage": _percent(r.coverage),
         "verdict": r.verdict,
-        "credit_percent": _percent(s.credit),
+        "credit_percent": _agreed(s.credit),
         # What it would be if everything that nobody measured was up, and down.
-        "credit_bounds": {"low": _percent(s.credit_bounds[0]), "high": _percent(s.credit_bounds[1])},
+        "credit_bounds": {"low": _agreed(s.credit_bounds[0]), "high": _agreed(s.credit_bounds[1])},
         "eligible_minutes": r.tally.eligible / 60,
         "down_minutes": r.tally.down / 60,
         "gap_minutes": r.tally.gap / 60,
@@ -108,10 +112,12 @@ def document(s: Statement) -> StatementDocument:
 def _contract(c: Contract) -> StatementContract:
     said: StatementContract = {
         "version": c.version,
-        "target": c.target * 100,
+        "target": _agreed(c.target),
         "maintenance_accounting": c.accounting,
         "time_zone": c.time_zone,
-        "credit_tiers": [{"below": limit_of(t, c) * 100, "credit_percent": t.credit * 100} for t in c.tiers],
+        "credit_tiers": [
+            {"below": _agreed(limit_of(t, c)), "credit_percent": _agreed(t.credit)} for t in c.tiers
+        ],
     }
     for more in since_versions(c):
         said.update(cast("StatementContract", more))
@@ -174,7 +180,7 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     before = _as_now(before, after)
     for key in sorted(set(before) | set(after)):
         old, new = before.get(key), after.get(key)
-        if old == new or key == "digest":
+        if old == new or key == "digest" or (key in _AGREED and _written(old) == _written(new)):
             continue
         if isinstance(old, list) and isinstance(new, list):
             removed, added = _apart(old, new)
@@ -195,6 +201,15 @@ def _as_now(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _written(value: Any) -> Any:
+    """What a contract says in percent, without the digits that earlier releases added to it."""
+    if isinstance(value, dict):
+        return {name: _written(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
 def _apart(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any]]:
     """Entries of the one that are not in the other, and the other way round."""
     said = [set().union(*(e for e in entries if isinstance(e, dict))) for entries in (old, new)]
@@ -213,6 +228,17 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return tuple((key, _frozen(value[key])) for key in sorted(value))
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+@overload
+def _agreed(fraction: float) -> float: ...
+@overload
+def _agreed(fraction: None) -> None: ...
+@overload
+def _agreed(fraction: float | None) -> float | None: ...
+def _agreed(fraction: float | None) -> float | None:
+    """What a contract says in percent, as people wrote it: 7 and not 7.000000000000001. Nothing measured is rounded."""
+    return None if fraction is None else round(fraction * 100, DIGITS)
 
 
 def _percent(fraction: float | None) -> float | None:

@@ -129,10 +129,10 @@ def _credit(data: Mapping[str, Any], say: Words) -> str:
     measured, bounds = data["credit_percent"], data.get("credit_bounds")
     if measured is None:
         return "–"
-    told = say("credit_of_fee", percent=f"{measured:g}")
+    told = say("credit_of_fee", percent=_number(measured))
     if bounds is None or bounds["low"] == bounds["high"]:
         return told
-    low, high = f"{bounds['low']:g}", f"{bounds['high']:g}"
+    low, high = _number(bounds["low"]), _number(bounds["high"])
     return say("credit_range", credit=told, low=low, high=high)
 
 

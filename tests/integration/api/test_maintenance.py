@@ -116,7 +116,7 @@ async def test_another_tenants_window_does_not_exist(service: Service) -> None:
         ({"end": "2026-03-02T07:00:00Z"}, "end"), ({"duration": "1h"}, "end"), ({"end": None}, "end"),
         ({"start": "tomorrow"}, "start"), ({"start": "2026-01-01T00:00:00Z"}, "end"), ({"reason": " "}, "reason"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"), ({"time_zone": "localtime"}, "time_zone"),
-        ({"time_zone": "right/Asia/Seoul"}, "time_zone"),
+        ({"time_zone": "right/Asia/Seoul"}, "time_zone"), ({"time_zone": ""}, "time_zone"),
         ({"start": "9999-12-31T00:00:00Z", "end": "9999-12-31T01:00:00Z"}, "start"),
         ({"rrule": "FREQ=DAILY"}, "reason"), ({"rrule": "FREQ=SECONDLY", "reason": "entered too late"}, "rrule"),
         ({"start": "2026-03-02T10:00:00Z", "rrule": "FREQ=SECONDLY"}, "rrule"), ({"colour": "red"}, "colour"),

@@ -17,8 +17,10 @@ from ecpmon.model.hours import DAY_NAMES
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import parse_percentage
-from ecpmon.sla.statement_document import document
+from ecpmon.sla.combined import combined
+from ecpmon.sla.statement_document import difference, document
 from ecpmon.sla.statements import contract_from, credit, statement
+from ecpmon.statements.render import to_html
 from ecpmon.statements.terms import Terms, load_terms, terms_of
 
 START, END = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
@@ -76,6 +78,55 @@ def test_what_is_owed_lies_within_what_may_be_owed(target: str, terms: Terms, do
             assert bounds["low"] > 0
         case _:
             assert bounds["low"] == 0 < bounds["high"]
+
+
+WRITTEN = st.decimals("0.01", 100, places=6).map(float)
+
+
+@given(PERCENT, WRITTEN, WRITTEN, st.floats(0.1, 99.9))
+def test_what_a_contract_says_in_percent_is_told_as_it_was_written(
+    target: str, paid: float, other: float, below: float
+) -> None:
+    tiers = [
+        {"below_percent": "target", "credit_percent": paid},
+        {"below_percent": round(below, 6), "credit_percent": other},
+    ]
+    down = [Span(START, END, SpanState.DOWN)]
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    shown = document(
+        statement(tenant, "2026-06", contract(target, terms_of({"tiers": tiers})), down, [], END)
+    )
+    said = float(target.removesuffix("%"))
+    assert shown["contract"]["target"] == said
+    assert [(t["below"], t["credit_percent"]) for t in shown["contract"]["credit_tiers"]] == [
+        (said, paid),
+        (round(below, 6), other),
+    ]
+    assert shown["credit_percent"] == max(paid, other)
+    months = combined(
+        "2026-Q2", [{**shown, "month": f"2026-0{n}"} for n in (4, 5, 6)], "2026-07-01T00:00:00Z"
+    )
+    assert months["credit_percent"] == round(3 * max(paid, other), 6)
+    assert f"{max(paid, other):.6f}".rstrip("0").rstrip(".") + " % of the monthly fee" in to_html(
+        {**shown, "revision": 1, "closed_at": "2026-07-04T00:00:00Z"}
+    )
+
+
+def test_a_statement_that_was_told_with_the_digits_of_floats_is_not_corrected_for_them() -> None:
+    before = {
+        "contract": {"target": 99.92999999999999, "credit_tiers": [{"credit_percent": 7.000000000000001}]},
+        "credit_percent": 7.000000000000001,
+        "credit_bounds": {"low": 0.0, "high": 7.000000000000001},
+        "availability": 50.00000000000001,
+    }
+    after = {
+        "contract": {"target": 99.93, "credit_tiers": [{"credit_percent": 7.0}]},
+        "credit_percent": 7.0,
+        "credit_bounds": {"low": 0.0, "high": 7.0},
+        "availability": 50.0,
+    }
+    assert difference(before, after) == {"availability": {"old": 50.00000000000001, "new": 50.0}}
+    assert difference(before, {**after, "credit_percent": 7.1}).keys() == {"availability", "credit_percent"}
 
 
 @pytest.mark.parametrize("target", ["50%", "90%", "95%", "98.5%", "99%", "99.5%", "99.99%"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -62,6 +63,57 @@ def test_one_that_was_moved_is_where_it_was_moved_to() -> None:
     moved = lines("DTSTART;VALUE=DATE:20270504", "RECURRENCE-ID;VALUE=DATE:20270503").replace("\r\n", "\r\n")
     text = calendar(series, moved).replace("UID:1", "UID:0")
     assert sorted(holidays_of(text, TODAY, 100)) == [date(2027, 5, 4), date(2028, 5, 3)]
+
+
+YEARLY = lines("DTSTART;VALUE=DATE:20270503", "RRULE:FREQ=YEARLY;COUNT=5")
+LATER = "RECURRENCE-ID;VALUE=DATE;RANGE=THISANDFUTURE"
+
+
+@pytest.mark.parametrize(
+    ("changes", "days"),
+    [
+        # Two days later, and two days long, from 2029 on.
+        ([lines(f"{LATER}:20290503", "DTSTART;VALUE=DATE:20290505", "DTEND;VALUE=DATE:20290507")],
+         ["2027-05-03", "2028-05-03", "2029-05-05", "2029-05-06", "2030-05-05", "2030-05-06", "2031-05-05",
+          "2031-05-06"]),
+        # A later change goes on from the dates that the rule has, whichever comes first in the file.
+        ([lines(f"{LATER}:20300503", "DTSTART;VALUE=DATE:20300501"),
+          lines(f"{LATER}:20280503", "DTSTART;VALUE=DATE:20280504")],
+         ["2027-05-03", "2028-05-04", "2029-05-04", "2030-05-01", "2031-05-01"]),
+        # One that is told apart stays so.
+        ([lines(f"{LATER}:20280503", "DTSTART;VALUE=DATE:20280504"),
+          lines("RECURRENCE-ID;VALUE=DATE:20300503", "DTSTART;VALUE=DATE:20301224")],
+         ["2027-05-03", "2028-05-04", "2029-05-04", "2030-12-24", "2031-05-04"]),
+        ([lines(f"{LATER}:20290503", "STATUS:CANCELLED")], ["2027-05-03", "2028-05-03"]),
+        ([lines("RECURRENCE-ID;RANGE=thisandfuture;VALUE=DATE:20310503", "DTSTART;VALUE=DATE:20310601")],
+         ["2027-05-03", "2028-05-03", "2029-05-03", "2030-05-03", "2031-06-01"]),
+    ],
+)  # fmt: skip
+def test_what_moves_all_later_ones_moves_this_and_all_later_ones(changes: list[str], days: list[str]) -> None:
+    text = re.sub(r"UID:\d+", "UID:0", calendar(YEARLY, *changes))
+    assert [day.isoformat() for day in sorted(holidays_of(text, TODAY, 100))] == days
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lines("RECURRENCE-ID;VALUE=DATE;RANGE=THISANDPRIOR:20290503", "DTSTART;VALUE=DATE:20290505"),
+         "RANGE=THISANDPRIOR; known is THISANDFUTURE"),
+        (lines(f"{LATER}:20290503", "DTSTART;VALUE=DATE:20310505"), "by more than a year"),
+        (lines(f"{LATER}:20290503", "DTSTART;VALUE=DATE:20290505", "RRULE:FREQ=YEARLY"), "recurs itself"),
+        (lines(f"{LATER}:20290503", "SUMMARY:x"), "no DTSTART"),
+        (lines(f"{LATER}:20290503", "DTSTART:20290505T100000"), "time of day (DTSTART)"),
+    ],
+)  # fmt: skip
+def test_a_change_of_all_later_ones_that_cannot_be_meant_is_refused(change: str, said: str) -> None:
+    with pytest.raises(CalendarError) as refused:
+        holidays_of(re.sub(r"UID:\d+", "UID:0", calendar(YEARLY, change)), TODAY, 100)
+    assert said in str(refused.value)
+
+
+def test_a_change_of_all_later_ones_of_a_series_that_is_not_there_is_refused() -> None:
+    with pytest.raises(CalendarError, match="a series that is not there"):
+        found(lines(f"{LATER}:20290503", "DTSTART;VALUE=DATE:20290505"))
 
 
 @given(st.integers(1990, 2036), st.integers(1, 12), st.integers(1, 28))
