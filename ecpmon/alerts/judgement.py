@@ -12,8 +12,9 @@ from ecpmon.alerts.evaluate import Evaluation, Reading, evaluate
 from ecpmon.alerts.grammar import parse
 from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
+from ecpmon.model.samples import Source
 from ecpmon.model.sums import Mark
-from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
+from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.samples import Latest
 from ecpmon.sla import budgets, burn
@@ -110,8 +111,10 @@ class Facts:
         found = self.latest.get(metric)
         if found is None:
             return None
-        fresh_for = self.intervals.of(found.source, self.tenant) * STALENESS_FACTOR
-        return found.value if self.now - found.ts <= fresh_for else None
+        return found.value if self.now - found.ts <= self._fresh_for(found.source) else None
+
+    def _fresh_for(self, source: str) -> timedelta:
+        return self.intervals.shown(source, self.tenant)
 
     def aggregate(self, function: AggFunction, metric: str, window: timedelta) -> float | None:
         return self.aggregates.get((function, metric, window))

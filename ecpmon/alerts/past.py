@@ -125,6 +125,10 @@ class Instant(Facts):
     def target(self) -> float:
         return self.fraction
 
+    def _fresh_for(self, source: str) -> timedelta:
+        """Every sample of the past has been heard of."""
+        return self.intervals.holds(source, self.tenant)
+
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
         if (window, told) not in self._burns:
             self._burns[window, told] = Facts.window_burn(self, window, told)

@@ -82,7 +82,7 @@ class FactsReader:
         told = {at for entry in entries if (at := told_until(entry.state, now)) is not None and at > reach}
         starts = {reach, now - SLA_LOOKBACK, *(now - length for length in lengths), *told}
         asked = await self._question(tenant, await self._maintenance.of_tenant(tenant), starts, lengths, now)
-        marks = await self._window_sums.marks(tenant, asked.instants, now)
+        marks = await self._window_sums.marks(tenant, asked.instants, now, present=True)
         return Ledger(marks.__getitem__, asked.maintenance, asked.outside), len(asked.maintenance)
 
     async def _question(

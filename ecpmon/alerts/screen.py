@@ -202,7 +202,7 @@ class Screen:
         """
         standings = await self._asked(among)
         read_at = self.roster.read_at
-        outlines = await self._window_sums.outlines() if among is None else {}
+        outlines = await self._window_sums.outlines(now) if among is None else {}
         calm: set[str] = set()
         candidates = []
         async for standing in in_slices(standings):

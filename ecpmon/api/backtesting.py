@@ -85,7 +85,7 @@ async def backtested(request: web.Request) -> web.Response:
     rule = await _rule(request, tenant, body)
     plan = _plan(body, _with_target(tenant, body, rule), rule, now)
     async with long_turn(request, tenant):
-        read = await _read(request, plan)
+        read = await _read(request, plan, present=plan.end == now)
         flap = flap_policy(request.app[CONTEXT].settings)
         shown = await apart(request, tenant, _replayed, plan, read, flap, present=plan.end == now)
     return web.Response(body=shown, content_type="application/json")
@@ -202,10 +202,12 @@ class _Read:
         )
 
 
-async def _read(request: web.Request, plan: _Plan) -> _Read:
+async def _read(request: web.Request, plan: _Plan, *, present: bool) -> _Read:
     backend = backend_of(request)
     intervals = backend.intervals
-    spans = await backend.availability.packed(plan.tenant, plan.start - SLA_LOOKBACK, plan.end)
+    spans = await backend.availability.packed(
+        plan.tenant, plan.start - SLA_LOOKBACK, plan.end, present=present
+    )
     planned = await backend.maintenance.of_tenant(plan.tenant)
     lookback = max(intervals.stalest(plan.tenant), plan.wanted.longest_window)
     samples = await _samples(request, plan, plan.start - lookback) if plan.wanted.names else ()

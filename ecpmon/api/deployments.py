@@ -322,7 +322,9 @@ async def _burned(
     until = min(began + ATTRIBUTED, now)
     if until <= began:
         return _JUST_BEGUN
-    spans = await backend.availability.packed(tenant, began - timedelta(seconds=1), until)
+    spans = await backend.availability.packed(
+        tenant, began - timedelta(seconds=1), until, present=until == now
+    )
     planned = await backend.maintenance.of_tenant(tenant)
     much = effort_of(tenant, planned) + len(spans)
     return await worked_out(request, tenant, much, _charged, tenant, spans, planned, began, until, now)

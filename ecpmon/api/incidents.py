@@ -55,7 +55,9 @@ async def incidents(request: web.Request) -> web.Response:
         raise bad_field("from", "must lie before `to`")
     async with long_turn(request, tenant):
         whole = await backend.availability.reach(tenant, start, end, now)
-        spans = await backend.availability.troubles(tenant, whole.start, whole.end, MAX_CHANGES + 1)
+        spans = await backend.availability.troubles(
+            tenant, whole.start, whole.end, MAX_CHANGES + 1, present=whole.end >= now
+        )
         planned = await backend.maintenance.of_tenant(tenant)
         much, free = len(spans) + effort_of(tenant, planned), asked.from_ is None
         found = await worked_out(

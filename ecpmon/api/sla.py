@@ -224,7 +224,7 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
         tenant = await backend.tenants.as_of(tenant, at)
     planned = await backend.maintenance.of_tenant(tenant)
     asked = await _question(request, tenant, planned, names, at, present=present)
-    marks = await backend.window_sums.marks(tenant, asked.instants, at, asked.earlier)
+    marks = await backend.window_sums.marks(tenant, asked.instants, at, asked.earlier, present=present)
     statuses = await backend.availability.statuses(tenant) if present else {}
     days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
     return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False), at, ends)
@@ -297,7 +297,7 @@ async def timeline(request: web.Request) -> web.Response:
     planned, plot = await backend.maintenance.of_tenant(tenant), _Plot(start, end, width)
     much = effort_of(tenant, planned) + plot.count
     asked = await worked_out(request, tenant, much, _of_steps, tenant, planned, plot)
-    marks = await backend.window_sums.marks(tenant, asked.instants, end)
+    marks = await backend.window_sums.marks(tenant, asked.instants, end, present=True)
     shown: Timeline = {
         "tenant_id": tenant.tenant_id,
         "window": query.window,
@@ -379,7 +379,7 @@ async def analysis(request: web.Request) -> web.Response:
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
     much, target = effort_of(tenant, planned), tenant.sla_target.fraction
     asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
-    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier, present=True)
     state, found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
     shown = percent(found.availability)
     answer: Analysis = {

@@ -271,8 +271,8 @@ class BackendRuntime(Stores):
         for frame in (come, *coming) if coming else (come,):
             if frame is not None and (values := whole_values(frame, USAGE_METRICS)):
                 at, tenant = frame.ts.timestamp(), self.tenants.held(frame.tenant_id)
-                holds = self.intervals.holds(frame.source, tenant).total_seconds()
-                self.telemetry.tenants.usage(frame.tenant_id, values, at, at + holds)
+                shown = self.intervals.shown(frame.source, tenant).total_seconds()
+                self.telemetry.tenants.usage(frame.tenant_id, values, at, at + shown)
 
     def _event(self, event: AlertEvent) -> None:
         self.alerts.memory.clear()

@@ -173,7 +173,7 @@ class SocketFeed:
 
     async def _as_it_is(self, tenant: Tenant, now: datetime) -> list[StateChange]:
         """The last state that was observed, as if it had just changed: nobody knows whether it did."""
-        spans = await self._availability.timeline(tenant, now - WINDOW, now)
+        spans = await self._availability.timeline(tenant, now - WINDOW, now, present=True)
         observed = [span for span in spans if span.state is not SpanState.GAP]
         return [StateChange(tenant.tenant_id, s.start, s.state, None) for s in observed[-1:]]
 

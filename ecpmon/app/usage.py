@@ -53,5 +53,5 @@ class NewestUsage:
         found = await self._monitoring.newest(since, USAGE_METRICS, now)
         async for key, metric, source, ts, value in in_slices(found):
             at, tenant = ts.timestamp(), known[key]
-            until = at + self._intervals.holds(source, tenant).total_seconds()
+            until = at + self._intervals.shown(source, tenant).total_seconds()
             self._series.usage(tenant.tenant_id, {metric: value}, at, until)

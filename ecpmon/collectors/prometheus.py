@@ -26,13 +26,12 @@ from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.names import UP_METRIC
 from ecpmon.ports.profiles import Chosen
 from ecpmon.ports.quarantine import Culprit
+from ecpmon.sla.evidence import SETTLING
 
 # Prometheus refuses more points per series in one answer.
 MAX_POINTS: Final = 11_000
 # Points of all tenants in one answer to one expression.
 _MOST_POINTS: Final = 400_000
-# An instant this fresh may still be waiting for its scrape to be stored.
-SETTLING: Final = timedelta(seconds=2)
 # Expressions that are put into one query: as many as so many series come of, so that reading them holds nobody up.
 _MOST_PARTS: Final = 24
 _MOST_SERIES: Final = 12_000

@@ -186,7 +186,7 @@ class Recoverer:
         source = tenant.evidence_source
         return Facts(
             evidence=await self._evidence(recovery, tenant, around.observed_at, now),
-            holds=self._intervals.holds(source, tenant),
+            holds=self._intervals.shown(source, tenant),
             interval=self._intervals.of(source, tenant),
             resolved=around.resolved,
             alert=alert,
@@ -201,7 +201,7 @@ class Recoverer:
     ) -> Evidence:
         looked_at = recovery.updated_at
         start = max(min(looked_at, now - _LOOKBACK), now - _LONGEST_LOOKBACK)
-        spans = await self._availability.timeline(tenant, start, now + _INSTANT)
+        spans = await self._availability.timeline(tenant, start, now + _INSTANT, present=True)
         return evidence_of(spans, looked_at, now, self._policy.settle, observed_at)
 
     async def _maintenance_until(self, tenant: Tenant, now: datetime) -> datetime | None:

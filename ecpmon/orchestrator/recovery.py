@@ -13,7 +13,8 @@ whatever their fingerprint and `startsAt`.
 Rules, of which the tests are named after:
 
 1. Nothing is done before our evidence had its time: down counts at once, up when it was observed after the alert, and
-   a gap 2.5 intervals later (`Facts.holds`, five minutes at most; an hour while an older observation still says up).
+   a gap when what came before is shown no more (`Facts.holds`, five minutes at most; an hour while an older
+   observation still says up).
    Who was not there when an incident was due waits for so long once more before a gap counts.
 2. Measured up: `doubted`, which is told and never restarted. It is looked at as long as the alert fires; measured
    down, or nothing measured for five minutes, makes it a real one. A gap or no data prevents nothing.
@@ -84,7 +85,8 @@ class Evidence:
 class Facts:
     """What is known at the moment of deciding.
 
-    `holds`, `interval`: of the tenant's evidence. `resolved`: Alertmanager has withdrawn every alert of the incident.
+    Of the tenant's evidence, `holds`: how long an observation is shown; `interval`: how often there is one. `resolved`:
+    Alertmanager has withdrawn every alert of the incident.
     `restarts`: how often the tenant was restarted for other incidents within the policy's window.
     `maintenance_until`: the end of the maintenance that is on. `beside`: the tenant's incident that people were called
     for and that is not over; `beside_due`: it is about to be looked at.
@@ -244,7 +246,7 @@ def _spare(recovery: Recovery, facts: Facts, now: datetime, policy: RecoveryPoli
 
 
 def _patience(facts: Facts, policy: RecoveryPolicy) -> timedelta:
-    """How long evidence may be behind."""
+    """How long evidence may be behind: by then something newer has come, or what came before is shown no more."""
     return min(facts.holds, policy.recheck_after)
 
 

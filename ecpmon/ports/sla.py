@@ -54,9 +54,18 @@ class Listed:
 
 class AvailabilityStore(Protocol):
     async def timeline(
-        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+        self,
+        tenant: Tenant,
+        start: datetime,
+        now: datetime,
+        *,
+        reasons: bool = False,
+        present: bool = False,
     ) -> list[Span]:
         """The tenant's spans that touch `[start, now)`, up to `now`.
+
+        `present`: `now` is the present, so what was observed last is shown for as long as the next may not have been
+        heard of (`Intervals.shown`). As of an instant of the past it holds as long as it holds.
 
         The gap after the last observation has reasons only when they are asked for: they cost a look at every
         attempt since. Closed gaps always have theirs.
@@ -73,12 +82,20 @@ class AvailabilityStore(Protocol):
         ...
 
     async def packed(
-        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+        self,
+        tenant: Tenant,
+        start: datetime,
+        now: datetime,
+        *,
+        reasons: bool = False,
+        present: bool = False,
     ) -> PackedSpans:
         """What `timeline` is made of, to be taken apart where that holds nobody."""
         ...
 
-    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> PackedSpans:
+    async def troubles(
+        self, tenant: Tenant, start: datetime, now: datetime, most: int, *, present: bool = False
+    ) -> PackedSpans:
         """The newest `most` of the spans that are not up and touch `[start, now)` are its `troubles`; no reasons."""
         ...
 
@@ -108,7 +125,7 @@ class WindowTotals:
     """Seconds of a tenant in several windows that end together, maintenance not taken out, in the order asked; and
     the seconds of doubt in each, at least.
 
-    `first` and `latest`: observations; `expires`: until when the latest one holds, which said `state`.
+    `first` and `latest`: observations; `expires`: until when the latest one is shown, which said `state`.
     """
 
     state: SpanState
@@ -145,7 +162,7 @@ class Outline(NamedTuple):
     ends: float | None
     down: float | None
     gap: float | None
-    # The newest observation, and until when it holds.
+    # The newest observation, and until when it is shown.
     latest: float
     expires: float
 
@@ -155,7 +172,11 @@ class Outline(NamedTuple):
 
 
 class WindowSums(Protocol):
-    """Totals of the timeline whose cost grows neither with a window's length nor with what happened in it."""
+    """Totals of the timeline whose cost grows neither with a window's length nor with what happened in it.
+
+    `now` is the present, so what was observed last is shown as `AvailabilityStore.timeline` says. `marks` are asked of
+    the past as well.
+    """
 
     async def tallies(
         self, asked: Mapping[str, Collection[Interval]], now: datetime
@@ -176,12 +197,18 @@ class WindowSums(Protocol):
         """What every observed tenant is at `now`: state, since which second, the share that is down (for jobs)."""
         ...
 
-    async def outlines(self) -> dict[int, Outline]:
+    async def outlines(self, now: datetime) -> dict[int, Outline]:
         """Of every tenant that was ever observed, by its number (for jobs)."""
         ...
 
     async def marks(
-        self, tenant: Tenant, instants: Sequence[datetime], now: datetime, earlier: Sequence[Interval] = ()
+        self,
+        tenant: Tenant,
+        instants: Sequence[datetime],
+        now: datetime,
+        earlier: Sequence[Interval] = (),
+        *,
+        present: bool = False,
     ) -> Mapping[datetime, Mark]:
         """What is known at each of `instants`, for a ledger (`sla.ledger`); what lies after `now` does not count.
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
 from ecpmon.model.tenants import PUSH_INTERVAL, STALENESS_FACTOR, PushMode, Tenant
 from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
+
+# Prometheus is asked about instants that lie so far back: one this fresh may still wait for its scrape to be stored.
+SETTLING: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ class Intervals:
     simulator: timedelta
     prometheus: timedelta
 
+    # The present is not all known yet: an observation is `shown` for longer than it `holds`, by as much as the next one
+    # may be heard of late. Figures of the past go by `holds`. The database says the same (`behind` in shared.sql).
+
     def of(self, source: str, tenant: Tenant | None) -> timedelta:
         """`tenant` None: what most have."""
         match source:
@@ -85,6 +92,19 @@ class Intervals:
     def holds(self, source: str, tenant: Tenant | None) -> timedelta:
         """How long an observation of `source` is good when nothing follows."""
         return self.of(source, tenant) * STALENESS_FACTOR
+
+    def late(self, source: str) -> timedelta:
+        """How long after its instant, at most, what was observed is heard of, while nothing is wrong.
+
+        What is pulled from Prometheus is asked for as of a multiple of the interval that lies `SETTLING` back, and the
+        next time an interval later: what was scraped just after such an instant waits for both. A simulator tells what
+        is when it is asked, and a push comes by itself.
+        """
+        return SETTLING + 2 * self.prometheus if source == Source.PROMETHEUS else timedelta()
+
+    def shown(self, source: str, tenant: Tenant | None) -> timedelta:
+        """How long after its instant an observation of `source` is shown as the present when nothing follows."""
+        return self.holds(source, tenant) + self.late(source)
 
     def age(self, source: Source, tenant: Tenant) -> timedelta | None:
         """How old what is observed may be; None: changes are told as they happen, at their instants."""
@@ -100,5 +120,5 @@ class Intervals:
         return self.holds(source, tenant), self.age(source, tenant)
 
     def stalest(self, tenant: Tenant) -> timedelta:
-        """The longest time any value may be fresh."""
-        return max(self.of(source, tenant) for source in Source) * STALENESS_FACTOR
+        """The longest time any value may be shown as the present."""
+        return max(self.shown(source, tenant) for source in Source)

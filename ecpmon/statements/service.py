@@ -238,7 +238,9 @@ class StatementService:
         known = max(min(period.end + _AFTERWARDS, now), period.start)
         whole = await self._availability.reach(tenant, period.start, min(period.end, known), now)
         known = max(known, whole.end)
-        spans = await self._availability.packed(tenant, whole.start, known, reasons=True)
+        spans = await self._availability.packed(
+            tenant, whole.start, known, reasons=True, present=now < period.end
+        )
         planned = await self._maintenance.of_tenant(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
         return await self._workers.run(

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.availability import Span, SpanState
@@ -16,6 +16,7 @@ from ecpmon.model.windows import SlaStatus, WindowFigures
 from ecpmon.ports.sla import Listed
 from ecpmon.sla.coarse import day_of
 from ecpmon.sla.packed import NOTHING, PackedTimeline
+from ecpmon.sla.spans import Head
 from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import head_of
@@ -35,13 +36,25 @@ class PgAvailabilityStore:
         self._crowding = load("crowding")
 
     async def timeline(
-        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+        self,
+        tenant: Tenant,
+        start: datetime,
+        now: datetime,
+        *,
+        reasons: bool = False,
+        present: bool = False,
     ) -> list[Span]:
-        found = await self.packed(tenant, start, now, reasons=reasons)
+        found = await self.packed(tenant, start, now, reasons=reasons, present=present)
         return await asyncio.to_thread(found.open) if len(found) > _MANY else found.open()
 
     async def packed(
-        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+        self,
+        tenant: Tenant,
+        start: datetime,
+        now: datetime,
+        *,
+        reasons: bool = False,
+        present: bool = False,
     ) -> PackedTimeline:
         # Nobody promised anything after the end.
         now = min(now, tenant.deleted_at or now)
@@ -49,7 +62,7 @@ class PgAvailabilityStore:
             return NOTHING
         async with self._database.snapshot() as connection:
             spans = await connection.fetchval(self._sql["spans"], tenant.key, start, now)
-            head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
+            head = await self._head(connection, tenant, now if present else None)
             found = PackedTimeline(spans, head, now)
             if not reasons or (tail := found.tail) is None:
                 return found
@@ -66,14 +79,25 @@ class PgAvailabilityStore:
         rows = await self._database.fetch(self._crowding["between"], tenant.key, day_of(start), day_of(end))
         return [r["day"] for r in rows]
 
-    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> PackedTimeline:
+    async def troubles(
+        self, tenant: Tenant, start: datetime, now: datetime, most: int, *, present: bool = False
+    ) -> PackedTimeline:
         now = min(now, tenant.deleted_at or now)
         if now <= start:
             return NOTHING
         async with self._database.snapshot() as connection:
             spans = await connection.fetchval(self._sql["troubles"], tenant.key, start, now, most)
-            head = head_of(await connection.fetchrow(self._sql["head"], tenant.key))
+            head = await self._head(connection, tenant, now if present else None)
         return PackedTimeline(spans, head, now)
+
+    async def _head(self, connection: Any, tenant: Tenant, present: datetime | None) -> Head | None:
+        # Of a deleted tenant all is past.
+        present = present if tenant.deleted_at is None else None
+        row = await connection.fetchrow(self._sql["head"], tenant.key, present)
+        head = head_of(row)
+        if head is None or not row["behind"]:
+            return head
+        return replace(head, holds=head.holds + timedelta(seconds=row["behind"]))
 
     async def _regimes(self, connection: Any, key: int) -> list[Regime]:
         rows = await connection.fetch(self._sql["regimes"], key)

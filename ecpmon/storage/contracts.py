@@ -76,7 +76,7 @@ class PgContracts:
                 asked = (key, [instants[0]], now, contract.seen, *days)
                 first: Any = await connection.fetchrow(self._sql["facts"], *asked)
                 instants = [*further([first], now, earlier), *instants]
-                return _facts(first, await packed_marks(connection, key, instants, now))
+                return _facts(first, await packed_marks(connection, key, instants, now, now))
         rows = await self._database.fetch(self._sql["facts"], key, list(instants), now, contract.seen, *days)
         # An outage goes on since before all of it, and something was planned then: all once more, of one instant.
         if more := further(rows, now, earlier):

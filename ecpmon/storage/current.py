@@ -63,7 +63,7 @@ class PgCurrentFigures:
         names = {t.key: name for name, s in standings.items() if (t := s.tenant) is not None}
         held = {key: self._of_standing(key, standings[name], now) for key, name in names.items()}
         known = [None if h.figures is None else h.figures.as_of for h in held.values()]
-        rows = await self._database.fetch(self._sql["figures"], list(held), known, list(WINDOWS))
+        rows = await self._database.fetch(self._sql["figures"], list(held), known, list(WINDOWS), now)
         months: dict[str, datetime] = {}
         found: dict[str, tuple[Figures, SpanState | None]] = {}
         async for key, state, since, expires, as_of, *columns in in_slices(rows):

@@ -46,6 +46,7 @@ class PgFastWindows:
             [min(i.start, now) for i in windows],
             [min(i.end, now) for i in windows],
             [g for g, intervals in enumerate(groups) for _ in intervals],
+            now,
         )
         found: dict[str, dict[Interval, Tally]] = defaultdict(dict)
         async for place, window, eligible, down, gap, early, late in in_slices(rows):
@@ -61,26 +62,36 @@ class PgFastWindows:
         return {number: WindowTotals(_STATES[state], *rest) for number, state, *rest in rows}
 
     async def heads(self, now: datetime) -> dict[int, tuple[str, float, float]]:
-        rows, at = await self._database.fetch(self._sql["heads"]), now.timestamp()
+        rows, at = await self._database.fetch(self._sql["heads"], now), now.timestamp()
         return {n: (state, since, share) if expires > at else (SpanState.GAP.value, expires, 1.0)
                 for n, state, since, share, expires in rows}  # fmt: skip
 
-    async def outlines(self) -> dict[int, Outline]:
-        rows = await self._database.fetch(self._sql["outlines"])
+    async def outlines(self, now: datetime) -> dict[int, Outline]:
+        rows = await self._database.fetch(self._sql["outlines"], now)
         return {number: Outline(*rest) for number, *rest in rows}
 
     async def marks(
-        self, tenant: Tenant, instants: Sequence[datetime], now: datetime, earlier: Sequence[Interval] = ()
+        self,
+        tenant: Tenant,
+        instants: Sequence[datetime],
+        now: datetime,
+        earlier: Sequence[Interval] = (),
+        *,
+        present: bool = False,
     ) -> Mapping[datetime, Mark]:
         until = min(now, tenant.deleted_at or now)
+        # Of a deleted tenant all is past.
+        shown = now if present and tenant.deleted_at is None else None
         if len(instants) > MANY:
             if earlier:
-                first = await self._database.fetch(self._sql["marks"], tenant.key, [instants[0]], until)
+                first = await self._database.fetch(
+                    self._sql["marks"], tenant.key, [instants[0]], until, shown
+                )
                 instants = [*further(first, until, earlier), *instants]
-            return await packed_marks(self._database, tenant.key, instants, until)
-        rows = await self._database.fetch(self._sql["marks"], tenant.key, list(instants), until)
+            return await packed_marks(self._database, tenant.key, instants, until, shown)
+        rows = await self._database.fetch(self._sql["marks"], tenant.key, list(instants), until, shown)
         if more := further(rows, until, earlier):
-            return await self.marks(tenant, [*more, *instants], now)
+            return await self.marks(tenant, [*more, *instants], now, present=present)
         return marks_of(rows, instants, until)
 
     async def states(self, tenant_ids: Collection[str], now: datetime) -> dict[str, SpanState]:
@@ -97,13 +108,13 @@ _PACKED: Final = "SELECT string_agg(record_send(m), ''::bytea) FROM ({}) AS m"
 
 
 async def packed_marks(
-    asked: Asked, tenant_key: int, instants: Sequence[datetime], until: datetime
+    asked: Asked, tenant_key: int, instants: Sequence[datetime], until: datetime, present: datetime | None
 ) -> Mapping[datetime, Mark]:
-    """As `marks_of`, of instants that there may be thousands of."""
+    """As `marks_of`, of instants that there may be thousands of. `present`: `until`, or None if that is past."""
     sql, parts = _PACKED.format(load("fast_windows")["marks"]), list[bytes]()
     for first in range(0, len(instants), _AT_ONCE):
         part = list(instants[first : first + _AT_ONCE])
-        packed: bytes | None = await asked.fetchval(sql, tenant_key, part, until)
+        packed: bytes | None = await asked.fetchval(sql, tenant_key, part, until, present)
         parts.append(packed or b"")
     return _PackedMarks(instants, parts, until)
 

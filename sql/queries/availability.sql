@@ -38,7 +38,8 @@ LEFT JOIN LATERAL (
 ) AS a ON true
 
 -- name: head
-SELECT * FROM availability_heads WHERE tenant = $1
+-- `behind`: for how many seconds more it is shown at the present $2; NULL for an instant of the past.
+SELECT h.*, {behind head=h present=$2::timestamptz} AS behind FROM availability_heads h WHERE h.tenant = $1
 
 -- name: regimes
 SELECT valid_from, source, holds, weights, age FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from
@@ -74,6 +75,7 @@ WHERE c.as_of <= excluded.as_of OR c.as_of > excluded.as_of + INTERVAL '10 minut
 -- name: current_30d
 -- Of the tenants $1, with what each is at $2.
 SELECT c.tenant, c.availability, c.coverage, c.low, c.high, c.status, c.as_of,
-       CASE WHEN h.last_observed_at + h.holds > $2 THEN h.state WHEN h.state IS NOT NULL THEN 'gap' END AS state
+       CASE WHEN h.last_observed_at + h.holds + make_interval(secs => {behind head=h present=$2::timestamptz}) > $2
+            THEN h.state WHEN h.state IS NOT NULL THEN 'gap' END AS state
 FROM sla_current c LEFT JOIN availability_heads h ON h.tenant = c.tenant
 WHERE c.tenant = ANY($1::bigint[]) AND c.window_name = '30d'

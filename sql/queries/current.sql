@@ -1,7 +1,9 @@
 -- name: figures
--- Of the tenants $1: what the latest observation said, since and until when (seconds); when the windows $3 were evaluated
--- last, and unless that was at $2 what was found: arrays in the order of $3. Only windows evaluated together count.
-SELECT a.tenant, h.state, date_part('epoch', h.since), date_part('epoch', h.last_observed_at + h.holds), m.as_of,
+-- Of the tenants $1 at the present $4: what the latest observation said, since and until when it is shown (seconds); when the
+-- windows $3 were evaluated last, and unless that was at $2 what was found: arrays in the order of $3. Only windows
+-- evaluated together count.
+SELECT a.tenant, h.state, date_part('epoch', h.since), date_part('epoch', h.last_observed_at + h.holds)
+         + {behind head=h present=$4::timestamptz}, m.as_of,
        f.status, f.availability, f.coverage, f.burn_rate, f.fraction, f.low, f.high, f.remaining
 FROM unnest($1::bigint[], $2::timestamptz[]) AS a (tenant, held)
 LEFT JOIN availability_heads h ON h.tenant = a.tenant AND h.state IS NOT NULL

@@ -4,8 +4,10 @@ b.early_before + change_early(b.is_down, b.share, b.was) * b.doubt AS early,
             + CASE WHEN b.is_down AND b.ends <= {at} THEN b.share * b.doubt_after ELSE 0 END AS late
 
 -- part: head_columns
--- Of a head `o`: until when it holds, since when it is down, by how much, and for how long its gap may have gone unseen.
-o.last_observed_at + o.holds AS expires, CASE WHEN o.state = 'down' THEN o.since END AS down_since,
+-- Of a head `o` at the present {present}: until when it is shown, since when it is down, by how much, and for how long its gap
+-- may have gone unseen.
+o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires,
+       CASE WHEN o.state = 'down' THEN o.since END AS down_since,
        CASE WHEN o.state = 'down' THEN o.share ELSE 0 END AS down_share, o.share, o.doubt,
        coalesce(date_part('epoch', o.holds + o.age), 0) AS unseen
 
@@ -35,11 +37,11 @@ coalesce(e.late - s.late, 0)
 
 -- name: tallies
 -- Tenants $1 in groups $2, and the groups' windows from $3 to $4, by $5 (none ends in the future). Per tenant and window,
--- each by its place in the list: the seconds of eligible, down and gap time, and of doubt. A window is two look-ups in an index,
--- whatever its length and whatever happened in it. Before a tenant's first row stands the origin of its sums; they are
+-- each by its place in the list: the seconds of eligible, down and gap time, and of doubt, at the present $6. A window is two
+-- look-ups in an index, whatever its length and whatever happened in it. Before a tenant's first row stands the origin of its sums; they are
 -- arbitrary, only differences mean something. Heads are found once per tenant: hence the materialised part.
 WITH heads AS MATERIALIZED (
-  SELECT w.gang, w.place, o.tenant, o.first_observed_at AS first, {head_columns}
+  SELECT w.gang, w.place, o.tenant, o.first_observed_at AS first, {head_columns present=$6::timestamptz}
   FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w (tenant_id, gang, place)
   JOIN tenants t ON t.tenant_id = w.tenant_id AND t.deleted_at IS NULL
   JOIN availability_heads o ON o.tenant = t.id
@@ -65,26 +67,30 @@ LEFT JOIN LATERAL (
 
 -- name: states
 -- What tenants $1 are at $2, as far as the latest observation still tells.
-SELECT t.tenant_id, CASE WHEN h.last_observed_at + h.holds > $2 THEN h.state ELSE 'gap' END AS state
+SELECT t.tenant_id,
+       CASE WHEN h.last_observed_at + h.holds + make_interval(secs => {behind head=h present=$2::timestamptz}) > $2
+         THEN h.state ELSE 'gap' END AS state
 FROM tenants t JOIN availability_heads h ON h.tenant = t.id
 WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND h.state IS NOT NULL
 
 -- name: marks
 -- Of tenant $1 at the instants $2, in their order: the row that began last before each and the first that began then or
 -- later. Nothing counts before the first observation or after $3. The head, which is no row yet, comes along; without an
--- observation there is none.
-SELECT {mark_columns}
+-- observation there is none. $4: the present, or NULL for an instant of the past.
+SELECT {mark_columns present=$4::timestamptz}
 {mark_rows}
 ORDER BY i.place
 
 -- name: totals
 -- Of the tenants $1 (numbers) in the windows that begin at $2 and end at $3: seconds of eligible, down and gap time, and
--- of doubt, each an array in the order of $2; and until when the latest observation holds.
+-- of doubt, each an array in the order of $2; and until when the latest observation is shown.
 SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.expires, w.eligible, w.down, w.gap, w.early, w.late
 FROM unnest($1::bigint[]) AS a (tenant)
 CROSS JOIN LATERAL (
-  SELECT o.tenant, o.state, o.first_observed_at, o.last_observed_at, o.holds, o.since, {head_columns}
+  SELECT o.tenant, o.state, o.first_observed_at, o.last_observed_at, o.holds, o.since,
+         {head_columns present=$3::timestamptz}
   FROM availability_heads o WHERE o.tenant = a.tenant AND o.state IS NOT NULL
+  OFFSET 0  -- once per tenant, not once per window and use
 ) AS h
 LEFT JOIN LATERAL (
   SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, $3::timestamptz) - b.starts) * b.share ELSE '0' END AS down,
@@ -97,12 +103,12 @@ CROSS JOIN LATERAL (
                                       - greatest(v.starts - h.first_observed_at, '0')) ORDER BY v.place) AS eligible,
          array_agg(date_part('epoch', coalesce(e.down - s.down, '0')
            + CASE WHEN h.state = 'down'
-               THEN (greatest(least($3::timestamptz, h.last_observed_at + h.holds) - h.since, '0')
-                     - greatest(least(v.starts, h.last_observed_at + h.holds) - h.since, '0')) * h.share ELSE '0' END)
+               THEN (greatest(least($3::timestamptz, h.expires) - h.since, '0')
+                     - greatest(least(v.starts, h.expires) - h.since, '0')) * h.share ELSE '0' END)
                    ORDER BY v.place) AS down,
          array_agg(date_part('epoch', coalesce(e.gap - s.gap, '0')
-           + greatest($3::timestamptz - (h.last_observed_at + h.holds), '0')
-           - greatest(v.starts - (h.last_observed_at + h.holds), '0')) ORDER BY v.place) AS gap,
+           + greatest($3::timestamptz - h.expires, '0')
+           - greatest(v.starts - h.expires, '0')) ORDER BY v.place) AS gap,
          array_agg({early_between starts=v.starts ends=$3} ORDER BY v.place) AS early,
          array_agg({late_between starts=v.starts ends=$3} ORDER BY v.place) AS late
   FROM unnest($2::timestamptz[]) WITH ORDINALITY AS v (starts, place)
@@ -112,17 +118,19 @@ CROSS JOIN LATERAL (
 ) AS w
 
 -- name: heads
--- Of every tenant that was ever observed. Seconds: people may have put instants there that no other type holds.
-SELECT tenant, state, date_part('epoch', since), share, date_part('epoch', last_observed_at) + date_part('epoch', holds)
-FROM availability_heads WHERE state IS NOT NULL
+-- Of every tenant that was ever observed, at the present $1. Seconds: people may have put instants there that no other type
+-- holds.
+SELECT h.tenant, h.state, date_part('epoch', h.since), h.share,
+       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind head=h present=$1::timestamptz}
+FROM availability_heads h WHERE h.state IS NOT NULL
 
 -- name: outlines
--- Of every tenant that was ever observed what its totals follow from: its head and the newest of its sums. In seconds, for
--- the same reason.
+-- Of every tenant that was ever observed what its totals follow from: its head and the newest of its sums, at the
+-- present $1. In seconds, for the same reason.
 SELECT h.tenant, h.state, date_part('epoch', h.since), h.share, date_part('epoch', h.first_observed_at),
        date_part('epoch', s.starts), date_part('epoch', s.ends), date_part('epoch', s.down_before),
        date_part('epoch', s.gap_before), date_part('epoch', h.last_observed_at),
-       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds)
+       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind head=h present=$1::timestamptz}
 FROM availability_heads h LEFT JOIN LATERAL (
   SELECT * FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts DESC LIMIT 1
 ) AS s ON true

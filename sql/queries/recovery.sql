@@ -10,7 +10,8 @@ ORDER BY id FOR NO KEY UPDATE
 -- What waits for its next look is looked at now. The tenants are locked.
 WITH down_again AS MATERIALIZED (  -- once per tenant, however many alerts
   SELECT h.tenant FROM availability_heads h
-  WHERE h.tenant = ANY($2) AND h.state = 'down' AND h.last_observed_at + h.holds > $7
+  WHERE h.tenant = ANY($2) AND h.state = 'down'
+    AND h.last_observed_at + h.holds + make_interval(secs => {behind head=h present=$7::timestamptz}) > $7
     AND NOT EXISTS (SELECT FROM recoveries r WHERE r.tenant = h.tenant AND r.ended_at IS NULL)
     AND h.since > (SELECT max(r.ended_at) FROM recoveries r WHERE r.tenant = h.tenant AND r.state <> 'joined')
 ), fresh AS (

@@ -1,9 +1,28 @@
 -- Parts of statements of several files.
 
+-- part: heard_late
+-- So many seconds after it was taken, and no more, a sample may come that ends a silence: what is pulled is asked for up to
+-- an instant that lies a moment back (`SETTLING` of the collector) and then up to one step, which is past when the next
+-- pull is due. As `sla.evidence.Intervals.late` says it, of the interval in which the tenant of the head {head} is pulled now.
+(SELECT CASE r.source WHEN 'prometheus' THEN 2 + 2 * date_part('epoch', r.holds) / 2.5 ELSE 0 END
+ FROM evidence_regimes r WHERE r.tenant = {head}.tenant ORDER BY r.valid_from DESC LIMIT 1)
+
+-- part: behind
+-- For how many seconds beyond its time the newest observation, that of the head {head}, is shown at {present}, as the next
+-- may have been made and not been heard of yet. 0 when it is too late for that, and where {present} is NULL: an instant
+-- of the past. Nobody is behind by more than a day. In seconds: see `fast_windows.heads`.
+CASE WHEN date_part('epoch', {present}) - date_part('epoch', {head}.last_observed_at) - date_part('epoch', {head}.holds)
+               BETWEEN 0 AND 86400
+         THEN coalesce((SELECT late FROM (SELECT {heard_late} AS late) AS l
+                        WHERE date_part('epoch', {present}) < date_part('epoch', {head}.last_observed_at)
+                                                              + date_part('epoch', {head}.holds) + late), 0)
+         ELSE 0 END
+
 -- part: mark_columns
 -- At each of the instants $2 of the tenant $1, as far as $3: the head, the last row before it, the first from it on.
+-- {present}: $3 if that is the present, else NULL.
 least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
-       h.state, h.since, h.last_observed_at + h.holds AS expires, h.share, h.doubt,
+       h.state, h.since, h.last_observed_at + h.holds + make_interval(secs => {behind head=h}) AS expires, h.share, h.doubt,
        coalesce(date_part('epoch', h.holds + h.age), 0) AS unseen,
        l.starts, l.ends, l.is_down, l.share, l.was, l.joins, l.outage_at, l.down_before, l.gap_before,
        l.hard_before, l.downs_before, l.outages_before, l.outage_hard, l.early_before, l.late_before,

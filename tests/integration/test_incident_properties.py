@@ -82,7 +82,7 @@ class Stage:
     async def get(self, _: str) -> Tenant:
         return self.tenant
 
-    async def timeline(self, _: Tenant, start: datetime, until: datetime) -> list[Span]:
+    async def timeline(self, _: Tenant, start: datetime, until: datetime, *, present: bool) -> list[Span]:
         ends = [*(at for at, _ in self.runs[1:]), until]
         spans = [Span(at, end, state) for (at, state), end in zip(self.runs, ends, strict=True)]
         return [s for s in spans if s.end > start]

@@ -127,7 +127,7 @@ async def same_ledger(
         asked = question(end, Terms(maintenance), (), (start,))
         marks = await PgFastWindows(database).marks(tenant, asked.instants, now, asked.earlier)
         # Of thousands they come as bytes.
-        as_bytes = await packed_marks(database, tenant.key, list(marks), now)
+        as_bytes = await packed_marks(database, tenant.key, list(marks), now, None)
         assert dict(pickle.loads(pickle.dumps(as_bytes))) == dict(marks)
         known = asked.known(marks)
         slow = tally(spans, start, end, maintenance)

@@ -277,7 +277,7 @@ class FakeAvailability:
         return [Span(s.start, min(s.end, now), s.state, s.reason) for s in spans]
 
     async def timeline(
-        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False, present: bool = False
     ) -> list[Span]:
         return self._touching(tenant.tenant_id, start, now)
 
@@ -288,11 +288,13 @@ class FakeAvailability:
         return []
 
     async def packed(
-        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False
+        self, tenant: Tenant, start: datetime, now: datetime, *, reasons: bool = False, present: bool = False
     ) -> FakePacked:
         return FakePacked(self._touching(tenant.tenant_id, start, now))
 
-    async def troubles(self, tenant: Tenant, start: datetime, now: datetime, most: int) -> FakePacked:
+    async def troubles(
+        self, tenant: Tenant, start: datetime, now: datetime, most: int, *, present: bool = False
+    ) -> FakePacked:
         return FakePacked(self._touching(tenant.tenant_id, start, now))
 
     async def tallies(
@@ -320,7 +322,13 @@ class FakeAvailability:
         return found
 
     async def marks(
-        self, tenant: Tenant, instants: Sequence[datetime], now: datetime, earlier: Sequence[Interval] = ()
+        self,
+        tenant: Tenant,
+        instants: Sequence[datetime],
+        now: datetime,
+        earlier: Sequence[Interval] = (),
+        *,
+        present: bool = False,
     ) -> dict[datetime, Mark]:
         self.asked.append((tenant.tenant_id, instants[0], now))
         spans = self.spans.get(tenant.tenant_id)

@@ -42,7 +42,7 @@ class Stores:
         self.asked_for_coming += 1
         return [("up", Latest(NOW + timedelta(seconds=30), "sla", 1.0))]
 
-    async def timeline(self, *_: Any) -> list[Span]:
+    async def timeline(self, *_: Any, present: bool) -> list[Span]:
         return list(self.spans)
 
 

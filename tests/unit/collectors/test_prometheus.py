@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ecpmon.collectors.prometheus import MAX_POINTS, SETTLING, PrometheusCollector, spans_to_ask
+from ecpmon.collectors.prometheus import MAX_POINTS, PrometheusCollector, spans_to_ask
 from ecpmon.collectors.questions import Answer, Question, answer_to, frames_of, questions_of, times_of
 from ecpmon.collectors.rules import CounterRule, PrometheusRule
 from ecpmon.model.samples import Frame
+from ecpmon.sla.evidence import SETTLING
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(seconds=15)
