@@ -64,6 +64,7 @@ from ecpmon.model.tenants import (
     parse_percentage,
 )
 from ecpmon.model.windows import SlaStatus
+from ecpmon.ports.profiles import Selection
 from ecpmon.ports.sla import Listed
 from ecpmon.ports.tenants import NewTenant
 from ecpmon.sla.hours import document_of, parse
@@ -132,6 +133,9 @@ class TenantBody(BaseModel):
     language: Annotated[Language, Field(description="Of its statements.")] = Language.EN
     credits: Annotated[CreditTable | None, Field(description="Absent: the shipped table.")] = None
     service_hours: Annotated[HoursGiven | None, Field(description="Absent: always.")] = None
+    evidence_profile: Annotated[
+        Selection | None, Field(description="From its first moment on. Absent: what the rules say for all.")
+    ] = None
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
@@ -321,6 +325,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         language=body.language,
         credits=None if body.credits is None else body.credits.model_dump(),
         hours=await checked_hours(request, body.service_hours),
+        evidence_profile=_checked_profile(body.evidence_profile),
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -445,6 +450,18 @@ def resources_shown(resources: Resources) -> ResourcesShown:
 
 def target_shown(target: SlaTarget) -> SlaTargetShown:
     return cast(SlaTargetShown, target.model_dump(exclude_none=True))
+
+
+def _checked_profile(selection: Selection | None) -> dict[str, Any] | None:
+    """A profile as it is stored. Raises ValidationFailed naming the field."""
+    if selection is None:
+        return None
+    from ecpmon.collectors.profiles import problems
+
+    if found := problems(selection):
+        fields = [{**each, "field": f"evidence_profile.{each['field']}"} for each in found]
+        raise ValidationFailed("some fields are not as they should be", fields=fields)
+    return selection.document()
 
 
 async def checked_hours(request: web.Request, document: dict[str, Any] | None) -> dict[str, Any] | None:

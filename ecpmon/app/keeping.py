@@ -15,6 +15,7 @@ from ecpmon.model.samples import Source
 from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules
+from ecpmon.sla.voices import FORGOTTEN
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.audit import AuditLog
 from ecpmon.storage.database import Database
@@ -122,6 +123,8 @@ class SampleKeeping:
         await self.roll_up()
         await self._upkeep.retain({"frames": before})
         await self._upkeep.drop_marks(before - _FRAMES_CHUNK)
+        # Who speaks at the first instant that may still be laid again was expected a day before.
+        await self._upkeep.forget_heard(before - _FRAMES_CHUNK - FORGOTTEN)
 
     async def _forget_impossible(self, now: datetime) -> None:
         if gone := await self._upkeep.forget_impossible(now):

@@ -32,6 +32,8 @@ class NewTenant:
     language: Language = Language.EN
     credits: Mapping[str, Any] | None = None
     hours: Mapping[str, Any] | None = None
+    # `Selection.document` of `ports.profiles`, from its first moment on.
+    evidence_profile: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

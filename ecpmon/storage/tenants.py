@@ -169,6 +169,10 @@ class PgTenantStore:
                         await connection.execute(self._sql["grant"], grant_to, key)
                     row = await connection.fetchrow(self._sql["by_number"], key)
                     made = {**_told(one(row)), "granted_to": grant_to}
+                    if new.evidence_profile is not None:
+                        choose = load("evidence_profiles")["choose"]
+                        await connection.execute(choose, key, now, new.evidence_profile)
+                        made["evidence_profile"] = new.evidence_profile
                     await record(connection, now, "tenant.created", new.tenant_id, tenant=key, after=made)
         except Conflict:
             existing = await self.get(new.tenant_id)

@@ -106,6 +106,10 @@ class Upkeep:
         """Drop marks of a time whose frames are gone."""
         await self._database.execute(self._sql["drop_marks"], before)
 
+    async def forget_heard(self, before: datetime) -> None:
+        """Forget which voices were expected to be heard, and not since: no timeline before is laid again."""
+        await self._database.execute(load("voices")["forget_heard"], before)
+
     async def retain(self, limits: Mapping[str, datetime]) -> None:
         """Drop whole chunks older than `limits[relation]` (`frames`, `pull_attempts`, `rollup_5m`, `rollup_1h`)."""
         for relation, older_than in limits.items():

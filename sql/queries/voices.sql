@@ -72,6 +72,20 @@ WHERE NOT EXISTS (
        OR EXISTS (SELECT FROM asked o WHERE o.tenant = x.tenant AND o.source = x.source
                     AND (o.metric, o.component) <> (x.metric, x.component)))
 
+-- name: forget_heard
+-- When a voice was expected and not after $1 any more; of what is expected later that stretch stays whole.
+WITH old AS MATERIALIZED (
+  SELECT tenant, source, metric, component,
+         (SELECT coalesce(range_agg(r), '{}') FROM unnest(heard) AS r WHERE upper(r) > $1) AS left_over
+  FROM evidence_heard WHERE lower(heard) < $1 ORDER BY tenant, source, metric, component FOR UPDATE
+), gone AS (
+  DELETE FROM evidence_heard h USING old o
+  WHERE (h.tenant, h.source, h.metric, h.component) = (o.tenant, o.source, o.metric, o.component) AND isempty(o.left_over)
+)
+UPDATE evidence_heard h SET heard = o.left_over FROM old o
+WHERE (h.tenant, h.source, h.metric, h.component) = (o.tenant, o.source, o.metric, o.component)
+  AND NOT isempty(o.left_over) AND h.heard <> o.left_over
+
 -- name: stand
 UPDATE availability_heads h SET says = x.says, noted = x.noted, voices = x.voices
 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::jsonb[]) AS x (tenant, says, noted, voices)

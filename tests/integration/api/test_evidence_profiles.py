@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from tests.integration.api.conftest import Service
@@ -61,6 +62,27 @@ async def test_a_tenants_profile_is_kept_with_when_it_held(service: Service) -> 
         None,
     ]
     assert (await own(service, "GET", other))[1]["history"] == []
+
+
+async def test_a_tenant_is_made_with_a_profile_or_not_at_all(service: Service) -> None:
+    body = {
+        "tenant_id": "made-with-one", "name": "Made", "service_requirements": {"chatbot": 10},
+        "sli_source": "prometheus", "evidence_profile": {**CHOICE, "threshold": 0.2},
+    }  # fmt: skip
+    status, answer, _ = await service.ask("POST", "/api/v1/tenants/", body)
+    assert (status, answer["error"]["code"]) == (422, "VALIDATION_FAILED")
+    assert [f["field"] for f in answer["error"]["details"]["fields"]] == ["evidence_profile.threshold"]
+    assert (await service.ask("GET", "/api/v1/tenants/made-with-one"))[0] == 404
+    status, answer, _ = await service.ask("POST", "/api/v1/tenants/", {**body, "evidence_profile": CHOICE})
+    assert status == 201
+    made = datetime.fromisoformat(answer["created_at"])
+    # So no instant of it is measured by what holds for all.
+    chosen = [c for c in await service.runtime.profiles.chosen() if c.tenant_id == "made-with-one"]
+    assert [(c.valid_from, c.selection and c.selection.document()["match"]) for c in chosen] == [
+        (made, CHOICE["match"])
+    ]
+    _, answer = await own(service, "GET", "made-with-one")
+    assert answer["selection"]["profile"] == "vllm"
 
 
 async def test_a_choice_that_cannot_be_asked_is_refused_and_nothing_changes(service: Service) -> None:

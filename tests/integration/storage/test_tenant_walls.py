@@ -208,6 +208,7 @@ QUERIES = {
     "tokens.revoke": WITHIN,
     "tokens.set_expiry": WITHIN,
     "tokens.used": "when a token was last shown",
+    "voices.forget_heard": JOB,
 }
 
 # How a statement takes the tenants it is about.

@@ -26,6 +26,7 @@ from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.regimes import Regime, told_by
+from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0, MakeTenant
 
 HOLDS = timedelta(seconds=12.5)
@@ -281,6 +282,33 @@ async def test_what_nobody_can_read_of_the_voices_is_read_from_the_samples(
         Span(at(0), at(10), SpanState.UP),
         Span(at(10), at(31), SpanState.DOWN),
     ]
+
+
+async def test_who_was_expected_before_retention_is_forgotten_and_whoever_is_since_stays(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, day = await make_tenant(Source.PUSH, HOLDS), 86_400
+    for seconds, services in ((0, ("a", "b")), (10 * day, ("b", "c")), (10 * day + 5, ("b",))):
+        await ingest.commit([up(tenant, seconds, **dict.fromkeys(services, 1))])
+    before = await spans_of(database, tenant, at(10 * day + 10))
+    upkeep = Upkeep(database)
+    sql = "SELECT component, (SELECT count(*) FROM unnest(heard)) FROM evidence_heard WHERE tenant = $1 ORDER BY 1"
+
+    async def expected() -> dict[str, int]:
+        """How many stretches of whom."""
+        return {r["component"]: r["count"] for r in await database.fetch(sql, tenant.key)}
+
+    assert await expected() == {"a": 1, "b": 2, "c": 1}
+    await upkeep.forget_heard(at(day))  # the last of them is expected for an hour more
+    assert await expected() == {"a": 1, "b": 2, "c": 1}
+    await upkeep.forget_heard(at(2 * day))
+    await upkeep.forget_heard(at(2 * day))
+    assert await expected() == {"b": 1, "c": 1}
+    # In the middle of a stretch it stays as it is, and what is laid again after it is what it was.
+    await upkeep.forget_heard(at(10 * day + 3))
+    assert await expected() == {"b": 1, "c": 1}
+    await ingest.commit([up(tenant, 10 * day + 2, b=1)])
+    assert await spans_of(database, tenant, at(10 * day + 10)) == before
 
 
 class Statements:

@@ -101,7 +101,9 @@ async def test_durations(client: Any, duration: str) -> None:
     assert (await ask(client, "POST", URL, {**RULE, "duration": duration}))[0] == 201
 
 
-async def test_a_tenants_own_series_may_be_read(client: Any, world: World) -> None:
+async def test_a_rule_about_a_metric_of_ones_own_is_refused_until_its_first_sample_is_there(
+    client: Any, world: World
+) -> None:
     body = {**RULE, "condition": "queue_depth > 5"}
     status, answer = await ask(client, "POST", URL, body)
     assert (status, fields_of(error_of(status, answer))) == (422, ["condition"])
