@@ -12,7 +12,6 @@ from ecpmon.alerts.evaluate import Evaluation, Reading, evaluate
 from ecpmon.alerts.grammar import parse
 from ecpmon.alerts.syntax import AggFunction, CompareOp, Condition, references
 from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus
-from ecpmon.model.samples import Source
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
