@@ -468,6 +468,7 @@ type TenantRequest struct {
 	Language              string             `json:"language,omitempty"`
 	Credits               map[string]any     `json:"credits,omitempty"`
 	ServiceHours          map[string]any     `json:"service_hours,omitempty"`
+	EvidenceProfile       map[string]any     `json:"evidence_profile,omitempty"`
 	ComponentWeights      map[string]float64 `json:"component_weights,omitempty"`
 }
 

@@ -464,6 +464,7 @@ export interface TenantRequest {
   language?: 'en' | 'ko';
   credits?: Record<string, any> | null;
   service_hours?: Record<string, any> | null;
+  evidence_profile?: Record<string, any> | null;
   component_weights?: Record<string, number> | null;
 }
 

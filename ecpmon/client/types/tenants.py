@@ -24,6 +24,7 @@ class TenantRequest(TypedDict):
     language: NotRequired[Literal["en", "ko"]]
     credits: NotRequired[Mapping[str, Any] | None]
     service_hours: NotRequired[Mapping[str, Any] | None]
+    evidence_profile: NotRequired[Mapping[str, Any] | None]
     component_weights: NotRequired[Mapping[str, float] | None]
 
 
