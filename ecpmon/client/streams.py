@@ -52,6 +52,7 @@ class Stream(AsyncIterator[T], Generic[T]):
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._opened = False
         self._ended = asyncio.Event()
+        transport.streams.add(self)
 
     def __aiter__(self) -> Stream[T]:
         return self
@@ -89,6 +90,10 @@ class Stream(AsyncIterator[T], Generic[T]):
                     raise
                 await self._rest(error)
                 continue
+            except RuntimeError:
+                if self._over:  # the client was closed while a socket was being opened
+                    break
+                raise
             if message is not None:
                 return message
         raise StopAsyncIteration

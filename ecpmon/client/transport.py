@@ -14,9 +14,10 @@ import json
 import ssl
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import aiohttp
 import stamina
@@ -64,6 +65,10 @@ def root_of(base_url: str) -> str:
     return root
 
 
+class Closing(Protocol):
+    async def close(self) -> None: ...
+
+
 class Transport:
     """The connections of one client."""
 
@@ -71,6 +76,8 @@ class Transport:
         self.options = options
         self._session: aiohttp.ClientSession | None = None
         self.closed = False
+        # What ends with it.
+        self.streams: weakref.WeakSet[Closing] = weakref.WeakSet()
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -87,6 +94,8 @@ class Transport:
 
     async def close(self) -> None:
         self.closed = True
+        for stream in [*self.streams]:
+            await stream.close()
         if self._session is not None:
             await self._session.close()
 

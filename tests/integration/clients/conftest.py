@@ -58,7 +58,7 @@ def application(
     make_migrated: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Application]:
     async def make_simulator() -> web.Application:
-        options = EngineOptions(seed=1, speed=30.0, manual_clock=False, nodes=4)
+        options = EngineOptions(seed=1, speed=300.0, manual_clock=False, nodes=4)
         return create_simulator(open_engine(SnapshotStore(tmp_path_factory.mktemp("simulator")), options))
 
     with Served(make_simulator) as simulator:

@@ -10,7 +10,7 @@ from aiohttp import web
 from scripted_service import Service, later, said
 
 from ecpmon.client import ECPError, InvalidRequest, NotFound, Stream, Unauthorized
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 def stream_of(scripted: Service, **more: Any) -> Stream[dict[str, Any]]:
@@ -114,11 +114,14 @@ async def test_closing_ends_the_wait_for_a_message(scripted: Service) -> None:
     assert await asyncio.wait_for(reading, PATIENCE) == []
 
 
-async def test_closing_the_client_ends_its_streams(scripted: Service) -> None:
+async def test_closing_the_client_ends_its_streams_at_once(scripted: Service) -> None:
     client = scripted.client()
-    scripted.sockets = [said(503, "OVERLOADED")]
-    stream = client.monitoring("acme")
-    reading = asyncio.create_task(read(stream))
-    await asyncio.sleep(0)
+    scripted.sockets = [later(429, "TOO_MANY_SOCKETS", 3600)]
+    reading = asyncio.create_task(read(client.monitoring("acme")))
+
+    async def refused() -> bool:
+        return bool(scripted.seen)
+
+    await until(refused, "it waits to try again")
     await client.close()
     assert await asyncio.wait_for(reading, PATIENCE) == []
