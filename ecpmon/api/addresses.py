@@ -61,6 +61,6 @@ def parsed(hop: str) -> IPv4Address | IPv6Address | None:
 PROXIES: Final = web.AppKey("proxies", Proxies)
 
 
-def address_of(request: web.Request) -> str | None:
-    """Where the caller is, for limits and for the audit log."""
-    return request.app[PROXIES].address_of(request)
+def address_of(request: web.Request, app: web.Application | None = None) -> str | None:
+    """Where the caller is, for limits and for the audit log. `app`: of a request that no router has seen."""
+    return (app or request.app)[PROXIES].address_of(request)

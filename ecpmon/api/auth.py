@@ -168,8 +168,8 @@ def caller_key(request: web.Request) -> str:
     return _key(request[CALLER], request)
 
 
-def _key(caller: Caller, request: web.Request) -> str:
-    return token_of(caller) or f"address:{address_of(request)}"
+def _key(caller: Caller, request: web.Request, app: web.Application | None = None) -> str:
+    return token_of(caller) or f"address:{address_of(request, app)}"
 
 
 def actor_of(request: web.Request) -> Actor:
@@ -187,9 +187,9 @@ def token_of(caller: Caller) -> str | None:
     return caller.person.key if caller.person else None
 
 
-def share_of(caller: Caller, request: web.Request) -> str:
-    """The key of a caller's share of what all use."""
-    return f"caller {_key(caller, request)}"
+def share_of(caller: Caller, request: web.Request, app: web.Application | None = None) -> str:
+    """The key of a caller's share of what all use. `app`: of a request that no router has seen."""
+    return f"caller {_key(caller, request, app)}"
 
 
 def session_of(request: web.Request, number: int, tenant_id: str) -> Session:

@@ -83,7 +83,7 @@ class DirectPushes:
         tenant = backend.tenants.held(tenant_id)
         if caller is None or tenant is None or not (caller.may_see(tenant) and caller.roles & _MAY_PUSH):
             return None
-        own = share_of(caller, request)
+        own = share_of(caller, request, self._app)
         shares = (own, tenant_share(caller, tenant_id, demo=backend.demo))
         try:
             self._limits.check_push(shares, now)

@@ -14,6 +14,7 @@ import websocket
 import yaml
 
 from ecp_orchestrator import AsyncECPClient, Conflict, ECPClient, InvalidRequest, NotFound, Rejected, Sizes
+from ecpmon.api.direct import DirectPushes
 from ecpmon.client import types as t
 from tests.integration.clients.conftest import Application
 from tests.waiting import PATIENCE
@@ -88,6 +89,22 @@ def test_the_guides_own_monitoring_client(application: Application) -> None:
                "response_time": 145.8}  # fmt: skip
     result = MonitoringClient(application.base_url).send_metrics(name, metrics)
     assert (result["accepted"], result["rejected"]) == (5, [])
+
+
+def test_a_push_that_shows_nothing_at_all_is_taken_the_short_way(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, plain = list[int](), DirectPushes._pushed
+
+    async def pushed(self: DirectPushes, *args: Any) -> Any:
+        answer = await plain(self, *args)
+        answered.append(answer.status if answer is not None else 0)
+        return answer
+
+    monkeypatch.setattr(DirectPushes, "_pushed", pushed)
+    url = f"{application.base_url}/tenants/{application.tenant()}/monitoring"
+    assert requests.post(url, json={"metrics": {"cpu": 1.5}}, timeout=PATIENCE).json()["accepted"] == 1
+    assert answered == [202]
 
 
 def test_a_manifest_is_downloaded_and_the_debug_header_says_what_it_took(
