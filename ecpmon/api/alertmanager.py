@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from ecpmon.api.common import parse_model
 from ecpmon.api.contract import field_errors
@@ -19,6 +19,7 @@ from ecpmon.api.texts import check_width, mended
 from ecpmon.api.times import nearest, parse_any_time
 from ecpmon.errors import ValidationFailed
 from ecpmon.ports.alerts import ExternalAlert
+from ecpmon.shapes import Model
 from ecpmon.slices import Slices
 
 # How Alertmanager writes "not over yet".
@@ -36,10 +37,10 @@ def go_time(value: Any) -> datetime:
 GoTime = Annotated[datetime, BeforeValidator(go_time)]
 
 
-class AlertBody(BaseModel):
+class AlertBody(Model):
     """Newer Alertmanagers add fields; what is not known is ignored."""
 
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
@@ -62,10 +63,10 @@ class AlertBody(BaseModel):
         )
 
 
-class _Head(BaseModel):
+class _Head(Model):
     """Everything of the message but its alerts."""
 
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     version: Literal["4"]
     alerts: list[Any]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import ConfigDict, Field, StrictStr
 
 from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
 from ecpmon.alerts.recipients import check_recipients
@@ -41,6 +41,7 @@ from ecpmon.model.alerts import (
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.settings import Settings
+from ecpmon.shapes import Model
 
 routes = Routes()
 MASK: Final = "***"
@@ -54,8 +55,8 @@ _ALL: Final = "/api/v1/tenants/{tenant_id}/alerts"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class ActionBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+class ActionBody(Model):
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["webhook", "email"]
     url: Annotated[StrictStr, Field(max_length=2000)] | None = None
@@ -64,8 +65,8 @@ class ActionBody(BaseModel):
     recipients: Annotated[list[StrictStr], Field(max_length=50)] = Field(default_factory=list)
 
 
-class RuleBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class RuleBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     alert_name: Annotated[StrictStr, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     condition: StrictStr
@@ -248,8 +249,8 @@ def delivery_document(delivery: dict[str, Any]) -> AlertDelivery:
     return cast("AlertDelivery", {**delivery, "action": masked(delivery["action"])})
 
 
-class ResendBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+class ResendBody(Model):
+    model_config = ConfigDict(extra="forbid")
 
     note: Annotated[StrictStr, Field(max_length=500)] | None = None
 

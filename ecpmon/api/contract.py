@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from ecpmon.errors import MAX_FIELDS, EcpError, ValidationFailed, shortened, told
+from ecpmon.shapes import Model as Model
 from ecpmon.shapes import TypedDict as TypedDict
+from ecpmon.shapes import model_of as model_of
 
 _MAX_PATH: Final = 200
 Q = TypeVar("Q", bound="Query")
@@ -27,20 +28,7 @@ class Query:
     Of a name that is given twice the first counts, and others than these names are left alone.
     """
 
-
-class _QueryModel(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
-
-
-@cache
-def model_of(query: type) -> type[BaseModel]:
-    """The model of a `Query`, built when it is first needed: dozens of them would make a start longer."""
-    if query is Query:
-        return _QueryModel
-    own = {name: value for name, value in vars(query).items() if name not in ("__dict__", "__weakref__")}
-    bases = tuple(model_of(base) for base in query.__bases__)
-    metaclass: Any = type(BaseModel)
-    return cast(type[BaseModel], metaclass(query.__name__, bases, own))
+    __model__: ClassVar[type[BaseModel]] = BaseModel
 
 
 def read_query(request: web.Request, query: type[Q]) -> Q:

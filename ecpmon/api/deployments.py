@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any, Final, Literal, NotRequired, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.auth import session_of
 from ecpmon.api.common import (
@@ -46,6 +46,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.orchestrator.deployments import rendered
 from ecpmon.ports.sla import PackedSpans
+from ecpmon.shapes import Model
 from ecpmon.sla.gate import ATTRIBUTED, burned
 from ecpmon.sla.terms import effort_of, off_between
 
@@ -54,8 +55,8 @@ routes = Routes()
 NO_NUL: Final = r"^[^\x00]*$"
 
 
-class DeployBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+class DeployBody(Model):
+    model_config = ConfigDict(extra="forbid")
 
     method: Annotated[
         Literal["kubernetes", "gitops", "simulator"] | None,
@@ -186,8 +187,8 @@ async def deployment_status(request: web.Request) -> web.Response:
     return reply(await _document(request, backend, tenant, found[0]))
 
 
-class ReportBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class ReportBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     status: Literal["completed", "failed"]
     message: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.answers.common import Hint
 from ecpmon.api.answers.maintenance import (
@@ -38,6 +38,7 @@ from ecpmon.errors import Conflict, EcpError, InvalidPreset, LimitReached, NotFo
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.ports.exclusions import Laid
+from ecpmon.shapes import Model
 from ecpmon.sla.exclusions import selected
 
 routes = Routes()
@@ -47,11 +48,11 @@ AT_ONCE: Final = 100
 _NAMESPACE: Final = uuid.UUID("0b6f6f3e-7f0b-4b43-9c53-5f3b0a4c7d11")
 
 
-class SelectorBody(BaseModel):
+class SelectorBody(Model):
     """Whom it is for: every tenant that the caller may change and for which all that is said holds. `name`: `*` is any
     text. At least one is said; `all` says that all are meant."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     all: StrictBool = False
     tenant_ids: Annotated[list[StrictStr], Field(min_length=1, max_length=1_000)] | None = None
@@ -64,7 +65,7 @@ class ExclusionBody(MaintenanceBody):
     """A window as for one tenant. Asked again with the same `key`, it is the same request. `dry_run`: tell whom it
     would choose, and do nothing."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     key: Annotated[StrictStr, Field(min_length=1, max_length=100)]
     tenants: SelectorBody

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import ConfigDict, Field, StrictStr
 
 from ecpmon.api.alerts import seconds_of
 from ecpmon.api.answers.common import Hint
@@ -28,6 +28,7 @@ from ecpmon.api.times import is_skipped, time_of
 from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.maintenance import Category, Maintenance
 from ecpmon.ports.tokens import Caller
+from ecpmon.shapes import Model
 from ecpmon.sla.exclusions import Lacks, agreed_by, lacks_at_first
 from ecpmon.sla.maintenance import check, densest, effort, occurrences, uncounted, zone
 from ecpmon.wire import dumps
@@ -36,10 +37,10 @@ routes = Routes()
 SHOWN_AHEAD: Final = timedelta(days=90)
 
 
-class MaintenanceBody(BaseModel):
+class MaintenanceBody(Model):
     """One-off: `start` and `end` or `duration`. Recurring: `start`, `duration` and `rrule` (RFC 5545)."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     start: StrictStr
     end: StrictStr | None = None

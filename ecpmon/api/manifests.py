@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import apart, backend_of, read_model, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
@@ -13,6 +13,7 @@ from ecpmon.api.contract import Flag, Json, Query, Text, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import InsufficientResources, Overloaded, SimulatorUnavailable, TenantNotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
+from ecpmon.shapes import Model
 from ecpmon.wire import dumps
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def _newest_version() -> str:
     return DEFAULT_VERSION
 
 
-class ValidateBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class ValidateBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
     manifest_content: Annotated[

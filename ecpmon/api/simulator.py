@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Final, Literal, NotRequired, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.auth import runs_the_cluster
 from ecpmon.api.common import backend_of, bad_field, read_model, reply, seen_tenants, tenant_of
@@ -29,6 +29,7 @@ from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.simulated import bring_out
 from ecpmon.ports.orchestrator import Reach, SimulatorClient
+from ecpmon.shapes import Model
 
 routes = Routes()
 
@@ -41,8 +42,8 @@ SCENARIO: Final = "short_outage"
 _SIMULATED: Final = (SimulatorUnavailable, BadRequest, Forbidden, NotFound, Conflict, ValidationFailed)
 
 
-class SimulatorDeployBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class SimulatorDeployBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     include_monitoring: Annotated[StrictBool, Field(description="Simulated pods are always observable.")] = (
         True
@@ -61,8 +62,8 @@ class SimulatorDeployBody(BaseModel):
     reason: Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
 
 
-class FailureBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class FailureBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     failure_type: Annotated[StrictStr, Field(min_length=1, max_length=50, examples=["pod_crash"])]
     duration_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, strict=True)] | None = None

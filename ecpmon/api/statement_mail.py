@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.alerts.recipients import MAX_RECIPIENTS, check_recipients
 from ecpmon.api.alerts import NO_MAIL_SERVER
@@ -19,21 +19,22 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.statements import Recipients
+from ecpmon.shapes import Model
 
 routes = Routes()
 _RECIPIENTS: Final = "/api/v1/tenants/{tenant_id}/sla/report/recipients"
 _SENDINGS: Final = "/api/v1/tenants/{tenant_id}/sla/report/sendings"
 
 
-class RecipientsBody(BaseModel):
+class RecipientsBody(Model):
     """Replaces whom there were. `periods`: of what; with `restatements` later revisions are sent as well."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     recipients: Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    periods: Annotated[list[Literal["month", "quarter", "year"]], Field(min_length=1, max_length=3)] = [
-        "month"
-    ]
+    periods: Annotated[list[Literal["month", "quarter", "year"]], Field(min_length=1, max_length=3)] = Field(
+        default=["month"]
+    )
     restatements: StrictBool = False
 
 

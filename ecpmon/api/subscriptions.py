@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from ecpmon.api.answers.live import Pong
 from ecpmon.api.common import parse_model
 from ecpmon.api.keys import asked_key
 from ecpmon.api.live import DEFAULT_INTERVAL_MS, Subscription
 from ecpmon.errors import BadRequest
+from ecpmon.shapes import Model
 
 
-class Subscribe(BaseModel):
+class Subscribe(Model):
     """`metrics`: absent for all of them; `interval`: milliseconds between messages. Replaces what was said before."""
 
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     action: Literal["subscribe"]
     metrics: (

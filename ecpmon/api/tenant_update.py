@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.contract import Json
@@ -33,6 +33,7 @@ from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, Overlo
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
 from ecpmon.ports.tenants import TenantChange
+from ecpmon.shapes import Model
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.terms import CreditTable
 
@@ -56,16 +57,16 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class TargetPatch(TargetBody):
     """Fields that are absent stay; `response_time` and `concurrent_users` null take the promise back."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     availability: StrictStr = ""
 
 
-class QuantitiesBody(BaseModel):
+class QuantitiesBody(Model):
     """Requests and limits of one replica, such as `250m` and `512Mi`; absent ones stay, null ones are the
     catalogue's."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     cpu_request: StrictStr | None = None
     cpu_limit: StrictStr | None = None
@@ -73,12 +74,12 @@ class QuantitiesBody(BaseModel):
     memory_limit: StrictStr | None = None
 
 
-class UpdateBody(BaseModel):
+class UpdateBody(Model):
     """Only what is given is changed, in nested fields too, and null takes something away. An unknown field is refused:
     it would look as if it had been changed.
     """
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)] = ""
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
+from pydantic import ConfigDict, Field, StrictInt, StrictStr, field_validator
 
 from ecpmon.api.auth import caller_key
 from ecpmon.api.common import (
@@ -67,6 +67,7 @@ from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.profiles import Selection
 from ecpmon.ports.sla import Listed
 from ecpmon.ports.tenants import NewTenant
+from ecpmon.shapes import Model
 from ecpmon.sla.hours import document_of, parse
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.terms import CreditTable
@@ -77,8 +78,8 @@ if TYPE_CHECKING:
 routes = Routes()
 
 
-class TargetBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+class TargetBody(Model):
+    model_config = ConfigDict(extra="forbid")
 
     availability: Annotated[StrictStr, Field(examples=["99.9%"])] = "99.5%"
     response_time: Annotated[StrictStr | None, Field(examples=["200ms"])] = None
@@ -106,8 +107,8 @@ def target_of(request: web.Request, body: TargetBody) -> SlaTarget:
     return SlaTarget(**given)
 
 
-class TenantBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class TenantBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN, examples=["my-ai-service"])]
     name: Annotated[StrictStr, Field(min_length=1, max_length=200, examples=["My AI service"])]
@@ -120,7 +121,7 @@ class TenantBody(BaseModel):
             description="Sessions at the same time, by service.", examples=[{"callbot": 10, "chatbot": 20}]
         ),
     ]
-    sla_target: TargetBody = TargetBody()
+    sla_target: TargetBody = Field(default_factory=TargetBody)
     description: Annotated[StrictStr, Field(max_length=2000)] | None = None
     sli_source: Annotated[StrictStr, Field(pattern="^(auto|prometheus|simulator|push)$")] = "auto"
     push_interval: Annotated[StrictInt, Field(ge=1, le=86_400, description="Seconds.")] = 60
@@ -359,11 +360,11 @@ def _created(tenant: Tenant, plan: TenantPlan, deployment_id: str) -> TenantCrea
     }
 
 
-class CalculateBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="ignore")
+class CalculateBody(Model):
+    model_config = ConfigDict(extra="ignore")
 
     service_requirements: Annotated[dict[StrictStr, StrictInt], Field(examples=[{"callbot": 10}])]
-    sla_target: TargetBody = TargetBody()
+    sla_target: TargetBody = Field(default_factory=TargetBody)
 
 
 @routes.post(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, cast
 
 import structlog
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
 
 from ecpmon.api.addresses import address_of
 from ecpmon.api.common import backend_of, now_of, read_model, reply
@@ -20,6 +20,7 @@ from ecpmon.api.tenant_shapes import Pagination
 from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.ports.tokens import Issued, NewToken, TokenInfo
+from ecpmon.shapes import Model
 
 routes = Routes()
 _log = structlog.get_logger(__name__)
@@ -48,10 +49,10 @@ TenantName = Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN)]
 Lifetime = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIFE)]
 
 
-class TokenBody(BaseModel):
+class TokenBody(Model):
     """`tenant_access`: names of live tenants, or `["*"]`; `expires_in`: seconds, absent for as long as the asker's."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[StrictStr, Field(min_length=1, max_length=100), AfterValidator(_printable)]
     roles: Annotated[list[Role], Field(min_length=1, max_length=10)]
@@ -64,10 +65,10 @@ class TokenBody(BaseModel):
     expires_in: Lifetime | None = None
 
 
-class TokenRotationBody(BaseModel):
+class TokenRotationBody(Model):
     """`overlap_seconds`: how long the old secret still works; `expires_in`: absent, the token ends when it would."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     overlap_seconds: Annotated[StrictInt, Field(ge=0, le=LONGEST_OVERLAP)] = 3_600
     expires_in: Lifetime | None = None

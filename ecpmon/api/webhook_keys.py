@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ecpmon.alerts.webhook_keys import LONGEST_OVERLAP, KeyMetadata
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
@@ -14,14 +14,15 @@ from ecpmon.api.context import CALLER
 from ecpmon.api.contract import Json, TypedDict, optional
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict
+from ecpmon.shapes import Model
 
 routes = Routes()
 # A secret must not stay in anybody's cache.
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-class KeyRotationBody(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+class KeyRotationBody(Model):
+    model_config = ConfigDict(extra="forbid")
 
     overlap_seconds: Annotated[int, Field(ge=0, le=int(LONGEST_OVERLAP.total_seconds()))] = 86_400
 

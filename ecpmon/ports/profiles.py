@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from ecpmon.model.tenants import Tenant
+from ecpmon.shapes import Model
 
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", strict=True)]
 LabelValue = Annotated[
@@ -21,14 +22,14 @@ Match = Annotated[
 ]
 
 
-class Selection(BaseModel):
+class Selection(Model):
     """`match`: labels by which the tenant's series are known. `probe`, `gpu`: the same of its probe, of its GPUs.
 
     `instances`: whether one instance that is up is enough. `threshold`: of the latency, in the profile's unit.
     `probe_interval`: seconds between probes, when that is not as often as Prometheus is asked.
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: Annotated[str, StringConstraints(max_length=60, strict=True)]
     match: Match

@@ -8,11 +8,12 @@ from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from ecpmon.errors import ValidationFailed
 from ecpmon.model.statements import CreditTier
 from ecpmon.resources import data_dir, yaml_of
+from ecpmon.shapes import Model
 
 Percent = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
 MAX_TIERS: Final = 20
@@ -26,17 +27,17 @@ class Terms:
     tiers: tuple[CreditTier, ...]
 
 
-class Tier(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+class Tier(Model):
+    model_config = ConfigDict(extra="forbid")
 
     below_percent: Percent | Literal["target"]
     credit_percent: Percent
 
 
-class CreditTable(BaseModel):
+class CreditTable(Model):
     """As it is stored and shown. One tier is the target's: whoever misses it is owed something."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     version: Annotated[str, Field(min_length=1, max_length=100)] = "own"
     tiers: Annotated[list[Tier], Field(min_length=1, max_length=MAX_TIERS)]

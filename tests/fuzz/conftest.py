@@ -85,6 +85,7 @@ class Service:
             "name": ["fast"],
             "profile": ["vllm", "mosec"],
             "deployment_id": [told["deployment_id"]],
+            "file": ["docs.js"],
         }
 
 

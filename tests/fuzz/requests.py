@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ecpmon.api.contract import Contract, Json, model_of
+from ecpmon.api.contract import Contract, Json, Model, model_of
 from tests.fuzz import nasty
 from tests.fuzz.bodies import HINTS, body_of, of_model
 
@@ -51,12 +51,14 @@ class Aim:
         """The declared ones; else those that the handler names, those of its module, those that its module names."""
         if self.contract is not None and (declared := _models(self.contract)):
             return declared
-        known = [v for v in vars(self.module).values() if inspect.isclass(v) and issubclass(v, BaseModel)]
+        known = [
+            v for v in vars(self.module).values() if inspect.isclass(v) and issubclass(v, BaseModel | Model)
+        ]
         named = set(_NAME.findall(inspect.getsource(self.handler)))
         return (
             [m for m in known if m.__name__ in named]
             or [m for m in known if m.__module__ == self.module.__name__]
-            or [m for m in known if m is not BaseModel]
+            or [m for m in known if m not in (BaseModel, Model)]
         )
 
     def query_names(self) -> list[str]:
@@ -68,7 +70,7 @@ class Aim:
 
 def _models(contract: Contract) -> list[type[BaseModel]]:
     shapes = [kind.shape for kind in contract.kinds_of_body if isinstance(kind, Json)]
-    return [shape for shape in shapes if inspect.isclass(shape) and issubclass(shape, BaseModel)]
+    return [shape for shape in shapes if inspect.isclass(shape) and issubclass(shape, BaseModel | Model)]
 
 
 def _encoded(text: str) -> bytes:

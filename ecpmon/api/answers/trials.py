@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import ConfigDict, Field, StrictStr
 
 from ecpmon.api.contract import TypedDict
+from ecpmon.shapes import Model
 
 
-class TrialBody(BaseModel):
+class TrialBody(Model):
     """A threshold rule, as it would be saved, or the name of a burn-rate policy."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     condition: StrictStr | None = None
     duration: StrictStr | None = None

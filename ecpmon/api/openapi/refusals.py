@@ -46,8 +46,8 @@ def _refusals(route: Route) -> Iterator[type[EcpError]]:
         yield from (errors.RateLimited, errors.Overloaded, errors.DatabaseUnavailable)
         if route.method != "GET":  # whatever has a body is read before its turn comes
             yield from _BODY
-    if route.of_tenant:
-        yield errors.TenantNotFound
+    if route.of_tenant:  # a row of it that somebody wrote by hand may be none that can be read
+        yield from (errors.TenantNotFound, errors.Conflict)
     if any(name != "tenant_id" for name in PARAMETER.findall(route.path)):
         yield errors.NotFound
     if route.socket:
