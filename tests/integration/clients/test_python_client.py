@@ -17,7 +17,7 @@ from ecp_orchestrator import AsyncECPClient, Conflict, ECPClient, InvalidRequest
 from ecpmon.api.direct import DirectPushes
 from ecpmon.client import types as t
 from tests.integration.clients.conftest import Application
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 def assert_shaped(answer: Any, kind: Any) -> None:
@@ -103,8 +103,13 @@ def test_a_push_that_shows_nothing_at_all_is_taken_the_short_way(
 
     monkeypatch.setattr(DirectPushes, "_pushed", pushed)
     url = f"{application.base_url}/tenants/{application.tenant()}/monitoring"
-    assert requests.post(url, json={"metrics": {"cpu": 1.5}}, timeout=PATIENCE).json()["accepted"] == 1
-    assert answered == [202]
+
+    def taken() -> bool:
+        answer = requests.post(url, json={"metrics": {"cpu": 1.5}}, timeout=PATIENCE)
+        assert answer.json()["accepted"] == 1
+        return 202 in answered
+
+    wait_until(taken, "the tenant is in memory")
 
 
 def test_a_manifest_is_downloaded_and_the_debug_header_says_what_it_took(
