@@ -96,6 +96,7 @@ class BackendRuntime(Stores):
             load_terms(),
             timedelta(days=settings.sla_retention_days),
             self.workers,
+            self.window_sums,
         )
         self.deployments = make_deployments(
             self.database,

@@ -11,15 +11,18 @@ from typing import Any, Final
 import orjson
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.model.maintenance import Maintenance, Withdrawn
+from ecpmon.memory import Memory
+from ecpmon.model.maintenance import Interval, Maintenance, Withdrawn
 from ecpmon.model.statements import Contract
 from ecpmon.model.tenants import Tenant
+from ecpmon.model.windows import Tally
 from ecpmon.ports.sla import (
     AvailabilityStore,
     ClosedStatement,
     MaintenanceStore,
     PackedSpans,
     StatementStore,
+    WindowSums,
 )
 from ecpmon.sla import contracts
 from ecpmon.sla.combined import combined, digest_of
@@ -43,6 +46,12 @@ CLOSE_AFTER: Final = timedelta(days=3)
 # Longer than any observation holds: what is seen then may have begun before.
 _AFTERWARDS: Final = timedelta(days=3)
 _DROPPING: Final = timedelta(days=1)
+_AROUND: Final = timedelta(days=1)
+# For a quarter or a year, a closed month is not worked out again for so long (seconds) while what it follows from looks
+# the same. A correction that moves an outage and changes no total is seen then.
+_LOOKED: Final = 600.0
+# What a closed month follows from, as far as one question tells: totals, what is planned, what was withdrawn.
+_Inputs = tuple[Tally | None, tuple[Maintenance, ...], tuple[Withdrawn, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,8 @@ class _Parts:
 
 
 class StatementService:
-    """`report` answers people, `restate` is called by a job. `kept`: how long spans are."""
+    """`report` answers people, `restate` is called by a job. `kept`: how long spans are. `sums`: by which closed months
+    that have not changed are told; None: each is worked out whenever somebody asks."""
 
     def __init__(
         self,
@@ -90,7 +100,11 @@ class StatementService:
         terms: Terms,
         kept: timedelta,
         workers: TenantWorkers,
+        sums: WindowSums | None = None,
     ) -> None:
+        self._sums = sums
+        # By number of the tenant and month: the digest that was found, and from what.
+        self._looked: Memory[tuple[int, str], tuple[str, _Inputs]] = Memory(_LOOKED)
         self._availability = availability
         self._maintenance = maintenance
         self._statements = statements
@@ -119,10 +133,15 @@ class StatementService:
         return await self._month(tenant, name, now, revision)
 
     async def _month(
-        self, tenant: Tenant, month: str, now: datetime, revision: int | None = None
+        self,
+        tenant: Tenant,
+        month: str,
+        now: datetime,
+        revision: int | None = None,
+        inputs: _Inputs | None = None,
     ) -> Told | None:
         closed = await self._brought_up_to_date(
-            tenant, month, await self._statements.revisions(tenant, month), now
+            tenant, month, await self._statements.revisions(tenant, month), now, inputs
         )
         if not closed:
             contract = self._contract(tenant, month)
@@ -150,6 +169,7 @@ class StatementService:
     async def _parts(self, tenant: Tenant, name: str, months: Sequence[str], now: datetime) -> _Parts:
         """The months of a period, brought up to date. Raises ValidationFailed where there are none."""
         told, ahead, end, closed = list[Told](), list[tuple[str, Contract]](), now, True
+        inputs = await self._inputs(tenant, months, now)
         for month in months:
             contract = self._contract(tenant, month)
             whole = period_of(month, contract)
@@ -159,7 +179,7 @@ class StatementService:
             if whole.start >= now:
                 ahead.append((month, contract))
                 continue
-            found = await self._month(tenant, month, now)
+            found = await self._month(tenant, month, now, inputs=inputs.get(month))
             if found is None or ("revision" not in found.more and whole.end <= tenant.created_at):
                 continue  # there was no tenant
             told.append(found)
@@ -170,6 +190,21 @@ class StatementService:
         parts = [(t.document, {k: t.more[k] for k in ("state", "revision") if k in t.more}) for t in told]
         planned = await self._maintenance.of_tenant(tenant) if ahead else ()
         return _Parts(parts, ahead, planned, end, closed and not ahead)
+
+    async def _inputs(self, tenant: Tenant, months: Sequence[str], now: datetime) -> dict[str, _Inputs]:
+        """Of months that have begun. None of a deleted tenant: others may bear its name."""
+        if self._sums is None or tenant.deleted_at is not None:
+            return {}
+        around = {
+            month: Interval(whole.start - _AROUND, whole.end + _AROUND)
+            for month in months
+            if (whole := period_of(month, self._contract(tenant, month))).start < now
+        }
+        found = await self._sums.tallies({tenant.tenant_id: set(around.values())}, now)
+        totals = found.get(tenant.tenant_id, {})
+        planned = tuple(await self._maintenance.of_tenant(tenant))
+        withdrawn = tuple(await self._maintenance.withdrawn(tenant))
+        return {month: (totals.get(interval), planned, withdrawn) for month, interval in around.items()}
 
     async def _is_behind(self, tenant: Tenant, name: str, now: datetime) -> bool:
         """Whether a quarter or a year may have to be closed, or to be restated, as far as its closed months tell."""
@@ -204,8 +239,16 @@ class StatementService:
         return len(await self._brought_up_to_date(tenant, month, closed, now)) > len(closed)
 
     async def _brought_up_to_date(
-        self, tenant: Tenant, month: str, closed: list[ClosedStatement], now: datetime
+        self,
+        tenant: Tenant,
+        month: str,
+        closed: list[ClosedStatement],
+        now: datetime,
+        inputs: _Inputs | None = None,
     ) -> list[ClosedStatement]:
+        key, mark = (tenant.key, month), self._looked.mark()
+        if closed and inputs is not None and self._looked.get(key) == (closed[-1].digest, inputs):
+            return closed
         # A closed month keeps the contract that it was closed under: new terms are for the months to come.
         contract = contract_from(closed[-1].contract) if closed else self._contract(tenant, month)
         period = promised(month, contract, tenant.deleted_at)
@@ -215,6 +258,8 @@ class StatementService:
         if closed and period.start >= now:  # a clock that was ahead closed it: wait until it is right
             return closed
         fresh = await self._compute(tenant, month, now, contract)
+        if inputs is not None:
+            self._looked.put(key, (fresh.digest, inputs), mark)
         if closed and (closed[-1].digest == fresh.digest or fresh.since < now - self._kept + _DROPPING):
             return closed
         if not closed and not fresh.eligible_minutes and period.end <= tenant.created_at:

@@ -121,6 +121,39 @@ async def test_the_window_of_a_quarter_says_what_its_statement_says(service: Ser
         )
 
 
+async def test_closed_months_are_not_worked_out_again_while_nothing_has_changed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    statements, months = service.runtime.statements, list[str]()
+    compute = statements._compute
+
+    async def counted(tenant: Any, month: str, *rest: Any) -> Any:
+        months.append(month)
+        return await compute(tenant, month, *rest)
+
+    monkeypatch.setattr(statements, "_compute", counted)
+    year = await report(service, name, "period=2026")
+    assert {"2026-03", "2026-04"} <= set(months)
+    months.clear()
+    assert (await report(service, name, "period=2026"))["months"][0] == year["months"][0]
+    assert "2026-03" not in months
+    # Late data, and what is planned afterwards, is seen at once.
+    body = {"timestamp": "2026-03-31T12:30:00Z", "metrics": {"up": 0}}
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", body))[0] == 202
+    again = await report(service, name, "period=2026")
+    assert again["months"][0]["down_minutes"] == year["months"][0]["down_minutes"] + 30
+    window = {"start": "2026-03-31T12:30:00Z", "duration": "30m", "reason": "patches"}
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", window))[0] == 201
+    after = await report(service, name, "period=2026")
+    assert after["months"][0]["down_minutes"] == year["months"][0]["down_minutes"]
+    # Who asks for the month itself has it worked out.
+    months.clear()
+    await report(service, name, "month=2026-03")
+    assert months == ["2026-03"]
+
+
 async def test_all_formats_know_quarters(service: Service) -> None:
     name = await a_march(service)
     url = f"/api/v1/tenants/{name}/sla/report?period=2026-Q1&format="
