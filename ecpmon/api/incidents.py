@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final
@@ -21,11 +21,14 @@ from ecpmon.compute.parcels import Sealed
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.recovery import Recovery
+from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla import incidents as maths
+from ecpmon.sla.ledger import Question, question
 from ecpmon.sla.maintenance import exclude
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import clip
 from ecpmon.sla.terms import effort_of, off_between
 from ecpmon.wire import dumps, rfc3339
@@ -35,6 +38,8 @@ routes = Routes()
 MAX_CHANGES: Final = 5_000
 MAX_CAUSES: Final = 300
 MAX_RECOVERIES: Final = 300
+# An outage that ends then is over for who asks a moment later.
+_INSTANT: Final = timedelta(microseconds=1)
 
 
 class Asked(Query):
@@ -65,12 +70,14 @@ async def incidents(request: web.Request) -> web.Response:
         )
         causes = await _causes(request, tenant, found.newest)
         coarse = await backend.availability.coarse_days(tenant, found.start, end)
-        first = found.first
+        first, recovery = found.first, None
         if found.is_cut:
             first = (await backend.availability.reach(tenant, first, first, now)).start
+            if found.over_at is not None:
+                recovery = await _down_time(request, tenant, planned, Interval(first, found.over_at))
         handled = await backend.recoveries.between(tenant, first, end, MAX_RECOVERIES)
         body = await worked_out(
-            request, tenant, much, _written, tenant, found, first, end, causes, coarse, handled
+            request, tenant, much, _written, tenant, found, first, end, causes, coarse, handled, recovery
         )
     return web.Response(body=body, content_type="application/json")
 
@@ -89,6 +96,8 @@ class _Found:
     # Seconds of which nobody knows whether there was one.
     gap: float
     is_cut: bool
+    # When the first of them ended, if it has.
+    over_at: datetime | None
 
 
 def _found(
@@ -112,7 +121,29 @@ def _found(
     gap = sum(s.seconds for s in exclude(clip(spans, start, end), off) if s.state is SpanState.GAP)
     first = min([start, *(o.start for o in outages[:1])])
     newest = [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]]
-    return _Found(start, first, Sealed(outages), newest, gap, too_many and first == spans[0].start)
+    over_at = next((None if o.ongoing else o.end for o in outages), None)
+    is_cut = too_many and first == spans[0].start
+    return _Found(start, first, Sealed(outages), newest, gap, is_cut, over_at)
+
+
+async def _down_time(
+    request: web.Request, tenant: Tenant, planned: Sequence[Maintenance], outage: Interval
+) -> float:
+    """Seconds of down time, outside of what is taken out, of an outage of which not all is read: from running sums."""
+    until = outage.end + _INSTANT
+    much = effort_of(tenant, planned)
+    asked = await worked_out(request, tenant, much, _asked, tenant, planned, outage.start, until)
+    marks = await backend_of(request).window_sums.marks(tenant, asked.instants, until, asked.earlier)
+    return await worked_out(request, tenant, much, _summed, asked, marks, outage.start, until)
+
+
+def _asked(tenant: Tenant, planned: Sequence[Maintenance], start: datetime, until: datetime) -> Question:
+    off = off_between(tenant, planned, start, until)
+    return question(until, Terms(off.maintenance, outside=off.outside), (), (start,))
+
+
+def _summed(asked: Question, marks: Mapping[datetime, Mark], start: datetime, until: datetime) -> float:
+    return asked.known(marks).outages(start, until).seconds
 
 
 def _written(
@@ -123,16 +154,17 @@ def _written(
     causes: Sequence[Cause],
     coarse: Sequence[date],
     handled: Sequence[tuple[Recovery, int]],
+    recovery: float | None,
 ) -> bytes:
     outages = found.outages.open()
     known = [*[Cause()] * (len(outages) - len(causes)), *causes]
     gone = tenant.deleted_at is not None
     shown = [_document(i, c, gone=gone) for i, c in zip(outages, known, strict=True)]
     if shown and first < found.first == outages[0].start:
-        # Of what lies that far back only the begin was read.
+        # Of what lies that far back only the begin was read, and its sums.
         shown[0]["start"] = first
         shown[0]["duration_seconds"] = (outages[0].end - first).total_seconds()
-        shown[0]["recovery_seconds"] = None
+        shown[0]["recovery_seconds"] = recovery
     others = _ascribe(outages, shown, handled)
     answer: Incidents = {
         "tenant_id": tenant.tenant_id,

@@ -282,7 +282,7 @@ async def test_incidents(client: Any, world: World) -> None:
     assert sum(i["down_seconds"] for i in both) == 540
 
 
-async def test_of_an_incident_that_is_too_long_to_be_read_whole_the_begin_is_known(
+async def test_of_an_incident_that_is_too_long_to_be_read_whole_begin_and_down_time_are_known(
     client: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flaps = spans(*[(1 / 3, DOWN), (2 / 3, UP)] * 20, (30, UP))
@@ -297,7 +297,11 @@ async def test_of_an_incident_that_is_too_long_to_be_read_whole_the_begin_is_kno
     assert {k: found[k] for k in ("start", "end", "duration_seconds")} == {
         k: whole[k] for k in ("start", "end", "duration_seconds")
     }
-    assert (found["down_seconds"], found["recovery_seconds"]) == (pytest.approx(100), None)
+    assert (found["down_seconds"], found["recovery_seconds"]) == (pytest.approx(100), pytest.approx(400))
+    # What was planned in the part that was not read is taken out as well.
+    await world.maintenance.add(await world.tenants.get("acme"), planned(flaps[0].start, 2))
+    [found] = (await good(client, INCIDENTS))["incidents"]
+    assert found["recovery_seconds"] == pytest.approx(360)
 
 
 async def test_the_future_has_no_incidents(client: Any) -> None:
