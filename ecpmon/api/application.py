@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ecpmon.api import (
     alerts,
+    audit,
     backtest,
     contracts,
     deployments,
@@ -58,6 +59,7 @@ _MODULES = (
     # Before the rules of alerts, one of which could have that name.
     received_alerts,
     alerts,
+    audit,
     backtest,
     contracts,
     deployments,

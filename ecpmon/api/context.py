@@ -16,6 +16,7 @@ from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
+from ecpmon.ports.audit import AuditTrail
 from ecpmon.ports.contracts import Contracts
 from ecpmon.ports.current import CurrentFigures
 from ecpmon.ports.exclusions import ExclusionStore
@@ -72,6 +73,7 @@ class Backend:
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk
     deployments: DeploymentService
+    audit: AuditTrail
     quarantine: Quarantine
     faults: FaultLog
     profiles: ProfileStore

@@ -170,6 +170,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,
         deployments=runtime.deployments,
+        audit=runtime.audit,
         quarantine=runtime.quarantine,
         faults=runtime.faults,
         profiles=runtime.profiles,

@@ -23,6 +23,7 @@ from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
+from ecpmon.storage.audit import PgAuditTrail
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.bus import BusWriter, new_origin
 from ecpmon.storage.contracts import PgContracts
@@ -134,6 +135,7 @@ class Stores:
         # Of tokens that an issuer signs.
         self.signed: Memory[bytes, Caller] = Memory()
         self.tenants = PgTenantStore(self.database, on_change=self._forget_tokens)
+        self.audit = PgAuditTrail(self.database)
         self.quarantine = PgQuarantine(self.database)
         self.faults = PgFaultLog(self.database)
         self.profiles = PgProfileStore(self.database)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from ecpmon.ports.audit import acting
+from ecpmon.ports.audit import AuditPage, AuditRow, Sought, acting
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
@@ -22,6 +22,10 @@ from ecpmon.wire import dumps, storable
 # Of what was before, and as much of what is after. Bytes.
 MOST: Final = 16_384
 _MOST_SUBJECT: Final = 200
+# Rows that are looked at for a page, and bytes that it tells of what was before and after: of a log of years, and of
+# rows that are large, a page is a few milliseconds' work.
+LOOKS: Final = 5_000
+MOST_TOLD: Final = 256 * 1024
 
 
 async def record(
@@ -115,3 +119,33 @@ class AuditLog:
             with wrap_errors():
                 await connection.execute(self._sql["allow"], before)
                 await connection.execute(self._sql["forget"], before)
+
+
+class PgAuditTrail:
+    """`ports.AuditTrail` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load("audit")
+
+    async def page(self, sought: Sought, limit: int) -> AuditPage:
+        own = () if sought.tenants is None else (list(sought.tenants),)
+        # Whoever seeks nobody and nothing finds what he looks at.
+        looks = LOOKS if sought.actor or sought.action else limit + 1
+        looked = await self._database.fetchrow(
+            self._sql["look_among" if own else "look"],
+            *sought.before, sought.since, sought.actor, sought.action, limit + 1, looks, *own,
+        )  # fmt: skip
+        fit = looked["fit"]
+        rows = await self._database.fetch(self._sql["told"], fit[:limit], MOST_TOLD) if fit else []
+        if rows and len(rows) < len(fit):
+            return AuditPage([_row(r) for r in rows], (rows[-1]["at"], rows[-1]["id"]))
+        rest = None if looked["last_at"] is None else (looked["last_at"], looked["last_id"])
+        return AuditPage([_row(r) for r in rows], rest)
+
+
+def _row(row: Any) -> AuditRow:
+    return AuditRow(
+        row["id"], row["at"], row["actor"], row["issuer"], row["token"], row["address"], row["request_id"], row["name"],
+        row["action"], row["subject"], row["before"], row["after"],
+    )  # fmt: skip

@@ -98,6 +98,8 @@ QUERIES = {
     "alerts.tenants_without_sla_rules": JOB,
     "audit.allow": JOB,
     "audit.forget": JOB,
+    "audit.look": EVERY,
+    "audit.told": "by numbers of rows that were found by `look` or `look_among`",
     "bus.forget": JOB,
     "bus.mark": JOB,
     "bus.now": INSTALLATION,
