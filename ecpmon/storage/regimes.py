@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
-from operator import attrgetter
+from itertools import islice, pairwise
+from operator import attrgetter, le
 from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Observation
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Source
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, vote_of
-from ecpmon.sla.voices import Policy, Told, Voice
+from ecpmon.sla.voices import Policy, Told, Voice, hour_after
+from ecpmon.slices import Slices
 from ecpmon.storage.queries import load
 
 # The push endpoint's heartbeat is written every 10 s; one missed beat is not blindness.
@@ -83,6 +85,8 @@ _Instant = tuple[datetime, dict[Voice, float], Regime]
 # observations those are left out that lie between two others without a change or a gap: the first of a run holds until
 # its last. So a timeline laid of them is the same, and a day of one state is two. None: nothing has a vote.
 Alike = tuple[str, list[Observation]]
+# Values that are looked at in one go: a millisecond.
+_PART: Final = 200
 _NOTHING: Final[Alike] = ("", [])
 
 
@@ -117,6 +121,60 @@ def alike(values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: Evi
         found += _run(first, last)
         first = last = seen
     return says, found + _run(first, last)
+
+
+async def alike_in_parts(
+    values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
+) -> Alike | None:
+    """The same as `alike`, of which others have their turns in between; of many that are in order."""
+    if len(values) <= _PART:
+        return alike(values, regimes, rules)
+    if not _in_order(values) or regime_at(regimes, values[0][0]) is not regime_at(regimes, values[-1][0]):
+        return await asyncio.to_thread(alike, values, regimes, rules)
+    says, found, slices = "", list[Observation](), Slices()
+    for part in _parts(values):
+        alone = alike(part, regimes, rules)
+        if alone is None or (found and alone[1] and alone[0] != says):
+            return None
+        if alone[1]:
+            says = alone[0]
+            found += alone[1]
+        await slices.give_way()
+    return says, found
+
+
+def _in_order(values: Sequence[EvidenceValue]) -> bool:
+    instants = [value[0] for value in values]
+    return all(map(le, instants, islice(instants, 1, None)))
+
+
+def _parts(values: Sequence[EvidenceValue]) -> Iterator[Sequence[EvidenceValue]]:
+    """Parts of `values`, which are in order; what is of one instant is in one of them."""
+    first = 0
+    while first < len(values):
+        after = min(first + _PART, len(values))
+        while after < len(values) and values[after][0] == values[after - 1][0]:
+            after += 1
+        yield values[first:after]
+        first = after
+
+
+def once_an_hour(values: Sequence[EvidenceValue]) -> Sequence[EvidenceValue]:
+    """Of voices that say everything each time what they say first in each UTC hour, and last.
+
+    That is all that matters of when they were heard (`storage.voices.hearings`).
+    """
+    if len(values) <= _PART or not _in_order(values):
+        return values
+    kept, until, last = list[EvidenceValue](), values[0][0], values[-1][0]
+    at = None
+    for value in values:
+        ts = value[0]
+        if ts >= until:
+            at, until = ts, hour_after(ts)
+        if ts in (at, last):
+            kept.append(value)
+    return kept
 
 
 def _heard(

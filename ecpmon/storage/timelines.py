@@ -8,10 +8,11 @@ laid again (`storage.relaying`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ecpmon.model.availability import Observation
 from ecpmon.sla.evidence import EvidenceRules
@@ -19,9 +20,12 @@ from ecpmon.sla.spans import Head, continued, lay, rewrite
 from ecpmon.sla.voices import Chorus, Told, hour_after
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.evidence import HeadChange, Locked, Taken, TimelineWriter, head_of
-from ecpmon.storage.regimes import EvidenceValue, Regime, alike, told_by
+from ecpmon.storage.regimes import EvidenceValue, Regime, alike_in_parts, once_an_hour, told_by
 from ecpmon.storage.relaying import Relaying
 from ecpmon.storage.voices import Standing, chorus_of, hearings, standing_of
+
+# More values than this are put together in a thread.
+_MANY: Final = 2_000
 
 
 class Timelines(TimelineWriter):
@@ -60,7 +64,7 @@ class Timelines(TimelineWriter):
         self, connection: Any, tenant: int, values: list[EvidenceValue], locked: Locked, out: Taken
     ) -> None:
         row, regimes = locked.heads[tenant], locked.regimes[tenant]
-        alone = alike(values, regimes, self.rules)
+        alone = await alike_in_parts(values, regimes, self.rules)
         if alone is not None:
             says, runs = alone
             if not runs:
@@ -70,15 +74,20 @@ class Timelines(TimelineWriter):
             if first or (head is not None and says == row["says"] and runs[0].ts > head.last):
                 await self._go_on(connection, tenant, head, head, runs, regimes, out)
                 if first or (row["noted"] is not None and runs[-1].ts >= row["noted"]):
-                    _note(tenant, says, told_by(values, regimes, self.rules), out)
+                    _note(tenant, says, told_by(once_an_hour(values), regimes, self.rules), out)
                 return
-        told = told_by(values, regimes, self.rules)
+        told = await self._told(values, regimes)
         chorus = _chorus(row, told, regimes)
         if chorus is None:
             between = told[0].ts, told[-1].ts
             await self._relaying.relay(connection, tenant, row, regimes, between, told, out)
         else:
             await self._sing_on(connection, tenant, head_of(row), chorus, told, regimes, out)
+
+    async def _told(self, values: Sequence[EvidenceValue], regimes: Sequence[Regime]) -> list[Told]:
+        if len(values) <= _MANY:
+            return told_by(values, regimes, self.rules)
+        return await asyncio.to_thread(told_by, values, regimes, self.rules)
 
     async def _sing_on(
         self, connection: Any, tenant: int, before: Head | None, chorus: Chorus,
