@@ -34,7 +34,7 @@ from ecpmon.serving import new_request_id
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PATH: Final = re.compile(f"/api/v1/tenants/({TENANT_ID_PATTERN.strip('^$')})/monitoring")
 # Who sends one of these wants something that is looked at on the long way.
-_ASKING: Final = ("Expect", "Content-Encoding", "Transfer-Encoding", "Upgrade", "X-Demo-Mode", "X-Debug")
+_ASKING: Final = ("Expect", "Content-Encoding", "Transfer-Encoding", "Upgrade", "X-Debug")
 _MAY_PUSH: Final = ROLES[Permission.INGEST]
 
 
@@ -51,6 +51,8 @@ class DirectPushes:
         # A page may have to be told that it may read the answer.
         self._asking = (*_ASKING, "Origin") if app[ORIGINS] else _ASKING
         self._desk = Desk.of(app, backend)
+        # Who names the mode that he has anyway asks for nothing: clients send it with every request.
+        self._usual_mode = "true" if backend.demo else "false"
 
     def way(self, long_way: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -68,6 +70,8 @@ class DirectPushes:
         for name in self._asking:
             if name in headers:
                 return None
+        if headers.get("X-Demo-Mode", self._usual_mode) != self._usual_mode:
+            return None
         plain = request.version == HttpVersion11 and request.keep_alive
         return path[1] if plain and at_hand(request, self._settings.max_body_bytes) else None
 

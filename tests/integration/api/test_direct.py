@@ -116,11 +116,18 @@ async def test_a_revoked_token_and_a_deleted_tenant_are_refused_at_once(service:
     assert ways.tried == 4
 
 
+async def test_who_names_the_mode_that_he_has_anyway_goes_the_short_way(service: Service, ways: Ways) -> None:
+    tenant = await known(service)
+    body, mode = b'{"metrics": {"cpu": 1}}', {"X-Demo-Mode": "false"}
+    assert await push(service, tenant, body, **mode) == await push(service, tenant, body, **mode, **LONG)
+    assert (ways.tried, ways.answered) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "headers",
     [
-        {"X-Demo-Mode": "true"}, {"X-Demo-Mode": "perhaps"}, {"X-Debug": "true"}, {"Content-Encoding": "gzip"},
-        {"Connection": "close"}, {"Expect": "100-continue"},
+        {"X-Demo-Mode": "true"}, {"X-Demo-Mode": "perhaps"}, {"X-Demo-Mode": ""}, {"X-Debug": "true"},
+        {"Content-Encoding": "gzip"}, {"Connection": "close"}, {"Expect": "100-continue"},
     ],
 )  # fmt: skip
 async def test_who_asks_for_something_goes_the_long_way(
