@@ -16,6 +16,8 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# Any constant will do, as long as it is always the same.
+_LOCK: Final = 0x65637072
 _VIEWS: Final = """
 SELECT format('%I.%I', schemaname, viewname) FROM pg_views
 WHERE schemaname = 'public' AND viewowner = current_user ORDER BY viewname"""
@@ -44,6 +46,8 @@ async def ensure_roles(database: Database, logins: Sequence[Login]) -> None:
         return
     async with database.transaction() as connection:
         with wrap_errors():
+            # Of two that do it at once one waits: rights are rows that both would change.
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             own = await connection.fetchval("SELECT current_user")
             if own in {login.name for login in logins}:
                 raise RoleRefused(f"{own!r} owns the database: people need another role")

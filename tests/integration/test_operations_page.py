@@ -21,7 +21,7 @@ from tests.processes import bound
 from tests.waiting import until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-COMMAND, CONFIG = (block.partition("\n")[2] for block in PAGE.split("```")[1::2])
+TARGETS, COMMAND, CONFIG = (block.partition("\n")[2] for block in PAGE.split("```")[1::2])
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ async def prometheus(
         capture_output=True, check=True,
     )  # fmt: skip
     (tmp_path / COMMAND.partition(">")[2].strip()).write_bytes(made.stdout)
-    config = yaml.safe_load(CONFIG.replace("127.0.0.1:8001", service.url.removeprefix("http://")))
+    address = service.url.removeprefix("http://")
+    config, targets = (yaml.safe_load(text.replace("127.0.0.1:8001", address)) for text in (CONFIG, TARGETS))
+    config["scrape_configs"] += targets["scrape_configs"]
     config["global"] = {"scrape_interval": "1s"}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     port = free_port()

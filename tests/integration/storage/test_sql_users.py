@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
 
+from ecpmon.cli import cli
 from ecpmon.storage.database import Database
 from ecpmon.storage.roles import Login, RoleRefused, ensure_roles
 
@@ -168,6 +170,18 @@ async def test_roles_are_made_once_and_given_the_password_that_is_set(
     with pytest.raises(asyncpg.InvalidPasswordError):
         await connected(migrated_dsn, WRITER)
     await (await connected(migrated_dsn, other)).close()
+
+
+def test_migrate_makes_those_whose_password_is_set(migrated_dsn: str) -> None:
+    env = {
+        "ECPMON_DATABASE_URL": migrated_dsn,
+        "ECPMON_SQL_USER": "somebody",
+        "ECPMON_SQL_PASSWORD": "s3cret",
+        "ECPMON_DEMO_DATABASE_URL": None,
+        "ECPMON_SQL_READER_PASSWORD": None,
+    }
+    result = CliRunner(env=env).invoke(cli, ["migrate"])
+    assert (result.exit_code, result.output) == (0, "production: up to date\nproduction: roles somebody\n")
 
 
 @pytest.mark.parametrize("name", ["ecpmon", "Robert'); --", "pg_monitor", ""])
