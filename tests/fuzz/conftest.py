@@ -38,6 +38,7 @@ class Service:
     watched: Watched
     clock: ManualClock
     token: str
+    token_id: int
 
     @property
     def runtime(self) -> BackendRuntime:
@@ -107,23 +108,33 @@ def fuzz_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]
         yield served
 
 
-@pytest.fixture(scope="package")
-def fuzz_service(make_database: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
+@contextmanager
+def serving(
+    make_database: Callable[[], str],
+    simulator: Served,
+    around: Callable[[ManualClock], Any] | None = None,
+    **more: Any,
+) -> Iterator[Service]:
+    """`around`: a middleware about everything, by the service's clock; `more`: settings."""
     dsns = make_database(), make_database()
     clock = ManualClock()
     settings = Settings(
         database_url=SecretStr(dsns[0]),
         demo_database_url=SecretStr(dsns[1]),
-        simulator_url=fuzz_simulator.url,
+        simulator_url=simulator.url,
         max_body_bytes=1_000_000,
         webhook_secret=SecretStr("x" * 32),
         smtp_host="mail.example",
+        **more,
     )
 
     async def make() -> web.Application:
         for dsn in dsns:
             await migrate(Database(dsn))
-        return await create_app(settings, clock, run_jobs=False)
+        app = await create_app(settings, clock, run_jobs=False)
+        if around is not None:
+            app.middlewares.insert(0, around(clock))
+        return app
 
     with watching() as watched, Served(make) as served:
         for each in served.app[RUNTIMES]:
@@ -133,7 +144,13 @@ def fuzz_service(make_database: Callable[[], str], fuzz_simulator: Served) -> It
         issued = served.run(
             runtime.tokens.issue(new, Caller("a test", frozenset({"admin"}), None), clock.now())
         )
-        yield Service(served, watched, clock, issued.secret)
+        yield Service(served, watched, clock, issued.secret, issued.token_id)
+
+
+@pytest.fixture(scope="package")
+def fuzz_service(make_database: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
+    with serving(make_database, fuzz_simulator) as service:
+        yield service
 
 
 async def settle(runtime: BackendRuntime) -> None:

@@ -13,6 +13,7 @@ from ecpmon.api.openapi import headers
 from ecpmon.api.openapi.closes import closes_of
 from ecpmon.api.openapi.errors import REFUSALS
 from ecpmon.api.openapi.examples import Examples
+from ecpmon.api.openapi.recorded import recorded
 from ecpmon.api.openapi.refusals import PARAMETER, refusals_of
 from ecpmon.api.openapi.schemas import Schema, Schemas
 from ecpmon.api.paths import PATHS
@@ -125,7 +126,7 @@ class _Document:
         if contract.body is not None:
             told["requestBody"] = {
                 "required": contract.needs_body,
-                "content": self._contents(contract.kinds_of_body, "validation"),
+                "content": _as_recorded(self._contents(contract.kinds_of_body, "validation"), route, "body"),
             }
         return told
 
@@ -184,7 +185,8 @@ class _Document:
                 "headers": {name: _ref("headers", name) for name in dict.fromkeys(given)},
             }
             if kinds:
-                answers[status]["content"] = self._contents(kinds, "serialization")
+                content = self._contents(kinds, "serialization")
+                answers[status]["content"] = _as_recorded(content, route, str(status))
         for status, codes in refusals_of(route).items():
             if status in answers:
                 self._add_refusal(answers[status], codes)
@@ -279,6 +281,14 @@ def _tag(route: Route) -> str:
 
 def _ref(kind: str, name: str) -> dict[str, str]:
     return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _as_recorded(content: dict[str, Any], route: Route, what: str) -> dict[str, Any]:
+    """With the example that was recorded, where there is one."""
+    example = recorded(route.method, route.path, what)
+    if example is not None and JSON in content:
+        content[JSON]["example"] = example
+    return content
 
 
 def _only(codes: tuple[str, ...]) -> Schema:

@@ -1,0 +1,198 @@
+"""The examples of the document are what is answered, and every other answer is as it says: schemathesis over the whole
+API, by requests that fit `/openapi.json` and by requests that do not, alone and in sequences, all its checks. No answer
+is a 5xx.
+
+Seeded: the same requests each time. `make test` sends few to each route, `make test-long` many.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+
+from ecpmon.api.openapi import recorded
+from tests.acceptance.world import ManualClock
+from tests.fuzz.conftest import Service, serving
+from tests.fuzz.served import Served
+from tests.fuzz.story import BEGINS, NAME, STORY, Step
+
+# What the document says of a request is necessary, and not always enough: a time may lie in the future, a condition
+# may name no metric, two fields may contradict each other. Such requests are refused by 422, which is documented.
+ACCEPTED: Final = ["2xx", "304", "401", "403", "404", "409", "422"]
+# Samples that cannot be taken are named in the answer, and cost no others.
+PARTLY: Final = ("POST /api/v1/tenants/{tenant_id}/monitoring", "POST /api/v1/webhooks/tenant-alert")
+
+
+RECORDED: Final = Path(recorded.__file__).with_name("recorded.json")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# What is another each time, and what is shown for it.
+_RANDOM: Final = (
+    (re.compile(r"((?:dep|ci|sim-deploy|del)-)[0-9a-f]{12}"), r"\g<1>0f3c1b2a4d5e"),
+    (re.compile(r"ecp_[\w-]{43}"), "ecp_" + "x" * 43),
+    (re.compile(r"whsec_[\w+/=]+"), "whsec_" + "A" * 43 + "="),
+    (re.compile(r"f-[0-9a-f]{12}"), "f-0f3c1b2a4d5e"),
+    # The simulator's clock stands at the present.
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "2026-02-10T10:00:00.000000Z"),
+    (re.compile(r'"0\.\d{3}TB"'), '"0.393TB"'),
+    (re.compile(r'"fuzz"'), '"operations"'),
+    (re.compile(r"http://127\.0\.0\.1:\d+"), "http://simulator.example:6360"),
+)
+
+
+# What is not configured here is 503, which is documented.
+NOT_HERE: Final = {
+    "POST /api/v1/tenants/{tenant_id}/deploy": "no git remote",
+    "GET /api/v1/monitoring/system": "no simulator for the demo mode",
+    "GET /api/v1/simulator/status": "no simulator for the demo mode",
+}
+_WITH_503: Final = {
+    "not_a_server_error": ["2xx", "3xx", "4xx", "503"],
+    "positive_data_acceptance": [*ACCEPTED, "503"],
+}
+
+
+def advancing(clock: ManualClock) -> Any:
+    @web.middleware
+    async def advanced(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+        clock.advance(1)  # so that rates are not used up
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    return advanced
+
+
+@pytest.fixture(scope="module")
+def service(make_migrated: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
+    with serving(make_migrated, fuzz_simulator, advancing) as made:
+        yield made
+
+
+def told(step: Step, service: Service, kept: dict[str, str]) -> Any:
+    """The answer of a step. What its `keeps` names is kept."""
+    if step.at is not None:
+        service.clock.set(step.at)
+    path = step.path
+    for name, value in kept.items():
+        path = path.replace(f"{{{name}}}", value)
+    answer = service.ask(
+        step.method, path + (f"?{step.query}" if step.query else ""), step.body, status=step.status
+    )
+    for name, keys in step.keeps.items():
+        found = answer
+        for key in keys:
+            found = found[key]
+        kept[name] = str(found)
+    return answer
+
+
+def shown(document: Any) -> Any:
+    """As it is each time, and short: two of what is many."""
+    text = json.dumps(_short(document))
+    for pattern, instead in _RANDOM:
+        text = pattern.sub(instead, text)
+    known: dict[str, str] = {}
+    text = _UUID.sub(lambda m: known.setdefault(m[0], f"6f1c2a52-0000-4000-8000-{len(known) + 1:012d}"), text)
+    return json.loads(text)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _fixed(k, v) for k, v in value.items()}
+    return [_short(each) for each in value[:2]] if isinstance(value, list) else value
+
+
+def _fixed(name: str, value: Any) -> Any:
+    """Keys are random; and the simulator's tenants store more every day."""
+    match name, value:
+        case "key_id", str():
+            return "a1b2c3d4"
+        case (("storage_bytes" | "storage"), float()):
+            return 9.82
+        case "storage_bytes", int() if value % 10**9:
+            return 392_813_888_161
+    return _short(value)
+
+
+def test_the_examples_of_the_document_are_what_is_answered(service: Service) -> None:
+    """`ECPMON_RECORD=1` writes them anew."""
+    service.clock.set(BEGINS)
+    kept = {"tenant_id": NAME, "objective": "fast-answers", "profile": "vllm"}
+    found: dict[str, dict[str, Any]] = {}
+    for step in STORY:
+        answer = told(step, service, kept)
+        operation = found.setdefault(f"{step.method} {step.path}", {})
+        if step.body is not None:
+            operation.setdefault("body", shown(step.body))
+        if isinstance(answer, dict):
+            operation.setdefault(str(step.status), shown(answer))
+    if os.environ.get("ECPMON_RECORD"):
+        RECORDED.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    kept_there = json.loads(RECORDED.read_text(encoding="utf-8"))
+    other = {name: (kept_there.get(name), found.get(name)) for name in kept_there.keys() | found.keys()}
+    assert [f"{name}: {pair}" for name, pair in sorted(other.items()) if pair[0] != pair[1]] == []
+
+
+def config(service: Service, count: int, phases: list[str]) -> str:
+    # Examples are about the first of them.
+    known = [service.tenant(name) for name in (NAME, "", "")]
+    values = {name: [str(value) for of in known for value in of[name]] for name in known[0]}
+    lines = [
+        "seed = 1", "workers = 1", "continue-on-failure = true", "max-failures = 20", "warnings = false",
+        "request-timeout = 120",
+        f'headers = {{ Authorization = "Bearer {service.token}" }}',
+        'suppress-health-check = ["all"]',
+        "[cache]", "enabled = false",
+        "[generation]", f"max-examples = {count}", "no-shrink = true", 'database = "none"',
+        "[phases]", "enabled = false", *(f"{phase}.enabled = true" for phase in phases),
+        "[checks.positive_data_acceptance]", f"expected-statuses = {ACCEPTED}",
+        *(f"[dictionaries.{name}]\nvalues = {found}" for name, found in values.items()),
+        "[parameters]",
+        *(f'"path.{name}" = {{ dictionary = "{name}", probability = 0.9 }}' for name in values),
+    ]  # fmt: skip
+    for name, why in NOT_HERE.items():
+        lines += ["[[operations]]", f'include-name = "{name}"  # {why}']
+        lines += [f"checks.{check}.expected-statuses = {found}" for check, found in _WITH_503.items()]
+    for name in PARTLY:
+        lines += [
+            "[[operations]]",
+            f'include-name = "{name}"',
+            "checks.negative_data_rejection.enabled = false",
+        ]
+    return "\n".join(lines)
+
+
+def run(service: Service, folder: Path, count: int, phases: list[str]) -> None:
+    file = folder / "schemathesis.toml"
+    file.write_text(config(service, count, phases))
+    argv = [
+        str(Path(sys.executable).parent / "st"), "--config-file", str(file), "--no-color", "run",
+        f"{service.served.url}/openapi.json",
+    ]  # fmt: skip
+    env = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.fuzz.contract_hooks",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "CONTRACT_TOKEN_ID": str(service.token_id),
+    }
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, re.sub(r"Bearer \S+", "Bearer …", done.stdout[-20_000:] + done.stderr)
+    assert service.watched.taken() == []
+
+
+def test_every_answer_is_documented_and_none_is_a_fault(service: Service, tmp_path: Path) -> None:
+    run(service, tmp_path, 3, ["examples", "fuzzing", "stateful"])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+def test_every_answer_is_documented_at_length(service: Service, tmp_path: Path) -> None:
+    run(service, tmp_path, 100, ["examples", "coverage", "fuzzing", "stateful"])
