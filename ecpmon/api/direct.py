@@ -48,8 +48,9 @@ class DirectPushes:
         self._settings = self._context.settings
         self._limits = app[LIMITS]
         self._backend = backend
-        # A page may have to be told that it may read the answer.
-        self._asking = (*_ASKING, "Origin") if app[ORIGINS] else _ASKING
+        # A page may have to be told that it may read the answer, or that it may not push.
+        pages_matter = app[ORIGINS] or self._settings.auth == "none"
+        self._asking = (*_ASKING, "Origin") if pages_matter else _ASKING
         self._desk = Desk.of(app, backend)
         # Who names the mode that he has anyway asks for nothing: clients send it with every request.
         self._usual_mode = "true" if backend.demo else "false"

@@ -4,8 +4,9 @@ A browser lets every page open a socket to anybody, and sends what a page of ano
 whose page it is. Who sends none is no browser, and could say whatever he likes.
 
 Invariants: a page of an origin that is not configured gets no header that would let it read an answer, and no socket,
-unless it is our own; no answer lets a page send what the browser keeps for us (`Access-Control-Allow-Credentials`):
-there are no cookies, and a page shows the token that it was given itself.
+unless it is our own; nor does it change anything where no token is asked for; no answer lets a page send what the
+browser keeps for us (`Access-Control-Allow-Credentials`): there are no cookies, and a page shows the token that it was
+given itself.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ class Origins:
         """Whether pages of other origins may ask anything."""
         return bool(self._configured)
 
-    def check_socket(self, request: web.Request) -> None:
+    def check(self, request: web.Request) -> None:
         """Raises Forbidden for the page of a stranger."""
         origins = request.headers.getall(hdrs.ORIGIN, ())
-        if not origins or (len(origins) == 1 and self._may_open(request, origins[0])):
+        if not origins or (len(origins) == 1 and self._is_known(request, origins[0])):
             return
-        raise Forbidden("pages of this origin may open no socket; ECPMON_CORS_ORIGINS names those that may")
+        raise Forbidden("pages of this origin may not do this; ECPMON_CORS_ORIGINS names those that may")
 
-    def _may_open(self, request: web.Request, origin: str) -> bool:
+    def _is_known(self, request: web.Request, origin: str) -> bool:
         place = _place(origin)
         # Of ours the scheme does not matter: a proxy may have taken the TLS away.
         ours = (self._ours, _place(f"{origin.partition(':')[0]}://{request.host}"))

@@ -133,6 +133,20 @@ async def test_without_configured_origins_our_own_pages_open_sockets_all_the_sam
     assert [await opens(world.client, Origin=origin) for origin in (own, PAGE)] == [True, False]
 
 
+async def test_where_no_token_is_asked_for_a_strangers_page_changes_nothing(
+    world: World, aiohttp_client: Any
+) -> None:
+    """What it sends as text its browser sends without asking."""
+    client = await aiohttp_client(api_of(world, auth="none", cors_origins=PAGE))
+    for path in (SUM, "/api/v1/tenants/acme/monitoring"):
+        for origin, known in ((STRANGER, False), ("null", False), (PAGE, True), (None, True)):
+            headers = {"Content-Type": "text/plain", **({"Origin": origin} if origin else {})}
+            answer = await client.post(path, data=b"{}", headers=headers)
+            assert (answer.status == 403) is not known, (path, origin)
+    answer = await client.get("/health", headers={"Origin": STRANGER})
+    assert answer.status != 403
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
