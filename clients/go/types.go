@@ -342,6 +342,43 @@ type TimeRange struct {
 	End   string `json:"end"`
 }
 
+type AuditEntries struct {
+	Entries    []AuditEntry `json:"entries"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AuditEntry: `before` and `after` hold what was changed; null: there was nothing, or is nothing.
+type AuditEntry struct {
+	ID        int            `json:"id"`
+	At        string         `json:"at"`
+	Actor     string         `json:"actor"`
+	Address   *string        `json:"address"`
+	RequestID *string        `json:"request_id"`
+	TenantID  *string        `json:"tenant_id"`
+	Action    string         `json:"action"`
+	Subject   *string        `json:"subject"`
+	Before    map[string]any `json:"before"`
+	After     map[string]any `json:"after"`
+}
+
+type ReceivedAlert struct {
+	Fingerprint string            `json:"fingerprint"`
+	AlertName   string            `json:"alert_name"`
+	Severity    string            `json:"severity"`
+	Status      string            `json:"status"`
+	StartsAt    string            `json:"starts_at"`
+	EndsAt      *string           `json:"ends_at"`
+	ReceivedAt  string            `json:"received_at"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+type ReceivedAlerts struct {
+	TenantID   string          `json:"tenant_id"`
+	Alerts     []ReceivedAlert `json:"alerts"`
+	Pagination Pagination      `json:"pagination"`
+}
+
 type Alternative struct {
 	Preset            string    `json:"preset"`
 	Resources         Resources `json:"resources"`

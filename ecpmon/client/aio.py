@@ -9,7 +9,7 @@ from inspect import Parameter, signature
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from ecpmon.client import deploying, evidence, requests
+from ecpmon.client import deploying, evidence, operations, requests
 from ecpmon.client import types as t
 from ecpmon.client.batches import AsyncBatch, OnRefused, OnRejected
 from ecpmon.client.calls import API, Call, given, segment
@@ -130,6 +130,12 @@ class AsyncECPClient:
     get_simulator_status = _sent(evidence.get_simulator_status)
     trigger_failure = _sent(evidence.trigger_failure)
     clear_failures = _sent(evidence.clear_failures)
+
+    get_dashboard = _sent(operations.get_dashboard)
+    get_settings = _sent(operations.get_settings)
+    change_settings = _sent(operations.change_settings)
+    get_audit = _sent(operations.get_audit)
+    get_received_alerts = _sent(operations.get_received_alerts)
 
     @overload
     async def deploy(

@@ -1,6 +1,6 @@
 """Requests about tenants, their measurements and their deployments, made here once for both clients.
 
-SLA, alerts and maintenance: `evidence`. What is in neither is reached by `client.request`.
+SLA, alerts and maintenance: `evidence`; for operators: `operations`. What is in none is reached by `client.request`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def request(
     body: Any = None,
     repeatable: bool | None = None,
 ) -> Call[Any]:
-    """Any request: `path` below the service's root, such as `/api/v1/audit`; JSON comes back parsed, else text.
+    """Any request: `path` below the service's root, such as `/api/v1/sd/prometheus`; JSON comes back parsed, else text.
 
     `repeatable` None: GET, PUT and HEAD are.
     """

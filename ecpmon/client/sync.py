@@ -12,7 +12,7 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
-from ecpmon.client import evidence, requests
+from ecpmon.client import evidence, operations, requests
 from ecpmon.client import types as t
 from ecpmon.client.aio import AsyncECPClient, as_method
 from ecpmon.client.batches import AsyncBatch, OnRefused, OnRejected
@@ -144,6 +144,12 @@ class ECPClient:
     get_simulator_status = _sent(evidence.get_simulator_status)
     trigger_failure = _sent(evidence.trigger_failure)
     clear_failures = _sent(evidence.clear_failures)
+
+    get_dashboard = _sent(operations.get_dashboard)
+    get_settings = _sent(operations.get_settings)
+    change_settings = _sent(operations.change_settings)
+    get_audit = _sent(operations.get_audit)
+    get_received_alerts = _sent(operations.get_received_alerts)
 
     @overload
     def deploy(

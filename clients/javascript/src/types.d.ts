@@ -338,6 +338,43 @@ export interface TimeRange {
   end: string;
 }
 
+export interface AuditEntries {
+  entries: AuditEntry[];
+  next_cursor: string | null;
+}
+
+/** `before` and `after` hold what was changed; null: there was nothing, or is nothing. */
+export interface AuditEntry {
+  id: number;
+  at: string;
+  actor: string;
+  address: string | null;
+  request_id: string | null;
+  tenant_id: string | null;
+  action: string;
+  subject: string | null;
+  before: Record<string, any> | null;
+  after: Record<string, any> | null;
+}
+
+export interface ReceivedAlert {
+  fingerprint: string;
+  alert_name: string;
+  severity: string;
+  status: string;
+  starts_at: string;
+  ends_at: string | null;
+  received_at: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+}
+
+export interface ReceivedAlerts {
+  tenant_id: string;
+  alerts: ReceivedAlert[];
+  pagination: Pagination;
+}
+
 export interface Alternative {
   preset: string;
   resources: Resources;

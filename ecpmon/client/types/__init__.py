@@ -49,6 +49,10 @@ from ecpmon.client.types.measurements import RejectedSample as RejectedSample
 from ecpmon.client.types.measurements import SlaData as SlaData
 from ecpmon.client.types.measurements import SystemMetrics as SystemMetrics
 from ecpmon.client.types.measurements import TimeRange as TimeRange
+from ecpmon.client.types.operations import AuditEntries as AuditEntries
+from ecpmon.client.types.operations import AuditEntry as AuditEntry
+from ecpmon.client.types.operations import ReceivedAlert as ReceivedAlert
+from ecpmon.client.types.operations import ReceivedAlerts as ReceivedAlerts
 from ecpmon.client.types.tenants import Alternative as Alternative
 from ecpmon.client.types.tenants import Change as Change
 from ecpmon.client.types.tenants import CreatedTenant as CreatedTenant

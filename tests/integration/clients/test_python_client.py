@@ -191,6 +191,13 @@ def test_what_is_read_has_the_shapes_that_its_types_promise(
     assert_shaped(client.get_sla_summary(), t.SlaSummary)
     assert_shaped(client.get_incidents(name, since=datetime.now(UTC) - timedelta(days=1)), t.Incidents)
     assert client.get_statement(name, f"{datetime.now(UTC):%Y-%m}", format="csv")
+    audit = client.get_audit(name, limit=1)
+    assert_shaped(audit["entries"][0], t.AuditEntry)
+    assert_shaped(client.get_audit(cursor=audit["next_cursor"], action="tenant.changed"), t.AuditEntries)
+    assert_shaped(client.get_received_alerts(name), t.ReceivedAlerts)
+    assert {"system_status", "sla_metrics"} <= client.get_dashboard().keys()
+    before = client.get_settings()["monitoring"]["slaTarget"]
+    assert client.change_settings({"monitoring": {"slaTarget": before}})["monitoring"]["slaTarget"] == before
     told = client.report_deployment(name, "completed", deployed_at=datetime.now(UTC))
     assert told["status"] == "completed"
     assert_shaped(client.get_deployment_status(name), t.Deployment)

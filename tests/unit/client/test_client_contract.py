@@ -20,7 +20,7 @@ import pytest
 from ecpmon.api.application import route_table
 from ecpmon.api.openapi.document import document
 from ecpmon.api.routing import Route
-from ecpmon.client import evidence, requests
+from ecpmon.client import evidence, operations, requests
 from ecpmon.client import types as t
 from ecpmon.client.calls import Call
 from ecpmon.wire import dumps
@@ -42,11 +42,12 @@ SAMPLES: Mapping[str, Any] = {
     "deployed_at": "2026-03-02T09:00:00Z", "message": "m", "windows": ["1h"], "at": "2026-03-02T09:00:00Z",
     "period": "24h", "month": "2026-10", "since": "2026-03-02T09:00:00Z", "until": "2026-03-02T10:00:00Z", "rule": {},
     "window": {}, "keep_past": True, "enable_sla_tracking": True, "failure_scenarios": True,
+    "settings": {}, "actor": "kim", "action": "tenant.changed", "cursor": "c",
     "failure_type": "pod_crash", "duration_seconds": 5.0, "severity": 0.5,
 }  # fmt: skip
 MAKERS = {
     name: make
-    for module in (requests, evidence)
+    for module in (requests, evidence, operations)
     for name, make in vars(module).items()
     if inspect.isfunction(make)
     and make.__module__ == module.__name__
