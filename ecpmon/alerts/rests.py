@@ -1,13 +1,15 @@
 """For how long a tenant that is calm stays so, whatever time does to its totals. Pure, but for its memory.
 
 At most ticks nothing has happened to a tenant but that time has passed. What that can do is bounded: in `REACH` the
-window moves by as much, so no window's down time and gap fall by more, and only one of them grows, by as much. A rule
+window moves by as much, so no window's down time and gap fall by more, and only one of them grows, by as much; what
+grows all the time does not fall. A rule
 that decides the same at every corner of these bounds decides the same everywhere between them: what it compares is a
 burn rate, a coverage, or a budget, and it goes one way with each. Invariant: of a tenant that rests, an evaluation
 would store no change of state, and what goes on is not due.
 
 It rests as long as its timeline has the same outline: the same state since the same instant, which still holds, and
-the same newest sums. A correction of the past that changes neither is seen at the end of `REACH`.
+the same newest sums. A correction of the past that changes neither is seen at the end of `REACH`. Whose silence is
+waited for rests until it has lasted long enough: nothing but an observation can make it shorter.
 """
 
 from __future__ import annotations
@@ -53,10 +55,9 @@ class Corner(Facts):
         down = found.down + (moved if self.grows is SpanState.DOWN else 0.0)
         gap = found.gap + (moved if self.grows is SpanState.GAP else 0.0)
         most = max(found.eligible, min(found.eligible + moved, window.total_seconds()))
-        return (
-            Tally(found.eligible, down, gap),
-            Tally(most, max(found.down - moved, 0.0), max(found.gap - moved, 0.0)),
-        )
+        least_down = found.down if self.grows is SpanState.DOWN else max(found.down - moved, 0.0)
+        least_gap = found.gap if self.grows is SpanState.GAP else max(found.gap - moved, 0.0)
+        return Tally(found.eligible, down, gap), Tally(most, least_down, least_gap)
 
     def window_burn(self, window: timedelta, told: datetime | None = None) -> burn.WindowBurn:
         """What was told before only makes it less."""
@@ -98,14 +99,22 @@ def _is_steady(
     entry: RuleWithState, facts: Facts, corners: Sequence[Corner], policies: Mapping[str, burn.BurnPolicy]
 ) -> bool:
     rule, state = entry.rule, entry.state
+    if rule.kind is RuleKind.NO_DATA:
+        return state.status is not RuleStatus.PENDING or _matures(entry) is not None
     if state.status is RuleStatus.PENDING:
         return False  # it is a matter of time
-    if rule.kind is RuleKind.NO_DATA:
-        return True
     if rule.kind not in _BOUNDED:
         return False
     result = judge(rule, state, facts, policies).result
     return all(judge(rule, state, corner, policies).result is result for corner in corners)
+
+
+def _matures(entry: RuleWithState) -> datetime | None:
+    """When a pending rule whose condition goes on to hold has held for long enough; None: that cannot be told."""
+    state = entry.state
+    if state.status is not RuleStatus.PENDING or state.frozen or state.evaluated_at is None:
+        return None
+    return state.evaluated_at + (entry.rule.for_ - state.held)
 
 
 @dataclass(slots=True, eq=False)
@@ -145,8 +154,9 @@ class Rests:
     def note(
         self, tenant: int, standing: Standing, outline: Outline | None, now: datetime, *, steady: bool
     ) -> None:
-        until = now + REACH if steady else None
-        self._held[tenant] = _Rest(standing, outline, now, until, None)
+        """`steady`: time alone changes nothing in `REACH`, but that what is pending becomes due."""
+        ends = [now + REACH, *(at for entry in standing.rules or () if (at := _matures(entry)) is not None)]
+        self._held[tenant] = _Rest(standing, outline, now, min(ends) if steady else None, None)
 
     def note_due(self, tenant: int, due: datetime | None) -> None:
         """When what goes on of a tenant is to be stored."""

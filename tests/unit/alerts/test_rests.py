@@ -10,6 +10,7 @@ import pytest
 
 from ecpmon.alerts.defaults import default_rules
 from ecpmon.alerts.judgement import Facts, judge
+from ecpmon.alerts.machine import advance
 from ecpmon.alerts.policy import default_policies
 from ecpmon.alerts.rests import REACH, Rests, stays, waits_for_nothing
 from ecpmon.model.alerts import RuleKind, RuleState, RuleStatus
@@ -174,3 +175,30 @@ def test_who_was_never_observed_rests_until_it_is() -> None:
     assert not rests.holds(1, own, outline(), T0 + timedelta(minutes=4))
     pending = RuleState(RuleStatus.PENDING, since=T0, evaluated_at=T0)
     assert not waits_for_nothing([RuleWithState(default_rules("t")[0], pending, "a", T0)])
+
+
+def test_whose_silence_is_waited_for_rests_until_it_has_lasted_long_enough() -> None:
+    """Evaluated at every tick the rule fires at the same tick, and nothing changes before."""
+    rule = next(r for r in default_rules("t") if r.kind is RuleKind.NO_DATA)
+    ticks = [T0 + timedelta(seconds=5 * n) for n in range(400)]
+    state = RuleState()
+    states = [state := advance(state, True, at, rule.for_)[0] for at in ticks]
+    fires = next(at for at, found in zip(ticks, states, strict=True) if found.status is RuleStatus.FIRING)
+    silent, whose = outline(expires=T0.timestamp() - 60), tenant("99%")
+    for number in (0, 3, 20):
+        rests, at = Rests(), ticks[number]
+        own = standing(whose, [RuleWithState(rule, states[number], None, T0)])
+        facts = Facts(whose, at, Spans([Span(T0 - timedelta(hours=9), T0, SpanState.GAP)]), {}, INTERVALS)
+        assert stays(own.rules or (), facts, SpanState.GAP, POLICIES)
+        rests.note(1, own, silent, at, steady=True)
+        assert next(t for t in ticks if t >= at and not rests.holds(1, own, silent, t)) == min(
+            fires, at + REACH
+        )
+        assert advance(states[number], True, fires, rule.for_)[0].status is RuleStatus.FIRING
+
+
+def test_a_frozen_wait_has_no_end_that_can_be_told() -> None:
+    rule = next(r for r in default_rules("t") if r.kind is RuleKind.NO_DATA)
+    frozen = RuleState(RuleStatus.PENDING, since=T0, pending_since=T0, evaluated_at=T0, frozen=True)
+    facts = Facts(tenant("99%"), T0, Spans([Span(T0 - timedelta(hours=9), T0, SpanState.GAP)]), {}, INTERVALS)
+    assert not stays([RuleWithState(rule, frozen, None, T0)], facts, SpanState.GAP, POLICIES)
