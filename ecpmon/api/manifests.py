@@ -11,7 +11,7 @@ from ecpmon.api.common import apart, backend_of, read_model, stored_tenant, tena
 from ecpmon.api.context import Backend
 from ecpmon.api.contract import Flag, Json, Query, Text, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import InsufficientResources, Overloaded, SimulatorUnavailable, TenantNotFound
+from ecpmon.errors import EcpError, InsufficientResources, Overloaded, TenantNotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.shapes import Model
 from ecpmon.wire import dumps
@@ -147,7 +147,7 @@ async def _cluster_gpus(backend: Backend) -> int | None:
         return None
     try:
         return int((await backend.simulator.status(None))["capacity"]["gpu"])
-    except (SimulatorUnavailable, KeyError, TypeError, ValueError):
+    except (EcpError, KeyError, TypeError, ValueError):  # a refusal as well: it is not our caller's
         return None
 
 
