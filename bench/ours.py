@@ -77,6 +77,7 @@ async def _store(database: Database, history: History, numbers: dict[int, int]) 
                 head.share,
                 head.doubt,
                 head.age,
+                head.unknown,
             )
         )
     await insert_spans(database, spans)
@@ -97,6 +98,7 @@ def _columns(spans: Sequence[tuple[int, Span]]) -> tuple[list[object], ...]:
         [s.share for _, s in spans],
         [s.doubt for _, s in spans],
         [s.doubt_after for _, s in spans],
+        [s.unknown for _, s in spans],
     )
 
 

@@ -48,14 +48,12 @@ class Timeline:
         self._starts = [_ticks(s.start) for s in spans]
         self._ends = [_ticks(s.end) for s in spans]
         self._lengths = [end - start for start, end in zip(self._starts, self._ends, strict=True)]
-        down, gap = self._lengths_of(SpanState.DOWN), self._lengths_of(SpanState.GAP)
-        # Down time counts by its share, failed observations do not.
+        down = [n if s.state is SpanState.DOWN else 0 for n, s in zip(self._lengths, spans, strict=True)]
+        # Down time and gaps count by their share, failed observations do not.
         charged = [n * s.down_share for n, s in zip(self._lengths, spans, strict=True)]
+        gap = [n * s.unknown_share for n, s in zip(self._lengths, spans, strict=True)]
         self._all, self._down, self._gap = _running(self._lengths), _running(charged), _running(gap)
         self._hard, self._downs = _running(down), _running(map(bool, down))
-
-    def _lengths_of(self, state: SpanState) -> list[int]:
-        return [n if s is state else 0 for s, n in zip(self._states, self._lengths, strict=True)]
 
     def tally(self, start: datetime, end: datetime) -> Tally:
         """What `windows.tally` says about `[start, end)`."""
@@ -70,11 +68,8 @@ class Timeline:
         for index in {first, after - 1}:
             outside = self._lengths[index] - self._inside(index, begin, stop)
             total -= outside
-            state = self._states[index]
-            if state is SpanState.DOWN:
-                down -= outside * self.spans[index].share
-            elif state is SpanState.GAP:
-                gap -= outside
+            down -= outside * self.spans[index].down_share
+            gap -= outside * self.spans[index].unknown_share
         return Tally(total / 1_000_000, down / 1_000_000, gap / 1_000_000)
 
     def _inside(self, index: int, begin: int, stop: int) -> int:

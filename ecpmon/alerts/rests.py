@@ -7,6 +7,8 @@ that decides the same at every corner of these bounds decides the same everywher
 burn rate, a coverage, or a budget, and it goes one way with each. Invariant: of a tenant that rests, an evaluation
 would store no change of state, and what goes on is not due.
 
+Who is known in part only does not rest: of that, down time and gap grow both.
+
 It rests as long as its timeline has the same outline: the same state since the same instant, which still holds, and
 the same newest sums. A correction of the past that changes neither is seen at the end of `REACH`. Whose silence is
 waited for rests until it has lasted long enough: nothing but an observation can make it shorter.

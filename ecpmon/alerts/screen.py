@@ -31,6 +31,7 @@ from ecpmon.alerts.rests import Rests, growing, stays, waits_for_nothing
 from ecpmon.alerts.syntax import references
 from ecpmon.errors import EcpError
 from ecpmon.model.alerts import AlertRule, FlapPolicy, RuleKind, RuleState, RuleStatus, Transition
+from ecpmon.model.availability import SpanState
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.alerts import RuleWithState
@@ -103,6 +104,8 @@ class Totals:
     def silence(self, start: datetime, end: datetime) -> float | None:
         if self._found.latest >= end:
             raise LookupError("a gap may end with an observation that is not over")
+        if self._found.state is SpanState.GAP:
+            raise LookupError("a gap in part may have begun with the last observation, or before")
         if self._found.expires >= end:
             return None
         return (end - max(self._found.expires, self._found.first, start)).total_seconds()
@@ -253,7 +256,7 @@ class Screen:
         if not self._rests.is_known(tenant, standing, outline, now):
             rules = standing.rules or ()
             steady = (
-                stays(rules, facts, growing(outline, now), self._policies)
+                outline.state != SpanState.GAP and stays(rules, facts, growing(outline, now), self._policies)
                 if outline is not None
                 else waits_for_nothing(rules)
             )

@@ -18,7 +18,6 @@ from ecpmon.api.contract import Query, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, QueryTime
 from ecpmon.compute.parcels import Sealed
-from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.recovery import Recovery
 from ecpmon.model.sums import Mark
@@ -118,7 +117,7 @@ def _found(
             start = _shortened(spans[0].start, may_shorten=may_shorten)
     off = off_between(tenant, planned, whole.start, whole.end).maintenance
     outages = maths.incidents(spans, start, end, off, whole.end)
-    gap = sum(s.seconds for s in exclude(clip(spans, start, end), off) if s.state is SpanState.GAP)
+    gap = sum(s.gap_seconds for s in exclude(clip(spans, start, end), off))
     first = min([start, *(o.start for o in outages[:1])])
     newest = [Interval(o.start, o.end) for o in outages[-MAX_CAUSES:]]
     over_at = next((None if o.ongoing else o.end for o in outages), None)

@@ -19,6 +19,7 @@ class GapReason(StrEnum):
     TARGET_FAILED = "target_failed"  # we asked, the target failed or said nothing
     COLLECTOR_DOWN = "collector_down"  # we did not ask, or could not take a push
     NOT_PUSHED = "not_pushed"  # we were listening, the tenant stayed silent
+    PART_SILENT = "part_silent"  # a part of the tenant stayed silent, of the others something was heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,14 @@ class Observation:
 
     `share`: how much of the tenant is down, by its component policy; 0 is up, 1 wholly down. `age`: how old what it
     was made of may have been, for whoever looks now and then; None: it was told as it happened, its instant is exact.
+    `unknown`: of how much of the tenant nothing is known, in [0, 1); the rest is up.
     """
 
     ts: datetime
     share: float
     holds: timedelta
     age: timedelta | None = None
+    unknown: float = 0.0
 
     @property
     def down(self) -> bool:
@@ -51,11 +54,13 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`[start, end)` of one state. `reason` is set for gaps only, `share` counts for down spans only.
+    """`[start, end)` of one state. `reason` is set for gaps only.
 
-    `share`: how much of the tenant is down, in (0, 1]; always 1 under the component policy `any`. Seconds: `doubt`, for
-    how long before `start` the change to it may have gone unseen (0: exact, or a gap or nothing came before), and
-    `doubt_after`, the same of the change at `end`, as far as that is known.
+    `share`: how much of the tenant is down, or unknown if it is a gap, in (0, 1]; 1 if it is up, and always 1 under the
+    component policy `any`. Of a gap in part the rest is up. `unknown`: of how much of a tenant that is down in part
+    nothing is known; 0 for other states. Seconds: `doubt`, for how long before `start` the change to it may have gone
+    unseen (0: exact, or a gap or nothing came before), and `doubt_after`, the same of the change at `end`, as far as
+    that is known.
     """
 
     start: datetime
@@ -65,10 +70,26 @@ class Span:
     share: float = 1.0
     doubt: float = 0.0
     doubt_after: float = 0.0
+    unknown: float = 0.0
 
     @property
     def seconds(self) -> float:
         return (self.end - self.start).total_seconds()
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing is known of any part of the tenant."""
+        return self.state is SpanState.GAP and self.share == 1.0
+
+    @property
+    def unknown_share(self) -> float:
+        """Of how much of the tenant nothing is known."""
+        return self.share if self.state is SpanState.GAP else self.unknown
+
+    @property
+    def gap_seconds(self) -> float:
+        """Seconds of gap, as far as the tenant is unknown."""
+        return self.seconds * self.unknown_share
 
     @property
     def down_share(self) -> float:

@@ -84,12 +84,13 @@ class StatementIncident(TypedDict):
 
 
 class StatementGap(TypedDict):
-    """Nobody measured, and who was blind."""
+    """Nobody measured, and who was blind. Of a gap in part the `share` that is unknown, and the minutes it makes."""
 
     start: Time
     end: Time
     minutes: float
     reason: str
+    share: NotRequired[float]
 
 
 class StatementExclusion(TypedDict):

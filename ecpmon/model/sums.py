@@ -9,8 +9,6 @@ from typing import Final
 from ecpmon.model.availability import SpanState
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-# `Entry.was` of what follows a gap.
-BLIND: Final = -1.0
 
 
 def micros(length: timedelta) -> int:
@@ -21,7 +19,8 @@ def micros(length: timedelta) -> int:
 class Entry:
     """A span that is down or a gap, and everything counted before it. Times in microseconds from some origin.
 
-    `was`: which share of the tenant was down just before (0: none; `BLIND`: nobody knew). `joins`: the up time
+    `share`, `unknown`: as in `Span`. `was`: which share of the tenant was down just before, and if it was a gap, which
+    share of it was unknown, as a negative number (-1: nobody knew anything). `joins`: the up time
     between it and the outage that it goes on with; None: it is a gap or begins an outage. `outage_at`: when its outage
     began, and `outage_hard` what `hard_before` was then. `hard_before` counts down time whatever its share.
     Seconds: `doubt`, for how long the change at its start may have gone unseen; `after`, the same of the change back to
@@ -37,7 +36,7 @@ class Entry:
     joins: int | None = None
     outage_at: datetime | None = None
     down_before: float = 0
-    gap_before: int = 0
+    gap_before: float = 0
     hard_before: int = 0
     downs_before: int = 0
     outages_before: int = 0
@@ -46,6 +45,12 @@ class Entry:
     late_before: float = 0.0
     doubt: float = 0.0
     after: float = 0.0
+    unknown: float = 0.0
+
+    @property
+    def blind(self) -> float:
+        """Which share of the tenant is unknown."""
+        return self.unknown if self.is_down else self.share
 
     @property
     def opens(self) -> bool:
@@ -63,18 +68,24 @@ class Entry:
     @property
     def shares(self) -> tuple[float, float]:
         """What the change at its start may have done sooner than was seen, as `windows.doubted` says."""
-        if self.was == BLIND:
-            return 0.0, 0.0
-        if not self.is_down:
-            return 1 - self.was, self.was
-        worse = self.share - self.was
-        return max(worse, 0.0), max(-worse, 0.0)
+        down, unknown = (self.share, self.unknown) if self.is_down else (0.0, self.share)
+        return doubted(max(self.was, 0.0), max(-self.was, 0.0), down, unknown)
 
     @property
     def edge(self) -> tuple[float, float]:
         """(early, late) of the change at its start, in seconds."""
         sooner, later = self.shares
         return sooner * self.doubt, later * self.doubt
+
+
+def doubted(was_down: float, was_unknown: float, down: float, unknown: float) -> tuple[float, float]:
+    """Which share of the tenant may have gone down, and come up, sooner than a change to `down` and `unknown` was seen.
+
+    What is unknown may be down from then on, so it may have been before, unless that was unknown as well.
+    """
+    worse, silent = down - was_down, unknown - was_unknown
+    early = max(worse, 0.0) + max(silent, 0.0)
+    return min(early, 1 - was_down - was_unknown), max(-worse, 0.0)
 
 
 def seconds_before(at: datetime, doubt: float, change: datetime) -> float:
@@ -98,10 +109,10 @@ class Mark:
         return self.last.down_before + whole * self.last.share
 
     @property
-    def gap(self) -> int:
+    def gap(self) -> float:
         if self.last is None:
             return self.next.gap_before if self.next else 0
-        return self.last.gap_before + (0 if self.last.is_down else self.last.until(self.at))
+        return self.last.gap_before + self.last.until(self.at) * self.last.blind
 
     @property
     def hard(self) -> int:
@@ -149,7 +160,8 @@ class Mark:
 class OpenEnd:
     """What the latest observation says: `state` from `since` until it `expires`, then nobody knows.
 
-    Seconds: `doubt` is that of the change at `since`, `unseen` that of the gap when it has expired.
+    A gap is one in part. Seconds: `doubt` is that of the change at `since`, `unseen` that of the gap when it has
+    expired.
     """
 
     state: SpanState
@@ -158,3 +170,4 @@ class OpenEnd:
     share: float = 1.0
     doubt: float = 0.0
     unseen: float = 0.0
+    unknown: float = 0.0

@@ -152,6 +152,7 @@ class WindowTotals:
 class Outline(NamedTuple):
     """What all totals of a tenant follow from, with the time. Instants and lengths in seconds since 1970."""
 
+    # `gap`: it is known in part only, whether a part of that is down or not.
     state: str
     since: float
     share: float

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.sla.spans import coalesce
 
 MINUTE: Final = timedelta(minutes=1)
@@ -70,11 +70,11 @@ def _together(pieces: Sequence[Span]) -> list[Span]:
     """One minute, or what there is of it."""
     if len(pieces) < 2:
         return list(pieces)
-    gaps = sorted((p for p in pieces if p.state is SpanState.GAP), key=lambda p: p.reason or "")
-    measured = [p for p in pieces if p.state is not SpanState.GAP]
+    gaps = sorted(map(_unknown_part, filter(_is_unknown, pieces)), key=lambda p: p.reason or "")
+    measured = [p for p in pieces if not p.is_blind]
     cursor, found = pieces[0].start, list[Span]()
-    if measured:
-        whole = sum((p.end - p.start for p in measured), _NOTHING)
+    whole = sum((p.end - p.start for p in pieces), _NOTHING) - sum((g.end - g.start for g in gaps), _NOTHING)
+    if measured and whole:
         down = sum(((p.end - p.start) * p.down_share for p in measured), _NOTHING)
         end = cursor + whole
         share = min(down / whole, 1.0)
@@ -87,3 +87,14 @@ def _together(pieces: Sequence[Span]) -> list[Span]:
         found.append(replace(gap, start=cursor, end=cursor + (gap.end - gap.start), doubt=doubt))
         cursor = found[-1].end
     return coalesce(found)
+
+
+def _is_unknown(piece: Span) -> bool:
+    return piece.unknown_share > 0
+
+
+def _unknown_part(piece: Span) -> Span:
+    """What is not known of a piece, as a gap in which nothing is."""
+    lasting = (piece.end - piece.start) * piece.unknown_share
+    reason = piece.reason if piece.state is SpanState.GAP else GapReason.PART_SILENT
+    return Span(piece.start, piece.start + lasting, SpanState.GAP, reason, doubt=piece.doubt)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.sums import BLIND, Entry, Mark, OpenEnd, micros
+from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
 from ecpmon.sla.incidents import FLAP_LIMIT
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -20,7 +20,7 @@ def following(before: Entry | None, span: Span) -> Entry:
     if before is None:
         return Entry(
             span.start, span.end, is_down, span.share, outage_at=span.start if is_down else None,
-            outage_hard=0 if is_down else None, doubt=span.doubt, after=span.doubt_after,
+            outage_hard=0 if is_down else None, doubt=span.doubt, after=span.doubt_after, unknown=span.unknown,
         )  # fmt: skip
     apart = span.start - before.ends
     joins = micros(apart) if is_down and before.is_down and apart < FLAP_LIMIT else None
@@ -33,11 +33,11 @@ def following(before: Entry | None, span: Span) -> Entry:
         ends=span.end,
         is_down=is_down,
         share=span.share,
-        was=(before.share if before.is_down else BLIND) if adjacent else 0.0,
+        was=(before.share if before.is_down else -before.share) if adjacent else 0.0,
         joins=joins,
         outage_at=(span.start if joins is None else before.outage_at) if is_down else None,
         down_before=before.down_before + whole * before.share,
-        gap_before=before.gap_before + before.length - whole,
+        gap_before=before.gap_before + before.length * before.blind,
         hard_before=hard,
         downs_before=before.downs_before + before.is_down,
         outages_before=before.outages_before + before.opens,
@@ -49,6 +49,7 @@ def following(before: Entry | None, span: Span) -> Entry:
         + (0 if adjacent or not before.is_down else before.share * before.after),
         doubt=span.doubt,
         after=span.doubt_after,
+        unknown=span.unknown,
     )
 
 
@@ -67,9 +68,11 @@ def with_head(mark: Mark, head: OpenEnd) -> Mark:
 
 def _open_entries(before: Entry | None, head: OpenEnd) -> list[Entry]:
     entries = []
-    if head.state is SpanState.DOWN:
-        down = Span(head.since, head.expires, SpanState.DOWN, None, head.share, head.doubt, head.unseen)
-        before = following(before, down)
+    if head.state is not SpanState.UP:
+        own = Span(
+            head.since, head.expires, head.state, None, head.share, head.doubt, head.unseen, head.unknown
+        )
+        before = following(before, own)
         entries.append(before)
     return [*entries, following(before, Span(head.expires, _NEVER, SpanState.GAP, doubt=head.unseen))]
 

@@ -91,7 +91,7 @@ class _Amounts:
 
     eligible: int = 0
     down: float = 0
-    gap: int = 0
+    gap: float = 0
     hard: int = 0
     early: float = 0.0
     late: float = 0.0
@@ -173,7 +173,7 @@ class Ledger:
         return Tally(
             left.eligible / 1e6,
             round(left.down / 1e6, 6),
-            left.gap / 1e6,
+            round(left.gap / 1e6, 6),
             (out.eligible - never) / 1e6,
             never / 1e6,
         )

@@ -12,9 +12,9 @@ from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.sla.spans import Head, attribute, timeline
 
-# Begin and end in microseconds since 2000, the share that is down, the doubts of both changes, the first letters of
-# state and reason.
-_SPAN: Final = struct.Struct(">qqdddcc")
+# Begin and end in microseconds since 2000, the share, the doubts of both changes, what is unknown beside the share, the
+# first letters of state and reason.
+_SPAN: Final = struct.Struct(">qqddddcc")
 ORIGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _STATES: Final = {state.value[:1].encode(): state for state in SpanState}
 _REASONS: Final = {b" ": None, **{reason.value[:1].encode(): reason for reason in GapReason}}
@@ -47,8 +47,8 @@ class PackedTimeline:
 
     def open(self) -> list[Span]:
         closed = [
-            Span(_at(start), _at(end), _STATES[state], _REASONS[reason], share, doubt, after)
-            for start, end, share, doubt, after, state, reason in _SPAN.iter_unpack(self.spans)
+            Span(_at(start), _at(end), _STATES[state], _REASONS[reason], share, doubt, after, unknown)
+            for start, end, share, doubt, after, unknown, state, reason in _SPAN.iter_unpack(self.spans)
         ]
         spans = timeline(closed, self.head, self.now, None)
         return spans if self.silent is None else attribute(spans, self.awake, self.silent)

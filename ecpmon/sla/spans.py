@@ -28,7 +28,8 @@ from ecpmon.model.maintenance import Interval
 class Head:
     """The open end: `state` since `since`, last seen by an observation at `last`, good for `holds` after it.
 
-    `doubt` is that of the change at `since`, `age` that of the last observation.
+    `doubt` is that of the change at `since`, `age` that of the last observation; `share` and `unknown` as in `Span`. A
+    gap is one in part: something was observed.
     """
 
     state: SpanState
@@ -38,6 +39,7 @@ class Head:
     share: float = 1.0
     doubt: float = 0.0
     age: timedelta | None = None
+    unknown: float = 0.0
 
     @property
     def expires(self) -> datetime:
@@ -45,12 +47,13 @@ class Head:
 
     @property
     def observation(self) -> Observation:
-        share = self.share if self.state is SpanState.DOWN else 0.0
-        return Observation(self.last, share, self.holds, self.age)
+        span = self.until(self.last)
+        return Observation(self.last, span.down_share, self.holds, self.age, span.unknown_share)
 
     def until(self, end: datetime) -> Span:
         """What it says about the time from its beginning to `end`."""
-        return Span(self.since, end, self.state, share=self.share, doubt=self.doubt)
+        reason = GapReason.PART_SILENT if self.state is SpanState.GAP else None
+        return Span(self.since, end, self.state, reason, self.share, self.doubt, unknown=self.unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,21 @@ def doubt_between(before: Observation | None, seen: Observation) -> float:
 def span_of(seen: Observation, end: datetime, doubt: float = 0.0) -> Span:
     """What an observation says about the time from it to `end`."""
     if seen.down:
-        return Span(seen.ts, end, SpanState.DOWN, share=float(seen.share), doubt=doubt)
+        return Span(
+            seen.ts, end, SpanState.DOWN, share=float(seen.share), doubt=doubt, unknown=float(seen.unknown)
+        )
+    if seen.unknown:
+        return Span(seen.ts, end, SpanState.GAP, GapReason.PART_SILENT, float(seen.unknown), doubt)
     return Span(seen.ts, end, SpanState.UP, doubt=doubt)
 
 
 def _alike(one: Span, other: Span) -> bool:
-    return one.state is other.state and one.reason is other.reason and one.share == other.share
+    return (one.state, one.reason, one.share, one.unknown) == (
+        other.state,
+        other.reason,
+        other.share,
+        other.unknown,
+    )
 
 
 def coalesce(spans: Iterable[Span]) -> list[Span]:
@@ -94,7 +106,7 @@ def coalesce(spans: Iterable[Span]) -> list[Span]:
         elif _alike(last, span):
             merged[-1] = replace(last, end=span.end, doubt_after=span.doubt_after)
         else:
-            doubt = 0.0 if last.state is SpanState.GAP else span.doubt
+            doubt = 0.0 if last.is_blind else span.doubt
             merged[-1] = _with(last, last.doubt, doubt)
             merged.append(_with(span, doubt, span.doubt_after))
     return merged
@@ -166,9 +178,9 @@ def make_head(spans: list[Span], last: Observation, doubt: float = 0.0) -> tuple
     if spans and spans[-1].end == last.ts and _alike(spans[-1], head):
         since, doubt, spans = spans[-1].start, spans[-1].doubt, spans[:-1]
     elif spans and spans[-1].end == last.ts:
-        doubt = 0.0 if spans[-1].state is SpanState.GAP else doubt
+        doubt = 0.0 if spans[-1].is_blind else doubt
         spans = [*spans[:-1], _with(spans[-1], spans[-1].doubt, doubt)]
-    return spans, Head(head.state, since, last.ts, last.holds, head.share, doubt, last.age)
+    return spans, Head(head.state, since, last.ts, last.holds, head.share, doubt, last.age, head.unknown)
 
 
 def continued(head: Head | None, fresh: Sequence[Observation]) -> Head | None:
@@ -178,13 +190,13 @@ def continued(head: Head | None, fresh: Sequence[Observation]) -> Head | None:
     if head is None:
         first, fresh = fresh[0], fresh[1:]
         start = span_of(first, first.ts)
-        head = Head(start.state, first.ts, first.ts, first.holds, start.share, 0.0, first.age)
-    share, last, holds, age = head.observation.share, head.last, head.holds, head.age
+        head = Head(start.state, first.ts, first.ts, first.holds, start.share, 0.0, first.age, start.unknown)
+    said, last, holds, age = head.observation, head.last, head.holds, head.age
     for seen in fresh:
-        if seen.share != share or not last < seen.ts <= last + holds:
+        if seen.share != said.share or seen.unknown != said.unknown or not last < seen.ts <= last + holds:
             return None
         last, holds, age = seen.ts, seen.holds, seen.age
-    return Head(head.state, head.since, last, holds, head.share, head.doubt, age)
+    return Head(head.state, head.since, last, holds, head.share, head.doubt, age, head.unknown)
 
 
 def rewrite(

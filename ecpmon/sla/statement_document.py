@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast, overload
 
+from ecpmon.model.availability import GapReason, Span
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.statements import ComingDay, Contract, Day, Exclusion, Statement
 from ecpmon.sla import hours, incidents
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         StatementDay,
         StatementDocument,
         StatementExclusion,
+        StatementGap,
     )
 
 # Decimals of what a contract says in percent: targets have eight digits at most.
@@ -78,15 +80,7 @@ def document(s: Statement) -> StatementDocument:
             }
             for i in s.incidents
         ],
-        "gaps": [
-            {
-                "start": instant(g.start),
-                "end": instant(g.end),
-                "minutes": g.seconds / 60,
-                "reason": str(g.reason),
-            }
-            for g in s.gaps
-        ],
+        "gaps": [_gap(g) for g in s.gaps],
         "exclusions": [_excluded(e) for e in s.exclusions],
         # Of the minutes that were measured; together they are `maintenance_minutes`.
         "exclusion_minutes": {c.value: seconds / 60 for c, seconds in s.by_category.items() if seconds},
@@ -144,6 +138,19 @@ def coming_document(month: str, contract: Contract, planned: Sequence[Maintenanc
     }
     _tell_rest(said, days)
     return said
+
+
+def _gap(g: Span) -> StatementGap:
+    found: StatementGap = {
+        "start": instant(g.start),
+        "end": instant(g.end),
+        # As far as the tenant is unknown.
+        "minutes": g.gap_seconds / 60,
+        "reason": str(g.reason or GapReason.PART_SILENT),
+    }
+    if not g.is_blind:
+        found["share"] = g.unknown_share
+    return found
 
 
 def _excluded(e: Exclusion) -> StatementExclusion:

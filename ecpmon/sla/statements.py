@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.availability import Span
 from ecpmon.model.maintenance import Accounting, Category, Interval, Maintenance, Withdrawn
 from ecpmon.model.statements import ComingDay, Contract, CreditTier, Day, Exclusion, Statement
 from ecpmon.model.tenants import Tenant
@@ -185,7 +185,7 @@ def statement(
         days=_days(inside, period.start, first, end, terms),
         to_come=_to_come(period, first, end, contract.target, terms),
         incidents=found,
-        gaps=tuple(s for s in exclude(inside, off) if s.state is SpanState.GAP),
+        gaps=tuple(s for s in exclude(inside, off) if s.unknown_share),
         exclusions=_exclusions(planned, period),
         by_category=_by_category(exclude(inside, terms.outside), period, planned),
         uncounted=_uncounted(planned, period),
@@ -346,12 +346,17 @@ def digest(
     # In slices: the encoder holds the interpreter as long as it is at work.
     for first in range(0, len(spans), _SLICE):
         part = [
-            [s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share]
+            [s.start.isoformat(), s.end.isoformat(), s.state, s.reason, s.down_share, *_in_part(s)]
             for s in spans[first : first + _SLICE]
         ]
         found.update((("," if first else "") + _json(part)[1:-1]).encode())
     found.update(f'],"tenant":{_json(tenant_id)}}}'.encode())
     return found.hexdigest()
+
+
+def _in_part(span: Span) -> list[float]:
+    """What only spans say that are unknown in part."""
+    return [] if span.unknown_share in (0.0, 1.0) else [span.unknown_share]
 
 
 def crossing(found: Sequence[Incident], period: Period) -> list[Incident]:

@@ -13,7 +13,7 @@ Invariants:
   else unknown. So the `up` of "" hides none that is down, and of none that is silent is it known that it is up. Where
   `whole_decides` (sources that know the whole: they pull all voices in one instant), "" alone decides while it holds.
 - With weights: the components with a weight are expected always, nobody else counts; down is the share of those that
-  are down, unknown while one of them is.
+  are down, unknown the share of those that are unknown.
 - Observations lie where something was heard, and where a voice falls silent and others still say something else. Each
   holds until the state changes, also when that is by silence. What lies before the first is unknown.
 - Where every instant is told by the same voices, and these are all there are, this is what each instant says by itself.
@@ -30,6 +30,10 @@ from ecpmon.model.availability import Observation
 
 # Metric, component.
 Voice = tuple[str, str]
+# How much of a tenant is down, and how much is unknown, each in [0, 1]; the rest is up. Never all unknown.
+Share = tuple[float, float]
+UP: Final[Share] = (0.0, 0.0)
+DOWN: Final[Share] = (1.0, 0.0)
 FORGOTTEN: Final = timedelta(hours=24)
 _HOUR: Final = timedelta(hours=1)
 _TICK: Final = timedelta(microseconds=1)
@@ -54,8 +58,8 @@ class Policy:
             return whole
         return votes
 
-    def share(self, votes: Iterable[tuple[Voice, bool]], expected: Collection[Voice] = ()) -> float | None:
-        """How much of the tenant is down by what holds, in [0, 1]; None: unknown."""
+    def share(self, votes: Iterable[tuple[Voice, bool]], expected: Collection[Voice] = ()) -> Share | None:
+        """How much of the tenant is down by what holds, and unknown; None: nothing is known."""
         holding = dict(votes)
         missed = {voice[1] for voice in expected if voice not in holding}
         known: dict[str, bool] = {}
@@ -65,18 +69,25 @@ class Policy:
         if self.weights is not None:
             return _weighted(known, self.weights)
         if self.whole_decides and any(not component for _, component in holding):
-            return float(known[""]) if "" in known else None
+            return (DOWN if known[""] else UP) if "" in known else None
         if any(known.values()):
-            return 1.0
-        return 0.0 if known and not missed else None
+            return DOWN
+        return UP if known and not missed else None
 
 
-def _weighted(known: Mapping[str, bool], weights: Mapping[str, float]) -> float | None:
-    if any(component not in known for component in weights):
+def _weighted(known: Mapping[str, bool], weights: Mapping[str, float]) -> Share | None:
+    silent = [weight for component, weight in weights.items() if component not in known]
+    if len(silent) == len(weights):
         return None
-    down = [weight for component, weight in weights.items() if known[component]]
+    down = [weight for component, weight in weights.items() if known.get(component)]
     # All of them is exactly 1, whatever the weights add up to in floats.
-    return 1.0 if len(down) == len(weights) else sum(down) / sum(weights.values())
+    if len(down) == len(weights):
+        return DOWN
+    whole = sum(weights.values())
+    failed = sum(down) / whole
+    unknown = min(sum(silent) / whole, 1 - failed)
+    # What weighs so little beside the others that floats do not tell it is nothing.
+    return None if unknown == 1.0 else (failed, unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +114,13 @@ class _Said:
     """An observation under way. `end` None: it goes on."""
 
     ts: datetime
-    share: float
+    share: Share
     age: timedelta | None
     end: datetime | None = None
+
+    def until(self, end: datetime) -> Observation:
+        down, unknown = self.share
+        return Observation(self.ts, down, end - self.ts, self.age, unknown)
 
 
 @dataclass(slots=True)
@@ -132,7 +147,7 @@ class Chorus:
         `current`: the last observation, if it holds beyond `newest`; it comes first in what is returned, as it may
         hold for less or more time now. `until`: nothing is heard up to then, so what silence changes is told as well.
         """
-        said = [] if current is None else [_Said(current.ts, current.share, current.age)]
+        said = [] if current is None else [_Said(current.ts, (current.share, current.unknown), current.age)]
         self._soonest = self._next_change()
         for each in told:
             self._fall_silent(each.ts, said)
@@ -144,7 +159,7 @@ class Chorus:
         if until is not None:
             self._fall_silent(until + _TICK, said)
         self._goes_on(said)
-        return [Observation(s.ts, s.share, s.end - s.ts, s.age) for s in said if s.end is not None]
+        return [s.until(s.end) for s in said if s.end is not None]
 
     @property
     def says_all(self) -> bool:
@@ -168,7 +183,7 @@ class Chorus:
             if until > at and of == source and (weights is None or voice[1] in weights)
         ]
 
-    def _share(self, at: datetime) -> float | None:
+    def _share(self, at: datetime) -> Share | None:
         if self.policy is None:
             return None
         holding = ((voice, down) for voice, (until, down, _) in self.open.items() if until > at)

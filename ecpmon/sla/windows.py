@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from operator import attrgetter
 
+from ecpmon.model import sums
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.windows import (
@@ -48,10 +49,9 @@ def tally(
     for span in exclude(inside, maintenance):
         seconds = span.seconds
         eligible += seconds
-        if span.state is SpanState.DOWN:
-            down += seconds * span.share
-        elif span.state is SpanState.GAP:
-            gap += seconds
+        if span.state is not SpanState.UP:
+            down += seconds * span.down_share
+            gap += seconds * span.unknown_share
     whole = sum(s.seconds for s in inside) if maintenance else eligible
     never = whole - sum(s.seconds for s in exclude(inside, outside)) if outside else 0.0
     # Time comes in microseconds: exactly at a target is exactly at it, however many spans were added up.
@@ -104,7 +104,7 @@ def unseen(
     early = late = 0.0
     first = bisect_right(spans, start, key=attrgetter("end"))
     for before, after in pairwise(islice(spans, first, None)):
-        if after.doubt and before.state is not SpanState.GAP and before.end == after.start:
+        if after.doubt and not before.is_blind and before.end == after.start:
             since = max(after.start - timedelta(seconds=after.doubt), start)
             seconds = _outside(since, min(after.start, end), maintenance)
             sooner, later = doubted(before, after)
@@ -122,11 +122,12 @@ def _outside(start: datetime, end: datetime, maintenance: Sequence[Interval]) ->
 
 
 def doubted(before: Span, after: Span) -> tuple[float, float]:
-    """Which share of the tenant may have gone down, and come up, sooner than `after` began; no gap `before`."""
-    if after.state is SpanState.GAP:
-        return 1 - before.down_share, before.down_share
-    worse = after.down_share - before.down_share
-    return max(worse, 0.0), max(-worse, 0.0)
+    """Which share of the tenant may have gone down, and come up, sooner than `after` began.
+
+    What is unknown beside what is down `before` is taken for up, as the running sums do: it makes the bounds wider.
+    """
+    was_unknown = before.share if before.state is SpanState.GAP else 0.0
+    return sums.doubted(before.down_share, was_unknown, after.down_share, after.unknown_share)
 
 
 def verdict(low: float | None, high: float | None, target: float) -> Verdict:

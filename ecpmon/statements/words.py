@@ -96,6 +96,7 @@ _EN: Final = {
     "target_failed": "the target did not answer",
     "collector_down": "the monitor was not there",
     "not_pushed": "nothing was sent",
+    "part_silent": "a part was silent",
 }
 
 _KO: Final = {
@@ -188,6 +189,7 @@ _KO: Final = {
     "target_failed": "대상이 응답하지 않음",
     "collector_down": "모니터가 동작하지 않음",
     "not_pushed": "데이터가 오지 않음",
+    "part_silent": "일부 데이터가 오지 않음",
 }
 
 WORDS: Final = {Language.EN: _EN, Language.KO: _KO}

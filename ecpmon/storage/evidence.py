@@ -118,7 +118,7 @@ class TimelineWriter:
         """`content` with the reasons of its gaps."""
         explained: list[Span] = []
         for span in content:
-            if span.state is not SpanState.GAP:
+            if span.state is not SpanState.GAP or span.reason is not None:
                 explained.append(span)
                 continue
             regime = regime_at(regimes, span.start)
@@ -141,6 +141,7 @@ class TimelineWriter:
                 [s.share for _, s in spans],
                 [s.doubt for _, s in spans],
                 [s.doubt_after for _, s in spans],
+                [s.unknown for _, s in spans],
             )
         on = [change for change in changes if _goes_on(change)]
         if on:
@@ -158,6 +159,7 @@ class TimelineWriter:
                 [c.after.share for c in changes],
                 [c.after.doubt for c in changes],
                 [c.after.age for c in changes],
+                [c.after.unknown for c in changes],
             )
         if taken.first:
             await connection.execute(
@@ -173,8 +175,8 @@ def _goes_on(change: HeadChange) -> bool:
     return (
         before is not None
         and change.first > before.last
-        and (before.state, before.since, before.holds, before.share, before.doubt, before.age)
-        == (after.state, after.since, after.holds, after.share, after.doubt, after.age)
+        and (before.state, before.since, before.holds, before.share, before.doubt, before.age, before.unknown)
+        == (after.state, after.since, after.holds, after.share, after.doubt, after.age, after.unknown)
     )
 
 
@@ -184,12 +186,12 @@ def head_of(row: Any) -> Head | None:
         return None
     return Head(
         _STATES[row["state"]], row["since"], row["last_observed_at"], row["holds"], row["share"], row["doubt"],
-        row["age"],
+        row["age"], row["unknown"],
     )  # fmt: skip
 
 
 def span_of(row: Any) -> Span:
     return Span(
         row["start"], row["end"], _STATES[row["state"]], _REASONS[row["reason"]], row["share"], row["doubt"],
-        row["doubt_after"],
+        row["doubt_after"], row["unknown"],
     )  # fmt: skip

@@ -193,9 +193,9 @@ class _Marks(Mapping[datetime, Mark]):
 
 
 _HEAD: Final = 1
-_LAST: Final = 7
-_NEXT: Final = 24
-_END: Final = 41
+_LAST: Final = 8
+_NEXT: Final = 26
+_END: Final = 44
 
 
 def _head(row: Any) -> OpenEnd:
@@ -227,13 +227,14 @@ def _entry(cells: Sequence[Any]) -> Entry | None:
         late,
         doubt,
         after,
+        unknown,
     ) = cells
     if starts is None:
         return None
     return Entry(
         starts, ends, is_down, share, was, None if joins is None else micros(joins), outage_at, micros(down),
         micros(gap), micros(hard), downs, outages, None if outage_hard is None else micros(outage_hard), early, late,
-        doubt, after,
+        doubt, after, unknown,
     )  # fmt: skip
 
 

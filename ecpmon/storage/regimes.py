@@ -17,7 +17,7 @@ from ecpmon.model.availability import GapReason, Observation
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Source
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, vote_of
-from ecpmon.sla.voices import Policy, Told, Voice, hour_after
+from ecpmon.sla.voices import DOWN, UP, Policy, Share, Told, Voice, hour_after
 from ecpmon.slices import Slices
 from ecpmon.storage.queries import load
 
@@ -179,12 +179,12 @@ def once_an_hour(values: Sequence[EvidenceValue]) -> Sequence[EvidenceValue]:
 
 def _heard(
     values: dict[Voice, float], policy: Policy, rule: EvidenceRule
-) -> tuple[Collection[Voice], float | None]:
+) -> tuple[Collection[Voice], Share | None]:
     """Whose votes of one instant count, and what they say together."""
     if len(values) == 1 and policy.weights is None:
         [((name, _), value)] = values.items()
         down = vote_of(name, value, rule)
-        return ((), None) if down is None else (values.keys(), float(down))
+        return ((), None) if down is None else (values.keys(), DOWN if down else UP)
     votes = policy.counted(_votes(values, rule))
     return votes.keys(), policy.share(votes.items())
 
@@ -204,19 +204,23 @@ def _lone(value: EvidenceValue, regimes: Sequence[Regime], rules: EvidenceRules)
     share = policy.share(votes.items())
     if share is None:
         return None if votes else _NOTHING
-    return says_who(policy, votes), [Observation(ts, share, regime.holds, regime.age)]
+    return says_who(policy, votes), [_observation(ts, share, regime.holds, regime.age)]
 
 
-# Instant, share that is down, how long it holds, how old it may be.
-_Seen = tuple[datetime, float, timedelta, timedelta | None]
+# Instant, share that is down and unknown, how long it holds, how old it may be.
+_Seen = tuple[datetime, Share, timedelta, timedelta | None]
 
 
 def _run(first: _Seen | None, last: _Seen | None) -> list[Observation]:
     if first is None or last is None:
         return []
     if first is last:
-        return [Observation(*first)]
-    return [Observation(first[0], first[1], last[0] - first[0], first[3]), Observation(*last)]
+        return [_observation(*first)]
+    return [_observation(first[0], first[1], last[0] - first[0], first[3]), _observation(*last)]
+
+
+def _observation(ts: datetime, share: Share, holds: timedelta, age: timedelta | None) -> Observation:
+    return Observation(ts, share[0], holds, age, share[1])
 
 
 def policy_of(regime: Regime) -> Policy:

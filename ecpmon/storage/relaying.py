@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import dropwhile
+from operator import attrgetter
 from typing import Any, Final
 
 from ecpmon.model.availability import Observation, Span, SpanState
@@ -152,7 +153,7 @@ class Relaying:
     ) -> Observation | None:
         """What the open end becomes again: the last that was known. It ends where it no longer held."""
         if head is not None and head.since < before:
-            span = Span(head.since, before, head.state, share=head.share)
+            span = head.until(before)
         else:
             rows = await connection.fetch(self._sql["measured_before"], tenant, before)
             if not rows:
@@ -164,7 +165,7 @@ class Relaying:
         if age is not None:
             # What was in doubt when it no longer held says how old it was.
             age = max(age, timedelta(seconds=span.doubt_after) - left)
-        return Observation(at, span.down_share, left, age)
+        return Observation(at, span.down_share, left, age, span.unknown_share)
 
     async def _measured_after(self, connection: Any, tenant: int, after: datetime) -> datetime | None:
         found: datetime | None = await connection.fetchval(self._sql["measured_after"], tenant, after)
@@ -187,7 +188,7 @@ class Relaying:
         if not heard_before and first is not None and end < min(first, newest.ts):
             content, end = [*content, Span(end, first, SpanState.GAP)], first
         until = end if head is None or head.last <= newest.ts else max(end, head.last)
-        if not heard_before and head is not None and newest.ts > end and all(map(_is_gap, content)):
+        if not heard_before and head is not None and newest.ts > end and all(s.is_blind for s in content):
             until = await self._measured_after(connection, tenant, end) or head.since
         nearby = await self._shelf.take_nearby(connection, tenant, start, until)
         content = await self._shelf.explain(connection, tenant, content, regimes)
@@ -197,7 +198,8 @@ class Relaying:
         patch = replaced(nearby, head, start, end, content, newest, doubt)
         spans = patch.spans
         if not heard_before:
-            spans = tuple(dropwhile(_is_gap, patch.spans))  # before the first observation nothing counts
+            # Before the first observation nothing counts.
+            spans = tuple(dropwhile(attrgetter("is_blind"), patch.spans))
             first = spans[0].start if spans else patch.head.since
             if row["first_observed_at"] is not None and first > row["first_observed_at"]:
                 out.first[tenant] = first
@@ -205,7 +207,3 @@ class Relaying:
         out.changes.append(
             HeadChange(tenant, head, patch.head, min(first, row["first_observed_at"] or first))
         )
-
-
-def _is_gap(span: Span) -> bool:
-    return span.state is SpanState.GAP

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from ecpmon.model.availability import SpanState
 from ecpmon.model.bus import BusKind
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.evidence import HeadChange
 
 
 def is_change(change: HeadChange) -> bool:
+    """Not that a part of the tenant has fallen silent: that is no state which somebody observed."""
+    if change.after.state is SpanState.GAP:
+        return False
     return change.before is None or change.before.state is not change.after.state
 
 

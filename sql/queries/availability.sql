@@ -1,17 +1,19 @@
 -- name: spans
 -- Those that touch [$2, $3), packed as `sla.packed` reads it.
 SELECT coalesce(string_agg(timestamptz_send(lower(period)) || timestamptz_send(upper(period)) || float8send(share)
-                           || float8send(doubt) || float8send(doubt_after) || charsend(state::"char") || charsend(coalesce(reason, ' ')::"char"),
+                           || float8send(doubt) || float8send(doubt_after) || float8send(unknown)
+                           || charsend(state::"char") || charsend(coalesce(reason, ' ')::"char"),
                            ''::bytea ORDER BY lower(period)), '') AS spans
 FROM availability_spans WHERE tenant = $1 AND period && tstzrange($2, $3)
 
 -- name: troubles
 -- The newest $4 spans that are not up and touch [$2, $3), packed like `spans`; from the sums, which hold no others.
 SELECT coalesce(string_agg(timestamptz_send(starts) || timestamptz_send(ends) || float8send(share)
-                           || float8send(doubt) || float8send(doubt_after) || charsend(CASE WHEN is_down THEN 'd' ELSE 'g' END::"char") || charsend(' '::"char"),
+                           || float8send(doubt) || float8send(doubt_after) || float8send(unknown)
+                           || charsend(CASE WHEN is_down THEN 'd' ELSE 'g' END::"char") || charsend(' '::"char"),
                            ''::bytea ORDER BY starts), '') AS spans
 FROM (
-  SELECT starts, least(ends, $3::timestamptz) AS ends, is_down, share, doubt, doubt_after
+  SELECT starts, least(ends, $3::timestamptz) AS ends, is_down, share, doubt, doubt_after, unknown
   FROM availability_sums
   WHERE tenant = $1 AND starts < $3 AND starts >= coalesce(
     (SELECT max(starts) FROM availability_sums WHERE tenant = $1 AND starts <= $2), $2)

@@ -1,33 +1,38 @@
 -- part: doubts_at
-b.early_before + change_early(b.is_down, b.share, b.was) * b.doubt AS early,
+b.early_before + change_early(b.is_down, b.share, b.unknown, b.was) * b.doubt AS early,
           b.late_before + change_late(b.is_down, b.share, b.was) * b.doubt
             + CASE WHEN b.is_down AND b.ends <= {at} THEN b.share * b.doubt_after ELSE 0 END AS late
 
 -- part: head_columns
--- Of a head `o` at the present {present}: until when it is shown, since when it is down, by how much, and for how long its gap
--- may have gone unseen.
-o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires,
-       CASE WHEN o.state = 'down' THEN o.since END AS down_since,
-       CASE WHEN o.state = 'down' THEN o.share ELSE 0 END AS down_share, o.share, o.doubt,
+-- Of a head `o` at the present {present}: until when it is shown, since when what it says, since when it is down, or unknown
+-- in part (`changed`), by how much each, and for how long its gap may have gone unseen.
+o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires, o.since,
+       CASE WHEN o.state = 'down' THEN o.since END AS down_since, CASE WHEN o.state <> 'up' THEN o.since END AS changed,
+       CASE WHEN o.state = 'down' THEN o.share ELSE 0 END AS down_share, o.share,
+       CASE WHEN o.state = 'gap' THEN o.share ELSE o.unknown END AS blind, o.doubt,
        coalesce(date_part('epoch', o.holds + o.age), 0) AS unseen
 
 -- part: early_between
 -- Seconds for which the tenant of the head `h` may have been down unseen between {starts} and {ends}, and may have been up
 -- (`late_between`): no less than they are, as the doubt of a change counts whole where it lies in part.
 coalesce(e.early - s.early, 0)
-         + CASE WHEN h.down_since > {starts} AND h.down_since <= {ends} THEN h.share * h.doubt ELSE 0 END
+         + CASE WHEN h.changed > {starts} AND h.changed <= {ends} THEN least(h.down_share + h.blind, 1) * h.doubt ELSE 0 END
          + CASE WHEN h.expires > {starts} AND h.expires <= {ends} THEN (1 - h.down_share) * h.unseen ELSE 0 END
 
 -- part: late_between
 coalesce(e.late - s.late, 0)
-         + CASE WHEN h.down_since > {starts} AND h.down_since <= {ends} THEN (1 - h.share) * h.doubt ELSE 0 END
+         + CASE WHEN h.changed > {starts} AND h.changed <= {ends} THEN (1 - h.down_share) * h.doubt ELSE 0 END
          + CASE WHEN h.expires > {starts} AND h.expires <= {ends} THEN h.down_share * h.unseen ELSE 0 END
+
+-- part: blind_between
+-- What the head `h` says between {starts} and {ends} as far as it is unknown.
+(greatest(least({ends}, h.expires) - h.since, '0') - greatest(least({starts}, h.expires) - h.since, '0')) * h.blind
 
 -- part: sums_at
 -- The sums up to the instant {at} of the tenant of the head `h`; before its first row stands their origin. Doubts are
 -- counted with their changes, which they lie before.
 (SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, {at}) - b.starts) * b.share ELSE '0' END AS down,
-          b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, {at}) - b.starts END AS gap,
+          b.gap_before + (least(b.ends, {at}) - b.starts) * CASE WHEN b.is_down THEN b.unknown ELSE b.share END AS gap,
           {doubts_at}
    FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= {at} ORDER BY b.starts DESC LIMIT 1)
   UNION ALL
@@ -53,7 +58,8 @@ SELECT h.place, v.place,
          + coalesce((greatest(least(v.ends, h.expires) - h.down_since, '0')
                      - greatest(least(v.starts, h.expires) - h.down_since, '0')) * h.share, '0')) AS down,
        date_part('epoch', coalesce(e.gap - s.gap, '0')
-         + greatest(v.ends - h.expires, '0') - greatest(v.starts - h.expires, '0')) AS gap,
+         + greatest(v.ends - h.expires, '0') - greatest(v.starts - h.expires, '0')
+         + {blind_between starts=v.starts ends=v.ends}) AS gap,
        {early_between starts=v.starts ends=v.ends} AS early,
        {late_between starts=v.starts ends=v.ends} AS late
 FROM heads h
@@ -87,14 +93,14 @@ ORDER BY i.place
 SELECT h.tenant, h.state, h.first_observed_at, h.last_observed_at, h.expires, w.eligible, w.down, w.gap, w.early, w.late
 FROM unnest($1::bigint[]) AS a (tenant)
 CROSS JOIN LATERAL (
-  SELECT o.tenant, o.state, o.first_observed_at, o.last_observed_at, o.holds, o.since,
+  SELECT o.tenant, o.state, o.first_observed_at, o.last_observed_at, o.holds,
          {head_columns present=$3::timestamptz}
   FROM availability_heads o WHERE o.tenant = a.tenant AND o.state IS NOT NULL
   OFFSET 0  -- once per tenant, not once per window and use
 ) AS h
 LEFT JOIN LATERAL (
   SELECT b.down_before + CASE WHEN b.is_down THEN (least(b.ends, $3::timestamptz) - b.starts) * b.share ELSE '0' END AS down,
-         b.gap_before + CASE WHEN b.is_down THEN '0' ELSE least(b.ends, $3::timestamptz) - b.starts END AS gap,
+         b.gap_before + (least(b.ends, $3::timestamptz) - b.starts) * CASE WHEN b.is_down THEN b.unknown ELSE b.share END AS gap,
          {doubts_at at=$3}
   FROM availability_sums b WHERE b.tenant = h.tenant AND b.starts <= $3 ORDER BY b.starts DESC LIMIT 1
 ) AS e ON true
@@ -108,7 +114,8 @@ CROSS JOIN LATERAL (
                    ORDER BY v.place) AS down,
          array_agg(date_part('epoch', coalesce(e.gap - s.gap, '0')
            + greatest($3::timestamptz - h.expires, '0')
-           - greatest(v.starts - h.expires, '0')) ORDER BY v.place) AS gap,
+           - greatest(v.starts - h.expires, '0')
+           + {blind_between starts=v.starts ends=$3}) ORDER BY v.place) AS gap,
          array_agg({early_between starts=v.starts ends=$3} ORDER BY v.place) AS early,
          array_agg({late_between starts=v.starts ends=$3} ORDER BY v.place) AS late
   FROM unnest($2::timestamptz[]) WITH ORDINALITY AS v (starts, place)
@@ -127,7 +134,8 @@ FROM availability_heads h WHERE h.state IS NOT NULL
 -- name: outlines
 -- Of every tenant that was ever observed what its totals follow from: its head and the newest of its sums, at the
 -- present $1. In seconds, for the same reason.
-SELECT h.tenant, h.state, date_part('epoch', h.since), h.share, date_part('epoch', h.first_observed_at),
+SELECT h.tenant, CASE WHEN h.unknown > 0 THEN 'gap' ELSE h.state END, date_part('epoch', h.since), h.share,
+       date_part('epoch', h.first_observed_at),
        date_part('epoch', s.starts), date_part('epoch', s.ends), date_part('epoch', s.down_before),
        date_part('epoch', s.gap_before), date_part('epoch', h.last_observed_at),
        date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind head=h present=$1::timestamptz}

@@ -4,7 +4,7 @@ SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenan
 
 -- name: lock_free_heads
 -- The same, without those that a job has to itself: nobody waits for it. Looked at again when the lock is there.
-SELECT tenant, first_observed_at, state, since, last_observed_at, holds, share, doubt, age, says, noted, voices
+SELECT tenant, first_observed_at, state, since, last_observed_at, holds, share, doubt, age, unknown, says, noted, voices
 FROM availability_heads
 WHERE tenant = ANY($1::bigint[]) AND (held_until IS NULL OR held_until < clock_timestamp()) ORDER BY tenant FOR UPDATE
 
@@ -73,18 +73,18 @@ ON CONFLICT DO NOTHING
 
 -- name: nearby_spans
 -- Closed spans that overlap or touch [$2, $3].
-SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after FROM availability_spans
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after, unknown FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($2::timestamptz - INTERVAL '1 microsecond', $3, '[]')
 ORDER BY 1
 
 -- name: measured_before
--- The last closed span before $2 that is no gap.
-SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after FROM availability_spans
-WHERE tenant = $1 AND state <> 'gap' AND period << tstzrange($2, NULL) ORDER BY lower(period) DESC LIMIT 1
+-- The last closed span before $2 that is no gap, or one in part only.
+SELECT lower(period) AS start, upper(period) AS "end", state, reason, share, doubt, doubt_after, unknown FROM availability_spans
+WHERE tenant = $1 AND (state <> 'gap' OR share < 1) AND period << tstzrange($2, NULL) ORDER BY lower(period) DESC LIMIT 1
 
 -- name: measured_after
 SELECT lower(period) FROM availability_spans
-WHERE tenant = $1 AND state <> 'gap' AND period && tstzrange($2, NULL) ORDER BY lower(period) LIMIT 1
+WHERE tenant = $1 AND (state <> 'gap' OR share < 1) AND period && tstzrange($2, NULL) ORDER BY lower(period) LIMIT 1
 
 -- name: delete_spans
 -- $2: the starts of the spans
@@ -92,18 +92,19 @@ DELETE FROM availability_spans
 WHERE tenant = $1 AND period && tstzrange($3, $4, '[]') AND lower(period) = ANY($2::timestamptz[])
 
 -- name: insert_spans
-INSERT INTO availability_spans (tenant, period, state, reason, share, doubt, doubt_after)
-SELECT tenant, tstzrange(s, e), state, reason, share, doubt, after
+INSERT INTO availability_spans (tenant, period, state, reason, share, doubt, doubt_after, unknown)
+SELECT tenant, tstzrange(s, e), state, reason, share, doubt, after, unknown
 FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::float8[], $7::float8[],
-            $8::float8[]) AS x (tenant, s, e, state, reason, share, doubt, after)
+            $8::float8[], $9::float8[]) AS x (tenant, s, e, state, reason, share, doubt, after, unknown)
 
 -- name: update_heads
 UPDATE availability_heads h
 SET first_observed_at = least(coalesce(h.first_observed_at, x.first), x.first),
     state = x.state, since = x.since, last_observed_at = x.last, holds = x.holds, share = x.share, doubt = x.doubt,
-    age = x.age
+    age = x.age, unknown = x.unknown
 FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::interval[],
-            $7::float8[], $8::float8[], $9::interval[]) AS x (tenant, first, state, since, last, holds, share, doubt, age)
+            $7::float8[], $8::float8[], $9::interval[], $10::float8[])
+     AS x (tenant, first, state, since, last, holds, share, doubt, age, unknown)
 WHERE h.tenant = x.tenant
 
 -- name: go_on

@@ -23,13 +23,13 @@ CASE WHEN date_part('epoch', {present}) - date_part('epoch', {head}.last_observe
 -- {present}: $3 if that is the present, else NULL.
 least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
        h.state, h.since, h.last_observed_at + h.holds + make_interval(secs => {behind head=h}) AS expires, h.share, h.doubt,
-       coalesce(date_part('epoch', h.holds + h.age), 0) AS unseen,
+       coalesce(date_part('epoch', h.holds + h.age), 0) AS unseen, h.unknown,
        l.starts, l.ends, l.is_down, l.share, l.was, l.joins, l.outage_at, l.down_before, l.gap_before,
        l.hard_before, l.downs_before, l.outages_before, l.outage_hard, l.early_before, l.late_before,
-       l.doubt, l.doubt_after,
+       l.doubt, l.doubt_after, l.unknown,
        n.starts, n.ends, n.is_down, n.share, n.was, n.joins, n.outage_at, n.down_before, n.gap_before,
        n.hard_before, n.downs_before, n.outages_before, n.outage_hard, n.early_before, n.late_before,
-       n.doubt, n.doubt_after
+       n.doubt, n.doubt_after, n.unknown
 
 -- part: mark_rows
 FROM unnest($2::timestamptz[]) WITH ORDINALITY AS i (asked, place)

@@ -4,7 +4,8 @@ The simulator knows when each tenant was down. A scenario breaks tenants at inst
 collection grid, blinds the service, kills the simulator, steps the clock, sends late, doubled and shuffled
 data, enters maintenance afterwards, and crosses a DST change; then every window is compared with the truth. Beside the
 polled tenants and one that pushes its changes there are one that is looked at by its own agent and one by two, one that
-Prometheus scrapes, with two series of one counter for a while, and one whose sender is ahead of its time.
+Prometheus scrapes, with two series of one counter for a while, one whose sender is ahead of its time, and one whose
+services have weights, of which one is silent for a while.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ecpmon.model.maintenance import Interval
-from tests.acceptance.rows import WINDOWS, CountRow, Row, count_row_of, count_table, row_of, table
+from ecpmon.model.tenants import STALENESS_FACTOR
+from tests.acceptance.rows import WINDOWS, CountRow, Row, Share, count_row_of, count_table, row_of, table
 from tests.acceptance.scrapes import Scrapes, scrapes_from, serving
 from tests.acceptance.world import INTERVAL, World
 
@@ -28,6 +30,9 @@ SAMPLED = "sampled-1"
 SCRAPED = "scraped-1"
 # Two agents, each of which looks at one service of it; the other one's service is always well.
 AGENTS = "agents-1"
+# The same with weights; the other agent is silent for a while, in which its service is down.
+WEIGHED = "weighed-1"
+WEIGHTS: Final = {"callbot": 1.0, "chatbot": 3.0}
 AHEAD = "ahead-1"
 # Between the samples of an agent.
 EVERY: Final = 20
@@ -84,7 +89,7 @@ class Scenario:
                 await self._pass(share - used)
         await self._push_history()
         await self._push_samples()
-        names = (*POLLED, PUSHED, SAMPLED, AGENTS, SCRAPED, AHEAD)
+        names = (*POLLED, PUSHED, SAMPLED, AGENTS, WEIGHED, SCRAPED, AHEAD)
         rows = [*self.before_its_time, *[row for name in names for row in await self._compare(name)]]
         return Measured(rows, await self._count(SCRAPED))
 
@@ -95,6 +100,8 @@ class Scenario:
         await self.world.add_tenant(PUSHED, deploy=False, push_interval=60, push_mode="changes", **zone)
         await self.world.add_tenant(SAMPLED, deploy=False, push_interval=EVERY, **zone)
         await self.world.add_tenant(AGENTS, deploy=False, push_interval=EVERY, **zone)
+        weighed = {"push_interval": EVERY, "component_weights": WEIGHTS, **zone}
+        await self.world.add_tenant(WEIGHED, deploy=False, **weighed)
         await self.world.add_tenant(AHEAD, deploy=False, push_interval=3600, push_mode="changes", **zone)
         await self.world.add_tenant(SCRAPED, deploy=False, sli_source="prometheus", **zone)
         await self._pass(60)
@@ -269,6 +276,37 @@ class Scenario:
                 later: False for at in part if (later := at + timedelta(seconds=5)) <= self.world.clock.now()
             }
             await self._push(AGENTS, others, "up.chatbot")
+            await self._push(WEIGHED, {at: _state_at(self.sampled, at) for at in part}, "up.callbot")
+            if heard := {at: down for at, down in others.items() if not self._is_silent(at)}:
+                await self._push(WEIGHED, heard, "up.chatbot")
+
+    def _is_silent(self, at: datetime) -> bool:
+        """Whether the second agent of the tenant with weights says nothing then."""
+        return timedelta(seconds=600) < at - self.first_push < timedelta(seconds=800)
+
+    def _shares(self, now: datetime) -> list[Share]:
+        """Of the tenant with weights: what its services really were, and when they were not looked at."""
+        looks = itertools.count(5, EVERY)
+        found = [
+            self.first_push + timedelta(seconds=n) for n in itertools.takewhile(lambda n: n < 1200, looks)
+        ]
+        heard = [at for at in found if not self._is_silent(at)]
+        [(last, back)] = [
+            (a, b)
+            for a, b in itertools.pairwise(heard)
+            if b - a > timedelta(seconds=STALENESS_FACTOR * EVERY)
+        ]
+        blind = [
+            Interval(self.first_push, heard[0]),
+            Interval(last + timedelta(seconds=STALENESS_FACTOR * EVERY), back),
+        ]
+        down = Interval(last + timedelta(seconds=90), last + timedelta(seconds=150))
+        whole = sum(WEIGHTS.values())
+        truth = pushed_down([change for change in self.sampled if change[0] < now], now)
+        return [
+            Share(WEIGHTS["callbot"] / whole, truth, []),
+            Share(WEIGHTS["chatbot"] / whole, [down], blind),
+        ]
 
     async def _truth(self, name: str) -> list[Interval]:
         """When the tenant really was down."""
@@ -277,6 +315,7 @@ class Scenario:
             PUSHED: self.pushed,
             SAMPLED: self.sampled,
             AGENTS: self.sampled,
+            WEIGHED: self.sampled,
             AHEAD: self.ahead,
             SCRAPED: self.scrapes.changes,
         }
@@ -293,7 +332,8 @@ class Scenario:
         spans = await self.world.runtime.availability.timeline(tenant, start, now, reasons=True)
         truth, off = await self._truth(name), [i for n, i in self.maintenance if n == name]
         document = await self.world.call("GET", f"/api/v1/tenants/{name}/sla?windows={','.join(WINDOWS)}")
-        return [row_of(name, window, spans, truth, off, now) for window in document["windows"]]
+        shares = self._shares(now) if name == WEIGHED else []
+        return [row_of(name, window, spans, truth, off, now, shares) for window in document["windows"]]
 
     async def _count(self, name: str) -> list[CountRow]:
         """The requests of the scraped tenant that failed; all of them long ago."""

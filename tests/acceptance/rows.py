@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ecpmon.model.availability import Span, SpanState
+from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
 from ecpmon.sla.maintenance import merged
 
@@ -91,6 +91,15 @@ def count_table(rows: Iterable[CountRow]) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a tenant: how much of it, when that was down, and when nobody looked."""
+
+    weight: float
+    truth: Sequence[Interval]
+    blind: Sequence[Interval]
+
+
 def row_of(
     tenant: str,
     window: dict[str, Any],
@@ -98,25 +107,29 @@ def row_of(
     truth: Sequence[Interval],
     off: Iterable[Interval],
     until: datetime,
+    shares: Sequence[Share] = (),
 ) -> Row:
     """`window` as the API shows it; `spans` the timeline up to `until` with its reasons, `truth` when the tenant was
-    down, `off` its maintenance."""
+    down, or any of its `shares`, `off` its maintenance."""
     off = merged(off)
     start = max(datetime.fromisoformat(window["start"]), spans[0].start)
     blind = [Interval(s.start, s.end) for s in spans if s.state is SpanState.GAP]
-    seen = seconds(truth, start, until, merged([*off, *blind]))
+    parts = shares or [Share(1.0, truth, blind)]
+    seen = sum(p.weight * seconds(p.truth, start, until, merged([*off, *p.blind])) for p in parts)
+    whole = sum(p.weight * seconds(p.truth, start, until, off) for p in parts)
     eligible = window["eligible_minutes"] * 60
     least, most = (eligible * (1 - window["bounds"][end] / 100) for end in ("high", "low"))
     gaps: dict[str, float] = defaultdict(float)
     for span in spans:
-        if span.state is SpanState.GAP:
-            left = seconds([Interval(span.start, span.end)], start, until, off)
-            gaps[span.reason.value if span.reason else "unexplained"] += left
+        if span.unknown_share:
+            left = seconds([Interval(span.start, span.end)], start, until, off) * span.unknown_share
+            reason = span.reason or (GapReason.PART_SILENT if span.unknown else None)
+            gaps[reason.value if reason else "unexplained"] += left
     return Row(
         tenant=tenant,
         window=window["window"],
         down_true=seen,
-        down_unseen=seconds(truth, start, until, off) - seen,
+        down_unseen=whole - seen,
         down_measured=window["down_minutes"] * 60,
         edges=sum((i.start > start) + (i.end < until) for i in truth if i.end > start and i.start < until),
         gaps={reason: found for reason, found in gaps.items() if found},

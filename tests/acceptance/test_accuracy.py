@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from ecpmon.model.tenants import STALENESS_FACTOR
-from tests.acceptance.accuracy import AGENTS, AHEAD, EVERY, PUSHED, SAMPLED, SCRAPED, measured
+from tests.acceptance.accuracy import AGENTS, AHEAD, EVERY, PUSHED, SAMPLED, SCRAPED, WEIGHED, measured
 from tests.acceptance.world import INTERVAL
 
 # The clocks of Berlin go forward at 01:00 UTC, in the middle of the scenario.
@@ -18,7 +20,7 @@ EXACT = {PUSHED, AHEAD, f"{AHEAD}, before its time"}
 # That the scenario makes: the service, and then the simulator, is not there.
 GAPS = 2
 # Seconds between two looks at a tenant.
-LOOKS = {SAMPLED: EVERY, AGENTS: EVERY, SCRAPED: 15}
+LOOKS = {SAMPLED: EVERY, AGENTS: EVERY, WEIGHED: EVERY, SCRAPED: 15}
 
 
 async def test_the_error_is_within_its_bound(
@@ -31,6 +33,7 @@ async def test_the_error_is_within_its_bound(
         assert counted.bad_counted == counted.bad_true > 0, counted
         assert counted.outside_bounds < 1e-3, counted
     rows = found.rows
+    assert all(r.down_unseen == pytest.approx(45) and 80 < r.gap < 150 for r in rows if r.tenant == WEIGHED)
     assert any(r.down_true > 100 for r in rows)
     assert any(r.gap > 60 for r in rows)
     for row in rows:

@@ -17,7 +17,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.sla.evidence import DEFAULT_RULES
-from ecpmon.sla.spans import doubt_between, lay, make_head, timeline
+from ecpmon.sla.spans import clip, doubt_between, lay, make_head, timeline
 from ecpmon.sla.voices import Chorus
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
@@ -76,7 +76,7 @@ def recomputed(
         return []
     doubt = doubt_between(seen[-2], seen[-1]) if len(seen) > 1 else 0.0
     closed, head = make_head(lay(seen, seen[-1].ts), seen[-1], doubt)
-    return timeline(closed, head, now, None)
+    return [replace(s, reason=None) for s in timeline(closed, head, now, None)]
 
 
 # Three stretches of four minutes; a day and more lies between them.
@@ -129,6 +129,7 @@ async def test_what_is_stored_is_what_all_voices_say_together(
     assert (tallies is None) == (not expected)
     if tallies:
         assert tallies[asked].down == pytest.approx(sum(s.down_seconds for s in expected), abs=1e-5)
+        assert tallies[asked].gap == pytest.approx(sum(s.gap_seconds for s in expected), abs=1e-5)
         assert tallies[asked].eligible == (AFTER_ALL - expected[0].start).total_seconds()
 
 
@@ -200,9 +201,56 @@ async def test_weights_count_when_every_service_is_pushed_by_an_agent_of_its_own
         await ingest.commit([up(tenant, 30 * n, a=1)])
         await ingest.commit([up(tenant, 30 * n + 10, b=0 if 10 <= n < 20 else 1)])
     assert await spans_of(database, tenant, at(1200)) == [
+        # Of the other one nobody knew yet.
+        Span(at(0), at(10), SpanState.GAP, share=0.25),
         Span(at(10), at(310), SpanState.UP),
         Span(at(310), at(610), SpanState.DOWN, share=0.25),
         Span(at(610), at(1200), SpanState.UP),
+    ]
+
+
+async def test_a_service_with_a_weight_that_falls_silent_is_a_gap_for_its_part(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant = await make_tenant(Source.PUSH, timedelta(seconds=75), component_weights=WEIGHTS)
+    told = [
+        Span(at(10), at(355), SpanState.UP),
+        # `b` was last heard at 280; `a` goes on, and is down for a while.
+        Span(at(355), at(450), SpanState.GAP, share=0.25),
+        Span(at(450), at(510), SpanState.DOWN, share=0.75, unknown=0.25),
+        Span(at(510), at(610), SpanState.GAP, share=0.25),
+        Span(at(610), at(1200), SpanState.UP),
+    ]
+    sums = PgFastWindows(database)
+    for n in range(40):
+        [result] = await ingest.commit([up(tenant, 30 * n, a=0 if 15 <= n < 17 else 1)])
+        # That nobody knows of a part is no change that somebody observed.
+        assert [c.state for c in result.changes] == {0: [], 15: ["down"]}.get(n, [])
+        if not 10 <= n < 20:
+            await ingest.commit([up(tenant, 30 * n + 10, b=1)])
+        now, asked = at(30 * n + 11), Interval(at(10), at(30 * n + 11))
+        state = {**dict.fromkeys(range(12, 20), "gap"), 15: "down", 16: "down"}.get(n, "up")
+        assert await sums.states([tenant.tenant_id], now) == {tenant.tenant_id: state}
+        # While it lasts, and when it is over.
+        if n:
+            tally = (await sums.tallies({tenant.tenant_id: [asked]}, now))[tenant.tenant_id][asked]
+            spans = [clip([s], asked.start, asked.end) for s in await spans_of(database, tenant, now)]
+            known = [s for piece in spans for s in piece]
+            assert (tally.down, tally.gap) == pytest.approx(
+                (sum(s.down_seconds for s in known), sum(s.gap_seconds for s in known)), abs=1e-5
+            )
+    spans = await spans_of(database, tenant, at(1200))
+    assert spans[1:] == told
+    asked = Interval(at(10), at(1200))
+    tally = (await sums.tallies({tenant.tenant_id: [asked]}, at(1200)))[tenant.tenant_id][asked]
+    assert (tally.down, tally.gap) == (45.0, 0.25 * 255)
+    # What was sent late after all fills it.
+    late = [frame(tenant, at(30 * n + 10), ("up", "b", 1)) for n in range(10, 20)]
+    await ingest.commit([Batch(tuple(late))])
+    assert (await spans_of(database, tenant, at(1200)))[1:] == [
+        Span(at(10), at(450), SpanState.UP),
+        Span(at(450), at(510), SpanState.DOWN, share=0.75),
+        Span(at(510), at(1200), SpanState.UP),
     ]
 
 

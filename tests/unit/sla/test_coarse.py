@@ -40,16 +40,22 @@ def timelines(draw: st.DrawFn) -> list[Span]:
         st.integers(1, 130),
         st.sampled_from([1.0, 0.25]),
         st.sampled_from(GapReason),
+        st.sampled_from([0.0, 0.5]),
     )
-    for state, seconds, share, reason in draw(st.lists(kinds, min_size=1, max_size=30)):
+    for state, seconds, share, reason, unknown in draw(st.lists(kinds, min_size=1, max_size=30)):
         spans.append(
             Span(
                 at(cursor), at(cursor + seconds), state,
-                reason if state is GAP else None, share if state is DOWN else 1.0,
+                reason if state is GAP else None, 1.0 if state is UP else share,
+                unknown=unknown if state is DOWN and share < 1 else 0.0,
             )
         )  # fmt: skip
         cursor += seconds
     return coalesce(spans)
+
+
+def why(span: Span) -> GapReason | None:
+    return GapReason.PART_SILENT if span.unknown else span.reason
 
 
 def every_day(_: date) -> bool:
@@ -64,6 +70,19 @@ def test_a_minute_of_flaps_is_down_in_the_share_that_it_was() -> None:
         Span(at(60), at(115), DOWN, share=15 / 55),
         Span(at(115), at(120), GAP, GapReason.NOT_PUSHED),
         Span(at(120), at(300), UP),
+    ]
+
+
+def test_what_was_unknown_in_part_is_a_gap_for_as_long_as_its_part() -> None:
+    minute = [
+        Span(at(0), at(20), UP),
+        Span(at(20), at(40), GAP, GapReason.PART_SILENT, share=0.25),
+        Span(at(40), at(60), DOWN, share=0.25, unknown=0.5),
+    ]
+    assert by_minute(minute, every_day) == [
+        # 5 of 45 seconds; of the rest of the minute nobody knows.
+        Span(at(0), at(45), DOWN, share=5 / 45),
+        Span(at(45), at(60), GAP, GapReason.PART_SILENT),
     ]
 
 
@@ -88,7 +107,7 @@ def test_every_minute_holds_what_it_held(spans: list[Span]) -> None:
         )
         minute += MINUTE
     for reason in GapReason:
-        of_reason = [sum(s.seconds for s in line if s.reason is reason) for line in (spans, kept)]
+        of_reason = [sum(s.gap_seconds for s in line if why(s) is reason) for line in (spans, kept)]
         assert of_reason[0] == pytest.approx(of_reason[1])
 
 

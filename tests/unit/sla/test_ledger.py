@@ -34,13 +34,14 @@ def timelines(draw: st.DrawFn, most: int = 14) -> list[Span]:
     """From some instant on, without a hole; lengths around the flap limit."""
     cursor = draw(st.integers(0, 200))
     spans = []
-    for state, length, share, reason in draw(
+    for state, length, share, reason, unknown in draw(
         st.lists(
             st.tuples(
                 st.sampled_from(SpanState),
                 st.sampled_from([1, 5, 20, 59, 60, 61, 100, 400]),
                 st.sampled_from([1.0, 1.0, 0.25, 0.75]),
                 st.sampled_from(GapReason),
+                st.sampled_from([0.0, 0.25]),
             ),
             min_size=1,
             max_size=most,
@@ -49,9 +50,10 @@ def timelines(draw: st.DrawFn, most: int = 14) -> list[Span]:
         spans.append(
             Span(
                 at(cursor), at(cursor + length), state,
-                reason if state is GAP else None, share if state is DOWN else 1.0,
+                reason if state is GAP else None, 1.0 if state is UP else share,
                 # As old as the state before it at most: one observer.
                 min(draw(st.sampled_from([0, 0.5, 5, 60, 400])), spans[-1].seconds if spans else 0.0),
+                unknown=unknown if state is DOWN and share < 1 else 0.0,
             )
         )  # fmt: skip
         cursor += length

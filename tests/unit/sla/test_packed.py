@@ -24,7 +24,9 @@ def packed(*spans: Span) -> bytes:
     for s in spans:
         letters = s.state.value[:1] + (s.reason.value[:1] if s.reason else " ")
         begin, end = ((t - ORIGIN) // timedelta(microseconds=1) for t in (s.start, s.end))
-        rows.append(struct.pack(">qqddd2s", begin, end, s.share, s.doubt, s.doubt_after, letters.encode()))
+        rows.append(
+            struct.pack(">qqdddd2s", begin, end, s.share, s.doubt, s.doubt_after, s.unknown, letters.encode())
+        )
     return b"".join(rows)
 
 
@@ -34,6 +36,8 @@ CLOSED = [
     Span(at(20), at(30), SpanState.GAP, GapReason.NOT_PUSHED, doubt=5.0),
     Span(at(30), at(31), SpanState.GAP, GapReason.TARGET_FAILED),
     Span(at(31), at(32), SpanState.GAP, GapReason.COLLECTOR_DOWN),
+    Span(at(32), at(33), SpanState.GAP, GapReason.PART_SILENT, share=0.25),
+    Span(at(33), at(34), SpanState.DOWN, share=0.25, unknown=0.5),
 ]
 
 
@@ -44,10 +48,10 @@ def test_every_state_reason_and_share_comes_out_as_it_went_in() -> None:
 
 
 def test_the_open_end_holds_as_long_as_it_does_and_is_a_gap_afterwards() -> None:
-    head = Head(SpanState.UP, at(32), at(40), timedelta(seconds=5))
+    head = Head(SpanState.UP, at(34), at(40), timedelta(seconds=5))
     held = PackedTimeline(packed(*CLOSED), head, at(42))
     assert held.tail is None
-    assert held.open()[-1] == Span(at(32), at(42), SpanState.UP)
+    assert held.open()[-1] == Span(at(34), at(42), SpanState.UP)
     over = PackedTimeline(packed(*CLOSED), head, at(60))
     assert over.tail == Interval(at(45), at(60))
     assert over.open()[-1] == Span(at(45), at(60), SpanState.GAP)

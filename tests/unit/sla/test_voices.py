@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecpmon.model.availability import Observation, SpanState
 from ecpmon.sla.spans import lay
-from ecpmon.sla.voices import Chorus, Policy, Told, Voice, expected_until
+from ecpmon.sla.voices import Chorus, Policy, Share, Told, Voice, expected_until
 from ecpmon.sla.windows import bounds, tally
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,8 +41,8 @@ def told_of(values: Mapping[int, Mapping[Voice, bool]], policies: Sequence[tuple
     return found
 
 
-def oracle(told: Sequence[Told], now: datetime) -> float | None:
-    """How much is down at `now`, asked afresh."""
+def oracle(told: Sequence[Told], now: datetime) -> Share | None:
+    """How much is down and unknown at `now`, asked afresh."""
     before = [t for t in told if t.ts <= now]
     if not before:
         return None
@@ -61,15 +61,16 @@ def oracle(told: Sequence[Told], now: datetime) -> float | None:
         return None
 
     if policy.weights is not None:
-        found = {c: state(c) for c in policy.weights}
-        if None in found.values():
-            return None
-        return sum(w for c, w in policy.weights.items() if found[c]) / sum(policy.weights.values())
+        down, unknown = (
+            sum(w for c, w in policy.weights.items() if state(c) is what) / sum(policy.weights.values())
+            for what in (True, None)
+        )
+        return None if unknown == 1.0 else (down, unknown)
     if policy.whole_decides and any(not of for _, of in held):
-        return None if state("") is None else float(bool(state("")))
+        return None if state("") is None else (float(bool(state(""))), 0.0)
     if any(held.values()):
-        return 1.0
-    return 0.0 if held and not missed else None
+        return 1.0, 0.0
+    return (0.0, 0.0) if held and not missed else None
 
 
 def expected_at(before: Sequence[Told], now: datetime) -> set[Voice]:
@@ -77,13 +78,13 @@ def expected_at(before: Sequence[Told], now: datetime) -> set[Voice]:
     return {voice for t in alike if expected_until(t.ts) > now for voice in t.votes}
 
 
-def shares(observations: Sequence[Observation], until: int) -> list[float | None]:
+def shares(observations: Sequence[Observation], until: int) -> list[Share | None]:
     """What the observations say at each step before `until`."""
     spans = lay(observations, max(at(until), observations[-1].ts)) if observations else []
-    found: list[float | None] = []
+    found: list[Share | None] = []
     for step in range(until):
-        held = [s for s in spans if s.start <= at(step) < s.end and s.state is not SpanState.GAP]
-        found.append(held[0].down_share if held else None)
+        held = [s for s in spans if s.start <= at(step) < s.end and not s.is_blind]
+        found.append((held[0].down_share, held[0].unknown_share) if held else None)
     return found
 
 
@@ -110,11 +111,12 @@ def test_at_every_instant_the_state_follows_from_all_voices_that_hold(
     told = told_of(values, policies)
     seen = Chorus().follow(told)
     newest = max((step for step in values if any(t.ts == at(step) for t in told)), default=-1)
-    assert shares(seen, newest + 1) == pytest.approx([oracle(told, at(n)) for n in range(newest + 1)])
+    # Weights are quarters, which floats add up exactly.
+    assert shares(seen, newest + 1) == [oracle(told, at(n)) for n in range(newest + 1)]
     # And the open end holds as long as silence changes nothing.
     if told and (share := oracle(told, told[-1].ts)) is not None:
         later = newest
-        while oracle(told, at(later)) == pytest.approx(share):
+        while oracle(told, at(later)) == share:
             later += 1
         assert seen[-1].ts + seen[-1].holds == at(later)
 
@@ -147,7 +149,11 @@ def test_who_says_all_there_is_to_say_needs_no_memory(
     for steps, down in later:
         now += steps * STEP
         more.append(Told(now, dict.fromkeys(chorus.last, down), policy))
-    alone = [Observation(t.ts, policy.share(t.votes.items()) or 0.0, policy.holds) for t in more]
+    said = [policy.share(t.votes.items()) or (0.0, 0.0) for t in more]
+    alone = [
+        Observation(t.ts, down, policy.holds, None, unknown)
+        for t, (down, unknown) in zip(more, said, strict=True)
+    ]
     until = (now - T0) // STEP + 8
     since = (more[0].ts - T0) // STEP
     assert shares(chorus.follow(more), until)[since:] == shares(alone, until)[since:]
@@ -235,40 +241,47 @@ def test_of_several_kinds_about_a_service_that_has_a_weight_each_is_missed() -> 
     policy = Policy("push", STEP, WEIGHTS)
     votes = {("up", "a"): False, ("up", "b"): False, ("error_rate", "a"): True}
     silent = {voice: down for voice, down in votes.items() if voice[0] == "up"}
-    assert policy.share(votes.items(), votes) == 0.25
-    assert policy.share(silent.items(), votes) is None
-    assert policy.share(silent.items(), silent) == 0.0
+    assert policy.share(votes.items(), votes) == (0.25, 0.0)
+    assert policy.share(silent.items(), votes) == (0.0, 0.25)
+    assert policy.share(silent.items(), silent) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("votes", "weights", "share"),
     [
-        ({("up", ""): False}, None, 0.0),
-        ({("up", ""): True}, None, 1.0),
-        ({("up", ""): False, ("up", "callbot"): True}, None, 1.0),
-        ({("up", "chatbot"): False, ("up", "callbot"): True}, None, 1.0),
-        ({("up", "chatbot"): False, ("error_rate", "chatbot"): True}, None, 1.0),
+        ({("up", ""): False}, None, (0.0, 0.0)),
+        ({("up", ""): True}, None, (1.0, 0.0)),
+        ({("up", ""): False, ("up", "callbot"): True}, None, (1.0, 0.0)),
+        ({("up", "chatbot"): False, ("up", "callbot"): True}, None, (1.0, 0.0)),
+        ({("up", "chatbot"): False, ("error_rate", "chatbot"): True}, None, (1.0, 0.0)),
         ({("up", "chatbot"): False, ("up", "callbot"): False}, WEIGHTS, None),
-        ({("up", "a"): False, ("up", "b"): False}, WEIGHTS, 0.0),
-        ({("up", "a"): True, ("up", "b"): False}, WEIGHTS, 0.25),
-        ({("up", "a"): False, ("up", "b"): True, ("up", "c"): True}, WEIGHTS, 0.75),
-        ({("up", "a"): False, ("error_rate", "a"): True, ("up", "b"): False}, WEIGHTS, 0.25),
-        ({("up", "a"): True, ("up", "b"): True}, WEIGHTS, 1.0),
-        # Half of them would hide what the other half says.
-        ({("up", "a"): False}, WEIGHTS, None),
+        ({("up", "a"): False, ("up", "b"): False}, WEIGHTS, (0.0, 0.0)),
+        ({("up", "a"): True, ("up", "b"): False}, WEIGHTS, (0.25, 0.0)),
+        ({("up", "a"): False, ("up", "b"): True, ("up", "c"): True}, WEIGHTS, (0.75, 0.0)),
+        ({("up", "a"): False, ("error_rate", "a"): True, ("up", "b"): False}, WEIGHTS, (0.25, 0.0)),
+        ({("up", "a"): True, ("up", "b"): True}, WEIGHTS, (1.0, 0.0)),
+        # What is silent is unknown for its part.
+        ({("up", "a"): False}, WEIGHTS, (0.0, 0.75)),
+        ({("up", "b"): True}, WEIGHTS, (0.75, 0.25)),
         ({("up", ""): True}, WEIGHTS, None),
         ({}, None, None),
     ],
 )
 def test_how_much_is_down(
-    votes: dict[Voice, bool], weights: dict[str, float] | None, share: float | None
+    votes: dict[Voice, bool], weights: dict[str, float] | None, share: Share | None
 ) -> None:
     policy = Policy("push", STEP, weights)
     assert policy.share(policy.counted(votes).items()) == share
+
+
+def test_a_weight_that_is_nothing_beside_the_others_makes_nothing_known() -> None:
+    policy = Policy("push", STEP, {"a": 1e-300, "b": 1e6})
+    assert policy.share({("up", "a"): True}.items()) is None
+    assert policy.share({("up", "b"): True}.items()) == (1.0, 0.0)
 
 
 def test_a_source_that_knows_the_whole_decides_with_it() -> None:
     policy = Policy("simulator", STEP, whole_decides=True)
     votes = {("up", ""): False, ("up", "callbot"): True}
     assert policy.counted(votes) == {("up", ""): False}
-    assert policy.share(votes.items()) == 0.0
+    assert policy.share(votes.items()) == (0.0, 0.0)
