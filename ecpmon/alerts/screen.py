@@ -104,7 +104,7 @@ class Totals:
     def silence(self, start: datetime, end: datetime) -> float | None:
         if self._found.latest >= end:
             raise LookupError("a gap may end with an observation that is not over")
-        if self._found.state is SpanState.GAP:
+        if self._found.state is SpanState.GAP and self._found.expires >= end:
             raise LookupError("a gap in part may have begun with the last observation, or before")
         if self._found.expires >= end:
             return None
@@ -255,11 +255,13 @@ class Screen:
             return  # what is planned may begin any time
         if not self._rests.is_known(tenant, standing, outline, now):
             rules = standing.rules or ()
-            steady = (
-                outline.state != SpanState.GAP and stays(rules, facts, growing(outline, now), self._policies)
-                if outline is not None
-                else waits_for_nothing(rules)
-            )
+            if outline is None:
+                steady = waits_for_nothing(rules)
+            else:
+                grows = growing(outline, now)
+                # Who is known in part only is restless until it is silent altogether.
+                in_part = outline.state == SpanState.GAP and grows is not SpanState.GAP
+                steady = not in_part and stays(rules, facts, grows, self._policies)
             self._rests.note(tenant, standing, outline, now, steady=steady)
         self._rests.note_due(tenant, next_due(courses, now))
 
