@@ -26,6 +26,7 @@ from ecpmon.api.answers.common import Hint
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.contract import Query, optional, read_query
+from ecpmon.api.paths import path_number
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, LimitReached, NotFound, ValidationFailed
@@ -266,11 +267,9 @@ async def resend(request: web.Request) -> web.Response:
     """Send again what was given up, under its old id; who asked for it, and when, stays on record."""
     tenant = await tenant_of(request)
     body = await read_model(request, ResendBody, optional=True)
-    number = request.match_info["delivery_id"]
-    if not re.fullmatch(r"[0-9]{1,18}", number):
-        raise NotFound("there is no such delivery", details={"delivery_id": number[:100]})
+    number = path_number(request, "delivery_id", "there is no such delivery")
     caller, now = request[CALLER].name, now_of(request)
-    found = await backend_of(request).deliveries.resend(tenant, int(number), caller, body.note, now)
+    found = await backend_of(request).deliveries.resend(tenant, number, caller, body.note, now)
     return reply(delivery_document(found), 202)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -233,27 +232,3 @@ def parse_model(document: Any, model: type[M]) -> M:
 
 def bad_field(field: str, message: str) -> ValidationFailed:
     return ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
-
-
-def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:
-    """A whole number from the query string. Raises ValidationFailed."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"-?[0-9]{1,12}", text) or not low <= int(text) <= high:
-        raise bad_field(name, f"must be a whole number from {low} to {high}")
-    return int(text)
-
-
-def query_float(request: web.Request, name: str, default: float, low: float, high: float) -> float:
-    """A number from the query string, `low < x <= high`. Raises ValidationFailed."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not low < value <= high:
-        raise bad_field(name, f"must be a number over {low:g} and at most {high:g}")
-    return value

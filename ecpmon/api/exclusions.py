@@ -31,6 +31,7 @@ from ecpmon.api.maintenance import (
     planned_of,
     window_document,
 )
+from ecpmon.api.paths import path_uuid
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenants import check_preset
 from ecpmon.api.times import is_naive
@@ -181,10 +182,7 @@ def _digest(body: ExclusionBody) -> str:
 
 
 def _number(request: web.Request) -> str:
-    try:
-        return str(uuid.UUID(request.match_info["request_id"]))
-    except ValueError:
-        raise NotFound("there is no such request for exclusions") from None
+    return path_uuid(request, "request_id", "there is no such request for exclusions")
 
 
 async def _own(request: web.Request) -> list[Tenant]:

@@ -23,6 +23,7 @@ from ecpmon.api.auth import token_of
 from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of, worked_out
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.contract import Flag, Query, read_query
+from ecpmon.api.paths import path_uuid
 from ecpmon.api.routing import ROLES, Permission, Routes
 from ecpmon.api.times import is_skipped, time_of
 from ecpmon.errors import Conflict, LimitReached, NotFound
@@ -203,7 +204,7 @@ def how_often(planned: Maintenance, now: datetime, authorised: bool) -> int:
 async def approve(request: web.Request) -> web.Response:
     """Let a window count that needs approval, or was entered too late; by somebody else than who entered it."""
     tenant, now, caller = await tenant_of(request), now_of(request), request[CALLER]
-    number, store = request.match_info["maintenance_id"], backend_of(request).maintenance
+    number, store = _number(request), backend_of(request).maintenance
     return reply(document(await store.approve(tenant, number, caller.name, token_of(caller), now), now))
 
 
@@ -227,5 +228,9 @@ async def remove(request: web.Request) -> web.Response:
     """
     tenant, store = await tenant_of(request), backend_of(request).maintenance
     change = store.end if read_query(request, Removal).keep_past else store.remove
-    await change(tenant, request.match_info["maintenance_id"], request[CALLER].name, now_of(request))
+    await change(tenant, _number(request), request[CALLER].name, now_of(request))
     return web.Response(status=204)
+
+
+def _number(request: web.Request) -> str:
+    return path_uuid(request, "maintenance_id", "there is no such maintenance")

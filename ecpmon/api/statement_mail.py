@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from ecpmon.api.answers.statements import Period, Sending, Sendings, StatementRe
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.contract import Query, read_query
+from ecpmon.api.paths import path_number
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, NotFound
@@ -91,11 +91,9 @@ async def sendings(request: web.Request) -> web.Response:
 async def resend(request: web.Request) -> web.Response:
     """Send again what was given up, under its old Message-ID."""
     tenant = await tenant_of(request)
-    number = request.match_info["sending_id"]
-    if not re.fullmatch(r"[0-9]{1,18}", number):
-        raise NotFound("there is no such sending", details={"sending_id": number[:100]})
+    number = path_number(request, "sending_id", "there is no such sending")
     caller, now = request[CALLER].name, now_of(request)
-    found = await backend_of(request).statement_mail.resend(tenant, int(number), caller, now)
+    found = await backend_of(request).statement_mail.resend(tenant, number, caller, now)
     return reply(_sending(request, found), 202)
 
 

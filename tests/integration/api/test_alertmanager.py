@@ -156,3 +156,7 @@ async def test_alertmanager_is_told_503_where_others_are_told_429(
 class _Refusing:
     def __init__(self, refuse: Any) -> None:
         self.take = self.check = self.charge = refuse
+        self.policy = ""
+
+    def left(self, *_: Any) -> str:
+        return ""
