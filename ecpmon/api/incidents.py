@@ -18,6 +18,7 @@ from ecpmon.api.contract import Query, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, QueryTime
 from ecpmon.compute.parcels import Sealed
+from ecpmon.errors import LimitReached
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.recovery import Recovery
 from ecpmon.model.sums import Mark
@@ -48,7 +49,13 @@ class Asked(Query):
     to: QueryTime | None = None
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/incidents", Permission.READ, query=Asked, answers={200: Incidents})
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/incidents",
+    Permission.READ,
+    query=Asked,
+    answers={200: Incidents},
+    refuses=(LimitReached,),
+)
 async def incidents(request: web.Request) -> web.Response:
     """Outages: when, how long, what was wrong as far as it is known, and what each cost."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)

@@ -34,7 +34,7 @@ from ecpmon.api.contract import Query, Text, field_errors, read_query
 from ecpmon.api.queries import Windows
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
-from ecpmon.errors import BadRequest, Conflict, NotFound, ValidationFailed
+from ecpmon.errors import BadRequest, Conflict, LimitReached, NotFound, ValidationFailed
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
@@ -279,7 +279,7 @@ class StatusAsked(Query):
     Permission.READ,
     query=StatusAsked,
     answers={200: ObjectiveStatus},
-    refuses=(NotFound,),
+    refuses=(LimitReached, NotFound),
 )
 async def status(request: web.Request) -> web.Response:
     """Ratio with bounds, verdict, budget and burn rate per window, up to the last whole minute."""

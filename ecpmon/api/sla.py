@@ -32,6 +32,7 @@ from ecpmon.api.queries import Length, Windows, duration_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import QueryTime
 from ecpmon.compute.parcels import Sealed
+from ecpmon.errors import LimitReached
 from ecpmon.model.availability import SpanState
 from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.sums import Mark
@@ -132,7 +133,13 @@ class _Asked:
     ends: datetime | None = None
 
 
-@routes.get("/api/v1/tenants/{tenant_id}/sla", Permission.READ, query=Asked, answers={200: Sla})
+@routes.get(
+    "/api/v1/tenants/{tenant_id}/sla",
+    Permission.READ,
+    query=Asked,
+    answers={200: Sla},
+    refuses=(LimitReached,),
+)
 async def sla(request: web.Request) -> web.Response:
     """Availability with bounds, budget, burn rate and incidents per window; `at` asks about the past."""
     check_name(request)
@@ -278,7 +285,11 @@ class PlotAsked(Query):
 
 
 @routes.get(
-    "/api/v1/tenants/{tenant_id}/sla/timeline", Permission.READ, query=PlotAsked, answers={200: Timeline}
+    "/api/v1/tenants/{tenant_id}/sla/timeline",
+    Permission.READ,
+    query=PlotAsked,
+    answers={200: Timeline},
+    refuses=(LimitReached,),
 )
 async def timeline(request: web.Request) -> web.Response:
     """Availability over time, for a plot."""
@@ -369,6 +380,7 @@ class AnalysisAsked(Query):
     Permission.READ,
     query=AnalysisAsked,
     answers={200: Analysis},
+    refuses=(LimitReached,),
 )
 async def analysis(request: web.Request) -> web.Response:
     """A short analysis of one period."""

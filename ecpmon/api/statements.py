@@ -11,7 +11,7 @@ from ecpmon.api.common import apart, backend_of, bad_field, long_turn, now_of, t
 from ecpmon.api.context import CONTEXT
 from ecpmon.api.contract import Query, Text, read_query
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.errors import NotFound
+from ecpmon.errors import LimitReached, NotFound
 from ecpmon.model.statement_documents import ToldStatement
 from ecpmon.model.tenants import Language
 from ecpmon.sla.contracts import label_at, name_of
@@ -75,7 +75,7 @@ class Asked(Query):
             Text("application/pdf", headers=("Content-Disposition",), binary=True),
         )
     },
-    refuses=(NotFound,),
+    refuses=(LimitReached, NotFound),
 )
 async def report(request: web.Request) -> web.Response:
     """The statement of a month, a quarter or a year: closed once, restated with its difference when late data comes."""
