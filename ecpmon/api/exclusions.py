@@ -33,7 +33,7 @@ from ecpmon.api.maintenance import (
 )
 from ecpmon.api.paths import path_uuid
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenants import check_preset
+from ecpmon.api.tenants import MOST_LABELS, LabelName, LabelValue, check_preset
 from ecpmon.api.times import is_naive
 from ecpmon.errors import Conflict, EcpError, InvalidPreset, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.maintenance import Maintenance
@@ -46,12 +46,13 @@ routes = Routes()
 # Of one request, and of one of its transactions: tenants are locked as long as one lasts.
 MOST: Final = 5_000
 AT_ONCE: Final = 100
+_SAID: Final = ("tenant_ids", "name", "preset", "status", "labels")
 _NAMESPACE: Final = uuid.UUID("0b6f6f3e-7f0b-4b43-9c53-5f3b0a4c7d11")
 
 
 class SelectorBody(Model):
     """Whom it is for: every tenant that the caller may change and for which all that is said holds. `name`: `*` is any
-    text. At least one is said; `all` says that all are meant."""
+    text; `labels`: it has all of them, with these values. At least one is said; `all` says that all are meant."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,6 +61,7 @@ class SelectorBody(Model):
     name: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
     preset: StrictStr | None = None
     status: StrictStr | None = None
+    labels: Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=MOST_LABELS)] | None = None
 
 
 class ExclusionBody(MaintenanceBody):
@@ -178,6 +180,9 @@ def _planned(request: web.Request, body: ExclusionBody, now: datetime) -> Mainte
 
 def _digest(body: ExclusionBody) -> str:
     asked = body.model_dump(mode="json", exclude={"key", "dry_run"})
+    if body.tenants.labels is None:
+        # Keys that were used before there were labels go on to name the same request.
+        del asked["tenants"]["labels"]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -196,9 +201,9 @@ async def _chosen(request: web.Request, body: SelectorBody) -> tuple[list[Tenant
 
     Raises ValidationFailed for one that says nothing, LimitReached for too many.
     """
-    said = [name for name in ("tenant_ids", "name", "preset", "status") if getattr(body, name) is not None]
+    said = [name for name in _SAID if getattr(body, name) is not None]
     if body.all == bool(said):
-        raise bad_field("tenants", "say all, or which ones: tenant_ids, name, preset, status")
+        raise bad_field("tenants", f"say all, or which ones: {', '.join(_SAID)}")
     if body.status is not None and body.status not in list(TenantStatus):
         raise bad_field("tenants.status", f"known are {', '.join(TenantStatus)}")
     preset, own = check_preset(body.preset), await _own(request)
@@ -209,6 +214,7 @@ async def _chosen(request: web.Request, body: SelectorBody) -> tuple[list[Tenant
         if selected(names, body.name, t.tenant_id)
         and preset in (None, t.preset)
         and body.status in (None, t.status)
+        and (body.labels or {}).items() <= t.labels.items()
     ]
     if len(chosen) > MOST:
         raise LimitReached(

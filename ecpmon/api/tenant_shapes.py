@@ -245,6 +245,7 @@ class TenantDetail(TypedDict):
     service_hours: Annotated[ServiceHours | None, Field(description="null: always.")]
     contract: NewestContract
     service_resources: ServiceResources
+    labels: Annotated[Mapping[str, str], Field(examples=[{"region": "seoul", "team": "billing"}])]
     component_policy: Literal["weighted", "any"]
     component_weights: Annotated[Mapping[str, float] | None, Field(examples=[{"callbot": 2, "chatbot": 1}])]
     services: list[ServiceShown]
@@ -280,6 +281,7 @@ class TenantUpdated(TypedDict):
     service_requirements: ServiceRequirements
     sla_target: SlaTargetShown
     service_resources: ServiceResources
+    labels: Annotated[Mapping[str, str], Field(examples=[{"region": "seoul", "team": "billing"}])]
     push_mode: PushMode
     language: Language
     time_zone: str

@@ -22,6 +22,9 @@ from ecpmon.api.tenant_shapes import (
     TenantUpdated,
 )
 from ecpmon.api.tenants import (
+    MOST_LABELS,
+    LabelName,
+    LabelValue,
     TargetBody,
     check_preset,
     checked_hours,
@@ -100,6 +103,8 @@ class UpdateBody(Model):
     credits: CreditTable | None = None
     # All of them anew; null counts every hour again.
     service_hours: HoursGiven | None = None
+    # By name; null, of one or of all: the tenant has it no more.
+    labels: Annotated[dict[LabelName, LabelValue | None], Field(max_length=2 * MOST_LABELS)] | None = None
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
@@ -150,6 +155,8 @@ def _wanted(tenant: Tenant, body: UpdateBody, hours: dict[str, Any] | None) -> T
         changed["credits"] = None if body.credits is None else body.credits.model_dump()
     if "service_hours" in given:
         changed["hours"] = hours
+    if "labels" in given:
+        changed["labels"] = _labels(tenant.labels, body.labels)
     if "service_resources" in given:
         changed["service_resources"] = _merged_resources(tenant.service_resources, body.service_resources)
     return tenant.model_copy(update=changed)
@@ -159,6 +166,14 @@ def _merged(known: Mapping[str, V], given: Mapping[str, V | None]) -> dict[str, 
     """As RFC 7396 says: what is absent stays, and null goes, whether it is there or not."""
     found = {name: value for name, value in known.items() if name not in given or given[name] is not None}
     return found | {name: value for name, value in given.items() if value is not None}
+
+
+def _labels(known: Mapping[str, str], given: Mapping[str, str | None] | None) -> dict[str, str]:
+    """Raises ValidationFailed for too many in the end."""
+    found = {} if given is None else _merged(known, given)
+    if len(found) > MOST_LABELS:
+        raise bad_field("labels", f"are {len(found)} with those that are there; at most {MOST_LABELS}")
+    return found
 
 
 def _merged_resources(
@@ -243,6 +258,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         maintenance_accounting=wanted.maintenance_accounting,
         credits=wanted.credits,
         hours=wanted.hours,
+        labels=wanted.labels,
     )
 
 
@@ -260,6 +276,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "service_requirements": tenant.service_requirements,
         "sla_target": target_shown(tenant.sla_target),
         "service_resources": cast(ServiceResources, tenant.service_resources),
+        "labels": tenant.labels,
         "push_mode": tenant.push_mode,
         "language": tenant.language,
         "time_zone": tenant.time_zone,

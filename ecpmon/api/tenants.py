@@ -107,6 +107,12 @@ def target_of(request: web.Request, body: TargetBody) -> SlaTarget:
     return SlaTarget(**given)
 
 
+# As Kubernetes has them, but for values: they may be any text of one line.
+LabelName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$")]
+LabelValue = Annotated[StrictStr, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+MOST_LABELS: Final = 32
+
+
 class TenantBody(Model):
     model_config = ConfigDict(extra="ignore")
 
@@ -137,6 +143,14 @@ class TenantBody(Model):
     evidence_profile: Annotated[
         Selection | None, Field(description="From its first moment on. Absent: what the rules say for all.")
     ] = None
+    labels: Annotated[
+        dict[LabelName, LabelValue],
+        Field(
+            max_length=MOST_LABELS,
+            description="What people tell tenants apart by; exclusions can select by them.",
+            json_schema_extra={"examples": [{"region": "seoul", "team": "billing"}]},
+        ),
+    ] = Field(default_factory=dict)
     component_weights: (
         dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
     ) = None
@@ -327,6 +341,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         credits=None if body.credits is None else body.credits.model_dump(),
         hours=await checked_hours(request, body.service_hours),
         evidence_profile=_checked_profile(body.evidence_profile),
+        labels=body.labels,
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -426,6 +441,7 @@ async def get_tenant(request: web.Request) -> web.Response:
         "service_hours": cast(ServiceHours | None, tenant.hours),
         "contract": newest_contract(tenant),
         "service_resources": cast(ServiceResources, tenant.service_resources),
+        "labels": tenant.labels,
         "component_policy": "weighted" if tenant.component_weights else "any",
         "component_weights": tenant.component_weights,
         "services": _services(tenant),

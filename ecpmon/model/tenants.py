@@ -167,6 +167,8 @@ class Tenant(BaseModel):
     as_of: SkipValidation[ContractVersion | None] = None
     # Right-sized: service -> {cpu_request, cpu_limit, memory_request, memory_limit} instead of the catalogue's.
     service_resources: dict[str, dict[str, str]] = Field(default_factory=dict)
+    # What people tell tenants apart by; nothing is worked out from it.
+    labels: dict[str, str] = Field(default_factory=dict)
     # `spec()` of the moment it was deployed; None: not deployed, or before that was recorded.
     deployed_spec: dict[str, Any] | None = None
     # Component policy: weights by service, or None when any service that is down makes the tenant down.

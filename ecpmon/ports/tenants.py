@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ class NewTenant:
     hours: Mapping[str, Any] | None = None
     # `Selection.document` of `ports.profiles`, from its first moment on.
     evidence_profile: Mapping[str, Any] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class TenantChange:
     maintenance_accounting: Accounting
     credits: Mapping[str, Any] | None
     hours: Mapping[str, Any] | None
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def tenant_of(row: Any) -> Tenant:
         hours=row["hours"],
         versions=tuple(map(version_of, row["versions"] or ())),
         service_resources=row["service_resources"],
+        labels=row["labels"],
         deployed_spec=row["deployed_spec"],
         component_weights=row["component_weights"],
         created_at=row["created_at"],
@@ -389,6 +390,7 @@ def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
         change.maintenance_accounting.value,
         change.credits,
         change.hours,
+        dict(change.labels),
     )
 
 
@@ -416,4 +418,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         new.language.value,
         new.credits,
         new.hours,
+        dict(new.labels),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
@@ -105,6 +106,45 @@ async def test_what_was_begun_is_completed_by_the_same_key(
     assert [len(await windows(service, name)) for name in names] == [1, 1, 1]
 
 
+async def test_labels_choose_those_that_have_all_of_them(service: Service) -> None:
+    labels = {
+        "label-0": {"site": "busan"},
+        "label-1": {"site": "busan", "team": "결제"},
+        "label-2": {"site": "seoul"},
+    }
+    for name, own in labels.items():
+        await service.tenant(tenant_id=name, labels=own)
+
+    async def chosen(**selector: Any) -> list[str]:
+        body = asked("by-label", selector, dry_run=True)
+        _, answer, _ = await service.ask("POST", URL, body)
+        return [row["tenant_id"] for row in answer["tenants"]]
+
+    assert await chosen(labels={"site": "busan"}) == ["label-0", "label-1"]
+    assert await chosen(labels={"site": "busan", "team": "결제"}) == ["label-1"]
+    assert await chosen(labels={"site": "busan"}, name="*-0") == ["label-0"]
+    assert await chosen(labels={"site": "bus"}) == []
+    _, answer, _ = await service.ask("POST", URL, asked("by-label", {"labels": {"site": "busan"}}))
+    assert (answer["laid"], [r["tenant_id"] for r in answer["tenants"]]) == (2, ["label-0", "label-1"])
+    # Whom it is for was decided then.
+    await service.ask("PUT", "/api/v1/tenants/label-2", {"labels": {"site": "busan"}})
+    _, answer, _ = await service.ask("POST", URL, asked("by-label", {"labels": {"site": "busan"}}))
+    assert (answer["laid"], answer["already"]) == (0, 2)
+
+
+def test_a_key_of_an_earlier_release_names_the_same_request() -> None:
+    body = exclusions.ExclusionBody.model_validate(asked("k", {"name": "a*"}))
+    before = (
+        '{"approved_by": null, "category": "maintenance", "duration": "1h", "end": null, '
+        '"reason": "moving the data centre", "rrule": null, "start": "2026-03-03T08:00:00Z", "tenants": '
+        '{"all": false, "name": "a*", "preset": null, "status": null, "tenant_ids": null}, "time_zone": null, '
+        '"title": ""}'
+    )
+    assert exclusions._digest(body) == hashlib.sha256(before.encode()).hexdigest()
+    other = exclusions.ExclusionBody.model_validate(asked("k", {"labels": {"a": "b"}, "name": "a*"}))
+    assert exclusions._digest(other) != exclusions._digest(body)
+
+
 async def test_many_at_once_with_the_same_key_lay_it_once(service: Service) -> None:
     names = await three(service, "race")
     body = asked("move-5", {"name": "race-*"})
@@ -114,11 +154,13 @@ async def test_many_at_once_with_the_same_key_lay_it_once(service: Service) -> N
 
 
 async def test_anothers_tenants_are_neither_touched_nor_told_of(service: Service) -> None:
-    mine, others = await three(service, "wall-mine"), await three(service, "wall-other")
+    labels = {"region": "seoul", "team": "billing"}
+    mine = await three(service, "wall-mine", labels=labels)
+    others = await three(service, "wall-other", labels=labels)
     await keeper(service, "walled", mine)
     for key, selector in (
         ("all", {"all": True}), ("pattern", {"name": "wall-*"}), ("preset", {"preset": "micro"}),
-        ("status", {"status": "pending"}),
+        ("status", {"status": "pending"}), ("labels", {"labels": {"region": "seoul"}}),
     ):  # fmt: skip
         status, answer, _ = await service.ask("POST", URL, asked(key, selector), who="walled")
         assert (status, answer["refused"]) in ((201, 0), (200, 0)), (key, answer)
@@ -193,7 +235,7 @@ async def test_a_dry_run_tells_whom_it_would_choose_and_does_nothing(service: Se
     [
         ({"tenants": {}}, "tenants"), ({"tenants": {"all": True, "name": "a*"}}, "tenants"),
         ({"tenants": {"status": "asleep"}}, "tenants.status"),
-        ({"tenants": {"tenant_ids": []}}, "tenants.tenant_ids"), ({"tenants": {"colour": "red"}}, "tenants.colour"),
+        ({"tenants": {"labels": {}}}, "tenants.labels"), ({"tenants": {"tenant_ids": []}}, "tenants.tenant_ids"), ({"tenants": {"colour": "red"}}, "tenants.colour"),
         ({"key": ""}, "key"), ({"category": "laziness"}, "category"),
         ({"start": "2026-03-03T08:00:00"}, "time_zone"), ({"rrule": "FREQ=DAILY"}, "time_zone"),
         ({"time_zone": ""}, "time_zone"), ({"time_zone": "", "rrule": "FREQ=DAILY"}, "time_zone"),

@@ -289,6 +289,41 @@ async def test_the_database_refuses_resources_that_nobody_can_read(service: Serv
         )
 
 
+async def test_labels_are_merged_and_null_takes_them_away(service: Service) -> None:
+    name = await service.tenant(labels={"region": "seoul", "team": "결제"})
+    assert (await detail(service, name))["labels"] == {"region": "seoul", "team": "결제"}
+    answer = await put(
+        service, name, {"labels": {"team": None, "ecp.ai/tier": "gold", "gone": None, "note": ""}}
+    )
+    assert answer["labels"] == {"region": "seoul", "ecp.ai/tier": "gold", "note": ""}
+    assert (await put(service, name, {"name": "x"}))["labels"] == answer["labels"]
+    many = {f"label-{n}": "x" for n in range(29)}
+    assert len((await put(service, name, {"labels": many}))["labels"]) == 32
+    error = (await put(service, name, {"labels": {"one-more": "x"}}, 422))["error"]
+    assert [f["field"] for f in error["details"]["fields"]] == ["labels"]
+    told = await service.runtime.database.fetchrow(
+        "SELECT before, after FROM audit_log WHERE subject = $1 AND action = 'tenant.changed' ORDER BY id LIMIT 1",
+        name,
+    )
+    assert told["before"] == {"labels": {"region": "seoul", "team": "결제"}}
+    assert told["after"] == {"labels": answer["labels"]}
+    assert (await put(service, name, {"labels": None}))["labels"] == {}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"": "x"}, {"a" * 64: "x"}, {"-a": "x"}, {"a b": "x"}, {"a": "x" * 101}, {"a": "x\ny"}, {"a": 1}, ["a"],
+     {f"n{n}": "x" for n in range(65)}],
+)  # fmt: skip
+async def test_labels_that_nobody_could_read_are_refused(service: Service, labels: Any) -> None:
+    name = await service.tenant()
+    error = (await put(service, name, {"labels": labels}, 422))["error"]
+    assert {f["field"].split(".")[0] for f in error["details"]["fields"]} == {"labels"}
+    body = {"tenant_id": "bad-labels", "name": "x", "service_requirements": {"chatbot": 1}, "labels": labels}
+    status, answer, _ = await service.ask("POST", "/api/v1/tenants/", body)
+    assert (status, answer["error"]["code"]) == (422, "VALIDATION_FAILED")
+
+
 async def test_a_deleted_tenant_is_gone(service: Service) -> None:
     name = await service.tenant()
     await service.ask("DELETE", f"/api/v1/tenants/{name}")
