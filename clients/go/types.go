@@ -439,29 +439,31 @@ type ServiceResources struct {
 
 // Tenant: `etag` goes into `update_tenant`, for a change that nobody else has overtaken.
 type Tenant struct {
-	TenantID              string         `json:"tenant_id"`
-	Name                  *string        `json:"name"`
-	Preset                string         `json:"preset"`
-	IsDemo                bool           `json:"is_demo"`
-	Status                string         `json:"status"`
-	ServiceRequirements   map[string]int `json:"service_requirements"`
-	Resources             Resources      `json:"resources"`
-	GPUType               *string        `json:"gpu_type"`
-	SlaTarget             SlaTarget      `json:"sla_target"`
-	SliSource             string         `json:"sli_source"`
-	PushInterval          int            `json:"push_interval"`
-	PushMode              string         `json:"push_mode"`
-	TimeZone              string         `json:"time_zone"`
-	MaintenanceAccounting string         `json:"maintenance_accounting"`
-	Language              string         `json:"language"`
-	Credits               map[string]any `json:"credits"`
-	ServiceHours          map[string]any `json:"service_hours"`
-	Services              []Service      `json:"services"`
-	Description           *string        `json:"description"`
-	CreatedAt             string         `json:"created_at"`
-	UpdatedAt             string         `json:"updated_at"`
-	Hints                 []Hint         `json:"hints"`
-	Etag                  string         `json:"etag,omitempty"`
+	TenantID              string            `json:"tenant_id"`
+	Name                  *string           `json:"name"`
+	Preset                string            `json:"preset"`
+	IsDemo                bool              `json:"is_demo"`
+	Status                string            `json:"status"`
+	ServiceRequirements   map[string]int    `json:"service_requirements"`
+	Resources             Resources         `json:"resources"`
+	GPUType               *string           `json:"gpu_type"`
+	SlaTarget             SlaTarget         `json:"sla_target"`
+	SliSource             string            `json:"sli_source"`
+	PushInterval          int               `json:"push_interval"`
+	PushMode              string            `json:"push_mode"`
+	TimeZone              string            `json:"time_zone"`
+	MaintenanceAccounting string            `json:"maintenance_accounting"`
+	Language              string            `json:"language"`
+	Credits               map[string]any    `json:"credits"`
+	ServiceHours          map[string]any    `json:"service_hours"`
+	ExclusionRules        map[string]any    `json:"exclusion_rules"`
+	Labels                map[string]string `json:"labels"`
+	Services              []Service         `json:"services"`
+	Description           *string           `json:"description"`
+	CreatedAt             string            `json:"created_at"`
+	UpdatedAt             string            `json:"updated_at"`
+	Hints                 []Hint            `json:"hints"`
+	Etag                  string            `json:"etag,omitempty"`
 }
 
 // TenantChanges: What is absent stays; of a mapping by service as well, where null takes a member away.
@@ -478,6 +480,8 @@ type TenantChanges struct {
 	MaintenanceAccounting  string                        `json:"maintenance_accounting,omitempty"`
 	Credits                map[string]any                `json:"credits,omitempty"`
 	ServiceHours           map[string]any                `json:"service_hours,omitempty"`
+	ExclusionRules         map[string]any                `json:"exclusion_rules,omitempty"`
+	Labels                 map[string]*string            `json:"labels,omitempty"`
 	AcknowledgeAutoscaling *bool                         `json:"acknowledge_autoscaling,omitempty"`
 }
 
@@ -505,6 +509,8 @@ type TenantRequest struct {
 	Language              string             `json:"language,omitempty"`
 	Credits               map[string]any     `json:"credits,omitempty"`
 	ServiceHours          map[string]any     `json:"service_hours,omitempty"`
+	ExclusionRules        map[string]any     `json:"exclusion_rules,omitempty"`
+	Labels                map[string]string  `json:"labels,omitempty"`
 	EvidenceProfile       map[string]any     `json:"evidence_profile,omitempty"`
 	ComponentWeights      map[string]float64 `json:"component_weights,omitempty"`
 }

@@ -15,6 +15,7 @@ from ecpmon.api.tenant_shapes import (
     ContractShown,
     ContractVersions,
     CreditsShown,
+    ExclusionRules,
     ServiceHours,
     SlaTargetShown,
 )
@@ -26,7 +27,8 @@ MOST_VERSIONS: Final = 1_000
 
 
 def version_document(version: ContractVersion) -> ContractShown:
-    """`credits` null: those of `rules/credits.yaml`; `service_hours` null: always."""
+    """`credits` null: those of `rules/credits.yaml`; `service_hours` null: always; `exclusion_rules` null: as the
+    settings say."""
     return {
         "version": version.version,
         "valid_from": version.valid_from,
@@ -35,6 +37,7 @@ def version_document(version: ContractVersion) -> ContractShown:
         "time_zone": version.time_zone,
         "credits": cast(CreditsShown | None, version.credits),
         "service_hours": cast(ServiceHours | None, version.hours),
+        "exclusion_rules": cast(ExclusionRules | None, version.exclusion_rules),
         "created_at": version.created_at,
         "created_by": version.created_by,
         "replaced_at": version.replaced_at,

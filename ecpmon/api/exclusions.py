@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +29,7 @@ from ecpmon.api.maintenance import (
     how_often,
     may_enter_the_past,
     planned_of,
+    usual_rules,
     window_document,
 )
 from ecpmon.api.paths import path_uuid
@@ -40,6 +41,7 @@ from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.ports.exclusions import Laid
 from ecpmon.shapes import Model
+from ecpmon.sla.exclusion_rules import Rules, rules_at
 from ecpmon.sla.exclusions import selected
 
 routes = Routes()
@@ -61,7 +63,13 @@ class SelectorBody(Model):
     name: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
     preset: StrictStr | None = None
     status: StrictStr | None = None
-    labels: Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=MOST_LABELS)] | None = None
+    labels: (
+        Annotated[
+            dict[LabelName, LabelValue],
+            Field(min_length=1, max_length=MOST_LABELS, examples=[{"region": "seoul"}]),
+        ]
+        | None
+    ) = None
 
 
 class ExclusionBody(MaintenanceBody):
@@ -105,8 +113,10 @@ async def lay(request: web.Request) -> web.Response:
     )
     first = set(found.tenants)
     chosen = [t for t in await _own(request) if t.key in first]
-    for some in _parts(chosen):
-        outcomes.add(some, await backend.exclusions.lay([t.key for t in some], planned, often))
+    for rules, own in _by_rules(chosen, planned.created_at, usual_rules(request)).items():
+        for some in _parts(own):
+            laid = await backend.exclusions.lay([t.key for t in some], rules.over(planned), often)
+            outcomes.add(some, laid)
     if not outcomes.counts["laid"] + outcomes.counts["already"]:
         await backend.exclusions.withdraw(number)
     return reply(outcomes.document(planned, now), 201 if outcomes.counts["laid"] else 200)
@@ -223,6 +233,14 @@ async def _chosen(request: web.Request, body: SelectorBody) -> tuple[list[Tenant
             most=MOST,
         )
     return chosen, sorted((names or set()) - {t.tenant_id for t in own})
+
+
+def _by_rules(tenants: Sequence[Tenant], at: datetime, usual: Rules) -> dict[Rules, list[Tenant]]:
+    """What the window needs to count is said by each one's contract, as it was when that was asked for first."""
+    found: dict[Rules, list[Tenant]] = defaultdict(list)
+    for tenant in tenants:
+        found[rules_at(tenant, at, usual)].append(tenant)
+    return found
 
 
 def _parts(tenants: Sequence[Tenant]) -> Iterator[Sequence[Tenant]]:

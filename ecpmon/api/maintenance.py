@@ -30,6 +30,7 @@ from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.maintenance import Category, Maintenance
 from ecpmon.ports.tokens import Caller
 from ecpmon.shapes import Model
+from ecpmon.sla.exclusion_rules import Rules, rules_at
 from ecpmon.sla.exclusions import Lacks, agreed_by, lacks_at_first
 from ecpmon.sla.maintenance import check, densest, effort, occurrences, uncounted, zone
 from ecpmon.wire import dumps
@@ -56,7 +57,7 @@ class MaintenanceBody(Model):
 
 
 def planned_of(request: web.Request, body: MaintenanceBody, zone_name: str, now: datetime) -> Maintenance:
-    """What was asked for, under the rules of today. Raises ValidationFailed."""
+    """What was asked for, under the rules that are usual today. Raises ValidationFailed."""
     local = zone(zone_name)
     start = time_of(body.start, "start", local)
     if body.rrule is not None and is_skipped(body.start, local):
@@ -68,9 +69,7 @@ def planned_of(request: web.Request, body: MaintenanceBody, zone_name: str, now:
         if body.end is not None
         else timedelta(seconds=seconds_of(body.duration or ""))
     )
-    settings = request.app[CONTEXT].settings
-    notice = timedelta(hours=settings.exclusion_notice_hours)
-    return Maintenance(
+    planned = Maintenance(
         str(uuid.uuid4()),
         start,
         duration,
@@ -82,10 +81,16 @@ def planned_of(request: web.Request, body: MaintenanceBody, zone_name: str, now:
         body.title,
         body.approved_by.strip() if body.approved_by else None,
         category=body.category,
-        needs_approval=settings.exclusions_need_approval,
-        notice=notice or None,
         token=token_of(request[CALLER]),
     )
+    return usual_rules(request).over(planned)
+
+
+def usual_rules(request: web.Request) -> Rules:
+    """What exclusions need to count where the contract does not say."""
+    settings = request.app[CONTEXT].settings
+    notice = timedelta(hours=settings.exclusion_notice_hours)
+    return Rules(settings.exclusions_need_approval, notice or None)
 
 
 _LACKS: Final = {
@@ -179,6 +184,7 @@ async def add(request: web.Request) -> web.Response:
     tenant, now, store = await tenant_of(request), now_of(request), backend_of(request).maintenance
     body = await read_model(request, MaintenanceBody)
     planned = planned_of(request, body, tenant.time_zone if body.time_zone is None else body.time_zone, now)
+    planned = rules_at(tenant, now, usual_rules(request)).over(planned)
     authorised = may_enter_the_past(request[CALLER])
     await store.add(tenant, planned, await apart(request, tenant, how_often, planned, now, authorised))
     return reply(document(planned, now), 201)

@@ -106,6 +106,13 @@ HoursGiven = Annotated[
 ]
 
 
+class ExclusionRules(TypedDict):
+    """What an exclusion needs to count by itself."""
+
+    needs_approval: bool
+    notice_hours: Annotated[float, Field(examples=[72])]
+
+
 class NewestContract(TypedDict):
     """Which version of the contract says what the tenant's row says, and from when on."""
 
@@ -243,6 +250,7 @@ class TenantDetail(TypedDict):
     language: Language
     credits: Annotated[CreditsShown | None, Field(description="null: the shipped table.")]
     service_hours: Annotated[ServiceHours | None, Field(description="null: always.")]
+    exclusion_rules: Annotated[ExclusionRules | None, Field(description="null: as the settings say.")]
     contract: NewestContract
     service_resources: ServiceResources
     labels: Annotated[Mapping[str, str], Field(examples=[{"region": "seoul", "team": "billing"}])]
@@ -288,6 +296,7 @@ class TenantUpdated(TypedDict):
     maintenance_accounting: Accounting
     credits: CreditsShown | None
     service_hours: ServiceHours | None
+    exclusion_rules: ExclusionRules | None
     contract: NewestContract
     estimated_resources: ResourcesShown
     estimated_cost: Annotated[str | None, Field(examples=["$350/month"])]
@@ -318,6 +327,7 @@ class ContractShown(TypedDict):
     time_zone: str
     credits: Annotated[CreditsShown | None, Field(description="null: the shipped table.")]
     service_hours: Annotated[ServiceHours | None, Field(description="null: always.")]
+    exclusion_rules: Annotated[ExclusionRules | None, Field(description="null: as the settings say.")]
     created_at: datetime
     created_by: str
     replaced_at: Annotated[datetime | None, Field(description="Of one that never took effect.")]

@@ -16,6 +16,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import (
     CreditsShown,
     DeploymentChange,
+    ExclusionRules,
     HoursGiven,
     ServiceHours,
     ServiceResources,
@@ -25,6 +26,7 @@ from ecpmon.api.tenants import (
     MOST_LABELS,
     LabelName,
     LabelValue,
+    RulesBody,
     TargetBody,
     check_preset,
     checked_hours,
@@ -103,6 +105,8 @@ class UpdateBody(Model):
     credits: CreditTable | None = None
     # All of them anew; null counts every hour again.
     service_hours: HoursGiven | None = None
+    # null: as the settings say.
+    exclusion_rules: RulesBody | None = None
     # By name; null, of one or of all: the tenant has it no more.
     labels: Annotated[dict[LabelName, LabelValue | None], Field(max_length=2 * MOST_LABELS)] | None = None
     # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
@@ -155,6 +159,9 @@ def _wanted(tenant: Tenant, body: UpdateBody, hours: dict[str, Any] | None) -> T
         changed["credits"] = None if body.credits is None else body.credits.model_dump()
     if "service_hours" in given:
         changed["hours"] = hours
+    if "exclusion_rules" in given:
+        rules = body.exclusion_rules
+        changed["exclusion_rules"] = None if rules is None else rules.model_dump()
     if "labels" in given:
         changed["labels"] = _labels(tenant.labels, body.labels)
     if "service_resources" in given:
@@ -259,6 +266,7 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         credits=wanted.credits,
         hours=wanted.hours,
         labels=wanted.labels,
+        exclusion_rules=wanted.exclusion_rules,
     )
 
 
@@ -283,6 +291,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "maintenance_accounting": tenant.maintenance_accounting,
         "credits": cast(CreditsShown | None, tenant.credits),
         "service_hours": cast(ServiceHours | None, tenant.hours),
+        "exclusion_rules": cast(ExclusionRules | None, tenant.exclusion_rules),
         "contract": newest_contract(tenant),
         "estimated_resources": resources_shown(tenant.resources),
         "estimated_cost": granted.estimated_cost if granted else None,

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from aiohttp import web
-from pydantic import ConfigDict, Field, StrictInt, StrictStr, field_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
 
 from ecpmon.api.auth import caller_key
 from ecpmon.api.common import (
@@ -29,6 +29,7 @@ from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import (
     Calculation,
     CreditsShown,
+    ExclusionRules,
     HoursGiven,
     Measured,
     NewestContract,
@@ -113,6 +114,15 @@ LabelValue = Annotated[StrictStr, Field(max_length=100, pattern=r"^[^\x00-\x1f\x
 MOST_LABELS: Final = 32
 
 
+class RulesBody(Model):
+    """What an exclusion needs to count by itself (docs/exclusions.md)."""
+
+    model_config = ConfigDict(defer_build=True, extra="forbid")
+
+    needs_approval: StrictBool = False
+    notice_hours: Annotated[float, Field(strict=True, ge=0, le=8_760, allow_inf_nan=False)] = 0
+
+
 class TenantBody(Model):
     model_config = ConfigDict(extra="ignore")
 
@@ -143,6 +153,7 @@ class TenantBody(Model):
     evidence_profile: Annotated[
         Selection | None, Field(description="From its first moment on. Absent: what the rules say for all.")
     ] = None
+    exclusion_rules: Annotated[RulesBody | None, Field(description="Absent: as the settings say.")] = None
     labels: Annotated[
         dict[LabelName, LabelValue],
         Field(
@@ -342,6 +353,7 @@ async def create_tenant(request: web.Request) -> web.Response:
         hours=await checked_hours(request, body.service_hours),
         evidence_profile=_checked_profile(body.evidence_profile),
         labels=body.labels,
+        exclusion_rules=None if body.exclusion_rules is None else body.exclusion_rules.model_dump(),
     )
     caller = request[CALLER]
     if not caller.creates(body.tenant_id):
@@ -439,6 +451,7 @@ async def get_tenant(request: web.Request) -> web.Response:
         "language": tenant.language,
         "credits": cast(CreditsShown | None, tenant.credits),
         "service_hours": cast(ServiceHours | None, tenant.hours),
+        "exclusion_rules": cast(ExclusionRules | None, tenant.exclusion_rules),
         "contract": newest_contract(tenant),
         "service_resources": cast(ServiceResources, tenant.service_resources),
         "labels": tenant.labels,

@@ -122,6 +122,8 @@ class ContractVersion:
     created_at: datetime
     created_by: str
     replaced_at: datetime | None = None
+    # What exclusions need to count, as in the API; None: as the settings say.
+    exclusion_rules: Mapping[str, Any] | None = None
 
 
 class Resources(BaseModel):
@@ -158,9 +160,11 @@ class Tenant(BaseModel):
     time_zone: str = "UTC"
     maintenance_accounting: Accounting = Accounting.EXCLUDE
     language: Language = Language.EN
-    # Its own credit table and service hours, as in the API; None: the shipped table, every hour.
+    # Its own credit table, service hours and rules of exclusions, as in the API; None: the shipped table, every hour,
+    # as the settings say.
     credits: SkipValidation[Mapping[str, Any] | None] = None
     hours: SkipValidation[Mapping[str, Any] | None] = None
+    exclusion_rules: SkipValidation[Mapping[str, Any] | None] = None
     # Those that are in force or will be, by number. What stands above is what the last one says.
     versions: SkipValidation[tuple[ContractVersion, ...]] = ()
     # Where that is another one: `under`.
@@ -191,12 +195,15 @@ class Tenant(BaseModel):
                 self.hours,
                 self.created_at,
                 "",
+                exclusion_rules=self.exclusion_rules,
             ),
         )
 
     def under(self, version: ContractVersion) -> Tenant:
         """This tenant as `version` promises."""
-        promised = ("sla_target", "maintenance_accounting", "time_zone", "credits", "hours")
+        promised = (
+            "sla_target", "maintenance_accounting", "time_zone", "credits", "hours", "exclusion_rules",
+        )  # fmt: skip
         return self.model_copy(
             update={"as_of": version, **{name: getattr(version, name) for name in promised}}
         )

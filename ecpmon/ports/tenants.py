@@ -35,6 +35,7 @@ class NewTenant:
     # `Selection.document` of `ports.profiles`, from its first moment on.
     evidence_profile: Mapping[str, Any] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    exclusion_rules: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class TenantChange:
     credits: Mapping[str, Any] | None
     hours: Mapping[str, Any] | None
     labels: Mapping[str, str]
+    exclusion_rules: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ecpmon.errors import Conflict, EcpError, LimitReached, TenantNotFound
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.ports.exclusions import Laid, Requested
-from ecpmon.sla.exclusions import check_approval
+from ecpmon.sla.exclusions import check_approval, lacks_at_first
 from ecpmon.storage.audit import record_of_each
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.maintenance import DEFAULT_BOUNDS, MaintenanceBounds, maintenance_of, told
 from ecpmon.storage.queries import load
+
+# What is each tenant's own of a window that a request has laid on many.
+_OWN: Final = ("needs_approval", "notice", "approver", "approved_at")
 
 
 class PgExclusionStore:
@@ -101,11 +105,14 @@ class PgExclusionStore:
             with wrap_errors():
                 rows = await connection.fetch(self._sql["lock_laid"], list(tenants), request)
                 waiting = [r for r in rows if r["approved_at"] is None]
-                for row in waiting:
+                # By their contracts some may need approval, and others none.
+                lacking = [r for r in waiting if lacks_at_first(maintenance_of(r)) is not None]
+                for row in lacking or waiting:
                     check_approval(maintenance_of(row), by, token)
-                await connection.execute(self._sql["approve_laid"], list(tenants), request, by, now)
-                await self._note(connection, waiting, "maintenance.approved", now, {"approver": by})
-        return [r["tenant"] for r in waiting]
+                keys = [r["tenant"] for r in lacking]
+                await connection.execute(self._sql["approve_laid"], keys, request, by, now)
+                await self._note(connection, lacking, "maintenance.approved", now, {"approver": by})
+        return keys
 
     async def remove(self, tenants: Sequence[int], request: str, by: str, now: datetime) -> list[int]:
         async with self._database.transaction() as connection:
@@ -123,11 +130,13 @@ class PgExclusionStore:
         now: datetime,
         after: Mapping[str, Any] | None,
     ) -> None:
-        if not rows:
-            return
-        before = {k: v for k, v in (told(maintenance_of(rows[0])) or {}).items() if k != "maintenance_id"}
-        subjects = {r["tenant"]: str(r["maintenance_id"]) for r in rows}
-        await record_of_each(connection, now, action, subjects, before=before, after=after)
+        alike: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+        for row in rows:
+            alike[tuple(row[name] for name in _OWN)].append(row)
+        for some in alike.values():
+            before = {k: v for k, v in (told(maintenance_of(some[0])) or {}).items() if k != "maintenance_id"}
+            subjects = {r["tenant"]: str(r["maintenance_id"]) for r in some}
+            await record_of_each(connection, now, action, subjects, before=before, after=after)
 
     async def forget(self, before: datetime) -> None:
         """Forget requests from before: their keys are free again, and what they laid stays."""

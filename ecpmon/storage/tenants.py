@@ -72,6 +72,7 @@ def tenant_of(row: Any) -> Tenant:
         language=Language(row["language"]),
         credits=row["credits"],
         hours=row["hours"],
+        exclusion_rules=row["exclusion_rules"],
         versions=tuple(map(version_of, row["versions"] or ())),
         service_resources=row["service_resources"],
         labels=row["labels"],
@@ -96,6 +97,7 @@ def version_of(row: Mapping[str, Any]) -> ContractVersion:
         created_at=_time(row["created_at"]),
         created_by=row["created_by"],
         replaced_at=None if row["replaced_at"] is None else _time(row["replaced_at"]),
+        exclusion_rules=row["exclusion_rules"],
     )
 
 
@@ -391,6 +393,7 @@ def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
         change.credits,
         change.hours,
         dict(change.labels),
+        change.exclusion_rules,
     )
 
 
@@ -419,4 +422,5 @@ def _insert_values(new: NewTenant) -> tuple[Any, ...]:
         new.credits,
         new.hours,
         dict(new.labels),
+        new.exclusion_rules,
     )

@@ -2,9 +2,9 @@
 INSERT INTO tenants (tenant_id, name, preset, is_demo, status, service_requirements, resources, sla_target,
                      cpu_limit, memory_limit, gpu_limit, storage_limit, gpu_type, description, sli_source,
                      push_interval_seconds, push_mode, time_zone, maintenance_accounting, component_weights, language, credits,
-                     hours, labels, created_at, updated_at)
+                     hours, labels, exclusion_rules, created_at, updated_at)
 VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-        $24)
+        $25, $25)
 RETURNING id
 
 -- name: by_name
@@ -135,7 +135,7 @@ UPDATE tenants
 SET name = $3, description = $4, preset = $5, service_requirements = $6, resources = $7, sla_target = $8,
     cpu_limit = $9, memory_limit = $10, gpu_limit = $11, storage_limit = $12, gpu_type = $13, service_resources = $14,
     push_mode = $15, language = $16, time_zone = $17, maintenance_accounting = $18, credits = $19, hours = $20,
-    labels = $21, updated_at = greatest($22::timestamptz, updated_at + INTERVAL '1 microsecond')
+    labels = $21, exclusion_rules = $22, updated_at = greatest($23::timestamptz, updated_at + INTERVAL '1 microsecond')
 WHERE id = $1 AND updated_at = $2 AND deleted_at IS NULL
 RETURNING id
 

@@ -452,6 +452,8 @@ export interface Tenant {
   language: string;
   credits: Record<string, any> | null;
   service_hours: Record<string, any> | null;
+  exclusion_rules: Record<string, any> | null;
+  labels: Record<string, string>;
   services: Service[];
   description: string | null;
   created_at: string;
@@ -474,6 +476,8 @@ export interface TenantChanges {
   maintenance_accounting?: 'exclude' | 'count_as_up';
   credits?: Record<string, any> | null;
   service_hours?: Record<string, any> | null;
+  exclusion_rules?: Record<string, any> | null;
+  labels?: Record<string, string | null> | null;
   acknowledge_autoscaling?: boolean;
 }
 
@@ -501,6 +505,8 @@ export interface TenantRequest {
   language?: 'en' | 'ko';
   credits?: Record<string, any> | null;
   service_hours?: Record<string, any> | null;
+  exclusion_rules?: Record<string, any> | null;
+  labels?: Record<string, string>;
   evidence_profile?: Record<string, any> | null;
   component_weights?: Record<string, number> | null;
 }

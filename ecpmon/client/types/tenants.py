@@ -24,6 +24,8 @@ class TenantRequest(TypedDict):
     language: NotRequired[Literal["en", "ko"]]
     credits: NotRequired[Mapping[str, Any] | None]
     service_hours: NotRequired[Mapping[str, Any] | None]
+    exclusion_rules: NotRequired[Mapping[str, Any] | None]
+    labels: NotRequired[Mapping[str, str]]
     evidence_profile: NotRequired[Mapping[str, Any] | None]
     component_weights: NotRequired[Mapping[str, float] | None]
 
@@ -43,6 +45,8 @@ class TenantChanges(TypedDict, total=False):
     maintenance_accounting: Literal["exclude", "count_as_up"]
     credits: Mapping[str, Any] | None
     service_hours: Mapping[str, Any] | None
+    exclusion_rules: Mapping[str, Any] | None
+    labels: Mapping[str, str | None] | None
     acknowledge_autoscaling: bool
 
 
@@ -127,6 +131,8 @@ class Tenant(TypedDict):
     language: str
     credits: dict[str, Any] | None
     service_hours: dict[str, Any] | None
+    exclusion_rules: dict[str, Any] | None
+    labels: dict[str, str]
     services: list[Service]
     description: str | None
     created_at: str

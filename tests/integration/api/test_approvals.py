@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -157,3 +157,72 @@ async def test_a_request_for_many_is_approved_at_once_by_somebody_else(service: 
     status, answer, _ = await service.ask("POST", one)
     assert (status, answer["tenants"]) == (200, names[1:])
     assert [(await hour(service, name))["maintenance_minutes"] for name in names] == [20, 20]
+
+
+async def test_the_rules_of_the_contract_that_is_in_force_come_before_the_settings(service: Service) -> None:
+    names = [await broken_hour(service) for _ in range(2)]
+    strict, usual = names
+    # Not on the day of the creation: with the next month.
+    service.clock.advance(86_400)
+    change = {"exclusion_rules": {"notice_hours": 48}}
+    status, answer, _ = await service.ask("PUT", f"/api/v1/tenants/{strict}", change)
+    assert (status, answer["exclusion_rules"]) == (200, {"needs_approval": False, "notice_hours": 48})
+    assert answer["contract"] == {"version": 2, "valid_from": "2026-04-01T00:00:00Z"}
+    _, contract, _ = await service.ask("GET", f"/api/v1/tenants/{strict}/contract")
+    assert (contract["in_force"]["exclusion_rules"], contract["next"]["exclusion_rules"]) == (
+        None,
+        answer["exclusion_rules"],
+    )
+
+    async def entered(name: str, hours: float) -> dict[str, Any]:
+        at = service.clock.now() + timedelta(hours=hours)
+        window = {"start": at.isoformat(), "duration": "20m", "reason": "upgrade of the switch"}
+        status, found, _ = await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", window)
+        assert status == 201, found
+        return dict(found)
+
+    assert (await entered(strict, 1))["counts"], "its month is judged by the contract of before"
+    service.clock.set(datetime(2026, 4, 3, tzinfo=UTC))
+    late, early, other = await entered(strict, 47), await entered(strict, 48), await entered(usual, 1)
+    assert [(w["counts"], w["notice_hours"]) for w in (late, early, other)] == [
+        (False, 48), (True, 48), (True, None),
+    ]  # fmt: skip
+    # One request for both: each by its own contract, and approved where that is needed.
+    at = (service.clock.now() + timedelta(hours=2)).isoformat()
+    body = {**WINDOW, "start": at, "key": "own-rules", "tenants": {"tenant_ids": names}}
+    status, laid, _ = await service.ask("POST", "/api/v1/exclusions", body)
+    assert (status, laid["laid"]) == (201, 2)
+    found = {}
+    for name in names:
+        _, listed, _ = await service.ask("GET", f"/api/v1/tenants/{name}/maintenance")
+        [found[name]] = [w["counts"] for w in listed["maintenance"] if w["id"] in str(laid["tenants"])]
+    assert found == {strict: False, usual: True}
+    await service.token("another boss", ["tenant_admin"], names)
+    one = f"/api/v1/exclusions/{laid['request_id']}"
+    status, answer, _ = await service.ask("POST", f"{one}/approve", who="another boss")
+    assert (status, answer["tenants"]) == (200, [strict])
+    assert (await service.ask("DELETE", one))[1]["removed"] == 2
+    rows = await service.runtime.database.fetch(
+        "SELECT before FROM audit_log WHERE action = 'maintenance.removed' AND subject = ANY($1)",
+        [row["maintenance_id"] for row in laid["tenants"]],
+    )
+    assert sorted(r["before"]["notice"] is None for r in rows) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"notice_hours": -1},
+        {"notice_hours": 8_761},
+        {"notice_hours": "2"},
+        {"needs_approval": 1},
+        {"x": 1},
+        [],
+    ],
+)
+async def test_rules_that_cannot_be_meant_are_refused(service: Service, rules: Any) -> None:
+    name = await service.tenant()
+    status, answer, _ = await service.ask("PUT", f"/api/v1/tenants/{name}", {"exclusion_rules": rules})
+    assert (status, answer["error"]["code"]) == (422, "VALIDATION_FAILED")
+    [field] = [f["field"] for f in answer["error"]["details"]["fields"]]
+    assert field.startswith("exclusion_rules")

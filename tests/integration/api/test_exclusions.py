@@ -235,7 +235,8 @@ async def test_a_dry_run_tells_whom_it_would_choose_and_does_nothing(service: Se
     [
         ({"tenants": {}}, "tenants"), ({"tenants": {"all": True, "name": "a*"}}, "tenants"),
         ({"tenants": {"status": "asleep"}}, "tenants.status"),
-        ({"tenants": {"labels": {}}}, "tenants.labels"), ({"tenants": {"tenant_ids": []}}, "tenants.tenant_ids"), ({"tenants": {"colour": "red"}}, "tenants.colour"),
+        ({"tenants": {"labels": {}}}, "tenants.labels"),
+        ({"tenants": {"tenant_ids": []}}, "tenants.tenant_ids"), ({"tenants": {"colour": "red"}}, "tenants.colour"),
         ({"key": ""}, "key"), ({"category": "laziness"}, "category"),
         ({"start": "2026-03-03T08:00:00"}, "time_zone"), ({"rrule": "FREQ=DAILY"}, "time_zone"),
         ({"time_zone": ""}, "time_zone"), ({"time_zone": "", "rrule": "FREQ=DAILY"}, "time_zone"),
