@@ -227,8 +227,9 @@ class _Protocol(web.RequestHandler):
         if status >= 500:
             response = failed(request, exc)
         else:
-            # aiohttp shows the bytes it did not like in the lines that follow.
-            said = (message or "").strip().partition("\n")[0].rstrip(":")
+            # aiohttp shows the bytes it did not like in the lines that follow, and the first of a header that is too
+            # long, which may be a token, behind these words.
+            said = (message or "").strip().partition("\n")[0].partition(" when reading")[0].rstrip(":")
             text = f"this is not HTTP as it should be: {said or HTTPStatus(status).phrase}"
             response = refused(request, status, text[:_MAX_REASON])
         response.force_close()

@@ -15,6 +15,7 @@ from ecpmon.api.auth import session_of
 from ecpmon.api.common import (
     apart,
     backend_of,
+    bad_field,
     minutes,
     now_of,
     percent,
@@ -53,6 +54,8 @@ from ecpmon.sla.terms import effort_of, off_between
 routes = Routes()
 # PostgreSQL holds none.
 NO_NUL: Final = r"^[^\x00]*$"
+# A pipeline's clock may differ from ours.
+_AHEAD: Final = timedelta(minutes=5)
 
 
 class DeployBody(Model):
@@ -214,7 +217,12 @@ async def report_status(request: web.Request) -> web.Response:
     body = await read_model(request, ReportBody)
     deployment_id = f"{REPORTED}{uuid.uuid4().hex[:12]}"
     caller, now = request[CALLER].name, now_of(request)
-    at = min(body.deployed_at or now, now)
+    at = body.deployed_at or now
+    if at > now + _AHEAD:
+        raise bad_field(
+            "deployed_at", f"must not lie more than {_AHEAD.total_seconds():g} s ahead of this clock"
+        )
+    at = min(at, now)
     status = DeploymentStatus(body.status)
     message = body.message or "told by a pipeline"
     method = tenant.deployed_to or ("demo" if backend.demo else "gitops")

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ecpmon import wire
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.messages import KOREAN, prefers_korean
+from ecpmon.api.messages import in_korean, prefers_korean
 from ecpmon.errors import EcpError
 from ecpmon.serving import BROKEN, code_of, reason_of, request_id_of
 
@@ -27,7 +27,7 @@ _NO_HANDSHAKE: Final = (
 def error_document(request: web.Request, code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:
     """The body of an error answer, in the caller's language."""
     if speaks_korean(request):
-        message = KOREAN.get(code, message)
+        message = in_korean(code, message)
     now = request.app[CONTEXT].clock.now()
     return wire.error_document(code, message, details, now, request_id_of(request))
 
@@ -38,7 +38,7 @@ def speaks_korean(request: web.Request) -> bool:
 
 def described(error: EcpError, *, korean: bool, now: datetime, request_id: str) -> dict[str, Any]:
     """The same to a socket, whose request is long over."""
-    message = KOREAN.get(error.code, error.message) if korean else error.message
+    message = in_korean(error.code, error.message) if korean else error.message
     return wire.error_document(error.code, message, error.details, now, request_id)
 
 
@@ -59,7 +59,7 @@ def http_error_response(request: web.Request, error: web.HTTPException) -> web.R
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     code = code_of(error.status)
     message = {
-        404: f"there is nothing at {request.path}; GET /docs lists what there is",
+        404: f"there is nothing at {request.path}; GET /openapi.json says what there is, /docs shows it",
         405: f"{request.method} is not possible here; allowed: {headers.get('Allow', '')}",
         413: "the body is too large; send it in parts",
     }.get(error.status, _own_words(reason_of(error)))

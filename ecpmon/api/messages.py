@@ -38,6 +38,18 @@ KOREAN: Final[dict[str, str]] = {
 }
 
 
+# Their sentence says all there is: what it was about stands in `details`, or is the server's own affair.
+_WHOLE: Final = frozenset({"INTERNAL_ERROR", "TENANT_NOT_FOUND", "UNAUTHORIZED", "INVALID_DEMO_MODE"})
+
+
+def in_korean(code: str, message: str) -> str:
+    """The sentence of the code, and behind it what only the English one says: which field, where, what next."""
+    sentence = KOREAN.get(code)
+    if sentence is None:
+        return message
+    return sentence if code in _WHOLE else f"{sentence} ({message})"
+
+
 def prefers_korean(accept_language: str) -> bool:
     """Whether Korean outranks English in an Accept-Language header."""
     weights = {"ko": 0.0, "en": 0.0}

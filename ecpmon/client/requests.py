@@ -36,6 +36,8 @@ def request(
 
     `repeatable` None: GET, PUT and HEAD are.
     """
+    if not path.startswith("/") or path.startswith("//"):
+        raise ValueError(f"path must begin with one slash, below the service's root: {path!r}")
     again = method.upper() in ("GET", "HEAD", "PUT") if repeatable is None else repeatable
     return Call(method.upper(), path, _whatever, query or {}, body, repeatable=again)
 

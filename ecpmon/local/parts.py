@@ -173,6 +173,13 @@ def service_environment(context: Context, databases: Databases) -> dict[str, str
     # The front end of the source documents is developed on port 3000.
     pages = "http://localhost:3000,http://127.0.0.1:3000"
     defaults = {"ECPMON_EXTERNAL_URL": api_url(context), "ECPMON_CORS_ORIGINS": pages}
+    if not context.environ.get("ECPMON_DATABASE_URL"):
+        # Our private PostgreSQL, on loopback only: the roles have the passwords that the source documents show.
+        defaults |= {
+            "ECPMON_SQL_PASSWORD": "ecp_password",
+            "ECPMON_SQL_DEMO_PASSWORD": "ecp_demo_password",
+            "ECPMON_SQL_READER_PASSWORD": "ecp_reader_password",
+        }
     # Set to nothing: the user wants no mail.
     if "ECPMON_SMTP_HOST" not in context.environ:
         defaults |= {"ECPMON_SMTP_HOST": "127.0.0.1", "ECPMON_SMTP_PORT": str(ports.smtp)}

@@ -30,7 +30,7 @@ from ecpmon.simulator.model.view import (
 Document = dict[str, Any]
 _DAY: Final = 86_400 * SECOND
 # Of a node: the smallest that the source documents allow.
-NODE_STORAGE: Final = 10**12
+NODE_STORAGE: Final = 10**13
 
 
 def tenant_document(state: ClusterState, tenant: Tenant) -> Document:

@@ -95,11 +95,11 @@ export class Transport {
   async #once(method, path, body, more, requestId) {
     const headers = { ...this.headers(), ...more, 'X-Request-ID': requestId };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
+    const sent = body === undefined ? undefined : JSON.stringify(body);
     const signal = AbortSignal.timeout(this.timeout * 1000);
     let answer;
     let text;
     try {
-      const sent = body === undefined ? undefined : JSON.stringify(body);
       answer = await this.fetch(this.root + path, { method, headers, body: sent, signal, redirect: 'manual' });
       text = await answer.text();
     } catch (cause) {

@@ -73,7 +73,7 @@ class ClusterQuantities(TypedDict):
     cpu: Annotated[str, Field(examples=["45000m"])]
     memory: Annotated[str, Field(examples=["64Gi"])]
     gpu: int
-    storage: NotRequired[Annotated[str, Field(examples=["4.0TB"])]]
+    storage: NotRequired[Annotated[str, Field(examples=["40.0TB"])]]
 
 
 class Cluster(TypedDict):

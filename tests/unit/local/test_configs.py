@@ -116,6 +116,15 @@ def test_the_service_gets_the_stacks_addresses_over_the_users_environment() -> N
     )
 
 
+def test_passwords_that_everybody_knows_are_for_our_private_database_only() -> None:
+    databases = Databases("prod", "demo")
+    assert service_environment(context({}), databases)["ECPMON_SQL_PASSWORD"] == "ecp_password"
+    own = service_environment(context({"ECPMON_SQL_PASSWORD": "mine"}), databases)
+    assert own["ECPMON_SQL_PASSWORD"] == "mine"
+    brought = service_environment(context({"ECPMON_DATABASE_URL": "postgresql://x"}), databases)
+    assert not {name for name in brought if "SQL" in name}
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
