@@ -21,8 +21,7 @@ from aiohttp import web
 
 from ecpmon.api.openapi import recorded
 from tests.acceptance.world import ManualClock
-from tests.fuzz.conftest import Service, serving
-from tests.fuzz.served import Served
+from tests.fuzz.conftest import Service, serving, simulator
 from tests.fuzz.story import BEGINS, NAME, STORY, Step
 
 # What the document says of a request is necessary, and not always enough: a time may lie in the future, a condition
@@ -81,8 +80,9 @@ def advancing(clock: ManualClock) -> Any:
 
 
 @pytest.fixture(scope="module")
-def service(make_migrated: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
-    with serving(make_migrated, fuzz_simulator, advancing) as made:
+def service(make_migrated: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    # A simulator of its own: what others deploy would stand in the figures of the cluster.
+    with simulator(tmp_path_factory.mktemp("story")) as own, serving(make_migrated, own, advancing) as made:
         yield made
 
 
