@@ -201,6 +201,7 @@ async def prometheus(
         await process.wait()
 
 
+@pytest.mark.long
 async def test_prometheus_and_alertmanager_started_anew_restart_nothing_again(
     world_of: Callable[..., World], stack_binaries: Binaries, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:

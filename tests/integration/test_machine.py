@@ -228,6 +228,7 @@ async def _gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.long
 async def test_a_process_that_stands_still_is_replaced(
     make_migrated: Callable[[], str], free_port: Callable[[], int]
 ) -> None:
