@@ -6,6 +6,7 @@ it. Styles of elements are set by script, which the policy does not concern.
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from ecpmon.errors import NotFound
+from ecpmon.kept import Kept
 from ecpmon.resources import data_dir
 
 # Redoc's styles are rules that its script adds to an element: an empty one, and one with those of its scroll bar. The
@@ -51,13 +53,23 @@ def page(which: Literal["docs", "redoc"], title: str, document: str) -> web.Resp
     return web.Response(text=text, content_type="text/html", headers=_HEADERS)
 
 
-def asset(name: str) -> web.FileResponse:
-    """A file that a page loads, and its gzip for who takes that. Raises NotFound."""
+async def asset(request: web.Request, name: str) -> web.Response:
+    """A file that a page loads, whole. Raises NotFound."""
     file = _files().get(name)
     if file is None:
         raise NotFound(f"no page has a file {name!r}")
-    headers = {**_HEADERS, "Cache-Control": _KEPT, "Content-Type": _TYPES[file.suffix]}
-    return web.FileResponse(file, headers=headers)
+    if name not in _loaded:
+        _loaded[name] = await asyncio.to_thread(_load, file)
+    return _loaded[name].answer(request, _TYPES[file.suffix], {**_HEADERS, "Cache-Control": _KEPT})
+
+
+# Some megabytes, once somebody looks at a page.
+_loaded: Final[dict[str, Kept]] = {}
+
+
+def _load(file: Path) -> Kept:
+    packed = file.with_name(file.name + ".gz")
+    return Kept.of(file.read_bytes(), packed.read_bytes() if packed.is_file() else None)
 
 
 @cache

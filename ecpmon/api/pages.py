@@ -11,9 +11,9 @@ routes = Routes()
 _TITLE = "ecpmon API"
 _SHOWN = {200: Text("text/html", headers=("Content-Security-Policy",))}
 _LOADED = (
-    Text("text/javascript", headers=("ETag",)),
-    Text("text/css", headers=("ETag",)),
-    Text("image/png", headers=("ETag",), binary=True),
+    Text("text/javascript", headers=("ETag", "Vary")),
+    Text("text/css", headers=("ETag", "Vary")),
+    Text("image/png", headers=("ETag", "Vary"), binary=True),
 )
 
 
@@ -34,8 +34,8 @@ async def redoc(_: web.Request) -> web.Response:
 
 
 @routes.get("/ui/{file}", Permission.OPEN, answers={200: _LOADED, 304: None}, takes=("If-None-Match",))
-async def loaded(request: web.Request) -> web.StreamResponse:
+async def loaded(request: web.Request) -> web.Response:
     """A file that these pages load."""
     from ecpmon.pages import asset
 
-    return asset(request.match_info["file"])
+    return await asset(request, request.match_info["file"])

@@ -53,6 +53,9 @@ async def test_what_pages_load_is_kept_and_small(service: Service) -> None:
             assert await answer.read()
         async with service.session.get(f"{service.url}/ui/{name}", headers={"If-None-Match": tag}) as again:
             assert again.status == 304
+        for part in ("bytes=0-9", "application/json", "bytes=9-1"):
+            async with service.session.get(f"{service.url}/ui/{name}", headers={"Range": part}) as whole:
+                assert whole.status == 200, part
 
 
 @pytest.mark.parametrize(
