@@ -28,7 +28,11 @@ class ManifestQuery(Query):
     include_ingress: Flag = False
     namespace: Annotated[
         str,
-        Field(description="Another namespace than `ecp-ai-{tenant_id}`.", examples=["ecp-ai-my-ai-service"]),
+        Field(
+            description="Another namespace than `ecp-ai-{tenant_id}`.",
+            examples=["ecp-ai-my-ai-service"],
+            pattern=r"^[^\x00]*$",
+        ),
     ] = ""
 
 
