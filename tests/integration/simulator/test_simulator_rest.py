@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sim_process import SERVICE, Simulator
 
 from ecpmon.collectors.simulator import parse
+from ecpmon.simulator.documents import NODE_STORAGE
 
 GPU = {"name": "stt", "replicas": 2, "gpu": 1, "sessions": 20, "startup_seconds": 20}
 
@@ -78,7 +79,7 @@ def test_a_custom_endpoint_tells_what_a_collector_reads_and_how_available_each_w
 
 def test_disks_count_what_is_on_them(simulator: Simulator) -> None:
     system = simulator.ok("GET", "/api/v1/metrics/system")
-    assert system["capacity"]["storage_bytes"] == 4 * 10**12
+    assert system["capacity"]["storage_bytes"] == 4 * NODE_STORAGE
     stored = [t["metrics"]["storage_used"] for t in simulator.ok("GET", "/api/v1/metrics")["tenants"]]
     assert system["used"]["storage_bytes"] == pytest.approx(sum(stored), abs=len(stored))
     mine = simulator.ok("POST", "/api/v1/metrics/system", {"tenants": ["first"]})["used"]["storage_bytes"]
