@@ -12,7 +12,8 @@ SELECT * FROM maintenance WHERE tenant = $1 AND removed_at IS NULL ORDER BY star
 -- name: facts
 -- As `fast_windows.marks` of the live tenant $1 at the instants $2 up to $3; the first row also tells its statuses, its
 -- days kept by the minute from $5 to $6, and whether it was changed since the snapshot $4. All of one instant.
-SELECT {mark_columns present=$3::timestamptz},
+{mark_head present=$3::timestamptz}
+SELECT {mark_columns},
        CASE WHEN i.place = 1 THEN
          NOT EXISTS (SELECT FROM tenants WHERE id = $1 AND deleted_at IS NULL)
          -- A database that was set back to an earlier day.

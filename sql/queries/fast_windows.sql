@@ -83,7 +83,8 @@ WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND h.state IS NOT 
 -- Of tenant $1 at the instants $2, in their order: the row that began last before each and the first that began then or
 -- later. Nothing counts before the first observation or after $3. The head, which is no row yet, comes along; without an
 -- observation there is none. $4: the present, or NULL for an instant of the past.
-SELECT {mark_columns present=$4::timestamptz}
+{mark_head present=$4::timestamptz}
+SELECT {mark_columns}
 {mark_rows}
 ORDER BY i.place
 

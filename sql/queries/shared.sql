@@ -18,11 +18,18 @@ CASE WHEN date_part('epoch', {present}) - date_part('epoch', {head}.last_observe
                                                               + date_part('epoch', {head}.holds) + late), 0)
          ELSE 0 END
 
+-- part: mark_head
+-- The head `h` of the tenant $1, and until when it is shown: looked up once, not once per instant. {present}: $3 if that is
+-- the present, else NULL.
+WITH h AS MATERIALIZED (
+  SELECT o.*, o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires
+  FROM availability_heads o WHERE o.tenant = $1 AND o.state IS NOT NULL
+)
+
 -- part: mark_columns
 -- At each of the instants $2 of the tenant $1, as far as $3: the head, the last row before it, the first from it on.
--- {present}: $3 if that is the present, else NULL.
 least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
-       h.state, h.since, h.last_observed_at + h.holds + make_interval(secs => {behind head=h}) AS expires, h.share, h.doubt,
+       h.state, h.since, h.expires, h.share, h.doubt,
        coalesce(date_part('epoch', h.holds + h.age), 0) AS unseen, h.unknown,
        l.starts, l.ends, l.is_down, l.share, l.was, l.joins, l.outage_at, l.down_before, l.gap_before,
        l.hard_before, l.downs_before, l.outages_before, l.outage_hard, l.early_before, l.late_before,
@@ -33,7 +40,7 @@ least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
 
 -- part: mark_rows
 FROM unnest($2::timestamptz[]) WITH ORDINALITY AS i (asked, place)
-LEFT JOIN availability_heads h ON h.tenant = $1 AND h.state IS NOT NULL
+LEFT JOIN h ON true
 LEFT JOIN LATERAL (
   SELECT * FROM availability_sums s
   WHERE s.tenant = $1 AND s.starts < least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
