@@ -1,0 +1,193 @@
+"""Containers of a pod, those that come first and those that stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ecpmon.kube import names
+from ecpmon.kube.causes import (
+    Causes,
+    duplicate,
+    forbidden,
+    invalid,
+    needed,
+    not_found,
+    of_messages,
+    one_of,
+    required,
+    unsupported,
+)
+from ecpmon.kube.environment import env_causes
+from ecpmon.kube.probes import forbidden_causes, hook_causes, probe_causes
+from ecpmon.kube.resources import requirement_causes
+from ecpmon.kube.security import container_security_causes
+from ecpmon.kube.volumes import descending_causes
+
+_PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+_PULL: Final = ("Always", "IfNotPresent", "Never")
+_MESSAGES: Final = ("File", "FallbackToLogsOnError")
+_PROPAGATION: Final = ("Bidirectional", "HostToContainer", "None")
+_RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
+_RESIZE: Final = ("NotRequired", "RestartContainer")
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The pod that containers belong to: its spec, which volumes can be mounted, its resource claims."""
+
+    spec: Mapping[str, Any]
+    volumes: set[str]
+    claims: Mapping[str, Any]
+    is_pod: bool
+
+
+def container_causes(within: Within, path: str) -> Causes:
+    """`initContainers` and `containers`; names are unique among all of them."""
+    spec = within.spec
+    containers = spec.get("containers") or ()
+    if not containers:
+        yield required(f"{path}.containers")
+    seen: set[str] = set()
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(key) or ()):
+            at = f"{path}.{key}[{index}]"
+            yield from _name(container.get("name", ""), seen, at)
+            yield from _common(container, at, within)
+            yield from (_running if key == "containers" else _first)(container, at, within)
+    yield from _host_ports(spec, path, within.is_pod)
+
+
+def _name(name: str, seen: set[str], at: str) -> Causes:
+    if not name:
+        yield required(f"{at}.name")
+        return
+    yield from of_messages(f"{at}.name", name, names.dns_label(name))
+    if name in seen:
+        yield duplicate(f"{at}.name", name)
+    seen.add(name)
+
+
+def _running(container: Mapping[str, Any], at: str, within: Within) -> Causes:
+    """Of a container that stays."""
+    yield from hook_causes(container, at, within.spec.get("terminationGracePeriodSeconds"))
+    yield from probe_causes(container, at)
+    yield from one_of(container, "restartPolicy", ("Always", "OnFailure", "Never"), at)
+
+
+def _first(container: Mapping[str, Any], at: str, within: Within) -> Causes:
+    """Of a container that ends before the others begin, unless it is a sidecar."""
+    if container.get("restartPolicy") == "Always":
+        yield from hook_causes(container, at, within.spec.get("terminationGracePeriodSeconds"))
+        yield from probe_causes(container, at)
+        return
+    yield from one_of(container, "restartPolicy", ("Always", "OnFailure", "Never"), at)
+    yield from forbidden_causes(container, at)
+    if container.get("resizePolicy"):
+        detail = "must not be set for init containers"
+        yield invalid(f"{at}.resizePolicy", container["resizePolicy"], detail)
+
+
+def _common(container: Mapping[str, Any], at: str, within: Within) -> Causes:
+    image = container.get("image", "")
+    yield from needed(container, ("image",), at)
+    if within.is_pod and image != image.strip():
+        yield invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
+    yield from one_of(container, "terminationMessagePolicy", _MESSAGES, at)
+    yield from one_of(container, "imagePullPolicy", _PULL, at)
+    yield from _ports(container.get("ports") or (), f"{at}.ports")
+    yield from env_causes(container, at)
+    yield from _mounts(container, at, within)
+    yield from requirement_causes(container.get("resources") or {}, f"{at}.resources", within.claims)
+    yield from _resizing(container.get("resizePolicy") or (), f"{at}.resizePolicy")
+    yield from container_security_causes(
+        container.get("securityContext"), f"{at}.securityContext", within.spec
+    )
+
+
+def _ports(ports: Any, path: str) -> Causes:
+    seen: set[str] = set()
+    for index, port in enumerate(ports):
+        at, name = f"{path}[{index}]", port.get("name", "")
+        if name:
+            messages = names.port_name(name)
+            yield from of_messages(f"{at}.name", name, messages)
+            if not messages and name in seen:
+                yield duplicate(f"{at}.name", name)
+            seen.add(name)
+        number, host = port.get("containerPort", 0), port.get("hostPort", 0)
+        if number == 0:
+            yield required(f"{at}.containerPort")
+        else:
+            yield from of_messages(f"{at}.containerPort", number, names.port_number(number))
+        if host:
+            yield from of_messages(f"{at}.hostPort", host, names.port_number(host))
+        yield from one_of(port, "protocol", _PROTOCOLS, at)
+
+
+def _host_ports(spec: Mapping[str, Any], path: str, is_pod: bool) -> Causes:
+    """Two containers cannot have one port of the host; on the host's network both numbers are one."""
+    taken: set[tuple[Any, ...]] = set()
+    for index, container in enumerate(spec.get("containers") or ()):
+        for number, port in enumerate(container.get("ports") or ()):
+            at, host = f"{path}.containers[{index}].ports[{number}].hostPort", port.get("hostPort", 0)
+            key = (port.get("protocol"), port.get("hostIP", ""), host)
+            if host and key in taken:
+                yield duplicate(at, "/".join(map(str, key)))
+            taken.add(key)
+            differs = host != port.get("containerPort", 0) and (is_pod or host != 0)
+            if spec.get("hostNetwork") and differs:
+                yield invalid(at, host, "must match `containerPort` when `hostNetwork` is true")
+
+
+def _mounts(container: Mapping[str, Any], at: str, within: Within) -> Causes:
+    seen: set[str] = set()
+    privileged = bool((container.get("securityContext") or {}).get("privileged"))
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        where, name, path = f"{at}.volumeMounts[{index}]", mount.get("name", ""), mount.get("mountPath", "")
+        yield from needed(mount, ("name",), where)
+        if name not in within.volumes:
+            yield not_found(f"{where}.name", name)
+        yield from needed(mount, ("mountPath",), where)
+        if path in seen:
+            yield invalid(f"{where}.mountPath", path, "must be unique")
+        seen.add(path)
+        yield from _mount_details(mount, where, privileged)
+    for index, device in enumerate(container.get("volumeDevices") or ()):
+        where, name = f"{at}.volumeDevices[{index}]", device.get("name", "")
+        yield from needed(device, ("name", "devicePath"), where)
+        if name and name not in within.volumes:
+            yield not_found(f"{where}.name", name)
+
+
+def _mount_details(mount: Mapping[str, Any], at: str, privileged: bool) -> Causes:
+    for key in ("subPath", "subPathExpr"):
+        if mount.get(key):
+            yield from descending_causes(mount[key], f"{at}.{key}")
+    if mount.get("subPath") and mount.get("subPathExpr"):
+        yield invalid(
+            f"{at}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
+        )
+    mode = mount.get("mountPropagation")
+    if mode == "Bidirectional" and not privileged:
+        field = f"{at}.mountPropagation"
+        yield forbidden(field, "Bidirectional mount propagation is available only to privileged containers")
+    yield from one_of(mount, "mountPropagation", _PROPAGATION, at)
+    yield from one_of(mount, "recursiveReadOnly", _RECURSIVE, at)
+    if mount.get("recursiveReadOnly", "Disabled") != "Disabled" and not mount.get("readOnly"):
+        detail = "may only be specified when readOnly is true"
+        yield forbidden(f"{at}.recursiveReadOnly", detail)
+
+
+def _resizing(policies: Any, path: str) -> Causes:
+    seen: set[str] = set()
+    for index, policy in enumerate(policies):
+        at, name = f"{path}[{index}]", policy.get("resourceName", "")
+        if name in seen:
+            yield duplicate(at, name)
+        seen.add(name)
+        if name not in ("cpu", "memory"):
+            yield unsupported(path, name, ("cpu", "memory"))
+        if policy.get("restartPolicy", "") not in _RESIZE:
+            yield unsupported(path, policy.get("restartPolicy", ""), _RESIZE)

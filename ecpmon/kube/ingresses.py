@@ -1,0 +1,145 @@
+"""Ingresses and the classes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ecpmon.kube import names
+from ecpmon.kube.causes import Causes, Document, invalid, of_messages, required, unsupported
+
+_PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
+_NEVER_WITHIN: Final = ("//", "/./", "/../", "%2f", "%2F")
+_NEVER_LAST: Final = ("/..", "/.")
+_CLASS: Final = "kubernetes.io/ingress.class"
+
+
+def ingress_causes(document: Document, _: Document | None) -> Causes:
+    spec = document.get("spec") or {}
+    rules, default, kind = spec.get("rules") or (), spec.get("defaultBackend"), spec.get("ingressClassName")
+    if not rules and default is None:
+        yield invalid("spec", [], "either `defaultBackend` or `rules` must be specified")
+    if default is not None:
+        yield from _backend(default, "spec.defaultBackend")
+    for index, entry in enumerate(spec.get("tls") or ()):
+        yield from _tls(entry, f"spec.tls[{index}]")
+    for index, rule in enumerate(rules):
+        yield from _rule(rule, f"spec.rules[{index}]")
+    if kind is not None:
+        yield from of_messages("spec.ingressClassName", kind, names.dns_subdomain(kind))
+        annotation = (document["metadata"].get("annotations") or {}).get(_CLASS)
+        if annotation and annotation != kind:
+            field = f"metadata.annotations[{_CLASS}]"
+            yield invalid(field, annotation, "must match `ingressClassName` when both are specified")
+
+
+def _host(host: str, at: str) -> Causes:
+    rule = names.wildcard_subdomain if "*" in host else names.dns_subdomain
+    yield from of_messages(at, host, rule(host))
+
+
+def _tls(entry: Mapping[str, Any], at: str) -> Causes:
+    for index, host in enumerate(entry.get("hosts") or ()):
+        yield from _host(host, f"{at}.hosts[{index}]")
+    if entry.get("secretName"):
+        yield from of_messages(
+            f"{at}.secretName", entry["secretName"], names.dns_subdomain(entry["secretName"])
+        )
+
+
+def _rule(rule: Mapping[str, Any], at: str) -> Causes:
+    host = rule.get("host", "")
+    if host:
+        if names.ip(host) is not None:
+            yield invalid(f"{at}.host", host, "must be a DNS name, not an IP address")
+        yield from _host(host, f"{at}.host")
+    if "http" not in rule:
+        return
+    paths = rule["http"].get("paths") or ()
+    if not paths:
+        yield required(f"{at}.http.paths")
+    for index, path in enumerate(paths):
+        yield from _path(path, f"{at}.http.paths[{index}]")
+
+
+def _path(path: Mapping[str, Any], at: str) -> Causes:
+    kind, text = path.get("pathType"), path.get("path", "")
+    if kind is None:
+        yield required(f"{at}.pathType", "pathType must be specified")
+        return
+    if kind in ("Exact", "Prefix"):
+        yield from _strict_path(text, f"{at}.path")
+    elif kind not in _PATH_TYPES:
+        yield unsupported(f"{at}.pathType", kind, _PATH_TYPES)
+    elif text and not text.startswith("/"):
+        yield invalid(f"{at}.path", text, "must be an absolute path")
+    yield from _backend(path.get("backend") or {}, f"{at}.backend")
+
+
+def _strict_path(text: str, at: str) -> Causes:
+    if not text.startswith("/"):
+        yield invalid(at, text, "must be an absolute path")
+    for part in _NEVER_WITHIN:
+        if part in text:
+            yield invalid(at, text, f"must not contain '{part}'")
+    for part in _NEVER_LAST:
+        if text.endswith(part):
+            yield invalid(at, text, f"cannot end with '{part}'")
+
+
+def _backend(backend: Mapping[str, Any], at: str) -> Causes:
+    resource, service = backend.get("resource"), backend.get("service")
+    if resource is not None and service is not None:
+        yield invalid(at, "", "cannot set both resource and service backends")
+    elif resource is not None:
+        yield from reference_causes(resource, f"{at}.resource")
+    elif service is not None:
+        yield from _service(service, at)
+    else:
+        yield invalid(at, "", "resource or service backend is required")
+
+
+def reference_causes(reference: Mapping[str, Any], at: str) -> Causes:
+    """Another object by group, kind and name."""
+    group = reference.get("apiGroup", "")
+    if group:
+        yield from of_messages(f"{at}.apiGroup", group, names.dns_subdomain(group))
+    for key in ("kind", "name"):
+        value = reference.get(key, "")
+        if not value:
+            yield required(f"{at}.{key}")
+        yield from of_messages(f"{at}.{key}", value, names.path_segment(value))
+
+
+def _service(service: Mapping[str, Any], at: str) -> Causes:
+    name, port = service.get("name", ""), service.get("port") or {}
+    if not name:
+        yield required(f"{at}.service.name")
+    else:
+        yield from of_messages(f"{at}.service.name", name, names.dns_label(name))
+    word, number = port.get("name", ""), port.get("number", 0)
+    if word and number:
+        yield invalid(at, "", "cannot set both port name & port number")
+    elif word:
+        yield from of_messages(f"{at}.service.port.name", word, names.port_name(word))
+    elif number:
+        yield from of_messages(f"{at}.service.port.number", number, names.port_number(number))
+    else:
+        yield required(at, "port name or number is required")
+
+
+def ingress_class_causes(document: Document, old: Document | None) -> Causes:
+    spec = document.get("spec") or {}
+    controller = spec.get("controller", "")
+    if not controller and old is None:
+        yield required("spec.controller")
+    elif controller:
+        domain, _, path = controller.partition("/")
+        if not domain or not path or names.dns_subdomain(domain):
+            detail = 'must be a domain-prefixed path (such as "acme.io/foo")'
+            yield invalid("spec.controller", controller, detail)
+    before = ((old or {}).get("spec") or {}).get("controller", controller)
+    if before != controller:
+        yield invalid("spec.controller", controller, "field is immutable")
+    if "parameters" in spec:
+        yield from reference_causes(spec["parameters"], "spec.parameters")

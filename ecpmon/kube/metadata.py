@@ -1,0 +1,146 @@
+"""Rules of `metadata` that hold for every kind, and of labels and their selectors wherever they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ecpmon.kube import names
+from ecpmon.kube.causes import (
+    Causes,
+    Document,
+    forbidden,
+    invalid,
+    not_negative,
+    of_messages,
+    required,
+    too_long,
+)
+
+MAX_ANNOTATIONS: Final = 256 * 1024
+_CORE_FINALIZERS: Final = ("kubernetes", "orphan", "foregroundDeletion")
+
+NameRule = Callable[[str], names.Messages]
+
+
+def metadata_causes(document: Document, rule: NameRule, *, namespaced: bool) -> Causes:
+    """Everything wrong with `metadata`; `rule` is the syntax of this kind's names."""
+    metadata = document.get("metadata") or {}
+    yield from _names(metadata, rule)
+    yield from _namespace(metadata, namespaced)
+    yield from not_negative(metadata, ("generation",), "metadata")
+    yield from label_causes(metadata.get("labels") or {}, "metadata.labels")
+    yield from annotation_causes(metadata.get("annotations") or {}, "metadata.annotations")
+    yield from _owners(metadata.get("ownerReferences") or ())
+    yield from _finalizers(metadata.get("finalizers") or ())
+
+
+def _names(metadata: Mapping[str, Any], rule: NameRule) -> Causes:
+    prefix, name = metadata.get("generateName", ""), metadata.get("name", "")
+    if prefix:
+        # A dash at the end is followed by what the server makes up.
+        masked = f"{prefix[:-1]}a" if prefix.endswith("-") and len(prefix) > 1 else prefix
+        yield from of_messages("metadata.generateName", prefix, rule(masked))
+    if not name:
+        if not prefix:
+            yield required("metadata.name", "name or generateName is required")
+        return
+    yield from of_messages("metadata.name", name, rule(name))
+
+
+def _namespace(metadata: Mapping[str, Any], namespaced: bool) -> Causes:
+    namespace = metadata.get("namespace", "")
+    if not namespaced and namespace:
+        yield forbidden("metadata.namespace", "not allowed on this type")
+    elif namespace:
+        yield from of_messages("metadata.namespace", namespace, names.dns_label(namespace))
+
+
+def label_causes(labels: Mapping[str, str], path: str) -> Causes:
+    """Keys and values of a label map; every cause names the map, as the server does."""
+    for key, value in labels.items():
+        yield from of_messages(path, key, names.qualified_name(key))
+        yield from of_messages(path, value, names.label_value(value))
+
+
+def annotation_causes(annotations: Mapping[str, str], path: str) -> Causes:
+    size = 0
+    for key, value in annotations.items():
+        yield from of_messages(path, key, names.qualified_name(key.lower()))
+        size += len(key.encode()) + len(value.encode())
+    if size > MAX_ANNOTATIONS:
+        yield too_long(path, MAX_ANNOTATIONS)
+
+
+def _owners(owners: Any) -> Causes:
+    controllers = 0
+    for index, owner in enumerate(owners):
+        at = f"metadata.ownerReferences[{index}]"
+        for key in ("kind", "name", "uid", "apiVersion"):
+            if not owner.get(key):
+                where = f"{at}.version" if key == "apiVersion" else f"{at}.{key}"
+                yield invalid(where, owner.get(key, ""), f"{key} must not be empty")
+        controllers += bool(owner.get("controller"))
+    if controllers > 1:
+        message = f"Only one reference can have Controller set to true. Found {controllers}"
+        yield invalid("metadata.ownerReferences", list(owners), message)
+
+
+def _finalizers(finalizers: Any) -> Causes:
+    path = "metadata.finalizers"
+    for name in finalizers:
+        yield from of_messages(path, name, names.qualified_name(name))
+        if "/" not in name and name not in _CORE_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid(path, name, detail)
+
+
+def selector_causes(selector: Mapping[str, Any] | None, path: str) -> Causes:
+    """A LabelSelector; None, which selects nothing, is fine."""
+    if selector is None:
+        return
+    yield from label_causes(selector.get("matchLabels") or {}, f"{path}.matchLabels")
+    for index, expression in enumerate(selector.get("matchExpressions") or ()):
+        yield from _expression(expression, f"{path}.matchExpressions[{index}]")
+
+
+def _expression(expression: Mapping[str, Any], at: str) -> Causes:
+    operator, values = expression.get("operator", ""), expression.get("values") or []
+    if operator in ("In", "NotIn"):
+        if not values:
+            yield required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            yield forbidden(f"{at}.values", detail)
+    else:
+        yield invalid(f"{at}.operator", operator, "not a valid selector operator")
+    key = expression.get("key", "")
+    yield from of_messages(f"{at}.key", key, names.qualified_name(key))
+    for index, value in enumerate(values):
+        yield from of_messages(f"{at}.values[{index}]", value, names.label_value(value))
+
+
+def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector selects `labels`; an absent one selects nothing, an empty one everything."""
+    if selector is None:
+        return False
+    wanted = selector.get("matchLabels") or {}
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    return all(_holds(item, labels) for item in selector.get("matchExpressions") or ())
+
+
+def _holds(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(item.get("key", "")), item.get("values") or ()
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }.get(item.get("operator", ""), False)
+
+
+def is_empty(selector: Mapping[str, Any]) -> bool:
+    """Whether it names nothing, and so selects everything."""
+    return not selector.get("matchLabels") and not selector.get("matchExpressions")

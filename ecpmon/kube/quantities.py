@@ -1,0 +1,46 @@
+"""Kubernetes quantities (`250m`, `1.5Gi`, `1e3`), exactly."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+_FORM: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?", re.ASCII)
+_UNITS: Final = {
+    **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
+    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
+    **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
+}
+_MAX_LENGTH: Final = 60
+_LARGEST: Final = Decimal(2**63 - 1)
+_SMALLEST: Final = Decimal("1e-9")
+_MAX_EXPONENT: Final = 40
+WORDS: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
+
+@lru_cache(4096)
+def parsed(text: str) -> Decimal:
+    """In base units, within what the server holds. Raises ValueError for what it cannot decode."""
+    found = _FORM.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if found is None:
+        raise ValueError(WORDS)
+    number, exponent, unit = found.groups()
+    power = int(exponent[1:]) if exponent else 0
+    if abs(power) > _MAX_EXPONENT:
+        power = _MAX_EXPONENT if power > 0 else -_MAX_EXPONENT
+    return _held(Decimal(number) * _UNITS.get(unit or "", Decimal(1)) * Decimal(10) ** power)
+
+
+def _held(value: Decimal) -> Decimal:
+    if abs(value) > _LARGEST:
+        return _LARGEST.copy_sign(value)
+    if 0 < abs(value) < _SMALLEST:
+        return _SMALLEST.copy_sign(value)
+    return value
+
+
+def is_whole(value: Decimal) -> bool:
+    """What counts pieces is told in whole ones."""
+    return value == value.to_integral_value()
