@@ -246,14 +246,14 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "expected"), POD_SPEC, ids=lambda value: "-".join(value)[:60])
+@pytest.mark.parametrize(("change", "expected"), POD_SPEC, ids=lambda value: "-".join(sorted(value))[:60])
 def test_a_pod_spec_with_one_mistake(change: dict[str, Any], expected: set[str]) -> None:
     base = with_changes(bases()["daemonsets"], {f"{SPEC}.{key}": value for key, value in change.items()})
     extra = {f"{SPEC}.activeDeadlineSeconds"} if "activeDeadlineSeconds" in change else set()
     assert fields(base) == expected | extra
 
 
-@pytest.mark.parametrize(("change", "expected"), CONTAINERS, ids=lambda value: "-".join(value)[:60])
+@pytest.mark.parametrize(("change", "expected"), CONTAINERS, ids=lambda value: "-".join(sorted(value))[:60])
 def test_a_container_with_one_mistake(change: dict[str, Any], expected: set[str]) -> None:
     at = f"{SPEC}.containers.0"
     base = with_changes(bases()["daemonsets"], {f"{at}.{key}": value for key, value in change.items()})
