@@ -90,12 +90,15 @@ def _labels(metric: str, tenant: int) -> bytes:
 async def load_measured(database: Database, measured: Measured) -> None:
     """For the tenants that are there."""
     await database.execute(_SERIES, list(METRICS.values()), list(METRICS))
-    for first in range(0, MINUTES // 5, 60):
-        await database.execute(_FIVE_MINUTES, measured.start, first, first + 60)
+    # A question to the database may take a minute.
+    step = max(1, 60_000 // max(measured.tenants, 1_000))
+    for first in range(0, MINUTES // 5, step):
+        await database.execute(_FIVE_MINUTES, measured.start, first, min(first + step, MINUTES // 5))
     month = measured.end.replace(minute=0) - timedelta(hours=_HOURS)
-    for first in range(0, _HOURS, 72):
-        await database.execute(_HOURLY, month, first, first + 72)
-    for first in range(MINUTES - 120, MINUTES, 30):
-        await database.execute(_FRAMES, measured.start, first, first + 30)
+    for first in range(0, _HOURS, step):
+        await database.execute(_HOURLY, month, first, min(first + step, _HOURS))
+    step = max(1, step // 2)
+    for first in range(MINUTES - 120, MINUTES, step):
+        await database.execute(_FRAMES, measured.start, first, min(first + step, MINUTES))
     for table in ("series", "rollup_5m", "rollup_1h", "frames"):
         await database.execute(f"VACUUM ANALYZE {table}")

@@ -21,7 +21,7 @@ from ecpmon.api.contract import Contract
 from ecpmon.api.frames import Line
 from ecpmon.api.openapi.closes import closes_of
 from ecpmon.api.openapi.errors import ErrorDocument
-from ecpmon.api.places import Following, Listening, Place, Watching
+from ecpmon.api.places import Following, Listening, Overseeing, Place, Watching
 
 _TEXT, _CLOSE = 1, 8
 Tell = Callable[[str], None]
@@ -62,6 +62,8 @@ def path_of(place: Place[Any, Any, Any] | None) -> str | None:
             return "/ws/deployment/{deployment_id}"
         case Listening():
             return "/ws/alerts/{tenant_id}"
+        case Overseeing():
+            return "/ws/fleet"
         case Watching():
             figured = place.broadcast is place.feed.figured
             return "/api/v1/simulator/realtime/{tenant_id}" if figured else "/ws/monitoring/{tenant_id}"

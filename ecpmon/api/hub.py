@@ -18,10 +18,11 @@ from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
 from ecpmon.api.answers.live import AlertMessage
 from ecpmon.api.events import is_told, message_of_event, message_of_external
 from ecpmon.api.feeds import Feed, utc_now
+from ecpmon.api.fleet import AskRows, FleetBroadcast, FleetListener
 from ecpmon.api.following import Ask, DeploymentKey, StepBroadcast, key_of
 from ecpmon.api.live import Subscription, Watcher
 from ecpmon.api.outboxes import Listener, Outbox
-from ecpmon.api.places import Following, Listening, Place, Watching
+from ecpmon.api.places import Following, Listening, Overseeing, Place, Watching
 from ecpmon.api.sessions import TENANT_GONE, Admissions, Session
 from ecpmon.errors import Overloaded
 from ecpmon.model.deployments import DeploymentRecord
@@ -85,6 +86,7 @@ class Hub:
         self._heard: Counter[int] = Counter()
         self._once = Once()
         self._followed: dict[DeploymentKey, StepBroadcast] = {}
+        self._fleet: FleetBroadcast | None = None
         self._sessions: dict[Outbox, Session] = {}
         self._stopped = False
         self._empty = asyncio.Event()
@@ -147,6 +149,14 @@ class Hub:
             self._followed[key] = broadcast
         return Following(self, listener, session, broadcast)
 
+    def oversee(self, session: Session, ask: AskRows) -> Overseeing:
+        """A place among those who are told of all tenants, whose rows `ask` reads. Raises as `listen`."""
+        listener = FleetListener(session.caller.tenants)
+        self._let_in(listener, session)
+        if self._fleet is None:
+            self._fleet = FleetBroadcast(ask, self.send_timeout)
+        return Overseeing(self, listener, session, self._fleet)
+
     def _let_in(self, listener: Listener, session: Session) -> None:
         if self._stopped:
             raise Overloaded("the server is stopping")
@@ -174,6 +184,11 @@ class Hub:
     def unfollowed(self, place: Following) -> None:
         if not place.broadcast and self._followed.get(place.broadcast.key) is place.broadcast:
             del self._followed[place.broadcast.key]
+        self._let_out(place)
+
+    def unseen(self, place: Overseeing) -> None:
+        if not place.broadcast and self._fleet is place.broadcast:
+            self._fleet = None
         self._let_out(place)
 
     def _let_out(self, place: Place[Any, Any, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
 from ecpmon.api.broadcast import Broadcast
 from ecpmon.api.feeds import Feed
+from ecpmon.api.fleet import FleetBroadcast, FleetListener
 from ecpmon.api.following import StepBroadcast
 from ecpmon.api.live import LiveBroadcast, Watcher
 from ecpmon.api.outboxes import Listener
@@ -30,6 +31,8 @@ class Host(Protocol):
     def unheard(self, place: Listening) -> None: ...
 
     def unfollowed(self, place: Following) -> None: ...
+
+    def unseen(self, place: Overseeing) -> None: ...
 
 
 class Place(ABC, Generic[L, B, G]):
@@ -107,4 +110,16 @@ class Following(Place[AlertListener, StepBroadcast, tuple[StepBroadcast, AlertLi
         host.unfollowed(self)
 
     def __enter__(self) -> tuple[StepBroadcast, AlertListener]:
+        return self.broadcast, self.outbox
+
+
+class Overseeing(Place[FleetListener, FleetBroadcast, tuple[FleetBroadcast, FleetListener]]):
+    """Of a socket that is told of all tenants."""
+
+    __slots__ = ()
+
+    def _give_back(self, host: Host) -> None:
+        host.unseen(self)
+
+    def __enter__(self) -> tuple[FleetBroadcast, FleetListener]:
         return self.broadcast, self.outbox

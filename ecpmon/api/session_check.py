@@ -8,7 +8,7 @@ from typing import Final
 
 from ecpmon.api.context import Backend
 from ecpmon.api.outboxes import Outbox
-from ecpmon.api.sessions import FORBIDDEN, TENANT_GONE, UNAUTHORISED, Session, ending
+from ecpmon.api.sessions import ALL_TENANTS, FORBIDDEN, TENANT_GONE, UNAUTHORISED, Session, ending
 from ecpmon.errors import DatabaseUnavailable
 from ecpmon.ports.service import Clock
 from ecpmon.ports.tokens import Shown, Standing
@@ -48,7 +48,7 @@ class SessionCheck:
                 away = error
         for outbox, session in opened:
             if session.home in standing and session.database in live:
-                here = session.tenant in live[session.database]
+                here = session.tenant == ALL_TENANTS or session.tenant in live[session.database]
                 end = ending(session, _of(session, standing[session.home]), live=here)
                 if end is not None:
                     self._end(outbox, *end)
@@ -73,7 +73,7 @@ async def _standing(backend: Backend, sessions: list[Session], now: datetime) ->
 
 
 async def _live(backend: Backend, sessions: list[Session]) -> Collection[int]:
-    watched = {s.tenant for s in sessions if s.database == backend.name}
+    watched = {s.tenant for s in sessions if s.database == backend.name and s.tenant != ALL_TENANTS}
     return await backend.tenants.live_among(watched) if watched else ()
 
 

@@ -15,6 +15,8 @@ K = TypeVar("K")
 UNAUTHORISED: Final = 4401
 FORBIDDEN: Final = 4403
 TENANT_GONE: Final = 4404
+# Of a socket about no tenant in particular: no tenant has that number.
+ALL_TENANTS: Final = 0
 # In the ledger.
 _ALL: Final = "sockets"
 
@@ -25,7 +27,7 @@ class Session:
 
     caller: Caller
     holder: str
-    # Where the tenant is, and its number there.
+    # Where the tenant is, and its number there, or ALL_TENANTS that the caller may see.
     database: str
     tenant: int
     tenant_id: str
@@ -108,7 +110,7 @@ class Admissions:
                 details={"limit": "sockets_per_token"},
             )
         held = self._tenants[tenant] + self._elsewhere(_of_tenant(tenant))
-        if held > self.limits.per_tenant:
+        if session.tenant != ALL_TENANTS and held > self.limits.per_tenant:
             self._count_refusal("tenant")
             raise TooManySockets(
                 f"the tenant has {self.limits.per_tenant} sockets open, the most that one may; close some first",

@@ -5,8 +5,9 @@ What the job of the rolling SLA found last is shown as long as it holds (`ports.
 
 from __future__ import annotations
 
+import gzip
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Final, cast
@@ -38,6 +39,8 @@ from ecpmon.sla.terms import terms_of
 from ecpmon.wire import dumps, rfc3339
 
 routes = Routes()
+# Rows are alike: what more costs saves little.
+_FAST: Final = 1
 _NOTHING: Final = Tally(0.0, 0.0, 0.0)
 _UNKNOWN: Final = dict.fromkeys(WINDOWS, Shown(SlaStatus.NO_DATA, None, None, None, None))
 # A window that begins before any of ours.
@@ -54,15 +57,25 @@ _Told = Mapping[str, AlertEvent]
 @routes.get("/api/v1/sla/summary", Permission.READ, answers={200: Summary})
 async def summary(request: web.Request) -> web.Response:
     """Every tenant the caller may see, worst first; each with the instant at which its figures were found."""
-    backend, now, allowed = backend_of(request), now_of(request), request[CALLER].tenants
+    backend, now, caller = backend_of(request), now_of(request), caller_key(request)
+    rows = await rows_of(backend, caller, request[CALLER].tenants, now)
+    # An administrator's are thousands.
+    packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    body = await backend.threads.run_for(caller, _document, rows, now, packed)
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+async def rows_of(
+    backend: Backend, caller: str, allowed: Collection[int] | None, now: datetime
+) -> list[Made]:
+    """Of the live tenants with the numbers `allowed` (None: all) each one's row; `caller`: whose turn it is."""
     standings = {
         name: s
         for name, s in (await backend.directory.standings()).items()
         if s.tenant is not None and (allowed is None or s.tenant.key in allowed)
     }
     tenants = {name: s.tenant for name, s in standings.items() if s.tenant is not None}
-    # An administrator's are thousands.
-    caller = caller_key(request)
     told = await backend.alerts.last_events(tenants.values())
 
     async def work(names: list[str]) -> dict[str, _Found]:
@@ -72,10 +85,7 @@ async def summary(request: web.Request) -> web.Response:
 
     # What cannot be told of a tenant is nothing: its detail says why.
     found = await Isolation(backend.quarantine, ROLLING_SLA).survey(tenants, work)
-    return web.Response(
-        body=await backend.threads.run_for(caller, _document, list(tenants.values()), found, told, now),
-        content_type="application/json",
-    )
+    return await backend.threads.run_for(caller, _rows, list(tenants.values()), found, told, now)
 
 
 async def _worked_out(
@@ -203,20 +213,24 @@ def _with_maintenance(
 
 # The tenant, its state and its last alert; the place of its row, and the row.
 _Place = tuple[int, float, str]
-_Made = tuple[Tenant, SpanState | None, AlertEvent | None, _Place, bytes]
+Made = tuple[Tenant, SpanState | None, AlertEvent | None, _Place, bytes]
 
 
-def _document(tenants: Sequence[Tenant], found: Mapping[str, _Found], told: _Told, now: datetime) -> bytes:
-    """A `Summary`. Rows are written once, and again when something in them has changed."""
+def _rows(tenants: Sequence[Tenant], found: Mapping[str, _Found], told: _Told, now: datetime) -> list[Made]:
+    """Each a `SummaryRow`, written once, and again when something in it has changed."""
     nothing = Figures(now, _UNKNOWN, 0.0)
-    made = [_made(t, *found.get(t.tenant_id, (nothing, None)), told.get(t.tenant_id)) for t in tenants]
-    made.sort(key=itemgetter(3))
-    rows = b",".join(row for *_, row in made)
-    return b'{"as_of":"%s","tenants":[%s]}' % (rfc3339(now).encode(), rows)
+    return [_made(t, *found.get(t.tenant_id, (nothing, None)), told.get(t.tenant_id)) for t in tenants]
 
 
-def _made(tenant: Tenant, figures: Figures, state: SpanState | None, last_alert: AlertEvent | None) -> _Made:
-    kept = cast("_Made | None", figures.made)
+def _document(rows: list[Made], now: datetime, packed: bool) -> bytes:
+    """A `Summary`, worst first; `packed`: as gzip."""
+    rows.sort(key=itemgetter(3))
+    told = b'{"as_of":"%s","tenants":[%s]}' % (rfc3339(now).encode(), b",".join(row for *_, row in rows))
+    return gzip.compress(told, _FAST, mtime=0) if packed else told
+
+
+def _made(tenant: Tenant, figures: Figures, state: SpanState | None, last_alert: AlertEvent | None) -> Made:
+    kept = cast("Made | None", figures.made)
     if kept is not None and kept[:3] == (tenant, state, last_alert):
         return kept
     place, row = _row(tenant, figures, state, last_alert)

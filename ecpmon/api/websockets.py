@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -12,6 +13,7 @@ from aiohttp import WSCloseCode, web
 
 from ecpmon.api.answers.live import (
     AlertMessage,
+    FleetChanges,
     LiveMetrics,
     Ping,
     Pong,
@@ -34,11 +36,14 @@ from ecpmon.api.connections import CLOSE_GRACE
 from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.events import message_of_event
 from ecpmon.api.feeds import WINDOW
+from ecpmon.api.fleet import FLEET, Look
 from ecpmon.api.live import Subscription
-from ecpmon.api.places import Listening, Watching
+from ecpmon.api.places import Listening, Overseeing, Watching
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.sessions import ALL_TENANTS
 from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.subscriptions import Subscribe, only_ping, take
+from ecpmon.api.summary import rows_of
 from ecpmon.errors import EcpError, MonitoringUnavailable, TenantNotFound
 from ecpmon.model.alerts import RuleState, RuleStatus
 from ecpmon.model.tenants import Tenant
@@ -172,7 +177,27 @@ async def alerts(request: web.Request) -> web.StreamResponse:
         return await opened(request, place, _pinging)
 
 
-def _pinging(_: Listening, message: Any) -> Pong | None:
+@routes.socket("/ws/fleet", Permission.READ, hears=(Ping, WithoutEffect), says=(FleetChanges, Pong))
+async def fleet(request: web.Request) -> web.StreamResponse:
+    """All tenants that the caller may see: each row of the summary that changes, within two seconds.
+
+    Open it first, and ask for the summary then: so no change is missed.
+    """
+    backend, clock = backend_of(request), request.app[CONTEXT].clock
+
+    async def ask(numbers: Collection[int] | None) -> Look:
+        now = clock.now()
+        return Look(
+            now, {t.key: (t.tenant_id, row) for t, *_, row in await rows_of(backend, FLEET, numbers, now)}
+        )
+
+    place = backend.hub.oversee(session_of(request, ALL_TENANTS, ""), ask)
+    with given_back_on_error(place):
+        await place.broadcast.begin()
+        return await opened(request, place, _pinging)
+
+
+def _pinging(_: Listening | Overseeing, message: Any) -> Pong | None:
     return only_ping(message)
 
 

@@ -128,7 +128,8 @@ class Standing:
     holds: bool
 
 
-# A secret's number, and a tenant's; None: a tenant of another database, which only a token for every tenant holds.
+# A secret's number, and a tenant's; 0: all that it may see, none in particular; None: a tenant of another database,
+# which only a token for every tenant holds.
 Shown = tuple[int, int | None]
 
 

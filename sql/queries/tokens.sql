@@ -11,9 +11,9 @@ WHERE s.hash = $1 AND (s.valid_until IS NULL OR s.valid_until > $2)
   AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
 
 -- name: standing
--- $1: numbers of secrets, $2: of tenants, in pairs
+-- $1: numbers of secrets, $2: of tenants, in pairs; 0: all that the token may see, none in particular.
 SELECT p.secret, p.tenant, t.roles,
-       t.all_tenants OR EXISTS (SELECT FROM token_grants g WHERE g.token = t.id AND g.tenant = p.tenant) AS holds
+       t.all_tenants OR p.tenant = 0 OR EXISTS (SELECT FROM token_grants g WHERE g.token = t.id AND g.tenant = p.tenant) AS holds
 FROM unnest($1::bigint[], $2::bigint[]) AS p (secret, tenant)
 JOIN token_secrets s ON s.id = p.secret AND (s.valid_until IS NULL OR s.valid_until > $3)
 JOIN api_tokens t ON t.id = s.token AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 
 from ecpmon.api.answers.common import Certainty
+from ecpmon.api.answers.sla import SummaryRow
 from ecpmon.api.contract import TypedDict
 from ecpmon.model.windows import SlaStatus
 
@@ -32,6 +33,17 @@ class SlaFigures(Certainty):
 
 class RealtimeMetrics(LiveMetrics):
     sla_data: Annotated[SlaFigures | None, Field(description="null: not known right now")]
+
+
+class FleetChanges(TypedDict):
+    """Rows of `GET /api/v1/sla/summary` that are others than this socket was told last, or than when it was opened.
+    One without any is sent when there has been none for some seconds: so one can see that the figures are looked at."""
+
+    as_of: Annotated[datetime, Field(description="When they were looked at; it stands while they cannot be.")]
+    gone: Annotated[
+        list[str], Field(description="Tenants that are no more; one of that name may follow in `tenants`.")
+    ]
+    tenants: list[SummaryRow]
 
 
 AlertType = Literal[

@@ -167,7 +167,7 @@ async def test_two_thousand_sockets_cost_two_queries_and_none_cost_none(watched:
     assert watched.production.asked == []
     for holder in range(20):
         for _ in range(90):
-            watched.open(holder, holder=str(holder), number=holder)
+            watched.open(holder, holder=str(holder), number=holder + 1)
     await watched.check.run_once()
     assert [len(a) for a in watched.production.asked] == [20, 20]
     assert watched.demo.asked == []
