@@ -290,6 +290,7 @@ class TenantUpdated(TypedDict):
     sla_target: SlaTargetShown
     service_resources: ServiceResources
     labels: Annotated[Mapping[str, str], Field(examples=[{"region": "seoul", "team": "billing"}])]
+    sli_source: Literal["auto", "prometheus", "simulator", "push"]
     push_mode: PushMode
     language: Language
     time_zone: str

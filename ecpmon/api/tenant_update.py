@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -39,6 +39,7 @@ from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
 from ecpmon.ports.tenants import TenantChange
 from ecpmon.shapes import Model
+from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.maintenance import zone
 from ecpmon.statements.terms import CreditTable
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 routes = Routes()
 V = TypeVar("V")
 # What a new size follows from. A change of anything else leaves the plan as it is.
-_PLAIN = ("name", "description", "push_mode", "language", "maintenance_accounting")
+_PLAIN = ("name", "description", "push_mode", "language", "maintenance_accounting", "sli_source")
 _SIZING = frozenset({"service_requirements", "sla_target", "preset", "service_resources"})
 
 
@@ -94,6 +95,8 @@ class UpdateBody(Model):
     sla_target: TargetPatch = Field(default_factory=TargetPatch)
     # By service; null, of one service or of all of them: as in the catalogue.
     service_resources: dict[StrictStr, QuantitiesBody | None] | None = None
+    # Whose word counts from now on; what was judged before stays.
+    sli_source: Literal["auto", "prometheus", "simulator", "push"] = "auto"
     # From now on; what was pushed before keeps the meaning that it had.
     push_mode: PushMode = PushMode.CHANGES
     # Of its statements, from the next one that is printed on.
@@ -109,7 +112,7 @@ class UpdateBody(Model):
     exclusion_rules: RulesBody | None = None
     # By name; null, of one or of all: the tenant has it no more.
     labels: Annotated[dict[LabelName, LabelValue | None], Field(max_length=2 * MOST_LABELS)] | None = None
-    # Needed when a CPU request under a HorizontalPodAutoscaler goes down.
+    # Needed when a CPU limit under a HorizontalPodAutoscaler goes down, and its target with it.
     acknowledge_autoscaling: StrictBool = False
 
 
@@ -136,7 +139,7 @@ async def update_tenant(request: web.Request) -> web.Response:
         _refuse_unsaid_autoscaling(deployment_changes(before, plan), plan, body)
     # Compared with what runs, where that is known: earlier changes may not have been deployed.
     changes = deployment_changes(_plan_before(tenant.as_deployed()), plan) if plan else ()
-    change = _change(wanted, plan if resized else None)
+    change = _change(wanted, plan if resized else None, backend.intervals)
     stored = await backend.tenants.update(tenant, change, now_of(request))
     shown = _shown(stored, plan, changes)
     return reply(shown, headers={"ETag": etag_of(stored)})
@@ -230,18 +233,18 @@ def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
 
 
 def _refuse_unsaid_autoscaling(changes: tuple[Change, ...], plan: TenantPlan, body: UpdateBody) -> None:
-    """A lower CPU request raises the utilisation an autoscaler sees: that must be meant."""
+    """The target of an autoscaler is a part of the CPU limit: that it goes down must be meant."""
     scaled = {s.service_name for s in plan.services if not s.spec.stateful}
     lowered = [
         c.service
         for c in changes
-        if c.field == "cpu_request" and c.service in scaled and _millicores(c.after) < _millicores(c.before)
+        if c.field == "cpu_limit" and c.service in scaled and _millicores(c.after) < _millicores(c.before)
     ]
     if lowered and not body.acknowledge_autoscaling:
         raise bad_field(
             "acknowledge_autoscaling",
-            f"the CPU requests of {', '.join(lowered)} go down under a HorizontalPodAutoscaler: its utilisation "
-            "is measured against the request and rises, so it may add replicas; send true when that is meant",
+            f"the CPU limits of {', '.join(lowered)} go down, and the targets of their HorizontalPodAutoscalers "
+            "with them, so that these may add replicas; send true when that is meant",
         )
 
 
@@ -249,7 +252,8 @@ def _millicores(quantity: str) -> int:
     return int(quantity.removesuffix("m"))
 
 
-def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
+def _change(wanted: Tenant, plan: TenantPlan | None, intervals: Intervals) -> TenantChange:
+    holds, age = intervals.evidence(wanted)
     return TenantChange(
         name=wanted.name,
         description=wanted.description,
@@ -267,6 +271,9 @@ def _change(wanted: Tenant, plan: TenantPlan | None) -> TenantChange:
         hours=wanted.hours,
         labels=wanted.labels,
         exclusion_rules=wanted.exclusion_rules,
+        sli_source=wanted.sli_source,
+        holds=holds,
+        age=age,
     )
 
 
@@ -285,6 +292,7 @@ def _shown(tenant: Tenant, plan: TenantPlan | None, changes: tuple[Change, ...])
         "sla_target": target_shown(tenant.sla_target),
         "service_resources": cast(ServiceResources, tenant.service_resources),
         "labels": tenant.labels,
+        "sli_source": cast(Any, tenant.sli_source),
         "push_mode": tenant.push_mode,
         "language": tenant.language,
         "time_zone": tenant.time_zone,

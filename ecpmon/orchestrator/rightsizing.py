@@ -5,8 +5,8 @@
 - Replicas follow from the sessions: the peak instead of the sessions that were ordered, plus the spare that the
   SLA target asks for. Fewer replicas carry more each, so their requests grow accordingly.
 - Differences under 10 % are left alone: a rollout costs more than they save.
-- Under a HorizontalPodAutoscaler a lower CPU request raises the utilisation that it sees: that is said, and the
-  update refuses it until it is meant.
+- The HorizontalPodAutoscaler that comes with a service holds its pods to a part of their CPU limit: a lower limit is
+  a lower target, so that replicas may be added. That is said, and the update refuses it until it is meant.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ecpmon.model.usage import GpuUsage, ServiceUsage
 from ecpmon.orchestrator.catalogue import Catalogue, PriceTable, memory_text
 from ecpmon.orchestrator.costs import cost_breakdown, monthly_cost
 from ecpmon.orchestrator.gpu_advice import GpuAdvice, advise_gpus
+from ecpmon.orchestrator.manifests.scaling import TARGET_PERCENT, target_millicores
 from ecpmon.orchestrator.plans import ServicePlan, TenantPlan
 from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.tuning import tuned
@@ -90,7 +91,7 @@ class ServiceAdvice:
 
     @property
     def lowers_under_autoscaler(self) -> bool:
-        lower = self.recommended is not None and self.recommended.cpu_request < self.current.cpu_request
+        lower = self.recommended is not None and self.recommended.cpu_limit < self.current.cpu_limit
         return self.autoscaled and lower
 
 
@@ -245,11 +246,12 @@ def _limit(limit: int, request: int, wanted: int, step: int) -> int:
 
 def _caveats(current: Size, wanted: Size, usage: ServiceUsage, autoscaled: bool) -> tuple[str, ...]:
     found = []
-    if autoscaled and wanted.cpu_request < current.cpu_request and usage.cpu:
-        before, after = (100 * usage.cpu.p95 / r for r in (current.cpu_request, wanted.cpu_request))
+    if autoscaled and wanted.cpu_limit < current.cpu_limit and usage.cpu:
+        before, after = (target_millicores(size.cpu_limit) for size in (current, wanted))
         found.append(
-            "a HorizontalPodAutoscaler measures utilisation against the CPU request: lowering it takes the p95 from "
-            f"{before:.0f} % to {after:.0f} %, and replicas may be added; raise the target with it"
+            f"the HorizontalPodAutoscaler adds replicas when they use more than {TARGET_PERCENT} % of the CPU limit on "
+            f"average: a limit of {wanted.cpu_limit}m instead of {current.cpu_limit}m lowers that from {before}m to "
+            f"{after}m, and the p95 is {usage.cpu.p95:.0f}m; replicas may be added"
         )
     if usage.cpu and usage.cpu.high >= _NEAR_LIMIT * current.cpu_limit:
         found.append("the CPU limit was reached: it may need more than was measured")

@@ -27,12 +27,14 @@ async def bring_out(
 ) -> tuple[str, int]:
     """The id of the deployment and the number of its services; its readiness is the tenant's evidence from now on.
 
+    What the simulator made is kept with the deployment.
+
     `scenario` is started in it. Raises what the simulator's client does; the deployment has failed then.
     """
     deployment_id = f"sim-deploy-{uuid.uuid4().hex[:12]}"
     await deployments.request(tenant, deployment_id, "simulator", {}, by, forced_because, clock.now())
     try:
-        count = await client.deploy(tenant)
+        objects = await client.deploy(tenant)
         if scenario is not None:
             await client.start_scenario(tenant.tenant_id, scenario)
     except EcpError as error:
@@ -44,5 +46,8 @@ async def bring_out(
     now = clock.now()
     holds, age = intervals.evidence(tenant.deployed("simulator"))
     await tenants.set_deployed(tenant, "simulator", "running", holds, age, now)
-    await deployments.advance(tenant.key, deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now)
+    count = sum(made.kind == "Deployment" and made.status != "pruned" for made in objects)
+    await deployments.advance(
+        tenant.key, deployment_id, DeploymentStatus.COMPLETED, f"{count} services", now, objects=objects
+    )
     return deployment_id, count

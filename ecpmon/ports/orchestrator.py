@@ -21,8 +21,8 @@ Reach = Literal["tenant", "cluster"]
 class SimulatorClient(Protocol):
     """What we ask of the deployment simulator. Raises SimulatorUnavailable."""
 
-    async def deploy(self, tenant: Tenant) -> int:
-        """Deploy the tenant's services; the number of services."""
+    async def deploy(self, tenant: Tenant) -> Sequence[DeployedObject]:
+        """Deploy the tenant's services; their namespace and deployments as the cluster has them now."""
         ...
 
     async def remove(self, tenant_id: str) -> None: ...

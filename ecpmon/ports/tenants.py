@@ -40,7 +40,10 @@ class NewTenant:
 
 @dataclass(frozen=True, slots=True)
 class TenantChange:
-    """Everything of a tenant that people may change, as it is to be."""
+    """Everything of a tenant that people may change, as it is to be.
+
+    `holds` and `age` as for `add_regime`, of its evidence as it will be.
+    """
 
     name: str | None
     description: str | None
@@ -58,6 +61,9 @@ class TenantChange:
     hours: Mapping[str, Any] | None
     labels: Mapping[str, str]
     exclusion_rules: Mapping[str, Any] | None
+    sli_source: str
+    holds: timedelta
+    age: timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ class TenantStore(Protocol):
     async def update(self, tenant: Tenant, change: TenantChange, now: datetime) -> Tenant:
         """Store a change of `tenant` as it was read. Raises Conflict when somebody else was faster.
 
-        What it changes of the contract is another version. Another push mode holds from `now` on.
+        What it changes of the contract is another version. Another push mode or `sli_source` holds from `now` on.
         """
         ...
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from ecpmon.simulator.model.failures import CATALOGUE, Failure
+from ecpmon.simulator.model.nodes import NODE_STORAGE
 from ecpmon.simulator.model.past import timeline
 from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.state import ClusterState
@@ -29,8 +30,6 @@ from ecpmon.simulator.model.view import (
 
 Document = dict[str, Any]
 _DAY: Final = 86_400 * SECOND
-# Of a node: the smallest that the source documents allow.
-NODE_STORAGE: Final = 10**13
 
 
 def tenant_document(state: ClusterState, tenant: Tenant) -> Document:

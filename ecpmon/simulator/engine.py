@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from ecpmon.errors import EcpError
 from ecpmon.simulator.clocks import Clock, ManualClock, WallClock, wall_micros
+from ecpmon.simulator.model.claims import with_storage_class
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.step import step
 from ecpmon.simulator.model.times import SECOND, Micros
-from ecpmon.simulator.snapshot import SnapshotStore
+from ecpmon.simulator.snapshot import FORMAT, SnapshotStore
 
 log = logging.getLogger("ecpmon.simulator")
 
@@ -126,7 +127,7 @@ def open_engine(store: SnapshotStore, options: EngineOptions) -> Engine:
         clock = _clock(options, state.now, wall)
         store.save(wall, state)
         return Engine(state, clock, store)
-    state = snapshot.state
+    state = snapshot.state if snapshot.format == FORMAT else with_storage_class(snapshot.state)
     if state.seed != options.seed:
         log.warning("the state folder was made with seed %s; it keeps it", state.seed)
     clock = _clock(options, state.now, snapshot.wall)

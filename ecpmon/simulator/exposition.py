@@ -26,6 +26,8 @@ _TENANT_GAUGES = (
     ("ecp_sim_tenant_error_ratio", "Share of requests that fail.", "error_rate", 1.0),
     ("ecp_sim_tenant_sessions", "Open sessions.", "sessions", 1.0),
     ("ecp_sim_tenant_network_rps", "Requests per second offered.", "network_rps", 1.0),
+    ("ecp_sim_tenant_network_in_bytes", "Bytes received per second.", "network_in", 1.0),
+    ("ecp_sim_tenant_network_out_bytes", "Bytes sent per second.", "network_out", 1.0),
     ("ecp_sim_tenant_storage_bytes", "Bytes stored.", "storage_used", 1.0),
 )
 _NODE_GAUGES = (

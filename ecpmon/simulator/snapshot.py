@@ -24,8 +24,9 @@ from ecpmon.simulator.journal_file import JournalDamaged, JournalFile, read_jour
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.times import Micros
 
-FORMAT: Final = 3
-_READABLE: Final = (2, FORMAT)  # 2 had no journal
+FORMAT: Final = 4
+_JOURNALLED: Final = (3, FORMAT)  # 3 had no storage classes
+_READABLE: Final = (2, *_JOURNALLED)  # 2 had no journal
 # Bytes of journal beyond which the next change is written as a new snapshot.
 MAX_JOURNAL: Final = 32 * 1024**2
 
@@ -158,7 +159,7 @@ def _parse(data: bytes, path: Path, journal_path: Path | None = None) -> Snapsho
         found = document.get("format")
         if found not in _READABLE:
             raise StateUnusable(f"{path} has format {found}, this version reads {FORMAT}; {advice}")
-        if journal_path is not None and found == FORMAT:
+        if journal_path is not None and found in _JOURNALLED:
             _follow(document, journal_path, advice)
         return _ADAPTER.validate_python(document)
     except (orjson.JSONDecodeError, AttributeError, ValidationError) as error:

@@ -287,6 +287,8 @@ class PgTenantStore:
                 if change.push_mode is not tenant.push_mode:
                     await connection.execute(self._sql["push_mode_changes"], tenant.key, now)
                 row = await connection.fetchrow(self._sql["by_number"], key)
+                if change.sli_source != tenant.sli_source:
+                    await self._judge(connection, one(row), change.holds, change.age, now)
                 before, after = changes(_told(tenant), _told(one(row)))
                 await record(
                     connection,
@@ -338,13 +340,19 @@ class PgTenantStore:
                     self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec()
                 )
                 changed = one(row)
-                source = changed.evidence_source
-                latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
-                if (latest["source"], latest["holds"], latest["age"]) != (source.value, holds, age):
-                    regime = (tenant.key, now, source.value, holds, age)
-                    await connection.execute(self._sql["add_regime"], *regime)
+                await self._judge(connection, changed, holds, age, now)
         self.memory.drop(tenant.tenant_id)
         return changed
+
+    async def _judge(
+        self, connection: Any, tenant: Tenant, holds: timedelta, age: timedelta | None, now: datetime
+    ) -> None:
+        """From now on by its present source of evidence; nothing where that is so already."""
+        source = tenant.evidence_source
+        latest = await connection.fetchrow(self._sql["latest_regime"], tenant.key)
+        if (latest["source"], latest["holds"], latest["age"]) != (source.value, holds, age):
+            regime = (tenant.key, now, source.value, holds, age)
+            await connection.execute(self._sql["add_regime"], *regime)
 
     async def keep_interval(
         self, source: Source, holds: timedelta, age: timedelta | None, now: datetime
@@ -394,6 +402,7 @@ def _change_values(tenant: Tenant, change: TenantChange) -> tuple[Any, ...]:
         change.hours,
         dict(change.labels),
         change.exclusion_rules,
+        change.sli_source,
     )
 
 

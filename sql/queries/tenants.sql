@@ -135,7 +135,8 @@ UPDATE tenants
 SET name = $3, description = $4, preset = $5, service_requirements = $6, resources = $7, sla_target = $8,
     cpu_limit = $9, memory_limit = $10, gpu_limit = $11, storage_limit = $12, gpu_type = $13, service_resources = $14,
     push_mode = $15, language = $16, time_zone = $17, maintenance_accounting = $18, credits = $19, hours = $20,
-    labels = $21, exclusion_rules = $22, updated_at = greatest($23::timestamptz, updated_at + INTERVAL '1 microsecond')
+    labels = $21, exclusion_rules = $22, sli_source = $23,
+    updated_at = greatest($24::timestamptz, updated_at + INTERVAL '1 microsecond')
 WHERE id = $1 AND updated_at = $2 AND deleted_at IS NULL
 RETURNING id
 

@@ -39,6 +39,7 @@ class TenantChanges(TypedDict, total=False):
     service_requirements: Mapping[str, int | None]
     sla_target: SlaTarget
     service_resources: Mapping[str, Mapping[str, str | None] | None] | None
+    sli_source: Literal["auto", "prometheus", "simulator", "push"]
     push_mode: Literal["changes", "samples"]
     language: Literal["en", "ko"]
     time_zone: str

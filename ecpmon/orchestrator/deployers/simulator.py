@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
@@ -18,6 +18,7 @@ from ecpmon.errors import (
     SimulatorUnavailable,
     ValidationFailed,
 )
+from ecpmon.model.deployments import DeployedObject
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.orchestrator import Reach
 
@@ -34,7 +35,7 @@ class SimulatorDeployer:
         self.url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
-    async def deploy(self, tenant: Tenant) -> int:
+    async def deploy(self, tenant: Tenant) -> Sequence[DeployedObject]:
         from ecpmon.orchestrator.tuning import plan_of
 
         plan = plan_of(tenant)
@@ -44,12 +45,17 @@ class SimulatorDeployer:
                 "replicas": service.replicas,
                 "cpu_millicores": _number(service.cpu_request, "m"),
                 "memory_mib": _number(service.memory_request, "Mi"),
+                "gpu": service.gpu,
                 "sessions": service.sessions,
             }
             for service in plan.services
         ]
-        await self._call("PUT", f"/api/v1/tenants/{quote(tenant.tenant_id, safe='')}", {"services": services})
-        return len(services)
+        path = f"/api/v1/tenants/{quote(tenant.tenant_id, safe='')}"
+        try:
+            before = await self._call("GET", path)
+        except NotFound:
+            before = {}
+        return _deployed(before, await self._call("PUT", path, {"services": services}))
 
     async def remove(self, tenant_id: str) -> None:
         try:
@@ -105,6 +111,23 @@ class SimulatorDeployer:
         if response.status >= 400:
             raise _refusal(response.status, answer)
         return answer
+
+
+# What of a service its pods are made of, or their number.
+_SHAPE: Final = ("desired", "cpu_millicores", "memory_mib", "gpu")
+
+
+def _deployed(before: dict[str, Any], after: dict[str, Any]) -> Sequence[DeployedObject]:
+    """What the simulator has made of a tenant: its namespace, and a deployment for each service."""
+    known = {service["name"]: service for service in before.get("services", ())}
+    made = [DeployedObject("Namespace", after["namespace"], "unchanged" if before else "created")]
+    for service in after["services"]:
+        old = known.pop(service["name"], None)
+        same = old is not None and all(old[name] == service[name] for name in _SHAPE)
+        status = "created" if old is None else "unchanged" if same else "configured"
+        ready = f"{service['ready']}/{service['desired']}"
+        made.append(DeployedObject("Deployment", service["name"], status, ready))
+    return (*made, *(DeployedObject("Deployment", name, "pruned") for name in known))
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> Exception:

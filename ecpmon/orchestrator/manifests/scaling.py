@@ -13,10 +13,15 @@ from ecpmon.orchestrator.plans import ServicePlan
 TARGET_PERCENT: Final = 70
 
 
+def target_millicores(limit: int) -> int:
+    """The CPU that a pod may use on average before replicas are added, of its limit in millicores."""
+    return max(1, limit * TARGET_PERCENT // 100)
+
+
 def autoscaler(scope: Scope, service: ServicePlan) -> Manifest:
     """Between the planned replicas and what the quota still admits for this service alone."""
     limit = int(service.cpu_limit.removesuffix("m"))
-    target = {"type": "AverageValue", "averageValue": f"{max(1, limit * TARGET_PERCENT // 100)}m"}
+    target = {"type": "AverageValue", "averageValue": f"{target_millicores(limit)}m"}
     spec = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": service.service_name},
         "minReplicas": service.replicas,

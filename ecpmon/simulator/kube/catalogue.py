@@ -93,6 +93,8 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     Resource("", "v1", "Secret", "secrets"),
     Resource("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",)),
     Resource("", "v1", "Service", "services", True, ("svc",), _S, _ALL),
+    # Made and read, and written by nobody: what its data looks like is the controllers' own business.
+    Resource("apps", "v1", "ControllerRevision", "controllerrevisions", schemaless=True),
     Resource("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), _S, _ALL),
     Resource("apps", "v1", "Deployment", "deployments", True, ("deploy",), _SS, _ALL),
     Resource("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), _SS, _ALL),

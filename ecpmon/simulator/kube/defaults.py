@@ -139,7 +139,9 @@ def _daemon_set(document: Document) -> None:
 
 def _job(document: Document) -> None:
     spec = _template(document)
-    _set(spec, completions=1, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        _set(spec, completions=1)
+    _set(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
 
 
 def _cron_job(document: Document) -> None:

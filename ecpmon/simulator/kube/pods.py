@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -85,37 +84,46 @@ def _since(state: ClusterState, query: Mapping[str, str]) -> Micros | None:
 
 
 def evict(state: ClusterState, target: Target, body: Document) -> tuple[ClusterState, Document]:
-    """Delete the pod unless a PodDisruptionBudget needs it: then ApiError 429, as the real server says it."""
+    """Delete the pod unless a PodDisruptionBudget needs it: then ApiError 429, as the real server says it.
+
+    A pod that is not ready is let go as the budget's `unhealthyPodEvictionPolicy` says; one that has not begun or is
+    over is nobody's loss.
+    """
     pod = existing(state, target)
     if body.get("kind", "Eviction") != "Eviction":
         raise bad_request("the kind in the data does not match the expected kind (Eviction)")
-    for budget in cluster.items(state, "poddisruptionbudgets.policy", target.namespace):
-        selector, labels = budget["spec"].get("selector"), pod["metadata"].get("labels") or {}
-        if matches_label_selector(selector, labels) and _disruptions(state, budget) < 1 and _ready(pod):
-            raise _too_many(budget)
+    if (pod.get("status") or {}).get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp"):
+        _check_budgets(state, pod)
     options = body.get("deleteOptions") or {}
     bare = Target(target.resource, target.namespace, target.name)
     state, _ = delete(state, bare, options)
     return state, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
-def _disruptions(state: ClusterState, budget: Document) -> int:
-    """How many more pods may go: what is healthy now less what the budget keeps."""
-    spec = budget["spec"]
-    pods = [
-        pod
-        for pod in cluster.items(state, "pods", budget["metadata"]["namespace"])
-        if matches_label_selector(spec.get("selector"), pod["metadata"].get("labels") or {})
+def _check_budgets(state: ClusterState, pod: Document) -> None:
+    labels = pod["metadata"].get("labels") or {}
+    found = [
+        budget
+        for budget in cluster.items(state, "poddisruptionbudgets.policy", pod["metadata"]["namespace"])
+        if matches_label_selector(budget["spec"].get("selector"), labels)
     ]
-    healthy = sum(_ready(pod) for pod in pods)
-    if spec.get("maxUnavailable") is not None:
-        return healthy - (len(pods) - _share(spec["maxUnavailable"], len(pods)))
-    return healthy - _share(spec.get("minAvailable", 1), len(pods))
+    if len(found) > 1:
+        message = (
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        )
+        raise ApiError(500, "InternalError", message)
+    for budget in found:
+        status = budget.get("status") or {}
+        if status.get("disruptionsAllowed", 0) < 1 and not (not _ready(pod) and _lets_go(budget, status)):
+            raise _too_many(budget, status)
 
 
-def _share(value: int | str, total: int) -> int:
-    """A number, or a percentage rounded up."""
-    return math.ceil(int(value[:-1]) * total / 100) if isinstance(value, str) else value
+def _lets_go(budget: Document, status: Document) -> bool:
+    """Whether the budget has nothing against losing a pod that is not ready."""
+    if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    desired = status.get("desiredHealthy", 0)
+    return bool(desired > 0 and status.get("currentHealthy", 0) >= desired)
 
 
 def _ready(pod: Document) -> bool:
@@ -123,11 +131,15 @@ def _ready(pod: Document) -> bool:
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
-def _too_many(budget: Document) -> ApiError:
-    name = budget["metadata"]["name"]
+def _too_many(budget: Document, status: Document) -> ApiError:
+    name, desired, healthy = (
+        budget["metadata"]["name"],
+        status.get("desiredHealthy", 0),
+        status.get("currentHealthy", 0),
+    )
     cause = {
         "reason": "DisruptionBudget",
-        "message": f"The disruption budget {name} does not allow another disruption now",
+        "message": f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently",
     }
     message = "Cannot evict pod as it would violate the pod's disruption budget."
     return ApiError(429, "TooManyRequests", message, details={"causes": [cause]})

@@ -159,7 +159,7 @@ def _pod(new: Document, old: Document | None) -> Iterator[Cause]:
 
 
 def _pod_fixed(pod: Document) -> Document:
-    open_fields = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
+    open_fields = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
     spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in open_fields}
     for name in ("containers", "initContainers"):
         items = [{**item, "image": ""} for item in spec.get(name) or ()]

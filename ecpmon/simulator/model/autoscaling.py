@@ -75,7 +75,10 @@ def _evaluate(draft: Draft, name: str, found: Document, deployment: Deployment) 
     )
     stable = _stabilised(draft, name, spec, current, bounded)
     if stable != current:
-        _scale(draft, found, deployment, stable)
+        least = int(spec.get("minReplicas", 1))
+        _tell(draft, found, deployment, stable, _why(spec, measured, current, stable))
+        # A manifest that leaves the number to its autoscaler was planned for the smallest that this allows.
+        rescale(draft, deployment, stable, designed=current < least == stable)
     metrics = [document for ratio, document in measured if ratio is not None and active]
     conditions = _conditions(draft, found, active=active, wanted=wanted, bounded=bounded, stable=stable)
     last = timestamp(draft.now) if stable != current else (found.get("status") or {}).get("lastScaleTime")
@@ -100,14 +103,15 @@ def _metric(metric: Document, deployment: Deployment, reading: Reading) -> tuple
     used = whole * percent / 100
     value = f"{round(used)}m" if name == "cpu" else str(round(used))
     target = resource.get("target") or {}
-    if target.get("averageUtilization"):
+    now: Document = {"averageValue": value}
+    if target.get("averageUtilization") and whole:
         ratio = percent / float(target["averageUtilization"])
+        now = {"averageUtilization": round(percent), **now}
     elif target.get("averageValue"):
         stated = float(quantity(target["averageValue"])) * (1000 if name == "cpu" else 1)
         ratio = used / stated if stated else 1.0
     else:
-        return None, {}
-    now = {"averageUtilization": round(percent), "averageValue": value}
+        return None, {}  # of what is not requested there is no percentage
     return ratio, {"type": "Resource", "resource": {"name": name, "current": now}}
 
 
@@ -130,11 +134,23 @@ def _stabilised(draft: Draft, name: str, spec: Document, current: int, wanted: i
     return min(current, max(n for _, n in kept))
 
 
-def _scale(draft: Draft, found: Document, deployment: Deployment, replicas: int) -> None:
-    way = "above" if replicas > deployment.spec.replicas else "below"
-    reason = f"cpu resource utilization (percentage of request) {way} target"
-    if replicas < deployment.spec.replicas:
-        reason = "All metrics below target"
+def _why(spec: Document, measured: list[tuple[float | None, Document]], current: int, wanted: int) -> str:
+    """What kube-controller-manager says of the metric that decided."""
+    if wanted < current:
+        return "All metrics below target"
+    if current < int(spec.get("minReplicas", 1)):
+        return "Current number of replicas below Spec.MinReplicas"
+    pairs = zip(spec.get("metrics") or (), measured, strict=True)
+    _, resource = max(
+        ((ratio, metric["resource"]) for metric, (ratio, _) in pairs if ratio is not None),
+        key=lambda pair: pair[0],
+    )
+    is_share = resource["target"].get("averageUtilization")
+    share = " utilization (percentage of request)" if is_share else ""
+    return f"{resource['name']} resource{share} above target"
+
+
+def _tell(draft: Draft, found: Document, deployment: Deployment, replicas: int, reason: str) -> None:
     meta = Meta(found["metadata"]["name"], deployment.meta.namespace, found["metadata"]["uid"], 0, 0)
     happenings.record(
         draft,
@@ -144,7 +160,6 @@ def _scale(draft: Draft, found: Document, deployment: Deployment, replicas: int)
         f"New size: {replicas}; reason: {reason}",
         component=_COMPONENT,
     )
-    rescale(draft, deployment, replicas)
 
 
 def _conditions(

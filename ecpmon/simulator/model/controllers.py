@@ -12,6 +12,7 @@ from ecpmon.simulator.model.manifests import fault_of, labels_of, startup_of_man
 from ecpmon.simulator.model.objects import LABEL_TEMPLATE, Deployment, Manifest, Meta, Owner, ReplicaSet
 from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import requests_of
+from ecpmon.simulator.model.quotas import check_quota
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import SECOND, Micros
 
@@ -70,6 +71,8 @@ def min_ready(manifest: Manifest) -> Micros:
 
 def grace_of(draft: Draft, pod: Pod) -> Micros:
     """How long a deleted pod is still seen: what its container needs, its grace period at most."""
+    if pod.over:
+        return 0
     spec = admission.pod_spec(draft, pod.manifest, pod.replica_set)
     seconds = spec.get("terminationGracePeriodSeconds")
     return max(0, min(TERMINATION, (30 if seconds is None else int(seconds)) * SECOND))
@@ -123,7 +126,7 @@ def _remove(draft: Draft, pods: list[Pod], count: int, owner: ReplicaSet | None)
 
 def drop(draft: Draft, pod: Pod) -> None:
     """Delete a pod the way Kubernetes does: it is told to stop, and gone a moment later."""
-    if pod.node is not None:
+    if pod.node is not None and not pod.over:
         name = admission.pod_spec(draft, pod.manifest, pod.replica_set)["containers"][0]["name"]
         message = f"Stopping container {name}"
         happenings.record(draft, "Pod", pod.meta, "Killing", message, component=happenings.KUBELET)
@@ -208,8 +211,8 @@ def _create_pod(draft: Draft, deployment: Deployment | None, owner: ReplicaSet) 
     name = f"{owner.meta.name}-{name_suffix(5, draft.seed, owner.meta.uid, serial)}"
     key = ObjectKey("pods", owner.meta.namespace, name)
     admission.check_namespace(draft, key)
-    spec = admission.limited(draft, key, template["spec"])
-    admission.check_quota(draft, key, {"spec": spec})
+    spec = admission.admitted(draft, key, template["spec"])
+    check_quota(draft, key, {"spec": spec})
     manifest = {} if spec is template["spec"] else {**template, "spec": spec}
     deployed = deployment.manifest.get("metadata", {}).get("annotations") or {} if deployment else {}
     own = (template.get("metadata") or {}).get("annotations") or {}

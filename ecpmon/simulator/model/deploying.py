@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ecpmon.simulator.model import claims, workloads
 from ecpmon.simulator.model.controllers import drop, replica_set_key
 from ecpmon.simulator.model.hashing import uid
+from ecpmon.simulator.model.keys import ObjectKey
 from ecpmon.simulator.model.manifests import labels_of, spec_of, template_hash, tenant_of_namespace
 from ecpmon.simulator.model.objects import (
     LABEL_SERVICE,
@@ -18,6 +20,7 @@ from ecpmon.simulator.model.objects import (
     ServiceSpec,
     Traffic,
 )
+from ecpmon.simulator.model.quotas import CLAIMS
 from ecpmon.simulator.model.selecting import matches
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.tenants import Tenant, namespace_of
@@ -135,10 +138,12 @@ def _changed(draft: Draft, found: Deployment, manifest: Manifest, spec: ServiceS
     )
 
 
-def rescale(draft: Draft, deployment: Deployment, replicas: int) -> None:
-    """Change the number of replicas and nothing else."""
+def rescale(draft: Draft, deployment: Deployment, replicas: int, *, designed: bool = False) -> None:
+    """Change the number of replicas and nothing else; `designed`: to the number that its sessions are meant for."""
     spec = {**deployment.manifest["spec"], "replicas": replicas}
-    put_deployment(draft, deployment.meta.key, {**deployment.manifest, "spec": spec})
+    made = put_deployment(draft, deployment.meta.key, {**deployment.manifest, "spec": spec})
+    if designed:
+        draft.deployments[made.meta.key] = replace(made, pod_sessions=pod_sessions(made.spec))
 
 
 def drop_deployment(draft: Draft, key: str, *, graceful: bool) -> None:
@@ -182,7 +187,11 @@ def clear_namespace(draft: Draft, namespace: str, *, graceful: bool) -> None:
     for key in [key for key in draft.replica_sets if key.startswith(prefix)]:
         draft.pods_of.pop(draft.replica_sets[key].group, None)
         draft.drop_replica_set(key)
+    for claim in draft.objects_of(namespace, CLAIMS):
+        claims.release(draft, claim)
     for path in draft.objects.pop(namespace, {}):
+        resource, _, name = path.partition("/")
+        draft.pods_of.pop(workloads.group_of(ObjectKey(resource, namespace, name)), None)
         draft.bury(path.partition("/")[0], namespace, path.partition("/")[2])
     for name in draft.happenings.pop(namespace, {}):
         draft.bury("events", namespace, name)

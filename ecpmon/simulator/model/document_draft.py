@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.keys import Document, ObjectKey
@@ -10,6 +11,17 @@ from ecpmon.simulator.model.objects import Happening
 from ecpmon.simulator.model.times import Micros, timestamp
 
 MAX_TOMBSTONES = 4096
+STORAGE_CLASSES: Final = "storageclasses.storage.k8s.io"
+DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+PROVISIONER: Final = "disk.simulator.ecp.ai"
+_STANDARD: Final = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "provisioner": PROVISIONER,
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+    "allowVolumeExpansion": True,
+}
 
 
 class DocumentDraft:
@@ -106,6 +118,13 @@ class DocumentDraft:
         }
         self.put_object(key, document)
         self.greet_namespace(name)
+
+    def open_storage_class(self) -> None:
+        """Make the class whose disks the cluster has, unless it exists."""
+        key = ObjectKey(STORAGE_CLASSES, "", "standard")
+        if self.object(key) is None:
+            metadata = {**self.identity(key), "annotations": {DEFAULT_CLASS: "true"}}
+            self.put_object(key, {**_STANDARD, "metadata": metadata})
 
     def greet_namespace(self, name: str) -> None:
         """What a new namespace gets by itself."""

@@ -182,7 +182,7 @@ def _doomed_nodes(draft: Draft, failure: Failure) -> tuple[str, ...]:
 
 
 def _pods_on(draft: Draft, node: str) -> list[Pod]:
-    return [p for p in draft.pods.values() if p.node == node]
+    return [p for p in draft.pods.values() if p.node == node and not p.over]
 
 
 def _revive(draft: Draft, pod: Pod) -> None:

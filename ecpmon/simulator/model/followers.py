@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ecpmon.simulator.model import claims
 from ecpmon.simulator.model.addresses import pod_address
-from ecpmon.simulator.model.admission import QUOTAS, used_of
 from ecpmon.simulator.model.hashing import name_suffix
 from ecpmon.simulator.model.keys import Document, ObjectKey
 from ecpmon.simulator.model.manifests import share
 from ecpmon.simulator.model.objects import Manifest
 from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import spelled
+from ecpmon.simulator.model.quotas import QUOTAS, used_of
 from ecpmon.simulator.model.selecting import chosen_by, matches
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import timestamp
+from ecpmon.simulator.model.workloads.owned import key_of
 
 BUDGETS: Final = "poddisruptionbudgets.policy"
 SLICES: Final = "endpointslices.discovery.k8s.io"
@@ -25,6 +27,7 @@ def follow(draft: Draft, namespace: str) -> None:
     """Bring everything derived in a namespace up to date; what is as it was stays the same object."""
     if not namespace:
         return
+    claims.follow(draft, namespace)
     kinds = {path.partition("/")[0] for path in draft.objects.get(namespace, {})}
     if "services" in kinds:
         for service in draft.objects_of(namespace, "services"):
@@ -51,7 +54,8 @@ def _follow_quota(draft: Draft, namespace: str, quota: Document) -> None:
 
 def _follow_budget(draft: Draft, namespace: str, budget: Document) -> None:
     spec = budget.get("spec") or {}
-    pods = [p for p in draft.pods_within(namespace) if matches(spec.get("selector"), p.meta.labels)]
+    chosen = [p for p in draft.pods_within(namespace) if matches(spec.get("selector"), p.meta.labels)]
+    pods = [p for p in chosen if not p.over]
     healthy, expected = sum(p.serving for p in pods), _expected(draft, pods)
     if spec.get("maxUnavailable") is not None:
         desired = max(0, expected - share(spec["maxUnavailable"], expected, up=True))
@@ -74,13 +78,26 @@ def _expected(draft: Draft, pods: list[Pod]) -> int:
     """The replicas that the pods' controllers want; pods of nobody count as they are."""
     total, seen = 0, set()
     for pod in pods:
-        found = draft.deployments.get(pod.group)
-        if found is None:
+        wanted = _wanted(draft, pod)
+        if wanted is None:
             total += 1
         elif pod.group not in seen:
             seen.add(pod.group)
-            total += found.spec.replicas
+            total += wanted
     return total
+
+
+def _wanted(draft: Draft, pod: Pod) -> int | None:
+    """The replicas that the pod's controller wants; None for a pod of nobody who counts them."""
+    deployment = draft.deployments.get(pod.group)
+    if deployment is not None:
+        return deployment.spec.replicas
+    if pod.controller:
+        key = key_of(pod.controller)
+        found = draft.object(key) if key.resource == "statefulsets.apps" else None
+        return None if found is None else int(found["spec"].get("replicas", 1))
+    replica_set = draft.replica_sets.get(pod.replica_set)
+    return None if replica_set is None else int(replica_set.manifest["spec"].get("replicas", 1))
 
 
 def _budget_conditions(draft: Draft, budget: Document, allowed: int) -> list[Document]:
@@ -107,7 +124,7 @@ def _follow_service(draft: Draft, namespace: str, service: Document) -> None:
     pods = [
         p
         for p in draft.pods_within(namespace)
-        if p.address and p.node is not None and chosen_by(selector, p.meta.labels)
+        if p.address and p.node is not None and not p.over and chosen_by(selector, p.meta.labels)
     ]
     pods.sort(key=lambda p: p.address)
     _put_derived(

@@ -12,10 +12,24 @@ from ecpmon.simulator.model.state import MAX_HAPPENINGS, Draft
 _VERSIONS: Final = {
     "Deployment": "apps/v1",
     "ReplicaSet": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Job": "batch/v1",
+    "CronJob": "batch/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
 }
 KUBELET: Final = "kubelet"
 SCHEDULER: Final = "default-scheduler"
+
+
+def _name(draft: Draft, meta: Meta, reason: str, message: str, component: str) -> str:
+    return f"{meta.name}.{digest(draft.seed, meta.uid, reason, message, component):016x}"
+
+
+def is_known(draft: Draft, meta: Meta, reason: str, message: str, *, component: str) -> bool:
+    """Whether this was written down before, as far as that is remembered."""
+    known = draft.happenings.get(meta.namespace or "default", {})
+    return _name(draft, meta, reason, message, component) in known
 
 
 def record(
@@ -24,7 +38,7 @@ def record(
     """Write down that something happened to an object now."""
     namespace = meta.namespace or "default"
     found = draft.writable_happenings(namespace)
-    name = f"{meta.name}.{digest(draft.seed, meta.uid, reason, message, component):016x}"
+    name = _name(draft, meta, reason, message, component)
     before = found.pop(name, None)
     if before is None:
         before = Happening(

@@ -9,6 +9,7 @@ from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.failures import Failure, FailureType
 from ecpmon.simulator.model.happenings import KUBELET, SCHEDULER
 from ecpmon.simulator.model.pods import Ended, Fault, Pod, PodPhase, Timer
+from ecpmon.simulator.model.references import missing_variable, missing_volume
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import MINUTE, SECOND, Micros
 
@@ -19,6 +20,7 @@ CRASH_AFTER: Final[Micros] = 2 * SECOND  # a doomed container lives this long af
 CREATING_SHARE: Final = 4  # a quarter of the start-up time passes before the container runs
 
 
+LOOK_AGAIN: Final[Micros] = 10 * SECOND  # a kubelet looks at what it could not begin this often
 PULL_TIME: Final[Micros] = 2 * SECOND  # a registry needs this long to say that it has no such image
 
 
@@ -63,6 +65,8 @@ def _container(draft: Draft, pod: Pod) -> tuple[str, str]:
 
 
 def on_run(draft: Draft, pod: Pod) -> None:
+    if _held_back(draft, pod):
+        return
     if pod.fault is Fault.PULL:
         _cannot_pull(draft, pod)
         return
@@ -71,6 +75,24 @@ def on_run(draft: Draft, pod: Pod) -> None:
     tell(draft, pod, "Started", f"Started container {name}")
     startup = startup_of(draft, pod)
     launch(draft, pod, startup - startup // CREATING_SHARE)
+
+
+def _held_back(draft: Draft, pod: Pod) -> bool:
+    """Whether a ConfigMap or Secret that the pod needs is not there; it is looked for again."""
+    spec = draft.manifest_of(pod)["spec"]
+    reason, message = "ContainerCreating", ""
+    why = missing_volume(draft, pod.meta.namespace, spec)
+    if why:
+        tell(draft, pod, "FailedMount", why, warning=True)
+    else:
+        why = message = missing_variable(draft, pod.meta.namespace, spec)
+        reason = "CreateContainerConfigError"
+        if why:
+            tell(draft, pod, "Failed", f"Error: {why}", warning=True)
+    if why:
+        due = draft.now + LOOK_AGAIN
+        draft.put_pod(replace(pod, reason=reason, message=message, timer=Timer.RUN, timer_due=due))
+    return bool(why)
 
 
 def _cannot_pull(draft: Draft, pod: Pod) -> None:
@@ -103,6 +125,9 @@ def launch(draft: Draft, pod: Pod, until_ready: Micros) -> None:
     """The container starts now; a failure that holds lets it crash soon instead of becoming ready."""
     doomed = pod.fault is Fault.CRASH or doomed_by(draft, pod) is not None
     timer = Timer.CRASH if doomed else Timer.READY
+    ready_since = None
+    if pod.task and not doomed:
+        timer, until_ready, ready_since = Timer.FINISH, pod.task, draft.now
     if timer is Timer.READY and pod.fault is Fault.UNREADY:
         timer = Timer.NONE
         message = "Readiness probe failed: HTTP probe failed with statuscode: 503"
@@ -114,7 +139,7 @@ def launch(draft: Draft, pod: Pod, until_ready: Micros) -> None:
             reason="Starting",
             message="",
             started_at=draft.now,
-            ready_since=None,
+            ready_since=ready_since,
             timer=timer,
             timer_due=draft.now + (CRASH_AFTER if doomed else until_ready),
         )
@@ -123,6 +148,29 @@ def launch(draft: Draft, pod: Pod, until_ready: Micros) -> None:
 
 def on_ready(draft: Draft, pod: Pod) -> None:
     draft.put_pod(replace(pod, reason="", message="", ready_since=draft.now, timer=Timer.NONE))
+
+
+def on_finish(draft: Draft, pod: Pod) -> None:
+    """The container has done what it was started for."""
+    _end(draft, pod, PodPhase.SUCCEEDED, "Completed", 0)
+
+
+def _end(draft: Draft, pod: Pod, phase: PodPhase, reason: str, code: int) -> None:
+    """The pod is over; it stays to be looked at, and what it used is free."""
+    draft.release(pod)
+    ended = Ended(pod.started_at or draft.now, draft.now, reason, code)
+    draft.put_pod(
+        replace(
+            pod,
+            phase=phase,
+            reason=reason,
+            message="",
+            ready_since=None,
+            timer=Timer.NONE,
+            ended=ended,
+            turned_at=draft.now,
+        )
+    )
 
 
 def on_restart(draft: Draft, pod: Pod) -> None:
@@ -140,7 +188,10 @@ def on_crash(draft: Draft, pod: Pod) -> None:
 
 
 def crash(draft: Draft, pod: Pod, cause: str) -> None:
-    """The container dies now and is restarted after an exponential back-off."""
+    """The container dies now and is restarted after an exponential back-off, unless it is never to be."""
+    if draft.manifest_of(pod)["spec"].get("restartPolicy") == "Never":
+        _end(draft, pod, PodPhase.FAILED, "Error", 1)
+        return
     rested = pod.ready_since is not None and draft.now - pod.ready_since >= BACKOFF_RESET
     step = 0 if rested else pod.backoff_step
     backoff = min(FIRST_BACKOFF << min(step, 16), MAX_BACKOFF)

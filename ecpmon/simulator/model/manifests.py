@@ -9,17 +9,19 @@ import orjson
 from ecpmon.simulator.model.hashing import name_suffix
 from ecpmon.simulator.model.objects import LABEL_SERVICE, LABEL_TENANT, Manifest, Resources, ServiceSpec
 from ecpmon.simulator.model.pods import Fault
-from ecpmon.simulator.model.quantities import GPU, requests_of
+from ecpmon.simulator.model.quantities import GPU, cpu_limit_of, requests_of
 from ecpmon.simulator.model.tenants import RESERVED_TENANTS, namespace_of
 from ecpmon.simulator.model.times import SECOND, Micros, from_seconds
 
 SESSIONS: Final = "ecp.ai/sessions"
 STARTUP: Final = "ecp.ai/startup-seconds"
+RUN: Final = "ecp.ai/run-seconds"
 REVISION: Final = "deployment.kubernetes.io/revision"
 MANAGED_BY: Final = "ecp.ai/managed-by"
 MAX_REPLICAS: Final = 1000  # of one workload; a simulation has to hold them all
 SESSIONS_PER_REPLICA: Final = 20
 DEFAULT_STARTUP: Final[Micros] = 8 * SECOND
+DEFAULT_RUN: Final[Micros] = 5 * SECOND
 _MAX_STARTUP: Final = 3600.0
 _PORT: Final = 8080
 # What the server alone writes; everything else of the metadata belongs to the clients.
@@ -65,9 +67,11 @@ def spec_of(name: str, manifest: Manifest, found: ServiceSpec | None = None) -> 
     default = found.sessions if found else SESSIONS_PER_REPLICA * max(1, replicas)
     sessions = _number(annotations.get(SESSIONS))
     startup = startup_of_manifest(annotations, pod_spec)
-    return ServiceSpec(
-        name, replicas, requests_of(pod_spec), default if sessions is None else round(sessions), startup
-    )
+    requests, limit = requests_of(pod_spec), cpu_limit_of(pod_spec)
+    if limit == requests.cpu_millicores:
+        limit = 0
+    stated = default if sessions is None else round(sessions)
+    return ServiceSpec(name, replicas, requests, stated, startup, limit)
 
 
 def startup_of_manifest(annotations: Manifest, pod_spec: Manifest) -> Micros:
@@ -80,6 +84,18 @@ def startup_of_manifest(annotations: Manifest, pod_spec: Manifest) -> Micros:
         for probe in ("startupProbe", "readinessProbe"):
             delay = max(delay, int((container.get(probe) or {}).get("initialDelaySeconds") or 0))
     return DEFAULT_STARTUP + min(delay, 3600) * SECOND
+
+
+def task_of(annotations: Manifest, pod_spec: Manifest) -> Micros:
+    """How long a container runs that is not to run for ever; 0 for one that is.
+
+    What is to be restarted whenever it ends is a service. Of anything else nobody knows what it does, so that it
+    ends well after a while, which an annotation may state.
+    """
+    if pod_spec.get("restartPolicy", "Always") == "Always":
+        return 0
+    stated = _number(annotations.get(RUN))
+    return DEFAULT_RUN if stated is None else max(1, from_seconds(min(stated, _MAX_STARTUP)))
 
 
 def _number(text: Any) -> float | None:

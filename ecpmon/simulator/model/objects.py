@@ -84,13 +84,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """What a tenant asks for: `sessions` is the design peak of the whole service."""
+    """What a tenant asks for: `sessions` is the design peak of the whole service.
+
+    `cpu_limit` in millicores is what one pod can use at most; 0: what it requests and no more.
+    """
 
     name: str
     replicas: int
     resources: Resources
     sessions: int
     startup: Micros
+    cpu_limit: int = 0
+
+    @property
+    def most_cpu(self) -> float:
+        """What one pod can use, in percent of the CPU that it requests."""
+        requested = self.resources.cpu_millicores
+        return 100.0 * self.cpu_limit / requested if self.cpu_limit > requested > 0 else 100.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from ecpmon.simulator.model.objects import Manifest, Meta, Resources, group_of
 from ecpmon.simulator.model.times import Micros
@@ -15,6 +16,8 @@ class PodPhase(StrEnum):
     PENDING = "Pending"
     RUNNING = "Running"
     CRASH_LOOP = "CrashLoopBackOff"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
 
 
 class Timer(StrEnum):
@@ -26,6 +29,7 @@ class Timer(StrEnum):
     CRASH = "pod:crash"
     RESTART = "pod:restart"
     PULL = "pod:pull"
+    FINISH = "pod:finish"
 
 
 class Fault(StrEnum):
@@ -35,6 +39,10 @@ class Fault(StrEnum):
     PULL = "does-not-exist"
     CRASH = "crash"
     UNREADY = "never-ready"
+
+
+# Reason of a pod that is not to be placed yet.
+GATED: Final = "SchedulingGated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ class Pod:
     """`ready` is the probe's answer; failures that cut off a whole service lie above it (`silenced`).
 
     `manifest` is empty for a pod that is exactly its replica set's template. `deployment` and `replica_set`
-    are keys, empty for a pod that nobody controls.
+    are keys, empty for a pod that neither controls; `controller` is the group of another controller's pods
+    (`workloads.group_of`). `task` is how long the container of a pod runs that is not to run for ever, else 0.
     """
 
     meta: Meta
@@ -80,6 +89,8 @@ class Pod:
     silenced: bool = False
     ended: Ended | None = None
     deleted_at: Micros | None = None
+    controller: str = ""
+    task: Micros = 0
 
     @property
     def ready(self) -> bool:
@@ -93,4 +104,9 @@ class Pod:
     @property
     def group(self) -> str:
         """The key of `pods_of` that holds this pod."""
-        return self.deployment or (group_of(self.replica_set) if self.replica_set else "")
+        return self.deployment or (group_of(self.replica_set) if self.replica_set else self.controller)
+
+    @property
+    def over(self) -> bool:
+        """It has run to its end, well or not: it is still there, and uses nothing."""
+        return self.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)

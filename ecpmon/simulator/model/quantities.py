@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from math import ceil
@@ -59,19 +60,89 @@ def spelled(resource: str, amount: Decimal) -> str:
     return str(whole)
 
 
+# Millicores that a pod without a CPU limit can use: what a large node has.
+UNLIMITED: Final = 96_000
+Amounts = dict[str, Decimal]
+
+
 def requests_of(pod_spec: Manifest) -> Resources:
-    """What the scheduler sets aside for a pod: the sum of its containers' requests."""
-    wanted = [container_requests(container) for container in pod_spec.get("containers") or ()]
-    return Resources(_total(wanted, "cpu", 1000), _total(wanted, "memory"), _total(wanted, GPU))
+    """What the scheduler sets aside for a pod of what nodes are told apart by."""
+    wanted = pod_requests(pod_spec)
+    return Resources(_whole(wanted, "cpu", 1000), _whole(wanted, "memory"), _whole(wanted, GPU))
 
 
-def _total(wanted: list[dict[str, Any]], name: str, factor: int = 1) -> int:
-    """The sum over the containers, at most what a 64-bit integer holds: no node has that much anyway."""
-    total = sum((quantity(requests.get(name, 0)) for requests in wanted), Decimal(0))
-    return max(0, min(ceil(min(total, Decimal(_MOST)) * factor), _MOST))
+def cpu_limit_of(pod_spec: Manifest) -> int:
+    """Millicores that a pod's containers can use together; UNLIMITED when one of them has no limit."""
+    containers = pod_spec.get("containers") or ()
+    bounded_all = all("cpu" in ((c.get("resources") or {}).get("limits") or {}) for c in containers)
+    if not bounded_all and "cpu" not in ((pod_spec.get("resources") or {}).get("limits") or {}):
+        return UNLIMITED
+    return _whole(pod_limits(pod_spec), "cpu", 1000)
+
+
+def pod_requests(pod_spec: Manifest) -> Amounts:
+    """What a pod requests of each resource, as kube-scheduler and quotas count it (`_together`)."""
+    found = _together(pod_spec, container_requests)
+    own = pod_spec.get("resources") or {}
+    for name, value in (own.get("limits") or {}).items():
+        stated = all(name in container_requests(c) for c in pod_spec.get("containers") or ())
+        if not stated:
+            found[name] = quantity(value)
+    for name, value in (own.get("requests") or {}).items():
+        found[name] = quantity(value)
+    return _plus(found, _amounts(pod_spec.get("overhead") or {}))
+
+
+def pod_limits(pod_spec: Manifest) -> Amounts:
+    """What a pod may use of each resource, as quotas count it."""
+    found = _together(pod_spec, container_limits)
+    for name, value in ((pod_spec.get("resources") or {}).get("limits") or {}).items():
+        found[name] = quantity(value)
+    overhead = _amounts(pod_spec.get("overhead") or {})
+    return _plus(found, {name: value for name, value in overhead.items() if name in found})
+
+
+def _together(pod_spec: Manifest, of: Callable[[Manifest], Manifest]) -> Amounts:
+    """All containers and sidecars at once, or the largest init container beside the sidecars begun before it."""
+    total: Amounts = {}
+    for container in pod_spec.get("containers") or ():
+        total = _plus(total, _amounts(of(container)))
+    sidecars: Amounts = {}
+    highest: Amounts = {}
+    for container in pod_spec.get("initContainers") or ():
+        wanted = _amounts(of(container))
+        if container.get("restartPolicy") == "Always":
+            total, sidecars = _plus(total, wanted), _plus(sidecars, wanted)
+            wanted = sidecars
+        else:
+            wanted = _plus(wanted, sidecars)
+        highest = _highest(highest, wanted)
+    return _highest(total, highest)
+
+
+def _amounts(stated: Manifest) -> Amounts:
+    return {name: quantity(value) for name, value in stated.items()}
+
+
+def _plus(one: Amounts, other: Amounts) -> Amounts:
+    return {name: one.get(name, Decimal(0)) + other.get(name, Decimal(0)) for name in {**one, **other}}
+
+
+def _highest(one: Amounts, other: Amounts) -> Amounts:
+    return {name: max(one.get(name, Decimal(0)), other.get(name, Decimal(0))) for name in {**one, **other}}
+
+
+def _whole(wanted: Amounts, name: str, factor: int = 1) -> int:
+    """Rounded up, at most what a 64-bit integer holds: no node has that much anyway."""
+    amount = wanted.get(name, Decimal(0))
+    return max(0, min(ceil(min(amount, Decimal(_MOST)) * factor), _MOST))
 
 
 def container_requests(container: Manifest) -> dict[str, Any]:
     """Requests of a container; limits stand in for those that are absent."""
     resources = container.get("resources") or {}
     return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+
+
+def container_limits(container: Manifest) -> dict[str, Any]:
+    return dict((container.get("resources") or {}).get("limits") or {})

@@ -75,6 +75,7 @@ def new_state(seed: int, now: Micros, *, nodes: int = 4, capacity: Resources = N
     draft = Draft(empty)
     for name in ("default", "kube-system"):
         draft.open_namespace(name, {})
+    draft.open_storage_class()
     return draft.freeze(now)
 
 
@@ -177,6 +178,13 @@ class Draft(DocumentDraft):
         host = self.nodes[node]
         self.nodes[node] = replace(host, used=host.used.plus(self.pods[key].resources))
 
+    def release(self, pod: Pod) -> None:
+        """Give back what a placed pod used; nothing when it is over, as it did that then."""
+        if pod.node is not None and not pod.over:
+            host = self.nodes[pod.node]
+            self.nodes[pod.node] = replace(host, used=host.used.minus(pod.resources))
+            self.capacity_changed = True
+
     def drop_pod(self, key: str, grace: Micros = 0) -> None:
         """Remove a pod and give back what it used; with a grace it can be seen terminating so long."""
         pod = self.pods.pop(key)
@@ -188,9 +196,7 @@ class Draft(DocumentDraft):
         if pod.node is None:
             self.pending.remove(key)
         else:
-            host = self.nodes[pod.node]
-            self.nodes[pod.node] = replace(host, used=host.used.minus(pod.resources))
-            self.capacity_changed = True
+            self.release(pod)
         if grace and pod.node is not None:
             meta = replace(pod.meta, resource_version=self.next_revision())
             self.terminating[key] = replace(

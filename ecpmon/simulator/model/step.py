@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import replace
 
-from ecpmon.simulator.model import autoscaling, effects, lifecycle, namespaces
+from ecpmon.simulator.model import autoscaling, claims, effects, lifecycle, namespaces, workloads
 from ecpmon.simulator.model.controllers import STIR, reconcile_group
 from ecpmon.simulator.model.followers import follow
 from ecpmon.simulator.model.objects import Deployment
@@ -24,6 +24,7 @@ _POD_HANDLERS = {
     Timer.CRASH: lifecycle.on_crash,
     Timer.RESTART: lifecycle.on_restart,
     Timer.PULL: lifecycle.on_pull_failed,
+    Timer.FINISH: lifecycle.on_finish,
 }
 
 
@@ -52,15 +53,9 @@ def finish(draft: Draft) -> ClusterState:
 
 def settle(draft: Draft) -> None:
     """After everything that happens in one instant: roll, place, and write down what it means."""
-    for tenant_id in sorted(draft.touched):
-        _silence(draft, tenant_id)
+    _act(draft)
     for group in sorted(draft.stirred):
-        reconcile_group(draft, group)
-    if draft.capacity_changed and draft.pending:
-        schedule_pending(draft)
-    draft.capacity_changed = False
-    for group in sorted(draft.stirred):
-        observe_group(draft, group)
+        (workloads.observe if workloads.is_group(group) else observe_group)(draft, group)
         deployment = draft.deployments.get(group)
         if deployment is not None and not deployment.tenant_id:
             draft.deployments[group] = _refreshed(draft, deployment)
@@ -71,6 +66,19 @@ def settle(draft: Draft) -> None:
         follow(draft, namespace)
     for forgotten in (draft.touched, draft.stirred, draft.dirty):
         forgotten.clear()
+
+
+def _act(draft: Draft) -> None:
+    """What the controllers and the scheduler do about it."""
+    for namespace in sorted(draft.dirty):
+        claims.follow(draft, namespace)
+    for tenant_id in sorted(draft.touched):
+        _silence(draft, tenant_id)
+    for group in sorted(draft.stirred):
+        (workloads.reconcile if workloads.is_group(group) else reconcile_group)(draft, group)
+    if draft.capacity_changed and draft.pending:
+        schedule_pending(draft)
+    draft.capacity_changed = False
 
 
 def _silence(draft: Draft, tenant_id: str) -> None:
@@ -100,7 +108,10 @@ def _handle(draft: Draft, event: Event) -> None:
         _checkpoint(draft)
     elif kind == STIR:
         draft.stir(key)
-        draft.dirty.add(key.removeprefix("replicasets/").split("/", 1)[0])
+        own = workloads.key_of(key).namespace if workloads.is_group(key) else ""
+        draft.dirty.add(own or key.removeprefix("replicasets/").split("/", 1)[0])
+    elif kind == claims.LOOK:
+        draft.dirty.add(key)
     elif kind == autoscaling.TICK:
         autoscaling.on_tick(draft, key)
     elif kind == namespaces.CLOSE:

@@ -38,6 +38,11 @@ def from_seconds(seconds: float) -> Micros:
     return round(seconds * SECOND)
 
 
+def parsed(text: str) -> Micros:
+    """The instant that `timestamp` or `rfc3339` has written."""
+    return to_micros(datetime.fromisoformat(text))
+
+
 def timestamp(at: Micros) -> str:
     """Kubernetes writes whole seconds."""
     return rfc3339(at // SECOND * SECOND)[:19] + "Z"

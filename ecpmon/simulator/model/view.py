@@ -52,7 +52,8 @@ def tenant_metrics(state: ClusterState, tenant: Tenant, views: Sequence[ServiceV
 def summarise(readings: Sequence[tuple[ServiceSpec, Reading]], requests: int, at: Micros) -> Values:
     """A tenant's numbers from its services'.
 
-    cpu, memory, gpu: percent of what is requested, weighted by it; network_in/out: bytes/s; network_rps:
+    cpu, memory, gpu: percent of what is requested, weighted by it, 100 at most: what a service uses of the CPU
+    beyond its requests is no room of the others; network_in/out: bytes/s; network_rps:
     requests/s offered; storage_used: bytes; request_count: requests since counting began, failed ones
     included; response_time: ms, and error_rate: share 0–1, both weighted by requests.
     """
@@ -60,7 +61,7 @@ def summarise(readings: Sequence[tuple[ServiceSpec, Reading]], requests: int, at
     sessions = rps = slow = failed = stored = 0.0
     for spec, reading in readings:
         weight = spec.resources.cpu_millicores * spec.replicas
-        cpu += reading.cpu * weight
+        cpu += min(100.0, reading.cpu) * weight
         cpus += weight
         weight = spec.resources.memory_bytes * spec.replicas
         memory += reading.memory * weight

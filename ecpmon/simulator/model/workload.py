@@ -40,7 +40,10 @@ class Rhythm:
 
 
 class Reading(NamedTuple):
-    """One service at one instant: open sessions, requests/s, percent of requests, ms, share of errors."""
+    """One service at one instant: open sessions, requests/s, percent of requests, ms, share of errors.
+
+    CPU goes beyond 100 % of what is requested where the limit lets it.
+    """
 
     sessions: float
     rps: float
@@ -130,7 +133,7 @@ def observe(spec: ServiceSpec, capacity: float, condition: Condition, shape: Rhy
         memory = 38.0 + wobble_memory if condition.alive else 0.0
         return Reading(0.0, rps, idle, memory, 0.0, TIMEOUT_MS, errors)
     busy = used + condition.cpu_spike * max(0.0, 1.0 - used)
-    cpu = min(100.0, (6.0 + 90.0 * busy) * (1.0 + 0.06 * wobble_cpu))
+    cpu = min(spec.most_cpu, (6.0 + 90.0 * busy) * (1.0 + 0.06 * wobble_cpu))
     leak = leak_fraction(condition, at)
     memory = 38.0 + 25.0 * min(1.5, part * used / TARGET_UTILISATION) + 2.0 * wobble_memory
     memory = min(100.0, memory + (99.0 - memory) * leak)

@@ -28,8 +28,10 @@ def change_of(tenant: Tenant, **more: Any) -> TenantChange:
     target = more.pop("target", None)
     if target is not None:
         more["sla_target"] = SlaTarget(availability=target)
-    as_it_is = {each.name: getattr(tenant, each.name) for each in fields(TenantChange)}
-    return TenantChange(**as_it_is | more)
+    evidence = {"holds": DAY, "age": None}
+    names = {each.name for each in fields(TenantChange)} - set(evidence)
+    as_it_is = {name: getattr(tenant, name) for name in names}
+    return TenantChange(**as_it_is | evidence | more)
 
 
 def shown(tenant: Tenant) -> list[tuple[int, str, datetime]]:

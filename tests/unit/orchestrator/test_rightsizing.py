@@ -98,14 +98,14 @@ def test_nothing_measured_changes_nothing() -> None:
     assert (advice.update, advice.preset, advice.cost_after) == (None, before.preset, advice.cost_before)
 
 
-def test_a_lower_cpu_request_under_an_autoscaler_is_said_and_asks_to_be_meant() -> None:
+def test_a_lower_cpu_limit_under_an_autoscaler_is_said_and_asks_to_be_meant() -> None:
     advice = advise(tenant(), {"chatbot": usage(cpu=80, memory=440)}, CATALOGUE)
     found = chatbot(advice)
     assert found.recommended is not None
     assert found.recommended.cpu_request == 80
     assert found.autoscaled
     [caveat] = found.caveats
-    assert "from 40 % to 100 %" in caveat
+    assert "a limit of 400m instead of 1000m lowers that from 700m to 280m, and the p95 is 80m" in caveat
     assert advice.update is not None
     assert advice.update["acknowledge_autoscaling"] is False
 

@@ -71,6 +71,60 @@ def test_a_quota_refuses_pods_and_says_what_is_used() -> None:
     assert get(freed, "resourcequotas", "quota")["status"]["used"]["requests.cpu"] == "0"
 
 
+def test_a_quota_counts_as_the_scheduler_does() -> None:
+    """Init containers one by one, sidecars beside everything after them, and pods that say it themselves."""
+    hard = {"requests.cpu": "10", "limits.memory": "10Gi"}
+    state = put(cluster(), "resourcequotas", "quota", {"spec": {"hard": hard}})
+    side = {**container(cpu="250m"), "name": "side", "restartPolicy": "Always"}
+    first = {**container(cpu="2"), "name": "first"}
+    state = put(state, PODS, "one", pod(initContainers=[side, first]))
+    assert get(state, "resourcequotas", "quota")["status"]["used"]["requests.cpu"] == "2250m"
+    whole = {"requests": {"cpu": "3"}, "limits": {"memory": "1Gi"}}
+    state = put(
+        state, PODS, "two", {"spec": {"containers": [{"name": "a", "image": "a:1"}], "resources": whole}}
+    )
+    used = get(state, "resourcequotas", "quota")["status"]["used"]
+    assert used == {"requests.cpu": "5250m", "limits.memory": "1536Mi"}
+    assert state.nodes[get(state, PODS, "two")["spec"]["nodeName"]].used.cpu_millicores >= 3000
+    bare = {"name": "first", "image": "a:1"}
+    with pytest.raises(Refused, match=r"must specify limits\.memory for: first; requests\.cpu for: first"):
+        put(state, PODS, "three", pod(initContainers=[bare]))
+
+
+def test_claims_and_services_are_counted_by_what_they_are() -> None:
+    hard = {"requests.storage": "5Gi", "services.loadbalancers": "0"}
+    state = put(cluster(), "resourcequotas", "quota", {"spec": {"hard": hard}})
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "3Gi"}}}
+    state = put(state, "persistentvolumeclaims", "a", {"spec": asked})
+    with pytest.raises(Refused, match=r"requested: requests\.storage=3Gi, used: requests\.storage=3Gi"):
+        put(state, "persistentvolumeclaims", "b", {"spec": asked})
+    with pytest.raises(Refused, match=r"requested: requests\.storage=3Gi"):
+        edit(state, "persistentvolumeclaims", "a", "spec.resources.requests.storage", "6Gi")
+    with pytest.raises(Refused, match=r"services\.loadbalancers=1"):
+        put(state, "services", "web", {"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}})
+
+
+def test_a_limit_range_is_about_init_containers_pods_and_claims_too() -> None:
+    items = [
+        {"type": "Container", "max": {"cpu": "2"}, "maxLimitRequestRatio": {"memory": "2"}},
+        {"type": "Pod", "max": {"cpu": "3"}},
+        {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
+    ]
+    state = put(cluster(), "limitranges", "range", {"spec": {"limits": items}})
+    with pytest.raises(Refused, match="maximum cpu usage per Container is 2, but limit is 3"):
+        put(state, PODS, "one", pod(initContainers=[{**container(cpu="3"), "name": "first"}]))
+    with pytest.raises(Refused, match="maximum cpu usage per Pod is 3, but limit is 4"):
+        put(state, PODS, "one", pod(containers=[container(cpu="2"), {**container(cpu="2"), "name": "two"}]))
+    stretched = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "3Gi"}}
+    with pytest.raises(Refused, match=r"ratio per Container is 2, but provided ratio is 3\.0"):
+        put(state, PODS, "one", pod(containers=[{"name": "a", "image": "a:1", "resources": stretched}]))
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
+    with pytest.raises(
+        Refused, match="maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"
+    ):
+        put(state, "persistentvolumeclaims", "a", {"spec": asked})
+
+
 def test_a_deployment_beyond_the_quota_fails_visibly_and_recovers() -> None:
     state = put(cluster(), "resourcequotas", "quota", {"spec": {"hard": {"pods": "2"}}})
     state = later(put(state, DEPLOYMENTS, "web", deployment(3)), 60)

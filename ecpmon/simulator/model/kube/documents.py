@@ -57,7 +57,7 @@ def metadata_of(meta: Meta, manifest: Manifest, *, generation: bool = True) -> D
 
 def _owner(owner: Owner) -> Document:
     return {
-        "apiVersion": "apps/v1",
+        "apiVersion": "batch/v1" if owner.kind == "Job" else "apps/v1",
         "kind": owner.kind,
         "name": owner.name,
         "uid": owner.uid,

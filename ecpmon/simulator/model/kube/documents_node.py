@@ -5,6 +5,7 @@ from __future__ import annotations
 from ecpmon.simulator.model.addresses import node_address
 from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.kube.documents import metadata_of
+from ecpmon.simulator.model.nodes import NODE_STORAGE, node_labels
 from ecpmon.simulator.model.objects import Node, Resources
 from ecpmon.simulator.model.quantities import GPU
 from ecpmon.simulator.model.times import timestamp
@@ -15,12 +16,11 @@ _PRESSURES = (
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 )
-_LABELS = {"kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux"}
 
 
 def node_document(node: Node) -> Document:
     metadata = metadata_of(node.meta, node.manifest, generation=False)
-    metadata["labels"] = {**_LABELS, **node.meta.labels}
+    metadata["labels"] = node_labels(node)
     spec = dict(node.manifest.get("spec") or {})
     if not node.ready:
         taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}
@@ -51,6 +51,9 @@ def _amounts(capacity: Resources) -> Document:
         else str(capacity.cpu_millicores // 1000),
         "memory": f"{capacity.memory_bytes // 1024}Ki",
         "pods": "1000",
+        "ephemeral-storage": f"{NODE_STORAGE // 1024}Ki",
+        "hugepages-1Gi": "0",
+        "hugepages-2Mi": "0",
     }
     return {**amounts, GPU: str(capacity.gpu)} if capacity.gpu else amounts
 

@@ -19,7 +19,7 @@ _LOST: Final = "NodeLost"
 def pod_document(pod: Pod, template: Manifest) -> Document:
     """`template` is the pod's own manifest or its replica set's template."""
     metadata = metadata_of(pod.meta, template, generation=False)
-    if pod.meta.owners:
+    if pod.meta.owners and pod.meta.owners[0].kind != "StatefulSet":
         metadata["generateName"] = f"{pod.meta.owners[0].name}-"
     spec: Document = {"serviceAccountName": "default", "serviceAccount": "default", **template["spec"]}
     if pod.node is not None:
@@ -39,7 +39,7 @@ def pod_document(pod: Pod, template: Manifest) -> Document:
 
 def _status(pod: Pod, spec: Manifest) -> Document:
     status: Document = {
-        "phase": "Running" if pod.phase is not PodPhase.PENDING else "Pending",
+        "phase": "Running" if pod.phase is PodPhase.CRASH_LOOP else pod.phase.value,
         "conditions": _conditions(pod, spec),
         "qosClass": _quality(spec),
     }
@@ -58,19 +58,23 @@ def _status(pod: Pod, spec: Manifest) -> Document:
 def _conditions(pod: Pod, spec: Manifest) -> list[Document]:
     created, bound = pod.meta.created_at, pod.bound_at
     if bound is None:
+        if spec.get("schedulerName", "default-scheduler") != "default-scheduler":
+            return []  # nobody has looked at it
         waiting: Document = {
             "type": "PodScheduled",
             "status": "False",
             "lastTransitionTime": timestamp(created),
         }
         if pod.message:
-            waiting |= {"reason": "Unschedulable", "message": pod.message}
+            waiting |= {"reason": pod.reason, "message": pod.message}
         return [waiting]
     names = " ".join(str(c.get("name")) for c in spec.get("containers") or ())
     ready = _fact("Ready", pod.serving, pod.turned_at or bound)
     containers = _fact("ContainersReady", pod.serving, pod.turned_at or bound)
     if not pod.serving:
         why = {"reason": "ContainersNotReady", "message": f"containers with unready status: [{names}]"}
+        if pod.phase is PodPhase.SUCCEEDED:
+            why = {"reason": "PodCompleted"}
         ready |= why
         containers |= why
     return [
@@ -97,7 +101,7 @@ def _container(pod: Pod, container: Manifest) -> Document:
     document: Document = {
         "name": name,
         "state": _state(pod, running=running),
-        "lastState": _last(pod),
+        "lastState": {} if pod.over else _last(pod),
         "ready": pod.serving,
         "restartCount": pod.restarts,
         "image": image,
@@ -112,6 +116,8 @@ def _container(pod: Pod, container: Manifest) -> Document:
 
 
 def _state(pod: Pod, *, running: bool) -> Document:
+    if pod.over:
+        return _last(pod)
     if running and pod.started_at is not None:
         return {"running": {"startedAt": timestamp(pod.started_at)}}
     waiting = {"reason": pod.reason}

@@ -35,7 +35,8 @@ def pod_log(
 def _last_run(pod: Pod) -> Iterator[Line]:
     if pod.ended is not None:
         yield from _start(pod, pod.ended.start)
-        yield pod.ended.end, f"ERROR terminated: {pod.ended.reason}, exit code {pod.ended.exit_code}"
+        level = "ERROR" if pod.ended.exit_code else "INFO"
+        yield pod.ended.end, f"{level} terminated: {pod.ended.reason}, exit code {pod.ended.exit_code}"
 
 
 def _start(pod: Pod, at: Micros) -> Iterator[Line]:
@@ -45,7 +46,7 @@ def _start(pod: Pod, at: Micros) -> Iterator[Line]:
 def _this_run(state: ClusterState, pod: Pod) -> Iterator[Line]:
     if pod.started_at is None:
         return
-    if pod.phase is PodPhase.CRASH_LOOP:
+    if pod.phase is PodPhase.CRASH_LOOP or pod.over:
         yield from _last_run(pod)
         return
     yield from _start(pod, pod.started_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ecpmon.simulator.model import claims, workloads
 from ecpmon.simulator.model.commands import drop_tenant
 from ecpmon.simulator.model.controllers import drop
 from ecpmon.simulator.model.deploying import (
@@ -25,6 +26,7 @@ from ecpmon.simulator.model.kube.reading import (
 )
 from ecpmon.simulator.model.namespaces import begin_close, is_closing
 from ecpmon.simulator.model.objects import Manifest
+from ecpmon.simulator.model.quotas import CLAIMS
 from ecpmon.simulator.model.state import ClusterState, Draft
 from ecpmon.simulator.model.step import finish
 
@@ -72,10 +74,22 @@ def _remove(draft: Draft, key: ObjectKey, propagation: str) -> None:
         del draft.writable_happenings(key.namespace)[key.name]
         draft.bury(EVENTS, key.namespace, key.name)
     else:
-        _remove_object(draft, key)
+        _remove_object(draft, key, propagation)
 
 
-def _remove_object(draft: Draft, key: ObjectKey) -> None:
+def _remove_object(draft: Draft, key: ObjectKey, propagation: str) -> None:
+    found = draft.object(key)
+    if key.resource in workloads.KINDS and found is not None:
+        if propagation == ORPHAN:
+            workloads.free_pods(draft, key)
+        else:
+            workloads.drop_claims(draft, key, found)
+            workloads.drop_pods(draft, key)
+    if key.resource == CLAIMS and found is not None:
+        if found["metadata"].get("finalizers"):
+            claims.mark(draft, key, found)
+            return
+        claims.release(draft, found)
     draft.drop_object(key)
     endpoints = ObjectKey("endpoints", key.namespace, key.name)
     if key.resource == "services" and draft.object(endpoints) is not None:
@@ -88,6 +102,7 @@ def _remove_node(draft: Draft, name: str) -> None:
         draft.drop_pod(pod.meta.key)
     del draft.nodes[name]
     draft.bury(NODES, "", name)
+    workloads.stir_daemons(draft)
 
 
 def _close(draft: Draft, key: ObjectKey) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
-from ecpmon.simulator.model import autoscaling
-from ecpmon.simulator.model.admission import check_namespace, check_quota, limited
+from ecpmon.simulator.model import autoscaling, claims, workloads
+from ecpmon.simulator.model.admission import admitted, check_namespace
 from ecpmon.simulator.model.controllers import admit_pod
 from ecpmon.simulator.model.deploying import put_deployment
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.keys import Document, ObjectKey, Refused
 from ecpmon.simulator.model.kube.reading import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, get
+from ecpmon.simulator.model.limits import check_claim
 from ecpmon.simulator.model.manifests import (
     MAX_REPLICAS,
     REVISION,
@@ -23,10 +24,12 @@ from ecpmon.simulator.model.manifests import (
     from_document,
     labels_of,
     startup_of_manifest,
+    task_of,
 )
 from ecpmon.simulator.model.objects import Manifest, Meta, Node, ReplicaSet, Resources
 from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quantities import requests_of
+from ecpmon.simulator.model.quotas import CLAIMS, check_quota
 from ecpmon.simulator.model.state import ClusterState, Draft
 from ecpmon.simulator.model.step import finish
 
@@ -37,7 +40,7 @@ _NO_GENERATION: Final = frozenset(
      "persistentvolumes", autoscaling.AUTOSCALERS)
 )  # fmt: skip
 _BOUND: Final = re.compile(r"\d{1,9}%?")
-_MODELLED: Final = frozenset((PODS, DEPLOYMENTS, REPLICA_SETS, NODES))
+_MODELLED: Final = frozenset((PODS, DEPLOYMENTS, REPLICA_SETS, NODES)) | workloads.KINDS
 
 
 def put(
@@ -53,8 +56,11 @@ def put(
     draft = Draft(state)
     if old is None:
         check_namespace(draft, key)
-        if key.resource != PODS:
-            check_quota(draft, key, document)
+    if key.resource == CLAIMS and subresource == "":
+        check_claim(draft, key, document)
+        check_quota(draft, key, document, old)
+    elif old is None and key.resource != PODS:
+        check_quota(draft, key, document)
     write = _WRITERS.get(key.resource)
     if write is not None:
         changed = write(draft, key, from_document(document))
@@ -72,9 +78,11 @@ def put(
 def _check_workload(key: ObjectKey, manifest: Manifest) -> None:
     """Refused (422) for a number of replicas that is too much here, or bounds that are no numbers."""
     spec = manifest["spec"]
-    found = spec.get("replicas")
-    if found is not None and not 0 <= int(found) <= MAX_REPLICAS:
-        raise _invalid(key, "spec.replicas", found, f"must be between 0 and {MAX_REPLICAS} in this simulator")
+    for name in ("replicas", "parallelism"):
+        found = spec.get(name)
+        if found is not None and not 0 <= int(found) <= MAX_REPLICAS:
+            why = f"must be between 0 and {MAX_REPLICAS} in this simulator"
+            raise _invalid(key, f"spec.{name}", found, why)
     rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
     for name in ("maxSurge", "maxUnavailable"):
         if not _BOUND.fullmatch(str(rolling.get(name, 0))):
@@ -92,10 +100,19 @@ def _invalid(key: ObjectKey, field: str, value: object, why: str) -> Refused:
 def _put_object(
     draft: Draft, key: ObjectKey, document: Document, old: Document | None, subresource: str
 ) -> bool:
+    if key.resource == CLAIMS:
+        document = claims.admitted(draft, document) if old is None else document
+        claims.expect(draft, key.namespace)
+    elif key.resource in workloads.KINDS:
+        _check_workload(key, document)
+        draft.pods_of.setdefault(workloads.group_of(key), ())
+        draft.stir(workloads.group_of(key))
+    identity = draft.identity(key)
+    if old is None:
+        document = workloads.admitted(key, document, str(identity["uid"]))
     body = {k: v for k, v in document.items() if k != "metadata"}
     written = {k: v for k, v in document["metadata"].items() if k not in SERVER_FIELDS}
     if old is None:
-        identity = draft.identity(key)
         if "spec" in document and key.resource not in _NO_GENERATION:
             identity["generation"] = 1
         if key.resource == "services":
@@ -178,7 +195,7 @@ def _put_pod(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
     if path in draft.terminating:
         return False
     found = draft.pods.get(path)
-    spec = limited(draft, key, manifest["spec"]) if found is None else manifest["spec"]
+    spec = admitted(draft, key, manifest["spec"]) if found is None else manifest["spec"]
     skipped = ("ownerReferences", "generateName") if found is not None and found.meta.owners else ()
     metadata = {k: v for k, v in manifest["metadata"].items() if k not in skipped}
     manifest = {"metadata": metadata, "spec": spec}
@@ -194,11 +211,13 @@ def _put_pod(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
             manifest=manifest,
             startup=startup_of_manifest(annotations_of(manifest), spec),
             fault=fault_of(spec),
+            task=task_of(annotations_of(manifest), spec),
         )
         admit_pod(draft, made)
         return True
     meta = replace(found.meta, labels=labels_of(manifest))
     draft.put_pod(replace(found, meta=meta, manifest=manifest, fault=fault_of(spec)))
+    draft.capacity_changed = True  # its gates may have been taken away
     return True
 
 
@@ -207,6 +226,7 @@ def _put_node(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
     if found is None:
         meta = _new_meta(draft, key, "node", manifest)
         draft.nodes[key.name] = Node(meta, Resources(), ready=False, manifest=manifest)
+        workloads.stir_daemons(draft)
         return True
     spec = dict(manifest.get("spec") or {})
     # The taint of a dead node comes and goes with its state.
@@ -216,6 +236,7 @@ def _put_node(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
     meta = replace(found.meta, resource_version=draft.next_revision(), labels=labels_of(manifest))
     draft.nodes[key.name] = replace(found, meta=meta, manifest=manifest)
     draft.capacity_changed = True
+    workloads.stir_daemons(draft)
     return True
 
 
