@@ -112,7 +112,7 @@ class UpdateBody(Model):
     exclusion_rules: RulesBody | None = None
     # By name; null, of one or of all: the tenant has it no more.
     labels: Annotated[dict[LabelName, LabelValue | None], Field(max_length=2 * MOST_LABELS)] | None = None
-    # Needed when a CPU limit under a HorizontalPodAutoscaler goes down, and its target with it.
+    # Needed when the CPU of a service under a HorizontalPodAutoscaler goes down.
     acknowledge_autoscaling: StrictBool = False
 
 
@@ -233,18 +233,22 @@ def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
 
 
 def _refuse_unsaid_autoscaling(changes: tuple[Change, ...], plan: TenantPlan, body: UpdateBody) -> None:
-    """The target of an autoscaler is a part of the CPU limit: that it goes down must be meant."""
+    """An autoscaler's target is a part of the CPU limit, and a request keeps room for what it adds: that either goes
+    down must be meant."""
     scaled = {s.service_name for s in plan.services if not s.spec.stateful}
     lowered = [
         c.service
         for c in changes
-        if c.field == "cpu_limit" and c.service in scaled and _millicores(c.after) < _millicores(c.before)
+        if c.field in ("cpu_request", "cpu_limit")
+        and c.service in scaled
+        and _millicores(c.after) < _millicores(c.before)
     ]
     if lowered and not body.acknowledge_autoscaling:
         raise bad_field(
             "acknowledge_autoscaling",
-            f"the CPU limits of {', '.join(lowered)} go down, and the targets of their HorizontalPodAutoscalers "
-            "with them, so that these may add replicas; send true when that is meant",
+            f"the CPU of {', '.join(dict.fromkeys(lowered))} goes down under a HorizontalPodAutoscaler: its target "
+            "is a part of the limit, so that with a lower one it may add replicas, and with lower requests less room is "
+            "kept for these; send true when that is meant",
         )
 
 

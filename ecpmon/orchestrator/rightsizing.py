@@ -91,8 +91,10 @@ class ServiceAdvice:
 
     @property
     def lowers_under_autoscaler(self) -> bool:
-        lower = self.recommended is not None and self.recommended.cpu_limit < self.current.cpu_limit
-        return self.autoscaled and lower
+        wanted, current = self.recommended, self.current
+        if wanted is None or not self.autoscaled:
+            return False
+        return wanted.cpu_request < current.cpu_request or wanted.cpu_limit < current.cpu_limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,34 @@ async def test_sizes_that_are_not_named_stay_and_null_is_the_catalogues(service:
     assert (await put(service, name, lower))["service_resources"] == {}
 
 
+async def test_whose_word_counts_can_be_changed_and_the_past_stays(service: Service) -> None:
+    """Also for one whose place of deployment said it so far; the audit log tells of it."""
+    name = await service.tenant()
+    key = (await service.runtime.tenants.get(name)).key
+    query = "SELECT source, valid_from FROM evidence_regimes WHERE tenant = $1 ORDER BY valid_from"
+    assert [r["source"] for r in await service.runtime.database.fetch(query, key)] == ["push"]
+    service.clock.set(service.clock.now() + timedelta(minutes=1))
+    assert (await put(service, name, {"sli_source": "prometheus"}))["sli_source"] == "prometheus"
+    assert (await detail(service, name))["sli_source"] == "prometheus"
+    rows = await service.runtime.database.fetch(query, key)
+    assert [r["source"] for r in rows] == ["push", "prometheus"]
+    assert rows[1]["valid_from"] == service.clock.now()
+    await put(service, name, {"name": "the same"})
+    assert len(await service.runtime.database.fetch(query, key)) == 2
+    _, log, _ = await service.ask("GET", f"/api/v1/tenants/{name}/audit")
+    assert any("sli_source" in (row.get("after") or {}) for row in log["entries"]), log
+    await put(service, name, {"sli_source": "guess"}, 422)
+
+
+@pytest.mark.parametrize("lower", [{"cpu_request": "100m"}, {"cpu_limit": "500m"}])
+async def test_less_cpu_under_an_autoscaler_must_be_meant(service: Service, lower: dict[str, str]) -> None:
+    name = await service.tenant(service_requirements={"chatbot": 50})
+    body = {"service_resources": {"chatbot": lower}}
+    error = (await put(service, name, body, 422))["error"]
+    assert error["details"]["fields"][0]["field"] == "acknowledge_autoscaling"
+    await put(service, name, {**body, "acknowledge_autoscaling": True})
+
+
 async def test_a_target_is_merged(service: Service) -> None:
     name = await service.tenant(sla_target=TARGET)
     await put(service, name, {"sla_target": {"availability": "99.5%"}})

@@ -24,7 +24,7 @@ from tests.integration.orchestrator.releases import (
     small_release,
     tenant_of,
 )
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 GOOD = "registry.example/web:1.0"
 BROKEN = "registry.example/web:does-not-exist"
@@ -175,7 +175,11 @@ async def test_a_claim_is_pruned_only_after_success(
         await kubernetes.apply(small_release(tenant_id, image=BROKEN), Told())
     assert simulator.ok("GET", where)["metadata"]["uid"] == before
     await kubernetes.apply(small_release(tenant_id), Told())
-    assert simulator.call("GET", where)[0] == 404
+
+    async def is_gone() -> bool:
+        return bool(simulator.call("GET", where)[0] == 404)
+
+    await until(is_gone, "a claim that nobody uses goes a moment after it was deleted")
 
 
 async def test_a_first_release_that_fails_leaves_no_workload(

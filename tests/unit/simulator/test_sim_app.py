@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp.test_utils import TestClient, TestServer
 
+from ecpmon.resources import data_dir
 from ecpmon.simulator.engine import EngineOptions, open_engine
 from ecpmon.simulator.server import create_app
 from ecpmon.simulator.snapshot import SnapshotStore
@@ -72,6 +74,18 @@ async def test_a_tenant_that_was_never_ready_is_not_down(client: TestClient) -> 
     assert truth["since"] is None
     text = await _ok(client, "GET", "/metrics")
     assert 'ecp_sim_tenant_ready{tenant_id="wanting"}' not in text
+
+
+async def test_prometheus_is_asked_for_all_that_the_simulator_tells(client: TestClient) -> None:
+    """A tenant that came by kubectl or GitOps is pulled from Prometheus, and has the same metrics."""
+    asked = yaml.safe_load((data_dir("rules") / "sli.yaml").read_text())["prometheus"]["metrics"]
+    told = (await _ok(client, "GET", "/api/v1/metrics/acme"))["metrics"]
+    assert set(asked) == set(told)
+    page = await _ok(client, "GET", "/metrics")
+    for name, expression in asked.items():
+        (series,) = re.findall(r"ecp_sim_\w+", expression)
+        assert f"{series}{{" in page, name
+    assert f'ecp_sim_tenant_network_in_bytes{{tenant_id="acme"}} {told["network_in"]}' in page
 
 
 async def test_history_continues_into_the_live_truth(client: TestClient) -> None:
