@@ -247,8 +247,8 @@ def _refuse_unsaid_autoscaling(changes: tuple[Change, ...], plan: TenantPlan, bo
         raise bad_field(
             "acknowledge_autoscaling",
             f"the CPU of {', '.join(dict.fromkeys(lowered))} goes down under a HorizontalPodAutoscaler: its target "
-            "is a part of the limit, so that with a lower one it may add replicas, and with lower requests less room is "
-            "kept for these; send true when that is meant",
+            "is a part of the limit, so that with a lower one it may add replicas, and with lower requests less room "
+            "is kept for these; send true when that is meant",
         )
 
 
