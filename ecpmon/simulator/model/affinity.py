@@ -39,11 +39,11 @@ def _term(term: Manifest, labels: Mapping[str, str], name: str) -> bool:
 
 
 def _holds(item: Manifest, labels: Mapping[str, str]) -> bool:
-    found, operator, values = labels.get(item["key"]), item["operator"], item.get("values") or ()
+    found, operator = labels.get(item["key"]), item["operator"]
     if operator in ("Gt", "Lt"):
         try:
-            here, there = int(found or ""), int(values[0])
-        except (ValueError, IndexError):
+            here, there = int(found or ""), int(item["values"][0])
+        except (ValueError, LookupError):
             return False
         return here > there if operator == "Gt" else here < there
     return matches({"matchExpressions": [item]}, labels)
