@@ -474,6 +474,7 @@ type TenantChanges struct {
 	ServiceRequirements    map[string]*int               `json:"service_requirements,omitempty"`
 	SlaTarget              *SlaTarget                    `json:"sla_target,omitempty"`
 	ServiceResources       map[string]map[string]*string `json:"service_resources,omitempty"`
+	SliSource              string                        `json:"sli_source,omitempty"`
 	PushMode               string                        `json:"push_mode,omitempty"`
 	Language               string                        `json:"language,omitempty"`
 	TimeZone               string                        `json:"time_zone,omitempty"`

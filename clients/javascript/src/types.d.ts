@@ -470,6 +470,7 @@ export interface TenantChanges {
   service_requirements?: Record<string, number | null>;
   sla_target?: SlaTarget;
   service_resources?: Record<string, Record<string, string | null> | null> | null;
+  sli_source?: 'auto' | 'prometheus' | 'simulator' | 'push';
   push_mode?: 'changes' | 'samples';
   language?: 'en' | 'ko';
   time_zone?: string;
