@@ -23,6 +23,7 @@ from ecpmon.sla.maintenance import covered, exclude, merged, occurrences, uncoun
 from ecpmon.sla.parts import Part, Terms, rest_of
 from ecpmon.sla.periods import Period, month_of
 from ecpmon.sla.spans import clip
+from ecpmon.sla.terms import outside_between
 
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 _PERIOD: Final = re.compile(r"([0-9]{4})(?:-Q([1-4]))?")
@@ -95,7 +96,8 @@ def contract_of(month: Judged, credit_terms: str, tiers: Sequence[CreditTier]) -
     """What the version that judges a month says."""
     version, begins = month.version, month.period.start
     local = begins.astimezone(zone(version.time_zone))
-    moved = (local.day, local.hour) != (1, 0) and begins == version.valid_from
+    # Zones are half an hour apart, too.
+    moved = (local.day, local.hour, local.minute) != (1, 0, 0) and begins == version.valid_from
     return Contract(
         str(version.version),
         version.sla_target.fraction,
@@ -169,7 +171,7 @@ def statement(
     known = max(end, spans[-1].end) if spans else end
     touching = incidents.incidents(spans, period.start, end, (), known)
     edges = [period.start, period.end, *(at for i in touching for at in (i.start, i.end))]
-    terms = _terms(contract, planned, min(edges), max(edges))
+    terms = _terms(tenant, contract, planned, period, Interval(min(edges), max(edges)))
     off = terms.maintenance
     result = windows.evaluate(
         month, spans, period.start, end, contract.target, None, terms, period.end, known
@@ -216,17 +218,28 @@ def _credit(result: WindowResult, share: float | None, seconds: float, contract:
 def coming(month: str, contract: Contract, planned: Sequence[Maintenance]) -> tuple[ComingDay, ...]:
     """The days of a month that has not begun. Raises ValidationFailed."""
     period = period_of(month, contract)
-    terms = _terms(contract, planned, period.start, period.end)
+    terms = _terms(None, contract, planned, period, Interval(period.start, period.end))
     first = date.fromisoformat(f"{month}-01")
     return _to_come(period, first, period.start, contract.target, terms)
 
 
-def _terms(contract: Contract, planned: Sequence[Maintenance], start: datetime, end: datetime) -> Terms:
-    """As the contract has them over its own month, and over the outages that cross its edges."""
+def _terms(
+    tenant: Tenant | None,
+    contract: Contract,
+    planned: Sequence[Maintenance],
+    period: Period,
+    around: Interval,
+) -> Terms:
+    """As the contract has them over its own month, and as those then in force have them `around` it, where outages
+    cross its edges: so an outage lasts as long in both months. `tenant` None: nothing is around it."""
     local, never = zone(contract.time_zone), list[Interval]()
     if contract.hours is not None:
-        never = hours.outside(hours.stored(contract.hours), local, start, end)
-    off = merged([*covered(planned, start, end), *never])
+        never = hours.outside(hours.stored(contract.hours), local, period.start, period.end)
+    for start, end in ((around.start, period.start), (period.end, around.end)):
+        if tenant is not None and start < end:
+            never += outside_between(tenant, start, end)
+    never = merged(never)
+    off = merged([*covered(planned, around.start, around.end), *never])
     return Terms(tuple(off), contract.accounting, local, outside=tuple(never))
 
 
@@ -257,9 +270,10 @@ def _each_day(first: date, period: Period, zone: ZoneInfo) -> Iterator[tuple[dat
 
     The first is longer or shorter where the month does not begin at its midnight.
     """
-    # A midnight that a change of the clock skipped is still where the day begins.
-    local, begun = datetime.combine(first, time(), zone), False
-    while (midnight := local.astimezone(UTC)) < period.end:
+    # A midnight that a change of the clock skipped is still where the day begins. The first day may have begun, by
+    # the time zone of the month before, when its own midnight has not come.
+    local, begun = datetime.combine(first, time(), zone), period.start >= period.end
+    while (midnight := local.astimezone(UTC)) < period.end or not begun:
         following = (local.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
         start = max(midnight, period.start) if begun else period.start
         until = min(following.astimezone(UTC), period.end)

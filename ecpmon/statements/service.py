@@ -56,10 +56,14 @@ _Inputs = tuple[Tally | None, tuple[Maintenance, ...], tuple[Withdrawn, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A statement: its document as JSON, and what is said of it besides. `data` is both; a large one takes a while."""
+    """A statement: its document as JSON, and what is said of it besides. `data` is both; a large one takes a while.
+
+    `measured`: whether anything of it was eligible.
+    """
 
     document: bytes
     more: Mapping[str, Any]
+    measured: bool = True
 
     def data(self) -> dict[str, Any]:
         return {**orjson.loads(self.document), **self.more}
@@ -147,7 +151,8 @@ class StatementService:
             contract = self._contract(tenant, month)
             preliminary = await self._compute(tenant, month, now, contract)
             more = {"state": "preliminary", "as_of": _rfc3339(now)}
-            return Told(preliminary.document, more) if revision is None else None
+            measured = preliminary.eligible_minutes > 0
+            return Told(preliminary.document, more, measured) if revision is None else None
         wanted = [c for c in closed if revision is None or c.revision == revision]
         return _shown(wanted[-1], len(closed)) if wanted else None
 
@@ -180,8 +185,8 @@ class StatementService:
                 ahead.append((month, contract))
                 continue
             found = await self._month(tenant, month, now, inputs=inputs.get(month))
-            if found is None or ("revision" not in found.more and whole.end <= tenant.created_at):
-                continue  # there was no tenant
+            if found is None or (not found.measured and whole.end <= tenant.created_at):
+                continue  # there was no tenant, and nothing was measured of it
             told.append(found)
             closed = closed and "revision" in found.more
         if not told:

@@ -121,6 +121,19 @@ async def test_the_window_of_a_quarter_says_what_its_statement_says(service: Ser
         )
 
 
+async def test_a_month_before_the_tenant_is_in_its_year_as_soon_as_something_was_measured_in_it(
+    service: Service,
+) -> None:
+    service.clock.set(datetime(2026, 4, 1, 12, tzinfo=UTC))
+    name = await service.tenant(push_interval=3600, push_mode="changes")
+    told = [{"timestamp": f"2026-03-31T{h:02}:00:00Z", "metrics": {"up": int(h > 5)}} for h in range(24)]
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", told))[0] == 202
+    for now in (datetime(2026, 4, 1, 12, tzinfo=UTC), datetime(2026, 4, 5, tzinfo=UTC)):
+        service.clock.set(now)
+        year = await report(service, name, "period=2026")
+        assert [(m["month"], m["down_minutes"]) for m in year["months"]] == [("2026-03", 360), ("2026-04", 0)]
+
+
 async def test_closed_months_are_not_worked_out_again_while_nothing_has_changed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ JULY, OCTOBER = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=U
 NOW = OCTOBER + timedelta(days=10)
 HOUR = timedelta(hours=1)
 CONTRACT = Contract("1", 0.995, Accounting.EXCLUDE, "UTC", (CreditTier(None, 0.1), CreditTier(0.9, 0.25)))
-ACME: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+ACME: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
 
 
 def planned(start: datetime, hours: float) -> Maintenance:

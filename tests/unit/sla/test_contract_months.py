@@ -15,10 +15,14 @@ from ecpmon.sla import contracts
 from ecpmon.sla.contracts import Label, judged, label_at, month, month_start
 from ecpmon.sla.maintenance import zone
 from ecpmon.sla.periods import midnight
+from ecpmon.sla.statements import contract_of, period_of
 
 CREATED = datetime(2026, 1, 10, 5, tzinfo=UTC)
-# The furthest apart there are; midnights that are struck twice (Havana) or never (Asuncion).
-ZONES = ("UTC", "Asia/Seoul", "Pacific/Kiritimati", "Etc/GMT+12", "America/Havana", "America/Asuncion")
+# The furthest apart there are; midnights that are struck twice (Havana) or never (Asuncion); two half an hour apart.
+ZONES = (
+    "UTC", "Asia/Seoul", "Pacific/Kiritimati", "Etc/GMT+12", "America/Havana", "America/Asuncion", "Asia/Kolkata",
+    "Asia/Dhaka",
+)  # fmt: skip
 
 
 def version(
@@ -105,3 +109,22 @@ def test_a_version_with_another_time_zone_goes_on_where_the_one_before_ends() ->
     assert label_at(versions, begins) == (2026, 5)
     assert label_at(versions, begins - timedelta(seconds=1)) == (2026, 4)
     assert contracts.months(versions, [(2026, 5), (2026, 6)])[0].period.end == june.period.end
+
+
+@given(CHANGES)
+def test_a_statement_is_of_the_very_time_that_its_version_judges(changes: list[tuple[int, str]]) -> None:
+    versions = after_changes(changes)
+    for label in ((2026 + n // 12, n % 12 + 1) for n in range(30)):
+        found = month(versions, label)
+        contract = contract_of(found, "x", ())
+        assert period_of(contracts.name_of(label), contract) == found.period
+
+
+def test_half_an_hour_is_in_one_month_only() -> None:
+    begins = datetime(2026, 10, 31, 18, 30, tzinfo=UTC)
+    versions = [version(1, CREATED, "Asia/Kolkata"), version(2, begins, "Asia/Dhaka")]
+    contract = contract_of(month(versions, (2026, 11)), "x", ())
+    assert (
+        period_of("2026-11", contract).start
+        == period_of("2026-10", contract_of(month(versions, (2026, 10)), "x", ())).end
+    )

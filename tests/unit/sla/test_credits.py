@@ -64,7 +64,7 @@ def test_what_is_owed_lies_within_what_may_be_owed(target: str, terms: Terms, do
         for (a, b), (state, reason) in zip(pairwise(cuts), states, strict=True)
         if a < b
     ]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     shown = document(statement(tenant, "2026-06", contract(target, terms), spans, [], END))
     bounds, measured = shown["credit_bounds"], shown["credit_percent"]
     if measured is None:
@@ -92,7 +92,7 @@ def test_what_a_contract_says_in_percent_is_told_as_it_was_written(
         {"below_percent": round(below, 6), "credit_percent": other},
     ]
     down = [Span(START, END, SpanState.DOWN)]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     shown = document(
         statement(tenant, "2026-06", contract(target, terms_of({"tiers": tiers})), down, [], END)
     )
@@ -179,7 +179,7 @@ NEW = {
 @pytest.mark.parametrize("told", [OLD, {k: v for k, v in NEW.items() if k != "begins"}, NEW])
 def test_a_closed_statement_is_made_again_as_it_was_closed(told: dict[str, Any]) -> None:
     """Else every closed month would be restated by the next release."""
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     spans = [
         Span(START, START + timedelta(hours=9), SpanState.DOWN),
         Span(START + timedelta(hours=9), END, SpanState.UP),

@@ -23,7 +23,7 @@ from ecpmon.sla.statements import statement
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-TENANT: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+TENANT: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
 
 
 def at(hours: float) -> datetime:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.maintenance import Accounting, Interval
 from ecpmon.model.statements import Contract, CreditTier, Exclusion
+from ecpmon.model.tenants import ContractVersion, SlaTarget
 from ecpmon.sla.statement_document import difference, document
 from ecpmon.sla.statements import credit, digest, statement
 from ecpmon.statements.render import percent, to_html
@@ -85,7 +87,7 @@ def test_days_begin_at_midnight_though_the_first_midnight_was_skipped() -> None:
     # Paraguay began summer time on October 1, 2023: that day began at 01:00 and had 23 hours.
     start, end = datetime(2023, 10, 1, 4, tzinfo=UTC), datetime(2023, 11, 1, 3, tzinfo=UTC)
     contract = Contract("v1", 0.995, Accounting.EXCLUDE, "America/Asuncion", TIERS)
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     found = statement(tenant, "2023-10", contract, [Span(start, end, SpanState.UP)], [], end)
     assert [d.tally.eligible / 3600 for d in found.days] == [23.0, *[24.0] * 30]
 
@@ -97,7 +99,7 @@ def test_a_change_that_was_seen_after_the_month_may_have_been_in_it() -> None:
         Span(start, seen, SpanState.UP),
         Span(seen, seen + timedelta(hours=1), SpanState.DOWN, doubt=60.0),
     ]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     found = statement(tenant, "2026-06", CONTRACT, spans, [], end + timedelta(days=1)).result
     month = (end - start).total_seconds()
     assert (found.tally.down, found.high, found.low) == (0, 1.0, pytest.approx(1 - 40 / month, abs=1e-12))
@@ -107,7 +109,7 @@ def test_an_incident_across_a_month_is_whole_in_both_and_counts_in_each() -> Non
     may, june, july = (datetime(2026, n, 1, tzinfo=UTC) for n in (5, 6, 7))
     down, up = june - timedelta(hours=1), june + timedelta(hours=2)
     spans = [Span(may, down, SpanState.UP), Span(down, up, SpanState.DOWN), Span(up, july, SpanState.UP)]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     for month, minutes, counted in (("2026-05", 60, (down, june)), ("2026-06", 120, (june, up))):
         found = statement(tenant, month, CONTRACT, spans, [], july)
         [told] = document(found)["incidents"]
@@ -128,12 +130,47 @@ def test_an_incident_across_a_month_is_whole_in_both_and_counts_in_each() -> Non
     assert first.digest != statement(tenant, "2026-05", CONTRACT, spans, [], july).digest
 
 
+def test_an_outage_lasts_as_long_in_both_months_though_their_hours_differ() -> None:
+    may, june, july = (datetime(2026, n, 1, tzinfo=UTC) for n in (5, 6, 7))
+    # May counts office hours only (it ends on a Sunday), June every hour.
+    office = {"weekly": {"fri": ["08:00-18:00"], "mon": ["08:00-18:00"]}}
+    down, up = june - timedelta(hours=60), june + timedelta(hours=2)
+    spans = [Span(may, down, SpanState.UP), Span(down, up, SpanState.DOWN), Span(up, july, SpanState.UP)]
+    versions = [
+        ContractVersion(n, at, SlaTarget(), Accounting.EXCLUDE, "UTC", None, own, at, "kim")
+        for n, at, own in ((1, may, office), (2, june, None))
+    ]
+    tenant: Any = SimpleNamespace(
+        tenant_id="acme", name="acme", deleted_at=None, key=1, contract_versions=tuple(versions)
+    )
+    for month, own, minutes in (("2026-05", office, 6 * 60), ("2026-06", None, 2 * 60)):
+        found = statement(tenant, month, replace(CONTRACT, hours=own), spans, [], july)
+        [incident] = found.incidents
+        # Six hours of Friday, none of the weekend, two of Monday.
+        assert (incident.down_seconds / 60, incident.recovery_seconds / 60) == (minutes, 8 * 60)
+        assert found.result.recovery_time_avg == 8 * 3600
+
+
+def test_the_first_day_of_a_month_that_began_by_an_earlier_zone_has_its_row_from_the_beginning() -> None:
+    # By UTC June has begun; in Los Angeles, which it is told in, it is May for seven hours more.
+    june = datetime(2026, 6, 1, tzinfo=UTC)
+    contract = replace(CONTRACT, time_zone="America/Los_Angeles", begins=june)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
+    for hours, days in ((3, [180.0]), (7, [420.0]), (8, [480.0]), (31, [31 * 60.0]), (32, [31 * 60.0, 60.0])):
+        now = june + timedelta(hours=hours)
+        found = statement(tenant, "2026-06", contract, [Span(june, now, SpanState.UP)], [], now)
+        assert [d.tally.eligible / 60 for d in found.days] == days
+        assert found.days[0].day == date(2026, 6, 1)
+        assert sum(days) * 60 == found.result.tally.eligible
+        assert sum(d.seconds for d in found.to_come) == found.result.to_come
+
+
 def test_time_that_nobody_measured_is_shown_in_the_credit() -> None:
     start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
     down, gap = start + timedelta(hours=4), start + timedelta(hours=4 + 24)
     spans = [Span(start, down, SpanState.DOWN), Span(down, gap, SpanState.GAP, "not_pushed")]
     spans += [Span(gap, end, SpanState.UP)]
-    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+    tenant: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
     closed = {"revision": 1, "closed_at": "2026-07-03T00:00:00Z", "restates": {}}
     shown = {**document(statement(tenant, "2026-06", CONTRACT, spans, [], end)), **closed}
     # 4 of 696 measured hours: 99.425 %. With the gap up 99.44 %, with the gap down 96.1 %.

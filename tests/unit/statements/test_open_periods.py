@@ -32,7 +32,7 @@ from ecpmon.statements.look import Look
 from ecpmon.statements.pdf import to_pdf
 from ecpmon.statements.render import to_csv, to_html
 
-ACME: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None)
+ACME: Any = SimpleNamespace(tenant_id="acme", name="acme", deleted_at=None, contract_versions=())
 TIERS = (CreditTier(None, 0.05), CreditTier(0.99, 0.10), CreditTier(0.95, 0.25))
 OFFICE = {
     "weekly": {"mon": ["08:00-12:00", "13:00-18:00"], "fri": ["22:00-06:00"]},
