@@ -1,4 +1,5 @@
-"""Every answer of every application that a test makes is compared with what its route declares.
+"""Every answer of every application that a test makes, the API's and the simulator's, is compared with what its route
+declares.
 
 `watch()` is begun once per session (`conftest.py`); whatever was not as declared is in `FOUND`, and fails the test in
 which it was found. Routes that declare nothing yet are left alone.
@@ -7,7 +8,7 @@ which it was found. Routes that declare nothing yet are left alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
@@ -16,17 +17,21 @@ import pytest
 from aiohttp import hdrs, web
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ecpmon.api import application, common, contract, direct, pushing
-from ecpmon.api.contract import Contract, Json
+from ecpmon.api import application, common, direct, pushing
 from ecpmon.api.middleware import route_of
-from ecpmon.api.openapi.errors import ErrorDocument
 from ecpmon.api.openapi.refusals import refusals_of
-from ecpmon.api.routing import Route
+from ecpmon.openapi import declaring
+from ecpmon.openapi.declaring import Contract, Json
+from ecpmon.openapi.errors import ErrorDocument
+from ecpmon.openapi.facts import Declared
+from ecpmon.simulator import server as simulator
+from ecpmon.simulator import web as simulator_web
+from ecpmon.simulator.openapi import refusals_of as refusals_of_simulator
 from tests import declared_sockets
 
 FOUND: Final[list[str]] = []
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_asked: ContextVar[Route | None] = ContextVar("route", default=None)
+_asked: ContextVar[Declared | None] = ContextVar("route", default=None)
 _OF_BODIES: Final = (408, 413, 415)
 # Inherited by every TypedDict within: what is not declared is refused, and nothing is taken for something else.
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
@@ -36,9 +41,12 @@ _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 def watch() -> Iterator[None]:
     """Applications that are made from now on are watched."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(application, "envelope", _watched(application.envelope))
+        patch.setattr(application, "envelope", _watched(application.envelope, route_of, refusals_of))
+        of_simulator = _watched(simulator.errors_and_ids, route_of_simulator, refusals_of_simulator)
+        patch.setattr(simulator, "errors_and_ids", of_simulator)
+        patch.setattr(simulator_web, "validated", _noting("body", simulator_web.validated))
         patch.setattr(common, "parse_model", _noting("body", common.parse_model))
-        patch.setattr(contract, "parse_query", _noting("query", contract.parse_query))
+        patch.setattr(declaring, "parse_query", _noting("query", declaring.parse_query))
         patch.setattr(direct, "written", _pushed(direct.written))
         declared_sockets.watch(patch, FOUND.append)
         yield
@@ -51,7 +59,24 @@ def taken() -> list[str]:
     return found
 
 
-def _watched(envelope: Callable[[web.Request, Next], Awaitable[web.StreamResponse]]) -> Any:
+Refused = Callable[[Any], Mapping[int, tuple[str, ...]]]
+
+
+def route_of_simulator(request: web.Request) -> Declared | None:
+    """None: it is unknown, or one of the Kubernetes API."""
+    return _of_simulator().get(request.match_info.handler)
+
+
+@cache
+def _of_simulator() -> dict[Any, Declared]:
+    return {route.handler: route for route in simulator.route_table()}
+
+
+def _watched(
+    envelope: Callable[[web.Request, Next], Awaitable[web.StreamResponse]],
+    route_of: Callable[[web.Request], Declared | None],
+    refused: Refused,
+) -> Any:
     @web.middleware
     async def watched(request: web.Request, handler: Next) -> web.StreamResponse:
         route = route_of(request)
@@ -61,7 +86,9 @@ def _watched(envelope: Callable[[web.Request, Next], Awaitable[web.StreamRespons
         finally:
             _asked.reset(token)
         if route is not None and route.contract is not None:
-            FOUND.extend(f"{route.method} {route.path}: {p}" for p in problems(route, request, response))
+            FOUND.extend(
+                f"{route.method} {route.path}: {p}" for p in problems(route, request, response, refused)
+            )
         return response
 
     return watched
@@ -105,7 +132,9 @@ def _holds(shape: Any, model: Any) -> bool:
     return shape is model or any(_holds(each, model) for each in getattr(shape, "__args__", ()))
 
 
-def problems(route: Route, request: web.Request, response: web.StreamResponse) -> Iterator[str]:
+def problems(
+    route: Declared, request: web.Request, response: web.StreamResponse, refused: Refused
+) -> Iterator[str]:
     """What of an answer is not as its route declares."""
     declared, status = route.contract, response.status
     assert declared is not None
@@ -113,7 +142,7 @@ def problems(route: Route, request: web.Request, response: web.StreamResponse) -
         return
     if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and request.body_exists and status in _OF_BODIES:
         return  # nobody's GET has one (docs/contract.md)
-    codes = refusals_of(route).get(status, ())
+    codes = refused(route).get(status, ())
     if status not in declared.answers and not codes:
         yield f"status {status} is not declared"
         return

@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from ecpmon.api.application import route_table
 from ecpmon.api.connections import Connection
-from ecpmon.api.contract import Contract
 from ecpmon.api.frames import Line
 from ecpmon.api.openapi.closes import closes_of
-from ecpmon.api.openapi.errors import ErrorDocument
 from ecpmon.api.places import Following, Listening, Overseeing, Place, Watching
+from ecpmon.openapi.declaring import Contract
+from ecpmon.openapi.errors import ErrorDocument
 
 _TEXT, _CLOSE = 1, 8
 Tell = Callable[[str], None]

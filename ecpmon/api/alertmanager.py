@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from ecpmon.api.common import parse_model
-from ecpmon.api.contract import field_errors
 from ecpmon.api.entries import Element, members_of
 from ecpmon.api.texts import check_width, mended
 from ecpmon.api.times import nearest, parse_any_time
 from ecpmon.errors import ValidationFailed
+from ecpmon.openapi.declaring import field_errors
 from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.shapes import Model
 from ecpmon.slices import Slices

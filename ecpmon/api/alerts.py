@@ -25,7 +25,6 @@ from ecpmon.api.answers.alerts import (
 from ecpmon.api.answers.common import Hint
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
-from ecpmon.api.contract import Query, optional, read_query
 from ecpmon.api.paths import path_number
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
@@ -40,6 +39,7 @@ from ecpmon.model.alerts import (
     action_to_dict,
 )
 from ecpmon.model.tenants import Tenant
+from ecpmon.openapi.declaring import Query, optional, read_query
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.settings import Settings
 from ecpmon.shapes import Model

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from ecpmon.api.common import backend_of, bad_field, reply, tenant_of
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import Query, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, LATEST, QueryTime
+from ecpmon.openapi.declaring import Query, TypedDict, read_query
 from ecpmon.ports.audit import AuditPage, AuditRow, Place, Sought
 
 routes = Routes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -15,19 +16,20 @@ from pydantic import BaseModel, ValidationError
 from ecpmon.api.answers.common import Bounded, Certainty, ShownState
 from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
-from ecpmon.api.contract import field_errors
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.texts import check_document, check_width, mended
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.availability import SpanState
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
-from ecpmon.wire import dumps
+from ecpmon.openapi.declaring import field_errors
+from ecpmon.wire import dumps, encodable
 
 M = TypeVar("M", bound=BaseModel)
 P = ParamSpec("P")
 T = TypeVar("T")
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN)
 MAX_VALUES: Final = 100_000
+MAX_KEY: Final = 200
 _SHOWN: Final[dict[SpanState | None, ShownState]] = {
     SpanState.UP: "up", SpanState.DOWN: "down", SpanState.GAP: "gap", None: "none",
 }  # fmt: skip
@@ -183,17 +185,18 @@ async def seen_tenants(request: web.Request) -> list[str] | None:
     return sorted(t.tenant_id for t in found if caller.may_see(t))
 
 
-async def read_json(request: web.Request) -> Any:
+async def read_json(request: web.Request, *, last_counts: bool = False) -> Any:
     """The body as JSON. `NaN` and infinities come out as floats, so that they can be refused one by one.
 
-    For documents; pushed samples come through `entries_of`. Raises what `read_body` raises, BadRequest (not JSON,
-    too deep), PayloadTooLarge (so many values that taking them apart would hold the event loop).
+    For documents; pushed samples come through `entries_of`. `last_counts`: of a key that stands twice in an object.
+    Raises what `read_body` raises, BadRequest (not JSON, too deep), PayloadTooLarge (so many values that taking them
+    apart would hold the event loop), ValidationFailed (a key stands twice).
     """
     raw = await read_body(request)
     if raw.count(b",") + raw.count(b":") > MAX_VALUES:
         raise PayloadTooLarge(f"the body holds more than {MAX_VALUES} values; send it in parts")
     try:
-        return json.loads(raw)
+        return json.loads(raw, object_pairs_hook=None if last_counts else _unique)
     except RecursionError:
         raise BadRequest("the body is not JSON: nested too deep") from None
     except UnicodeDecodeError:
@@ -204,16 +207,26 @@ async def read_json(request: web.Request) -> Any:
         raise BadRequest("the body is not JSON: a number has too many digits") from None
 
 
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises ValidationFailed when a key stands twice: whoever wrote it meant both."""
+    made = dict(members)
+    if len(made) < len(members):
+        twice = next(key for key, count in Counter(key for key, _ in members).items() if count > 1)
+        raise bad_field(encodable(twice)[:MAX_KEY], "stands twice in one object")
+    return made
+
+
 async def read_model(
     request: web.Request, model: type[M], *, optional: bool = False, mend: bool = False
 ) -> M:
     """The body as `model`. Raises ValidationFailed with one entry per bad field.
 
-    `mend`: what is no text (NUL, half a surrogate pair) is replaced and not refused.
+    `mend`: what is no text (NUL, half a surrogate pair) is replaced and not refused, and of a key that stands twice the
+    last one counts.
     """
     if optional and BODY not in request and not request.can_read_body:
         return parse_model({}, model)
-    document = await read_json(request)
+    document = await read_json(request, last_counts=mend)
     return parse_model(mended(document) if mend else document, model)
 
 

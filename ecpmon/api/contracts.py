@@ -8,7 +8,6 @@ from aiohttp import web
 from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, reply, tenant_of
-from ecpmon.api.contract import Query, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import (
     ContractInForce,
@@ -20,6 +19,7 @@ from ecpmon.api.tenant_shapes import (
     SlaTargetShown,
 )
 from ecpmon.model.tenants import ContractVersion
+from ecpmon.openapi.declaring import Query, read_query
 from ecpmon.sla.contracts import judged
 
 routes = Routes()

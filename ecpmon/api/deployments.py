@@ -25,7 +25,6 @@ from ecpmon.api.common import (
     worked_out,
 )
 from ecpmon.api.context import CALLER, Backend
-from ecpmon.api.contract import Query, TypedDict, read_query
 from ecpmon.api.following import DeploymentStep
 from ecpmon.api.manifests import Finding, ResourceSummary
 from ecpmon.api.routing import Permission, Routes
@@ -45,6 +44,7 @@ from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatu
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
+from ecpmon.openapi.declaring import Query, TypedDict, read_query
 from ecpmon.orchestrator.deployments import rendered
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.shapes import Model

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from ecpmon.api.common import backend_of, reply
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.tenants import Tenant
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.slices import Slices
 
 routes = Routes()

@@ -10,11 +10,11 @@ from aiohttp import web
 from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound, ValidationFailed
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.ports.profiles import Chosen, Selection
 
 if TYPE_CHECKING:

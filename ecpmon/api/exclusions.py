@@ -34,7 +34,7 @@ from ecpmon.api.maintenance import (
 )
 from ecpmon.api.paths import path_uuid
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenants import MOST_LABELS, LabelName, LabelValue, check_preset
+from ecpmon.api.tenant_bodies import MOST_LABELS, LabelName, LabelValue, check_preset
 from ecpmon.api.times import is_naive
 from ecpmon.errors import Conflict, EcpError, InvalidPreset, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.maintenance import Maintenance

@@ -15,10 +15,10 @@ from aiohttp import WSCloseCode
 from pydantic import Field
 
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.frames import Line
 from ecpmon.errors import EcpError
 from ecpmon.model.deployments import DeploymentRecord, DeploymentStatus
+from ecpmon.openapi.declaring import TypedDict
 
 FOLLOW_SECONDS: Final = 0.25
 SLOWEST_SECONDS: Final = 2.0

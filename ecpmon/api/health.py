@@ -11,9 +11,9 @@ from pydantic import Field
 
 from ecpmon.api.common import now_of, reply, seen_tenants
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.contract import Json, Text, TypedDict
 from ecpmon.api.exposition import PAGES, send
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.openapi.declaring import Json, Text, TypedDict
 
 routes = Routes()
 

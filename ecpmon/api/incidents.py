@@ -14,7 +14,6 @@ from pydantic import Field
 from ecpmon.api.answers.incidents import IncidentRecovery, Incidents, ShownIncident
 from ecpmon.api.common import backend_of, bad_field, long_turn, minutes, now_of, tenant_of, worked_out
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.contract import Query, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import EARLIEST, QueryTime
 from ecpmon.compute.parcels import Sealed
@@ -24,6 +23,7 @@ from ecpmon.model.recovery import Recovery
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Cause, Incident
+from ecpmon.openapi.declaring import Query, read_query
 from ecpmon.ports.sla import PackedSpans
 from ecpmon.sla import incidents as maths
 from ecpmon.sla.ledger import Question, question

@@ -22,12 +22,12 @@ from ecpmon.api.answers.maintenance import (
 from ecpmon.api.auth import token_of
 from ecpmon.api.common import apart, backend_of, bad_field, now_of, read_model, reply, tenant_of, worked_out
 from ecpmon.api.context import CALLER, CONTEXT
-from ecpmon.api.contract import Flag, Query, read_query
 from ecpmon.api.paths import path_uuid
 from ecpmon.api.routing import ROLES, Permission, Routes
 from ecpmon.api.times import is_skipped, time_of
 from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.maintenance import Category, Maintenance
+from ecpmon.openapi.declaring import Flag, Query, read_query
 from ecpmon.ports.tokens import Caller
 from ecpmon.shapes import Model
 from ecpmon.sla.exclusion_rules import Rules, rules_at

@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import apart, backend_of, read_model, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
-from ecpmon.api.contract import Flag, Json, Query, Text, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, InsufficientResources, Overloaded, TenantNotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
+from ecpmon.openapi.declaring import Flag, Json, Query, Text, TypedDict, read_query
 from ecpmon.shapes import Model
 from ecpmon.wire import dumps
 

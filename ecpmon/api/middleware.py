@@ -18,10 +18,11 @@ from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, ApiContext, Bac
 from ecpmon.api.errors import LEFT, POLICY, error_response, http_error_response, internal_error_response
 from ecpmon.api.limits import COUNTED, HELD, LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.origins import ORIGINS
-from ecpmon.api.routing import Permission, Route
+from ecpmon.api.routing import Permission, Route, SocketQuery
 from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
 from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
+from ecpmon.openapi.declaring import check_names, names_of
 from ecpmon.ports.audit import as_actor
 from ecpmon.ports.lanes import question
 from ecpmon.ports.tokens import Caller
@@ -233,10 +234,26 @@ async def _let_in(request: web.Request, route: Route, handler: Next) -> web.Stre
     request[BACKEND] = request.app[CONTEXT].production if scraped else choose_backend(request)
     await admit(request, route)
     check_address(request)
+    if request.query_string:
+        _check_query(request, route)
     if route.permission is Permission.OPEN:
         return await handler(request)
     with as_actor(actor_of(request)):
         return await _within_limits(request, route, handler)
+
+
+# Probes, scrapers and senders have addresses that they cannot be asked to change: what they add is left alone.
+_LEFT_ALONE: Final = (Permission.OPEN, Permission.SCRAPE, Permission.INGEST)
+
+
+def _check_query(request: web.Request, route: Route) -> None:
+    """Of a route that reads no query string. Raises ValidationFailed: what was meant by it is not what happens."""
+    if route.permission in _LEFT_ALONE or route.drops_4xx or route.contract is None:
+        return
+    if route.socket:
+        check_names(request, names_of(SocketQuery))
+    elif route.contract.query is None:
+        check_names(request, frozenset())
 
 
 async def _within_limits(request: web.Request, route: Route, handler: Next) -> web.StreamResponse:

@@ -20,10 +20,10 @@ from ecpmon.api.common import (
     tenant_of,
 )
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import Query, read_query
 from ecpmon.api.plots import Shown, main_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import MonitoringUnavailable
+from ecpmon.openapi.declaring import Query, read_query
 from ecpmon.slices import in_slices
 
 routes = Routes()

@@ -30,7 +30,6 @@ from ecpmon.api.common import (
     tenant_of,
     worked_out,
 )
-from ecpmon.api.contract import Query, Text, field_errors, read_query
 from ecpmon.api.queries import Windows
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
@@ -38,6 +37,7 @@ from ecpmon.errors import BadRequest, Conflict, LimitReached, NotFound, Validati
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
+from ecpmon.openapi.declaring import Query, Text, field_errors, read_query
 from ecpmon.ports.faults import Fault, counter_subject
 from ecpmon.sla.terms import effort_of, terms_of
 

@@ -15,7 +15,6 @@ from pydantic import Field
 from ecpmon.api.auth import runs_the_cluster
 from ecpmon.api.common import backend_of, now_of, read_model, reply
 from ecpmon.api.context import CALLER, Backend
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Forbidden, ValidationFailed
 from ecpmon.model.operating import (
@@ -28,6 +27,7 @@ from ecpmon.model.operating import (
     without_secrets,
 )
 from ecpmon.model.samples import Source
+from ecpmon.openapi.declaring import TypedDict
 
 routes = Routes()
 # Whose evidence a stack does not bring.

@@ -20,10 +20,10 @@ from ecpmon.api.auth import runs_the_cluster
 from ecpmon.api.cluster import Found, Health, cluster_of
 from ecpmon.api.common import backend_of, now_of, percent, reply, seen_tenants
 from ecpmon.api.context import CALLER, Backend
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import MonitoringUnavailable
 from ecpmon.model.tenants import Preset
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.ports.operations import Figures, FiringAlert, Happening, RecentDeployment
 
 routes = Routes()

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ecpmon.api.contract import Text
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.openapi.described import LOADED, SHOWN, TAKES
 
 routes = Routes()
 _TITLE = "ecpmon API"
-_SHOWN = {200: Text("text/html", headers=("Content-Security-Policy",))}
-_LOADED = (
-    Text("text/javascript", headers=("ETag", "Vary")),
-    Text("text/css", headers=("ETag", "Vary")),
-    Text("image/png", headers=("ETag", "Vary"), binary=True),
-)
 
 
-@routes.get("/docs", Permission.OPEN, answers=_SHOWN)
+@routes.get("/docs", Permission.OPEN, answers=SHOWN)
 async def docs(_: web.Request) -> web.Response:
     """Swagger UI: every route, to read and to try."""
     from ecpmon.pages import page
@@ -25,7 +19,7 @@ async def docs(_: web.Request) -> web.Response:
     return page("docs", _TITLE, "openapi.json")
 
 
-@routes.get("/redoc", Permission.OPEN, answers=_SHOWN)
+@routes.get("/redoc", Permission.OPEN, answers=SHOWN)
 async def redoc(_: web.Request) -> web.Response:
     """Redoc: every route, to read."""
     from ecpmon.pages import page
@@ -33,7 +27,7 @@ async def redoc(_: web.Request) -> web.Response:
     return page("redoc", _TITLE, "openapi.json")
 
 
-@routes.get("/ui/{file}", Permission.OPEN, answers={200: _LOADED, 304: None}, takes=("If-None-Match",))
+@routes.get("/ui/{file}", Permission.OPEN, answers=LOADED, takes=TAKES)
 async def loaded(request: web.Request) -> web.Response:
     """A file that these pages load."""
     from ecpmon.pages import asset

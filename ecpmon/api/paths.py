@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ecpmon.errors import NotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN
+from ecpmon.openapi.described import FILE
 
 # A bigint of PostgreSQL.
 MAX_NUMBER: Final = 2**63 - 1
@@ -62,12 +63,7 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "An evidence profile's name.",
         "examples": ["vllm"],
     },
-    "file": {
-        "type": "string",
-        "minLength": 1,
-        "description": "The name of a file that a page loads.",
-        "examples": ["docs.js"],
-    },
+    "file": FILE,
 }
 
 

@@ -12,12 +12,12 @@ from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, percent, reply, tenant_of
 from ecpmon.api.context import Backend
-from ecpmon.api.contract import Query, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import Percent
 from ecpmon.errors import InsufficientResources
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, GpuUsage, ServiceUsage
+from ecpmon.openapi.declaring import Query, TypedDict, read_query
 
 if TYPE_CHECKING:
     from ecpmon.orchestrator.gpu_advice import GpuAdvice

@@ -9,9 +9,9 @@ from aiohttp import web
 from pydantic import Field
 
 from ecpmon.api.common import backend_of, reply, tenant_of
-from ecpmon.api.contract import Query, TypedDict, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
+from ecpmon.openapi.declaring import Query, TypedDict, read_query
 
 routes = Routes()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeVar, Unpack
+from typing import Annotated, Any, Final, TypeVar, Unpack
 
 from aiohttp import web
+from pydantic import Field
 
-from ecpmon.api.contract import Contract, Query, TypedDict
 from ecpmon.errors import EcpError
+from ecpmon.openapi.declaring import Contract, Flag, Query, Says, TypedDict
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Handler)
@@ -65,18 +67,13 @@ class Route:
         return self.method == "GET" and not self.socket
 
 
-class Says(TypedDict, total=False):
-    """What a route may say of itself: `Contract` explains each."""
-
-    query: type[Query]
-    body: Any
-    answers: Mapping[int, Any]
-    refuses: tuple[type[EcpError], ...]
-    takes: tuple[str, ...]
+class SocketQuery(Query):
+    demo: Annotated[
+        Flag | None, Field(description="As `X-Demo-Mode`: a browser can set no header on a socket.")
+    ] = None
 
 
 class SocketSays(TypedDict, total=False):
-    query: type[Query]
     hears: tuple[Any, ...]
     says: tuple[Any, ...]
     closes: Mapping[int, str]
@@ -122,9 +119,26 @@ class Routes:
         return self._add("DELETE", path, permission, _contract(says))
 
     def socket(self, path: str, permission: Permission, **says: Unpack[SocketSays]) -> Callable[[H], H]:
-        contract = Contract({}, **says) if says else None
+        contract = Contract({}, query=SocketQuery, **says) if says else None
         return self._add("GET", path, permission, contract, socket=True)
 
 
 def _contract(says: Says) -> Contract | None:
     return Contract(**says) if "answers" in says else None
+
+
+_NAMED: Final = re.compile(r"\{\w+\}")
+
+
+def words_beside_names(paths: Collection[str]) -> set[str]:
+    """Those of which another would take a word for a parameter: `/tenants/calculate-resources` of `/tenants/{name}`."""
+    known = {_NAMED.sub("{}", path) for path in paths}
+    return {path for path in paths if any(other in known for other in _with_a_name(_NAMED.sub("{}", path)))}
+
+
+def _with_a_name(path: str) -> Iterator[str]:
+    """The path with one of its words as a parameter, each in turn."""
+    parts = path.split("/")
+    for number, part in enumerate(parts):
+        if part not in ("", "{}"):
+            yield "/".join([*parts[:number], "{}", *parts[number + 1 :]])

@@ -12,7 +12,6 @@ from pydantic import ConfigDict, Field, StrictBool, StrictStr
 from ecpmon.api.auth import runs_the_cluster
 from ecpmon.api.common import backend_of, bad_field, read_model, reply, seen_tenants, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT, Backend
-from ecpmon.api.contract import TypedDict, optional
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import (
     BadRequest,
@@ -27,6 +26,7 @@ from ecpmon.errors import (
 from ecpmon.model.operating import without_secrets
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.openapi.declaring import TypedDict, optional
 from ecpmon.orchestrator.simulated import bring_out
 from ecpmon.ports.orchestrator import Reach, SimulatorClient
 from ecpmon.shapes import Model

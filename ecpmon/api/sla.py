@@ -27,7 +27,6 @@ from ecpmon.api.common import (
     worked_out,
 )
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import Query, read_query
 from ecpmon.api.queries import Length, Windows, duration_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import QueryTime
@@ -38,6 +37,7 @@ from ecpmon.model.maintenance import Accounting, Interval, Maintenance
 from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
+from ecpmon.openapi.declaring import Query, read_query
 from ecpmon.ports.contracts import Contract, Facts
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths

@@ -12,12 +12,12 @@ from ecpmon.api.alerts import NO_MAIL_SERVER
 from ecpmon.api.answers.statements import Period, Sending, Sendings, StatementRecipients
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
-from ecpmon.api.contract import Query, read_query
 from ecpmon.api.paths import path_number
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.tenants import Tenant
+from ecpmon.openapi.declaring import Query, read_query
 from ecpmon.ports.statements import Recipients
 from ecpmon.shapes import Model
 

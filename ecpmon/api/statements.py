@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field
 
 from ecpmon.api.common import apart, backend_of, bad_field, long_turn, now_of, tenant_of
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.contract import Query, Text, read_query
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import LimitReached, NotFound
 from ecpmon.model.statement_documents import ToldStatement
 from ecpmon.model.tenants import Language
+from ecpmon.openapi.declaring import Query, Text, read_query
 from ecpmon.sla.contracts import label_at, name_of
 from ecpmon.sla.statements import is_month
 from ecpmon.statements.look import Look

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, WithJsonSchema
 
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.hours import DAY_NAMES
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, TenantStatus
 from ecpmon.model.windows import SlaStatus
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.sla.hours import MAX_CALENDAR, MAX_HOLIDAYS, MAX_PER_DAY, TIME_RANGE
 
 Percent = Annotated[float, Field(ge=0, le=100, examples=[99.86])]

@@ -10,9 +10,17 @@ from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
-from ecpmon.api.contract import Json
 from ecpmon.api.etags import check_unchanged, etag_of
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.tenant_bodies import (
+    MOST_LABELS,
+    LabelName,
+    LabelValue,
+    RulesBody,
+    TargetBody,
+    check_preset,
+    checked_hours,
+)
 from ecpmon.api.tenant_shapes import (
     CreditsShown,
     DeploymentChange,
@@ -22,21 +30,11 @@ from ecpmon.api.tenant_shapes import (
     ServiceResources,
     TenantUpdated,
 )
-from ecpmon.api.tenants import (
-    MOST_LABELS,
-    LabelName,
-    LabelValue,
-    RulesBody,
-    TargetBody,
-    check_preset,
-    checked_hours,
-    newest_contract,
-    resources_shown,
-    target_shown,
-)
+from ecpmon.api.tenant_shown import newest_contract, resources_shown, target_shown
 from ecpmon.errors import Conflict, InsufficientResources, InvalidPreset, Overloaded, ValidationFailed
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import Language, PushMode, SlaTarget, Tenant
+from ecpmon.openapi.declaring import Json
 from ecpmon.ports.tenants import TenantChange
 from ecpmon.shapes import Model
 from ecpmon.sla.evidence import Intervals

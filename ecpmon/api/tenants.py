@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from aiohttp import web
-from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
+from pydantic import Field
 
-from ecpmon.api.auth import caller_key
-from ecpmon.api.common import (
-    backend_of,
-    bad_field,
-    is_stale,
-    now_of,
-    percent,
-    read_model,
-    reply,
-    stored_tenant,
-)
+from ecpmon.api.common import backend_of, now_of, read_model, reply, stored_tenant
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import Json, Query, read_query
 from ecpmon.api.etags import etag_of
 from ecpmon.api.routing import Permission, Routes
+from ecpmon.api.tenant_bodies import (
+    CalculateBody,
+    TenantBody,
+    check_preset,
+    checked_hours,
+    checked_profile,
+    checked_weights,
+    push_mode_of,
+    target_of,
+)
 from ecpmon.api.tenant_shapes import (
     Calculation,
     CreditsShown,
     ExclusionRules,
-    HoursGiven,
-    Measured,
-    NewestContract,
-    ResourcesShown,
     ServiceHours,
     ServiceResources,
-    ServiceShown,
-    SlaTargetShown,
     TenantCreated,
     TenantDetail,
     TenantPage,
-    TenantRow,
 )
+from ecpmon.api.tenant_shown import newest_contract, resources_shown, row, services_shown, target_shown
 from ecpmon.errors import (
     InsufficientResources,
     InvalidPreset,
@@ -51,197 +43,15 @@ from ecpmon.errors import (
     TenantAlreadyExists,
     ValidationFailed,
 )
-from ecpmon.model.maintenance import Accounting
-from ecpmon.model.tenants import (
-    TENANT_ID_PATTERN,
-    Language,
-    Preset,
-    PushMode,
-    Resources,
-    SlaTarget,
-    Tenant,
-    TenantStatus,
-    parse_milliseconds,
-    parse_percentage,
-)
-from ecpmon.model.windows import SlaStatus
-from ecpmon.ports.profiles import Selection
-from ecpmon.ports.sla import Listed
+from ecpmon.model.tenants import Tenant, TenantStatus
+from ecpmon.openapi.declaring import Json, Query, read_query
 from ecpmon.ports.tenants import NewTenant
-from ecpmon.shapes import Model
-from ecpmon.sla.hours import document_of, parse
 from ecpmon.sla.maintenance import zone
-from ecpmon.statements.terms import CreditTable
 
 if TYPE_CHECKING:
     from ecpmon.orchestrator.sizing import TenantPlan
 
 routes = Routes()
-
-
-class TargetBody(Model):
-    model_config = ConfigDict(extra="forbid")
-
-    availability: Annotated[StrictStr, Field(examples=["99.9%"])] = "99.5%"
-    response_time: Annotated[StrictStr | None, Field(examples=["200ms"])] = None
-    concurrent_users: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
-
-    @field_validator("availability")
-    @classmethod
-    def _percentage(cls, value: str) -> str:
-        parse_percentage(value)
-        return value.strip()
-
-    @field_validator("response_time")
-    @classmethod
-    def _duration(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_milliseconds(value)
-        return value
-
-
-def target_of(request: web.Request, body: TargetBody) -> SlaTarget:
-    """What is asked for; of availability, unless that is said, what administrators have set for everybody."""
-    given = body.model_dump()
-    if "availability" not in body.model_fields_set:
-        given["availability"] = backend_of(request).operating.current.promised
-    return SlaTarget(**given)
-
-
-# As Kubernetes has them, but for values: they may be any text of one line.
-LabelName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$")]
-LabelValue = Annotated[StrictStr, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
-MOST_LABELS: Final = 32
-
-
-class RulesBody(Model):
-    """What an exclusion needs to count by itself (docs/exclusions.md)."""
-
-    model_config = ConfigDict(defer_build=True, extra="forbid")
-
-    needs_approval: StrictBool = False
-    notice_hours: Annotated[float, Field(strict=True, ge=0, le=8_760, allow_inf_nan=False)] = 0
-
-
-class TenantBody(Model):
-    model_config = ConfigDict(extra="ignore")
-
-    tenant_id: Annotated[StrictStr, Field(pattern=TENANT_ID_PATTERN, examples=["my-ai-service"])]
-    name: Annotated[StrictStr, Field(min_length=1, max_length=200, examples=["My AI service"])]
-    preset: Annotated[
-        StrictStr | None, Field(description="Absent: the recommended one.", examples=["small"])
-    ] = None
-    service_requirements: Annotated[
-        dict[StrictStr, StrictInt],
-        Field(
-            description="Sessions at the same time, by service.", examples=[{"callbot": 10, "chatbot": 20}]
-        ),
-    ]
-    sla_target: TargetBody = Field(default_factory=TargetBody)
-    description: Annotated[StrictStr, Field(max_length=2000)] | None = None
-    sli_source: Annotated[StrictStr, Field(pattern="^(auto|prometheus|simulator|push)$")] = "auto"
-    push_interval: Annotated[StrictInt, Field(ge=1, le=86_400, description="Seconds.")] = 60
-    push_mode: Annotated[
-        PushMode | None,
-        Field(description="Absent: `samples` for who names an interval and so sends at it, else `changes`."),
-    ] = None
-    time_zone: Annotated[StrictStr, Field(max_length=60)] = "UTC"
-    maintenance_accounting: Accounting = Accounting.EXCLUDE
-    language: Annotated[Language, Field(description="Of its statements.")] = Language.EN
-    credits: Annotated[CreditTable | None, Field(description="Absent: the shipped table.")] = None
-    service_hours: Annotated[HoursGiven | None, Field(description="Absent: always.")] = None
-    evidence_profile: Annotated[
-        Selection | None, Field(description="From its first moment on. Absent: what the rules say for all.")
-    ] = None
-    exclusion_rules: Annotated[RulesBody | None, Field(description="Absent: as the settings say.")] = None
-    labels: Annotated[
-        dict[LabelName, LabelValue],
-        Field(
-            max_length=MOST_LABELS,
-            description="What people tell tenants apart by; exclusions can select by them.",
-            json_schema_extra={"examples": [{"region": "seoul", "team": "billing"}]},
-        ),
-    ] = Field(default_factory=dict)
-    component_weights: (
-        dict[StrictStr, Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]] | None
-    ) = None
-
-
-def _push_mode(body: TenantBody) -> PushMode:
-    named = "push_interval" in body.model_fields_set
-    return body.push_mode or (PushMode.SAMPLES if named else PushMode.CHANGES)
-
-
-def _check_weights(body: TenantBody) -> dict[str, float] | None:
-    """Weights of services that the tenant has; without any, one service down is the tenant down."""
-    weights = body.component_weights
-    if weights is None:
-        return None
-    unknown = sorted(set(weights) - set(body.service_requirements))
-    if not weights or unknown:
-        known = ", ".join(body.service_requirements)
-        raise bad_field("component_weights", f"must name services of this tenant: {known}")
-    return weights
-
-
-def check_preset(preset: str | None) -> str | None:
-    """The preset, if there is one of that name. Raises InvalidPreset."""
-    if preset is not None and preset not in list(Preset):
-        known = ", ".join(Preset)
-        raise InvalidPreset(f"unknown preset; known are {known}", details={"preset": preset[:40]})
-    return preset
-
-
-def shown_percentage(fraction: float | None) -> str | None:
-    """`"99.86%"`, cut to two decimals and never rounded up: 99.996 % is not shown as 100 %."""
-    if fraction is None:
-        return None
-    return f"{math.floor(fraction * 10_000 + 1e-9) / 100:.2f}%" if fraction < 1 else "100%"
-
-
-# Of a tenant of whom nothing was evaluated yet.
-_NOTHING: Final[Measured] = {
-    "sla_availability": None,
-    "sla_bounds": {"low": None, "high": None},
-    "sla_coverage": None,
-    "sla_status": SlaStatus.NO_DATA,
-    "sla_stale": True,
-    "sla_as_of": None,
-}
-
-
-def _measured(found: Listed | None) -> Measured:
-    """The availability of the last 30 days, and how sure that is."""
-    if found is None:
-        return _NOTHING
-    return {
-        "sla_availability": shown_percentage(found.availability),
-        "sla_bounds": {"low": percent(found.low), "high": percent(found.high)},
-        "sla_coverage": percent(found.coverage),
-        "sla_status": found.status,
-        "sla_stale": is_stale(found.state),
-        "sla_as_of": found.as_of,
-    }
-
-
-def _row(tenant: Tenant, measured: Listed | None, response_time: float | None) -> TenantRow:
-    return {
-        "tenant_id": tenant.tenant_id,
-        "name": tenant.name,
-        "preset": tenant.preset,
-        "is_demo": tenant.is_demo,
-        "status": tenant.status,
-        "services_count": len(tenant.service_requirements),
-        "cpu_limit": tenant.resources.cpu,
-        "memory_limit": tenant.resources.memory,
-        "gpu_limit": tenant.resources.gpu,
-        "storage_limit": tenant.resources.storage,
-        "gpu_type": tenant.gpu_type,
-        **_measured(measured),
-        "sla_response_time": None if response_time is None else f"{response_time:.0f}ms",
-        "created_at": tenant.created_at,
-        "description": tenant.description,
-    }
 
 
 class Listing(Query):
@@ -289,7 +99,7 @@ async def list_tenants(request: web.Request) -> web.Response:
     evidence = {t.key: t.evidence_source for t in shown}
     times = await backend.monitoring.mean_response_times_30d(evidence, now)
     page: TenantPage = {
-        "tenants": [_row(t, measured.get(t.key), times.get(t.key)) for t in shown],
+        "tenants": [row(t, measured.get(t.key), times.get(t.key)) for t in shown],
         "total_count": len(seen),
         "demo_count": sum(t.is_demo for t in seen),
         "active_count": sum(t.status in (TenantStatus.RUNNING, TenantStatus.DEGRADED) for t in seen),
@@ -344,14 +154,14 @@ async def create_tenant(request: web.Request) -> web.Response:
         description=body.description,
         sli_source=body.sli_source,
         push_interval=timedelta(seconds=body.push_interval),
-        push_mode=_push_mode(body),
+        push_mode=push_mode_of(body),
         time_zone=zone(body.time_zone).key,
         maintenance_accounting=body.maintenance_accounting,
-        component_weights=_check_weights(body),
+        component_weights=checked_weights(body),
         language=body.language,
         credits=None if body.credits is None else body.credits.model_dump(),
         hours=await checked_hours(request, body.service_hours),
-        evidence_profile=_checked_profile(body.evidence_profile),
+        evidence_profile=checked_profile(body.evidence_profile),
         labels=body.labels,
         exclusion_rules=None if body.exclusion_rules is None else body.exclusion_rules.model_dump(),
     )
@@ -385,13 +195,6 @@ def _created(tenant: Tenant, plan: TenantPlan, deployment_id: str) -> TenantCrea
         "deployment_time": plan.deployment_time,
         "created_at": tenant.created_at,
     }
-
-
-class CalculateBody(Model):
-    model_config = ConfigDict(extra="ignore")
-
-    service_requirements: Annotated[dict[StrictStr, StrictInt], Field(examples=[{"callbot": 10}])]
-    sla_target: TargetBody = Field(default_factory=TargetBody)
 
 
 @routes.post(
@@ -457,7 +260,7 @@ async def get_tenant(request: web.Request) -> web.Response:
         "labels": tenant.labels,
         "component_policy": "weighted" if tenant.component_weights else "any",
         "component_weights": tenant.component_weights,
-        "services": _services(tenant),
+        "services": services_shown(tenant),
         "description": tenant.description,
         "created_at": tenant.created_at,
         "updated_at": tenant.updated_at,
@@ -467,70 +270,3 @@ async def get_tenant(request: web.Request) -> web.Response:
         "quarantine": [cast(Any, asdict(trouble)) for trouble in await backend.quarantine.of_tenant(tenant)],
     }
     return reply(detail, headers={"ETag": etag_of(tenant)})
-
-
-def resources_shown(resources: Resources) -> ResourcesShown:
-    return {
-        "cpu": resources.cpu,
-        "memory": resources.memory,
-        "gpu": resources.gpu,
-        "storage": resources.storage,
-    }
-
-
-def target_shown(target: SlaTarget) -> SlaTargetShown:
-    return cast(SlaTargetShown, target.model_dump(exclude_none=True))
-
-
-def _checked_profile(selection: Selection | None) -> dict[str, Any] | None:
-    """A profile as it is stored. Raises ValidationFailed naming the field."""
-    if selection is None:
-        return None
-    from ecpmon.collectors.profiles import problems
-
-    if found := problems(selection):
-        fields = [{**each, "field": f"evidence_profile.{each['field']}"} for each in found]
-        raise ValidationFailed("some fields are not as they should be", fields=fields)
-    return selection.document()
-
-
-async def checked_hours(request: web.Request, document: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Service hours as they are stored. Raises ValidationFailed naming the field, Overloaded."""
-    if document is None:
-        return None
-    today = now_of(request).date()
-    if "calendar" not in document:
-        return _hours(document, today)
-    # Whatever it says is read elsewhere: events that recur may take seconds.
-    return await backend_of(request).workers.run_for(caller_key(request), _hours, document, today)
-
-
-def _hours(document: dict[str, Any], today: date) -> dict[str, Any]:
-    return document_of(parse(document, today))
-
-
-def newest_contract(tenant: Tenant) -> NewestContract:
-    """Which version of the contract says what the tenant's row says, and from when on."""
-    newest = tenant.contract_versions[-1]
-    return {"version": newest.version, "valid_from": newest.valid_from}
-
-
-def _services(tenant: Tenant) -> list[ServiceShown]:
-    """From the plan; a tenant inserted by hand may ask for services the catalogue does not know: then none."""
-    from ecpmon.orchestrator.tuning import needs_of
-
-    try:
-        plan = needs_of(tenant)
-    except (ValidationFailed, InsufficientResources):
-        return []
-    return [
-        {
-            "service_name": s.service_name,
-            "service_type": s.service_type,
-            "enabled": True,
-            "count": s.replicas,
-            "image": s.image,
-            "resources": {"cpu_request": s.cpu_request, "memory_request": s.memory_request},
-        }
-        for s in plan.services
-    ]

@@ -13,12 +13,12 @@ from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
 from ecpmon.api.addresses import address_of
 from ecpmon.api.common import backend_of, now_of, read_model, reply
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import Json, Query, TypedDict, optional, read_query
 from ecpmon.api.paths import path_number
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import Pagination
 from ecpmon.errors import Conflict, LimitReached, NotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN
+from ecpmon.openapi.declaring import Json, Query, TypedDict, optional, read_query
 from ecpmon.ports.tokens import Issued, NewToken, TokenInfo
 from ecpmon.shapes import Model
 

@@ -11,9 +11,9 @@ from pydantic import ConfigDict, Field
 from ecpmon.alerts.webhook_keys import LONGEST_OVERLAP, KeyMetadata
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER
-from ecpmon.api.contract import Json, TypedDict, optional
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict
+from ecpmon.openapi.declaring import Json, TypedDict, optional
 from ecpmon.shapes import Model
 
 routes = Routes()

@@ -16,10 +16,10 @@ from ecpmon.api.auth import caller_key
 from ecpmon.api.bodies import read_body
 from ecpmon.api.common import backend_of, now_of, reply, seen_tenants
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Overloaded
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.ports.alerts import ExternalAlert
 from ecpmon.slices import Slices
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ssl as tls
-from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
-from inspect import Parameter, signature
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
-from ecpmon.client import deploying, evidence, operations, requests
+from ecpmon.client import deploying, requests
 from ecpmon.client import types as t
 from ecpmon.client.batches import AsyncBatch, OnRefused, OnRejected
 from ecpmon.client.calls import API, Call, given, segment
 from ecpmon.client.deploying import Progress
 from ecpmon.client.errors import NotDelivered
+from ecpmon.client.named import Requests
 from ecpmon.client.pending import USUAL as USUAL_SIZES
 from ecpmon.client.pending import Sizes
 from ecpmon.client.retries import USUAL, Retries
@@ -23,29 +22,9 @@ from ecpmon.client.transport import Options, Token, Transport, root_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
-AsyncMethod = Callable[Concatenate["AsyncECPClient", P], Coroutine[Any, Any, T]]
 
 
-def _sent(make: Callable[P, Call[T]]) -> AsyncMethod[P, T]:
-    """A method that sends the request."""
-
-    @wraps(make)
-    async def method(self: AsyncECPClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.transport.send(make(*args, **kwargs))
-
-    return as_method(make, method)
-
-
-def as_method(make: Callable[..., Any], method: T) -> T:
-    """`help()` shows the parameters and the answer of the request behind `self`."""
-    shown = signature(make)
-    parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *shown.parameters.values()]
-    answer = str(shown.return_annotation).removeprefix("Call[").removesuffix("]")
-    method.__signature__ = shown.replace(parameters=parameters, return_annotation=answer)  # type: ignore[attr-defined]
-    return method
-
-
-class AsyncECPClient:
+class AsyncECPClient(Requests):
     """`async with AsyncECPClient("https://ecp.example.com/api/v1", token=…) as client:`
 
     One event loop's. `base_url` with or without `/api/v1`. `token`: a text, or a function that is asked before every
@@ -89,53 +68,8 @@ class AsyncECPClient:
         if left:
             raise NotDelivered([entry for error in left for entry in error.entries], left[0].because)
 
-    request = _sent(requests.request)
-
-    get_tenants = _sent(requests.get_tenants)
-    get_tenant = _sent(requests.get_tenant)
-    create_tenant = _sent(requests.create_tenant)
-    update_tenant = _sent(requests.update_tenant)
-    delete_tenant = _sent(requests.delete_tenant)
-    calculate_resources = _sent(requests.calculate_resources)
-    get_recommendations = _sent(requests.get_recommendations)
-
-    send_metrics = _sent(requests.send_metrics)
-    send_batch = _sent(requests.send_batch)
-    send_test_metrics = _sent(requests.send_test_metrics)
-    get_monitoring = _sent(requests.get_monitoring)
-    get_system_metrics = _sent(requests.get_system_metrics)
-
-    get_manifest = _sent(requests.get_manifest)
-    validate_manifest = _sent(requests.validate_manifest)
-    get_deployment_status = _sent(requests.get_deployment_status)
-    get_deployments = _sent(requests.get_deployments)
-    report_deployment = _sent(requests.report_deployment)
-
-    get_sla = _sent(evidence.get_sla)
-    get_sla_analysis = _sent(evidence.get_sla_analysis)
-    get_sla_summary = _sent(evidence.get_sla_summary)
-    get_statement = _sent(evidence.get_statement)
-    get_incidents = _sent(evidence.get_incidents)
-
-    create_alert = _sent(evidence.create_alert)
-    get_alerts = _sent(evidence.get_alerts)
-    get_active_alerts = _sent(evidence.get_active_alerts)
-    replace_alert = _sent(evidence.replace_alert)
-    delete_alert = _sent(evidence.delete_alert)
-    get_maintenance = _sent(evidence.get_maintenance)
-    add_maintenance = _sent(evidence.add_maintenance)
-    remove_maintenance = _sent(evidence.remove_maintenance)
-
-    deploy_to_simulator = _sent(evidence.deploy_to_simulator)
-    get_simulator_status = _sent(evidence.get_simulator_status)
-    trigger_failure = _sent(evidence.trigger_failure)
-    clear_failures = _sent(evidence.clear_failures)
-
-    get_dashboard = _sent(operations.get_dashboard)
-    get_settings = _sent(operations.get_settings)
-    change_settings = _sent(operations.change_settings)
-    get_audit = _sent(operations.get_audit)
-    get_received_alerts = _sent(operations.get_received_alerts)
+    async def _sent(self, make: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.transport.send(make(*args, **kwargs))
 
     @overload
     async def deploy(

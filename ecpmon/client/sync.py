@@ -8,16 +8,15 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from ecpmon.client import evidence, operations, requests
 from ecpmon.client import types as t
-from ecpmon.client.aio import AsyncECPClient, as_method
+from ecpmon.client.aio import AsyncECPClient
 from ecpmon.client.batches import AsyncBatch, OnRefused, OnRejected
 from ecpmon.client.calls import Call, instant
 from ecpmon.client.deploying import Progress
+from ecpmon.client.named import Requests
 from ecpmon.client.pending import USUAL as USUAL_SIZES
 from ecpmon.client.pending import Entry, Sizes
 from ecpmon.client.retries import USUAL, Retries
@@ -27,19 +26,9 @@ from ecpmon.client.transport import Token
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Method = Callable[Concatenate["ECPClient", P], T]
-"""A request as a method that waits for its answer."""
 
 
-def _sent(make: Callable[P, Call[T]]) -> Method[P, T]:
-    @wraps(make)
-    def method(self: ECPClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.wait_for(lambda client: client.transport.send(make(*args, **kwargs)))
-
-    return as_method(make, method)
-
-
-class ECPClient:
+class ECPClient(Requests):
     """`with ECPClient("https://ecp.example.com/api/v1", token=…) as client:`, or without `with` and closed at the end.
 
     Any thread may use it, and a process that was forked from one that had it. See AsyncECPClient for what it takes.
@@ -103,53 +92,8 @@ class ECPClient:
         loop, client = self.running()
         return loop.run(work(client))
 
-    request = _sent(requests.request)
-
-    get_tenants = _sent(requests.get_tenants)
-    get_tenant = _sent(requests.get_tenant)
-    create_tenant = _sent(requests.create_tenant)
-    update_tenant = _sent(requests.update_tenant)
-    delete_tenant = _sent(requests.delete_tenant)
-    calculate_resources = _sent(requests.calculate_resources)
-    get_recommendations = _sent(requests.get_recommendations)
-
-    send_metrics = _sent(requests.send_metrics)
-    send_batch = _sent(requests.send_batch)
-    send_test_metrics = _sent(requests.send_test_metrics)
-    get_monitoring = _sent(requests.get_monitoring)
-    get_system_metrics = _sent(requests.get_system_metrics)
-
-    get_manifest = _sent(requests.get_manifest)
-    validate_manifest = _sent(requests.validate_manifest)
-    get_deployment_status = _sent(requests.get_deployment_status)
-    get_deployments = _sent(requests.get_deployments)
-    report_deployment = _sent(requests.report_deployment)
-
-    get_sla = _sent(evidence.get_sla)
-    get_sla_analysis = _sent(evidence.get_sla_analysis)
-    get_sla_summary = _sent(evidence.get_sla_summary)
-    get_statement = _sent(evidence.get_statement)
-    get_incidents = _sent(evidence.get_incidents)
-
-    create_alert = _sent(evidence.create_alert)
-    get_alerts = _sent(evidence.get_alerts)
-    get_active_alerts = _sent(evidence.get_active_alerts)
-    replace_alert = _sent(evidence.replace_alert)
-    delete_alert = _sent(evidence.delete_alert)
-    get_maintenance = _sent(evidence.get_maintenance)
-    add_maintenance = _sent(evidence.add_maintenance)
-    remove_maintenance = _sent(evidence.remove_maintenance)
-
-    deploy_to_simulator = _sent(evidence.deploy_to_simulator)
-    get_simulator_status = _sent(evidence.get_simulator_status)
-    trigger_failure = _sent(evidence.trigger_failure)
-    clear_failures = _sent(evidence.clear_failures)
-
-    get_dashboard = _sent(operations.get_dashboard)
-    get_settings = _sent(operations.get_settings)
-    change_settings = _sent(operations.change_settings)
-    get_audit = _sent(operations.get_audit)
-    get_received_alerts = _sent(operations.get_received_alerts)
+    def _sent(self, make: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.wait_for(lambda client: client.transport.send(make(*args, **kwargs)))
 
     @overload
     def deploy(

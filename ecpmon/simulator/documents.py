@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final, cast
 
 from ecpmon.simulator.model.failures import CATALOGUE, Failure
 from ecpmon.simulator.model.nodes import NODE_STORAGE
@@ -27,12 +27,33 @@ from ecpmon.simulator.model.view import (
     tenant_pods,
     use_by_node,
 )
+from ecpmon.simulator.shapes import (
+    Affected,
+    AllMetrics,
+    AllMetricsAndTruth,
+    Amounts,
+    AmountsAndStorage,
+    Counter,
+    FailureCatalogue,
+    FailureList,
+    FailureShown,
+    KnownTruth,
+    Numbers,
+    PodShown,
+    ServiceNumbers,
+    ServiceShown,
+    Shares,
+    SystemMetrics,
+    TenantMetrics,
+    TenantShown,
+    TenantSummary,
+    Truth,
+)
 
-Document = dict[str, Any]
 _DAY: Final = 86_400 * SECOND
 
 
-def tenant_document(state: ClusterState, tenant: Tenant) -> Document:
+def tenant_document(state: ClusterState, tenant: Tenant) -> TenantShown:
     """A tenant with its services and each pod's phase and reason."""
     return {
         "tenant_id": tenant.tenant_id,
@@ -43,7 +64,7 @@ def tenant_document(state: ClusterState, tenant: Tenant) -> Document:
     }
 
 
-def _service_document(state: ClusterState, tenant: Tenant, view: ServiceView) -> Document:
+def _service_document(state: ClusterState, tenant: Tenant, view: ServiceView) -> ServiceShown:
     spec = view.deployment.spec
     pods = tenant_pods(state, tenant, spec.name)
     return {
@@ -60,7 +81,7 @@ def _service_document(state: ClusterState, tenant: Tenant, view: ServiceView) ->
     }
 
 
-def _pod_document(state: ClusterState, pod: Pod) -> Document:
+def _pod_document(state: ClusterState, pod: Pod) -> PodShown:
     reason, message = pod_reason(state, pod)
     return {
         "name": pod.meta.name,
@@ -78,7 +99,7 @@ def _pod_document(state: ClusterState, pod: Pod) -> Document:
     }
 
 
-def tenant_summary(tenant: Tenant) -> Document:
+def tenant_summary(tenant: Tenant) -> TenantSummary:
     return {
         "tenant_id": tenant.tenant_id,
         "namespace": tenant.namespace,
@@ -87,78 +108,95 @@ def tenant_summary(tenant: Tenant) -> Document:
     }
 
 
-def metrics_document(state: ClusterState, tenant: Tenant) -> Document:
+def all_metrics_document(state: ClusterState) -> AllMetrics:
+    tenants = [metrics_document(state, tenant) for tenant in state.tenants.values()]
+    return {"timestamp": rfc3339(state.now), "tenants": tenants}
+
+
+def metrics_and_truth_document(state: ClusterState) -> AllMetricsAndTruth:
+    """Every tenant's numbers with what is true of its last 24 hours."""
+    return {
+        "timestamp": rfc3339(state.now),
+        "tenants": [
+            {**metrics_document(state, tenant), "sla_data": sla_document(state, tenant)}
+            for tenant in state.tenants.values()
+        ],
+    }
+
+
+def metrics_document(state: ClusterState, tenant: Tenant) -> TenantMetrics:
     """A tenant's numbers now. `ready` of a service counts the pods that its users reach."""
     views = service_views(state, tenant)
     return {
         "tenant_id": tenant.tenant_id,
         "timestamp": rfc3339(state.now),
         "ready": tenant.ready,
-        "services": [
-            {
-                "service": view.deployment.spec.name,
-                "desired": view.deployment.spec.replicas,
-                "ready": view.deployment.condition.up,
-                "sessions": round(view.reading.sessions),
-                **_pod_usage(view),
-            }
-            for view in views
-        ],
-        "metrics": tenant_metrics(state, tenant, views),
+        "services": [_service_numbers(view) for view in views],
+        "metrics": cast(Numbers, tenant_metrics(state, tenant, views)),
         "counters": [counter for view in views for counter in _counters(view)],
         "external": {
-            source: {"timestamp": rfc3339(posted.received_at), "metrics": posted.metrics}
+            source: {"timestamp": rfc3339(posted.received_at), "metrics": dict(posted.metrics)}
             for source, posted in sorted(tenant.external.items())
         },
     }
 
 
-def _counters(view: ServiceView) -> list[Document]:
-    """A service's counters as they stand: not added up, so that each restart can be seen."""
-    counts = {"requests_total": view.traffic.requests, "errors_total": view.traffic.errors}
-    labels = {"service": view.deployment.spec.name}
-    return [{"metric": name, "labels": labels, "value": int(value)} for name, value in counts.items()]
+def _counters(view: ServiceView) -> list[Counter]:
+    name = view.deployment.spec.name
+    return [
+        {"metric": "requests_total", "labels": {"service": name}, "value": int(view.traffic.requests)},
+        {"metric": "errors_total", "labels": {"service": name}, "value": int(view.traffic.errors)},
+    ]
 
 
-def _pod_usage(view: ServiceView) -> Document:
-    """What one pod of a service uses; pods share the load evenly."""
+def _service_numbers(view: ServiceView) -> ServiceNumbers:
     requested = view.deployment.spec.resources
     return {
+        "service": view.deployment.spec.name,
+        "desired": view.deployment.spec.replicas,
+        "ready": view.deployment.condition.up,
+        "sessions": round(view.reading.sessions),
         "pod_cpu_millicores": round(view.reading.cpu / 100 * requested.cpu_millicores, 3),
         "pod_memory_mib": round(view.reading.memory / 100 * requested.memory_bytes / 1024**2, 3),
     }
 
 
-def system_document(state: ClusterState, among: frozenset[str] | None = None) -> Document:
+def system_document(state: ClusterState, among: frozenset[str] | None = None) -> SystemMetrics:
     """Capacity and use of the cluster; `utilization` is the percentage of requests over capacity.
 
     `among`: as far as these tenants use it, as if nobody else was there.
     """
     bound = use_by_node(state, among)
-    total, taken = asdict(ready_capacity(state)), asdict(sum_of(bound.values()))
     # Disks are requested by nobody: what counts is what is on them.
-    total["storage_bytes"] = NODE_STORAGE * sum(node.ready for node in state.nodes.values())
-    taken["storage_bytes"] = round(stored_bytes(state, among))
+    total: dict[str, int] = {
+        **asdict(ready_capacity(state)),
+        "storage_bytes": NODE_STORAGE * sum(node.ready for node in state.nodes.values()),
+    }
+    taken: dict[str, int] = {
+        **asdict(sum_of(bound.values())),
+        "storage_bytes": round(stored_bytes(state, among)),
+    }
+    shares = {key: round(100 * taken[key] / total[key], 3) if total[key] else 0.0 for key in total}
     return {
         "timestamp": rfc3339(state.now),
         "nodes": [
             {
                 "name": node.meta.name,
                 "ready": node.ready,
-                "capacity": asdict(node.capacity),
-                "used": asdict(bound[node.meta.name]),
+                "capacity": cast(Amounts, asdict(node.capacity)),
+                "used": cast(Amounts, asdict(bound[node.meta.name])),
             }
             for node in state.nodes.values()
         ],
-        "capacity": total,
-        "used": taken,
-        "utilization": {key: round(100 * taken[key] / total[key], 3) if total[key] else 0.0 for key in total},
+        "capacity": cast(AmountsAndStorage, total),
+        "used": cast(AmountsAndStorage, taken),
+        "utilization": cast(Shares, shares),
         "tenants": sum(among is None or name in among for name in state.tenants),
         "pods": phase_counts(state, among),
     }
 
 
-def failure_document(failure: Failure) -> Document:
+def failure_document(failure: Failure) -> FailureShown:
     """A failure; `affected` names what was chosen when it started."""
     return {
         "id": failure.failure_id,
@@ -171,15 +209,19 @@ def failure_document(failure: Failure) -> Document:
         "target_service": failure.target_service,
         "active": failure.active,
         "effect": CATALOGUE[failure.failure_type].description,
-        "affected": {
-            "pods": [key.split("/", 1)[1] for key in failure.pods],
-            "services": failure.services,
-            "nodes": failure.nodes,
-        },
+        "affected": _affected(failure),
     }
 
 
-def failures_document(state: ClusterState, tenant_id: str) -> Document:
+def _affected(failure: Failure) -> Affected:
+    return {
+        "pods": [key.split("/", 1)[1] for key in failure.pods],
+        "services": list(failure.services),
+        "nodes": list(failure.nodes),
+    }
+
+
+def failures_document(state: ClusterState, tenant_id: str) -> FailureList:
     mine = sorted((f for f in state.failures.values() if f.tenant_id == tenant_id), key=lambda f: f.start)
     return {
         "tenant_id": tenant_id,
@@ -188,7 +230,7 @@ def failures_document(state: ClusterState, tenant_id: str) -> Document:
     }
 
 
-def catalogue_document() -> Document:
+def catalogue_document() -> FailureCatalogue:
     return {
         "failure_types": [
             {
@@ -205,9 +247,7 @@ def catalogue_document() -> Document:
     }
 
 
-def truth_document(
-    state: ClusterState, tenant: Tenant, since: Micros | None, until: Micros | None
-) -> Document:
+def truth_document(state: ClusterState, tenant: Tenant, since: Micros | None, until: Micros | None) -> Truth:
     """The exact timeline in `[since, until)`, cut to what is known; the last interval's end may be open."""
     whole = timeline(state.seed, tenant)
     upper = state.now if until is None else min(until, state.now)
@@ -226,7 +266,7 @@ def truth_document(
     }
 
 
-def sla_document(state: ClusterState, tenant: Tenant) -> Document:
+def sla_document(state: ClusterState, tenant: Tenant) -> KnownTruth:
     """What the cluster knows to be true of the last 24 hours: percent and minutes, null before anything is known.
 
     Whether that is enough only the contract says, which is not the cluster's.

@@ -1,79 +1,107 @@
-"""Routes that read: metrics, truth, health, the page of endpoints."""
+"""Routes that read: metrics, truth, health."""
 
 from __future__ import annotations
 
-from html import escape
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import Field
 
-from ecpmon.simulator.documents import metrics_document, sla_document, system_document, truth_document
+from ecpmon.openapi.declaring import Query, Text, read_query
+from ecpmon.simulator.documents import (
+    all_metrics_document,
+    metrics_and_truth_document,
+    metrics_document,
+    system_document,
+    truth_document,
+)
 from ecpmon.simulator.exposition import CONTENT_TYPE, exposition
 from ecpmon.simulator.model.commands import tenant_of
-from ecpmon.simulator.model.times import rfc3339
-from ecpmon.simulator.schemas import AmongBody
-from ecpmon.simulator.web import answer, engine_of, moment_in_query, read_body
+from ecpmon.simulator.routing import Routes
+from ecpmon.simulator.schemas import AmongBody, Moment
+from ecpmon.simulator.shapes import (
+    AllMetrics,
+    AllMetricsAndTruth,
+    Healthy,
+    SystemMetrics,
+    TenantMetrics,
+    Truth,
+)
+from ecpmon.simulator.web import answer, engine_of, read_body
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>ecpmon simulator</title>
-<style>body{{font-family:sans-serif;margin:2rem;max-width:70rem}}td{{padding:.2rem .8rem;vertical-align:top}}
-code{{white-space:nowrap}}</style></head><body>
-<h1>ecpmon deployment simulator</h1>
-<p>Times are RFC 3339 UTC. Every error is
-<code>{{"error":{{"code","message","details","timestamp","request_id"}}}}</code>.</p>
-<table>{rows}</table></body></html>
-"""
+routes = Routes()
 
 
+@routes.get("/health", answers={200: Healthy})
 async def health(_: web.Request) -> web.Response:
-    return answer({"status": "ok"})
+    """The process is alive."""
+    shown: Healthy = {"status": "ok"}
+    return answer(shown)
 
 
-def docs_page(endpoints: list[tuple[str, str, str]]) -> str:
-    """The page of `/docs` from (method, path, summary)."""
-    rows = "".join(
-        f"<tr><td>{escape(method)}</td><td><code>{escape(path)}</code></td><td>{escape(summary)}</td></tr>\n"
-        for method, path, summary in endpoints
-    )
-    return _PAGE.format(rows=rows)
-
-
+@routes.get("/api/v1/metrics", answers={200: AllMetrics})
 async def all_metrics(request: web.Request) -> web.Response:
-    state = await engine_of(request).view()
-    tenants = [metrics_document(state, tenant) for tenant in state.tenants.values()]
-    return answer({"timestamp": rfc3339(state.now), "tenants": tenants})
+    """Numbers of every tenant."""
+    return answer(all_metrics_document(await engine_of(request).view()))
 
 
+@routes.get("/api/metrics", answers={200: AllMetricsAndTruth})
 async def custom_metrics(request: web.Request) -> web.Response:
-    state = await engine_of(request).view()
-    tenants = [
-        {**metrics_document(state, tenant), "sla_data": sla_document(state, tenant)}
-        for tenant in state.tenants.values()
-    ]
-    return answer({"timestamp": rfc3339(state.now), "tenants": tenants})
+    """Numbers of every tenant with its availability of the last 24 hours.
+
+    A custom API endpoint, as collectors read it.
+    """
+    return answer(metrics_and_truth_document(await engine_of(request).view()))
 
 
-async def tenant_metrics(request: web.Request) -> web.Response:
-    state = await engine_of(request).view()
-    return answer(metrics_document(state, tenant_of(state, request.match_info["tenant_id"])))
-
-
+@routes.get("/api/v1/metrics/system", answers={200: SystemMetrics})
 async def system_metrics(request: web.Request) -> web.Response:
+    """Capacity and use of the cluster."""
     return answer(system_document(await engine_of(request).view()))
 
 
+@routes.post("/api/v1/metrics/system", body=AmongBody, answers={200: SystemMetrics})
 async def system_metrics_among(request: web.Request) -> web.Response:
+    """The same as far as some tenants use it, as if nobody else was there."""
     body = await read_body(request, AmongBody)
     return answer(system_document(await engine_of(request).view(), frozenset(body.tenants)))
 
 
-async def truth(request: web.Request) -> web.Response:
-    since, until = moment_in_query(request, "from"), moment_in_query(request, "to")
+@routes.get("/api/v1/metrics/{tenant_id}", answers={200: TenantMetrics})
+async def tenant_metrics(request: web.Request) -> web.Response:
+    """Numbers of one tenant."""
     state = await engine_of(request).view()
-    return answer(truth_document(state, tenant_of(state, request.match_info["tenant_id"]), since, until))
+    return answer(metrics_document(state, tenant_of(state, request.match_info["tenant_id"])))
 
 
+class TruthAsked(Query):
+    """Absent: all that is known."""
+
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
+
+
+@routes.get("/api/v1/truth/{tenant_id}", query=TruthAsked, answers={200: Truth})
+async def truth(request: web.Request) -> web.Response:
+    """When the tenant was up and when down, exactly."""
+    asked = read_query(request, TruthAsked)
+    state = await engine_of(request).view()
+    tenant = tenant_of(state, request.match_info["tenant_id"])
+    return answer(truth_document(state, tenant, asked.from_, asked.to))
+
+
+class Scraped(Query):
+    tenant_id: Annotated[str | None, Field(description="Of this tenant alone.")] = None
+    service: Annotated[
+        str | None, Field(description="Of this service of it alone.", examples=["callbot"])
+    ] = None
+
+
+@routes.get("/metrics", query=Scraped, answers={200: Text("text/plain")})
 async def prometheus(request: web.Request) -> web.Response:
-    tenant_id, service = request.query.get("tenant_id"), request.query.get("service")
+    """What Prometheus scrapes."""
+    asked = read_query(request, Scraped)
     state = await engine_of(request).view()
     # aiohttp refuses this content type as `content_type=`: it has parameters.
-    return web.Response(body=exposition(state, tenant_id, service), headers={"Content-Type": CONTENT_TYPE})
+    body = exposition(state, asked.tenant_id, asked.service)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})

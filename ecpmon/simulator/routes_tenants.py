@@ -1,45 +1,53 @@
-"""Routes that deploy tenants and break them."""
+"""Routes that deploy tenants, and what others measured of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache
 
-import yaml
 from aiohttp import web
 
-from ecpmon.errors import NotFound, ValidationFailed
-from ecpmon.resources import data_dir
-from ecpmon.simulator.documents import (
-    Document,
-    catalogue_document,
-    failure_document,
-    failures_document,
-    tenant_document,
-    tenant_summary,
-)
-from ecpmon.simulator.model.commands import (
-    delete_tenant,
-    end_failures,
-    inject,
-    put_external,
-    put_tenant,
-    tenant_of,
-)
-from ecpmon.simulator.model.failures import Reach
+from ecpmon.errors import Conflict, TenantNotFound, ValidationFailed
+from ecpmon.simulator.documents import tenant_document, tenant_summary
+from ecpmon.simulator.model.commands import delete_tenant, put_external, put_tenant, tenant_of
 from ecpmon.simulator.model.restarts import restart_tenant
-from ecpmon.simulator.model.scenarios import FailureOrder, Scenario, ScenarioStep, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.tenants import RESERVED_TENANTS
 from ecpmon.simulator.model.times import rfc3339
-from ecpmon.simulator.schemas import TENANT_PATTERN, ExternalBody, RestartBody, ScenarioBody, TenantBody
+from ecpmon.simulator.routing import Routes
+from ecpmon.simulator.schemas import TENANT_PATTERN, ExternalBody, RestartBody, TenantBody
+from ecpmon.simulator.shapes import Accepted, Restarted, TenantList, TenantShown
 from ecpmon.simulator.web import answer, engine_of, read_body
 
+routes = Routes()
 _TENANT_ID = re.compile(TENANT_PATTERN)
 
 
+@routes.get("/api/v1/tenants", answers={200: TenantList})
+async def list_all(request: web.Request) -> web.Response:
+    """All tenants."""
+    state = await engine_of(request).view()
+    shown: TenantList = {"tenants": [tenant_summary(tenant) for tenant in state.tenants.values()]}
+    return answer(shown)
+
+
+@routes.get("/api/v1/tenants/{tenant_id}", answers={200: TenantShown})
+async def get_one(request: web.Request) -> web.Response:
+    """Services, pods and why they wait."""
+    state = await engine_of(request).view()
+    return answer(tenant_document(state, tenant_of(state, request.match_info["tenant_id"])))
+
+
+@routes.put(
+    "/api/v1/tenants/{tenant_id}",
+    body=TenantBody,
+    answers={200: TenantShown, 201: TenantShown},
+    refuses=(Conflict,),
+)
 async def put_one(request: web.Request) -> web.Response:
+    """Deploy exactly these services.
+
+    The same call again changes nothing. Changed requests are rolled out pod by pod; removed services end.
+    """
     tenant_id = request.match_info["tenant_id"]
     if not _TENANT_ID.fullmatch(tenant_id) or tenant_id in RESERVED_TENANTS:
         message = "must be an RFC 1123 label of at most 56 characters, and neither `system` nor `types`"
@@ -47,7 +55,7 @@ async def put_one(request: web.Request) -> web.Response:
     body = await read_body(request, TenantBody)
     specs = [service.as_spec() for service in body.services]
 
-    def change(state: ClusterState) -> tuple[ClusterState, tuple[bool, Document]]:
+    def change(state: ClusterState) -> tuple[ClusterState, tuple[bool, TenantShown]]:
         changed = put_tenant(state, tenant_id, specs)
         return changed, (tenant_id not in state.tenants, tenant_document(changed, changed.tenants[tenant_id]))
 
@@ -55,7 +63,9 @@ async def put_one(request: web.Request) -> web.Response:
     return answer(document, status=201 if created else 200)
 
 
+@routes.delete("/api/v1/tenants/{tenant_id}", answers={204: None})
 async def delete_one(request: web.Request) -> web.Response:
+    """Remove the tenant and its truth."""
     tenant_id = request.match_info["tenant_id"]
 
     def change(state: ClusterState) -> tuple[ClusterState, None]:
@@ -65,102 +75,28 @@ async def delete_one(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+@routes.post("/api/v1/tenants/{tenant_id}/restart", body=RestartBody, answers={202: Restarted})
 async def post_restart(request: web.Request) -> web.Response:
+    """New pods for every service, rolled in; the same time again changes nothing."""
     tenant_id = request.match_info["tenant_id"]
     body = await read_body(request, RestartBody)
 
-    def change(state: ClusterState) -> tuple[ClusterState, Document]:
+    def change(state: ClusterState) -> tuple[ClusterState, Restarted]:
         changed, count = restart_tenant(state, tenant_id, body.restarted_at)
         return changed, {"tenant_id": tenant_id, "restarted": count, "timestamp": rfc3339(state.now)}
 
     return answer(await engine_of(request).command(change), status=202)
 
 
-async def list_all(request: web.Request) -> web.Response:
-    state = await engine_of(request).view()
-    return answer({"tenants": [tenant_summary(tenant) for tenant in state.tenants.values()]})
-
-
-async def get_one(request: web.Request) -> web.Response:
-    state = await engine_of(request).view()
-    return answer(tenant_document(state, tenant_of(state, request.match_info["tenant_id"])))
-
-
+@routes.post(
+    "/api/v1/external-metrics", body=ExternalBody, answers={202: Accepted}, refuses=(TenantNotFound,)
+)
 async def post_external(request: web.Request) -> web.Response:
+    """What somebody else measured of a tenant: the newest of each source is shown with its metrics."""
     body = await read_body(request, ExternalBody)
 
-    def change(state: ClusterState) -> tuple[ClusterState, Document]:
+    def change(state: ClusterState) -> tuple[ClusterState, Accepted]:
         changed = put_external(state, body.tenant_id, body.source, body.metrics)
         return changed, {"accepted": len(body.metrics), "timestamp": rfc3339(state.now)}
 
     return answer(await engine_of(request).command(change), status=202)
-
-
-async def failure_types(_: web.Request) -> web.Response:
-    return answer(catalogue_document())
-
-
-async def list_failures(request: web.Request) -> web.Response:
-    state = await engine_of(request).view()
-    tenant = tenant_of(state, request.match_info["tenant_id"])
-    return answer(failures_document(state, tenant.tenant_id))
-
-
-async def post_failure(request: web.Request) -> web.Response:
-    order = await read_body(request, FailureOrder)
-    made = await _inject(request, [order.as_step()], order.reach)
-    return answer(made[0], status=202)
-
-
-async def delete_failures(request: web.Request) -> web.Response:
-    tenant_id, reach = request.match_info["tenant_id"], _reach_in_query(request)
-
-    def change(state: ClusterState) -> tuple[ClusterState, Document]:
-        changed, ended = end_failures(state, tenant_id, reach)
-        return changed, {"tenant_id": tenant_id, "ended": ended, "timestamp": rfc3339(state.now)}
-
-    return answer(await engine_of(request).command(change))
-
-
-async def list_scenarios(_: web.Request) -> web.Response:
-    return answer({"scenarios": {name: s.model_dump(mode="json") for name, s in shipped_scenarios().items()}})
-
-
-async def post_scenario(request: web.Request) -> web.Response:
-    body = await read_body(request, ScenarioBody)
-    orders = body.steps
-    if orders is None:
-        scenario = shipped_scenarios().get(str(body.scenario))
-        if scenario is None:
-            raise NotFound(
-                f"there is no scenario {body.scenario!r}", details={"known": [*shipped_scenarios()]}
-            )
-        orders = scenario.steps
-    made = await _inject(request, [order.as_step() for order in orders], body.reach)
-    return answer({"failures": made}, status=202)
-
-
-def _reach_in_query(request: web.Request) -> Reach:
-    text = request.query.get("reach", Reach.CLUSTER)
-    try:
-        return Reach(text)
-    except ValueError:
-        field = {"field": "reach", "message": f"must be one of {', '.join(Reach)}"}
-        raise ValidationFailed("the request has bad fields", fields=[field]) from None
-
-
-async def _inject(request: web.Request, steps: list[ScenarioStep], reach: Reach) -> list[Document]:
-    tenant_id = request.match_info["tenant_id"]
-
-    def change(state: ClusterState) -> tuple[ClusterState, list[Document]]:
-        changed, failures = inject(state, tenant_id, steps, reach)
-        return changed, [failure_document(failure) for failure in failures]
-
-    return await engine_of(request).command(change)
-
-
-@cache
-def shipped_scenarios() -> Mapping[str, Scenario]:
-    """The scenarios in `rules/simulator/scenarios.yaml`."""
-    text = (data_dir("rules") / "simulator" / "scenarios.yaml").read_text(encoding="utf-8")
-    return parse_scenarios(yaml.safe_load(text))

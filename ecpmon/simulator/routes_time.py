@@ -5,35 +5,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import islice
+from typing import Literal, cast
 
 import orjson
 from aiohttp import web
 
-from ecpmon.errors import Conflict
+from ecpmon.errors import Conflict, TenantNotFound
+from ecpmon.openapi.declaring import Text, optional
 from ecpmon.serving import request_id_of
-from ecpmon.simulator.documents import Document
 from ecpmon.simulator.model.commands import set_clock, tenant_of, write_past
 from ecpmon.simulator.model.past import observations
 from ecpmon.simulator.model.state import ClusterState
 from ecpmon.simulator.model.step import step
 from ecpmon.simulator.model.times import Micros, from_seconds, rfc3339
+from ecpmon.simulator.routing import Routes
 from ecpmon.simulator.schemas import AdvanceBody, HistoryBody, SetClockBody
+from ecpmon.simulator.shapes import ClockShown
 from ecpmon.simulator.web import answer, engine_of, read_body
 
+routes = Routes()
 LINES_PER_CHUNK = 250  # some ten milliseconds of work between two looks at other requests
 
 
-def _clock_document(request: web.Request, now: Micros) -> Document:
+def _clock_document(request: web.Request, now: Micros) -> ClockShown:
     clock = engine_of(request).clock
-    return {"now": rfc3339(now), "mode": clock.mode, "speed": clock.speed}
+    mode = cast(Literal["wall", "manual"], clock.mode)
+    return {"now": rfc3339(now), "mode": mode, "speed": clock.speed}
 
 
+@routes.get("/api/v1/clock", answers={200: ClockShown})
 async def get_clock(request: web.Request) -> web.Response:
+    """Simulated time."""
     state = await engine_of(request).view()
     return answer(_clock_document(request, state.now))
 
 
+@routes.post("/api/v1/clock/advance", body=AdvanceBody, answers={200: ClockShown}, refuses=(Conflict,))
 async def advance(request: web.Request) -> web.Response:
+    """Move a manual clock on, by `seconds` or `to` a time."""
     _refuse_wall_clock(request)
     body = await read_body(request, AdvanceBody)
 
@@ -46,7 +55,9 @@ async def advance(request: web.Request) -> web.Response:
     return answer(_clock_document(request, await engine_of(request).command(change)))
 
 
+@routes.post("/api/v1/clock/set", body=SetClockBody, answers={200: ClockShown}, refuses=(Conflict,))
 async def set_now(request: web.Request) -> web.Response:
+    """Set a manual clock, before any tenant is there."""
     _refuse_wall_clock(request)
     body = await read_body(request, SetClockBody)
 
@@ -61,8 +72,18 @@ def _refuse_wall_clock(request: web.Request) -> None:
         raise Conflict("the clock follows the wall clock; start the simulator with --manual-clock to move it")
 
 
+@routes.post(
+    "/api/v1/history",
+    body=optional(HistoryBody),
+    answers={200: Text("application/x-ndjson")},
+    refuses=(TenantNotFound,),
+)
 async def history(request: web.Request) -> web.StreamResponse:
-    """Extend the truth first, then stream what was observed: a broken connection loses nothing."""
+    """Write the past, and its truth.
+
+    One line of JSON for each tenant and interval: `tenant_id`, `timestamp`, `ready` and `metrics`.
+    """
+    # The truth first, then what was observed: a broken connection loses nothing.
     body = await read_body(request, HistoryBody, optional=True)
 
     def change(state: ClusterState) -> tuple[ClusterState, tuple[ClusterState, Micros, Micros]]:

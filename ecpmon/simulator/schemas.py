@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ecpmon.simulator.model.failures import Reach
 from ecpmon.simulator.model.objects import Resources, ServiceSpec
@@ -24,14 +24,27 @@ def parse_moment(text: str) -> Micros:
     return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
+# What is planned beyond these years is soon in no calendar.
+_FIRST, _LAST = 1970, 2199
+_EARLIEST = to_micros(datetime(_FIRST, 1, 1, tzinfo=UTC))
+_LATEST = to_micros(datetime(_LAST + 1, 1, 1, tzinfo=UTC))
+
+
 def _moment(value: object) -> object:
     try:
-        return parse_moment(value if isinstance(value, str) else "")
+        at = parse_moment(value if isinstance(value, str) else "")
     except (ValueError, OverflowError):
         raise ValueError("must be an RFC 3339 time such as 2026-01-20T14:30:00Z") from None
+    if not _EARLIEST <= at < _LATEST:
+        raise ValueError(f"must lie in the years {_FIRST} to {_LAST}")
+    return at
 
 
-Moment = Annotated[int, BeforeValidator(_moment)]
+Moment = Annotated[
+    int,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-02T08:00:00Z"]}),
+]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -41,7 +54,7 @@ class _Model(BaseModel):
 
 
 class ServiceBody(_Model):
-    name: str = Field(pattern=SERVICE_PATTERN)
+    name: str = Field(pattern=SERVICE_PATTERN, examples=["callbot"])
     replicas: int = Field(default=1, ge=0, le=500, strict=True)
     cpu_millicores: int = Field(default=500, ge=1, le=1_000_000, strict=True)
     memory_mib: int = Field(default=1024, ge=1, le=16_000_000, strict=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
+from ecpmon.openapi.described import DESCRIPTION, Description
 from ecpmon.serving import Runner, stop_on_signals
-from ecpmon.simulator import routes_reading, routes_tenants, routes_time
+from ecpmon.simulator import routes_failures, routes_pages, routes_reading, routes_tenants, routes_time
 from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
 from ecpmon.simulator.kube.routes import add_kube_routes
+from ecpmon.simulator.routing import DEMO_PATH, Route, add_routes
 from ecpmon.simulator.snapshot import SnapshotStore
 from ecpmon.simulator.web import ENGINE, errors_and_ids
 from ecpmon.tasks import end
@@ -23,80 +25,19 @@ log = logging.getLogger("ecpmon.simulator")
 
 DEFAULT_PORT: Final = 6360
 MAX_BODY: Final = 4 * 1024**2
-DEMO_PATH: Final = "/demo"
 
-_ROUTES: Final[tuple[tuple[str, str, Handler, str], ...]] = (
-    ("GET", "/health", routes_reading.health, "the process is alive"),
-    (
-        "GET",
-        "/metrics",
-        routes_reading.prometheus,
-        "Prometheus text exposition; ?tenant_id=&service= of one tenant, of one service of it",
-    ),
-    (
-        "GET",
-        "/api/metrics",
-        routes_reading.custom_metrics,
-        "numbers of every tenant with its availability of the last 24 hours: a custom API endpoint",
-    ),
-    ("GET", "/api/v1/tenants", routes_tenants.list_all, "all tenants"),
-    ("GET", "/api/v1/tenants/{tenant_id}", routes_tenants.get_one, "services, pods and why they wait"),
-    (
-        "PUT",
-        "/api/v1/tenants/{tenant_id}",
-        routes_tenants.put_one,
-        "deploy: {services:[{name, replicas, cpu_millicores, memory_mib, gpu, sessions, startup_seconds?}]}",
-    ),
-    ("DELETE", "/api/v1/tenants/{tenant_id}", routes_tenants.delete_one, "remove the tenant and its truth"),
-    ("GET", "/api/v1/metrics", routes_reading.all_metrics, "numbers of every tenant"),
-    ("GET", "/api/v1/metrics/system", routes_reading.system_metrics, "capacity and use of the cluster"),
-    (
-        "POST",
-        "/api/v1/metrics/system",
-        routes_reading.system_metrics_among,
-        "the same as far as some tenants use it: {tenants}",
-    ),
-    ("GET", "/api/v1/metrics/{tenant_id}", routes_reading.tenant_metrics, "numbers of one tenant"),
-    (
-        "POST",
-        "/api/v1/tenants/{tenant_id}/restart",
-        routes_tenants.post_restart,
-        "new pods for every service, rolled in: {restarted_at}; the same time again changes nothing",
-    ),
-    ("POST", "/api/v1/external-metrics", routes_tenants.post_external, "{tenant_id, source, metrics}"),
-    ("GET", "/api/v1/failures/types", routes_tenants.failure_types, "what can go wrong"),
-    ("GET", "/api/v1/failures/{tenant_id}", routes_tenants.list_failures, "active and scheduled failures"),
-    (
-        "POST",
-        "/api/v1/failures/{tenant_id}",
-        routes_tenants.post_failure,
-        "{failure_type, duration_seconds?, severity?, target_service?, reach?}; with reach `tenant` nothing that "
-        "tenants share is touched",
-    ),
-    (
-        "DELETE",
-        "/api/v1/failures/{tenant_id}",
-        routes_tenants.delete_failures,
-        "end all of them now; ?reach=",
-    ),
-    ("GET", "/api/v1/scenarios", routes_tenants.list_scenarios, "timed failures that ship with us"),
-    (
-        "POST",
-        "/api/v1/scenarios/{tenant_id}",
-        routes_tenants.post_scenario,
-        "{scenario} or {steps:[{at, failure_type, duration?, severity?, target_service?}]}, reach?; seconds from now",
-    ),
-    ("GET", "/api/v1/truth/{tenant_id}", routes_reading.truth, "exact up and down intervals; ?from=&to="),
-    ("GET", "/api/v1/clock", routes_time.get_clock, "simulated time"),
-    ("POST", "/api/v1/clock/advance", routes_time.advance, "manual clock: {seconds} or {to}"),
-    ("POST", "/api/v1/clock/set", routes_time.set_now, "manual clock, before any tenant: {to}"),
-    (
-        "POST",
-        "/api/v1/history",
-        routes_time.history,
-        "NDJSON of the past, and its truth: {duration_seconds, interval_seconds, tenants, end?}",
-    ),
+# Of every cluster.
+_OF_CLUSTER: Final = (
+    routes_reading.routes,
+    routes_tenants.routes,
+    routes_failures.routes,
+    routes_time.routes,
 )
+
+
+def route_table() -> list[Route]:
+    """Every route of the REST interface; those of the Kubernetes API are Kubernetes' own."""
+    return [route for module in (*_OF_CLUSTER, routes_pages.routes) for route in module.table]
 
 
 def create_app(engine: Engine, demo: Engine | None = None) -> web.Application:
@@ -109,29 +50,25 @@ def create_app(engine: Engine, demo: Engine | None = None) -> web.Application:
     app = web.Application(middlewares=[errors_and_ids], client_max_size=MAX_BODY, handler_args=handler_args)
     _add_cluster(app, engine)
     add_kube_routes(app, engine)
+    add_routes(app, routes_pages.routes)
+    app[DESCRIPTION] = Description(partial(_document, demo=demo is not None))
     if demo is not None:
         under = web.Application()
         _add_cluster(under, demo)
         app.add_subapp(DEMO_PATH, under)
-    endpoints = [(method, path, summary) for method, path, _, summary in _ROUTES]
-    endpoints += [
-        ("GET", "/kubeconfig", "for kubectl: the same cluster as a Kubernetes API"),
-        ("*", "/api/v1/{pods,nodes,namespaces,…}, /apis/…", "the Kubernetes API"),
-    ]
-    page = routes_reading.docs_page([("GET", "/docs", "this page"), *endpoints])
-
-    async def docs(_: web.Request) -> web.Response:
-        return web.Response(text=page, content_type="text/html")
-
-    app.router.add_get("/docs", docs)
     return app
+
+
+def _document(*, demo: bool) -> dict[str, Any]:
+    from ecpmon.simulator.openapi import document
+
+    return document(route_table(), demo=demo)
 
 
 def _add_cluster(app: web.Application, engine: Engine) -> None:
     """The calls about one cluster, which lives as long as the application."""
     app[ENGINE] = engine
-    for method, path, handler, _ in _ROUTES:
-        app.router.add_route(method, path, handler)
+    add_routes(app, *_OF_CLUSTER)
     app.cleanup_ctx.append(_ticking)
 
 

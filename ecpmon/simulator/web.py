@@ -13,9 +13,9 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 
 from ecpmon.errors import BadRequest, EcpError, UnsupportedEncoding, ValidationFailed
+from ecpmon.openapi.declaring import field_errors
 from ecpmon.serving import begun, code_of, request_id_of
 from ecpmon.simulator.engine import Engine
-from ecpmon.simulator.schemas import parse_moment
 from ecpmon.wire import dumps, error_document
 
 log = logging.getLogger("ecpmon.simulator")
@@ -42,31 +42,15 @@ async def read_body(request: web.Request, model: type[M], *, optional: bool = Fa
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"the body is not valid JSON: {error}") from None
-    return validated(model, document)
+    return validated(document, model)
 
 
-def validated(model: type[M], document: Any) -> M:
+def validated(document: Any, model: type[M]) -> M:
     """`document` as `model`; ValidationFailed with one entry per bad field."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        fields = [
-            {"field": ".".join(map(str, item["loc"])) or "body", "message": item["msg"]}
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise ValidationFailed("the request has bad fields", fields=fields) from None
-
-
-def moment_in_query(request: web.Request, name: str) -> int | None:
-    """A time in the query as microseconds, None when absent; ValidationFailed when it is no time."""
-    text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        return parse_moment(text)
-    except (ValueError, OverflowError):
-        field = {"field": name, "message": "must be an RFC 3339 time such as 2026-01-20T14:30:00Z"}
-        raise ValidationFailed("the request has bad fields", fields=[field]) from None
+        raise ValidationFailed("the request has bad fields", fields=field_errors(error)) from None
 
 
 @web.middleware

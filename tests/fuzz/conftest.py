@@ -92,11 +92,12 @@ class Service:
 
 @contextmanager
 def simulator(folder: Path) -> Iterator[Served]:
-    """A simulator whose clock stands still."""
+    """A simulator whose clock stands still, with the cluster of demo mode."""
 
     async def make() -> web.Application:
         options = EngineOptions(seed=1, speed=1.0, manual_clock=True, nodes=4)
-        return create_simulator(open_engine(SnapshotStore(folder), options))
+        engines = (open_engine(SnapshotStore(each), options) for each in (folder, folder / "demo"))
+        return create_simulator(*engines)
 
     with Served(make) as served:
         yield served

@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ecpmon.api.contract import Contract, Json, Model, model_of
+from ecpmon.openapi.declaring import Contract, Json, Model, model_of
 from tests.fuzz import nasty
 from tests.fuzz.bodies import HINTS, body_of, of_model
 

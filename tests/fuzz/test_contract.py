@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from aiohttp import web
 
 from ecpmon.api.openapi import recorded
 from tests.acceptance.world import ManualClock
+from tests.fuzz import outside
 from tests.fuzz.conftest import Service, serving, simulator
 from tests.fuzz.story import BEGINS, NAME, STORY, Step
 
@@ -48,21 +47,7 @@ _RANDOM: Final = (
 
 
 # What is not configured here is 503, which is documented.
-NOT_HERE: Final = {
-    "POST /api/v1/tenants/{tenant_id}/deploy": "no git remote",
-    "GET /api/v1/monitoring/system": "no simulator for the demo mode",
-    "GET /api/v1/simulator/status": "no simulator for the demo mode",
-}
-# Their last part may be taken for a name of the route beside them, whose methods are allowed as well.
-BESIDE_A_NAME: Final = (
-    "GET /api/v1/simulator/failures/types",
-    "POST /api/v1/tenants/calculate-resources",
-    "POST /api/v1/tenants/validate-manifest",
-    "GET /api/v1/tenants/{tenant_id}/alerts/active",
-    "GET /api/v1/tenants/{tenant_id}/alerts/deliveries",
-    "GET /api/v1/tenants/{tenant_id}/alerts/received",
-    "POST /api/v1/tenants/{tenant_id}/alerts/test",
-)
+NOT_HERE: Final = {"POST /api/v1/tenants/{tenant_id}/deploy": "no git remote"}
 _WITH_503: Final = {
     "not_a_server_error": ["2xx", "3xx", "4xx", "503"],
     "positive_data_acceptance": [*ACCEPTED, "503"],
@@ -155,52 +140,21 @@ def config(service: Service, count: int, phases: list[str]) -> str:
     # Examples are about the first of them.
     known = [service.tenant(name) for name in (NAME, "", "")]
     values = {name: [str(value) for of in known for value in of[name]] for name in known[0]}
-    lines = [
-        "seed = 1", "workers = 1", "continue-on-failure = true", "max-failures = 20", "warnings = false",
-        "request-timeout = 120",
-        f'headers = {{ Authorization = "Bearer {service.token}" }}',
-        'suppress-health-check = ["all"]',
-        "[cache]", "enabled = false",
-        "[generation]", f"max-examples = {count}", "no-shrink = true", 'database = "none"',
-        "[phases]", "enabled = false", *(f"{phase}.enabled = true" for phase in phases),
-        "[checks.positive_data_acceptance]", f"expected-statuses = {ACCEPTED}",
-        *(f"[dictionaries.{name}]\nvalues = {found}" for name, found in values.items()),
-        "[parameters]",
-        *(f'"path.{name}" = {{ dictionary = "{name}", probability = 0.9 }}' for name in values),
-    ]  # fmt: skip
+    lines = outside.config(
+        count, phases, values, ACCEPTED, [f'headers = {{ Authorization = "Bearer {service.token}" }}']
+    )
     for name, why in NOT_HERE.items():
-        lines += ["[[operations]]", f'include-name = "{name}"  # {why}']
+        lines += outside.operation(name, why)
         lines += [f"checks.{check}.expected-statuses = {found}" for check, found in _WITH_503.items()]
-    for name in BESIDE_A_NAME:
-        lines += ["[[operations]]", f'include-name = "{name}"']
-        lines += ["checks.allow_header_conformance.enabled = false"]
     for name in PARTLY:
-        lines += [
-            "[[operations]]",
-            f'include-name = "{name}"',
-            "checks.negative_data_rejection.enabled = false",
-        ]
+        lines += [*outside.operation(name), "checks.negative_data_rejection.enabled = false"]
     return "\n".join(lines)
 
 
 def run(service: Service, folder: Path, count: int, phases: list[str]) -> None:
-    file = folder / "schemathesis.toml"
-    file.write_text(config(service, count, phases))
-    argv = [
-        str(Path(sys.executable).parent / "st"), "--config-file", str(file), "--no-color", "run",
-        f"{service.served.url}/openapi.json",
-    ]  # fmt: skip
-    env = {
-        **os.environ,
-        "SCHEMATHESIS_HOOKS": "tests.fuzz.contract_hooks",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "CONTRACT_TOKEN_ID": str(service.token_id),
-    }
-    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, re.sub(r"Bearer \S+", "Bearer …", done.stdout[-20_000:] + done.stderr)
-    # A thread of it that died ends the run, which says of itself that it passed.
-    assert "Traceback" not in done.stderr, done.stderr
-    assert "Skipped:" not in done.stdout, done.stdout[-3_000:]
+    outside.run(
+        service.served.url, config(service, count, phases), folder, CONTRACT_TOKEN_ID=str(service.token_id)
+    )
     assert service.watched.taken() == []
 
 

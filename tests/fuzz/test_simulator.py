@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.simulator import schemas, server
-from ecpmon.simulator.kube import routes
 from tests.fuzz import nasty
 from tests.fuzz.bodies import body_of
 from tests.fuzz.conftest import simulator
@@ -23,6 +22,7 @@ FEW, MANY = 12, 200
 KNOWN = {
     "tenant_id": ["fuzzed", "fuzzed-2"], "name": ["chatbot"], "target_service": ["chatbot"],
     "scenario": ["short_outage"], "to": ["2026-03-02T09:00:00Z"], "from": ["2026-03-02T08:00:00Z"],
+    "file": ["docs.js"],
 }  # fmt: skip
 SERVICE = {
     "name": "chatbot",
@@ -56,7 +56,7 @@ OBJECTS: tuple[tuple[str, Any], ...] = (
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
         "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3}}),
 )  # fmt: skip
-ROUTES = [*server._ROUTES, ("GET", "/kubeconfig", routes._kubeconfig, "")]
+ROUTES = server.route_table()
 MEDIA = (
     "application/json", "application/yaml", "application/merge-patch+json", "application/json-patch+json", "text/plain",
     "application/strategic-merge-patch+json", "application/apply-patch+yaml", "application/vnd.kubernetes.protobuf",
@@ -106,10 +106,9 @@ def either(reply: Reply) -> None:
 
 
 def fuzz_call(judged: tuple[Served, Watched], route: Any, count: int, *, by_clock: bool) -> None:
-    method, path, handler, _ = route
     # A month of history is streamed for as long as it takes.
-    judge = Judge(*judged, by_clock=by_clock, bound=60.0 if path == "/api/v1/history" else SECONDS)
-    aim = Aim(method, path, handler, KNOWN, "", BODIES)
+    judge = Judge(*judged, by_clock=by_clock, bound=60.0 if route.path == "/api/v1/history" else SECONDS)
+    aim = Aim(route.method, route.path, route.handler, KNOWN, "", BODIES, route.contract)
 
     @examples(count)
     @given(request_to(aim))
@@ -138,7 +137,7 @@ def fuzz_kubernetes(judged: tuple[Served, Watched], count: int, *, by_clock: boo
     check()
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r[0]} {r[1]}")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
 def test_no_request_breaks_a_call_of_the_simulator(judged: tuple[Served, Watched], route: Any) -> None:
     fuzz_call(judged, route, FEW, by_clock=False)
 
@@ -156,7 +155,9 @@ def test_no_request_breaks_the_simulator_at_length(judged: tuple[Served, Watched
 
 
 def test_the_models_of_the_simulators_bodies_are_all_tried() -> None:
-    models = {m for r in ROUTES for m in Aim(r[0], r[1], r[2], KNOWN).models()}
+    models = {
+        m for r in ROUTES for m in Aim(r.method, r.path, r.handler, KNOWN, contract=r.contract).models()
+    }
     bodies = {v for v in vars(schemas).values() if isinstance(v, type) and v.__name__.endswith("Body")}
     assert bodies - {schemas.ServiceBody} <= models  # which is a part of another
 

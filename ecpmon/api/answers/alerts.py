@@ -8,8 +8,8 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 
 from ecpmon.api.answers.common import Hint
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.alerts import RuleKind, RuleStatus, Severity
+from ecpmon.openapi.declaring import TypedDict
 
 
 class ShownAction(TypedDict):

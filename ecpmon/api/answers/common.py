@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ecpmon.api.contract import TypedDict
 from ecpmon.api.tenant_shapes import Bounds, Hint
+from ecpmon.openapi.declaring import TypedDict
 
 __all__ = ["Bounded", "Bounds", "Certainty", "Day", "Hint", "Instant", "ShownState"]
 # Times and days that were written before the answer is made, in the form that the others get.

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ecpmon.api.answers.common import Day
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.recovery import RecoveryReason, RecoveryState
+from ecpmon.openapi.declaring import TypedDict
 
 
 class Stretch(TypedDict):

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from ecpmon.api.answers.common import Certainty
 from ecpmon.api.answers.sla import SummaryRow
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.windows import SlaStatus
+from ecpmon.openapi.declaring import TypedDict
 
 
 class LiveMetrics(TypedDict):

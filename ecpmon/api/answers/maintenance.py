@@ -8,8 +8,8 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 
 from ecpmon.api.answers.common import Hint
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.maintenance import Category
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.sla.exclusions import Lacks
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 
 from ecpmon.api.answers.common import Bounds
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.objectives import Name, ObjectiveKind, Selector
 from ecpmon.model.samples import Source
 from ecpmon.model.windows import SlaStatus, Verdict
+from ecpmon.openapi.declaring import TypedDict
 
 
 class LabelMatch(TypedDict):

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ecpmon.api.answers.common import Bounded, Bounds, Certainty, Day, ShownState
-from ecpmon.api.contract import TypedDict
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.tenants import TenantStatus
 from ecpmon.model.windows import SlaStatus, Verdict
+from ecpmon.openapi.declaring import TypedDict
 
 
 class BudgetMinutes(TypedDict):

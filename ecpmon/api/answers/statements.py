@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ecpmon.api.answers.common import Hint
-from ecpmon.api.contract import TypedDict
+from ecpmon.openapi.declaring import TypedDict
 
 Period = Literal["month", "quarter", "year"]
 

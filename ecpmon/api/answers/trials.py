@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, StrictStr
 
-from ecpmon.api.contract import TypedDict
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.shapes import Model
 
 

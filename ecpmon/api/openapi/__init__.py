@@ -1,1 +1,1 @@
-"""`/openapi.json`, made of what the routes declare (`ecpmon.api.contract`). Imported by the first who asks for it."""
+"""What `/openapi.json` says of the API beside its routes' own declarations. Imported by the first who asks for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ecpmon.api.contract import Contract
+from ecpmon.openapi.declaring import Contract
 
 _CLOSES: Final = {
     1000: "The client has said goodbye.",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from ecpmon import errors
-from ecpmon.api.openapi.errors import REFUSALS
 from ecpmon.api.routing import Permission, Route
 from ecpmon.errors import EcpError
+from ecpmon.openapi.errors import REFUSALS
+from ecpmon.openapi.facts import PARAMETER
 
-PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _BODY: Final = (
     errors.RequestTimeout,
     errors.PayloadTooLarge,
@@ -52,6 +51,8 @@ def _refusals(route: Route) -> Iterator[type[EcpError]]:
         yield errors.NotFound
     if route.socket:
         yield errors.TooManySockets
+    if route.permission not in (Permission.OPEN, Permission.SCRAPE, Permission.INGEST):
+        yield errors.ValidationFailed  # of a query that it does not take
     if contract is not None:
         if contract.query is not None or contract.body is not None:
             yield errors.ValidationFailed

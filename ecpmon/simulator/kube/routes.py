@@ -13,7 +13,6 @@ from ecpmon.simulator.kube.answers import answered, respond
 from ecpmon.simulator.kube.catalogue import CATALOGUE
 from ecpmon.simulator.kube.handlers import Api
 from ecpmon.simulator.kube.hub import Hub
-from ecpmon.simulator.kube.kubeconfig import kubeconfig
 from ecpmon.simulator.kube.negotiation import JSON, Wish, wish_of
 from ecpmon.simulator.kube.status import Document, method_not_allowed, no_such_path
 
@@ -36,7 +35,6 @@ def add_kube_routes(app: web.Application, engine: Engine) -> None:
     for path, handler in _DOCUMENTS:
         add("*", f"{path}{{slash:/?}}", handler)  # the official clients ask with a slash at the end
     add("*", "/apis/{group}/{version}/{rest:.+}", api.handle)
-    app.router.add_get("/kubeconfig", _kubeconfig)
 
     async def stop(_: web.Application) -> None:
         hub.close()
@@ -85,11 +83,6 @@ def _healthy(request: web.Request, _: Wish) -> web.Response:
     if request.match_info.get("check", "").strip("/") not in ("", "ping"):
         raise no_such_path()
     return web.Response(text="ok")
-
-
-async def _kubeconfig(request: web.Request) -> web.Response:
-    text = kubeconfig(f"{request.scheme}://{request.host}")
-    return web.Response(text=text, content_type="application/yaml")
 
 
 _DOCUMENTS: Final[tuple[tuple[str, Handler], ...]] = (

@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode
 from socket_world import ALERTS, MONITORING, World, told
 
 from ecpmon.api import live
-from ecpmon.api.contract import Contract
+from ecpmon.openapi.declaring import Contract
 from tests import declared, declared_sockets
 from tests.waiting import PATIENCE
 

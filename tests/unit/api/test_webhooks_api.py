@@ -104,6 +104,14 @@ async def test_an_alert_is_recorded_and_told_once(client: Any, world: World) -> 
     assert recorded.fingerprint == "c3b1a7d5e9f00112"
 
 
+async def test_of_a_key_that_stands_twice_the_last_value_counts(client: Any) -> None:
+    """Refusing would lose every alert beside it."""
+    twice = json.dumps(body(alert())).replace(
+        '"truncatedAlerts": 0', '"truncatedAlerts": 7, "truncatedAlerts": 0'
+    )
+    assert (await ask(client, "POST", URL, twice.encode()))[1]["new"] == 1
+
+
 async def test_the_end_of_an_alert_is_new(client: Any, world: World) -> None:
     over = alert(status="resolved", endsAt="2026-03-02T09:30:00.5+09:00")
     _, answer = await ask(client, "POST", URL, body(alert(), over, alert(), status="resolved"))

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from scripted_service import Service, pushed, said
 
-from ecpmon.client import AsyncECPClient, Conflict, ECPClient, NotDelivered, Sizes
+from ecpmon.client import AsyncECPClient, Conflict, ECPClient, NotDelivered, Sizes, evidence
 from ecpmon.client.threads import LoopThread
 
 FOUND = web.json_response({"tenant_id": "acme"})
@@ -23,13 +23,29 @@ FOUND = web.json_response({"tenant_id": "acme"})
 
 def test_both_clients_can_do_the_same() -> None:
     def names(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+        own = {name for name in dir(kind) if not name.startswith("_")}
+        return own - {"transport"}
 
     of_threads = {"running", "wait_for", "subscribe_to_monitoring", "subscribe_to_alerts"}
     assert names(ECPClient) - of_threads == names(AsyncECPClient)
     for name in sorted(names(AsyncECPClient) - {"deploy"}):
         first, second = (inspect.signature(getattr(kind, name)) for kind in (ECPClient, AsyncECPClient))
         assert [*first.parameters] == [*second.parameters], name
+
+
+async def test_a_request_of_one_declaration_waits_in_one_client_and_is_awaited_in_the_other(
+    scripted: Service,
+) -> None:
+    with ECPClient(scripted.url) as waiting:
+        awaited = AsyncECPClient(scripted.url)
+        assert inspect.iscoroutinefunction(awaited.get_tenant)
+        assert not inspect.iscoroutinefunction(waiting.get_tenant)
+        for method in (waiting.get_sla, awaited.get_sla, ECPClient.get_sla):
+            own = [name for name in inspect.signature(method).parameters if name != "self"]
+            assert own == ["tenant_id", "windows", "at"]
+            assert inspect.signature(method).return_annotation == "t.Sla"
+            assert (method.__name__, method.__doc__) == ("get_sla", evidence.get_sla.__doc__)
+        await awaited.close()
 
 
 async def test_it_waits_for_answers_and_raises_errors(scripted: Service) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from ecpmon.api.contract import Json, model_of
-from ecpmon.api.openapi.errors import ErrorDocument
-from ecpmon.api.routing import Route
+from ecpmon.openapi.declaring import Json, model_of
+from ecpmon.openapi.errors import ErrorDocument
+from ecpmon.openapi.facts import Declared
 
 Schema = dict[str, Any]
 Mode = Literal["validation", "serialization"]
@@ -27,7 +27,7 @@ class _Untitled(GenerateJsonSchema):
 class Schemas:
     """`of(shape, mode)`: the schema of a shape that was among `table`'s; `components`: what those refer to."""
 
-    def __init__(self, table: Iterable[Route]) -> None:
+    def __init__(self, table: Iterable[Declared]) -> None:
         table = list(table)
         wanted: dict[tuple[int, Mode], Any] = {(id(ErrorDocument), "serialization"): ErrorDocument}
         for route in table:
@@ -68,7 +68,7 @@ class Schemas:
         return self.components.pop(name) if name else schema
 
 
-def _shapes_of(route: Route) -> Iterator[tuple[Any, Mode]]:
+def _shapes_of(route: Declared) -> Iterator[tuple[Any, Mode]]:
     contract = route.contract
     if contract is None:
         return
@@ -85,6 +85,6 @@ def _shapes_of(route: Route) -> Iterator[tuple[Any, Mode]]:
         yield shape, "serialization"
 
 
-def _queries_of(table: Iterable[Route]) -> list[type]:
+def _queries_of(table: Iterable[Declared]) -> list[type]:
     declared = (route.contract.query for route in table if route.contract is not None)
     return list(dict.fromkeys(query for query in declared if query is not None))

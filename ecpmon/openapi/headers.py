@@ -1,4 +1,4 @@
-"""Headers that requests may carry and answers do, by name, as OpenAPI describes them."""
+"""Headers that requests may carry and answers do, by name, as OpenAPI describes them; a service takes its own."""
 
 from __future__ import annotations
 

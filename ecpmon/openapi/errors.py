@@ -1,4 +1,4 @@
-"""Every error code that the API gives, with its status and an example, from the error tree."""
+"""Every error code that a service of ours gives, with its status and an example, from the error tree."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from ecpmon import errors
-from ecpmon.api.contract import TypedDict
 from ecpmon.errors import EcpError
+from ecpmon.openapi.declaring import TypedDict
 from ecpmon.serving import BROKEN
 
 TIMESTAMP: Final = "2026-01-20T14:30:00Z"
@@ -22,7 +22,8 @@ class ErrorBody(TypedDict):
     message: Annotated[
         str,
         Field(
-            description="The same for people: in Korean when `Accept-Language` prefers it, else in English."
+            description="The same for people, in English, or in the language that `Accept-Language` prefers where "
+            "there is one."
         ),
     ]
     details: Annotated[
@@ -62,6 +63,11 @@ class Refusal:
                 "request_id": REQUEST_ID,
             }
         }
+
+
+def refusal(error: EcpError, meaning: str) -> Refusal:
+    """An error as it is raised, and what its code means."""
+    return Refusal(error.code, error.status, meaning, error.message, error.details)
 
 
 # One of each code, as it is raised.
@@ -163,7 +169,7 @@ _OTHERS: Final = (
 REFUSALS: Final[Mapping[str, Refusal]] = {
     r.code: r
     for r in (
-        *(Refusal(e.code, e.status, meaning, e.message, e.details) for e, meaning in _RAISED),
+        *(refusal(error, meaning) for error, meaning in _RAISED),
         *_OTHERS,
     )
 }

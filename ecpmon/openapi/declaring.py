@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 from aiohttp import web
@@ -19,13 +20,16 @@ from ecpmon.shapes import TypedDict as TypedDict
 from ecpmon.shapes import model_of as model_of
 
 _MAX_PATH: Final = 200
+# Names in a query string that are looked at: each is compared with all that are known.
+_MAX_NAMES: Final = 10
+_MAX_NAME: Final = 40
 Q = TypeVar("Q", bound="Query")
 
 
 class Query:
     """What may stand in a query string: annotations and defaults as in a model of pydantic, and its validators.
 
-    Of a name that is given twice the first counts, and others than these names are left alone.
+    Other names, and a name that is given twice, are refused: a filter with a typo would show everything.
     """
 
     __model__: ClassVar[type[BaseModel]] = BaseModel
@@ -33,10 +37,43 @@ class Query:
 
 def read_query(request: web.Request, query: type[Q]) -> Q:
     """The query string as `query`. Raises ValidationFailed with one entry per bad field."""
-    given: dict[str, str] = {}
-    for name, text in request.query.items():
-        given.setdefault(name, text)
-    return parse_query(given, query)
+    check_names(request, names_of(query))
+    return parse_query(dict(request.query), query)
+
+
+def names_of(query: type[Query]) -> frozenset[str]:
+    """What may stand in it."""
+    return _names(cast(Any, query))
+
+
+@cache
+def _names(query: Any) -> frozenset[str]:
+    return frozenset(f.alias or name for name, f in model_of(query).model_fields.items())
+
+
+def check_names(request: web.Request, known: frozenset[str]) -> None:
+    """Raises ValidationFailed for names in the query string that are none of `known`, and for those given twice."""
+    names = [name for name, _ in request.query.items()]
+    if len(names) == len(set(names)) and known.issuperset(names):
+        return
+    fields = [
+        {"field": shortened(name, _MAX_PATH), "message": problem}
+        for name in list(dict.fromkeys(names))[:_MAX_NAMES]
+        if (problem := _problem_of(name, known, names.count(name))) is not None
+    ]
+    raise ValidationFailed(told(fields), fields=fields)
+
+
+def _problem_of(name: str, known: frozenset[str], times: int) -> str | None:
+    if name in known:
+        return "is given more than once" if times > 1 else None
+    from difflib import get_close_matches
+
+    if not known:
+        return "is no parameter here, nor is any other"
+    if near := get_close_matches(name[:_MAX_NAME], sorted(known), 1):
+        return f"is no parameter here; did you mean `{near[0]}`?"
+    return f"is no parameter here; known are {', '.join(f'`{each}`' for each in sorted(known))}"
 
 
 def parse_query(given: Mapping[str, str], query: type[Q]) -> Q:
@@ -106,6 +143,16 @@ class Body:
 def optional(*kinds: Any) -> Body:
     """`body=optional(RotationBody)`: an absent one is as one without fields."""
     return Body(kinds)
+
+
+class Says(TypedDict, total=False):
+    """What a route may say of itself: `Contract` explains each."""
+
+    query: type[Query]
+    body: Any
+    answers: Mapping[int, Any]
+    refuses: tuple[type[EcpError], ...]
+    takes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
