@@ -139,6 +139,18 @@ class Mark:
         return early, late
 
     @property
+    def most_doubts(self) -> tuple[float, float]:
+        """No less than `doubts` of all changes: where those of several overlap, the one that ends `next` reaches as far
+        back. What it changes is not known here, so it is all that it may be."""
+        early, late = self.doubts
+        following = self.next
+        part = 0.0 if following is None else seconds_before(self.at, following.after, following.ends)
+        if following is None or not part:
+            return early, late
+        down = following.share if following.is_down else 0.0
+        return early + (1 - down - following.blind) * part, late + down * part
+
+    @property
     def outage(self) -> Entry | None:
         """What is down at `at`, or the flap that `at` lies before: an entry whose outage began before `at`."""
         last, following = self.last, self.next
@@ -151,6 +163,8 @@ class Mark:
         last, following = self.last, self.next
         if last is not None and last.after and last.ends >= until:
             last = replace(last, after=0.0)
+        if following is not None and following.after and following.ends >= until:
+            following = replace(following, after=0.0)
         if following is not None and following.doubt and following.starts >= until:
             following = replace(following, doubt=0.0)
         return self if last is self.last and following is self.next else Mark(self.at, last, following)

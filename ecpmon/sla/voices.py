@@ -16,7 +16,9 @@ Invariants:
   are down, unknown the share of those that are unknown.
 - Observations lie where something was heard, and where a voice falls silent and others still say something else. Each
   holds until the state changes, also when that is by silence. What lies before the first is unknown.
-- Where every instant is told by the same voices, and these are all there are, this is what each instant says by itself.
+- Where every instant is told by the same voices, and these are all there are, this is what each instant says by itself,
+  as long as none that was down comes up when another goes down.
+- Between two states that differ in both directions lie those of `sla.crossings`.
 """
 
 from __future__ import annotations
@@ -27,11 +29,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ecpmon.model.availability import Observation
+from ecpmon.sla.crossings import Heard, Held, Share, Voice, passed_through
 
-# Metric, component.
-Voice = tuple[str, str]
-# How much of a tenant is down, and how much is unknown, each in [0, 1]; the rest is up. Never all unknown.
-Share = tuple[float, float]
 UP: Final[Share] = (0.0, 0.0)
 DOWN: Final[Share] = (1.0, 0.0)
 FORGOTTEN: Final = timedelta(hours=24)
@@ -73,6 +72,12 @@ class Policy:
         if any(known.values()):
             return DOWN
         return UP if known and not missed else None
+
+    def deciding(self, held: Mapping[Voice, Held], missed: Collection[Voice]) -> Heard:
+        """Those that `share` looks at."""
+        if self.weights is None and self.whole_decides and any(not component for _, component in held):
+            return {v: own for v, own in held.items() if not v[1]}, [v for v in missed if not v[1]]
+        return held, missed
 
 
 def _weighted(known: Mapping[str, bool], weights: Mapping[str, float]) -> Share | None:
@@ -127,13 +132,12 @@ class _Said:
 class Chorus:
     """All voices of a tenant as they stand at `newest`, the last instant at which any was heard.
 
-    `open`: until when each holds, whether it says down, and since when something else may be so. `expected`: until when
-    each voice is, by source.
+    `open`: what each said last. `expected`: until when each voice is, by source.
     """
 
     policy: Policy | None = None
     newest: datetime | None = None
-    open: dict[Voice, tuple[datetime, bool, datetime]] = field(default_factory=dict)
+    open: dict[Voice, Held] = field(default_factory=dict)
     expected: dict[tuple[str, Voice], datetime] = field(default_factory=dict)
     # Those that spoke at `newest`.
     last: frozenset[Voice] = frozenset()
@@ -151,7 +155,9 @@ class Chorus:
         self._soonest = self._next_change()
         for each in told:
             self._fall_silent(each.ts, said)
+            before = self._standing(each.ts - _TICK) if each.policy == self.policy else None
             self._hear(each)
+            self._pass_through(before, each.ts, said)
             _end(said, each.ts)
             share = self._share(each.ts)
             if share is not None:
@@ -186,22 +192,48 @@ class Chorus:
     def _share(self, at: datetime) -> Share | None:
         if self.policy is None:
             return None
-        holding = ((voice, down) for voice, (until, down, _) in self.open.items() if until > at)
+        holding = ((voice, held.down) for voice, held in self.open.items() if held.until > at)
         return self.policy.share(holding, self._expected(at))
 
     def _age(self, at: datetime) -> timedelta | None:
         """How old what holds may be: that of the voice that was heard longest ago, as it may have changed since."""
         if self.policy is None or self.policy.age is None:
             return None
-        return at - min(seen_at for until, _, seen_at in self.open.values() if until > at)
+        return at - min(held.seen_at for held in self.open.values() if held.until > at)
+
+    def _standing(self, at: datetime) -> Heard | None:
+        """What holds at `at`, and who is missed; None where it is the same whoever changes: nobody has doubts, or all
+        are well."""
+        if self.policy is None or self.policy.age is None:
+            return None
+        held = {voice: own for voice, own in self.open.items() if own.until > at}
+        if self.policy.weights is None and not any(own.down for own in held.values()):
+            return None
+        return self.policy.deciding(held, self._expected(at))
+
+    def _pass_through(self, before: Heard | None, at: datetime, said: list[_Said]) -> None:
+        """What `sla.crossings` says of the change at `at`, as observations of the last moments before it."""
+        goes_on, after = bool(said) and said[-1].end is None, None if before is None else self._standing(at)
+        if before is None or after is None or not goes_on or self.policy is None:
+            return
+        passed = passed_through(self.policy.weights, before, after)
+        first = at - len(passed) * _TICK
+        if not passed or said[-1].ts >= first:
+            return
+        oldest = min(own.seen_at for own in before[0].values())
+        for step, (share, doubted) in enumerate(passed):
+            moment = first + step * _TICK
+            _end(said, moment)
+            if share is not None:
+                said.append(_Said(moment, share, moment - oldest if doubted else timedelta()))
 
     def _changes(self) -> list[datetime]:
         """When somebody falls silent or is expected no more, if nothing is heard."""
-        ends = {until for until, *_ in self.open.values()} | set(self.expected.values())
+        ends = {held.until for held in self.open.values()} | set(self.expected.values())
         return sorted(ends)
 
     def _next_change(self) -> datetime | None:
-        ends = (until for until, *_ in self.open.values())
+        ends = (held.until for held in self.open.values())
         return min((*ends, *self.expected.values()), default=None)
 
     def _fall_silent(self, before: datetime, said: list[_Said]) -> None:
@@ -210,6 +242,7 @@ class Chorus:
         for at in self._changes():
             if at >= before:
                 break
+            self._pass_through(self._standing(at - _TICK), at, said)
             share, goes_on = self._share(at), bool(said) and said[-1].end is None
             if goes_on and share == said[-1].share:
                 continue
@@ -221,11 +254,13 @@ class Chorus:
         at, policy = told.ts, told.policy
         if self.policy is not None and self.policy.source != policy.source:
             self.open.clear()
-        self.open = {voice: held for voice, held in self.open.items() if held[0] > at}
+        self.open = {voice: held for voice, held in self.open.items() if held.until > at}
         self.expected = {key: until for key, until in self.expected.items() if until > at}
         until, seen_at = at + policy.holds, at - (policy.age or timedelta())
         for voice, down in told.votes.items():
-            self.open[voice] = (until, down, seen_at)
+            held = self.open.get(voice)
+            since = held.since if held is not None and held.down is down else at
+            self.open[voice] = Held(until, down, seen_at, since)
         end = expected_until(at)
         for voice in told.votes:
             key = policy.source, voice

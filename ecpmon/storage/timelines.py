@@ -18,9 +18,10 @@ from ecpmon.model.availability import Observation
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import Head, continued, lay, rewrite
 from ecpmon.sla.voices import Chorus, Told, hour_after
+from ecpmon.storage.alike import alike_in_parts, once_an_hour
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.evidence import HeadChange, Locked, Taken, TimelineWriter, head_of
-from ecpmon.storage.regimes import EvidenceValue, Regime, alike_in_parts, once_an_hour, told_by
+from ecpmon.storage.regimes import EvidenceValue, Regime, told_by
 from ecpmon.storage.relaying import Relaying
 from ecpmon.storage.voices import Standing, chorus_of, hearings, standing_of
 
@@ -66,15 +67,17 @@ class Timelines(TimelineWriter):
         row, regimes = locked.heads[tenant], locked.regimes[tenant]
         alone = await alike_in_parts(values, regimes, self.rules)
         if alone is not None:
-            says, runs = alone
+            runs = alone.runs
             if not runs:
                 return
             head = head_of(row)
             first = head is None and row["voices"] is None
-            if first or (head is not None and says == row["says"] and runs[0].ts > head.last):
+            if first or (head is not None and alone.goes_on(row["says"]) and runs[0].ts > head.last):
                 await self._go_on(connection, tenant, head, head, runs, regimes, out)
                 if first or (row["noted"] is not None and runs[-1].ts >= row["noted"]):
-                    _note(tenant, says, told_by(once_an_hour(values), regimes, self.rules), out)
+                    _note(tenant, alone.ends, told_by(once_an_hour(values), regimes, self.rules), out)
+                elif alone.ends != row["says"]:
+                    out.standings[tenant] = Standing(alone.ends, row["noted"])
                 return
         told = await self._told(values, regimes)
         chorus = _chorus(row, told, regimes)

@@ -17,10 +17,12 @@ from typing import Any, Final
 from ecpmon.model.availability import Observation
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import EARLIEST, LATEST
+from ecpmon.sla.crossings import Held, Voice
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.sla.voices import Chorus, Told, Voice, expected_until, hour_after
+from ecpmon.sla.voices import Chorus, Told, expected_until, hour_after
+from ecpmon.storage.alike import standing_name
 from ecpmon.storage.queries import load
-from ecpmon.storage.regimes import Regime, evidence_values, policy_of, reach, regime_at, says_who, told_by
+from ecpmon.storage.regimes import Regime, evidence_values, policy_of, reach, regime_at, told_by
 
 # More values than this are looked at in a thread.
 _MANY: Final = 2_000
@@ -43,13 +45,14 @@ def standing_of(chorus: Chorus) -> Standing:
     if policy is None or newest is None:
         return _UNKNOWN
     if chorus.says_all:
-        return Standing(says_who(policy, chorus.last), hour_after(newest))
+        votes = {voice: held.down for voice, held in chorus.open.items() if voice in chorus.last}
+        return Standing(standing_name(policy, votes), hour_after(newest))
     voices = {
         "source": policy.source,
         "newest": newest.isoformat(),
         "open": [
-            [*voice, until.isoformat(), down, seen_at.isoformat()]
-            for voice, (until, down, seen_at) in sorted(chorus.open.items())
+            [*voice, held.until.isoformat(), held.down, held.seen_at.isoformat(), held.since.isoformat()]
+            for voice, held in sorted(chorus.open.items())
         ],
         "expected": [
             [*voice, until.isoformat()]
@@ -81,11 +84,16 @@ def _chorus_of(voices: Mapping[str, Any], regimes: Sequence[Regime]) -> Chorus:
         policy if policy.source == source else None,
         newest,
         {
-            (name, of): (datetime.fromisoformat(until), down, datetime.fromisoformat(seen_at))
-            for name, of, until, down, seen_at in voices["open"]
+            (name, of): Held(datetime.fromisoformat(until), down, *_instants(seen_at, *since))
+            for name, of, until, down, seen_at, *since in voices["open"]
         },
         {(source, (name, of)): datetime.fromisoformat(until) for name, of, until in voices["expected"]},
     )
+
+
+def _instants(seen_at: str, since: str | None = None) -> tuple[datetime, datetime]:
+    """A release that did not know since when a voice says the same left that out: then since it was heard last."""
+    return datetime.fromisoformat(seen_at), datetime.fromisoformat(seen_at if since is None else since)
 
 
 def newest_of(row: Any, regimes: Sequence[Regime]) -> datetime | None:
@@ -127,7 +135,8 @@ class Voices:
     ) -> tuple[list[Observation], Chorus]:
         """All observations up to `until` of which `start` may be told, exact from `reach(start)` on; and how the voices
         stand then. `stop`: something was heard after it, so what silence changes before counts as well."""
-        since = reach(regimes, reach(regimes, start))
+        # Once more: whether who is down has been so since before another came up.
+        since = reach(regimes, reach(regimes, reach(regimes, start)))
         expected = await connection.fetch(self._sql["expected"], tenant, since)
         rows = await connection.fetch(load("ingest")["raw_evidence"], tenant, since, until)
         chorus = Chorus(expected={(r["source"], (r["metric"], r["component"])): r["until"] for r in expected})

@@ -101,3 +101,36 @@ async def test_the_mode_of_a_tenant_that_is_polled_waits_until_pushes_count(serv
     await service.ask("PUT", f"/api/v1/tenants/{name}", {"push_mode": "samples"})
     assert await service.runtime.database.fetchval(count, key) == before
     assert (await detail(service, name))["push_mode"] == "samples"
+
+
+@pytest.mark.parametrize("weights", [None, {"callbot": 1.0, "chatbot": 1.0}])
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_comes_up_when_another_goes_down_is_in_doubt_and_one_outage(
+    service: Service, weights: dict[str, float] | None, together: bool
+) -> None:
+    """Told to be as much down before as after: nobody knows whether both were down meanwhile, or neither."""
+    name = await service.tenant(
+        push_interval=60, service_requirements={"callbot": 1, "chatbot": 1}, component_weights=weights
+    )
+    up = {-600: (1, 1), -540: (0, 1), -480: (0, 1), -420: (1, 0), -360: (1, 1)}
+    batch = [
+        {
+            "timestamp": (NOW + timedelta(seconds=at)).isoformat(),
+            "metrics": {"up.callbot": a, "up.chatbot": b},
+        }
+        for at, (a, b) in up.items()
+    ]
+    for body in [batch] if together else batch:
+        status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", body)
+        assert status == 202, answer
+    service.clock.set(NOW - timedelta(seconds=359))
+    # A minute of doubt when it went down, another at the change, a third when it came up; by half of the tenant.
+    told, least, most = (180, 60, 240) if weights is None else (90, 30, 150)
+    assert await down_between(service, name) == (least, most)
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla?windows=1h")
+    [window] = body["windows"]
+    assert (window["down_minutes"], window["failure_count"]) == (pytest.approx(told / 60, abs=1e-6), 1)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/incidents")
+    [outage] = found["incidents"]
+    assert outage["duration_seconds"] == 180
+    service.clock.set(NOW)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecpmon.model.availability import Observation, SpanState
+from ecpmon.sla.crossings import Share, Voice
 from ecpmon.sla.spans import lay
-from ecpmon.sla.voices import Chorus, Policy, Share, Told, Voice, expected_until
+from ecpmon.sla.voices import Chorus, Policy, Told, expected_until
 from ecpmon.sla.windows import bounds, tally
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)

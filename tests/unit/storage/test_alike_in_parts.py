@@ -11,8 +11,9 @@ import pytest
 from ecpmon.model.samples import Source
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.spans import lay
-from ecpmon.storage import regimes
-from ecpmon.storage.regimes import EvidenceValue, Regime, alike, alike_in_parts, once_an_hour, told_by
+from ecpmon.storage import alike as module
+from ecpmon.storage.alike import alike, alike_in_parts, once_an_hour
+from ecpmon.storage.regimes import EvidenceValue, Regime, told_by
 from ecpmon.storage.voices import hearings
 
 T0 = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
@@ -38,7 +39,7 @@ def said(dice: random.Random, *, by_turns: bool = False, shuffled: bool = False)
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_parts_say_what_the_whole_says(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regimes, "_PART", 5)
+    monkeypatch.setattr(module, "_PART", 5)
     dice = random.Random(seed)
     kind = {"by_turns": seed % 5 == 3, "shuffled": seed % 5 == 4}
     values = said(dice, **kind)
