@@ -109,8 +109,9 @@ type ManifestReport struct {
 }
 
 type PendingResource struct {
-	Type string `json:"type"`
-	Name string `json:"name"`
+	Type   string `json:"type"`
+	Name   string `json:"name"`
+	Status string `json:"status"`
 }
 
 type SimulatorDeployment struct {
@@ -444,6 +445,7 @@ type Tenant struct {
 	Preset                string            `json:"preset"`
 	IsDemo                bool              `json:"is_demo"`
 	Status                string            `json:"status"`
+	StatusReason          *string           `json:"status_reason"`
 	ServiceRequirements   map[string]int    `json:"service_requirements"`
 	Resources             Resources         `json:"resources"`
 	GPUType               *string           `json:"gpu_type"`

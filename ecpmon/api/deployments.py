@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Annotated, Any, Final, Literal, NotRequired, cast
 
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.auth import session_of
+from ecpmon.api.burning import Burned, burned_by
 from ecpmon.api.common import (
     apart,
     backend_of,
     bad_field,
-    minutes,
     now_of,
-    percent,
     read_model,
     reply,
     tenant_of,
-    worked_out,
 )
-from ecpmon.api.context import CALLER, Backend
+from ecpmon.api.context import CALLER
+from ecpmon.api.deployment_phases import (
+    ObjectShown,
+    PendingObject,
+    Phase,
+    Standing,
+    completion,
+    created,
+    pending,
+    phase_of,
+    standing_of,
+)
+from ecpmon.api.entrance import (
+    Gateway,
+    IngressClass,
+    IngressDomain,
+    IngressNamespace,
+    MonitoringNamespace,
+    Route,
+    TlsIssuer,
+    entrance_of,
+)
 from ecpmon.api.following import DeploymentStep
 from ecpmon.api.manifests import Finding, ResourceSummary
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
-from ecpmon.api.tenant_shapes import Percent
-from ecpmon.api.times import EARLIEST, LATEST, JsonTime
+from ecpmon.api.times import JsonTime
 from ecpmon.errors import (
     BudgetExhausted,
     Conflict,
@@ -41,15 +59,10 @@ from ecpmon.errors import (
     no_such_deployment,
 )
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
-from ecpmon.model.maintenance import Maintenance
-from ecpmon.model.tenants import Tenant
-from ecpmon.model.windows import Tally
+from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.openapi.declaring import Query, TypedDict, read_query
-from ecpmon.orchestrator.deployments import rendered
-from ecpmon.ports.sla import PackedSpans
+from ecpmon.orchestrator.deployments import rendered, with_left_out
 from ecpmon.shapes import Model
-from ecpmon.sla.gate import ATTRIBUTED, burned
-from ecpmon.sla.terms import effort_of, off_between
 
 routes = Routes()
 # PostgreSQL holds none.
@@ -68,6 +81,13 @@ class DeployBody(Model):
     dry_run: StrictBool = False
     include_monitoring: StrictBool = True
     include_ingress: StrictBool = False
+    ingress_domain: IngressDomain = None
+    ingress_class: IngressClass = None
+    tls_issuer: TlsIssuer = None
+    ingress_namespace: IngressNamespace = None
+    monitoring_namespace: MonitoringNamespace = None
+    route: Route = None
+    gateway: Gateway = None
     # Deploy although the error budget is spent; the reason is kept with the deployment.
     force: StrictBool = False
     reason: Annotated[StrictStr, Field(max_length=1000, pattern=NO_NUL)] = ""
@@ -101,11 +121,16 @@ async def deploy(request: web.Request) -> web.Response:
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, DeployBody)
     method = "demo" if backend.demo else body.method or backend.operating.current.method
-    options = {"include_monitoring": body.include_monitoring, "include_ingress": body.include_ingress}
+    options = {
+        "include_monitoring": body.include_monitoring,
+        "include_ingress": body.include_ingress,
+        **entrance_of(body),
+    }
     service = backend.deployments
     service.check_method(method)
     if body.dry_run:
-        report = await apart(request, tenant, _dry_run, tenant, options)
+        chosen = {**service.surroundings, **options}
+        report = await apart(request, tenant, _dry_run, tenant, chosen, await service.unknown_kinds(method))
         validated = {"deployment_id": None, "status": "validated", **report}
         return reply(cast(DeploymentBegun, validated), 202)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
@@ -114,21 +139,10 @@ async def deploy(request: web.Request) -> web.Response:
     return reply(begun, 202)
 
 
-def _dry_run(tenant: Tenant, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What validation says of the manifests."""
-    return rendered(tenant, options)[1].shown()
-
-
-class ObjectShown(TypedDict):
-    type: Annotated[str, Field(examples=["Deployment"])]
-    name: Annotated[str, Field(examples=["callbot"])]
-    status: Annotated[str, Field(examples=["created"])]
-    replicas: Annotated[str | None, Field(description="`ready/desired` of workloads.", examples=["2/2"])]
-
-
-class PendingObject(TypedDict):
-    type: Annotated[str, Field(examples=["Deployment"])]
-    name: Annotated[str, Field(examples=["callbot"])]
+def _dry_run(tenant: Tenant, options: Mapping[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
+    """What validation says of the manifests, and what of them would be left out: objects of `unknown` kinds."""
+    objects, report = rendered(tenant, options)
+    return with_left_out(report, objects, unknown).shown()
 
 
 class LogShown(TypedDict):
@@ -137,36 +151,27 @@ class LogShown(TypedDict):
     message: str
 
 
-class MinutesBounds(TypedDict):
-    """What it would be if all that nobody measured had been up, and down."""
-
-    low: float | None
-    high: float | None
-
-
-class Burned(TypedDict):
-    """Budget minutes burned within the deployment's hour, and how much of it was measured."""
-
-    burned_minutes: float | None
-    burned_bounds: MinutesBounds
-    burned_coverage: Percent | None
-
-
 class DeploymentShown(Burned):
     """A deployment with its objects and log."""
 
     tenant_id: str
     deployment_id: str
     method: Annotated[str, Field(examples=["kubernetes"])]
-    status: DeploymentStatus
+    status: Standing
     progress: Annotated[int, Field(description="Percent.", ge=0, le=100)]
-    phase: DeploymentStatus
+    phase: Phase
     message: str
     created_resources: list[ObjectShown]
     pending_resources: list[PendingObject]
     created_at: datetime
     finished_at: datetime | None
-    estimated_completion: Annotated[datetime | None, Field(description="Of one that runs nobody knows.")]
+    estimated_completion: Annotated[
+        datetime | None,
+        Field(
+            description="When it was over or, of one that runs, will be: as the tenant's last ones by the same method, "
+            "or as its preset usually takes. null: it takes longer than that, or nobody asked for it."
+        ),
+    ]
     requested_by: str
     forced_because: Annotated[str | None, Field(description="Why the spent error budget was overruled.")]
     logs: list[LogShown]
@@ -187,7 +192,7 @@ async def deployment_status(request: web.Request) -> web.Response:
     found = [running] if running is not None else await store.of_tenant(tenant, 1)
     if not found:
         raise NotFound("the tenant was never deployed", details={"tenant_id": tenant.tenant_id})
-    return reply(await _document(request, backend, tenant, found[0]))
+    return reply(await _document(request, tenant, found[0]))
 
 
 class ReportBody(Model):
@@ -233,6 +238,9 @@ async def report_status(request: web.Request) -> web.Response:
         where = tenant.deployed(method)
         holds, age = backend.intervals.evidence(where)
         await backend.tenants.set_deployed(tenant, method, "running", holds, age, now)
+    elif tenant.status is TenantStatus.DEPLOYING and await backend.deployments.store.running(tenant) is None:
+        # Pushed by us and never seen to run: now somebody has seen that it does not.
+        await backend.tenants.set_status(tenant, TenantStatus.FAILED, message)
     told: Reported = {"deployment_id": deployment_id, "status": body.status}
     return reply(told)
 
@@ -257,98 +265,44 @@ async def deployments(request: web.Request) -> web.Response:
     """The deployments, newest first, each with the budget minutes burned within its hour."""
     backend, tenant = backend_of(request), await tenant_of(request, with_deleted=True)
     found = await backend.deployments.store.of_tenant(tenant, read_query(request, DeploymentsQuery).limit)
-    documents = [await _document(request, backend, tenant, record) for record in found]
+    documents = [await _document(request, tenant, record) for record in found]
     told: Deployments = {"tenant_id": tenant.tenant_id, "deployments": documents}
     return reply(told)
 
 
-async def _document(
-    request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
-) -> DeploymentShown:
-    status = record.status
+async def _document(request: web.Request, tenant: Tenant, record: DeploymentRecord) -> DeploymentShown:
     return {
         "tenant_id": record.tenant_id,
         "deployment_id": record.deployment_id,
         "method": record.method,
-        "status": status,
+        "status": standing_of(record),
         "progress": record.progress,
-        "phase": status,
+        "phase": phase_of(record),
         "message": record.message,
-        "created_resources": [
-            {"type": o.kind, "name": o.name, "status": o.status, "replicas": o.replicas}
-            for o in record.objects
-            if o.status != "pending"
-        ],
-        "pending_resources": [
-            {"type": o.kind, "name": o.name} for o in record.objects if o.status == "pending"
-        ],
+        "created_resources": created(record),
+        "pending_resources": pending(record),
         "created_at": record.created_at,
         "finished_at": record.finished_at,
-        # Of one that runs nobody knows: rollouts wait for images and nodes.
-        "estimated_completion": record.finished_at,
+        "estimated_completion": await _completion(request, tenant, record),
         "requested_by": record.requested_by,
         "forced_because": record.forced_because,
-        **_charge(await _burned(request, backend, tenant, record)),
+        **await burned_by(request, tenant, record),
         "logs": [
             {"timestamp": line.at, "level": line.level, "message": line.message} for line in record.logs
         ],
     }
 
 
-_JUST_BEGUN: Final = Tally(0.0, 0.0, 0.0)
+async def _completion(request: web.Request, tenant: Tenant, record: DeploymentRecord) -> datetime | None:
+    usual = None
+    if record.finished_at is None and record.requested_at is not None:
+        from ecpmon.orchestrator.catalogue import default_catalogue
 
-
-def _charge(found: Tally | None) -> Burned:
-    """Budget minutes burned within the deployment's hour, and how much of it was measured.
-
-    None when nothing was measured in it; of one that has just begun there is nothing to measure yet.
-    """
-    if found is None:
-        return {
-            "burned_minutes": None,
-            "burned_bounds": {"low": None, "high": None},
-            "burned_coverage": None,
-        }
-    known = found is _JUST_BEGUN or found.measured > 0
-    return {
-        "burned_minutes": minutes(found.down) if known else None,
-        "burned_bounds": {"low": minutes(found.down), "high": minutes(found.down + found.gap)},
-        "burned_coverage": percent(found.measured / found.eligible) if found.eligible > 0 else None,
-    }
-
-
-async def _burned(
-    request: web.Request, backend: Backend, tenant: Tenant, record: DeploymentRecord
-) -> Tally | None:
-    """The deployment's hour; None for the row of a tenant nobody deployed.
-
-    None as well for a row whose time cannot be: nothing was measured then.
-    """
-    began = record.requested_at
-    if began is None or not EARLIEST <= began < LATEST:
-        return None
-    now = now_of(request)
-    until = min(began + ATTRIBUTED, now)
-    if until <= began:
-        return _JUST_BEGUN
-    spans = await backend.availability.packed(
-        tenant, began - timedelta(seconds=1), until, present=until == now
-    )
-    planned = await backend.maintenance.of_tenant(tenant)
-    much = effort_of(tenant, planned) + len(spans)
-    return await worked_out(request, tenant, much, _charged, tenant, spans, planned, began, until, now)
-
-
-def _charged(
-    tenant: Tenant,
-    spans: PackedSpans,
-    planned: Sequence[Maintenance],
-    began: datetime,
-    until: datetime,
-    now: datetime,
-) -> Tally:
-    off = off_between(tenant, planned, began, until)
-    return burned(spans.open(), began, now, off.maintenance)
+        usual = await backend_of(request).deployments.store.typical_seconds(record)
+        preset = default_catalogue().presets.get(tenant.preset)
+        if usual is None and preset is not None:
+            usual = 60.0 * preset.deployment_minutes[1]
+    return completion(record, usual, now_of(request))
 
 
 @routes.socket(
@@ -358,13 +312,25 @@ def _charged(
     closes={1000: "The deployment is over.", 4404: "There is no such deployment, or not for this caller."},
 )
 async def follow(request: web.Request) -> web.StreamResponse:
-    """A deployment's steps until it is over, then a normal close. Rows are read, so any replica can be asked."""
+    """A deployment's steps until it is over, then a normal close. Rows are read, so any replica can be asked.
+
+    The id that a new tenant was made with tells of its first deployment, once somebody asks for one.
+    """
     backend = backend_of(request)
     name = request.match_info["deployment_id"]
     if not name.isprintable():
         raise no_such_deployment(name)
     record = await backend.deployments.store.get(name, request[CALLER].tenants)
-    ask = partial(backend.deployments.store.get, name, (record.tenant,))
+    store = backend.deployments.store
+
+    async def ask() -> DeploymentRecord:
+        """Of a tenant that nobody had deployed when it was made, its first deployment stands under its own id."""
+        found = await store.get(name, (record.tenant,))
+        if found.requested_at is None and (first := await store.first_asked(found.tenant)) is not None:
+            return replace(first, deployment_id=name)
+        return found
+
+    record = await ask()
     place = backend.hub.follow(session_of(request, record.tenant, record.tenant_id), record, ask)
     with given_back_on_error(place):
         return await opened(request, place, None)  # nothing is asked of the client

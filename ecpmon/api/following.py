@@ -15,9 +15,10 @@ from aiohttp import WSCloseCode
 from pydantic import Field
 
 from ecpmon.api.alert_broadcast import AlertBroadcast, AlertListener
+from ecpmon.api.deployment_phases import Phase, Standing, phase_of, standing_of
 from ecpmon.api.frames import Line
 from ecpmon.errors import EcpError
-from ecpmon.model.deployments import DeploymentRecord, DeploymentStatus
+from ecpmon.model.deployments import DeploymentRecord
 from ecpmon.openapi.declaring import TypedDict
 
 FOLLOW_SECONDS: Final = 0.25
@@ -35,18 +36,18 @@ class DeploymentStep(TypedDict):
     """Sent at once, and with each step until the deployment is over."""
 
     deployment_id: str
-    status: DeploymentStatus
+    status: Standing
     progress: Annotated[int, Field(description="Percent.", ge=0, le=100)]
-    phase: DeploymentStatus
+    phase: Phase
     message: str
 
 
 def step_of(record: DeploymentRecord) -> DeploymentStep:
     return {
         "deployment_id": record.deployment_id,
-        "status": record.status,
+        "status": standing_of(record),
         "progress": record.progress,
-        "phase": record.status,
+        "phase": phase_of(record),
         "message": record.message,
     }
 

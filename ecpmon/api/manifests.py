@@ -9,6 +9,16 @@ from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.common import apart, backend_of, read_model, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
+from ecpmon.api.entrance import (
+    Gateway,
+    IngressClass,
+    IngressDomain,
+    IngressNamespace,
+    MonitoringNamespace,
+    Route,
+    TlsIssuer,
+    entrance_of,
+)
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, InsufficientResources, Overloaded, TenantNotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
@@ -26,6 +36,13 @@ class ManifestQuery(Query):
     format: Literal["yaml", "json"] = "yaml"
     include_monitoring: Flag = True
     include_ingress: Flag = False
+    ingress_domain: IngressDomain = None
+    ingress_class: IngressClass = None
+    tls_issuer: TlsIssuer = None
+    ingress_namespace: IngressNamespace = None
+    monitoring_namespace: MonitoringNamespace = None
+    route: Route = None
+    gateway: Gateway = None
     namespace: Annotated[
         str,
         Field(
@@ -54,14 +71,18 @@ _MANIFEST: Final = (
 )
 async def get_manifest(request: web.Request) -> web.Response:
     """The tenant's Kubernetes objects; the same state gives the same bytes."""
-    from ecpmon.orchestrator.manifests import ManifestOptions
+    from ecpmon.orchestrator.manifests import options_of
 
     tenant = await stored_tenant(request)  # somebody may deploy it
     query = read_query(request, ManifestQuery)
-    options = ManifestOptions(
-        include_monitoring=query.include_monitoring,
-        include_ingress=query.include_ingress,
-        namespace=query.namespace or None,
+    options = options_of(
+        {
+            **backend_of(request).deployments.surroundings,
+            "include_monitoring": query.include_monitoring,
+            "include_ingress": query.include_ingress,
+            "namespace": query.namespace or None,
+            **entrance_of(query),
+        }
     )
     text = await apart(request, tenant, _rendered, tenant, options, query.format)
     return web.Response(text=text, content_type=f"application/{query.format}")

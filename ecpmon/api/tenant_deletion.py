@@ -43,7 +43,13 @@ async def delete_tenant(request: web.Request) -> web.Response:
             details={"tenant_id": tenant.tenant_id, "status": tenant.status.value},
         )
     await _check_not_deploying(backend, tenant)
-    left = await _remove_deployment(backend, tenant)
+    await backend.tenants.set_status(tenant, TenantStatus.DELETING)
+    try:
+        left = await _remove_deployment(backend, tenant)
+    except BaseException:
+        # It is not gone, and may be deleted again.
+        await backend.tenants.set_status(tenant, tenant.status, tenant.status_reason)
+        raise
     await _end_alerts(backend, tenant, now_of(request))
     await backend.tenants.delete(tenant, now_of(request))
     backend.hub.tenant_deleted(tenant)

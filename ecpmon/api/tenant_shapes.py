@@ -238,6 +238,9 @@ class TenantDetail(TypedDict):
     preset: str
     is_demo: bool
     status: TenantStatus
+    status_reason: Annotated[
+        str | None, Field(description="Why it is not `running`, or not known to be; null: nothing to say.")
+    ]
     service_requirements: ServiceRequirements
     resources: ResourcesShown
     gpu_type: str | None

@@ -242,6 +242,7 @@ async def get_tenant(request: web.Request) -> web.Response:
         "preset": tenant.preset,
         "is_demo": tenant.is_demo,
         "status": tenant.status,
+        "status_reason": tenant.status_reason or None,
         "service_requirements": tenant.service_requirements,
         "resources": resources_shown(tenant.resources),
         "gpu_type": tenant.gpu_type,

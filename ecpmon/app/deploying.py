@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
@@ -42,7 +42,24 @@ def make_deployments(
     return DeploymentService(
         PgDeploymentStore(database), tenants, window_sums, terms, intervals, deployers, clock,
         takeover=timedelta(seconds=settings.deployment_takeover), carries_out=carries_out,
+        surroundings=surroundings(settings),
     )  # fmt: skip
+
+
+def surroundings(settings: Settings) -> dict[str, Any]:
+    """What manifests are to know of the cluster, by the names of `ManifestOptions`."""
+    redis = settings.redis_url
+    return {
+        "ingress_domain": settings.ingress_domain,
+        "ingress_class": settings.ingress_class,
+        "tls_issuer": settings.tls_issuer,
+        "ingress_namespace": settings.ingress_namespace,
+        "monitoring_namespace": settings.monitoring_namespace,
+        "route": settings.ingress_route,
+        "gateway": settings.ingress_gateway,
+        "gpu_nodes": "" if settings.gpu_nodes == "none" else settings.gpu_nodes,
+        "redis_url": None if redis is None else redis.get_secret_value(),
+    }
 
 
 def _demo_deployers() -> dict[str, Deployer]:
@@ -63,6 +80,7 @@ def _deployers(settings: Settings) -> dict[str, Deployer]:
             branch=settings.gitops_branch,
             token=settings.gitops_token,
             author=settings.gitops_author,
+            watcher=cast("Any", found.get("kubernetes")),
         )
     return found
 

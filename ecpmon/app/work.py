@@ -195,6 +195,7 @@ class Work:
         return [
             *self.pulling.jobs(),
             *self.keeping.jobs(),
+            Job("degraded", 15, self.tell_apart),
             Job("default_rules", 15, self._newcomers.welcome_missed),
             Job("response_times", 300, self.keep_response_times),
             Job(ROLLING_SLA, 5, self.rolling.run_once),
@@ -287,6 +288,10 @@ class Work:
             return dict.fromkeys(names)
 
         await Isolation(stores.quarantine, "response_times").together(tenants, work, now)
+
+    async def tell_apart(self) -> None:
+        """Which tenants run, and which only half do."""
+        await self._stores.tenants.tell_apart(self._around.clock.now())
 
     async def recover(self) -> None:
         """Go on with the recoveries that are due."""

@@ -11,13 +11,16 @@ from typing import TextIO
 import click
 import yaml
 
+from ecpmon.app.deploying import surroundings
 from ecpmon.model.tenants import TENANT_ID_PATTERN, SlaTarget, Tenant, TenantStatus
-from ecpmon.orchestrator.manifests import ManifestOptions, render, to_json, to_yaml
+from ecpmon.orchestrator.manifests import options_of, render, to_json, to_yaml
 from ecpmon.orchestrator.plans import TenantPlan
 from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.validation import DEFAULT_VERSION, VERSIONS, validate_manifest
+from ecpmon.settings import Settings
 
 MAX_FILE = 4_000_000
+_SETTINGS = "(default: as the settings say)"
 
 
 class TenantId(click.ParamType[str]):
@@ -108,6 +111,13 @@ def size(
 @click.option("--monitoring/--no-monitoring", default=True, show_default=True, help="Prometheus objects.")
 @click.option("--ingress/--no-ingress", default=False, show_default=True, help="An Ingress with TLS.")
 @click.option("--namespace", help="Another namespace than ecp-ai-TENANT_ID.")
+@click.option("--ingress-domain", metavar="DOMAIN", help=f"TENANT_ID.DOMAIN leads to the tenant. {_SETTINGS}")
+@click.option("--ingress-class", help=f"Class of the Ingress. {_SETTINGS}")
+@click.option("--tls-issuer", help=f"ClusterIssuer of cert-manager for its certificate. {_SETTINGS}")
+@click.option("--ingress-namespace", help=f"Namespace of what the tenant is reached through. {_SETTINGS}")
+@click.option("--monitoring-namespace", help=f"Namespace of who scrapes it. {_SETTINGS}")
+@click.option("--route", type=click.Choice(["ingress", "httproute"]), help=f"What leads to it. {_SETTINGS}")
+@click.option("--gateway", metavar="NAMESPACE/NAME", help=f"Gateway of an HTTPRoute. {_SETTINGS}")
 def manifest(
     tenant_id: str,
     requirements: tuple[str, ...],
@@ -119,6 +129,7 @@ def manifest(
     monitoring: bool,
     ingress: bool,
     namespace: str | None,
+    **entrance: str | None,
 ) -> None:
     """Print the Kubernetes manifest of TENANT_ID; the same options give the same bytes."""
     needed = _requirements(requirements, file)
@@ -137,7 +148,9 @@ def manifest(
         created_at=now,
         updated_at=now,
     )
-    objects = render(made, plan, ManifestOptions(monitoring, ingress, namespace))
+    said = {name: value for name, value in entrance.items() if value is not None}
+    chosen = {"include_monitoring": monitoring, "include_ingress": ingress, "namespace": namespace}
+    objects = render(made, plan, options_of({**surroundings(Settings()), **chosen, **said}))
     click.echo(to_yaml(objects) if shape == "yaml" else to_json(objects), nl=shape == "json")
 
 

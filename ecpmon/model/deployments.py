@@ -84,11 +84,13 @@ class DeployedObject:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `Deployer.apply` did. `changed` False: everything was there already."""
+    """What `Deployer.apply` did. `changed` False: everything was there already. `unseen`: why nobody has seen the
+    release run; "": it was seen."""
 
     changed: bool
     objects: tuple[DeployedObject, ...] = ()
     message: str = ""
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

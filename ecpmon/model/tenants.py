@@ -148,6 +148,8 @@ class Tenant(BaseModel):
     preset: str
     is_demo: bool
     status: TenantStatus
+    # Why it is no better one; "": nothing to say.
+    status_reason: str = ""
     service_requirements: dict[str, int]
     resources: Resources
     sla_target: SlaTarget

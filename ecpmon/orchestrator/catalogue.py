@@ -83,6 +83,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Price = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 Percent = Annotated[Decimal, Field(gt=0, lt=100)]
 Name = Annotated[str, Field(pattern=_NAME)]
+WrittenPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$", max_length=200)]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 
 
 class _Data(BaseModel):
@@ -111,6 +113,10 @@ class ServiceSpec(_Data):
     gpu_share: Decimal = Field(default=Decimal(0), ge=0, le=1)
     storage: Gigabytes
     data_path: str | None = None
+    # Beside /tmp and data_path: what the image writes to, which a read-only root would refuse.
+    writes: tuple[WrittenPath, ...] = Field(default=(), max_length=8)
+    user: int = Field(default=10001, ge=1, le=65535)
+    env: Mapping[EnvName, str] = Field(default_factory=dict)
     image: Image
     port: Port = 8080
     service_port: Port = 80

@@ -26,9 +26,9 @@ from ecpmon.model.deployments import (
     DeploymentStatus,
     Release,
 )
-from ecpmon.model.tenants import Tenant
+from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.model.windows import ROLLING_WINDOWS, ErrorBudget
-from ecpmon.ports.orchestrator import Deployer, DeploymentStore
+from ecpmon.ports.orchestrator import Deployer, DeploymentStore, LettingGo
 from ecpmon.ports.service import Clock
 from ecpmon.ports.sla import WindowSums
 from ecpmon.ports.tenants import TenantStore
@@ -73,8 +73,11 @@ class DeploymentService:
         *,
         takeover: timedelta,
         carries_out: bool = True,
+        surroundings: Mapping[str, Any] | None = None,
     ) -> None:
-        """`carries_out` False: what is asked for here, another process takes up (`resume`)."""
+        """`carries_out` False: what is asked for here, another process takes up (`resume`). `surroundings`: what
+        manifests are to know of the cluster, by the names of `ManifestOptions`, unless a deployment says otherwise."""
+        self.surroundings = dict(surroundings or {})
         self._takeover = takeover
         self._carries_out = carries_out
         self.store = store
@@ -85,6 +88,8 @@ class DeploymentService:
         self._intervals = intervals
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
+        # Those whose deployer has begun: whether anything of the tenant ran before.
+        self._touched: dict[str, bool] = {}
 
     async def check_gate(self, tenant: Tenant, *, force: bool, reason: str) -> str | None:
         """The reason to keep when the gate is overruled. Raises BudgetExhausted."""
@@ -128,6 +133,17 @@ class DeploymentService:
                 f"nothing is configured to deploy by {method!r} (configured: {known}); see docs/settings.md"
             )
         return deployer
+
+    async def unknown_kinds(self, method: str) -> frozenset[str]:
+        """Kinds of manifests that would be left out by this method; none where nobody can be asked right now."""
+        from ecpmon.orchestrator.deployers.cluster import EXTENSIONS
+
+        objects = [{"kind": kind, "metadata": {"name": ""}} for kind in sorted(EXTENSIONS)]
+        try:
+            found = await self.check_method(method).left_out(objects)
+        except EcpError:
+            return frozenset()
+        return frozenset(each.partition("/")[0] for each in found)
 
     async def request(
         self, tenant: Tenant, method: str, options: Mapping[str, Any], by: str, forced_because: str | None
@@ -180,6 +196,7 @@ class DeploymentService:
         def forget(_: asyncio.Task[None]) -> None:
             if self._running.get(name) is task:
                 del self._running[name]
+                self._touched.pop(name, None)
 
         task.add_done_callback(forget)
 
@@ -205,7 +222,8 @@ class DeploymentService:
                 await self._once(record)
             except DeploymentFailed as error:
                 over = DeploymentStatus.ROLLED_BACK if error.rolled_back else DeploymentStatus.FAILED
-                return await self._end(record, over, error.message)
+                broken = not error.rolled_back and self._was_touched(record)
+                return await self._end(record, over, error.message, broken=broken)
             except TemporaryError as error:  # the cluster or our own database is away
                 with contextlib.suppress(TemporaryError):
                     await self._say(record, DeploymentStatus.VALIDATING, error.message, level="warning")
@@ -214,7 +232,8 @@ class DeploymentService:
                 return await self._end(record, DeploymentStatus.FAILED, error.message)
             else:
                 return None
-        return await self._end(record, DeploymentStatus.FAILED, "gave up: the other side does not answer")
+        gave_up = "gave up: the other side does not answer"
+        return await self._end(record, DeploymentStatus.FAILED, gave_up, broken=self._was_touched(record))
 
     async def _once(self, record: DeploymentRecord) -> None:
         from ecpmon.orchestrator.manifests import namespace_of
@@ -223,16 +242,22 @@ class DeploymentService:
         tenant = await self._tenants.get(record.tenant_id)
         if tenant.key != record.tenant:
             raise DeploymentFailed("the tenant was deleted; another one has its name now")
-        objects, report = await asyncio.to_thread(rendered, tenant, record.options)
+        objects, report = await asyncio.to_thread(rendered, tenant, {**self.surroundings, **record.options})
         if not report.valid:
             first = report.errors[0]
             raise DeploymentFailed(f"the manifest is not valid: {first.shown()}")
+        planned = [DeployedObject(o["kind"], o["metadata"]["name"], "pending") for o in objects]
+        await self._say(
+            record, DeploymentStatus.VALIDATING, f"{len(objects)} objects are valid", objects=planned
+        )
         deployer = self.check_method(record.method)
         release = Release(record.deployment_id, tenant.tenant_id, namespace_of(tenant.tenant_id), objects)
         # Kept in the row: a process that takes over after a crash must roll back to what ran before the first try.
         before = await self.store.remember(record, await deployer.snapshot(release))
         if before is None:
             raise _Overtaken
+
+        self._touched[record.deployment_id] = bool(before)
 
         async def progress(
             status: DeploymentStatus, message: str, seen: Sequence[DeployedObject] | None
@@ -242,9 +267,30 @@ class DeploymentService:
         outcome = await deployer.apply(replace(release, before=before), progress)
         where = tenant.deployed(record.method)
         holds, age = self._intervals.evidence(where)
-        await self._tenants.set_deployed(tenant, record.method, "running", holds, age, self._clock.now())
+        status = TenantStatus.DEPLOYING if outcome.unseen else TenantStatus.RUNNING
+        await self._tenants.set_deployed(
+            tenant, record.method, status.value, holds, age, self._clock.now(), outcome.unseen
+        )
+        await self._let_go(record)
         done = outcome.message or ("deployed" if outcome.changed else "nothing had to change")
         await self._say(record, DeploymentStatus.COMPLETED, done, objects=outcome.objects)
+
+    def _was_touched(self, record: DeploymentRecord) -> bool:
+        """Whether something of the tenant ran before that the deployer may have changed, in this try or one before."""
+        return self._touched.get(record.deployment_id, bool(record.before))
+
+    async def _let_go(self, record: DeploymentRecord) -> None:
+        """Whoever else brought the tenant out, and would go on doing so by itself, is to let go of it."""
+        for method, deployer in self.deployers.items():
+            if method == record.method or not isinstance(deployer, LettingGo):
+                continue
+            try:
+                if await deployer.let_go(record.tenant_id):
+                    said = f"{method} does not bring the tenant out any more"
+                    await self._say(record, DeploymentStatus.VERIFYING, said)
+            except EcpError as error:
+                said = f"{method} may still bring the tenant out beside this: {error.message}"
+                await self._say(record, DeploymentStatus.VERIFYING, said, level="warning")
 
     async def _say(
         self,
@@ -254,6 +300,7 @@ class DeploymentService:
         *,
         level: str = "info",
         objects: Sequence[DeployedObject] | None = None,
+        broken: bool = False,
     ) -> None:
         told = await self.store.advance(
             record.tenant,
@@ -264,13 +311,16 @@ class DeploymentService:
             level=level,
             objects=objects,
             tries=record.tries,
+            broken=broken,
         )
         if not told:
             raise _Overtaken
 
-    async def _end(self, record: DeploymentRecord, status: DeploymentStatus, message: str) -> None:
+    async def _end(
+        self, record: DeploymentRecord, status: DeploymentStatus, message: str, *, broken: bool = False
+    ) -> None:
         _log.warning("deployment_ended", tenant=record.tenant_id, status=status.value, message=message)
-        await self._say(record, status, message, level="error")
+        await self._say(record, status, message, level="error", broken=broken)
 
     async def _beat(self, record: DeploymentRecord) -> None:
         while True:
@@ -282,13 +332,22 @@ class DeploymentService:
 
 def rendered(tenant: Tenant, options: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...], Report]:
     """The tenant's objects and what validation says of them. Raises as `plan_of` does."""
-    from ecpmon.orchestrator.manifests import ManifestOptions, render, to_yaml
+    from ecpmon.orchestrator.manifests import options_of, render, to_yaml
     from ecpmon.orchestrator.tuning import plan_of
     from ecpmon.orchestrator.validation import validate_manifest
 
-    wanted = ManifestOptions(
-        include_monitoring=bool(options.get("include_monitoring", True)),
-        include_ingress=bool(options.get("include_ingress", False)),
-    )
-    objects = render(tenant, plan_of(tenant), wanted)
+    objects = render(tenant, plan_of(tenant), options_of(options))
     return tuple(objects), validate_manifest(tenant.tenant_id, to_yaml(objects))
+
+
+def with_left_out(report: Report, objects: Sequence[Mapping[str, Any]], unknown: frozenset[str]) -> Report:
+    """The report with a warning for each object that would be left out, its kind being unknown to the cluster."""
+    from ecpmon.orchestrator.validation import Finding, Severity
+
+    said = "the cluster does not know this kind: the object would be left out"
+    left_out = tuple(
+        Finding(Severity.WARNING, "KIND_NOT_SERVED", said, n, f"{o['kind']}/{o['metadata']['name']}", "kind")
+        for n, o in enumerate(objects)
+        if o["kind"] in unknown
+    )
+    return replace(report, warnings=(*report.warnings, *left_out))

@@ -48,12 +48,16 @@ class ServicePlan(_Value):
 
     `gpu` is the `nvidia.com/gpu` count of a container: a `gpu_share` below 1 asks for one shared device.
     `spread` and `disruption_budget` are False for a single replica: a budget there would block every drain.
+    `max_replicas` is how far its autoscaler may go: all services at theirs fit the quota together. `surge`: a rollout
+    may start one pod beside those, which the quota admits too; else a pod ends before its successor begins.
     `spec` carries what sizing does not change (ports, probes, data_path).
     """
 
     service_name: str
     service_type: str
     replicas: int
+    max_replicas: int
+    surge: bool
     sessions: int
     image: str
     cpu_request: str

@@ -100,6 +100,8 @@ def _size(
         service_name=name,
         service_type=spec.service_type,
         replicas=replicas,
+        max_replicas=replicas,  # until it is known what the preset leaves (`room`)
+        surge=False,
         sessions=sessions[name],
         image=spec.image,
         cpu_request=f"{spec.cpu_request * scale}m",

@@ -20,6 +20,7 @@ from ecpmon.orchestrator.catalogue import Catalogue, default_catalogue
 from ecpmon.orchestrator.costs import cost_breakdown, cost_text, monthly_cost
 from ecpmon.orchestrator.plans import CostLine, Needs, ServicePlan, TenantPlan
 from ecpmon.orchestrator.replicas import Promise, capacity, fastest, size_services, total
+from ecpmon.orchestrator.room import room_reasons, share_room
 
 __all__ = ["MAX_SESSIONS", "TenantPlan", "plan_tenant", "read_case"]
 
@@ -156,6 +157,7 @@ def _plan(
     case: Case, services: tuple[ServicePlan, ...], needs: Needs, chosen: str, recommended: str
 ) -> TenantPlan:
     preset, prices = case.catalogue.presets[chosen], case.catalogue.prices
+    services = share_room(services, preset)
     lines = cost_breakdown(preset, prices)
     cost = monthly_cost(lines)
     low, high = preset.deployment_minutes
@@ -171,7 +173,10 @@ def _plan(
         deployment_time=f"{low}-{high} minutes",
         services=services,
         alternatives=other_presets(case, chosen),
-        reasons=tuple(_reasons(case.catalogue, needs, chosen, recommended, lines)),
+        reasons=(
+            *_reasons(case.catalogue, needs, chosen, recommended, lines),
+            *room_reasons(services, chosen),
+        ),
     )
 
 

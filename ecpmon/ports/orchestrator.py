@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ecpmon.model.alerts import Action
 from ecpmon.model.deployments import DeployedObject, DeploymentRecord, DeploymentStatus, Outcome, Release
@@ -197,6 +197,13 @@ class Deployer(Protocol):
         """
         ...
 
+    async def left_out(self, objects: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Which of the objects, as `kind/name`, would be left out there, since nobody there knows their kinds.
+
+        Raises KubernetesUnavailable.
+        """
+        ...
+
     async def restart(self, tenant: Tenant, now: datetime) -> int:
         """Restart the tenant's workloads; how many. The same `now` again restarts nothing."""
         ...
@@ -207,6 +214,15 @@ class Deployer(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class LettingGo(Protocol):
+    """A deployer by which somebody brings a tenant out again and again, by himself, until it is let go."""
+
+    async def let_go(self, tenant_id: str) -> bool:
+        """Nobody brings the tenant out this way any more, and what runs is left as it is. False: nobody did."""
         ...
 
 
@@ -241,8 +257,13 @@ class DeploymentStore(Protocol):
         level: str = "info",
         objects: Sequence[DeployedObject] | None = None,
         tries: int = 0,
+        broken: bool = False,
     ) -> bool:
-        """The next step of try number `tries`, with a log line. False: it is over, or another try goes on with it."""
+        """The next step of try number `tries`, with a log line. False: it is over, or another try goes on with it.
+
+        Without success at the end the tenant is what it was before; `failed` if it was never deployed, or if it is
+        `broken`: what ran before does not run any more.
+        """
         ...
 
     async def beat(self, record: DeploymentRecord, now: datetime) -> None:
@@ -269,6 +290,14 @@ class DeploymentStore(Protocol):
 
     async def running(self, tenant: Tenant) -> DeploymentRecord | None:
         """The one that is not over yet."""
+        ...
+
+    async def first_asked(self, tenant: int) -> DeploymentRecord | None:
+        """The first deployment of the tenant of this number that anybody asked for; None: there was none yet."""
+        ...
+
+    async def typical_seconds(self, record: DeploymentRecord) -> float | None:
+        """How long the tenant's last deployments by the same method took; None: none has completed."""
         ...
 
     async def first_completed(self, tenant: Tenant) -> datetime | None:

@@ -9,7 +9,15 @@ from typing import Any, Protocol
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.samples import Source
-from ecpmon.model.tenants import ContractVersion, Language, PushMode, Resources, SlaTarget, Tenant
+from ecpmon.model.tenants import (
+    ContractVersion,
+    Language,
+    PushMode,
+    Resources,
+    SlaTarget,
+    Tenant,
+    TenantStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +192,19 @@ class TenantStore(Protocol):
         holds: timedelta,
         age: timedelta | None,
         now: datetime,
+        reason: str = "",
     ) -> Tenant:
         """Record where the tenant runs and, as `tenant` was read, what of it; a change of evidence source opens
-        a new regime at `now`. `holds` and `age` as for `add_regime`."""
+        a new regime at `now`. `holds` and `age` as for `add_regime`; `reason`: why the status is no better one."""
+        ...
+
+    async def set_status(self, tenant: Tenant, status: TenantStatus, reason: str = "") -> None:
+        """Of a live tenant, and why it is no better one."""
+        ...
+
+    async def tell_apart(self, now: datetime) -> list[str]:
+        """Of the tenants that run, those that are measured down become `degraded`, and `running` again when they are
+        measured up; who changed. For the job: all tenants."""
         ...
 
     async def keep_interval(

@@ -17,6 +17,7 @@ from ecpmon.settings.serving import DEFAULT_PORTS as DEFAULT_PORTS
 from ecpmon.settings.serving import LOOPBACK as LOOPBACK
 from ecpmon.settings.serving import Serving
 from ecpmon.settings.serving import is_safe_url as is_safe_url
+from ecpmon.settings.surrounding import Surrounding
 
 # What the source documents call them: counts where ours is not set.
 ALIASES: Final = {
@@ -24,6 +25,7 @@ ALIASES: Final = {
     "demo_database_url": "DEMO_DATABASE_URL",
     "kubeconfig": "KUBERNETES_CONFIG_PATH",
     "prometheus_url": "MONITORING_ENDPOINT",
+    "redis_url": "REDIS_URL",
     "simulator_url": "K8S_SIMULATOR_URL",
 }
 
@@ -39,7 +41,7 @@ class _Aliases(PydanticBaseSettingsSource):
 
 
 # The page of settings has the fields of the last base first.
-class Settings(Acting, Measuring, Serving):
+class Settings(Surrounding, Acting, Measuring, Serving):
     """Frozen settings of one `ecpmon serve` process."""
 
     model_config = SettingsConfigDict(defer_build=False)

@@ -76,6 +76,7 @@ class PgDeploymentStore:
         level: str = "info",
         objects: Sequence[DeployedObject] | None = None,
         tries: int = 0,
+        broken: bool = False,
     ) -> bool:
         line = {"timestamp": now.isoformat(), "level": level, "message": message}
         found = await self._database.fetchval(
@@ -89,6 +90,7 @@ class PgDeploymentStore:
             now,
             tries,
             tenant,
+            broken,
         )
         return found is not None
 
@@ -126,6 +128,15 @@ class PgDeploymentStore:
     async def running(self, tenant: Tenant) -> DeploymentRecord | None:
         row = await self._database.fetchrow(self._sql["running"], tenant.key)
         return None if row is None else _record(row)
+
+    async def first_asked(self, tenant: int) -> DeploymentRecord | None:
+        row = await self._database.fetchrow(self._sql["first_asked"], tenant)
+        return None if row is None else _record(row)
+
+    async def typical_seconds(self, record: DeploymentRecord) -> float | None:
+        asked = (record.tenant, record.method, REPORTED)
+        seconds: float | None = await self._database.fetchval(self._sql["typical_seconds"], *asked)
+        return seconds
 
     async def first_completed(self, tenant: Tenant) -> datetime | None:
         at: datetime | None = await self._database.fetchval(self._sql["first_completed"], tenant.key)

@@ -39,7 +39,7 @@ AHEAD = 2_000
 _AHEAD_AT_ONCE = 50
 # Of a tenant's row, in the audit log: what follows from the rest, or changes by itself.
 _NOT_TOLD = {
-    "key", "status", "deployed_spec", "created_at", "updated_at", "deleted_at", "versions", "as_of",
+    "key", "status", "status_reason", "deployed_spec", "created_at", "updated_at", "deleted_at", "versions", "as_of",
 }  # fmt: skip
 
 
@@ -65,6 +65,7 @@ def tenant_of(row: Any) -> Tenant:
         description=row["description"],
         sli_source=row["sli_source"],
         deployed_to=row["deployed_to"],
+        status_reason=row["status_reason"],
         push_interval=timedelta(seconds=row["push_interval_seconds"]),
         push_mode=PushMode(row["push_mode"]),
         time_zone=row["time_zone"],
@@ -333,11 +334,12 @@ class PgTenantStore:
         holds: timedelta,
         age: timedelta | None,
         now: datetime,
+        reason: str = "",
     ) -> Tenant:
         async with self._database.transaction() as connection:
             with wrap_errors():
                 row = await connection.fetchrow(
-                    self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec()
+                    self._sql["set_deployed"], tenant.key, deployed_to, status, now, tenant.spec(), reason
                 )
                 changed = one(row)
                 await self._judge(connection, changed, holds, age, now)
@@ -353,6 +355,16 @@ class PgTenantStore:
         if (latest["source"], latest["holds"], latest["age"]) != (source.value, holds, age):
             regime = (tenant.key, now, source.value, holds, age)
             await connection.execute(self._sql["add_regime"], *regime)
+
+    async def set_status(self, tenant: Tenant, status: TenantStatus, reason: str = "") -> None:
+        await self._database.execute(self._sql["set_status"], tenant.key, status.value, reason)
+        self.memory.drop(tenant.tenant_id)
+
+    async def tell_apart(self, now: datetime) -> list[str]:
+        rows = await self._database.fetch(self._sql["tell_apart"], now)
+        for row in rows:
+            self.memory.drop(row["tenant_id"])
+        return [row["tenant_id"] for row in rows]
 
     async def keep_interval(
         self, source: Source, holds: timedelta, age: timedelta | None, now: datetime

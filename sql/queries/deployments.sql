@@ -1,20 +1,35 @@
 -- name: request
-INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
-                         forced_because, options, heartbeat_at, preset)
-VALUES ($1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $8, (SELECT preset FROM tenants WHERE id = $2))
+-- The tenant is deploying from now on.
+WITH asked AS (
+  INSERT INTO deployments (deployment_id, tenant, method, status, message, created_at, requested_at, requested_by,
+                           forced_because, options, heartbeat_at, preset, tenant_before)
+  SELECT $1, $2, $3, 'pending', 'waiting for its turn', $4, $4, $5, $6, $7, $8, preset, status FROM tenants WHERE id = $2
+  RETURNING tenant
+)
+UPDATE tenants t SET status = 'deploying', status_reason = '' FROM asked WHERE t.id = asked.tenant
 
 -- name: advance
 -- $5: a log line or NULL; $6: objects or NULL for as before. Only the newest 200 log lines are kept.
 -- $8: which try says so; a try that another process has taken over has nothing to say any more.
-UPDATE deployments
-SET status = $2, progress = greatest(progress, $3), message = $4, heartbeat_at = $7,
-    logs = CASE WHEN $5::jsonb IS NULL THEN logs
-           WHEN jsonb_array_length(logs) >= 200 THEN (logs - 0) || $5::jsonb ELSE logs || $5::jsonb END,
-    objects = coalesce($6::jsonb, objects),
-    finished_at = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN greatest($7, created_at) END,
-    before = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN NULL ELSE before END
-WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $8 AND tenant = $9
-RETURNING deployment_id
+-- $10: what ran before does not run any more. A deployment that did not come about leaves its tenant as it was, unless that
+-- was never deployed; of one that did, the tenant's row is told by `set_deployed`.
+WITH told AS (
+  UPDATE deployments
+  SET status = $2, progress = greatest(progress, $3), message = $4, heartbeat_at = $7,
+      logs = CASE WHEN $5::jsonb IS NULL THEN logs
+             WHEN jsonb_array_length(logs) >= 200 THEN (logs - 0) || $5::jsonb ELSE logs || $5::jsonb END,
+      objects = coalesce($6::jsonb, objects),
+      finished_at = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN greatest($7, created_at) END,
+      before = CASE WHEN $2 IN ('completed', 'failed', 'rolled-back') THEN NULL ELSE before END
+  WHERE deployment_id = $1 AND finished_at IS NULL AND tries = $8 AND tenant = $9
+  RETURNING deployment_id, tenant, tenant_before, status, message
+), ended AS (
+  UPDATE tenants t
+  SET status = CASE WHEN $10 OR t.deployed_to IS NULL THEN 'failed' ELSE coalesce(told.tenant_before, 'failed') END,
+      status_reason = told.message
+  FROM told WHERE t.id = told.tenant AND told.status IN ('failed', 'rolled-back') AND t.deleted_at IS NULL
+)
+SELECT deployment_id FROM told
 
 -- name: beat
 UPDATE deployments SET heartbeat_at = $2
@@ -86,3 +101,16 @@ WHERE tenant = $1 AND requested_at IS NOT NULL AND NOT starts_with(deployment_id
 -- name: running
 SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
 WHERE d.tenant = $1 AND d.requested_at IS NOT NULL AND d.finished_at IS NULL
+
+-- name: first_asked
+-- What became of a tenant that had a row before anybody deployed it: its first deployment.
+SELECT d.*, t.tenant_id FROM deployments d JOIN tenants t ON t.id = d.tenant
+WHERE d.tenant = $1 AND d.requested_at IS NOT NULL ORDER BY d.seq LIMIT 1
+
+-- name: typical_seconds
+-- How long the newest 20 deployments of a tenant by a method took that completed; NULL when there are none.
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM (
+  SELECT date_part('epoch', finished_at - requested_at) AS seconds FROM deployments
+  WHERE tenant = $1 AND method = $2 AND status = 'completed' AND NOT starts_with(deployment_id, $3)
+  ORDER BY seq DESC LIMIT 20
+) AS x

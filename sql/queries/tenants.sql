@@ -87,12 +87,27 @@ WHERE id = $1 AND deleted_at IS NULL RETURNING id
 -- name: set_deployed
 -- $5: what of the tenant was deployed, so that a later change can be compared with it.
 UPDATE tenants
-SET deployed_to = $2, status = $3, deployed_spec = CASE WHEN $2::text IS NULL THEN NULL ELSE $5::jsonb END,
+SET deployed_to = $2, status = $3, status_reason = $6, deployed_spec = CASE WHEN $2::text IS NULL THEN NULL ELSE $5::jsonb END,
     updated_at = greatest($4::timestamptz, updated_at + INTERVAL '1 microsecond')
 WHERE id = $1 RETURNING {tenant_columns}
 
 -- name: set_status
-UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2
+UPDATE tenants SET status = $2, status_reason = $3 WHERE id = $1 AND deleted_at IS NULL
+
+-- name: tell_apart
+-- At $1, for the job, all live tenants that run: who is measured down is degraded, who is measured up is not. Of whom
+-- nothing is known nothing is said.
+WITH seen AS (
+  SELECT t.id, CASE h.state WHEN 'down' THEN 'degraded' ELSE 'running' END AS status,
+         CASE h.state WHEN 'down' THEN 'measured down since '
+           || to_char(h.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') ELSE '' END AS reason
+  FROM tenants t JOIN availability_heads h ON h.tenant = t.id AND h.state IN ('up', 'down')
+  WHERE t.deleted_at IS NULL AND t.status = CASE h.state WHEN 'down' THEN 'running' ELSE 'degraded' END
+    AND h.last_observed_at + h.holds > $1
+  ORDER BY t.id FOR UPDATE OF t SKIP LOCKED
+)
+UPDATE tenants t SET status = seen.status, status_reason = seen.reason FROM seen WHERE t.id = seen.id
+RETURNING t.tenant_id
 
 -- name: add_regime
 -- The component weights are those that the tenant has now.

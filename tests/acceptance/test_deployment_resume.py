@@ -80,7 +80,7 @@ async def test_a_deployment_survives_the_death_of_its_process(
         async with serving(tmp_path, **settings) as api:
             await api.call("POST", "/api/v1/tenants/", tenant)
             begun = await api.call("POST", "/api/v1/tenants/acme/deploy", {"method": "simulator"})
-            await api.until(path, lambda found: found["status"] == "scaling-services")
+            await api.until(path, lambda found: found["phase"] == "scaling-services")
         simulator.advance(600)
         async with serving(tmp_path, **settings) as api:
             found = await api.until(path, lambda found: found["finished_at"] is not None)

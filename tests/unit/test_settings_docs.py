@@ -56,6 +56,7 @@ def test_the_names_of_the_source_documents_count_where_ours_are_not_set(
     assert found.demo_database_url == SecretStr("http://demo-database-url")
     assert found.kubeconfig == "http://kubernetes-config-path"
     assert found.prometheus_url == "http://ours"
+    assert found.redis_url == SecretStr("http://redis-url")
     assert found.simulator_url == "http://k8s-simulator-url"
     assert Settings(simulator_url="http://given").simulator_url == "http://given"
 

@@ -107,6 +107,7 @@ export interface ManifestReport {
 export interface PendingResource {
   type: string;
   name: string;
+  status: string;
 }
 
 export interface SimulatorDeployment {
@@ -440,6 +441,7 @@ export interface Tenant {
   preset: string;
   is_demo: boolean;
   status: 'pending' | 'deploying' | 'running' | 'degraded' | 'failed' | 'deleting';
+  status_reason: string | null;
   service_requirements: Record<string, number>;
   resources: Resources;
   gpu_type: string | null;

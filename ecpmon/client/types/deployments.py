@@ -44,6 +44,7 @@ class CreatedResource(TypedDict):
 class PendingResource(TypedDict):
     type: str
     name: str
+    status: str
 
 
 class LogLine(TypedDict):

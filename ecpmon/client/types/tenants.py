@@ -120,6 +120,7 @@ class Tenant(TypedDict):
     preset: str
     is_demo: bool
     status: TenantStatus
+    status_reason: str | None
     service_requirements: dict[str, int]
     resources: Resources
     gpu_type: str | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Final
@@ -23,6 +23,7 @@ Document = dict[str, Any]
 FIELD_MANAGER: Final = "ecp-orchestrator"
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
+_MOST_WORDS: Final = 500
 # Kind -> API version and plural: every kind a tenant can have, and the only ones that are ever pruned.
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "ResourceQuota": ("v1", "resourcequotas"),
@@ -36,9 +37,13 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscalers"),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
     "Ingress": ("networking.k8s.io/v1", "ingresses"),
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", "httproutes"),
     "ServiceMonitor": ("monitoring.coreos.com/v1", "servicemonitors"),
     "PrometheusRule": ("monitoring.coreos.com/v1", "prometheusrules"),
 }
+
+# Of those, kinds that operators bring along: a cluster may do without them.
+EXTENSIONS: Final = frozenset({"HTTPRoute", "ServiceMonitor", "PrometheusRule"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,19 @@ class Cluster:
             raise
         return list(found.get("items") or ())
 
+    async def without(self, kinds: Collection[str]) -> frozenset[str]:
+        """Those of `kinds` that the server does not know, by its discovery."""
+        versions = {KINDS[kind][0] for kind in kinds if kind in KINDS}
+        served = {version: await self._served(version) for version in sorted(versions)}
+        return frozenset(
+            kind for kind in kinds if kind in KINDS and KINDS[kind][1] not in served[KINDS[kind][0]]
+        )
+
+    async def _served(self, version: str) -> frozenset[str]:
+        """The plurals of an API version; none where the server does not know it."""
+        found = await self.find(f"/{'apis' if '/' in version else 'api'}/{version}")
+        return frozenset(str(r.get("name")) for r in (found or {}).get("resources") or ())
+
     async def apply(
         self, document: Mapping[str, Any], manager: str = FIELD_MANAGER, *, force: bool = True
     ) -> Document:
@@ -196,14 +214,19 @@ def _answer(status: int, content: bytes) -> Document:
     except ValueError:
         document = None
     if status >= 500 or status == 429:
-        raise KubernetesUnavailable(f"the Kubernetes API answered {status}: {_message(document, status)}")
+        raise KubernetesUnavailable(
+            f"the Kubernetes API answered {status}: {_message(document, content, status)}"
+        )
     if status >= 300:
-        raise Refused(status, _message(document, status))
+        raise Refused(status, _message(document, content, status))
     if not isinstance(document, dict):
         raise KubernetesUnavailable("the Kubernetes API answered with something other than an object")
     return document
 
 
-def _message(document: Any, status: int) -> str:
+def _message(document: Any, content: bytes, status: int) -> str:
+    """The server's own words: of its Status, or what it wrote instead of one, such as `404 page not found`."""
     message = document.get("message") if isinstance(document, dict) else None
+    if not message and not isinstance(document, dict):
+        message = " ".join(content[:_MOST_WORDS].decode("utf-8", "replace").split())
     return str(message or f"HTTP {status}")

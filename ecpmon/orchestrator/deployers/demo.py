@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,10 @@ class DemoDeployer:
 
     async def snapshot(self, release: Release) -> tuple[Mapping[str, Any], ...]:
         """Nothing runs, so nothing is rolled back."""
+        return ()
+
+    async def left_out(self, objects: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """No cluster, so nothing that it does not know."""
         return ()
 
     async def apply(self, release: Release, progress: Progress) -> Outcome:

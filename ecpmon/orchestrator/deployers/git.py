@@ -223,16 +223,26 @@ def remote_failure(result: GitResult) -> EcpError:
     if any(sign in text for sign in _REFUSED):
         return DeploymentFailed(
             "the git remote refused our credentials; check ECPMON_GITOPS_TOKEN (or the ssh key), that it has not "
-            f"expired and that it may write ({_last_line(result.err)})"
+            f"expired and that it may write ({_told(result.err)})"
         )
     return KubernetesUnavailable(
         "the git remote does not answer; check ECPMON_GITOPS_URL and the network, then try again "
-        f"({_last_line(result.err)})"
+        f"({_told(result.err)})"
     )
+
+
+def remote_words(text: str) -> str:
+    """What the other side itself had to say: hooks and hosts write it behind `remote:`; at most 300 characters."""
+    lines = [line.removeprefix("remote:").strip() for line in text.splitlines() if line.startswith("remote:")]
+    return " ".join(" ".join(lines).split())[:300]
+
+
+def _told(text: str) -> str:
+    return "; ".join(filter(None, (_last_line(text), remote_words(text))))
 
 
 def _last_line(text: str) -> str:
     """The line that says what went wrong, at most 300 characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote: error"))]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:"))]
     return (telling or lines or ["no message"])[0][:300]

@@ -1,7 +1,8 @@
 """Deploys tenants by writing their manifests into a git repository that Argo CD follows.
 
 "Completed" means pushed: the branch holds the release, read back from the remote. Argo CD brings the cluster there
-in its own time (deploy/argocd), so no readiness is known here and no `replicas` are told.
+in its own time (deploy/argocd). Where that cluster can be looked at (`Watcher`), it is waited for; else nobody has seen
+the release run, and the outcome says so.
 
 Commits are built by plumbing in a bare clone, without a work tree: nobody's attributes, filters or symbolic links
 can change what is written, and a commit can be built anew on any head. When somebody else has pushed meanwhile, ours
@@ -13,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 import structlog
 from pydantic import SecretStr
@@ -25,24 +26,42 @@ from pydantic import SecretStr
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable, ValidationFailed
 from ecpmon.model.deployments import DeploymentStatus, Outcome, Release
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
-from ecpmon.orchestrator.deployers.git import Git, GitResult, checked_branch, checked_url, remote_failure
-from ecpmon.orchestrator.deployers.stored import compare, documents, stamp
-from ecpmon.orchestrator.manifests import to_yaml
+from ecpmon.orchestrator.deployers.git import (
+    Git,
+    GitResult,
+    checked_branch,
+    checked_url,
+    remote_failure,
+    remote_words,
+)
+from ecpmon.orchestrator.deployers.stored import compare, documents, keep_stamps, stamp
+from ecpmon.orchestrator.manifests import Manifest, to_yaml
 from ecpmon.ports.orchestrator import Progress
 
 _TRIES: Final = 8
 _FETCHED: Final = "refs/remotes/origin/head"
 _GONE: Final = "0" * 40
+# The manifest of a tenant that is taken away.
+REMOVED: Final = b"# This tenant is removed: Argo CD prunes what it deployed. Then the folder may go.\n"
 _log = structlog.get_logger(__name__)
 
 # Path -> new bytes, or None to remove it; empty: nothing to do.
 Changes = Mapping[str, bytes | None]
 
 
+class Watcher(Protocol):
+    """Who can look at the cluster that Argo CD deploys to."""
+
+    async def seen(self, release: Release, progress: Progress) -> str:
+        """Wait until the release serves there; "" then, else why nobody has seen it."""
+        ...
+
+
 class GitopsDeployer:
     """`ports.Deployer` on the branch `branch` of `url`, through a private clone in `folder`.
 
-    `timeout`: seconds per git call. Raises ValidationFailed when a setting is unsafe.
+    `timeout`: seconds per git call. `watcher`: of the cluster that Argo CD deploys to.
+    Raises ValidationFailed when a setting is unsafe.
     """
 
     def __init__(
@@ -54,12 +73,14 @@ class GitopsDeployer:
         token: SecretStr | None = None,
         author: str = "ecpmon <ecpmon@localhost>",
         timeout: float = 30.0,
+        watcher: Watcher | None = None,
     ) -> None:
         self._url = checked_url(url)
         self._branch = checked_branch(branch)
         self._folder = folder
         self._git = Git(folder, author, token, timeout)
         self._timeout = timeout
+        self._watcher = watcher
         self._lock = asyncio.Lock()
         self._ready = False
 
@@ -70,22 +91,28 @@ class GitopsDeployer:
         """A push is whole or not at all: nothing is rolled back."""
         return ()
 
+    async def left_out(self, objects: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """All is written; what its cluster does not know, Argo CD says."""
+        return ()
+
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """Push the release as the tenant's manifest; the same content again makes no commit."""
-        path, wanted = _manifest_path(release.tenant_id), to_yaml(map(dict, release.objects)).encode()
-        before: bytes | None = None
+        path, wanted = _manifest_path(release.tenant_id), b""
+        before: tuple[Manifest, ...] | None = None
 
         async def write(head: str | None) -> Changes:
-            nonlocal before
-            before = await self._read(head, path)
-            return {} if before == wanted else {path: wanted}
+            nonlocal before, wanted
+            stored = await self._read(head, path)
+            before = documents(stored)
+            wanted = to_yaml(keep_stamps(before, release.objects)).encode()
+            return {} if stored == wanted else {path: wanted}
 
         await progress(DeploymentStatus.CREATING_NAMESPACE, "reading the git repository", None)
         await progress(DeploymentStatus.CREATING_SERVICES, f"writing {path}", None)
         commit = await self._push(
             f"Deploy {release.tenant_id}\n\nDeployment: {release.deployment_id}\n", write
         )
-        objects = compare(documents(before), release.objects)
+        objects = compare(before, keep_stamps(before, release.objects))
         done = (
             f"pushed {commit[:12]} to {self._branch}"
             if commit
@@ -94,9 +121,19 @@ class GitopsDeployer:
         await progress(
             DeploymentStatus.SCALING_SERVICES, f"{done}; Argo CD brings it to the cluster", objects
         )
-        await progress(DeploymentStatus.VERIFYING, "reading the pushed manifest back", None)
+        unseen = await self._unseen(release, progress)
+        await progress(DeploymentStatus.VERIFYING, "reading the pushed manifest back", objects)
         await self._verify(path, wanted)
-        return Outcome(commit is not None, objects, done)
+        return Outcome(commit is not None, objects, f"{done}; {unseen}" if unseen else done, unseen)
+
+    async def _unseen(self, release: Release, progress: Progress) -> str:
+        """Why nobody has seen the release run; "" when somebody has."""
+        if self._watcher is None:
+            return (
+                "nobody has seen it run: no ECPMON_KUBECONFIG leads to the cluster that Argo CD deploys to, and no "
+                "pipeline has told (POST deployment-status)"
+            )
+        return await self._watcher.seen(release, progress)
 
     async def restart(self, tenant: Tenant, now: datetime) -> int:
         """Stamp the pod templates of the tenant's Deployments with `now`; their number, 0 when it is not there."""
@@ -117,16 +154,38 @@ class GitopsDeployer:
         return number
 
     async def delete(self, tenant_id: str) -> None:
-        """Remove the tenant's folder; Argo CD prunes what it deployed from it."""
-        folder = f"tenants/{_checked(tenant_id)}/"
+        """Leave an empty manifest in the tenant's folder: Argo CD then prunes what it deployed from it.
+
+        Without its folder the Application would be gone, and what it deployed would stay (deploy/argocd): that is how
+        a tenant is let go.
+        """
+        path = _manifest_path(tenant_id)
 
         async def write(head: str | None) -> Changes:
-            if head is None:
-                return {}
-            listed = await self._git.local("ls-tree", "-r", "-z", "--name-only", head, "--", folder)
-            return {name.decode(): None for name in listed.split(b"\0") if name}
+            others = {name: None for name in await self._files(head, tenant_id) if name != path}
+            stored = await self._read(head, path)
+            return {} if stored in (None, REMOVED) and not others else {**others, path: REMOVED}
 
         await self._push(f"Remove {tenant_id}\n", write)
+
+    async def let_go(self, tenant_id: str) -> bool:
+        """Remove the folder of a tenant that is deployed otherwise from now on: what runs is not touched.
+
+        False: there was none.
+        """
+
+        async def write(head: str | None) -> Changes:
+            return dict.fromkeys(await self._files(head, tenant_id))
+
+        return await self._push(f"Let go of {tenant_id}\n", write) is not None
+
+    async def _files(self, head: str | None, tenant_id: str) -> list[str]:
+        """What the tenant's folder holds."""
+        if head is None:
+            return []
+        folder = f"tenants/{_checked(tenant_id)}/"
+        listed = await self._git.local("ls-tree", "-r", "-z", "--name-only", head, "--", folder)
+        return [name.decode() for name in listed.split(b"\0") if name]
 
     async def _push(self, message: str, write: Callable[[str | None], Awaitable[Changes]]) -> str | None:
         """Commit what `write(head)` asks for on the remote's head and push it; the commit, None: nothing to do."""
@@ -195,7 +254,10 @@ class GitopsDeployer:
             raise remote_failure(listed)
         heads = [line.split("\t") for line in listed.out.decode().splitlines()]
         head = next((commit for commit, name in heads if name == ref), None)
-        if head is None or head == await self._fetched():
+        if head is None:
+            await self._check_empty()
+            return None
+        if head == await self._fetched():
             return head
         fetched = await self._git.remote(
             "fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, f"+{ref}:{_FETCHED}"
@@ -203,6 +265,21 @@ class GitopsDeployer:
         if fetched.code != 0:
             raise remote_failure(fetched)
         return await self._fetched()
+
+    async def _check_empty(self) -> None:
+        """Only in an empty repository is the branch ours to begin: elsewhere a branch that is not there is a mistake,
+        and nobody would follow the one that we began. Raises DeploymentFailed."""
+        listed = await self._git.remote("ls-remote", "--heads", "--", self._url)
+        if listed.code != 0:
+            raise remote_failure(listed)
+        heads = [
+            line.partition("refs/heads/")[2] for line in listed.out.decode("utf-8", "replace").splitlines()
+        ]
+        if heads:
+            known = ", ".join(sorted(heads)[:10])
+            raise DeploymentFailed(
+                f"the git remote has no branch {self._branch!r} (it has {known}); check ECPMON_GITOPS_BRANCH"
+            )
 
     async def _fetched(self) -> str | None:
         """The head the clone holds. Asked of the clone each time: another process may have made it anew."""
@@ -258,7 +335,8 @@ def _raise_unless_overtaken(result: GitResult, git: Git) -> None:
         or "incorrect old" in text
     ):
         return
+    said = "; ".join(filter(None, (refusals[0].split(chr(9))[-1][:300], remote_words(result.err))))
     raise DeploymentFailed(
-        f"the git remote does not take our push ({refusals[0].split(chr(9))[-1][:300]}); check the branch "
-        "protection, hooks and that the account may write"
+        f"the git remote does not take our push ({said}); check the branch protection, hooks and that the account "
+        "may write"
     )

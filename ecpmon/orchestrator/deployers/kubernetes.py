@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from ecpmon.errors import DeploymentFailed, EcpError, KubernetesUnavailable
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Outcome, Release
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployers.cluster import (
+    EXTENSIONS,
     FIELD_MANAGER,
     KINDS,
     Cluster,
@@ -20,17 +22,17 @@ from ecpmon.orchestrator.deployers.cluster import (
     kind_path,
     path_of,
 )
-from ecpmon.orchestrator.deployers.rollout import (
-    Rollout,
-    Stage,
-    as_applied,
-    judge,
-    owns_replicas,
-    replica_failure,
-    same_content,
-    waiting_reasons,
+from ecpmon.orchestrator.deployers.rollout import Stage, as_applied, owns_replicas, same_content
+from ecpmon.orchestrator.deployers.watching import Watch
+from ecpmon.orchestrator.deployers.work import (
+    Work,
+    is_ours,
+    is_tenants,
+    key_of,
+    labels_of,
+    not_known,
+    scaled_by,
 )
-from ecpmon.orchestrator.deployers.work import Work, is_ours, is_tenants, key_of, labels_of, scaled_by
 from ecpmon.orchestrator.manifests import namespace_of
 from ecpmon.ports.orchestrator import Progress
 
@@ -41,8 +43,6 @@ _CLAIM: Final = "PersistentVolumeClaim"
 _PRUNED: Final = tuple(kind for kind in KINDS if kind != _CLAIM)
 # What a rollback restores. Not services and claims: the server gives them addresses and volumes that must stay.
 _RESTORED: Final = frozenset(KINDS) - {_CLAIM, "Service"}
-# Looks in a row that may go unanswered while a rollout is waited for.
-_UNANSWERED: Final = 5
 
 
 class KubernetesDeployer:
@@ -52,6 +52,7 @@ class KubernetesDeployer:
         self._cluster = Cluster(address)
         self._rollout_timeout = rollout_timeout
         self._poll = poll
+        self._watch = Watch(self._cluster, rollout_timeout, poll)
 
     def move(self, url: str) -> None:
         """Another API server without authentication, before anything was asked of this one."""
@@ -77,14 +78,17 @@ class KubernetesDeployer:
 
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """See `ports.Deployer`. Raises DeploymentFailed or KubernetesUnavailable."""
+        release, left_out = await self._deployable(release)
         before = await self.snapshot(release) if release.before is None else release.before
         originals = {key_of(document): dict(document) for document in before}
         work = Work(release, progress, scaled_by(release), originals)
+        if left_out:
+            await work.tell(DeploymentStatus.CREATING_NAMESPACE, not_known(left_out))
         try:
             await self._apply_all(work)
             await self._prune(work, _PRUNED)
             await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
-            await self._wait(work, work.deployments)
+            await self._watch.wait(work, work.deployments)
             await work.tell(DeploymentStatus.VERIFYING, "checking what runs")
             await self._verify(work)
         except (DeploymentFailed, Refused) as error:
@@ -92,7 +96,26 @@ class KubernetesDeployer:
         await self._prune_claims(work)
         objects = tuple(work.objects.values())
         changed = any(found.status != "unchanged" for found in objects)
-        return Outcome(changed, objects, "" if changed else "everything was there already")
+        said = "deployed" if changed else "everything was there already"
+        return Outcome(changed, objects, f"{said}; {not_known(left_out)}" if left_out else said)
+
+    async def left_out(self, objects: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """See `ports.Deployer`. Raises DeploymentFailed when the cluster does not say."""
+        try:
+            unknown = await self._cluster.without({o["kind"] for o in objects} & EXTENSIONS)
+        except Refused as refused:
+            raise DeploymentFailed(f"the cluster does not say which kinds it knows: {refused}") from refused
+        return tuple("{}/{}".format(*key_of(o)) for o in objects if o["kind"] in unknown)
+
+    async def _deployable(self, release: Release) -> tuple[Release, tuple[str, ...]]:
+        """The release without what the cluster does not know the kinds of, and that."""
+        unknown = frozenset(await self.left_out(release.objects))
+        kept = tuple(o for o in release.objects if "{}/{}".format(*key_of(o)) not in unknown)
+        return replace(release, objects=kept), tuple(sorted(unknown))
+
+    async def seen(self, release: Release, progress: Progress) -> str:
+        """Wait until somebody else has brought the release to the cluster and it serves; "" then, else why not."""
+        return await self._watch.seen(release, progress)
 
     async def restart(self, tenant: Tenant, now: datetime) -> int:
         """See `ports.Deployer`: a new pod template, as `kubectl rollout restart` makes it."""
@@ -145,7 +168,7 @@ class KubernetesDeployer:
                 raise DeploymentFailed("{}/{}: {}".format(*key_of(document), refused)) from refused
 
     async def _apply_one(self, work: Work, document: Mapping[str, Any]) -> None:
-        live = await self._cluster.find(path_of(document))
+        live = await self._gone_or_live(document)
         kind, name = key_of(document)
         if kind == "Namespace" and live is not None and not is_tenants(live, work.release.tenant_id):
             # Our labels on it would make it ours to delete.
@@ -154,7 +177,7 @@ class KubernetesDeployer:
         before = work.originals.get((kind, name))
         work.before[kind, name] = before
         if kind == "Deployment" and name in work.scaled:
-            after = await self._apply_scaled(document, live)
+            after = await self._apply_scaled(document, live, work.scaled[name])
         else:
             after = await self._cluster.apply(document)
         unchanged = before is not None and same_content(before, after)
@@ -162,13 +185,37 @@ class KubernetesDeployer:
         if unchanged:
             del work.before[kind, name]  # nothing to roll back
 
-    async def _apply_scaled(self, document: Mapping[str, Any], before: Document | None) -> Document:
-        """Apply a Deployment that an autoscaler scales: `spec.replicas` counts for the creation only.
+    async def _gone_or_live(self, document: Mapping[str, Any]) -> Document | None:
+        """What is there now. What is being deleted is waited for: applied to, it would go all the same.
+
+        Raises DeploymentFailed when it does not go: its finalizers hold it, as a claim's while a pod uses it.
+        """
+        path = path_of(document)
+        try:
+            async with asyncio.timeout(self._rollout_timeout):
+                while True:
+                    live = await self._cluster.find(path)
+                    if live is None or "deletionTimestamp" not in live["metadata"]:
+                        return live
+                    await asyncio.sleep(self._poll)
+        except TimeoutError as error:
+            held = ", ".join(live["metadata"].get("finalizers") or ()) if live else ""
+            raise DeploymentFailed(
+                "{}/{}: still being deleted after {:g} s{}".format(
+                    *key_of(document), self._rollout_timeout, f", held by {held}" if held else ""
+                )
+            ) from error
+
+    async def _apply_scaled(
+        self, document: Mapping[str, Any], before: Document | None, least: int
+    ) -> Document:
+        """Apply a Deployment that an autoscaler scales: `spec.replicas`, or `least`, counts for the creation only.
 
         Just leaving it out of the next apply would reset it to 1, as its last owner gives it up. So another manager
         holds the number, as Kubernetes' documentation on handing over ownership has it.
         """
-        live = await self._cluster.apply(document) if before is None else before
+        first = {**document, "spec": {"replicas": least, **document["spec"]}}
+        live = await self._cluster.apply(first) if before is None else before
         if owns_replicas(live, FIELD_MANAGER):
             held = {key: document[key] for key in ("apiVersion", "kind")}
             held["metadata"] = {key: document["metadata"][key] for key in ("name", "namespace")}
@@ -207,70 +254,10 @@ class KubernetesDeployer:
         found = await self._cluster.items(kind_path(kind, space), labels)
         return [{**item, "apiVersion": KINDS[kind][0], "kind": kind} for item in found]
 
-    async def _wait(self, work: Work, names: frozenset[str], *, telling: bool = True) -> None:
-        """Until the named Deployments are rolled out. Raises DeploymentFailed naming one that is not."""
-        unanswered = 0
-        try:
-            async with asyncio.timeout(self._rollout_timeout):
-                while True:
-                    try:
-                        if await self._look(work, names, telling):
-                            return
-                        unanswered = 0
-                    except KubernetesUnavailable:
-                        unanswered += 1
-                        if unanswered > _UNANSWERED:
-                            raise
-                    await asyncio.sleep(self._poll)
-        except TimeoutError as error:
-            late = await self._unfinished(work.release.namespace, names)
-            why = await self._why(late) if late else ""
-            raise DeploymentFailed(
-                f"not rolled out after {self._rollout_timeout:g} s: {why or 'no time left'}"
-            ) from error
-
-    async def _look(self, work: Work, names: frozenset[str], telling: bool) -> bool:
-        done, news = True, False
-        for deployment, rollout in await self._rollouts(work.release.namespace, names):
-            name = deployment["metadata"]["name"]
-            if rollout.stage is Stage.FAILED:
-                raise DeploymentFailed(await self._why(deployment))
-            done = done and rollout.stage is Stage.DONE
-            if telling:
-                news = work.note_replicas(name, rollout.replicas) or news
-        if news:
-            await work.tell(DeploymentStatus.SCALING_SERVICES, "waiting until the services serve")
-        return done
-
-    async def _rollouts(self, space: str, names: frozenset[str]) -> list[tuple[Document, Rollout]]:
-        """Raises DeploymentFailed when one of them has vanished."""
-        found = [
-            item
-            for item in await self._cluster.items(kind_path("Deployment", space))
-            if item["metadata"]["name"] in names
-        ]
-        missing = names - {item["metadata"]["name"] for item in found}
-        if missing:
-            raise DeploymentFailed(f"Deployment/{min(missing)} was deleted by somebody else")
-        return [(item, judge(item)) for item in found]
-
-    async def _unfinished(self, space: str, names: frozenset[str]) -> Document | None:
-        rollouts = await self._rollouts(space, names)
-        return next((item for item, rollout in rollouts if rollout.stage is not Stage.DONE), None)
-
-    async def _why(self, deployment: Document) -> str:
-        """`Deployment/<name> 0/2 ready: <reasons>`."""
-        metadata, rollout = deployment["metadata"], judge(deployment)
-        selector = deployment["spec"]["selector"].get("matchLabels") or {}
-        pods = await self._cluster.items(kind_path("Pod", metadata["namespace"]), selector)
-        reasons = [r for r in (*waiting_reasons(pods), replica_failure(deployment)) if r]
-        said = "; ".join(reasons) or rollout.reason or "its pods are not ready"
-        return f"Deployment/{metadata['name']} {rollout.replicas} ready: {said}"
-
     async def _verify(self, work: Work) -> None:
-        for deployment, rollout in await self._rollouts(work.release.namespace, work.deployments):
+        for deployment, rollout in await self._watch.rollouts(work.release.namespace, work.deployments):
             if rollout.stage is not Stage.DONE and not work.only_grows(deployment, rollout):
-                raise DeploymentFailed(f"stopped serving again: {await self._why(deployment)}")
+                raise DeploymentFailed(f"stopped serving again: {await self._watch.why(deployment)}")
 
     async def _rolled_back(self, work: Work, reason: str) -> DeploymentFailed:
         """Bring back what ran before; the error to raise."""
@@ -297,4 +284,4 @@ class KubernetesDeployer:
             await self._cluster.apply(document)
         restored = [key for key, before in work.before.items() if before is not None] + [*work.removed]
         names = frozenset(name for kind, name in restored if kind == "Deployment")
-        await self._wait(work, names, telling=False)  # phases only go onwards
+        await self._watch.wait(work, names, telling=False)  # phases only go onwards

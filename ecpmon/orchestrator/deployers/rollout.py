@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ecpmon.orchestrator.validation.quantities import quantity
+
 
 class Stage(StrEnum):
     PROGRESSING = "progressing"
@@ -110,3 +112,27 @@ def same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     if one["metadata"].get("resourceVersion") == other["metadata"].get("resourceVersion"):
         return True
     return as_applied(one) == as_applied(other)
+
+
+def holds(live: Any, wanted: Any) -> bool:
+    """Whether a live object says all that `wanted` says; what the server added to it does not matter.
+
+    Lists have their order, and equal quantities are equal however they are written (`2000m`, `2`).
+    """
+    if isinstance(wanted, Mapping):
+        # What is empty need not be there: servers leave it out.
+        return all(
+            holds(live.get(key), value) if isinstance(live, Mapping) and key in live else not value
+            for key, value in wanted.items()
+        )
+    if isinstance(wanted, (list, tuple)):
+        same = isinstance(live, (list, tuple)) and len(live) == len(wanted)
+        return same and all(holds(mine, theirs) for mine, theirs in zip(live, wanted, strict=True))
+    return bool(live == wanted) or _same_quantity(live, wanted)
+
+
+def _same_quantity(live: Any, wanted: Any) -> bool:
+    try:
+        return quantity(live) == quantity(wanted)
+    except ValueError:
+        return False

@@ -45,6 +45,28 @@ def compare(
     return tuple(made)
 
 
+def keep_stamps(
+    before: Iterable[Manifest] | None, after: Iterable[Mapping[str, Any]]
+) -> tuple[Manifest, ...]:
+    """The release with the restarts that are stored: without their stamps every pod would be replaced once more."""
+    stamps = {_key(m): at for m in before or () if (at := _annotations(m).get(RESTARTED_AT)) is not None}
+    return tuple(_stamped(m, stamps[_key(m)]) if _key(m) in stamps else dict(m) for m in after)
+
+
+def _annotations(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the pods of a Deployment."""
+    found: Any = manifest if manifest.get("kind") == "Deployment" else None
+    for part in ("spec", "template", "metadata", "annotations"):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _stamped(manifest: Mapping[str, Any], at: str) -> Manifest:
+    template = manifest["spec"]["template"]
+    about = {**template["metadata"], "annotations": {**_annotations(manifest), RESTARTED_AT: at}}
+    return {**manifest, "spec": {**manifest["spec"], "template": {**template, "metadata": about}}}
+
+
 def stamp(objects: Iterable[Manifest], at: str) -> tuple[int, bool]:
     """Write `at` into the Deployments' pod templates; how many there are, and whether any had another."""
     number, changed = 0, False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,19 @@ def is_tenants(namespace: Mapping[str, Any], tenant_id: str) -> bool:
     return bool(labels.get("ecp.ai/tenant") == tenant_id)
 
 
-def scaled_by(release: Release) -> frozenset[str]:
-    """Deployments whose number of replicas belongs to an autoscaler."""
-    targets = (o["spec"]["scaleTargetRef"] for o in release.objects if o["kind"] == "HorizontalPodAutoscaler")
-    return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
+def not_known(left_out: Sequence[str]) -> str:
+    """What is said of objects whose kinds the cluster does not know."""
+    return f"left out, since the cluster does not know their kinds: {', '.join(left_out)}"
+
+
+def scaled_by(release: Release) -> dict[str, int]:
+    """Deployments whose number of replicas belongs to an autoscaler, and the least that this keeps."""
+    scalers = [o["spec"] for o in release.objects if o["kind"] == "HorizontalPodAutoscaler"]
+    return {
+        spec["scaleTargetRef"]["name"]: int(spec.get("minReplicas", 1))
+        for spec in scalers
+        if spec["scaleTargetRef"]["kind"] == "Deployment"
+    }
 
 
 @dataclass(slots=True)
@@ -48,10 +57,14 @@ class Work:
 
     release: Release
     progress: Progress
-    scaled: frozenset[str]
+    scaled: Mapping[str, int]
     originals: Mapping[Key, Document]
     objects: dict[Key, DeployedObject] = field(default_factory=dict)
     before: dict[Key, Document | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = [key_of(document) for document in self.release.objects]
+        self.objects.update({key: DeployedObject(*key, "pending") for key in keys})
 
     @property
     def deployments(self) -> frozenset[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecpmon.orchestrator.manifests.options import ACCOUNT, CONFIG, SECRET, Manifest, Scope
-
-REDIS_URL = "redis://redis-service:6379"
+from ecpmon.orchestrator.room import gpu_quota
 
 
 def foundation(scope: Scope) -> Iterator[Manifest]:
@@ -24,8 +23,7 @@ def foundation(scope: Scope) -> Iterator[Manifest]:
 
 def _hard(scope: Scope) -> dict[str, str]:
     plan = scope.plan
-    # Shared GPUs: containers ask for a whole (time-sliced) device each, so their sum may exceed the grant.
-    gpus = max(plan.resources.gpu, sum(s.gpu * s.replicas for s in plan.services))
+    gpus = gpu_quota(plan.resources.gpu, plan.services)
     claims = sum(s.storage_gb for s in plan.services if s.spec.stateful)
     return {
         "limits.cpu": plan.resources.cpu,

@@ -1,11 +1,16 @@
-"""Services, Ingress and who may talk to whom."""
+"""Services, and who may talk to whom."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ecpmon.orchestrator.manifests.options import Manifest, Scope
 from ecpmon.orchestrator.plans import ServicePlan
+
+NODE_LOCAL_DNS: Final = "169.254.20.10"
+REDIS_PORT: Final = 6379
+OUTSIDE: Final = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
 
 
 def service(scope: Scope, plan: ServicePlan) -> Manifest:
@@ -21,40 +26,43 @@ def service(scope: Scope, plan: ServicePlan) -> Manifest:
     return scope.object("v1", "Service", f"{plan.service_name}-service", plan, spec=spec)
 
 
-def ingress(scope: Scope) -> Manifest:
-    """TLS in front of the part that faces the users; the certificate is a Secret named, not written."""
-    entry = next((s for s in scope.plan.services if s.spec.fronts_users), scope.plan.services[0])
-    host = f"{scope.tenant.tenant_id}.{scope.options.ingress_domain}"
-    backend = {"name": f"{entry.service_name}-service", "port": {"number": entry.spec.service_port}}
-    path = {"path": "/", "pathType": "Prefix", "backend": {"service": backend}}
-    spec = {
-        "ingressClassName": scope.options.ingress_class,
-        "tls": [{"hosts": [host], "secretName": "ecp-tls"}],
-        "rules": [{"host": host, "http": {"paths": [path]}}],
-    }
-    return scope.object("networking.k8s.io/v1", "Ingress", "ecp-ingress", spec=spec)
-
-
 def network_policy(scope: Scope) -> Manifest:
     """In: the same namespace, and who was let in. Out: the same namespace, DNS, HTTPS but no metadata address."""
-    sources: list[dict[str, Any]] = [{"podSelector": {}}]
-    if scope.options.include_ingress:
-        sources.append(_namespace(scope.options.ingress_namespace))
-    if scope.options.include_monitoring:
-        sources.append(_namespace(scope.options.monitoring_namespace))
-    dns = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    outside = {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}
     spec = {
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": sources}],
-        "egress": [
-            {"to": [{"podSelector": {}}]},
-            {"to": [_namespace("kube-system")], "ports": dns},
-            {"to": [outside], "ports": [{"protocol": "TCP", "port": 443}]},
-        ],
+        "ingress": [{"from": _sources(scope)}],
+        "egress": [{"to": [{"podSelector": {}}]}, *_dns(), {"to": [OUTSIDE], "ports": [_tcp(443)]}],
     }
+    if scope.options.redis_url is not None:
+        port = urlsplit(scope.options.redis_url).port or REDIS_PORT
+        spec["egress"].append({"to": [{"namespaceSelector": {}}, OUTSIDE], "ports": [_tcp(port)]})  # type: ignore[attr-defined]
     return scope.object("networking.k8s.io/v1", "NetworkPolicy", "ecp-isolation", spec=spec)
+
+
+def _sources(scope: Scope) -> list[dict[str, Any]]:
+    options = scope.options
+    sources: list[dict[str, Any]] = [{"podSelector": {}}]
+    if options.include_ingress:
+        spaces = [options.ingress_namespace]
+        if options.route == "httproute" and "/" in options.gateway:
+            spaces.append(options.gateway.partition("/")[0])
+        sources += [_namespace(name) for name in dict.fromkeys(spaces)]
+    if options.include_monitoring:
+        sources.append(_namespace(options.monitoring_namespace))
+    return sources
+
+
+def _dns() -> list[dict[str, Any]]:
+    """The cluster's DNS, and NodeLocal DNSCache: that runs in the node's network, where no label of a pod counts."""
+    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    return [
+        {"to": [_namespace("kube-system"), {"ipBlock": {"cidr": f"{NODE_LOCAL_DNS}/32"}}], "ports": ports}
+    ]
+
+
+def _tcp(port: int) -> dict[str, Any]:
+    return {"protocol": "TCP", "port": port}
 
 
 def _namespace(name: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class _Dumper(yaml.SafeDumper):
 def _string(dumper: _Dumper, value: str) -> yaml.ScalarNode:
     # kubectl's YAML reads more bare words as numbers and booleans than PyYAML does (1e3, 0o7, y).
     risky = re.match(r"[0-9.+-]", value) or value.lower() in ("y", "n")
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if risky else None)
+    style = "|" if "\n" in value else '"' if risky else None  # whole files are read by people
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _string)

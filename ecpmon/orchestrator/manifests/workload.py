@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ecpmon.orchestrator.catalogue import Probe
-from ecpmon.orchestrator.manifests.foundation import REDIS_URL
 from ecpmon.orchestrator.manifests.options import (
     ACCOUNT,
     CONFIG,
@@ -14,10 +14,15 @@ from ecpmon.orchestrator.manifests.options import (
     Manifest,
     Scope,
 )
+from ecpmon.orchestrator.manifests.routing import (
+    ROUTES,
+    ROUTES_ANNOTATION,
+    ROUTES_PATH,
+    routes_digest,
+)
 from ecpmon.orchestrator.plans import ServicePlan
 
-# Any number but 0: images are told, and volumes are given to it by fsGroup.
-USER: Final = 10001
+REDIS_URL: Final = "redis://redis-service:6379"
 GPU: Final = "nvidia.com/gpu"
 
 
@@ -31,29 +36,24 @@ def claim(scope: Scope, service: ServicePlan) -> Manifest:
 
 
 def deployment(scope: Scope, service: ServicePlan) -> Manifest:
-    """The pods of one service."""
+    """The pods of one service. How many there are is its autoscaler's to say, where it has one."""
     made = scope.object("apps/v1", "Deployment", service.service_name, service)
     made["metadata"]["annotations"] = {SESSIONS_ANNOTATION: str(service.sessions)}
+    about: Manifest = {"labels": scope.service_labels(service)}
+    if service.spec.fronts_users:
+        about["annotations"] = {ROUTES_ANNOTATION: routes_digest(scope, service)}
     made["spec"] = {
-        "replicas": service.replicas,
+        **({"replicas": service.replicas} if service.spec.stateful else {}),
         "revisionHistoryLimit": 5,
         "selector": {"matchLabels": scope.selector(service)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling(scope, service)},
-        "template": {
-            "metadata": {"labels": scope.service_labels(service)},
-            "spec": _pod(scope, service),
+        # One writer never has a second beside it; of several pods, one at a time goes.
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": int(service.surge), "maxUnavailable": int(not service.surge)},
         },
+        "template": {"metadata": about, "spec": _pod(scope, service)},
     }
     return made
-
-
-def _rolling(scope: Scope, service: ServicePlan) -> dict[str, int]:
-    """A surge only where the quota has room for it; one writer never has a second beside it."""
-    granted = scope.plan.resources
-    free_cpu = int(granted.cpu.removesuffix("m")) - scope.plan.needs.cpu_millicores
-    pod = service.needs.cpu_millicores // service.replicas
-    surge = not service.spec.stateful and service.replicas == 1 and not service.gpu and free_cpu >= pod
-    return {"maxSurge": int(surge), "maxUnavailable": int(not surge)}
 
 
 def _pod(scope: Scope, service: ServicePlan) -> dict[str, Any]:
@@ -62,15 +62,18 @@ def _pod(scope: Scope, service: ServicePlan) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
+            "runAsUser": service.spec.user,
+            "runAsGroup": service.spec.user,
+            "fsGroup": service.spec.user,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
     if service.replicas > 1:
         pod["topologySpreadConstraints"] = [_spread(scope, service)]
     if service.gpu:
+        if scope.options.gpu_nodes:
+            key, _, value = scope.options.gpu_nodes.partition("=")
+            pod["nodeSelector"] = {key: value}
         pod["tolerations"] = [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
     pod["containers"] = [_container(scope, service)]
     pod["volumes"] = _volumes(service)
@@ -78,28 +81,24 @@ def _pod(scope: Scope, service: ServicePlan) -> dict[str, Any]:
 
 
 def _spread(scope: Scope, service: ServicePlan) -> dict[str, Any]:
+    """Over the nodes that take such a pod: tainted ones would count as empty domains, and hold the others back. That
+    those without its label do not count is the default."""
     return {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "DoNotSchedule" if service.spread else "ScheduleAnyway",
+        "nodeTaintsPolicy": "Honor",
         "labelSelector": {"matchLabels": scope.selector(service)},
     }
 
 
 def _container(scope: Scope, service: ServicePlan) -> dict[str, Any]:
     spec = service.spec
-    mounts = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - inside the container
-    if spec.data_path is not None:
-        mounts.append({"name": "data", "mountPath": spec.data_path})
     return {
         "name": service.service_name,
         "image": service.image,
         "ports": [{"name": "http" if spec.liveness.path else "tcp", "containerPort": spec.port}],
-        "env": [
-            {"name": "TENANT_ID", "value": scope.tenant.tenant_id},
-            {"name": "SERVICE_TYPE", "value": service.service_name},
-            {"name": "REDIS_URL", "value": REDIS_URL},
-        ],
+        "env": _env(scope, service),
         "envFrom": [
             {"configMapRef": {"name": CONFIG}},
             {"secretRef": {"name": SECRET, "optional": True}},
@@ -113,8 +112,22 @@ def _container(scope: Scope, service: ServicePlan) -> dict[str, Any]:
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": mounts,
+        "volumeMounts": _mounts(service),
     }
+
+
+def _env(scope: Scope, service: ServicePlan) -> list[dict[str, Any]]:
+    url, redis = scope.options.redis_url, {"name": "REDIS_URL"}
+    if url is not None and urlsplit(url).password is not None:
+        named = {"valueFrom": {"secretKeyRef": {"name": SECRET, "key": "REDIS_URL"}}}
+    else:
+        named = {"value": url or REDIS_URL}  # type: ignore[dict-item]
+    return [
+        {"name": "TENANT_ID", "value": scope.tenant.tenant_id},
+        {"name": "SERVICE_TYPE", "value": service.service_name},
+        {**redis, **named},
+        *({"name": name, "value": value} for name, value in service.spec.env.items()),
+    ]
 
 
 def _resources(service: ServicePlan) -> dict[str, dict[str, str]]:
@@ -137,12 +150,27 @@ def _probe(probe: Probe, port: int) -> dict[str, Any]:
     }
 
 
+def _mounts(service: ServicePlan) -> list[dict[str, Any]]:
+    spec = service.spec
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - inside the container
+    if spec.data_path is not None:
+        mounts.append({"name": "data", "mountPath": spec.data_path})
+    mounts += [{"name": f"written-{n}", "mountPath": path} for n, path in enumerate(spec.writes)]
+    if spec.fronts_users:
+        mounts.append({"name": "routes", "mountPath": ROUTES_PATH, "readOnly": True})
+    return mounts
+
+
 def _volumes(service: ServicePlan) -> list[dict[str, Any]]:
-    """A read-only root needs writable places: /tmp, and data_path where the catalogue names one."""
-    size = f"{service.storage_gb}G"
+    """A read-only root needs writable places: /tmp, data_path, and what else the catalogue says the image writes to."""
+    scratch = {"sizeLimit": f"{service.storage_gb}G"} if service.storage_gb else {}
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {} if service.spec.stateful else scratch}]
     if service.spec.stateful:
         claimed = {"persistentVolumeClaim": {"claimName": f"{service.service_name}-data"}}
-        return [{"name": "tmp", "emptyDir": {}}, {"name": "data", **claimed}]
-    scratch = {"sizeLimit": size} if service.storage_gb else {}
-    volumes = [{"name": "tmp", "emptyDir": scratch}]
-    return [*volumes, {"name": "data", "emptyDir": scratch}] if service.spec.data_path else volumes
+        volumes.append({"name": "data", **claimed})
+    elif service.spec.data_path:
+        volumes.append({"name": "data", "emptyDir": scratch})
+    volumes += [{"name": f"written-{n}", "emptyDir": {}} for n in range(len(service.spec.writes))]
+    if service.spec.fronts_users:
+        volumes.append({"name": "routes", "configMap": {"name": ROUTES}})
+    return volumes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -67,16 +67,31 @@ def _matches(selector: dict[str, Any], labels: dict[str, Any]) -> bool:
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
-def replicas_of(document: Document) -> int:
+def replicas_of(document: Document, scaled: Mapping[tuple[str, str, str], int]) -> int:
+    """Of a workload that says no number, its autoscaler's least (`scaled_to`)."""
     if document.kind not in ("Deployment", "StatefulSet", "ReplicaSet"):
         return 1
-    count = document.spec.get("replicas", 1)
+    place = (str(document.metadata.get("namespace")), document.kind, document.name)
+    count = document.spec.get("replicas", scaled.get(place, 1))
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else 1
+
+
+def scaled_to(documents: Sequence[Document]) -> dict[tuple[str, str, str], int]:
+    """By namespace, kind and name of a target: the least replicas that an autoscaler keeps."""
+    found: dict[tuple[str, str, str], int] = {}
+    for d in documents:
+        if d.kind == "HorizontalPodAutoscaler":
+            target, least = mapping(d.spec.get("scaleTargetRef")), d.spec.get("minReplicas", 1)
+            if isinstance(least, int) and not isinstance(least, bool) and least >= 0:
+                place = (str(d.metadata.get("namespace")), str(target.get("kind")), str(target.get("name")))
+                found[place] = least
+    return found
 
 
 def totals(documents: Sequence[Document]) -> dict[str, Decimal]:
     """`requests.cpu`, `limits.memory`, … as a ResourceQuota counts them; a limit stands in for a request."""
     sums: dict[str, Decimal] = {}
+    scaled = scaled_to(documents)
     for d in documents:
         if d.kind not in WORKLOADS:
             continue
@@ -87,7 +102,7 @@ def totals(documents: Sequence[Document]) -> dict[str, Decimal]:
             for side, values in sides.items():
                 for name, value in values.items():
                     key = f"{side}.{name}"
-                    sums[key] = sums.get(key, Decimal(0)) + amount(value) * replicas_of(d)
+                    sums[key] = sums.get(key, Decimal(0)) + amount(value) * replicas_of(d, scaled)
     return sums
 
 

@@ -21,6 +21,13 @@ _MAX_SHOWN: Final = 20
 _MAX_LOOKED_AT: Final = 1_000
 _SELECTOR: Final = {"type": "object", "minProperties": 1}
 _CUSTOM: Final[dict[tuple[str, str], dict[str, Any]]] = {
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): {
+        "properties": {
+            "parentRefs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+            "hostnames": {"type": "array", "items": {"type": "string"}},
+            "rules": {"type": "array", "items": {"type": "object"}},
+        },
+    },
     ("monitoring.coreos.com/v1", "ServiceMonitor"): {
         "required": ["selector", "endpoints"],
         "properties": {

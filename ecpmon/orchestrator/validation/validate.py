@@ -98,6 +98,8 @@ def _preset(sums: dict[str, Decimal], catalogue: Catalogue) -> PresetSpec | None
 def _summary(documents: Sequence[Document], sums: dict[str, Decimal]) -> dict[str, Any]:
     kinds = Counter(d.kind for d in documents)
     cpu, memory, gpu = _amounts(sums)
+    scaled = relations.scaled_to(documents)
+    pods = sum(relations.replicas_of(d, scaled) for d in documents if d.kind in workloads.WORKLOADS)
     return {
         "namespaces": kinds["Namespace"],
         "deployments": kinds["Deployment"],
@@ -107,5 +109,5 @@ def _summary(documents: Sequence[Document], sums: dict[str, Decimal]) -> dict[st
         "total_cpu": f"{cpu}m",
         "total_memory": memory_text(memory),
         "total_gpu": gpu,
-        "estimated_pods": sum(relations.replicas_of(d) for d in documents if d.kind in workloads.WORKLOADS),
+        "estimated_pods": pods,
     }

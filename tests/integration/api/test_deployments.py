@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -13,6 +16,7 @@ from ecpmon.app import RUNTIMES
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.errors import DatabaseUnavailable, EcpError
 from ecpmon.model.deployments import DeploymentStatus
+from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
 from tests.integration.api.conftest import Service
 from tests.waiting import PATIENCE
 
@@ -67,6 +71,8 @@ async def test_a_deployment_goes_through_every_phase(service: Service, demo: Bac
     name = await demo_tenant(service)
     found = await deployed(service, demo, name)
     assert (found["status"], found["progress"], found["method"]) == ("completed", 100, "demo")
+    assert (found["phase"], found["pending_resources"]) == ("completed", [])
+    assert found["estimated_completion"] == found["finished_at"]
     kinds = {o["type"] for o in found["created_resources"]}
     assert {"Namespace", "Deployment", "Service"} <= kinds
     assert found["burned_minutes"] == 0
@@ -84,8 +90,121 @@ async def test_a_socket_follows_it_to_the_end(service: Service, demo: BackendRun
             steps.append(message.json())
         assert socket.close_code == 1000
     assert (steps[-1]["status"], steps[-1]["progress"]) == ("completed", 100)
-    order = [WAY.index(s["status"]) for s in steps]
+    order = [WAY.index(s["phase"]) for s in steps]
     assert order == sorted(order)
+    assert {s["status"] for s in steps} <= {"pending", "deploying", "completed"}
+
+
+async def test_the_id_of_a_new_tenant_tells_of_the_deployment_that_comes(
+    service: Service, demo: BackendRuntime
+) -> None:
+    name = await demo_tenant(service)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployment-status", **DEMO)
+    made_with = found["deployment_id"]
+    url = f"{service.url}/ws/deployment/{made_with}?demo=true"
+    async with service.session.ws_connect(url, headers=service.headers("viewer")) as socket:
+        first = (await socket.receive(timeout=PATIENCE)).json()
+        assert (first["deployment_id"], first["status"], first["phase"]) == (made_with, "pending", "pending")
+        await deployed(service, demo, name)
+        steps = [message.json() async for message in socket]
+        assert socket.close_code == 1000
+    assert {s["deployment_id"] for s in steps} == {made_with}
+    assert (steps[-1]["status"], steps[-1]["progress"]) == ("completed", 100)
+
+
+async def test_a_tenant_has_each_status_in_its_turn(service: Service, demo: BackendRuntime) -> None:
+    name = await demo_tenant(service)
+    path = f"/api/v1/tenants/{name}"
+
+    async def status() -> tuple[str, str | None]:
+        _, found, _ = await service.ask("GET", path, **DEMO)
+        return found["status"], found["status_reason"]
+
+    store = demo.deployments.store
+    assert await status() == ("pending", None)
+    await store.request(
+        await demo.tenants.get(name), "dep-1" + name, "demo", {}, "kim", None, service.clock.now()
+    )
+    assert await status() == ("deploying", None)
+    key = (await demo.tenants.get(name)).key
+    await store.advance(key, "dep-1" + name, DeploymentStatus.FAILED, "no such image", service.clock.now())
+    assert await status() == ("failed", "no such image")
+    await deployed(service, demo, name)
+    assert await status() == ("running", None)
+    # What ran before runs on, unless it was broken.
+    for broken, after in ((False, "running"), (True, "failed")):
+        number = f"dep-{broken}{name}"
+        await store.request(
+            await demo.tenants.get(name), number, "demo", {}, "kim", None, service.clock.now()
+        )
+        failed = DeploymentStatus.ROLLED_BACK
+        await store.advance(key, number, failed, "no quota", service.clock.now(), broken=broken)
+        assert await status() == (after, "no quota")
+    await deployed(service, demo, name)
+    for up, expected in ((0, "degraded"), (1, "running")):
+        service.clock.advance(60)
+        body = {"metrics": {"up": up}}
+        await service.ask("POST", f"{path}/monitoring", body, **DEMO)
+        changed = await demo.tenants.tell_apart(service.clock.now())
+        assert name in changed
+        assert (await status())[0] == expected
+
+
+async def test_what_nobody_has_seen_run_is_deploying_with_why(
+    service: Service, demo: BackendRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, why = await demo_tenant(service), "nobody has seen it run"
+    deployer = demo.deployments.deployers["demo"]
+    apply = deployer.apply
+
+    async def unseen(release: Any, progress: Any) -> Any:
+        return replace(await apply(release, progress), unseen=why)
+
+    monkeypatch.setattr(deployer, "apply", unseen)
+    await deployed(service, demo, name)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}", **DEMO)
+    assert (found["status"], found["status_reason"]) == ("deploying", why)
+    report = {"status": "failed", "message": "the pods crash"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/deployment-status", report, **DEMO)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}", **DEMO)
+    assert (found["status"], found["status_reason"]) == ("failed", "the pods crash")
+    report = {"status": "completed"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/deployment-status", report, **DEMO)
+    _, found, _ = await service.ask("GET", f"/api/v1/tenants/{name}", **DEMO)
+    assert (found["status"], found["status_reason"]) == ("running", None)
+
+
+async def test_another_method_lets_go_of_the_tenant_in_the_repository(
+    service: Service, demo: BackendRuntime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tests.integration.orchestrator.test_gitops_deployer import Remote
+
+    name, remote = await demo_tenant(service), Remote(tmp_path / "remote.git")
+    gitops = GitopsDeployer(remote.url, tmp_path / "work")
+    monkeypatch.setitem(cast(Any, demo.deployments.deployers), "gitops", gitops)
+    tenant = await demo.tenants.get(name)
+    begun = await demo.deployments.request(tenant, "gitops", {}, "kim", None)
+    await demo.deployments.wait(begun)
+    assert remote.files() == [f"tenants/{name}/manifest.yaml"]
+    found = await deployed(service, demo, name)
+    assert remote.files() == []
+    assert "gitops does not bring the tenant out any more" in [line["message"] for line in found["logs"]]
+
+
+async def test_a_dry_run_warns_of_kinds_that_the_cluster_does_not_know(
+    service: Service, demo: BackendRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await demo_tenant(service)
+    deployer = demo.deployments.deployers["demo"]
+
+    async def left_out(objects: Any) -> tuple[str, ...]:
+        return tuple(f"{o['kind']}/{o['metadata']['name']}" for o in objects if o["kind"] == "ServiceMonitor")
+
+    monkeypatch.setattr(deployer, "left_out", left_out)
+    path = f"/api/v1/tenants/{name}/deploy"
+    status, body, _ = await service.ask("POST", path, {**DEPLOY, "dry_run": True}, **DEMO)
+    assert (status, body["valid"]) == (202, True)
+    assert "KIND_NOT_SERVED" in json.dumps(body)
 
 
 async def test_anothers_deployment_does_not_exist(service: Service, demo: BackendRuntime) -> None:

@@ -212,14 +212,71 @@ async def test_another_process_may_make_the_shared_clone_anew(
     assert remote.manifest("acme") == text_of(release(channels=100))
 
 
-async def test_delete_takes_the_folder_of_one_tenant(deployer: GitopsDeployer, remote: Remote) -> None:
+async def test_delete_empties_the_manifest_of_one_tenant(deployer: GitopsDeployer, remote: Remote) -> None:
     await deployer.delete("acme")  # an empty remote
     for name in ("acme", "acme-2"):
         await deployer.apply(release(name), Phases())
     await deployer.delete("acme")
-    assert remote.files() == ["tenants/acme-2/manifest.yaml"]
+    assert [*filter(None, yaml.safe_load_all(remote.manifest("acme")))] == []
+    assert remote.manifest("acme-2") == text_of(release("acme-2"))
     await deployer.delete("acme")
+    assert await deployer.restart(tenant(), NOW) == 0
     assert remote.commits() == 3
+    assert {o.status for o in (await deployer.apply(release(), Phases())).objects} == {"created"}
+
+
+async def test_a_tenant_that_is_let_go_has_no_folder(deployer: GitopsDeployer, remote: Remote) -> None:
+    for name in ("acme", "acme-2"):
+        await deployer.apply(release(name), Phases())
+    assert await deployer.let_go("acme")
+    assert remote.files() == ["tenants/acme-2/manifest.yaml"]
+    assert not await deployer.let_go("acme")
+    assert remote.commits() == 3
+
+
+async def test_a_deployment_keeps_the_restarts_before_it(deployer: GitopsDeployer, remote: Remote) -> None:
+    await deployer.apply(release(), Phases())
+    await deployer.restart(tenant(), NOW)
+    again = await deployer.apply(release(number=2), Phases())
+    assert (again.changed, remote.commits()) == (False, 2)
+    assert {o.status for o in again.objects} == {"unchanged"}
+    await deployer.apply(release(channels=100), Phases())
+    stored = [o for o in yaml.safe_load_all(remote.manifest("acme")) if o["kind"] == "Deployment"]
+    stamps = [(o["spec"]["template"]["metadata"].get("annotations") or {}).get(RESTARTED_AT) for o in stored]
+    assert stamps == [NOW.isoformat()] * len(stamps)
+
+
+async def test_a_branch_that_is_not_there_is_refused_and_not_begun(remote: Remote, tmp_path: Path) -> None:
+    remote.push_from_elsewhere(tmp_path / "colleague", {"README.md": "theirs"})
+    astray = GitopsDeployer(remote.url, tmp_path / "astray", branch="mian")
+    with pytest.raises(DeploymentFailed, match=r"no branch 'mian' \(it has main\).*ECPMON_GITOPS_BRANCH"):
+        await astray.apply(release(), Phases())
+    assert git("branch", "--list", folder=remote.folder).split() == ["*", "main"]
+
+
+class Watcher:
+    """Of a cluster where `why` is all that is to be seen."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    async def seen(self, release: Release, progress: Any) -> str:
+        await progress(DeploymentStatus.SCALING_SERVICES, "looking", ())
+        return self.why
+
+
+async def test_what_was_pushed_is_seen_to_run_or_the_outcome_says_why_not(
+    remote: Remote, tmp_path: Path
+) -> None:
+    unseen = []
+    for why in (None, "callbot 0/2 ready", ""):
+        watcher = None if why is None else Watcher(why)
+        outcome = await GitopsDeployer(remote.url, tmp_path / "work", watcher=watcher).apply(
+            release(), Phases()
+        )
+        unseen.append(outcome.unseen)
+    assert unseen[0].startswith("nobody has seen it run")
+    assert unseen[1:] == ["callbot 0/2 ready", ""]
 
 
 async def test_restart_stamps_the_pod_templates_once(deployer: GitopsDeployer, remote: Remote) -> None:
@@ -250,9 +307,9 @@ async def test_a_remote_that_is_away_may_come_back(
 
 async def test_a_push_that_a_hook_refuses_fails_for_good(deployer: GitopsDeployer, remote: Remote) -> None:
     hook = remote.folder / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.write_text("#!/bin/sh\necho 'tenants are frozen until Monday' >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
-    with pytest.raises(DeploymentFailed, match="does not take our push"):
+    with pytest.raises(DeploymentFailed, match=r"take our push \(.*declined.*frozen until Monday"):
         await deployer.apply(release(), Phases())
 
 
@@ -361,3 +418,12 @@ def test_the_application_set_follows_the_folders_that_are_written() -> None:
     assert generator["directories"] == [{"path": "tenants/*"}]
     assert (generator["repoURL"], generator["revision"]) == (source["repoURL"], source["targetRevision"])
     assert source["directory"] == {"include": "manifest.yaml"}
+    # What runs stays when a tenant is let go, and goes when its manifest is empty.
+    template = document["spec"]["template"]
+    assert document["spec"]["syncPolicy"] == {"preserveResourcesOnDeletion": True}
+    assert "finalizers" not in template["metadata"]
+    assert template["spec"]["syncPolicy"]["automated"] == {
+        "prune": True,
+        "allowEmpty": True,
+        "selfHeal": True,
+    }

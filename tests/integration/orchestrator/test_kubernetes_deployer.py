@@ -267,7 +267,7 @@ async def test_an_autoscaler_that_asks_for_more_while_we_verify_is_no_failure(
                 await cluster.merge(web_path(tenant_id), {"spec": {"replicas": 6}})
 
     told = ScaledMeanwhile()
-    outcome = await kubernetes.apply(small_release(tenant_id, autoscaler(tenant_id, at_least=1)), told)
+    outcome = await kubernetes.apply(small_release(tenant_id, autoscaler(tenant_id, at_least=2)), told)
     assert outcome.changed
     assert told.phases[-1] is DeploymentStatus.VERIFYING
     assert simulator.ok("GET", web_path(tenant_id))["spec"]["replicas"] == 6
@@ -333,6 +333,91 @@ async def test_manifests_are_applied_over_what_a_rest_call_has_deployed(
     assert ("callbot", "configured") in {
         (o.name, o.status) for o in outcome.objects if o.kind == "Deployment"
     }
+
+
+def http_route(tenant_id: str) -> dict[str, Any]:
+    spec = {"parentRefs": [{"name": "gateway"}]}
+    return made(tenant_id, "gateway.networking.k8s.io/v1", "HTTPRoute", "web", spec=spec)
+
+
+async def test_what_the_cluster_does_not_know_is_left_out_and_told(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    monitor = made(tenant_id, "monitoring.coreos.com/v1", "ServiceMonitor", "web", spec={"endpoints": []})
+    release = small_release(tenant_id, http_route(tenant_id), monitor)
+    assert await kubernetes.left_out(release.objects) == ("HTTPRoute/web",)
+    told: list[str] = []
+
+    async def progress(phase: DeploymentStatus, message: str, objects: Any) -> None:
+        told.append(message)
+
+    outcome = await kubernetes.apply(release, progress)
+    said = "left out, since the cluster does not know their kinds: HTTPRoute/web"
+    assert said in told
+    assert outcome.message == f"deployed; {said}"
+    assert {o.kind for o in outcome.objects} == {"Namespace", "Deployment", "ServiceMonitor"}
+
+
+async def test_somebody_elses_rollout_is_seen(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    impatient = KubernetesDeployer(
+        ClusterAddress(url=f"http://127.0.0.1:{simulator.port}"), rollout_timeout=1, poll=0.1
+    )
+    release = rendered_release(tenant_id)
+    try:
+        assert "not seen to run yet: callbot" in await impatient.seen(release, Told())
+        await kubernetes.apply(release, Told())
+        assert await kubernetes.seen(release, Told()) == ""
+        objects = deepcopy(release.objects)
+        for document in objects:
+            if document["kind"] == "Deployment" and document["metadata"]["name"] == "callbot":
+                document["spec"]["template"]["spec"]["containers"][0]["image"] = GOOD
+        told = await impatient.seen(replace(release, objects=objects), Told())
+        assert told.startswith("not seen to run yet: callbot (looked for")
+    finally:
+        await impatient.close()
+
+
+async def test_what_is_being_deleted_is_waited_for(
+    kubernetes: KubernetesDeployer, cluster: Cluster, simulator: Simulator, tenant_id: str
+) -> None:
+    """As a claim is while a pod uses it: whoever applies to it loses it all the same."""
+    settings = config_map(tenant_id, "settings")
+    settings["metadata"]["finalizers"] = ["example.com/held"]
+    await kubernetes.apply(small_release(tenant_id, settings), Told())
+    where = path(tenant_id, "configmaps", "settings")
+    held = simulator.ok("GET", where)["metadata"]["uid"]
+    await cluster.delete(where)
+    assert "deletionTimestamp" in simulator.ok("GET", where)["metadata"]
+    again = asyncio.create_task(
+        kubernetes.apply(small_release(tenant_id, config_map(tenant_id, "settings")), Told())
+    )
+    impatient = KubernetesDeployer(
+        ClusterAddress(url=f"http://127.0.0.1:{simulator.port}"), rollout_timeout=0.5, poll=0.1
+    )
+    with pytest.raises(
+        DeploymentFailed, match=r"ConfigMap/settings: still being deleted .* example.com/held"
+    ):
+        await impatient.apply(small_release(tenant_id, config_map(tenant_id, "settings")), Told())
+    await impatient.close()
+    await cluster.merge(where, {"metadata": {"finalizers": None}})
+    await again
+    assert simulator.ok("GET", where)["metadata"]["uid"] != held
+
+
+async def test_a_new_deployment_begins_with_the_least_of_its_autoscaler(
+    kubernetes: KubernetesDeployer, simulator: Simulator, tenant_id: str
+) -> None:
+    release = small_release(tenant_id, autoscaler(tenant_id, at_least=3))
+    document = deepcopy(release.objects[1])
+    del document["spec"]["replicas"]
+    told = Told()
+    await kubernetes.apply(replace(release, objects=(release.objects[0], document, release.objects[2])), told)
+    assert told.applied == {"web": 3}
+    fields = simulator.ok("GET", web_path(tenant_id))["metadata"]["managedFields"]
+    owners = {f["manager"] for f in fields if "f:replicas" in f["fieldsV1"].get("f:spec", {})}
+    assert "ecp-orchestrator" not in owners
 
 
 async def test_nobody_answers() -> None:

@@ -198,6 +198,7 @@ QUERIES = {
     "tenants.live": JOB,
     "tenants.live_after": JOB,
     "tenants.numbers": JOB,
+    "tenants.tell_apart": JOB,
     "tenants.page": EVERY,
     "tokens.add_secret": WITHIN,
     "tokens.end_older_secrets": WITHIN,

@@ -588,6 +588,12 @@ class _Nothing:
     """A port that no handler under test may use: the first use is an AttributeError."""
 
 
+class FakeDeployments:
+    """What manifests know of the cluster."""
+
+    surroundings: Mapping[str, Any] = {"ingress_domain": "apps.example.com"}
+
+
 @dataclass
 class World:
     """Everything behind the handlers; tests put facts in and look at what came out."""
@@ -637,7 +643,7 @@ class World:
             webhook_keys=unused, deliveries=stores.deliveries,
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
             external_alerts=stores.external_alerts,
-            recoveries=stores.recoveries, objectives=unused, deployments=unused,
+            recoveries=stores.recoveries, objectives=unused, deployments=FakeDeployments(),
             quarantine=FakeQuarantine(), audit=unused, faults=unused, profiles=unused, operations=unused,
             operating=self.operating,
             health=unused,

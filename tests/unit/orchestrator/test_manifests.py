@@ -5,7 +5,6 @@ Regenerate the golden files: `python tests/unit/orchestrator/test_manifests.py`,
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.model.tenants import SlaTarget, Tenant, TenantStatus
-from ecpmon.orchestrator.manifests import Manifest, ManifestOptions, render, to_json, to_yaml
-from ecpmon.orchestrator.sizing import plan_tenant
+from ecpmon.orchestrator.manifests import ManifestOptions, to_json, to_yaml
 from ecpmon.orchestrator.validation import VERSIONS, validate_manifest
+from tests.unit.orchestrator.rendering import of_kind, rendered
 
 GOLDEN = Path(__file__).parent / "golden"
 MIXED = {"callbot": 50, "chatbot": 100, "advisor": 25, "stt": 30, "tts": 30}
@@ -29,32 +27,6 @@ CASES: dict[str, tuple[dict[str, int], str, dict[str, Any]]] = {
     "stateful": ({"chatbot": 10, "redis": 10, "vector-db": 10}, "99%", {"include_monitoring": False}),
     "gpu": ({"callbot": 20, "stt": 20}, "99.5%", {"namespace": "voice"}),
 }
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
-
-
-def rendered(
-    requirements: dict[str, int], availability: str = "99.9%", tenant_id: str = "acme", **options: Any
-) -> tuple[Manifest, ...]:
-    target = SlaTarget(availability=availability)
-    plan = plan_tenant(requirements, target)
-    tenant = Tenant(
-        key=1,
-        tenant_id=tenant_id,
-        name=None,
-        preset=plan.preset,
-        is_demo=False,
-        status=TenantStatus.PENDING,
-        service_requirements=requirements,
-        resources=plan.resources,
-        sla_target=target,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    return render(tenant, plan, ManifestOptions(**options))
-
-
-def of_kind(objects: tuple[Manifest, ...], kind: str) -> dict[str, Manifest]:
-    return {o["metadata"]["name"]: o for o in objects if o["kind"] == kind}
 
 
 def golden(name: str) -> str:
@@ -127,10 +99,25 @@ def test_options_choose_what_is_there() -> None:
     bare = {o["kind"] for o in rendered(MIXED, include_monitoring=False)}
     full = {o["kind"] for o in rendered(MIXED, include_ingress=True)}
     assert full - bare == {"Ingress", "ServiceMonitor", "PrometheusRule"}
+    assert {o["kind"] for o in rendered(MIXED, include_ingress=True, route="httproute")} - bare == {
+        "HTTPRoute", "ServiceMonitor", "PrometheusRule",
+    }  # fmt: skip
     elsewhere = rendered(MIXED, namespace="other")
     assert {o["metadata"].get("namespace", o["metadata"]["name"]) for o in elsewhere} == {"other"}
     with pytest.raises(ValidationFailed):
         ManifestOptions(namespace="Not/A name")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ingress_domain", "Not A Domain"), ("ingress_domain", "a..b"), ("ingress_class", "x/y"), ("tls_issuer", "-x"),
+     ("ingress_namespace", "a.b"), ("monitoring_namespace", "A"), ("gateway", "a/b/c"), ("route", "mesh"),
+     ("gpu_nodes", "no-value")],
+)  # fmt: skip
+def test_a_name_that_kubernetes_would_refuse_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        ManifestOptions(**{name: value})
+    assert [f["field"] for f in caught.value.details["fields"]] == [name]
 
 
 @pytest.mark.parametrize("tenant_id", ["1e3", "0123", "y", "no", "null", "0o7"])

@@ -132,6 +132,8 @@ def test_the_plan_says_why_this_preset_and_shows_the_sum() -> None:
         "large is the smallest preset that holds them",
         "medium lacks 1792Mi memory, 2 gpu",
         "cost per month: platform fee 247 + CPU (cores) 45 + memory (GiB) 32 + GPU 108 + storage (TB) 18",
+        "autoscaling: the quota stays what large grants, so the maxima give: callbot cannot double; all pods at their "
+        "maxima fit it together (callbot to 6, chatbot to 12, advisor to 8, nginx to 4)",
     )
     assert sum(line.amount for line in plan.cost_breakdown) == plan.monthly_cost == 450
 
