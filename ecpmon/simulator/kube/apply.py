@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from ecpmon.kube.schemas import Node, child, element, is_atomic_map, is_set, list_keys
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.fieldsets import FieldSet, Path, describe, fields_of, item_step, leaves, value_step
 from ecpmon.simulator.kube.ownership import UPDATE, Manager, Managers, is_unowned, managed_fields, managers_of
-from ecpmon.simulator.kube.schemas import Node, child, element, is_atomic_map, is_set, list_keys, schema_of
+from ecpmon.simulator.kube.schemas import schema_of
 from ecpmon.simulator.kube.status import ApiError, Document
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"

@@ -1,16 +1,16 @@
-"""Whether a written object may be stored: pruned, defaulted, valid, or refused; pure."""
+"""Whether a written object may be stored: well typed, filled with defaults, valid, or refused; pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
 
+from ecpmon.kube.checks import causes_of, decoded_as
+from ecpmon.kube.decoding import Findings
+from ecpmon.kube.defaults import fill_defaults
+from ecpmon.simulator.kube.assigned import assign
 from ecpmon.simulator.kube.catalogue import Resource
-from ecpmon.simulator.kube.defaults import with_defaults
-from ecpmon.simulator.kube.pod_validation import required, unsupported
-from ecpmon.simulator.kube.schemas import Findings, examine, object_meta, schema_of
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request, invalid
-from ecpmon.simulator.kube.validation import causes_of
 
 STRICT: Final = "Strict"
 WARN: Final = "Warn"
@@ -28,45 +28,27 @@ class Write:
 
 
 def checked(resource: Resource, document: Document, old: Document | None, write: Write) -> Document:
-    """The document pruned, defaulted and found valid; ApiError 400 or 422."""
-    pruned, findings = _examined(resource, document)
-    _refuse_types(resource, findings, write)
-    filled = with_defaults(resource, pruned)
-    # The status of an object is the server's own business.
-    causes = [required(path) for path in findings.missing if not path.startswith("status.")]
-    causes += [unsupported(path, value, allowed) for path, value, allowed in findings.unsupported]
-    said = {cause.field for cause in causes}
-    causes += [cause for cause in causes_of(resource, filled, old) if cause.field not in said]
+    """The document decoded, defaulted and found valid; ApiError 400 or 422."""
+    filled = checked_types(resource, document, write)
+    fill_defaults(resource.group, resource.kind, filled)
+    assign(resource, filled)
+    causes = list(causes_of(resource.group, resource.version, resource.kind, filled, old))
     if causes:
-        name = filled["metadata"].get("name") or ""
+        name = filled["metadata"].get("name", "")
         raise invalid(resource.kind, resource.group, name, causes)
     return filled
 
 
 def checked_types(resource: Resource, document: Document, write: Write) -> Document:
-    pruned, findings = _examined(resource, document)
+    """The document decoded; ApiError 400."""
+    decoded, findings = decoded_as(resource.group, resource.version, resource.kind, document)
     _refuse_types(resource, findings, write)
-    return pruned
-
-
-def _examined(resource: Resource, document: Document) -> tuple[Document, Findings]:
-    """The document held against its schema; of custom resources only the metadata has one."""
-    schema = schema_of(resource)
-    if schema is not None:
-        return examine(document, schema)
-    metadata, findings = examine(document["metadata"], object_meta(), "metadata")
-    return {**document, "metadata": metadata}, findings
+    return decoded
 
 
 def _refuse_types(resource: Resource, findings: Findings, write: Write) -> None:
     if findings.mistyped:
-        path, found, wanted = findings.mistyped[0]
-        if wanted == "quantity":
-            form = "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-            raise _undecodable(resource, f"{path}: quantities must match the regular expression {form}")
-        raise _undecodable(
-            resource, f"json: cannot unmarshal {found} into Go struct field {path} of type {wanted}"
-        )
+        raise _undecodable(resource, findings.mistyped[0][1])
     texts = [f'unknown field "{path}"' for path in findings.unknown]
     if texts and write.validation == STRICT:
         raise _undecodable(resource, f"strict decoding error: {', '.join(texts)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ecpmon.kube.schemas import SERVER_MINOR
 from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource, Subresource
-from ecpmon.simulator.kube.schemas import SERVER_MINOR
 from ecpmon.simulator.kube.status import Document, no_such_path
 
 AGGREGATED: Final = "APIGroupDiscoveryList"

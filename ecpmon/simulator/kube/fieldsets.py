@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ecpmon.simulator.kube.schemas import (
+from ecpmon.kube.schemas import (
     Node,
     child,
     element,

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from ecpmon.kube.causes import Cause
 from ecpmon.simulator.engine import Engine
 from ecpmon.simulator.kube import pods, protobuf, reading, rendering, scaling, virtual, watching, writing
 from ecpmon.simulator.kube.answers import answered, respond, warned
@@ -20,7 +21,7 @@ from ecpmon.simulator.kube.hub import Hub
 from ecpmon.simulator.kube.negotiation import JSON, Wish, content_type_of, read_document, wish_of
 from ecpmon.simulator.kube.paths import Target, target_of
 from ecpmon.simulator.kube.query import dry_run, flag, list_options, watch_options, write_of
-from ecpmon.simulator.kube.status import Cause, Document, invalid, method_not_allowed, no_such_path
+from ecpmon.simulator.kube.status import Document, invalid, method_not_allowed, no_such_path
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.state import ClusterState
 

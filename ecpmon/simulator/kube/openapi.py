@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import orjson
 
+from ecpmon.kube.schemas import SERVER_MINOR, definition_name, definitions, references
 from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource
-from ecpmon.simulator.kube.schemas import SERVER_MINOR, definition_name, definitions, references
 from ecpmon.simulator.kube.status import no_such_path
 
 Document = dict[str, Any]

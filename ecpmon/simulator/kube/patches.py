@@ -9,7 +9,7 @@ import jsonpatch
 import jsonpointer
 import orjson
 
-from ecpmon.simulator.kube.schemas import Node, child, element
+from ecpmon.kube.schemas import Node, child, element
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request
 
 MAX_OPERATIONS: Final = 10_000

@@ -8,9 +8,9 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
+from ecpmon.kube.metadata import matches
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.query import flag, number
-from ecpmon.simulator.kube.selectors import matches_label_selector
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request
 from ecpmon.simulator.kube.writing import delete, existing
 from ecpmon.simulator.model import kube as cluster
@@ -105,7 +105,7 @@ def _check_budgets(state: ClusterState, pod: Document) -> None:
     found = [
         budget
         for budget in cluster.items(state, "poddisruptionbudgets.policy", pod["metadata"]["namespace"])
-        if matches_label_selector(budget["spec"].get("selector"), labels)
+        if matches(budget["spec"].get("selector"), labels)
     ]
     if len(found) > 1:
         message = (

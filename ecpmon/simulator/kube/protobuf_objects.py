@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import orjson
 
+from ecpmon.kube.schemas import definition_name
 from ecpmon.simulator.kube.protobuf import broken, envelope, fields_of, text_of
-from ecpmon.simulator.kube.schemas import definition_name
 from ecpmon.simulator.kube.status import Document, bad_request
 
 _MAX_DEPTH: Final = 100

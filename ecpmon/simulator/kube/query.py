@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import orjson
 
+from ecpmon.kube.causes import Cause, unsupported
 from ecpmon.simulator.kube.checking import IGNORE, STRICT, WARN, Write
 from ecpmon.simulator.kube.paths import Target
-from ecpmon.simulator.kube.pod_validation import unsupported
 from ecpmon.simulator.kube.selectors import Predicate, both, exact_name, field_selector, label_selector
-from ecpmon.simulator.kube.status import Cause, bad_request, invalid
+from ecpmon.simulator.kube.status import bad_request, invalid
 
 _TRUE = {"1", "t", "true"}
 _FALSE = {"", "0", "f", "false"}

@@ -144,26 +144,6 @@ def _at(document: Document, path: tuple[str, ...]) -> str:
     return _EMPTY.get(".".join(path), "") if value is None else str(value)
 
 
-def matches_label_selector(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector object selects `labels`; an absent selector selects nothing."""
-    if selector is None:
-        return False
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    return all(_expression(item, labels) for item in selector.get("matchExpressions") or ())
-
-
-def _expression(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(item.get("key", "")), item.get("values") or ()
-    return {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }.get(item.get("operator", ""), False)
-
-
 def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:
     """Both predicates at once, None standing for "everything"."""
     if first is None or second is None:

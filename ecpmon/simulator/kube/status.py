@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from ecpmon.kube.causes import Cause
+
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One wrong field: `reason` is Kubernetes' word such as FieldValueInvalid, `field` a path as in Go."""
-
-    reason: str
-    message: str
-    field: str
-
-    def as_document(self) -> Document:
-        return {"reason": self.reason, "message": self.message, "field": self.field}
 
 
 class ApiError(Exception):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from ecpmon.kube.causes import unsupported
 from ecpmon.simulator.kube.apply import apply
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.checking import Write, checked, checked_types
 from ecpmon.simulator.kube.ownership import APPLY, UPDATE, Manager, after_update
 from ecpmon.simulator.kube.paths import Target
-from ecpmon.simulator.kube.pod_validation import unsupported
 from ecpmon.simulator.kube.status import (
     Document,
     already_exists,

@@ -12,7 +12,6 @@ from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES
 from ecpmon.simulator.kube.cells import duration
 from ecpmon.simulator.kube.negotiation import JSON, YAML, Form, parse, wish_of
 from ecpmon.simulator.kube.paths import target_of
-from ecpmon.simulator.kube.pod_validation import quantity
 from ecpmon.simulator.kube.status import ApiError
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -158,15 +157,6 @@ def test_broken_protobuf_is_a_bad_request(raw: bytes) -> None:
 )  # fmt: skip
 def test_ages_read_as_kubectl_writes_them(seconds: int, text: str) -> None:
     assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1", 1), ("100m", 0.1), ("64Mi", 64 * 1024**2), ("1e3", 1000), ("1E", 10**18), ("2k", 2000),
-     ("1.5Gi", 1.5 * 1024**3), ("+5u", 5e-6), (2, 2)],
-)  # fmt: skip
-def test_quantities(text: str | int, value: float) -> None:
-    assert float(quantity(text)) == pytest.approx(value)
 
 
 def test_openapi_documents_are_complete_and_refer_to_themselves_only() -> None:

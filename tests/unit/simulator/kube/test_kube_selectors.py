@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from ecpmon.kube.metadata import matches
 from ecpmon.simulator.kube.catalogue import CATALOGUE
 from ecpmon.simulator.kube.selectors import (
     exact_name,
     field_selector,
     label_selector,
-    matches_label_selector,
 )
 from ecpmon.simulator.kube.status import ApiError
 
@@ -104,4 +104,4 @@ def test_one_name_is_recognised() -> None:
     ],
 )
 def test_selector_objects(selector: dict[str, Any] | None, selected: bool) -> None:
-    assert matches_label_selector(selector, POD["metadata"]["labels"]) is selected
+    assert matches(selector, POD["metadata"]["labels"]) is selected

@@ -1,0 +1,120 @@
+"""The simulator's admission answers as a real API server does: tests/corpus/api-server, and what it fills in."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES, Resource
+from ecpmon.simulator.kube.checking import STRICT, Write, checked
+from ecpmon.simulator.kube.paths import Target
+from ecpmon.simulator.kube.status import ApiError
+from ecpmon.simulator.kube.writing import create
+from ecpmon.simulator.model import kube as cluster
+from ecpmon.simulator.model.state import ClusterState, new_state
+from tests.apiserver_corpus import NAMESPACE, Answer, answers, bases
+
+Document = dict[str, Any]
+
+
+def resource(group: str, plural: str, version: str = "v1") -> Resource:
+    found = CATALOGUE.find(group, version, plural)
+    assert found is not None
+    return found
+
+
+DEPLOYMENTS = resource("apps", "deployments")
+SERVICES = resource("", "services")
+BY_NAME = {kind.plural: kind for kind in RESOURCES if kind.group != "metrics.k8s.io"}
+
+
+@pytest.fixture(scope="module")
+def state() -> ClusterState:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    target = Target(resource("", "namespaces"))
+    return create(new_state(1, 1_000_000), target, namespace, Write("test"))[0]
+
+
+def said_of(state: ClusterState, answer: Answer) -> tuple[int, frozenset[str], str]:
+    target = Target(BY_NAME[answer.resource], NAMESPACE)
+    try:
+        create(state, target, answer.body, Write("test", STRICT))
+    except ApiError as error:
+        fields = frozenset(cause["field"] for cause in error.details.get("causes", ()))
+        return error.code, fields, error.message
+    except cluster.Refused as error:
+        return error.code, frozenset(), error.message
+    return 201, frozenset(), ""
+
+
+def test_admission_answers_what_a_real_server_answered(state: ClusterState) -> None:
+    wrong = []
+    for answer in answers():
+        code, fields, message = said_of(state, answer)
+        if (code, fields) != (answer.status, answer.fields if answer.status == 422 else frozenset()):
+            wrong.append(f"{answer.resource} {answer.about}: {answer.status}, here {code} {message[:200]}")
+    assert wrong == []
+
+
+def admitted(kind: Resource, document: Document, validation: str = STRICT) -> tuple[Document, list[str]]:
+    write = Write("test", validation)
+    return checked(kind, document, None, write), write.warnings
+
+
+def test_unknown_fields_are_refused_warned_of_or_left_out() -> None:
+    body = deepcopy(bases()["configmaps"])
+    body["dat"] = {}
+    with pytest.raises(ApiError, match='unknown field "dat"') as refused:
+        admitted(BY_NAME["configmaps"], body)
+    assert refused.value.code == 400
+    stored, warnings = admitted(BY_NAME["configmaps"], body, "Warn")
+    assert ("dat" in stored, warnings) == (False, ['unknown field "dat"'])
+    assert admitted(BY_NAME["configmaps"], body, "Ignore")[1] == []
+
+
+def test_defaults_are_those_of_the_real_server_and_stay_put() -> None:
+    body = deepcopy(bases()["deployments"])
+    for key in ("replicas", "revisionHistoryLimit", "strategy", "progressDeadlineSeconds"):
+        del body["spec"][key]
+    filled, _ = admitted(DEPLOYMENTS, body)
+    spec = filled["spec"]
+    assert (spec["replicas"], spec["revisionHistoryLimit"], spec["progressDeadlineSeconds"]) == (1, 10, 600)
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": "25%"}
+    pod = spec["template"]["spec"]
+    assert pod["initContainers"][0]["imagePullPolicy"] == "IfNotPresent"
+    assert (pod["schedulerName"], pod["serviceAccount"]) == ("default-scheduler", "web")
+    assert admitted(DEPLOYMENTS, filled)[0] == filled
+
+
+def test_services_get_addresses_and_ports_of_nodes() -> None:
+    body = deepcopy(bases()["services"])
+    body["spec"]["type"] = "NodePort"
+    spec = admitted(SERVICES, body)[0]["spec"]
+    assert spec["clusterIPs"] == [spec["clusterIP"]]
+    assert all(30000 <= port["nodePort"] <= 32767 for port in spec["ports"])
+    assert spec["externalTrafficPolicy"] == "Cluster"
+    assert admitted(SERVICES, body)[0]["spec"] == spec
+
+
+def test_written_secrets_are_encoded_and_what_was_sent_stays_as_it_was() -> None:
+    body = deepcopy(bases()["secrets"])
+    assert admitted(BY_NAME["secrets"], body)[0]["data"] == {"p": "aGk=", "q": "cg=="}
+    assert body == bases()["secrets"]
+
+
+@pytest.mark.parametrize("kind", [r for r in RESOURCES if not r.schemaless], ids=lambda r: r.name)
+def test_every_kind_is_admitted_or_refused_by_field(kind: Resource) -> None:
+    """Defaults and rules run on what the types let pass, and must not trip over what is absent."""
+    refused: list[ApiError] = []
+    for document in ({"metadata": {"name": "x"}}, {"metadata": {}}):
+        try:
+            admitted(kind, document)
+        except ApiError as error:
+            refused.append(error)
+    nameless = (r for r in refused if not r.details.get("name"))
+    assert kind.plural == "limitranges" or "metadata.name" in {
+        cause["field"] for error in nameless for cause in error.details["causes"]
+    }
+    assert {error.code for error in refused} <= {422}
