@@ -80,7 +80,9 @@ def _check_workload(key: ObjectKey, manifest: Manifest) -> None:
     spec = manifest["spec"]
     for name in ("replicas", "parallelism"):
         found = spec.get(name)
-        if found is not None and not 0 <= int(found) <= MAX_REPLICAS:
+        # A Job has no more pods at once than it needs to complete.
+        pods = None if found is None else min(int(found), int(spec.get("completions", found)))
+        if pods is not None and not 0 <= pods <= MAX_REPLICAS:
             why = f"must be between 0 and {MAX_REPLICAS} in this simulator"
             raise _invalid(key, f"spec.{name}", found, why)
     rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
