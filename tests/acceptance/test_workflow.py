@@ -135,6 +135,9 @@ async def test_what_the_simulators_own_deploy_call_takes(world: World) -> None:
     assert refused["error"]["details"]["fields"][0]["field"] == "enable_sla_tracking"
     answer = await world.call("POST", path, {"failure_scenarios": True})
     assert (answer["sla_monitoring"], answer["failure_scenario"]) == (True, "short_outage")
+    told = await world.call("GET", "/api/v1/tenants/acme/deployment-status")
+    made = {(o["type"], o["status"]) for o in told["created_resources"]}
+    assert made == {("Namespace", "created"), ("Deployment", "created")}
     await world.advance(90)
     assert (await world.call("GET", "/api/v1/tenants/acme/incidents"))["incidents"]
     await world.add_tenant("pusher", deploy=False, sli_source="push")

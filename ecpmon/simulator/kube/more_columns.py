@@ -7,6 +7,7 @@ from typing import Any, Final
 from ecpmon.simulator.kube import columns as c
 from ecpmon.simulator.kube.cells import AGE, NAME, NONE, UNKNOWN, Column, dig, number, since, text
 from ecpmon.simulator.kube.status import Document
+from ecpmon.simulator.model.document_draft import DEFAULT_CLASS
 from ecpmon.simulator.model.times import Micros
 
 
@@ -141,16 +142,56 @@ _LIMITS: Final = (NAME, Column("Created At", text("metadata.creationTimestamp"))
 _MODES: Final = {
     "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP",
 }  # fmt: skip
+
+
+def _phase(document: Document, _: Micros) -> str:
+    leaving = dig(document, "metadata.deletionTimestamp")
+    return "Terminating" if leaving else str(dig(document, "status.phase", "Pending"))
+
+
+def _taken_by(volume: Document, _: Micros) -> str:
+    found = dig(volume, "spec.claimRef", {})
+    return f"{found.get('namespace')}/{found.get('name')}" if found else ""
+
+
+def _class_name(document: Document, _: Micros) -> str:
+    name = str(dig(document, "metadata.name"))
+    marks = dig(document, "metadata.annotations", {})
+    return f"{name} (default)" if marks.get(DEFAULT_CLASS) == "true" else name
+
+
+_CLASS: Final = Column("StorageClass", text("spec.storageClassName", ""))
 _CLAIMS: Final = (
     NAME,
-    Column("Status", text("status.phase", "Pending")),
+    Column("Status", _phase),
     Column("Volume", text("spec.volumeName", "")),
     Column("Capacity", text("status.capacity.storage", "")),
     Column("Access Modes", lambda d, _: ",".join(_MODES.get(m, m) for m in dig(d, "status.accessModes", []))),
-    Column("StorageClass", text("spec.storageClassName", "")),
+    _CLASS,
     Column("VolumeAttributesClass", text("spec.volumeAttributesClassName", "<unset>")),
     AGE,
     Column("VolumeMode", text("spec.volumeMode", "<unset>"), wide=True),
+)
+_VOLUMES: Final = (
+    NAME,
+    Column("Capacity", text("spec.capacity.storage", "")),
+    Column("Access Modes", lambda d, _: ",".join(_MODES.get(m, m) for m in dig(d, "spec.accessModes", []))),
+    Column("Reclaim Policy", text("spec.persistentVolumeReclaimPolicy", "")),
+    Column("Status", _phase),
+    Column("Claim", _taken_by),
+    _CLASS,
+    Column("VolumeAttributesClass", text("spec.volumeAttributesClassName", "<unset>")),
+    Column("Reason", text("status.reason", "")),
+    AGE,
+    Column("VolumeMode", text("spec.volumeMode", "<unset>"), wide=True),
+)
+_CLASSES: Final = (
+    Column("Name", _class_name, form="name"),
+    Column("Provisioner", text("provisioner", "")),
+    Column("ReclaimPolicy", text("reclaimPolicy", "Delete")),
+    Column("VolumeBindingMode", text("volumeBindingMode", "Immediate")),
+    Column("AllowVolumeExpansion", lambda d, _: str(bool(d.get("allowVolumeExpansion"))).lower()),
+    AGE,
 )
 _LEASES: Final = (NAME, Column("Holder", text("spec.holderIdentity", "")), AGE)
 _BINDINGS: Final = (
@@ -180,6 +221,8 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "configmaps": _CONFIG_MAPS,
     "serviceaccounts": _ACCOUNTS,
     "persistentvolumeclaims": _CLAIMS,
+    "persistentvolumes": _VOLUMES,
+    "storageclasses.storage.k8s.io": _CLASSES,
     "deployments.apps": c.DEPLOYMENTS,
     "replicasets.apps": c.REPLICA_SETS,
     "statefulsets.apps": c.STATEFUL_SETS,

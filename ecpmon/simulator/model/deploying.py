@@ -8,6 +8,7 @@ from ecpmon.simulator.model import claims, workloads
 from ecpmon.simulator.model.controllers import drop, replica_set_key
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.keys import ObjectKey
+from ecpmon.simulator.model.limits import filled
 from ecpmon.simulator.model.manifests import labels_of, spec_of, template_hash, tenant_of_namespace
 from ecpmon.simulator.model.objects import (
     LABEL_SERVICE,
@@ -50,7 +51,8 @@ def put_deployment(draft: Draft, key: str, manifest: Manifest, spec: ServiceSpec
     tenant_id = found.tenant_id if found else tenant_of_namespace(namespace, labels)
     if spec is None:
         service = found.spec.name if found else _service(draft, key, tenant_id, labels)
-        spec = spec_of(service, manifest, found.spec if found else None)
+        pods = filled(draft, namespace, manifest["spec"]["template"].get("spec") or {})
+        spec = spec_of(service, manifest, pods, found.spec if found else None)
     if found is None:
         made = _new(draft, namespace, name, tenant_id, manifest, spec)
     else:

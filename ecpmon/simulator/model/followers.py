@@ -47,7 +47,7 @@ def _set_status(draft: Draft, key: ObjectKey, document: Document, status: Docume
 
 def _follow_quota(draft: Draft, namespace: str, quota: Document) -> None:
     hard = (quota.get("spec") or {}).get("hard") or {}
-    used = used_of(draft, namespace, sorted(hard))
+    used = used_of(draft, namespace, sorted(hard), quota.get("spec") or {})
     status = {"hard": hard, "used": {name: spelled(name, used[name]) for name in sorted(hard)}}
     _set_status(draft, ObjectKey(QUOTAS, namespace, quota["metadata"]["name"]), quota, status)
 

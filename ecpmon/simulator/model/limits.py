@@ -28,15 +28,13 @@ def limited(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:
     ranges = _items(draft, key.namespace)
     if not ranges:
         return spec
-    each = [item for item in ranges if item.get("type") == "Container"]
-    filled = {kind: [_with_defaults(c, each) for c in spec[kind]] for kind in _KINDS if spec.get(kind)}
-    unchanged = all(filled[kind] == list(spec[kind]) for kind in filled)
-    spec = spec if unchanged else {**spec, **filled}
+    spec = filled(draft, key.namespace, spec)
     problems = [
         text
-        for item in each
+        for item in ranges
+        if item.get("type") == "Container"
         for kind in ("containers", "initContainers")
-        for container in filled.get(kind, ())
+        for container in spec.get(kind) or ()
         for text in _outside("Container", container_requests(container), container_limits(container), item)
     ]
     for item in ranges:
@@ -44,6 +42,14 @@ def limited(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:
             problems += _outside("Pod", _spelled(pod_requests(spec)), _spelled(pod_limits(spec)), item)
     _refuse(key, problems)
     return spec
+
+
+def filled(draft: Draft, namespace: str, spec: Manifest) -> Manifest:
+    """The spec with the requests and limits that its namespace gives to who states none."""
+    each = [item for item in _items(draft, namespace) if item.get("type") == "Container"]
+    made = {kind: [_with_defaults(c, each) for c in spec[kind]] for kind in _KINDS if spec.get(kind)}
+    unchanged = not each or all(made[kind] == list(spec[kind]) for kind in made)
+    return spec if unchanged else {**spec, **made}
 
 
 def check_claim(draft: Draft, key: ObjectKey, document: Manifest) -> None:

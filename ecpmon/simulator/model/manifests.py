@@ -58,11 +58,14 @@ def tenant_of_namespace(namespace: str, labels: Manifest) -> str:
     return tenant if namespace == namespace_of(tenant) else ""
 
 
-def spec_of(name: str, manifest: Manifest, found: ServiceSpec | None = None) -> ServiceSpec:
-    """The service that a deployment's manifest describes; sessions that nobody states stay as they were."""
-    spec = manifest["spec"]
-    replicas = int(spec.get("replicas", 1))
-    pod_spec = spec["template"].get("spec") or {}
+def spec_of(
+    name: str, manifest: Manifest, pod_spec: Manifest, found: ServiceSpec | None = None
+) -> ServiceSpec:
+    """The service that a deployment's manifest describes; sessions that nobody states stay as they were.
+
+    `pod_spec` is its pods' with the defaults of their namespace.
+    """
+    replicas = int(manifest["spec"].get("replicas", 1))
     annotations = annotations_of(manifest)
     default = found.sessions if found else SESSIONS_PER_REPLICA * max(1, replicas)
     sessions = _number(annotations.get(SESSIONS))

@@ -36,12 +36,14 @@ def check_quota(draft: Draft, key: ObjectKey, document: Manifest, old: Manifest 
     for name, value in (usage_of(key.resource, old) if old else {}).items():
         asked[name] = asked.get(name, Decimal(0)) - value
     for quota in draft.objects_of(key.namespace, QUOTAS):
-        hard = (quota.get("spec") or {}).get("hard") or {}
-        name = quota["metadata"]["name"]
+        limits = quota.get("spec") or {}
+        hard, name = limits.get("hard") or {}, quota["metadata"]["name"]
+        if not is_about(limits, key.resource, document.get("spec") or {}):
+            continue
         if key.resource == "pods":
             _check_stated(key, name, hard, document)
         touched = [resource for resource in sorted(hard) if asked.get(resource, 0) > 0]
-        used = used_of(draft, key.namespace, touched)
+        used = used_of(draft, key.namespace, touched, limits)
         over = [r for r in touched if used[r] + asked[r] > quantity(hard[r])]
         if over:
             raise forbidden(key, _exceeded(name, over, asked, used, hard))
@@ -108,13 +110,39 @@ def _add_claim(usage: dict[str, Decimal], spec: Manifest) -> None:
         usage[f"{name}.{_CLASS}/{CLAIMS}"] = Decimal(1)
 
 
-def used_of(draft: Draft, namespace: str, names: list[str]) -> dict[str, Decimal]:
-    """What the namespace's objects take together, for the quota's `names`."""
+def is_about(quota: Manifest, resource: str, spec: Manifest) -> bool:
+    """Whether a quota's scopes are those of the object; one without scopes is about everything."""
+    rules = [{"scopeName": scope, "operator": "Exists"} for scope in quota.get("scopes") or ()]
+    rules += (quota.get("scopeSelector") or {}).get("matchExpressions") or ()
+    return not rules or (resource == "pods" and all(_in_scope(rule, spec) for rule in rules))
+
+
+def _in_scope(rule: Manifest, spec: Manifest) -> bool:
+    scope, operator = rule.get("scopeName"), rule.get("operator")
+    if scope == "PriorityClass":
+        named = spec.get("priorityClassName") or ""
+        if operator in ("In", "NotIn"):
+            return (named in (rule.get("values") or ())) is (operator == "In")
+        return bool(named) is (operator == "Exists")
+    if scope in ("BestEffort", "NotBestEffort"):
+        stated = {**pod_requests(spec), **pod_limits(spec)}
+        return any(name in stated for name in ("cpu", "memory")) is (scope == "NotBestEffort")
+    if scope in ("Terminating", "NotTerminating"):
+        return (spec.get("activeDeadlineSeconds") is not None) is (scope == "Terminating")
+    return False
+
+
+def used_of(draft: Draft, namespace: str, names: list[str], quota: Manifest) -> dict[str, Decimal]:
+    """What the namespace's objects take together that the quota is about, for its `names`."""
     total = dict.fromkeys(names, Decimal(0))
     if not names:
         return total
-    each = [_pod_usage(draft.manifest_of(p)["spec"]) for p in draft.pods_within(namespace) if not p.over]
-    each += [usage_of(path.partition("/")[0], d) for path, d in draft.objects.get(namespace, {}).items()]
+    specs = [draft.manifest_of(pod)["spec"] for pod in draft.pods_within(namespace) if not pod.over]
+    each = [_pod_usage(spec) for spec in specs if is_about(quota, "pods", spec)]
+    for path, document in draft.objects.get(namespace, {}).items():
+        resource = path.partition("/")[0]
+        if is_about(quota, resource, {}):
+            each.append(usage_of(resource, document))
     for usage in each:
         for name in names:
             total[name] += usage.get(name, 0)

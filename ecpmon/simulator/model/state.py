@@ -84,6 +84,32 @@ def first_events(now: Micros) -> tuple[Event, ...]:
     return (((now // HOUR + 1) * HOUR, 0, CHECKPOINT, ""),)
 
 
+Index = dict[str, dict[str, None]]
+
+
+class _Kept:
+    """The index of the mapping that was frozen last, so that it is not made again for every command.
+
+    It belongs to one draft at a time, which changes it together with its own mapping.
+    """
+
+    def __init__(self) -> None:
+        self._of: object = None
+        self._index: Index | None = None
+
+    def keep(self, mapping: object, index: Index | None) -> None:
+        self._of, self._index = mapping, index
+
+    def take(self, mapping: object) -> Index | None:
+        found = self._index if self._of is mapping else None
+        self._of = self._index = None
+        return found
+
+
+# Keys of pods by their namespace, and of replica sets by their group.
+_NAMESPACES, _GROUPS = _Kept(), _Kept()
+
+
 class Draft(DocumentDraft):
     """A state being changed within one instant; `freeze` makes it a value again.
 
@@ -113,10 +139,13 @@ class Draft(DocumentDraft):
         self.touched: set[str] = set()
         self.stirred: set[str] = set()
         self.capacity_changed = False
-        self._pods_by_namespace: dict[str, dict[str, None]] | None = None
-        self._sets_by_group: dict[str, dict[str, None]] | None = None
+        # Taken from whoever made the state: what a draft that is thrown away has changed is lost with it.
+        self._pods_by_namespace = _NAMESPACES.take(state.pods)
+        self._sets_by_group = _GROUPS.take(state.replica_sets)
 
     def freeze(self, now: Micros) -> ClusterState:
+        _NAMESPACES.keep(self.pods, self._pods_by_namespace)
+        _GROUPS.keep(self.replica_sets, self._sets_by_group)
         return ClusterState(
             seed=self.seed,
             now=now,

@@ -85,6 +85,8 @@ async def test_the_simulators_routes_answer_and_reach_the_demo_cluster_alone(
     await ask(service, "POST", "/tenants/", body)
     made = await ask(service, "POST", "/simulator/deploy/test-ai-service", {"include_monitoring": True})
     assert made["status"] == "success"
+    told = await ask(service, "GET", "/tenants/test-ai-service/deployment-status")
+    assert [o["type"] for o in told["created_resources"]].count("Deployment") == made["resources_count"]
     assert made["simulator_dashboard"].endswith("/demo/api/v1/tenants/test-ai-service")
     status = await ask(service, "GET", "/simulator/status")
     assert status["cluster"]["tenants"] == len(simulator.ok("GET", "/demo/api/v1/tenants")["tenants"])

@@ -91,6 +91,34 @@ def test_a_quota_counts_as_the_scheduler_does() -> None:
         put(state, PODS, "three", pod(initContainers=[bare]))
 
 
+@pytest.mark.parametrize(
+    ("scope", "counted"),
+    [
+        ({"scopes": ["BestEffort"]}, "1"),
+        ({"scopes": ["NotBestEffort"]}, "2"),
+        ({"scopes": ["Terminating"]}, "1"),
+        ({"scopeSelector": {"matchExpressions": [
+            {"scopeName": "PriorityClass", "operator": "In", "values": ["system-node-critical"]}
+        ]}}, "1"),
+    ],
+)  # fmt: skip
+def test_a_quota_with_scopes_is_about_no_other_pods(scope: dict[str, Any], counted: str) -> None:
+    state = put(cluster(), PODS, "bare", {"spec": {"containers": [{"name": "a", "image": "a:1"}]}})
+    state = put(state, PODS, "one", pod(activeDeadlineSeconds=60))
+    state = put(state, PODS, "two", pod(priorityClassName="system-node-critical"))
+    state = put(state, "resourcequotas", "quota", {"spec": {"hard": {"pods": counted}, **scope}})
+    assert get(state, "resourcequotas", "quota")["status"]["used"]["pods"] == counted
+
+
+def test_what_a_limit_range_gives_is_what_a_service_has() -> None:
+    given = limits(default={"cpu": "1"}, defaultRequest={"cpu": "200m"})
+    body = deployment(2)
+    del body["spec"]["template"]["spec"]["containers"][0]["resources"]
+    state = put(put(cluster(), "limitranges", "range", given), DEPLOYMENTS, "web", body)
+    spec = state.deployments[f"{NS}/web"].spec
+    assert (spec.resources.cpu_millicores, spec.cpu_limit) == (200, 1000)
+
+
 def test_claims_and_services_are_counted_by_what_they_are() -> None:
     hard = {"requests.storage": "5Gi", "services.loadbalancers": "0"}
     state = put(cluster(), "resourcequotas", "quota", {"spec": {"hard": hard}})

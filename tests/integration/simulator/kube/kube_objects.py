@@ -93,3 +93,25 @@ def service_monitor(name: str, namespace: str) -> Document:
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"selector": {"matchLabels": {"app": name}}, "endpoints": [{"port": "http"}]},
     }
+
+
+def stateful_set(name: str, namespace: str) -> Document:
+    made = deployment(name, namespace)
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    spec = {**made["spec"], "serviceName": name, "volumeClaimTemplates": [claim]}
+    return {**made, "kind": "StatefulSet", "spec": spec}
+
+
+def daemon_set(name: str, namespace: str) -> Document:
+    made = deployment(name, namespace)
+    return {**made, "kind": "DaemonSet", "spec": {k: v for k, v in made["spec"].items() if k != "replicas"}}
+
+
+def job(name: str, namespace: str) -> Document:
+    container = {"name": "task", "image": "registry.example/task:1.0", "command": ["true"]}
+    spec = {"template": {"spec": {"containers": [container], "restartPolicy": "Never"}}}
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}

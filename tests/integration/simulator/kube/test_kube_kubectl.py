@@ -15,11 +15,14 @@ from kube_objects import (
     autoscaler,
     budget,
     config_map,
+    daemon_set,
     deployment,
+    job,
     namespace,
     quota,
     service,
     service_monitor,
+    stateful_set,
     with_image,
 )
 
@@ -414,3 +417,30 @@ def test_prune_and_debug(kubectl: Kubectl, space: str) -> None:
     refused = kubectl.fails("-n", space, "debug", pod, "--image=busybox:1", "--container=x")
     assert "ephemeral containers are disabled" in refused
     assert "panic" not in refused
+
+
+@pytest.mark.parametrize("kubectl", ["newer"], indirect=True)
+def test_other_workloads_run_and_their_claims_go_last(kubectl: Kubectl, space: str) -> None:
+    task = job("task", space)
+    kubectl.apply(stateful_set("db", space), daemon_set("agent", space), task)
+    for each in ("statefulset/db", "daemonset/agent"):
+        said = kubectl("-n", space, "rollout", "status", each, WAIT)
+        assert "complete" in said or "successfully rolled out" in said
+    kubectl("-n", space, "wait", "--for=condition=complete", "job/task", WAIT)
+    assert kubectl.apply(task).strip() == "job.batch/task unchanged"
+    rows = {row[0]: row for row in _lines(kubectl("-n", space, "get", "pods"))}
+    assert {"db-0", "db-1"} <= set(rows)
+    assert "Completed" in next(row for name, row in rows.items() if name.startswith("task-"))
+    assert "Complete" in kubectl("-n", space, "get", "job", "task")
+    assert [row[1] for row in _lines(kubectl("-n", space, "get", "pvc"))[1:]] == ["Bound", "Bound"]
+    kubectl("-n", space, "delete", "pvc", "data-db-1", "--wait=false")
+    assert "Terminating" in kubectl("-n", space, "get", "pvc", "data-db-1")
+    assert "standard (default)" in kubectl("get", "storageclass")
+    assert f"{space}/data-db-1" in kubectl("get", "pv")
+    kubectl("-n", space, "scale", "statefulset/db", "--replicas=1")
+    kubectl("-n", space, "wait", "--for=delete", "pvc/data-db-1", WAIT)
+    kubectl("-n", space, "rollout", "restart", "statefulset/db")
+    kubectl("-n", space, "rollout", "status", "statefulset/db", WAIT)
+    assert len(_lines(kubectl("-n", space, "rollout", "history", "statefulset/db"))) >= 4
+    kubectl("-n", space, "delete", "statefulset/db", "daemonset/agent", "job/task", WAIT)
+    kubectl("-n", space, "wait", "--for=delete", "pods", "--all", WAIT)
