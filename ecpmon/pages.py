@@ -38,19 +38,34 @@ POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# Folders of our own pages.
+_OWN: Final = ("pages", "console")
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+_TYPES: Final = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".png": "image/png",
+}
 _KEPT: Final = "public, max-age=3600"
+# Of our own: after an upgrade none may be of the release before, so a browser asks each time, by `ETag`.
+_ASKED: Final = "no-cache"
 
 
 def page(which: Literal["docs", "redoc"], title: str, document: str) -> web.Response:
     """A page that shows the document at the address `document`, relative to the page's own."""
     text = _template(which).replace("{title}", escape(title)).replace("{document}", escape(document))
     return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+
+
+def console() -> web.Response:
+    """The console, which asks the API like anybody else."""
+    return web.Response(text=_template("console"), content_type="text/html", headers=_HEADERS)
 
 
 async def asset(request: web.Request, name: str) -> web.Response:
@@ -60,7 +75,8 @@ async def asset(request: web.Request, name: str) -> web.Response:
         raise NotFound(f"no page has a file {name!r}")
     if name not in _loaded:
         _loaded[name] = await asyncio.to_thread(_load, file)
-    return _loaded[name].answer(request, _TYPES[file.suffix], {**_HEADERS, "Cache-Control": _KEPT})
+    kept = _ASKED if file.parent.name in _OWN else _KEPT
+    return _loaded[name].answer(request, _TYPES[file.suffix], {**_HEADERS, "Cache-Control": kept})
 
 
 # Some megabytes, once somebody looks at a page.
@@ -74,12 +90,13 @@ def _load(file: Path) -> Kept:
 
 @cache
 def _template(which: str) -> str:
-    return (data_dir("ui") / "pages" / f"{which}.html").read_text()
+    [file] = [file for own in _OWN if (file := data_dir("ui") / own / f"{which}.html").is_file()]
+    return file.read_text()
 
 
 @cache
 def _files() -> dict[str, Path]:
     """What may be asked for, by name: known before anybody asks, so no name reaches the file system."""
     folder = data_dir("ui")
-    found = [*(folder / "pages").iterdir(), *(folder / "dist").glob("*/*")]
+    found = [*(file for own in _OWN for file in (folder / own).iterdir()), *(folder / "dist").glob("*/*")]
     return {file.name: file for file in found if file.suffix in _TYPES}

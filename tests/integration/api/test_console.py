@@ -1,0 +1,130 @@
+"""The console in a real browser: signed in, live, in two languages, by keyboard and for screen readers, from here only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, expect
+
+from tests.browser import Watched, browser, watched
+from tests.integration.api.conftest import Service
+from tests.integration.api.test_sockets import push
+from tests.waiting import PATIENCE
+
+UI = Path(__file__).resolve().parents[3] / "ui" / "console"
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as found:
+        yield found
+
+
+async def signed_in(chromium: Browser, service: Service, who: str = "admin") -> Watched:
+    shown = await watched(chromium)
+    expect.set_options(timeout=PATIENCE * 1000)
+    await shown.page.goto(f"{service.url}/")
+    await shown.page.get_by_label("Token").fill(service.tokens[who])
+    await shown.page.get_by_role("button", name="Sign in").click()
+    await shown.page.get_by_role("heading", name="All tenants").wait_for()
+    return shown
+
+
+async def faults(shown: Watched) -> list[str]:
+    """What axe finds wrong for those who do not look, or not with eyes alone."""
+    found = await Axe().run(shown.page)
+    return [f"{v['id']}: {n['html'][:200]}" for v in found.response["violations"] for n in v["nodes"]]
+
+
+async def pictured(shown: Watched, name: str) -> None:
+    """`ECPMON_PICTURES=1` keeps what is seen, for the README; nothing is compared with it."""
+    if "ECPMON_PICTURES" in os.environ:
+        await shown.page.screenshot(path=UI.parents[1] / "docs" / "images" / f"console-{name}.png", full_page=True)
+
+
+async def test_a_person_signs_in_sees_a_failure_at_once_and_looks_into_it(
+    chromium: Browser, service: Service
+) -> None:
+    name = await service.tenant()
+    await push(service, name, up=1, cpu_usage=40)
+    shown = await signed_in(chromium, service)
+    page = shown.page
+    row = page.get_by_role("row").filter(has_text=name)
+    await expect(row).to_contain_text("up")
+    service.clock.advance(60)
+    await push(service, name, up=0, cpu_usage=90)
+    await expect(row).to_contain_text("down")
+    assert await faults(shown) == []
+    await pictured(shown, "fleet")
+
+    await page.get_by_role("combobox", name="Language").select_option("ko")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("전체 테넌트")
+    await expect(row).to_contain_text("장애")
+    await page.get_by_role("combobox", name="언어").select_option("en")
+
+    service.clock.advance(30)
+    await push(service, name, up=0, cpu_usage=91)
+    await row.get_by_role("link").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    await expect(page.get_by_role("figure").first).to_be_visible()
+    await expect(page.get_by_role("region", name="Incidents")).to_contain_text("goes on")
+    # What is drawn can be read as well.
+    await page.get_by_text("As a table").first.click()
+    await expect(page.get_by_role("region", name="As a table").first).to_contain_text("66.667")
+    assert await faults(shown) == []
+    await pictured(shown, "tenant")
+    assert {url for url in shown.asked if not url.startswith(service.url)} == set()
+    assert shown.complaints == []
+
+
+async def test_it_is_used_by_keyboard_on_a_narrow_screen(chromium: Browser, service: Service) -> None:
+    name = await service.tenant()
+    shown = await signed_in(chromium, service)
+    page = shown.page
+    await page.set_viewport_size({"width": 360, "height": 640})
+    row = page.get_by_role("link", name=name)
+    await row.wait_for()
+    await page.get_by_label("Search").focus()
+    await page.keyboard.type(name)
+    for _ in range(5):
+        await page.keyboard.press("Tab")
+        if await row.evaluate("link => link === document.activeElement"):
+            break
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not await page.evaluate(wider)
+    assert await faults(shown) == []
+
+
+async def test_who_may_see_nothing_is_shown_nothing_and_a_bad_token_is_refused(
+    chromium: Browser, service: Service
+) -> None:
+    name, other = await service.tenant(), await service.tenant()
+    await service.token("narrow", ["viewer"], [other])
+    shown = await signed_in(chromium, service, "narrow")
+    await expect(shown.page.get_by_role("row").filter(has_text=other)).to_be_visible()
+    assert await shown.page.get_by_role("row").filter(has_text=name).count() == 0
+    await shown.page.get_by_role("button", name="Sign out").click()
+    await shown.page.get_by_label("Token").fill("ecp_nobody")
+    await shown.page.get_by_role("button", name="Sign in").click()
+    await expect(shown.page.get_by_role("alert")).to_contain_text("UNAUTHORIZED")
+
+
+def test_both_languages_say_the_same_things() -> None:
+    english, korean = (json.loads((UI / f"{name}.json").read_text()) for name in ("en", "ko"))
+    assert english.keys() == korean.keys()
+    said = " ".join(file.read_text() for file in UI.glob("*.js"))
+    unsaid = [key for key in english if f"'{key}'" not in said and not key.startswith(SPOKEN)]
+    assert unsaid == []
+
+
+# Keys that are put together of what the API says.
+SPOKEN = (
+    "window_", "verdict_", "category_", "up", "down", "gap", "unknown", "firing", "pending", "inactive", "resolved",
+)  # fmt: skip

@@ -1,0 +1,74 @@
+// The API, and its sockets, at the address that this page came from.
+import { demo, isOpen, language, signOut, token } from './session.js';
+
+const root = new URL('.', document.baseURI);
+
+// An answer that is none: `code` and `message` are the API's, or say that it does not answer.
+export class ApiError extends Error {
+  constructor(status, { code = 'UNREACHABLE', message = '' } = {}) {
+    super(message || code);
+    Object.assign(this, { status, code });
+  }
+}
+
+const headers = () => ({
+  'Accept-Language': language.value,
+  'X-Demo-Mode': String(demo.value),
+  ...(token.value && { Authorization: `Bearer ${token.value}` }),
+});
+
+async function answered(path) {
+  let answer;
+  try {
+    answer = await fetch(new URL(path, root), { headers: headers() });
+  } catch {
+    throw new ApiError(0);
+  }
+  if (answer.ok) return answer;
+  const error = new ApiError(answer.status, (await answer.json().catch(() => ({}))).error);
+  if (answer.status === 401 && isOpen.value !== null) signOut(error);
+  throw error;
+}
+
+export const get = async (path) => (await answered(path)).json();
+
+// A file, for who has to show a token to get it.
+export async function download(path, name) {
+  const url = URL.createObjectURL(await (await answered(path)).blob());
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+// A socket that comes back by itself: `opened` each time, `heard` with each message, `lost` with the time it was lost.
+// Returns how to end it.
+export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
+  let socket = null;
+  let tries = 0;
+  let timer = null;
+  let over = false;
+  const connect = () => {
+    const url = new URL(`${path}?demo=${demo.value}`, root);
+    url.protocol = url.protocol.replace('http', 'ws');
+    socket = new WebSocket(url, token.value ? ['bearer', token.value] : []);
+    socket.onopen = () => opened();
+    socket.onmessage = ({ data }) => {
+      tries = 0;
+      const message = JSON.parse(data);
+      if (!message.error && message.action !== 'pong') heard(message);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (over) return;
+      if (code === 4401 || code === 4403) return signOut(new ApiError(401, { code, message: reason }));
+      lost(new Date());
+      // At once, then ever more slowly, and not all browsers at the same instant.
+      timer = setTimeout(connect, Math.min(15_000, 250 * 2 ** tries++) * (0.5 + Math.random()));
+    };
+  };
+  connect();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+    socket.close();
+  };
+}

@@ -1,0 +1,68 @@
+// The console: who looks, and which page.
+import { follow } from './fleet_store.js';
+import { Fleet } from './fleet.js';
+import { demo, isOpen, language, refusal, signOut, theme, token, zone } from './session.js';
+import { SignIn, tryToken } from './signin.js';
+import { Trouble } from './parts.js';
+import { effect, html, render, signal, useEffect, useSignal } from './view.js';
+import { speak, t } from './words.js';
+
+const route = signal(location.hash);
+addEventListener('hashchange', () => (route.value = location.hash));
+
+function Choice({ label, kept, choices }) {
+  return html`<label>${label} <select value=${kept} onChange=${(event) => (kept.value = event.target.value)}>
+    ${choices.map(([value, said]) => html`<option key=${value} value=${value}>${said}</option>`)}
+  </select></label>`;
+}
+
+function Head() {
+  const other = () => (demo.value = !demo.value);
+  return html`<header class=${demo.value ? 'demo' : ''}>
+    <a class="brand" href="#/">ecpmon</a>
+    <button type="button" class="mode" aria-pressed=${demo.value} onClick=${other}>
+      ${t(demo.value ? 'demo' : 'production')}</button>
+    <nav aria-label=${t('settings')}>
+      <${Choice} label=${t('language')} kept=${language} choices=${[['ko', '한국어'], ['en', 'English']]} />
+      <${Choice} label=${t('zone')} kept=${zone} choices=${[['viewer', t('zone_viewer')], ['tenant', t('zone_tenant')]]} />
+      <${Choice} label=${t('theme')} kept=${theme}
+        choices=${[['auto', t('theme_auto')], ['light', t('theme_light')], ['dark', t('theme_dark')]]} />
+      <a href="docs">${t('api')}</a>
+      ${token.value && html`<button type="button" onClick=${() => signOut()}>${t('sign_out')}</button>`}
+    </nav>
+  </header>`;
+}
+
+// What only some look at is loaded when they do.
+function Tenant({ tenantId }) {
+  const view = useSignal(null);
+  useEffect(() => void import('./tenant.js').then((module) => (view.value = module.Tenant)), []);
+  const Page = view.value;
+  return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} />` : html`<main aria-busy="true"></main>`;
+}
+
+function Page() {
+  const [, page, name] = /^#\/(tenants)\/([^/?]+)/.exec(route.value) ?? [];
+  return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} />` : html`<${Fleet} />`;
+}
+
+function Console() {
+  // Another token or another database is another fleet.
+  useEffect(follow, [token.value, demo.value]);
+  return html`<${Head} /><${Page} />`;
+}
+
+function App() {
+  if (isOpen.value === null) {
+    return html`<main aria-busy=${!refusal.value}><${Trouble} error=${refusal.value} again=${tryToken} /></main>`;
+  }
+  return isOpen.value || token.value ? html`<${Console} />` : html`<${SignIn} />`;
+}
+
+effect(() => void speak(language.value));
+effect(() => {
+  // Signed out, or just begun.
+  if (isOpen.value === null) tryToken();
+});
+await speak(language.value);
+render(html`<${App} />`, document.getElementById('app'));

@@ -1,0 +1,36 @@
+// Small things that several pages show.
+import { number, percent, t } from './words.js';
+import { html } from './view.js';
+
+// A sign beside each word: status is never told by colour alone.
+const SIGNS = {
+  violated: '✖', at_risk: '▲', no_data: '?', meeting: '✔', up: '●', down: '■', gap: '◌', unknown: '◌',
+  firing: '■', pending: '▲', inactive: '●', resolved: '●', met: '✔', missed: '✖', undetermined: '?',
+};
+
+export const Mark = ({ is }) =>
+  html`<span class=${`mark ${is}`}><span aria-hidden="true">${SIGNS[is] ?? '·'}</span> ${t(is ?? 'no_data')}</span>`;
+
+export function Budget({ left, label }) {
+  if (left === null || left === undefined) return html`<span>–</span>`;
+  const shown = Math.max(0, Math.min(100, left));
+  return html`<span class="budget">
+    <meter min="0" max="100" low="10" high="50" optimum="100" value=${shown} aria-label=${label}></meter>
+    <span class="figure">${number(left)} %</span>
+  </span>`;
+}
+
+// Between which bounds it surely lies, where they are not one.
+export function Bounds({ low, high }) {
+  if (low === null || low === undefined || percent(low) === percent(high)) return null;
+  return html`<small class="bounds">${percent(low)} … ${percent(high)}</small>`;
+}
+
+export function Trouble({ error, again }) {
+  if (!error) return null;
+  const said = error.status === 0 ? t('unreachable') : error.message;
+  return html`<p class="trouble" role="alert">
+    ${said} <code>${error.code}</code>
+    ${again && html` <button type="button" onClick=${again}>${t('try_again')}</button>`}
+  </p>`;
+}

@@ -1,0 +1,52 @@
+// Sentences by key, in the language that was chosen: `en.json` and `ko.json` have the same keys.
+import { computed, signal } from './view.js';
+import { language, zone } from './session.js';
+
+const words = signal({});
+const loaded = new Map();
+
+export async function speak(chosen) {
+  if (!loaded.has(chosen)) {
+    loaded.set(chosen, await (await fetch(new URL(`./${chosen}.json`, import.meta.url))).json());
+  }
+  words.value = loaded.get(chosen);
+}
+
+// `{name}` in the sentence is what `values` has of that name.
+export const t = (key, values = {}) =>
+  (words.value[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
+
+const numbers = computed(() => new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }));
+export const number = (value) => (value === null || value === undefined ? '–' : numbers.value.format(value));
+const precise = computed(() => new Intl.NumberFormat(language.value, { maximumFractionDigits: 3 }));
+export const exact = (value) => (value === null || value === undefined ? '–' : precise.value.format(value));
+
+// Never rounded up to a promise that was not kept: what is cut off is cut off.
+export function percent(value, digits = 3) {
+  if (value === null || value === undefined) return '–';
+  const scale = 10 ** digits;
+  return `${(Math.floor(value * scale + 1e-9) / scale).toFixed(digits)} %`;
+}
+
+const formats = new Map();
+function format(options, timeZone) {
+  const key = `${language.value} ${timeZone} ${JSON.stringify(options)}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language.value, { ...options, timeZone }));
+  return formats.get(key);
+}
+
+// The zone that times are shown in; `own`: the tenant's.
+export const shownZone = (own) => (zone.value === 'tenant' && own ? own : undefined);
+export function time(value, own) {
+  if (!value) return '–';
+  return format({ dateStyle: 'medium', timeStyle: 'medium' }, shownZone(own)).format(new Date(value));
+}
+export const clock = (value, own) => format({ timeStyle: 'medium' }, shownZone(own)).format(new Date(value));
+
+export function lasting(seconds) {
+  if (seconds === null || seconds === undefined) return '–';
+  const whole = Math.round(seconds);
+  if (whole < 120) return t('seconds', { n: number(whole) });
+  if (whole < 7_200) return t('minutes', { n: number(whole / 60) });
+  return t('hours', { n: number(whole / 3_600) });
+}
