@@ -1,4 +1,4 @@
-"""The pages about the API itself: `/docs` (Swagger UI), `/redoc`, and the files they load."""
+"""The console at `/`, the pages about the API itself (`/docs`, Swagger UI, and `/redoc`), and the files they load."""
 
 from __future__ import annotations
 

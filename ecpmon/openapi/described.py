@@ -45,6 +45,7 @@ LOADED: Final = {
     200: (
         Text("text/javascript", headers=("ETag", "Vary")),
         Text("text/css", headers=("ETag", "Vary")),
+        Json(dict[str, str], headers=("ETag", "Vary"), example={"fleet": "All tenants"}),
         Text("image/png", headers=("ETag", "Vary"), binary=True),
     ),
     304: None,

@@ -41,7 +41,7 @@ function options({ series, range, shades, unit, zoomed, own }, width) {
     axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick}${unit ?? ''}`) }],
     series: [
       { value: (_, at) => (at ? time(at * 1000, own) : '–') },
-      ...series.map(({ label, ink: name, dash }) => ({ label, stroke: colour(name), width: 1.5, dash, points: { show: false } })),
+      ...series.map(({ label, ink: name, dash }) => ({ label, stroke: colour(name), width: 1.5, dash })),
     ],
     cursor: { drag: { x: true, y: false, setScale: !zoomed } },
     hooks: zoomed && {
