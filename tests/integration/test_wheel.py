@@ -52,7 +52,8 @@ def run(site: Path, *arguments: str, **more: str) -> str:
 
 def test_the_wheel_holds_the_pages_with_what_they_load_and_its_licences(installed: Path) -> None:
     ui = installed / "ecpmon/_data/ui"
-    for name in ("console/console.html", "dist/uplot/uPlot.esm.js", "pages/docs.html", "pages/redoc.html", "dist/swagger-ui-dist/swagger-ui-bundle.js",
+    for name in ("console/console.html", "dist/uplot/uPlot.esm.js", "dist/preact-signals/LICENSE",
+                 "pages/docs.html", "pages/redoc.html", "dist/swagger-ui-dist/swagger-ui-bundle.js",
                  "dist/swagger-ui-dist/LICENSE", "dist/swagger-ui-dist/NOTICE", "dist/redoc/redoc.standalone.js",
                  "dist/redoc/LICENSE", "dist/redoc/redoc.standalone.js.LICENSE.txt"):  # fmt: skip
         assert (ui / name).stat().st_size > 0, name
