@@ -1,7 +1,5 @@
 """Settings of what we do by ourselves: messages, deployments, recoveries and statements."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final, Literal
 

@@ -1,7 +1,5 @@
 """Settings of limits, of where measurements come from, and of how long they are kept."""
 
-from __future__ import annotations
-
 from pydantic import Field, field_validator
 
 from ecpmon.settings.parts import Part, plain_http

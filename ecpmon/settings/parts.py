@@ -1,10 +1,8 @@
 """What every part of the settings has in common. Parts are built as one, so that a start pays for no other."""
 
-from __future__ import annotations
-
 from typing import Any
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,12 +12,22 @@ class Part(BaseSettings):
         env_prefix="ECPMON_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
     )
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _blank_is_none(cls, value: Any, info: ValidationInfo) -> Any:
+    def _blank_is_none(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Nothing but blanks in a setting that may be absent means that it is absent."""
-        optional = info.field_name is not None and cls.model_fields[info.field_name].default is None
-        return None if optional and isinstance(value, str) and not value.strip() else value
+        # One look at all of them: a validator of every field would take a start some milliseconds.
+        fields = cls.model_fields
+
+        def blank(name: str, value: Any) -> bool:
+            return (
+                isinstance(value, str)
+                and not value.strip()
+                and name in fields
+                and fields[name].default is None
+            )
+
+        return {name: None if blank(name, value) else value for name, value in given.items()}
 
 
 def plain_http(value: str | None) -> str | None:

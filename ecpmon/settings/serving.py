@@ -1,7 +1,5 @@
 """Settings of databases, processes, the address and callers."""
 
-from __future__ import annotations
-
 from ipaddress import ip_network
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit

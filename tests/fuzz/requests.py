@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ecpmon.openapi.declaring import Contract, Json, Model, model_of
+from ecpmon.openapi.declaring import Contract, Json, Model, names_of
 from tests.fuzz import nasty
 from tests.fuzz.bodies import HINTS, body_of, of_model
 
@@ -61,11 +61,12 @@ class Aim:
             or [m for m in known if m not in (BaseModel, Model)]
         )
 
-    def query_names(self) -> list[str]:
-        declared = self.contract is not None and self.contract.query is not None
-        fields = model_of(self.contract.query).model_fields if declared else {}
-        names = {field.alias or name for name, field in fields.items()}
-        return sorted({*names, *_QUERY.findall(inspect.getsource(self.module)), "demo", "x"})
+    def query_names(self, *, sound: bool) -> list[str]:
+        """Where something is declared, no other name is taken: only what is `sound` reaches the handler."""
+        if self.contract is None:
+            return sorted({*_QUERY.findall(inspect.getsource(self.module)), "demo", "x"})
+        declared = set() if self.contract.query is None else names_of(self.contract.query)
+        return sorted(declared if sound else {*declared, "demo", "x"})
 
 
 def _models(contract: Contract) -> list[type[BaseModel]]:
@@ -115,7 +116,8 @@ def _target(draw: st.DrawFn, aim: Aim, *, sound: bool) -> bytes:
     path += rest.encode()
     hints = {**HINTS, **QUERY_HINTS, **aim.known}
     pairs = []
-    for name in draw(st.lists(st.sampled_from(aim.query_names()), max_size=3, unique=True)):
+    names = aim.query_names(sound=sound or draw(_SOUND))
+    for name in draw(st.lists(st.sampled_from(names), max_size=3, unique=True)) if names else ():
         known = [str(v) for v in hints.get(name, ()) if isinstance(v, str)]
         pairs.append(name.encode() + b"=" + draw(_part(known, sound=draw(st.booleans()))))
     return path + (b"?" + b"&".join(pairs) if pairs else b"")
