@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from html import escape
@@ -15,6 +14,15 @@ from typing import Any, Final
 
 from ecpmon.sla.hours import stored, words
 from ecpmon.sla.maintenance import zone
+from ecpmon.statements.figures import (
+    credit,
+    credit_tiers,
+    digits_of,
+    incidents,
+    minutes,
+    number,
+    percent,
+)
 from ecpmon.statements.hours import hours_line
 from ecpmon.statements.look import Look, read_logo
 from ecpmon.statements.plot import COLOURS, Column, columns, kinds
@@ -22,20 +30,6 @@ from ecpmon.statements.words import Words
 
 # (heading, columns, rows)
 Section = tuple[str, list[str], list[list[str]]]
-
-
-def percent(value: float | None, digits: int = 3) -> str:
-    """Cut, never rounded up: 99.9996 is not shown as 100."""
-    if value is None:
-        return "–"
-    if value >= 100:
-        return "100 %"
-    scale = 10**digits
-    return f"{math.floor(value * scale + 1e-9) / scale:.{digits}f} %"
-
-
-def _minutes(value: float, say: Words) -> str:
-    return say("minutes", value=f"{value:,.1f}")
 
 
 def moment(data: Mapping[str, Any], at: str | None) -> str:
@@ -80,27 +74,28 @@ def facts(data: Mapping[str, Any], say: Words) -> list[tuple[str, str]]:
     def judged(word: str) -> str:
         return say(f"{word}_so_far" if is_open(data) else word)
 
-    bounds, budget, contract = data["bounds"], data["error_budget"], data["contract"]
+    bounds, budget, digits = data["bounds"], data["error_budget"], digits_of(data)
     times = [
         (word, data.get(f"{word}_minutes")) for word in ("eligible", "down", "gap", "maintenance", "outside")
     ]
-    left = {name: _minutes(budget[f"{name}_minutes"], say) for name in ("remaining", "total")}
+    left = {name: minutes(budget[f"{name}_minutes"], say) for name in ("remaining", "total")}
     return [
-        (measured("availability"), percent(data["availability"])),
-        (say("target"), percent(contract["target"])),
-        (say("bounds"), f"{percent(bounds['low'])} / {percent(bounds['high'])}"),
+        (measured("availability"), percent(data["availability"], digits)),
+        (say("target"), percent(data["contract"]["target"], digits)),
+        (say("bounds"), f"{percent(bounds['low'], digits)} / {percent(bounds['high'], digits)}"),
         (measured("coverage"), percent(data["coverage"])),
-        *((measured(word), _minutes(value, say)) for word, value in times if value is not None),
-        *((measured(f"of_{kind}"), _minutes(value, say)) for kind, value in _kinds(data)),
+        *((measured(word), minutes(value, say)) for word, value in times if value is not None),
+        *((measured(f"of_{kind}"), minutes(value, say)) for kind, value in _kinds(data)),
         *(
-            [(say("to_come"), _minutes(rest, say))]
+            [(say("to_come"), minutes(rest, say))]
             if (rest := data.get("to_come_minutes")) is not None
             else []
         ),
         (judged("budget_left"), say("of", part=left["remaining"], whole=left["total"])),
-        (measured("incident_count"), str(data["failure_count"])),
-        (judged("credit"), _credit(data, say)),
-        (say("contract"), _terms(contract, say)),
+        *((measured(word), text) for word, text in incidents(data, say)),
+        (judged("credit"), credit(data, say)),
+        *credit_tiers(data, say),
+        (say("contract"), _terms(data, say)),
         *([(say("service_hours"), line)] if (line := hours_line(data, say)) is not None else []),
     ]
 
@@ -111,11 +106,13 @@ def _kinds(data: Mapping[str, Any]) -> list[tuple[str, float]]:
     return list(found.items()) if found.keys() - {"maintenance"} else []
 
 
-def _terms(contract: Mapping[str, Any], say: Words) -> str:
+def _terms(data: Mapping[str, Any], say: Words) -> str:
+    contract = data["contract"]
     accounting, version = say.known(contract["maintenance_accounting"]), contract["version"]
     # Statements of earlier releases say nothing of versions.
-    if (since := contract.get("valid_from")) is not None:
-        version = say("contract_version", version=version, since=since[:10], credits=contract["credit_terms"])
+    if contract.get("valid_from") is not None:
+        since = moment(data, contract["valid_from"])[:10]
+        version = say("contract_version", version=version, since=since, credits=contract["credit_terms"])
     return say(
         "contract_terms",
         version=version,
@@ -124,29 +121,16 @@ def _terms(contract: Mapping[str, Any], say: Words) -> str:
     )
 
 
-def _credit(data: Mapping[str, Any], say: Words) -> str:
-    """With the range, where time that nobody measured decides; statements of earlier releases have none."""
-    measured, bounds = data["credit_percent"], data.get("credit_bounds")
-    if measured is None:
-        return "–"
-    told = say("credit_of_fee", percent=_number(measured))
-    if bounds is None or bounds["low"] == bounds["high"]:
-        return told
-    low, high = _number(bounds["low"]), _number(bounds["high"])
-    return say("credit_range", credit=told, low=low, high=high)
-
-
 def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
     """The evidence."""
 
     def lasting(entry: Mapping[str, Any]) -> list[str]:
         return [moment(data, entry["start"]), moment(data, entry["end"])]
 
-    incidents = [[*lasting(i), _minutes(i["down_minutes"], say)] for i in data["incidents"]]
-    gaps = [[*lasting(g), _minutes(g["minutes"], say), say.known(g["reason"])] for g in data["gaps"]]
+    gaps = [[*lasting(g), minutes(g["minutes"], say), say.known(g["reason"])] for g in data["gaps"]]
     return [
         *_months(data, say),
-        (say("incidents"), [say("start"), say("end"), say("down")], incidents),
+        _incidents(data, say),
         _exclusions(data, say),
         *_uncounted(data, say),
         (say("unmeasured"), [say("start"), say("end"), say("length"), say("blind")], gaps),
@@ -155,22 +139,36 @@ def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
     ]
 
 
+def _incidents(data: Mapping[str, Any], say: Words) -> Section:
+    """Whole, with what lies within the period; and beside it all of their down time, where that is another."""
+    heads = [say(h) for h in ("start", "end", "down")]
+    found = [(i["down_minutes"], i.get("recovery_minutes"), i) for i in data["incidents"]]
+    rows = [[moment(data, i["start"]), moment(data, i["end"]), minutes(down, say)] for down, _, i in found]
+    if any(whole is not None and round(whole - down, 6) for down, whole, _ in found):
+        heads.append(say("down_in_all"))
+        rows = [
+            [*row, "–" if whole is None else minutes(whole, say)]
+            for row, (_, whole, _) in zip(rows, found, strict=True)
+        ]
+    return say("incidents"), heads, rows
+
+
 def _months(data: Mapping[str, Any], say: Words) -> list[Section]:
     """Of a quarter or a year: what each month came to, and what is promised for those to come."""
-    heads = [say(h) for h in ("month", "availability", "target", "down", "credit")]
+    heads, digits = [say(h) for h in ("month", "availability", "target", "down", "credit")], digits_of(data)
     rows = [
         [
             m["month"],
-            percent(m["availability"]),
-            percent(m["contract"]["target"]),
-            _minutes(m["down_minutes"], say),
-            _credit(m, say),
+            percent(m["availability"], digits),
+            percent(m["contract"]["target"], digits),
+            minutes(m["down_minutes"], say),
+            credit(m, say),
         ]
         for m in data.get("months", ())
     ]
     if rows:
         ahead = ((m["month"], m["contract"]["target"]) for m in data.get("months_to_come", ()))
-        rows += ([month, "–", percent(target), "–", "–"] for month, target in ahead)
+        rows += ([month, "–", percent(target, digits), "–", "–"] for month, target in ahead)
     return [(say("months"), heads, rows)] if rows else []
 
 
@@ -219,11 +217,11 @@ def _days(data: Mapping[str, Any], say: Words) -> Section:
     words = ["eligible", "down", "gap", "maintenance"]
     if any(d.get("outside_minutes") for d in data["days"]):
         words.append("outside")
-    rows = []
+    rows, digits = [], digits_of(data)
     for d in data["days"]:
         times = [d.get(f"{word}_minutes") for word in words]
-        shown = ["–" if value is None else _minutes(value, say) for value in times]
-        rows.append([d["date"], percent(d["availability"]), *shown])
+        shown = ["–" if value is None else minutes(value, say) for value in times]
+        rows.append([d["date"], percent(d["availability"], digits), *shown])
     return say("per_day"), [say("day"), say("availability"), *(say(word) for word in words)], rows
 
 
@@ -287,20 +285,13 @@ def _with_days_to_come(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _terms_in_csv(contract: Mapping[str, Any]) -> dict[str, str]:
-    tiers = (
-        f"{_number(t['below'])}:{_number(t['credit_percent'])}" for t in contract.get("credit_tiers", ())
-    )
+    tiers = (f"{number(t['below'])}:{number(t['credit_percent'])}" for t in contract.get("credit_tiers", ()))
     hours = contract.get("hours")
     return {
-        "target_percent": _number(contract["target"]),
+        "target_percent": number(contract["target"]),
         "credit_tiers": " ".join(tiers),
         "service_hours": "" if hours is None else words(stored(hours)),
     }
-
-
-def _number(value: float) -> str:
-    """A percentage as people wrote it: 99.9, not 99.90000000000001."""
-    return repr(round(value, 10)).removesuffix(".0")
 
 
 _STYLE: Final = """

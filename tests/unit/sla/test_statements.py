@@ -17,7 +17,8 @@ from ecpmon.model.statements import Contract, CreditTier, Exclusion
 from ecpmon.model.tenants import ContractVersion, SlaTarget
 from ecpmon.sla.statement_document import difference, document
 from ecpmon.sla.statements import credit, digest, statement
-from ecpmon.statements.render import percent, to_html
+from ecpmon.statements.figures import percent
+from ecpmon.statements.render import to_html
 from ecpmon.statements.terms import load_terms
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
