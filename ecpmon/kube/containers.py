@@ -100,7 +100,8 @@ def _common(container: Mapping[str, Any], at: str, within: Within) -> Causes:
     yield from env_causes(container, at)
     yield from _mounts(container, at, within)
     yield from requirement_causes(container.get("resources") or {}, f"{at}.resources", within.claims)
-    yield from _resizing(container.get("resizePolicy") or (), f"{at}.resizePolicy")
+    ends = within.spec.get("restartPolicy") == "Never"
+    yield from _resizing(container.get("resizePolicy") or (), f"{at}.resizePolicy", ends=ends)
     yield from container_security_causes(
         container.get("securityContext"), f"{at}.securityContext", within.spec
     )
@@ -129,11 +130,14 @@ def _ports(ports: Any, path: str) -> Causes:
 def _host_ports(spec: Mapping[str, Any], path: str, is_pod: bool) -> Causes:
     """Two containers cannot have one port of the host; on the host's network both numbers are one."""
     taken: set[tuple[Any, ...]] = set()
-    for index, container in enumerate(spec.get("containers") or ()):
+    places = [
+        (name, *item) for name in ("containers", "initContainers") for item in enumerate(spec.get(name) or ())
+    ]
+    for name, index, container in places:
         for number, port in enumerate(container.get("ports") or ()):
-            at, host = f"{path}.containers[{index}].ports[{number}].hostPort", port.get("hostPort", 0)
+            at, host = f"{path}.{name}[{index}].ports[{number}].hostPort", port.get("hostPort", 0)
             key = (port.get("protocol"), port.get("hostIP", ""), host)
-            if host and key in taken:
+            if host and key in taken and name == "containers":
                 yield duplicate(at, "/".join(map(str, key)))
             taken.add(key)
             differs = host != port.get("containerPort", 0) and (is_pod or host != 0)
@@ -180,7 +184,7 @@ def _mount_details(mount: Mapping[str, Any], at: str, privileged: bool) -> Cause
         yield forbidden(f"{at}.recursiveReadOnly", detail)
 
 
-def _resizing(policies: Any, path: str) -> Causes:
+def _resizing(policies: Any, path: str, *, ends: bool) -> Causes:
     seen: set[str] = set()
     for index, policy in enumerate(policies):
         at, name = f"{path}[{index}]", policy.get("resourceName", "")
@@ -191,3 +195,6 @@ def _resizing(policies: Any, path: str) -> Causes:
             yield unsupported(path, name, ("cpu", "memory"))
         if policy.get("restartPolicy", "") not in _RESIZE:
             yield unsupported(path, policy.get("restartPolicy", ""), _RESIZE)
+        elif ends and policy["restartPolicy"] != "NotRequired":
+            detail = "must be 'NotRequired' when `restartPolicy` is 'Never'"
+            yield invalid(path, policy["restartPolicy"], detail)

@@ -29,7 +29,7 @@ def ingress_causes(document: Document, _: Document | None) -> Causes:
         yield from of_messages("spec.ingressClassName", kind, names.dns_subdomain(kind))
         annotation = (document["metadata"].get("annotations") or {}).get(_CLASS)
         if annotation and annotation != kind:
-            field = f"metadata.annotations[{_CLASS}]"
+            field = f"annotations.{_CLASS}"
             yield invalid(field, annotation, "must match `ingressClassName` when both are specified")
 
 

@@ -16,14 +16,13 @@ from ecpmon.kube.causes import (
     of_messages,
     one_of,
     required,
-    unsupported,
 )
 from ecpmon.kube.containers import Within, container_causes
 from ecpmon.kube.metadata import annotation_causes, label_causes
 from ecpmon.kube.quantities import parsed
 from ecpmon.kube.resources import amount_causes, pod_level_causes, resource_name_causes
 from ecpmon.kube.scheduling import scheduling_causes
-from ecpmon.kube.security import pod_security_causes
+from ecpmon.kube.security import os_causes, pod_security_causes
 from ecpmon.kube.volumes import volume_causes
 
 _RESTART: Final = ("Always", "OnFailure", "Never")
@@ -50,6 +49,8 @@ def template_causes(template: Mapping[str, Any], path: str) -> Causes:
 def pod_causes(document: Document, old: Document | None) -> Causes:
     spec = document.get("spec") or {}
     yield from spec_causes(spec, "spec", is_pod=True)
+    if old is None and spec.get("ephemeralContainers"):
+        yield forbidden("spec.ephemeralContainers", "cannot be set on create")
     if old is not None and _fixed(spec) != _fixed(old.get("spec") or {}):
         detail = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -142,7 +143,6 @@ def _names(spec: Mapping[str, Any], path: str) -> Causes:
         "runtimeClassName": names.dns_subdomain,
         "hostname": names.dns_label,
         "subdomain": names.dns_label,
-        "schedulerName": names.dns_subdomain,
     }
     for key, rule in rules.items():
         if spec.get(key):
@@ -169,8 +169,4 @@ def _details(spec: Mapping[str, Any], path: str) -> Causes:
         at = f"{path}.readinessGates[{index}].conditionType"
         yield from of_messages(at, kind, names.qualified_name(kind))
     yield from one_of(spec, "preemptionPolicy", _PREEMPTION, path)
-    os = (spec.get("os") or {}).get("name")
-    if "os" in spec and not os:
-        yield required(f"{path}.os.name", "cannot be empty")
-    elif os is not None and os not in ("linux", "windows"):
-        yield unsupported(f"{path}.os", os, ("linux", "windows"))
+    yield from os_causes(spec, path)

@@ -103,11 +103,11 @@ def _claims(asked: Any, path: str, claims: Mapping[str, Any]) -> Causes:
         at, name = f"{path}.claims[{index}]", claim.get("name", "")
         key = (name, claim.get("request", ""))
         if not name:
-            yield required(f"{at}.name")
+            yield required(at)
         elif key in seen:
             yield duplicate(at, name)
         elif name not in claims:
-            yield not_found(f"{at}.name", name)
+            yield not_found(at, name)
         seen.add(key)
 
 

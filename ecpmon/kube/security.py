@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ecpmon.kube.causes import Causes, duplicate, invalid, one_of, required, unsupported
+from ecpmon.kube.causes import Causes, duplicate, forbidden, invalid, one_of, required, unsupported
 
 _PROFILES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
 _MAX_ID: Final = 2**31 - 1
+# What a pod with users of its own cannot share with its node; two of the names are those of Go.
+_HOST: Final = {"hostNetwork": "hostNetwork", "hostPID": "HostPID", "hostIPC": "HostIPC"}
+_SYSTEMS: Final = ("linux", "windows")
+_NOT_IN_WINDOWS: Final = (
+    "appArmorProfile", "seLinuxOptions", "seccompProfile", "fsGroup", "fsGroupChangePolicy", "sysctls",
+    "runAsUser", "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy",
+)  # fmt: skip
+_NOT_IN_WINDOWS_CONTAINERS: Final = (
+    "appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities", "readOnlyRootFilesystem", "privileged",
+    "allowPrivilegeEscalation", "procMount", "runAsUser", "runAsGroup",
+)  # fmt: skip
 _ID_RANGE: Final = f"must be between 0 and {_MAX_ID}, inclusive"
 
 
@@ -36,6 +47,11 @@ def pod_security_causes(security: Mapping[str, Any] | None, at: str, spec: Mappi
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         detail = "ShareProcessNamespace and HostPID cannot both be enabled"
         yield invalid(f"{at.removesuffix('.securityContext')}.shareProcessNamespace", True, detail)
+    if spec.get("hostUsers") is False:
+        for key, name in _HOST.items():
+            if spec.get(key):
+                field = f"{at.removesuffix('.securityContext')}.{name}"
+                yield forbidden(field, "when `pod.Spec.HostUsers` is false")
     if security is None:
         return
     yield from _ids(security, ("fsGroup", "runAsUser", "runAsGroup"), at)
@@ -47,6 +63,37 @@ def pod_security_causes(security: Mapping[str, Any] | None, at: str, spec: Mappi
     yield from one_of(security, "seLinuxChangePolicy", ("MountOption", "Recursive"), at)
     yield from _sysctls(security.get("sysctls") or (), at)
     yield from _profiles(security, at)
+
+
+def os_causes(spec: Mapping[str, Any], path: str) -> Causes:
+    """What a pod says of the system that it is for, and what does not fit that."""
+    name = (spec.get("os") or {}).get("name")
+    if "os" not in spec:
+        return
+    if not name:
+        yield required(f"{path}.os.name", "cannot be empty")
+    elif name not in _SYSTEMS:
+        yield unsupported(f"{path}.os", name, _SYSTEMS)
+    else:
+        yield from _unfit(spec, path, windows=name == "windows")
+
+
+def _unfit(spec: Mapping[str, Any], path: str, *, windows: bool) -> Causes:
+    detail = "cannot be set for a windows pod" if windows else "windows options cannot be set for a linux pod"
+    own = ("hostUsers", "hostPID", "hostIPC", "shareProcessNamespace") if windows else ()
+    places: list[tuple[str, tuple[str, ...], Mapping[str, Any]]] = [(path, own, spec)]
+    options = ("windowsOptions",)
+    security = spec.get("securityContext") or {}
+    places.append((f"{path}.securityContext", _NOT_IN_WINDOWS if windows else options, security))
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(key) or ()):
+            at = f"{path}.{key}[{index}].securityContext"
+            fields = _NOT_IN_WINDOWS_CONTAINERS if windows else options
+            places.append((at, fields, container.get("securityContext") or {}))
+    for at, unfit, holder in places:
+        for key in unfit:
+            if key in holder:
+                yield forbidden(f"{at}.{key}", detail)
 
 
 def _ids(security: Mapping[str, Any], keys: tuple[str, ...], at: str) -> Causes:

@@ -157,8 +157,13 @@ def _external_name(spec: Mapping[str, Any]) -> Causes:
         yield required("spec.externalName")
     else:
         yield from of_messages("spec.externalName", spec["externalName"], names.dns_subdomain(name))
-    if spec.get("clusterIP") or spec.get("clusterIPs"):
-        yield forbidden("spec.clusterIPs", "may not be set for ExternalName services")
+    for key, set_ in (
+        ("clusterIPs", spec.get("clusterIP") or spec.get("clusterIPs")),
+        ("ipFamilies", spec.get("ipFamilies")),
+        ("ipFamilyPolicy", "ipFamilyPolicy" in spec),
+    ):
+        if set_:
+            yield forbidden(f"spec.{key}", "may not be set for ExternalName services")
 
 
 def _outside(spec: Mapping[str, Any]) -> Causes:
@@ -194,7 +199,7 @@ def _balancer(spec: Mapping[str, Any]) -> Causes:
     for index, port in enumerate(spec.get("ports") or ()):
         if port.get("port") == _KUBELET:
             detail = f"may not expose port {_KUBELET} externally since it is used by kubelet"
-            yield invalid(f"spec.ports[{index}].port", _KUBELET, detail)
+            yield invalid(f"spec.ports[{index}]", _KUBELET, detail)
     kind = spec.get("loadBalancerClass")
     if kind is not None:
         yield from of_messages("spec.loadBalancerClass", kind, names.qualified_name(kind))

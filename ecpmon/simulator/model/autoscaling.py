@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import ceil
 from typing import Final
 
+from ecpmon.kube.simulated import MAX_REPLICAS
 from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.deploying import rescale
 from ecpmon.simulator.model.hashing import digest
 from ecpmon.simulator.model.keys import Document, ObjectKey
-from ecpmon.simulator.model.manifests import MAX_REPLICAS
 from ecpmon.simulator.model.objects import Deployment, Meta
 from ecpmon.simulator.model.quantities import quantity
 from ecpmon.simulator.model.state import Draft

@@ -18,7 +18,6 @@ STARTUP: Final = "ecp.ai/startup-seconds"
 RUN: Final = "ecp.ai/run-seconds"
 REVISION: Final = "deployment.kubernetes.io/revision"
 MANAGED_BY: Final = "ecp.ai/managed-by"
-MAX_REPLICAS: Final = 1000  # of one workload; a simulation has to hold them all
 SESSIONS_PER_REPLICA: Final = 20
 DEFAULT_STARTUP: Final[Micros] = 8 * SECOND
 DEFAULT_RUN: Final[Micros] = 5 * SECOND

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
+from ecpmon.kube.simulated import too_many_pods
 from ecpmon.simulator.model import autoscaling, claims, workloads
 from ecpmon.simulator.model.admission import admitted, check_namespace
 from ecpmon.simulator.model.controllers import admit_pod
@@ -16,7 +17,6 @@ from ecpmon.simulator.model.keys import Document, ObjectKey, Refused
 from ecpmon.simulator.model.kube.reading import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, get
 from ecpmon.simulator.model.limits import check_claim
 from ecpmon.simulator.model.manifests import (
-    MAX_REPLICAS,
     REVISION,
     SERVER_FIELDS,
     annotations_of,
@@ -78,13 +78,9 @@ def put(
 def _check_workload(key: ObjectKey, manifest: Manifest) -> None:
     """Refused (422) for a number of replicas that is too much here, or bounds that are no numbers."""
     spec = manifest["spec"]
-    for name in ("replicas", "parallelism"):
-        found = spec.get(name)
-        # A Job has no more pods at once than it needs to complete.
-        pods = None if found is None else min(int(found), int(spec.get("completions", found)))
-        if pods is not None and not 0 <= pods <= MAX_REPLICAS:
-            why = f"must be between 0 and {MAX_REPLICAS} in this simulator"
-            raise _invalid(key, f"spec.{name}", found, why)
+    found = too_many_pods(spec)
+    if found is not None:
+        raise _invalid(key, *found)
     rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
     for name in ("maxSurge", "maxUnavailable"):
         if not _BOUND.fullmatch(str(rolling.get(name, 0))):
