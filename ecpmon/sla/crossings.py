@@ -19,6 +19,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from ecpmon.model.sums import doubted
+
 # Metric, component.
 Voice = tuple[str, str]
 # How much of a tenant is down, and how much is unknown, each in [0, 1]; the rest is up.
@@ -26,6 +28,9 @@ Share = tuple[float, float]
 # What is passed through is down for this much at least where an outage goes on: it neither ends nor begins one.
 TRACE: Final = 2.0**-40
 _UP, _UNKNOWN, _DOWN = 0, 1, 2
+_BLIND: Final[Share] = (0.0, 1.0)
+# Sums of shares differ by as much.
+_ROUNDED: Final = 1e-9
 
 
 class Held(NamedTuple):
@@ -55,18 +60,16 @@ def passed_through(weights: Mapping[str, float] | None, before: Heard, after: He
     held, stays = before[0], {voice for voice, own in after[0].items() if own.down}
     left = [voice for voice, own in held.items() if own.down and voice not in stays]
     was, will = _states(weights, *before), _states(weights, *after)
-    worse = {part for part in will if will[part] > was[part]}
-    better = {part for part in will if will[part] < was[part]}
     dips = {
         part
         for part in {_part(weights, voice) for voice in left}
         if will.get(part) == _DOWN and _may_have_been_up(weights, part, left, stays, before, after)
     }
-    if not dips and not (worse and better):
+    if not dips and _is_told(weights, was, will):
         return []
     found: list[Passed] = []
-    if worse:
-        worst = {part: max(was[part], state) for part, state in will.items()}
+    worst = {part: max(was[part], state) for part, state in will.items()}
+    if worst != was:
         found.append(Passed(_share(weights, worst), doubted=True))
     if dips:
         dipped = _share(weights, {part: _UP if part in dips else state for part, state in will.items()})
@@ -74,6 +77,17 @@ def passed_through(weights: Mapping[str, float] | None, before: Heard, after: He
         share = None if dipped is None else (max(dipped[0], TRACE), min(dipped[1], 1 - TRACE))
         found.append(Passed(share, doubted=False))
     return found
+
+
+def _is_told(weights: Mapping[str, float] | None, was: Mapping[str, int], will: Mapping[str, int]) -> bool:
+    """Whether one edge has the doubts of all that changes."""
+    if weights is None:
+        return True
+    whole = sum(weights.values())
+    worse = sum(weights[part] for part, state in will.items() if was[part] == _UP != state) / whole
+    better = sum(weights[part] for part, state in will.items() if was[part] == _DOWN != state) / whole
+    early, late = doubted(*(_share(weights, was) or _BLIND), *(_share(weights, will) or _BLIND))
+    return early >= worse - _ROUNDED and late >= better - _ROUNDED
 
 
 def _part(weights: Mapping[str, float] | None, voice: Voice) -> str:
