@@ -49,13 +49,24 @@ def _holds(item: Manifest, labels: Mapping[str, str]) -> bool:
     return matches({"matchExpressions": [item]}, labels)
 
 
-def blocked(draft: Draft, pod: Pod, spec: Manifest, nodes: Iterable[Node]) -> dict[str, str]:
-    """Why pods that are there keep the pod away, by node; empty when nobody says anything of others."""
+def anybody_shuns(draft: Draft, namespace: str) -> bool:
+    """Whether a pod of the namespace, placed or not, has required anti-affinity: most have none."""
+    specs = {id(spec): spec for spec in (draft.manifest_of(p)["spec"] for p in draft.pods_within(namespace))}
+    return any((spec.get("affinity") or {}).get("podAntiAffinity") for spec in specs.values())
+
+
+def blocked(
+    draft: Draft, pod: Pod, spec: Manifest, nodes: Iterable[Node], *, shunned: bool = True
+) -> dict[str, str]:
+    """Why pods that are there keep the pod away, by node; empty when nobody says anything of others.
+
+    `shunned`: as `anybody_shuns` says.
+    """
     found: dict[str, str] = {}
     rules = spec.get("affinity") or {}
     near = (rules.get("podAffinity") or {}).get(_REQUIRED) or ()
     far = (rules.get("podAntiAffinity") or {}).get(_REQUIRED) or ()
-    shunning = list(_shunning(draft, pod))
+    shunning = list(_shunning(draft, pod)) if shunned else []
     if not (near or far or shunning):
         return found
     for node in nodes:

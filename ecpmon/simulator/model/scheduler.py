@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from ecpmon.simulator.model import claims
-from ecpmon.simulator.model.affinity import blocked, wants_node
+from ecpmon.simulator.model.affinity import anybody_shuns, blocked, wants_node
 from ecpmon.simulator.model.happenings import SCHEDULER
 from ecpmon.simulator.model.lifecycle import bind_and_start, tell
 from ecpmon.simulator.model.nodes import cordoned, node_labels, offered, repelled
@@ -127,14 +127,17 @@ def explain(draft: Draft, pod: Pod, spec: Manifest, crowded: frozenset[str], kep
     return f"0/{len(draft.nodes)} nodes are available: {parts}." if parts else "no nodes are available."
 
 
-def choose_node(draft: Draft, pod: Pod, spec: Manifest) -> tuple[str | None, str]:
-    """The node with fewest pods of the same service, then the one with most free CPU; or why there is none."""
+def choose_node(draft: Draft, pod: Pod, spec: Manifest, *, shunned: bool) -> tuple[str | None, str]:
+    """The node with fewest pods of the same service, then the one with most free CPU; or why there is none.
+
+    `shunned`: as `anybody_shuns` says of its namespace.
+    """
     trouble = claims.trouble(draft, pod.meta.namespace, spec)
     if trouble:
         return None, f"0/{len(draft.nodes)} nodes are available: {trouble}."
     beside = Counter(other.node for other in draft.pods_in(pod.group) if other.node)
     every = list(draft.nodes.values())
-    crowded, kept = crowded_nodes(draft, pod, spec), blocked(draft, pod, spec, every)
+    crowded, kept = crowded_nodes(draft, pod, spec), blocked(draft, pod, spec, every, shunned=shunned)
     named = spec.get("nodeName")
     nodes = [n for n in every if named in (None, n.meta.name) and n.meta.name not in {*crowded, *kept}]
     others = _others(spec)
@@ -155,14 +158,19 @@ def choose_node(draft: Draft, pod: Pod, spec: Manifest) -> tuple[str | None, str
 def schedule_pending(draft: Draft) -> None:
     """Try every waiting pod, oldest first. The same request is not tried twice in vain."""
     hopeless: dict[tuple[Resources, int], str] = {}
+    shunned: dict[str, bool] = {}
     for key in tuple(draft.pending):
         pod = draft.pods[key]
         spec = draft.manifest_of(pod)["spec"]
         if not _is_ours(draft, pod, spec):
             continue
         # Replicas share their spec, so that its identity tells kinds of pods apart.
-        kind = (pod.resources, id(spec))
-        node, message = (None, hopeless[kind]) if kind in hopeless else choose_node(draft, pod, spec)
+        kind, space = (pod.resources, id(spec)), pod.meta.namespace
+        if space not in shunned:
+            shunned[space] = anybody_shuns(draft, space)
+        node, message = None, hopeless.get(kind, "")
+        if not message:
+            node, message = choose_node(draft, pod, spec, shunned=shunned[space])
         if node is not None:
             draft.pending.remove(key)
             claims.bind_all(draft, pod.meta.namespace, spec)
