@@ -1,15 +1,19 @@
-"""The official Python client, unmodified: typed, dynamic, asynchronous, and its watches."""
+"""The official Python client, unmodified: typed, dynamic, asynchronous, and its watches; and helm."""
 
 from __future__ import annotations
 
 import itertools
+import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
+from helm import helm_program
 from kube_objects import config_map, deployment, namespace, service_monitor
 from kubernetes import client, dynamic, utils, watch
 from kubernetes.aio import client as aio_client
@@ -167,3 +171,40 @@ async def test_the_asynchronous_client_and_its_watch(simulator: Simulator) -> No
                     assert event["type"] == "ADDED"
                     break
         await core.delete_namespace(name, _request_timeout=TIMEOUT)
+
+
+def test_helm_installs_upgrades_tests_and_rolls_back_a_chart_with_hooks(
+    api: client.ApiClient, simulator: Simulator, space: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "kubeconfig"
+    config.write_bytes(simulator.raw("GET", "/kubeconfig")[1])
+    program, chart = helm_program(), Path(__file__).parent / "chart"
+    environ = {"HOME": str(tmp_path), "KUBECONFIG": str(config), "PATH": ""}
+
+    def helm(*arguments: str) -> str:
+        done = subprocess.run(
+            [str(program), *arguments, "--namespace", space],
+            capture_output=True, text=True, timeout=2 * PATIENCE, env=environ, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout
+
+    def images() -> set[str]:
+        pods = client.CoreV1Api(api).list_namespaced_pod(
+            space, label_selector="app=web", _request_timeout=TIMEOUT
+        )
+        return {p.spec.containers[0].image for p in pods.items if p.metadata.deletion_timestamp is None}
+
+    wait = ("--wait", f"--timeout={PATIENCE:g}s")
+    assert "STATUS: deployed" in helm("install", "shop", str(chart), *wait)
+    jobs = client.BatchV1Api(api).list_namespaced_job(space, _request_timeout=TIMEOUT).items
+    assert [(j.metadata.name, j.status.succeeded) for j in jobs] == [("migrate", 1)]
+    helm("upgrade", "shop", str(chart), "--set=image=web:2", *wait)
+    assert images() == {"web:2"}
+    assert "Succeeded" in helm("test", "shop")
+    helm("rollback", "shop", "1", *wait)
+    assert images() == {"web:1"}
+    history = json.loads(helm("history", "shop", "-o", "json"))
+    assert [entry["status"] for entry in history] == ["superseded", "superseded", "deployed"]
+    helm("uninstall", "shop", *wait)
+    assert images() == set()
