@@ -15,7 +15,8 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 $(VENV)/.installed: pyproject.toml ui/lock.json
 	@echo "==> installing the Python packages into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable \
+		"$$(command -v node > /dev/null && echo '.[dev]' || echo '.[dev,node]')"
 	@$(BIN)/python -m compileall -q ecpmon
 	@touch $@
 

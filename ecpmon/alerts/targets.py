@@ -73,7 +73,7 @@ class AddressGuard:
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         kind = self._refused_kind(address)
-        return f"{kind} addresses are not allowed as webhook targets" if kind else None
+        return f"{kind} addresses are not allowed here" if kind else None
 
     def _refused_kind(self, address: IPv4Address | IPv6Address) -> str | None:
         if address in _METADATA:
@@ -108,7 +108,7 @@ def check_target(url: str, guard: AddressGuard) -> str:
     if parsed.raw_user is not None or parsed.raw_password is not None:
         raise TargetRefused("credentials do not belong into the URL; use a header")
     if not port or port in _OTHER_PROTOCOLS:
-        raise TargetRefused(f"port {port} is not a port for webhooks")
+        raise TargetRefused(f"port {port} is not a port for HTTP")
     _check_host(parsed.host, guard)
     return url
 

@@ -25,6 +25,7 @@ from ecpmon.api.answers.alerts import (
 from ecpmon.api.answers.common import Hint
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
+from ecpmon.api.messages import said_to
 from ecpmon.api.paths import path_number
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
@@ -158,14 +159,20 @@ async def create(request: web.Request) -> web.Response:
     return reply(_shown(request, await backend.alerts.create(rule, now_of(request), most)), 201)
 
 
-def hints_of(actions: Sequence[Action], settings: Settings) -> list[RuleHint]:
+def hints_of(request: web.Request, actions: Sequence[Action]) -> list[RuleHint]:
     """What the rule has and this installation cannot do: it is kept, and the rest of the rule is done."""
     mails = [index for index, action in enumerate(actions) if isinstance(action, EmailAction)]
-    return [{**NO_MAIL_SERVER, "actions": mails}] if mails and settings.smtp_host is None else []
+    without = request.app[CONTEXT].settings.smtp_host is None
+    return [{**no_mail_server(request), "actions": mails}] if mails and without else []
 
 
 def _shown(request: web.Request, entry: RuleWithState) -> ShownRule:
-    return rule_document(entry, hints_of(entry.rule.actions, request.app[CONTEXT].settings))
+    return rule_document(entry, hints_of(request, entry.rule.actions))
+
+
+def no_mail_server(request: web.Request) -> Hint:
+    """In the caller's language."""
+    return {**NO_MAIL_SERVER, "message": said_to(request.headers, NO_MAIL_SERVER["message"])}
 
 
 def rule_document(entry: RuleWithState, hints: list[RuleHint]) -> ShownRule:

@@ -98,7 +98,11 @@ class DirectPushes:
         except Exception as error:  # noqa: BLE001 - the long way answers all of them as well
             return await self._refused(request, error, caller, tenant)
         count(self._context, tenant_id, "POST", 202, demo=backend.demo)
-        return written(202, pushed.told(accepted), new_request_id(request.headers.get("X-Request-ID", "")))
+        return written(
+            202,
+            pushed.told(accepted, request.headers),
+            new_request_id(request.headers.get("X-Request-ID", "")),
+        )
 
     def _sender(self, request: web.Request, tenant_id: str) -> tuple[str | None, str] | None:
         """His token, and whose turn of the loop it is (`auth.sender_of`); None: he is not known yet."""

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ecpmon import wire
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.messages import in_korean, prefers_korean
+from ecpmon.api.messages import details_in_korean, in_korean, prefers_korean
 from ecpmon.errors import EcpError
 from ecpmon.serving import BROKEN, code_of, reason_of, request_id_of
 
@@ -27,7 +27,7 @@ _NO_HANDSHAKE: Final = (
 def error_document(request: web.Request, code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:
     """The body of an error answer, in the caller's language."""
     if speaks_korean(request):
-        message = in_korean(code, message)
+        message, details = in_korean(code, message), details_in_korean(details)
     now = request.app[CONTEXT].clock.now()
     return wire.error_document(code, message, details, now, request_id_of(request))
 
@@ -38,8 +38,10 @@ def speaks_korean(request: web.Request) -> bool:
 
 def described(error: EcpError, *, korean: bool, now: datetime, request_id: str) -> dict[str, Any]:
     """The same to a socket, whose request is long over."""
-    message = in_korean(error.code, error.message) if korean else error.message
-    return wire.error_document(error.code, message, error.details, now, request_id)
+    message, details = error.message, error.details
+    if korean:
+        message, details = in_korean(error.code, message), details_in_korean(details)
+    return wire.error_document(error.code, message, details, now, request_id)
 
 
 def error_response(request: web.Request, error: EcpError) -> web.Response:

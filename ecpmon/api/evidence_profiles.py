@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
+from ecpmon.api.messages import said_to
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound, ValidationFailed
 from ecpmon.model.samples import Source
@@ -114,7 +115,7 @@ async def shipped(request: web.Request) -> web.Response:
     """Software whose series are known: what is read of it, and what to beware of."""
     from ecpmon.collectors.profiles import GPU, profiles
 
-    found: Profiles = {"profiles": [_document(n, p) for n, p in profiles().items() if n != GPU]}
+    found: Profiles = {"profiles": [_document(request, n, p) for n, p in profiles().items() if n != GPU]}
     return reply(found)
 
 
@@ -128,7 +129,7 @@ async def one(request: web.Request) -> web.Response:
     if profile is None:
         raise NotFound("there is no such evidence profile", details={"profile": name[:60]})
     detail: ProfileDetail = {
-        **_document(name, profile),
+        **_document(request, name, profile),
         "availability": profile.availability,
         "expressions": profile.counters,
     }
@@ -139,7 +140,7 @@ async def one(request: web.Request) -> web.Response:
 async def of_tenant(request: web.Request) -> web.Response:
     """The tenant's profile with what is asked for it now, and those that it had."""
     tenant = await tenant_of(request, with_deleted=True)
-    return reply(_told(tenant, await backend_of(request).profiles.of_tenant(tenant)))
+    return reply(_told(request, tenant, await backend_of(request).profiles.of_tenant(tenant)))
 
 
 @routes.put(_OWN, Permission.MANAGE_TENANTS, body=Selection, answers={200: ProfileOfTenant})
@@ -153,7 +154,7 @@ async def choose(request: web.Request) -> web.Response:
         raise ValidationFailed("some fields are not as they should be", fields=found)
     store = backend_of(request).profiles
     await store.choose(tenant, selection, now)
-    return reply(_told(tenant, await store.of_tenant(tenant)))
+    return reply(_told(request, tenant, await store.of_tenant(tenant)))
 
 
 @routes.delete(_OWN, Permission.MANAGE_TENANTS, answers={204: None})
@@ -164,7 +165,7 @@ async def leave(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _document(name: str, profile: Profile) -> ProfileShown:
+def _document(request: web.Request, name: str, profile: Profile) -> ProfileShown:
     from ecpmon.collectors.profiles import objectives_of
 
     return {
@@ -175,11 +176,11 @@ def _document(name: str, profile: Profile) -> ProfileShown:
         "latency": cast(Any, profile.latency and profile.latency.model_dump()),
         "metrics": {n: {"unit": g.unit, "sample": g.sample} for n, g in profile.metrics.items()},
         "objectives": cast(list[ObjectiveOffered], objectives_of(profile)),
-        "warnings": list(profile.warnings),
+        "warnings": [said_to(request.headers, w) for w in profile.warnings],
     }
 
 
-def _told(tenant: Tenant, chosen: list[Chosen]) -> ProfileOfTenant:
+def _told(request: web.Request, tenant: Tenant, chosen: list[Chosen]) -> ProfileOfTenant:
     from ecpmon.collectors.profiles import profiles, rendered
 
     selection = chosen[0].selection if chosen else None
@@ -193,7 +194,7 @@ def _told(tenant: Tenant, chosen: list[Chosen]) -> ProfileOfTenant:
         "tenant_id": tenant.tenant_id,
         "selection": _selected(selection),
         "asked": rendered(selection) if selection else {},
-        "warnings": warnings,
+        "warnings": [said_to(request.headers, w) for w in warnings],
         "history": [
             {
                 "valid_from": c.valid_from,

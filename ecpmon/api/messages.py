@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ecpmon.api import korean
 
 KOREAN: Final[dict[str, str]] = {
     "BAD_REQUEST": "요청을 이해할 수 없습니다.",
@@ -43,11 +46,20 @@ _WHOLE: Final = frozenset({"INTERNAL_ERROR", "TENANT_NOT_FOUND", "UNAUTHORIZED",
 
 
 def in_korean(code: str, message: str) -> str:
-    """The sentence of the code, and behind it what only the English one says: which field, where, what next."""
-    sentence = KOREAN.get(code)
+    """The sentence of the code, and behind it what the message says: which field, where, what next."""
+    sentence, message = KOREAN.get(code), korean.translated(message)
     if sentence is None:
         return message
     return sentence if code in _WHOLE else f"{sentence} ({message})"
+
+
+def details_in_korean(details: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with every field's message in Korean."""
+    fields = details.get("fields")
+    if not isinstance(fields, list):
+        return dict(details)
+    told = [{**f, "message": korean.translated(f["message"])} if "message" in f else f for f in fields]
+    return {**details, "fields": told}
 
 
 def prefers_korean(accept_language: str) -> bool:
@@ -59,6 +71,11 @@ def prefers_korean(accept_language: str) -> bool:
         if language in weights:
             weights[language] = max(weights[language], _weight(parameters))
     return weights["ko"] > 0 and weights["ko"] >= weights["en"]
+
+
+def said_to(headers: Mapping[str, str], text: str) -> str:
+    """A sentence of an answer, in the language of whoever sent these headers."""
+    return korean.translated(text) if prefers_korean(headers.get("Accept-Language", "")) else text
 
 
 def _weight(parameters: str) -> float:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from aiohttp import web
 from pydantic import Field
 
+from ecpmon.alerts.targets import AddressGuard, TargetRefused, check_target
 from ecpmon.api.auth import runs_the_cluster
 from ecpmon.api.common import backend_of, now_of, read_model, reply
 from ecpmon.api.context import CALLER, Backend
@@ -32,6 +33,7 @@ from ecpmon.openapi.declaring import TypedDict
 routes = Routes()
 # Whose evidence a stack does not bring.
 _WITHOUT: Final = {"custom": Source.PROMETHEUS, "prometheus": Source.SIMULATOR}
+_SIMULATORS: Final = AddressGuard(allow_loopback=True, allow_private=True)
 _OF_SIMULATOR: Final = ("deploymentEndpoint", "customApiEndpoint")
 
 
@@ -93,7 +95,7 @@ async def put_settings(request: web.Request) -> web.Response:
     _check_reach(request)
     backend = backend_of(request)
     change = await read_model(request, OperatingSettings)
-    if refused := [*_unconfigured(backend, change), *await _silencing(backend, change)]:
+    if refused := [*_unconfigured(backend, change), *_unsafe(change), *await _silencing(backend, change)]:
         raise ValidationFailed("some settings cannot be had here", fields=refused)
     return reply(_shown(backend, await backend.operating.change(change, now_of(request))))
 
@@ -118,6 +120,23 @@ def _unconfigured(backend: Backend, change: OperatingSettings) -> list[dict[str,
             if getattr(group, field, None) is not None and backend.simulator is None:
                 message = "needs a simulator; set ECPMON_SIMULATOR_URL first"
                 refused.append({"field": f"{name}.{field}", "message": message})
+    return refused
+
+
+def _unsafe(change: OperatingSettings) -> list[dict[str, str]]:
+    """Where no simulator is. It may well be on loopback or in a private network, which administrators of every tenant
+    may name; what tells machines their secrets is on neither."""
+    asked = {
+        "deployment.deploymentEndpoint": change.deployment.deploymentEndpoint,
+        "monitoring.customApiEndpoint": change.monitoring.customApiEndpoint,
+    }
+    refused = []
+    for field, url in asked.items():
+        try:
+            if url is not None:
+                check_target(url, _SIMULATORS)
+        except TargetRefused as error:
+            refused.append({"field": field, "message": error.details["fields"][0]["message"]})
     return refused
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,6 +19,7 @@ from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.entries import entries_of, small_entries
 from ecpmon.api.hints import Hint, Hints
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES, Limits
+from ecpmon.api.messages import said_to
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
@@ -86,7 +87,9 @@ async def push(request: web.Request) -> web.Response:
     else:
         await pushed.take_apart(body)
         accepted = await pushed.commit()
-    return web.Response(body=pushed.told(accepted), status=202, content_type="application/json")
+    return web.Response(
+        body=pushed.told(accepted, request.headers), status=202, content_type="application/json"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,8 @@ class Pushed:
     def newest(self) -> datetime:
         return max([max(entry.instants) for entry in self._entries], default=self.now)
 
-    def told(self, accepted: int) -> bytes:
-        """The answer, a `PushAnswer`, as JSON."""
+    def told(self, accepted: int, headers: Mapping[str, str]) -> bytes:
+        """The answer to a request with these headers, a `PushAnswer`, as JSON."""
         refused, newest, hint = self._refused, self.newest, self._hint
         if refused is None and hint is None:
             said = (
@@ -152,7 +155,7 @@ class Pushed:
             "timestamp": newest,
         }
         if hint is not None:
-            answer["hint"] = {"code": hint.code, "message": hint.message}
+            answer["hint"] = {"code": hint.code, "message": said_to(headers, hint.message)}
         return dumps(answer)
 
     async def take_apart(self, body: bytes) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.alerts.recipients import MAX_RECIPIENTS, check_recipients
-from ecpmon.api.alerts import NO_MAIL_SERVER
+from ecpmon.api.alerts import no_mail_server
 from ecpmon.api.answers.statements import Period, Sending, Sendings, StatementRecipients
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
@@ -106,7 +106,7 @@ def _shown(request: web.Request, tenant: Tenant, found: Recipients | None) -> St
         "restatements": found.restatements if found else False,
         "changed_at": found.changed_at if found else None,
         "changed_by": found.changed_by if found else None,
-        "hints": [NO_MAIL_SERVER] if without else [],
+        "hints": [no_mail_server(request)] if without else [],
     }
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, reply, tenant_of
 from ecpmon.api.context import Backend
+from ecpmon.api.messages import said_to
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import Deletion
 from ecpmon.errors import Conflict, KubernetesUnavailable, SimulatorUnavailable
@@ -57,7 +58,7 @@ async def delete_tenant(request: web.Request) -> web.Response:
     if left:
         message += f"; what was deployed by {' and '.join(left)} is still there: no such method is configured"
     done: Deletion = {
-        "message": message,
+        "message": said_to(request.headers, message),
         "deletion_id": f"del-{uuid.uuid4().hex[:12]}",
         "estimated_time": "done",
     }

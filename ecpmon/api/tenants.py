@@ -13,6 +13,7 @@ from pydantic import Field
 from ecpmon.api.common import backend_of, now_of, read_model, reply, stored_tenant
 from ecpmon.api.context import CALLER
 from ecpmon.api.etags import etag_of
+from ecpmon.api.messages import said_to
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_bodies import (
     CalculateBody,
@@ -220,7 +221,7 @@ async def calculate_resources(request: web.Request) -> web.Response:
                 "preset": a.preset,
                 "resources": resources_shown(a.resources),
                 "cost": a.cost,
-                "performance_impact": a.performance_impact,
+                "performance_impact": said_to(request.headers, a.performance_impact),
             }
             for a in plan.alternatives
         ],
@@ -266,7 +267,10 @@ async def get_tenant(request: web.Request) -> web.Response:
         "created_at": tenant.created_at,
         "updated_at": tenant.updated_at,
         # What keeps the tenant from having what it is monitored for.
-        "hints": [cast(Any, asdict(hint)) for hint in await backend.hints.about(tenant)],
+        "hints": [
+            {"code": hint.code, "message": said_to(request.headers, hint.message)}
+            for hint in await backend.hints.about(tenant)
+        ],
         # Jobs that go on without this tenant, because of its own rows.
         "quarantine": [cast(Any, asdict(trouble)) for trouble in await backend.quarantine.of_tenant(tenant)],
     }

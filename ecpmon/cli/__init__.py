@@ -102,6 +102,7 @@ def cli() -> None:
 @click.option("--api-port", type=int, help="Port of the API (8001).")
 @click.option("--simulator-port", type=int, help="Port of the simulator (6360).")
 @click.option("--postgres-port", type=int, help="Port of PostgreSQL (5433).")
+@click.option("--demo-port", type=int, help="Another port of it, for the demo database (5434).")
 @click.option("--prometheus-port", type=int, help="Port of Prometheus (9090).")
 @click.option("--alertmanager-port", type=int, help="Port of Alertmanager (9093).")
 @click.option("--mail-port", type=int, help="Port of the page that shows the mail which was sent (8025).")
@@ -118,6 +119,7 @@ def up(
     api_port: int | None,
     simulator_port: int | None,
     postgres_port: int | None,
+    demo_port: int | None,
     prometheus_port: int | None,
     alertmanager_port: int | None,
     mail_port: int | None,
@@ -140,6 +142,7 @@ def up(
         api=api_port,
         simulator=simulator_port,
         postgres=postgres_port,
+        demo=demo_port,
         prometheus=prometheus_port,
         alertmanager=alertmanager_port,
         mail=mail_port,

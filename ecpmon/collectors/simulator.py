@@ -142,7 +142,7 @@ class SimulatorCollector:
 
     async def _fetch(self) -> Any:
         try:
-            async with self._session.get(self.url, timeout=self._timeout) as response:
+            async with self._session.get(self.url, timeout=self._timeout, allow_redirects=False) as response:
                 if response.status != 200:
                     raise MonitoringUnavailable(f"the simulator answers {response.status}")
                 if (response.content_length or 0) > MAX_REPLY_BYTES:

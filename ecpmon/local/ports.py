@@ -20,6 +20,8 @@ class PortPlan:
     api: int = 8001
     simulator: int = 6360
     postgres: int = 5433
+    # The same server once more, where the source documents show the demo database.
+    demo: int = 5434
     prometheus: int = 9090
     alertmanager: int = 9093
     mail: int = 8025

@@ -119,6 +119,10 @@ class PostgresCluster:
         self.psql(name, *(f"CREATE EXTENSION IF NOT EXISTS {extension}" for extension in EXTENSIONS))
         return self.dsn(name)
 
+    def close_others(self) -> None:
+        """Whoever has a role of ours does not connect to the databases that every cluster has."""
+        self.psql("postgres", "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
+
     def clear_stale_lock(self) -> None:
         """Before a start: remove the lock file of a server that is gone; stop one that lost its supervisor.
 

@@ -21,8 +21,12 @@ from ecpmon.local.ports import PortPlan, check_ports
 from ecpmon.local.postgres import DATABASE, DEMO_DATABASE, PostgresCluster
 from ecpmon.local.process import ChildSpec
 from ecpmon.local.prometheus import prepare_prometheus
+from ecpmon.local.relay import Relay
 from ecpmon.local.supervisor import Emit, Supervisor
 from ecpmon.resources import data_dir
+
+# Ports of the private PostgreSQL: there are none when the user brings databases.
+_DATABASE_ROLES = ("postgres", "demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class LocalStack:
         self._own = own_databases(options.environ)
         self._lock: TextIO | None = None
         self._supervisor: Supervisor | None = None
+        self._relay: Relay | None = None
         self._databases: Databases | None = None
 
     @property
@@ -123,6 +128,9 @@ class LocalStack:
 
     async def stop(self) -> None:
         """Stop every process that was started, in reverse order. The data stays. Safe to call twice."""
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            await relay.stop()
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             await supervisor.stop()
@@ -137,7 +145,7 @@ class LocalStack:
     async def _start(self) -> None:
         self.instance.prepare()
         self._lock = self.instance.lock()
-        check_ports(self._options.ports, self._roles_without_postgres(), host=self._options.host)
+        check_ports(self._options.ports, self._roles_without_database(), host=self._options.host)
         binaries = await asyncio.to_thread(
             fetch_binaries, self._cache, self._progress, with_postgres=self._own is None
         )
@@ -163,7 +171,10 @@ class LocalStack:
         """What depends on each other: the database, its schema, the service."""
         if cluster is not None:
             await supervisor.start("postgres")
+            self._relay = Relay(self._options.ports.demo, cluster.port)
             await together(
+                self._relay.start(),
+                asyncio.to_thread(cluster.close_others),
                 asyncio.to_thread(cluster.ensure_database, DATABASE),
                 asyncio.to_thread(cluster.ensure_database, DEMO_DATABASE),
             )
@@ -186,7 +197,7 @@ class LocalStack:
         )
         cluster.initialise()
         cluster.clear_stale_lock()  # before the port check: a server left behind is ours to stop
-        check_ports(ports, ["postgres"])
+        check_ports(ports, _DATABASE_ROLES)
         return cluster
 
     def _specs(
@@ -204,8 +215,8 @@ class LocalStack:
             parts.alertmanager_spec(context, binaries),
         ]
 
-    def _roles_without_postgres(self) -> list[str]:
-        return [role for role in self._options.ports.roles() if role != "postgres"]
+    def _roles_without_database(self) -> list[str]:
+        return [role for role in self._options.ports.roles() if role not in _DATABASE_ROLES]
 
 
 def own_databases(environ: Mapping[str, str]) -> Databases | None:

@@ -2,6 +2,9 @@
 
 The writer has rights in the schema `compat` and may read our views; the reader may read these and the list of tenants.
 Neither sees tokens, secrets, alert rules or deployments. What each may do is made what it should be every time.
+
+Invariant: of a database that has such roles, PUBLIC has no rights. So those of one database do not connect to another,
+and nobody makes temporary tables, which take disk and memory that nobody bounds.
 """
 
 from __future__ import annotations
@@ -53,10 +56,21 @@ async def ensure_roles(database: Database, logins: Sequence[Login]) -> None:
             own = await connection.fetchval("SELECT current_user")
             if own in {login.name for login in logins}:
                 raise RoleRefused(f"{own!r} owns the database: people need another role")
+            await _close(connection)
             views = [row[0] for row in await connection.fetch(_VIEWS)]
             for login in logins:
                 await _ensure(connection, login)
                 await _grant(connection, login, views)
+
+
+async def _close(connection: Any) -> None:
+    """Take from everybody what everybody has by default. Whose database it is not cannot, and leaves it as it is."""
+    database = await connection.fetchval(
+        "SELECT quote_ident(datname) FROM pg_database"
+        " WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE')"
+    )
+    if database is not None:
+        await connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
 
 
 async def _ensure(connection: Any, login: Login) -> None:

@@ -203,7 +203,10 @@ export class ECPClient {
 
   #subscribe(path, onMessage, onError, first) {
     if (this.#WebSocket === undefined) {
-      throw new TypeError('this runtime has no WebSocket; give one to the client as `WebSocket`');
+      throw new TypeError(
+        'this runtime has no WebSocket: Node has one from version 22 on, Node 20 with `node --experimental-websocket`; ' +
+          'or give one to the client, `new ECPClient({ WebSocket })`',
+      );
     }
     return new Subscription(this.#transport, path, { first, onMessage, onError, WebSocket: this.#WebSocket });
   }

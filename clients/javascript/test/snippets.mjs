@@ -92,6 +92,16 @@ test('a subscription to nobody ends with why', async () => {
   await assert.rejects(client.subscribeToAlerts('nobody', () => {}).done, NotFound);
 });
 
+test('a runtime without a WebSocket is told how to get one', () => {
+  const { WebSocket } = globalThis;
+  delete globalThis.WebSocket;
+  try {
+    assert.throws(() => new ECPClient({ baseUrl }).subscribeToMonitoring('acme', () => {}), /--experimental-websocket/);
+  } finally {
+    globalThis.WebSocket = WebSocket;
+  }
+});
+
 // --- without the service
 
 const answer = (status, body, headers = {}) =>

@@ -102,13 +102,13 @@ class SimulatorDeployer:
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
             async with self._session.request(
-                method, self.url + path, json=body, timeout=self._timeout
+                method, self.url + path, json=body, timeout=self._timeout, allow_redirects=False
             ) as response:
                 document = await response.json(content_type=None) if response.status != 204 else {}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise SimulatorUnavailable("the simulator does not answer; is it running?") from error
         answer: dict[str, Any] = document if isinstance(document, dict) else {"items": document}
-        if response.status >= 400:
+        if response.status >= 300:
             raise _refusal(response.status, answer)
         return answer
 
@@ -134,7 +134,7 @@ def _refusal(status: int, answer: dict[str, Any]) -> Exception:
     error = answer.get("error")
     message = error.get("message") if isinstance(error, dict) else None
     text = f"the simulator refused: {message or status}"
-    if status >= 500:
+    if status >= 500 or status < 400:  # a redirect is followed by nobody
         return SimulatorUnavailable(text)
     return _BY_STATUS[status](text) if status in _BY_STATUS else ValidationFailed(text, fields=_fields(error))
 

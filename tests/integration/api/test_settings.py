@@ -115,6 +115,27 @@ async def test_what_is_not_configured_here_cannot_be_chosen(service: Service) ->
     assert (await service.ask("GET", URL))[1]["version"] == 0
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest", "http://[fd00:ec2::254]", "http://169.254.1.1:6360", "http://224.0.0.1",
+        "http://0.0.0.0:6360", "http://[64:ff9b::a9fe:a9fe]", "http://2130706433:6360", "http://10.0.0.5:6379",
+    ],
+)  # fmt: skip
+async def test_no_endpoint_is_where_machines_are_told_secrets_or_other_protocols_listen(
+    service: Service, url: str
+) -> None:
+    answer = await put(
+        service, 422, deployment={"deploymentEndpoint": url}, monitoring={"customApiEndpoint": url}
+    )
+    named = [f["field"] for f in answer["error"]["details"]["fields"]]
+    assert named == ["deployment.deploymentEndpoint", "monitoring.customApiEndpoint"]
+
+
+async def test_a_simulator_may_be_in_a_private_network(service: Service) -> None:
+    await put(service, deployment={"deploymentEndpoint": "http://10.0.0.5:6360"})
+
+
 async def test_nobody_loses_the_evidence_it_is_judged_by(service: Service) -> None:
     await put(service, monitoring={"monitoringStack": "custom"})
     await put(service, monitoring={"monitoringStack": None})

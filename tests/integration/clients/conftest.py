@@ -29,6 +29,8 @@ class Application:
     url: str
     simulator_url: str
     served: Served
+    dsn: str
+    demo_dsn: str
 
     @property
     def base_url(self) -> str:
@@ -62,9 +64,10 @@ def application(
         return create_simulator(open_engine(SnapshotStore(tmp_path_factory.mktemp("simulator")), options))
 
     with Served(make_simulator) as simulator:
+        dsn, demo_dsn = make_migrated(), make_migrated()
         settings = Settings(
-            database_url=SecretStr(make_migrated()),
-            demo_database_url=SecretStr(make_migrated()),
+            database_url=SecretStr(dsn),
+            demo_database_url=SecretStr(demo_dsn),
             simulator_url=simulator.url,
             auth="none",
             webhook_allow_loopback=True,
@@ -77,4 +80,4 @@ def application(
         with Served(make) as served:
             for runtime in served.app[RUNTIMES]:
                 served.run(runtime.lease.keep())
-            yield Application(served.url, simulator.url, served)
+            yield Application(served.url, simulator.url, served, dsn, demo_dsn)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -23,6 +22,7 @@ from ecpmon.local.apt import detect_architecture
 from ecpmon.local.packages import KUBECTL, Binaries, fetch_bundles
 from ecpmon.local.paths import cache_dir, service_user
 from tests.integration.clients.conftest import Application
+from tests.node import node
 from tests.processes import bound
 from tests.waiting import PATIENCE
 
@@ -152,13 +152,12 @@ const timer = setInterval(() => {
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
 def test_the_page_for_websockets(application: Application, tmp_path: Path) -> None:
     name = application.tenant()
     with ECPClient(application.base_url) as client:
         client.send_metrics(name, {"cpu": 12.5, "queue_depth": 3})
     page, address = str(EXAMPLES / "websocket-test.html"), application.url.replace("http", "ws")
-    told = ran(["node", "--experimental-websocket", "-e", PAGE, page, address, name], application, tmp_path)
+    told = ran([node(), "--experimental-websocket", "-e", PAGE, page, address, name], application, tmp_path)
     assert told.startswith("connected")
     assert '"cpu": 12.5' in told
 
@@ -230,7 +229,6 @@ def workflow(name: str, folder: Path, programs: Path, application: Application, 
     return run
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq on this machine")
 def test_a_deployment_by_hand(application: Application, programs: Path, tmp_path: Path) -> None:
     name = application.tenant(is_demo=True)
     inputs = {"inputs.tenant_id": name, "inputs.is_demo": "true"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.clients.conftest import Application
+from tests.node import node
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
@@ -25,10 +26,9 @@ def ran(command: list[str], folder: Path, application: Application, **more: str)
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
 def test_javascript(application: Application) -> None:
     # Node has a WebSocket of its own from version 22 on; before, it has to be asked for.
-    command = ["node", "--experimental-websocket", "--test", "--test-reporter=tap", "test/snippets.mjs"]
+    command = [node(), "--experimental-websocket", "--test", "--test-reporter=tap", "test/snippets.mjs"]
     assert "# fail 0" in ran(command, CLIENTS / "javascript", application)
 
 

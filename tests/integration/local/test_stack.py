@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import ClientSession
 
@@ -98,11 +99,22 @@ async def test_everything_starts_works_together_and_stops(checkout: Path, ports:
         assert migrated["ECPMON_DATABASE_URL"].endswith(f"@127.0.0.1:{ports.postgres}/ecp_orchestrator")
         assert migrated["ECPMON_DEMO_DATABASE_URL"].endswith("/ecp_orchestrator_demo")
         assert migrated["ECPMON_LOG_LEVEL"] == "debug"
+        await _the_demo_database_has_a_port_of_its_own(migrated, ports)
         await _until_targets_are(session, stack.urls.prometheus, {"simulator", "ecpmon"})
         for path in ("graph", "static/jquery/jquery.min.js"):
             async with session.get(f"{stack.urls.prometheus}/classic/{path}") as answer:
                 assert answer.status == 200
     assert processes_below(checkout) == []
+
+
+async def _the_demo_database_has_a_port_of_its_own(migrated: dict[str, str], ports: PortPlan) -> None:
+    url = migrated["ECPMON_DEMO_DATABASE_URL"].replace(f":{ports.postgres}/", f":{ports.demo}/")
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT current_database()") == "ecp_orchestrator_demo"
+    # Nobody comes into the databases that every cluster has.
+    open_to_all = "SELECT datname FROM pg_database WHERE has_database_privilege('public', datname, 'CONNECT')"
+    assert {row[0] for row in await connection.fetch(open_to_all)} & {"postgres", "template1"} == set()
+    await connection.close()
 
 
 async def _until_targets_are(session: ClientSession, prometheus: str, expected: set[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from ecpmon.cli import cli
+from ecpmon.errors import EcpError
 from ecpmon.storage.database import Database
 from ecpmon.storage.roles import Login, RoleRefused, ensure_roles
 
@@ -113,7 +115,7 @@ async def test_of_a_tenant_that_is_not_there_and_of_values_that_cannot_be_nothin
         "UPDATE tenants SET status = 'running'", "DELETE FROM public.frames",
         "INSERT INTO public.tenants DEFAULT VALUES",
         "CREATE TABLE public.mine (a int)", "CREATE TABLE compat.mine (a int)", "DROP VIEW compat.tenants",
-        "SELECT * FROM public.operating_settings",
+        "SELECT * FROM public.operating_settings", "CREATE TEMPORARY TABLE mine (a int)",
     ],
 )  # fmt: skip
 async def test_neither_role_may_do_more(writer: Any, reader: Any, statement: str) -> None:
@@ -170,6 +172,87 @@ async def test_roles_are_made_once_and_given_the_password_that_is_set(
     with pytest.raises(asyncpg.InvalidPasswordError):
         await connected(migrated_dsn, WRITER)
     await (await connected(migrated_dsn, other)).close()
+
+
+async def test_those_of_one_database_do_not_connect_to_another(
+    writer: Any, database: Database, make_migrated: Callable[[], str]
+) -> None:
+    other_dsn = make_migrated()
+    other = Database(other_dsn)
+    try:
+        await ensure_roles(other, [Login("ecp_demo_user", "x", writes=True), READER])
+    finally:
+        await other.close()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+        await connected(other_dsn, WRITER)
+    await (await connected(other_dsn, READER)).close()
+
+
+NOW_AND_HERE = {"name": "cpu", "value": 1.0, "at": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says", "hint"),
+    [
+        ({"tenant": 999_999}, asyncpg.ForeignKeyViolationError, "with the id 999999", "SELECT id FROM tenants"),
+        ({"tenant": None}, asyncpg.ForeignKeyViolationError, "with the id NULL", "SELECT id FROM tenants"),
+        ({"name": ""}, asyncpg.CheckViolationError, "metric_name must be", "Known names are cpu"),
+        ({"name": None}, asyncpg.CheckViolationError, "metric_name must be", "Known names are cpu"),
+        ({"value": 1e101}, asyncpg.CheckViolationError, r"must be a number from .* and is 1e\+101", "no measurements"),
+        ({"value": None}, asyncpg.CheckViolationError, "and is NULL", "leave out the row"),
+        ({"at": "2400-01-01"}, asyncpg.CheckViolationError, "in the future", "Now it is .*time zone"),
+        ({"at": "2001-01-01"}, asyncpg.CheckViolationError, "is older than", "The earliest is .*RETENTION_DAYS"),
+    ],
+)  # fmt: skip
+async def test_whoever_writes_what_cannot_be_is_told_what_to_do(
+    writer: Any, changes: dict[str, Any], error: type[asyncpg.PostgresError], says: str, hint: str
+) -> None:
+    number = await writer.fetchval("SELECT id FROM tenants WHERE tenant_id = 'told'")
+    row = {"tenant": number or await a_tenant(writer, "told"), **NOW_AND_HERE, **changes}
+    with pytest.raises(error, match=says) as refused:
+        await writer.execute(
+            "INSERT INTO monitoring_data (tenant_id, metric_name, metric_value, timestamp)"
+            " VALUES ($1, $2, $3, $4::text::timestamptz)",
+            row["tenant"], row["name"], row["value"], row["at"],
+        )  # fmt: skip
+    assert re.search(hint, str(refused.value.hint))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says", "hint"),
+    [
+        ({"tenant_id": "My Service"}, asyncpg.CheckViolationError, "My Service", "my-ai-service"),
+        ({"preset": "huge"}, asyncpg.CheckViolationError, "no preset huge", "micro, small"),
+        ({"resources": None}, asyncpg.NotNullViolationError, "needs resources", "works out"),
+        ({"sla_target": '{"availability": "100%"}'}, asyncpg.CheckViolationError, "can be 100%", "both excluded"),
+        ({"tenant_id": "there-twice"}, asyncpg.UniqueViolationError, "exists already", "= 'there-twice'"),
+    ],
+)  # fmt: skip
+async def test_a_tenant_that_cannot_be_made_is_refused_with_what_can(
+    writer: Any, changes: dict[str, Any], error: type[asyncpg.PostgresError], says: str, hint: str
+) -> None:
+    if changes.get("tenant_id") == "there-twice":
+        await a_tenant(writer, "there-twice")
+    row = {"tenant_id": "refused", "preset": "small", "service_requirements": "{}", "resources": "{}",
+           "sla_target": "{}", **changes}  # fmt: skip
+    with pytest.raises(error, match=says) as refused:
+        await writer.execute(
+            "INSERT INTO tenants (tenant_id, preset, service_requirements, resources, sla_target)"
+            " VALUES ($1, $2, $3, $4, $5)",
+            *row.values(),
+        )
+    assert hint in str(refused.value.hint)
+
+
+async def test_by_name_the_tenant_that_was_meant_is_named(writer: Any, database: Database) -> None:
+    await a_tenant(writer, "meant-one")
+    for given, hint in (("Meant-One ", "Did you mean meant-one?"), ("nobody", "shows all there are")):
+        with pytest.raises(EcpError) as refused:
+            await database.execute(
+                "INSERT INTO public.monitoring_data (tenant_id, metric_name, metric_value) VALUES ($1, 'cpu', 1)",
+                given,
+            )
+        assert hint in str(getattr(refused.value.__cause__, "hint", ""))
 
 
 def test_migrate_makes_those_whose_password_is_set(migrated_dsn: str) -> None:

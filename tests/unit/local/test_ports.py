@@ -13,7 +13,14 @@ from ecpmon.local.ports import PortPlan, check_ports, listening_inodes, plan_por
 
 def test_the_documented_ports() -> None:
     assert plan_ports() == PortPlan(
-        api=8001, simulator=6360, postgres=5433, prometheus=9090, alertmanager=9093, mail=8025, smtp=1025
+        api=8001,
+        simulator=6360,
+        postgres=5433,
+        demo=5434,
+        prometheus=9090,
+        alertmanager=9093,
+        mail=8025,
+        smtp=1025,
     )
 
 
@@ -23,6 +30,7 @@ def test_the_offset_moves_all_but_what_is_given() -> None:
         "api": 9999,
         "simulator": 6460,
         "postgres": 5533,
+        "demo": 5534,
         "prometheus": 9190,
         "alertmanager": 9193,
         "mail": 8125,

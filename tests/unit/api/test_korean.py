@@ -1,0 +1,60 @@
+"""Texts in Korean say what those in English say, with everything that was filled in."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecpmon.api.errors import described
+from ecpmon.api.korean import translated
+from ecpmon.api.messages import said_to
+from ecpmon.errors import ValidationFailed
+from tests.integration.conftest import T0
+
+
+@pytest.mark.parametrize(
+    ("english", "korean"),
+    [
+        ("Field required", "필수 항목입니다"),
+        ("Input should be less than or equal to 1000", "1000 이하여야 합니다"),
+        ("String should match pattern '^[^\\x00]*$'", "다음 형식이어야 합니다: ^[^\\x00]*$"),
+        (
+            "no spare replica: while a pod is down its share of the sessions suffers, so 99.0 % can be promised rather"
+            " than 99.9 %",
+            "예비 복제본이 없습니다. 파드가 중단된 동안 그 파드의 세션이 영향을 받으므로"
+            " 99.9 % 대신 99.0 %를 약속할 수 있습니다",
+        ),
+        (
+            "the target holds; the tightest resource, GPU, is taken to 67 %",
+            "목표를 지킬 수 있습니다; 가장 빠듯한 리소스(GPU)의 사용률은 67 %입니다",
+        ),
+        ("limit: Input should be a valid integer", "limit: 정수여야 합니다"),
+        ("a: Field required; b: nobody ever said this", "a: 필수 항목입니다; b: nobody ever said this"),
+        ("nobody ever said this", "nobody ever said this"),
+        ("", ""),
+    ],
+)
+def test_every_part_of_a_text_is_told(english: str, korean: str) -> None:
+    assert translated(english) == korean
+
+
+@pytest.mark.parametrize("filled", ["{0} {1}", "\\g<0>", "a; b: c; " * 150 + "d", "(" * 400])
+def test_what_is_filled_in_is_nothing_but_text(filled: str) -> None:
+    assert translated(f"Input should be {filled}").endswith(filled)
+
+
+def test_half_a_surrogate_pair_breaks_nothing() -> None:
+    assert translated("Input should be \ud800").startswith("다음 중 하나여야 합니다: ")
+
+
+def test_bad_fields_are_told_in_the_language_of_whoever_asks() -> None:
+    error = ValidationFailed(
+        "limit: Field required", fields=[{"field": "limit", "message": "Field required"}]
+    )
+    told = {
+        korean: described(error, korean=korean, now=T0, request_id="r")["error"] for korean in (True, False)
+    }
+    assert told[True]["message"] == "입력값이 올바르지 않습니다. (limit: 필수 항목입니다)"
+    assert told[True]["details"]["fields"] == [{"field": "limit", "message": "필수 항목입니다"}]
+    assert told[False]["details"]["fields"] == [{"field": "limit", "message": "Field required"}]
+    assert said_to({"Accept-Language": "ko"}, "Field required") == "필수 항목입니다"
+    assert said_to({"Accept-Language": "en, ko;q=0.5"}, "Field required") == "Field required"
