@@ -49,7 +49,7 @@ async def push(entries: Any, part: int = 15_000) -> tuple[Writer, Any]:
         await pushed.take_apart(body)
     except EcpError as error:
         return writer, (error.code, error.message, error.details)
-    return writer, json.loads(pushed.told(await pushed.commit()))
+    return writer, json.loads(pushed.told(await pushed.commit(), {}))
 
 
 def entry(seconds: float, **metrics: Any) -> dict[str, Any]:
