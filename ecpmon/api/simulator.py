@@ -209,6 +209,7 @@ async def deploy(request: web.Request) -> web.Response:
         forced_because=forced,
         scenario=SCENARIO if body.failure_scenarios else None,
     )
+    await backend.deployments.let_go(tenant, "simulator")
     done: SimulatorDeployed = {
         "status": "success",
         "deployment_id": deployment_id,

@@ -271,7 +271,8 @@ class DeploymentService:
         await self._tenants.set_deployed(
             tenant, record.method, status.value, holds, age, self._clock.now(), outcome.unseen
         )
-        await self._let_go(record)
+        for level, said in await self.let_go(tenant, record.method):
+            await self._say(record, DeploymentStatus.VERIFYING, said, level=level)
         done = outcome.message or ("deployed" if outcome.changed else "nothing had to change")
         await self._say(record, DeploymentStatus.COMPLETED, done, objects=outcome.objects)
 
@@ -279,18 +280,22 @@ class DeploymentService:
         """Whether something of the tenant ran before that the deployer may have changed, in this try or one before."""
         return self._touched.get(record.deployment_id, bool(record.before))
 
-    async def _let_go(self, record: DeploymentRecord) -> None:
-        """Whoever else brought the tenant out, and would go on doing so by itself, is to let go of it."""
-        for method, deployer in self.deployers.items():
-            if method == record.method or not isinstance(deployer, LettingGo):
+    async def let_go(self, tenant: Tenant, method: str) -> list[tuple[str, str]]:
+        """Whoever else brought the tenant out, and would go on doing so by itself, is to let go of it; what came of
+        that: level and words."""
+        told: list[tuple[str, str]] = []
+        for place in await self.store.places(tenant):
+            deployer = self.deployers.get(place)
+            if place == method or not isinstance(deployer, LettingGo):
                 continue
             try:
-                if await deployer.let_go(record.tenant_id):
-                    said = f"{method} does not bring the tenant out any more"
-                    await self._say(record, DeploymentStatus.VERIFYING, said)
+                if await deployer.let_go(tenant.tenant_id):
+                    told.append(("info", f"{place} does not bring the tenant out any more"))
             except EcpError as error:
-                said = f"{method} may still bring the tenant out beside this: {error.message}"
-                await self._say(record, DeploymentStatus.VERIFYING, said, level="warning")
+                said = f"{place} may still bring the tenant out beside this: {error.message}"
+                _log.warning("not_let_go", tenant=tenant.tenant_id, place=place, error=error.message)
+                told.append(("warning", said))
+        return told
 
     async def _say(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +14,8 @@ import pytest
 
 from ecpmon.app import RUNTIMES
 from ecpmon.app.backend import BackendRuntime
-from ecpmon.errors import DatabaseUnavailable, EcpError
-from ecpmon.model.deployments import DeploymentStatus
+from ecpmon.errors import DatabaseUnavailable, EcpError, KubernetesUnavailable
+from ecpmon.model.deployments import DeployedObject, DeploymentStatus
 from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
 from tests.integration.api.conftest import Service
 from tests.waiting import PATIENCE
@@ -189,6 +189,71 @@ async def test_another_method_lets_go_of_the_tenant_in_the_repository(
     found = await deployed(service, demo, name)
     assert remote.files() == []
     assert "gitops does not bring the tenant out any more" in [line["message"] for line in found["logs"]]
+
+
+async def test_a_tenant_that_is_being_deleted_says_so_and_stays_what_it_was_when_it_is_not_gone(
+    service: Service, demo: BackendRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await demo_tenant(service)
+    await deployed(service, demo, name)
+    path, seen = f"/api/v1/tenants/{name}", []
+
+    async def status() -> str:
+        return str((await service.ask("GET", path, **DEMO))[1]["status"])
+
+    async def away(tenant_id: str) -> None:
+        seen.append(await status())
+        raise KubernetesUnavailable("the cluster is away")
+
+    monkeypatch.setattr(demo.deployments.deployers["demo"], "delete", away)
+    assert (await service.ask("DELETE", f"{path}?force=true", **DEMO))[0] == 503
+    assert (seen, await status()) == (["deleting"], "running")
+
+
+async def test_one_that_runs_says_when_it_will_be_over_and_what_is_to_come(
+    service: Service, demo: BackendRuntime
+) -> None:
+    name = await demo_tenant(service)
+    tenant, now, store = await demo.tenants.get(name), service.clock.now(), demo.deployments.store
+    path, number = f"/api/v1/tenants/{name}/deployment-status", f"dep-{name}"
+    await store.request(tenant, number, "demo", {}, "kim", None, now)
+    objects = [
+        DeployedObject("Namespace", "n", "created"),
+        DeployedObject("Deployment", "chatbot", "pending"),
+    ]
+    phase = DeploymentStatus.CREATING_SERVICES
+    await store.advance(tenant.key, number, phase, "on its way", now, objects=objects)
+    _, found, _ = await service.ask("GET", path, **DEMO)
+    assert (found["status"], found["phase"]) == ("deploying", "creating-services")
+    assert found["pending_resources"] == [{"type": "Deployment", "name": "chatbot", "status": "Pending"}]
+    # Nothing of its own is known yet: as its preset usually takes.
+    assert datetime.fromisoformat(found["estimated_completion"]) == now + timedelta(minutes=5)
+    service.clock.advance(40)
+    await store.advance(tenant.key, number, DeploymentStatus.COMPLETED, "over", service.clock.now())
+    await store.request(tenant, f"{number}-2", "demo", {}, "kim", None, service.clock.now())
+    _, found, _ = await service.ask("GET", path, **DEMO)
+    assert datetime.fromisoformat(found["estimated_completion"]) == service.clock.now() + timedelta(
+        seconds=40
+    )
+    service.clock.advance(41)
+    assert (await service.ask("GET", path, **DEMO))[1]["estimated_completion"] is None
+    await store.advance(tenant.key, f"{number}-2", DeploymentStatus.FAILED, "over", service.clock.now())
+
+
+async def test_the_entrance_of_a_manifest_is_as_it_is_asked_for(service: Service) -> None:
+    name = await service.tenant()
+    asked = (
+        "include_ingress=true&ingress_domain=apps.example.com&ingress_class=traefik&tls_issuer=letsencrypt"
+    )
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/manifest?format=json&{asked}")
+    [ingress] = [o for o in body["items"] if o["kind"] == "Ingress"]
+    assert ingress["spec"]["rules"][0]["host"] == f"{name}.apps.example.com"
+    assert ingress["spec"]["ingressClassName"] == "traefik"
+    route = "include_ingress=true&route=httproute&gateway=gateways/public"
+    _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/manifest?format=json&{route}")
+    assert "HTTPRoute" in {o["kind"] for o in body["items"]}
+    status, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/manifest?gateway=a/b/c")
+    assert (status, body["error"]["details"]["fields"][0]["field"]) == (422, "gateway")
 
 
 async def test_a_dry_run_warns_of_kinds_that_the_cluster_does_not_know(

@@ -42,6 +42,21 @@ def test_bad_options_get_a_sentence(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
+def test_the_entrance_is_as_the_settings_and_the_options_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECPMON_INGRESS_DOMAIN", "apps.example.com")
+    monkeypatch.setenv("ECPMON_GPU_NODES", "none")
+    monkeypatch.setenv("REDIS_URL", "redis://cache.example.com:6380")
+    asked = ("manifest", "acme", "--requirements", "callbot=5", "--ingress", "--ingress-class", "traefik")
+    text = run(*asked).output
+    assert "host: acme.apps.example.com" in text
+    assert "ingressClassName: traefik" in text
+    assert "redis://cache.example.com:6380" in text
+    assert "nodeSelector" not in text
+    routed = run(*asked, "--route", "httproute", "--gateway", "gateways/public").output
+    assert "kind: HTTPRoute" in routed
+    assert "kind: Ingress" not in routed
+
+
 @pytest.mark.parametrize("command", ["size", "manifest", "validate"])
 def test_every_option_is_explained(command: str) -> None:
     assert "--help" in run(command, "--help").output
