@@ -38,11 +38,11 @@ from ecpmon.orchestrator.deployers.stored import compare, documents, keep_stamps
 from ecpmon.orchestrator.manifests import Manifest, to_yaml
 from ecpmon.ports.orchestrator import Progress
 
-_TRIES: Final = 8
+_TRIES: Final = 16
 _FETCHED: Final = "refs/remotes/origin/head"
 _GONE: Final = "0" * 40
-# The manifest of a tenant that is taken away.
-REMOVED: Final = b"# This tenant is removed: Argo CD prunes what it deployed. Then the folder may go.\n"
+# Where the folders of tenants are that are deployed otherwise.
+RELEASED: Final = "released"
 _log = structlog.get_logger(__name__)
 
 # Path -> new bytes, or None to remove it; empty: nothing to do.
@@ -102,10 +102,12 @@ class GitopsDeployer:
 
         async def write(head: str | None) -> Changes:
             nonlocal before, wanted
-            stored = await self._read(head, path)
+            files = await self._files(head, path, f"{RELEASED}/{release.tenant_id}/")
+            stored = await self._git.local("cat-file", "blob", f"{head}:{path}") if path in files else None
             before = documents(stored)
             wanted = to_yaml(keep_stamps(before, release.objects)).encode()
-            return {} if stored == wanted else {path: wanted}
+            former = dict.fromkeys(name for name in files if name != path)
+            return former if stored == wanted else {**former, path: wanted}
 
         await progress(DeploymentStatus.CREATING_NAMESPACE, "reading the git repository", None)
         await progress(DeploymentStatus.CREATING_SERVICES, f"writing {path}", None)
@@ -154,37 +156,31 @@ class GitopsDeployer:
         return number
 
     async def delete(self, tenant_id: str) -> None:
-        """Leave an empty manifest in the tenant's folder: Argo CD then prunes what it deployed from it.
-
-        Without its folder the Application would be gone, and what it deployed would stay (deploy/argocd): that is how
-        a tenant is let go.
-        """
-        path = _manifest_path(tenant_id)
+        """Remove the tenant's folder; Argo CD prunes what it deployed from it."""
 
         async def write(head: str | None) -> Changes:
-            others = {name: None for name in await self._files(head, tenant_id) if name != path}
-            stored = await self._read(head, path)
-            return {} if stored in (None, REMOVED) and not others else {**others, path: REMOVED}
+            return dict.fromkeys(await self._files(head, f"tenants/{tenant_id}/", f"{RELEASED}/{tenant_id}/"))
 
+        _checked(tenant_id)
         await self._push(f"Remove {tenant_id}\n", write)
 
     async def let_go(self, tenant_id: str) -> bool:
-        """Remove the folder of a tenant that is deployed otherwise from now on: what runs is not touched.
-
-        False: there was none.
-        """
+        """Move the folder of a tenant that is deployed otherwise from now on: from there Argo CD deploys nothing, and
+        what runs it leaves as it is. If the folder were just gone, it would take that along. False: there was none."""
+        path, released = _manifest_path(tenant_id), f"{RELEASED}/{tenant_id}/manifest.yaml"
 
         async def write(head: str | None) -> Changes:
-            return dict.fromkeys(await self._files(head, tenant_id))
+            files = await self._files(head, f"tenants/{tenant_id}/")
+            stored = await self._read(head, path)
+            moved = {} if stored is None else {released: stored}
+            return {**dict.fromkeys(files), **moved} if files else {}
 
         return await self._push(f"Let go of {tenant_id}\n", write) is not None
 
-    async def _files(self, head: str | None, tenant_id: str) -> list[str]:
-        """What the tenant's folder holds."""
+    async def _files(self, head: str | None, *folders: str) -> list[str]:
         if head is None:
             return []
-        folder = f"tenants/{_checked(tenant_id)}/"
-        listed = await self._git.local("ls-tree", "-r", "-z", "--name-only", head, "--", folder)
+        listed = await self._git.local("ls-tree", "-r", "-z", "--name-only", head, "--", *folders)
         return [name.decode() for name in listed.split(b"\0") if name]
 
     async def _push(self, message: str, write: Callable[[str | None], Awaitable[Changes]]) -> str | None:

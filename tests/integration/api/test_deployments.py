@@ -187,7 +187,7 @@ async def test_another_method_lets_go_of_the_tenant_in_the_repository(
     await demo.deployments.wait(begun)
     assert remote.files() == [f"tenants/{name}/manifest.yaml"]
     found = await deployed(service, demo, name)
-    assert remote.files() == []
+    assert remote.files() == [f"released/{name}/manifest.yaml"]
     assert "gitops does not bring the tenant out any more" in [line["message"] for line in found["logs"]]
 
 

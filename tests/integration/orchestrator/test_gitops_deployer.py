@@ -212,26 +212,32 @@ async def test_another_process_may_make_the_shared_clone_anew(
     assert remote.manifest("acme") == text_of(release(channels=100))
 
 
-async def test_delete_empties_the_manifest_of_one_tenant(deployer: GitopsDeployer, remote: Remote) -> None:
+async def test_delete_takes_the_folder_of_one_tenant(deployer: GitopsDeployer, remote: Remote) -> None:
     await deployer.delete("acme")  # an empty remote
     for name in ("acme", "acme-2"):
         await deployer.apply(release(name), Phases())
     await deployer.delete("acme")
-    assert [*filter(None, yaml.safe_load_all(remote.manifest("acme")))] == []
-    assert remote.manifest("acme-2") == text_of(release("acme-2"))
+    assert remote.files() == ["tenants/acme-2/manifest.yaml"]
     await deployer.delete("acme")
-    assert await deployer.restart(tenant(), NOW) == 0
     assert remote.commits() == 3
-    assert {o.status for o in (await deployer.apply(release(), Phases())).objects} == {"created"}
 
 
-async def test_a_tenant_that_is_let_go_has_no_folder(deployer: GitopsDeployer, remote: Remote) -> None:
+async def test_the_folder_of_a_tenant_that_is_let_go_is_where_nothing_is_deployed_from(
+    deployer: GitopsDeployer, remote: Remote
+) -> None:
     for name in ("acme", "acme-2"):
         await deployer.apply(release(name), Phases())
     assert await deployer.let_go("acme")
-    assert remote.files() == ["tenants/acme-2/manifest.yaml"]
+    assert remote.files() == ["released/acme/manifest.yaml", "tenants/acme-2/manifest.yaml"]
     assert not await deployer.let_go("acme")
+    assert await deployer.restart(tenant(), NOW) == 0
     assert remote.commits() == 3
+    # Deployed this way again, or taken away, it is there no more.
+    await deployer.apply(release(), Phases())
+    assert remote.files() == ["tenants/acme-2/manifest.yaml", "tenants/acme/manifest.yaml"]
+    await deployer.let_go("acme")
+    await deployer.delete("acme")
+    assert remote.files() == ["tenants/acme-2/manifest.yaml"]
 
 
 async def test_a_deployment_keeps_the_restarts_before_it(deployer: GitopsDeployer, remote: Remote) -> None:
@@ -415,15 +421,15 @@ def test_the_application_set_follows_the_folders_that_are_written() -> None:
         document["spec"]["generators"][0]["git"],
         document["spec"]["template"]["spec"]["source"],
     )
-    assert generator["directories"] == [{"path": "tenants/*"}]
+    assert generator["directories"] == [{"path": "tenants/*"}, {"path": "released/*"}]
     assert (generator["repoURL"], generator["revision"]) == (source["repoURL"], source["targetRevision"])
     assert source["directory"] == {"include": "manifest.yaml"}
-    # What runs stays when a tenant is let go, and goes when its manifest is empty.
-    template = document["spec"]["template"]
+    # What was let go stays as it is: only folders of tenants are synchronised, and take their objects along.
     assert document["spec"]["syncPolicy"] == {"preserveResourcesOnDeletion": True}
+    template, patch = document["spec"]["template"], document["spec"]["templatePatch"]
     assert "finalizers" not in template["metadata"]
-    assert template["spec"]["syncPolicy"]["automated"] == {
-        "prune": True,
-        "allowEmpty": True,
-        "selfHeal": True,
-    }
+    assert "automated" not in template["spec"]["syncPolicy"]
+    assert patch.startswith('{{- if hasPrefix "tenants/" .path.path }}')
+    activated = yaml.safe_load("\n".join(patch.splitlines()[1:-1]))
+    assert activated["metadata"]["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
+    assert activated["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
