@@ -29,7 +29,7 @@ async def until_over(world: World, name: str, seconds: int = 600) -> dict[str, A
         found.update(await world.call("GET", f"/api/v1/tenants/{name}/deployment-status"))
         if found["status"] in ("completed", "failed", "rolled-back"):
             return True
-        if seconds > 0 and found["status"] == "scaling-services":  # pods need time to start
+        if seconds > 0 and found["phase"] == "scaling-services":  # pods need time to start
             await world.advance(INTERVAL)
             seconds -= INTERVAL
         return False
