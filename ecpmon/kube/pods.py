@@ -12,7 +12,6 @@ from ecpmon.kube.causes import (
     duplicate,
     forbidden,
     invalid,
-    not_negative,
     of_messages,
     one_of,
     required,
@@ -127,7 +126,7 @@ def _dns(spec: Mapping[str, Any], path: str) -> Causes:
 
 
 def _times(spec: Mapping[str, Any], path: str) -> Causes:
-    yield from not_negative(spec, ("terminationGracePeriodSeconds",), path)
+    # A negative grace period is one of a second to the server, and no mistake.
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
         yield invalid(

@@ -59,8 +59,8 @@ def hook_causes(container: Mapping[str, Any], at: str, grace: int | None) -> Cau
             continue
         where = f"{at}.lifecycle.{name}"
         yield from _handlers(hook, _HOOK_HANDLERS, where)
-        seconds = (hook.get("sleep") or {}).get("seconds", 0)
-        if grace is not None and not 0 <= seconds <= grace:
+        seconds = hook["sleep"].get("seconds", 0) if "sleep" in hook else 0
+        if "sleep" in hook and grace is not None and not 0 <= seconds <= grace:
             detail = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
             yield invalid(f"{where}.sleep", seconds, detail)
 

@@ -55,7 +55,7 @@ POD_SPEC: list[tuple[dict[str, Any], set[str]]] = [
     ({"os": {"name": "linux"}, "securityContext": {"windowsOptions": {}}},
      {f"{SPEC}.securityContext.windowsOptions"}),
     ({"hostUsers": False, "hostNetwork": True, "hostIPC": True}, {f"{SPEC}.hostNetwork", f"{SPEC}.HostIPC"}),
-    ({"schedulerName": "My scheduler"}, set()),
+    ({"schedulerName": "My scheduler", "terminationGracePeriodSeconds": -1}, set()),
     ({"overhead": {"x": "1"}}, {f"{SPEC}.overhead[x]"}),
     ({"schedulingGates": [{"name": "a"}, {"name": "a"}]}, {f"{SPEC}.schedulingGates[1]"}),
     ({"securityContext": {"runAsUser": -1, "fsGroup": 2**31}},
