@@ -258,27 +258,34 @@ def _doubt(span: Stretch, holes: Iterable[Hole], counting: bool) -> Doubt:
 
     `counting`: maintenance counts as up, so that what is bad in it is good.
     """
-    found = _SURE
-    for hole in holes:
-        good, bad = hole.good, hole.bad
-        early = hole.start < span.start or span.touches_outside(hole.start, hole.end)
-        inside, planned = span.holds(hole.end), span.is_planned(hole.end)
-        if inside and span.is_outside(hole.end):
-            # Not counted, and perhaps all of it should be.
-            if (span.served if counting else span.unplanned)(hole.start, hole.end):
-                found += Doubt(0, bad, good, 0)
-            continue
-        touched = any(hole.start < b and a < hole.end for a, b in span.maintenance)
-        if not inside or (planned and not span.unplanned(hole.start, hole.end)):
-            continue
-        if not counting:
-            # Counted, and perhaps none of it; or in maintenance, and perhaps none of it.
-            found += Doubt(0, bad, good, 0) if planned else Doubt(good, 0, 0, bad)
-        elif planned:
-            found += Doubt(good + bad if early else bad, bad, 0, 0)
-        else:
-            found += Doubt(good if early else 0, 0, bad if touched else 0, bad)
-    return found
+    return sum((_if_any(_elsewhere(span, hole, counting)) for hole in holes), _SURE)
+
+
+def _if_any(changes: Sequence[tuple[int, int]]) -> Doubt:
+    """When any of these changes (of good, of bad) may be what really happened; either may be less than nothing, where
+    what is bad comes of another counter than the total."""
+    good, bad = ([0, *(change[place] for change in changes)] for place in (0, 1))
+    return Doubt(-min(good), max(bad), max(good), -min(bad))
+
+
+def _elsewhere(span: Stretch, hole: Hole, counting: bool) -> list[tuple[int, int]]:
+    """By how much more would be good, and bad, if it had happened where it is not counted."""
+    good, bad = hole.good, hole.bad
+    early = hole.start < span.start or span.touches_outside(hole.start, hole.end)
+    inside, planned = span.holds(hole.end), span.is_planned(hole.end)
+    if inside and span.is_outside(hole.end):
+        # Not counted, and perhaps all of it should be.
+        reaches = span.served if counting else span.unplanned
+        return [(good, bad)] if reaches(hole.start, hole.end) else []
+    touched = any(hole.start < b and a < hole.end for a, b in span.maintenance)
+    if not inside or (planned and not span.unplanned(hole.start, hole.end)):
+        return []
+    if not counting:
+        # Counted, and perhaps none of it; or in maintenance, and perhaps none of it.
+        return [(good, bad)] if planned else [(-good, -bad)]
+    if planned:
+        return [(-bad, bad), *([(-good - bad, 0)] if early else [])]
+    return [*([(-good, -bad)] if early else []), *([(bad, -bad)] if touched else [])]
 
 
 def _misplaced(span: Stretch, holes: Iterable[Hole], counting: bool) -> int:

@@ -399,3 +399,38 @@ def test_markers_and_what_is_no_count_end_nothing() -> None:
 def test_a_minute_is_that_of_the_later_reading() -> None:
     found = request_minutes([Track(readings((0, 1), (119, 4)))], False, T0, END)
     assert {m for m, c in found.minutes.items() if c.total} == {minute_of(at(119))}
+
+
+def errors_away() -> Found:
+    """Ten requests a minute; errors have a counter of their own, which was not read from 5 to 25, when 20 failed."""
+    whole = readings(*((60 * n, 10 * n) for n in range(61)))
+    bad = readings(*((60 * n, 5 if n <= 5 else 25) for n in range(61) if not 5 < n < 25))
+    return request_minutes([Track(whole), Track(bad, whole=False, part=True)], True, T0, END)
+
+
+@pytest.mark.parametrize(
+    ("begins", "planned", "accounting", "bad"),
+    [
+        # They may have failed before the window began.
+        (10, (), Accounting.EXCLUDE, (0, 20, 20)),
+        # They are counted where maintenance was, and may have failed outside; and the other way round.
+        (0, (24, 30), Accounting.EXCLUDE, (0, 0, 20)),
+        (0, (10, 20), Accounting.EXCLUDE, (0, 20, 20)),
+        (0, (24, 30), Accounting.COUNT_AS_UP, (0, 0, 20)),
+        (0, (10, 20), Accounting.COUNT_AS_UP, (0, 20, 20)),
+        (10, (24, 30), Accounting.COUNT_AS_UP, (0, 0, 20)),
+        (10, (12, 20), Accounting.COUNT_AS_UP, (0, 20, 20)),
+    ],
+)
+def test_errors_of_a_counter_of_their_own_that_was_away_leave_the_figure_within_its_bounds(
+    begins: int, planned: tuple[int, ...], accounting: Accounting, bad: tuple[int, int, int]
+) -> None:
+    """`bad`: how many there were at least, by the figure, and at most."""
+    pieces = ((T0 + planned[0] * MINUTE, T0 + planned[1] * MINUTE),) if planned else ()
+    span = Stretch("x", T0 + begins * MINUTE, T0 + 60 * MINUTE, pieces)
+    found = evaluate(span, measured_in(errors_away(), span), T0, 0.99, accounting=accounting)
+    least, told, most = bad
+    total = found.counts.total
+    assert found.counts.bad == told
+    assert found.high == pytest.approx((total - least) / total)
+    assert found.low == pytest.approx((total - most) / total)
