@@ -73,7 +73,8 @@ def alike(values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: Evi
         if not votes:
             continue
         if before is None:
-            says, begins = says_who(policy, votes), standing_name(policy, votes)
+            says = says_who(policy, votes)
+            begins = _named(says, policy, votes)
         elif votes.keys() != before.keys() or _cross(policy, before, votes):
             return None
         if share is None:
@@ -85,7 +86,7 @@ def alike(values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: Evi
             continue
         found += _run(first, last)
         first = last = seen
-    ends = begins if before is None else standing_name(policy, before)
+    ends = begins if before is None else _named(says, policy, before)
     return Alike(says, found + _run(first, last), begins, ends)
 
 
@@ -211,8 +212,12 @@ def says_who(policy: Policy, voices: Iterable[Voice]) -> str:
 
 def standing_name(policy: Policy, votes: Mapping[Voice, bool]) -> str:
     """The same, and which of them are down, where it is not all or none and their changes are in doubt."""
-    says, downs = says_who(policy, votes), [voice for voice, down in votes.items() if down]
-    if policy.age is None or len(downs) in (0, len(votes)):
+    return _named(says_who(policy, votes), policy, votes)
+
+
+def _named(says: str, policy: Policy, votes: Mapping[Voice, bool]) -> str:
+    downs = [] if policy.age is None else [voice for voice, down in votes.items() if down]
+    if len(downs) in (0, len(votes)):
         return says
     return f"{says} down {blake2b(says_who(policy, downs).encode(), digest_size=8).hexdigest()}"
 
