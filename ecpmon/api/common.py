@@ -17,7 +17,7 @@ from ecpmon.api.answers.common import Bounded, Certainty, ShownState
 from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
-from ecpmon.api.texts import check_document, check_width, mended
+from ecpmon.api.texts import MAX_MEMBERS, check_document, check_width, mended, too_many
 from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
 from ecpmon.model.availability import SpanState
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
@@ -196,7 +196,7 @@ async def read_json(request: web.Request, *, last_counts: bool = False) -> Any:
     if raw.count(b",") + raw.count(b":") > MAX_VALUES:
         raise PayloadTooLarge(f"the body holds more than {MAX_VALUES} values; send it in parts")
     try:
-        return json.loads(raw, object_pairs_hook=None if last_counts else _unique)
+        return json.loads(raw, object_pairs_hook=None if last_counts else _Objects())
     except RecursionError:
         raise BadRequest("the body is not JSON: nested too deep") from None
     except UnicodeDecodeError:
@@ -207,13 +207,24 @@ async def read_json(request: web.Request, *, last_counts: bool = False) -> Any:
         raise BadRequest("the body is not JSON: a number has too many digits") from None
 
 
-def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Raises ValidationFailed when a key stands twice: whoever wrote it meant both."""
-    made = dict(members)
-    if len(made) < len(members):
-        twice = next(key for key, count in Counter(key for key, _ in members).items() if count > 1)
-        raise bad_field(encodable(twice)[:MAX_KEY], "stands twice in one object")
-    return made
+class _Objects:
+    """What objects of a document become. Called with each one's members, as soon as they are read."""
+
+    def __init__(self) -> None:
+        self._left = MAX_MEMBERS
+
+    def __call__(self, members: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Raises ValidationFailed when a key stands twice: whoever wrote it meant both. And when all objects together
+        have more members than any document may: the rest need not be read.
+        """
+        made = dict(members)
+        if len(made) < len(members):
+            twice = next(key for key, count in Counter(key for key, _ in members).items() if count > 1)
+            raise bad_field(encodable(twice)[:MAX_KEY], "stands twice in one object")
+        self._left -= len(members)
+        if self._left < 0:
+            raise too_many()
+        return made
 
 
 async def read_model(

@@ -47,7 +47,7 @@ def check_width(document: Any) -> None:
         path, value = waiting.pop()
         members += len(value)
         if members > MAX_MEMBERS:
-            raise _refusal("", f"has more than {MAX_MEMBERS} members in all")
+            raise too_many()
         if isinstance(value, dict):
             if len(value) > MAX_KEYS:
                 raise _refusal(path, f"has more than {MAX_KEYS} members")
@@ -61,6 +61,10 @@ def check_width(document: Any) -> None:
             for key, each in pairs
             if isinstance(each, dict | list)
         )
+
+
+def too_many() -> ValidationFailed:
+    return _refusal("", f"has more than {MAX_MEMBERS} members in all")
 
 
 def mended(document: Any) -> Any:

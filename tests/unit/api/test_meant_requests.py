@@ -98,6 +98,14 @@ async def test_a_key_that_stands_twice_is_refused(world: World, body: bytes) -> 
     assert told["error"]["details"]["fields"][0]["message"] == "stands twice in one object"
 
 
+async def test_a_body_with_more_members_than_any_may_have_is_not_read_to_its_end(world: World) -> None:
+    """What follows is no JSON, and nobody comes that far."""
+    body = b'{"service_requirements": [' + b'{"a": 1, "b": 2},' * 5_001 + b"!"
+    status, told, _ = await said(world, "POST", SUM, body)
+    assert (status, fields_of(told["error"])) == (422, [""])
+    assert "more than 10000 members" in told["error"]["message"]
+
+
 async def test_a_word_of_a_path_is_no_name_of_what_is_beside_it(world: World) -> None:
     found = words_beside_names({route.path for route in route_table()})
     assert {path.removeprefix("/api/v1/") for path in found} == {
