@@ -62,8 +62,9 @@ type DeploymentBegun struct {
 	DeploymentID *string   `json:"deployment_id"`
 	Status       string    `json:"status"`
 	Valid        *bool     `json:"valid,omitempty"`
-	Errors       []Finding `json:"errors,omitempty"`
-	Warnings     []Finding `json:"warnings,omitempty"`
+	Errors       []string  `json:"errors,omitempty"`
+	Warnings     []string  `json:"warnings,omitempty"`
+	Findings     []Finding `json:"findings,omitempty"`
 }
 
 type DeploymentReport struct {
@@ -85,6 +86,8 @@ type DeploymentStep struct {
 }
 
 type Finding struct {
+	Severity string  `json:"severity"`
+	Category string  `json:"category"`
 	Code     string  `json:"code"`
 	Document *int    `json:"document"`
 	Object   *string `json:"object"`
@@ -98,11 +101,14 @@ type LogLine struct {
 	Message   string `json:"message"`
 }
 
+// ManifestReport: `warnings` and `errors` are one text for each; `findings` has the same in parts.
 type ManifestReport struct {
 	Valid               bool           `json:"valid"`
-	Warnings            []Finding      `json:"warnings"`
-	Errors              []Finding      `json:"errors"`
+	Warnings            []string       `json:"warnings"`
+	Errors              []string       `json:"errors"`
+	Findings            []Finding      `json:"findings"`
 	SimulatorCompatible bool           `json:"simulator_compatible"`
+	PodSecurity         string         `json:"pod_security"`
 	ResourceSummary     map[string]any `json:"resource_summary"`
 	EstimatedCost       *string        `json:"estimated_cost"`
 	DeploymentTime      *string        `json:"deployment_time"`

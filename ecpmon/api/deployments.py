@@ -44,8 +44,9 @@ from ecpmon.api.entrance import (
     TlsIssuer,
     entrance_of,
 )
+from ecpmon.api.errors import speaks_korean
 from ecpmon.api.following import DeploymentStep
-from ecpmon.api.manifests import Finding, ResourceSummary
+from ecpmon.api.manifests import Finding, ResourceSummary, Standard
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.times import JsonTime
@@ -101,9 +102,11 @@ class DeploymentBegun(TypedDict):
     ]
     status: Literal["pending", "validated"]
     valid: NotRequired[bool]
-    warnings: NotRequired[list[Finding]]
-    errors: NotRequired[list[Finding]]
+    warnings: NotRequired[list[str]]
+    errors: NotRequired[list[str]]
+    findings: NotRequired[list[Finding]]
     simulator_compatible: NotRequired[bool]
+    pod_security: NotRequired[Standard]
     resource_summary: NotRequired[ResourceSummary]
     estimated_cost: NotRequired[Annotated[str | None, Field(examples=["$350/month"])]]
     deployment_time: NotRequired[Annotated[str | None, Field(examples=["5-10 minutes"])]]
@@ -129,8 +132,9 @@ async def deploy(request: web.Request) -> web.Response:
     service = backend.deployments
     service.check_method(method)
     if body.dry_run:
-        chosen = {**service.surroundings, **options}
-        report = await apart(request, tenant, _dry_run, tenant, chosen, await service.unknown_kinds(method))
+        chosen, korean = {**service.surroundings, **options}, speaks_korean(request)
+        unknown = await service.unknown_kinds(method)
+        report = await apart(request, tenant, _dry_run, tenant, chosen, unknown, korean=korean)
         validated = {"deployment_id": None, "status": "validated", **report}
         return reply(cast(DeploymentBegun, validated), 202)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
@@ -139,10 +143,12 @@ async def deploy(request: web.Request) -> web.Response:
     return reply(begun, 202)
 
 
-def _dry_run(tenant: Tenant, options: Mapping[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
+def _dry_run(
+    tenant: Tenant, options: Mapping[str, Any], unknown: frozenset[str], *, korean: bool
+) -> dict[str, Any]:
     """What validation says of the manifests, and what of them would be left out: objects of `unknown` kinds."""
     objects, report = rendered(tenant, options)
-    return with_left_out(report, objects, unknown).shown()
+    return with_left_out(report, objects, unknown).shown(korean=korean)
 
 
 class LogShown(TypedDict):

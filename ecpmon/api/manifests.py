@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
@@ -19,6 +21,7 @@ from ecpmon.api.entrance import (
     TlsIssuer,
     entrance_of,
 )
+from ecpmon.api.errors import speaks_korean
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, InsufficientResources, Overloaded, TenantNotFound
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from ecpmon.orchestrator.manifests import ManifestOptions
 
 routes = Routes()
+
+NAMESPACE: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
+_PATIENCE: Final = 2.0  # seconds for what the simulated cluster has; validation goes on without
 
 
 class ManifestQuery(Query):
@@ -130,19 +136,46 @@ class ValidateBody(Model):
     kubernetes_version: StrictStr = Field(
         default_factory=_newest_version, description="Absent: the newest known.", examples=["1.33"]
     )
+    namespace: Annotated[
+        StrictStr | None,
+        Field(
+            description="Where the objects go. Absent: `ecp-ai-{tenant_id}`, or where a whole manifest of this "
+            "tenant says.",
+            examples=["voice"],
+            pattern=NAMESPACE,
+        ),
+    ] = None
+
+
+class ValidateQuery(Query):
+    namespace: Annotated[
+        str,
+        Field(
+            description="The same as in the body, as manifests are asked for.",
+            examples=["voice"],
+            pattern=NAMESPACE,
+        ),
+    ] = ""
 
 
 class Finding(TypedDict):
     """What is wrong, or doubtful, and where."""
 
-    code: Annotated[str, Field(examples=["MISSING_LIMITS"])]
+    severity: Literal["error", "warning"]
+    category: Annotated[
+        Literal["syntax", "api", "relation", "capacity", "advice", "policy"],
+        Field(description="`policy`: a rule of ours for tenants, which no API server has."),
+    ]
+    code: Annotated[str, Field(examples=["MISSING_RESOURCES"])]
     document: Annotated[int | None, Field(description="From 0; null: the whole stream.")]
     object: Annotated[str, Field(examples=["Deployment/callbot"])]
-    path: Annotated[str, Field(examples=["spec.template.spec.containers[0].resources"])]
-    message: str
+    path: Annotated[str, Field(examples=["spec.template.spec.containers.0.resources.limits.cpu"])]
+    message: Annotated[str, Field(description="In Korean when `Accept-Language` prefers it.")]
 
 
 class ResourceSummary(TypedDict):
+    """What the cluster would set aside, before any autoscaler asks for more."""
+
     namespaces: int
     deployments: int
     services: int
@@ -151,62 +184,104 @@ class ResourceSummary(TypedDict):
     total_cpu: Annotated[str, Field(examples=["4000m"])]
     total_memory: Annotated[str, Field(examples=["8Gi"])]
     total_gpu: int
+    total_storage: Annotated[str, Field(description="Of volume claims.", examples=["0.1TB"])]
     estimated_pods: int
+
+
+Standard = Literal["privileged", "baseline", "restricted"]
+_SENTENCES: Final = "One text for each; `findings` has the same in parts."
 
 
 class Validation(TypedDict):
     valid: bool
-    warnings: list[Finding]
-    errors: list[Finding]
+    warnings: Annotated[list[str], Field(description=_SENTENCES)]
+    errors: Annotated[list[str], Field(description=_SENTENCES)]
+    findings: list[Finding]
     simulator_compatible: bool
+    pod_security: Annotated[
+        Standard, Field(description="The strictest Pod Security Standard that all pods meet.")
+    ]
     resource_summary: ResourceSummary
     estimated_cost: Annotated[
-        str | None, Field(description="null: it fits no preset.", examples=["$350/month"])
+        str | None, Field(description="null: there is no object.", examples=["$350/month"])
     ]
     deployment_time: Annotated[str | None, Field(examples=["5-10 minutes"])]
 
 
-async def _cluster_gpus(backend: Backend) -> int | None:
-    """How many GPUs the simulated cluster has; None when nobody can say: then that check is left out."""
+class _Cluster(NamedTuple):
+    """`gpus` None: nobody can say, and what depends on it is left out."""
+
+    gpus: int | None = None
+    nodes: int = 1
+
+
+async def _cluster(backend: Backend) -> _Cluster:
+    """What the simulated cluster has."""
     if backend.simulator is None:
-        return None
+        return _Cluster()
     try:
-        return int((await backend.simulator.status(None))["capacity"]["gpu"])
-    except (EcpError, KeyError, TypeError, ValueError):  # a refusal as well: it is not our caller's
-        return None
+        async with asyncio.timeout(_PATIENCE):
+            found = await backend.simulator.status(None)
+        nodes = sum(bool(node.get("ready", True)) for node in found.get("nodes", ()))
+        return _Cluster(int(found["capacity"]["gpu"]), max(1, nodes))
+    except (EcpError, TimeoutError, AttributeError, KeyError, TypeError, ValueError):
+        return _Cluster()  # a refusal as well: it is not our caller's
 
 
 @routes.post(
     "/api/v1/tenants/validate-manifest",
     Permission.READ,
+    query=ValidateQuery,
     body=ValidateBody,
     answers={200: Validation},
     refuses=(TenantNotFound, Overloaded),
 )
 async def validate(request: web.Request) -> web.Response:
     """What is wrong with a manifest, by document, object and field."""
+    namespace = read_query(request, ValidateQuery).namespace
     body = await read_model(request, ValidateBody)
     tenant = await tenant_named(request, body.tenant_id)
     backend = backend_of(request)
-    gpus = await _cluster_gpus(backend) if body.target_simulator else None
-    strict = body.strict_validation
-    if strict is None:
-        strict = bool(backend.operating.current.deployment.validationStrict)
-    shown = await apart(request, tenant, _validated, body, gpus, strict=strict)
+    asked = _Asked(
+        body,
+        body.namespace or namespace or None,
+        await _cluster(backend),
+        strict=_strict(body, backend),
+        korean=speaks_korean(request),
+    )
+    shown = await apart(request, tenant, _validated, asked)
     return web.Response(body=shown, content_type="application/json")
 
 
-def _validated(body: ValidateBody, gpus: int | None, *, strict: bool) -> bytes:
+def _strict(body: ValidateBody, backend: Backend) -> bool:
+    if body.strict_validation is None:
+        return bool(backend.operating.current.deployment.validationStrict)
+    return body.strict_validation
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    body: ValidateBody
+    namespace: str | None
+    cluster: _Cluster
+    strict: bool
+    korean: bool
+
+
+def _validated(asked: _Asked) -> bytes:
     from ecpmon.orchestrator.validation import validate_manifest
 
+    body = asked.body
     report = validate_manifest(
         body.tenant_id,
         body.manifest_content,
+        namespace=asked.namespace,
         version=body.kubernetes_version,
-        strict=strict,
-        cluster_gpus=gpus,
+        strict=asked.strict,
+        cluster_gpus=asked.cluster.gpus,
+        cluster_nodes=asked.cluster.nodes,
     )
-    shown = report.shown()
+    shown = report.shown(korean=asked.korean)
     if body.target_simulator:
         shown["valid"] = report.valid and report.simulator_compatible
     return dumps(shown)

@@ -23,7 +23,6 @@ _LATE: Final = (
     "ecpmon.sla.openslo_reader",
     "ecpmon.sla.ratios",
     "ecpmon.statements.pages",
-    "jsonschema",
 )
 
 

@@ -160,8 +160,18 @@ def manifest(
 @click.option("--namespace", help="Another namespace than ecp-ai-TENANT_ID.")
 @click.option("--kubernetes-version", type=click.Choice(VERSIONS), default=DEFAULT_VERSION, show_default=True)
 @click.option(
-    "--cluster-gpus", type=click.IntRange(min=0), help="Warn when over 80 % of these are asked for."
+    "--cluster-gpus",
+    type=click.IntRange(min=0),
+    help="An error when more than these are asked for, a warning over 80 %.",
 )
+@click.option(
+    "--cluster-nodes",
+    type=click.IntRange(1, 100_000),
+    default=1,
+    show_default=True,
+    help="Each runs the pods of a DaemonSet.",
+)
+@click.option("--korean", is_flag=True, help="Say why in Korean.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 def validate(
     tenant_id: str,
@@ -169,6 +179,8 @@ def validate(
     namespace: str | None,
     kubernetes_version: str,
     cluster_gpus: int | None,
+    cluster_nodes: int,
+    korean: bool,
     strict: bool,
 ) -> None:
     """Check the manifest at PATH (- for standard input) for TENANT_ID. Exit code 1 when it is not valid."""
@@ -181,7 +193,8 @@ def validate(
         version=kubernetes_version,
         strict=strict,
         cluster_gpus=cluster_gpus,
+        cluster_nodes=cluster_nodes,
     )
-    click.echo(json.dumps(report.shown(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(report.shown(korean=korean), indent=2, ensure_ascii=False))
     if not report.valid:
         raise click.exceptions.Exit(1)

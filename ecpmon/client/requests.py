@@ -178,6 +178,7 @@ def validate_manifest(
     strict_validation: bool | None = None,
     target_simulator: bool | None = None,
     kubernetes_version: str | None = None,
+    namespace: str | None = None,
 ) -> Call[t.ManifestReport]:
     """What is wrong with a manifest. Without a `tenant_id` it is the one that the manifest's labels name.
 
@@ -189,6 +190,7 @@ def validate_manifest(
         strict_validation=strict_validation,
         target_simulator=target_simulator,
         kubernetes_version=kubernetes_version,
+        namespace=namespace,
     )
     return Call("POST", tenant_path("validate-manifest"), as_json, body=body, repeatable=True)
 

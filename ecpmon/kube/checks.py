@@ -158,7 +158,8 @@ def causes_of(
     found = rules or Rules(namespaced="namespace" in document["metadata"])
     named = document["metadata"].get("name") or (group, kind) not in _NAMELESS
     shown = document if named else {**document, "metadata": {**document["metadata"], "name": "any"}}
-    yield from metadata_causes(shown, found.name, namespaced=found.namespaced)
+    custom = rules is None and schemas.definition_name(group, version, kind) is None
+    yield from metadata_causes(shown, found.name, namespaced=found.namespaced, custom=custom)
     yield from _late_finalizers(document["metadata"], old)
     yield from found.check(document, old)
     if rules is None:

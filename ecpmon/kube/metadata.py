@@ -23,8 +23,8 @@ _CORE_FINALIZERS: Final = ("kubernetes", "orphan", "foregroundDeletion")
 NameRule = Callable[[str], names.Messages]
 
 
-def metadata_causes(document: Document, rule: NameRule, *, namespaced: bool) -> Causes:
-    """Everything wrong with `metadata`; `rule` is the syntax of this kind's names."""
+def metadata_causes(document: Document, rule: NameRule, *, namespaced: bool, custom: bool = False) -> Causes:
+    """Everything wrong with `metadata`; `rule` is the syntax of this kind's names, `custom`: of a CRD's kind."""
     metadata = document.get("metadata") or {}
     yield from _names(metadata, rule)
     yield from _namespace(metadata, namespaced)
@@ -32,7 +32,7 @@ def metadata_causes(document: Document, rule: NameRule, *, namespaced: bool) -> 
     yield from label_causes(metadata.get("labels") or {}, "metadata.labels")
     yield from annotation_causes(metadata.get("annotations") or {}, "metadata.annotations")
     yield from _owners(metadata.get("ownerReferences") or ())
-    yield from _finalizers(metadata.get("finalizers") or ())
+    yield from _finalizers(metadata.get("finalizers") or (), custom)
 
 
 def _names(metadata: Mapping[str, Any], rule: NameRule) -> Causes:
@@ -86,11 +86,12 @@ def _owners(owners: Any) -> Causes:
         yield invalid("metadata.ownerReferences", list(owners), message)
 
 
-def _finalizers(finalizers: Any) -> Causes:
+def _finalizers(finalizers: Any, custom: bool) -> Causes:
+    """Of custom resources the server asks only for a qualified name."""
     path = "metadata.finalizers"
     for name in finalizers:
         yield from of_messages(path, name, names.qualified_name(name))
-        if "/" not in name and name not in _CORE_FINALIZERS:
+        if not custom and "/" not in name and name not in _CORE_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             yield invalid(path, name, detail)
 

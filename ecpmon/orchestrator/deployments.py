@@ -349,9 +349,8 @@ def with_left_out(report: Report, objects: Sequence[Mapping[str, Any]], unknown:
     """The report with a warning for each object that would be left out, its kind being unknown to the cluster."""
     from ecpmon.orchestrator.validation import Finding, Severity
 
-    said = "the cluster does not know this kind: the object would be left out"
     left_out = tuple(
-        Finding(Severity.WARNING, "KIND_NOT_SERVED", said, n, f"{o['kind']}/{o['metadata']['name']}", "kind")
+        Finding(Severity.WARNING, "KIND_NOT_SERVED", n, f"{o['kind']}/{o['metadata']['name']}", "kind")
         for n, o in enumerate(objects)
         if o["kind"] in unknown
     )

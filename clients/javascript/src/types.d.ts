@@ -58,8 +58,9 @@ export interface DeploymentBegun {
   deployment_id: string | null;
   status: string;
   valid?: boolean;
-  errors?: Finding[];
-  warnings?: Finding[];
+  errors?: string[];
+  warnings?: string[];
+  findings?: Finding[];
 }
 
 export interface DeploymentReport {
@@ -81,6 +82,8 @@ export interface DeploymentStep {
 }
 
 export interface Finding {
+  severity: string;
+  category: string;
   code: string;
   document: number | null;
   object: string | null;
@@ -94,11 +97,14 @@ export interface LogLine {
   message: string;
 }
 
+/** `warnings` and `errors` are one text for each; `findings` has the same in parts. */
 export interface ManifestReport {
   valid: boolean;
-  warnings: Finding[];
-  errors: Finding[];
+  warnings: string[];
+  errors: string[];
+  findings: Finding[];
   simulator_compatible: boolean;
+  pod_security: string;
   resource_summary: Record<string, any>;
   estimated_cost: string | null;
   deployment_time: string | null;

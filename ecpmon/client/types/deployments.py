@@ -7,6 +7,8 @@ from ecpmon.client.types.common import Bounds
 
 
 class Finding(TypedDict):
+    severity: str
+    category: str
     code: str
     document: int | None
     object: str | None
@@ -15,10 +17,14 @@ class Finding(TypedDict):
 
 
 class ManifestReport(TypedDict):
+    """`warnings` and `errors` are one text for each; `findings` has the same in parts."""
+
     valid: bool
-    warnings: list[Finding]
-    errors: list[Finding]
+    warnings: list[str]
+    errors: list[str]
+    findings: list[Finding]
     simulator_compatible: bool
+    pod_security: str
     resource_summary: dict[str, Any]
     estimated_cost: str | None
     deployment_time: str | None
@@ -30,8 +36,9 @@ class DeploymentBegun(TypedDict):
     deployment_id: str | None
     status: str
     valid: NotRequired[bool]
-    errors: NotRequired[list[Finding]]
-    warnings: NotRequired[list[Finding]]
+    errors: NotRequired[list[str]]
+    warnings: NotRequired[list[str]]
+    findings: NotRequired[list[Finding]]
 
 
 class CreatedResource(TypedDict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ecpmon.orchestrator.validation.quantities import quantity
+from ecpmon.kube.amounts import quantity
 
 
 class Stage(StrEnum):

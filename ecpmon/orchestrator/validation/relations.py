@@ -1,129 +1,150 @@
-"""What only shows when the objects are seen together: selectors, duplicates, namespaces, sums."""
+"""What only shows when the objects are seen together: selectors, duplicates, targets of autoscalers and routes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from ecpmon.orchestrator.validation.quantities import amount, quantity
-from ecpmon.orchestrator.validation.reading import Document, items, mapping
+from ecpmon.kube.shapes import items, mapping
+from ecpmon.orchestrator.validation.reading import Document
 from ecpmon.orchestrator.validation.report import Finding
-from ecpmon.orchestrator.validation.workloads import WORKLOADS, pod_of
+from ecpmon.orchestrator.validation.surroundings import SCALERS, Surroundings, port_names, target_of
 
-_GPU: Final = "nvidia.com/gpu"
-_CLUSTER_KINDS: Final = (
-    "Namespace", "ClusterRole", "ClusterRoleBinding", "PersistentVolume", "StorageClass", "PriorityClass",
-)  # fmt: skip
+_OWN_SELECTOR: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+# The StatefulSet controller gives it to its pods; no template has it.
+_POD_NAME: Final = ("statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index")
 
 
 def duplicate_findings(documents: Sequence[Document]) -> Iterator[Finding]:
     seen: dict[tuple[str, ...], int] = {}
     for d in documents:
-        key = (str(d.body.get("apiVersion")), d.kind, str(d.metadata.get("namespace")), d.name)
-        if key in seen:
-            said = f"the same object stands in document {seen[key]}; the later one would win without a word"
-            yield d.error("DUPLICATE", "metadata.name", said)
+        key = (str(d.body.get("apiVersion")), d.kind, d.namespace, d.name)
+        if key in seen and d.name:
+            yield d.error("DUPLICATE", "metadata.name", first=seen[key])
         seen.setdefault(key, d.index)
 
 
-def tenant_findings(documents: Sequence[Document], tenant_id: str, namespace: str) -> Iterator[Finding]:
-    """Objects that would land elsewhere, or belong to somebody else."""
-    for d in documents:
-        path = "metadata.name" if d.kind == "Namespace" else "metadata.namespace"
-        found = d.name if d.kind == "Namespace" else d.metadata.get("namespace")
-        if d.kind in _CLUSTER_KINDS and d.kind != "Namespace":
-            yield d.error("CLUSTER_SCOPED", "kind", "a tenant's manifest may not change the whole cluster")
-        elif found != namespace:
-            said = f"expected the tenant's namespace {namespace!r}, found {str(found)[:70]!r}"
-            yield d.error("WRONG_NAMESPACE", path, said)
-        label = mapping(d.metadata.get("labels")).get("ecp.ai/tenant")
-        if label is None:
-            said = f"without ecp.ai/tenant: {tenant_id} the object is not found when the tenant is pruned"
-            yield d.warning("MISSING_TENANT_LABEL", "metadata.labels", said)
-        elif label != tenant_id:
-            said = f"belongs to {str(label)[:70]!r}, expected {tenant_id!r}"
-            yield d.error("WRONG_TENANT_LABEL", "metadata.labels.ecp.ai/tenant", said)
+def relation_findings(around: Surroundings) -> Iterator[Finding]:
+    for d in around.documents:
+        if d.kind in _OWN_SELECTOR and d.group == "apps":
+            yield from _own_pods(d)
+        elif d.kind == "Service" and d.group == "":
+            yield from _service(d, around)
+        elif d.kind == "PodDisruptionBudget":
+            yield from _budget(d, around)
+        elif d.kind in SCALERS:
+            yield from _scaler(d, around)
+        elif d.kind == "Ingress" and d.group in ("networking.k8s.io", "extensions"):
+            yield from _ingress(d, around)
+        elif d.kind in ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"):
+            yield from _route(d, around)
 
 
-def selector_findings(documents: Sequence[Document]) -> Iterator[Finding]:
-    pods = [(d.metadata.get("namespace"), pod_of(d)[1]) for d in documents if d.kind in WORKLOADS]
-    for d in documents:
-        own = mapping(mapping(d.spec.get("selector")).get("matchLabels"))
-        if d.kind in ("Deployment", "StatefulSet", "DaemonSet") and not _matches(own, pod_of(d)[1]):
-            said = "does not match the labels of its own pods; the API server refuses it"
-            yield d.error("SELECTOR_MISMATCH", "spec.selector.matchLabels", said)
-        space = [labels for where, labels in pods if where == d.metadata.get("namespace")]
-        if d.kind == "Service" and d.spec.get("selector"):
-            if not any(_matches(mapping(d.spec["selector"]), labels) for labels in space):
-                said = "no workload of this manifest has these labels: the Service would have no endpoint"
-                yield d.error("SERVICE_WITHOUT_WORKLOAD", "spec.selector", said)
-        elif d.kind == "PodDisruptionBudget" and own and not any(_matches(own, labels) for labels in space):
-            said = "no workload of this manifest has these labels"
-            yield d.warning("SELECTOR_MATCHES_NOTHING", "spec.selector.matchLabels", said)
+def _own_pods(d: Document) -> Iterator[Finding]:
+    wanted = mapping(mapping(d.spec.get("selector")).get("matchLabels"))
+    labels = d.templates[0].labels if d.templates else {}
+    if d.templates and any(labels.get(key) != value for key, value in wanted.items()):
+        yield d.error("SELECTOR_MISMATCH", "spec.selector.matchLabels")
 
 
-def _matches(selector: dict[str, Any], labels: dict[str, Any]) -> bool:
-    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+def _service(d: Document, around: Surroundings) -> Iterator[Finding]:
+    selector = {k: v for k, v in mapping(d.spec.get("selector")).items() if k not in _POD_NAME}
+    if not selector:
+        return
+    found = around.selected(d.namespace, selector)
+    if not found:
+        yield d.warning("SERVICE_WITHOUT_WORKLOAD", "spec.selector")
+        return
+    containers = [c for _, t in found for _, _, c in t.containers()]
+    names = port_names(containers)
+    numbers = {mapping(p).get("containerPort") for c in containers for p in items(c.get("ports"))}
+    silent = any(not c.get("ports") for c in containers)
+    for number, port in enumerate(items(d.spec.get("ports"))):
+        key = "targetPort" if "targetPort" in mapping(port) else "port"
+        target = mapping(port).get(key)
+        known = target in names if isinstance(target, str) else silent or target in numbers
+        if not known:
+            yield d.warning("TARGET_PORT", f"spec.ports.{number}.{key}", port=str(target)[:60])
 
 
-def replicas_of(document: Document, scaled: Mapping[tuple[str, str, str], int]) -> int:
-    """Of a workload that says no number, its autoscaler's least (`scaled_to`)."""
-    if document.kind not in ("Deployment", "StatefulSet", "ReplicaSet"):
-        return 1
-    place = (str(document.metadata.get("namespace")), document.kind, document.name)
-    count = document.spec.get("replicas", scaled.get(place, 1))
-    return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else 1
+def _budget(d: Document, around: Surroundings) -> Iterator[Finding]:
+    own = mapping(mapping(d.spec.get("selector")).get("matchLabels"))
+    found = around.selected(d.namespace, own)
+    if own and not found:
+        yield d.warning("SELECTOR_MATCHES_NOTHING", "spec.selector.matchLabels")
+    pods = sum(around.count(document, template) for document, template in found)
+    for name, never in (("maxUnavailable", _nothing), ("minAvailable", _everything)):
+        if name in d.spec and never(d.spec[name], pods):
+            yield d.warning("BUDGET_BLOCKS", f"spec.{name}", pods=pods)
 
 
-def scaled_to(documents: Sequence[Document]) -> dict[tuple[str, str, str], int]:
-    """By namespace, kind and name of a target: the least replicas that an autoscaler keeps."""
-    found: dict[tuple[str, str, str], int] = {}
-    for d in documents:
-        if d.kind == "HorizontalPodAutoscaler":
-            target, least = mapping(d.spec.get("scaleTargetRef")), d.spec.get("minReplicas", 1)
-            if isinstance(least, int) and not isinstance(least, bool) and least >= 0:
-                place = (str(d.metadata.get("namespace")), str(target.get("kind")), str(target.get("name")))
-                found[place] = least
-    return found
+def _nothing(value: Any, _pods: int) -> bool:
+    return value in (0, "0", "0%") and value is not False
 
 
-def totals(documents: Sequence[Document]) -> dict[str, Decimal]:
-    """`requests.cpu`, `limits.memory`, … as a ResourceQuota counts them; a limit stands in for a request."""
-    sums: dict[str, Decimal] = {}
-    scaled = scaled_to(documents)
-    for d in documents:
-        if d.kind not in WORKLOADS:
-            continue
-        for container in items(pod_of(d)[2].get("containers")):
-            resources = mapping(mapping(container).get("resources"))
-            limits = mapping(resources.get("limits"))
-            sides = {"limits": limits, "requests": {**limits, **mapping(resources.get("requests"))}}
-            for side, values in sides.items():
-                for name, value in values.items():
-                    key = f"{side}.{name}"
-                    sums[key] = sums.get(key, Decimal(0)) + amount(value) * replicas_of(d, scaled)
-    return sums
+def _everything(value: Any, pods: int) -> bool:
+    """Whether so many must stay that none may go; a percentage is rounded up."""
+    if isinstance(value, str) and value.endswith("%") and value[:-1].isdigit() and len(value) < 5:
+        part = Decimal(value[:-1])
+        return part >= 100 or (pods > 0 and pods * part / 100 > pods - 1)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < pods <= value
 
 
-def capacity_findings(documents: Sequence[Document], cluster_gpus: int | None) -> Iterator[Finding]:
-    used = totals(documents)
-    for d in documents:
-        if d.kind != "ResourceQuota":
-            continue
-        for name, hard in mapping(d.spec.get("hard")).items():
-            path = f"spec.hard.{name}"
-            try:
-                granted = quantity(hard)
-            except ValueError as error:
-                yield d.error("INVALID_QUANTITY", path, str(error))
-                continue
-            asked = used.get(str(name) if "." in str(name) else f"requests.{name}", Decimal(0))
-            if asked > granted:
-                said = f"the pods add up to {asked.normalize():f}, more than {hard}: some would not start"
-                yield d.error("QUOTA_EXCEEDED", path, said)
-    gpus = used.get(f"requests.{_GPU}", Decimal(0))
-    if cluster_gpus is not None and gpus * 10 > cluster_gpus * 8:
-        said = f"{gpus.normalize():f} of the cluster's {cluster_gpus} GPUs: more than 80 %"
-        first = next(d for d in documents if d.kind in WORKLOADS)
-        yield first.warning("GPU_CAPACITY", "spec", said)
+def _scaler(d: Document, around: Surroundings) -> Iterator[Finding]:
+    _, kind, name = target = target_of(d)
+    if target not in around.by_name:
+        yield d.warning("MISSING_TARGET", "spec.scaleTargetRef.name", kind=kind[:60], name=name[:80])
+    first = around.scalers[target]
+    if first is not d:
+        other = f"{first.kind}/{first.name}"
+        yield d.warning(
+            "TWO_AUTOSCALERS", "spec.scaleTargetRef", other=other[:120], target=f"{kind}/{name}"[:120]
+        )
+
+
+def _ingress(d: Document, around: Surroundings) -> Iterator[Finding]:
+    for default in ("defaultBackend", "backend"):
+        if default in d.spec:
+            yield from _backend(d, f"spec.{default}", mapping(d.spec[default]), around)
+    for r, rule in enumerate(items(d.spec.get("rules"))):
+        for p, path in enumerate(items(mapping(mapping(rule).get("http")).get("paths"))):
+            where = f"spec.rules.{r}.http.paths.{p}.backend"
+            yield from _backend(d, where, mapping(mapping(path).get("backend")), around)
+
+
+def _backend(d: Document, path: str, backend: dict[str, Any], around: Surroundings) -> Iterator[Finding]:
+    service = mapping(backend.get("service"))
+    name = service.get("name")
+    if not isinstance(name, str):
+        return
+    port = mapping(service.get("port"))
+    key = "name" if "name" in port else "number"
+    yield from _reaches(d, around, name, port.get(key), f"{path}.service", f"port.{key}")
+
+
+def _route(d: Document, around: Surroundings) -> Iterator[Finding]:
+    for r, rule in enumerate(items(d.spec.get("rules"))):
+        for b, backend in enumerate(items(mapping(rule).get("backendRefs"))):
+            ref = mapping(backend)
+            if (
+                ref.get("kind", "Service") == "Service"
+                and "namespace" not in ref
+                and isinstance(ref.get("name"), str)
+            ):
+                where = f"spec.rules.{r}.backendRefs.{b}"
+                yield from _reaches(d, around, ref["name"], ref.get("port"), where, "port")
+
+
+def _reaches(
+    d: Document, around: Surroundings, name: str, port: Any, path: str, last: str
+) -> Iterator[Finding]:
+    """Whether there is such a Service, with such a port."""
+    service = around.by_name.get((d.namespace, "Service", name))
+    if service is None:
+        yield d.warning("MISSING_TARGET", f"{path}.name", kind="Service", name=name[:80])
+        return
+    key = "name" if isinstance(port, str) else "port"
+    known = [mapping(p).get(key) for p in items(service.spec.get("ports"))]
+    if port is not None and port not in known and known:
+        yield d.warning("MISSING_PORT", f"{path}.{last}", name=name[:80], port=str(port)[:60])

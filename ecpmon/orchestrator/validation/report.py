@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from ecpmon.orchestrator.validation.korean import in_korean
+from ecpmon.orchestrator.validation.sentences import SENTENCES
 
 
 class Severity(StrEnum):
@@ -14,32 +18,65 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`document` counts from 0, None for the whole stream; `object` is `kind/name`; `path` is dotted."""
+    """`document` counts from 0, None for the whole stream; `object` is `kind/name`; `path` is dotted.
+
+    `values` fill the sentence of the code, see `sentences`.
+    """
 
     severity: Severity
     code: str
-    message: str
     document: int | None = None
     object: str = ""
     path: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
-    def shown(self) -> dict[str, Any]:
+    @property
+    def category(self) -> str:
+        """`syntax`, `api`, `relation`, `capacity`, `advice`, or `policy`: that is ours, no API server's."""
+        return SENTENCES[self.code].category
+
+    @property
+    def message(self) -> str:
+        return self.said()
+
+    def said(self, *, korean: bool = False) -> str:
+        """Why, in a sentence."""
+        sentence = SENTENCES[self.code]
+        if not korean:
+            return sentence.en.format_map(self.values)
+        detail = {"detail": in_korean(str(self.values["detail"]))} if "detail" in self.values else {}
+        return sentence.ko.format_map({**self.values, **detail}).removesuffix(": ")
+
+    def line(self, *, korean: bool = False) -> str:
+        """The same with its place, as the source documents have it: one text."""
+        document = "" if self.document is None else f"{'문서' if korean else 'document'} {self.document}"
+        place = ", ".join(part for part in (self.object, self.path, document) if part)
+        said = self.said(korean=korean)
+        return f"{said} ({place})" if place else said
+
+    def shown(self, *, korean: bool = False) -> dict[str, Any]:
         return {
+            "severity": self.severity.value,
+            "category": self.category,
             "code": self.code,
             "document": self.document,
             "object": self.object,
             "path": self.path,
-            "message": self.message,
+            "message": self.said(korean=korean),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`resource_summary` as in api.md §6; cost and time None when the manifest fits no preset."""
+    """`resource_summary` as in api.md §6, `pod_security` the strictest Pod Security Standard that all pods meet.
+
+    Cost and time are None where there is no object.
+    """
 
     errors: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     simulator_compatible: bool
+    pod_security: str
     resource_summary: dict[str, Any]
     estimated_cost: str | None
     deployment_time: str | None
@@ -48,13 +85,15 @@ class Report:
     def valid(self) -> bool:
         return not self.errors
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self, *, korean: bool = False) -> dict[str, Any]:
         """The body of the public API."""
         return {
             "valid": self.valid,
-            "warnings": [w.shown() for w in self.warnings],
-            "errors": [e.shown() for e in self.errors],
+            "warnings": [w.line(korean=korean) for w in self.warnings],
+            "errors": [e.line(korean=korean) for e in self.errors],
+            "findings": [f.shown(korean=korean) for f in (*self.errors, *self.warnings)],
             "simulator_compatible": self.simulator_compatible,
+            "pod_security": self.pod_security,
             "resource_summary": self.resource_summary,
             "estimated_cost": self.estimated_cost,
             "deployment_time": self.deployment_time,

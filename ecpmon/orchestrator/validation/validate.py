@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, Final
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.orchestrator.catalogue import Catalogue, PresetSpec, default_catalogue, memory_text
-from ecpmon.orchestrator.costs import cost_breakdown, cost_text, monthly_cost
+from ecpmon.kube.scopes import defined_kinds
+from ecpmon.kube.standards import Violation
+from ecpmon.orchestrator.catalogue import Catalogue, default_catalogue, memory_text, storage_text
 from ecpmon.orchestrator.manifests import namespace_of
-from ecpmon.orchestrator.validation import relations, workloads
-from ecpmon.orchestrator.validation.reading import Document, read
+from ecpmon.orchestrator.validation import advice, policy, pricing, relations
+from ecpmon.orchestrator.validation.reading import MAX_CONTAINERS, Document, read
+from ecpmon.orchestrator.validation.references import reference_findings
 from ecpmon.orchestrator.validation.report import Finding, Report, Severity
-from ecpmon.orchestrator.validation.schemas import VERSIONS, schema_findings
+from ecpmon.orchestrator.validation.rules import VERSIONS, Kinds, api_findings
+from ecpmon.orchestrator.validation.simulated import is_simulated
+from ecpmon.orchestrator.validation.surroundings import Surroundings
+from ecpmon.orchestrator.validation.totals import Totals, gpu_findings, quota_findings, totals
 
 DEFAULT_VERSION: Final = VERSIONS[-1]
 MAX_FINDINGS: Final = 1_000  # of each sort; nobody reads more, and a hostile file has millions
-# Kinds that the simulator acts on or stores; a pod from another workload would never run there.
-_NOT_SIMULATED: Final = ("StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet")
+MAX_OF_ONE: Final = 200  # of one object
 
 
 def validate_manifest(
@@ -33,10 +35,12 @@ def validate_manifest(
     version: str = DEFAULT_VERSION,
     strict: bool = False,
     cluster_gpus: int | None = None,
+    cluster_nodes: int = 1,
     catalogue: Catalogue | None = None,
 ) -> Report:
     """Never raises for bad content. `strict`: warnings count as errors. `cluster_gpus` None: not known.
 
+    Without `namespace` it is the tenant's usual one, or the one that a manifest of this tenant agrees on.
     Raises ValidationFailed for a Kubernetes version there are no schemas of.
     """
     if version not in VERSIONS:
@@ -45,69 +49,70 @@ def validate_manifest(
             f"kubernetes_version: {said}", fields=[{"field": "kubernetes_version", "message": said}]
         )
     documents, found = read(content)
-    of_each = chain.from_iterable(_of_one(document, version) for document in documents)
+    around = Surroundings(documents, cluster_nodes)
+    seen: list[Violation] = []
+    where = namespace or policy.own_namespace(documents, tenant_id, namespace_of(tenant_id))
     together = chain(
         relations.duplicate_findings(documents),
-        relations.tenant_findings(documents, tenant_id, namespace or namespace_of(tenant_id)),
-        relations.selector_findings(documents),
-        relations.capacity_findings(documents, cluster_gpus),
+        policy.tenant_findings(documents, tenant_id, where),
+        relations.relation_findings(around),
+        reference_findings(around),
+        quota_findings(around),
+        gpu_findings(around, cluster_gpus),
     )
-    found += islice(of_each, MAX_FINDINGS)
+    found += islice(_of_each(around, version, seen), MAX_FINDINGS)
     found += islice(together, MAX_FINDINGS)
     if strict:
         found = [replace(f, severity=Severity.ERROR) for f in found]
-    return _report(documents, found, catalogue or default_catalogue())
+    return _report(around, found, policy.standard_of(seen), catalogue or default_catalogue())
 
 
-def _of_one(document: Document, version: str) -> Iterator[Finding]:
-    yield from schema_findings(document, version)
-    yield from workloads.name_findings(document)
-    yield from workloads.workload_findings(document)
+def _of_each(around: Surroundings, version: str, seen: list[Violation]) -> Iterator[Finding]:
+    own = defined_kinds([d.body for d in around.documents])
+    for document in around.documents:
+        yield from islice(_of_one(document, around, version, own, seen), MAX_OF_ONE)
 
 
-def _report(documents: Sequence[Document], found: list[Finding], catalogue: Catalogue) -> Report:
+def _of_one(
+    document: Document, around: Surroundings, version: str, own: Kinds, seen: list[Violation]
+) -> Iterator[Finding]:
+    if document.crowded:
+        yield document.error("TOO_MANY_CONTAINERS", "spec", limit=MAX_CONTAINERS)
+        return
+    violations = policy.pod_violations(document)
+    seen += violations
+    yield from api_findings(document, version, own)
+    yield from policy.pod_findings(document, violations)
+    yield from policy.rbac_findings(document)
+    yield from advice.container_findings(document, around)
+
+
+def _report(around: Surroundings, found: list[Finding], standard: str, catalogue: Catalogue) -> Report:
     errors = tuple(f for f in found if f.severity is Severity.ERROR)
-    sums = relations.totals(documents)
-    preset = _preset(sums, catalogue) if documents else None
-    low, high = preset.deployment_minutes if preset else (0, 0)
-    cost = monthly_cost(cost_breakdown(preset, catalogue.prices)) if preset else None
+    sums = totals(around)
+    priced = pricing.price(around, sums, catalogue) if around.documents else None
     return Report(
         errors=errors,
         warnings=tuple(f for f in found if f.severity is Severity.WARNING),
-        simulator_compatible=not errors and not any(d.kind in _NOT_SIMULATED for d in documents),
-        resource_summary=_summary(documents, sums),
-        estimated_cost=None if cost is None else cost_text(cost, catalogue.prices),
-        deployment_time=f"{low}-{high} minutes" if preset else None,
+        simulator_compatible=not errors and is_simulated(around.documents),
+        pod_security=standard,
+        resource_summary=_summary(around, sums),
+        estimated_cost=priced.cost if priced else None,
+        deployment_time=priced.time if priced else None,
     )
 
 
-def _amounts(sums: dict[str, Decimal]) -> tuple[int, int, int]:
-    """Millicores, MiB, GPUs: the sums of the limits, rounded up."""
-    cpu = math.ceil(sums.get("limits.cpu", Decimal(0)) * 1000)
-    memory = math.ceil(sums.get("limits.memory", Decimal(0)) / 1024**2)
-    return cpu, memory, math.ceil(sums.get("requests.nvidia.com/gpu", Decimal(0)))
-
-
-def _preset(sums: dict[str, Decimal], catalogue: Catalogue) -> PresetSpec | None:
-    """The smallest preset that holds the limits; None beyond the largest."""
-    cpu, memory, gpu = _amounts(sums)
-    fits = (p for p in catalogue.presets.values() if p.cpu >= cpu and p.memory >= memory and p.gpu >= gpu)
-    return next(fits, None)
-
-
-def _summary(documents: Sequence[Document], sums: dict[str, Decimal]) -> dict[str, Any]:
-    kinds = Counter(d.kind for d in documents)
-    cpu, memory, gpu = _amounts(sums)
-    scaled = relations.scaled_to(documents)
-    pods = sum(relations.replicas_of(d, scaled) for d in documents if d.kind in workloads.WORKLOADS)
+def _summary(around: Surroundings, sums: Totals) -> dict[str, Any]:
+    kinds = Counter(d.kind for d in around.documents)
     return {
         "namespaces": kinds["Namespace"],
         "deployments": kinds["Deployment"],
         "services": kinds["Service"],
         "configmaps": kinds["ConfigMap"],
         "secrets": kinds["Secret"],
-        "total_cpu": f"{cpu}m",
-        "total_memory": memory_text(memory),
-        "total_gpu": gpu,
-        "estimated_pods": pods,
+        "total_cpu": f"{sums.cpu}m",
+        "total_memory": memory_text(sums.memory),
+        "total_gpu": sums.gpu,
+        "total_storage": storage_text(sums.storage),
+        "estimated_pods": sums.pods,
     }

@@ -24,7 +24,10 @@ def test_a_rendered_manifest_validates_and_for_another_tenant_it_does_not(tmp_pa
     assert (good.exit_code, json.loads(good.output)["valid"]) == (0, True)
     bad = run("validate", "other", str(path))
     assert bad.exit_code == 1
-    assert {e["code"] for e in json.loads(bad.output)["errors"]} == {"WRONG_NAMESPACE", "WRONG_TENANT_LABEL"}
+    assert {e["code"] for e in json.loads(bad.output)["findings"]} == {
+        "WRONG_NAMESPACE",
+        "WRONG_TENANT_LABEL",
+    }
 
 
 def test_sizes_from_options_and_from_a_file(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ecpmon.errors import EcpError
+from ecpmon.kube.amounts import quantity
 from ecpmon.model.tenants import SlaTarget
 from ecpmon.orchestrator.catalogue import default_catalogue
 from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.tuning import tuned
-from ecpmon.orchestrator.validation.quantities import quantity
 from tests.unit.orchestrator.rendering import of_kind, rendered, rendered_plan
 
 AI = ("callbot", "chatbot", "advisor", "nlp", "stt", "tts")
