@@ -33,6 +33,8 @@ from ecpmon.statements.service import CLOSE_AFTER, StatementService
 
 # Months end with their tenant, and are closed soon; this long, should nobody have been there.
 LOOK_BACK: Final = timedelta(days=62)
+# Of those who are there: as many months may have ended while nobody was.
+MONTHS_BACK: Final = 3
 JOB: Final = "statements"
 ANYWAY: Final = timedelta(days=1)
 # No time zone is further from UTC.
@@ -86,7 +88,7 @@ class StatementClosing:
         closed, periods = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         for tenant_id, name in await self._closed.closed_months():
             (closed if is_month(name) else periods)[tenant_id].add(name)
-        months = {name: sorted(closed[name] | {_last_or_none(t, now)}) for name, t in tenants.items()}
+        months = {name: sorted(closed[name].union(_over_or_none(t, now))) for name, t in tenants.items()}
         inputs = await self._inputs(months, closed, now)
         due = {
             name: own
@@ -159,8 +161,14 @@ class StatementClosing:
 
 def last_month(tenant: Tenant, now: datetime) -> str:
     """The last one of its contract that is over."""
+    return _months_over(tenant, now, 1)[0]
+
+
+def _months_over(tenant: Tenant, now: datetime, count: int) -> list[str]:
+    """The last so many of its contract that are over, the newest first."""
     year, month = label_at(tenant.contract_versions, now)
-    return name_of((year, month - 1) if month > 1 else (year - 1, 12))
+    before = (divmod(12 * year + month - 1 - n, 12) for n in range(1, count + 1))
+    return [name_of((y, m + 1)) for y, m in before]
 
 
 def _names_of_end(gone: Tenant) -> list[str]:
@@ -175,12 +183,17 @@ def _with_months(months: Sequence[str], closed: Collection[str]) -> list[str]:
     return sorted({*closed, *(name for month in months if is_month(month) for name in periods_with(month))})
 
 
-def _last_or_none(tenant: Tenant, now: datetime) -> str:
-    """ "" for a tenant whose row is odd: who looks at it finds out."""
+def _over_or_none(tenant: Tenant, now: datetime) -> list[str]:
+    """Months that may have to be closed: the last one, and those before it in which there was the tenant.
+
+    "" for a tenant whose row is odd: who looks at it finds out.
+    """
     try:
-        return last_month(tenant, now)
+        last, *before = _months_over(tenant, now, MONTHS_BACK)
+        made = name_of(label_at(tenant.contract_versions, tenant.created_at))
+        return [last, *(month for month in before if month >= made)]
     except (EcpError, ValueError, OverflowError):
-        return ""
+        return [""]
 
 
 def _around(month: str) -> tuple[datetime, datetime] | None:

@@ -100,6 +100,18 @@ async def test_a_month_is_closed_once_and_restated_with_a_difference(service: Se
         await service.runtime.database.execute("UPDATE statements SET digest = repeat('0', 64)")
 
 
+async def test_months_that_ended_while_nobody_was_there_are_closed_when_somebody_is(service: Service) -> None:
+    name = await a_march(service)
+    tenant = await service.runtime.tenants.get(name)
+    # From April 2 to June 5 the service stood still.
+    service.clock.set(datetime(2026, 6, 5, tzinfo=UTC))
+    await service.runtime.work.closing.run_once()
+    found = await PgStatementStore(service.runtime.database).digests(
+        tenant, ["2026-02", "2026-03", "2026-04", "2026-05", "2026-Q1"]
+    )
+    assert sorted(found) == ["2026-03", "2026-04", "2026-05", "2026-Q1"]
+
+
 async def test_the_four_formats_agree(service: Service) -> None:
     name = await a_march(service)
     service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
