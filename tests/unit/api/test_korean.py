@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from importlib.resources import files
+
 import pytest
+from pydantic_core._pydantic_core import list_all_errors
 
 from ecpmon.api.errors import described
 from ecpmon.api.korean import translated
 from ecpmon.api.messages import said_to
+from ecpmon.collectors.profiles import profiles
 from ecpmon.errors import ValidationFailed
 from tests.integration.conftest import T0
+from tests.said import templates
 
 
 @pytest.mark.parametrize(
@@ -58,3 +65,45 @@ def test_bad_fields_are_told_in_the_language_of_whoever_asks() -> None:
     assert told[False]["details"]["fields"] == [{"field": "limit", "message": "Field required"}]
     assert said_to({"Accept-Language": "ko"}, "Field required") == "필수 항목입니다"
     assert said_to({"Accept-Language": "en, ko;q=0.5"}, "Field required") == "Field required"
+
+
+# --- nothing is left out
+
+
+HANGUL = re.compile("[가-힣]")
+# So many may wait for their sentence, so that nobody who writes a new one is held up; they are told in English.
+NEWEST = 12
+# What pydantic says of bodies and query strings, of which our models make use.
+OF_PYDANTIC = {
+    "missing", "extra_forbidden", "string_type", "string_too_short", "string_too_long", "string_pattern_mismatch",
+    "int_type", "int_parsing", "int_from_float", "int_parsing_size", "float_type", "float_parsing", "finite_number",
+    "bool_type", "bool_parsing", "list_type", "dict_type", "model_type", "model_attributes_type", "literal_error",
+    "enum",
+    "greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short", "too_long", "invalid_key",
+    "datetime_type", "datetime_parsing", "datetime_from_date_parsing", "date_type", "date_parsing",
+}  # fmt: skip
+
+
+def test_but_the_newest_every_text_that_a_caller_may_be_told_has_a_sentence() -> None:
+    # A name, a colon and what is wrong with it is told by the latter.
+    told = {t: w for t, w in templates().items() if " " in t.strip() and not re.fullmatch(r"\w+: \{\}", t)}
+    assert len(told) > 300
+    without = {t: w for t, w in told.items() if not HANGUL.search(translated(t.replace("{}", "x1")))}
+    assert len(without) <= NEWEST, without
+
+
+def test_every_sentence_holds_what_its_template_is_filled_with() -> None:
+    sentences = json.loads((files("ecpmon.api") / "korean.json").read_text("utf-8"))
+    for template, said in sentences.items():
+        used = {int(number) for number in re.findall(r"\{(\d)\}", said)}
+        assert used <= set(range(template.count("{}"))), template
+        assert HANGUL.search(said) or said == "{0}", template
+
+
+def test_what_pydantic_says_is_told_and_so_are_the_warnings_of_profiles() -> None:
+    known = {e["type"]: e["message_template_python"] for e in list_all_errors()}
+    assert known.keys() >= OF_PYDANTIC
+    messages = [known[kind].replace("item{expected_plural}", "items") for kind in OF_PYDANTIC]
+    said = [re.sub(r"\{\w+\}", "x1", m.replace("{expected_plural}", "s")) for m in messages]
+    said += [warning for profile in profiles().values() for warning in profile.warnings]
+    assert [text for text in said if not HANGUL.search(translated(text))] == []
