@@ -78,7 +78,7 @@ WORDS: Final = frozenset({"calculate-resources", "validate-manifest", "types"})
 
 def _no_word_of_paths(name: str) -> str:
     if name in WORDS:
-        raise ValueError("is a word of this API's paths; choose another name")
+        raise ValueError("is a word of this API's paths, choose another name")
     return name
 
 

@@ -72,8 +72,8 @@ def _problem_of(name: str, known: frozenset[str], times: int) -> str | None:
     if not known:
         return "is no parameter here, nor is any other"
     if near := get_close_matches(name[:_MAX_NAME], sorted(known), 1):
-        return f"is no parameter here; did you mean `{near[0]}`?"
-    return f"is no parameter here; known are {', '.join(f'`{each}`' for each in sorted(known))}"
+        return f"is no parameter here (did you mean `{near[0]}`?)"
+    return f"is no parameter here (known: {', '.join(f'`{each}`' for each in sorted(known))})"
 
 
 def parse_query(given: Mapping[str, str], query: type[Q]) -> Q:

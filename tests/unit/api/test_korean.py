@@ -34,6 +34,10 @@ from tests.said import templates
             "the target holds; the tightest resource, GPU, is taken to 67 %",
             "목표를 지킬 수 있습니다; 가장 빠듯한 리소스(GPU)의 사용률은 67 %입니다",
         ),
+        (
+            "lmit: is no parameter here (did you mean `limit`?)",
+            "lmit: 이 경로에 없는 매개변수입니다. `limit`을(를) 뜻하셨나요?",
+        ),
         ("limit: Input should be a valid integer", "limit: 정수여야 합니다"),
         ("a: Field required; b: nobody ever said this", "a: 필수 항목입니다; b: nobody ever said this"),
         ("nobody ever said this", "nobody ever said this"),
