@@ -49,6 +49,7 @@ function take(changed, gone = []) {
         moved = true;
       } else {
         const was = old.peek();
+        if (JSON.stringify(was) === JSON.stringify(row)) continue;
         moved ||= before(was, row) !== 0 || was.state !== row.state;
         old.value = row;
       }
