@@ -89,6 +89,7 @@ async def test_lists_show_only_what_a_caller_may_see(service: Service) -> None:
 
 async def test_every_route_says_who_may_call_it() -> None:
     assert {r.path for r in TABLE if r.permission is Permission.OPEN} == {
+        "/",
         "/health",
         "/ready",
         "/docs",
