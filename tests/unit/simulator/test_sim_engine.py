@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 from sim_cluster import T0, fail, later, spec
 
@@ -14,7 +16,7 @@ from ecpmon.simulator.model.commands import put_tenant
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.times import SECOND
 from ecpmon.simulator.schemas import parse_moment
-from ecpmon.simulator.snapshot import SnapshotStore, StateNotSaved, StateUnusable
+from ecpmon.simulator.snapshot import Snapshot, SnapshotStore, StateNotSaved, StateUnusable
 from tests.cost import at_most
 
 
@@ -97,3 +99,17 @@ def test_three_thousand_pods_are_little_work() -> None:
     with at_most(1000):  # 300 s of real time; measured 0.3 s
         for _ in range(300):
             state = later(state, 1)
+
+
+def test_a_cluster_of_before_there_were_disks_has_them_now(tmp_path: Path) -> None:
+    state = new_state(5, T0)
+    without = {path: d for path, d in state.objects[""].items() if not path.startswith("storageclasses")}
+    older = replace(state, objects={**state.objects, "": without})
+    (tmp_path / "simulator.json").write_bytes(orjson.dumps(Snapshot(3, 5, older, "base")))
+    store = SnapshotStore(tmp_path)
+    engine = open_engine(store, EngineOptions(seed=5, manual_clock=True))
+    assert "storageclasses.storage.k8s.io/standard" in engine.current.objects[""]
+    store.save(6, engine.current)
+    store.close()
+    again = open_engine(SnapshotStore(tmp_path), EngineOptions(seed=5, manual_clock=True))
+    assert again.current == engine.current
