@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ecpmon.kube.simulated import SIMULATED, can_be_simulated
 from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES, Resource
 from ecpmon.simulator.kube.checking import STRICT, Write, checked
 from ecpmon.simulator.kube.paths import Target
@@ -57,15 +56,6 @@ def test_admission_answers_what_a_real_server_answered(state: ClusterState) -> N
         if (code, fields) != (answer.status, answer.fields if answer.status == 422 else frozenset()):
             wrong.append(f"{answer.resource} {answer.about}: {answer.status}, here {code} {message[:200]}")
     assert wrong == []
-
-
-def test_what_cannot_be_simulated_is_known_beside_the_rules() -> None:
-    """Validation asks there whether a manifest is compatible; it cannot ask this catalogue."""
-    assert {(kind.group, kind.kind) for kind in RESOURCES} == SIMULATED
-    assert can_be_simulated("apps", "Deployment", {"spec": {"replicas": 1000}}) is True
-    assert can_be_simulated("apps", "Deployment", {"spec": {"replicas": 1001}}) is False
-    assert can_be_simulated("batch", "Job", {"spec": {"parallelism": 65536, "completions": 4}}) is True
-    assert can_be_simulated("gateway.networking.k8s.io", "HTTPRoute", {}) is False
 
 
 def test_more_pods_than_a_simulation_holds_are_refused_as_a_limit_of_ours(state: ClusterState) -> None:
