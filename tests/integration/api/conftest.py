@@ -115,7 +115,13 @@ async def service(
         await made.token("ingest", ["ingest"])
         await made.token("expired", ["admin"], expires_at=NOW)
         made.tokens["wrong"] = "ecp_" + "x" * 43
+        for runtime in app[RUNTIMES]:  # a job of a leader's does nothing before
+            await until(lambda r=runtime: leads(r), "it leads")  # type: ignore[misc]
         yield made
+
+
+async def leads(runtime: BackendRuntime) -> bool:
+    return runtime.jobs._lease.claim is not None
 
 
 @asynccontextmanager
