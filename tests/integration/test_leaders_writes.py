@@ -49,6 +49,8 @@ SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'pub
 AND relname NOT IN ('leadership', 'schema_migrations')
 """
 LONG_AGO = """
+UPDATE tenants SET status = CASE (SELECT state FROM availability_heads h WHERE h.tenant = tenants.id)
+                            WHEN 'down' THEN 'running' ELSE 'degraded' END;
 UPDATE input_bounds SET raw_retention = raw_retention + INTERVAL '1 day';
 UPDATE api_tokens SET created_at = '2001-01-01Z', expires_at = '2001-01-02Z';
 DELETE FROM alert_rules WHERE alert_name = 'sla_no_data';
