@@ -52,7 +52,17 @@ function Console() {
   return html`<${Head} /><${Page} />`;
 }
 
+// Whether one is asked for is known after a moment, as refusals are slow; until then nobody has to wait.
+const SOON_MS = 300;
+const isLate = signal(false);
+setTimeout(() => (isLate.value = true), SOON_MS);
+
+// One that was taken before is believed while it is tried again: what is shown comes with it or not at all.
+const known = token.peek();
+
 function App() {
+  if (known && token.value === known && !refusal.value) return html`<${Console} />`;
+  if (isOpen.value === null && !token.value && isLate.value) return html`<${SignIn} />`;
   if (isOpen.value === null) {
     return html`<main aria-busy=${!refusal.value}><${Trouble} error=${refusal.value} again=${tryToken} /></main>`;
   }

@@ -2,35 +2,58 @@
 import { get } from './api.js';
 import { Trouble } from './parts.js';
 import { isOpen, refusal, token } from './session.js';
-import { html, useSignal } from './view.js';
+import { batch, html, useSignal } from './view.js';
 import { t } from './words.js';
 
 // A server that is away may be back soon.
 const AGAIN_MS = 3_000;
 
+// The token that is being tried; undefined: none is.
+let underWay;
+
 // Whether the token of now is one: `isOpen` says afterwards that a page may be shown.
 export async function tryToken() {
+  const tried = token.peek();
+  if (underWay === tried) return;
+  underWay = tried;
   try {
     await get('api/v1/tenants?limit=1');
-    refusal.value = null;
-    isOpen.value = !token.value;
+    // Else another was typed meanwhile, and what is said of this one is of no interest.
+    if (token.peek() === tried) found(null, !tried);
   } catch (error) {
-    if (error.status === 401) {
-      if (token.value) refusal.value = error;
-      token.value = '';
-      isOpen.value = false;
-    } else {
-      refusal.value = error;
-      setTimeout(() => isOpen.value === null && tryToken(), AGAIN_MS);
-    }
+    if (token.peek() === tried) failed(error, tried);
+  } finally {
+    if (underWay === tried) underWay = undefined;
   }
+}
+
+function found(why, open) {
+  batch(() => {
+    refusal.value = why;
+    isOpen.value = open;
+  });
+}
+
+function failed(error, tried) {
+  if (error.status !== 401) {
+    refusal.value = error;
+    setTimeout(() => isOpen.peek() === null && tryToken(), AGAIN_MS);
+    return;
+  }
+  batch(() => {
+    token.value = '';
+    found(tried ? error : refusal.peek(), false);
+  });
 }
 
 export function SignIn() {
   const typed = useSignal('');
   const submit = (event) => {
     event.preventDefault();
-    token.value = typed.value.trim();
+    batch(() => {
+      token.value = typed.value.trim();
+      isOpen.value = null;
+    });
     tryToken();
   };
   return html`<main class="signin">
