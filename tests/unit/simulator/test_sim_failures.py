@@ -7,7 +7,7 @@ from sim_cluster import fail, later, pods, ready, running, service, spec, truth_
 
 from ecpmon.errors import Conflict, Forbidden, ValidationFailed
 from ecpmon.simulator.model.commands import end_failures, inject, put_tenant
-from ecpmon.simulator.model.failures import CATALOGUE, FailureType, Reach
+from ecpmon.simulator.model.failures import CATALOGUE, FailureType, Reach, leak_period
 from ecpmon.simulator.model.pods import PodPhase
 from ecpmon.simulator.model.scenarios import MAX_FAILURES, FailureOrder, parse_scenarios
 from ecpmon.simulator.model.state import ClusterState
@@ -225,3 +225,10 @@ def test_what_tenants_use_adds_up_to_what_is_used() -> None:
     apart = [use_by_node(state, frozenset({name})) for name in both]
     assert {node: apart[0][node].plus(apart[1][node]) for node in state.nodes} == use_by_node(state)
     assert sum(sum(phase_counts(state, frozenset({name})).values()) for name in both) == len(state.pods)
+
+
+def test_a_leak_however_slight_ends_at_an_instant_that_a_journal_holds() -> None:
+    for severity in (5e-324, 1e-153, 1e-9):
+        assert (
+            fail(running(spec(replicas=3)), "memory_leak", 3600, severity).now + leak_period(severity) < 2**63
+        )
