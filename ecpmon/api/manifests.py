@@ -24,6 +24,7 @@ from ecpmon.api.entrance import (
 from ecpmon.api.errors import speaks_korean
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import EcpError, InsufficientResources, Overloaded, TenantNotFound
+from ecpmon.kube.versions import DEFAULT_VERSION
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.openapi.declaring import Flag, Json, Query, Text, TypedDict, read_query
 from ecpmon.shapes import Model
@@ -114,12 +115,6 @@ async def post_manifest(request: web.Request) -> web.Response:
     return await get_manifest(request)
 
 
-def _newest_version() -> str:
-    from ecpmon.orchestrator.validation import DEFAULT_VERSION
-
-    return DEFAULT_VERSION
-
-
 class ValidateBody(Model):
     model_config = ConfigDict(extra="ignore")
 
@@ -134,7 +129,7 @@ class ValidateBody(Model):
     strict_validation: Annotated[StrictBool | None, Field(description="Absent: as the settings say.")] = None
     target_simulator: StrictBool = False
     kubernetes_version: StrictStr = Field(
-        default_factory=_newest_version, description="Absent: the newest known.", examples=["1.33"]
+        default=DEFAULT_VERSION, description="Absent: the newest known.", examples=["1.33"]
     )
     namespace: Annotated[
         StrictStr | None,

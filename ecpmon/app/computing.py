@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Final
 
+from ecpmon.app.late import COMPUTED
 from ecpmon.compute.nursery import tend
 from ecpmon.compute.processes import Nursery, Processes
 from ecpmon.logs import configure_direct_logging
@@ -15,15 +16,6 @@ from ecpmon.settings import Settings
 
 # A nursery that is started anew, given its socket. This module's package imports all that computes.
 _COMMAND: Final = (sys.executable, "-c", "from ecpmon.app.computing import nursery; nursery()")
-# What a front imports when it is first asked for.
-_LATE: Final = (
-    "ecpmon.api.backtesting",
-    "ecpmon.orchestrator.manifests",
-    "ecpmon.orchestrator.validation",
-    "ecpmon.sla.openslo_reader",
-    "ecpmon.sla.ratios",
-    "ecpmon.statements.pages",
-)
 
 
 def processes(settings: Settings) -> Processes:
@@ -34,7 +26,7 @@ def processes(settings: Settings) -> Processes:
 
 def _preload() -> None:
     """So that it is there in the second process that computes."""
-    for module in _LATE:
+    for module in COMPUTED:
         import_module(module)
 
 

@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from ecpmon.app import MACHINE, computing, create_app
+from ecpmon.app.late import load_late
 from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.compute import Hands
@@ -25,6 +26,7 @@ from ecpmon.serving import Runner, check_settings, raise_file_limit, stop_on_sig
 from ecpmon.settings import Settings
 from ecpmon.statements.terms import load_terms
 from ecpmon.storage.queries import files, load
+from ecpmon.tasks import end
 from ecpmon.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
@@ -116,8 +118,10 @@ async def _serve(settings: Settings, hands: Hands | None) -> None:
             # Fronts share a port; a worker that is watched has no need of one.
             shared = settings.role == "front" or None
             await web.TCPSite(runner, settings.host, settings.port, reuse_port=shared).start()
+        late = asyncio.create_task(load_late(), name="late-imports") if settings.role != "worker" else None
         async with _told_to_neighbours(runner.app, settings.run_dir):
             await stopped.wait()
+        await end(late)
     finally:
         await runner.cleanup()
 

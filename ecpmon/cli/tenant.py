@@ -12,11 +12,12 @@ import click
 import yaml
 
 from ecpmon.app.deploying import surroundings
+from ecpmon.kube.versions import DEFAULT_VERSION, VERSIONS
 from ecpmon.model.tenants import TENANT_ID_PATTERN, SlaTarget, Tenant, TenantStatus
 from ecpmon.orchestrator.manifests import options_of, render, to_json, to_yaml
 from ecpmon.orchestrator.plans import TenantPlan
 from ecpmon.orchestrator.sizing import plan_tenant
-from ecpmon.orchestrator.validation import DEFAULT_VERSION, VERSIONS, validate_manifest
+from ecpmon.orchestrator.validation import validate_manifest
 from ecpmon.settings import Settings
 
 MAX_FILE = 4_000_000

@@ -16,6 +16,7 @@ import contextlib
 import gc
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -35,6 +36,8 @@ LENGTH: Final = struct.Struct("!Q")
 # Before an answer: whether its process takes no other call, and how long it is.
 ANSWER: Final = struct.Struct("!?Q")
 NICE: Final = 10
+# After a start there is other work to do, and many a process is gone before.
+REST_SECONDS: Final = 12.0
 # Of those that the kernel ends when there is no memory, from -1000 to 1000.
 _OOM_SCORE: Final = 500
 # Bytes of memory, over what it began with, after which a process takes no other call.
@@ -46,13 +49,17 @@ def tend(
     control: socket.socket, prepare: Callable[[], None], preload: Callable[[], None] = lambda: None
 ) -> NoReturn:
     """Forks on order until the parent is gone, then ends with all it forked. `prepare` is called in each of them,
-    `preload` here when the first is on its way: who never computes anything imports nothing for it."""
+    `preload` here, when the first is on its way or nothing was ordered for REST_SECONDS: what it imports all of them
+    have then, and a crowd of first calls does not make as many processes import the same at once."""
     _become_background()
     children: dict[int, int] = {}
     signal.signal(signal.SIGCHLD, lambda *_: _reap(children))
     _be_called("ecp-nursery")
+    loaded = False
     try:
         while True:
+            if not loaded and not _ordered(control):
+                loaded = _load(preload)
             order, sockets, _, _ = socket.recv_fds(control, ORDER.size, 1)
             if len(order) < ORDER.size:
                 break
@@ -60,9 +67,7 @@ def tend(
             if what == NEW and sockets:
                 _fork(control, sockets[0], number, children, prepare)
                 control.send(DONE)
-                with contextlib.suppress(ImportError):  # whoever needs it says so
-                    preload()
-                gc.freeze()
+                loaded = loaded or _load(preload)
             elif what == KILL and (pid := children.get(number)) is not None:
                 os.kill(pid, signal.SIGKILL)
     finally:
@@ -70,6 +75,18 @@ def tend(
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         os._exit(0)
+
+
+def _ordered(control: socket.socket) -> bool:
+    """Whether anything came (also the end) within REST_SECONDS."""
+    return bool(select.select([control], [], [], REST_SECONDS)[0])
+
+
+def _load(preload: Callable[[], None]) -> bool:
+    with contextlib.suppress(ImportError):  # whoever needs it says so
+        preload()
+    gc.freeze()
+    return True
 
 
 def _become_background() -> None:

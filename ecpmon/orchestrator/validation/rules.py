@@ -22,7 +22,6 @@ from ecpmon.orchestrator.validation.customs import custom_findings
 from ecpmon.orchestrator.validation.reading import Document
 from ecpmon.orchestrator.validation.report import Finding
 
-VERSIONS: Final = tuple(f"1.{minor}" for minor in range(28, 38))
 # (group, kind) of the CRDs among the objects; whether each belongs to the whole cluster.
 Kinds = Mapping[tuple[str, str], bool]
 

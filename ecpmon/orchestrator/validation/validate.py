@@ -11,18 +11,18 @@ from typing import Any, Final
 from ecpmon.errors import ValidationFailed
 from ecpmon.kube.scopes import defined_kinds
 from ecpmon.kube.standards import Violation
+from ecpmon.kube.versions import DEFAULT_VERSION, VERSIONS
 from ecpmon.orchestrator.catalogue import Catalogue, default_catalogue, memory_text, storage_text
 from ecpmon.orchestrator.manifests import namespace_of
 from ecpmon.orchestrator.validation import advice, policy, pricing, relations
 from ecpmon.orchestrator.validation.reading import MAX_CONTAINERS, Document, read
 from ecpmon.orchestrator.validation.references import reference_findings
 from ecpmon.orchestrator.validation.report import Finding, Report, Severity
-from ecpmon.orchestrator.validation.rules import VERSIONS, Kinds, api_findings
+from ecpmon.orchestrator.validation.rules import Kinds, api_findings
 from ecpmon.orchestrator.validation.simulated import is_simulated
 from ecpmon.orchestrator.validation.surroundings import Surroundings
 from ecpmon.orchestrator.validation.totals import Totals, gpu_findings, quota_findings, totals
 
-DEFAULT_VERSION: Final = VERSIONS[-1]
 MAX_FINDINGS: Final = 1_000  # of each sort; nobody reads more, and a hostile file has millions
 MAX_OF_ONE: Final = 200  # of one object
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.errors import ValidationFailed
+from ecpmon.kube.versions import VERSIONS
 from ecpmon.orchestrator.manifests import ManifestOptions, to_json, to_yaml
-from ecpmon.orchestrator.validation import VERSIONS, validate_manifest
+from ecpmon.orchestrator.validation import validate_manifest
 from tests.unit.orchestrator.rendering import of_kind, rendered
 
 GOLDEN = Path(__file__).parent / "golden"
