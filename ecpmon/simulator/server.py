@@ -15,6 +15,8 @@ from ecpmon.openapi.described import DESCRIPTION, Description
 from ecpmon.serving import Runner, stop_on_signals
 from ecpmon.simulator import routes_failures, routes_pages, routes_reading, routes_tenants, routes_time
 from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
+from ecpmon.simulator.exporters.serving import listening
+from ecpmon.simulator.kube.announcing import announced
 from ecpmon.simulator.kube.routes import add_kube_routes
 from ecpmon.simulator.routing import DEMO_PATH, Route, add_routes
 from ecpmon.simulator.snapshot import SnapshotStore
@@ -25,6 +27,8 @@ log = logging.getLogger("ecpmon.simulator")
 
 DEFAULT_PORT: Final = 6360
 MAX_BODY: Final = 4 * 1024**2
+# Listening on everything is listening on these as well.
+_LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 # Of every cluster.
 _OF_CLUSTER: Final = (
@@ -89,6 +93,16 @@ def _open(state_dir: Path, options: EngineOptions) -> Engine:
         raise
 
 
+async def _listen_for_exporters(runner: web.BaseRunner, engine: Engine, port: int) -> None:
+    """At loopback addresses beside the one that was asked for; not every system has them."""
+    for address in listening(engine.current):
+        try:
+            await web.TCPSite(runner, address, port).start()
+        except OSError as error:
+            log.warning("exporters answer through the API server's proxies alone: %s", error)
+            return
+
+
 async def serve(
     host: str,
     port: int,
@@ -109,7 +123,10 @@ async def serve(
     stopped = asyncio.Event()
     try:
         await runner.setup()
+        await engine.command(lambda state: (announced(state, port), None))
         await web.TCPSite(runner, host, port).start()
+        if host in _LOOPBACK:
+            await _listen_for_exporters(runner, engine, port)
         stop_on_signals(stopped)
         log.info("simulator listens on http://%s:%s (docs at /docs)", host, port)
         await stopped.wait()

@@ -31,7 +31,8 @@ def prometheus_rule(scope: Scope) -> Manifest:
     """Down and busy, from kube-state-metrics and cAdvisor; `tenant_id` leads the webhook to the tenant."""
     inside = f'{{namespace="{scope.namespace}"}}'
     down = f"min by (namespace) (kube_deployment_status_replicas_available{inside}) == 0"
-    used = f"sum by (namespace) (rate(container_cpu_usage_seconds_total{inside}[5m]))"
+    # Without a container's name there is a second series for the whole pod.
+    used = f'sum by (namespace) (rate(container_cpu_usage_seconds_total{inside[:-1]}, container!=""}}[5m]))'
     granted = f'sum by (namespace) (kube_pod_container_resource_limits{inside[:-1]}, resource="cpu"}})'
     rules = [
         _rule(scope, "ECPTenantDown", down, "2m", "critical", "A service has no available pod."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,6 +13,8 @@ from ecpmon.simulator.kube.patches import json_patch, merge_patch, strategic_mer
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.schemas import schema_of, well_typed
 from ecpmon.simulator.kube.status import Document, bad_request, unsupported_media_type
+
+APPLY_TYPE: Final = "application/apply-patch+yaml"
 
 
 async def patch_of(request: web.Request, target: Target) -> writing.Patch:
@@ -28,6 +30,17 @@ async def patch_of(request: web.Request, target: Target) -> writing.Patch:
     if kind == "application/merge-patch+json":
         return lambda document: merge_patch(document, body)
     return lambda document: strategic_merge(document, body, schema_of(target.resource))
+
+
+async def resize_of(request: web.Request, target: Target) -> writing.Patch:
+    """What is sent to `/resize`: a pod, a patch, or a pod that is applied, which is merged; its fields are nobody's."""
+    if request.method == "PUT":
+        body = await read_document(request)
+        return lambda _: body
+    if content_type_of(request) == APPLY_TYPE:
+        body = await read_document(request, (APPLY_TYPE,))
+        return lambda document: strategic_merge(document, body, schema_of(target.resource))
+    return await patch_of(request, target)
 
 
 async def eviction(request: web.Request) -> Document:

@@ -30,7 +30,10 @@ SCALE: Final = Subresource("scale", kind="Scale", group="autoscaling", version="
 LOG: Final = Subresource("log", ("get",))
 EVICTION: Final = Subresource("eviction", ("create",), "Eviction", "policy", "v1")
 # Only the path that a scrape needs is answered; everything else behind it is 404, as with a silent pod.
+RESIZE: Final = Subresource("resize")
 PROXY: Final = Subresource("proxy", ("get",), "PodProxyOptions", "", "v1")
+NODE_PROXY: Final = Subresource("proxy", ("get",), "NodeProxyOptions", "", "v1")
+SERVICE_PROXY: Final = Subresource("proxy", ("get",), "ServiceProxyOptions", "", "v1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,16 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     Resource("", "v1", "Event", "events", short_names=("ev",)),
     Resource("", "v1", "LimitRange", "limitranges", short_names=("limits",)),
     Resource("", "v1", "Namespace", "namespaces", False, ("ns",), _S),
-    Resource("", "v1", "Node", "nodes", False, ("no",), _S),
+    Resource("", "v1", "Node", "nodes", False, ("no",), (STATUS, NODE_PROXY)),
     Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",), _S),
     Resource("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",), _S),
-    Resource("", "v1", "Pod", "pods", True, ("po",), (STATUS, LOG, EVICTION, PROXY), _ALL),
+    Resource("", "v1", "Pod", "pods", True, ("po",), (STATUS, LOG, EVICTION, PROXY, RESIZE), _ALL),
     # Stored only; `kubectl apply --prune` asks for it and fails where there is none.
     Resource("", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), _S, _ALL),
     Resource("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",), _S),
     Resource("", "v1", "Secret", "secrets"),
     Resource("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",)),
-    Resource("", "v1", "Service", "services", True, ("svc",), _S, _ALL),
+    Resource("", "v1", "Service", "services", True, ("svc",), (STATUS, SERVICE_PROXY), _ALL),
     # Made and read, and written by nobody: what its data looks like is the controllers' own business.
     Resource("apps", "v1", "ControllerRevision", "controllerrevisions", schemaless=True),
     Resource("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), _S, _ALL),

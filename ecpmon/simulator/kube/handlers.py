@@ -12,9 +12,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ecpmon.kube.causes import Cause
 from ecpmon.simulator.engine import Engine
-from ecpmon.simulator.kube import pods, protobuf, reading, rendering, scaling, virtual, watching, writing
+from ecpmon.simulator.exporters.serving import Exporters
+from ecpmon.simulator.kube import (
+    announcing,
+    pods,
+    protobuf,
+    reading,
+    rendering,
+    resizing,
+    scaling,
+    virtual,
+    watching,
+    writing,
+)
 from ecpmon.simulator.kube.answers import answered, respond, warned
-from ecpmon.simulator.kube.bodies import delete_options, eviction, patch_of
+from ecpmon.simulator.kube.bodies import APPLY_TYPE, delete_options, eviction, patch_of, resize_of
 from ecpmon.simulator.kube.catalogue import VIRTUAL
 from ecpmon.simulator.kube.checking import Write
 from ecpmon.simulator.kube.hub import Hub
@@ -27,7 +39,6 @@ from ecpmon.simulator.model.state import ClusterState
 
 T = TypeVar("T")
 Change = Callable[[ClusterState], tuple[ClusterState, T]]
-APPLY_TYPE: Final = "application/apply-patch+yaml"
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -37,6 +48,7 @@ class Api:
     def __init__(self, engine: Engine, hub: Hub) -> None:
         self.engine = engine
         self.hub = hub
+        self.exporters = Exporters(engine)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any path of a collection, an object or a subresource."""
@@ -50,7 +62,7 @@ class Api:
         verb = _verb(request, target)
         if target.resource in VIRTUAL:
             return await self._virtual(request, target, wish)
-        if target.subresource is not None and target.subresource.name not in ("status", "scale"):
+        if target.subresource is not None and target.subresource.name not in ("status", "scale", "resize"):
             return await self._below_pod(request, target, wish)
         if verb in ("list", "watch"):
             return await self._many(request, target, wish, watch=verb == "watch")
@@ -137,7 +149,12 @@ class Api:
         write = write_of(request.query, request.headers.get("User-Agent", ""))
         dry = dry_run(request.query, {})
         created = False
-        if verb == "update":
+        if target.subresource is not None and target.subresource.name == "resize":
+            change = await resize_of(request, target)
+            document = await self._stored(
+                lambda state: resizing.resize(state, target, change, write), dry=dry
+            )
+        elif verb == "update":
             body = await read_document(request)
             document = await self._stored(_replacement(target, body, write), dry=dry)
         elif content_type_of(request) == APPLY_TYPE:
@@ -196,9 +213,21 @@ class Api:
             document = await self._stored(lambda state: pods.evict(state, target, body), dry=dry)
             return respond(document, wish, 201)
         if name == "proxy":
-            text = pods.proxied(await self.engine.view(), target)
-            return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+            return await self._proxied(request, target)
         return await self._log(request, target)
+
+    async def _proxied(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """What a node, a service or a pod itself would answer."""
+        name, path = pods.proxied_name(target), target.rest.strip("/")
+        if target.resource.plural == "nodes":
+            return await self.exporters.kubelet(request, name, path)
+        state = await self.engine.view()
+        if target.resource.plural == "services":
+            if (target.namespace, name) == (announcing.NAMESPACE, announcing.NAME):
+                return await self.exporters.state(request, path)
+            target = pods.behind(state, target)
+        text = pods.proxied(state, target)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
         lines = pods.log_lines(await self.engine.view(), target, request.query)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
 from ecpmon.kube.metadata import matches
+from ecpmon.simulator.kube.catalogue import CATALOGUE
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.query import flag, number
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request
@@ -145,9 +146,28 @@ def _too_many(budget: Document, status: Document) -> ApiError:
     return ApiError(429, "TooManyRequests", message, details={"causes": [cause]})
 
 
+def proxied_name(target: Target) -> str:
+    """The name in what a proxy is asked for: `[scheme:]name[:port]`."""
+    return target.name.split(":")[1 if target.name.startswith(("http:", "https:")) else 0]
+
+
+def behind(state: ClusterState, target: Target) -> Target:
+    """A ready pod of the service that a proxy is asked for. ApiError 404 without the service, 503 without a pod."""
+    name = proxied_name(target)
+    existing(state, Target(target.resource, target.namespace, name))
+    of_pods = CATALOGUE.find("", "v1", "pods") or target.resource
+    found = cluster.get(state, cluster.ObjectKey("endpoints", target.namespace, name)) or {}
+    for subset in found.get("subsets") or ():
+        for address in subset.get("addresses") or ():
+            about = address.get("targetRef") or {}
+            if about.get("kind") == "Pod":
+                return Target(of_pods, target.namespace, about["name"], target.subresource, target.rest)
+    raise ApiError(503, "ServiceUnavailable", f'no endpoints available for service "{name}"')
+
+
 def proxied(state: ClusterState, target: Target) -> bytes:
     """What the pod itself would answer; only its `/metrics` is. ApiError 503 while it cannot be reached."""
-    name = target.name.split(":")[1 if target.name.startswith(("http:", "https:")) else 0]
+    name = proxied_name(target)
     target = Target(target.resource, target.namespace, name, target.subresource, target.rest)
     pod = existing(state, target)
     if target.rest.strip("/") != _METRICS_PATH:

@@ -27,6 +27,7 @@ def add_kube_routes(app: web.Application, engine: Engine) -> None:
     hub = Hub(engine.current)
     engine.on_change = hub.publish
     api = Api(engine, hub)
+    app.middlewares.append(api.exporters.at_addresses())
     core = [resource.plural for resource in CATALOGUE.resources("", "v1")]
     names = "|".join([*core, *_ABSENT])
     add = app.router.add_route

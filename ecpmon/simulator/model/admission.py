@@ -9,6 +9,9 @@ from ecpmon.simulator.model.limits import limited
 from ecpmon.simulator.model.objects import Manifest
 from ecpmon.simulator.model.state import Draft
 
+# Of one workload, those of a Job that have ended among them: a simulation has to hold them all. A real cluster lets
+# the API take any number as well, and refuses pods by a quota or an admission webhook; so does this one.
+MAX_PODS: Final = 1000
 _PRIORITIES: Final = "priorityclasses.scheduling.k8s.io"
 # Every cluster has these, whether anybody made them or not.
 _OWN_PRIORITIES: Final = frozenset(("system-cluster-critical", "system-node-critical"))
@@ -31,6 +34,12 @@ def check_namespace(draft: Draft, key: ObjectKey) -> None:
         refused = forbidden(key, why)
         refused.causes = [cause]
         raise refused
+
+
+def check_number(draft: Draft, key: ObjectKey, group: str) -> None:
+    """Refused (403) when the workload whose pods `group` holds has as many as are simulated."""
+    if len(draft.pods_of.get(group, ())) >= MAX_PODS:
+        raise forbidden(key, f"this simulator holds {MAX_PODS} pods of one workload")
 
 
 def admitted(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:

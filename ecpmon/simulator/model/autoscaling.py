@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil
 from typing import Final
 
-from ecpmon.kube.simulated import MAX_REPLICAS
 from ecpmon.simulator.model import happenings
 from ecpmon.simulator.model.deploying import rescale
 from ecpmon.simulator.model.hashing import digest
@@ -68,11 +67,7 @@ def _evaluate(draft: Draft, name: str, found: Document, deployment: Deployment) 
     wishes = [_wish(ratio, deployment) for ratio, _ in measured if ratio is not None]
     active = bool(wishes) and current > 0 and deployment.condition.alive > 0
     wanted = max(wishes) if active else current
-    bounded = (
-        min(max(wanted, int(spec.get("minReplicas", 1))), int(spec["maxReplicas"]), MAX_REPLICAS)
-        if current
-        else 0
-    )
+    bounded = min(max(wanted, int(spec.get("minReplicas", 1))), int(spec["maxReplicas"])) if current else 0
     stable = _stabilised(draft, name, spec, current, bounded)
     if stable != current:
         least = int(spec.get("minReplicas", 1))

@@ -73,14 +73,14 @@ def delete_tenant(state: ClusterState, tenant_id: str) -> ClusterState:
     return finish(draft)
 
 
-def drop_tenant(draft: Draft, tenant_id: str, *, graceful: bool = False) -> None:
-    """End the tenant's failures and empty and close its namespace."""
+def drop_tenant(draft: Draft, tenant_id: str) -> None:
+    """End the tenant's failures and remove its namespace with all that is in it, at once."""
     end_all(draft, tenant_id)
     namespace = draft.tenants[tenant_id].namespace
-    clear_namespace(draft, namespace, graceful=graceful)
+    clear_namespace(draft, namespace)
     del draft.tenants[tenant_id]
     key = ObjectKey("namespaces", "", namespace)
-    if not graceful and draft.object(key) is not None:
+    if draft.object(key) is not None:
         draft.drop_object(key)
 
 

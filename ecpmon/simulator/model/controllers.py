@@ -211,6 +211,7 @@ def _create_pod(draft: Draft, deployment: Deployment | None, owner: ReplicaSet) 
     name = f"{owner.meta.name}-{name_suffix(5, draft.seed, owner.meta.uid, serial)}"
     key = ObjectKey("pods", owner.meta.namespace, name)
     admission.check_namespace(draft, key)
+    admission.check_number(draft, key, owner.group)
     spec = admission.admitted(draft, key, template["spec"])
     check_quota(draft, key, {"spec": spec})
     manifest = {} if spec is template["spec"] else {**template, "spec": spec}

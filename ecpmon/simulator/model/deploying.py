@@ -176,16 +176,13 @@ def leave(draft: Draft, gone: Deployment) -> None:
     draft.touched.add(tenant.tenant_id)
 
 
-def clear_namespace(draft: Draft, namespace: str, *, graceful: bool) -> None:
-    """Remove everything in a namespace, but not the namespace itself."""
+def clear_namespace(draft: Draft, namespace: str) -> None:
+    """Remove everything in a namespace at once, whoever holds it, but not the namespace itself."""
     prefix = f"{namespace}/"
     for key in [key for key in draft.deployments if key.startswith(prefix)]:
-        drop_deployment(draft, key, graceful=graceful)
+        drop_deployment(draft, key, graceful=False)
     for pod in draft.pods_within(namespace):
-        if graceful:
-            drop(draft, pod)
-        else:
-            draft.drop_pod(pod.meta.key)
+        draft.drop_pod(pod.meta.key)
     for key in [key for key in draft.replica_sets if key.startswith(prefix)]:
         draft.pods_of.pop(draft.replica_sets[key].group, None)
         draft.drop_replica_set(key)
@@ -197,9 +194,8 @@ def clear_namespace(draft: Draft, namespace: str, *, graceful: bool) -> None:
         draft.bury(path.partition("/")[0], namespace, path.partition("/")[2])
     for name in draft.happenings.pop(namespace, {}):
         draft.bury("events", namespace, name)
-    if not graceful:
-        for key in [key for key in draft.terminating if key.startswith(prefix)]:
-            draft.end_pod(key)
+    for key in [key for key in draft.terminating if key.startswith(prefix)]:
+        draft.end_pod(key)
 
 
 def orphan_replica_sets(draft: Draft, key: str) -> None:

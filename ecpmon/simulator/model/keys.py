@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 Document = dict[str, Any]
+PODS: Final = "pods"
+DEPLOYMENTS: Final = "deployments.apps"
+REPLICA_SETS: Final = "replicasets.apps"
+NODES: Final = "nodes"
+EVENTS: Final = "events"
+NAMESPACES: Final = "namespaces"
 
 
 @dataclass(frozen=True, slots=True, order=True)

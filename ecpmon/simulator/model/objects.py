@@ -80,6 +80,8 @@ class Node:
     manifest: Manifest = field(default_factory=dict)
     # Since when `ready` is what it is; None since the node was made.
     turned_at: Micros | None = None
+    # Where its kubelet listens; 0: nowhere, and the document says the usual port.
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """New resources that are not in effect yet: what each container still has, InProgress, Deferred or Infeasible
+    since when, and why."""
+
+    allotted: Manifest
+    state: str
+    message: str
+    since: Micros
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """`ready` is the probe's answer; failures that cut off a whole service lie above it (`silenced`).
 
@@ -91,6 +102,7 @@ class Pod:
     deleted_at: Micros | None = None
     controller: str = ""
     task: Micros = 0
+    resize: Resize | None = None
 
     @property
     def ready(self) -> bool:

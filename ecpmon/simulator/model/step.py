@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
-from ecpmon.simulator.model import autoscaling, claims, effects, lifecycle, namespaces, workloads
+from ecpmon.simulator.model import (
+    autoscaling,
+    claims,
+    effects,
+    lifecycle,
+    namespaces,
+    removal,
+    resizing,
+    workloads,
+)
 from ecpmon.simulator.model.controllers import STIR, reconcile_group
 from ecpmon.simulator.model.followers import follow
 from ecpmon.simulator.model.objects import Deployment
@@ -25,6 +36,14 @@ _POD_HANDLERS = {
     Timer.RESTART: lifecycle.on_restart,
     Timer.PULL: lifecycle.on_pull_failed,
     Timer.FINISH: lifecycle.on_finish,
+}
+# What is about one object and looks for itself whether that is still there.
+_KEY_HANDLERS: Final[dict[str, Callable[[Draft, str], None]]] = {
+    autoscaling.TICK: autoscaling.on_tick,
+    namespaces.CLOSE: namespaces.on_close,
+    removal.COLLECT: removal.on_collect,
+    resizing.APPLIED: resizing.on_applied,
+    resizing.RETRY: resizing.on_retry,
 }
 
 
@@ -64,6 +83,7 @@ def settle(draft: Draft) -> None:
             _refresh(draft, draft.tenants[tenant_id])
     for namespace in sorted(draft.dirty):
         follow(draft, namespace)
+        namespaces.hasten(draft, namespace)
     for forgotten in (draft.touched, draft.stirred, draft.dirty):
         forgotten.clear()
 
@@ -112,10 +132,8 @@ def _handle(draft: Draft, event: Event) -> None:
         draft.dirty.add(own or key.removeprefix("replicasets/").split("/", 1)[0])
     elif kind == claims.LOOK:
         draft.dirty.add(key)
-    elif kind == autoscaling.TICK:
-        autoscaling.on_tick(draft, key)
-    elif kind == namespaces.CLOSE:
-        namespaces.on_close(draft, key)
+    elif kind in _KEY_HANDLERS:
+        _KEY_HANDLERS[kind](draft, key)
     elif kind == TERMINATED:
         draft.end_pod(key)
     elif kind.startswith("pod:"):

@@ -16,8 +16,8 @@ from ecpmon.simulator.model.traffic import traffic_at
 from ecpmon.simulator.model.workload import Reading, observe, rhythm, storage_bytes
 
 Values = dict[str, float]
-_NETWORK_IN: Final = 20_000.0  # bytes per request
-_NETWORK_OUT: Final = 60_000.0
+NETWORK_IN: Final = 20_000.0  # bytes per request
+NETWORK_OUT: Final = 60_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def summarise(readings: Sequence[tuple[ServiceSpec, Reading]], requests: int, at
         "cpu_usage": round(cpu / cpus, 3) if cpus else 0.0,
         "memory_usage": round(memory / memories, 3) if memories else 0.0,
         "gpu_usage": round(gpu / gpus, 3) if gpus else 0.0,
-        "network_in": round(rps * _NETWORK_IN, 1),
-        "network_out": round((rps - failed) * _NETWORK_OUT, 1),
+        "network_in": round(rps * NETWORK_IN, 1),
+        "network_out": round((rps - failed) * NETWORK_OUT, 1),
         "network_rps": round(rps, 3),
         "storage_used": round(stored),
         "request_count": requests,

@@ -188,7 +188,14 @@ def test_namespaces_must_exist_and_end_in_two_phases() -> None:
     assert get(state, "namespaces", NS, "")["status"]["phase"] == "Terminating"
     with pytest.raises(Refused, match="being terminated"):
         put(state, "configmaps", "a", {})
-    state = later(state, 3)
+    assert len(pod_docs(later(state, 4))) == 4, "who deletes one by one finds them all"
+    stopping = later(state, 5)
+    assert gone(stopping, DEPLOYMENTS, "web")
+    assert kube.items(stopping, PODS)
+    assert get(stopping, "serviceaccounts", "default"), "the rest waits for the pods"
+    said = {c["type"]: c for c in get(stopping, "namespaces", NS, "")["status"]["conditions"]}
+    assert "pods. has 4 resource instances" in said["NamespaceContentRemaining"]["message"]
+    state = later(state, 8)
     assert gone(state, "namespaces", NS, "")
     assert not kube.items(state, PODS)
     assert not any(kube.items(state, r, NS) for r in ("events", "serviceaccounts", DEPLOYMENTS, REPLICA_SETS))
@@ -196,20 +203,40 @@ def test_namespaces_must_exist_and_end_in_two_phases() -> None:
         remove(state, "namespaces", "default", "")
 
 
-BAD = {
-    "more replicas than a simulation can hold": ("spec.replicas", 10**9, "must be between 0 and 1000"),
-    "a surge that is no number": ("spec.strategy.rollingUpdate.maxSurge", "abc", "percentage"),
-    "a negative bound": ("spec.strategy.rollingUpdate.maxUnavailable", -1, "not negative"),
-}
+def test_a_namespace_waits_for_finalizers_and_for_claims_in_use() -> None:
+    state = put(
+        cluster(), "configmaps", "held", {"metadata": {"finalizers": ["example.org/hold"]}, "data": {}}
+    )
+    state = put(state, "persistentvolumeclaims", "disk", {"spec": {}})
+    state = later(remove(state, "namespaces", NS, ""), 600)
+    held = get(state, "configmaps", "held")
+    assert held["metadata"]["deletionTimestamp"]
+    assert gone(state, "persistentvolumeclaims", "disk")
+    said = {c["type"]: c for c in get(state, "namespaces", NS, "")["status"]["conditions"]}
+    assert "example.org/hold in 1 resource" in said["NamespaceFinalizersRemaining"]["message"]
+    freed = edit(state, "configmaps", "held", "metadata.finalizers", [])
+    assert gone(remove(freed, "configmaps", "held"), "namespaces", NS, "")
 
 
-@pytest.mark.parametrize("sentence", BAD)
-def test_no_deployment_has(sentence: str) -> None:
-    path, value, why = BAD[sentence]
-    state = put(cluster(), DEPLOYMENTS, "web", deployment())
-    with pytest.raises(Refused, match=why) as refused:
-        edit(state, DEPLOYMENTS, "web", path, value)
-    assert (refused.value.code, refused.value.causes[0]["field"]) == (422, path)
+def test_who_names_an_owner_that_never_was_is_collected() -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "11111111-2222"}
+    custom = {"apiVersion": "example.org/v1", "kind": "Unknown", "name": "x", "uid": "3333"}
+    state = put(cluster(), "configmaps", "owner", {"data": {}})
+    true = {**owner, "uid": get(state, "configmaps", "owner")["metadata"]["uid"]}
+    for name, owners in (
+        ("lost", [owner]), ("half", [owner, true]), ("owned", [true]), ("foreign", [custom]),
+    ):  # fmt: skip
+        state = put(state, "secrets", name, {"metadata": {"ownerReferences": owners}})
+    state = put(state, DEPLOYMENTS, "lost", {**deployment(), "metadata": {"ownerReferences": [owner]}})
+    assert not gone(state, "secrets", "lost"), "it is taken first, and looked at then"
+    state = later(state, 5)
+    assert gone(state, "secrets", "lost")
+    assert gone(state, DEPLOYMENTS, "lost")
+    assert not any(gone(state, "secrets", name) for name in ("half", "owned", "foreign"))
+    state = remove(state, "configmaps", "owner")
+    assert gone(state, "secrets", "owned")
+    assert gone(state, "secrets", "half"), "the other owner never was"
+    assert not gone(state, "secrets", "foreign"), "nobody can say whether that one exists"
 
 
 ODD = {

@@ -45,7 +45,7 @@ def test_without_the_label_or_elsewhere_a_deployment_is_nobodys() -> None:
 
 def test_a_tenant_ends_with_its_namespace() -> None:
     state = fail(later(tenant(), 60), "pod_crash", 600)
-    state = later(remove(state, "namespaces", "ecp-ai-acme", ""), 5)
+    state = later(remove(state, "namespaces", "ecp-ai-acme", ""), 10)
     assert not any((state.tenants, state.deployments, state.pods, state.terminating, state.failures))
 
 

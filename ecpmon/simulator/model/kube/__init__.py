@@ -7,10 +7,11 @@ changed after they were returned.
 from ecpmon.simulator.model.keys import Change, Document, ObjectKey, Refused
 from ecpmon.simulator.model.kube.changes import changes
 from ecpmon.simulator.model.kube.logs import pod_log
-from ecpmon.simulator.model.kube.reading import get, items
+from ecpmon.simulator.model.kube.reading import each, get, items, pod_of
 from ecpmon.simulator.model.kube.removing import remove
+from ecpmon.simulator.model.kube.resizing import resize
 from ecpmon.simulator.model.kube.storing import put
-from ecpmon.simulator.model.kube.usage import node_usage, pod_usage
+from ecpmon.simulator.model.kube.usage import node_usage, pod_network, pod_usage
 
 __all__ = [
     "Change",
@@ -18,11 +19,15 @@ __all__ = [
     "ObjectKey",
     "Refused",
     "changes",
+    "each",
     "get",
     "items",
     "node_usage",
     "pod_log",
+    "pod_network",
+    "pod_of",
     "pod_usage",
     "put",
     "remove",
+    "resize",
 ]

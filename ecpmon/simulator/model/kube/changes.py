@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ecpmon.simulator.model.keys import Change, Document, ObjectKey
-from ecpmon.simulator.model.kube.reading import DEPLOYMENTS, EVENTS, NODES, PODS, REPLICA_SETS, get
+from ecpmon.simulator.model.keys import (
+    DEPLOYMENTS,
+    EVENTS,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Change,
+    Document,
+    ObjectKey,
+)
+from ecpmon.simulator.model.kube.reading import get
 from ecpmon.simulator.model.state import ClusterState
 
 Found = tuple[ObjectKey, Any, Any]

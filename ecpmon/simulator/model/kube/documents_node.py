@@ -11,6 +11,7 @@ from ecpmon.simulator.model.quantities import GPU
 from ecpmon.simulator.model.times import timestamp
 
 _VERSION = "v1.33.0"
+_KUBELET_PORT = 10250
 _PRESSURES = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -39,6 +40,7 @@ def node_document(node: Node) -> Document:
                 {"type": "InternalIP", "address": node_address(node.meta.name)},
                 {"type": "Hostname", "address": node.meta.name},
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": node.port or _KUBELET_PORT}},
             "nodeInfo": _info(node),
         },
     }

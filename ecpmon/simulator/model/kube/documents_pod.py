@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from ecpmon.kube.resizing import quality
 from ecpmon.simulator.model.addresses import node_address, pod_address
 from ecpmon.simulator.model.hashing import uid
 from ecpmon.simulator.model.keys import Document
 from ecpmon.simulator.model.kube.documents import metadata_of
 from ecpmon.simulator.model.objects import Manifest
 from ecpmon.simulator.model.pods import Pod, PodPhase
-from ecpmon.simulator.model.quantities import container_requests, quantity
+from ecpmon.simulator.model.quantities import container_requests
 from ecpmon.simulator.model.times import timestamp
 
 _LOST: Final = "NodeLost"
@@ -41,7 +42,7 @@ def _status(pod: Pod, spec: Manifest) -> Document:
     status: Document = {
         "phase": "Running" if pod.phase is PodPhase.CRASH_LOOP else pod.phase.value,
         "conditions": _conditions(pod, spec),
-        "qosClass": _quality(spec),
+        "qosClass": quality(spec),
     }
     if pod.reason == _LOST:
         status |= {"reason": _LOST, "message": pod.message}
@@ -83,7 +84,17 @@ def _conditions(pod: Pod, spec: Manifest) -> list[Document]:
         ready,
         containers,
         _fact("PodScheduled", True, bound),
+        *_resize_conditions(pod),
     ]
+
+
+def _resize_conditions(pod: Pod) -> list[Document]:
+    if pod.resize is None:
+        return []
+    if pod.resize.state == "InProgress":
+        return [_fact("PodResizeInProgress", True, pod.resize.since)]
+    why = {"reason": pod.resize.state, "message": pod.resize.message}
+    return [_fact("PodResizePending", True, pod.resize.since) | why]
 
 
 def _fact(kind: str, holds: bool, since: int) -> Document:
@@ -109,10 +120,21 @@ def _container(pod: Pod, container: Manifest) -> Document:
         "started": running,
     }
     if pod.started_at is not None:
+        document |= _resources(pod, container)
         run = uid(pod.meta.uid, name, pod.restarts).replace("-", "")
         document["containerID"] = f"containerd://{run * 2}"
         document["imageID"] = f"{image.partition('@')[0]}@sha256:{uid(image).replace('-', '') * 2}"
     return document
+
+
+def _resources(pod: Pod, container: Manifest) -> Document:
+    """What the container has now, and what its node has set aside for it."""
+    had = pod.resize.allotted.get(container["name"]) if pod.resize else None
+    actual = (container.get("resources") or {}) if had is None else had
+    given = actual if pod.resize and pod.resize.state != "InProgress" else container.get("resources") or {}
+    if not actual:
+        return {}
+    return {"allocatedResources": container_requests({"resources": given}), "resources": actual}
 
 
 def _state(pod: Pod, *, running: bool) -> Document:
@@ -135,16 +157,3 @@ def _last(pod: Pod) -> Document:
             "finishedAt": timestamp(pod.ended.end),
         }
     }
-
-
-def _quality(spec: Manifest) -> str:
-    """Guaranteed, Burstable or BestEffort, from the containers' CPU and memory."""
-    guaranteed, anything = True, False
-    for container in spec.get("containers") or ():
-        limits: Any = (container.get("resources") or {}).get("limits") or {}
-        requests = container_requests(container)
-        anything = anything or any(name in requests for name in ("cpu", "memory"))
-        for name in ("cpu", "memory"):
-            same = name in limits and quantity(limits[name]) == quantity(requests[name])
-            guaranteed = guaranteed and same
-    return "Guaranteed" if guaranteed else "Burstable" if anything else "BestEffort"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from ecpmon.simulator.model.keys import Document, ObjectKey
+from ecpmon.simulator.model.keys import DEPLOYMENTS, EVENTS, NODES, PODS, REPLICA_SETS, Document, ObjectKey
 from ecpmon.simulator.model.kube.documents import happening_document, rendered
 from ecpmon.simulator.model.kube.documents_node import node_document
 from ecpmon.simulator.model.kube.documents_pod import pod_document
@@ -16,12 +16,6 @@ from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.state import ClusterState
 
 T = TypeVar("T", Deployment, ReplicaSet, Node)
-PODS: Final = "pods"
-DEPLOYMENTS: Final = "deployments.apps"
-REPLICA_SETS: Final = "replicasets.apps"
-NODES: Final = "nodes"
-EVENTS: Final = "events"
-NAMESPACES: Final = "namespaces"
 
 
 def get(state: ClusterState, key: ObjectKey) -> Document | None:
@@ -48,7 +42,7 @@ def get(state: ClusterState, key: ObjectKey) -> Document | None:
 
 def items(state: ClusterState, resource: str, namespace: str | None = None) -> list[Document]:
     """Every object of a kind, in one namespace or in all of them."""
-    return list(_items(state, resource, namespace))
+    return list(each(state, resource, namespace))
 
 
 def pod_of(state: ClusterState, pod: Pod) -> Document:
@@ -57,7 +51,8 @@ def pod_of(state: ClusterState, pod: Pod) -> Document:
     return rendered(pod_document, pod, template)
 
 
-def _items(state: ClusterState, resource: str, namespace: str | None) -> Iterator[Document]:
+def each(state: ClusterState, resource: str, namespace: str | None = None) -> Iterator[Document]:
+    """As `items`, made one by one."""
     if resource == PODS:
         pods = chain(state.pods.values(), state.terminating.values())
         return (pod_of(state, pod) for pod in pods if namespace in (None, pod.meta.namespace))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
-from ecpmon.kube.simulated import too_many_pods
-from ecpmon.simulator.model import autoscaling, claims, workloads
+from ecpmon.simulator.model import autoscaling, claims, removal, workloads
 from ecpmon.simulator.model.admission import admitted, check_namespace
 from ecpmon.simulator.model.controllers import admit_pod
 from ecpmon.simulator.model.deploying import put_deployment
 from ecpmon.simulator.model.hashing import uid
-from ecpmon.simulator.model.keys import Document, ObjectKey, Refused
-from ecpmon.simulator.model.kube.reading import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICA_SETS, get
+from ecpmon.simulator.model.keys import (
+    DEPLOYMENTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Document,
+    ObjectKey,
+    Refused,
+)
+from ecpmon.simulator.model.kube.reading import get
 from ecpmon.simulator.model.limits import check_claim
 from ecpmon.simulator.model.manifests import (
     REVISION,
@@ -39,7 +46,6 @@ _NO_GENERATION: Final = frozenset(
     ("services", "namespaces", "resourcequotas", "limitranges", "persistentvolumeclaims",
      "persistentvolumes", autoscaling.AUTOSCALERS)
 )  # fmt: skip
-_BOUND: Final = re.compile(r"\d{1,9}%?")
 _MODELLED: Final = frozenset((PODS, DEPLOYMENTS, REPLICA_SETS, NODES)) | workloads.KINDS
 
 
@@ -68,31 +74,13 @@ def put(
         changed = _put_object(draft, key, document, old, subresource)
     if not changed and old is not None:
         return state, old
+    if subresource == "":
+        removal.expect(draft, key, document)
     after = finish(draft)
     stored = get(after, key)
     if stored is None:
         raise Refused(500, "InternalError", f"{key.resource} {key.name!r} did not stay")
     return after, stored
-
-
-def _check_workload(key: ObjectKey, manifest: Manifest) -> None:
-    """Refused (422) for a number of replicas that is too much here, or bounds that are no numbers."""
-    spec = manifest["spec"]
-    found = too_many_pods(spec)
-    if found is not None:
-        raise _invalid(key, *found)
-    rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
-    for name in ("maxSurge", "maxUnavailable"):
-        if not _BOUND.fullmatch(str(rolling.get(name, 0))):
-            field = f"spec.strategy.rollingUpdate.{name}"
-            why = "must be an integer or a percentage (e.g '5%') that is not negative"
-            raise _invalid(key, field, rolling[name], why)
-
-
-def _invalid(key: ObjectKey, field: str, value: object, why: str) -> Refused:
-    message = f'Invalid value: "{value}": {why}'
-    cause = {"reason": "FieldValueInvalid", "message": message, "field": field}
-    return Refused(422, "Invalid", f'{key.resource} "{key.name}" is invalid: {field}: {message}', [cause])
 
 
 def _put_object(
@@ -102,7 +90,6 @@ def _put_object(
         document = claims.admitted(draft, document) if old is None else document
         claims.expect(draft, key.namespace)
     elif key.resource in workloads.KINDS:
-        _check_workload(key, document)
         draft.pods_of.setdefault(workloads.group_of(key), ())
         draft.stir(workloads.group_of(key))
     identity = draft.identity(key)
@@ -145,7 +132,6 @@ def _put_deployment(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
     if annotations:
         metadata["annotations"] = annotations
     manifest = {**manifest, "metadata": metadata}
-    _check_workload(key, manifest)
     found = draft.deployments.get(path)
     if found is not None and found.manifest == manifest:
         return False
@@ -161,7 +147,6 @@ def _new_meta(draft: Draft, key: ObjectKey, kind: str, manifest: Manifest) -> Me
 
 
 def _put_replica_set(draft: Draft, key: ObjectKey, manifest: Manifest) -> bool:
-    _check_workload(key, manifest)
     found = draft.replica_sets.get(f"{key.namespace}/{key.name}")
     if found is None:
         meta = _new_meta(draft, key, "replicaset", manifest)

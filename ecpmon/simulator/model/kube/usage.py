@@ -5,6 +5,7 @@ from __future__ import annotations
 from ecpmon.simulator.model.keys import ObjectKey
 from ecpmon.simulator.model.pods import Pod, PodPhase
 from ecpmon.simulator.model.state import ClusterState
+from ecpmon.simulator.model.view import NETWORK_IN, NETWORK_OUT
 from ecpmon.simulator.model.workload import observe, rhythm
 
 _IDLE_PERCENT = 5.0
@@ -17,6 +18,17 @@ def pod_usage(state: ClusterState, pod_key: ObjectKey) -> tuple[float, int] | No
     """(millicores, bytes) that a running pod uses; None for a pod that does not run."""
     pod = state.pods.get(f"{pod_key.namespace}/{pod_key.name}")
     return None if pod is None else _usage(state, pod)
+
+
+def pod_network(state: ClusterState, pod: Pod) -> tuple[float, float]:
+    """Bytes per second that the pod receives and sends: its share of what its service's users ask and are told."""
+    deployment = state.deployments.get(pod.deployment)
+    if deployment is None or not pod.serving or not deployment.condition.up:
+        return 0.0, 0.0
+    shape = rhythm(state.seed, deployment.tenant_id, deployment.spec.name)
+    reading = observe(deployment.spec, deployment.pod_sessions, deployment.condition, shape, state.now)
+    share = reading.rps / deployment.condition.up
+    return share * NETWORK_IN, share * (1.0 - reading.errors) * NETWORK_OUT
 
 
 def node_usage(state: ClusterState, name: str) -> tuple[float, int] | None:
@@ -40,7 +52,8 @@ def _usage(state: ClusterState, pod: Pod) -> tuple[float, int] | None:
         shape = rhythm(state.seed, deployment.tenant_id, deployment.spec.name)
         reading = observe(deployment.spec, deployment.pod_sessions, deployment.condition, shape, state.now)
         cpu, memory = reading.cpu, reading.memory
-    wanted = pod.resources
+    # What its service needs of it does not change with what it is given.
+    wanted = deployment.spec.resources if deployment is not None and pod.manifest else pod.resources
     return (
         (wanted.cpu_millicores or _UNSTATED_MILLICORES) * cpu / 100,
         round((wanted.memory_bytes or _UNSTATED_BYTES) * memory / 100),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
+from ecpmon.simulator.model.admission import MAX_PODS
 from ecpmon.simulator.model.controllers import STIR, drop
 from ecpmon.simulator.model.keys import Document, ObjectKey
 from ecpmon.simulator.model.pods import Pod, PodPhase
@@ -65,12 +67,13 @@ def reconcile(draft: Draft, key: ObjectKey, found: Document) -> None:
 def _missing(found: Document, pods: list[Pod], active: int) -> list[int | None]:
     """A number for each pod to begin: its index, or None where they have none."""
     spec, done = found["spec"], sum(pod.phase is PodPhase.SUCCEEDED for pod in pods)
-    parallel = _number(spec.get("parallelism"), 1)
+    # One more than there can be: what is refused is to be told.
+    parallel = min(_number(spec.get("parallelism"), 1), MAX_PODS + 1)
     completions = spec.get("completions")
     if spec.get("completionMode") == "Indexed":
         taken = {_index(pod) for pod in pods if pod.phase is not PodPhase.FAILED}
-        free = [n for n in range(_number(completions, 1)) if n not in taken]
-        return list(free[: max(0, parallel - active)])
+        free = (n for n in range(_number(completions, 1)) if n not in taken)
+        return list(islice(free, max(0, parallel - active)))
     # Without a number of completions the first that succeeds says that the work is done.
     left = parallel if completions is None else int(completions) - done
     if completions is None and done:

@@ -78,6 +78,7 @@ def make_pod(draft: Draft, key: ObjectKey, found: Document, wanted: Wanted, temp
 def _pod(draft: Draft, key: ObjectKey, found: Document, wanted: Wanted, template: Manifest) -> Pod:
     about = ObjectKey("pods", key.namespace, wanted.name)
     admission.check_namespace(draft, about)
+    admission.check_number(draft, about, group_of(key))
     spec = admission.admitted(draft, about, wanted.spec)
     check_quota(draft, about, {"spec": spec})
     written = template.get("metadata") or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from ecpmon.simulator.model import claims
@@ -215,5 +216,17 @@ def _drop_claims(draft: Draft, key: ObjectKey, found: Document, ordinal: int, wh
 
 def drop_all_claims(draft: Draft, key: ObjectKey, found: Document) -> None:
     """What becomes of the disks of a StatefulSet that is deleted: they stay, unless it says otherwise."""
-    for ordinal in {*_by_ordinal(draft, key), *_ordinals(found)}:
+    wanted = _ordinals(found)
+    claimed = {ordinal for ordinal in _claimed(draft, key, found) if ordinal in wanted}
+    for ordinal in {*_by_ordinal(draft, key), *claimed}:
         _drop_claims(draft, key, found, ordinal, "whenDeleted")
+
+
+def _claimed(draft: Draft, key: ObjectKey, found: Document) -> Iterator[int]:
+    """The ordinals that have a claim. There may be two billion others."""
+    starts = [f"{template['metadata']['name']}-{key.name}-" for template in _templates(found)]
+    for claim in draft.objects_of(key.namespace, CLAIMS):
+        name = claim["metadata"]["name"]
+        for start in starts:
+            if name.startswith(start) and name.removeprefix(start).isdecimal():
+                yield int(name.removeprefix(start))

@@ -277,6 +277,23 @@ def test_patches_of_every_kind(kubectl: Kubectl, rolled_out: str) -> None:
     assert "test" in refused
 
 
+def test_a_running_pod_is_resized(kubectl: Kubectl, rolled_out: str) -> None:
+    name = kubectl("-n", rolled_out, "get", "pods", "-o", "name").split()[0]
+    wanted = {"spec": {"containers": [{"name": "web", "resources": {"requests": {"cpu": "200m"}}}]}}
+    kubectl("-n", rolled_out, "patch", name, "--subresource", "resize", "--patch", json.dumps(wanted))
+
+    def has() -> bool:
+        (container,) = kubectl.json("-n", rolled_out, "get", name)["status"]["containerStatuses"]
+        return bool(container["resources"]["requests"]["cpu"] == "200m" and container["restartCount"] == 0)
+
+    wait_until(has, "the new CPU is in effect")
+    wanted["spec"]["containers"][0]["resources"] = {"requests": {"cpu": None}}
+    refused = kubectl.fails(
+        "-n", rolled_out, "patch", name, "--subresource", "resize", "--patch", json.dumps(wanted)
+    )
+    assert "resource requests cannot be removed" in refused
+
+
 def test_custom_resources_are_stored_as_given(kubectl: Kubectl, space: str) -> None:
     kubectl.apply(service_monitor("web", space))
     kubectl.apply(service_monitor("web", space), options=("--server-side", "--force-conflicts"))

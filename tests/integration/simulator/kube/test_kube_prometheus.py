@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -15,46 +16,60 @@ import yaml
 from kube_objects import deployment, namespace
 from sim_process import Simulator, free_port
 
+from ecpmon.collectors.promql import selectors
 from ecpmon.local.packages import Binaries
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
+from ecpmon.orchestrator.manifests import ManifestOptions, render
+from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.resources import data_dir
 from tests.processes import bound
 from tests.waiting import PATIENCE, wait_until
 
 SCRAPE = data_dir("rules") / "prometheus/scrape/kubernetes_sd.yml"
 TENANTS = ("acme", "globex")
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+TENANT = Tenant(
+    key=1, tenant_id="acme", name=None, preset="medium", is_demo=False, status=TenantStatus.PENDING,
+    service_requirements={"callbot": 25}, resources=Resources(), sla_target=SlaTarget(availability="99.9%"),
+    created_at=NOW, updated_at=NOW,
+)  # fmt: skip
 
 
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[Simulator]:
-    running = Simulator(tmp_path / "state", "--seed", "7", "--speed", "10").start()
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    folder = tmp_path_factory.mktemp("discovered")
+    running = Simulator(folder / "state", "--seed", "7", "--speed", "10").start()
     for tenant in TENANTS:
         running.deploy(tenant)
     yield running
     running.kill()
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path, simulator: Simulator, stack_binaries: Binaries) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def prometheus(
+    tmp_path_factory: pytest.TempPathFactory, simulator: Simulator, stack_binaries: Binaries
+) -> Iterator[int]:
     """The port of a Prometheus that runs our scrape configuration, only faster."""
+    folder = tmp_path_factory.mktemp("prometheus")
     text = SCRAPE.read_text().replace("127.0.0.1:6360", f"127.0.0.1:{simulator.port}")
-    (tmp_path / "kubernetes_sd.yml").write_text(text.replace("scrape_interval: 15s", "scrape_interval: 1s"))
+    (folder / "kubernetes_sd.yml").write_text(text.replace("scrape_interval: 15s", "scrape_interval: 1s"))
     config = {"global": {"scrape_interval": "1s"}, "scrape_config_files": ["kubernetes_sd.yml"]}
-    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     checked = subprocess.run(
-        [stack_binaries.promtool, "check", "config", tmp_path / "prometheus.yml"],
+        [stack_binaries.promtool, "check", "config", folder / "prometheus.yml"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
     port = free_port()
-    with (tmp_path / "prometheus.log").open("wb") as log:
+    with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             bound([
                 stack_binaries.prometheus,
-                f"--config.file={tmp_path / 'prometheus.yml'}",
-                f"--storage.tsdb.path={tmp_path / 'data'}",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
             ]),
-            stdout=log, stderr=log, cwd=tmp_path,
+            stdout=log, stderr=log, cwd=folder,
         )  # fmt: skip
     yield port
     process.terminate()
@@ -81,6 +96,52 @@ def _query(port: int, expression: str) -> list[dict[str, Any]]:
 
 def _pods_of(port: int, tenant: str) -> set[str]:
     return {item["metric"]["pod"] for item in _query(port, f'up{{tenant_id="{tenant}"}} == 1')}
+
+
+def test_nodes_and_kube_state_metrics_are_found_at_addresses_that_can_be_scraped(
+    simulator: Simulator, prometheus: int
+) -> None:
+    wanted = {("cadvisor", f"node-{number}") for number in range(1, 5)}
+    wanted |= {("kubelet", node) for _, node in wanted} | {("kube-state-metrics", "")}
+
+    def healthy() -> bool:
+        found = _query(prometheus, 'up{job=~"cadvisor|kubelet|kube-state-metrics"} == 1')
+        return {(f["metric"]["job"], f["metric"].get("node", "")) for f in found} == wanted
+
+    wait_until(healthy, "every exporter is scraped")
+    (node,) = [f["metric"]["instance"] for f in _query(prometheus, 'up{job="kubelet",node="node-3"}')]
+    assert node == "node-3"
+    assert {f["metric"]["node"] for f in _query(prometheus, "kubelet_node_name")} == {
+        f"node-{number}" for number in range(1, 5)
+    }
+
+
+def _expressions() -> list[str]:
+    """Of the rules that we render, those that are about kube-state-metrics and cAdvisor: all of them."""
+    (rule,) = [o for o in render(TENANT, plan_of(TENANT), ManifestOptions()) if o["kind"] == "PrometheusRule"]
+    return [r["expr"] for group in rule["spec"]["groups"] for r in group["rules"]]
+
+
+def test_rendered_rules_and_right_sizers_find_what_they_ask_for(
+    simulator: Simulator, prometheus: int
+) -> None:
+    for expression in _expressions():
+        for selector in selectors(expression):
+            rows = lambda asked=selector.text: bool(_query(prometheus, asked))  # noqa: E731
+            wait_until(rows, f"{selector.text} has series")
+        bare = re.sub(r" (==|>) [0-9.]+$", "", expression)
+        assert bare != expression
+        wait_until(lambda bare=bare: len(_query(prometheus, bare)) == 1, f"{bare} has a value")
+    inside = 'namespace="ecp-ai-acme", container="callbot"'
+    cpu = f"quantile_over_time(0.95, rate(container_cpu_usage_seconds_total{{{inside}}}[10s])[30s:1s])"
+    wait_until(lambda: len(_query(prometheus, cpu)) == 3, "what each pod used lately")
+    # Ten simulated seconds pass in one: the counters run ten times as fast as Prometheus' clock.
+    assert all(0.01 < float(row["value"][1]) < 10 for row in _query(prometheus, cpu))
+    memory = _query(prometheus, f"max_over_time(container_memory_working_set_bytes{{{inside}}}[1m])")
+    assert len(memory) == 3
+    assert all(float(row["value"][1]) > 1024**2 for row in memory)
+    both = "kube_pod_owner * on (namespace, pod) group_left kube_pod_status_phase{phase='Running'} == 1"
+    assert {row["metric"]["owner_kind"] for row in _query(prometheus, both)} == {"ReplicaSet"}
 
 
 def test_every_pod_is_found_labelled_scraped_and_forgotten(simulator: Simulator, prometheus: int) -> None:

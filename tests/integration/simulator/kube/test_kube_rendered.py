@@ -1,10 +1,13 @@
-"""What we render is what kubectl takes: dry runs on both sides, then for good."""
+"""What we render is what kubectl takes: dry runs on both sides, then for good, and away again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import pytest
 from conftest import Kubectl
+from sim_process import Simulator
 
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.orchestrator.manifests import ManifestOptions, render, to_yaml
@@ -18,7 +21,17 @@ TENANT = Tenant(
 )  # fmt: skip
 
 
-def test_every_rendered_object_passes_dry_runs_and_is_applied(kubectl: Kubectl) -> None:
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """Its clock stands still: what time does is done when we say so."""
+    running = Simulator(tmp_path_factory.mktemp("rendered") / "state", "--manual-clock").start()
+    yield running
+    running.kill()
+
+
+def test_every_rendered_object_passes_dry_runs_is_applied_and_deleted(
+    kubectl: Kubectl, simulator: Simulator
+) -> None:
     objects = render(TENANT, plan_of(TENANT), ManifestOptions(include_ingress=True))
     manifest = to_yaml(objects)
     client = kubectl("apply", "--dry-run=client", "-f", "-", stdin=manifest)
@@ -30,4 +43,9 @@ def test_every_rendered_object_passes_dry_runs_and_is_applied(kubectl: Kubectl) 
     assert server.count("(server dry run)") == len(objects)
     applied = kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=manifest)
     assert applied.count("serverside-applied") == len(objects)
-    kubectl("delete", "namespace", "ecp-ai-rendered", "--wait=false")
+    # The namespace goes first, and everything in it is there until its controller comes to it.
+    deleted = kubectl("delete", "--wait=false", "-f", "-", stdin=manifest)
+    assert deleted.count(" deleted") == len(objects)
+    assert kubectl.json("get", "namespace", "ecp-ai-rendered")["status"]["phase"] == "Terminating"
+    simulator.ok("POST", "/api/v1/clock/advance", {"seconds": 20})
+    assert "not found" in kubectl.fails("get", "namespace", "ecp-ai-rendered")

@@ -11,9 +11,12 @@ from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES, Resource
 from ecpmon.simulator.kube.checking import STRICT, Write, checked
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.status import ApiError
-from ecpmon.simulator.kube.writing import create
+from ecpmon.simulator.kube.writing import create, delete
 from ecpmon.simulator.model import kube as cluster
+from ecpmon.simulator.model.admission import MAX_PODS
 from ecpmon.simulator.model.state import ClusterState, new_state
+from ecpmon.simulator.model.step import step
+from ecpmon.simulator.model.times import SECOND
 from tests.apiserver_corpus import NAMESPACE, Answer, answers, bases
 
 Document = dict[str, Any]
@@ -58,11 +61,33 @@ def test_admission_answers_what_a_real_server_answered(state: ClusterState) -> N
     assert wrong == []
 
 
-def test_more_pods_than_a_simulation_holds_are_refused_as_a_limit_of_ours(state: ClusterState) -> None:
-    body = deepcopy(bases()["statefulsets"])
-    body["spec"]["replicas"] = 1001
-    with pytest.raises(cluster.Refused, match="in this simulator"):
-        create(state, Target(BY_NAME["statefulsets"], NAMESPACE), body, Write("test"))
+@pytest.mark.parametrize(
+    ("plural", "spec"),
+    [
+        ("deployments", {"replicas": 2**31 - 1}),
+        ("statefulsets", {"replicas": 2**31 - 1, "podManagementPolicy": "Parallel"}),
+        ("jobs", {"parallelism": 100_000, "completions": 2**31 - 1, "completionMode": "Indexed"}),
+    ],
+)
+def test_any_number_of_replicas_is_taken_and_no_more_pods_than_a_simulation_holds_are_made(
+    state: ClusterState, plural: str, spec: dict[str, Any]
+) -> None:
+    body = deepcopy(bases()[plural])
+    target = Target(BY_NAME[plural], NAMESPACE, body["metadata"]["name"])
+    own: Document = {"containers": [{"name": "web", "image": "web:1"}]}
+    if plural == "jobs":
+        own["restartPolicy"] = "Never"
+    body["spec"] |= {**spec, "template": {**body["spec"]["template"], "spec": own}}
+    body["spec"].pop("volumeClaimTemplates", None)
+    after, _ = create(state, target, body, Write("test"))
+    assert len(after.pods) - len(state.pods) == MAX_PODS
+    # The next one is refused again and again, as by a quota: also when all the others have told what became of them.
+    tried = step(after, 90 * SECOND)
+    assert len(tried.pods) - len(state.pods) == MAX_PODS
+    said = [event["message"] for event in cluster.items(tried, "events", NAMESPACE)]
+    assert any(f"this simulator holds {MAX_PODS} pods of one workload" in message for message in said)
+    emptied, _ = delete(after, target, {})
+    assert len(emptied.pods) == len(state.pods)
 
 
 def admitted(kind: Resource, document: Document, validation: str = STRICT) -> tuple[Document, list[str]]:
