@@ -11,6 +11,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -63,9 +64,16 @@ def page(which: Literal["docs", "redoc"], title: str, document: str) -> web.Resp
     return web.Response(text=text, content_type="text/html", headers=_HEADERS)
 
 
-def console() -> web.Response:
-    """The console, which asks the API like anybody else."""
-    return web.Response(text=_template("console"), content_type="text/html", headers=_HEADERS)
+def console(asks: str | None = None) -> web.Response:
+    """The console, which asks the API like anybody else, and the URL `asks` of an issuer."""
+    headers = _HEADERS if asks is None else _HEADERS | {"Content-Security-Policy": _asking(asks)}
+    return web.Response(text=_template("console"), content_type="text/html", headers=headers)
+
+
+def _asking(url: str) -> str:
+    """The policy of a page that may ask the host of `url`, too."""
+    parts = urlsplit(url)
+    return POLICY.replace("connect-src 'self'", f"connect-src 'self' {parts.scheme}://{parts.netloc}")
 
 
 async def asset(request: web.Request, name: str) -> web.Response:

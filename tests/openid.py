@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 from aiohttp import web
@@ -60,6 +63,9 @@ class Provider:
     hangs: asyncio.Event | None = None
     keys: Any = None
     discovery: Any = None
+    # What a person who signs in is given for an authorisation code: told what was asked for, by code.
+    signs: Callable[[dict[str, str]], dict[str, str]] = lambda asked: {}
+    asked_for: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def token(self, now: datetime, *, kid: str = "one", **claims: Any) -> str:
         """Good for an hour, for a viewer of every tenant, but for what `claims` say; None takes a claim away."""
@@ -80,15 +86,40 @@ class Provider:
         if request.path == "/jwks":
             keys = [public_jwk(*key, kid=kid, use="sig") for kid, key in self.published.items()]
             return web.json_response(self.keys if self.keys is not None else {"keys": keys})
-        found = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/jwks"}
+        if request.path == "/authorize":
+            return self._authorise(dict(request.query))
+        if request.path == "/token":
+            return self._exchange({k: str(v) for k, v in (await request.post()).items()})
+        found = {
+            "issuer": self.issuer,
+            "jwks_uri": f"{self.issuer}/jwks",
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+        }
         return web.json_response(found if self.discovery is None else self.discovery)
+
+    def _authorise(self, asked: dict[str, str]) -> web.Response:
+        """The person agrees at once."""
+        code = f"code-{len(self.asked_for)}"
+        self.asked_for[code] = asked
+        back = f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+        return web.Response(status=302, headers={"Location": back})
+
+    def _exchange(self, said: dict[str, str]) -> web.Response:
+        """By RFC 7636: for who knows what the challenge was made of."""
+        asked = self.asked_for.pop(said["code"], {})
+        made = urlsafe_b64encode(sha256(said["code_verifier"].encode()).digest()).rstrip(b"=").decode()
+        good = asked.get("code_challenge") == made and asked["redirect_uri"] == said["redirect_uri"]
+        answer = self.signs(asked) if good else {"error": "invalid_grant"}
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return web.json_response(answer, status=200 if good else 400, headers=headers)
 
 
 @asynccontextmanager
 async def providing(port: int) -> AsyncIterator[Provider]:
     provider = Provider(f"http://127.0.0.1:{port}")
     app = web.Application()
-    app.router.add_get("/{path:.*}", provider._answer)
+    app.router.add_route("*", "/{path:.*}", provider._answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -277,6 +277,7 @@ type WebhookAction struct {
 type Monitoring struct {
 	TenantID      string             `json:"tenant_id"`
 	TimeRange     TimeRange          `json:"time_range"`
+	StepSeconds   float64            `json:"step_seconds"`
 	Metrics       map[string][]Point `json:"metrics"`
 	Summary       map[string]float64 `json:"summary"`
 	MetricSources map[string]string  `json:"metric_sources"`

@@ -23,6 +23,7 @@ from ecpmon.api import (
     health,
     incidents,
     maintenance,
+    maintenance_preview,
     manifests,
     monitoring,
     objectives,
@@ -35,6 +36,7 @@ from ecpmon.api import (
     recoveries,
     simulator,
     sla,
+    sla_annotations,
     statement_mail,
     statements,
     summary,
@@ -45,6 +47,7 @@ from ecpmon.api import (
     webhook_keys,
     webhooks,
     websockets,
+    whoami,
 )
 from ecpmon.api.addresses import PROXIES, Proxies
 from ecpmon.api.context import CONTEXT, ApiContext
@@ -74,6 +77,7 @@ _MODULES = (
     health,
     incidents,
     maintenance,
+    maintenance_preview,
     manifests,
     monitoring,
     objectives,
@@ -85,6 +89,7 @@ _MODULES = (
     recoveries,
     simulator,
     sla,
+    sla_annotations,
     statement_mail,
     statements,
     summary,
@@ -95,6 +100,7 @@ _MODULES = (
     webhook_keys,
     webhooks,
     websockets,
+    whoami,
 )
 
 

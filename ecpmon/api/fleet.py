@@ -6,7 +6,7 @@ is told the newest rows when it reads again.
 
 Invariants: nothing is read but tenants that some listener may see, and none while nobody listens; a listener is told
 of the tenants that its caller may see and of no other; between two looks lie a second or ten times what a look takes,
-whichever is longer.
+whichever is longer, and after one that failed a second. Whether looks fail is told at once.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class FleetBroadcast(Broadcast[FleetListener]):
         # What the last look was at.
         self._seen: Numbers = frozenset()
         self._as_of: datetime | None = None
+        # Whether the last look failed: what is known is as of `_as_of`.
+        self._away = False
         self._look_at = float("-inf")
         self._beginning = asyncio.Lock()
 
@@ -109,14 +111,20 @@ class FleetBroadcast(Broadcast[FleetListener]):
     async def _turn(self) -> None:
         now = asyncio.get_running_loop().time
         if (began := now()) >= self._look_at:
-            wanted = self._wanted()
-            try:
-                self._found(await self._ask(wanted), wanted)
-            except EcpError as error:
-                _log.info("fleet_not_looked_at", error=error.message)
-            self._look_at = now() + max(SECONDS, SHARE * (now() - began))
-            await self._tell(now())
+            was_away = self._away
+            await self._look_at_them()
+            self._look_at = now() + max(SECONDS, 0 if self._away else SHARE * (now() - began))
+            await self._tell(now(), at_once=self._away is not was_away)
             self._forget_gone()
+
+    async def _look_at_them(self) -> None:
+        wanted = self._wanted()
+        try:
+            self._found(await self._ask(wanted), wanted)
+            self._away = False
+        except EcpError as error:
+            self._away = True
+            _log.info("fleet_not_looked_at", error=error.message)
 
     def _found(self, look: Look, wanted: Numbers) -> None:
         """Take in what a look at `wanted` has found."""
@@ -137,7 +145,7 @@ class FleetBroadcast(Broadcast[FleetListener]):
         if all(listener.told == self._look for listener in self.listeners):
             self._rows = {number: row for number, row in self._rows.items() if row.row is not None}
 
-    async def _tell(self, now: float) -> None:
+    async def _tell(self, now: float, *, at_once: bool) -> None:
         frames: dict[tuple[int, Numbers], bytes | None] = {}
         slice_ = Slice()
         for listener in list(self.listeners):
@@ -146,7 +154,7 @@ class FleetBroadcast(Broadcast[FleetListener]):
                 continue
             key = listener.told, listener.allowed
             if key not in frames:
-                frames[key] = self._frame(listener)
+                frames[key] = self._frame(listener) or (self._message([], []) if at_once else None)
             self._give(listener, line, frames[key], now)
             await slice_.pause()
 
@@ -179,5 +187,7 @@ class FleetBroadcast(Broadcast[FleetListener]):
 
     def _message(self, gone: list[str], rows: list[bytes]) -> bytes:
         as_of = "" if self._as_of is None else rfc3339(self._as_of)
-        told = b'{"as_of":"%s","gone":%s,"tenants":[%s]}' % (as_of.encode(), dumps(gone), b",".join(rows))
+        told = b'{"as_of":"%s","away":%s,"gone":%s,"tenants":[%s]}' % (
+            as_of.encode(), dumps(self._away), dumps(gone), b",".join(rows)
+        )  # fmt: skip
         return text_frame(told)

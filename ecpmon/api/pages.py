@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ecpmon.api.context import CONTEXT
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.openapi.described import LOADED, SHOWN, TAKES
 
@@ -12,11 +13,13 @@ _TITLE = "ecpmon API"
 
 
 @routes.get("/", Permission.OPEN, answers=SHOWN)
-async def console(_: web.Request) -> web.Response:
+async def console(request: web.Request) -> web.Response:
     """The console: what a browser shows of all this. It asks this API, with the token that is typed into it."""
     from ecpmon.pages import console
 
-    return console()
+    signed = request.app[CONTEXT].signed
+    # Who signs in there comes back with a code, for which the page asks the issuer for a token.
+    return console(None if signed is None or signed.endpoints is None else signed.endpoints.token)
 
 
 @routes.get("/docs", Permission.OPEN, answers=SHOWN)

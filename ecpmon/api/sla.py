@@ -237,6 +237,25 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
     return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False), at, ends)
 
 
+async def windows_under(
+    request: web.Request,
+    tenant: Tenant,
+    planned: Sequence[Maintenance],
+    names: Sequence[str],
+    now: datetime,
+) -> list[WindowResult]:
+    """The tenant's windows as they would be if `planned` were all that is planned. Raises LimitReached."""
+    # Not remembered: nobody else will ask about it.
+    asked = await _question(request, tenant, planned, names, now, present=False)
+    backend, much = backend_of(request), effort_of(tenant, planned)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier, present=True)
+    statuses, target = await backend.availability.statuses(tenant), tenant.sla_target.fraction
+    _, found = await worked_out(
+        request, tenant, much, _windows, asked.rest, marks, now, target, statuses, names, None
+    )
+    return found
+
+
 async def _question(
     request: web.Request,
     tenant: Tenant,
@@ -278,10 +297,12 @@ def contract_document(tenant: Tenant, window: str, at: datetime, target: float) 
 
 
 class PlotAsked(Query):
-    """`step`: the width of what each point is about."""
+    """`step`: the width of what each point is about. With `from` the plot begins there, whatever `window` says."""
 
     window: Length = "30d"
     step: Length = "1h"
+    from_: Annotated[QueryTime | None, Field(alias="from")] = None
+    to: Annotated[QueryTime | None, Field(description="Absent: now.")] = None
 
 
 @routes.get(
@@ -295,24 +316,17 @@ async def timeline(request: web.Request) -> web.Response:
     """Availability over time, for a plot."""
     tenant, backend, now = await tenant_of(request, with_deleted=True), backend_of(request), now_of(request)
     query = read_query(request, PlotAsked)
-    lasting, width = duration_of(query.window), duration_of(query.step)
-    if width > lasting:
-        raise bad_field("step", "is longer than the window")
-    # The first step begins before the window, unless the clock is at a multiple of the width.
-    if lasting / width > MAX_POINTS - 1:
-        raise bad_field("step", f"gives more than {MAX_POINTS} points; take a longer step")
-    # Steps start at multiples of their width, so that a plot does not shimmer.
-    end = min(now, tenant.deleted_at or now)
-    start = end - lasting
-    start -= timedelta(seconds=start.timestamp() % width.total_seconds())
-    planned, plot = await backend.maintenance.of_tenant(tenant), _Plot(start, end, width)
+    plot = _plot(query, min(now, tenant.deleted_at or now))
+    planned = await backend.maintenance.of_tenant(tenant)
     much = effort_of(tenant, planned) + plot.count
     asked = await worked_out(request, tenant, much, _of_steps, tenant, planned, plot)
-    marks = await backend.window_sums.marks(tenant, asked.instants, end, present=True)
+    marks = await backend.window_sums.marks(tenant, asked.instants, plot.as_of, present=True)
     shown: Timeline = {
         "tenant_id": tenant.tenant_id,
         "window": query.window,
         "step": query.step,
+        "from": plot.start,
+        "to": plot.end,
         "points": [],
     }
     as_up = tenant.maintenance_accounting is Accounting.COUNT_AS_UP
@@ -322,9 +336,12 @@ async def timeline(request: web.Request) -> web.Response:
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
+    """`as_of`: up to when the tenant is known; `end` may lie before."""
+
     start: datetime
     end: datetime
     width: timedelta
+    as_of: datetime
 
     @property
     def count(self) -> int:
@@ -335,10 +352,26 @@ class _Plot:
         return [self.start + self.width * i for i in range(self.count)]
 
 
+def _plot(query: PlotAsked, as_of: datetime) -> _Plot:
+    """Raises ValidationFailed naming the field."""
+    width, end = duration_of(query.step), min(query.to or as_of, as_of)
+    start = query.from_ or end - duration_of(query.window)
+    if start >= end:
+        raise bad_field("from", "must lie before `to`")
+    if width > end - start:
+        raise bad_field("step", "is longer than the window")
+    # The first step begins before the window, unless the clock is at a multiple of the width.
+    if (end - start) / width > MAX_POINTS - 1:
+        raise bad_field("step", f"gives more than {MAX_POINTS} points; take a longer step")
+    # Steps start at multiples of their width, so that a plot does not shimmer.
+    start -= timedelta(seconds=start.timestamp() % width.total_seconds())
+    return _Plot(start, end, width, as_of)
+
+
 def _of_steps(tenant: Tenant, planned: Sequence[Maintenance], plot: _Plot) -> _Question:
     off = off_between(tenant, planned, plot.start, plot.end, MAX_INTERVALS)
     terms = Terms(off.maintenance, outside=off.outside)
-    found = question(plot.end, terms, (), plot.steps)
+    found = question(plot.as_of, terms, (), [*plot.steps, plot.end])
     return _Question(found.instants, found.earlier, Sealed((terms, found)))
 
 

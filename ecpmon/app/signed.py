@@ -22,6 +22,7 @@ def issuer_of(
     source = Source(
         issuer=settings.oidc_issuer or "",
         jwks_url=settings.oidc_jwks_url,
+        signs_in=settings.oidc_client_id is not None,
         algorithms=frozenset(settings.oidc_algorithms.split(",")),
         allow_http=settings.oidc_allow_http,
         refresh=timedelta(seconds=settings.oidc_refresh),

@@ -19,7 +19,7 @@ from ecpmon.identity.issuer import Issuer
 from ecpmon.identity.keys import header_of, verified
 from ecpmon.memory import Memory
 from ecpmon.ports.tenants import TenantStore
-from ecpmon.ports.tokens import Caller, Person
+from ecpmon.ports.tokens import Caller, Endpoints, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class Desk:
             person=Person(self.expected.issuer, claims.subject),
             expires_at=claims.expires_at,
         )
+
+    @property
+    def endpoints(self) -> Endpoints | None:
+        return self.issuer.endpoints
 
     def told(self) -> dict[str, object]:
         return self.issuer.told()

@@ -20,6 +20,7 @@ import structlog
 from ecpmon.errors import IdentityProviderUnavailable
 from ecpmon.identity.claims import refused
 from ecpmon.identity.keys import Header, Key, KeySet, NoKeys
+from ecpmon.ports.tokens import Endpoints
 from ecpmon.settings import is_safe_url
 
 _log = structlog.get_logger(__name__)
@@ -37,10 +38,11 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where keys come from. `jwks_url` None: where the discovery document says."""
+    """Where keys come from. `jwks_url` None: where the discovery document says. `signs_in`: people do there."""
 
     issuer: str
     jwks_url: str | None = None
+    signs_in: bool = False
     algorithms: frozenset[str] = frozenset({"RS256", "ES256", "EdDSA"})
     allow_http: bool = False
     refresh: timedelta = timedelta(minutes=5)
@@ -61,6 +63,8 @@ class Issuer:
         self._tried_at: datetime | None = None
         self._failure: str | None = None
         self._fetching: asyncio.Task[None] | None = None
+        # Where people sign in, as its discovery document said last; None: not known, or nobody does here.
+        self.endpoints: Endpoints | None = None
 
     async def key_for(self, header: Header) -> Key:
         """Raises Unauthorized when the issuer has no such key, IdentityProviderUnavailable when that is not known."""
@@ -156,8 +160,7 @@ class Issuer:
         """Raises Failed."""
         try:
             async with asyncio.timeout(PATIENCE):
-                url = self.source.jwks_url or await self._discovered()
-                return KeySet.of(await self._get(url), self.source.algorithms)
+                return KeySet.of(await self._get(await self._place_of_keys()), self.source.algorithms)
         except TimeoutError:
             raise Failed(f"no answer within {PATIENCE:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -166,8 +169,30 @@ class Issuer:
         except NoKeys as error:
             raise Failed(str(error)) from None
 
-    async def _discovered(self) -> str:
-        """Where the issuer says that its keys are. Raises Failed."""
+    async def _place_of_keys(self) -> str:
+        """Raises Failed."""
+        if self.source.jwks_url and not self.source.signs_in:
+            return self.source.jwks_url
+        try:
+            document = await self._discovered()
+        except Failed:
+            # Who signs in has to wait; whose token it is can be told all the same.
+            if self.source.jwks_url is None:
+                raise
+            return self.source.jwks_url
+        self.endpoints = self._endpoints(document) if self.source.signs_in else None
+        return self.source.jwks_url or self._place(document, "jwks_uri")
+
+    def _endpoints(self, document: dict[str, Any]) -> Endpoints | None:
+        try:
+            places = [self._place(document, f"{name}_endpoint") for name in ("authorization", "token")]
+        except Failed as error:
+            _log.warning("nobody_can_sign_in", issuer=self.source.issuer, error=str(error))
+            return None
+        return Endpoints(*places)
+
+    async def _discovered(self) -> dict[str, Any]:
+        """What the issuer says of itself. Raises Failed."""
         url = self.source.issuer.rstrip("/") + _DISCOVERY
         try:
             document = orjson.loads(await self._get(url))
@@ -175,9 +200,14 @@ class Issuer:
             document = None
         if not isinstance(document, dict) or document.get("issuer") != self.source.issuer:
             raise Failed("the discovery document is not the issuer's")
-        found = document.get("jwks_uri")
+        return document
+
+    def _place(self, document: dict[str, Any], name: str) -> str:
+        """A URL that the document names. Raises Failed."""
+        found = document.get(name)
         if not isinstance(found, str) or not is_safe_url(found, allow_http=self.source.allow_http):
-            raise Failed("the discovery document names no safe place for keys")
+            what = "keys" if name == "jwks_uri" else f"its {name}"
+            raise Failed(f"the discovery document names no safe place for {what}")
         return found
 
     async def _get(self, url: str) -> bytes:

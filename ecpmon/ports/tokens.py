@@ -133,8 +133,21 @@ class Standing:
 Shown = tuple[int, int | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where people sign in at an issuer, and where what they come back with becomes a token."""
+
+    authorization: str
+    token: str
+
+
 class SignedTokens(Protocol):
     """Tokens that an issuer signs (OIDC). Tenants are those of the production database."""
+
+    @property
+    def endpoints(self) -> Endpoints | None:
+        """None: the issuer has not told yet, or nobody signs in with it here."""
+        ...
 
     def held(self, token: str, now: datetime) -> Caller | None:
         """The caller of a token that was looked at a moment ago, as far as nothing is known to have changed since."""

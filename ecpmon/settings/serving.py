@@ -98,6 +98,19 @@ class Serving(Part):
         max_length=300,
         description="What `aud` of signed tokens must name; needed with an issuer.",
     )
+    oidc_client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="Client of the issuer as which the console signs people in: a public one, by authorisation code "
+        "with PKCE. Empty: the console asks for a token.",
+    )
+    oidc_scope: str = Field(
+        default="openid",
+        min_length=1,
+        max_length=300,
+        description="Scopes that the console asks the issuer for, with blanks between them.",
+    )
     oidc_jwks_url: str | None = Field(
         default=None, description="Where the issuer's keys are; empty: where its discovery document says."
     )
@@ -202,6 +215,8 @@ class Serving(Part):
             raise ValueError(
                 "ECPMON_OIDC_ISSUER needs ECPMON_OIDC_AUDIENCE: without it tokens for others would be taken"
             )
+        if self.oidc_client_id is not None and self.oidc_issuer is None:
+            raise ValueError("ECPMON_OIDC_CLIENT_ID needs ECPMON_OIDC_ISSUER: who would sign people in?")
         return self
 
 

@@ -123,7 +123,9 @@ class PgMonitoringStore:
     ) -> list[Plot]:
         tier = _tier_of(step)
         if tier == "rollup_5m" and step != _FIVE_MINUTES:
-            raise ValueError(f"no plots are made in steps of {step}")
+            if step % _FIVE_MINUTES:
+                raise ValueError(f"no plots are made in steps of {step}")
+            tier = "rollup_minutes"
         sql = self._sql[f"{tier}_plots"]
         rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type)
         return await plots_of(rows, round(step.total_seconds()))

@@ -115,6 +115,25 @@ WHERE {is_plotted}
 UNION ALL
 {of_each_series}
 
+-- name: rollup_minutes_plots
+-- The same in steps of several times 5 minutes, each put together of rollups.
+WITH {open_buckets}, steps AS (
+  SELECT series, time_bucket($4::interval, at) AS bucket, sum(total) AS total, max(high) AS high,
+         sum(points)::bigint AS points
+  FROM (
+    SELECT s.id AS series, r.at, r.total, r.high, r.points
+    FROM series s CROSS JOIN LATERAL (
+      SELECT bucket AS at, total, high, points FROM rollup_5m
+      WHERE series = s.id AND bucket >= $2 AND bucket < $3 AND bucket <> ALL (ARRAY(SELECT bucket FROM open))
+    ) AS r
+    WHERE {is_plotted}
+    UNION ALL
+    SELECT series, bucket, total, high, points FROM fresh
+  ) AS all_of_them
+  GROUP BY 1, 2
+), plots AS MATERIALIZED (SELECT series, {plot_columns} FROM steps GROUP BY series)
+{of_each_series}
+
 -- name: rollup_1h_plots
 -- The same in steps of whole hours. The hour that $2 cuts, and those with open buckets, are put together of 5 minutes.
 WITH {open_buckets}, hours AS MATERIALIZED (

@@ -5,9 +5,9 @@ const root = new URL('.', document.baseURI);
 
 // An answer that is none: `code` and `message` are the API's, or say that it does not answer.
 export class ApiError extends Error {
-  constructor(status, { code = 'UNREACHABLE', message = '' } = {}) {
+  constructor(status, { code = 'UNREACHABLE', message = '', details = {} } = {}) {
     super(message || code);
-    Object.assign(this, { status, code });
+    Object.assign(this, { status, code, details });
   }
 }
 
@@ -17,10 +17,12 @@ const headers = () => ({
   ...(token.value && { Authorization: `Bearer ${token.value}` }),
 });
 
-async function answered(path) {
+async function answered(path, { method = 'GET', body } = {}) {
   let answer;
+  const said = body === undefined ? {} : { body: JSON.stringify(body) };
+  const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
   try {
-    answer = await fetch(new URL(path, root), { headers: headers() });
+    answer = await fetch(new URL(path, root), { method, headers: { ...headers(), ...type }, ...said });
   } catch {
     throw new ApiError(0);
   }
@@ -31,6 +33,12 @@ async function answered(path) {
 }
 
 export const get = async (path) => (await answered(path)).json();
+
+// A change; what it answers, null if nothing.
+export async function send(method, path, body) {
+  const answer = await answered(path, { method, body });
+  return answer.status === 204 ? null : answer.json();
+}
 
 // A file, for who has to show a token to get it.
 export async function download(path, name) {

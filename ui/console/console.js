@@ -30,26 +30,33 @@ function Head() {
       <a href="docs">${t('api')}</a>
       ${token.value && html`<button type="button" onClick=${() => signOut()}>${t('sign_out')}</button>`}
     </nav>
+    ${demo.value && html`<p class="demo-banner"><strong>${t('demo')}</strong> ${t('demo_hint')}</p>`}
   </header>`;
 }
 
 // What only some look at is loaded when they do.
-function Tenant({ tenantId }) {
+function Tenant({ tenantId, part }) {
   const view = useSignal(null);
   useEffect(() => void import('./tenant.js').then((module) => (view.value = module.Tenant)), []);
   const Page = view.value;
-  return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} />` : html`<main aria-busy="true"></main>`;
+  return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} part=${part} />` : html`<main aria-busy="true"></main>`;
 }
 
 function Page() {
-  const [, page, name] = /^#\/(tenants)\/([^/?]+)/.exec(route.value) ?? [];
-  return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} />` : html`<${Fleet} />`;
+  const [, page, name, part] = /^#\/(tenants)\/([^/?]+)(?:\/(\w+))?/.exec(route.value) ?? [];
+  return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} part=${part} />` : html`<${Fleet} />`;
 }
 
 function Console() {
   // Another token or another database is another fleet.
   useEffect(follow, [token.value, demo.value]);
   return html`<${Head} /><${Page} />`;
+}
+
+// Whoever has signed in elsewhere comes back with a code.
+if (new URLSearchParams(location.search).has('state')) {
+  await (await import('./oidc.js')).finish();
+  route.value = location.hash;
 }
 
 // Whether one is asked for is known after a moment, as refusals are slow; until then nobody has to wait.

@@ -1,24 +1,28 @@
 // All tenants, worst first, as they change.
-import { asOf, counts, isLoaded, lostAt, sorted, trouble } from './fleet_store.js';
+import { asOf, awaySince, counts, isLoaded, lostAt, order, sorted, trouble } from './fleet_store.js';
 import { Bounds, Budget, Mark, Trouble } from './parts.js';
-import { html, useEffect, useSignal } from './view.js';
+import { useVisible } from './visible.js';
+import { html, signal } from './view.js';
 import { clock, number, percent, t, time } from './words.js';
 
-// Rows that are drawn at once: the worst are seen while the others are still being made.
-const AT_ONCE = 50;
 const STATUSES = ['violated', 'at_risk', 'no_data', 'meeting'];
+const HEADS = ['tenant', 'status', 'state', 'availability_30d', 'target', 'budget_left', 'burn_rate', 'last_alert'];
+// Kept while one looks at a tenant.
+const text = signal('');
+const status = signal('');
 
 export function Since() {
   if (lostAt.value) return html`<p class="since lost" role="status">${t('lost_since', { at: clock(lostAt.value) })}</p>`;
+  if (awaySince.value) return html`<p class="since lost" role="status">${t('away_since', { at: time(awaySince.value) })}</p>`;
   return html`<p class="since" role="status">${asOf.value && t('as_of', { at: clock(asOf.value) })}</p>`;
 }
 
-function Row({ row }) {
+function Row({ row, at }) {
   const tenant = row.value;
   const month = tenant.windows['30d'];
   const alert = tenant.last_alert;
-  return html`<tr>
-    <th scope="row"><a href=${`#/tenants/${tenant.tenant_id}`}>${tenant.name}</a> <small>${tenant.tenant_id}</small></th>
+  return html`<tr aria-rowindex=${at + 2}>
+    <th scope="row"><a href=${`#/tenants/${encodeURIComponent(tenant.tenant_id)}`}>${tenant.name}</a> <small>${tenant.tenant_id}</small></th>
     <td><${Mark} is=${tenant.status} /></td>
     <td><${Mark} is=${tenant.state ?? 'no_data'} /></td>
     <td class="figure">${percent(month.availability)} <${Bounds} ...${month.bounds ?? {}} /></td>
@@ -29,23 +33,49 @@ function Row({ row }) {
   </tr>`;
 }
 
-const found = (text, status) => (row) => {
+// `down` is no status of an SLA, but what one looks for most.
+function isFound(row) {
   const tenant = row.peek();
-  return (
-    (!status || tenant.status === status) &&
-    (!text || `${tenant.name} ${tenant.tenant_id}`.toLowerCase().includes(text.toLowerCase()))
-  );
-};
+  const sought = status.value;
+  if (sought && sought !== (sought === 'down' ? tenant.state : tenant.status)) return false;
+  return !text.value || `${tenant.name} ${tenant.tenant_id}`.toLowerCase().includes(text.value.toLowerCase());
+}
+
+function Head({ name }) {
+  const { by, down } = order.value;
+  const sort = () => (order.value = { by: name, down: by === name && !down });
+  return html`<th scope="col" aria-sort=${by !== name ? 'none' : down ? 'descending' : 'ascending'}>
+    <button type="button" class="sort" onClick=${sort}>${t(name)}
+      <span aria-hidden="true">${by !== name ? '' : down ? ' ▼' : ' ▲'}</span></button></th>`;
+}
+
+const Room = ({ high }) => high > 0 && html`<tbody class="room"><tr aria-hidden="true"><td colspan=${HEADS.length}
+  style=${{ height: `${high}px` }}></td></tr></tbody>`;
+
+function Table({ shown }) {
+  const seen = useVisible(shown.length);
+  return html`<table class="fleet" aria-rowcount=${shown.length + 1}>
+    <thead><tr aria-rowindex="1">${HEADS.map((name) => html`<${Head} key=${name} name=${name} />`)}</tr></thead>
+    <${Room} high=${seen.above} />
+    <tbody ref=${seen.body}>${shown.slice(seen.first, seen.last).map((row, i) =>
+      html`<${Row} key=${row.peek().tenant_id} row=${row} at=${seen.first + i} />`)}</tbody>
+    <${Room} high=${seen.below} />
+  </table>`;
+}
+
+const Filters = () => html`<form class="filters" onSubmit=${(event) => event.preventDefault()}>
+  <label>${t('search')} <input type="search" value=${text} onInput=${(e) => (text.value = e.target.value)} /></label>
+  <label>${t('status')} <select value=${status} onChange=${(e) => (status.value = e.target.value)}>
+    <option value="">${t('all')}</option>
+    ${[...STATUSES, 'down'].map((name) => html`<option key=${name} value=${name}>${t(name)}</option>`)}
+  </select></label>
+  ${order.value.by !== 'worst' && html`<button type="button"
+    onClick=${() => (order.value = { by: 'worst', down: false })}>${t('worst_first')}</button>`}
+</form>`;
 
 export function Fleet() {
-  const text = useSignal('');
-  const status = useSignal('');
-  const shown = sorted.value.filter(found(text.value, status.value));
   const all = counts.value;
-  const drawn = useSignal(AT_ONCE);
-  useEffect(() => {
-    if (drawn.value < shown.length) setTimeout(() => (drawn.value += 2 * AT_ONCE));
-  });
+  const shown = sorted.value.filter(isFound);
   return html`<main>
     <h1>${t('fleet')}</h1>
     <${Since} />
@@ -54,20 +84,8 @@ export function Fleet() {
       ${STATUSES.map((name) => html`<li key=${name}><${Mark} is=${name} /> <b>${number(all[name])}</b></li>`)}
       <li><${Mark} is="down" /> <b>${number(all.down)}</b></li>
     </ul>
-    <form class="filters" onSubmit=${(event) => event.preventDefault()}>
-      <label>${t('search')} <input type="search" value=${text} onInput=${(e) => (text.value = e.target.value)} /></label>
-      <label>${t('status')} <select value=${status} onChange=${(e) => (status.value = e.target.value)}>
-        <option value="">${t('all')}</option>
-        ${STATUSES.map((name) => html`<option key=${name} value=${name}>${t(name)}</option>`)}
-      </select></label>
-    </form>
-    <div class="wide" tabindex="0" role="region" aria-label=${t('fleet')}>
-      <table class="fleet">
-        <thead><tr>${['tenant', 'status', 'state', 'availability_30d', 'target', 'budget_left', 'burn_rate', 'last_alert']
-          .map((key) => html`<th key=${key} scope="col">${t(key)}</th>`)}</tr></thead>
-        <tbody>${shown.slice(0, drawn.value).map((row) => html`<${Row} key=${row.peek().tenant_id} row=${row} />`)}</tbody>
-      </table>
-    </div>
+    <${Filters} />
+    <div class="wide" tabindex="0" role="region" aria-label=${t('fleet')}><${Table} shown=${shown} /></div>
     ${isLoaded.value && !shown.length && html`<p>${t(sorted.value.length ? 'none_found' : 'no_tenants')}</p>`}
   </main>`;
 }

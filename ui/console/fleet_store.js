@@ -1,34 +1,30 @@
 // All tenants as they are: the summary, and then what the socket tells of it.
 import { get, listen } from './api.js';
+import { before, inOrder, placeOf } from './fleet_order.js';
 import { batch, computed, signal } from './view.js';
-
-const WORST = { violated: 0, at_risk: 1, no_data: 2, meeting: 3 };
 
 // By tenant_id, each row a signal of its own: a row that changes draws itself, not the others.
 const rows = signal(new Map());
 export const asOf = signal(null);
 // When the server was lost; null: it is there.
 export const lostAt = signal(null);
+// Since when the server cannot ask its database; null: it can.
+export const awaySince = signal(null);
 export const trouble = signal(null);
 // Whether the rows have been there.
 export const isLoaded = signal(false);
+// What they are sorted by, and whether the other way round; kept while one looks elsewhere.
+export const order = signal({ by: 'worst', down: false });
 // Grows when tenants come or go, or one's place changes.
-const order = signal(0);
+const moves = signal(0);
 
-const placeOf = (row) => [WORST[row.status] ?? 4, row.error_budget.remaining_percent ?? 100, row.tenant_id];
-const before = (a, b) => {
-  const [one, other] = [placeOf(a), placeOf(b)];
-  const at = one.findIndex((part, i) => part !== other[i]);
-  return at < 0 ? 0 : one[at] < other[at] ? -1 : 1;
-};
-// Worst first, as the API sorts them.
 export const sorted = computed(() => {
-  order.value;
-  return [...rows.value.values()].sort((a, b) => before(a.peek(), b.peek()));
+  moves.value;
+  return inOrder([...rows.value.values()], order.value);
 });
 export const rowOf = (tenantId) => rows.value.get(tenantId);
 export const counts = computed(() => {
-  order.value;
+  moves.value;
   const found = { violated: 0, at_risk: 0, no_data: 0, meeting: 0, down: 0 };
   for (const row of rows.value.values()) {
     found[row.peek().status] += 1;
@@ -36,6 +32,10 @@ export const counts = computed(() => {
   }
   return found;
 });
+
+const isMoved = (was, row) =>
+  was.status !== row.status || was.state !== row.state ||
+  before(placeOf(was, order.peek().by), placeOf(row, order.peek().by)) !== 0;
 
 function take(changed, gone = []) {
   batch(() => {
@@ -50,11 +50,11 @@ function take(changed, gone = []) {
       } else {
         const was = old.peek();
         if (JSON.stringify(was) === JSON.stringify(row)) continue;
-        moved ||= before(was, row) !== 0 || was.state !== row.state;
+        moved ||= isMoved(was, row);
         old.value = row;
       }
     }
-    if (moved) order.value += 1;
+    if (moved) moves.value += 1;
   });
 }
 
@@ -68,6 +68,7 @@ async function load(told) {
     batch(() => {
       asOf.value = summary.as_of;
       lostAt.value = null;
+      awaySince.value = null;
       trouble.value = null;
       isLoaded.value = true;
     });
@@ -78,13 +79,17 @@ async function load(told) {
 
 // Returns how to end it.
 export function follow() {
-  rows.value = new Map();
-  isLoaded.value = false;
+  batch(() => {
+    rows.value = new Map();
+    isLoaded.value = false;
+    awaySince.value = null;
+  });
   let waiting = [];
   const heard = (message) => {
     if (waiting) waiting.push(message);
     else take(message.tenants, message.gone);
     if (message.as_of) asOf.value = message.as_of;
+    awaySince.value = message.away ? message.as_of : null;
   };
   const opened = async () => {
     waiting = [];

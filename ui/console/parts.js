@@ -11,6 +11,19 @@ const SIGNS = {
 export const Mark = ({ is }) =>
   html`<span class=${`mark ${is}`}><span aria-hidden="true">${SIGNS[is] ?? '·'}</span> ${t(is ?? 'no_data')}</span>`;
 
+export const Table = ({ title, heads, children }) => html`<section>
+  <h2>${title}</h2>
+  <div class="wide" tabindex="0" role="region" aria-label=${title}><table>
+    <thead><tr>${heads.map((key) => html`<th key=${key} scope="col">${t(key)}</th>`)}</tr></thead>
+    <tbody>${children}</tbody>
+  </table></div>
+</section>`;
+
+export const Nothing = ({ columns, children }) => html`<tr><td colspan=${columns}>${children}</td></tr>`;
+
+export const Pick = ({ name, label, choices, ...more }) => html`<label>${label} <select name=${name} ...${more}>
+  ${choices.map(([value, said]) => html`<option key=${value} value=${value}>${said}</option>`)}</select></label>`;
+
 export function Budget({ left, label }) {
   if (left === null || left === undefined) return html`<span>–</span>`;
   const shown = Math.max(0, Math.min(100, left));

@@ -1,7 +1,8 @@
 // A token, tried before it is kept.
 import { get } from './api.js';
+import { useAsked } from './asked.js';
 import { Trouble } from './parts.js';
-import { isOpen, refusal, token } from './session.js';
+import { isOpen, me, refusal, token } from './session.js';
 import { batch, html, useSignal } from './view.js';
 import { t } from './words.js';
 
@@ -17,9 +18,9 @@ export async function tryToken() {
   if (underWay === tried) return;
   underWay = tried;
   try {
-    await get('api/v1/tenants?limit=1');
+    const said = await get('api/v1/session');
     // Else another was typed meanwhile, and what is said of this one is of no interest.
-    if (token.peek() === tried) found(null, !tried);
+    if (token.peek() === tried) found(null, !tried, said);
   } catch (error) {
     if (token.peek() === tried) failed(error, tried);
   } finally {
@@ -27,8 +28,9 @@ export async function tryToken() {
   }
 }
 
-function found(why, open) {
+function found(why, open, said = null) {
   batch(() => {
+    me.value = said;
     refusal.value = why;
     isOpen.value = open;
   });
@@ -46,6 +48,16 @@ function failed(error, tried) {
   });
 }
 
+// Where people are known elsewhere; a token works as well.
+function Elsewhere() {
+  const { value } = useAsked('api/v1/sign-in');
+  const oidc = value?.oidc;
+  if (!oidc) return null;
+  const go = async () => (await import('./oidc.js')).begin(oidc);
+  return html`<p><button type="button" disabled=${!isSecureContext} onClick=${go}>${t('sign_in_at', { issuer: new URL(oidc.issuer).host })}</button>
+    ${!isSecureContext && html` <small>${t('needs_https')}</small>`}</p>`;
+}
+
 export function SignIn() {
   const typed = useSignal('');
   const submit = (event) => {
@@ -58,6 +70,7 @@ export function SignIn() {
   };
   return html`<main class="signin">
     <h1>ecpmon</h1>
+    <${Elsewhere} />
     <form onSubmit=${submit}>
       <label>${t('token')}
         <input type="password" autocomplete="current-password" required value=${typed}

@@ -1,39 +1,72 @@
-// The monthly statements, to take away.
+// The statements of months, to read and to take away, with their revisions and what each changed.
 import { download } from './api.js';
-import { Trouble } from './parts.js';
+import { useAsked } from './asked.js';
+import { Bounds, Pick, Table, Trouble } from './parts.js';
 import { html, useSignal } from './view.js';
 import { language } from './session.js';
-import { t } from './words.js';
+import { lasting, number, percent, t, time } from './words.js';
 
 const MONTHS = 12;
 const FORMATS = ['html', 'pdf', 'csv', 'json'];
 
-// The last months, this one first, as `2026-11`.
+// The last months, the one of `now` first, as `2026-11`.
 function months(now) {
   return Array.from({ length: MONTHS }, (_, i) =>
     new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - i, 1)).toISOString().slice(0, 7));
 }
 
-export function Statements({ tenantId, path }) {
-  const trouble = useSignal(null);
-  const chosen = useSignal(months(new Date())[0]);
+const shown = (value) => (typeof value === 'number' ? number(value) : value === null || value === undefined ? '–' : JSON.stringify(value));
+
+// What a revision changed of the one before: figures as old and new, lists by what was added and removed.
+function Differences({ restates }) {
+  return html`<${Table} title=${t('difference')} heads=${['figure', 'before', 'after']}>
+    ${Object.entries(restates).map(([name, change]) => html`<tr key=${name}><th scope="row"><code>${name}</code></th>
+      ${'added' in change
+        ? [change.removed, change.added].map((part, i) => html`<td key=${i}><ul class="plain">${part.map((each) =>
+          html`<li key=${JSON.stringify(each)}><small>${JSON.stringify(each)}</small></li>`)}</ul></td>`)
+        : [change.old, change.new].map((part, i) => html`<td key=${i} class="figure">${shown(part)}</td>`)}</tr>`)}
+  <//>`;
+}
+
+const Figures = ({ told, own }) => html`<dl class="live">
+  <div><dt>${t('state')}</dt><dd>${t(`statement_${told.state}`)}</dd></div>
+  <div><dt>${t('verdict')}</dt><dd>${t(`verdict_${told.verdict}`)}</dd></div>
+  <div><dt>${t('availability')}</dt><dd>${percent(told.availability)} <${Bounds} ...${told.bounds} /></dd></div>
+  <div><dt>${t('down')}</dt><dd>${lasting(told.down_minutes * 60)}</dd></div>
+  <div><dt>${t('coverage')}</dt><dd>${percent(told.coverage, 1)}</dd></div>
+  <div><dt>${t('credit')}</dt><dd>${told.credit_percent === null ? '–' : `${number(told.credit_percent)} %`}</dd></div>
+  ${told.closed_at && html`<div><dt>${t('closed_at')}</dt><dd>${time(told.closed_at, own)}</dd></div>`}
+</dl>`;
+
+export function Statements({ store, own }) {
+  const list = months(new Date(store.sla.value?.as_of ?? Date.now()));
+  const chosen = useSignal(null);
+  const revision = useSignal(null);
+  const failed = useSignal(null);
+  const month = chosen.value ?? list[0];
+  const asked = new URLSearchParams({ month, ...(revision.value && { revision: revision.value }) });
+  const { value, error } = useAsked(`${store.path}/sla/report?${asked}`, store.changes.value);
   const take = async (format) => {
-    const name = `${tenantId}-${chosen.value}.${format}`;
+    failed.value = null;
     try {
-      await download(`${path}/sla/report?month=${chosen.value}&format=${format}&language=${language.value}`, name);
-      trouble.value = null;
-    } catch (error) {
-      trouble.value = error;
+      await download(`${store.path}/sla/report?${asked}&format=${format}&language=${language.value}`, `${store.tenantId}-${month}.${format}`);
+    } catch (why) {
+      failed.value = why;
     }
+  };
+  const pick = (event) => {
+    chosen.value = event.target.value;
+    revision.value = null;
   };
   return html`<section>
     <h2>${t('statements')}</h2>
-    <p class="filters">
-      <label>${t('month')} <select value=${chosen} onChange=${(event) => (chosen.value = event.target.value)}>
-        ${months(new Date()).map((month) => html`<option key=${month} value=${month}>${month}</option>`)}
-      </select></label>
-      ${FORMATS.map((format) => html`<button key=${format} type="button" onClick=${() => take(format)}>${format.toUpperCase()}</button>`)}
-    </p>
-    <${Trouble} error=${trouble.value} />
+    <p class="filters"><${Pick} label=${t('month')} value=${month} onChange=${pick} choices=${list.map((each) => [each, each])} />
+      ${FORMATS.map((format) => html`<button key=${format} type="button" onClick=${() => take(format)}>${format.toUpperCase()}</button>`)}</p>
+    ${value && html`<${Figures} told=${value} own=${own} />`}
+    ${value?.revisions && html`<p class="spans" role="group" aria-label=${t('revision')}>
+      ${Array.from({ length: value.revisions }, (_, i) => i + 1).map((number) => html`<button key=${number} type="button"
+        aria-pressed=${number === value.revision} onClick=${() => (revision.value = number)}>${t('revision_n', { n: number })}</button>`)}</p>`}
+    ${value?.restates && html`<${Differences} restates=${value.restates} />`}
+    <${Trouble} error=${error ?? failed.value} />
   </section>`;
 }

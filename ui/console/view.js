@@ -3,6 +3,6 @@ import htm from './htm.mjs';
 import { h } from './preact.mjs';
 
 export { render, Fragment } from './preact.mjs';
-export { useEffect, useRef, useState } from './hooks.mjs';
+export { useEffect, useMemo, useRef, useState } from './hooks.mjs';
 export { batch, computed, effect, signal, useComputed, useSignal } from './signals.mjs';
 export const html = htm.bind(h);

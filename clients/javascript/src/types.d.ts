@@ -273,6 +273,7 @@ export interface WebhookAction {
 export interface Monitoring {
   tenant_id: string;
   time_range: TimeRange;
+  step_seconds: number;
   metrics: Record<string, Point[]>;
   summary: Record<string, number>;
   metric_sources: Record<string, string>;

@@ -40,6 +40,9 @@ class FleetChanges(TypedDict):
     One without any is sent when there has been none for some seconds: so one can see that the figures are looked at."""
 
     as_of: Annotated[datetime, Field(description="When they were looked at; it stands while they cannot be.")]
+    away: Annotated[
+        bool, Field(description="Whether they cannot be looked at: the database is away since `as_of`.")
+    ]
     gone: Annotated[
         list[str], Field(description="Tenants that are no more; one of that name may follow in `tenants`.")
     ]

@@ -63,6 +63,7 @@ class Measurements(SeriesShown):
 
     tenant_id: str
     time_range: TimeRange
+    step_seconds: float
     metric_sources: dict[str, str]
     sources: dict[str, SeriesShown]
 

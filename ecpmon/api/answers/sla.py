@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ecpmon.api.answers.common import Bounded, Bounds, Certainty, Day, ShownState
-from ecpmon.model.maintenance import Accounting
+from ecpmon.model.availability import GapReason
+from ecpmon.model.maintenance import Accounting, Category
 from ecpmon.model.tenants import TenantStatus
 from ecpmon.model.windows import SlaStatus, Verdict
 from ecpmon.openapi.declaring import TypedDict
@@ -95,11 +96,47 @@ class TimelinePoint(TypedDict):
     outside_minutes: float
 
 
-class Timeline(TypedDict):
-    tenant_id: str
-    window: str
-    step: str
-    points: list[TimelinePoint]
+Timeline = TypedDict(
+    "Timeline",
+    {
+        "tenant_id": str,
+        "window": str,
+        "step": str,
+        "from": Annotated[datetime, Field(description="The begin of the first point.")],
+        "to": Annotated[datetime, Field(description="The end of the last one.")],
+        "points": list[TimelinePoint],
+    },
+)
+
+
+class ShownGap(TypedDict):
+    """Nobody measured, and who was blind. `minutes`: as far as the tenant is unknown."""
+
+    start: datetime
+    end: datetime
+    minutes: float
+    reason: GapReason
+
+
+class ShownExclusion(TypedDict):
+    """Left out of what counts. `title`: of the window, or its reason."""
+
+    start: datetime
+    end: datetime
+    category: Category
+    title: str
+
+
+Annotations = TypedDict(
+    "Annotations",
+    {
+        "tenant_id": str,
+        "from": datetime,
+        "to": datetime,
+        "gaps": list[ShownGap],
+        "exclusions": list[ShownExclusion],
+    },
+)
 
 
 class Analysis(Certainty):

@@ -39,6 +39,7 @@ class TimeRange(TypedDict):
 class Monitoring(TypedDict):
     tenant_id: str
     time_range: TimeRange
+    step_seconds: float
     metrics: dict[str, list[Point]]
     summary: dict[str, float]
     metric_sources: dict[str, str]

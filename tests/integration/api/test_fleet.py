@@ -31,7 +31,7 @@ async def test_a_failure_is_told_within_two_seconds_to_those_who_may_see_it(serv
     for name in (mine, other):
         await push(service, name, up=1)
     async with connect(service, "admin") as all_of_them, connect(service, "narrow") as narrow:
-        assert set(await all_of_them.receive_json(timeout=PATIENCE)) == {"as_of", "gone", "tenants"}
+        assert set(await all_of_them.receive_json(timeout=PATIENCE)) == {"as_of", "away", "gone", "tenants"}
         service.clock.advance(5)
         await push(service, mine, up=0)
         began = asyncio.get_running_loop().time()

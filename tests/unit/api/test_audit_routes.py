@@ -54,6 +54,7 @@ NOT_LOGGED = {
     "POST /api/v1/tenants/calculate-resources": NOTHING,
     "POST /api/v1/tenants/validate-manifest": NOTHING,
     f"POST {TENANT}/alerts/test": NOTHING,
+    f"POST {TENANT}/maintenance/preview": NOTHING,
     f"POST {TENANT}/manifest": NOTHING,
     "POST /api/v1/simulator/deploy/{tenant_id}": OF_ITS_OWN,
     "POST /api/v1/simulator/failures/{tenant_id}/trigger": SIMULATED,

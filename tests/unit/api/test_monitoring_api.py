@@ -215,6 +215,7 @@ async def test_points_and_their_summary(client: Any) -> None:
     assert body == {
         "tenant_id": "acme",
         "time_range": {"start": "2026-03-02T08:00:00Z", "end": "2026-03-02T09:00:00Z"},
+        "step_seconds": 300.0,
         **shown,
         "metric_sources": {"cpu": "push"},
         "sources": {"push": shown},
