@@ -12,10 +12,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,11 +25,21 @@ if TYPE_CHECKING:
     from ecpmon.settings import Settings
     from ecpmon.storage.roles import Login
 
-# Each a module here with a group of its name, and what that says of itself.
+# Each a module here with a command or group of its name, and what that says of itself.
 GROUPS = {
+    "alerts": "Alert rules of a tenant with their states.",
+    "completion": "Print what makes SHELL complete commands, options and their values.",
+    "deploy": "Deploy a tenant of a running service.",
+    "doctor": "Look at settings, database, clocks, Prometheus, Alertmanager, cluster and mail, and say what to do.",
+    "incidents": "Outages of a tenant, with what each took from its error budget.",
+    "logs": "The log of a tenant's newest deployment, or of another one.",
+    "maintenance": "Planned windows of a tenant: list, add, remove.",
+    "push": "Push measurements of a tenant, such as `ecpmon push acme up=1 response_time=120`.",
     "rules": "The burn-rate policy as Prometheus rules.",
+    "sla": "SLA figures of a running service, and statements.",
     "slo": "Objectives as OpenSLO v1 YAML.",
     "tenant": "Size a tenant, render its Kubernetes manifest, validate one. No database is needed.",
+    "tenants": "The tenants of a running service: list, show, create, change, delete.",
     "token": "API tokens: make, list, replace and revoke them; see docs/tokens.md.",
 }
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
@@ -78,8 +88,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in GROUPS:
             return super().get_command(ctx, cmd_name)
-        group: click.Group = getattr(import_module(f"ecpmon.cli.{cmd_name}"), cmd_name)
-        return group
+        found: click.Command = getattr(import_module(f"ecpmon.cli.{cmd_name}"), cmd_name)
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = {name: command.get_short_help_str(formatter.width) for name, command in self.commands.items()}
@@ -92,7 +102,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Multi-tenant SLA monitor for AI contact-centre services.
 
-    `ecpmon up` runs everything on this machine; `ecpmon serve` runs the service alone.
+    `ecpmon up` runs everything on this machine; `ecpmon serve` runs the service alone; `ecpmon doctor` says what is
+    missing. docs/command-line.md shows the rest.
     """
 
 
@@ -271,44 +282,6 @@ def mail(host: str, smtp_port: int, port: int, folder: Path) -> None:
 
     log_to_stderr(logging.INFO)
     asyncio.run(run(host, smtp_port, port, folder))
-
-
-@cli.group()
-def sla() -> None:
-    """SLA figures and statements."""
-
-
-@sla.command()
-@click.argument("tenant_id")
-@click.option("--month", help="The month, such as 2026-10.")
-@click.option("--period", help="A quarter or a year instead, such as 2026-Q3 or 2026.")
-@click.option(
-    "--format", "shape", type=click.Choice(["json", "csv", "html", "pdf"]), default="json", show_default=True
-)
-@click.option("--revision", type=click.IntRange(min=1), help="An older revision (default: the newest).")
-@click.option("--language", type=click.Choice(["en", "ko"]), help="Of html and pdf (default: the tenant's).")
-@click.option(
-    "--output", type=click.File("wb"), default="-", help="Where to write it (default: standard output)."
-)
-def report(
-    tenant_id: str,
-    month: str | None,
-    period: str | None,
-    shape: str,
-    revision: int | None,
-    language: str | None,
-    output: BinaryIO,
-) -> None:
-    """Write the statement of TENANT_ID. The first call after a month, a quarter or a year is over closes it."""
-    from ecpmon.app.report import report as make
-    from ecpmon.model.tenants import Language
-
-    of = month or period
-    if of is None or (month and period):
-        raise click.UsageError("give either --month or --period")
-    settings = load_settings()
-    url, chosen = database_url(settings), Language(language) if language else None
-    output.write(asyncio.run(make(url, settings, tenant_id, of, shape, datetime.now(UTC), revision, chosen)))
 
 
 def main() -> None:

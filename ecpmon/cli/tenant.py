@@ -108,7 +108,14 @@ def size(
 @_availability_option
 @_response_option
 @_preset_option
-@click.option("--format", "shape", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="How it is written.",
+)
 @click.option("--monitoring/--no-monitoring", default=True, show_default=True, help="Prometheus objects.")
 @click.option("--ingress/--no-ingress", default=False, show_default=True, help="An Ingress with TLS.")
 @click.option("--namespace", help="Another namespace than ecp-ai-TENANT_ID.")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -19,29 +19,20 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ecpmon.figures import DASH, percent, towards_less
 from ecpmon.local.stack import StackUrls
 from ecpmon.local.supervisor import Message
 
 WINDOWS = ("1h", "24h", "7d", "30d")
 POLL_SECONDS = 2.0
-DASH = "—"
+# Between two lines about all tenants, where there is no terminal.
+LINE_SECONDS = 60.0
 _FULL_COVERAGE = 0.99
 _STATUS_STYLE = {"meeting": "green", "at_risk": "yellow", "violated": "bold red", "no_data": "dim"}
 _STATE_STYLE = {"up": "green", "down": "bold red", "gap": "yellow", "none": "dim"}
 
 Summary = Mapping[str, Any]
 """The decoded answer of `GET /api/v1/sla/summary`."""
-
-
-def percent(value: float | None) -> str:
-    """A percentage with three decimals, cut and not rounded: only a perfect window reads 100%."""
-    if value is None:
-        return DASH
-    exact = Decimal(repr(value))
-    if exact == 100:
-        return "100%"
-    cut = exact.quantize(Decimal("0.001"), rounding=ROUND_DOWN)
-    return "<0.001%" if cut == 0 < exact else f"{cut}%"
 
 
 def availability(window: Mapping[str, Any] | None) -> str:
@@ -58,14 +49,9 @@ def budget(error_budget: Mapping[str, Any] | None) -> str:
     """The error budget that is left: minutes and share, both cut towards less."""
     if not error_budget or error_budget.get("remaining_minutes") is None:
         return DASH
-    minutes = _floor(error_budget["remaining_minutes"], "0.1")
+    minutes = towards_less(error_budget["remaining_minutes"], "0.1")
     share = error_budget.get("remaining_percent")
-    return f"{minutes} min" + (f" ({_floor(share, '1')}%)" if share is not None else "")
-
-
-def _floor(value: float, step: str) -> Decimal:
-    """Towards minus infinity: a budget is never shown larger than it is."""
-    return Decimal(repr(value)).quantize(Decimal(step), rounding=ROUND_FLOOR)
+    return f"{minutes} min" + (f" ({towards_less(share, '1')}%)" if share is not None else "")
 
 
 def burn_rate(rates: Mapping[str, Any] | None) -> str:
@@ -119,9 +105,8 @@ def _partly_measured(summary: Summary) -> bool:
     return any(cell.endswith("*") for tenant in summary.get("tenants", []) for cell in tenant_cells(tenant))
 
 
-def plain_lines(summary: Summary) -> list[str]:
-    """One line per tenant, for logs and pipes."""
-    as_of = summary.get("as_of", DASH)
+def plain_line(tenant: Mapping[str, Any], as_of: str) -> str:
+    """A tenant for logs and pipes."""
     headings = (
         "",
         "state=",
@@ -131,10 +116,51 @@ def plain_lines(summary: Summary) -> list[str]:
         "burn_1h=",
         "last_alert=",
     )
-    return [
-        f"{as_of} " + " ".join(h + c for h, c in zip(headings, tenant_cells(tenant), strict=True))
-        for tenant in summary.get("tenants", [])
-    ]
+    return f"{as_of} " + " ".join(h + c for h, c in zip(headings, tenant_cells(tenant), strict=True))
+
+
+class PlainTeller:
+    """What is written where there is no terminal: a tenant when its state changes, and one line a minute.
+
+    A log of half an hour is some dozen lines, not a line for each figure that moved.
+    """
+
+    def __init__(self) -> None:
+        self._standing: dict[str, tuple[Any, ...]] = {}
+        self._problem: str | None = None
+        self._next = 0.0
+
+    def lines(self, summary: Summary | None, problem: str | None, now: float) -> list[str]:
+        """What to write now. `now` in seconds of any clock that only goes forward."""
+        if summary is None:
+            told = [problem] if problem and problem != self._problem else []
+            self._problem = problem
+            return told
+        self._problem = None
+        tenants, as_of = summary.get("tenants", []), summary.get("as_of", DASH)
+        told = [plain_line(tenant, as_of) for tenant in tenants if self._changed(tenant)]
+        if now >= self._next:
+            self._next = now + LINE_SECONDS
+            told.append(overall(tenants, as_of))
+        return told
+
+    def _changed(self, tenant: Mapping[str, Any]) -> bool:
+        alert = tenant.get("last_alert") or {}
+        standing = (tenant.get("state"), tenant.get("status"), alert.get("alert_name"), alert.get("status"))
+        known = self._standing.get(str(tenant.get("tenant_id")))
+        self._standing[str(tenant.get("tenant_id"))] = standing
+        return standing != known
+
+
+def overall(tenants: Sequence[Mapping[str, Any]], as_of: str) -> str:
+    """All tenants in one line: how many are how, and the worst."""
+    if not tenants:
+        return f"{as_of} no tenants"
+    counts = Counter(str(tenant.get("state", "none")) for tenant in tenants)
+    states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    worst = tenants[0]
+    shown = availability((worst.get("windows") or {}).get("30d"))
+    return f"{as_of} {len(tenants)} tenants: {states}; worst: {worst.get('tenant_id')} 30d={shown}"
 
 
 def screen(
@@ -179,7 +205,7 @@ async def watch(
 ) -> None:
     """Show the table until `stop` is set. `messages` is the caller's growing sequence of supervisor messages.
 
-    On a terminal a live display; otherwise one line per tenant whenever something changed.
+    On a terminal a live display; otherwise what `PlainTeller` says.
     """
     async with ClientSession(timeout=ClientTimeout(total=5)) as session:
         if console.is_terminal:
@@ -206,18 +232,14 @@ async def _watch_plain(
     console: Console, interval: float,
 ) -> None:  # fmt: skip
     console.print(url_lines(urls), soft_wrap=True)
-    shown: Any = None
-    told = 0
+    teller, told, clock = PlainTeller(), 0, asyncio.get_running_loop().time
     while not stop.is_set():
         for message in list(messages)[told:]:
             console.print(Text(message.text), soft_wrap=True)
         told = len(messages)
         summary, problem = await _try_fetch(session, urls.api)
-        state = problem if summary is None else [tenant_cells(t) for t in summary.get("tenants", [])]
-        if state != shown:
-            for line in [problem] if problem else plain_lines(summary or {}):
-                console.print(Text(line), soft_wrap=True)
-            shown = state
+        for line in teller.lines(summary, problem, clock()):
+            console.print(Text(line), soft_wrap=True)
         await _pause(stop, interval)
 
 

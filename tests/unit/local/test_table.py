@@ -9,15 +9,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from rich.console import Console
 
+from ecpmon.figures import percent
 from ecpmon.local.stack import StackUrls
 from ecpmon.local.supervisor import Message
 from ecpmon.local.table import (
+    PlainTeller,
     availability,
     budget,
     burn_rate,
     last_alert,
-    percent,
-    plain_lines,
     screen,
     summary_table,
     watch,
@@ -127,12 +127,30 @@ def test_everything_important_fits_a_usual_terminal() -> None:
     assert "43.1 min (99%)" in shown
 
 
-def test_plain_lines_are_one_per_tenant() -> None:
-    assert plain_lines(SUMMARY) == [
+def test_where_there_is_no_terminal_a_tenant_is_told_when_its_state_changes_and_all_once_a_minute() -> None:
+    teller = PlainTeller()
+    first, second = SUMMARY["tenants"]
+    assert teller.lines(SUMMARY, None, 0.0) == [
         "2026-11-21T04:00:00Z demo-callcenter state=up status=meeting 1h=99.999% 24h=100%* 7d=— 30d=—"
         " budget=43.1 min (99%) burn_1h=0.20x last_alert=cpu high resolved 11-21 03:58",
         "2026-11-21T04:00:00Z new state=none status=no_data 1h=— 24h=— 7d=— 30d=— budget=— burn_1h=— last_alert=—",
+        "2026-11-21T04:00:00Z 2 tenants: 1 none, 1 up; worst: demo-callcenter 30d=—",
     ]
+    moved = first | {"burn_rate": {"1h": 0.3}}
+    assert teller.lines(SUMMARY | {"tenants": [moved, second]}, None, 59.0) == []
+    [line] = teller.lines(SUMMARY | {"tenants": [moved | {"state": "down"}, second]}, None, 59.5)
+    assert " demo-callcenter state=down " in line
+    assert len(teller.lines(SUMMARY | {"tenants": [moved | {"state": "down"}, second]}, None, 60.0)) == 1
+
+
+def test_where_there_is_no_terminal_a_problem_is_told_once() -> None:
+    teller = PlainTeller()
+    assert teller.lines(None, "the API does not answer", 0.0) == ["the API does not answer"]
+    assert teller.lines(None, "the API does not answer", 2.0) == []
+
+
+def test_without_tenants_there_is_a_line_all_the_same() -> None:
+    assert PlainTeller().lines({"as_of": "now", "tenants": []}, None, 0.0) == ["now no tenants"]
 
 
 class Api:
