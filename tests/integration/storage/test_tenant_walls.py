@@ -108,6 +108,7 @@ QUERIES = {
     "crowding.crowded_since": OPERATORS,
     "crowding.forget": JOB,
     "demo_seeds.all": JOB,
+    "doctor.about": INSTALLATION,
     "demo_seeds.made": JOB,
     "deployments.durations": JOB,
     "deployments.take_over": JOB,
