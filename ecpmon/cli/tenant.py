@@ -166,7 +166,13 @@ def manifest(
 @click.argument("tenant_id", type=TenantId())
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--namespace", help="Another namespace than ecp-ai-TENANT_ID.")
-@click.option("--kubernetes-version", type=click.Choice(VERSIONS), default=DEFAULT_VERSION, show_default=True)
+@click.option(
+    "--kubernetes-version",
+    type=click.Choice(VERSIONS),
+    default=DEFAULT_VERSION,
+    show_default=True,
+    help="Whose rules.",
+)
 @click.option(
     "--cluster-gpus",
     type=click.IntRange(min=0),
