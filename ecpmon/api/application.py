@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from aiohttp import web
@@ -57,9 +56,10 @@ from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
 from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.origins import ORIGINS, Origins
-from ecpmon.api.routing import Handler, Permission, Route, words_beside_names
+from ecpmon.api.routing import Permission, Route
 from ecpmon.ledger import Ledger
 from ecpmon.openapi.described import DESCRIPTION, Description
+from ecpmon.pathwords import add_table
 from ecpmon.serving import WAY, Way
 
 _MODULES = (
@@ -141,45 +141,13 @@ def create_api(
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[DESCRIPTION] = Description(partial(_document, table))
     app[ROUTES] = {route.handler: route for route in table}
-    _add_routes(app, table)
+    add_table(app.router, table, {route.path for route in table if route.permission is Permission.INGEST})
     usual = context.demo if context.settings.demo_mode_default else context.production
     if usual is not None and not operations_only:
         app[WAY] = Way(DirectPushes(app, usual).way)
     app.on_shutdown.append(websockets.close_all)
     app.on_cleanup.append(_close_pages)
     return app
-
-
-def _add_routes(app: web.Application, table: Sequence[Route]) -> None:
-    """The router tries one after the other: what comes most often comes first, then paths that a parameter of another
-    would match. Methods of a path that follow each other are tried together.
-    """
-    often = {route.path for route in table if route.permission is Permission.INGEST}
-    words = words_beside_names({route.path for route in table})
-
-    def place(route: Route) -> tuple[bool, bool, str]:
-        first, second = route.path in often, route.path in words
-        return not first, not second, route.path if first or second else ""
-
-    for path, routes in groupby(sorted(table, key=place), key=lambda route: route.path):
-        methods = set()
-        for route in routes:
-            app.router.add_route(route.method, path, route.handler)
-            methods.add(route.method)
-            if route.has_head:  # by the same handler, so under the same permission
-                app.router.add_route("HEAD", path, route.handler)
-                methods.add("HEAD")
-        if path in words:
-            app.router.add_route("*", path, _only(methods))
-
-
-def _only(methods: set[str]) -> Handler:
-    """What answers any other: such a path is no name of what the path beside it is about."""
-
-    async def refused(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPMethodNotAllowed(request.method, methods)
-
-    return refused
 
 
 async def _close_pages(app: web.Application) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from ecpmon.errors import Forbidden
+from ecpmon.pathwords import allowed_instead
 from ecpmon.settings import DEFAULT_PORTS
 
 # What scripts may send beside what every page may.
@@ -63,11 +64,11 @@ class Origins:
         a page that may."""
         if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
             return None
-        refused = request.match_info.http_exception
-        if not isinstance(refused, web.HTTPMethodNotAllowed) or self._asking(request) is None:
+        allowed = allowed_instead(request)
+        if allowed is None or self._asking(request) is None:
             return None
         headers = {
-            hdrs.ACCESS_CONTROL_ALLOW_METHODS: ", ".join(sorted(refused.allowed_methods)),
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: ", ".join(sorted(allowed)),
             hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _TAKEN,
             hdrs.ACCESS_CONTROL_MAX_AGE: _MAX_AGE,
             hdrs.VARY: _ASKED,

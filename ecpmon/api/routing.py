@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar, Unpack
@@ -60,11 +59,6 @@ class Route:
     @property
     def of_tenant(self) -> bool:
         return "{tenant_id}" in self.path
-
-    @property
-    def has_head(self) -> bool:
-        """`HEAD` is answered as well: what `GET` is, but for the body."""
-        return self.method == "GET" and not self.socket
 
 
 class SocketQuery(Query):
@@ -125,20 +119,3 @@ class Routes:
 
 def _contract(says: Says) -> Contract | None:
     return Contract(**says) if "answers" in says else None
-
-
-_NAMED: Final = re.compile(r"\{\w+\}")
-
-
-def words_beside_names(paths: Collection[str]) -> set[str]:
-    """Those of which another would take a word for a parameter: `/tenants/calculate-resources` of `/tenants/{name}`."""
-    known = {_NAMED.sub("{}", path) for path in paths}
-    return {path for path in paths if any(other in known for other in _with_a_name(_NAMED.sub("{}", path)))}
-
-
-def _with_a_name(path: str) -> Iterator[str]:
-    """The path with one of its words as a parameter, each in turn."""
-    parts = path.split("/")
-    for number, part in enumerate(parts):
-        if part not in ("", "{}"):
-            yield "/".join([*parts[:number], "{}", *parts[number + 1 :]])

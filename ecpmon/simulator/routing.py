@@ -9,6 +9,7 @@ from typing import Final, TypeVar, Unpack
 from aiohttp import web
 
 from ecpmon.openapi.declaring import Contract, Says
+from ecpmon.pathwords import add_table
 
 # Where the cluster of demo mode is.
 DEMO_PATH: Final = "/demo"
@@ -56,8 +57,5 @@ class Routes:
 
 
 def add_routes(app: web.Application, *modules: Routes) -> None:
-    """`HEAD` is answered wherever `GET` is."""
-    for route in (route for module in modules for route in module.table):
-        app.router.add_route(route.method, route.path, route.handler)
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, route.handler)
+    """What these declare; a word of a path is no tenant's name."""
+    add_table(app.router, [route for module in modules for route in module.table])

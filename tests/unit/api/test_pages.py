@@ -9,6 +9,8 @@ import pytest
 from pydantic import ValidationError
 from socket_world import MONITORING, World, api_of
 
+from ecpmon.api.application import route_table
+from ecpmon.pathwords import words_beside_names
 from ecpmon.settings import Settings
 from tests.waiting import PATIENCE
 
@@ -87,6 +89,16 @@ async def test_a_browser_may_ask_before_it_asks(client: Any) -> None:
     assert (await client.options("/nothing", headers=asked)).status == 404
     plain = await client.options(SUM, headers={"Origin": PAGE})  # no question of a browser
     assert plain.status == 405
+
+
+async def test_a_browser_may_ask_before_it_asks_for_a_word_beside_a_name(client: Any) -> None:
+    for path in sorted(words_beside_names({route.path for route in route_table()})):
+        own = {route.method for route in route_table() if route.path == path}
+        asked = {"Origin": PAGE, "Access-Control-Request-Method": min(own)}
+        answer = await client.options(path.replace("{tenant_id}", "acme"), headers=asked)
+        assert answer.status == 204, path
+        allowed = sorted(own | ({"HEAD"} if "GET" in own else set()))
+        assert answer.headers["Access-Control-Allow-Methods"] == ", ".join(allowed)
 
 
 async def test_without_configured_origins_nothing_is_said(world: World) -> None:
