@@ -29,6 +29,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _TENANT_ID: Final = re.compile(TENANT_ID_PATTERN)
 MAX_VALUES: Final = 100_000
+# Bytes of a document: taking it apart is one step of the event loop, a few milliseconds of this.
+MAX_DOCUMENT: Final = 2**20
 MAX_KEY: Final = 200
 _SHOWN: Final[dict[SpanState | None, ShownState]] = {
     SpanState.UP: "up", SpanState.DOWN: "down", SpanState.GAP: "gap", None: "none",
@@ -185,14 +187,22 @@ async def seen_tenants(request: web.Request) -> list[str] | None:
     return sorted(t.tenant_id for t in found if caller.may_see(t))
 
 
-async def read_json(request: web.Request, *, last_counts: bool = False) -> Any:
+async def read_document(request: web.Request, most: int = MAX_DOCUMENT) -> bytes:
+    """The body, when it has `most` bytes at most. Raises PayloadTooLarge, and what `read_body` raises."""
+    raw = await read_body(request)
+    if len(raw) > most:
+        raise PayloadTooLarge(f"a document has at most {most} bytes here, and this one {len(raw)}")
+    return raw
+
+
+async def read_json(request: web.Request, *, last_counts: bool = False, most: int = MAX_DOCUMENT) -> Any:
     """The body as JSON. `NaN` and infinities come out as floats, so that they can be refused one by one.
 
     For documents; pushed samples come through `entries_of`. `last_counts`: of a key that stands twice in an object.
-    Raises what `read_body` raises, BadRequest (not JSON, too deep), PayloadTooLarge (so many values that taking them
-    apart would hold the event loop), ValidationFailed (a key stands twice).
+    Raises what `read_document` raises, BadRequest (not JSON, too deep), PayloadTooLarge (so many values that taking
+    them apart would hold the event loop), ValidationFailed (a key stands twice).
     """
-    raw = await read_body(request)
+    raw = await read_document(request, most)
     if raw.count(b",") + raw.count(b":") > MAX_VALUES:
         raise PayloadTooLarge(f"the body holds more than {MAX_VALUES} values; send it in parts")
     try:
@@ -221,14 +231,19 @@ class _Objects:
         if len(made) < len(members):
             twice = next(key for key, count in Counter(key for key, _ in members).items() if count > 1)
             raise bad_field(encodable(twice)[:MAX_KEY], "stands twice in one object")
-        self._left -= len(members)
+        self._left -= max(1, len(members))  # an empty one costs a call as well
         if self._left < 0:
             raise too_many()
         return made
 
 
 async def read_model(
-    request: web.Request, model: type[M], *, optional: bool = False, mend: bool = False
+    request: web.Request,
+    model: type[M],
+    *,
+    optional: bool = False,
+    mend: bool = False,
+    most: int = MAX_DOCUMENT,
 ) -> M:
     """The body as `model`. Raises ValidationFailed with one entry per bad field.
 
@@ -237,7 +252,7 @@ async def read_model(
     """
     if optional and BODY not in request and not request.can_read_body:
         return parse_model({}, model)
-    document = await read_json(request, last_counts=mend)
+    document = await read_json(request, last_counts=mend, most=most)
     return parse_model(mended(document) if mend else document, model)
 
 

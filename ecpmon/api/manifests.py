@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
-from ecpmon.api.common import apart, backend_of, read_model, stored_tenant, tenant_named
+from ecpmon.api.common import MAX_DOCUMENT, apart, backend_of, read_model, stored_tenant, tenant_named
 from ecpmon.api.context import Backend
 from ecpmon.api.entrance import (
     Gateway,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 routes = Routes()
 
 NAMESPACE: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
+# Bytes of a body with a manifest in it.
+MAX_MANIFEST: Final = 2 * MAX_DOCUMENT
 _PATIENCE: Final = 2.0  # seconds for what the simulated cluster has; validation goes on without
 
 
@@ -234,7 +236,7 @@ async def _cluster(backend: Backend) -> _Cluster:
 async def validate(request: web.Request) -> web.Response:
     """What is wrong with a manifest, by document, object and field."""
     namespace = read_query(request, ValidateQuery).namespace
-    body = await read_model(request, ValidateBody)
+    body = await read_model(request, ValidateBody, most=MAX_MANIFEST)
     tenant = await tenant_named(request, body.tenant_id)
     backend = backend_of(request)
     asked = _Asked(

@@ -18,13 +18,13 @@ from ecpmon.api.answers.objectives import (
     ShownObjectives,
     Suspect,
 )
-from ecpmon.api.bodies import read_body
 from ecpmon.api.common import (
     apart,
     backend_of,
     bad_field,
     now_of,
     percent,
+    read_document,
     read_json,
     reply,
     tenant_of,
@@ -263,7 +263,7 @@ def _objective(body: Any, where: str) -> Objective:
 
 async def _text(request: web.Request) -> str:
     try:
-        return (await read_body(request)).decode("utf-8")
+        return (await read_document(request)).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not UTF-8") from error
 

@@ -7,7 +7,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-_FORM: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?", re.ASCII)
+_FORM: Final = re.compile(
+    r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?", re.ASCII
+)
 _UNITS: Final = {
     **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
     **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},

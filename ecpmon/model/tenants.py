@@ -56,13 +56,18 @@ class Preset(StrEnum):
     LARGE = "large"
 
 
+# Characters of a target as it is written. What is longer is neither read nor kept in memory.
+MAX_WRITTEN: Final = 40
+
+
 @lru_cache(maxsize=1024)
 def parse_percentage(text: str) -> Decimal:
     """`"99.9%"` or `"99.9"` as a percentage strictly between 0 and 100.
 
     Raises ValueError: a target of 100 % leaves no error budget and one of 0 % promises nothing.
     """
-    match = re.fullmatch(r"\s*(\d{1,3}(?:\.\d{1,6})?)\s*%?\s*", text)
+    short = len(text) <= MAX_WRITTEN
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)(?:\s*%)?", text.strip()) if short else None
     try:
         value = Decimal(match.group(1)) if match else None
     except InvalidOperation:  # pragma: no cover - the pattern admits only decimals
@@ -74,7 +79,8 @@ def parse_percentage(text: str) -> Decimal:
 
 def parse_milliseconds(text: str) -> float:
     """`"200ms"` or `"1.5s"` in milliseconds. Raises ValueError."""
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s)\s*", text)
+    short = len(text) <= MAX_WRITTEN
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s)", text.strip()) if short else None
     if match is None or float(match.group(1)) <= 0:
         raise ValueError("must be a duration such as 200ms or 1.5s")
     return float(match.group(1)) * (1000 if match.group(2) == "s" else 1)

@@ -15,9 +15,10 @@ _Term = Callable[[Mapping[str, str]], bool]
 _NAME = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)"
 KEY: Final = re.compile(rf"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?{_NAME}")
 VALUE: Final = re.compile(rf"{_NAME}?")
-_SET = re.compile(r"\s*(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)\s*")
-_EQUALS = re.compile(r"\s*(?P<key>[^\s=!<>]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s=!]*)\s*")
-_EXISTS = re.compile(r"\s*(?P<op>!?)\s*(?P<key>[^\s=!()<>]+)\s*")
+# Without blanks around them.
+_SET = re.compile(r"(?P<key>\S+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
+_EQUALS = re.compile(r"(?P<key>[^\s=!<>]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s=!]*)")
+_EXISTS = re.compile(r"(?P<op>!?)\s*(?P<key>[^\s=!()<>]+)")
 
 # What the real server can select by, besides metadata.name and metadata.namespace.
 _FIELDS: Final[dict[str, frozenset[str]]] = {
@@ -72,8 +73,15 @@ def label_selector(text: str) -> Predicate | None:
 
 
 def _split(text: str) -> list[str]:
-    """Requirements are separated by commas, except within parentheses."""
-    return [part for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+    """Requirements are separated by commas, except within parentheses; without blanks around them."""
+    parts, within = [""], False
+    for piece in re.split(r"([,()])", text):
+        if piece == "," and not within:
+            parts.append("")
+            continue
+        within = piece == "(" or (within and piece != ")")
+        parts[-1] += piece
+    return [bare for part in parts if (bare := part.strip())]
 
 
 def _label_term(part: str) -> _Term:
@@ -129,7 +137,7 @@ def field_selector(resource: Resource, text: str) -> Predicate | None:
 
 def exact_name(text: str) -> str | None:
     """The name when the field selector is `metadata.name=…` alone; saves reading the whole collection."""
-    found = _EQUALS.fullmatch(text)
+    found = _EQUALS.fullmatch(text.strip())
     return found["value"] if found and found["key"] == "metadata.name" and found["op"] != "!=" else None
 
 

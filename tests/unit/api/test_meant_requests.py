@@ -4,6 +4,7 @@ of paths that could be taken for a name.
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from fakes import fields_of
 from socket_world import MONITORING, World
 
 from ecpmon.api.application import route_table
-from ecpmon.api.routing import words_beside_names
+from ecpmon.api.common import MAX_DOCUMENT
+from ecpmon.api.manifests import MAX_MANIFEST
 from ecpmon.api.tenant_bodies import WORDS
+from ecpmon.pathwords import words_beside_names
 
 VIEWER = {"Authorization": "Bearer viewer"}
 SUM = "/api/v1/tenants/calculate-resources"
@@ -20,7 +23,9 @@ ANALYSIS = "/api/v1/simulator/sla/acme/analysis"
 
 
 async def said(world: World, method: str, path: str, body: Any = None) -> tuple[int, Any, str]:
-    given = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+    given = (
+        {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+    )
     answer = await world.client.request(method, path, headers=VIEWER, **given)
     text = await answer.json() if answer.content_type == "application/json" else None
     return answer.status, text, answer.headers.get("Allow", "")
@@ -104,6 +109,22 @@ async def test_a_body_with_more_members_than_any_may_have_is_not_read_to_its_end
     status, told, _ = await said(world, "POST", SUM, body)
     assert (status, fields_of(told["error"])) == (422, [""])
     assert "more than 10000 members" in told["error"]["message"]
+
+
+async def test_empty_objects_count_as_members(world: World) -> None:
+    """Each costs a call, and there may be a hundred thousand in a small body."""
+    body = b'{"service_requirements": [' + b"{}," * 10_001 + b"!"
+    status, told, _ = await said(world, "POST", SUM, body)
+    assert (status, fields_of(told["error"])) == (422, [""])
+    assert "more than 10000 members" in told["error"]["message"]
+
+
+async def test_a_document_that_would_hold_the_loop_is_not_taken_apart(world: World) -> None:
+    for path, most in ((SUM, MAX_DOCUMENT), ("/api/v1/tenants/validate-manifest", MAX_MANIFEST)):
+        body = b'{"a": "' + b"x" * (most - 8) + b'"'
+        assert (await said(world, "POST", path, body))[0] == 400, "what fits is read: it has no end"
+        status, told, _ = await said(world, "POST", path, body + b"}")
+        assert (status, told["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_a_word_of_a_path_is_no_name_of_what_is_beside_it(world: World) -> None:
