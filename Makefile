@@ -12,11 +12,12 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
-$(VENV)/.installed: pyproject.toml ui/lock.json
+$(VENV)/.installed: pyproject.toml ui/lock.json tests/wheels.txt
 	@echo "==> installing the Python packages into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable \
 		"$$(command -v node > /dev/null && echo '.[dev]' || echo '.[dev,node]')"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/wheels.txt
 	@$(BIN)/python -m compileall -q ecpmon
 	@touch $@
 

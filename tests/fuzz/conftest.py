@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from ecpmon.app import RUNTIMES, create_app
 from ecpmon.app.backend import BackendRuntime
+from ecpmon.model.operating import DeploymentSettings, MonitoringSettings
 from ecpmon.ports.tokens import Caller, NewToken
 from ecpmon.settings import Settings
 from ecpmon.simulator.engine import EngineOptions, open_engine
@@ -76,6 +77,8 @@ class Service:
         self.ask("PUT", f"{base}/evidence-profile", {"profile": "vllm", "match": {"job": "llm"}}, status=200)
         told = self.ask("POST", f"{base}/deployment-status", {"status": "failed"}, status=200)
         push = {"metrics": {"cpu_usage": 12.5, "up": 1, "response_time": 120}}
+        token = {"name": name, "roles": ["viewer"], "tenant_access": [name]}
+        token_id = self.ask("POST", "/api/v1/tokens", token, status=201)["id"]
         self.ask("POST", f"{base}/monitoring", push, status=202)
         return {
             "tenant_id": [name],
@@ -86,8 +89,17 @@ class Service:
             "name": ["fast"],
             "profile": ["vllm", "mosec"],
             "deployment_id": [told["deployment_id"]],
+            "token_id": [str(token_id), "0"],
             "file": ["docs.js"],
         }
+
+    def as_configured(self) -> None:
+        """Nothing is set over HTTP: what one test stored there concerns every tenant, and so every other test."""
+        unset: dict[str, Any] = {
+            "deployment": dict.fromkeys(DeploymentSettings.model_fields),
+            "monitoring": dict.fromkeys(MonitoringSettings.model_fields),
+        }
+        self.ask("PUT", "/api/v1/settings", unset, status=200)
 
 
 @contextmanager
@@ -123,10 +135,9 @@ def serving(
         database_url=SecretStr(dsns[0]),
         demo_database_url=SecretStr(dsns[1]),
         simulator_url=simulator.url,
-        max_body_bytes=1_000_000,
         webhook_secret=SecretStr("x" * 32),
         smtp_host="mail.example",
-        **more,
+        **{"max_body_bytes": 1_000_000, **more},
     )
 
     async def make() -> web.Application:

@@ -36,9 +36,9 @@ def config(
     ]  # fmt: skip
 
 
-def operation(name: str, why: str = "") -> list[str]:
+def operation(name: str) -> list[str]:
     """The head of what concerns one route only."""
-    return ["[[operations]]", f'include-name = "{name}"' + (f"  # {why}" if why else "")]
+    return ["[[operations]]", f'include-name = "{name}"']
 
 
 def run(url: str, settings: str, folder: Path, **known: str) -> None:

@@ -95,6 +95,10 @@ _RAW: Final = (
 
 # How much of a request is nonsense before its handler is reached: mostly nothing.
 _SOUND: Final = st.sampled_from((True, True, True, True, False))
+# Where it is, if it is: mostly in one place only, as a request whose method or host is wrong shows nothing of its path.
+_PLACES: Final = st.lists(
+    st.sampled_from(("path", "path", "query", "headers", "body", "method", "host")), min_size=1, max_size=3
+).map(frozenset)
 
 
 def _part(known: Sequence[str], *, sound: bool) -> st.SearchStrategy[bytes]:
@@ -106,17 +110,17 @@ def _part(known: Sequence[str], *, sound: bool) -> st.SearchStrategy[bytes]:
 
 
 @st.composite
-def _target(draw: st.DrawFn, aim: Aim, *, sound: bool) -> bytes:
+def _target(draw: st.DrawFn, aim: Aim, wrong: frozenset[str]) -> bytes:
     path = b""
     rest = aim.path
     while found := _PARAMETER.search(rest):
-        exists = sound or draw(_SOUND)
+        exists = "path" not in wrong or draw(st.booleans())
         path += rest[: found.start()].encode() + draw(_part(aim.known.get(found[1], ()), sound=exists))
         rest = rest[found.end() :]
     path += rest.encode()
     hints = {**HINTS, **QUERY_HINTS, **aim.known}
     pairs = []
-    names = aim.query_names(sound=sound or draw(_SOUND))
+    names = aim.query_names(sound="query" not in wrong)
     for name in draw(st.lists(st.sampled_from(names), max_size=3, unique=True)) if names else ():
         known = [str(v) for v in hints.get(name, ()) if isinstance(v, str)]
         pairs.append(name.encode() + b"=" + draw(_part(known, sound=draw(st.booleans()))))
@@ -136,19 +140,19 @@ def _nonsense(draw: st.DrawFn) -> list[tuple[bytes, bytes]]:
 @st.composite
 def request_to(draw: st.DrawFn, aim: Aim) -> bytes:
     """One request. Four of five are sound up to the query and the body, so that they reach what is behind."""
-    sound = draw(_SOUND)
-    method = aim.method if sound else draw(st.sampled_from((aim.method, "HEAD", "OPTIONS", "PATCH", "PUT")))
+    wrong = frozenset() if draw(_SOUND) else draw(_PLACES)
+    method = draw(st.sampled_from(("HEAD", "OPTIONS", "PATCH", "PUT"))) if "method" in wrong else aim.method
     headers = [(b"Authorization", b"Bearer " + aim.token.encode())] if aim.token else []
-    if not sound:
+    if "headers" in wrong:
         extra = draw(_nonsense())
         headers = [h for h in headers if h[0] not in dict(extra)] + extra
-    target, body = draw(_target(aim, sound=sound)), b""
-    if method in ("POST", "PUT", "PATCH") or not sound:
+    target, body = draw(_target(aim, wrong)), b""
+    if method in ("POST", "PUT", "PATCH") or "body" in wrong:
         body = draw(body_of(_documents(aim)))
         headers.append(
             (b"Content-Type", draw(st.sampled_from((b"application/json",) * 7 + (b"application/yaml",))))
         )
-    host = b"localhost" if sound else draw(st.sampled_from((b"localhost", *nasty.HEADER_VALUES)))
+    host = draw(st.sampled_from(nasty.HEADER_VALUES)) if "host" in wrong else b"localhost"
     head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: " + host, b"Connection: close"]
     head += [name + b": " + value for name, value in headers]
     head += [b"Content-Length: %d" % len(body)] if body else []

@@ -235,9 +235,18 @@ class Judge:
         self.statuses[reply.status] = self.statuses.get(reply.status, 0) + 1
         if reply.status >= 400 and not sent.startswith(b"HEAD "):
             check(reply)
-        elif "json" in reply.headers.get("content-type", "") and reply.body:
-            json.loads(reply.body.decode("utf-8"), parse_constant=_no_constant)
+        else:
+            check_json(reply)
         return reply
+
+
+def check_json(reply: Reply) -> None:
+    """What is declared to be JSON, or lines of it, is; of the answer to a `HEAD` there is nothing."""
+    media = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    text = reply.body.decode("utf-8") if "json" in media else ""
+    for document in text.split("\n") if media == "application/x-ndjson" else [text]:
+        if document:
+            json.loads(document, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> Any:

@@ -58,6 +58,8 @@ def fuzz(service: Service, route: Route, count: int, *, by_clock: bool) -> None:
     assert judge.reached >= count // 5, judge.statuses
     if route.method != "GET":
         read_everything(service, aim.known)
+    if route.path == "/api/v1/settings":
+        service.as_configured()
 
 
 def read_everything(service: Service, known: Mapping[str, Sequence[str]], status: int | None = None) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import urlopen
 
 import pytest
 from aiohttp import web
@@ -21,12 +22,13 @@ from ecpmon.api.openapi import recorded
 from tests.acceptance.world import ManualClock
 from tests.fuzz import outside
 from tests.fuzz.conftest import Service, serving, simulator
+from tests.fuzz.served import Served
 from tests.fuzz.story import BEGINS, NAME, STORY, Step
 
 # What the document says of a request is necessary, and not always enough: a time may lie in the future, a condition
 # may name no metric, two fields may contradict each other. Such requests are refused by 422, which is documented.
 ACCEPTED: Final = ["2xx", "304", "401", "403", "404", "409", "422"]
-# Samples that cannot be taken are named in the answer, and cost no others.
+# Samples that cannot be taken are counted in the answer, and cost no others: `contract_hooks` looks whether they are.
 PARTLY: Final = ("POST /api/v1/tenants/{tenant_id}/monitoring", "POST /api/v1/webhooks/tenant-alert")
 
 
@@ -46,14 +48,6 @@ _RANDOM: Final = (
 )
 
 
-# What is not configured here is 503, which is documented.
-NOT_HERE: Final = {"POST /api/v1/tenants/{tenant_id}/deploy": "no git remote"}
-_WITH_503: Final = {
-    "not_a_server_error": ["2xx", "3xx", "4xx", "503"],
-    "positive_data_acceptance": [*ACCEPTED, "503"],
-}
-
-
 def advancing(clock: ManualClock) -> Any:
     @web.middleware
     async def advanced(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
@@ -67,8 +61,22 @@ def advancing(clock: ManualClock) -> Any:
 @pytest.fixture(scope="module")
 def service(make_migrated: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     # A simulator of its own: what others deploy would stand in the figures of the cluster.
-    with simulator(tmp_path_factory.mktemp("story")) as own, serving(make_migrated, own, advancing) as made:
-        yield made
+    with simulator(tmp_path_factory.mktemp("story")) as own:
+        folder = tmp_path_factory.mktemp("deploying")
+        with serving(make_migrated, own, advancing, **every_way_to_deploy(own, folder)) as made:
+            yield made
+
+
+def every_way_to_deploy(simulator: Served, folder: Path) -> dict[str, str]:
+    """Settings by which none is 503 for want of them. What is asked for is not carried out here."""
+    kubeconfig = folder / "kubeconfig"
+    with urlopen(f"{simulator.url}/kubeconfig") as answer:
+        kubeconfig.write_bytes(answer.read())
+    return {
+        "kubeconfig": str(kubeconfig),
+        "gitops_url": f"file://{folder}/manifests.git",
+        "gitops_dir": str(folder / "clone"),
+    }
 
 
 def told(step: Step, service: Service, kept: dict[str, str]) -> Any:
@@ -143,18 +151,14 @@ def config(service: Service, count: int, phases: list[str]) -> str:
     lines = outside.config(
         count, phases, values, ACCEPTED, [f'headers = {{ Authorization = "Bearer {service.token}" }}']
     )
-    for name, why in NOT_HERE.items():
-        lines += outside.operation(name, why)
-        lines += [f"checks.{check}.expected-statuses = {found}" for check, found in _WITH_503.items()]
     for name in PARTLY:
         lines += [*outside.operation(name), "checks.negative_data_rejection.enabled = false"]
     return "\n".join(lines)
 
 
 def run(service: Service, folder: Path, count: int, phases: list[str]) -> None:
-    outside.run(
-        service.served.url, config(service, count, phases), folder, CONTRACT_TOKEN_ID=str(service.token_id)
-    )
+    known = {"CONTRACT_TOKEN_ID": str(service.token_id), "CONTRACT_PARTLY": ",".join(PARTLY)}
+    outside.run(service.served.url, config(service, count, phases), folder, **known)
     assert service.watched.taken() == []
 
 

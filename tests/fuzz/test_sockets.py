@@ -23,6 +23,7 @@ FEW, MANY = 40, 1_000
 
 
 def fuzz(service: Service, route: Route, count: int) -> None:
+    service.as_configured()  # a fuzz of settings may have switched them off
     known = service.tenant()
     path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]][0], route.path)
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}\r\n".encode()
