@@ -235,6 +235,17 @@ class InsufficientResources(PermanentError):
     status = 422
 
 
+class ManifestInvalid(PermanentError):
+    """What a tenant is to be brought out by is no valid manifest; `details["errors"]` has a sentence for each error."""
+
+    code = "MANIFEST_INVALID"
+    status = 422
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        shown = [shortened(each, _MAX_SAID) for each in errors[:MAX_FIELDS]]
+        super().__init__(f"the manifest is not valid: {shown[0]}", details={"errors": shown})
+
+
 class DeploymentFailed(PermanentError):
     """`rolled_back`: what ran before the deployment runs again."""
 

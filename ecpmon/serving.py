@@ -22,6 +22,7 @@ from aiohttp.web_protocol import _ErrInfo
 
 from ecpmon.chance import CHANCE
 from ecpmon.errors import PermanentError
+from ecpmon.korean.messages import in_korean, prefers_korean
 from ecpmon.settings import LOOPBACK, Settings
 from ecpmon.wire import dumps, encodable, error_document
 
@@ -83,9 +84,11 @@ def new_request_id(given: str) -> str:
 
 
 def refused(request: web.BaseRequest, status: int, message: str) -> web.Response:
-    """An error in the one shape that needs nothing but the request."""
-    request_id = request_id_of(request)
-    body = dumps(error_document(code_of(status), message, {}, datetime.now(UTC), request_id))
+    """An error in the one shape, and in the caller's language, that needs nothing but the request."""
+    request_id, code = request_id_of(request), code_of(status)
+    if prefers_korean(request.headers.get("Accept-Language", "")):
+        message = in_korean(code, message)
+    body = dumps(error_document(code, message, {}, datetime.now(UTC), request_id))
     headers = {"X-Request-ID": request_id}
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 

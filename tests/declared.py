@@ -22,11 +22,13 @@ from ecpmon.api.middleware import route_of
 from ecpmon.api.openapi.refusals import refusals_of
 from ecpmon.openapi import declaring
 from ecpmon.openapi.declaring import Contract, Json
+from ecpmon.openapi.details import details_of
 from ecpmon.openapi.errors import ErrorDocument
 from ecpmon.openapi.facts import Declared
 from ecpmon.simulator import server as simulator
 from ecpmon.simulator import web as simulator_web
 from ecpmon.simulator.openapi import refusals_of as refusals_of_simulator
+from ecpmon.wire import dumps
 from tests import declared_sockets
 
 FOUND: Final[list[str]] = []
@@ -164,7 +166,10 @@ def _refusal(body: Any, codes: tuple[str, ...]) -> str | None:
     except ValidationError as error:
         return f"is no error: {error}"
     code = document["error"]["code"]
-    return None if code in codes else f"the code {code} is not declared"
+    if code not in codes:
+        return f"the code {code} is not declared"
+    wrong = _wrong(details_of(code), dumps(document["error"]["details"]))
+    return None if wrong is None else f"the details of {code} are not as declared: {wrong}"
 
 
 def _answer(declared: Contract, response: web.Response, body: Any) -> Iterator[str]:

@@ -26,9 +26,12 @@ _OWN = {
 # Where no request of the API is answered: commands, clients, the start of a process with its settings and files,
 # what is written into logs, and what workers find out, which is stored as it was said.
 _APART = (
-    "cli", "local", "client", "simulator", "kube", "openapi", "settings", "app", "watchdog.py",
+    "cli", "local", "client", "simulator/kube", "simulator/model/kube", "simulator/model/workloads",
+    "simulator/model/admission.py", "simulator/model/step.py", "simulator/model/times.py", "simulator/openapi.py",
+    "simulator/journal.py", "simulator/journal_file.py", "simulator/snapshot.py", "simulator/__main__.py",
+    "kube", "openapi", "settings", "app", "watchdog.py",
     "resources.py", "pages.py", "serving.py", "workers.py", "alerts/counted.py", "alerts/policy.py",
-    "alerts/promcounted.py", "alerts/promrules.py", "alerts/screen.py", "alerts/signing.py",
+    "alerts/promcounted.py", "alerts/promql.py", "alerts/promrules.py", "alerts/screen.py", "alerts/signing.py",
     "collectors/natives.py", "collectors/promclient.py", "collectors/prometheus.py",
     "collectors/profiles.py", "collectors/promql.py", "collectors/questions.py", "collectors/rules.py",
     "collectors/simulator.py", "identity/issuer.py", "identity/keys.py", "orchestrator/alertmanager.py",

@@ -321,8 +321,9 @@ type RealtimeMessage struct {
 }
 
 type RejectedSample struct {
-	Metric string `json:"metric"`
-	Reason string `json:"reason"`
+	Metric  string `json:"metric"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
 }
 
 // SlaData: Of the last 24 hours.

@@ -19,7 +19,7 @@ from ecpmon.model.alerts import Action, AlertRule, action_key
 from ecpmon.model.recovery import Recovery, RecoveryReason, RecoveryState
 
 ALERT_NAME: Final = "ECPTenantRecovery"
-_WHY: Final = {
+WHY: Final = {
     RecoveryReason.UP_AGAIN: "it is up again after the restart",
     RecoveryReason.UP_AFTER_ESCALATION: "it is up again",
     RecoveryReason.UP_BEFORE_RESTART: "it was up before a restart was due",
@@ -47,7 +47,7 @@ _WHY: Final = {
 
 def summary(recovery: Recovery, state: RecoveryState, reason: RecoveryReason, detail: str) -> str:
     """One line for people."""
-    said = f"recovery of {recovery.tenant_id}: {state.value}, {_WHY.get(reason, reason.value)}"
+    said = f"recovery of {recovery.tenant_id}: {state.value}, {WHY.get(reason, reason.value)}"
     return f"{said} ({detail})" if detail else said
 
 

@@ -1,27 +1,42 @@
-"""Alerts of one tenant, all told in their order to each of its sockets."""
+"""Alerts of one tenant, all told in their order to each of its sockets, in the language of each."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from ecpmon.api.broadcast import Broadcast, Slice
 from ecpmon.api.frames import MOST_UNSENT, Line, joined, text_frame
 from ecpmon.api.outboxes import Listener
+from ecpmon.korean.templates import translated
 from ecpmon.wire import dumps
 
 # Messages that wait for the broadcaster itself; as many as 64 full backlogs of one socket.
 MOST_WAITING: Final = 16_384
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """One message, for those who are told in English and in Korean; the same object where nobody is, or it is alike."""
+
+    english: bytes
+    korean: bytes
+
+    def of(self, listener: AlertListener) -> bytes:
+        return self.korean if listener.korean else self.english
 
 
 class AlertListener(Listener):
-    """`firing`: what it is told first; `backlog`: frames that it is still to be told."""
+    """`firing`: what it is told first; `backlog`: frames that it is still to be told. `korean`: its language."""
 
-    __slots__ = ("backlog", "firing")
+    __slots__ = ("backlog", "firing", "korean")
 
-    def __init__(self) -> None:
+    def __init__(self, *, korean: bool = False) -> None:
         super().__init__()
+        self.korean = korean
         self.firing: deque[bytes] = deque()
         self.backlog: deque[bytes] = deque()
 
@@ -31,7 +46,7 @@ class AlertListener(Listener):
 
     def begin_with(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """However many they are, they are told before everything else."""
-        self.firing.extend(text_frame(dumps(m)) for m in messages)
+        self.firing.extend(_frame(_in_korean(m) if self.korean else m) for m in messages)
 
 
 class AlertBroadcast(Broadcast[AlertListener]):
@@ -40,22 +55,27 @@ class AlertBroadcast(Broadcast[AlertListener]):
     def __init__(self, patience: float, bound: int) -> None:
         super().__init__(patience)
         self._bound = bound
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Frames] = deque()
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Tell everybody an alert."""
         if not self.listeners:
             return
-        frame = text_frame(dumps(message))
+        frames = self._frames(message)
         if self._task is None:
             for listener in list(self.listeners):
-                self._keep(listener, [frame])
+                self._keep(listener, [frames.of(listener)])
         elif len(self._waiting) >= MOST_WAITING:
             for listener in list(self.listeners):
                 self._let_go(listener)
         else:
-            self._waiting.append(frame)
+            self._waiting.append(frames)
             self.wake()
+
+    def _frames(self, message: Mapping[str, Any]) -> Frames:
+        frame = _frame(message)
+        heard = any(listener.korean for listener in self.listeners)
+        return Frames(frame, _frame(_in_korean(message)) if heard else frame)
 
     def leave(self, listener: AlertListener) -> None:
         super().leave(listener)
@@ -70,15 +90,15 @@ class AlertBroadcast(Broadcast[AlertListener]):
     async def _turn(self) -> None:
         slice_ = Slice()
         while self._waiting:
-            frames = _some(self._waiting)
-            together = joined(frames)
+            english, korean = _in_both(_some(self._waiting, lambda frames: len(frames.english)))
+            together = joined(english), joined(korean)
             for listener in list(self.listeners):
                 if listener in self.listeners:
                     line = listener.line
                     if line is not None and not listener.unsent and line.free:
-                        line.write(together)
+                        line.write(together[listener.korean])
                     else:
-                        self._keep(listener, frames)
+                        self._keep(listener, korean if listener.korean else english)
                     await slice_.pause()
 
     def _keep(self, listener: AlertListener, frames: list[bytes]) -> None:
@@ -91,13 +111,30 @@ class AlertBroadcast(Broadcast[AlertListener]):
 
     async def _catch_up(self, listener: AlertListener, line: Line) -> bool:
         while listener.unsent and line.free:
-            line.write(joined(_some(listener.firing or listener.backlog)))
+            line.write(joined(_some(listener.firing or listener.backlog, len)))
         return not listener.unsent
 
 
-def _some(frames: deque[bytes]) -> list[bytes]:
+def _frame(message: Mapping[str, Any]) -> bytes:
+    return text_frame(dumps(message))
+
+
+def _in_korean(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What people wrote, the names of rules and what another Alertmanager says, stays as it is."""
+    return {**message, "message": translated(message["message"])}
+
+
+def _in_both(told: Sequence[Frames]) -> tuple[list[bytes], list[bytes]]:
+    """The same list twice where nobody is told in Korean."""
+    english = [frames.english for frames in told]
+    if all(frames.korean is frames.english for frames in told):
+        return english, english
+    return english, [frames.korean for frames in told]
+
+
+def _some(frames: deque[F], size_of: Callable[[F], int]) -> list[F]:
     """The first of them, as many as make one good write."""
     some, size = [frames.popleft()], 0
-    while frames and (size := size + len(some[-1])) < MOST_UNSENT:
+    while frames and (size := size + size_of(some[-1])) < MOST_UNSENT:
         some.append(frames.popleft())
     return some

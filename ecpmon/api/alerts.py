@@ -25,11 +25,11 @@ from ecpmon.api.answers.alerts import (
 from ecpmon.api.answers.common import Hint
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
-from ecpmon.api.messages import said_to
-from ecpmon.api.paths import path_number
+from ecpmon.api.paths import path_number, path_uuid
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, LimitReached, NotFound, ValidationFailed
+from ecpmon.korean.messages import said_to
 from ecpmon.model.alerts import (
     Action,
     AlertRule,
@@ -284,7 +284,7 @@ async def resend(request: web.Request) -> web.Response:
 async def get_rule(request: web.Request) -> web.Response:
     """One rule with its state."""
     tenant = await tenant_of(request)
-    return reply(_shown(request, await backend_of(request).alerts.get(tenant, request.match_info["rule_id"])))
+    return reply(_shown(request, await _rule(request, tenant)))
 
 
 @routes.put(
@@ -297,7 +297,7 @@ async def get_rule(request: web.Request) -> web.Response:
 async def replace_rule(request: web.Request) -> web.Response:
     """Replace a rule as a whole: an alert that stands ends, and the rule starts anew. What was sent stays on record."""
     tenant, backend = await tenant_of(request), backend_of(request)
-    before = (await backend.alerts.get(tenant, request.match_info["rule_id"])).rule
+    before = (await _rule(request, tenant)).rule
     body = await read_model(request, RuleBody)
     seconds = seconds_of(body.duration)
     if before.kind is RuleKind.THRESHOLD:
@@ -321,12 +321,18 @@ async def replace_rule(request: web.Request) -> web.Response:
 async def delete_rule(request: web.Request) -> web.Response:
     """Delete a rule; an alert that stands ends with it, and what it had sent stays on record."""
     tenant, backend = await tenant_of(request), backend_of(request)
-    entry = await backend.alerts.get(tenant, request.match_info["rule_id"])
+    entry = await _rule(request, tenant)
     if entry.rule.kind is not RuleKind.THRESHOLD:
         what = "set `alerts` of the objective to false" if entry.rule.objective else "it cannot be deleted"
         raise _built_in(entry.rule, what)
     await backend.rule_desk.delete(tenant, entry.rule.rule_id, now_of(request))
     return web.Response(status=204)
+
+
+async def _rule(request: web.Request, tenant: Tenant) -> RuleWithState:
+    """The rule named in the path. Raises NotFound, also for another tenant's."""
+    rule_id = path_uuid(request, "rule_id", "there is no such alert rule")
+    return await backend_of(request).alerts.get(tenant, rule_id)
 
 
 def _built_in(rule: AlertRule, what: str) -> Conflict:

@@ -47,6 +47,7 @@ from ecpmon.api.entrance import (
 from ecpmon.api.errors import speaks_korean
 from ecpmon.api.following import DeploymentStep
 from ecpmon.api.manifests import Finding, ResourceSummary, Standard
+from ecpmon.api.paths import path_name
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sockets import given_back_on_error, opened
 from ecpmon.api.times import JsonTime
@@ -55,9 +56,9 @@ from ecpmon.errors import (
     Conflict,
     InsufficientResources,
     KubernetesUnavailable,
+    ManifestInvalid,
     NotFound,
     Overloaded,
-    no_such_deployment,
 )
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.tenants import Tenant, TenantStatus
@@ -117,10 +118,20 @@ class DeploymentBegun(TypedDict):
     Permission.OPERATE,
     body=DeployBody,
     answers={202: DeploymentBegun},
-    refuses=(Conflict, BudgetExhausted, InsufficientResources, KubernetesUnavailable, Overloaded),
+    refuses=(
+        Conflict,
+        BudgetExhausted,
+        InsufficientResources,
+        ManifestInvalid,
+        KubernetesUnavailable,
+        Overloaded,
+    ),
 )
 async def deploy(request: web.Request) -> web.Response:
-    """Begin a deployment. Refused with 409 while another runs, and when the tenant's error budget is spent."""
+    """Begin a deployment, once its manifest is found valid.
+
+    Refused with 409 while another runs, and when the tenant's error budget is spent.
+    """
     backend, tenant = backend_of(request), await tenant_of(request)
     body = await read_model(request, DeployBody)
     method = "demo" if backend.demo else body.method or backend.operating.current.method
@@ -131,13 +142,15 @@ async def deploy(request: web.Request) -> web.Response:
     }
     service = backend.deployments
     service.check_method(method)
+    chosen, korean = {**service.surroundings, **options}, speaks_korean(request)
     if body.dry_run:
-        chosen, korean = {**service.surroundings, **options}, speaks_korean(request)
         unknown = await service.unknown_kinds(method)
         report = await apart(request, tenant, _dry_run, tenant, chosen, unknown, korean=korean)
         validated = {"deployment_id": None, "status": "validated", **report}
         return reply(cast(DeploymentBegun, validated), 202)
     forced = await service.check_gate(tenant, force=body.force, reason=body.reason)
+    if errors := await apart(request, tenant, _errors, tenant, chosen, korean=korean):
+        raise ManifestInvalid(errors)
     deployment_id = await service.request(tenant, method, options, request[CALLER].name, forced)
     begun: DeploymentBegun = {"deployment_id": deployment_id, "status": "pending"}
     return reply(begun, 202)
@@ -149,6 +162,11 @@ def _dry_run(
     """What validation says of the manifests, and what of them would be left out: objects of `unknown` kinds."""
     objects, report = rendered(tenant, options)
     return with_left_out(report, objects, unknown).shown(korean=korean)
+
+
+def _errors(tenant: Tenant, options: Mapping[str, Any], *, korean: bool) -> list[str]:
+    _, report = rendered(tenant, options)
+    return [error.line(korean=korean) for error in report.errors]
 
 
 class LogShown(TypedDict):
@@ -238,7 +256,7 @@ async def report_status(request: web.Request) -> web.Response:
     message = body.message or "told by a pipeline"
     method = tenant.deployed_to or ("demo" if backend.demo else "gitops")
     await backend.deployments.store.record_finished(
-        tenant, deployment_id, method, status, message, caller, at
+        tenant, deployment_id, method, status, message, caller, at, now
     )
     if status is DeploymentStatus.COMPLETED:
         where = tenant.deployed(method)
@@ -323,9 +341,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
     The id that a new tenant was made with tells of its first deployment, once somebody asks for one.
     """
     backend = backend_of(request)
-    name = request.match_info["deployment_id"]
-    if not name.isprintable():
-        raise no_such_deployment(name)
+    name = path_name(request, "deployment_id", "there is no deployment of that name")
     record = await backend.deployments.store.get(name, request[CALLER].tenants)
     store = backend.deployments.store
 

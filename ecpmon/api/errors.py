@@ -9,8 +9,8 @@ from aiohttp import web
 
 from ecpmon import wire
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.messages import details_in_korean, in_korean, prefers_korean
 from ecpmon.errors import EcpError
+from ecpmon.korean.messages import details_in_korean, in_korean, prefers_korean
 from ecpmon.serving import BROKEN, code_of, reason_of, request_id_of
 
 # draft-ietf-httpapi-ratelimit-headers-10 (docs/limits.md).

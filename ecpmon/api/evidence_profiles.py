@@ -10,9 +10,10 @@ from aiohttp import web
 from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, read_model, reply, tenant_of
-from ecpmon.api.messages import said_to
+from ecpmon.api.paths import path_name
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import NotFound, ValidationFailed
+from ecpmon.korean.messages import said_to
 from ecpmon.model.samples import Source
 from ecpmon.model.tenants import Tenant
 from ecpmon.openapi.declaring import TypedDict
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 routes = Routes()
 _ALL: Final = "/api/v1/evidence-profiles"
+_NO_PROFILE: Final = "there is no such evidence profile"
 _OWN: Final = "/api/v1/tenants/{tenant_id}/evidence-profile"
 
 
@@ -124,10 +126,10 @@ async def one(request: web.Request) -> web.Response:
     """One of them, with its expressions."""
     from ecpmon.collectors.profiles import profiles
 
-    name = request.match_info["profile"]
+    name = path_name(request, "profile", _NO_PROFILE)
     profile = profiles().get(name)
     if profile is None:
-        raise NotFound("there is no such evidence profile", details={"profile": name[:60]})
+        raise NotFound(_NO_PROFILE, details={"profile": name})
     detail: ProfileDetail = {
         **_document(request, name, profile),
         "availability": profile.availability,

@@ -129,9 +129,9 @@ class Hub:
         self._watched[number] = name
         return feed
 
-    def listen(self, session: Session) -> Listening:
+    def listen(self, session: Session, *, korean: bool = False) -> Listening:
         """A place among those who are told the tenant's alerts. Raises TooManySockets, Overloaded."""
-        listener, tenant_id = AlertListener(), session.tenant_id
+        listener, tenant_id = AlertListener(korean=korean), session.tenant_id
         self._let_in(listener, session)
         broadcast = self._alerts.get(tenant_id)
         if broadcast is None:

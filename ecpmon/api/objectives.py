@@ -30,6 +30,7 @@ from ecpmon.api.common import (
     tenant_of,
     worked_out,
 )
+from ecpmon.api.paths import path_name
 from ecpmon.api.queries import Windows
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
@@ -54,6 +55,7 @@ _FEW: Final = 500
 YAML: Final = "application/yaml"
 _YAML_TYPES: Final = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
 _ALL: Final = "/api/v1/tenants/{tenant_id}/objectives"
+_NO_OBJECTIVE: Final = "there is no such objective"
 _ONE: Final = "/api/v1/tenants/{tenant_id}/objectives/{objective}"
 _AS_YAML: Final = Text(YAML)
 
@@ -132,11 +134,11 @@ async def _yaml(request: web.Request, tenant: Tenant, stored: list[StoredObjecti
 
 async def _find(request: web.Request, tenant: Tenant) -> StoredObjective:
     """The objective named in the path. Raises NotFound, also for another tenant's."""
-    name = request.match_info["objective"]
+    name = path_name(request, "objective", _NO_OBJECTIVE)
     for stored in await backend_of(request).objectives.of_tenant(tenant):
         if stored.objective.name == name:
             return stored
-    raise NotFound("there is no such objective", details={"objective": name[:63]})
+    raise NotFound(_NO_OBJECTIVE, details={"objective": name})
 
 
 @routes.get(_ALL, Permission.READ, query=Form, answers={200: (ShownObjectives, _AS_YAML)})
@@ -211,7 +213,7 @@ async def put(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Take the tenant's own objective back; a default of that name is in force again."""
     tenant, now, backend = await tenant_of(request), now_of(request), backend_of(request)
-    await backend.objectives.delete(tenant, request.match_info["objective"], now)
+    await backend.objectives.delete(tenant, path_name(request, "objective", _NO_OBJECTIVE), now)
     await backend.on_objectives_changed(tenant, now)
     return web.Response(status=204)
 

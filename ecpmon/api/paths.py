@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from aiohttp import web
 
 from ecpmon.errors import NotFound
+from ecpmon.model.deployments import DEPLOYMENT_ID_PATTERN
+from ecpmon.model.objectives import OBJECTIVE_PATTERN
 from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.openapi.described import FILE
+from ecpmon.ports.profiles import PROFILE_PATTERN
 
 # A bigint of PostgreSQL.
 MAX_NUMBER: Final = 2**63 - 1
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -31,6 +35,10 @@ def _uuid(what: str) -> dict[str, Any]:
     }
 
 
+def _name(what: str, pattern: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern, "description": what, "examples": [example]}
+
+
 # By name, as JSON Schema. What cannot be such a value names nothing: 404, as everything else that is not there.
 PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     "tenant_id": {
@@ -45,24 +53,13 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     "rule_id": _uuid("The alert rule's `rule_id`."),
     "maintenance_id": _uuid("The window's `maintenance_id`."),
     "request_id": _uuid("The `request_id` with which the windows were entered."),
-    "deployment_id": {
-        "type": "string",
-        "minLength": 1,
-        "description": "The deployment's name, as the request for it was answered.",
-        "examples": ["dep-0f3c1b2a4d5e"],
-    },
-    "objective": {
-        "type": "string",
-        "minLength": 1,
-        "description": "The objective's name.",
-        "examples": ["chat-latency"],
-    },
-    "profile": {
-        "type": "string",
-        "minLength": 1,
-        "description": "An evidence profile's name.",
-        "examples": ["vllm"],
-    },
+    "deployment_id": _name(
+        "The deployment's name, as the request for it was answered.",
+        DEPLOYMENT_ID_PATTERN,
+        "dep-0f3c1b2a4d5e",
+    ),
+    "objective": _name("The objective's name.", OBJECTIVE_PATTERN, "chat-latency"),
+    "profile": _name("An evidence profile's name.", PROFILE_PATTERN, "vllm"),
     "file": FILE,
 }
 
@@ -75,10 +72,22 @@ def path_number(request: web.Request, name: str, missing: str) -> int:
     return int(text)
 
 
+def path_name(request: web.Request, name: str, missing: str) -> str:
+    """A name from the path, of the form that is declared. Raises NotFound, which says `missing`, for any other."""
+    text = request.match_info[name]
+    if not _pattern(name).fullmatch(text):
+        raise NotFound(missing, details={name: text[:100]})
+    return text
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(PATHS[name]["pattern"])
+
+
 def path_uuid(request: web.Request, name: str, missing: str) -> str:
     """A UUID from the path, as it is stored. Raises NotFound, which says `missing`, for what cannot be one."""
     text = request.match_info[name]
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise NotFound(missing, details={name: text[:100]}) from None
+    if not _UUID.fullmatch(text):
+        raise NotFound(missing, details={name: text[:100]})
+    return text.lower()

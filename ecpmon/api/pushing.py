@@ -19,10 +19,11 @@ from ecpmon.api.context import CONTEXT, Backend
 from ecpmon.api.entries import entries_of, small_entries
 from ecpmon.api.hints import Hint, Hints
 from ecpmon.api.limits import LARGE_BODY, LIMITS, SHARES, Limits
-from ecpmon.api.messages import said_to
+from ecpmon.api.rejections import rejected_metrics
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import parse_time
 from ecpmon.errors import PayloadTooLarge
+from ecpmon.korean.messages import said_to
 from ecpmon.memory import Interned
 from ecpmon.model.ingest import Batch, Rejection, Rejections, cost_of
 from ecpmon.model.samples import (
@@ -150,7 +151,7 @@ class Pushed:
         named = () if refused is None else refused.named
         answer: PushAnswer = {
             "accepted": accepted,
-            "rejected": [{"metric": r.metric, "reason": r.reason} for r in named],
+            "rejected": rejected_metrics(named, headers),
             "rejected_count": 0 if refused is None else refused.counts.total(),
             "timestamp": newest,
         }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal, NotRequired, cast
+from typing import Annotated, Any, Final, Literal, NotRequired, cast
 
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.api.auth import runs_the_cluster
-from ecpmon.api.common import backend_of, bad_field, read_model, reply, seen_tenants, tenant_of
+from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, seen_tenants, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT, Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import (
@@ -209,6 +209,8 @@ async def deploy(request: web.Request) -> web.Response:
         forced_because=forced,
         scenario=SCENARIO if body.failure_scenarios else None,
     )
+    if body.failure_scenarios:
+        await _note(request, tenant, "failure.triggered", {"scenario": SCENARIO})
     await backend.deployments.let_go(tenant, "simulator")
     done: SimulatorDeployed = {
         "status": "success",
@@ -257,12 +259,12 @@ async def trigger(request: web.Request) -> web.Response:
     """Break a tenant on purpose; what tenants share is broken by administrators of all tenants only."""
     tenant = await tenant_of(request)
     body = await read_model(request, FailureBody)
-    return reply(
-        await simulator_of(request).trigger_failure(
-            tenant.tenant_id, body.failure_type, body.duration_seconds, body.severity, _reach(request)
-        ),
-        202,
+    failure = await simulator_of(request).trigger_failure(
+        tenant.tenant_id, body.failure_type, body.duration_seconds, body.severity, _reach(request)
     )
+    told = {name: failure.get(name) for name in ("id", "failure_type", "severity", "start", "end")}
+    await _note(request, tenant, "failure.triggered", told)
+    return reply(failure, 202)
 
 
 @routes.delete(
@@ -274,4 +276,12 @@ async def trigger(request: web.Request) -> web.Response:
 async def clear(request: web.Request) -> web.Response:
     """End every failure of a tenant now that the caller could have ordered."""
     tenant = await tenant_of(request)
-    return reply(await simulator_of(request).clear_failures(tenant.tenant_id, _reach(request)))
+    ended = await simulator_of(request).clear_failures(tenant.tenant_id, _reach(request))
+    if ended.get("ended"):
+        await _note(request, tenant, "failure.ended", {"ended": ended["ended"]})
+    return reply(ended)
+
+
+async def _note(request: web.Request, tenant: Tenant, action: str, after: Mapping[str, Any]) -> None:
+    """Who breaks a tenant costs it its SLA, wherever that is done."""
+    await backend_of(request).audit.note(now_of(request), action, tenant.tenant_id, tenant.key, after)

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from ecpmon.api.common import backend_of, now_of, reply, tenant_of
 from ecpmon.api.context import Backend
-from ecpmon.api.messages import said_to
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import Deletion
 from ecpmon.errors import Conflict, KubernetesUnavailable, SimulatorUnavailable
+from ecpmon.korean.messages import said_to
 from ecpmon.model.alerts import RuleStatus
 from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.openapi.declaring import Flag, Query, read_query

@@ -13,7 +13,6 @@ from pydantic import Field
 from ecpmon.api.common import backend_of, now_of, read_model, reply, stored_tenant
 from ecpmon.api.context import CALLER
 from ecpmon.api.etags import etag_of
-from ecpmon.api.messages import said_to
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_bodies import (
     CalculateBody,
@@ -44,6 +43,7 @@ from ecpmon.errors import (
     TenantAlreadyExists,
     ValidationFailed,
 )
+from ecpmon.korean.messages import said_to
 from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.openapi.declaring import Json, Query, read_query
 from ecpmon.ports.tenants import NewTenant

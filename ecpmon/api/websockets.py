@@ -34,6 +34,7 @@ from ecpmon.api.common import (
 )
 from ecpmon.api.connections import CLOSE_GRACE
 from ecpmon.api.context import CONTEXT, Backend
+from ecpmon.api.errors import speaks_korean
 from ecpmon.api.events import message_of_event
 from ecpmon.api.feeds import WINDOW
 from ecpmon.api.fleet import FLEET, Look
@@ -167,10 +168,10 @@ async def _sla_figures(backend: Backend, clock: Clock, tenant: Tenant) -> SlaFig
     },
 )
 async def alerts(request: web.Request) -> web.StreamResponse:
-    """Alerts of a tenant: first what is firing, then every change."""
+    """Alerts of a tenant: first what is firing, then every change. `Accept-Language` says in which language."""
     tenant = await tenant_of(request)
     backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
-    place = backend.hub.listen(session)
+    place = backend.hub.listen(session, korean=speaks_korean(request))
     with given_back_on_error(place):
         await _still_there(request, tenant)
         place.outbox.begin_with(map(message_of_event, await _firing(backend, tenant)))

@@ -26,7 +26,7 @@ from ecpmon.errors import ValidationFailed
 from ecpmon.model.patterns import PatternError, compiled
 from ecpmon.names import UP_METRIC
 from ecpmon.ports.faults import counter_subject
-from ecpmon.ports.profiles import Chosen, Selection
+from ecpmon.ports.profiles import PROFILE_PATTERN, Chosen, Selection
 from ecpmon.ports.quarantine import Culprit
 from ecpmon.resources import data_dir, yaml_of
 
@@ -47,7 +47,7 @@ _KINDS: Final = {
     "metric": r"[A-Za-z_:][A-Za-z0-9_:]{0,99}",
 }
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
+Name = Annotated[str, StringConstraints(pattern=PROFILE_PATTERN)]
 
 
 class _Strict(BaseModel):

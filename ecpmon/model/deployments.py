@@ -29,6 +29,7 @@ class DeploymentStatus(StrEnum):
 
 # The sign of life of one that nobody has begun yet.
 NOT_BEGUN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DEPLOYMENT_ID_PATTERN: Final = r"^[a-z0-9][-a-z0-9]{0,99}$"
 # The ids of deployments that somebody else made and told us of.
 REPORTED: Final = "ci-"
 FINAL: Final = frozenset({DeploymentStatus.COMPLETED, DeploymentStatus.FAILED, DeploymentStatus.ROLLED_BACK})

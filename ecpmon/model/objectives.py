@@ -25,7 +25,8 @@ MAX_LABELS: Final = 20
 MAX_TEXT: Final = 100
 # What is counted, without the promise about it.
 INDICATOR: Final = {"kind", "source", "total", "good", "bad", "threshold_ms", "histogram", "unit"}
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", strict=True)]
+OBJECTIVE_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+Name = Annotated[str, StringConstraints(pattern=OBJECTIVE_PATTERN, strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, strict=True)]
 LabelText = Annotated[str, StringConstraints(max_length=200, strict=True)]
 Pattern = Annotated[str, StringConstraints(max_length=MAX_PATTERN, strict=True)]

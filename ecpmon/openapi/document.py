@@ -25,7 +25,7 @@ class _Document(Generic[R]):
     def __init__(self, table: Sequence[R], facts: Facts[R]) -> None:
         self._facts = facts
         self._table = [route for route in table if route.contract is not None]
-        self._schemas = Schemas(self._table)
+        self._schemas = Schemas(self._table, facts.refusals)
         self._examples = Examples(self._schemas.resolved)
         self._refusals: dict[str, Any] = {}
 
@@ -158,7 +158,7 @@ class _Document(Generic[R]):
     def _add_refusal(self, answer: dict[str, Any], codes: tuple[str, ...]) -> None:
         """A status that is an answer of its own as well."""
         own = answer.setdefault("content", {}).get(JSON)
-        error = {"allOf": [self._schemas.error, _only(codes)]}
+        error = self._error(codes)
         if own is None:
             answer["content"][JSON] = {"schema": error, "example": self._facts.refusals[codes[0]].example}
         else:
@@ -173,12 +173,21 @@ class _Document(Generic[R]):
                 "headers": {header: _ref("headers", header) for header in self._facts.gives(status, None)},
                 "content": {
                     JSON: {
-                        "schema": {"allOf": [self._schemas.error, _only(codes)]},
+                        "schema": self._error(codes),
                         "examples": {code: _ref("examples", code) for code in codes},
                     }
                 },
             }
         return _ref("responses", name)
+
+    def _error(self, codes: tuple[str, ...]) -> Schema:
+        """The one shape, with one of these codes and what belongs to it."""
+        kinds = [
+            {"properties": {"code": {"enum": [code]}, "details": self._schemas.details(code)}}
+            for code in codes
+        ]
+        of_code = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        return {"allOf": [self._schemas.error, {"properties": {"error": of_code}}]}
 
     def _socket(self, route: R) -> dict[str, Any]:
         contract = _contract(route)
@@ -192,10 +201,17 @@ class _Document(Generic[R]):
             "parameters": self._parameters(route),
             "subprotocols": ["bearer"],
             "client": [self._message(shape, "validation") for shape in contract.hears],
-            "server": [self._message(shape, "serialization") for shape in (*contract.says, *_ERRORS_SAID)],
+            "server": self._said(route),
             "closes": {str(int(code)): why for code, why in self._facts.closes(contract).items()},
             "responses": {str(status): self._refusal(status, codes) for status, codes in refused.items()},
         }
+
+    def _said(self, route: R) -> list[dict[str, Any]]:
+        """What a client is told; of the first kind, which the socket is there for, as it was recorded."""
+        first, *others = (self._message(s, "serialization") for s in (*_contract(route).says, *_ERRORS_SAID))
+        if (example := self._facts.recorded(route.method, route.path, "says")) is not None:
+            first["example"] = example
+        return [first, *others]
 
     def _message(self, shape: Any, mode: Any) -> dict[str, Any]:
         if shape is None:
@@ -226,10 +242,6 @@ def _name(route: Declared) -> str:
 
 def _ref(kind: str, name: str) -> dict[str, str]:
     return {"$ref": f"#/components/{kind}/{name}"}
-
-
-def _only(codes: tuple[str, ...]) -> Schema:
-    return {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
 
 
 def _text(kind: Text) -> dict[str, Any]:

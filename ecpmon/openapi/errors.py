@@ -28,7 +28,7 @@ class ErrorBody(TypedDict):
     ]
     details: Annotated[
         dict[str, Any],
-        Field(description="What belongs to the code, such as `fields` (`{field, message}` per bad field)."),
+        Field(description="What belongs to the code: where an error is given, its schema says what."),
     ]
     timestamp: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     request_id: Annotated[
@@ -86,13 +86,21 @@ _RAISED: Final[tuple[tuple[EcpError, str], ...]] = (
     ),
     (errors.Forbidden("this needs one of the roles admin"), "The token lacks the role."),
     (errors.TenantNotFound("my-ai-service"), "There is no such tenant, or not for this caller."),
-    (errors.NotFound("there is no such rule"), "There is nothing of that name, or not for this caller."),
+    (
+        errors.NotFound(
+            "there is no such alert rule", details={"rule_id": "6f1c2a52-0000-4000-8000-000000000000"}
+        ),
+        "There is nothing of that name, or not for this caller.",
+    ),
     (
         errors.RequestTimeout("the body did not arrive within 30 s; send it in smaller parts"),
         "The body came too slowly.",
     ),
     (
-        errors.Conflict("the tenant has changed since you read it; read it again"),
+        errors.Conflict(
+            "the tenant has changed since you read it; read it again",
+            details={"tenant_id": "my-ai-service", "updated_at": TIMESTAMP},
+        ),
         "What is there already forbids it.",
     ),
     (errors.TenantAlreadyExists("my-ai-service", "running"), "The name is taken."),
@@ -103,7 +111,13 @@ _RAISED: Final[tuple[tuple[EcpError, str], ...]] = (
     (
         errors.BudgetExhausted(
             "the error budget of this tenant is spent",
-            details={"tenant_id": "my-ai-service", "window": "30d"},
+            details={
+                "tenant_id": "my-ai-service",
+                "reason": "exhausted",
+                "remaining_minutes": -3.5,
+                "contract_version": 1,
+                "coverage": 99.8,
+            },
         ),
         "The tenant's error budget is spent, so it is not deployed without `force`.",
     ),
@@ -129,12 +143,30 @@ _RAISED: Final[tuple[tuple[EcpError, str], ...]] = (
         "There is no preset of that name.",
     ),
     (
-        errors.InsufficientResources("preset small is too small: it lacks 2000m of cpu"),
+        errors.InsufficientResources(
+            "preset 'small' lacks 2000m cpu; the smallest that fits is 'medium'",
+            details={
+                "preset": "small",
+                "smallest_preset": "medium",
+                "needs": {"cpu": "10000m", "memory": "14Gi", "gpu": 1, "storage": "0.2TB"},
+                "missing": {"cpu": "2000m"},
+            },
+        ),
         "No preset, or not the one asked for, is large enough.",
     ),
+    (
+        errors.ManifestInvalid(["document 3: Deployment/callbot: spec.replicas: must be an integer"]),
+        "What the tenant would be brought out by is no valid manifest; nothing was begun.",
+    ),
     (errors.DeploymentFailed("the deployment failed"), "A deployment failed, and was rolled back."),
-    (errors.RateLimited("too many requests; wait"), "Your share is used up: again after `Retry-After`."),
-    (errors.TooManySockets("100 sockets are open with this token"), "Too many sockets are open."),
+    (
+        errors.RateLimited("too many requests; wait", details={"limit": "requests"}),
+        "Your share is used up: again after `Retry-After`.",
+    ),
+    (
+        errors.TooManySockets("100 sockets are open with this token", details={"limit": "sockets_per_token"}),
+        "Too many sockets are open.",
+    ),
     (errors.DatabaseUnavailable("the database does not answer"), "The database does not answer."),
     (
         errors.DatabaseNotWritable("the database stores nothing: its disk is full", "disk_full"),

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from ecpmon.openapi.declaring import Json, model_of
+from ecpmon.openapi.details import details_of
 from ecpmon.openapi.errors import ErrorDocument
 from ecpmon.openapi.facts import Declared
 
@@ -25,11 +26,13 @@ class _Untitled(GenerateJsonSchema):
 
 
 class Schemas:
-    """`of(shape, mode)`: the schema of a shape that was among `table`'s; `components`: what those refer to."""
+    """`of(shape, mode)`: the schema of a shape that was among `table`'s; `details`: of one of the `codes` of errors;
+    `components`: what those refer to."""
 
-    def __init__(self, table: Iterable[Declared]) -> None:
+    def __init__(self, table: Iterable[Declared], codes: Iterable[str]) -> None:
         table = list(table)
-        wanted: dict[tuple[int, Mode], Any] = {(id(ErrorDocument), "serialization"): ErrorDocument}
+        told = (ErrorDocument, *map(details_of, codes))
+        wanted: dict[tuple[int, Mode], Any] = {(id(shape), "serialization"): shape for shape in told}
         for route in table:
             wanted |= {(id(shape), mode): shape for shape, mode in _shapes_of(route)}
         self._shapes = wanted  # their ids are theirs as long as they are there
@@ -51,6 +54,9 @@ class Schemas:
     @property
     def error(self) -> Schema:
         return self._found[id(ErrorDocument), "serialization"]
+
+    def details(self, code: str) -> Schema:
+        return self._found[id(details_of(code)), "serialization"]
 
     def query(self, query: type) -> Schema:
         """The schema of the whole query string, an object."""

@@ -245,7 +245,7 @@ class DeploymentService:
         objects, report = await asyncio.to_thread(rendered, tenant, {**self.surroundings, **record.options})
         if not report.valid:
             first = report.errors[0]
-            raise DeploymentFailed(f"the manifest is not valid: {first.shown()}")
+            raise DeploymentFailed(f"the manifest is not valid: {first.line()}")
         planned = [DeployedObject(o["kind"], o["metadata"]["name"], "pending") for o in objects]
         await self._say(
             record, DeploymentStatus.VALIDATING, f"{len(objects)} objects are valid", objects=planned

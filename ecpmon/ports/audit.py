@@ -84,3 +84,9 @@ class AuditTrail(Protocol):
     async def page(self, sought: Sought, limit: int) -> AuditPage:
         """The newest rows, `limit` at most: fewer, and even none with a `rest`, when much was looked at or is told."""
         ...
+
+    async def note(
+        self, at: datetime, action: str, subject: str, tenant: int, after: Mapping[str, Any] | None
+    ) -> None:
+        """Of a change that somebody made elsewhere, and that is there: whoever is acting did it."""
+        ...

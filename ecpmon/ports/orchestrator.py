@@ -322,6 +322,7 @@ class DeploymentStore(Protocol):
         message: str,
         by: str,
         now: datetime,
+        heard_at: datetime | None = None,
     ) -> None:
-        """A deployment that was made somewhere else."""
+        """A deployment that was made somewhere else, at `now`; `heard_at`: when that was told, for the audit log."""
         ...

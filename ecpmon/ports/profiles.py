@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import ConfigDict, Field, StringConstraints
 
 from ecpmon.model.tenants import Tenant
 from ecpmon.shapes import Model
 
+# Of a profile's name.
+PROFILE_PATTERN: Final = r"^[a-z][a-z0-9_]{0,60}$"
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", strict=True)]
 LabelValue = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", strict=True)

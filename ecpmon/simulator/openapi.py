@@ -26,7 +26,8 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "file": FILE,
 }
-_TAKEN: Final = {name: TAKEN[name] for name in ("X-Request-ID", "If-None-Match")}
+_ALWAYS_TAKEN: Final = ("X-Request-ID", "Accept-Language")
+_TAKEN: Final = {name: TAKEN[name] for name in (*_ALWAYS_TAKEN, "If-None-Match")}
 _GIVEN: Final = {
     name: GIVEN[name] for name in ("X-Request-ID", "Retry-After", "ETag", "Vary", "Content-Security-Policy")
 }
@@ -59,7 +60,8 @@ metrics, failures and time.
 - The first cluster is a Kubernetes API as well: `/version`, `/api`, `/apis`, `/api/v1/namespaces/…`, `/apis/…`, \
 `/openapi/v2` and `/openapi/v3`, `/healthz`, `/livez`, `/readyz`. What these take and give is Kubernetes' own, and \
 `/openapi/v3` says it; their errors are `Status` documents. `/kubeconfig` is for `kubectl`.
-- Every other error has the shape `ErrorDocument`, unknown paths and wrong methods included.
+- Every other error has the shape `ErrorDocument`, unknown paths and wrong methods included; its message is in Korean \
+when `Accept-Language` prefers it.
 - `HEAD` is answered wherever `GET` is.
 """
 
@@ -78,7 +80,7 @@ class _Simulator(Facts[Route]):
         return refusals_of(route)
 
     def takes(self, route: Route) -> tuple[str, ...]:
-        return ("X-Request-ID",)
+        return _ALWAYS_TAKEN
 
     def gives(self, status: int, route: Route | None) -> tuple[str, ...]:
         return ("X-Request-ID", "Retry-After") if status == 503 else ("X-Request-ID",)

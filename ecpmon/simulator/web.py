@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 
 from ecpmon.errors import BadRequest, EcpError, UnsupportedEncoding, ValidationFailed
+from ecpmon.korean.messages import details_in_korean, in_korean, prefers_korean
 from ecpmon.openapi.declaring import field_errors
 from ecpmon.serving import begun, code_of, request_id_of
 from ecpmon.simulator.engine import Engine
@@ -95,6 +96,8 @@ def _problem(
     details: Mapping[str, Any],
     headers: Mapping[str, str],
 ) -> web.Response:
+    if prefers_korean(request.headers.get("Accept-Language", "")):
+        message, details = in_korean(code, message), details_in_korean(details)
     # Not simulated time: this is about the request, and helps to find it in logs.
     now = datetime.now(UTC)
     return answer(

@@ -1,6 +1,7 @@
 """The audit log: who changed what, when and from where.
 
-Invariants: a row is written in the transaction of the change it tells of, so there is one without the other never;
+Invariants: a row is written in the transaction of the change it tells of, so there is one without the other never,
+but for what is changed in the simulator, after which it is written (`note`);
 what it holds is bounded, whatever was sent; rows are never changed (the database refuses it), and only `forget` takes
 old ones away.
 """
@@ -142,6 +143,13 @@ class PgAuditTrail:
             return AuditPage([_row(r) for r in rows], (rows[-1]["at"], rows[-1]["id"]))
         rest = None if looked["last_at"] is None else (looked["last_at"], looked["last_id"])
         return AuditPage([_row(r) for r in rows], rest)
+
+    async def note(
+        self, at: datetime, action: str, subject: str, tenant: int, after: Mapping[str, Any] | None
+    ) -> None:
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await record(connection, at, action, subject, tenant=tenant, after=after)
 
 
 def _row(row: Any) -> AuditRow:

@@ -9,7 +9,9 @@ import structlog
 
 from ecpmon.errors import Conflict, NotFound
 from ecpmon.model.tenants import Tenant
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 
 _log = structlog.get_logger(__name__)
@@ -41,9 +43,15 @@ class PgDeliveries:
     async def resend(
         self, tenant: Tenant, number: int, caller: str, note: str | None, now: datetime
     ) -> dict[str, Any]:
-        done = await self._database.fetchval(
-            self._sql["resend"], tenant.key, number, now, caller, note, _MOST_RESENDS
-        )
+        given = tenant.key, number, now, caller, note, _MOST_RESENDS
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                done = await connection.fetchval(self._sql["resend"], *given)
+                if done is not None:
+                    await record(
+                        connection, now, "delivery.resent", f"delivery {number}", tenant=tenant.key,
+                        after={"note": note},
+                    )  # fmt: skip
         rows = await self._rows(tenant, 1, number)
         if not rows:
             raise NotFound("there is no such delivery", details={"delivery_id": number})

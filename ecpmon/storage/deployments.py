@@ -19,10 +19,13 @@ from ecpmon.model.deployments import (
     LogLine,
 )
 from ecpmon.model.tenants import Tenant
+from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
+from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
 from ecpmon.tenantlines import DURATION_BOUNDS, Durations
+from ecpmon.wire import rfc3339
 
 # Of each tenant: years of a pipeline's reports.
 REPORTED_KEPT: Final = 1_000
@@ -47,18 +50,16 @@ class PgDeploymentStore:
         now: datetime,
         begun_at: datetime | None = None,
     ) -> None:
+        given = deployment_id, tenant.key, method, now, requested_by, forced_because, dict(options)
+        asked = {"deployment_id": deployment_id, "method": method, "forced_because": forced_because}
         try:
-            await self._database.execute(
-                self._sql["request"],
-                deployment_id,
-                tenant.key,
-                method,
-                now,
-                requested_by,
-                forced_because,
-                dict(options),
-                begun_at or now,
-            )
+            async with self._database.transaction() as connection:
+                with wrap_errors():
+                    await connection.execute(self._sql["request"], *given, begun_at or now)
+                    await record(
+                        connection, now, "deployment.requested", tenant.tenant_id,
+                        tenant=tenant.key, after=asked,
+                    )  # fmt: skip
         except Conflict:
             raise Conflict(
                 "a deployment of this tenant is running; wait for it, or look at its deployment-status",
@@ -172,19 +173,17 @@ class PgDeploymentStore:
         message: str,
         by: str,
         now: datetime,
+        heard_at: datetime | None = None,
     ) -> None:
-        await self._database.execute(
-            self._sql["insert_finished"],
-            deployment_id,
-            tenant.key,
-            method,
-            status.value,
-            message,
-            now,
-            by,
-            REPORTED,
-            self._reported_kept,
-        )
+        given = deployment_id, tenant.key, method, status.value, message, now, by
+        told = {"deployment_id": deployment_id, "method": method, "status": status.value, "at": rfc3339(now)}
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                await connection.execute(self._sql["insert_finished"], *given, REPORTED, self._reported_kept)
+                await record(
+                    connection, heard_at or now, "deployment.reported", tenant.tenant_id,
+                    tenant=tenant.key, after=told,
+                )  # fmt: skip
 
 
 def _record(row: Any) -> DeploymentRecord:

@@ -69,7 +69,11 @@ class PgStatementMail:
         return [dict(r) for r in rows]
 
     async def resend(self, tenant: Tenant, number: int, by: str, now: datetime) -> dict[str, Any]:
-        done = await self._database.fetchval(self._sql["resend"], tenant.key, number, now, by)
+        async with self._database.transaction() as connection:
+            with wrap_errors():
+                done = await connection.fetchval(self._sql["resend"], tenant.key, number, now, by)
+                if done is not None:
+                    await record(connection, now, "statement.resent", f"sending {number}", tenant=tenant.key)
         rows = await self._database.fetch(self._sql["sendings"], tenant.key, 1, number)
         if not rows:
             raise NotFound("there is no such sending", details={"sending_id": number})

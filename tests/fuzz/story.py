@@ -33,6 +33,14 @@ class Step:
     at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A socket, and its first message. `meanwhile`: without which there would be none."""
+
+    path: str
+    meanwhile: Step | None = None
+
+
 def entries(begin: datetime, minutes: int, down: range = range(0)) -> list[dict[str, Any]]:
     """A push per minute; in the minutes of `down` the tenant is down."""
     return [
@@ -60,6 +68,7 @@ _ALERT: Final = {
     "endsAt": "0001-01-01T00:00:00Z",
     "fingerprint": "5f2a9c1d7e3b4a60",
 }
+_RESOLVED: Final = {**_ALERT, "status": "resolved", "endsAt": "2026-02-10T09:40:00Z"}
 _RULE: Final = {
     "alert_name": "CPU is high",
     "condition": "cpu_usage > 80",
@@ -75,7 +84,7 @@ _TENANT: Final = {
     "description": "Callbot of the main line",
 }
 
-STORY: Final = (
+STORY: Final[tuple[Step | Heard, ...]] = (
     Step("POST", "/api/v1/tenants/calculate-resources", body={
         "service_requirements": {"callbot": 10, "chatbot": 20}, "sla_target": {"availability": "99.9%"},
     }),
@@ -89,6 +98,8 @@ STORY: Final = (
     Step("GET", _T + "/sla/timeline", query="window=1h&step=30m"),
     Step("GET", _SIM + "/sla/{tenant_id}/analysis", query="period=24h"),
     Step("GET", "/api/v1/sla/summary"),
+    Heard("/ws/monitoring/{tenant_id}"),
+    Heard("/api/v1/simulator/realtime/{tenant_id}"),
     Step("GET", _T + "/incidents"),
     Step("GET", _T + "/objectives"),
     Step("GET", _T + "/objectives/{objective}"),
@@ -103,6 +114,7 @@ STORY: Final = (
     }),
     Step("POST", "/api/v1/webhooks/tenant-alert", body={"version": "4", "alerts": [_ALERT]}),
     Step("GET", _T + "/recoveries"),
+    Step("GET", _T + "/alerts/received"),
     Step("POST", _T + "/maintenance", 201, _WINDOW, keeps={"maintenance_id": ("id",)}),
     Step("GET", _T + "/maintenance"),
     Step("POST", "/api/v1/exclusions", 201, {
@@ -110,6 +122,7 @@ STORY: Final = (
     }, keeps={"request_id": ("request_id",)}),
     Step("PUT", _T + "/sla/report/recipients", body={"recipients": ["sla@example.com"], "periods": ["month"]}),
     Step("GET", _T + "/sla/report/recipients"),
+    Step("GET", _T + "/sla/report/sendings"),
     Step("PUT", _T + "/evidence-profile", body={"profile": "vllm", "match": {"job": "llm"}}),
     Step("GET", _T + "/evidence-profile"),
     Step("GET", "/api/v1/evidence-profiles"),
@@ -117,14 +130,25 @@ STORY: Final = (
     Step("GET", _T + "/manifest", query="format=json"),
     Step("POST", "/api/v1/tenants/validate-manifest", body={"tenant_id": NAME, "manifest_content": _MANIFEST}),
     Step("POST", _SIM + "/deploy/{tenant_id}", body={"include_monitoring": True}),
+    Step("POST", _T + "/deploy", 202, {"method": "simulator", "dry_run": True}),
+    Step("GET", "/api/v1/sd/prometheus"),
     Step("GET", _SIM + "/status"),
     Step("GET", _SIM + "/failures/types"),
     Step("POST", _SIM + "/failures/{tenant_id}/trigger", 202, {"failure_type": "pod_crash", "duration_seconds": 60}),
     Step("DELETE", _SIM + "/failures/{tenant_id}"),
     Step("GET", "/api/v1/monitoring/system"),
-    Step("POST", _T + "/deployment-status", body={"status": "completed", "deployed_at": "2026-02-10T10:00:00Z"}),
+    Step("POST", _T + "/deployment-status", body={
+        "status": "completed", "deployed_at": "2026-02-10T10:00:00Z",
+    }, keeps={"deployment_id": ("deployment_id",)}),
     Step("GET", _T + "/deployment-status"),
     Step("GET", _T + "/deployments"),
+    Heard("/ws/deployment/{deployment_id}"),
+    Heard("/ws/alerts/{tenant_id}", Step("POST", "/api/v1/webhooks/tenant-alert", body={
+        "version": "4", "alerts": [_RESOLVED],
+    })),
+    Step("GET", "/api/v1/operations/dashboard"),
+    Step("PUT", "/api/v1/settings", body={"monitoring": {"slaTarget": 99.5}}),
+    Step("GET", "/api/v1/settings"),
     Step("POST", _T + "/webhook-key", 201),
     Step("GET", _T + "/webhook-key"),
     Step("POST", "/api/v1/tokens", 201, {
@@ -141,5 +165,7 @@ STORY: Final = (
     Step("GET", _T + "/sla/report", query="month=2026-02", at=ENDS),
     Step("DELETE", "/api/v1/exclusions/{request_id}"),
     Step("PUT", _T, body={"description": "Callbot of the main line, in Seoul"}),
+    Step("GET", "/api/v1/audit", query="limit=2"),
+    Step("GET", _T + "/audit", query="limit=2"),
     Step("DELETE", _T, 202, query="force=true"),
 )  # fmt: skip

@@ -10,20 +10,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, ClientWebSocketResponse, web
 
 from ecpmon.api.openapi import recorded
+from ecpmon.wire import rfc3339
 from tests.acceptance.world import ManualClock
+from tests.audited import LOGGED
 from tests.fuzz import outside
 from tests.fuzz.conftest import Service, serving, simulator
 from tests.fuzz.served import Served
-from tests.fuzz.story import BEGINS, NAME, STORY, Step
+from tests.fuzz.story import BEGINS, NAME, STORY, Heard, Step
+from tests.waiting import PATIENCE
 
 # What the document says of a request is necessary, and not always enough: a time may lie in the future, a condition
 # may name no metric, two fields may contradict each other. Such requests are refused by 422, which is documented.
@@ -40,12 +43,18 @@ _RANDOM: Final = (
     (re.compile(r"ecp_[\w-]{43}"), "ecp_" + "x" * 43),
     (re.compile(r"whsec_[\w+/=]+"), "whsec_" + "A" * 43 + "="),
     (re.compile(r"f-[0-9a-f]{12}"), "f-0f3c1b2a4d5e"),
+    (re.compile(r"req-[0-9a-f]{12}"), "req-0f3c1b2a4d5e"),
     # The simulator's clock stands at the present.
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "2026-02-10T10:00:00.000000Z"),
     (re.compile(r'"0\.\d{3}TB"'), '"0.393TB"'),
     (re.compile(r'"fuzz"'), '"operations"'),
-    (re.compile(r"http://127\.0\.0\.1:\d+"), "http://simulator.example:6360"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "simulator.example:6360"),
 )
+
+
+_MEASURED: Final = {"response_time": 12.5, "connections": 7}
+# Not for good, in the story.
+_DRY: Final = ("POST /api/v1/tenants/{tenant_id}/deploy",)
 
 
 def advancing(clock: ManualClock) -> Any:
@@ -83,9 +92,7 @@ def told(step: Step, service: Service, kept: dict[str, str]) -> Any:
     """The answer of a step. What its `keeps` names is kept."""
     if step.at is not None:
         service.clock.set(step.at)
-    path = step.path
-    for name, value in kept.items():
-        path = path.replace(f"{{{name}}}", value)
+    path = filled(step.path, kept)
     answer = service.ask(
         step.method, path + (f"?{step.query}" if step.query else ""), step.body, status=step.status
     )
@@ -95,6 +102,48 @@ def told(step: Step, service: Service, kept: dict[str, str]) -> Any:
             found = found[key]
         kept[name] = str(found)
     return answer
+
+
+def check_log(service: Service, changed: Mapping[str, str]) -> None:
+    """By the moment of each request: who changes something is in the audit log, and nobody else is."""
+    found: dict[str, set[str]] = {}
+    for entry in service.ask("GET", "/api/v1/audit?limit=200&actor=fuzz", status=200)["entries"]:
+        found.setdefault(entry["at"], set()).add(entry["action"])
+    for at, route in changed.items():
+        assert found.get(at, set()) <= {*LOGGED.get(route, ())}, route
+        assert bool(found.get(at)) is (route in LOGGED and route not in _DRY), route
+
+
+def note(step: Step, answer: Any, found: dict[str, dict[str, Any]]) -> None:
+    operation = found.setdefault(f"{step.method} {step.path}", {})
+    if step.body is not None:
+        operation.setdefault("body", shown(step.body))
+    if isinstance(answer, dict | list):
+        operation.setdefault(str(step.status), shown(answer))
+
+
+def heard(each: Heard, service: Service, kept: dict[str, str]) -> Any:
+    """The first message of a socket."""
+    path = filled(each.path, kept)
+
+    async def opened() -> tuple[ClientSession, ClientWebSocketResponse]:
+        session = ClientSession(service.served.url, headers={"Authorization": f"Bearer {service.token}"})
+        return session, await session.ws_connect(path)
+
+    async def message(session: ClientSession, socket: ClientWebSocketResponse) -> Any:
+        async with session, socket:
+            return await socket.receive_json(timeout=PATIENCE)
+
+    socket = service.served.run(opened())
+    if each.meanwhile is not None:
+        told(each.meanwhile, service, kept)
+    return service.served.run(message(*socket))
+
+
+def filled(path: str, kept: Mapping[str, str]) -> str:
+    for name, value in kept.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
 
 
 def shown(document: Any) -> Any:
@@ -116,6 +165,11 @@ def _short(value: Any) -> Any:
 def _fixed(name: str, value: Any) -> Any:
     """Keys are random; and the simulator's tenants store more every day."""
     match name, value:
+        case "components", dict():  # measured
+            return {
+                each: {n: _MEASURED.get(n, said) for n, said in about.items()}
+                for each, about in value.items()
+            }
         case "key_id", str():
             return "a1b2c3d4"
         case (("storage_bytes" | "storage"), float()):
@@ -130,13 +184,14 @@ def test_the_examples_of_the_document_are_what_is_answered(service: Service) -> 
     service.clock.set(BEGINS)
     kept = {"tenant_id": NAME, "objective": "fast-answers", "profile": "vllm"}
     found: dict[str, dict[str, Any]] = {}
+    changed: dict[str, str] = {}
     for step in STORY:
-        answer = told(step, service, kept)
-        operation = found.setdefault(f"{step.method} {step.path}", {})
-        if step.body is not None:
-            operation.setdefault("body", shown(step.body))
-        if isinstance(answer, dict):
-            operation.setdefault(str(step.status), shown(answer))
+        if isinstance(step, Heard):
+            found[f"GET {step.path}"] = {"says": shown(heard(step, service, kept))}
+        else:
+            note(step, told(step, service, kept), found)
+            changed[rfc3339(service.clock.now())] = f"{step.method} {step.path}"
+    check_log(service, changed)
     if os.environ.get("ECPMON_RECORD"):
         RECORDED.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     kept_there = json.loads(RECORDED.read_text(encoding="utf-8"))

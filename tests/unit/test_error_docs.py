@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ecpmon import errors
-from ecpmon.api.messages import KOREAN
+from ecpmon.korean.messages import KOREAN
 from ecpmon.serving import CODES
 
 TABLE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")

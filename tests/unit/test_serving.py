@@ -100,6 +100,26 @@ async def test_an_error_that_no_middleware_took_has_the_shape(
     assert error["request_id"] == answer.headers["x-request-id"] == "mine"
 
 
+@pytest.mark.parametrize(
+    ("path", "expect", "said"),
+    [
+        (b"/broken", b"", "내부 오류가 발생했습니다."),
+        (
+            b"/broken",
+            b"a-miracle",
+            "Expect 헤더의 요구를 충족할 수 없습니다. (`Expect: 100-continue`만 지원합니다)",
+        ),
+    ],
+)
+async def test_what_reaches_no_middleware_is_told_in_korean_too(
+    url: str, path: bytes, expect: bytes, said: str
+) -> None:
+    headers = [(b"Accept-Language", b"ko-KR,ko;q=0.9"), *([(b"Expect", expect)] if expect else [])]
+    answer = await talk(url, request_bytes(b"GET", path, headers))
+    assert answer is not None
+    assert json.loads(answer.body)["error"]["message"] == said
+
+
 async def test_a_fault_is_logged_under_its_request_id(url: str, caplog: pytest.LogCaptureFixture) -> None:
     await talk(url, request_bytes(b"GET", b"/broken", [(b"X-Request-ID", b"mine")]))
     [record] = caplog.records

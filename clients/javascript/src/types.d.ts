@@ -319,6 +319,7 @@ export interface RealtimeMessage {
 export interface RejectedSample {
   metric: string;
   reason: string;
+  message: string;
 }
 
 /** Of the last 24 hours. */

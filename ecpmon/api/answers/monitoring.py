@@ -14,7 +14,10 @@ from ecpmon.openapi.declaring import TypedDict
 
 class RejectedMetric(TypedDict):
     metric: str
-    reason: Rejection
+    reason: Annotated[Rejection, Field(description="For programs.")]
+    message: Annotated[
+        str, Field(description="The same for people; in Korean when `Accept-Language` prefers it.")
+    ]
 
 
 class PushEntry(TypedDict):

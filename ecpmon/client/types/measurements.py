@@ -9,6 +9,7 @@ from ecpmon.client.types.common import Bounds, Hint, Metrics
 class RejectedSample(TypedDict):
     metric: str
     reason: str
+    message: str
 
 
 class PushResult(TypedDict):

@@ -99,11 +99,14 @@ async def test_what_people_change_of_a_tenants_rules_is_logged(service: Service)
         assert (await service.ask("DELETE", f"{url}/maintenance/{added['id']}{query}"))[0] == 204
     for _ in range(2):
         assert (await service.ask("POST", f"{url}/webhook-key", {}))[0] == 201
+    told = {"status": "completed", "deployed_at": "2026-03-02T08:00:00Z"}
+    assert (await service.ask("POST", f"{url}/deployment-status", told))[0] == 200
     rows = await log_of(service, since)
     assert [r["action"] for r in rows if r["actor"] == "admin"] == [
         "alert_rule.created", "alert_rule.deleted", "maintenance.added", "maintenance.ended", "maintenance.added",
-        "maintenance.removed", "webhook_key.shown", "webhook_key.rotated",
+        "maintenance.removed", "webhook_key.shown", "webhook_key.rotated", "deployment.reported",
     ]  # fmt: skip
+    assert (rows[-1]["at"], rows[-1]["after"]["at"]) == (NOW, "2026-03-02T08:00:00Z")
     ended = rows[3]
     assert (ended["before"]["until"], ended["after"]["until"]) == (None, "2026-03-02T09:00:00Z")
     assert (ended["before"]["duration"], ended["before"]["reason"]) == (3600, "patches")

@@ -12,11 +12,13 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from ecpmon.api import deployments
 from ecpmon.app import RUNTIMES
 from ecpmon.app.backend import BackendRuntime
 from ecpmon.errors import DatabaseUnavailable, EcpError, KubernetesUnavailable
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus
 from ecpmon.orchestrator.deployers.gitops import GitopsDeployer
+from ecpmon.orchestrator.validation import validate_manifest
 from tests.integration.api.conftest import Service
 from tests.waiting import PATIENCE
 
@@ -65,6 +67,21 @@ async def break_for_good(service: Service, name: str, **headers: str) -> None:
         body = {"timestamp": stamp, "metrics": {"up": 0}}
         status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", body, **headers)
         assert status == 202, answer
+
+
+async def test_a_manifest_that_is_not_valid_is_refused_and_begins_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await demo_tenant(service)
+    path, found = f"/api/v1/tenants/{name}", validate_manifest(name, "apiVersion: v1\nkind: Pod\n")
+    monkeypatch.setattr(deployments, "rendered", lambda *_: ((), found))
+    for language, korean in (("en", False), ("ko", True)):
+        status, answer, _ = await service.ask(
+            "POST", f"{path}/deploy", DEPLOY, **DEMO, **{"Accept-Language": language}
+        )
+        assert (status, answer["error"]["code"]) == (422, "MANIFEST_INVALID")
+        assert answer["error"]["details"] == {"errors": [e.line(korean=korean) for e in found.errors]}
+    assert (await service.ask("GET", f"{path}/deployment-status", **DEMO))[0] == 404
 
 
 async def test_a_deployment_goes_through_every_phase(service: Service, demo: BackendRuntime) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import structlog
 
+from ecpmon.api.application import route_table
+from ecpmon.api.routing import Route
+from ecpmon.openapi.facts import PARAMETER
 from tests.integration.api.conftest import Service
 from tests.raw_http import Answer, request_bytes, talk
 
@@ -92,6 +96,25 @@ async def test_addresses_that_are_no_text_are_refused(service: Service, path: st
 )
 async def test_addresses_in_raw_bytes_are_refused(service: Service, path: bytes) -> None:
     assert 400 <= shaped(await raw(service, "GET", path))["status"] < 500
+
+
+NAMED = [r for r in route_table() if not r.socket and set(PARAMETER.findall(r.path)) - {"tenant_id", "file"}]
+
+
+@pytest.mark.parametrize("route", NAMED, ids=lambda route: f"{route.method} {route.path}")
+async def test_what_is_of_another_form_than_its_name_in_a_path_names_nothing(
+    service: Service, route: Route
+) -> None:
+    path = route.path.replace("{tenant_id}", await service.tenant())
+    (name,) = PARAMETER.findall(path)
+    body = {} if route.method == "PUT" else None
+    for text in ("Not%20a%20name", "-1", "urn:uuid:6f1c2a52-0000-4000-8000-000000000000", "%EA%B0%80"):
+        status, answer, _ = await service.ask(route.method, path.replace(f"{{{name}}}", text), body)
+        if (route.method, name) == ("PUT", "objective"):  # which would be made
+            assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, "name")
+        else:
+            assert (status, answer["error"]["code"]) == (404, "NOT_FOUND")
+            assert answer["error"]["details"] == {name: unquote(text)}
 
 
 @pytest.mark.parametrize("text", [HALF, "a\x00b", "\udcff"])

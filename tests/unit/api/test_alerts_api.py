@@ -42,9 +42,13 @@ async def client(world: World, aiohttp_client: Any) -> Any:
     return await aiohttp_client(make_app([alerts], world))
 
 
+def rule_id(number: int) -> str:
+    return f"6f1c2a52-0000-4000-8000-{number:012d}"
+
+
 def rule(number: int = 1, **change: Any) -> AlertRule:
     made = AlertRule(
-        f"rule-{number}", "acme", f"r{number}", RuleKind.THRESHOLD, "cpu_usage > 80", 300, Severity.WARNING
+        rule_id(number), "acme", f"r{number}", RuleKind.THRESHOLD, "cpu_usage > 80", 300, Severity.WARNING
     )
     return replace(made, **change)
 
@@ -247,8 +251,8 @@ async def test_active_rules_are_those_that_are_pending_or_firing(client: Any, wo
     _, body = await ask(client, "GET", URL + "/active")
     shown = [(a["rule_id"], a["state"], a["value"], a["frozen"], a["alert_id"]) for a in body["alerts"]]
     assert shown == [
-        ("rule-2", "pending", 91.5, False, None),
-        ("rule-3", "firing", 99.0, True, "alert-3"),
+        (rule_id(2), "pending", 91.5, False, None),
+        (rule_id(3), "firing", 99.0, True, "alert-3"),
     ]
     assert body["alerts"][0]["since"] == "2026-03-02T08:59:00Z"
     _, everything = await ask(client, "GET", URL)
@@ -257,29 +261,29 @@ async def test_active_rules_are_those_that_are_pending_or_firing(client: Any, wo
 
 async def test_a_rule_is_deleted(client: Any, world: World) -> None:
     world.alerts.put(rule())
-    assert await ask(client, "DELETE", f"{URL}/rule-1") == (204, None)
+    assert await ask(client, "DELETE", f"{URL}/{rule_id(1)}") == (204, None)
     for method in ("GET", "DELETE"):
-        status, answer = await ask(client, method, f"{URL}/rule-1")
+        status, answer = await ask(client, method, f"{URL}/{rule_id(1)}")
         assert (status, error_of(status, answer)["code"]) == (404, "NOT_FOUND")
 
 
 async def test_a_rule_is_replaced_as_a_whole_and_starts_anew(client: Any, world: World) -> None:
     world.alerts.put(rule(), RuleState(RuleStatus.FIRING, since=ago(minutes=2), value=99.0), "alert-1")
     body = {"alert_name": "hot", "condition": "cpu_usage > 95", "severity": "page", "actions": [HOOK]}
-    status, made = await ask(client, "PUT", f"{URL}/rule-1", body)
+    status, made = await ask(client, "PUT", f"{URL}/{rule_id(1)}", body)
     assert status == 200
     assert made == {
-        "rule_id": "rule-1", "tenant_id": "acme", "alert_name": "hot", "kind": "threshold",
+        "rule_id": rule_id(1), "tenant_id": "acme", "alert_name": "hot", "kind": "threshold",
         "condition": "cpu_usage > 95", "duration": "0s", "severity": "page",
         "actions": [{**HOOK, "method": "POST", "headers": {"X-Api-Key": "***"}}], "state": "inactive",
         "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
         "created_at": made["created_at"],
         "hints": [],
     }  # fmt: skip
-    assert await ask(client, "GET", f"{URL}/rule-1") == (200, made)
+    assert await ask(client, "GET", f"{URL}/{rule_id(1)}") == (200, made)
     [told] = world.alerts.events
     shown = (told.rule_id, told.alert_id, told.alert_name, told.from_state, told.to_state, told.reason)
-    assert shown == ("rule-1", "alert-1", "r1", "firing", "inactive", "rule_replaced")
+    assert shown == (rule_id(1), "alert-1", "r1", "firing", "inactive", "rule_replaced")
 
 
 async def test_what_was_read_can_be_written_back_and_then_nothing_changes(client: Any, world: World) -> None:
@@ -308,17 +312,17 @@ async def test_a_bad_replacement_changes_nothing(
     client: Any, world: World, change: dict[str, Any], field: str
 ) -> None:
     world.alerts.put(rule())
-    status, answer = await ask(client, "PUT", f"{URL}/rule-1", {**RULE, **change})
+    status, answer = await ask(client, "PUT", f"{URL}/{rule_id(1)}", {**RULE, **change})
     assert (status, fields_of(error_of(status, answer))) == (422, [field])
-    assert world.alerts.entries["rule-1"].rule == rule()
+    assert world.alerts.entries[rule_id(1)].rule == rule()
 
 
 async def test_a_replacement_cannot_take_anothers_name(client: Any, world: World) -> None:
     world.alerts.put(rule(1))
     world.alerts.put(rule(2))
-    status, answer = await ask(client, "PUT", f"{URL}/rule-1", {**RULE, "alert_name": "r2"})
+    status, answer = await ask(client, "PUT", f"{URL}/{rule_id(1)}", {**RULE, "alert_name": "r2"})
     assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
-    assert world.alerts.entries["rule-1"].rule == rule(1)
+    assert world.alerts.entries[rule_id(1)].rule == rule(1)
 
 
 async def test_of_an_sla_rule_only_severity_and_actions_can_be_changed(client: Any, world: World) -> None:
@@ -327,17 +331,17 @@ async def test_of_an_sla_rule_only_severity_and_actions_can_be_changed(client: A
     world.alerts.put(own)
     body = {"alert_name": "r1", "condition": text, "duration": "0s", "severity": "ticket", "actions": [HOOK]}
     for change in ({"alert_name": "x"}, {"condition": "cpu > 1"}, {"duration": "5m"}):
-        status, answer = await ask(client, "PUT", f"{URL}/rule-1", {**body, **change})
+        status, answer = await ask(client, "PUT", f"{URL}/{rule_id(1)}", {**body, **change})
         assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
-    assert (await ask(client, "PUT", f"{URL}/rule-1", body))[0] == 200
-    changed = world.alerts.entries["rule-1"].rule
+    assert (await ask(client, "PUT", f"{URL}/{rule_id(1)}", body))[0] == 200
+    changed = world.alerts.entries[rule_id(1)].rule
     assert (changed.policy, changed.kind, changed.severity) == ("page", RuleKind.BURN_RATE, Severity.TICKET)
     assert len(changed.actions) == 1
 
 
 async def test_deleting_a_firing_rule_ends_its_alert(client: Any, world: World) -> None:
     world.alerts.put(rule(), RuleState(RuleStatus.FIRING, since=ago(minutes=2), value=99.0), "alert-1")
-    assert await ask(client, "DELETE", f"{URL}/rule-1") == (204, None)
+    assert await ask(client, "DELETE", f"{URL}/{rule_id(1)}") == (204, None)
     [told] = world.alerts.events
     assert (told.alert_id, told.to_state, told.reason) == ("alert-1", "inactive", "rule_deleted")
 
@@ -345,22 +349,22 @@ async def test_deleting_a_firing_rule_ends_its_alert(client: Any, world: World) 
 @pytest.mark.parametrize("kind", [k for k in RuleKind if k is not RuleKind.THRESHOLD])
 async def test_the_rules_every_tenant_has_stay(client: Any, world: World, kind: RuleKind) -> None:
     world.alerts.put(rule(kind=kind))
-    status, answer = await ask(client, "DELETE", f"{URL}/rule-1")
+    status, answer = await ask(client, "DELETE", f"{URL}/{rule_id(1)}")
     assert (status, error_of(status, answer)["code"]) == (409, "CONFLICT")
-    assert "rule-1" in world.alerts.entries
+    assert rule_id(1) in world.alerts.entries
 
 
 async def test_anothers_rule_does_not_exist(client: Any, world: World) -> None:
     world.alerts.put(rule(tenant_id="other"))
     for method in ("GET", "DELETE", "PUT"):
-        assert (await ask(client, method, f"{URL}/rule-1", RULE))[0] == 404
-    assert world.alerts.entries["rule-1"].rule == rule(tenant_id="other")
-    assert "rule-1" in world.alerts.entries
+        assert (await ask(client, method, f"{URL}/{rule_id(1)}", RULE))[0] == 404
+    assert world.alerts.entries[rule_id(1)].rule == rule(tenant_id="other")
+    assert rule_id(1) in world.alerts.entries
 
 
 def delivery(number: int, action: dict[str, Any]) -> dict[str, Any]:
     return {
-        "notification_id": number, "rule_id": "rule-1", "alert_name": "r1", "to_state": "firing",
+        "notification_id": number, "rule_id": rule_id(1), "alert_name": "r1", "to_state": "firing",
         "action": action, "status": "delivered", "attempts": 1, "created_at": NOW, "next_attempt_at": NOW,
         "finished_at": NOW, "last_status": 200, "last_reason": "accepted", "last_answer": "ok",
     }  # fmt: skip
@@ -386,9 +390,13 @@ async def test_an_outsider_finds_nothing(aiohttp_client: Any, world: World, name
     world.alerts.put(rule())
     client = await aiohttp_client(make_app([alerts], world, OUTSIDER))
     url = f"/api/v1/tenants/{name}/alerts"
-    calls = [("POST", url, RULE), ("PUT", f"{url}/rule-1", RULE), ("DELETE", f"{url}/rule-1", None)]
-    calls += [("GET", url + rest, None) for rest in ("", "/active", "/deliveries", "/rule-1")]
+    calls = [
+        ("POST", url, RULE),
+        ("PUT", f"{url}/{rule_id(1)}", RULE),
+        ("DELETE", f"{url}/{rule_id(1)}", None),
+    ]
+    calls += [("GET", url + rest, None) for rest in ("", "/active", "/deliveries", f"/{rule_id(1)}")]
     for method, path, body in calls:
         status, answer = await ask(client, method, path, body)
         assert (status, error_of(status, answer)["code"]) == (404, "TENANT_NOT_FOUND"), path
-    assert list(world.alerts.entries) == ["rule-1"]
+    assert list(world.alerts.entries) == [rule_id(1)]

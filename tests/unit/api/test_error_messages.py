@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecpmon.api.messages import KOREAN, in_korean
+from ecpmon.korean.messages import KOREAN, in_korean
 
 
 def test_a_korean_message_keeps_what_was_wrong_and_where() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from socket_world import kept, session, tenant
 
+from ecpmon.api.events import message_of_event
 from ecpmon.api.hub import Feed, Hub
 from ecpmon.api.sessions import TENANT_GONE, Admissions, Session, SocketLimits
 from ecpmon.errors import Overloaded, TemporaryError, TooManySockets
@@ -244,6 +245,22 @@ def test_an_alert_message_has_the_fields_of_the_contract() -> None:
     }  # fmt: skip
     assert theirs.keys() == ours.keys()
     assert (theirs["alert_id"], theirs["status"], theirs["timestamp"]) == ("f1", "resolved", rfc3339(at(60)))
+
+
+def test_each_is_told_in_the_language_that_it_asked_for() -> None:
+    hub, said = Hub(), "high_cpu is firing for acme: cpu_usage is 91 (cpu_usage > 80)"
+    with (
+        hub.listen(session("acme")) as (_, english),
+        hub.listen(session("acme"), korean=True) as (_, korean),
+    ):
+        korean.begin_with([message_of_event(event(message=said))])
+        hub.alert(event(number=2, message=said))
+        hub.external(external())
+        told = [m["message"] for m in kept(english)]
+        assert told == [said, "it is down"]
+        in_korean = "acme 테넌트에서 high_cpu 알림이 발생했습니다: cpu_usage 값이 91입니다(cpu_usage > 80)"
+        assert [m["message"] for m in kept(korean)] == [in_korean, "it is down"]
+        assert in_korean.encode() in korean.firing[0]
 
 
 def test_who_stays_behind_is_closed_and_forgotten_and_its_neighbour_is_not() -> None:

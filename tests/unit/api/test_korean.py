@@ -9,11 +9,18 @@ from importlib.resources import files
 import pytest
 from pydantic_core._pydantic_core import list_all_errors
 
+from ecpmon.alerts.evaluate import Reading
+from ecpmon.alerts.message import summary as alert_summary
+from ecpmon.alerts.recovery_notices import WHY
+from ecpmon.alerts.syntax import CompareOp
 from ecpmon.api.errors import described
-from ecpmon.api.korean import translated
-from ecpmon.api.messages import said_to
+from ecpmon.api.rejections import SENTENCES
 from ecpmon.collectors.profiles import profiles
 from ecpmon.errors import ValidationFailed
+from ecpmon.korean.messages import said_to
+from ecpmon.korean.templates import translated
+from ecpmon.model.alerts import AlertRule, RuleKind, RuleStatus, Severity, Transition, TransitionReason
+from ecpmon.model.ingest import Rejection
 from tests.integration.conftest import T0
 from tests.said import templates
 
@@ -74,6 +81,34 @@ def test_bad_fields_are_told_in_the_language_of_whoever_asks() -> None:
 # --- nothing is left out
 
 
+def test_why_a_sample_is_rejected_has_a_sentence_for_every_reason() -> None:
+    assert SENTENCES.keys() == set(Rejection)
+    assert [text for text in SENTENCES.values() if not HANGUL.search(translated(text))] == []
+
+
+@pytest.mark.parametrize("reason", TransitionReason)
+@pytest.mark.parametrize("flapping", [False, True])
+@pytest.mark.parametrize("reading", [None, Reading("cpu_usage", CompareOp.GT, 91.0, 80.0, True)])
+@pytest.mark.parametrize("new", [RuleStatus.FIRING, RuleStatus.INACTIVE])
+def test_what_is_said_of_an_alert_has_a_sentence(
+    reason: TransitionReason, flapping: bool, reading: Reading | None, new: RuleStatus
+) -> None:
+    rule = AlertRule(
+        "1", "acme", "hot", RuleKind.THRESHOLD, "cpu_usage > 80 and gpu > 1", 0, Severity.WARNING
+    )
+    change = Transition(RuleStatus.FIRING, new, T0, None, reason, flapping=flapping, untold=2)
+    said = translated(alert_summary(rule, change, reading))
+    assert HANGUL.search(said)
+    assert not re.search(r" (is|for|its|flapping) ", said), said
+    assert "cpu_usage > 80 and gpu > 1" in said
+
+
+def test_what_is_said_of_a_recovery_has_a_sentence() -> None:
+    assert [why for why in WHY.values() if not HANGUL.search(translated(why))] == []
+    said = translated("recovery of acme: waiting, it was restarted; the re-check will tell (2 of 2)")
+    assert said == "acme 테넌트 복구(waiting): 재시작했습니다. 재확인에서 결과를 알 수 있습니다 (2 of 2)"
+
+
 HANGUL = re.compile("[가-힣]")
 # So many may wait for their sentence, so that nobody who writes a new one is held up; they are told in English.
 NEWEST = 12
@@ -97,7 +132,7 @@ def test_but_the_newest_every_text_that_a_caller_may_be_told_has_a_sentence() ->
 
 
 def test_every_sentence_holds_what_its_template_is_filled_with() -> None:
-    sentences = json.loads((files("ecpmon.api") / "korean.json").read_text("utf-8"))
+    sentences = json.loads((files("ecpmon.korean") / "texts.json").read_text("utf-8"))
     for template, said in sentences.items():
         used = {int(number) for number in re.findall(r"\{(\d)\}", said)}
         assert used <= set(range(template.count("{}"))), template

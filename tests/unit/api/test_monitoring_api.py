@@ -106,7 +106,7 @@ async def test_an_entry_of_a_bad_time_is_rejected_and_the_rest_is_kept(
     entries = [{"timestamp": given, "metrics": {"cpu": 1, "queue": 2}}, {"metrics": {"memory": 3}}]
     status, body = await ask(client, "POST", URL, entries)
     assert (status, body["accepted"]) == (202, 1)
-    assert body["rejected"] == [{"metric": m, "reason": reason} for m in ("cpu", "queue")]
+    assert [(r["metric"], r["reason"]) for r in body["rejected"]] == [("cpu", reason), ("queue", reason)]
     assert list(stored(world)) == [("memory", "memory_usage")]
 
 
@@ -130,6 +130,19 @@ async def test_what_is_no_measurement_is_rejected_and_the_rest_is_kept(
     assert rejected["reason"] == reason
     if "\\ud800" not in name:  # half a surrogate pair cannot be said in UTF-8
         assert rejected["metric"] == json.loads(f'"{name}"')[:100]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "must be a finite number"), ("ko-KR,ko;q=0.9", "유한한 숫자여야 합니다")]
+)
+async def test_why_a_sample_is_rejected_is_told_in_the_language_of_who_sent_it(
+    client: Any, language: str, said: str
+) -> None:
+    headers = {"Accept-Language": language}
+    async with client.post(URL, data=b'{"metrics": {"cpu": NaN}}', headers=headers) as answer:
+        assert (await answer.json())["rejected"] == [
+            {"metric": "cpu", "reason": "not_a_number", "message": said}
+        ]
 
 
 async def test_nothing_is_written_when_nothing_is_left(client: Any, world: World) -> None:

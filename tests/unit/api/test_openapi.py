@@ -10,11 +10,11 @@ import pytest
 
 from ecpmon import errors
 from ecpmon.api.application import route_table
-from ecpmon.api.messages import KOREAN
 from ecpmon.api.openapi.document import document
 from ecpmon.api.openapi.refusals import refusals_of
 from ecpmon.api.paths import PATHS
 from ecpmon.errors import EcpError
+from ecpmon.korean.messages import KOREAN
 from ecpmon.openapi.errors import REFUSALS
 from ecpmon.openapi.facts import PARAMETER
 from ecpmon.wire import dumps

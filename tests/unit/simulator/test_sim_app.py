@@ -105,6 +105,26 @@ async def test_failures_can_be_listed(client: TestClient, route: str) -> None:
     assert await _ok(client, "GET", f"/api/v1/failures/{route}")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("GET", "/api/v1/failures/nobody", "테넌트를 찾을 수 없습니다."),
+        ("POST", "/api/v1/failures/acme", "입력값이 올바르지 않습니다. (요청에 잘못된 필드가 있습니다)"),
+        ("GET", "/nowhere", "요청한 항목을 찾을 수 없습니다. (GET /nowhere: Not Found)"),
+    ],
+)
+async def test_errors_are_korean_for_those_who_prefer_it(
+    client: TestClient, method: str, path: str, said: str
+) -> None:
+    headers = {"Accept-Language": "ko-KR,ko;q=0.9,en;q=0.8"}
+    async with client.request(method, path, json={}, headers=headers) as response:
+        error = (await response.json())["error"]
+    assert error["message"] == said
+    assert [f["message"] for f in error["details"].get("fields", ())] == ["필수 항목입니다"] * (
+        method == "POST"
+    )
+
+
 async def test_external_sources_are_bounded(client: TestClient) -> None:
     for number in range(16):
         body = {"tenant_id": "acme", "source": f"s{number}", "metrics": {"mos": 4}}

@@ -1,6 +1,6 @@
 """Texts in Korean: of each text that is written in English where it arises, the same sentence, by its template.
 
-`korean.json` has a template a line: `{}` stands for what is filled in, in English; `{0}`, `{1}` for the same in Korean,
+`texts.json` has a template a line: `{}` stands for what is filled in, in English; `{0}`, `{1}` for the same in Korean,
 in any order. `tests/unit/api/test_korean.py` finds every template in the code and says which has no sentence.
 
 Invariant: what is said does not get lost. A text that nobody has put into Korean stays as it is.
@@ -92,7 +92,7 @@ def _first_word(text: str) -> str:
 @cache
 def _all() -> dict[str, str]:
     """Template by template, as the file has them."""
-    found: dict[str, str] = json.loads((files("ecpmon.api") / "korean.json").read_text("utf-8"))
+    found: dict[str, str] = json.loads((files("ecpmon.korean") / "texts.json").read_text("utf-8"))
     return found
 
 

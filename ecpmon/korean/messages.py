@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ecpmon.api import korean
+from ecpmon.korean.templates import translated
 
 KOREAN: Final[dict[str, str]] = {
     "BAD_REQUEST": "요청을 이해할 수 없습니다.",
@@ -23,6 +23,7 @@ KOREAN: Final[dict[str, str]] = {
     "INVALID_PRESET": "알 수 없는 프리셋입니다.",
     "KUBERNETES_ERROR": "쿠버네티스 API가 응답하지 않습니다. 잠시 후 다시 시도하세요.",
     "LIMIT_REACHED": "허용된 최대 개수에 도달했습니다.",
+    "MANIFEST_INVALID": "매니페스트가 올바르지 않습니다.",
     "METHOD_NOT_ALLOWED": "허용되지 않는 메서드입니다.",
     "MONITORING_UNAVAILABLE": "모니터링 서비스를 사용할 수 없습니다. 잠시 후 다시 시도하세요.",
     "NOT_FOUND": "요청한 항목을 찾을 수 없습니다.",
@@ -47,10 +48,10 @@ _WHOLE: Final = frozenset({"INTERNAL_ERROR", "TENANT_NOT_FOUND", "UNAUTHORIZED",
 
 def in_korean(code: str, message: str) -> str:
     """The sentence of the code, and behind it what the message says: which field, where, what next."""
-    sentence, message = KOREAN.get(code), korean.translated(message)
+    sentence = KOREAN.get(code)
     if sentence is None:
-        return message
-    return sentence if code in _WHOLE else f"{sentence} ({message})"
+        return translated(message)
+    return sentence if code in _WHOLE else f"{sentence} ({translated(message)})"
 
 
 def details_in_korean(details: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def details_in_korean(details: Mapping[str, Any]) -> dict[str, Any]:
     fields = details.get("fields")
     if not isinstance(fields, list):
         return dict(details)
-    told = [{**f, "message": korean.translated(f["message"])} if "message" in f else f for f in fields]
+    told = [{**f, "message": translated(f["message"])} if "message" in f else f for f in fields]
     return {**details, "fields": told}
 
 
@@ -75,7 +76,7 @@ def prefers_korean(accept_language: str) -> bool:
 
 def said_to(headers: Mapping[str, str], text: str) -> str:
     """A sentence of an answer, in the language of whoever sent these headers."""
-    return korean.translated(text) if prefers_korean(headers.get("Accept-Language", "")) else text
+    return translated(text) if prefers_korean(headers.get("Accept-Language", "")) else text
 
 
 def _weight(parameters: str) -> float:
