@@ -30,7 +30,7 @@ _APART = (
     "simulator/model/admission.py", "simulator/model/step.py", "simulator/model/times.py", "simulator/openapi.py",
     "simulator/journal.py", "simulator/journal_file.py", "simulator/snapshot.py", "simulator/__main__.py",
     "kube", "openapi", "settings", "app", "watchdog.py",
-    "resources.py", "pages.py", "serving.py", "workers.py", "alerts/counted.py", "alerts/policy.py",
+    "resources.py", "pages.py", "serving.py", "alerts/counted.py", "alerts/policy.py",
     "alerts/promcounted.py", "alerts/promql.py", "alerts/promrules.py", "alerts/screen.py", "alerts/signing.py",
     "collectors/natives.py", "collectors/promclient.py", "collectors/prometheus.py",
     "collectors/profiles.py", "collectors/promql.py", "collectors/questions.py", "collectors/rules.py",

@@ -18,7 +18,7 @@ from ecpmon.api.bodies import BODY, read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
 from ecpmon.api.texts import MAX_MEMBERS, check_document, check_width, mended, too_many
-from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed
+from ecpmon.errors import BadRequest, PayloadTooLarge, TenantNotFound, ValidationFailed, told
 from ecpmon.model.availability import SpanState
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.openapi.declaring import field_errors
@@ -270,4 +270,5 @@ def parse_model(document: Any, model: type[M]) -> M:
 
 
 def bad_field(field: str, message: str) -> ValidationFailed:
-    return ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
+    fields = [{"field": field, "message": message}]
+    return ValidationFailed(told(fields), fields=fields)

@@ -21,5 +21,5 @@ def check_unchanged(request: web.Request, tenant: Tenant) -> None:
     if etag_of(tenant) not in [tag.strip() for tag in wanted.split(",")]:
         raise Conflict(
             "the tenant has changed since you read it; read it again",
-            details={"tenant_id": tenant.tenant_id, "updated_at": tenant.updated_at.isoformat()},
+            details={"tenant_id": tenant.tenant_id, "updated_at": tenant.updated_at},
         )

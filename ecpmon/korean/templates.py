@@ -19,9 +19,10 @@ from typing import Any, Final
 
 from ecpmon.wire import encodable
 
-# Texts within texts: the reason in a refusal, its list of fields, what is wrong with one of them.
-_DEPTH: Final = 4
+# Texts within texts: the reason in a refusal, its list of fields, one of them, what is wrong with it, a part of that.
+_DEPTH: Final = 6
 _HOLE: Final = "{}"
+_FIELDS: Final = re.compile(r"; (?=[^\s:;]{1,200}: |and \d+ more$)")
 _PREFIX: Final = re.compile(r"([^\s:]{1,200}): (.+)", re.DOTALL)
 
 
@@ -59,7 +60,13 @@ def _said(text: str, depth: int) -> str | None:
     if depth == 0 or not text:
         return None
     exact = _exact().get(text)
-    return exact or _by_template(text, depth) or _in_parts(text, depth)
+    return (
+        exact
+        or _by_field(text, depth)
+        or _of_field(text, depth)
+        or _by_template(text, depth)
+        or _in_parts(text, depth)
+    )
 
 
 def _by_template(text: str, depth: int) -> str | None:
@@ -67,15 +74,28 @@ def _by_template(text: str, depth: int) -> str | None:
     return next((said for said in found if said is not None), None)
 
 
-def _in_parts(text: str, depth: int) -> str | None:
-    """Of `a: b` what is wrong with the field `a`, and of `a; b` each."""
-    parts = text.split("; ")
-    if len(parts) > 1:
-        said = [_said(part, depth - 1) for part in parts]
-        return "; ".join(new or old for new, old in zip(said, parts, strict=True)) if any(said) else None
+def _by_field(text: str, depth: int) -> str | None:
+    """Of `a: b; c: d` each, which may itself have parts: a semicolon before no field is one within a sentence."""
+    parts = _FIELDS.split(text)
+    return _each(parts, depth) if len(parts) > 1 else None
+
+
+def _of_field(text: str, depth: int) -> str | None:
+    """Of `a: b` what is wrong with the field `a`, so that no template takes the field for a part of its own."""
     match = _PREFIX.fullmatch(text)
     inner = _said(match[2], depth - 1) if match else None
     return f"{match[1]}: {inner}" if match and inner else None
+
+
+def _in_parts(text: str, depth: int) -> str | None:
+    """Of `a; b` each."""
+    parts = text.split("; ")
+    return _each(parts, depth) if len(parts) > 1 else None
+
+
+def _each(parts: list[str], depth: int) -> str | None:
+    said = [_said(part, depth - 1) for part in parts]
+    return "; ".join(new or old for new, old in zip(said, parts, strict=True)) if any(said) else None
 
 
 def _candidates(text: str) -> Iterator[_Template]:

@@ -46,6 +46,23 @@ from tests.said import templates
             "lmit: 이 경로에 없는 매개변수입니다. `limit`을(를) 뜻하셨나요?",
         ),
         ("limit: Input should be a valid integer", "limit: 정수여야 합니다"),
+        (
+            "the tenant cannot be sized: service_requirements.x: unknown service; known are a, b; y: Field required",
+            "테넌트의 크기를 계산할 수 없습니다: service_requirements.x: 알 수 없는 서비스입니다. 가능한 값: a, b;"
+            " y: 필수 항목입니다",
+        ),
+        (
+            "windows: unknown window '2w'; known are 1h, 24h",
+            "windows: 알 수 없는 기간입니다: '2w'. 가능한 값: 1h, 24h",
+        ),
+        (
+            "limit: Input should be less than or equal to 5; skip: Field required; and 2 more",
+            "limit: 5 이하여야 합니다; skip: 필수 항목입니다; 외 2개",
+        ),
+        (
+            "this takes too long right now; try again in 2 s, or ask for less",
+            "지금은 시간이 너무 오래 걸립니다. 2초 후 다시 시도하거나 더 적게 요청하세요",
+        ),
         ("a: Field required; b: nobody ever said this", "a: 필수 항목입니다; b: nobody ever said this"),
         ("nobody ever said this", "nobody ever said this"),
         ("", ""),
