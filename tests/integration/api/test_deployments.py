@@ -81,7 +81,8 @@ async def test_a_manifest_that_is_not_valid_is_refused_and_begins_nothing(
         )
         assert (status, answer["error"]["code"]) == (422, "MANIFEST_INVALID")
         assert answer["error"]["details"] == {"errors": [e.line(korean=korean) for e in found.errors]}
-    assert (await service.ask("GET", f"{path}/deployment-status", **DEMO))[0] == 404
+    _, shown, _ = await service.ask("GET", f"{path}/deployment-status", **DEMO)
+    assert (shown["status"], shown["message"]) == ("pending", "not deployed yet")
 
 
 async def test_a_deployment_goes_through_every_phase(service: Service, demo: BackendRuntime) -> None:
