@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,10 @@ def too_many(field: str, count: int, most: int) -> Cause:
 
 def shown(value: Any) -> str:
     """The value as JSON, as far as anybody reads."""
-    text = orjson.dumps(value).decode()
+    try:
+        text = orjson.dumps(value).decode()
+    except TypeError:  # a number of more than 64 bits
+        text = json.dumps(value)
     return text if len(text) <= 1_000 else text[:1_000] + "…"
 
 

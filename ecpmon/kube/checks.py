@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ecpmon.kube import names, schemas
+from ecpmon.kube import crds, names, schemas
 from ecpmon.kube.autoscalers import autoscaler_causes
 from ecpmon.kube.causes import Cause, Causes, Document, forbidden, required
 from ecpmon.kube.claims import claim_causes
@@ -73,6 +73,7 @@ _RULES: Final[dict[tuple[str, str], Rules]] = {
     ("", "Secret"): Rules(secret_causes),
     ("", "Service"): Rules(service_causes, names.dns_label),
     ("", "ServiceAccount"): Rules(),
+    (crds.GROUP, crds.KIND): Rules(crds.definition_causes, namespaced=False),
     ("apps", "DaemonSet"): Rules(daemon_set_causes),
     ("apps", "Deployment"): Rules(deployment_causes),
     ("apps", "ReplicaSet"): Rules(replica_set_causes),
@@ -158,7 +159,8 @@ def causes_of(
     found = rules or Rules(namespaced="namespace" in document["metadata"])
     named = document["metadata"].get("name") or (group, kind) not in _NAMELESS
     shown = document if named else {**document, "metadata": {**document["metadata"], "name": "any"}}
-    custom = rules is None and schemas.definition_name(group, version, kind) is None
+    unknown = rules is None and schemas.definition_name(group, version, kind) is None
+    custom = unknown or group == crds.GROUP  # both are the business of one server
     yield from metadata_causes(shown, found.name, namespaced=found.namespaced, custom=custom)
     yield from _late_finalizers(document["metadata"], old)
     yield from found.check(document, old)

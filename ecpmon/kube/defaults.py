@@ -10,6 +10,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Final
 
+from ecpmon.kube import crds
 from ecpmon.kube.causes import Document
 from ecpmon.kube.pod_defaults import fill_pod, fill_pod_spec
 from ecpmon.kube.rbac import GROUP
@@ -209,6 +210,7 @@ _FILLERS: Final[dict[tuple[str, str], Callable[[Document], None]]] = {
     ("", "PersistentVolumeClaim"): _claim,
     ("", "PersistentVolume"): _volume,
     ("", "LimitRange"): _limit_range,
+    (crds.GROUP, crds.KIND): crds.fill_definition,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
     ("apps", "StatefulSet"): _stateful_set,

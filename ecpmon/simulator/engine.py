@@ -12,6 +12,7 @@ from typing import TypeVar
 from ecpmon.errors import EcpError
 from ecpmon.simulator.clocks import Clock, ManualClock, WallClock, wall_micros
 from ecpmon.simulator.model.claims import with_storage_class
+from ecpmon.simulator.model.default_roles import with_default_roles
 from ecpmon.simulator.model.state import ClusterState, new_state
 from ecpmon.simulator.model.step import step
 from ecpmon.simulator.model.times import SECOND, Micros
@@ -123,7 +124,7 @@ def open_engine(store: SnapshotStore, options: EngineOptions) -> Engine:
     wall = wall_micros()
     snapshot = store.load()
     if snapshot is None:
-        state = new_state(options.seed, _start(wall, options), nodes=options.nodes)
+        state = with_default_roles(new_state(options.seed, _start(wall, options), nodes=options.nodes))
         clock = _clock(options, state.now, wall)
         store.save(wall, state)
         return Engine(state, clock, store)
@@ -131,7 +132,9 @@ def open_engine(store: SnapshotStore, options: EngineOptions) -> Engine:
     if state.seed != options.seed:
         log.warning("the state folder was made with seed %s; it keeps it", state.seed)
     clock = _clock(options, state.now, snapshot.wall)
-    engine = Engine(step(state, clock.target(state.now) - state.now), clock, store)
+    # What a cluster of an earlier version lacks is made anew at every start, until something else is saved.
+    state = with_default_roles(step(state, clock.target(state.now) - state.now))
+    engine = Engine(state, clock, store)
     log.info("resumed %s tenants", len(state.tenants))
     return engine
 

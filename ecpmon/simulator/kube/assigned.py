@@ -9,6 +9,7 @@ from typing import Any, Final
 from ecpmon.kube.causes import Document
 from ecpmon.kube.services import FIRST_NODE_PORT, LAST_NODE_PORT
 from ecpmon.simulator.kube.catalogue import Resource
+from ecpmon.simulator.model.definitions import CLEANUP, CRDS
 
 _OUTSIDE: Final = ("NodePort", "LoadBalancer")
 
@@ -56,12 +57,19 @@ def _namespace(document: Document) -> None:
     document.setdefault("status", {}).setdefault("phase", "Active")
 
 
+def _definition(document: Document) -> None:
+    metadata = document["metadata"]
+    if not metadata.get("deletionTimestamp") and CLEANUP not in metadata.get("finalizers", ()):
+        metadata["finalizers"] = [*metadata.get("finalizers", ()), CLEANUP]
+
+
 def _claim(document: Document) -> None:
     document.setdefault("status", {}).setdefault("phase", "Pending")
 
 
 _GIVERS: Final[dict[str, Callable[[Document], None]]] = {
     "services": _service,
+    CRDS: _definition,
     "namespaces": _namespace,
     "persistentvolumeclaims": _claim,
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 CORE_VERBS: Final = (
     "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
@@ -28,6 +29,7 @@ class Subresource:
 STATUS: Final = Subresource("status")
 SCALE: Final = Subresource("scale", kind="Scale", group="autoscaling", version="v1")
 LOG: Final = Subresource("log", ("get",))
+TOKEN: Final = Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io", "v1")
 EVICTION: Final = Subresource("eviction", ("create",), "Eviction", "policy", "v1")
 # Only the path that a scrape needs is answered; everything else behind it is 404, as with a silent pod.
 RESIZE: Final = Subresource("resize")
@@ -37,8 +39,26 @@ SERVICE_PROXY: Final = Subresource("proxy", ("get",), "ServiceProxyOptions", "",
 
 
 @dataclass(frozen=True, slots=True)
+class Custom:
+    """What a CustomResourceDefinition says of a version of its kind. `identity` stands for all the rest.
+
+    `schema` is its own, `node` the same with the fields that every object has; `ending`: nothing new is taken.
+    """
+
+    identity: str
+    singular: str
+    list_kind: str
+    ending: bool
+    schema: dict[str, Any] = field(compare=False)
+    node: dict[str, Any] = field(compare=False)
+    columns: tuple[Any, ...] = field(compare=False)
+    scale: dict[str, str] = field(compare=False)
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
-    """One kind of object as the API names it. `schemaless` kinds are what a CRD would have defined."""
+    """One kind of object as the API names it. `schemaless` kinds are what a CRD would have defined, or has."""
 
     group: str
     version: str
@@ -50,6 +70,7 @@ class Resource:
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = CORE_VERBS
     schemaless: bool = False
+    custom: Custom | None = None
 
     @property
     def name(self) -> str:
@@ -62,11 +83,11 @@ class Resource:
 
     @property
     def singular(self) -> str:
-        return self.kind.lower()
+        return self.custom.singular if self.custom else self.kind.lower()
 
     @property
     def list_kind(self) -> str:
-        return f"{self.kind}List"
+        return self.custom.list_kind if self.custom else f"{self.kind}List"
 
     @property
     def has_status(self) -> bool:
@@ -94,8 +115,18 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     Resource("", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), _S, _ALL),
     Resource("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",), _S),
     Resource("", "v1", "Secret", "secrets"),
-    Resource("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",)),
+    Resource("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), (TOKEN,)),
     Resource("", "v1", "Service", "services", True, ("svc",), (STATUS, SERVICE_PROXY), _ALL),
+    Resource(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        False,
+        ("crd", "crds"),
+        _S,
+        ("api-extensions",),
+    ),
     # Made and read, and written by nobody: what its data looks like is the controllers' own business.
     Resource("apps", "v1", "ControllerRevision", "controllerrevisions", schemaless=True),
     Resource("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), _S, _ALL),
@@ -144,6 +175,7 @@ VIRTUAL: Final[tuple[Resource, ...]] = (
     Resource("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", True, verbs=READ_VERBS, schemaless=True),
     Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False,
              verbs=CREATE_ONLY),
+    Resource("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", False, verbs=CREATE_ONLY),
     Resource("authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews",
              verbs=CREATE_ONLY),
     Resource("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False,
@@ -153,6 +185,18 @@ VIRTUAL: Final[tuple[Resource, ...]] = (
     Resource("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", False,
              verbs=CREATE_ONLY),
 )  # fmt: skip
+
+
+_VERSION: Final = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+
+
+def _priority(version: str) -> tuple[int, int, int, str]:
+    """Versions in the order in which Kubernetes prefers them: v2, v1, v1beta1, v1alpha1, then others by name."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return 3, 0, 0, version
+    stage = {None: 0, "beta": 1, "alpha": 2}[found[2]]
+    return stage, -int(found[1]), -int(found[3] or 0), ""
 
 
 class Catalogue:
@@ -170,10 +214,16 @@ class Catalogue:
         return list(dict.fromkeys(r.group for r in self.all))
 
     def versions(self, group: str) -> list[str]:
-        return list(dict.fromkeys(r.version for r in self.all if r.group == group))
+        return sorted({r.version for r in self.all if r.group == group}, key=_priority)
 
     def resources(self, group: str, version: str) -> list[Resource]:
         return [r for r in self.all if (r.group, r.version) == (group, version)]
+
+    def extended(self, more: Iterable[Resource]) -> Catalogue:
+        """With `more`, which take the place of what has the same name."""
+        added = tuple(more)
+        names = {resource.name for resource in added}
+        return Catalogue((*(r for r in self.all if r.name not in names), *added))
 
 
 CATALOGUE: Final = Catalogue((*RESOURCES, *VIRTUAL))

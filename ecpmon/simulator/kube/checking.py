@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from ecpmon.kube import structural
 from ecpmon.kube.checks import causes_of, decoded_as
 from ecpmon.kube.decoding import Findings
 from ecpmon.kube.defaults import fill_defaults
@@ -30,9 +31,14 @@ class Write:
 def checked(resource: Resource, document: Document, old: Document | None, write: Write) -> Document:
     """The document decoded, defaulted and found valid; ApiError 400 or 422."""
     filled = checked_types(resource, document, write)
-    fill_defaults(resource.group, resource.kind, filled)
-    assign(resource, filled)
+    if resource.custom:
+        filled = structural.filled(filled, resource.custom.schema)
+    else:
+        fill_defaults(resource.group, resource.kind, filled)
+        assign(resource, filled)
     causes = list(causes_of(resource.group, resource.version, resource.kind, filled, old))
+    if resource.custom:
+        causes += structural.object_causes(filled, resource.custom.schema)
     if causes:
         name = filled["metadata"].get("name", "")
         raise invalid(resource.kind, resource.group, name, causes)
@@ -42,6 +48,11 @@ def checked(resource: Resource, document: Document, old: Document | None, write:
 def checked_types(resource: Resource, document: Document, write: Write) -> Document:
     """The document decoded; ApiError 400."""
     decoded, findings = decoded_as(resource.group, resource.version, resource.kind, document)
+    if resource.custom:
+        decoded, unknown = structural.pruned(decoded, resource.custom.schema)
+        findings.unknown += unknown
+        if resource.custom.warning and resource.custom.warning not in write.warnings:
+            write.warnings.append(resource.custom.warning)
     _refuse_types(resource, findings, write)
     return decoded
 

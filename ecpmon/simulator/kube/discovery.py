@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ecpmon.kube.schemas import SERVER_MINOR
-from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource, Subresource
+from ecpmon.simulator.kube.catalogue import Catalogue, Resource, Subresource
 from ecpmon.simulator.kube.status import Document, no_such_path
 
 AGGREGATED: Final = "APIGroupDiscoveryList"
@@ -34,27 +34,27 @@ def core_versions(address: str) -> Document:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": served}
 
 
-def group_list() -> Document:
+def group_list(catalogue: Catalogue) -> Document:
     """`GET /apis`."""
-    groups = [_group(name) for name in CATALOGUE.groups() if name]
+    groups = [_group(catalogue, name) for name in catalogue.groups() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def one_group(name: str) -> Document:
+def one_group(catalogue: Catalogue, name: str) -> Document:
     """`GET /apis/{group}`; ApiError 404 for a group that is not served."""
-    if not name or name not in CATALOGUE.groups():
+    if not name or name not in catalogue.groups():
         raise no_such_path()
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(catalogue, name)}
 
 
-def _group(name: str) -> Document:
-    versions = [{"groupVersion": f"{name}/{v}", "version": v} for v in CATALOGUE.versions(name)]
+def _group(catalogue: Catalogue, name: str) -> Document:
+    versions = [{"groupVersion": f"{name}/{v}", "version": v} for v in catalogue.versions(name)]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def resource_list(group: str, version_name: str) -> Document:
+def resource_list(catalogue: Catalogue, group: str, version_name: str) -> Document:
     """`GET /api/v1` and `GET /apis/{group}/{version}`; ApiError 404 for one that is not served."""
-    found = CATALOGUE.resources(group, version_name)
+    found = catalogue.resources(group, version_name)
     if not found:
         raise no_such_path()
     resources = []
@@ -98,25 +98,25 @@ def _legacy_sub(resource: Resource, sub: Subresource) -> Document:
     return entry
 
 
-def aggregated(*, core: bool, api_version: str) -> Document:
+def aggregated(catalogue: Catalogue, *, core: bool, api_version: str) -> Document:
     """All groups with their resources at once: what kubectl asks for first. `api_version`: v2 or v2beta1."""
-    names = [name for name in CATALOGUE.groups() if bool(name) is not core]
+    names = [name for name in catalogue.groups() if bool(name) is not core]
     return {
         "kind": AGGREGATED,
         "apiVersion": f"apidiscovery.k8s.io/{api_version}",
         "metadata": {},
-        "items": [_aggregated_group(name) for name in names],
+        "items": [_aggregated_group(catalogue, name) for name in names],
     }
 
 
-def _aggregated_group(name: str) -> Document:
+def _aggregated_group(catalogue: Catalogue, name: str) -> Document:
     versions = [
         {
             "version": v,
-            "resources": [_aggregated_resource(r) for r in CATALOGUE.resources(name, v)],
+            "resources": [_aggregated_resource(r) for r in catalogue.resources(name, v)],
             "freshness": "Current",
         }
-        for v in CATALOGUE.versions(name)
+        for v in catalogue.versions(name)
     ]
     metadata: Document = {"creationTimestamp": None}
     if name:

@@ -15,12 +15,15 @@ from ecpmon.simulator.engine import Engine
 from ecpmon.simulator.exporters.serving import Exporters
 from ecpmon.simulator.kube import (
     announcing,
+    gate,
     pods,
-    protobuf,
+    policy,
     reading,
     rendering,
     resizing,
+    reviews,
     scaling,
+    token_requests,
     virtual,
     watching,
     writing,
@@ -29,6 +32,7 @@ from ecpmon.simulator.kube.answers import answered, respond, warned
 from ecpmon.simulator.kube.bodies import APPLY_TYPE, delete_options, eviction, patch_of, resize_of
 from ecpmon.simulator.kube.catalogue import VIRTUAL
 from ecpmon.simulator.kube.checking import Write
+from ecpmon.simulator.kube.custom import catalogue_of
 from ecpmon.simulator.kube.hub import Hub
 from ecpmon.simulator.kube.negotiation import JSON, Wish, content_type_of, read_document, wish_of
 from ecpmon.simulator.kube.paths import Target, target_of
@@ -55,7 +59,8 @@ class Api:
         return await answered(request, self._dispatch)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
-        target = target_of(request.path)
+        await gate.admit(request, self.engine)
+        target = target_of(request.path, catalogue_of(self.engine.current))
         if target is None:
             raise no_such_path()
         wish = wish_of(request.headers.get("Accept"))
@@ -63,7 +68,7 @@ class Api:
         if target.resource in VIRTUAL:
             return await self._virtual(request, target, wish)
         if target.subresource is not None and target.subresource.name not in ("status", "scale", "resize"):
-            return await self._below_pod(request, target, wish)
+            return await self._below(request, target, wish)
         if verb in ("list", "watch"):
             return await self._many(request, target, wish, watch=verb == "watch")
         if verb == "get":
@@ -94,7 +99,7 @@ class Api:
         state = await self.engine.view()
         document = writing.existing(state, target)
         if target.subresource is not None and target.subresource.name == "scale":
-            return respond(scaling.scale_document(document), wish)
+            return respond(scaling.scale_document(target.resource, document), wish)
         return self._rendered(request, target, document, wish, state)
 
     def _rendered(
@@ -113,10 +118,9 @@ class Api:
 
     async def _virtual(self, request: web.Request, target: Target, wish: Wish) -> web.Response:
         if request.method == "POST":
-            # What is asked matters little, since nobody is refused: a form we cannot read is as good.
-            is_protobuf = content_type_of(request) == protobuf.PROTOBUF
-            body: Document = {} if is_protobuf else await read_document(request)
-            return respond(virtual.review(target, body), wish, 201)
+            body = await read_document(request)
+            answer = reviews.review(await self.engine.view(), target, body, request[gate.CALLER])
+            return respond(answer, wish, 201)
         options = list_options(target, request.query)
         state = await self.engine.view()
         documents = virtual.measured(state, target, options)
@@ -130,8 +134,9 @@ class Api:
 
     # Writing
 
-    async def _stored(self, change: Change[T], *, dry: bool) -> T:
+    async def _stored(self, request: web.Request, change: Change[T], *, dry: bool) -> T:
         """Run `change` at the current instant and keep its state, unless this is only a trial."""
+        change = policy.guarded(change, request[gate.CALLER], request[gate.ASKED])
         if dry:
             return change(await self.engine.view())[1]
         return await self.engine.command(change)
@@ -140,7 +145,7 @@ class Api:
         write = write_of(request.query, request.headers.get("User-Agent", ""))
         body = await read_document(request)
         document = await self._stored(
-            lambda state: writing.create(state, target, body, write), dry=dry_run(request.query, {})
+            request, lambda state: writing.create(state, target, body, write), dry=dry_run(request.query, {})
         )
         response = self._rendered(request, target, document, wish, self.hub.state, 201)
         return warned(response, write)
@@ -152,16 +157,16 @@ class Api:
         if target.subresource is not None and target.subresource.name == "resize":
             change = await resize_of(request, target)
             document = await self._stored(
-                lambda state: resizing.resize(state, target, change, write), dry=dry
+                request, lambda state: resizing.resize(state, target, change, write), dry=dry
             )
         elif verb == "update":
             body = await read_document(request)
-            document = await self._stored(_replacement(target, body, write), dry=dry)
+            document = await self._stored(request, _replacement(target, body, write), dry=dry)
         elif content_type_of(request) == APPLY_TYPE:
             document, created = await self._apply(request, target, write, dry=dry)
         else:
             patch = await patch_of(request, target)
-            document = await self._stored(_patching(target, patch, write), dry=dry)
+            document = await self._stored(request, _patching(target, patch, write), dry=dry)
         status = 201 if created else 200
         return warned(self._rendered(request, target, document, wish, self.hub.state, status), write)
 
@@ -175,16 +180,20 @@ class Api:
         body = await read_document(request, (APPLY_TYPE,))
         if target.subresource is not None and target.subresource.name == "scale":
             scaled = await self._stored(
-                lambda state: scaling.rescale(state, target, lambda _: body, write), dry=dry
+                request, lambda state: scaling.rescale(state, target, lambda _: body, write), dry=dry
             )
             return scaled, False
-        return await self._stored(lambda state: writing.apply_patch(state, target, body, write), dry=dry)
+        return await self._stored(
+            request, lambda state: writing.apply_patch(state, target, body, write), dry=dry
+        )
 
     async def _delete(self, request: web.Request, target: Target, wish: Wish) -> web.Response:
         options = await delete_options(request)
         dry = dry_run(request.query, options)
         if target.name:
-            document = await self._stored(lambda state: writing.delete(state, target, options), dry=dry)
+            document = await self._stored(
+                request, lambda state: writing.delete(state, target, options), dry=dry
+            )
             return self._rendered(request, target, document, wish, self.hub.state)
         chosen = list_options(target, request.query)
 
@@ -198,20 +207,23 @@ class Api:
                     state, _ = writing.delete(state, single, options)
             return state, found
 
-        documents = await self._stored(all_of_them, dry=dry)
+        documents = await self._stored(request, all_of_them, dry=dry)
         metadata = {"resourceVersion": str(self.hub.state.revision)}
         now = self.hub.state.now
         return respond(rendering.many(target.resource, documents, metadata, wish.form, now), wish)
 
-    # Pods
+    # What is below pods and service accounts
 
-    async def _below_pod(self, request: web.Request, target: Target, wish: Wish) -> web.StreamResponse:
+    async def _below(self, request: web.Request, target: Target, wish: Wish) -> web.StreamResponse:
         name = target.subresource.name if target.subresource else ""
         if name == "eviction":
             body = await eviction(request)
             dry = dry_run(request.query, body.get("deleteOptions") or {})
-            document = await self._stored(lambda state: pods.evict(state, target, body), dry=dry)
+            document = await self._stored(request, lambda state: pods.evict(state, target, body), dry=dry)
             return respond(document, wish, 201)
+        if name == "token":
+            body = await read_document(request)
+            return respond(token_requests.requested(await self.engine.view(), target, body), wish, 201)
         if name == "proxy":
             return await self._proxied(request, target)
         return await self._log(request, target)

@@ -199,7 +199,7 @@ _BINDINGS: Final = (
     Column("Role", lambda d, _: f"{dig(d, 'roleRef.kind')}/{dig(d, 'roleRef.name')}"),
     AGE,
 )
-_ROLES: Final = (NAME, Column("Created At", text("metadata.creationTimestamp")))
+_CREATED: Final = (NAME, Column("Created At", text("metadata.creationTimestamp")))
 _PRIORITIES: Final = (
     NAME,
     Column("Value", number("value"), "integer"),
@@ -235,9 +235,10 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "ingresses.networking.k8s.io": c.INGRESSES,
     "endpointslices.discovery.k8s.io": c.ENDPOINT_SLICES,
     "leases.coordination.k8s.io": _LEASES,
-    "roles.rbac.authorization.k8s.io": _ROLES,
-    "clusterroles.rbac.authorization.k8s.io": _ROLES,
+    "roles.rbac.authorization.k8s.io": _CREATED,
+    "clusterroles.rbac.authorization.k8s.io": _CREATED,
     "rolebindings.rbac.authorization.k8s.io": _BINDINGS,
     "clusterrolebindings.rbac.authorization.k8s.io": _BINDINGS,
+    "customresourcedefinitions.apiextensions.k8s.io": _CREATED,
     "priorityclasses.scheduling.k8s.io": _PRIORITIES,
 }

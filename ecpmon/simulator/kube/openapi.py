@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 import orjson
 
-from ecpmon.kube.schemas import SERVER_MINOR, definition_name, definitions, references
-from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource
+from ecpmon.kube.schemas import META, SERVER_MINOR, definition_name, definitions, references
+from ecpmon.simulator.kube.catalogue import CATALOGUE, Catalogue, Resource
 from ecpmon.simulator.kube.status import no_such_path
 
 Document = dict[str, Any]
@@ -20,53 +20,73 @@ PATCH_TYPES: Final = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
+_CACHED: Final = 128
 _INFO: Final = {"title": "Kubernetes", "version": f"v{SERVER_MINOR}.0"}
 
 
-@cache
-def group_versions() -> dict[str, str]:
+def group_versions(catalogue: Catalogue = CATALOGUE) -> dict[str, str]:
     """Path below /openapi/v3 → relative address with a hash, which lets clients cache the document."""
     paths = {}
-    for group in CATALOGUE.groups():
-        for version in CATALOGUE.versions(group):
+    for group in catalogue.groups():
+        for version in catalogue.versions(group):
             path = f"apis/{group}/{version}" if group else f"api/{version}"
-            paths[path] = f"/openapi/v3/{path}?hash={sha256(v3(path)).hexdigest()[:32].upper()}"
+            hashed = _hash(tuple(catalogue.resources(group, version)))
+            paths[path] = f"/openapi/v3/{path}?hash={hashed}"
     return paths
 
 
-def index() -> Document:
+def index(catalogue: Catalogue) -> Document:
     """`GET /openapi/v3`."""
-    return {"paths": {path: {"serverRelativeURL": url} for path, url in group_versions().items()}}
+    return {"paths": {path: {"serverRelativeURL": url} for path, url in group_versions(catalogue).items()}}
 
 
-@cache
-def v3(path: str) -> bytes:
+def v3(path: str, catalogue: Catalogue = CATALOGUE) -> bytes:
     """The document of `api/v1` or `apis/{group}/{version}` as JSON; ApiError 404 for another path."""
     group, version = _group_version(path)
-    resources = CATALOGUE.resources(group, version)
+    resources = catalogue.resources(group, version)
     if not resources:
         raise no_such_path()
+    return _v3(tuple(resources))
+
+
+@lru_cache(_CACHED)
+def _hash(resources: tuple[Resource, ...]) -> str:
+    return sha256(_v3(resources)).hexdigest()[:32].upper()
+
+
+@lru_cache(_CACHED)
+def _v3(resources: tuple[Resource, ...]) -> bytes:
     schemas: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for resource in resources:
         name = _schema_name(resource)
         schemas[name] = _schema(resource, "#/components/schemas/")
         paths |= _paths(resource, f"#/components/schemas/{name}")
-    for name in _closure(definition_name(r.group, r.version, r.kind) for r in resources):
+    for name in _closure(_roots(resources)):
         schemas[name] = _renamed(definitions()[name], "#/components/schemas/")
     components = {"schemas": schemas}
     return orjson.dumps({"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": components})
 
 
-@cache
-def v2() -> bytes:
+def v2(catalogue: Catalogue = CATALOGUE) -> bytes:
     """One Swagger 2.0 document of everything, as JSON."""
+    return orjson.dumps(swagger(catalogue))
+
+
+def swagger(catalogue: Catalogue) -> Document:
+    """The same as a document: only the types, no operations."""
     found: dict[str, Any] = {}
-    for resource in CATALOGUE.all:
+    for resource in catalogue.all:
         found[_schema_name(resource)] = _schema(resource, "#/definitions/")
-    for name in _closure(definition_name(r.group, r.version, r.kind) for r in CATALOGUE.all):
+    for name in _closure(_roots(catalogue.all)):
         found[name] = _renamed(definitions()[name], "#/definitions/")
-    return orjson.dumps({"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": found})
+    return {"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": found}
+
+
+def _roots(resources: Iterable[Resource]) -> list[str | None]:
+    """The types that the resources are made of."""
+    known = [definition_name(r.group, r.version, r.kind) for r in resources]
+    return [*known, f"{META}ObjectMeta"]
 
 
 def _group_version(path: str) -> tuple[str, str]:
@@ -91,6 +111,9 @@ def _schema(resource: Resource, prefix: str) -> Document:
     if name is not None:
         found: Document = _renamed(definitions()[name], prefix)
         return found
+    if resource.custom:
+        made: Document = _renamed(resource.custom.node, prefix)
+        return {**made, "x-kubernetes-group-version-kind": [_gvk(resource)]}
     return {
         "type": "object",
         "description": f"{resource.kind} is stored and served as given.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecpmon.simulator.kube.catalogue import CATALOGUE, Resource, Subresource
+from ecpmon.simulator.kube.catalogue import CATALOGUE, Catalogue, Resource, Subresource
 from ecpmon.simulator.kube.status import ApiError, not_found
 from ecpmon.simulator.model.kube import ObjectKey
 
@@ -31,7 +31,7 @@ class Target:
         return not_found(self.resource.plural, self.resource.group, self.name)
 
 
-def target_of(path: str) -> Target | None:
+def target_of(path: str, catalogue: Catalogue = CATALOGUE) -> Target | None:
     """The target of `/api/v1/…` or `/apis/{group}/{version}/…`; None when nothing is served there."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
@@ -44,13 +44,12 @@ def target_of(path: str) -> Target | None:
     if watched:  # the old form of ?watch=true, which a few clients still use
         rest = rest[1:]
     namespaced = rest[0] == "namespaces" and len(rest) > 2
-    if namespaced and (len(rest) > 3 or CATALOGUE.find(group, version, rest[2]) is not None):
-        return _target(group, version, rest[2:], rest[1], watched=watched)
-    return _target(group, version, rest, "", watched=watched)
+    if namespaced and (len(rest) > 3 or catalogue.find(group, version, rest[2]) is not None):
+        return _target(catalogue.find(group, version, rest[2]), rest[2:], rest[1], watched=watched)
+    return _target(catalogue.find(group, version, rest[0]), rest, "", watched=watched)
 
 
-def _target(group: str, version: str, parts: list[str], namespace: str, *, watched: bool) -> Target | None:
-    resource = CATALOGUE.find(group, version, parts[0])
+def _target(resource: Resource | None, parts: list[str], namespace: str, *, watched: bool) -> Target | None:
     if resource is None or (namespace and not resource.namespaced):
         return None
     if len(parts) == 1:

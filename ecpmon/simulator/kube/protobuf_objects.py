@@ -22,6 +22,14 @@ from ecpmon.simulator.kube.protobuf import broken, envelope, fields_of, text_of
 from ecpmon.simulator.kube.status import Document, bad_request
 
 _MAX_DEPTH: Final = 100
+# Kinds that the schemas do not know.
+_UNTYPED: Final = {
+    (
+        "authorization.k8s.io",
+        "v1",
+        "SelfSubjectRulesReview",
+    ): "io.k8s.api.authorization.v1.SelfSubjectRulesReview"
+}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,7 +43,7 @@ def document(raw: bytes) -> Document:
     """The object in a body. ApiError 400 for one that is broken or of a kind that is not known here."""
     version, kind, message = envelope(raw)
     group, _, short = version.rpartition("/")
-    name = definition_name(group, short, kind)
+    name = definition_name(group, short, kind) or _UNTYPED.get((group, short, kind))
     if name is None or name not in _types():
         raise bad_request(f'no kind "{kind}" is registered for version "{version}"')
     return {"apiVersion": version, "kind": kind, **_message(name, message, 0)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ecpmon.simulator.kube.catalogue import Resource
+from ecpmon.simulator.kube.custom import in_version
 from ecpmon.simulator.kube.hub import Hub
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.query import ListOptions, page_token
@@ -14,6 +15,8 @@ from ecpmon.simulator.model.state import ClusterState
 def selected(state: ClusterState, target: Target, options: ListOptions) -> list[Document]:
     """The objects that a list or a watch is about, in the order of namespace and name."""
     found = _candidates(state, target.resource, target.namespace, options.name)
+    if target.resource.custom:
+        found = [in_version(document, target.resource) for document in found]
     wanted = options.wanted
     return found if wanted is None else [document for document in found if wanted(document)]
 

@@ -55,7 +55,7 @@ def table(
     """A `Table`; `include` says what of each object comes along. ApiError 400 for another word."""
     if include not in _INCLUDES:
         raise bad_request(f'unrecognized includeObject value: "{include}"')
-    columns = COLUMNS.get(resource.name, DEFAULT)
+    columns = resource.custom.columns if resource.custom else COLUMNS.get(resource.name, DEFAULT)
     rows = []
     for document in documents:
         row: dict[str, Any] = {"cells": [column.cell(document, now) for column in columns]}

@@ -8,9 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from ecpmon.simulator.engine import Engine
-from ecpmon.simulator.kube import discovery, openapi
+from ecpmon.simulator.kube import discovery, gate, openapi, openapi_protobuf, tokens
 from ecpmon.simulator.kube.answers import answered, respond
-from ecpmon.simulator.kube.catalogue import CATALOGUE
+from ecpmon.simulator.kube.catalogue import CATALOGUE, Catalogue
+from ecpmon.simulator.kube.custom import catalogue_of
 from ecpmon.simulator.kube.handlers import Api
 from ecpmon.simulator.kube.hub import Hub
 from ecpmon.simulator.kube.negotiation import JSON, Wish, wish_of
@@ -33,8 +34,9 @@ def add_kube_routes(app: web.Application, engine: Engine) -> None:
     add = app.router.add_route
     add("*", f"/api/v1/{{plural:{names}}}", api.handle)
     add("*", f"/api/v1/{{plural:{names}}}/{{rest:.*}}", api.handle)
-    for path, handler in _DOCUMENTS:
-        add("*", f"{path}{{slash:/?}}", handler)  # the official clients ask with a slash at the end
+    for path, make in _documents(engine):
+        # The official clients ask with a slash at the end.
+        add("*", f"{path}{{slash:/?}}", _reading(engine, make))
     add("*", "/apis/{group}/{version}/{rest:.+}", api.handle)
 
     async def stop(_: web.Application) -> None:
@@ -43,13 +45,18 @@ def add_kube_routes(app: web.Application, engine: Engine) -> None:
     app.on_shutdown.append(stop)
 
 
-def _reading(make: Callable[[web.Request, Wish], web.Response]) -> Handler:
+Make = Callable[[web.Request, Wish], web.Response]
+
+
+def _reading(engine: Engine, make: Make) -> Handler:
     """A GET-only handler whose failures are `Status` documents."""
 
     async def dispatch(request: web.Request) -> web.StreamResponse:
+        await gate.admit(request, engine)
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed(request.method.lower(), request.path, "")
-        return make(request, wish_of(request.headers.get("Accept")))
+        accepted = request.headers.get("Accept")
+        return make(request, wish_of(JSON if openapi_protobuf.is_wanted(accepted or "") else accepted))
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return await answered(request, dispatch)
@@ -57,27 +64,33 @@ def _reading(make: Callable[[web.Request, Wish], web.Response]) -> Handler:
     return handler
 
 
-def _root(request: web.Request, wish: Wish, *, core: bool) -> web.Response:
+def _root(request: web.Request, wish: Wish, served: Catalogue, *, core: bool) -> web.Response:
     if not wish.aggregated:
-        document = discovery.core_versions(request.host) if core else discovery.group_list()
+        document = discovery.core_versions(request.host) if core else discovery.group_list(served)
         return respond(document, wish)
-    response = respond(discovery.aggregated(core=core, api_version=wish.aggregated), wish)
+    response = respond(discovery.aggregated(served, core=core, api_version=wish.aggregated), wish)
     parameters = f"g=apidiscovery.k8s.io;v={wish.aggregated};as={discovery.AGGREGATED}"
     response.headers["Content-Type"] = f"{wish.media};{parameters}"
     return response
 
 
-def _group(request: web.Request) -> Document:
-    return discovery.one_group(request.match_info["group"])
+def _version(request: web.Request, served: Catalogue) -> Document:
+    group, version = request.match_info.get("group", ""), request.match_info["version"]
+    return discovery.resource_list(served, group, version)
 
 
-def _version(request: web.Request) -> Document:
-    return discovery.resource_list(request.match_info.get("group", ""), request.match_info["version"])
-
-
-def _openapi(request: web.Request, _: Wish) -> web.Response:
+def _v3(request: web.Request, served: Catalogue) -> web.Response:
     path = request.match_info["path"].strip("/")
-    return web.Response(body=openapi.v3(path), headers={"Content-Type": JSON})
+    return web.Response(body=openapi.v3(path, served), headers={"Content-Type": JSON})
+
+
+def _v2(request: web.Request, served: Catalogue) -> web.Response:
+    """In protobuf for kubectl, which takes nothing else of this one."""
+    accepted = request.headers.get("Accept", "")
+    if not openapi_protobuf.is_wanted(accepted):
+        return web.Response(body=openapi.v2(served), headers={"Content-Type": JSON})
+    media = openapi_protobuf.MEDIA
+    return web.Response(body=openapi_protobuf.v2(served), headers={"Content-Type": media})
 
 
 def _healthy(request: web.Request, _: Wish) -> web.Response:
@@ -86,18 +99,29 @@ def _healthy(request: web.Request, _: Wish) -> web.Response:
     return web.Response(text="ok")
 
 
-_DOCUMENTS: Final[tuple[tuple[str, Handler], ...]] = (
-    ("/version", _reading(lambda _, wish: respond(discovery.version(), wish))),
-    ("/api", _reading(lambda request, wish: _root(request, wish, core=True))),
-    ("/apis", _reading(lambda request, wish: _root(request, wish, core=False))),
-    ("/api/{version:v1}", _reading(lambda request, wish: respond(_version(request), wish))),
-    ("/apis/{group}", _reading(lambda request, wish: respond(_group(request), wish))),
-    ("/apis/{group}/{version}", _reading(lambda request, wish: respond(_version(request), wish))),
-    ("/openapi/v3", _reading(lambda _, wish: respond(openapi.index(), wish))),
-    ("/openapi/v3/{path:.+}", _reading(_openapi)),
-    (
-        "/openapi/v2",
-        _reading(lambda _, __: web.Response(body=openapi.v2(), headers={"Content-Type": JSON})),
-    ),
-    *((f"/{name}{{check:(/.*)?}}", _reading(_healthy)) for name in ("healthz", "livez", "readyz")),
-)
+def _documents(engine: Engine) -> tuple[tuple[str, Make], ...]:
+    """What is read and is no object, by path."""
+
+    def served() -> Catalogue:
+        return catalogue_of(engine.current)
+
+    return (
+        ("/version", lambda _, wish: respond(discovery.version(), wish)),
+        ("/api", lambda request, wish: _root(request, wish, served(), core=True)),
+        ("/apis", lambda request, wish: _root(request, wish, served(), core=False)),
+        ("/api/{version:v1}", lambda request, wish: respond(_version(request, served()), wish)),
+        (
+            "/apis/{group}",
+            lambda request, wish: respond(discovery.one_group(served(), request.match_info["group"]), wish),
+        ),
+        ("/apis/{group}/{version}", lambda request, wish: respond(_version(request, served()), wish)),
+        ("/openapi/v3", lambda _, wish: respond(openapi.index(served()), wish)),
+        ("/openapi/v3/{path:.+}", lambda request, _: _v3(request, served())),
+        ("/openapi/v2", lambda request, _: _v2(request, served())),
+        (
+            "/.well-known/openid-configuration",
+            lambda request, wish: respond(tokens.discovery(f"{request.scheme}://{request.host}"), wish),
+        ),
+        ("/openid/v1/jwks", lambda _, wish: respond(tokens.jwks(engine.current.seed), wish)),
+        *((f"/{name}{{check:(/.*)?}}", _healthy) for name in ("healthz", "livez", "readyz")),
+    )

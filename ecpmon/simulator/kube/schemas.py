@@ -10,6 +10,8 @@ from ecpmon.simulator.kube.status import Document, bad_request
 
 def schema_of(resource: Resource) -> Node | None:
     """The schema of a resource's objects; None when it has none."""
+    if resource.custom:
+        return resource.custom.node
     if resource.schemaless:
         return None
     return schema_of_kind(resource.group, resource.version, resource.kind)

@@ -76,6 +76,13 @@ def not_found(plural: str, group: str, name: str) -> ApiError:
     return ApiError(404, "NotFound", message, details=_about(plural, group, name))
 
 
+def forbidden(plural: str, group: str, name: str, why: str) -> ApiError:
+    """Nobody may do that, or not this user; without a resource: a path."""
+    what = f'{qualified(plural, group)} "{name}" is ' if name else f"{qualified(plural, group)} is "
+    message = f"{what if plural else ''}forbidden: {why}"
+    return ApiError(403, "Forbidden", message, details=_about(plural, group, name))
+
+
 def already_exists(plural: str, group: str, name: str) -> ApiError:
     message = f'{qualified(plural, group)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, details=_about(plural, group, name))
@@ -135,6 +142,7 @@ def too_large_version(asked: int, current: int) -> ApiError:
     return ApiError(504, "Timeout", message, details=details, headers={"Retry-After": "1"})
 
 
+UNAUTHORIZED: Final = ApiError(401, "Unauthorized", "Unauthorized")
 INTERNAL: Final = ApiError(
     500, "InternalError", "Internal error occurred: the simulator's log has the details"
 )

@@ -1,39 +1,17 @@
-"""Resources that are answered without being stored: access reviews and measured use."""
+"""Measured use: answered without being stored."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from ecpmon.simulator.kube.kubeconfig import USER
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.query import ListOptions
-from ecpmon.simulator.kube.status import Document, bad_request
+from ecpmon.simulator.kube.status import Document
 from ecpmon.simulator.kube.writing import now_of
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.state import ClusterState
 
 _WINDOW: Final = "15s"
-
-
-def review(target: Target, body: Document) -> Document:
-    """The answer to an access review: everybody may do everything. ApiError 400 for another kind."""
-    resource = target.resource
-    if body.get("kind", resource.kind) != resource.kind:
-        raise bad_request(f"the kind in the data does not match the expected kind ({resource.kind})")
-    status: Document = {"allowed": True, "reason": "the simulator refuses nobody"}
-    if resource.kind == "SelfSubjectRulesReview":
-        every = ["*"]
-        status = {
-            "resourceRules": [{"verbs": every, "apiGroups": every, "resources": every}],
-            "nonResourceRules": [{"verbs": every, "nonResourceURLs": every}],
-            "incomplete": False,
-        }
-    elif resource.kind == "SelfSubjectReview":
-        status = {"userInfo": {"username": USER, "groups": ["system:authenticated"]}}
-    metadata: Any = body.get("metadata") or {}
-    kept = {key: body[key] for key in ("spec",) if key in body}
-    identity = {"kind": resource.kind, "apiVersion": resource.api_version}
-    return {**identity, "metadata": metadata, **kept, "status": status}
 
 
 def measured(state: ClusterState, target: Target, options: ListOptions) -> list[Document]:

@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from ecpmon.simulator.kube import rendering
+from ecpmon.simulator.kube.custom import in_version
 from ecpmon.simulator.kube.hub import Entry, Hub
 from ecpmon.simulator.kube.negotiation import JSON, Form, Wish
 from ecpmon.simulator.kube.paths import Target
@@ -40,6 +41,7 @@ class Watch:
             yield self.line("ADDED", document)
 
     def line(self, kind: str, document: Document) -> bytes:
+        document = in_version(document, self.target.resource)
         form, include = self.wish.form, self.options.include
         if form is not Form.OBJECT:
             now = self.hub.state.now

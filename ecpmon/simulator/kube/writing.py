@@ -9,9 +9,11 @@ from ecpmon.kube.causes import unsupported
 from ecpmon.simulator.kube.apply import apply
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.checking import Write, checked, checked_types
+from ecpmon.simulator.kube.custom import in_version
 from ecpmon.simulator.kube.ownership import APPLY, UPDATE, Manager, after_update
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.status import (
+    ApiError,
     Document,
     already_exists,
     bad_request,
@@ -46,6 +48,7 @@ def create(
 ) -> tuple[ClusterState, Document]:
     """A new object. ApiError 409 when the name is taken, 400 and 422 for a wrong body."""
     resource = target.resource
+    _check_open(resource)
     document = _identified(target, body)
     metadata = {k: v for k, v in document["metadata"].items() if k not in (*_SERVER_FIELDS, "managedFields")}
     if document["metadata"].get("resourceVersion"):
@@ -61,6 +64,13 @@ def create(
     document = checked(resource, document, None, write)
     owners = after_update(None, document, resource, Manager(write.manager, UPDATE), now_of(state))
     return cluster.put(state, key, managed(document, owners))
+
+
+def _check_open(resource: Resource) -> None:
+    """ApiError 405 where the definition of the kind is being deleted."""
+    if resource.custom and resource.custom.ending:
+        what = "create not allowed while custom resource definition is terminating"
+        raise ApiError(405, "MethodNotAllowed", what)
 
 
 def _generated(state: ClusterState, target: Target, prefix: str) -> str:
@@ -126,7 +136,7 @@ def existing(state: ClusterState, target: Target) -> Document:
     found = cluster.get(state, target.key)
     if found is None:
         raise target.not_found()
-    return found
+    return in_version(found, target.resource)
 
 
 def _update(
@@ -136,7 +146,8 @@ def _update(
     check_version(resource, old, new["metadata"])
     sub = target.subresource.name if target.subresource else ""
     if sub == "status":
-        new = checked_types(resource, {**old, "status": new.get("status", {})}, write)
+        new = {**old, "status": new.get("status", {})}
+        new = checked(resource, new, old, write) if resource.custom else checked_types(resource, new, write)
     else:
         new = checked(resource, _carried(resource, old, new), old, write)
     base, sent = old, new["metadata"].get("managedFields")
@@ -198,11 +209,11 @@ def apply_patch(
         raise bad_request("metadata.managedFields must be nil")
     sub = target.subresource.name if target.subresource else ""
     applied = checked_types(resource, _only(resource, applied, sub), write)
-    live = cluster.get(state, target.key)
-    if live is None:
+    if cluster.get(state, target.key) is None:
         if sub:
             raise target.not_found()
         return _applied_new(state, target, applied, write)
+    live = existing(state, target)
     check_version(resource, live, applied["metadata"])
     manager = Manager(write.manager, APPLY, sub)
     asked = {k: v for k, v in applied["metadata"].items() if k not in _SERVER_FIELDS}
@@ -211,7 +222,7 @@ def apply_patch(
     )
     if merged is live:
         return state, (live, False)
-    if not sub:
+    if not sub or resource.custom:
         merged = checked(resource, merged, live, write)
     state, document = _stored(state, target, merged, sub)
     return state, (document, False)
@@ -233,6 +244,7 @@ def _applied_new(
         raise conflict(
             target.resource.plural, target.resource.group, target.name, "the object does not exist"
         )
+    _check_open(target.resource)
     manager = Manager(write.manager, APPLY)
     document = apply(None, applied, target.resource, manager, force=write.force, now=now_of(state))
     document = checked(target.resource, document, None, write)
@@ -254,7 +266,7 @@ def delete(state: ClusterState, target: Target, options: Document) -> tuple[Clus
         return cluster.put(state, target.key, {**old, "metadata": {**old["metadata"], **marks}})
     state, removed = cluster.remove(state, target.key, propagation=propagation)
     left = cluster.get(state, target.key)
-    if left is not None:
+    if left is not None and left["metadata"]["uid"] == old["metadata"]["uid"]:
         return state, left
     if resource.name == "pods":
         return state, removed

@@ -1,4 +1,5 @@
-"""What follows from the pods of a namespace: endpoints of Services, use of quotas, disruption budgets."""
+"""What follows from the pods of a namespace: endpoints of Services, use of quotas, disruption budgets; and from the
+roles of the cluster: those that collect others."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Any, Final
 
 from ecpmon.simulator.model import claims
 from ecpmon.simulator.model.addresses import pod_address
+from ecpmon.simulator.model.aggregation import aggregate
 from ecpmon.simulator.model.hashing import name_suffix
 from ecpmon.simulator.model.keys import Document, ObjectKey
 from ecpmon.simulator.model.manifests import share
@@ -26,6 +28,7 @@ _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 def follow(draft: Draft, namespace: str) -> None:
     """Bring everything derived in a namespace up to date; what is as it was stays the same object."""
     if not namespace:
+        aggregate(draft)
         return
     claims.follow(draft, namespace)
     kinds = {path.partition("/")[0] for path in draft.objects.get(namespace, {})}

@@ -25,13 +25,14 @@ from ecpmon.simulator.model.keys import (
     ObjectKey,
     forbidden,
 )
-from ecpmon.simulator.model.namespaces import begin_close
+from ecpmon.simulator.model.namespaces import begin_close, is_closing
 from ecpmon.simulator.model.objects import Deployment, Manifest, Node, ReplicaSet
 from ecpmon.simulator.model.pods import Pod
 from ecpmon.simulator.model.quotas import CLAIMS
 from ecpmon.simulator.model.state import Draft
 from ecpmon.simulator.model.times import SECOND, Micros
 
+ACCOUNTS: Final = "serviceaccounts"
 ORPHAN: Final = "Orphan"
 COLLECT: Final = "garbage:collect"
 _PERMANENT: Final = ("default", "kube-system")
@@ -79,6 +80,8 @@ def _remove_document(draft: Draft, key: ObjectKey, propagation: str) -> None:
             return
         claims.release(draft, found)
     draft.drop_object(key)
+    if key.resource == ACCOUNTS and key.name == "default" and not is_closing(draft, key.namespace):
+        draft.greet_namespace(key.namespace)
     endpoints = ObjectKey("endpoints", key.namespace, key.name)
     if key.resource == "services" and draft.object(endpoints) is not None:
         draft.drop_object(endpoints)

@@ -10,6 +10,7 @@ from typing import Final
 from ecpmon.simulator.model import (
     autoscaling,
     claims,
+    definitions,
     effects,
     lifecycle,
     namespaces,
@@ -81,6 +82,8 @@ def settle(draft: Draft) -> None:
     for tenant_id in sorted(draft.touched):
         if tenant_id in draft.tenants:
             _refresh(draft, draft.tenants[tenant_id])
+    if draft.dirty:
+        definitions.follow(draft)
     for namespace in sorted(draft.dirty):
         follow(draft, namespace)
         namespaces.hasten(draft, namespace)

@@ -78,6 +78,8 @@ def put(
         removal.expect(draft, key, document)
     after = finish(draft)
     stored = get(after, key)
+    if stored is None and document["metadata"].get("deletionTimestamp"):
+        return after, document  # what was ending is at its end
     if stored is None:
         raise Refused(500, "InternalError", f"{key.resource} {key.name!r} did not stay")
     return after, stored

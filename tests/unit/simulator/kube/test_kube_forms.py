@@ -243,5 +243,6 @@ def test_every_field_of_the_table_has_a_type() -> None:
             kind = how.partition(":")[2].removeprefix("!").removeprefix("[]").removeprefix("{}")
             assert kind in protobuf_objects._SCALARS or kind in types, (name, how)
     for resource in RESOURCES:
-        if not resource.schemaless:
+        # Go's clients send definitions as JSON.
+        if not resource.schemaless and resource.kind != "CustomResourceDefinition":
             assert protobuf_objects.document(_object(resource.api_version, resource.kind))
