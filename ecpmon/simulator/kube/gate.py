@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
-from multidict import CIMultiDictProxy
 
 from ecpmon.kube.authorization import (
     ACCOUNT_PREFIX,
@@ -36,24 +35,25 @@ async def admit(request: web.Request, engine: Engine) -> None:
     """Write down who asks for what. ApiError 401 for a token that is nobody's, 403 for what they may not."""
     asked = policy.attributes_of(request.method, request.path, request.query)
     request[ASKED] = asked
-    headers = request.headers
-    if "Authorization" not in headers and not _impersonates(headers):
+    if "Authorization" not in request.headers and not _impersonates(request):
         request[CALLER] = ADMINISTRATOR
         return
     state = await engine.view()
-    caller = _impersonated(state, headers, _bearer(state, headers))
+    caller = _impersonated(state, request, _bearer(state, request))
     policy.check(state, caller, asked)
     request[CALLER] = caller
 
 
-def _impersonates(headers: CIMultiDictProxy[str]) -> bool:
-    return any(name in headers for name in ("Impersonate-User", "Impersonate-Group", "Impersonate-Uid"))
+def _impersonates(request: web.Request) -> bool:
+    return any(
+        name in request.headers for name in ("Impersonate-User", "Impersonate-Group", "Impersonate-Uid")
+    )
 
 
-def _bearer(state: ClusterState, headers: CIMultiDictProxy[str]) -> User:
-    if "Authorization" not in headers:
+def _bearer(state: ClusterState, request: web.Request) -> User:
+    if "Authorization" not in request.headers:
         return ADMINISTRATOR
-    kind, _, token = headers["Authorization"].strip().partition(" ")
+    kind, _, token = request.headers["Authorization"].strip().partition(" ")
     token = token.strip()
     if kind.lower() != "bearer":
         raise UNAUTHORIZED
@@ -65,14 +65,17 @@ def _bearer(state: ClusterState, headers: CIMultiDictProxy[str]) -> User:
         raise UNAUTHORIZED from error
 
 
-def _impersonated(state: ClusterState, headers: CIMultiDictProxy[str], caller: User) -> User:
+def _impersonated(state: ClusterState, request: web.Request, caller: User) -> User:
     """Who the caller wants to be. ApiError 400 for groups of nobody, 403 when they may not be that."""
-    if not _impersonates(headers):
+    if not _impersonates(request):
         return caller
-    name, groups = headers.get("Impersonate-User", ""), tuple(headers.getall("Impersonate-Group", ()))
+    name, groups = (
+        request.headers.get("Impersonate-User", ""),
+        tuple(request.headers.getall("Impersonate-Group", ())),
+    )
     if not name:
         raise bad_request(f"requested {list(groups)} without impersonating a user")
-    wanted = User(name, groups, headers.get("Impersonate-Uid", ""))
+    wanted = User(name, groups, request.headers.get("Impersonate-Uid", ""))
     if name.startswith(ACCOUNT_PREFIX) and name.count(":") == 3:
         space, account = name.removeprefix(ACCOUNT_PREFIX).split(":")
         asked = [Attributes("impersonate", "", "serviceaccounts", "", account, space)]
@@ -80,6 +83,8 @@ def _impersonated(state: ClusterState, headers: CIMultiDictProxy[str], caller: U
     else:
         asked = [Attributes("impersonate", "", "users", "", name)]
     asked += [Attributes("impersonate", "", "groups", "", group) for group in groups]
+    if wanted.uid:
+        asked.append(Attributes("impersonate", "authentication.k8s.io", "uids", "", wanted.uid))
     for attributes in asked:
         policy.check(state, caller, attributes)
     if AUTHENTICATED not in wanted.groups and name != "system:anonymous":
