@@ -32,7 +32,7 @@ export function BurnDown({ timeline, window, own }) {
     range=${() => [lowest, 105]} band=${[3, 4]}
     series=${[
       { label: t('budget_left'), ink: 'accent' }, { label: t('spent_evenly'), ink: 'warn', dash: [6, 4] },
-      { label: t('bound_high'), ink: 'line' }, { label: t('bound_low'), ink: 'line' },
+      { label: t('bound_high') }, { label: t('bound_low') },
     ]}>
     <p><small>${t('burn_down_hint', {
       minutes: number(window.error_budget.remaining_minutes), total: number(window.error_budget.total_minutes), worst: number(last),

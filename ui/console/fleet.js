@@ -24,7 +24,7 @@ function Row({ row, at }) {
   return html`<tr aria-rowindex=${at + 2}>
     <th scope="row"><a href=${`#/tenants/${encodeURIComponent(tenant.tenant_id)}`}>${tenant.name}</a> <small>${tenant.tenant_id}</small></th>
     <td><${Mark} is=${tenant.status} /></td>
-    <td><${Mark} is=${tenant.state ?? 'no_data'} /></td>
+    <td><${Mark} is=${tenant.state ?? 'none'} /></td>
     <td class="figure">${percent(month.availability)} <${Bounds} ...${month.bounds ?? {}} /></td>
     <td class="figure">${percent(tenant.target, 2)}</td>
     <td><${Budget} left=${tenant.error_budget.remaining_percent} label=${t('budget_left')} /></td>

@@ -15,9 +15,9 @@ function Planned({ found, own, act }) {
       <td>${time(m.next_occurrences[0]?.end ?? m.end, own)}</td>
       <td>${t(`category_${m.category}`)}</td><td>${m.title || m.reason}</td>
       <td>${m.counts ? t('yes') : m.hint?.message ?? t('no')}</td>
-      ${act && html`<td class="spans">
+      ${act && html`<td><div class="spans">
         ${!m.counts && may('manage_tenants') && html`<button type="button" onClick=${() => act('POST', m, '/approve')}>${t('approve')}</button>`}
-        <button type="button" onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}</button></td>`}
+        <button type="button" onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}</button></div></td>`}
       </tr>`)}
     ${!found.maintenance.length && html`<${Nothing} columns="6">${t('no_maintenance')}<//>`}
   <//>`;

@@ -4,7 +4,7 @@ import { html } from './view.js';
 
 // A sign beside each word: status is never told by colour alone.
 const SIGNS = {
-  violated: '✖', at_risk: '▲', no_data: '?', meeting: '✔', up: '●', down: '■', gap: '◌', unknown: '◌',
+  violated: '✖', at_risk: '▲', no_data: '?', meeting: '✔', up: '●', down: '■', none: '?', gap: '◌', unknown: '◌',
   firing: '■', pending: '▲', inactive: '●', resolved: '●', met: '✔', missed: '✖', undetermined: '?',
 };
 

@@ -33,7 +33,7 @@ function options(now, width) {
     series: [
       { label: t('at'), value: (_, at) => (at ? time(at * 1000, own) : '–') },
       ...series.map(({ label, ink: name, dash, stepped }) => ({
-        label, stroke: colour(name), width: 1.5, dash, paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
+        label, stroke: name ? colour(name) : 'transparent', width: 1.5, dash, paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
         value: (_, value) => exact(value),
       })),
     ],
@@ -67,7 +67,7 @@ function Behind(props) {
     ${open.value && html`<${Points} ...${props} />`}</details>`;
 }
 
-// `data`: seconds, then the values of each of `series` ({label, ink, dash, stepped}); null is a gap. `band`: numbers of
+// `data`: seconds, then the values of each of `series` ({label, ink, dash, stepped}; without `ink` no line); null is a gap. `band`: numbers of
 // the two series that bound it; `shades` and `flags`: see shades.js; `zoomed`: told the seconds that were chosen.
 export function Plot(props) {
   const { title, data, series, own, shades, flags, children } = props;

@@ -15,7 +15,14 @@ function months(now) {
     new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - i, 1)).toISOString().slice(0, 7));
 }
 
-const shown = (value) => (typeof value === 'number' ? number(value) : value === null || value === undefined ? '–' : JSON.stringify(value));
+// A figure, or several with their names.
+function shown(value) {
+  if (typeof value === 'number') return number(value);
+  if (value === null || value === undefined) return '–';
+  if (Array.isArray(value)) return value.map(shown).join('; ');
+  if (typeof value === 'object') return Object.entries(value).map(([name, part]) => `${name} ${shown(part)}`).join(', ') || '–';
+  return String(value);
+}
 
 // What a revision changed of the one before: figures as old and new, lists by what was added and removed.
 function Differences({ restates }) {
@@ -23,13 +30,13 @@ function Differences({ restates }) {
     ${Object.entries(restates).map(([name, change]) => html`<tr key=${name}><th scope="row"><code>${name}</code></th>
       ${'added' in change
         ? [change.removed, change.added].map((part, i) => html`<td key=${i}><ul class="plain">${part.map((each) =>
-          html`<li key=${JSON.stringify(each)}><small>${JSON.stringify(each)}</small></li>`)}</ul></td>`)
-        : [change.old, change.new].map((part, i) => html`<td key=${i} class="figure">${shown(part)}</td>`)}</tr>`)}
+          html`<li key=${shown(each)}><small>${shown(each)}</small></li>`)}</ul></td>`)
+        : [change.old, change.new].map((part, i) => html`<td key=${i}>${shown(part)}</td>`)}</tr>`)}
   <//>`;
 }
 
 const Figures = ({ told, own }) => html`<dl class="live">
-  <div><dt>${t('state')}</dt><dd>${t(`statement_${told.state}`)}</dd></div>
+  <div><dt>${t('status')}</dt><dd>${t(`statement_${told.state}`)}</dd></div>
   <div><dt>${t('verdict')}</dt><dd>${t(`verdict_${told.verdict}`)}</dd></div>
   <div><dt>${t('availability')}</dt><dd>${percent(told.availability)} <${Bounds} ...${told.bounds} /></dd></div>
   <div><dt>${t('down')}</dt><dd>${lasting(told.down_minutes * 60)}</dd></div>

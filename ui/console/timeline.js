@@ -70,7 +70,7 @@ export function Availability({ timeline, target, own, zoomed, ...happened }) {
     range=${() => [floor, 100]} unit=" %" band=${[3, 4]}
     series=${[
       { label: t('availability'), ink: 'accent' }, { label: t('target'), ink: 'warn', dash: [6, 4] },
-      { label: t('bound_high'), ink: 'line' }, { label: t('bound_low'), ink: 'line' },
+      { label: t('bound_high') }, { label: t('bound_low') },
     ]}>
     <${Legend} events=${events} /><${Events} events=${events} own=${own} />
   <//>`;

@@ -11,6 +11,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
+from ecpmon.api.context import CONTEXT
+from ecpmon.api.fleet import Look
+from ecpmon.errors import DatabaseUnavailable
 from tests.browser import Watched, browser, watched
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_sockets import push
@@ -52,17 +55,20 @@ async def pictured(shown: Watched, name: str) -> None:
 async def test_a_person_signs_in_sees_a_failure_at_once_and_looks_into_it(
     chromium: Browser, service: Service
 ) -> None:
-    name = await service.tenant()
-    await push(service, name, up=1, cpu_usage=40)
+    name, *others = [await service.tenant() for _ in range(4)]
+    for each in (name, *others[:2]):
+        await push(service, each, up=1, cpu_usage=40)
     shown = await signed_in(chromium, service)
     page = shown.page
-    row = page.get_by_role("row").filter(has_text=name)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
     await expect(row).to_contain_text("up")
     service.clock.advance(60)
     await push(service, name, up=0, cpu_usage=90)
     await expect(row).to_contain_text("down")
     assert await faults(shown) == []
     await pictured(shown, "fleet")
+    await page.get_by_role("combobox", name="Colours").select_option("dark")
+    assert await faults(shown) == []
 
     await page.get_by_role("combobox", name="Language").select_option("ko")
     await expect(page.get_by_role("heading", level=1)).to_have_text("전체 테넌트")
@@ -103,6 +109,39 @@ async def test_it_is_used_by_keyboard_on_a_narrow_screen(chromium: Browser, serv
     wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not await page.evaluate(wider)
     assert await faults(shown) == []
+
+
+async def test_it_says_since_when_nobody_answers_and_goes_on_without_a_reload(
+    chromium: Browser, service: Service
+) -> None:
+    name = await service.tenant()
+    await push(service, name, up=1)
+    shown = await signed_in(chromium, service)
+    page, hub = shown.page, service.app[CONTEXT].production.hub
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+    await expect(row).to_contain_text("up")
+    fleet = hub._fleet
+    assert fleet is not None
+    ask = fleet._ask
+
+    async def away(_: object) -> Look:
+        raise DatabaseUnavailable("it is away")
+
+    fleet._ask = away
+    status = page.get_by_role("status").first
+    await expect(status).to_contain_text("The database does not answer")
+    fleet._ask = ask
+    await expect(status).to_contain_text("as of")
+    # The server ends, and nobody is there for a while.
+    await page.context.set_offline(True)
+    for outbox, _ in hub.sessions():
+        outbox.close(1001, "the server is stopping")
+    await expect(status).to_contain_text("The server does not answer since")
+    service.clock.advance(5)
+    await push(service, name, up=0)
+    await page.context.set_offline(False)
+    await expect(row).to_contain_text("down")
+    await expect(status).to_contain_text("as of")
 
 
 async def test_who_may_see_nothing_is_shown_nothing_and_a_bad_token_is_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -12,6 +12,7 @@ from tests.browser import Watched, browser
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_console import faults, pictured, signed_in
 from tests.integration.api.test_deploy_gate import Young
+from tests.integration.api.test_statements import a_march, report
 
 PARTS = (
     "Metrics", "Objectives", "Alert rules", "Planned maintenance", "Deployments", "Monthly statements", "Right-sizing",
@@ -57,7 +58,7 @@ async def lived(service: Service) -> str:
 
 async def opened(shown: Watched, service: Service, name: str) -> Page:
     await shown.page.goto(f"{service.url}/#/tenants/{name}")
-    await expect(shown.page.get_by_role("heading", level=1)).to_contain_text(name)
+    await expect(shown.page.get_by_role("heading", level=1)).to_contain_text(name.partition("/")[0])
     return shown.page
 
 
@@ -80,6 +81,9 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
         )
         await expect(page.locator("main").get_by_role("heading", level=2).first).to_be_visible()
         assert await faults(shown) == [], part
+    await page.get_by_role("link", name="Metrics").click()
+    await page.get_by_role("button", name="Live").click()
+    await expect(page.get_by_role("figure", name="cpu")).to_be_visible()
     # A viewer is offered no change, and no audit.
     assert await page.get_by_role("link", name="Audit").count() == 0
     await page.get_by_role("link", name="Alert rules").click()
@@ -97,6 +101,8 @@ async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, se
     name = await lived(service)
     shown = await signed_in(chromium, service)
     page = await opened(shown, service, name)
+    await expect(page.get_by_role("figure", name="Error budget, 24 hours")).to_be_visible()
+    await expect(page.get_by_role("figure").first.locator(".legend")).to_contain_text("deployment")
     await pictured(shown, "tenant")
     await page.get_by_role("link", name="Alert rules").click()
     await page.get_by_label("Alert", exact=True).fill("it is down")
@@ -132,6 +138,27 @@ async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, se
     await expect(page.get_by_role("region", name="Audit")).to_contain_text("maintenance.")
     assert await faults(shown) == []
     assert [said for said in shown.complaints if "401 (Unauthorized)" not in said] == []
+
+
+async def test_a_restated_month_shows_its_revisions_and_what_each_changed(
+    chromium: Browser, service: Service
+) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    await report(service, name)
+    window = {"start": "2026-03-10T01:00:00Z", "duration": "4h", "reason": "approved by the customer"}
+    await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", window)
+    shown = await signed_in(chromium, service)
+    page = await opened(shown, service, f"{name}/statements")
+    await page.get_by_role("combobox", name="Month").select_option("2026-03")
+    changed = page.get_by_role("region", name="Difference").get_by_role("row").filter(has_text="verdict")
+    await expect(changed).to_contain_text("breachedmet")
+    await expect(page.get_by_role("button", name="Revision 2")).to_have_attribute("aria-pressed", "true")
+    assert await faults(shown) == []
+    await pictured(shown, "statement")
+    await page.get_by_role("button", name="Revision 1").click()
+    await expect(page.locator("dl")).to_contain_text("breached")
+    await expect(changed).to_have_count(0)
 
 
 async def test_a_deployment_is_followed_and_the_gate_says_why(chromium: Browser, service: Service) -> None:
