@@ -13,10 +13,13 @@ from rich.console import Console
 
 from ecpmon.app.demo import ensure_demo_tenants
 from ecpmon.app.history import import_history
+from ecpmon.local.grafana import PORT as GRAFANA_PORT
+from ecpmon.local.grafana import how_to_start
 from ecpmon.local.ports import PortPlan
 from ecpmon.local.stack import LocalStack, StackOptions
 from ecpmon.local.supervisor import Message
 from ecpmon.local.table import watch
+from ecpmon.resources import data_dir
 
 
 async def up(checkout: Path, ports: PortPlan, history: timedelta | None, console: Console) -> None:
@@ -35,6 +38,9 @@ async def up(checkout: Path, ports: PortPlan, history: timedelta | None, console
         if not await _until(starting, stop):
             return
         urls = starting.result()
+        if command := how_to_start(data_dir("grafana"), urls.prometheus, ports.postgres):
+            console.print(f"Grafana is installed; this starts it on port {GRAFANA_PORT}:", soft_wrap=True)
+            console.print(command, soft_wrap=True, markup=False, highlight=False)
         fresh = await ensure_demo_tenants(urls.api, console.print)
         if history is not None:
             await _past(stack, fresh, history, console)

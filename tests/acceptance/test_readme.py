@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
@@ -11,14 +12,27 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecpmon.local.ports import PortPlan
+from ecpmon.storage.database import Database
+from tests.grafana import (
+    DASHBOARDS,
+    MAY_BE_EMPTY,
+    Question,
+    expr_sent,
+    questions,
+    rows_of,
+    rule_questions,
+    sql_sent,
+)
 from tests.processes import bound
 from tests.waiting import PATIENCE, wait_until
 
@@ -83,6 +97,37 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
+def every_panel_has_something_to_show(api: str, ports: dict[str, int]) -> None:
+    """Each question of Grafana's dashboards and rules, as the role for Grafana, while there is something to tell."""
+    now = datetime.now(UTC)
+    window = {"start": now.isoformat(), "duration": "1h", "reason": "a new database"}
+    request = urllib.request.Request(
+        f"{api}/api/v1/tenants/city-helpdesk/maintenance",
+        json.dumps(window).encode(),
+        {"Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=PATIENCE).close()
+    asked = [question for path in DASHBOARDS for question in questions(path)] + [*rule_questions()]
+    left = [question for question in asked if question.where.partition(": ")[2] not in MAY_BE_EMPTY]
+    dsn = f"postgresql://ecp_reader:ecp_reader_password@127.0.0.1:{ports['postgres']}/ecp_orchestrator"
+
+    async def unanswered() -> list[str]:
+        database = Database(dsn, max_connections=1)
+        try:
+            return [question.where for question in left if not await rows(database, question)]
+        finally:
+            await database.close()
+
+    async def rows(database: Database, question: Question) -> list[Any]:
+        if question.sql is not None:
+            span = now - timedelta(hours=1), datetime.now(UTC)
+            return list(await database.fetch(sql_sent(question.sql, "city-helpdesk", *span)))
+        query = urllib.parse.quote(expr_sent(question.expr or ""))
+        return rows_of(get(f"http://127.0.0.1:{ports['prometheus']}/api/v1/query?query={query}"))
+
+    wait_until(lambda: not (empty := asyncio.run(unanswered())) or print(empty), "every panel has rows")
+
+
 def test_the_walk_through_does_what_it_says(
     shared_tmp: Path, free_port: Callable[[], int], receiver: tuple[str, list[dict[str, Any]]]
 ) -> None:
@@ -143,6 +188,7 @@ def test_the_walk_through_does_what_it_says(
         follow(*blocks_of((ROOT / "docs" / "sla.md").read_text("utf-8")))
         assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
         assert "state=down" in (shared_tmp / "up.log").read_text()
+        every_panel_has_something_to_show(api, ports)
     finally:
         stack.send_signal(signal.SIGINT)
         code = stack.wait(PATIENCE)
