@@ -257,15 +257,34 @@ def sql_logins(settings: Settings, *, demo: bool) -> list[Login]:
 @click.option("--speed", default=1.0, show_default=True, help="Simulated seconds per second.")
 @click.option("--manual-clock", is_flag=True, help="Time moves only by POST /api/v1/clock/advance.")
 @click.option("--nodes", default=4, show_default=True, help="Nodes of the simulated cluster.")
+@click.option("--tls-port", type=int, help="Port for TLS: kubectl sends tokens nowhere else.")
 def simulator(
-    host: str, port: int, state_dir: Path, seed: int, speed: float, manual_clock: bool, nodes: int
+    host: str,
+    port: int,
+    state_dir: Path,
+    seed: int,
+    speed: float,
+    manual_clock: bool,
+    nodes: int,
+    tls_port: int | None,
 ) -> None:
     """Run the deployment simulator."""
     from ecpmon.loglines import log_to_stderr
     from ecpmon.simulator.server import serve as run
 
     log_to_stderr(logging.INFO)
-    asyncio.run(run(host, port, state_dir, seed=seed, speed=speed, manual_clock=manual_clock, nodes=nodes))
+    asyncio.run(
+        run(
+            host,
+            port,
+            state_dir,
+            seed=seed,
+            speed=speed,
+            manual_clock=manual_clock,
+            nodes=nodes,
+            tls_port=tls_port,
+        )
+    )
 
 
 @cli.command()

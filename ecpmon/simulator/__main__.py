@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "--manual-clock", action="store_true", help="time moves only by POST /api/v1/clock/advance"
     )
     parser.add_argument("--nodes", type=_nodes, default=4, help="nodes of a new cluster, 96 cores each")
+    parser.add_argument("--tls-port", type=int, help="port for TLS: kubectl sends tokens nowhere else")
     return parser
 
 
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         speed=options.speed,
         manual_clock=options.manual_clock,
         nodes=options.nodes,
+        tls_port=options.tls_port,
     )
     try:
         asyncio.run(run)

@@ -103,6 +103,14 @@ async def _listen_for_exporters(runner: web.BaseRunner, engine: Engine, port: in
             return
 
 
+async def _listen_by_tls(runner: web.BaseRunner, host: str, port: int, folder: Path) -> None:
+    from ecpmon.simulator.tls import context_of
+
+    context = await asyncio.to_thread(context_of, folder, host)
+    await web.TCPSite(runner, host, port, ssl_context=context).start()
+    log.info("and on https://%s:%s, by a certificate that signs itself", host, port)
+
+
 async def serve(
     host: str,
     port: int,
@@ -112,8 +120,9 @@ async def serve(
     speed: float = 1.0,
     manual_clock: bool = False,
     nodes: int = 4,
+    tls_port: int | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or cancellation; the state is kept in `state_dir`.
+    """Serve until SIGTERM, SIGINT or cancellation; the state is kept in `state_dir`. `tls_port`: the same by TLS there.
 
     Raises StateUnusable when the folder cannot be used and OSError when the port is taken.
     """
@@ -127,6 +136,8 @@ async def serve(
         await web.TCPSite(runner, host, port).start()
         if host in _LOOPBACK:
             await _listen_for_exporters(runner, engine, port)
+        if tls_port is not None:
+            await _listen_by_tls(runner, host, tls_port, Path(state_dir))
         stop_on_signals(stopped)
         log.info("simulator listens on http://%s:%s (docs at /docs)", host, port)
         await stopped.wait()

@@ -34,6 +34,7 @@ class Simulator:
         self.state_dir = state_dir
         self.options = options
         self.port = free_port()
+        self.tls_port = 0
         self.log = state_dir.parent / "simulator.log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -18,7 +18,7 @@ from ecpmon.local.packages import KUBECTL, KUBECTL_NEWER, fetch_bundles
 from ecpmon.local.paths import cache_dir, service_user
 
 sys.path.append(str(Path(__file__).parent.parent))
-from sim_process import Simulator
+from sim_process import Simulator, free_port
 
 from tests.processes import bound
 from tests.waiting import PATIENCE
@@ -81,8 +81,10 @@ def kubectl_programs() -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """On the wall clock, ten times as fast: a rollout takes a second."""
-    running = Simulator(tmp_path_factory.mktemp("kube") / "state", "--seed", "7", "--speed", "10").start()
-    yield running
+    folder, port = tmp_path_factory.mktemp("kube") / "state", free_port()
+    running = Simulator(folder, "--seed", "7", "--speed", "10", "--tls-port", str(port))
+    running.tls_port = port
+    yield running.start()
     running.kill()
 
 

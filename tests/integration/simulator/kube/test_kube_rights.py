@@ -67,6 +67,23 @@ def test_an_account_may_do_what_its_roles_say(kubectl: Kubectl, space: str) -> N
     assert jwt.decode(token, options={"verify_signature": False})["aud"] == ["vault"]
 
 
+@NEWER
+def test_a_token_is_sent_by_tls(kubectl: Kubectl, simulator: Simulator, space: str) -> None:
+    token = kubectl("-n", space, "create", "token", "default").strip()
+    trusted = ("--certificate-authority", str(simulator.state_dir / "simulator.crt"))
+    server = (
+        f"--server=https://127.0.0.1:{simulator.tls_port}",
+        *trusted,
+        "--insecure-skip-tls-verify=false",
+    )
+    by_tls = (*server, "--token", token)
+    assert f"system:serviceaccount:{space}:default" in kubectl(*by_tls, "auth", "whoami")
+    refused = kubectl.fails(*by_tls, "-n", space, "get", "pods")
+    assert f'User "system:serviceaccount:{space}:default" cannot list resource "pods"' in refused
+    kubectl("-n", space, "delete", "serviceaccount", "default")
+    assert "Unauthorized" in kubectl.fails(*by_tls, "get", "--raw", "/version")
+
+
 def gadget(name: str, **spec: Any) -> str:
     body = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": name}, "spec": spec}
     return yaml.safe_dump(body)
