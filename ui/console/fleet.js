@@ -69,8 +69,10 @@ const Filters = () => html`<form class="filters" onSubmit=${(event) => event.pre
     <option value="">${t('all')}</option>
     ${[...STATUSES, 'down'].map((name) => html`<option key=${name} value=${name}>${t(name)}</option>`)}
   </select></label>
-  ${order.value.by !== 'worst' && html`<button type="button"
-    onClick=${() => (order.value = { by: 'worst', down: false })}>${t('worst_first')}</button>`}
+  <label>${t('sort_by')} <select value=${order.value.by} onChange=${(e) => (order.value = { by: e.target.value, down: false })}>
+    <option value="worst">${t('worst_first')}</option>
+    ${HEADS.map((name) => html`<option key=${name} value=${name}>${t(name)}</option>`)}
+  </select></label>
 </form>`;
 
 export function Fleet() {

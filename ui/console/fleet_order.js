@@ -14,7 +14,6 @@ const PLACES = {
   burn_rate: (row) => [orLast(row.burn_rate['1h'])],
   last_alert: (row) => [row.last_alert?.at ?? ''],
 };
-export const ORDERS = Object.keys(PLACES);
 
 export const placeOf = (row, by) => [...PLACES[by](row), row.tenant_id];
 

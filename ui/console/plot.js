@@ -3,7 +3,7 @@ import uPlot from './uPlot.esm.js';
 import { language, theme, zone } from './session.js';
 import { marking } from './shades.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
-import { exact, shownZone, t, time } from './words.js';
+import { clock as secondly, day, exact, hour, shownZone, t, time } from './words.js';
 
 const ROWS = 50;
 const HEIGHT = 220;
@@ -17,6 +17,14 @@ const chosen = (u, zoomed) => {
   const { left, width } = u.select;
   if (width > 4) zoomed(u.posToVal(left, 'x'), u.posToVal(left + width, 'x'));
 };
+// The day stands under the first tick of it.
+const DAY = 86_400;
+function ticks(seconds, step, own) {
+  const days = seconds.map((at) => day(at * 1000, own));
+  if (step >= DAY) return days;
+  const clock = step < 60 ? secondly : hour;
+  return seconds.map((at, i) => `${clock(at * 1000, own)}${days[i] === days[i - 1] ? '' : `\n${days[i]}`}`);
+}
 const usual = (_, low, high) => [Math.min(0, low), high * 1.05 || 1];
 
 // `now()` are the props of now: what is drawn later is drawn by them.
@@ -29,7 +37,7 @@ function options(now, width) {
     height: HEIGHT,
     tzDate: (at) => (shownZone(own) ? uPlot.tzDate(new Date(at * 1000), shownZone(own)) : new Date(at * 1000)),
     scales: { y: { range: (u, low, high) => (now().range ?? usual)(u, low ?? 0, high ?? 0) } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick}${unit ?? ''}`) }],
+    axes: [{ ...axis, values: (_, seconds, __, ___, step) => ticks(seconds, step, own) }, { ...axis, size: 64, values: (_, marks) => marks.map((mark) => `${exact(mark)}${unit ?? ''}`) }],
     series: [
       { label: t('at'), value: (_, at) => (at ? time(at * 1000, own) : '–') },
       ...series.map(({ label, ink: name, dash, stepped }) => ({

@@ -24,7 +24,7 @@ const between = (from, to) => ({ from: new Date(from).toISOString(), to: new Dat
 // As parameters of a query; `monthStart`: when the month that is judged began.
 export function queryOf(range, monthStart) {
   if (range.from !== null) return between(range.from, range.to);
-  return range.span === 'month' ? { from: monthStart } : {};
+  return range.span === 'month' && monthStart ? { from: monthStart } : {};
 }
 
 // `shown`: [from, to] that is drawn now, in milliseconds.

@@ -6,10 +6,15 @@ const words = signal({});
 const loaded = new Map();
 
 export async function speak(chosen) {
-  if (!loaded.has(chosen)) {
-    loaded.set(chosen, await (await fetch(new URL(`./${chosen}.json`, import.meta.url))).json());
+  // Whoever asks for them while they are on their way waits for the same ones; those that did not come are asked for again.
+  if (!loaded.has(chosen)) loaded.set(chosen, fetch(new URL(`./${chosen}.json`, import.meta.url)).then((answer) => answer.json()));
+  try {
+    const said = await loaded.get(chosen);
+    if (chosen === language.peek()) words.value = said;
+  } catch (error) {
+    loaded.delete(chosen);
+    throw error;
   }
-  words.value = loaded.get(chosen);
 }
 
 // `{name}` in the sentence is what `values` has of that name.
@@ -41,6 +46,9 @@ export function time(value, own) {
   if (!value) return '–';
   return format({ dateStyle: 'medium', timeStyle: 'medium' }, shownZone(own)).format(new Date(value));
 }
+// Under a plot, where there is room for little: the time of day, or the day.
+export const hour = (value, own) => format({ hour: '2-digit', minute: '2-digit' }, shownZone(own)).format(new Date(value));
+export const day = (value, own) => format({ month: 'short', day: 'numeric' }, shownZone(own)).format(new Date(value));
 export const clock = (value, own) => format({ timeStyle: 'medium' }, shownZone(own)).format(new Date(value));
 
 export function lasting(seconds) {
