@@ -22,7 +22,9 @@ from ecpmon.local.table import watch
 from ecpmon.resources import data_dir
 
 
-async def up(checkout: Path, ports: PortPlan, history: timedelta | None, console: Console) -> None:
+async def up(
+    checkout: Path, ports: PortPlan, history: timedelta | None, console: Console, *, scrape_pods: bool = False
+) -> None:
     """Run until Ctrl-C. Raises LocalStackError with a hint when something cannot be started or kept."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -30,7 +32,7 @@ async def up(checkout: Path, ports: PortPlan, history: timedelta | None, console
         loop.add_signal_handler(number, stop.set)
     messages: deque[Message] = deque(maxlen=50)
     progress = _Progress(console)
-    options = StackOptions(checkout=checkout, environ=os.environ, ports=ports)
+    options = StackOptions(checkout=checkout, environ=os.environ, ports=ports, scrape_pods=scrape_pods)
     stack = LocalStack(options, emit=messages.append, progress=progress.step)
     try:
         console.print("starting TimescaleDB, Prometheus, Alertmanager, the simulator and ecpmon …")

@@ -119,6 +119,11 @@ def cli() -> None:
 @click.option("--mail-port", type=int, help="Port of the page that shows the mail which was sent (8025).")
 @click.option("--smtp-port", type=int, help="Port of the mail catcher (1025).")
 @click.option(
+    "--scrape-pods",
+    is_flag=True,
+    help="Have Prometheus also scrape the simulated cluster's pods, kubelets and kube-state-metrics.",
+)
+@click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path.cwd,
@@ -135,6 +140,7 @@ def up(
     alertmanager_port: int | None,
     mail_port: int | None,
     smtp_port: int | None,
+    scrape_pods: bool,
     directory: Path,
 ) -> None:
     """Run TimescaleDB, Prometheus, Alertmanager, the simulator, a mail catcher and ecpmon on this machine.
@@ -159,7 +165,7 @@ def up(
         mail=mail_port,
         smtp=smtp_port,
     )
-    asyncio.run(run(directory, ports, history, console))
+    asyncio.run(run(directory, ports, history, console, scrape_pods=scrape_pods))
 
 
 @cli.command()

@@ -22,10 +22,15 @@ LOOKBACK_DELTA = (
     "40s"  # a little over two scrapes: what stopped reporting vanishes soon, one lost scrape does not
 )
 RETENTION = "30d"
+_DISCOVERY = Path("scrape/kubernetes_sd.yml")
+_WRITTEN_FOR = "127.0.0.1:6360"  # the simulator's own port, in that file
 
 
-def render_prometheus_config(ports: PortPlan, *, rules_glob: str) -> str:
-    """prometheus.yml: scrape the simulator and our API, evaluate our rules, alert the Alertmanager."""
+def render_prometheus_config(ports: PortPlan, *, rules_glob: str, discovery: Path | None = None) -> str:
+    """prometheus.yml: scrape the simulator and our API, evaluate our rules, alert the Alertmanager.
+
+    `discovery`: a file of more that is scraped, what service discovery finds in the simulated cluster.
+    """
     config: dict[str, Any] = {
         "global": {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL},
         "rule_files": [rules_glob],
@@ -41,6 +46,8 @@ def render_prometheus_config(ports: PortPlan, *, rules_glob: str) -> str:
             {"job_name": "ecpmon", "static_configs": [_target(ports.api)]},
         ],
     }
+    if discovery is not None:
+        config["scrape_config_files"] = [os.fspath(discovery)]
     return yaml.safe_dump(config, sort_keys=False)
 
 
@@ -48,8 +55,13 @@ def _target(port: int) -> dict[str, list[str]]:
     return {"targets": [f"127.0.0.1:{port}"]}
 
 
-def prepare_prometheus(folder: Path, ports: PortPlan, rules: Path | None, user: ServiceUser | None) -> None:
-    """Write the configuration and copy the rule files into `folder`, where the service user can read them."""
+def prepare_prometheus(
+    folder: Path, ports: PortPlan, rules: Path | None, user: ServiceUser | None, *, scrape_pods: bool = False
+) -> None:
+    """Write the configuration and copy the rule files into `folder`, where the service user can read them.
+
+    `scrape_pods`: also scrape the simulated cluster's pods, kubelets and kube-state-metrics, by service discovery.
+    """
     make_private_dir(folder, user)
     make_private_dir(folder / "data", user)
     copies = folder / "rules"
@@ -57,7 +69,12 @@ def prepare_prometheus(folder: Path, ports: PortPlan, rules: Path | None, user: 
     make_private_dir(copies, user)
     for source in _rule_files(rules):
         write_private(copies / source.name, source.read_text(), user)
-    config = render_prometheus_config(ports, rules_glob=str(copies / "*.yml"))
+    discovery = None
+    if scrape_pods and rules is not None:
+        discovery = folder / _DISCOVERY.name
+        text = (rules / _DISCOVERY).read_text().replace(_WRITTEN_FOR, f"127.0.0.1:{ports.simulator}")
+        write_private(discovery, text, user)
+    config = render_prometheus_config(ports, rules_glob=str(copies / "*.yml"), discovery=discovery)
     write_private(folder / "prometheus.yml", config, user)
 
 

@@ -45,7 +45,8 @@ class StackUrls:
 class StackOptions:
     """What to start. `environ` is the caller's environment, `checkout` the folder the stack belongs to.
 
-    `durable=False` is for tests: the database does without fsync.
+    `durable=False` is for tests: the database does without fsync. `scrape_pods`: Prometheus also scrapes what service
+    discovery finds in the simulated cluster.
     """
 
     checkout: Path
@@ -54,6 +55,7 @@ class StackOptions:
     host: str = "127.0.0.1"
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     durable: bool = True
+    scrape_pods: bool = False
 
 
 class LocalStack:
@@ -184,7 +186,10 @@ class LocalStack:
     def _prepare(self, binaries: Binaries) -> PostgresCluster | None:
         """Write the configurations and create the cluster (blocking)."""
         ports = self._options.ports
-        prepare_prometheus(self.instance.part("prometheus"), ports, _rules_folder(), self._user)
+        prepare_prometheus(
+            self.instance.part("prometheus"), ports, _rules_folder(), self._user,
+            scrape_pods=self._options.scrape_pods,
+        )  # fmt: skip
         prepare_alertmanager(self.instance.part("alertmanager"), ports, self._user)
         if self._own is not None:
             return None

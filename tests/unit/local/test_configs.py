@@ -14,6 +14,7 @@ from ecpmon.local.ports import plan_ports
 from ecpmon.local.postgres import locale_options, render_config
 from ecpmon.local.prometheus import prepare_prometheus, prometheus_argv, render_prometheus_config
 from ecpmon.local.stack import own_databases
+from ecpmon.resources import data_dir
 
 PORTS = plan_ports(api=1, simulator=2, postgres=3, prometheus=4, alertmanager=5)
 BINARIES = Binaries(Path("/pg"), Path("/p"), Path("/pt"), Path("/a"), Path("/at"), Path("/root"))
@@ -50,6 +51,16 @@ def test_rule_files_are_copied_and_old_copies_go(tmp_path: Path) -> None:
     (tmp_path / "prom/rules/old.yml").touch()
     prepare_prometheus(tmp_path / "prom", PORTS, rules, None)
     assert [path.name for path in (tmp_path / "prom/rules").iterdir()] == ["sla.yml"]
+
+
+def test_pods_are_scraped_by_service_discovery_where_that_is_asked_for(tmp_path: Path) -> None:
+    prepare_prometheus(tmp_path, PORTS, data_dir("rules") / "prometheus", None, scrape_pods=True)
+    config = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
+    (file,) = config["scrape_config_files"]
+    found = yaml.safe_load(Path(file).read_text())["scrape_configs"]
+    asked = {d["api_server"] for job in found for d in job["kubernetes_sd_configs"]}
+    assert asked == {"http://127.0.0.1:2"}
+    assert "6360" not in Path(file).read_text()
 
 
 def test_an_installation_without_rule_files_is_fine(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from kube_objects import config_map, deployment, namespace, service_monitor
+from kube_objects import config_map, deployment, namespace, service, service_monitor
 from sim_process import Simulator
 
 from tests.waiting import PATIENCE, until
@@ -366,6 +366,28 @@ async def test_a_pods_metrics_are_read_through_the_api_server(http: Http, space:
         assert status == 200
         assert "ecp_pod_memory_usage_bytes" in text
     assert (await http.refused("GET", f"{path}/proxy/admin"))["code"] == 404
+    await http.ok("POST", f"{space}/services", service("web", name_of(space)))
+
+    async def leads_there() -> bool:
+        return "ecp_pod_ready" in (await http.call("GET", f"{space}/services/web:http/proxy/metrics"))[1]
+
+    await until(leads_there, "the service leads to its pod")
+
+
+async def test_exporters_are_read_through_the_api_server(http: Http) -> None:
+    for path, name in (
+        ("/api/v1/nodes/node-1/proxy/metrics/cadvisor", "machine_cpu_cores"),
+        ("/api/v1/nodes/https:node-1:10250/proxy/metrics", "kubelet_running_pods"),
+        ("/api/v1/nodes/node-1/proxy/metrics/resource", "node_cpu_usage_seconds_total"),
+        ("/api/v1/namespaces/kube-system/services/kube-state-metrics:http-metrics/proxy/metrics", "kube_node_info"),
+    ):  # fmt: skip
+        status, text = await http.call("GET", path)
+        assert status == 200
+        assert f"\n{name}{{" in text, path
+    assert (await http.refused("GET", "/api/v1/nodes/nobody/proxy/metrics"))["code"] == 404
+    assert (await http.refused("GET", "/api/v1/nodes/node-1/proxy/pods"))["code"] == 404
+    lost = "/api/v1/namespaces/kube-system/services/nobody/proxy/metrics"
+    assert (await http.refused("GET", lost))["code"] == 404
 
 
 async def test_discovery_in_both_forms_agrees(http: Http) -> None:
