@@ -198,7 +198,7 @@ def _fill(draft: Draft, deployment: Deployment | None, owner: ReplicaSet, count:
             happenings.record(
                 draft, "ReplicaSet", owner.meta, "FailedCreate", message, component=REPLICA_SETS, warning=True
             )
-            draft.push(draft.now + RETRY, STIR, owner.group)
+            draft.push_once(draft.now + RETRY, STIR, owner.group)
             break
     owner = draft.replica_sets[owner.meta.key]
     if bool(owner.refused) != bool(refused):

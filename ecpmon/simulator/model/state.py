@@ -175,6 +175,11 @@ class Draft(DocumentDraft):
         heapq.heappush(self.events, (due, self.sequence, kind, key))
         self.sequence += 1
 
+    def push_once(self, due: Micros, kind: str, key: str) -> None:
+        """`push`, unless the same comes as soon anyway: what every look asks for would come ever more often."""
+        if not any(event[2:] == (kind, key) and event[0] <= due for event in self.events):
+            self.push(due, kind, key)
+
     def stir(self, group: str) -> None:
         """Have the workload looked at when this instant is over."""
         if group:

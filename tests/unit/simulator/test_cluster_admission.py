@@ -203,6 +203,13 @@ def test_namespaces_must_exist_and_end_in_two_phases() -> None:
         remove(state, "namespaces", "default", "")
 
 
+def test_a_refusal_is_tried_again_as_often_however_many_pods_have_stirred_it() -> None:
+    state = put(cluster(), "resourcequotas", "few", {"spec": {"hard": {"pods": "2"}}})
+    state = later(put(state, DEPLOYMENTS, "web", deployment(3, image="web:crash")), 1800)
+    assert len(pod_docs(state)) == 2
+    assert sum(event[2] == "workload:stir" for event in state.events) <= 2
+
+
 def test_a_namespace_waits_for_finalizers_and_for_claims_in_use() -> None:
     state = put(
         cluster(), "configmaps", "held", {"metadata": {"finalizers": ["example.org/hold"]}, "data": {}}

@@ -68,7 +68,7 @@ def make_pod(draft: Draft, key: ObjectKey, found: Document, wanted: Wanted, temp
         pod = _pod(draft, key, found, wanted, template)
     except Refused as error:
         tell(draft, found, "FailedCreate", f"Error creating: {error.message}", warning=True)
-        draft.push(draft.now + RETRY, STIR, group_of(key))
+        draft.push_once(draft.now + RETRY, STIR, group_of(key))
         return False
     admit_pod(draft, pod)
     tell(draft, found, "SuccessfulCreate", f"Created pod: {wanted.name}")
