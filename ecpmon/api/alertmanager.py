@@ -71,7 +71,7 @@ class _Head(Model):
     version: Literal["4"]
     alerts: list[Any]
     # Alerts that Alertmanager left out itself, by the receiver's `max_alerts`.
-    truncatedAlerts: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    truncatedAlerts: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
 
 
 class AlertmanagerBody(_Head):

@@ -44,6 +44,8 @@ from ecpmon.openapi.declaring import Query, optional, read_query
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.settings import Settings
 from ecpmon.shapes import Model
+from ecpmon.slices import in_slices
+from ecpmon.wire import dumps
 
 routes = Routes()
 MASK: Final = "***"
@@ -53,6 +55,8 @@ NO_MAIL_SERVER: Final[Hint] = {
     "ECPMON_SMTP_HOST",
 }
 MAX_FOR_SECONDS: Final = 7 * 86_400
+# Bytes of a rule's actions as they are stored: whoever asks for rules, and each evaluation, reads those of all of them.
+MAX_ACTIONS: Final = 16_384
 _ALL: Final = "/api/v1/tenants/{tenant_id}/alerts"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -120,6 +124,11 @@ def actions_of(request: web.Request, body: RuleBody, stored: Sequence[Action] = 
             raise bad_field(f"actions.{index}.headers.{lost[0]}", f"{MASK} is no value; give it again")
         headers = {**action.headers, **{name: own[name] for name in masked_names}}
         found.append(action_of(action.model_copy(update={"headers": headers}), settings, index))
+    if len(dumps([action_to_dict(action) for action in found])) > MAX_ACTIONS:
+        message = f"hold more than {MAX_ACTIONS} bytes; let one webhook tell the others"
+        refusal = bad_field("actions", message)
+        refusal.details["limit"] = "actions_bytes"
+        raise refusal
     return tuple(found)
 
 
@@ -216,10 +225,9 @@ async def list_rules(request: web.Request) -> web.Response:
     """Every rule with its state, the built-in SLA rules included."""
     tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    answer: ShownRules = {
-        "tenant_id": tenant.tenant_id,
-        "alerts": [_shown(request, r) for r in rules],
-    }
+    # With as many actions as they may have they are megabytes.
+    shown = [_shown(request, r) async for r in in_slices(rules)]
+    answer: ShownRules = {"tenant_id": tenant.tenant_id, "alerts": shown}
     return reply(answer)
 
 

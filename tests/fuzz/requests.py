@@ -49,8 +49,8 @@ class Aim:
 
     def models(self) -> list[type[BaseModel]]:
         """The declared ones; else those that the handler names, those of its module, those that its module names."""
-        if self.contract is not None and (declared := _models(self.contract)):
-            return declared
+        if self.contract is not None:
+            return _models(self.contract)
         known = [
             v for v in vars(self.module).values() if inspect.isclass(v) and issubclass(v, BaseModel | Model)
         ]

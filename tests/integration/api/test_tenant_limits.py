@@ -81,3 +81,10 @@ async def test_actions_of_a_rule_are_bounded(service: Service) -> None:
     assert (status, refused["error"]["details"]["fields"][0]["field"]) == (422, "actions")
     assert refused["error"]["details"]["limit"] == "actions_per_rule"
     assert refusals(service, "actions_per_rule") >= 1
+    # Twenty with as long headers as one may have were 45 KB of each of 200 rules.
+    body["actions"] = [{**hook, "headers": {f"X-{n}": "v" * 1_000 for n in range(17)}}]
+    status, refused, _ = await service.ask("POST", f"/api/v1/tenants/{name}/alerts", body)
+    assert (status, refused["error"]["details"]["fields"][0]["field"]) == (422, "actions")
+    assert refused["error"]["details"]["limit"] == "actions_bytes"
+    body["actions"] = [{**hook, "headers": {f"X-{n}": "v" * 1_000 for n in range(15)}}]
+    assert (await service.ask("POST", f"/api/v1/tenants/{name}/alerts", body))[0] == 201

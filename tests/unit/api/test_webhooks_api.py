@@ -328,6 +328,8 @@ async def test_ten_thousand_alerts_hold_the_loop_a_little_at_a_time(client: Any,
 
 async def test_what_alertmanager_left_out_itself_is_said(client: Any) -> None:
     assert (await ask(client, "POST", URL, body(truncatedAlerts=17)))[1] == counts(truncated=17)
+    status, refused = (await ask(client, "POST", URL, body(truncatedAlerts=False)))[:2]
+    assert (status, fields_of(error_of(status, refused))) == (422, ["truncatedAlerts"])
 
 
 async def test_the_rest_of_a_long_message_is_taken_when_it_comes_again(
