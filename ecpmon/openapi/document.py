@@ -181,13 +181,9 @@ class _Document(Generic[R]):
         return _ref("responses", name)
 
     def _error(self, codes: tuple[str, ...]) -> Schema:
-        """The one shape, with one of these codes and what belongs to it."""
-        kinds = [
-            {"properties": {"code": {"enum": [code]}, "details": self._schemas.details(code)}}
-            for code in codes
-        ]
-        of_code = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-        return {"allOf": [self._schemas.error, {"properties": {"error": of_code}}]}
+        """An error with one of these codes."""
+        kinds = [self._schemas.error_of(code) for code in codes]
+        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
     def _socket(self, route: R) -> dict[str, Any]:
         contract = _contract(route)

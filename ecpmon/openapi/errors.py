@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from functools import cache
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from pydantic import Field
 
 from ecpmon import errors
 from ecpmon.errors import EcpError
 from ecpmon.openapi.declaring import TypedDict
+from ecpmon.openapi.details import details_of
 from ecpmon.serving import BROKEN
 
 TIMESTAMP: Final = "2026-01-20T14:30:00Z"
@@ -28,7 +30,7 @@ class ErrorBody(TypedDict):
     ]
     details: Annotated[
         dict[str, Any],
-        Field(description="What belongs to the code: where an error is given, its schema says what."),
+        Field(description="What belongs to the code: the schema of each says what."),
     ]
     timestamp: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     request_id: Annotated[
@@ -40,6 +42,16 @@ class ErrorDocument(TypedDict):
     """Whatever is no success has this shape."""
 
     error: ErrorBody
+
+
+@cache
+def document_of(code: str) -> Any:
+    """The same of one code, with what belongs to it: a shape of its own, of which clients can be generated, and which
+    they can tell from others by its code."""
+    name = "".join(word.capitalize() for word in code.split("_"))
+    hints = get_type_hints(ErrorBody, include_extras=True)
+    body = TypedDict(f"{name}Body", {**hints, "code": Literal[code], "details": details_of(code)})  # type: ignore[operator]
+    return TypedDict(f"{name}Error", {"error": body})  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from ecpmon.openapi.declaring import Json, model_of
-from ecpmon.openapi.details import details_of
-from ecpmon.openapi.errors import ErrorDocument
+from ecpmon.openapi.errors import ErrorDocument, document_of
 from ecpmon.openapi.facts import Declared
 
 Schema = dict[str, Any]
@@ -26,12 +25,12 @@ class _Untitled(GenerateJsonSchema):
 
 
 class Schemas:
-    """`of(shape, mode)`: the schema of a shape that was among `table`'s; `details`: of one of the `codes` of errors;
+    """`of(shape, mode)`: the schema of a shape that was among `table`'s; `error_of`: of one of the `codes`;
     `components`: what those refer to."""
 
     def __init__(self, table: Iterable[Declared], codes: Iterable[str]) -> None:
         table = list(table)
-        told = (ErrorDocument, *map(details_of, codes))
+        told = (ErrorDocument, *map(document_of, codes))
         wanted: dict[tuple[int, Mode], Any] = {(id(shape), "serialization"): shape for shape in told}
         for route in table:
             wanted |= {(id(shape), mode): shape for shape, mode in _shapes_of(route)}
@@ -55,8 +54,8 @@ class Schemas:
     def error(self) -> Schema:
         return self._found[id(ErrorDocument), "serialization"]
 
-    def details(self, code: str) -> Schema:
-        return self._found[id(details_of(code)), "serialization"]
+    def error_of(self, code: str) -> Schema:
+        return self._found[id(document_of(code)), "serialization"]
 
     def query(self, query: type) -> Schema:
         """The schema of the whole query string, an object."""

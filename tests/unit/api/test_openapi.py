@@ -55,6 +55,26 @@ def test_every_error_of_the_tree_is_in_it_with_an_example_and_in_korean() -> Non
     assert REFUSALS.keys() <= KOREAN.keys()
 
 
+def test_each_error_is_a_shape_of_its_own_which_generators_of_clients_take_and_its_code_tells_it(
+    told: Any,
+) -> None:
+    for response in told["components"]["responses"].values():
+        schema = response["content"]["application/json"]["schema"]
+        shapes = [of["$ref"] for of in schema.get("anyOf", [schema])]
+        assert shapes == [
+            f"#/components/schemas/{camel(code)}Error"
+            for code in response["content"]["application/json"]["examples"]
+        ]
+    for code in REFUSALS:
+        body = told["components"]["schemas"][f"{camel(code)}Body"]
+        assert body["properties"]["code"]["const"] == code
+        assert body["properties"]["details"].keys() == {"$ref"}
+
+
+def camel(code: str) -> str:
+    return "".join(word.capitalize() for word in code.split("_"))
+
+
 def test_every_answer_every_body_and_every_parameter_has_an_example_that_holds(told: Any) -> None:
     assert untrue_examples(told, most=DECLARED) == []
 
