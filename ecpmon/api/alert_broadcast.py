@@ -19,14 +19,18 @@ F = TypeVar("F")
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
-    """One message, for those who are told in English and in Korean; the same object where nobody is, or it is alike."""
+class Told:
+    """A message, and its frame in English. In Korean it is put where somebody wants it, which costs some 0.2 ms."""
 
-    english: bytes
-    korean: bytes
+    message: Mapping[str, Any]
+    frame: bytes
 
-    def of(self, listener: AlertListener) -> bytes:
-        return self.korean if listener.korean else self.english
+    def to(self, listener: AlertListener) -> bytes:
+        return self.korean() if listener.korean else self.frame
+
+    def korean(self) -> bytes:
+        """What people wrote, the names of rules and what another Alertmanager says, stays as it is."""
+        return _frame(_in_korean(self.message))
 
 
 class AlertListener(Listener):
@@ -55,27 +59,22 @@ class AlertBroadcast(Broadcast[AlertListener]):
     def __init__(self, patience: float, bound: int) -> None:
         super().__init__(patience)
         self._bound = bound
-        self._waiting: deque[Frames] = deque()
+        self._waiting: deque[Told] = deque()
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Tell everybody an alert."""
         if not self.listeners:
             return
-        frames = self._frames(message)
+        told = Told(message, _frame(message))
         if self._task is None:
             for listener in list(self.listeners):
-                self._keep(listener, [frames.of(listener)])
+                self._keep(listener, [told.to(listener)])
         elif len(self._waiting) >= MOST_WAITING:
             for listener in list(self.listeners):
                 self._let_go(listener)
         else:
-            self._waiting.append(frames)
+            self._waiting.append(told)
             self.wake()
-
-    def _frames(self, message: Mapping[str, Any]) -> Frames:
-        frame = _frame(message)
-        heard = any(listener.korean for listener in self.listeners)
-        return Frames(frame, _frame(_in_korean(message)) if heard else frame)
 
     def leave(self, listener: AlertListener) -> None:
         super().leave(listener)
@@ -90,7 +89,9 @@ class AlertBroadcast(Broadcast[AlertListener]):
     async def _turn(self) -> None:
         slice_ = Slice()
         while self._waiting:
-            english, korean = _in_both(_some(self._waiting, lambda frames: len(frames.english)))
+            told = _some(self._waiting, lambda one: len(one.frame))
+            english = [one.frame for one in told]
+            korean = await self._in_korean(told, slice_) or english
             together = joined(english), joined(korean)
             for listener in list(self.listeners):
                 if listener in self.listeners:
@@ -100,6 +101,15 @@ class AlertBroadcast(Broadcast[AlertListener]):
                     else:
                         self._keep(listener, korean if listener.korean else english)
                     await slice_.pause()
+
+    async def _in_korean(self, told: Sequence[Told], slice_: Slice) -> list[bytes]:
+        """Their frames; empty where nobody is told in Korean."""
+        frames: list[bytes] = []
+        if any(listener.korean for listener in self.listeners):
+            for one in told:
+                frames.append(one.korean())
+                await slice_.pause()
+        return frames
 
     def _keep(self, listener: AlertListener, frames: list[bytes]) -> None:
         if len(listener.backlog) + len(frames) > self._bound:
@@ -120,16 +130,7 @@ def _frame(message: Mapping[str, Any]) -> bytes:
 
 
 def _in_korean(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What people wrote, the names of rules and what another Alertmanager says, stays as it is."""
     return {**message, "message": translated(message["message"])}
-
-
-def _in_both(told: Sequence[Frames]) -> tuple[list[bytes], list[bytes]]:
-    """The same list twice where nobody is told in Korean."""
-    english = [frames.english for frames in told]
-    if all(frames.korean is frames.english for frames in told):
-        return english, english
-    return english, [frames.korean for frames in told]
 
 
 def _some(frames: deque[F], size_of: Callable[[F], int]) -> list[F]:

@@ -50,8 +50,9 @@ def document_of(code: str) -> Any:
     they can tell from others by its code."""
     name = "".join(word.capitalize() for word in code.split("_"))
     hints = get_type_hints(ErrorBody, include_extras=True)
-    body = TypedDict(f"{name}Body", {**hints, "code": Literal[code], "details": details_of(code)})  # type: ignore[operator]
-    return TypedDict(f"{name}Error", {"error": body})  # type: ignore[operator]
+    shape: Any = TypedDict
+    body = shape(f"{name}Body", {**hints, "code": Literal[code], "details": details_of(code)})
+    return shape(f"{name}Error", {"error": body})
 
 
 @dataclass(frozen=True, slots=True)
