@@ -22,8 +22,8 @@ async def push(service: Service, name: str, **metrics: float) -> None:
     assert status == 202, body
 
 
-def connect(service: Service, path: str) -> Any:
-    return service.session.ws_connect(service.url + path, headers=service.headers("admin"))
+def connect(service: Service, path: str, **headers: str) -> Any:
+    return service.session.ws_connect(service.url + path, headers={**service.headers("admin"), **headers})
 
 
 def event(name: str, number: int) -> AlertEvent:
@@ -127,6 +127,9 @@ async def test_alerts_are_told_in_order_and_firing_ones_to_newcomers(service: Se
         async with connect(service, f"/ws/alerts/{name}") as late:
             again = await late.receive_json(timeout=PATIENCE)
             assert (again["alert_id"], again["status"]) == (told["alert_id"], "firing")
+        async with connect(service, f"/ws/alerts/{name}", **{"Accept-Language": "ko"}) as korean:
+            said = f"{name} 테넌트에서 hot 알림이 발생했습니다: cpu_usage 값이 95입니다(cpu > 80)"
+            assert (await korean.receive_json(timeout=PATIENCE))["message"] == said
         hub = service.app[CONTEXT].production.hub
         for number in range(5):
             hub.alert(event(name, number))
