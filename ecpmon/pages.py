@@ -76,6 +76,12 @@ def _asking(url: str) -> str:
     return POLICY.replace("connect-src 'self'", f"connect-src 'self' {parts.scheme}://{parts.netloc}")
 
 
+def simulator(root: str) -> web.Response:
+    """The page of a simulated cluster. `root`: from there to where our files are."""
+    text = _template("simulator").replace("{root}", root)
+    return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+
+
 async def asset(request: web.Request, name: str) -> web.Response:
     """A file that a page loads, whole. Raises NotFound."""
     file = _files().get(name)

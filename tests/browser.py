@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from playwright.async_api import Browser, Page, Request, async_playwright
 
@@ -49,8 +50,8 @@ async def browser() -> AsyncIterator[Browser]:
             await found.close()
 
 
-async def watched(browser: Browser) -> Watched:
-    """A new page of nobody that is known yet."""
-    context = await browser.new_context()
+async def watched(browser: Browser, *, javascript: bool = True, **more: Any) -> Watched:
+    """A new page of nobody that is known yet. `more`: of Playwright's contexts, such as `color_scheme`."""
+    context = await browser.new_context(java_script_enabled=javascript, **more)
     context.set_default_timeout(PATIENCE * 1000)
     return Watched(await context.new_page())

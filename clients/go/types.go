@@ -93,6 +93,7 @@ type Finding struct {
 	Object   *string `json:"object"`
 	Path     *string `json:"path"`
 	Message  string  `json:"message"`
+	Line     int     `json:"line,omitempty"`
 }
 
 type LogLine struct {

@@ -38,6 +38,8 @@ from ecpmon.api import (
     sla_annotations,
     statement_mail,
     statements,
+    status_pages,
+    status_public,
     summary,
     tenant_deletion,
     tenant_update,
@@ -57,6 +59,7 @@ from ecpmon.api.limits import LIMITS, Limits
 from ecpmon.api.middleware import ROUTES, envelope, gate
 from ecpmon.api.origins import ORIGINS, Origins
 from ecpmon.api.routing import Permission, Route
+from ecpmon.api.status_reading import STATUS_PAGES, StatusPages
 from ecpmon.ledger import Ledger
 from ecpmon.openapi.described import DESCRIPTION, Description
 from ecpmon.pathwords import add_table
@@ -92,6 +95,8 @@ _MODULES = (
     sla_annotations,
     statement_mail,
     statements,
+    status_pages,
+    status_public,
     summary,
     tenant_deletion,
     tenant_update,
@@ -140,6 +145,7 @@ def create_api(
     app[LIMITS] = Limits(context.settings, ledger)
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[DESCRIPTION] = Description(partial(_document, table))
+    app[STATUS_PAGES] = StatusPages(context)
     app[ROUTES] = {route.handler: route for route in table}
     add_table(app.router, table, {route.path for route in table if route.permission is Permission.INGEST})
     usual = context.demo if context.settings.demo_mode_default else context.production

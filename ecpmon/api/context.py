@@ -31,6 +31,7 @@ from ecpmon.ports.samples import MonitoringStore, SampleWriter
 from ecpmon.ports.service import Clock, Health
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
 from ecpmon.ports.statements import StatementMail
+from ecpmon.ports.status_pages import StatusPageStore
 from ecpmon.ports.tenants import TenantStore
 from ecpmon.ports.tokens import Caller, SignedTokens, TokenStore
 from ecpmon.settings import Settings
@@ -65,6 +66,7 @@ class Backend:
     objectives: ObjectiveStore
     statements: StatementService
     statement_mail: StatementMail
+    status_pages: StatusPageStore
     intervals: Intervals
     alerts: AlertStore
     deliveries: Deliveries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, NotRequired
 
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
@@ -168,6 +168,11 @@ class Finding(TypedDict):
     object: Annotated[str, Field(examples=["Deployment/callbot"])]
     path: Annotated[str, Field(examples=["spec.template.spec.containers.0.resources.limits.cpu"])]
     message: Annotated[str, Field(description="In Korean when `Accept-Language` prefers it.")]
+    line: NotRequired[
+        Annotated[
+            int | None, Field(description="Of what was sent, from 1; null: of no one line.", examples=[12])
+        ]
+    ]
 
 
 class ResourceSummary(TypedDict):
@@ -279,6 +284,18 @@ def _validated(asked: _Asked) -> bytes:
         cluster_nodes=asked.cluster.nodes,
     )
     shown = report.shown(korean=asked.korean)
+    _add_lines(shown["findings"], body.manifest_content)
     if body.target_simulator:
         shown["valid"] = report.valid and report.simulator_compatible
     return dumps(shown)
+
+
+def _add_lines(findings: list[dict[str, Any]], text: str) -> None:
+    """At which line of the text each stands."""
+    from ecpmon.orchestrator.validation.places import lines_of
+    from ecpmon.orchestrator.validation.reading import MAX_CHARACTERS
+
+    places = {(f["document"], f["path"]) for f in findings if f["document"] is not None}
+    known = lines_of(text, places) if places and len(text) <= MAX_CHARACTERS else {}
+    for finding in findings:
+        finding["line"] = known.get((finding["document"], finding["path"]))

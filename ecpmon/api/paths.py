@@ -60,6 +60,19 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     ),
     "objective": _name("The objective's name.", OBJECTIVE_PATTERN, "chat-latency"),
     "profile": _name("An evidence profile's name.", PROFILE_PATTERN, "vllm"),
+    "link_id": _number("The link's number, as the list of links shows it."),
+    "page": {
+        "type": "string",
+        "minLength": 1,
+        "description": "The tenant's name, where its page is public, or what stands there in a link.",
+        "examples": ["my-ai-service"],
+    },
+    "statement": {
+        "type": "string",
+        "minLength": 5,
+        "description": "A period and a format, `pdf` or `csv`.",
+        "examples": ["2026-10.pdf"],
+    },
     "file": FILE,
 }
 

@@ -85,9 +85,7 @@ def _reach(request: web.Request) -> Reach:
 class SimulatorDeployed(TypedDict):
     status: Literal["success"]
     deployment_id: Annotated[str, Field(examples=["sim-deploy-0f3c1b2a4d5e"])]
-    simulator_dashboard: Annotated[
-        str, Field(examples=["http://127.0.0.1:6360/api/v1/tenants/my-ai-service"])
-    ]
+    simulator_dashboard: Annotated[str, Field(examples=["http://127.0.0.1:6360/dashboard/my-ai-service"])]
     resources_count: Annotated[int, Field(description="Services.")]
     sla_monitoring: bool
     failure_scenario: Annotated[str | None, Field(examples=[None])]
@@ -226,10 +224,8 @@ async def deploy(request: web.Request) -> web.Response:
 def _dashboard(backend: Backend, tenant: Tenant) -> str:
     """Where people see the tenant in the simulator."""
     own = backend.operating.current.deployment.simulatorUrl
-    if own is not None:
-        return f"{own}/dashboard/{tenant.tenant_id}"
     api = without_secrets(backend.operating.started_with.deployment.deploymentEndpoint)
-    return f"{api}/api/v1/tenants/{tenant.tenant_id}"
+    return f"{api if own is None else own}/dashboard/{tenant.tenant_id}"
 
 
 @routes.get("/api/v1/simulator/status", Permission.READ, answers={200: SimulatorStatus}, refuses=_SIMULATED)

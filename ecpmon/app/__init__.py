@@ -162,6 +162,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         objectives=runtime.objective_store,
         statements=runtime.statements,
         statement_mail=runtime.statement_mail,
+        status_pages=runtime.status_pages,
         intervals=runtime.intervals,
         alerts=runtime.alerts,
         deliveries=runtime.deliveries,

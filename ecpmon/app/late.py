@@ -30,6 +30,11 @@ FRONTS: Final = (
     "ecpmon.sla.openslo_reader",
     "ecpmon.sla.ratios",
     "ecpmon.sla.yamlstream",
+    "ecpmon.statuspages.badge",
+    "ecpmon.statuspages.links",
+    "ecpmon.statuspages.page",
+    "ecpmon.statuspages.reading",
+    "ecpmon.statuspages.words",
 )
 COMPUTED: Final = (
     "ecpmon.api.backtesting",
@@ -40,6 +45,7 @@ COMPUTED: Final = (
     "ecpmon.sla.openslo_reader",
     "ecpmon.sla.ratios",
     "ecpmon.statements.pages",
+    "ecpmon.statuspages.reading",
 )
 
 

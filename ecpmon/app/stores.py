@@ -48,6 +48,7 @@ from ecpmon.storage.recovery import PgRecoveryStore
 from ecpmon.storage.roster import PgRoster
 from ecpmon.storage.statement_mail import PgStatementMail, PgStatementOutbox
 from ecpmon.storage.statements import PgStatementStore
+from ecpmon.storage.status_pages import PgStatusPageStore
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.tokens import PgTokenStore
 from ecpmon.storage.webhook_keys import PgWebhookKeyStore
@@ -122,6 +123,7 @@ class Stores:
         self.current = PgCurrentFigures(self.database)
         self.closed_statements = PgStatementStore(self.database)
         self.statement_mail = PgStatementMail(self.database)
+        self.status_pages = PgStatusPageStore(self.database)
         self.statement_outbox = PgStatementOutbox(self.database)
         self.objective_store = PgObjectiveStore(self.database, load_objectives())
 

@@ -170,6 +170,11 @@ class Serving(Part):
     metrics_max_age: float = Field(
         default=5, ge=0, description="Seconds for which `/metrics` is rendered once for all who ask."
     )
+    status_page_seconds: float = Field(
+        default=10,
+        ge=0,
+        description="Seconds for which a status page is read once for all who look at it.",
+    )
     metrics_windows: str = Field(
         default="1h,24h,30d,month",
         pattern=f"^{_WINDOW}(,{_WINDOW})*$",

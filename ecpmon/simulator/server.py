@@ -14,7 +14,14 @@ from aiohttp import web
 
 from ecpmon.openapi.described import DESCRIPTION, Description
 from ecpmon.serving import Runner, stop_on_signals
-from ecpmon.simulator import routes_failures, routes_pages, routes_reading, routes_tenants, routes_time
+from ecpmon.simulator import (
+    routes_dashboard,
+    routes_failures,
+    routes_pages,
+    routes_reading,
+    routes_tenants,
+    routes_time,
+)
 from ecpmon.simulator.engine import Engine, EngineOptions, open_engine
 from ecpmon.simulator.exporters.serving import listening
 from ecpmon.simulator.kube.announcing import announced
@@ -39,6 +46,7 @@ _OF_CLUSTER: Final = (
     routes_tenants.routes,
     routes_failures.routes,
     routes_time.routes,
+    routes_dashboard.routes,
 )
 
 
@@ -55,13 +63,13 @@ def create_app(engine: Engine, demo: Engine | None = None) -> web.Application:
     # Bodies are taken as they are: what aiohttp cannot decode would end in words of its own.
     handler_args = {"auto_decompress": False}
     app = web.Application(middlewares=[errors_and_ids], client_max_size=MAX_BODY, handler_args=handler_args)
-    _add_cluster(app, engine)
+    _add_cluster(app, engine, "")
     add_kube_routes(app, engine)
     add_routes(app, routes_pages.routes)
     app[DESCRIPTION] = Description(partial(_document, demo=demo is not None))
     if demo is not None:
         under = web.Application()
-        _add_cluster(under, demo)
+        _add_cluster(under, demo, "../")
         app.add_subapp(DEMO_PATH, under)
     return app
 
@@ -72,9 +80,10 @@ def _document(*, demo: bool) -> dict[str, Any]:
     return document(route_table(), demo=demo)
 
 
-def _add_cluster(app: web.Application, engine: Engine) -> None:
-    """The calls about one cluster, which lives as long as the application."""
+def _add_cluster(app: web.Application, engine: Engine, root: str) -> None:
+    """The calls about one cluster, which lives as long as the application. `root`: from its page to ours."""
     app[ENGINE] = engine
+    app[routes_dashboard.ROOT] = root
     add_routes(app, *_OF_CLUSTER)
     app.cleanup_ctx.append(_ticking)
 

@@ -3,18 +3,12 @@ import { follow } from './fleet_store.js';
 import { Fleet } from './fleet.js';
 import { demo, isOpen, language, refusal, signOut, theme, token, zone } from './session.js';
 import { SignIn, tryToken } from './signin.js';
-import { Trouble } from './parts.js';
+import { Choice, Trouble } from './parts.js';
 import { effect, html, render, signal, useEffect, useSignal } from './view.js';
 import { speak, t } from './words.js';
 
 const route = signal(location.hash);
 addEventListener('hashchange', () => (route.value = location.hash));
-
-function Choice({ label, kept, choices }) {
-  return html`<label>${label} <select value=${kept} onChange=${(event) => (kept.value = event.target.value)}>
-    ${choices.map(([value, said]) => html`<option key=${value} value=${value}>${said}</option>`)}
-  </select></label>`;
-}
 
 function Head() {
   const other = () => (demo.value = !demo.value);

@@ -47,3 +47,10 @@ export function Trouble({ error, again }) {
     ${again && html` <button type="button" onClick=${again}>${t('try_again')}</button>`}
   </p>`;
 }
+
+// One of some words, kept in a signal.
+export function Choice({ label, kept, choices }) {
+  return html`<label>${label} <select value=${kept} onChange=${(event) => (kept.value = event.target.value)}>
+    ${choices.map(([value, said]) => html`<option key=${value} value=${value}>${said}</option>`)}
+  </select></label>`;
+}

@@ -89,6 +89,7 @@ export interface Finding {
   object: string | null;
   path: string | null;
   message: string;
+  line?: number | null;
 }
 
 export interface LogLine {

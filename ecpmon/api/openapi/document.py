@@ -39,6 +39,7 @@ _TAGS: Final = {
     "maintenance_preview": "maintenance",
     "whoami": "tokens",
     "statement_mail": "statements",
+    "status_public": "status_pages",
     "exclusions": "maintenance",
     "backtest": "alerts",
     "webhook_keys": "webhooks",

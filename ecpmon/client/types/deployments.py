@@ -14,6 +14,7 @@ class Finding(TypedDict):
     object: str | None
     path: str | None
     message: str
+    line: NotRequired[int | None]
 
 
 class ManifestReport(TypedDict):

@@ -87,7 +87,7 @@ async def test_the_simulators_routes_answer_and_reach_the_demo_cluster_alone(
     assert made["status"] == "success"
     told = await ask(service, "GET", "/tenants/test-ai-service/deployment-status")
     assert [o["type"] for o in told["created_resources"]].count("Deployment") == made["resources_count"]
-    assert made["simulator_dashboard"].endswith("/demo/api/v1/tenants/test-ai-service")
+    assert made["simulator_dashboard"].endswith("/demo/dashboard/test-ai-service")
     status = await ask(service, "GET", "/simulator/status")
     assert status["cluster"]["tenants"] == len(simulator.ok("GET", "/demo/api/v1/tenants")["tenants"])
     assert (await ask(service, "GET", "/monitoring/system"))["cluster_status"] == "healthy"

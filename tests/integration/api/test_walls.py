@@ -97,6 +97,9 @@ async def test_every_route_says_who_may_call_it() -> None:
         "/ui/{file}",
         "/openapi.json",
         "/api/v1/sign-in",
+        "/status/{page}",
+        "/status/{page}/badge.svg",
+        "/status/{page}/statements/{statement}",
     }
     assert all(r.summary for r in TABLE), "every handler's docstring is its summary in /openapi.json"
     assert len({r.handler for r in TABLE}) == len(TABLE)
