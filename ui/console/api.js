@@ -17,10 +17,10 @@ const headers = () => ({
   ...(token.value && { Authorization: `Bearer ${token.value}` }),
 });
 
-async function answered(path, { method = 'GET', body } = {}) {
+async function answered(path, { method = 'GET', body, tag } = {}) {
   let answer;
   const said = body === undefined ? {} : { body: JSON.stringify(body) };
-  const type = body === undefined ? {} : { 'Content-Type': 'application/json' };
+  const type = body === undefined ? {} : { 'Content-Type': 'application/json', ...(tag && { 'If-Match': tag }) };
   try {
     answer = await fetch(new URL(path, root), { method, headers: { ...headers(), ...type }, ...said });
   } catch {
@@ -33,10 +33,17 @@ async function answered(path, { method = 'GET', body } = {}) {
 }
 
 export const get = async (path) => (await answered(path)).json();
+export const text = async (path) => (await answered(path)).text();
 
-// A change; what it answers, null if nothing.
-export async function send(method, path, body) {
-  const answer = await answered(path, { method, body });
+// The same with its ETag, by which a change says what it is a change of.
+export async function getTagged(path) {
+  const answer = await answered(path);
+  return [await answer.json(), answer.headers.get('ETag')];
+}
+
+// A change; what it answers, null if nothing. `tag`: of what it changes, as it was read.
+export async function send(method, path, body, tag) {
+  const answer = await answered(path, { method, body, tag });
   return answer.status === 204 ? null : answer.json();
 }
 

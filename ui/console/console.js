@@ -1,7 +1,7 @@
 // The console: who looks, and which page.
 import { follow } from './fleet_store.js';
 import { Fleet } from './fleet.js';
-import { demo, isOpen, language, refusal, signOut, theme, token, zone } from './session.js';
+import { demo, isOpen, language, may, refusal, signOut, theme, token, zone } from './session.js';
 import { SignIn, tryToken } from './signin.js';
 import { Choice, Trouble } from './parts.js';
 import { effect, html, render, signal, useEffect, useSignal } from './view.js';
@@ -21,6 +21,7 @@ function Head() {
       <${Choice} label=${t('zone')} kept=${zone} choices=${[['viewer', t('zone_viewer')], ['tenant', t('zone_tenant')]]} />
       <${Choice} label=${t('theme')} kept=${theme}
         choices=${[['auto', t('theme_auto')], ['light', t('theme_light')], ['dark', t('theme_dark')]]} />
+      ${may('manage_tenants') && html`<a href="#/new">${t('new_tenant')}</a>`}
       <a href="docs">${t('api')}</a>
       ${token.value && html`<button type="button" onClick=${() => signOut()}>${t('sign_out')}</button>`}
     </nav>
@@ -36,7 +37,16 @@ function Tenant({ tenantId, part }) {
   return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} part=${part} />` : html`<main aria-busy="true"></main>`;
 }
 
+// A page that is loaded when somebody comes to it.
+function NewTenant() {
+  const view = useSignal(null);
+  useEffect(() => void import('./new_tenant.js').then((module) => (view.value = module.NewTenant)), []);
+  const Shown = view.value;
+  return Shown ? html`<${Shown} />` : html`<main aria-busy="true"></main>`;
+}
+
 function Page() {
+  if (route.value === '#/new') return html`<${NewTenant} />`;
   const [, page, name, part] = /^#\/(tenants)\/([^/?]+)(?:\/(\w+))?/.exec(route.value) ?? [];
   return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} part=${part} />` : html`<${Fleet} />`;
 }

@@ -17,6 +17,7 @@ const PARTS = {
   maintenance: [async () => (await import('./maintenance.js')).Maintenance],
   deployments: [async () => (await import('./deployments.js')).Deployments],
   statements: [async () => (await import('./statements.js')).Statements],
+  change: [async () => (await import('./change.js')).Change, 'manage_tenants'],
   sizing: [async () => (await import('./sizing.js')).Sizing],
   audit: [async () => (await import('./audit.js')).Audit, 'manage_tenants'],
 };

@@ -170,5 +170,5 @@ def test_both_languages_say_the_same_things() -> None:
 SPOKEN = (
     "window_", "verdict_", "category_", "kind_", "standing_", "gate_", "severity_", "repeats_", "statement_",
     "objective_", "objectives", "overview", "up", "down", "gap", "unknown", "firing", "pending", "inactive", "resolved",
-    "failure_", "effect_", "scenario_", "clock_",
+    "does_", "of_", "failure_", "effect_", "scenario_", "clock_",
 )  # fmt: skip

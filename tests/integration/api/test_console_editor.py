@@ -1,0 +1,106 @@
+"""Making and changing a tenant in the console: sized while it is typed, checked at its lines, saved as a merge."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Locator, Page, expect
+
+from ecpmon.orchestrator.catalogue import default_catalogue
+from tests.browser import browser
+from tests.integration.api.conftest import Service
+from tests.integration.api.test_console import faults, pictured, signed_in
+
+UI = Path(__file__).resolve().parents[3] / "ui" / "console"
+
+
+async def detail(service: Service, name: str) -> Any:
+    return (await service.ask("GET", f"/api/v1/tenants/{name}"))[1]
+
+
+async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(service: Service) -> None:
+    async with browser() as chromium:
+        shown = await signed_in(chromium, service)
+        page = shown.page
+        await page.get_by_role("link", name="New tenant").click()
+        await page.get_by_label("Identifier").fill("acme-typed")
+        await page.get_by_label("Name", exact=True).fill("Acme")
+        needs = page.get_by_role("region", name="What it needs")
+        await expect(needs).to_contain_text("/month")
+        small = await needs.inner_text()
+        await page.get_by_label("Sessions").fill("60")
+        await expect(needs).not_to_have_text(small)
+        await expect(needs.get_by_role("columnheader")).not_to_have_count(2)
+        assert await faults(shown) == []
+        await pictured(shown, "new-tenant")
+        # What cannot be is said at its field, and the last size stays.
+        await page.get_by_label("Availability promised").fill("120%")
+        await expect(page.get_by_role("alert").first).to_contain_text("VALIDATION_FAILED")
+        await page.get_by_label("Availability promised").fill("99.9%")
+        await page.get_by_label("Language of statements").select_option("en")
+        await page.get_by_role("button", name="Create").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("acme-typed")
+        made = await detail(service, "acme-typed")
+        assert (made["service_requirements"], made["language"]) == ({"callbot": 60}, "en")
+
+        await page.goto(f"{service.url}/#/tenants/acme-typed/change")
+        await a_change_is_merged(service, page)
+        await findings_stand_at_their_line(page)
+        assert await faults(shown) == []
+        await page.get_by_role("combobox", name="Language", exact=True).select_option("ko")
+        await expect(page.get_by_role("button", name="저장")).to_be_visible()
+        await page.set_viewport_size({"width": 360, "height": 640})
+        wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not await page.evaluate(wider)
+
+
+async def a_change_is_merged(service: Service, page: Page) -> None:
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Acme")
+    # Somebody else changes it meanwhile.
+    body = {"description": "of the city"}
+    assert (await service.ask("PUT", "/api/v1/tenants/acme-typed", body))[0] == 200
+    await page.get_by_role("button", name="Add a service").click()
+    await service_field(page, 1).fill("chatbot")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("alert").first).to_contain_text("CONFLICT")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_label("Description")).to_have_value("of the city")
+    await page.get_by_role("button", name="Add a service").click()
+    await service_field(page, 1).fill("chatbot")
+    await page.get_by_role("button", name="Save").click()
+    changed = page.get_by_role("region", name="What a deployment would change")
+    await expect(changed).to_contain_text("chatbot")
+    now = await detail(service, "acme-typed")
+    assert now["service_requirements"] == {"callbot": 60, "chatbot": 10}
+    assert now["description"] == "of the city"
+    await page.get_by_role("button", name="Remove chatbot").click()
+    await page.get_by_role("button", name="Save").click()
+    await expect(changed).to_contain_text("is removed")
+    assert (await detail(service, "acme-typed"))["service_requirements"] == {"callbot": 60}
+
+
+def service_field(page: Page, place: int) -> Locator:
+    return page.get_by_label("Service", exact=True).nth(place)
+
+
+async def findings_stand_at_their_line(page: Page) -> None:
+    area = page.get_by_role("textbox", name="Manifest")
+    await expect(area).to_have_value(re.compile("kind: Deployment"))
+    await expect(area).not_to_have_value(re.compile("chatbot"))
+    text = await area.input_value()
+    lines = text.replace("  replicas: 1", "  replicas: one", 1)
+    line = lines.split("\n").index("  replicas: one") + 1
+    await area.fill(lines)
+    await page.get_by_role("button", name="Check").click()
+    finding = page.get_by_role("listitem").filter(has_text="spec.replicas").first
+    await expect(finding.locator(".meant")).to_contain_text(f"{line} ▶   replicas: one")
+    await finding.get_by_role("button", name=f"Go to line {line}").click()
+    chosen = await area.evaluate("box => box.value.slice(box.selectionStart, box.selectionEnd)")
+    assert chosen == "  replicas: one"
+
+
+def test_the_services_that_are_suggested_are_those_of_the_catalogue() -> None:
+    suggested = (UI / "editor.js").read_text().partition("const SERVICES = [")[2].partition("]")[0]
+    assert {name.strip(" '") for name in suggested.split(",")} == set(default_catalogue().services)

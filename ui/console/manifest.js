@@ -1,0 +1,62 @@
+// The tenant's Kubernetes objects, to read and to change, and what validation says, at the line that it is about.
+import { text } from './api.js';
+import { useTelling } from './asked.js';
+import { Trouble } from './parts.js';
+import { html, useEffect, useRef, useSignal } from './view.js';
+import { t } from './words.js';
+
+// Lines that are shown before and after the one that is meant.
+const AROUND = 2;
+
+function Finding({ finding, lines, show }) {
+  const { line } = finding;
+  const first = Math.max(0, (line ?? 1) - 1 - AROUND);
+  return html`<li class=${finding.severity}>
+    <p><b>${t(`severity_${finding.severity}`)}</b> ${finding.message} <small>${finding.object} ${finding.path} <code>${finding.code}</code></small></p>
+    ${line && html`<pre tabindex="0" aria-label=${t('at_line', { line })}>${lines.slice(first, line + AROUND).map((said, i) => html`<span
+      class=${first + i + 1 === line ? 'meant' : ''}>${`${String(first + i + 1).padStart(5)} ${first + i + 1 === line ? '▶' : ' '} ${said}\n`}</span>`)}</pre>
+      <button type="button" onClick=${() => show(line)}>${t('to_line', { line })}</button>`}
+  </li>`;
+}
+
+function Report({ report, lines, show }) {
+  return html`<p role="status">${t(report.valid ? 'manifest_valid' : 'manifest_not_valid')}
+    ${report.estimated_cost && html` · ${report.estimated_cost}`} · ${t('pod_security', { standard: report.pod_security })}</p>
+  <ol class="findings">${report.findings.map((finding, i) => html`<${Finding} key=${i} finding=${finding} lines=${lines} show=${show} />`)}</ol>`;
+}
+
+// `when`: another value asks for it again.
+export function Manifest({ store, when }) {
+  const written = useSignal('');
+  const report = useSignal(null);
+  const trouble = useSignal(null);
+  const area = useRef(null);
+  const telling = useTelling();
+  useEffect(() => {
+    text(`${store.path}/manifest`).then(
+      (found) => ([written.value, report.value, trouble.value] = [found, null, null]),
+      (error) => (trouble.value = error),
+    );
+  }, [when]);
+  const check = async () => {
+    const checked = written.value;
+    const answer = await telling.tell('POST', 'api/v1/tenants/validate-manifest', { tenant_id: store.tenantId, manifest_content: checked });
+    report.value = answer && { ...answer, lines: checked.split('\n') };
+  };
+  const show = (line) => {
+    const lines = written.value.split('\n');
+    const begin = lines.slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0);
+    const box = area.current;
+    box.focus();
+    box.setSelectionRange(begin, begin + (lines[line - 1]?.length ?? 0));
+    box.scrollTop = (box.scrollHeight / lines.length) * Math.max(0, line - 5);
+  };
+  return html`<section><h2>${t('manifest')}</h2>
+    <p><small>${t('manifest_hint')}</small></p>
+    <${Trouble} error=${trouble.value ?? telling.error} />
+    <label class="above">${t('manifest')} <textarea ref=${area} class="code" rows="18" spellcheck="false" value=${written.value}
+      onInput=${(event) => (written.value = event.target.value)}></textarea></label>
+    <p><button type="button" disabled=${telling.busy || !written.value} onClick=${check}>${t('check_manifest')}</button></p>
+    ${report.value && html`<${Report} report=${report.value} lines=${report.value.lines} show=${show} />`}
+  </section>`;
+}
