@@ -14,6 +14,7 @@ SERVED: Final[dict[str, frozenset[str]]] = {
         "PersistentVolumeClaim", "Pod", "ReplicationController", "ResourceQuota", "Secret", "Service",
         "ServiceAccount",
     }),
+    "apiextensions.k8s.io/v1": frozenset({"CustomResourceDefinition"}),
     "apps/v1": frozenset({"ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"}),
     "argoproj.io/v1alpha1": frozenset({"AppProject", "Application"}),
     "autoscaling/v2": frozenset({"HorizontalPodAutoscaler"}),
