@@ -48,6 +48,7 @@ _KINDS: Final = {
 }
 
 Name = Annotated[str, StringConstraints(pattern=PROFILE_PATTERN)]
+LabelName = Annotated[str, StringConstraints(pattern=rf"^{_KINDS['label']}$")]
 
 
 class _Strict(BaseModel):
@@ -104,6 +105,9 @@ class Profile(_Strict):
     parameters: dict[Name, Parameter] = Field(default_factory=dict)
     availability: dict[Name, str] = Field(default_factory=lambda: {"scraped": "$scraped"})
     counters: dict[Name, str] = Field(default_factory=dict)
+    # Labels beside the instance that tell series of the counters apart: what a server drops while it runs (a model that
+    # is unloaded) must not make a sum fall.
+    apart: tuple[LabelName, ...] = ()
     latency: Latency | None = None
     metrics: dict[Name, Gauge] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -272,7 +276,7 @@ def _questions(key: _Key, owners: Owners, seconds: float, number: int) -> list[Q
         of(part, UP_METRIC, text, "availability", part=part) for part, text in profile.availability.items()
     ]
     found += [
-        of(name, name, text, counter_subject(name), counter=True, labels=(_COUNTED_BY,))
+        of(name, name, text, counter_subject(name), counter=True, labels=(_COUNTED_BY, *profile.apart))
         for name, text in profile.counters.items()
     ]
     found += [of(name, name, gauge.expression, f"metric {name}") for name, gauge in profile.metrics.items()]

@@ -325,7 +325,8 @@ class Counts:
 class Hole:
     """What was counted at `end` for all of `(start, end]`, of which no reading told: nobody knows when it happened.
 
-    `bridged`: microseconds from `start` on that are a gap which the counters measured.
+    `bridged`: microseconds from `start` on that are a gap which the counters measured. `told` False: it was not
+    counted, and nobody knows whether it happened (docs/objectives.md).
     """
 
     start: datetime
@@ -333,6 +334,7 @@ class Hole:
     good: int
     total: int
     bridged: int = 0
+    told: bool = True
 
     @property
     def bad(self) -> int:

@@ -289,7 +289,8 @@ class ObjectiveStore(Protocol):
         ...
 
     async def holes(self, cuts: Collection[tuple[int, datetime]]) -> dict[int, list[Hole]]:
-        """By objective's key: the holes that one of the instants (objective's key, instant) cuts."""
+        """By objective's key: the holes that one of the instants (objective's key, instant) cuts, and of those that
+        were not counted all that end at the first of the instants or later."""
         ...
 
     async def promised(

@@ -18,6 +18,7 @@ from ecpmon.model.availability import Observation, SpanState
 from ecpmon.model.objectives import Counts, Hole
 from ecpmon.sla.births import Bridge, Grown, Track, births, bridges, by_era, held_until
 from ecpmon.sla.growth import Increase, Reading, settled
+from ecpmon.sla.restarts import restart_together, unsure_restarts
 from ecpmon.sla.spans import clip, lay
 
 MINUTE: Final = timedelta(minutes=1)
@@ -28,7 +29,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 NOTHING: Final = Counts()
 # How objectives are counted: one more whenever the same readings give other counts. What was counted in an older way is
 # counted anew, as far as there are raw samples.
-COUNTING: Final = 2
+COUNTING: Final = 3
 
 
 def minute_of(ts: datetime) -> datetime:
@@ -71,15 +72,29 @@ def _observed(
     return seen, up
 
 
-def _instants(series: Iterable[Iterable[Reading]]) -> list[Observation]:
-    """When any of the series was read; an instant at which all that were read had ended holds no longer."""
+def _instants(series: Sequence[Iterable[Reading]]) -> list[Observation]:
+    """When any of the series was read; an instant at which one had ended holds as long as what was read of others."""
     read: dict[datetime, timedelta] = {}
-    for readings in series:
+    ends: list[tuple[datetime, int]] = []
+    for number, readings in enumerate(series):
         for r in readings:
-            holds, known = (_NO_TIME if r.value != r.value else r.holds), read.get(r.ts)
-            if known is None or known < holds:
-                read[r.ts] = holds
+            if r.is_marker:
+                ends.append((r.ts, number))
+            elif (known := read.get(r.ts)) is None or known < r.holds:
+                read[r.ts] = r.holds
+    for at, number in ends:
+        read.setdefault(at, _held_by_others(series, number, at) if len(series) > 1 else _NO_TIME)
     return [Observation(ts, 0.0, holds) for ts, holds in sorted(read.items())]
+
+
+def _held_by_others(series: Sequence[Iterable[Reading]], ended: int, at: datetime) -> timedelta:
+    """For how long after `at` what was read last of any other series before it holds."""
+    held = _NO_TIME
+    for number, readings in enumerate(series):
+        last = max((r for r in readings if r.ts <= at), key=lambda r: r.ts, default=None)
+        if number != ended and last is not None:
+            held = max(held, last.until - at)
+    return held
 
 
 @dataclass(slots=True)
@@ -95,6 +110,10 @@ class _Sheet:
     # (start, end) -> whole, part, microseconds of a gap that begins with it
     holes: dict[tuple[datetime, datetime], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0] * 3)
+    )
+    # (start, end) -> whole, part that were not counted, and may have happened
+    unsure: dict[tuple[datetime, datetime], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0] * 2)
     )
 
     # Series are read at the same instants as a rule.
@@ -119,6 +138,13 @@ class _Sheet:
             hole[0] += whole
             hole[1] += part
 
+    def doubt(self, track: Track, since: datetime, at: datetime, count: int) -> None:
+        """What may have been counted between two instants beside what was."""
+        if self.start <= at < self.end:
+            doubt = self.unsure[since, at]
+            doubt[0] += count if track.whole else 0
+            doubt[1] += count if track.part else 0
+
     def bridge(self, gap: Bridge) -> None:
         if self.start <= gap.told_at < self.end:
             lasting = (gap.end - gap.start) // _MICROSECOND
@@ -137,33 +163,51 @@ class _Sheet:
             minutes[at] = Counts(good(whole, self.part.get(at, 0)), whole, seen.get(at, 0), *rest)
         holes = [
             Hole(start, end, good(whole, part), whole, bridged)
-            for (start, end), (whole, part, bridged) in sorted(self.holes.items())
+            for (start, end), (whole, part, bridged) in self.holes.items()
         ]
-        return Found(minutes, tuple(holes))
+        holes += [
+            Hole(start, end, good(whole, part), whole, told=False)
+            for (start, end), (whole, part) in self.unsure.items()
+        ]
+        return Found(minutes, tuple(sorted(holes, key=lambda h: (h.start, h.end, h.told))))
 
 
-def request_minutes(tracks: Sequence[Track], part_is_bad: bool, start: datetime, end: datetime) -> Found:
-    """What the series of `total`, and of `good` or `bad`, say about `[start, end)`.
+def request_minutes(
+    tracks: Sequence[Track],
+    part_is_bad: bool,
+    start: datetime,
+    end: datetime,
+    watched: datetime | None = None,
+) -> Found:
+    """What the series of `total`, and of `good` or `bad`, say about `[start, end)`. `watched`: when the total was read
+    first, if that was before all that is given here.
 
     `start` and `end` are whole minutes. Each series needs every reading of five `holds` before `start`, and its last
     one before that if the first one after is a minute's of the stretch, or follows a gap of the total.
     """
     sheet = _Sheet(start, end)
     for grown in by_era(tracks).values():
-        _enter(sheet, grown)
-    seen, _ = _observed(_instants(t.readings for t in tracks if t.whole), start, end)
+        _enter(sheet, grown, watched)
+    seen, _ = _observed(_instants([t.readings for t in tracks if t.whole]), start, end)
     return sheet.found(seen, part_is_bad)
 
 
-def _enter(sheet: _Sheet, grown: Sequence[Grown]) -> None:
+def _enter(sheet: _Sheet, grown: Sequence[Grown], watched: datetime | None) -> None:
     """The series of one era."""
+    restart_together(grown)
     held = held_until(grown)
     for each in grown:
         first = max(bisect_left(each.instants, sheet.start) - 1, 0)
         for increase in each.increases[first:]:
             sheet.add(each.track, increase)
-    for each, increase in births(grown, held, sheet.start, sheet.end):
-        sheet.add(each.track, increase)
+    for birth in births(grown, held, sheet.start, sheet.end, watched):
+        track, growth = birth.series.track, birth.growth
+        if birth.counts:
+            sheet.add(track, growth)
+        else:
+            sheet.doubt(track, growth.since, growth.ts, growth.count)
+    for each, (since, at), more in unsure_restarts(grown, sheet.start, sheet.end):
+        sheet.doubt(each.track, since, at, more)
     for gap in bridges(grown, held, sheet.start):
         sheet.bridge(gap)
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
 # Beyond it a double cannot count by one.
@@ -69,7 +70,9 @@ class Increase:
     hole: bool = False
 
 
-class _Step(Enum):
+class Step(Enum):
+    """What became of a counter from one reading to the next."""
+
     ON = "on"
     # An older value than the one before it: the order of readings is wrong, not the counter.
     STRAY = "stray"
@@ -77,7 +80,10 @@ class _Step(Enum):
     ASSUMED_RESTART = "assumed restart"
 
 
-_RESTARTS: Final = (_Step.RESTART, _Step.ASSUMED_RESTART)
+RESTARTS: Final = (Step.RESTART, Step.ASSUMED_RESTART)
+# Instant of a reading -> what became of the counter up to it, as others of its process tell.
+Told = Mapping[datetime, Step]
+_NOTHING: Final[Told] = MappingProxyType({})
 
 
 def is_count(value: float) -> bool:
@@ -122,40 +128,42 @@ def increases(readings: Iterable[Reading], begun: Begun = ()) -> list[Increase]:
     to the next shortly before, where that is known. Then the reading is out of order: it counts nothing, and neither
     does what follows until it is above where the counter has been. What says when it began is believed instead.
     """
-    return increases_of(counts_of(readings), begun)
+    known = counts_of(readings)
+    return increases_of(known, steps_of(known, begun))
 
 
-def increases_of(known: Sequence[Reading], begun: Begun = ()) -> list[Increase]:
-    """The same of what `counts_of` gives."""
-    steps: list[_Step] = []
+def steps_of(known: Sequence[Reading], begun: Begun = (), told: Told = _NOTHING) -> list[Step]:
+    """What became of the counter up to each reading of `counts_of`; up to the first nothing did. `told` is believed."""
+    steps: list[Step] = []
+    for index, reading in enumerate(known):
+        step = Step.ON
+        if index and (reading.value < known[index - 1].value or begun):
+            step = _step(known, index, begun)
+        steps.append(told.get(reading.ts, step) if told and index else step)
+    return steps
+
+
+def increases_of(known: Sequence[Reading], steps: Sequence[Step]) -> list[Increase]:
+    """The same of what `counts_of` and `steps_of` give."""
     found: list[Increase] = []
     stray: datetime | None = None
-    before: Reading | None = None
-    for index, reading in enumerate(known):
-        if before is None:
-            steps.append(_Step.ON)
-            before = reading
-            continue
-        ts, step = reading.ts, _Step.ON
-        grown = reading.value - before.value
-        if grown < 0 or begun:
-            step = _step(known, index, begun)
-        steps.append(step)
-        if step in _RESTARTS:
+    for index in range(1, len(known)):
+        before, reading, step = known[index - 1], known[index], steps[index]
+        ts, grown = reading.ts, reading.value - before.value
+        if step in RESTARTS:
             grown = reading.value
         elif stray is not None and stray >= ts - reading.holds:
             grown = reading.value - _level(known, steps, index)
-        if step is _Step.STRAY:
+        if step is Step.STRAY:
             stray = ts
         hole = ts - before.ts > before.holds
         count = int(grown) if grown > 0 else 0
-        assumed = step is _Step.ASSUMED_RESTART
-        found.append(Increase(ts, count, assumed or step is _Step.RESTART, before.ts, assumed, hole))
-        before = reading
+        assumed = step is Step.ASSUMED_RESTART
+        found.append(Increase(ts, count, assumed or step is Step.RESTART, before.ts, assumed, hole))
     return found
 
 
-def _step(known: Sequence[Reading], index: int, begun: Begun) -> _Step:
+def _step(known: Sequence[Reading], index: int, begun: Begun) -> Step:
     """What became of the counter between the reading before and this one."""
     reading, before = known[index], known[index - 1]
     began = begun_at(begun, reading.ts, reading.holds) if begun else None
@@ -163,13 +171,13 @@ def _step(known: Sequence[Reading], index: int, begun: Begun) -> _Step:
     if began is not None:
         earlier = begun_at(begun, before.ts, before.holds)
         if began > before.ts if earlier is None else began - earlier > _SAME:
-            return _Step.RESTART
-        return _Step.STRAY if fell > 0 else _Step.ON
+            return Step.RESTART
+        return Step.STRAY if fell > 0 else Step.ON
     if fell <= 0:
-        return _Step.ON
+        return Step.ON
     usual = _usual(known, index)
     slight = fell * _SLIGHT < before.value and (usual == 0 or fell <= usual)
-    return _Step.STRAY if slight else _Step.ASSUMED_RESTART
+    return Step.STRAY if slight else Step.ASSUMED_RESTART
 
 
 def _usual(known: Sequence[Reading], index: int) -> float:
@@ -182,15 +190,15 @@ def _usual(known: Sequence[Reading], index: int) -> float:
     return most
 
 
-def _level(known: Sequence[Reading], steps: Sequence[_Step], index: int) -> float:
+def _level(known: Sequence[Reading], steps: Sequence[Step], index: int) -> float:
     """Where the counter had been before this reading, by what was read within `holds`: strays left out."""
     oldest, first = known[index].ts - known[index].holds, index - 1
     while first > 0 and known[first - 1].ts >= oldest:
         first -= 1
     level = known[first].value
     for reading, step in zip(known[first + 1 : index], steps[first + 1 : index], strict=True):
-        if step in _RESTARTS:
+        if step in RESTARTS:
             level = reading.value
-        elif step is _Step.ON:
+        elif step is Step.ON:
             level = max(level, reading.value)
     return level

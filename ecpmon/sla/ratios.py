@@ -3,12 +3,13 @@
 Windows are whole minutes, because counts are kept by the minute; they end at the last whole minute.
 
 What was counted over a hole belongs to the minute that told. Of a hole that the window or its maintenance covers partly
-nobody knows when it happened: the bounds allow for all of it having happened on either side (`Doubt`).
+nobody knows when it happened: the bounds allow for all of it having happened on either side (`Doubt`). So they do for
+what may not have been counted at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -57,8 +58,15 @@ class Stretch:
 
     @property
     def cuts(self) -> list[datetime]:
-        """Where what belongs to the stretch and what does not meet, but for its end."""
-        return [self.start, *(at for both in self.taken_out for at in both)]
+        """Where what belongs to the stretch and what does not meet."""
+        return [self.start, self.end, *(at for both in self.taken_out for at in both)]
+
+    def concerns(self, hole: Hole) -> bool:
+        """Whether something of a hole may lie on the other side of an edge, or may be counted too little."""
+        if not hole.told and hole.start < self.end and hole.end >= self.start:
+            return True
+        # What was told at an edge happened before it.
+        return any(hole.start < at <= hole.end for at in self.cuts)
 
     def holds(self, at: datetime) -> bool:
         """Whether the minute of an instant is one of the stretch, within the service hours or not."""
@@ -270,22 +278,33 @@ def _if_any(changes: Sequence[tuple[int, int]]) -> Doubt:
 
 def _elsewhere(span: Stretch, hole: Hole, counting: bool) -> list[tuple[int, int]]:
     """By how much more would be good, and bad, if it had happened where it is not counted."""
-    good, bad = hole.good, hole.bad
-    early = hole.start < span.start or span.touches_outside(hole.start, hole.end)
-    inside, planned = span.holds(hole.end), span.is_planned(hole.end)
-    if inside and span.is_outside(hole.end):
-        # Not counted, and perhaps all of it should be.
-        reaches = span.served if counting else span.unplanned
-        return [(good, bad)] if reaches(hole.start, hole.end) else []
-    touched = any(hole.start < b and a < hole.end for a, b in span.maintenance)
-    if not inside or (planned and not span.unplanned(hole.start, hole.end)):
-        return []
-    if not counting:
-        # Counted, and perhaps none of it; or in maintenance, and perhaps none of it.
-        return [(good, bad)] if planned else [(-good, -bad)]
-    if planned:
-        return [(-bad, bad), *([(-good - bad, 0)] if early else [])]
-    return [*([(-good, -bad)] if early else []), *([(bad, -bad)] if touched else [])]
+    is_in = hole.told and span.holds(hole.end) and not span.is_outside(hole.end)
+    told = _counts_as(hole, is_in, span.is_planned(hole.end), counting)
+    found = []
+    for inside, planned in _places(span, hole):
+        good, bad = _counts_as(hole, inside, planned, counting)
+        found.append((good - told[0], bad - told[1]))
+    return found
+
+
+def _places(span: Stretch, hole: Hole) -> Iterator[tuple[bool, bool]]:
+    """Where it may have happened: inside of what belongs to the stretch, and if so in maintenance."""
+    unplanned = span.unplanned(hole.start, hole.end)
+    if unplanned:
+        yield True, False
+    if span.served(hole.start, hole.end) > unplanned:
+        yield True, True
+    if hole.start < span.start or hole.end > span.end or span.touches_outside(hole.start, hole.end):
+        yield False, False
+    if not hole.told and span.holds(hole.end) and not span.is_outside(hole.end):
+        yield True, span.is_planned(hole.end)
+
+
+def _counts_as(hole: Hole, inside: bool, planned: bool, counting: bool) -> tuple[int, int]:
+    """What counts as good and bad of what happened there."""
+    if not inside or (planned and not counting):
+        return 0, 0
+    return (hole.good + hole.bad, 0) if planned else (hole.good, hole.bad)
 
 
 def _misplaced(span: Stretch, holes: Iterable[Hole], counting: bool) -> int:
@@ -317,7 +336,7 @@ def measure(key: int, span: Stretch, before: Before, holes: Holes = _NO_HOLES) -
     def together(parts: Iterable[tuple[datetime, datetime]]) -> Counts:
         return sum((between(start, end) for start, end in parts), NOTHING)
 
-    own = tuple(h for h in holes.get(key, ()) if any(h.start < at < h.end for at in span.cuts))
+    own = tuple(h for h in holes.get(key, ()) if span.concerns(h))
     whole = between(span.start, span.end) - together(span.outside)
     return Measured(whole, together(span.maintenance), own)
 
@@ -327,7 +346,7 @@ def cuts(stored: StoredObjective, spans: Iterable[Stretch]) -> set[tuple[int, da
     until = stored.holes_until
     if until is None:
         return set()
-    return {(stored.key, at) for span in spans for at in span.cuts if at < until}
+    return {(stored.key, at) for span in spans for at in span.cuts if at <= until}
 
 
 def edges(key: int, spans: Iterable[Stretch]) -> set[tuple[int, datetime]]:

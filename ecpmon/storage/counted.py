@@ -81,6 +81,8 @@ class Counted:
     voices: Voices
     holes_until: datetime | None = None
     part_known: bool | None = None
+    # When the total was read first, as far as that was counted.
+    first_at: datetime | None = None
     whole: dict[int, Source] = field(default_factory=dict)
     part: dict[int, Source] = field(default_factory=dict)
     # Series that say when counters began, and who is meant by each.
@@ -168,7 +170,8 @@ class Counted:
             flat = [r for t in whole for r in t.readings]
             limit = float(self.indicator["threshold_ms"])
             return Found(latency_minutes(flat, limit, stretch.start, stretch.end)), first
-        return request_minutes(tracks, self.selected.part_is_bad, stretch.start, stretch.end), first
+        found = request_minutes(tracks, self.selected.part_is_bad, stretch.start, stretch.end, self.first_at)
+        return found, first
 
     def _tracks(
         self, readings: Mapping[int, Sequence[tuple[datetime, float]]], old: Collection[int]
@@ -188,12 +191,21 @@ class Counted:
                     older.setdefault(voice[0], known or bool(eras))
                     eras.setdefault(voice[0], []).append(Reading(ts, value, voice[1]))
                 known = known or voice is None
-            begun = self._begun_by(series, readings)
+            begun, meant = self._begun_by(series, readings), self._meant.get(series)
+            labels = None if meant is None else self._process_labels(meant[2])
             tracks += [
-                Track(found, series in self.whole, series in self.part, begun, older[era], era)
+                Track(found, series in self.whole, series in self.part, begun, older[era], era, meant, labels)
                 for era, found in eras.items()
             ]
         return tracks
+
+    def _process_labels(self, labels: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Those that may name a process: what is selected by tells its requests apart."""
+        selected = self.selected
+        if selected is None:
+            return labels
+        named = selected.whole.labels.keys() | selected.part.labels.keys()
+        return frozenset(pair for pair in labels if pair[0] not in named)
 
     def _begun_by(self, series: int, readings: Mapping[int, Sequence[tuple[datetime, float]]]) -> Begun:
         """What was said of when a counter began."""

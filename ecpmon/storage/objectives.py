@@ -169,7 +169,8 @@ class PgObjectiveStore:
         }
 
     async def holes(self, cuts: Collection[tuple[int, datetime]]) -> dict[int, list[Hole]]:
-        """By objective's key: the holes that one of the instants (objective's key, instant) cuts."""
+        """By objective's key: the holes that one of the instants (objective's key, instant) cuts, and of those that
+        were not counted all that end at the first of the instants or later."""
         found: dict[int, list[Hole]] = {}
         if not cuts:
             return found
@@ -178,7 +179,7 @@ class PgObjectiveStore:
             self._sql["holes"], [key for key, _ in ordered], [at for _, at in ordered]
         )
         for r in rows:
-            hole = Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"])
+            hole = Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"], r["told"])
             found.setdefault(r["objective"], []).append(hole)
         return found
 

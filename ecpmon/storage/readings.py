@@ -60,8 +60,8 @@ class Readings:
         return found
 
     def _orphans(self, stretch: Stretch, read: Mapping[int, Sequence[tuple[datetime, float]]]) -> set[int]:
-        """Counters of which the last reading before is needed: those first read in the stretch, and all of an objective
-        whose total was not read for a while, as what held then has to be known."""
+        """Counters of which the last reading before is needed: those first read in the stretch or shortly before it,
+        and all of an objective whose total was not read for a while, as what held then has to be known."""
         counters = {x for c in self._by_tenant[stretch.tenant] for x in c.counters}
         found = {
             name
@@ -69,6 +69,7 @@ class Readings:
             if not any(at < stretch.start and is_count(v) for at, v in read[name])
         }
         early = self._from(stretch) + self._reach(stretch)
+        found |= {name for name in counters & read.keys() if read[name][0][0] > early}
         for counted in self._by_tenant[stretch.tenant]:
             firsts = [read[name][0][0] for name in counted.whole if name in read]
             if firsts and counted.counters and min(firsts) > early:

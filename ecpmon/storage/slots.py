@@ -184,8 +184,9 @@ class SlotKeeper:
         holds = every[fixed or Source.PUSH] * STALENESS_FACTOR
         voices = Voices(regimes, fixed, holds)
         return Counted(
-            row["id"], row["tenant"], row["indicator"], voices, row["holes_until"], row["part_known"]
-        )
+            row["id"], row["tenant"], row["indicator"], voices, row["holes_until"], row["part_known"],
+            row["first_at"],
+        )  # fmt: skip
 
     async def _store(
         self,
@@ -198,7 +199,8 @@ class SlotKeeper:
     ) -> set[int]:
         """Which objectives' figures change by it."""
         fresh: dict[int, dict[datetime, Counts]] = defaultdict(dict)
-        holes: dict[tuple[int, datetime, datetime], Hole] = {}
+        # Stretches may overlap.
+        holes: dict[tuple[int, datetime, datetime, bool], Hole] = {}
         touched: dict[tuple[int, datetime], list[datetime]] = defaultdict(list)
         first: dict[int, datetime] = {}
         async for stretch in in_slices(stretches):
@@ -206,7 +208,7 @@ class SlotKeeper:
                 read = readings.get(stretch.number, {})
                 found, at = counted.minutes(read, stretch, old.get(stretch.number, ()))
                 fresh[counted.key].update(found.minutes)
-                holes.update({(counted.key, hole.start, hole.end): hole for hole in found.holes})
+                holes.update({(counted.key, h.start, h.end, h.told): h for h in found.holes})
                 if at is not None:
                     first[counted.key] = min(at, first.get(counted.key, at))
                 for hour, group in groupby(stretch.minutes, key=hour_of):
@@ -253,7 +255,7 @@ class SlotKeeper:
         self,
         connection: Any,
         stretches: Sequence[Stretch],
-        holes: Mapping[tuple[int, datetime, datetime], Hole],
+        holes: Mapping[tuple[int, datetime, datetime, bool], Hole],
         by_tenant: Mapping[int, Sequence[Counted]],
     ) -> None:
         """The holes that end in the stretches. Most objectives have none, and cost nothing."""
@@ -268,11 +270,12 @@ class SlotKeeper:
         if not holes:
             return
         rows = [
-            (key, h.start, h.end, *_storable([h.good, h.total]), h.bridged) for (key, *_), h in holes.items()
+            (key, h.start, h.end, *_storable([h.good, h.total]), h.bridged, h.told)
+            for (key, *_), h in holes.items()
         ]
         await connection.execute(self._sql["put_holes"], *map(list, zip(*rows, strict=True)))
         latest: dict[int, datetime] = {}
-        for key, _, end in holes:
+        for key, _, end, _ in holes:
             latest[key] = max(end, latest.get(key, end))
         await connection.execute(self._sql["reach_holes"], list(latest), list(latest.values()))
 

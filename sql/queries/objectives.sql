@@ -67,11 +67,15 @@ LEFT JOIN LATERAL (
 ) AS f ON true
 
 -- name: holes
--- Those that one of the instants cuts, by objective.
-SELECT DISTINCT h.objective, h.starts, h.ends, h.good, h.total, h.bridged
-FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at)
-JOIN objective_holes h ON h.objective = e.objective AND tstzrange(h.starts, h.ends, '()') @> e.at
-ORDER BY 1, 2, 3
+-- Those that one of the instants cuts, by objective; of what was not counted all since the first of them.
+WITH e AS MATERIALIZED (SELECT * FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at))
+SELECT h.objective, h.starts, h.ends, h.good, h.total, h.bridged, h.told
+FROM e JOIN objective_holes h ON h.objective = e.objective AND tstzrange(h.starts, h.ends, '(]') @> e.at
+UNION
+SELECT h.objective, h.starts, h.ends, h.good, h.total, h.bridged, h.told
+FROM (SELECT objective, min(at) AS first FROM e GROUP BY 1) AS w
+JOIN objective_holes h ON h.objective = w.objective AND NOT h.told AND h.ends >= w.first
+ORDER BY 1, 2, 3, 7
 
 -- name: promised
 -- What alerts need of those of the objectives $1 that are in force, and what was counted before each of the instants $2, as

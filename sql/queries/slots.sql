@@ -132,8 +132,8 @@ DELETE FROM objective_holes h USING unnest($1::bigint[], $2::timestamptz[], $3::
 WHERE h.objective = x.objective AND h.ends >= x.starts AND h.ends < x.ends
 
 -- name: put_holes
-INSERT INTO objective_holes (objective, starts, ends, good, total, bridged)
-SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[])
+INSERT INTO objective_holes (objective, starts, ends, good, total, bridged, told)
+SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
 
 -- name: reach_holes
 UPDATE objectives o SET holes_until = x.until

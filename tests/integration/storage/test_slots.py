@@ -63,7 +63,8 @@ class Sent:
             found = Found(latency_minutes(self.readings(LATENCY), 200, start, end))
         else:
             keys = [k for k in (OK, BAD, OTHER) if self.values[k]]
-            tracks = [Track(self.readings(k), part=k is BAD) for k in keys]
+            pods = {k: frozenset(pair for pair in k.labels if pair[0] == "pod") for k in keys}
+            tracks = [Track(self.readings(k), part=k is BAD, labels=pods[k]) for k in keys]
             found = request_minutes(tracks, True, start, end)
         return Found({minute: c for minute, c in found.minutes.items() if c != Counts()}, found.holes)
 
@@ -108,11 +109,13 @@ class Counting:
     async def holes(self, name: str) -> tuple[Hole, ...]:
         rows = await self.database.fetch(
             "SELECT h.* FROM objective_holes h JOIN objectives o ON o.id = h.objective"
-            " WHERE o.tenant = $1 AND o.name = $2 AND o.retired_at IS NULL ORDER BY starts, ends",
+            " WHERE o.tenant = $1 AND o.name = $2 AND o.retired_at IS NULL ORDER BY starts, ends, told",
             self.tenant.key,
             name,
         )
-        return tuple(Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"]) for r in rows)
+        return tuple(
+            Hole(r["starts"], r["ends"], r["good"], r["total"], r["bridged"], r["told"]) for r in rows
+        )
 
     async def check(self, start: datetime, end: datetime) -> None:
         """`start` and `end` are beyond everything that was sent."""
@@ -471,7 +474,9 @@ async def test_holes_that_an_instant_cuts_are_found(counting: Counting) -> None:
     await counting.settle()
     stored = (await counting.stored())["requests"]
     assert stored.holes_until == end
-    assert await counting.store.holes({(stored.key, T0), (stored.key, end)}) == {}
+    assert await counting.store.holes({(stored.key, T0), (stored.key, end + MINUTE)}) == {}
+    # What was told at an instant happened before it.
+    assert len((await counting.store.holes({(stored.key, end)}))[stored.key]) == 1
     found = await counting.store.holes({(stored.key, T0 + timedelta(minutes=9)), (stored.key, T0 + MINUTE)})
     assert found == {
         stored.key: [Hole(T0, end, 300, 300), Hole(T0 + HOLDS, end, 0, 0, (1800 - 150) * 1_000_000)]

@@ -193,7 +193,7 @@ def measured_in(found: Found, span: Stretch) -> Measured:
 
     planned = sum((between(a, b) for a, b in span.maintenance), Counts())
     never = sum((between(a, b) for a, b in span.outside), Counts())
-    holes = tuple(h for h in found.holes if any(h.start < cut < h.end for cut in span.cuts))
+    holes = tuple(h for h in found.holes if span.concerns(h))
     return Measured(between(span.start, span.end) - never, planned, holes)
 
 
@@ -434,3 +434,106 @@ def test_errors_of_a_counter_of_their_own_that_was_away_leave_the_figure_within_
     assert found.counts.bad == told
     assert found.high == pytest.approx((total - least) / total)
     assert found.low == pytest.approx((total - most) / total)
+
+
+# --- found by random worlds (`test_counter_worlds.py`) ---------------------------------------------------------------
+
+POD = frozenset({("pod", "a")})
+
+
+def test_a_bucket_that_has_passed_its_old_value_restarted_with_its_count() -> None:
+    """100 requests, 10 of them fast; started anew, and 40 of 50 were fast."""
+    count = Track(readings((0, 100), (60, 100), (120, 50)), process="h")
+    bucket = Track(readings((0, 10), (60, 10), (120, 40)), whole=False, part=True, process="h")
+    assert totals(request_minutes([count, bucket], False, T0, END)) == {2: (40, 50)}
+    # The count has passed itself, the bucket tells.
+    count = Track(readings((0, 100), (60, 100), (120, 150)), process="h")
+    bucket = Track(readings((0, 90), (60, 90), (120, 20)), whole=False, part=True, process="h")
+    assert totals(request_minutes([count, bucket], False, T0, END)) == {2: (20, 150)}
+    # A page that came late: nobody restarted.
+    count = Track(readings((0, 9_000), (60, 9_020), (120, 9_019), (180, 9_030)), process="h")
+    bucket = Track(readings((0, 20), (60, 22), (120, 21), (180, 23)), whole=False, part=True, process="h")
+    assert totals(request_minutes([count, bucket], False, T0, END)) == {1: (2, 20), 3: (1, 10)}
+
+
+def test_errors_that_have_passed_their_old_number_when_the_total_restarts_are_in_the_bounds() -> None:
+    """Three errors, and then five: it may be two more, or five since the restart."""
+    total = Track(readings((0, 900), (60, 1_000), (120, 50)), labels=POD)
+    errors = Track(readings((0, 3), (60, 3), (120, 5)), whole=False, part=True, labels=POD)
+    found = request_minutes([total, errors], True, T0, END)
+    assert totals(found) == {1: (100, 100), 2: (48, 50)}
+    assert evaluated(found, 3) == (pytest.approx(145 / 150), pytest.approx(148 / 150))
+    # A counter of another pod says nothing.
+    other = Track(total.readings, labels=frozenset({("pod", "b")}))
+    sure = request_minutes([other, errors], True, T0, END)
+    assert not sure.holes
+
+
+def test_errors_that_wait_for_their_first_one_since_a_restart_are_in_the_bounds() -> None:
+    total = Track(readings(*((60 * n, 10 * n if n < 6 else 10 * n - 55) for n in range(13))), labels=POD)
+    errors = Track(readings((0, 2), (60, 3), (120, 3), (720, 5)), whole=False, part=True, labels=POD)
+    found = request_minutes([total, errors], True, T0, END)
+    bad = sum(c.bad for c in found.minutes.values())
+    all_of_them = sum(c.total for c in found.minutes.values())
+    low, high = evaluated(found, 13)
+    assert (bad, high) == (3, pytest.approx(1 - 3 / all_of_them))
+    assert low == pytest.approx(1 - 6 / all_of_them)
+
+
+def test_what_began_while_the_objective_was_watched_counts_however_late_it_is_read() -> None:
+    """A pod that was there for two minutes before its first scrape came through."""
+    ok = Track(readings(*((60 * n, 10 * n) for n in range(6))))
+    late = Track(readings((240, 7)), begun=[(at(240), at(100))])
+    found = request_minutes([ok, late], False, T0, END)
+    assert totals(found)[4] == (0, 17)
+    # When it was counted in this stretch alone, the objective is known to be older.
+    alone = request_minutes([ok, late], False, at(240), at(300), watched=at(110))
+    assert totals(alone)[4] == (0, 17)
+    older = Track(readings((240, 7)), begun=[(at(240), at(-100))])
+    assert totals(request_minutes([ok, older], False, T0, END))[4] == (0, 10)
+
+
+def test_the_first_errors_of_a_pod_may_be_read_after_its_first_requests() -> None:
+    """Twenty requests of a new pod failed, of which the scrape brought the errors a minute later."""
+    old = Track(readings(*((60 * n, n) for n in range(9))))
+    young = Track(readings((240, 20), (300, 21)), labels=POD)
+    errors = Track(readings((300, 20)), whole=False, part=True, labels=POD)
+    found = request_minutes([old, young, errors], True, T0, END)
+    assert sum(c.bad for c in found.minutes.values()) == 20
+
+
+def test_first_readings_that_may_be_growth_are_in_the_bounds() -> None:
+    """A second pod, read five seconds after the first one, right at the beginning: who knows since when it counts."""
+    first = Track(readings(*((60 * n, 10 * n) for n in range(5))))
+    second = Track(readings(*((60 * n + 5, 50 + n) for n in range(5))), part=True)
+    found = request_minutes([first, second], True, T0, END)
+    assert (sum(c.total for c in found.minutes.values()), sum(c.bad for c in found.minutes.values())) == (
+        44,
+        4,
+    )
+    assert evaluated(found, 5) == (pytest.approx(40 / 94), pytest.approx(40 / 44))
+
+
+def test_what_is_told_at_an_edge_happened_before_it() -> None:
+    """Nobody read until maintenance began; then 500 requests were told of, which were no part of it."""
+    ok = readings((0, 0), (60, 100), (720, 600), (780, 700))
+    bad = readings((0, 0), (60, 0), (720, 50), (780, 50))
+    found = request_minutes([Track(ok), Track(bad, whole=False, part=True)], True, T0, END)
+    low, high = evaluated(found, 14, (12, 13))
+    assert (low, high) == (pytest.approx(200 / 250), 1.0)
+
+
+def test_a_window_that_ended_in_a_hole_does_not_know_what_was_told_after_it() -> None:
+    ok = readings((0, 0), (60, 100), (720, 600))
+    bad = readings((0, 0), (60, 0), (720, 50))
+    found = request_minutes([Track(ok), Track(bad, whole=False, part=True)], True, T0, END)
+    low, high = evaluated(found, 6)
+    assert low <= 100 / 150
+    assert high == 1.0
+
+
+def test_the_end_of_one_series_is_no_gap_while_others_hold() -> None:
+    one = readings((0, 1), (60, 2), (90, nan))
+    other = readings((10, 1), (70, 2), (130, 3), (190, 3))
+    found = request_minutes([Track(one), Track(other)], False, T0, at(180))
+    assert sum(c.observed for c in found.minutes.values()) == 180_000_000
