@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -88,6 +89,21 @@ def doubted(was_down: float, was_unknown: float, down: float, unknown: float) ->
     return min(early, 1 - was_down - was_unknown), max(-worse, 0.0)
 
 
+def doubts_before(at: datetime, entries: Sequence[Entry], until: datetime) -> tuple[float, float]:
+    """(early, late) of a mark at `at`: of changes before `until` after the begin of the first of `entries`, which are
+    what follows it."""
+    early = late = 0.0
+    for index, entry in enumerate(entries):
+        if index and entry.starts < until:
+            sooner, later = entry.shares
+            seconds = seconds_before(at, entry.doubt, entry.starts)
+            early, late = early + sooner * seconds, late + later * seconds
+        comes_up = index + 1 == len(entries) or entries[index + 1].starts > entry.ends
+        if entry.is_down and comes_up and entry.ends < until:
+            late += entry.share * seconds_before(at, entry.after, entry.ends)
+    return early, late
+
+
 def seconds_before(at: datetime, doubt: float, change: datetime) -> float:
     """How much of the doubt about a change lies before `at`."""
     return doubt if change <= at else max(doubt - (change - at).total_seconds(), 0.0)
@@ -95,11 +111,17 @@ def seconds_before(at: datetime, doubt: float, change: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is known at `at`: the entry that began last before it, and the first one that began then or later."""
+    """What is known at `at`: the entry that began last before it, and the first one that began then or later.
+
+    `early`, `late`: the seconds of doubt that lie before `at`, about changes after the begin of `next`, as far as they
+    are known. With several observers there are some.
+    """
 
     at: datetime
     last: Entry | None
     next: Entry | None
+    early: float = 0.0
+    late: float = 0.0
 
     @property
     def down(self) -> float:
@@ -122,33 +144,21 @@ class Mark:
 
     @property
     def doubts(self) -> tuple[float, float]:
-        """(early, late): the seconds of doubt that lie before `at`, about earlier changes and about the next one."""
+        """(early, late): the seconds of doubt that lie before `at`, about earlier changes and about later ones."""
         last, following = self.last, self.next
-        early = late = 0.0
+        early, late = self.early, self.late
         if last is not None:
             own_early, own_late = last.edge
-            early, late = last.early_before + own_early, last.late_before + own_late
+            early, late = early + last.early_before + own_early, late + last.late_before + own_late
             if last.is_down and (following is None or following.starts > last.ends):
                 late += last.share * seconds_before(self.at, last.after, last.ends)
         elif following is not None:
-            early, late = following.early_before, following.late_before
+            early, late = early + following.early_before, late + following.late_before
         if following is not None:
             sooner, later = following.shares
             part = seconds_before(self.at, following.doubt, following.starts)
             early, late = early + sooner * part, late + later * part
         return early, late
-
-    @property
-    def most_doubts(self) -> tuple[float, float]:
-        """No less than `doubts` of all changes: where those of several overlap, the one that ends `next` reaches as far
-        back. What it changes is not known here, so it is all that it may be."""
-        early, late = self.doubts
-        following = self.next
-        part = 0.0 if following is None else seconds_before(self.at, following.after, following.ends)
-        if following is None or not part:
-            return early, late
-        down = following.share if following.is_down else 0.0
-        return early + (1 - down - following.blind) * part, late + down * part
 
     @property
     def outage(self) -> Entry | None:
@@ -159,7 +169,7 @@ class Mark:
         return following if following is not None and following.joins is not None else None
 
     def as_of(self, until: datetime) -> Mark:
-        """As it was known at `until`, when nobody knew of changes from then on."""
+        """As it was known at `until`, when nobody knew of changes from then on: `early` and `late` know of none."""
         last, following = self.last, self.next
         if last is not None and last.after and last.ends >= until:
             last = replace(last, after=0.0)
@@ -167,7 +177,9 @@ class Mark:
             following = replace(following, after=0.0)
         if following is not None and following.doubt and following.starts >= until:
             following = replace(following, doubt=0.0)
-        return self if last is self.last and following is self.next else Mark(self.at, last, following)
+        if last is self.last and following is self.next:
+            return self
+        return Mark(self.at, last, following, self.early, self.late)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from ecpmon.model.sums import doubted
@@ -27,6 +27,8 @@ Voice = tuple[str, str]
 Share = tuple[float, float]
 # What is passed through is down for this much at least where an outage goes on: it neither ends nor begins one.
 TRACE: Final = 2.0**-40
+# For how long a state is passed through.
+TICK: Final = timedelta(microseconds=1)
 _UP, _UNKNOWN, _DOWN = 0, 1, 2
 _BLIND: Final[Share] = (0.0, 1.0)
 # Sums of shares differ by as much.

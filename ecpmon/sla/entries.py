@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
+from ecpmon.model.sums import Entry, Mark, OpenEnd, doubts_before, micros
 from ecpmon.sla.incidents import FLAP_LIMIT
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -53,17 +53,18 @@ def following(before: Entry | None, span: Span) -> Entry:
     )
 
 
-def with_head(mark: Mark, head: OpenEnd) -> Mark:
-    """`mark`, read from closed entries only, with what the head adds: it lies after all of them."""
+def with_head(mark: Mark, head: OpenEnd, until: datetime) -> Mark:
+    """`mark`, read from closed entries only, with what the head adds after all of them, as known at `until`.
+
+    Where an entry follows, what the head adds to the doubts is in them already.
+    """
     if mark.next is not None:
-        return mark
-    last, following_one = mark.last, None
-    for entry in _open_entries(mark.last, head):
-        if entry.starts >= mark.at:
-            following_one = entry
-            break
-        last = entry
-    return Mark(mark.at, last, following_one)
+        return mark.as_of(until)
+    last, entries = mark.last, _open_entries(mark.last, head)
+    while entries and entries[0].starts < mark.at:
+        last = entries.pop(0)
+    doubts = doubts_before(mark.at, entries, until)
+    return Mark(mark.at, last, entries[0] if entries else None, *doubts).as_of(until)
 
 
 def _open_entries(before: Entry | None, head: OpenEnd) -> list[Entry]:
@@ -93,12 +94,16 @@ class Book:
                 self.entries.append(following(self.entries[-1] if self.entries else None, span))
         self._starts = [entry.starts for entry in self.entries]
         self._first, self._until = first, until
+        self._longest = timedelta(seconds=max((max(e.doubt, e.after) for e in self.entries), default=0.0))
 
     def mark(self, at: datetime) -> Mark:
         at = min(max(at, self._first), self._until)
         index = bisect_left(self._starts, at)
+        # One more, to know whether the last of them is followed at once.
+        beyond = bisect_left(self._starts, at + self._longest, lo=index) + 1
         return Mark(
             at,
             self.entries[index - 1] if index else None,
             self.entries[index] if index < len(self.entries) else None,
+            *doubts_before(at, self.entries[index:beyond], self._until),
         ).as_of(self._until)

@@ -117,10 +117,8 @@ class _Amounts:
         )
 
 
-def _between(a: Mark, b: Mark, *, least: bool = False, most: bool = False) -> _Amounts:
-    """Where the doubts of several changes overlap, they are no more than they are with `least`, no less with `most`."""
-    early, late = b.most_doubts if most else b.doubts
-    sooner, later = a.most_doubts if least else a.doubts
+def _between(a: Mark, b: Mark) -> _Amounts:
+    (early, late), (sooner, later) = b.doubts, a.doubts
     return _Amounts(
         micros(b.at - a.at), b.down - a.down, b.gap - a.gap, b.hard - a.hard, early - sooner, late - later
     )
@@ -150,7 +148,7 @@ class Ledger:
     @cached_property
     def _taken(self) -> list[_Amounts]:
         """What the first n of the maintenance windows take out."""
-        parts = (_between(self._mark(i.start), self._mark(i.end), least=True) for i in self._maintenance)
+        parts = (_between(self._mark(i.start), self._mark(i.end)) for i in self._maintenance)
         return list(accumulate(parts, initial=_Amounts()))
 
     def _taken_out(self, start: datetime, end: datetime) -> _Amounts:
@@ -159,7 +157,7 @@ class Ledger:
             return _Amounts()
         total = self._taken[after] - self._taken[first]
         if self._starts[first] < start:
-            total -= _between(self._mark(self._starts[first]), self._mark(start), least=True, most=True)
+            total -= _between(self._mark(self._starts[first]), self._mark(start))
         if self._ends[after - 1] > end:
             total -= _between(self._mark(end), self._mark(self._ends[after - 1]))
         return total
@@ -236,7 +234,7 @@ class Ledger:
 
     def unseen(self, start: datetime, end: datetime) -> tuple[float, float]:
         """What `windows.unseen` says about `[start, end)`."""
-        left = _between(self._mark(start), self._mark(end), most=True) - self._taken_out(start, end)
+        left = _between(self._mark(start), self._mark(end)) - self._taken_out(start, end)
         return max(left.early, 0.0), max(left.late, 0.0)
 
     def history(self, start: datetime, end: datetime) -> timedelta:

@@ -29,13 +29,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ecpmon.model.availability import Observation
-from ecpmon.sla.crossings import Heard, Held, Share, Voice, passed_through
+from ecpmon.sla.crossings import TICK, Heard, Held, Share, Voice, passed_through
 
 UP: Final[Share] = (0.0, 0.0)
 DOWN: Final[Share] = (1.0, 0.0)
 FORGOTTEN: Final = timedelta(hours=24)
 _HOUR: Final = timedelta(hours=1)
-_TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class Chorus:
         self._soonest = self._next_change()
         for each in told:
             self._fall_silent(each.ts, said)
-            before = self._standing(each.ts - _TICK) if each.policy == self.policy else None
+            before = self._standing(each.ts - TICK) if each.policy == self.policy else None
             self._hear(each)
             self._pass_through(before, each.ts, said)
             _end(said, each.ts)
@@ -163,7 +162,7 @@ class Chorus:
             if share is not None:
                 said.append(_Said(each.ts, share, self._age(each.ts)))
         if until is not None:
-            self._fall_silent(until + _TICK, said)
+            self._fall_silent(until + TICK, said)
         self._goes_on(said)
         return [s.until(s.end) for s in said if s.end is not None]
 
@@ -217,12 +216,12 @@ class Chorus:
         if before is None or after is None or not goes_on or self.policy is None:
             return
         passed = passed_through(self.policy.weights, before, after)
-        first = at - len(passed) * _TICK
+        first = at - len(passed) * TICK
         if not passed or said[-1].ts >= first:
             return
         oldest = min(own.seen_at for own in before[0].values())
         for step, (share, doubted) in enumerate(passed):
-            moment = first + step * _TICK
+            moment = first + step * TICK
             _end(said, moment)
             if share is not None:
                 said.append(_Said(moment, share, moment - oldest if doubted else timedelta()))
@@ -242,7 +241,7 @@ class Chorus:
         for at in self._changes():
             if at >= before:
                 break
-            self._pass_through(self._standing(at - _TICK), at, said)
+            self._pass_through(self._standing(at - TICK), at, said)
             share, goes_on = self._share(at), bool(said) and said[-1].end is None
             if goes_on and share == said[-1].share:
                 continue

@@ -98,11 +98,12 @@ def unseen(
     Between two shares of down it is their difference that counts. A state that a gap follows was held for a while
     after its last observation, so that the other state may have begun before the gap. What follows a gap begins with
     an observation, and the gap is in the bounds already. Only what lies within `[start, end)` counts, and not in
-    maintenance; of changes after `end` the next one, as far as `spans` know of it. What happened wholly between two
+    maintenance; of changes after `end`, too, as far as `spans` know of them. What happened wholly between two
     observations nobody saw.
     """
     early = late = 0.0
     first = bisect_right(spans, start, key=attrgetter("end"))
+    longest = timedelta(seconds=max((span.doubt for span in islice(spans, first, None)), default=0.0))
     for before, after in pairwise(islice(spans, first, None)):
         if after.doubt and not before.is_blind and before.end == after.start:
             since = max(after.start - timedelta(seconds=after.doubt), start)
@@ -110,7 +111,7 @@ def unseen(
             sooner, later = doubted(before, after)
             early += sooner * seconds
             late += later * seconds
-        if after.start > end:
+        if after.start > end + longest:
             break
     return early, late
 

@@ -123,7 +123,7 @@ def further(rows: Sequence[Any], until: datetime, earlier: Sequence[Interval]) -
     """The edges of `earlier` that an outage reaches back to which goes on at the first of `rows` (as of `marks_of`)."""
     if not earlier or not rows or rows[0][_HEAD] is None:
         return []
-    first = with_head(_mark(rows[0]), _head(rows[0])).as_of(until)
+    first = with_head(_mark(rows[0]), _head(rows[0]), until)
     return sorted(edges_of(reached(first, earlier)))
 
 
@@ -178,7 +178,7 @@ class _Marks(Mapping[datetime, Mark]):
         made = self._made.get(at)
         if made is None:
             row = self._rows[at]
-            made = self._made[at] = with_head(_mark(row), _head(row)).as_of(self._until)
+            made = self._made[at] = with_head(_mark(row), _head(row), self._until)
         return made
 
     def __iter__(self) -> Iterator[datetime]:
@@ -196,6 +196,7 @@ _HEAD: Final = 1
 _LAST: Final = 8
 _NEXT: Final = 26
 _END: Final = 44
+_DOUBTS: Final = 46
 
 
 def _head(row: Any) -> OpenEnd:
@@ -204,7 +205,7 @@ def _head(row: Any) -> OpenEnd:
 
 
 def _mark(row: Any) -> Mark:
-    return Mark(row[0], _entry(row[_LAST:_NEXT]), _entry(row[_NEXT:_END]))
+    return Mark(row[0], _entry(row[_LAST:_NEXT]), _entry(row[_NEXT:_END]), *row[_END:_DOUBTS])
 
 
 def _entry(cells: Sequence[Any]) -> Entry | None:

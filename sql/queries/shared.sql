@@ -22,12 +22,15 @@ CASE WHEN date_part('epoch', {present}) - date_part('epoch', {head}.last_observe
 -- The head `h` of the tenant $1, and until when it is shown: looked up once, not once per instant. {present}: $3 if that is
 -- the present, else NULL.
 WITH h AS MATERIALIZED (
-  SELECT o.*, o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires
+  SELECT o.*, o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires,
+         -- No change was in doubt for longer: its observation, and the one before it, held so long.
+         (SELECT 2 * max(r.holds + r.age) FROM evidence_regimes r WHERE r.tenant = $1) AS longest
   FROM availability_heads o WHERE o.tenant = $1 AND o.state IS NOT NULL
 )
 
 -- part: mark_columns
--- At each of the instants $2 of the tenant $1, as far as $3: the head, the last row before it, the first from it on.
+-- At each of the instants $2 of the tenant $1, as far as $3: the head, the last row before it, the first from it on; and what
+-- lies before it of the doubts about changes after the begin of that.
 least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
        h.state, h.since, h.expires, h.share, h.doubt,
        coalesce(date_part('epoch', h.holds + h.age), 0) AS unseen, h.unknown,
@@ -36,7 +39,11 @@ least(greatest(i.asked, h.first_observed_at), $3::timestamptz) AS at,
        l.doubt, l.doubt_after, l.unknown,
        n.starts, n.ends, n.is_down, n.share, n.was, n.joins, n.outage_at, n.down_before, n.gap_before,
        n.hard_before, n.downs_before, n.outages_before, n.outage_hard, n.early_before, n.late_before,
-       n.doubt, n.doubt_after, n.unknown
+       n.doubt, n.doubt_after, n.unknown, coalesce(d.early, 0), coalesce(d.late, 0)
+
+-- part: seconds_of
+-- How much of the doubt {doubt} about a change at {change} lies before the instant of the mark.
+greatest({doubt} - date_part('epoch', {change} - least(greatest(i.asked, h.first_observed_at), $3::timestamptz)), 0)
 
 -- part: mark_rows
 FROM unnest($2::timestamptz[]) WITH ORDINALITY AS i (asked, place)
@@ -51,6 +58,32 @@ LEFT JOIN LATERAL (
   WHERE s.tenant = $1 AND s.starts >= least(greatest(i.asked, h.first_observed_at), $3::timestamptz)
   ORDER BY s.starts LIMIT 1
 ) AS n ON true
+-- Several observers: changes that follow soon were in doubt already. As known at $3.
+LEFT JOIN LATERAL (
+  SELECT sum(change_early(c.is_down, c.share, c.unknown, c.was) * {seconds_of doubt=c.doubt change=c.starts})
+           FILTER (WHERE c.starts > n.starts AND c.starts < $3) AS early,
+         coalesce(sum(change_late(c.is_down, c.share, c.was) * {seconds_of doubt=c.doubt change=c.starts})
+                    FILTER (WHERE c.starts > n.starts AND c.starts < $3), 0)
+           -- What is down and not followed at once comes up at its end.
+           + coalesce(sum(c.share * {seconds_of doubt=c.doubt_after change=c.ends})
+                        FILTER (WHERE c.is_down AND c.ends < coalesce(c.following, 'infinity') AND c.ends < $3), 0) AS late
+  FROM (
+    SELECT s.*, lead(s.starts) OVER w AS following,
+           CASE WHEN lag(s.ends) OVER w < s.starts OR lag(s.ends) OVER w IS NULL THEN 0
+                WHEN lag(s.is_down) OVER w THEN lag(s.share) OVER w ELSE -lag(s.share) OVER w END AS was
+    FROM (
+      SELECT starts, ends, is_down, share, unknown, doubt, doubt_after FROM availability_sums
+      WHERE tenant = $1 AND starts >= n.starts
+        AND starts < least(greatest(i.asked, h.first_observed_at), $3::timestamptz) + h.longest
+      UNION ALL
+      SELECT h.since, h.expires, h.state = 'down', h.share, h.unknown, h.doubt, 0 WHERE h.state <> 'up'
+      UNION ALL
+      SELECT h.expires, h.expires, false, 1, 0, coalesce(date_part('epoch', h.holds + h.age), 0), 0
+    ) AS s
+    WHERE n.starts < least(greatest(i.asked, h.first_observed_at), $3::timestamptz) + h.longest
+    WINDOW w AS (ORDER BY s.starts)
+  ) AS c
+) AS d ON true
 
 -- part: tenant_columns
 -- Of `tenants`, and the versions of its contract that are in force or will be, by number.

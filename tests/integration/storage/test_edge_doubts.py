@@ -97,7 +97,7 @@ async def test_a_changed_interval_reaches_tenants_that_are_there_and_no_past(
 @pytest.mark.parametrize(
     ("source", "doubt", "fresh"),
     # Where stretches overlap, as those of Prometheus do, the second is not cut where the window begins.
-    [("simulator", 12.5, (4, 4)), ("prometheus", 52.5, (4, 19)), ("push", 0.0, (0, 0))],
+    [("simulator", 12.5, (4, 4)), ("prometheus", 52.5, (4, 8)), ("push", 0.0, (0, 0))],
 )
 async def test_what_was_there_before_keeps_its_bounds(
     make_database: Callable[[], str], source: str, doubt: float, fresh: tuple[float, float]

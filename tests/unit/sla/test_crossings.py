@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecpmon.model.maintenance import Interval
 from ecpmon.sla.crossings import TRACE
+from ecpmon.sla.entries import Book
 from ecpmon.sla.incidents import incidents
+from ecpmon.sla.ledger import Ledger
+from ecpmon.sla.maintenance import merged
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.spans import lay
 from ecpmon.sla.voices import Chorus, Policy, Told
 from ecpmon.sla.windows import evaluate, unseen
@@ -127,10 +132,12 @@ def may_be(own: Mapping[int, bool], when: float, end: int) -> tuple[bool, bool] 
     return (own[before], not own[before]) if known else (True, True)
 
 
-def extremes(found: Found, weights: Mapping[str, float] | None, start: int, end: int) -> tuple[float, float]:
-    """Seconds of down time, at least and at most."""
+def extremes(
+    found: Found, weights: Mapping[str, float] | None, seconds: Iterable[int], end: int
+) -> tuple[float, float]:
+    """Seconds of down time, at least and at most, as known at `end`."""
     least = most = 0.0
-    for second in range(start, end):
+    for second in seconds:
         parts: dict[str, list[tuple[bool, bool]]] = {part: [] for part in weights or ("",)}
         for (_, name), own in found.items():
             if (state := may_be(own, second + 0.5, end)) is not None:
@@ -180,7 +187,41 @@ def test_the_truth_is_within_the_bounds_whichever_services_change_together(
         if window.low is None or window.high is None:
             continue
         first = max(start, round((spans[0].start - T0).total_seconds()))
-        least, most = extremes(found, weights, first, end)
+        least, most = extremes(found, weights, range(first, end), end)
         eligible = window.tally.eligible
         assert eligible * (1 - window.high) <= least + 1e-3
         assert most <= eligible * (1 - window.low) + 1e-3
+
+
+@settings(max_examples=150)
+@given(
+    agents(),
+    st.sampled_from([None, EQUAL, {"a": 1.0, "b": 2.0, "c": 5.0}]),
+    st.lists(st.integers(0, 130), min_size=6, max_size=6, unique=True),
+)
+def test_the_truth_is_within_the_bounds_wherever_a_window_and_maintenance_begin_and_end(
+    found: Found, weights: Mapping[str, float] | None, edges: list[int]
+) -> None:
+    """In the doubts of any number of changes, of three services and more."""
+    policy = Policy("push", timedelta(seconds=HOLDS), weights, age=timedelta())
+    newest = max(n for own in found.values() for n in own)
+    spans = lay(
+        Chorus().follow(told_by(found, policy), until=at(newest)), at(newest) + timedelta(microseconds=1)
+    )
+    start, end = sorted(edges[:2])
+    off = [range(*sorted(pair)) for pair in (edges[2:4], edges[4:])]
+    first, end = max(start, round((spans[0].start - T0).total_seconds())), min(end, newest)
+    seconds = [n for n in range(first, end) if not any(n in planned for planned in off)]
+    planned = merged(Interval(at(each.start), at(each.stop)) for each in off)
+    if not seconds:
+        return
+    window = evaluate("x", spans, at(start), at(end), 0.99, terms=Terms(planned))
+    assert window.low is not None
+    assert window.high is not None
+    least, most = extremes(found, weights, seconds, newest)
+    assert len(seconds) * (1 - window.high) <= least + 1e-3
+    assert most <= len(seconds) * (1 - window.low) + 1e-3
+    ledger = Ledger(Book(spans, spans[0].start, at(newest + 1)).mark, planned)
+    assert ledger.unseen(at(start), at(end)) == pytest.approx(
+        unseen(spans, at(start), at(end), planned), abs=1e-6
+    )

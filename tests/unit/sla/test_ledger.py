@@ -32,7 +32,7 @@ def at(seconds: float) -> datetime:
 @st.composite
 def timelines(draw: st.DrawFn, most: int = 14) -> list[Span]:
     """From some instant on, without a hole; lengths around the flap limit."""
-    cursor = draw(st.integers(0, 200))
+    first = cursor = draw(st.integers(0, 200))
     spans = []
     for state, length, share, reason, unknown in draw(
         st.lists(
@@ -51,8 +51,8 @@ def timelines(draw: st.DrawFn, most: int = 14) -> list[Span]:
             Span(
                 at(cursor), at(cursor + length), state,
                 reason if state is GAP else None, 1.0 if state is UP else share,
-                # As old as the state before it at most: one observer.
-                min(draw(st.sampled_from([0, 0.5, 5, 60, 400])), spans[-1].seconds if spans else 0.0),
+                # Older than the state before it, with several observers.
+                float(min(draw(st.sampled_from([0, 0.5, 5, 60, 400])), cursor - first)),
                 unknown=unknown if state is DOWN and share < 1 else 0.0,
             )
         )  # fmt: skip
