@@ -1,39 +1,27 @@
-"""Kubernetes quantities, exactly; what `parse_quantity` lets through by mistake (NaN, 1_000) is refused."""
+"""What is asked for, added up: quantities as the server decodes them, none of them negative."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
+
+from ecpmon.kube.quantities import parsed
 
 # What is asked for, by the name of the resource: cores, bytes or pieces.
 Amounts = dict[str, Decimal]
-
-_UNITS: Final = {
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1),
-    **{letter: Decimal(1000) ** n for n, letter in enumerate("kMGTPE", 1)},
-    **{f"{letter}i": Decimal(1024) ** n for n, letter in enumerate("KMGTPE", 1)},
-}  # fmt: skip
-_FORM: Final = re.compile(
-    r"(\+?(?:[0-9]{1,18}(?:\.[0-9]{0,9})?|\.[0-9]{1,9}))(?:([eE][+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)"
-)
 
 
 def quantity(value: Any) -> Decimal:
     """In cores, bytes or pieces. Raises ValueError for what Kubernetes refuses, and for negative ones."""
     number = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    found = _parsed(str(value)[:64]) if number else None
-    if found is None:
+    try:
+        found = parsed(str(value).strip()) if number else None
+    except ValueError:
+        found = None
+    if found is None or found < 0:
         raise ValueError(f"expected a quantity such as 250m, 2 or 512Mi, found {str(value)[:40]!r}")
     return found
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> Decimal | None:
-    match = _FORM.fullmatch(text)
-    return None if match is None else Decimal(match[1] + (match[2] or "")) * _UNITS[match[3] or ""]
 
 
 def amount(value: Any) -> Decimal:

@@ -13,10 +13,12 @@ from ecpmon.kube.causes import (
     invalid,
     of_messages,
     one_of,
+    placed,
     required,
     unsupported,
 )
 from ecpmon.kube.quantities import parsed
+from ecpmon.kube.resources import container_resource_causes
 
 _SOURCES: Final = {
     "Object": "object",
@@ -40,6 +42,7 @@ def autoscaler_causes(document: Document, old: Document | None) -> Causes:
     if old is None or not unchanged:
         core = target.get("kind") == "ReplicationController"
         yield from _api_version(target, "spec.scaleTargetRef", core_too=core)
+    yield from _from_nothing(spec)
     for index, metric in enumerate(spec.get("metrics") or ()):
         yield from _metric(metric, f"spec.metrics[{index}]")
     for key in ("scaleUp", "scaleDown"):
@@ -56,6 +59,19 @@ def _bounds(spec: Mapping[str, Any]) -> Causes:
         yield invalid("spec.maxReplicas", most, "must be greater than 0")
     if most < least:
         yield invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
+
+
+def _from_nothing(spec: Mapping[str, Any]) -> Causes:
+    """Without a pod nobody tells anything of its use: something else has to say when the first is wanted. And what
+    autoscaling/v1 says instead of metrics."""
+    kinds = {metric.get("type") for metric in spec.get("metrics") or ()}
+    if spec.get("minReplicas") == 0 and not kinds & {"Object", "External"}:
+        detail = "must specify at least one Object or External metric to support scaling to zero replicas"
+        yield forbidden("spec.metrics", detail)
+    key = "targetCPUUtilizationPercentage"
+    if spec.get(key, 1) < 1:
+        field = "spec.metrics[0].resource.target.averageUtilization"
+        yield from placed(f"spec.{key}", [invalid(field, spec[key], "must be greater than 0")])
 
 
 def _reference(reference: Mapping[str, Any], at: str) -> Causes:
@@ -161,9 +177,14 @@ def _resource(source: Mapping[str, Any], at: str) -> Causes:
 
 
 def _container(source: Mapping[str, Any], at: str) -> Causes:
-    if not source.get("container"):
+    container, name = source.get("container", ""), source.get("name", "")
+    if not container:
         yield required(f"{at}.container", "must specify a container")
+    else:
+        yield from of_messages(f"{at}.container", container, names.dns_label(container))
     yield from _resource(source, at)
+    if name:
+        yield from container_resource_causes(name, f"{at}.name")
 
 
 _CHECKS: Final[dict[str, Callable[[Mapping[str, Any], str], Causes]]] = {

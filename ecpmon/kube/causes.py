@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -14,17 +14,27 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One wrong field: `reason` is Kubernetes' word such as FieldValueInvalid, `field` a path as in Go."""
+    """One wrong field: `reason` is Kubernetes' word such as FieldValueInvalid, `field` a path as in Go.
+
+    `place` is where it stands, if the server names only what is around it.
+    """
 
     reason: str
     message: str
     field: str
+    place: str = ""
 
     def as_document(self) -> Document:
         return {"reason": self.reason, "message": self.message, "field": self.field}
 
 
 Causes = Iterator[Cause]
+
+
+def placed(place: str, causes: Iterable[Cause]) -> Causes:
+    """The same causes, known to stand there."""
+    for cause in causes:
+        yield replace(cause, place=place)
 
 
 def required(field: str, detail: str = "") -> Cause:

@@ -40,7 +40,7 @@ def claim_spec_causes(spec: Mapping[str, Any], path: str) -> Causes:
     for mode in modes:
         if mode not in _MODES:
             yield unsupported(f"{path}.accessModes", mode, _MODES)
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
+    if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
         detail = "may not use ReadWriteOncePod with other access modes"
         yield forbidden(f"{path}.accessModes", detail)
     yield from _storage(spec, path)

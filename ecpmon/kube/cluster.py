@@ -21,6 +21,7 @@ from ecpmon.kube.causes import (
 )
 from ecpmon.kube.quantities import parsed
 from ecpmon.kube.scheduling import node_selector_causes
+from ecpmon.kube.volumes import persistent_source_causes as source_causes
 
 _SYSTEM: Final = "system-"
 _HIGHEST_PRIORITY: Final = 1_000_000_000
@@ -87,6 +88,8 @@ def volume_causes(document: Document, _: Document | None) -> Causes:
     affinity = (spec.get("nodeAffinity") or {}).get("required")
     if affinity is not None:
         yield from node_selector_causes(affinity, "spec.nodeAffinity.required")
+    elif "nodeAffinity" in spec:
+        yield required("spec.nodeAffinity.required", "must specify required node constraints")
 
 
 def _volume_source(spec: Mapping[str, Any]) -> Causes:
@@ -95,6 +98,8 @@ def _volume_source(spec: Mapping[str, Any]) -> Causes:
         yield required("spec", "must specify a volume type")
     for name in sources[1:]:
         yield forbidden(f"spec.{name}", "may not specify more than 1 volume type")
+    for name in sources[:1]:
+        yield from source_causes(name, spec[name], f"spec.{name}")
     if "local" in spec and "nodeAffinity" not in spec:
         yield required("spec.nodeAffinity", "Local volume requires node affinity")
     if spec.get("storageClassName"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Final
+
+import orjson
 
 from ecpmon.kube import names
 from ecpmon.kube.causes import Causes, Document, immutable, invalid, of_messages, required, too_long
@@ -61,18 +62,18 @@ def _of_type(document: Document, data: Mapping[str, str]) -> Causes:
         for key in ("username", "password"):
             yield required(f"data[{key}]")
     for key in _HELD.get(kind, ()):
-        if key not in data:
+        if not (data.get(key) if key == "ssh-privatekey" else key in data):
             yield required(f"data[{key}]")
         elif key.startswith(".docker") and not _is_json(data[key]):
             yield invalid(f"data[{key}]", "<secret contents redacted>", "unexpected end of JSON input")
 
 
 def _is_json(encoded: str) -> bool:
+    """An object; the server takes null for one without anything in it."""
     try:
-        json.loads(base64.b64decode(encoded))
+        return isinstance(orjson.loads(base64.b64decode(encoded)), dict | None)
     except ValueError:
         return False
-    return True
 
 
 def _frozen(document: Document, old: Document | None, keys: tuple[str, ...]) -> Causes:

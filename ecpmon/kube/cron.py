@@ -19,10 +19,13 @@ _FIELDS: Final[tuple[tuple[int, int, dict[str, int]], ...]] = (
     (0, 6, {name: number for number, name in enumerate(_DAYS)}),
 )  # fmt: skip
 _MAX_SHOWN: Final = 200
+_MAX_SCHEDULE: Final = 10_000
 
 
 def schedule_problem(text: str) -> str | None:
     """What is wrong with five fields or a word such as `@daily`; None when nothing is."""
+    if len(text) > _MAX_SCHEDULE:
+        return f"a schedule of {len(text)} characters is none that anybody meant"
     if text.startswith("@"):
         return _descriptor_problem(text)
     fields = text.split()

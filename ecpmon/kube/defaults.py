@@ -63,11 +63,15 @@ def _replica_set(document: Document) -> None:
 
 
 def _replication_controller(document: Document) -> None:
-    spec = _template(document)
+    spec = _spec(document)
     _set(spec, replicas=1)
+    if "template" not in spec:
+        return
+    _template(document)
     labels = (spec["template"].get("metadata") or {}).get("labels")
     if labels:
         _set_empty(spec, selector=labels)
+    _label(document)
 
 
 def _stateful_set(document: Document) -> None:
@@ -78,9 +82,8 @@ def _stateful_set(document: Document) -> None:
     _set_empty(strategy, type="RollingUpdate")
     if strategy["type"] == "RollingUpdate":
         _set(strategy.setdefault("rollingUpdate", {}), partition=0)
-    _set(
-        spec.setdefault("persistentVolumeClaimRetentionPolicy", {}), whenDeleted="Retain", whenScaled="Retain"
-    )
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    _set_empty(retention, whenDeleted="Retain", whenScaled="Retain")
     for claim in spec.get("volumeClaimTemplates") or ():
         _set(claim.setdefault("spec", {}), volumeMode="Filesystem")
 
@@ -96,6 +99,14 @@ def _daemon_set(document: Document) -> None:
 
 def _job(document: Document) -> None:
     _fill_job(_template(document))
+    _label(document)
+
+
+def _label(document: Document) -> None:
+    """An object without labels has those of its pods."""
+    labels = (document["spec"]["template"].get("metadata") or {}).get("labels")
+    if labels:
+        _set_empty(document.setdefault("metadata", {}), labels=labels)
 
 
 def _fill_job(spec: Document) -> None:
@@ -126,6 +137,8 @@ def _service(document: Document) -> None:
     if spec["sessionAffinity"] == "ClientIP":
         config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
         _set(config, timeoutSeconds=_AFFINITY_SECONDS)
+    elif spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
     for port in spec.get("ports") or ():
         _set_empty(port, protocol="TCP")
         _set_empty(port, targetPort=port.get("port", 0))
@@ -164,7 +177,25 @@ def _secret(document: Document) -> None:
 
 
 def _claim(document: Document) -> None:
-    _set(_spec(document), volumeMode="Filesystem")
+    spec = _spec(document)
+    _set(spec, volumeMode="Filesystem")
+    _same_source(spec)
+
+
+def _same_source(spec: Document) -> None:
+    """The two spellings of a claim's source are one. Of the older one only claims and snapshots are kept, of the newer
+    one nothing of another namespace."""
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]
+    older, newer = spec.get("dataSource"), spec.get("dataSourceRef")
+    if older is not None and newer is None:
+        named = older.get("apiGroup", ""), older.get("kind", "")
+        if named in (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")):
+            spec["dataSourceRef"] = dict(older)
+        else:
+            del spec["dataSource"]
+    elif newer is not None and older is None:
+        spec["dataSource"] = {key: value for key, value in newer.items() if key != "namespace"}
 
 
 def _volume(document: Document) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
-from ecpmon.kube.causes import Causes, invalid, needed, of_messages, required, unsupported
+from ecpmon.kube.causes import Causes, invalid, needed, of_messages, placed, required, unsupported
 from ecpmon.kube.quantities import parsed
 from ecpmon.kube.resources import is_huge
 
@@ -39,7 +39,7 @@ def env_causes(container: Mapping[str, Any], at: str) -> Causes:
     for index, variable in enumerate(container.get("env") or ()):
         yield from _variable(variable, f"{at}.env[{index}]")
     for index, source in enumerate(container.get("envFrom") or ()):
-        yield from _all_of(source, f"{at}.envFrom[{index}]")
+        yield from _all_of(source, f"{at}.envFrom", index)
 
 
 def _variable(variable: Mapping[str, Any], at: str) -> Causes:
@@ -129,8 +129,9 @@ _CHECKS: Final = {
 }
 
 
-def _all_of(source: Mapping[str, Any], at: str) -> Causes:
+def _all_of(source: Mapping[str, Any], path: str, index: int) -> Causes:
     """Everything of a ConfigMap or of a Secret."""
+    at = f"{path}[{index}]"
     prefix = source.get("prefix", "")
     yield from of_messages(f"{at}.prefix", prefix, names.environment_name(prefix))
     present = [key for key in ("configMapRef", "secretRef") if key in source]
@@ -141,6 +142,8 @@ def _all_of(source: Mapping[str, Any], at: str) -> Causes:
         else:
             yield from of_messages(where, name, names.dns_subdomain(name))
     if not present:
-        yield invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")
+        said = "must specify one of: `configMapRef` or `secretRef`"
+        yield from placed(at, [invalid(path, "", said)])
     elif len(present) > 1:
-        yield invalid(at, "", "may not have more than one field specified at a time")
+        said = "may not have more than one field specified at a time"
+        yield from placed(at, [invalid(path, "", said)])

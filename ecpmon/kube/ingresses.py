@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
+from ecpmon.kube.addresses import address
 from ecpmon.kube.causes import Causes, Document, invalid, of_messages, required, unsupported
 
 _PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
@@ -50,7 +51,7 @@ def _tls(entry: Mapping[str, Any], at: str) -> Causes:
 def _rule(rule: Mapping[str, Any], at: str) -> Causes:
     host = rule.get("host", "")
     if host:
-        if names.ip(host) is not None:
+        if address(host) is not None:
             yield invalid(f"{at}.host", host, "must be a DNS name, not an IP address")
         yield from _host(host, f"{at}.host")
     if "http" not in rule:
@@ -101,8 +102,8 @@ def _backend(backend: Mapping[str, Any], at: str) -> Causes:
 
 def reference_causes(reference: Mapping[str, Any], at: str) -> Causes:
     """Another object by group, kind and name."""
-    group = reference.get("apiGroup", "")
-    if group:
+    group = reference.get("apiGroup")
+    if group is not None:
         yield from of_messages(f"{at}.apiGroup", group, names.dns_subdomain(group))
     for key in ("kind", "name"):
         value = reference.get(key, "")

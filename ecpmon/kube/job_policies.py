@@ -49,7 +49,7 @@ def _failure_rule(spec: Mapping[str, Any], rule: Mapping[str, Any], at: str) -> 
         where, kind = f"{at}.onPodConditions[{index}]", condition.get("type", "")
         yield from of_messages(f"{where}.type", kind, names.qualified_name(kind))
         # Absent is True.
-        yield from _word(f"{where}.status", condition.get("status", "True"), _STATES)
+        yield from _word(f"{where}.status", condition.get("status") or "True", _STATES)
     if (codes is None) == (not conditions):
         detail = "specifying one of OnExitCodes and OnPodConditions is required"
         yield invalid(at, dict(rule), detail)
@@ -114,8 +114,8 @@ def _success_rule(rule: Mapping[str, Any], completions: int, at: str) -> Causes:
     total = _total(indexes, completions)
     if total is None:
         yield invalid(f"{at}.succeededIndexes", indexes, "error parsing succeededIndexes")
-    elif count is not None and count > total:
-        detail = f"must be less than or equal to {total} (the number of indexes in succeededIndexes)"
+    if count is not None and count > (total or 0):
+        detail = f"must be less than or equal to {total or 0} (the number of indexes in succeededIndexes)"
         yield invalid(f"{at}.succeededCount", count, detail)
 
 

@@ -14,6 +14,7 @@ from ecpmon.kube.causes import (
     not_negative,
     one_of,
     required,
+    too_long,
     unsupported,
 )
 from ecpmon.kube.cron import schedule_problem, time_zone_problem
@@ -26,6 +27,7 @@ _COUNTS: Final = (
     "backoffLimitPerIndex", "maxFailedIndexes",
 )  # fmt: skip
 _MOST_INDEXED: Final = 100_000
+_MAX_MANAGER: Final = 63
 _ENDING: Final = ("OnFailure", "Never")
 # The names of a Job's pods are longer than its own.
 MAX_CRON_NAME: Final = 52
@@ -37,12 +39,13 @@ def job_causes(document: Document, old: Document | None) -> Causes:
     spec, name = document.get("spec") or {}, document["metadata"].get("name", "")
     yield from _spec(_labelled(spec, name), "spec")
     selector = spec.get("selector")
-    yield from selector_causes(selector, "spec.selector")
+    wrong = list(selector_causes(selector, "spec.selector"))
+    yield from wrong
     if spec.get("manualSelector"):
         if selector is None:
             yield required("spec.selector")
         labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-        if not matches(selector, labels):
+        if not wrong and not matches(selector, labels):
             detail = "`selector` does not match template `labels`"
             yield invalid("spec.template.metadata.labels", labels, detail)
     elif selector is not None and old is None:
@@ -94,6 +97,8 @@ def _spec(spec: Mapping[str, Any], path: str) -> Causes:
 
 
 def _modes(spec: Mapping[str, Any], path: str) -> Causes:
+    if "managedBy" in spec:
+        yield from _manager(spec["managedBy"], f"{path}.managedBy")
     yield from one_of(spec, "completionMode", ("NonIndexed", "Indexed"), path)
     allowed = ("Failed",) if "podFailurePolicy" in spec else ("Failed", "TerminatingOrFailed")
     yield from one_of(spec, "podReplacementPolicy", allowed, path)
@@ -105,6 +110,16 @@ def _modes(spec: Mapping[str, Any], path: str) -> Causes:
             yield invalid(f"{path}.{key}", spec[key], "requires indexed completion mode")
     elif spec["completionMode"] == "Indexed":
         yield from _indexed(spec, path)
+
+
+def _manager(name: str, at: str) -> Causes:
+    domain, _, rest = name.partition("/")
+    if not name:
+        yield required(at)
+    elif not rest or names.dns_subdomain(domain) or not names.is_path(rest):
+        yield invalid(at, name, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    if len(name) > _MAX_MANAGER:
+        yield too_long(at, _MAX_MANAGER)
 
 
 def _indexed(spec: Mapping[str, Any], path: str) -> Causes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 Messages = tuple[str, ...]
@@ -22,6 +21,7 @@ _CONFIG_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
 _HEADER: Final = re.compile(r"[-A-Za-z0-9]+")
 _PERCENT: Final = re.compile(r"[0-9]+%")
 _PORT_NAME: Final = re.compile(r"[-a-z0-9]+")
+_PATH: Final = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 _CACHED: Final = 4096
 
 _EDGES: Final = "and must start and end with an alphanumeric character"
@@ -82,6 +82,11 @@ def path_segment(text: str) -> Messages:
     if text in (".", ".."):
         return (f"may not be '{text}'",)
     return tuple(f"may not contain '{sign}'" for sign in "/%" if sign in text)
+
+
+def is_path(text: str) -> bool:
+    """What may follow a domain and a slash."""
+    return _PATH.fullmatch(text) is not None
 
 
 @lru_cache(_CACHED)
@@ -164,28 +169,3 @@ def header_name(text: str) -> Messages:
 
 def percent(text: str) -> Messages:
     return _FINE if _PERCENT.fullmatch(text) else (_PERCENT_TEXT,)
-
-
-def cidr(text: str) -> IPv4Network | IPv6Network | None:
-    """A network such as `10.0.0.0/8`, host bits and leading zeros let pass as the server does; else None."""
-    address, _, bits = text.partition("/")
-    if not (bits.isascii() and bits.isdigit() and len(bits) <= 3) or (len(bits) > 1 and bits[0] == "0"):
-        return None
-    found = ip(address)
-    try:
-        return None if found is None else ip_network(f"{found}/{bits}", strict=False)
-    except ValueError:
-        return None
-
-
-def ip(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, leading zeros let pass as the server does; else None."""
-    if "%" in text or len(text) > 45:
-        return None
-    parts = text.split(".")
-    if len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts):
-        text = ".".join(str(int(part)) for part in parts)
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
+from ecpmon.kube.addresses import address_messages
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -114,8 +115,7 @@ def _dns(spec: Mapping[str, Any], path: str) -> Causes:
         detail = f"must not have more than {_MAX_NAME_SERVERS} nameservers"
         yield invalid(f"{at}.nameservers", list(servers), detail)
     for index, server in enumerate(servers):
-        if names.ip(server) is None:
-            yield invalid(f"{at}.nameservers[{index}]", server, "must be a valid IP address")
+        yield from of_messages(f"{at}.nameservers[{index}]", server, address_messages(server))
     if len(searches) > _MAX_SEARCHES:
         yield invalid(
             f"{at}.searches", list(searches), f"must not have more than {_MAX_SEARCHES} search paths"
@@ -159,8 +159,8 @@ def _overhead(amounts: Mapping[str, str], path: str) -> Causes:
 def _details(spec: Mapping[str, Any], path: str) -> Causes:
     for index, alias in enumerate(spec.get("hostAliases") or ()):
         at = f"{path}.hostAliases[{index}]"
-        if names.ip(alias.get("ip", "")) is None:
-            yield invalid(f"{at}.ip", alias.get("ip", ""), "must be a valid IP address")
+        where = alias.get("ip", "")
+        yield from of_messages(f"{at}.ip", where, address_messages(where))
         for host in alias.get("hostnames") or ():
             yield from of_messages(f"{at}.hostnames", host, names.dns_subdomain(host))
     for index, gate in enumerate(spec.get("readinessGates") or ()):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
+from ecpmon.kube.addresses import network, network_messages
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -21,7 +22,6 @@ from ecpmon.kube.portions import portion_causes
 
 _PROTOCOLS: Final = ("TCP", "UDP", "SCTP")
 _DIRECTIONS: Final = ("Ingress", "Egress")
-_CIDR_TEXT: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def network_policy_causes(document: Document, _: Document | None) -> Causes:
@@ -78,19 +78,14 @@ def _block(block: Mapping[str, Any], at: str) -> Causes:
     if not text:
         yield required(f"{at}.cidr")
         return
-    network = names.cidr(text)
-    if network is None:
-        yield invalid(f"{at}.cidr", text, _CIDR_TEXT)
+    yield from of_messages(f"{at}.cidr", text, network_messages(text))
+    whole = network(text)
+    if whole is None:
         return
     for index, part in enumerate(block.get("except") or ()):
-        field, within = f"{at}.except[{index}]", names.cidr(part)
-        if within is None:
-            yield invalid(field, part, _CIDR_TEXT)
-        elif (
-            within.version != network.version
-            or within.prefixlen <= network.prefixlen
-            or within.network_address not in network
-        ):
+        field, within = f"{at}.except[{index}]", network(part)
+        yield from of_messages(field, part, network_messages(part))
+        if within is not None and not whole.holds(within):
             yield invalid(field, part, f"must be a strict subset of `cidr` {text}")
 
 

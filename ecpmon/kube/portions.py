@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ecpmon.kube import names
 from ecpmon.kube.causes import Causes, invalid, of_messages
+
+# Text that is no percentage and still a number to Go.
+_WHOLE: Final = re.compile(r"[-+]?[0-9]{1,18}")
 
 
 def portion_causes(holder: Mapping[str, Any], key: str, path: str, *, at_most_all: bool) -> Causes:
@@ -25,7 +29,10 @@ def portion_causes(holder: Mapping[str, Any], key: str, path: str, *, at_most_al
 
 def portion(value: int | str | None) -> int:
     """The number alone; 0 for what is none."""
-    return value if isinstance(value, int) else _percentage(value or "")
+    if isinstance(value, int):
+        return value
+    text = value or ""
+    return int(text) if _WHOLE.fullmatch(text) else _percentage(text)
 
 
 def _percentage(text: str) -> int:

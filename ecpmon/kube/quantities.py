@@ -7,9 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-_FORM: Final = re.compile(
-    r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?", re.ASCII
-)
+_FORM: Final = re.compile(r"([+-]?\d*(?:\.\d*)?)(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?", re.ASCII)
 _UNITS: Final = {
     **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
     **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
@@ -25,10 +23,12 @@ WORDS: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([e
 @lru_cache(4096)
 def parsed(text: str) -> Decimal:
     """In base units, within what the server holds. Raises ValueError for what it cannot decode."""
-    found = _FORM.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    found = _FORM.fullmatch(text) if 0 < len(text) <= _MAX_LENGTH else None
     if found is None:
         raise ValueError(WORDS)
     number, exponent, unit = found.groups()
+    if not any(map(str.isdigit, number)):
+        return Decimal(0)  # a sign, a dot or a unit alone: the server counts the digits that there are
     power = int(exponent[1:]) if exponent else 0
     if abs(power) > _MAX_EXPONENT:
         power = _MAX_EXPONENT if power > 0 else -_MAX_EXPONENT
@@ -44,5 +44,5 @@ def _held(value: Decimal) -> Decimal:
 
 
 def is_whole(value: Decimal) -> bool:
-    """What counts pieces is told in whole ones."""
-    return value == value.to_integral_value()
+    """What counts pieces is told in whole ones, not more than the server can count in thousandths."""
+    return value == value.to_integral_value() and abs(value) * 1000 <= _LARGEST

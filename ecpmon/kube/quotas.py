@@ -55,7 +55,8 @@ def quota_causes(document: Document, _: Document | None) -> Causes:
     yield from _scopes(spec.get("scopes") or (), spec.get("hard") or {}, "spec.scopes")
     selector = spec.get("scopeSelector") or {}
     for index, item in enumerate(selector.get("matchExpressions") or ()):
-        yield from _scope(item, f"spec.scopeSelector.matchExpressions[{index}]")
+        path = "spec.scopeSelector.matchExpressions"
+        yield from _scope(item, path, f"{path}[{index}]")
 
 
 def _quota_name(name: str, at: str) -> Causes:
@@ -76,17 +77,18 @@ def _scopes(scopes: Any, hard: Mapping[str, str], at: str) -> Causes:
         yield invalid(at, list(scopes), "conflicting scopes")
 
 
-def _scope(item: Mapping[str, Any], at: str) -> Causes:
+def _scope(item: Mapping[str, Any], path: str, at: str) -> Causes:
+    """The server names the list and the field, not which of the items."""
     name, operator, values = item.get("scopeName", ""), item.get("operator", ""), item.get("values") or ()
     if name not in _SCOPES:
-        yield invalid(f"{at}.scopeName", name, "unsupported scope")
+        yield invalid(f"{path}.scopeName", name, "unsupported scope")
     if operator not in _OPERATORS:
-        yield invalid(f"{at}.operator", operator, "not a valid selector operator")
+        yield invalid(f"{path}.operator", operator, "not a valid selector operator")
     elif operator in ("In", "NotIn") and not values:
-        yield required(f"{at}.values", "must be at least one value when `operator` is 'In' or 'NotIn'")
+        yield required(f"{path}.values", "must be at least one value when `operator` is 'In' or 'NotIn'")
     elif operator in ("Exists", "DoesNotExist") and values:
         yield invalid(
-            f"{at}.values", list(values), "must be no value when `operator` is 'Exists' or 'DoesNotExist'"
+            f"{path}.values", list(values), "must be no value when `operator` is 'Exists' or 'DoesNotExist'"
         )
 
 
@@ -154,7 +156,7 @@ def _ratio(ratio: str, least: str | None, most: str | None, at: str) -> Causes:
     value = parsed(ratio)
     if value < 1:
         yield invalid(at, ratio, f"ratio {ratio} is less than 1")
-    elif least is not None and most is not None and parsed(least) > 0:
+    elif least is not None and most is not None and parsed(least) != 0:
         limit = parsed(most) / parsed(least)
         if value > limit:
             yield invalid(at, ratio, f"ratio {ratio} is greater than max/min = {limit:f}")

@@ -26,7 +26,10 @@ def cluster_role_causes(document: Document, _: Document | None) -> Causes:
     if not selectors:
         yield required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
     for index, selector in enumerate(selectors):
-        yield from selector_causes(selector, f"{path}[{index}]")
+        wrong = list(selector_causes(selector, f"{path}[{index}]"))
+        yield from wrong
+        if wrong:
+            yield invalid(f"{path}[{index}]", selector, "invalid label selector")
 
 
 def _rules(document: Document, *, namespaced: bool) -> Causes:

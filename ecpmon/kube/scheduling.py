@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -153,6 +154,7 @@ def _toleration(toleration: Mapping[str, Any], at: str) -> Causes:
 
 def _spread(constraints: Any, path: str) -> Causes:
     pairs = [(item.get("topologyKey", ""), item.get("whenUnsatisfiable", "")) for item in constraints]
+    seen = Counter(pairs)  # those that are still to come
     for index, constraint in enumerate(constraints):
         at = f"{path}[{index}]"
         if constraint.get("maxSkew", 0) <= 0:
@@ -161,7 +163,8 @@ def _spread(constraints: Any, path: str) -> Causes:
             yield required(f"{at}.topologyKey", "can not be empty")
         when = {"whenUnsatisfiable": pairs[index][1]}
         yield from one_of(when, "whenUnsatisfiable", _UNSATISFIABLE, at)
-        if pairs[index] in pairs[index + 1 :]:
+        seen[pairs[index]] -= 1
+        if seen[pairs[index]]:
             yield duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", list(pairs[index]))
         yield from _spread_details(constraint, at)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ecpmon.kube import names
+from ecpmon.kube.addresses import address, address_messages, network_messages, special_messages
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -34,6 +35,7 @@ _FAMILIES: Final = ("IPv4", "IPv6")
 FIRST_NODE_PORT: Final = 30000
 LAST_NODE_PORT: Final = 32767
 _KUBELET: Final = 10250
+_MOST_ADDRESSES: Final = 2
 _MAX_AFFINITY_SECONDS: Final = 86_400
 
 
@@ -82,7 +84,7 @@ def _port(port: Mapping[str, Any], at: str) -> Causes:
     yield from of_messages(f"{at}.port", number, names.port_number(number))
     yield from one_of(port, "protocol", _PROTOCOLS, at)
     yield from of_messages(f"{at}.targetPort", target, names.port(target))
-    if port.get("appProtocol"):
+    if "appProtocol" in port:
         protocol = port["appProtocol"]
         yield from of_messages(f"{at}.appProtocol", protocol, names.qualified_name(protocol))
 
@@ -104,9 +106,9 @@ def _node_ports(spec: Mapping[str, Any], ports: Any) -> Causes:
         key = (port.get("protocol"), number)
         if not number:
             continue
-        if kind not in _OUTSIDE:
+        if kind == "ClusterIP":
             yield forbidden(field, f"may not be used when `type` is '{kind}'")
-        elif not FIRST_NODE_PORT <= number <= LAST_NODE_PORT:
+        elif kind in _OUTSIDE and not FIRST_NODE_PORT <= number <= LAST_NODE_PORT:
             detail = (
                 "provided port is not in the valid range. The range of valid ports is "
                 f"{FIRST_NODE_PORT}-{LAST_NODE_PORT}"
@@ -126,27 +128,48 @@ def _affinity(spec: Mapping[str, Any]) -> Causes:
         elif not 0 < seconds <= _MAX_AFFINITY_SECONDS:
             detail = f"must be greater than 0 and less than {_MAX_AFFINITY_SECONDS}"
             yield invalid(f"{field}.clientIP.timeoutSeconds", seconds, detail)
-    elif spec.get("sessionAffinity") == "None" and config is not None:
-        yield forbidden(field, "must not be set when session affinity is None")
 
 
 def _addresses(spec: Mapping[str, Any]) -> Causes:
-    addresses, families = spec.get("clusterIPs") or (), spec.get("ipFamilies") or ()
-    first = spec.get("clusterIP", "")
-    if addresses and first and first != addresses[0]:
-        yield invalid("spec.clusterIPs", list(addresses), "first value must match `clusterIP`")
-    for index, address in enumerate(addresses or ((first,) if first else ())):
-        if address != "None" and names.ip(address) is None:
-            field = f"spec.clusterIPs[{index}]"
-            yield invalid(field, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    if spec.get("type") != "ExternalName":
+        yield from _cluster_addresses(spec)
+    for index, where in enumerate(spec.get("externalIPs") or ()):
+        messages = address_messages(where) or special_messages(where)
+        yield from of_messages(f"spec.externalIPs[{index}]", where, messages)
+
+
+def _cluster_addresses(spec: Mapping[str, Any]) -> Causes:
+    given, families = spec.get("clusterIPs") or (), spec.get("ipFamilies") or ()
+    first, path = spec.get("clusterIP", ""), "spec.clusterIPs"
+    if given and not first:
+        yield invalid(path, list(given), "must be empty when `clusterIP` is not specified")
+    elif given and first != given[0]:
+        yield invalid(path, list(given), "first value must match `clusterIP`")
+    known = [*given] or [text for text in (first,) if text]
+    yield from _families(families, known)
+    if len(known) > 1 and known[0] == "None":
+        yield invalid(path, known, "'None' must be the first and only value")
+    for index, text in enumerate(known):
+        if index or text != "None":
+            yield from of_messages(f"{path}[{index}]", text, address_messages(text))
+    if len(known) > _MOST_ADDRESSES:
+        yield invalid(path, known, f"may only hold up to {_MOST_ADDRESSES} values")
+    found = [address(text) for text in known]
+    if len(found) > 1 and all(found) and len({version for version, _ in filter(None, found)}) < 2:
+        yield invalid(path, known, "may specify no more than one IP for each IP family")
+
+
+def _families(families: Sequence[str], known: Sequence[str]) -> Causes:
     for index, family in enumerate(families):
         if family not in _FAMILIES:
             yield unsupported(f"spec.ipFamilies[{index}]", family, _FAMILIES)
         if family in families[:index]:
             yield duplicate(f"spec.ipFamilies[{index}]", family)
-    for index, address in enumerate(spec.get("externalIPs") or ()):
-        if names.ip(address) is None:
-            yield invalid(f"spec.externalIPs[{index}]", address, "must be a valid IP address")
+    for index, (family, text) in enumerate(zip(families, known, strict=False)):
+        found = address(text)
+        if found is not None and family in _FAMILIES and family != f"IPv{found[0]}":
+            detail = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+            yield invalid(f"spec.clusterIPs[{index}]", text, detail)
 
 
 def _external_name(spec: Mapping[str, Any]) -> Causes:
@@ -173,13 +196,19 @@ def _outside(spec: Mapping[str, Any]) -> Causes:
         detail = f"may not be set to 'None' for {spec['type']} services"
         yield invalid("spec.clusterIPs[0]", "None", detail)
     policy = spec.get("externalTrafficPolicy")
-    if policy is not None and not outside and not spec.get("externalIPs"):
+    if (
+        policy is not None
+        and not outside
+        and not (spec.get("type") == "ClusterIP" and spec.get("externalIPs"))
+    ):
         detail = "may only be set for externally-accessible services"
         yield invalid("spec.externalTrafficPolicy", policy, detail)
     check = spec.get("healthCheckNodePort", 0)
     if check and (spec.get("type") != "LoadBalancer" or policy != "Local"):
         detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         yield invalid("spec.healthCheckNodePort", check, detail)
+    elif check:
+        yield from of_messages("spec.healthCheckNodePort", check, names.port_number(check))
 
 
 def _balancer(spec: Mapping[str, Any]) -> Causes:
@@ -189,8 +218,8 @@ def _balancer(spec: Mapping[str, Any]) -> Causes:
         detail = "may only be used when `type` is 'LoadBalancer'"
         yield forbidden("spec.LoadBalancerSourceRanges", detail)
     for index, text in enumerate(ranges):
-        if names.cidr(text.strip()) is None:
-            yield invalid(f"spec.LoadBalancerSourceRanges[{index}]", text, "must be a valid CIDR value")
+        at = f"spec.LoadBalancerSourceRanges[{index}]"
+        yield from of_messages(at, text, network_messages(text.strip()))
     if not balances:
         for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if key in spec:

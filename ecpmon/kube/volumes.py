@@ -93,6 +93,28 @@ def _source(volume: Mapping[str, Any], at: str) -> Causes:
         yield from check(volume[kind], where)
 
 
+def persistent_source_causes(kind: str, source: Mapping[str, Any], at: str) -> Causes:
+    """What the one source of a PersistentVolume needs."""
+    if kind == "local":
+        yield from needed(source, ("path",), at)
+        if ".." in source.get("path", "").split("/"):
+            yield invalid(f"{at}.path", source["path"], "must not contain '..'")
+    elif kind == "csi":
+        yield from needed(source, ("driver", "volumeHandle"), at)
+        if source.get("driver"):
+            yield from of_messages(f"{at}.driver", source["driver"], _driver(source["driver"]))
+    elif kind == "nfs":
+        yield from _nfs(source, at)
+    elif kind == "hostPath":
+        yield from _host_path(source, at)
+
+
+def _driver(name: str) -> names.Messages:
+    """The name of a CSI driver."""
+    long = (names.too_long(63),) if len(name) > 63 else ()
+    return (*long, *names.dns_subdomain(name.lower()))
+
+
 def _empty_dir(source: Mapping[str, Any], at: str) -> Causes:
     limit = source.get("sizeLimit")
     if limit is not None and parsed(limit) < 0:

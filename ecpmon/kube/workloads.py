@@ -153,7 +153,7 @@ def stateful_set_causes(document: Document, old: Document | None) -> Causes:
     for key in ("whenDeleted", "whenScaled"):
         at = "spec.persistentVolumeClaimRetentionPolicy"
         yield from one_of(retention, key, ("Retain", "Delete"), at)
-    yield from not_negative(spec, ("replicas", "minReadySeconds", "revisionHistoryLimit"), "spec")
+    yield from not_negative(spec, ("replicas", "minReadySeconds"), "spec")
     yield from not_negative(spec.get("ordinals") or {}, ("start",), "spec.ordinals")
     if spec.get("serviceName"):
         yield from of_messages("spec.serviceName", spec["serviceName"], names.dns_label(spec["serviceName"]))
@@ -172,10 +172,8 @@ def _stateful_strategy(strategy: Mapping[str, Any]) -> Causes:
         if rolling is not None:
             yield invalid(path, rolling, "only allowed for updateStrategy 'RollingUpdate'")
     elif rolling is not None:
+        # `maxUnavailable` is behind a gate: the server drops it, whatever it is.
         yield from not_negative(rolling, ("partition",), path)
-        yield from portion_causes(rolling, "maxUnavailable", path, at_most_all=True)
-        if "maxUnavailable" in rolling and portion(rolling["maxUnavailable"]) == 0:
-            yield invalid(f"{path}.maxUnavailable", rolling["maxUnavailable"], "cannot be 0")
 
 
 def _claim_templates(spec: Mapping[str, Any]) -> Causes:
@@ -184,14 +182,15 @@ def _claim_templates(spec: Mapping[str, Any]) -> Causes:
 
 
 def _with_claims(spec: Mapping[str, Any]) -> Document:
-    """The template with the volumes that its pods will have: of each claim one, instead of any of its name."""
+    """The template with the volumes that its pods will have: of each claim's name one, instead of any of that name. The
+    controller gives each pod a host's name of its own."""
     template = spec.get("template") or {}
-    pod = template.get("spec") or {}
+    pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in ("hostname", "subdomain")}
     claims = [claim.get("metadata") or {} for claim in spec.get("volumeClaimTemplates") or ()]
-    taken = [claim.get("name", "") for claim in claims]
+    taken = list(dict.fromkeys(claim.get("name", "") for claim in claims))
     volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in taken]
     volumes += [item for item in pod.get("volumes") or () if item.get("name", "") not in taken]
-    return {**template, "spec": {**pod, "volumes": volumes}} if volumes else dict(template)
+    return {**template, "spec": {**pod, "volumes": volumes} if volumes else pod}
 
 
 def _stateful_changes(spec: Mapping[str, Any], old: Document | None) -> Causes:
@@ -209,7 +208,7 @@ def replication_controller_causes(document: Document, _: Document | None) -> Cau
     selector, template = spec.get("selector") or {}, spec.get("template")
     if not selector:
         yield required("spec.selector")
-    if template is None:
+    if not template:
         yield required(_TEMPLATE)
         return
     if selector:

@@ -15,8 +15,8 @@ from ecpmon.kube.causes import Cause
 from ecpmon.kube.checks import causes_of, decoded_as, split_version
 from ecpmon.kube.decoding import Findings
 from ecpmon.kube.defaults import fill_defaults
+from ecpmon.kube.operators import is_operators, meant_kind
 from ecpmon.kube.schemas import definition_name, definitions
-from ecpmon.kube.scopes import is_operators, meant_kind
 from ecpmon.kube.templates import NATIVE_GROUPS
 from ecpmon.orchestrator.validation.customs import custom_findings
 from ecpmon.orchestrator.validation.reading import Document
@@ -86,7 +86,7 @@ def _code(cause: Cause) -> str:
 
 def _path(cause: Cause) -> str:
     """The field that the server names, as far as it can be told within it."""
-    path = dotted(cause.field)
+    path = dotted(cause.place or cause.field)
     found = _AGAINST.search(cause.message)
     return f"{path}.{found[1]}" if found and path.endswith(".requests") else path
 

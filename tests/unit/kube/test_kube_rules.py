@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from copy import deepcopy
 from typing import Any
 
@@ -119,8 +120,8 @@ CONTAINERS: list[tuple[dict[str, Any], set[str]]] = [
      {"env[0].valueFrom.resourceFieldRef.divisor"}),
     ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a b']"}}}]},
      {"env[0].valueFrom.fieldRef.fieldPath"}),
-    ({"envFrom": [{}]}, {"envFrom[0]"}),
-    ({"envFrom": [{"configMapRef": {"name": "a"}, "secretRef": {"name": "b"}}]}, {"envFrom[0]"}),
+    ({"envFrom": [{}]}, {"envFrom"}),
+    ({"envFrom": [{"configMapRef": {"name": "a"}, "secretRef": {"name": "b"}}]}, {"envFrom"}),
     ({"livenessProbe": {}}, {"livenessProbe"}),
     ({"livenessProbe": {"exec": {}, "tcpSocket": {"port": 1}}}, {"livenessProbe.exec.command",
                                                                  "livenessProbe.tcpSocket"}),
@@ -161,8 +162,10 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("deployments", {"spec.template.spec.initContainers.0.name": "web"}, {f"{SPEC}.initContainers[0].name"}),
     ("statefulsets", {"spec.updateStrategy": {"type": "OnDelete", "rollingUpdate": {"partition": 1}}},
      {"spec.updateStrategy.rollingUpdate"}),
-    ("statefulsets", {"spec.updateStrategy.rollingUpdate": {"maxUnavailable": 0}},
-     {"spec.updateStrategy.rollingUpdate.maxUnavailable"}),
+    ("statefulsets", {"spec.updateStrategy.rollingUpdate": {"maxUnavailable": -1}}, set()),
+    ("statefulsets", {"spec.revisionHistoryLimit": -1}, set()),
+    ("statefulsets", {"spec.persistentVolumeClaimRetentionPolicy": {"whenDeleted": ""}}, set()),
+    ("statefulsets", {"spec.template.spec.hostname": "A.b", "spec.template.spec.subdomain": "-"}, set()),
     ("statefulsets", {"spec.persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Ask"}},
      {"spec.persistentVolumeClaimRetentionPolicy.whenDeleted"}),
     ("daemonsets", {"spec.updateStrategy.rollingUpdate": {"maxUnavailable": 1, "maxSurge": 1}},
@@ -237,7 +240,50 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("secrets", {"stringData": {"a/b": "x"}}, {"data[a/b]"}),
     ("persistentvolumeclaims", {"spec.resources.requests.storage": "0"}, {"spec.resources[storage]"}),
     ("persistentvolumeclaims", {"spec.accessModes": ["ReadWriteOncePod", "ReadOnlyMany"]}, {"spec.accessModes"}),
-    ("persistentvolumeclaims", {"spec.dataSource": {"kind": "Snapshot", "name": "s"}}, {"spec.dataSource"}),
+    ("persistentvolumeclaims", {"spec.dataSource": {"kind": "Snapshot", "name": "s"}}, set()),
+    ("persistentvolumeclaims", {"spec.dataSource": {"kind": "PersistentVolumeClaim"}},
+     {"spec.dataSource.name", "spec.dataSourceRef.name"}),
+    ("persistentvolumeclaims", {"spec.dataSourceRef": {"kind": "K", "name": "s"}},
+     {"spec.dataSource", "spec.dataSourceRef"}),
+    ("persistentvolumeclaims", {"spec.dataSourceRef": {"kind": "", "name": "s", "namespace": "b"}}, set()),
+    ("persistentvolumeclaims", {"spec.accessModes": ["ReadWriteOncePod", "ReadWriteOncePod"]}, set()),
+    ("horizontalpodautoscalers", {"spec.minReplicas": 0}, {"spec.minReplicas", "spec.metrics"}),
+    ("horizontalpodautoscalers", {"spec.metrics.0": {"type": "ContainerResource", "containerResource": {
+        "name": "gpu", "container": "A", "target": {"type": "Utilization", "averageUtilization": 5}}}},
+     {"spec.metrics[0].containerResource.name", "spec.metrics[0].containerResource.container"}),
+    ("jobs", {"spec.managedBy": "example"}, {"spec.managedBy"}),
+    ("jobs", {"spec.managedBy": "example.com/x"}, set()),
+    ("jobs", {"spec.manualSelector": True, "metadata.labels": {}, "spec.selector": {"matchLabels": {"a": "b c"}},
+              "spec.template.metadata": {"labels": {"a": "b c"}}},
+     {"metadata.labels", "spec.selector.matchLabels", "spec.template.labels"}),
+    ("jobs", {"spec.successPolicy": {"rules": [{"succeededIndexes": "x", "succeededCount": 1}]}},
+     {"spec.successPolicy.rules[0].succeededIndexes", "spec.successPolicy.rules[0].succeededCount"}),
+    ("services", {"spec.sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}, set()),
+    ("services", {"spec.type": "Nonsense", "spec.ports.0.nodePort": 30001}, {"spec.type"}),
+    ("services", {"spec.type": "LoadBalancer", "spec.externalTrafficPolicy": "Local",
+                  "spec.healthCheckNodePort": 70000}, {"spec.healthCheckNodePort"}),
+    ("services", {"spec.type": "LoadBalancer", "spec.loadBalancerSourceRanges": ["10.0.0.1/8"]},
+     {"spec.LoadBalancerSourceRanges[0]"}),
+    ("services", {"spec.ports.0.appProtocol": ""}, {"spec.ports[0].appProtocol"}),
+    ("services", {"spec.externalIPs": ["127.0.0.1", "169.254.1.1", "0.0.0.0", "224.0.0.5", "8.8.8.8"]},
+     {f"spec.externalIPs[{n}]" for n in range(4)}),
+    ("services", {"spec.clusterIPs": ["None"]}, {"spec.clusterIPs"}),
+    ("services", {"spec.clusterIP": "None", "spec.clusterIPs": ["None", "10.0.0.1"]}, {"spec.clusterIPs"}),
+    ("services", {"spec.clusterIP": "10.0.0.1", "spec.clusterIPs": ["10.0.0.1", "10.0.0.2", "10.0.0.3"]},
+     {"spec.clusterIPs"}),
+    ("services", {"spec.clusterIP": "::1", "spec.ipFamilies": ["IPv4"]}, {"spec.clusterIPs[0]"}),
+    ("networkpolicies", {"spec.ingress.0.from.1.ipBlock": {"cidr": "10.0.0.1/8"}},
+     {"spec.ingress[0].from[1].ipBlock.cidr"}),
+    ("resourcequotas", {"spec.scopeSelector": {"matchExpressions": [{"scopeName": "x", "operator": "In"}]}},
+     {f"spec.scopeSelector.matchExpressions.{key}" for key in ("scopeName", "values")}),
+    ("resourcequotas", {"spec.hard": {"pods": "1Ei"}}, {"spec.hard[pods]"}),
+    ("secrets", {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "W10="}},
+     {"data[.dockerconfigjson]"}),
+    ("secrets", {"type": "kubernetes.io/ssh-auth", "data": {"ssh-privatekey": ""}}, {"data[ssh-privatekey]"}),
+    ("daemonsets", {"spec.updateStrategy.rollingUpdate": {"maxSurge": "1", "maxUnavailable": 0}},
+     {"spec.updateStrategy.rollingUpdate.maxSurge"}),
+    ("ingresses", {"spec.rules.0.http.paths.0.backend": {"resource": {"apiGroup": "", "kind": "a", "name": "b"}}},
+     {"spec.rules[0].http.paths[0].backend.resource.apiGroup"}),
     ("resourcequotas", {"spec.scopes": ["BestEffort", "NotBestEffort"]}, {"spec.scopes"}),
     ("resourcequotas", {"spec.hard": {"count/deployments.apps": "3", "requests.hugepages-2Mi": "2Mi"}}, set()),
     ("limitranges", {"spec.limits.0.type": "Pod"}, {"spec.limits[0].default", "spec.limits[0].defaultRequest"}),
@@ -319,12 +365,23 @@ def test_pods_keep_all_but_a_few_fields_and_their_images_have_no_blanks() -> Non
     ("document", "expected"),
     [
         ({"apiVersion": "v1", "kind": "ReplicationController", "spec": {"replicas": -1}},
-         {"spec.replicas", "spec.selector", "spec.template.spec.containers"}),
+         {"spec.replicas", "spec.selector", "spec.template"}),
         ({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 2_000_000_000}, {"value"}),
         ({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "reclaimPolicy": "Keep"},
          {"provisioner", "reclaimPolicy"}),
         ({"apiVersion": "v1", "kind": "PersistentVolume", "spec": {"local": {"path": "/x"}}},
          {"spec.accessModes", "spec.capacity", "spec.nodeAffinity"}),
+        ({"apiVersion": "v1", "kind": "PersistentVolume", "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "nodeAffinity": {},
+            "csi": {"driver": "A_"}}},
+         {"spec.csi.driver", "spec.csi.volumeHandle", "spec.nodeAffinity.required"}),
+        ({"apiVersion": "v1", "kind": "PersistentVolume", "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "nfs": {"path": "x"}}},
+         {"spec.nfs.server", "spec.nfs.path"}),
+        ({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "spec": {
+            "maxReplicas": 2, "targetCPUUtilizationPercentage": 0,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}}},
+         {"spec.metrics[0].resource.target.averageUtilization"}),
         ({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "spec": {"controller": "x"}},
          {"spec.controller"}),
         ({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
@@ -365,3 +422,15 @@ def test_no_rule_trips_over_what_the_types_let_pass(scalar: str | int) -> None:
         verdict = check(body)
         assert verdict.findings.fine, (kind, verdict.findings)
         assert check(verdict.document, old=verdict.document).findings.fine
+
+
+def test_claims_of_one_name_are_one_volume() -> None:
+    document = deepcopy(bases()["statefulsets"])
+    document["spec"]["volumeClaimTemplates"] *= 2
+    assert fields(document) == set()
+
+
+def test_a_secret_that_is_deeply_nested_is_refused_and_nothing_fails() -> None:
+    nested = base64.b64encode(b"[" * 100_000).decode()
+    changes = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": nested}}
+    assert fields(with_changes(bases()["secrets"], changes)) == {"data[.dockerconfigjson]"}

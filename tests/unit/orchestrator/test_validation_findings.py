@@ -273,3 +273,35 @@ def test_a_manifest_whose_yaml_breaks_off_is_looked_at_as_far_as_it_goes() -> No
 )  # fmt: skip
 def test_what_the_server_says_is_said_in_korean(text: str, said: str) -> None:
     assert check(text).errors[0].said(korean=True).startswith(said)
+
+
+@pytest.mark.parametrize("memory", ["128Mi ", "00000000000000000000128Mi", "128.0000000000000Mi"])
+def test_whatever_a_server_reads_as_a_quantity_counts(memory: str) -> None:
+    limits = {"cpu": 1, "memory": memory}
+    pod = yaml.safe_dump(
+        {"spec": {"containers": [{"name": "a", "image": "a:1", "resources": {"limits": limits}}]}}
+    )
+    assert counted(check(one("Pod", pod))) == (1, "1000m", "128Mi", 0)
+
+
+def test_a_claim_with_a_blank_behind_its_size_costs_something() -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi "}}}
+    assert check(one("PersistentVolumeClaim", yaml.safe_dump({"spec": spec}))).estimated_cost == "$277/month"
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [("operator.tigera.io/v1", "Installation"), ("databases.spotahome.com/v1", "RedisFailover"),
+     ("nfd.k8s-sigs.io/v1alpha1", "NodeFeatureRule"), ("aigateway.envoyproxy.io/v1beta1", "AIGatewayRoute"),
+     ("actions.github.com/v1alpha1", "AutoscalingRunnerSet"), ("fluentbit.fluent.io/v1alpha2", "FluentBit")],
+)  # fmt: skip
+def test_a_kind_of_a_well_known_operator_is_doubtful_and_not_wrong(api: str, kind: str) -> None:
+    report = check(one(kind, "spec: {}", api=api))
+    assert [f.code for f in report.errors if f.category == "api"] == []
+    assert [f.code for f in report.warnings if f.path == "kind"] == ["UNCHECKED_KIND"]
+
+
+def test_an_empty_source_is_told_by_its_place_in_the_list() -> None:
+    container = {"name": "a", "image": "a:1", "envFrom": [{"prefix": "a"}]}
+    found = codes(check(one("Pod", yaml.safe_dump({"spec": {"containers": [container]}}))), "api")
+    assert ("INVALID", "spec.containers.0.envFrom.0") in found
