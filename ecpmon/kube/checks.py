@@ -155,12 +155,12 @@ def causes_of(
     group: str, version: str, kind: str, document: Document, old: Document | None = None
 ) -> Iterator[Cause]:
     """Everything wrong with a decoded object that has its defaults; `old` is what it takes the place of."""
-    rules = _RULES.get((group, kind))
+    typed = schemas.definition_name(group, version, kind) is not None
+    rules = _RULES.get((group, kind)) if typed else None  # they rely on what decoding gives
     found = rules or Rules(namespaced="namespace" in document["metadata"])
     named = document["metadata"].get("name") or (group, kind) not in _NAMELESS
     shown = document if named else {**document, "metadata": {**document["metadata"], "name": "any"}}
-    unknown = rules is None and schemas.definition_name(group, version, kind) is None
-    custom = unknown or group == crds.GROUP  # both are the business of one server
+    custom = not typed or group == crds.GROUP  # both are the business of one server
     yield from metadata_causes(shown, found.name, namespaced=found.namespaced, custom=custom)
     yield from _late_finalizers(document["metadata"], old)
     yield from found.check(document, old)

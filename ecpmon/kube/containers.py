@@ -18,6 +18,7 @@ from ecpmon.kube.causes import (
     one_of,
     required,
     unsupported,
+    without,
 )
 from ecpmon.kube.environment import env_causes
 from ecpmon.kube.probes import forbidden_causes, hook_causes, probe_causes
@@ -137,11 +138,13 @@ def _host_ports(spec: Mapping[str, Any], path: str, is_pod: bool) -> Causes:
         for number, port in enumerate(container.get("ports") or ()):
             at, host = f"{path}.{name}[{index}].ports[{number}].hostPort", port.get("hostPort", 0)
             key = (port.get("protocol"), port.get("hostIP", ""), host)
-            if host and key in taken and name == "containers":
+            if name == "initContainers" and number == 0:
+                taken = set()  # one of them ends before the next begins
+            if host and key in taken:
                 yield duplicate(at, "/".join(map(str, key)))
             taken.add(key)
             differs = host != port.get("containerPort", 0) and (is_pod or host != 0)
-            if spec.get("hostNetwork") and differs:
+            if spec.get("hostNetwork") and differs and name == "containers":
                 yield invalid(at, host, "must match `containerPort` when `hostNetwork` is true")
 
 
@@ -157,10 +160,23 @@ def _mounts(container: Mapping[str, Any], at: str, within: Within) -> Causes:
         if path in seen:
             yield invalid(f"{where}.mountPath", path, "must be unique")
         seen.add(path)
-        yield from _mount_details(mount, where, privileged)
+        # The server names the list and the field, not which of the mounts.
+        step = f".volumeMounts[{index}]"
+        yield from without(step, _mount_details(mount, where, privileged), ".volumeMounts")
+    yield from _devices(container, at, within)
+
+
+def _devices(container: Mapping[str, Any], at: str, within: Within) -> Causes:
+    used: set[str] = set()
     for index, device in enumerate(container.get("volumeDevices") or ()):
         where, name = f"{at}.volumeDevices[{index}]", device.get("name", "")
         yield from needed(device, ("name", "devicePath"), where)
+        for key in ("name", "devicePath"):
+            if device.get(key) in used:
+                yield invalid(f"{where}.{key}", device[key], "must be unique")
+            used |= {device[key]} if device.get(key) else set()
+        if ".." in device.get("devicePath", "").split("/"):
+            yield invalid(f"{where}.devicePath", device["devicePath"], "can not contain backsteps ('..')")
         if name and name not in within.volumes:
             yield not_found(f"{where}.name", name)
 
@@ -170,18 +186,15 @@ def _mount_details(mount: Mapping[str, Any], at: str, privileged: bool) -> Cause
         if mount.get(key):
             yield from descending_causes(mount[key], f"{at}.{key}")
     if mount.get("subPath") and mount.get("subPathExpr"):
-        yield invalid(
-            f"{at}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
-        )
-    mode = mount.get("mountPropagation")
-    if mode == "Bidirectional" and not privileged:
-        field = f"{at}.mountPropagation"
-        yield forbidden(field, "Bidirectional mount propagation is available only to privileged containers")
+        detail = "subPathExpr and subPath are mutually exclusive"
+        yield invalid(f"{at}.subPathExpr", mount["subPathExpr"], detail)
+    if mount.get("mountPropagation") == "Bidirectional" and not privileged:
+        detail = "Bidirectional mount propagation is available only to privileged containers"
+        yield forbidden(f"{at}.mountPropagation", detail)
     yield from one_of(mount, "mountPropagation", _PROPAGATION, at)
     yield from one_of(mount, "recursiveReadOnly", _RECURSIVE, at)
-    if mount.get("recursiveReadOnly", "Disabled") != "Disabled" and not mount.get("readOnly"):
-        detail = "may only be specified when readOnly is true"
-        yield forbidden(f"{at}.recursiveReadOnly", detail)
+    if mount.get("recursiveReadOnly") in _RECURSIVE[1:] and not mount.get("readOnly"):
+        yield forbidden(f"{at}.recursiveReadOnly", "may only be specified when readOnly is true")
 
 
 def _resizing(policies: Any, path: str, *, ends: bool) -> Causes:

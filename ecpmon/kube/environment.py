@@ -73,6 +73,9 @@ def field_causes(reference: Mapping[str, Any], at: str, allowed: Collection[str]
     if not path:
         yield required(where)
         return
+    if reference.get("apiVersion", "v1") != "v1":
+        yield invalid(where, path, f"error converting fieldPath: {reference['apiVersion']} is not known")
+        return
     if path in allowed:
         return
     found = _SUBSCRIPT.fullmatch(path)
@@ -98,6 +101,7 @@ def resource_field_causes(reference: Mapping[str, Any], at: str, *, needs_contai
         return
     if name not in _RESOURCES and not is_huge(name.partition(".")[2]):
         yield unsupported(f"{at}.resource", name, _RESOURCES)
+        return
     divisor = reference.get("divisor", "0")
     allowed = _DIVISORS["cpu" if name.endswith(".cpu") else "memory"]
     if parsed(divisor) != 0 and all(parsed(divisor) != parsed(one) for one in allowed):

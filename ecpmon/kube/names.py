@@ -22,6 +22,7 @@ _HEADER: Final = re.compile(r"[-A-Za-z0-9]+")
 _PERCENT: Final = re.compile(r"[0-9]+%")
 _PORT_NAME: Final = re.compile(r"[-a-z0-9]+")
 _PATH: Final = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+_UNDERSCORES: Final = re.compile("_")
 _CACHED: Final = 4096
 
 _EDGES: Final = "and must start and end with an alphanumeric character"
@@ -82,6 +83,12 @@ def path_segment(text: str) -> Messages:
     if text in (".", ".."):
         return (f"may not be '{text}'",)
     return tuple(f"may not contain '{sign}'" for sign in "/%" if sign in text)
+
+
+def search_domain(text: str) -> Messages:
+    """A domain that resolvers look names up in; it may end with a dot, and have underscores."""
+    bare = text.removesuffix(".") if text != "." else "a"
+    return dns_subdomain(_UNDERSCORES.sub("a", bare))
 
 
 def is_path(text: str) -> bool:

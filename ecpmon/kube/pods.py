@@ -15,6 +15,7 @@ from ecpmon.kube.causes import (
     invalid,
     of_messages,
     one_of,
+    placed,
     required,
 )
 from ecpmon.kube.containers import Within, container_causes
@@ -70,7 +71,7 @@ def _fixed(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def spec_causes(spec: Mapping[str, Any], path: str, *, is_pod: bool) -> Causes:
     """Everything wrong with a pod spec."""
-    found, usable = volume_causes(spec.get("volumes") or (), f"{path}.volumes")
+    found, usable = volume_causes(spec.get("volumes") or (), f"{path}.volumes", is_pod=is_pod)
     yield from found
     claims, causes = _claims(spec.get("resourceClaims") or (), f"{path}.resourceClaims")
     yield from causes
@@ -99,6 +100,9 @@ def _claims(claims: Any, path: str) -> tuple[dict[str, Any], list[Any]]:
         if bool(claim.get("resourceClaimName")) == bool(claim.get("resourceClaimTemplateName")):
             detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
             causes.append(invalid(at, dict(claim), detail))
+        for key in ("resourceClaimName", "resourceClaimTemplateName"):
+            if claim.get(key):
+                causes += of_messages(f"{at}.{key}", claim[key], names.dns_subdomain(claim[key]))
         known[name] = claim
     return known, causes
 
@@ -120,6 +124,8 @@ def _dns(spec: Mapping[str, Any], path: str) -> Causes:
         yield invalid(
             f"{at}.searches", list(searches), f"must not have more than {_MAX_SEARCHES} search paths"
         )
+    for index, domain in enumerate(searches[:_MAX_SEARCHES]):
+        yield from of_messages(f"{at}.searches[{index}]", domain, names.search_domain(domain))
     for index, option in enumerate(config.get("options") or ()):
         if not option.get("name"):
             yield required(f"{at}.options[{index}]", "must not be empty")
@@ -153,7 +159,7 @@ def _overhead(amounts: Mapping[str, str], path: str) -> Causes:
         at = f"{path}[{name}]"
         yield from resource_name_causes(name, at)
         if parsed(text) < 0:
-            yield from amount_causes(name, text, at)
+            yield from placed(at, amount_causes(name, text, f"{path}.limits[{name}]"))
 
 
 def _details(spec: Mapping[str, Any], path: str) -> Causes:
@@ -161,8 +167,8 @@ def _details(spec: Mapping[str, Any], path: str) -> Causes:
         at = f"{path}.hostAliases[{index}]"
         where = alias.get("ip", "")
         yield from of_messages(f"{at}.ip", where, address_messages(where))
-        for host in alias.get("hostnames") or ():
-            yield from of_messages(f"{at}.hostnames", host, names.dns_subdomain(host))
+        for number, host in enumerate(alias.get("hostnames") or ()):
+            yield from of_messages(f"{at}.hostnames[{number}]", host, names.dns_subdomain(host))
     for index, gate in enumerate(spec.get("readinessGates") or ()):
         kind = gate.get("conditionType", "")
         at = f"{path}.readinessGates[{index}].conditionType"

@@ -73,9 +73,21 @@ def requirement_causes(resources: Mapping[str, Any], path: str, claims: Mapping[
             at = f"{path}.{side}[{name}]"
             yield from container_resource_causes(name, at)
             yield from amount_causes(name, text, at)
+            if is_huge(name):
+                yield from _pages(name, text, at)
     yield from compared(requests, limits, path)
     yield from _huge_alone({**requests, **limits}, path)
     yield from _claims(resources.get("claims") or (), path, claims)
+
+
+def _pages(name: str, text: str, at: str) -> Causes:
+    """Huge pages are given whole."""
+    try:
+        size = parsed(name.removeprefix(_HUGE))
+    except ValueError:
+        return
+    if size > 0 and parsed(text) % size:
+        yield invalid(at, text, f"must be a multiple of {name.removeprefix(_HUGE)}")
 
 
 def compared(requests: Mapping[str, str], limits: Mapping[str, str], path: str) -> Causes:

@@ -43,7 +43,7 @@ def _affinity(affinity: Mapping[str, Any], path: str) -> Causes:
     at = f"{path}.nodeAffinity"
     if _REQUIRED in node:
         yield from node_selector_causes(node[_REQUIRED], f"{at}.{_REQUIRED}")
-    yield from _weighted(node.get(_PREFERRED) or (), f"{at}.{_PREFERRED}", "preference", _node_term)
+    yield from _weighted(node.get(_PREFERRED) or (), f"{at}.{_PREFERRED}", "preference", _preferred_term)
     for key in ("podAffinity", "podAntiAffinity"):
         pods, at = affinity.get(key) or {}, f"{path}.{key}"
         for index, term in enumerate(pods.get(_REQUIRED) or ()):
@@ -66,6 +66,13 @@ def _weighted(terms: Any, path: str, key: str, check: _Check) -> Causes:
         if not 1 <= term.get("weight", 0) <= 100:
             yield invalid(f"{at}.weight", term.get("weight", 0), "must be in the range 1-100")
         yield from check(term.get(key) or {}, f"{at}.{key}")
+
+
+def _preferred_term(term: Mapping[str, Any], path: str) -> Causes:
+    """Of what is only preferred the server does not read the values."""
+    for cause in _node_term(term, path):
+        if ".matchExpressions[" not in cause.field or ".values[" not in cause.field:
+            yield cause
 
 
 def _node_term(term: Mapping[str, Any], path: str) -> Causes:
@@ -187,10 +194,7 @@ def _gates(gates: Any, path: str) -> Causes:
     seen: set[str] = set()
     for index, gate in enumerate(gates):
         name, at = gate.get("name", ""), f"{path}[{index}]"
-        if not name:
-            yield required(f"{at}.name", "must not be empty")
-        else:
-            yield from of_messages(at, name, names.qualified_name(name))
+        yield from of_messages(at, name, names.qualified_name(name))
         if name in seen:
             yield duplicate(at, name)
         seen.add(name)

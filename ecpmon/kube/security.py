@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube.causes import Causes, duplicate, forbidden, invalid, one_of, required, unsupported
 
 _PROFILES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
+_SYSCTL: Final = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
 _MAX_ID: Final = 2**31 - 1
 # What a pod with users of its own cannot share with its node; two of the names are those of Go.
 _HOST: Final = {"hostNetwork": "hostNetwork", "hostPID": "HostPID", "hostIPC": "HostIPC"}
@@ -113,17 +115,23 @@ def _profile(profile: Mapping[str, Any], at: str, what: str) -> Causes:
     kind, file = profile.get("type", ""), profile.get("localhostProfile")
     if not kind:
         yield required(f"{at}.type", f"type is required when {what} is set")
-    elif kind == "Localhost":
-        if not file:
-            detail = f"must be set when {what[: -len('Profile')]} type is Localhost"
-            yield required(f"{at}.localhostProfile", detail)
-        elif file.startswith("/") or ".." in file.split("/"):
-            yield invalid(f"{at}.localhostProfile", file, "must be a relative path without '..'")
-        return
     elif kind not in _PROFILES:
         yield unsupported(f"{at}.type", kind, _PROFILES)
-    if file is not None:
+    elif kind == "Localhost":
+        yield from _file(file, f"{at}.localhostProfile", what)
+    elif file is not None:
         yield invalid(f"{at}.localhostProfile", file, "can only be set when `type` is Localhost")
+
+
+def _file(file: str | None, at: str, what: str) -> Causes:
+    """The name of a profile on the node: AppArmor's is a word, seccomp's a path."""
+    armour = what == "appArmorProfile"
+    if file is None or (armour and not file.strip()):
+        yield required(at, f"must be set when {what[: -len('Profile')]} type is Localhost")
+    if file is not None and armour and file != file.strip():
+        yield invalid(at, file, "must not be padded with whitespace")
+    elif file is not None and not armour and (file.startswith("/") or ".." in file.split("/")):
+        yield invalid(at, file, "must be a relative path without '..'")
 
 
 def _sysctls(sysctls: Any, at: str) -> Causes:
@@ -132,10 +140,7 @@ def _sysctls(sysctls: Any, at: str) -> Causes:
         name, where = sysctl.get("name", ""), f"{at}.sysctls[{index}].name"
         if not name:
             yield required(where)
-        elif (
-            len(name) > 253
-            or not name.replace("/", ".").replace("_", "").replace("-", "").replace(".", "").isalnum()
-        ):
+        elif len(name) > 253 or not _SYSCTL.fullmatch(name):
             yield invalid(where, name, "must have at most 253 characters and be dotted words")
         elif name in seen:
             yield duplicate(where, name)

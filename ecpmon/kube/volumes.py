@@ -13,14 +13,16 @@ from ecpmon.kube.causes import (
     forbidden,
     invalid,
     needed,
-    not_negative,
     of_messages,
     one_of,
     only_one,
+    placed,
     required,
+    without,
 )
 from ecpmon.kube.claims import claim_spec_causes
 from ecpmon.kube.environment import VOLUME_FIELDS, field_causes, resource_field_causes
+from ecpmon.kube.metadata import label_causes
 from ecpmon.kube.quantities import parsed
 
 _HOST_PATH_TYPES: Final = (
@@ -28,6 +30,7 @@ _HOST_PATH_TYPES: Final = (
 )  # fmt: skip
 _PULL: Final = ("Always", "Never", "IfNotPresent")
 _LEAST_TOKEN_SECONDS: Final = 600
+_MOST_PARTITIONS: Final = 255
 # Sources of which only these fields are asked for.
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "awsElasticBlockStore": ("volumeID",),
@@ -57,13 +60,13 @@ def _sources() -> tuple[str, ...]:
     return tuple(name for name in volume["properties"] if name != "name")
 
 
-def volume_causes(volumes: Any, path: str) -> tuple[list[Any], set[str]]:
+def volume_causes(volumes: Any, path: str, *, is_pod: bool = False) -> tuple[list[Any], set[str]]:
     """All causes, and the names of the volumes without any: only these can be mounted."""
     causes: list[Any] = []
     usable: set[str] = set()
     for index, volume in enumerate(volumes):
         at = f"{path}[{index}]"
-        found = [*_source(volume, at), *_name(volume.get("name", ""), usable, at)]
+        found = [*_source(volume, at, is_pod), *_name(volume.get("name", ""), usable, at)]
         if not found:
             usable.add(volume["name"])
         causes += found
@@ -79,7 +82,7 @@ def _name(name: str, taken: set[str], at: str) -> Causes:
         yield duplicate(f"{at}.name", name)
 
 
-def _source(volume: Mapping[str, Any], at: str) -> Causes:
+def _source(volume: Mapping[str, Any], at: str, is_pod: bool) -> Causes:
     present = [name for name in _sources() if name in volume]
     if not present:
         yield required(at, "must specify a volume type")
@@ -88,6 +91,8 @@ def _source(volume: Mapping[str, Any], at: str) -> Causes:
     kind = present[0]
     where = f"{at}.{kind}"
     yield from needed(volume[kind], _NEEDED.get(kind, ()), where)
+    if kind == "image" and is_pod:  # a template may leave it to somebody else
+        yield from needed(volume[kind], ("reference",), where)
     check = _CHECKS.get(kind)
     if check is not None:
         yield from check(volume[kind], where)
@@ -184,7 +189,8 @@ def descending_causes(path: str, at: str) -> Causes:
 def _downward(source: Mapping[str, Any], at: str) -> Causes:
     yield from _mode(source, "defaultMode", at)
     for index, item in enumerate(source.get("items") or ()):
-        yield from _downward_item(item, f"{at}.items[{index}]")
+        step = f".items[{index}]"
+        yield from without(step, _downward_item(item, f"{at}{step}"))
 
 
 def _downward_item(item: Mapping[str, Any], at: str) -> Causes:
@@ -205,9 +211,6 @@ def _projected(source: Mapping[str, Any], at: str) -> Causes:
     for index, part in enumerate(source.get("sources") or ()):
         where = f"{at}.sources[{index}]"
         present = [key for key in _PROJECTIONS if key in part]
-        if not present:
-            yield required(where, "must specify a volume projection type")
-            continue
         yield from only_one(present, where, "volume type")
         for key in present:
             yield from _PROJECTIONS[key](part[key], f"{where}.{key}")
@@ -226,7 +229,9 @@ def _token(source: Mapping[str, Any], at: str) -> Causes:
         yield invalid(
             f"{at}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
         )
-    yield from _file(source, at)
+    # The server names the volume, not the source.
+    _, dot, step = at.partition(".sources[")
+    yield from without(f"{dot}{step}", _file(source, at))
 
 
 def _bundle(source: Mapping[str, Any], at: str) -> Causes:
@@ -254,18 +259,50 @@ def _ephemeral(source: Mapping[str, Any], at: str) -> Causes:
     if template is None:
         yield required(f"{at}.volumeClaimTemplate")
     else:
+        labels = (template.get("metadata") or {}).get("labels") or {}
+        yield from label_causes(labels, f"{at}.volumeClaimTemplate.metadata.labels")
         yield from claim_spec_causes(template.get("spec") or {}, f"{at}.volumeClaimTemplate.spec")
 
 
 def _image(source: Mapping[str, Any], at: str) -> Causes:
-    yield from needed(source, ("reference",), at)
-    yield from one_of(source, "pullPolicy", _PULL, at)
+    yield from one_of({"pullPolicy": source.get("pullPolicy") or None}, "pullPolicy", _PULL, at)
+
+
+def _driver_of(source: Mapping[str, Any], at: str) -> Causes:
+    """A CSI volume that lives with its pod."""
+    if source.get("driver"):
+        yield from of_messages(f"{at}.driver", source["driver"], _driver(source["driver"]))
+    secret = source.get("nodePublishSecretRef")
+    if secret is not None:
+        yield from needed(secret, ("name",), f"{at}.nodePublishSecretRef")
+        name = secret.get("name", "")
+        messages = names.dns_subdomain(name) if name else ()
+        yield from placed(f"{at}.nodePublishSecretRef.name", of_messages(f"{at}.name", name, messages))
+
+
+def _repository(source: Mapping[str, Any], at: str) -> Causes:
+    yield from descending_causes(source.get("directory", ""), f"{at}.directory")
+
+
+def _disk(source: Mapping[str, Any], at: str) -> Causes:
+    if not 0 <= source.get("partition", 0) <= _MOST_PARTITIONS:
+        yield invalid(f"{at}.partition", source["partition"], "must be between 0 and 255, inclusive")
+
+
+def _iscsi(source: Mapping[str, Any], at: str) -> Causes:
+    if source.get("iqn") and not source["iqn"].startswith(("iqn.", "eui.", "naa.")):
+        yield invalid(f"{at}.iqn", source["iqn"], "must be valid format")
+    if not 0 <= source.get("lun", 0) <= _MOST_PARTITIONS:
+        yield invalid(f"{at}.lun", source["lun"], "must be between 0 and 255, inclusive")
 
 
 def _fibre(source: Mapping[str, Any], at: str) -> Causes:
     if not source.get("targetWWNs") and not source.get("wwids"):
         yield required(f"{at}.targetWWNs", "must specify either targetWWNs or wwids, but not both")
-    yield from not_negative(source, ("lun",), at)
+    if source.get("targetWWNs") and "lun" not in source:
+        yield required(f"{at}.lun", "lun is required if targetWWNs is specified")
+    if not 0 <= source.get("lun", 0) <= _MOST_PARTITIONS:
+        yield invalid(f"{at}.lun", source["lun"], "must be between 0 and 255, inclusive")
 
 
 _CHECKS: Final[dict[str, Callable[[Mapping[str, Any], str], Causes]]] = {
@@ -279,4 +316,8 @@ _CHECKS: Final[dict[str, Callable[[Mapping[str, Any], str], Causes]]] = {
     "ephemeral": _ephemeral,
     "image": _image,
     "fc": _fibre,
+    "csi": _driver_of,
+    "gitRepo": _repository,
+    "iscsi": _iscsi,
+    "awsElasticBlockStore": _disk,
 }

@@ -46,7 +46,7 @@ POD_SPEC: list[tuple[dict[str, Any], set[str]]] = [
     ({"dnsPolicy": "None"}, {f"{SPEC}.dnsConfig"}),
     ({"dnsConfig": {"nameservers": ["x"]}}, {f"{SPEC}.dnsConfig.nameservers[0]"}),
     ({"hostAliases": [{"ip": "1.2.3", "hostnames": ["A_"]}]},
-     {f"{SPEC}.hostAliases[0].ip", f"{SPEC}.hostAliases[0].hostnames"}),
+     {f"{SPEC}.hostAliases[0].ip", f"{SPEC}.hostAliases[0].hostnames[0]"}),
     ({"priorityClassName": "A"}, {f"{SPEC}.priorityClassName"}),
     ({"preemptionPolicy": "Sometimes"}, {f"{SPEC}.preemptionPolicy"}),
     ({"readinessGates": [{"conditionType": ""}]}, {f"{SPEC}.readinessGates[0].conditionType"}),
@@ -94,7 +94,29 @@ POD_SPEC: list[tuple[dict[str, Any], set[str]]] = [
      {f"{SPEC}.volumes[0].persistentVolumeClaim.claimName"}),
     ({"volumes": [{"name": "v", "csi": {}}]}, {f"{SPEC}.volumes[0].csi.driver"}),
     ({"volumes": [{"name": "v", "downwardAPI": {"items": [{"path": "x"}]}}]},
-     {f"{SPEC}.volumes[0].downwardAPI.items[0]"}),
+     {f"{SPEC}.volumes[0].downwardAPI"}),
+    ({"volumes": [{"name": "v", "downwardAPI": {"items": [{"fieldRef": {"fieldPath": "metadata.name"}}]}}]},
+     {f"{SPEC}.volumes[0].downwardAPI.path"}),
+    ({"volumes": [{"name": "v", "projected": {"sources": [{}]}}]}, set()),
+    ({"volumes": [{"name": "v", "image": {}}]}, set()),
+    ({"volumes": [{"name": "v", "csi": {"driver": "A_", "nodePublishSecretRef": {}}}]},
+     {f"{SPEC}.volumes[0].csi.driver", f"{SPEC}.volumes[0].csi.nodePublishSecretRef.name"}),
+    ({"volumes": [{"name": "v", "iscsi": {"targetPortal": "a", "iqn": "x", "lun": 256}}]},
+     {f"{SPEC}.volumes[0].iscsi.iqn", f"{SPEC}.volumes[0].iscsi.lun"}),
+    ({"dnsConfig": {"searches": [".", "a_b.c.", "A"]}}, {f"{SPEC}.dnsConfig.searches[2]"}),
+    ({"overhead": {"cpu": "-1"}}, {f"{SPEC}.overhead.limits[cpu]"}),
+    ({"securityContext": {"appArmorProfile": {"type": "Localhost", "localhostProfile": " "}}},
+     {f"{SPEC}.securityContext.appArmorProfile.localhostProfile"}),
+    ({"securityContext": {"appArmorProfile": {"type": "X", "localhostProfile": "a"}}},
+     {f"{SPEC}.securityContext.appArmorProfile.type"}),
+    ({"securityContext": {"sysctls": [{"name": "A.b"}, {"name": "net/core.x"}]}},
+     {f"{SPEC}.securityContext.sysctls[0].name"}),
+    ({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b c"]}]}}]}}},
+     set()),
+    ({"schedulingGates": [{}]}, {f"{SPEC}.schedulingGates[0]"}),
+    ({"resourceClaims": [{"name": "a", "resourceClaimName": "A"}]},
+     {f"{SPEC}.resourceClaims[0].resourceClaimName"}),
     ({"volumes": [{"name": "v", "projected": {"sources": [
         {"serviceAccountToken": {"path": "t", "expirationSeconds": 10}}]}}]},
      {f"{SPEC}.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds"}),
@@ -148,7 +170,10 @@ CONTAINERS: list[tuple[dict[str, Any], set[str]]] = [
     ({"securityContext": {"appArmorProfile": {"type": "RuntimeDefault", "localhostProfile": "x"}}},
      {"securityContext.appArmorProfile.localhostProfile"}),
     ({"volumeMounts": [{"name": "v", "mountPath": "/a", "subPath": "../b"}]},
-     {"volumeMounts[0].name", "volumeMounts[0].subPath"}),
+     {"volumeMounts[0].name", "volumeMounts.subPath"}),
+    ({"resources": {"limits": {"cpu": "1", "hugepages-2Mi": "3Mi"}}}, {"resources.limits[hugepages-2Mi]"}),
+    ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"apiVersion": "v2", "fieldPath": "metadata.name"}}}]},
+     {"env[0].valueFrom.fieldRef.fieldPath"}),
     ({"restartPolicy": "Sometimes"}, {"restartPolicy"}),
 ]  # fmt: skip
 
@@ -434,3 +459,8 @@ def test_a_secret_that_is_deeply_nested_is_refused_and_nothing_fails() -> None:
     nested = base64.b64encode(b"[" * 100_000).decode()
     changes = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": nested}}
     assert fields(with_changes(bases()["secrets"], changes)) == {"data[.dockerconfigjson]"}
+
+
+def test_an_object_of_a_version_that_is_not_known_is_judged_without_a_slip() -> None:
+    spec = {"containers": [{"name": "a", "resources": {"limits": {"cpu": 1}}}]}
+    assert check({"apiVersion": "v9", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}).causes == ()
