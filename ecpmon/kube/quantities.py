@@ -44,5 +44,5 @@ def _held(value: Decimal) -> Decimal:
 
 
 def is_whole(value: Decimal) -> bool:
-    """What counts pieces is told in whole ones, not more than the server can count in thousandths."""
-    return value == value.to_integral_value() and abs(value) * 1000 <= _LARGEST
+    """What counts pieces is told in whole ones."""
+    return value == value.to_integral_value()

@@ -301,7 +301,7 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
      {"spec.ingress[0].from[1].ipBlock.cidr"}),
     ("resourcequotas", {"spec.scopeSelector": {"matchExpressions": [{"scopeName": "x", "operator": "In"}]}},
      {f"spec.scopeSelector.matchExpressions.{key}" for key in ("scopeName", "values")}),
-    ("resourcequotas", {"spec.hard": {"pods": "1Ei"}}, {"spec.hard[pods]"}),
+    ("resourcequotas", {"spec.hard": {"pods": 2**63}}, set()),
     ("secrets", {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "W10="}},
      {"data[.dockerconfigjson]"}),
     ("secrets", {"type": "kubernetes.io/ssh-auth", "data": {"ssh-privatekey": ""}}, {"data[ssh-privatekey]"}),
