@@ -8,7 +8,7 @@ ARGS   ?=
 WORKERS ?= 2
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-long bench bench-long explore coverage lint unit setup clean
+.PHONY: run test test-long bench bench-long docs explore coverage lint unit setup clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
@@ -54,6 +54,14 @@ bench: $(VENV)/.bench
 bench-long: $(VENV)/.bench
 	$(BIN)/python -m bench.run --long $(ARGS)
 
+# The documents as a site, in build/docs.
+$(VENV)/.docs: $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+
 # The property tests with examples that nobody has tried yet.
 explore: setup
 	$(BIN)/python -m pytest $(SHARED) -m hypothesis --hypothesis-profile=explore tests/unit $(ARGS)
@@ -63,4 +71,4 @@ coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build

@@ -17,7 +17,7 @@ import yaml
 
 HERE: Final = Path(__file__).parent
 LANGUAGES: Final = ("en", "ko")
-SQL: Final = {"type": "grafana-postgresql-datasource", "uid": "ecpmon"}
+SQL: Final = {"type": "postgres", "uid": "ecpmon"}
 PROMETHEUS: Final = {"type": "prometheus", "uid": "ecpmon-prometheus"}
 _TENANT: Final = "SELECT tenant_id FROM tenants WHERE deleted_at IS NULL ORDER BY 1"
 _WIDTH: Final = 24

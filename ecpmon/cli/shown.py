@@ -21,8 +21,9 @@ from ecpmon.figures import DASH, percent
 SHAPES: Final = ("table", "json", "yaml", "csv")
 _STYLES: Final = {
     **dict.fromkeys(("up", "met", "meeting", "running", "completed", "ok"), "green"),
-    **dict.fromkeys(("gap", "pending", "at_risk", "unknown", "deploying", "degraded", "warning"), "yellow"),
-    **dict.fromkeys(("down", "missed", "violated", "failed", "firing", "error"), "bold red"),
+    **dict.fromkeys(("gap", "pending", "at_risk", "unknown", "undetermined"), "yellow"),
+    **dict.fromkeys(("deploying", "degraded", "warning"), "yellow"),
+    **dict.fromkeys(("down", "breached", "violated", "failed", "firing", "error"), "bold red"),
     **dict.fromkeys(("none", "no_data", "inactive", "skipped"), "dim"),
 }  # fmt: skip
 

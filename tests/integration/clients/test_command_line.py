@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from ecpmon.cli import cli
 from tests.integration.clients.conftest import Application
 
-PAGE = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 class Terminal:
@@ -174,13 +174,16 @@ def findings(terminal: Terminal, **environ: str) -> list[dict[str, str]]:
     return rows
 
 
-def test_the_page_of_the_command_line_does_what_it_shows(
-    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", ["command-line.md", "start.md", "ko/start.md"])
+def test_a_page_s_commands_do_what_it_shows(
+    page: str, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    Path("acme.yaml").write_text(re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1], encoding="utf-8")  # type: ignore[index]
-    shown = re.findall(r"^\$ ecpmon (.*)$", PAGE, re.MULTILINE)
-    assert len(shown) > 10
+    for name, document in re.findall(r"```yaml\n# (\S+)\n(.*?)```", text, re.DOTALL):
+        Path(name).write_text(document, encoding="utf-8")
+    shown = re.findall(r"^\$ ecpmon (.*)$", text, re.MULTILINE)
+    assert len(shown) > 5
     for line in shown:
         arguments = shlex.split(line.partition("   #")[0])
         if arguments[0] not in ("completion", "doctor"):
