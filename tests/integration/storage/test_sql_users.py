@@ -96,6 +96,19 @@ async def test_what_they_write_is_what_the_api_shows(writer: Any, database: Data
     assert await database.fetchval("SELECT count(*) FROM evidence_regimes WHERE tenant = $1", number) == 1
 
 
+async def test_who_makes_a_tenant_by_sql_is_in_the_audit_log_and_cannot_write_there_himself(
+    writer: Any, database: Database
+) -> None:
+    number = await a_tenant(writer, "made-by-sql")
+    (row,) = await database.fetch("SELECT * FROM audit_log WHERE tenant = $1", number)
+    assert (row["actor"], row["action"], row["subject"]) == (
+        await writer.fetchval("SELECT session_user"), "tenant.created", "made-by-sql",
+    )  # fmt: skip
+    assert (row["before"], row["after"]["preset"]) == (None, "medium")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await writer.execute("SELECT compat.note_tenant(t) FROM compat.tenants t")
+
+
 async def test_of_a_tenant_that_is_not_there_and_of_values_that_cannot_be_nothing_is_stored(
     writer: Any,
 ) -> None:
