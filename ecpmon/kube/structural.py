@@ -70,21 +70,22 @@ def _pruned(value: Any, schema: Any, path: str, unknown: list[str]) -> Any:
 
 
 def filled(value: Any, schema: Any) -> Any:
-    """The value with the defaults of its schema; also where a null stands that may not stand there."""
+    """The value with the defaults of its schema; a null that may not stand where it does is as good as absent."""
     if not isinstance(schema, dict):
         return value
     if isinstance(value, list):
         return [filled(item, schema.get("items")) for item in value]
     if not isinstance(value, dict):
         return value
-    result = dict(value)
     properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
+    result: Document = {}
+    for key, item in value.items():
+        inner = properties.get(key, additional)
+        if item is not None or not isinstance(inner, dict) or inner.get("nullable"):
+            result[key] = filled(item, inner)
     for key, inner in properties.items():
-        absent = key not in result or (result[key] is None and not inner.get("nullable"))
-        if absent and "default" in inner:
-            result[key] = deepcopy(inner["default"])
-    for key, item in result.items():
-        result[key] = filled(item, properties.get(key, additional))
+        if key not in result and "default" in inner:
+            result[key] = filled(deepcopy(inner["default"]), inner)
     return result
 
 

@@ -227,6 +227,10 @@ def test_unknown_fields_are_pruned_and_defaults_filled() -> None:
         "spec": {"size": 2, "free": {"x": 1}, "labels": {"z": "1"}, "parts": [{"name": "a", "on": True}]},
     }  # fmt: skip
     assert "size" not in sent["spec"], "what was sent is as it was"
+    nulls = {"size": None, "color": None, "maybe": None, "labels": {"a": None}, "free": {"x": None}}
+    assert filled({"spec": nulls}, SCHEMA)["spec"] == {
+        "size": 2, "maybe": None, "labels": {}, "free": {"x": None}
+    }  # fmt: skip
 
 
 JSON = st.recursive(
