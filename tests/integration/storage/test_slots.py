@@ -476,11 +476,10 @@ async def test_holes_that_an_instant_cuts_are_found(counting: Counting) -> None:
     assert stored.holes_until == end
     assert await counting.store.holes({(stored.key, T0), (stored.key, end + MINUTE)}) == {}
     # What was told at an instant happened before it.
-    assert len((await counting.store.holes({(stored.key, end)}))[stored.key]) == 1
+    both = {stored.key: [Hole(T0, end, 300, 300), Hole(T0 + HOLDS, end, 0, 0, (1800 - 150) * 1_000_000)]}
+    assert await counting.store.holes({(stored.key, end)}) == both
     found = await counting.store.holes({(stored.key, T0 + timedelta(minutes=9)), (stored.key, T0 + MINUTE)})
-    assert found == {
-        stored.key: [Hole(T0, end, 300, 300), Hole(T0 + HOLDS, end, 0, 0, (1800 - 150) * 1_000_000)]
-    }
+    assert found == both
     await counting.store.retain(T0 + timedelta(hours=1))
     assert await counting.store.holes({(stored.key, T0 + timedelta(minutes=9))}) == {}
 
