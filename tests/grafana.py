@@ -57,7 +57,10 @@ def sql_sent(sql: str, tenant: str, start: datetime, end: datetime) -> str:
     first, last = f"'{start.isoformat()}'", f"'{end.isoformat()}'"
     quoted = tenant.replace("'", "''")
     sql = re.sub(r"\$__timeFilter\(([^)]*)\)", rf"\1 BETWEEN {first} AND {last}", sql)
-    sql = re.sub(r"\$__timeGroupAlias\(([^,]*),\s*'([^']*)'\)", r"""time_bucket('\2',\1) AS "time\"""", sql)
+    grouped = "time_bucket('{1}',{0}) AS \"time\""
+    sql = re.sub(
+        r"\$__timeGroupAlias\(([^,]*),\s*'([^']*)'\)", lambda found: grouped.format(found[1], found[2]), sql
+    )
     sql = sql.replace("$__timeFrom()", first).replace("$__timeTo()", last)
     sent = sql.replace("${tenant:sqlstring}", f"'{quoted}'")
     assert "$" not in sent, f"a macro or variable that the test does not know: {sql}"

@@ -58,6 +58,7 @@ class NotFoundDetails(TypedDict, total=False):
     delivery_id: Annotated[int | str, _NUMBER_OR_TEXT]
     sending_id: Annotated[int | str, _NUMBER_OR_TEXT]
     token_id: Annotated[int | str, _NUMBER_OR_TEXT]
+    link_id: Annotated[int | str, _NUMBER_OR_TEXT]
     revision: int
     known: Annotated[list[str], Field(description="What there is instead.")]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
+from ecpmon.errors import TenantNotFound
+from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.openapi.described import SHOWN
 from ecpmon.pages import simulator
 from ecpmon.simulator.routing import Routes
@@ -22,8 +24,10 @@ async def dashboard(request: web.Request) -> web.Response:
     return simulator(request.app[ROOT])
 
 
-@routes.get("/dashboard/{tenant_id}", answers={302: None})
+@routes.get("/dashboard/{tenant_id}", answers={302: None}, refuses=(TenantNotFound,))
 async def dashboard_of(request: web.Request) -> web.Response:
     """The same page with one tenant, as answers of the API link to it."""
-    name = quote(request.match_info["tenant_id"], safe="")
+    name = request.match_info["tenant_id"]
+    if re.fullmatch(TENANT_ID_PATTERN, name) is None:
+        raise TenantNotFound(name)
     return web.Response(status=302, headers={"Location": f"../#/tenants/{name}"})

@@ -80,6 +80,8 @@ class Service:
         token = {"name": name, "roles": ["viewer"], "tenant_access": [name]}
         token_id = self.ask("POST", "/api/v1/tokens", token, status=201)["id"]
         self.ask("POST", f"{base}/monitoring", push, status=202)
+        self.ask("PUT", f"{base}/status-page", {"public": True}, status=200)
+        link = self.ask("POST", f"{base}/status-page/links", {"label": "desk"}, status=201)
         return {
             "tenant_id": [name],
             "rule_id": [rule_id, NOBODY],
@@ -90,6 +92,9 @@ class Service:
             "profile": ["vllm", "mosec"],
             "deployment_id": [told["deployment_id"]],
             "token_id": [str(token_id), "0"],
+            "link_id": [str(link["id"]), "0"],
+            "page": [link["url"].rpartition("/")[2], name],
+            "statement": ["2026-02.pdf", "2026-Q1.csv"],
             "file": ["docs.js"],
         }
 

@@ -187,6 +187,14 @@ def check_error(reply: Reply) -> None:
     assert len(reply.body) < 65_536, len(reply.body)
 
 
+def check_page(reply: Reply) -> None:
+    """A page that is not there is told on one that runs nothing; all else in the one shape."""
+    if reply.status != 404 or not reply.headers.get("content-type", "").startswith("text/html"):
+        check_error(reply)
+        return
+    assert "default-src 'none'" in reply.headers["content-security-policy"], reply
+
+
 def crowding(seconds: float = 0.2) -> float:
     """How many times as long as alone on a processor something takes on this machine right now."""
     began, until = time.monotonic(), time.thread_time() + seconds

@@ -17,7 +17,7 @@ from tests.fuzz.test_simulator import SERVICE
 
 # What the document says of a request is necessary, and not always enough: a name may be reserved, of two fields one is
 # to be given, time does not run backwards, and who orders a failure may not go that far.
-ACCEPTED: Final = ["2xx", "304", "403", "404", "409", "422"]
+ACCEPTED: Final = ["2xx", "302", "304", "403", "404", "409", "422"]
 # Its answer is as long as what is asked for; what it is, is tested in `test_sim_app`.
 ENDLESS: Final = "POST /api/v1/history"
 NAMES: Final = ("asked", "asked-2", "asked-3")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, Source
 from ecpmon.sla.evidence import series_key
 from ecpmon.wire import rfc3339
+from tests.grafana import DASHBOARDS, questions, sql_sent
 from tests.integration.api.conftest import NOW, Service, listens
 from tests.integration.api.test_sockets import connect
-from tests.integration.test_grafana import DASHBOARDS
 from tests.waiting import PATIENCE, until
 
 
@@ -105,21 +104,14 @@ async def test_one_mean_at_every_interval(service: Service) -> None:
             assert found["max_response"] == 900
 
 
-def _sent_by_grafana(sql: str, name: str, start: datetime, end: datetime) -> str:
-    between = f"""\"timestamp\" >= '{start.isoformat()}' AND \"timestamp\" < '{end.isoformat()}'"""
-    return sql.replace('$__timeFilter("timestamp")', between).replace("$tenant", name)
-
-
-def _panels() -> list[str]:
-    found = [
-        target["rawSql"]
-        for path in DASHBOARDS
-        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]
-        for target in panel["targets"]
-        if "metrics_" in target["rawSql"]
-    ]
-    assert len(found) >= 2
-    return found
+def _panels() -> dict[str, str]:
+    """By metric what the dashboard of a tenant asks for it."""
+    [path] = [path for path in DASHBOARDS if path.parent.name == "en" and path.stem == "tenant"]
+    asked = [question.sql for question in questions(path) if question.sql]
+    return {
+        key: next(sql for sql in asked if f"metric_name = '{metric}'" in sql)
+        for key, metric in (("cpu", "cpu_usage"), ("response", "response_time"))
+    }
 
 
 @pytest.mark.parametrize("rolled", [False, True])
@@ -133,12 +125,11 @@ async def test_dashboards_and_views_agree_with_the_api(service: Service, rolled:
     service.clock.advance(1)
     fetch, now = service.runtime.database.fetch, service.clock.now()
     answer = await shown(service, name)
-    for sql in _panels():
-        rows = await fetch(_sent_by_grafana(sql, name, now - timedelta(days=1), now))
-        [key] = [k for k, metric in (("cpu", "cpu_usage"), ("response", "response_time")) if metric in sql]
+    for key, sql in _panels().items():
+        rows = await fetch(sql_sent(sql, name, now - timedelta(days=1), now))
         assert len(rows) == 8  # one line per source
         for source, of in answer["sources"].items():
-            mean = "cpu" if key == "cpu" else "avg"
+            mean = "value" if key == "cpu" else "mean"
             own = [(rfc3339(r["time"]), pytest.approx(r[mean])) for r in rows if r["metric"] == source]
             assert own == [(p["timestamp"], p["value"]) for p in of["metrics"][key]]
     for view, interval in (("metrics_5m", "5m"), ("metrics_1h", "1h")):
