@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
+from socket import AF_INET, inet_pton
 from typing import Final, NamedTuple
 
 from ecpmon.kube.names import Messages
@@ -10,6 +13,7 @@ from ecpmon.kube.names import Messages
 _BITS: Final = {4: 32, 6: 128}
 _LINK_MULTICAST: Final = (ip_network("224.0.0.0/24"), ip_network("ff02::/16"))
 _LONGEST: Final = 45
+_LEADING_ZERO: Final = re.compile(r"(?:^|\.)0[0-9]")
 _NO_IP: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _NO_NETWORK: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
@@ -36,14 +40,25 @@ def address(text: str) -> tuple[int, int] | None:
     """Version and number; None for what is no address."""
     if ":" in text:
         return _v6(text)
+    try:  # nearly all are written as everybody reads them
+        return 4, int.from_bytes(inet_pton(AF_INET, text), "big")
+    except (OSError, ValueError):
+        return _v4(text)
+
+
+def _v4(text: str) -> tuple[int, int] | None:
+    """With leading zeros as well, which are decimal."""
     parts = text.split(".")
     if len(parts) != 4 or len(text) > _LONGEST:
         return None
     number = 0
     for part in parts:
-        if not (part.isascii() and part.isdigit()) or int(part) > 255:
+        if not (part.isascii() and part.isdigit()):
             return None
-        number = number << 8 | int(part)
+        byte = int(part)
+        if byte > 255:
+            return None
+        number = number << 8 | byte
     return 4, number
 
 
@@ -65,8 +80,7 @@ def address_messages(text: str) -> Messages:
 def _unusual(text: str, found: tuple[int, int]) -> Messages:
     version, number = found
     if version == 4:
-        zeros = any(len(part) > 1 and part[0] == "0" for part in text.split("."))
-        return ("must not have leading 0s",) if zeros else ()
+        return ("must not have leading 0s",) if _LEADING_ZERO.search(text) else ()
     return ("must not be an IPv4-mapped IPv6 address",) if number >> 32 == 0xFFFF else ()
 
 
@@ -87,6 +101,7 @@ def special_messages(text: str) -> Messages:
     return ()
 
 
+@lru_cache(maxsize=16)  # what is wrong with it, and what it is, are asked one after the other
 def network(text: str) -> Network | None:
     """A network such as `10.0.0.0/8`; None for what is none."""
     before, _, digits = text.partition("/")
