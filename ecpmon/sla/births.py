@@ -298,7 +298,7 @@ def grew(grown: Iterable[Grown], at: datetime, holds: timedelta) -> int:
     for each in grown:
         if each.track.whole:
             low = bisect_right(each.instants, at - holds)
-            found += sum(i.count for i in each.increases[max(low - 1, 0) : each.last(at)])
+            found += sum(i.count for i in each.increases[max(low - 1, 0) : max(each.last(at), 0)])
     return found
 
 

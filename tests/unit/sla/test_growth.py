@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.objectives import Counts, Hole
-from ecpmon.sla.births import Track
+from ecpmon.sla.births import Grown, Track, grew
 from ecpmon.sla.counters import MINUTE, Found, minute_of, request_minutes
 from ecpmon.sla.growth import Begun, Reading, increases
 from ecpmon.sla.ratios import Measured, Stretch, evaluate
@@ -65,6 +65,12 @@ def test_a_slight_fall_by_more_than_usual_growth_is_taken_for_a_restart() -> Non
 def test_a_counter_that_stays_where_it_fell_slightly_is_believed_after_a_while() -> None:
     found = grown((0, 500), (60, 499), (120, 499), (180, 499), (240, 505))
     assert [count for count, *_ in found] == [0, 0, 0, 6]
+
+
+def test_what_a_series_tells_later_was_not_usual_before() -> None:
+    later = Grown(Track(readings((90, 1_000), (150, 2_000), (210, 3_000)), whole=True))
+    known = Grown(Track(readings((0, 10), (60, 15)), whole=True))
+    assert grew([known, later], at(60), HOLDS) == 5
 
 
 def test_what_says_when_it_began_is_believed() -> None:
