@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from ecpmon.cli import cli
 from ecpmon.local.ports import PortPlan
 from ecpmon.storage.database import Database
 from tests.grafana import (
@@ -128,6 +130,36 @@ def every_panel_has_something_to_show(api: str, ports: dict[str, int]) -> None:
     wait_until(lambda: not (empty := asyncio.run(unanswered())) or print(empty), "every panel has rows")
 
 
+def the_doctor_finds_all_parts_well(api: str, ports: dict[str, int], folder: Path) -> None:
+    """`ecpmon doctor` asks real parts as the service does, and the simulated cluster as any other."""
+    simulator = f"http://127.0.0.1:{ports['simulator']}"
+    with urllib.request.urlopen(f"{simulator}/kubeconfig", timeout=PATIENCE) as answer:
+        (folder / "kubeconfig").write_bytes(answer.read())
+    # The database is asked in `test_command_line`.
+    environment = {
+        "ECPMON_URL": api,
+        "ECPMON_PROMETHEUS_URL": f"http://127.0.0.1:{ports['prometheus']}",
+        "ECPMON_ALERTMANAGER_URL": f"http://127.0.0.1:{ports['alertmanager']}",
+        "ECPMON_SIMULATOR_URL": simulator,
+        "ECPMON_SMTP_HOST": "127.0.0.1",
+        "ECPMON_SMTP_PORT": str(ports["smtp"]),
+        "ECPMON_KUBECONFIG": str(folder / "kubeconfig"),
+    }
+    done = CliRunner(env=environment).invoke(cli, ["doctor", "--output", "json"])
+    found = json.loads(done.stdout)["findings"]
+    well = {each["subject"] for each in found if each["level"] == "ok"}
+    assert well >= {
+        "service",
+        "prometheus",
+        "prometheus clock",
+        "alertmanager",
+        "simulator",
+        "cluster",
+        "mail",
+    }, found
+    assert {each["subject"] for each in found if each["level"] == "error"} <= {"database"}, found
+
+
 def test_the_walk_through_does_what_it_says(
     shared_tmp: Path, free_port: Callable[[], int], receiver: tuple[str, list[dict[str, Any]]]
 ) -> None:
@@ -189,6 +221,7 @@ def test_the_walk_through_does_what_it_says(
         assert (shared_tmp / "statement.pdf").read_bytes().startswith(b"%PDF-")
         assert "state=down" in (shared_tmp / "up.log").read_text()
         every_panel_has_something_to_show(api, ports)
+        the_doctor_finds_all_parts_well(api, ports, shared_tmp)
     finally:
         stack.send_signal(signal.SIGINT)
         code = stack.wait(PATIENCE)
