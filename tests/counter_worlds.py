@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.objectives import Counts, RatioResult
-from ecpmon.sla.births import Track
 from ecpmon.sla.counters import MINUTE, Found, minute_of
 from ecpmon.sla.growth import Reading
 from ecpmon.sla.ratios import Measured, Stretch, evaluate
+from ecpmon.sla.tracks import Track
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
 SLOTS = 50
@@ -241,18 +241,29 @@ def _knowable(made: World) -> World:
 def _known_time(
     made: World, pod: Pod, life: Life, when: float, told_at: float, read: Sequence[float]
 ) -> float | None:
-    """None: before its pod was read first, when the pod is older than the objective."""
+    """None: before its pod was read first, when this life of it is older than the objective."""
     place = bisect_left(pod.scrapes, told_at)
     if place:
         before = pod.scrapes[place - 1]
-    elif pod.lives[0].begins < read[0] or told_at == read[0]:
+    elif life.begins < read[0] or told_at == read[0]:
         return None
     else:
-        before = read[bisect_left(read, told_at) - 1]
+        before = _unread_since(read, told_at, made.holds.total_seconds())
     # Between readings that hold, an edge is as sharp as they are.
     if told_at - before <= made.holds.total_seconds():
         return told_at
     return max(when, before + 0.001)
+
+
+def _unread_since(read: Sequence[float], told_at: float, holds: float) -> float:
+    """Where the gap began that ended less than a `holds` ago, or else the last reading of all."""
+    place = bisect_left(read, told_at)
+    for before, after in zip(reversed(read[:place]), reversed(read[1 : place + 1]), strict=True):
+        if after <= told_at - holds:
+            break
+        if after - before > holds:
+            return before
+    return read[place - 1]
 
 
 def is_knowable(made: World) -> bool:

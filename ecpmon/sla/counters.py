@@ -1,7 +1,7 @@
 """From readings of counters and of response times to minutes of counts (data-and-sla.md §3). Pure.
 
 An increase belongs to the minute of the later reading (`sla.growth`), and so does the time of a gap that it measures
-(`sla.births`).
+(`sla.bridges`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from typing import Final
 
 from ecpmon.model.availability import Observation, SpanState
 from ecpmon.model.objectives import Counts, Hole
-from ecpmon.sla.births import Bridge, Grown, Track, births, bridges, by_era, held_until
+from ecpmon.sla.births import births
+from ecpmon.sla.bridges import Bridge, bridges
 from ecpmon.sla.growth import Increase, Reading, settled
 from ecpmon.sla.restarts import restart_together, unsure_restarts
 from ecpmon.sla.spans import clip, lay
+from ecpmon.sla.tracks import Grown, Track, by_era, held_until
 
 MINUTE: Final = timedelta(minutes=1)
 MINUTES: Final = 60
@@ -29,7 +31,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 NOTHING: Final = Counts()
 # How objectives are counted: one more whenever the same readings give other counts. What was counted in an older way is
 # counted anew, as far as there are raw samples.
-COUNTING: Final = 3
+COUNTING: Final = 4
 
 
 def minute_of(ts: datetime) -> datetime:

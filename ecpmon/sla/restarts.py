@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from ecpmon.sla.births import Grown, plausible
+from ecpmon.sla.births import plausible
 from ecpmon.sla.growth import RESTARTS, Step
+from ecpmon.sla.tracks import Grown
 
 # The instants of two readings of one series, one after the other.
 _Pair = tuple[datetime, datetime]

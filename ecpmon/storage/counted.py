@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from ecpmon.model.objectives import BOUND, Counters, Objective
 from ecpmon.model.samples import Source
-from ecpmon.sla.births import Track
 from ecpmon.sla.counters import MINUTE, Found, latency_minutes, request_minutes
 from ecpmon.sla.growth import Begun, Reading
+from ecpmon.sla.tracks import Track
 from ecpmon.storage.regimes import Regime, regime_at
 
 RESPONSE_TIME: Final = "response_time"

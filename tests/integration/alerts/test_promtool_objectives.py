@@ -26,10 +26,10 @@ from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.local.packages import Binaries
 from ecpmon.model.alerts import AlertRule, RuleKind, Severity
 from ecpmon.model.objectives import Counts, Match, Objective, ObjectiveKind, Promised, Selector
-from ecpmon.sla.births import Track
 from ecpmon.sla.burn import BurnPolicy
 from ecpmon.sla.counters import NOTHING, request_minutes
 from ecpmon.sla.growth import Reading, increases
+from ecpmon.sla.tracks import Track
 from tests.integration.alerts.test_promtool import expected_alert, planned_values, run_promtool
 from tests.unit.alerts.test_counted import hours_of
 

@@ -16,10 +16,10 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.objectives import Counts, Hole, Objective, StoredObjective
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla.births import Track
 from ecpmon.sla.counters import COUNTING, MINUTE, Found, latency_minutes, request_minutes
 from ecpmon.sla.evidence import Intervals
 from ecpmon.sla.growth import Reading
+from ecpmon.sla.tracks import Track
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.objectives import PgObjectiveStore

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.model.objectives import Counts
-from ecpmon.sla.births import Track
 from ecpmon.sla.counters import (
     MINUTE,
     NOTHING,
@@ -22,6 +21,7 @@ from ecpmon.sla.counters import (
 )
 from ecpmon.sla.counters import request_minutes as counted
 from ecpmon.sla.growth import Reading, increases
+from ecpmon.sla.tracks import Track
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
 HOLDS = timedelta(seconds=90)

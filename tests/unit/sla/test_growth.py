@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 from ecpmon.model.maintenance import Accounting
 from ecpmon.model.objectives import Counts, Hole
-from ecpmon.sla.births import Grown, Track, grew
 from ecpmon.sla.counters import MINUTE, Found, minute_of, request_minutes
 from ecpmon.sla.growth import Begun, Reading, increases
 from ecpmon.sla.ratios import Measured, Stretch, evaluate
+from ecpmon.sla.tracks import Grown, Track, grew
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
 STEP = timedelta(seconds=60)
 HOLDS = timedelta(seconds=150)
 END = T0 + timedelta(hours=10)
+POD = frozenset({("pod", "a")})
 
 
 def at(seconds: float) -> datetime:
@@ -104,12 +105,13 @@ def test_assumed_restarts_are_in_the_figures_that_hold_them() -> None:
 
 
 def test_the_first_reading_of_a_series_born_while_watched_is_growth() -> None:
-    ok, bad = readings((0, 100), (60, 110), (120, 120)), readings((120, 7))
-    found = request_minutes([Track(ok), Track(bad, whole=True, part=True)], True, T0, END)
+    ok, bad = Track(readings((0, 100), (60, 110), (120, 120)), labels=POD), readings((120, 7))
+    found = request_minutes([ok, Track(bad, whole=True, part=True, labels=POD)], True, T0, END)
     assert totals(found) == {1: (10, 10), 2: (10, 17)}
     # Also when it has a name of its own.
-    found = request_minutes([Track(ok), Track(bad, whole=False, part=True)], True, T0, END)
+    found = request_minutes([ok, Track(bad, whole=False, part=True, labels=POD)], True, T0, END)
     assert totals(found) == {1: (10, 10), 2: (3, 10)}
+    assert not found.holes
 
 
 def test_the_first_reading_of_everything_counts_nothing() -> None:
@@ -256,11 +258,12 @@ class World:
     truth: list[tuple[int, int]] = field(default_factory=list)
 
     def tracks(self) -> list[Track]:
-        def read(points: dict[int, int]) -> list[Reading]:
-            return readings(*((60 * minute + 59, value) for minute, value in points.items()))
+        def track(name: int, points: dict[int, int], *, whole: bool) -> Track:
+            found = readings(*((60 * minute + 59, value) for minute, value in points.items()))
+            return Track(found, whole, not whole, labels=frozenset({("pod", str(name))}))
 
-        whole = [Track(read(points)) for points in self.total.values()]
-        return whole + [Track(read(points), whole=False, part=True) for points in self.bad.values()]
+        wholes = [track(name, points, whole=True) for name, points in self.total.items()]
+        return wholes + [track(name, points, whole=False) for name, points in self.bad.items()]
 
 
 LENGTH = 40
@@ -371,7 +374,7 @@ def test_a_stretch_counted_by_itself_is_what_counting_everything_gives(
     for track in world.tracks():
         old = [r for r in track.readings if r.ts < start - 5 * HOLDS][-1:]
         fresh = [r for r in track.readings if start - 5 * HOLDS <= r.ts < end]
-        near.append(Track([*old, *fresh], track.whole, track.part))
+        near.append(Track([*old, *fresh], track.whole, track.part, labels=track.labels))
     found = request_minutes([t for t in near if t.readings], True, start, end)
     assert found.holes == tuple(h for h in everything.holes if start <= h.end < end)
     holding = {m for m, c in everything.minutes.items() if start <= m < end and c != Counts()}
@@ -443,8 +446,6 @@ def test_errors_of_a_counter_of_their_own_that_was_away_leave_the_figure_within_
 
 
 # --- found by random worlds (`test_counter_worlds.py`) ---------------------------------------------------------------
-
-POD = frozenset({("pod", "a")})
 
 
 def test_a_bucket_that_has_passed_its_old_value_restarted_with_its_count() -> None:
@@ -518,6 +519,57 @@ def test_first_readings_that_may_be_growth_are_in_the_bounds() -> None:
         4,
     )
     assert evaluated(found, 5) == (pytest.approx(40 / 94), pytest.approx(40 / 44))
+
+
+def test_what_was_not_there_at_first_is_in_the_bounds_for_a_while() -> None:
+    """A third pod, whose first scrape failed, or which has just begun: nobody knows."""
+    first = [Track(readings(*((60 * n, begins + 10 * n) for n in range(5)))) for begins in (0, 10**9)]
+    third = Track(readings((60, 3), (120, 3), (180, 3), (240, 3)), part=True, labels=POD)
+    found = request_minutes([*first, third], True, T0, END)
+    assert sum(c.total for c in found.minutes.values()) == 80
+    assert evaluated(found, 5) == (pytest.approx(80 / 83), 1.0)
+    # When it says itself when it began, everybody knows, as far as clocks agree.
+    for began, total, low in ((30, 83, 80 / 83), (3, 80, 80 / 83), (-30, 80, 1.0)):
+        told = Track(third.readings, True, True, [(at(60 * n), at(began)) for n in range(1, 5)])
+        found = request_minutes([*first, told], True, T0, END)
+        assert sum(c.total for c in found.minutes.values()) == total
+        assert evaluated(found, 5)[0] == pytest.approx(low)
+
+
+def test_a_pod_that_has_counted_for_long_and_was_not_read_is_not_born() -> None:
+    """Ten requests a minute, 25 in what a reading holds; fourteen minutes later there is another one."""
+    steady = Track(readings(*((60 * n, 10 * n) for n in range(20))))
+
+    def beside(value: int, errors: int) -> Found:
+        pod = Track(readings((840, value), (900, value)), labels=POD)
+        failed = Track(readings((840, errors), (900, errors)), whole=False, part=True, labels=POD)
+        return request_minutes([steady, pod, failed], True, T0, END)
+
+    def counted(found: Found) -> tuple[int, int]:
+        return sum(c.total for c in found.minutes.values()), sum(c.bad for c in found.minutes.values())
+
+    # As many as there may have been meanwhile: up to ten times 30, two minutes and this one.
+    assert counted(beside(300, 7)) == (490, 7)
+    assert not beside(300, 7).holes
+    # More than that, and nobody can say that there have not been.
+    assert counted(beside(301, 7)) == (190, 0)
+    assert evaluated(beside(301, 7), 20) == (pytest.approx(190 / 197), 1.0)
+    # Much more: it is older, and so are its few errors.
+    assert counted(beside(120_000, 7)) == (190, 0)
+    assert not beside(120_000, 7).holes
+
+
+def test_what_is_read_first_after_a_gap_may_have_been_born_in_it() -> None:
+    """Nobody read for ten minutes; one is back two seconds before a new one is read, which has counted since long."""
+    old = Track(readings(*((60 * n, 20 * n) for n in range(41) if not 10 < n < 20)))
+    young = Track(readings(*((1202 + 60 * n, 149 + n) for n in range(20))), part=True, labels=POD)
+    found = request_minutes([old, young], True, T0, END)
+    assert totals(found)[20] == (200, 349)
+    assert Hole(at(600), at(1202), 0, 149) in found.holes
+    # Of a window that begins in the gap they may be no part.
+    span = Stretch("x", at(900), at(2460))
+    result = evaluate(span, measured_in(found, span), T0, 0.99)
+    assert (result.low, result.high) == (pytest.approx(400 / 568), pytest.approx(600 / 619))
 
 
 def test_what_is_told_at_an_edge_happened_before_it() -> None:
