@@ -1,7 +1,8 @@
 """A timeline that changes too often to be kept to the instant is kept by the minute. Pure.
 
-Nothing is lost but the order within a minute: each minute holds as much down time, gap and up time as before. It
-becomes what was measured, down in the share that it was, and then what was not measured, a reason at a time.
+Nothing is lost but the order within a minute: each minute holds as much down time, gap and up time as before. Where its
+changes are exact it becomes what was measured, down in the share that it was, and then what was not measured, a reason
+at a time. Where they may have gone unseen for a while it says for how long (`sla.turns`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Final
 
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.sla.spans import coalesce
+from ecpmon.sla.turns import NO_TIME, doubts_of, in_turn, lasting
 
 MINUTE: Final = timedelta(minutes=1)
-_NOTHING: Final = timedelta(0)
 
 
 def minute_before(at: datetime) -> datetime:
@@ -35,18 +36,21 @@ def day_of(at: datetime) -> date:
 
 
 def by_minute(spans: Iterable[Span], is_coarse: Callable[[date], bool]) -> list[Span]:
-    """`spans` (in order, without holes within a minute) with the minutes of coarse days made one measured part."""
+    """`spans` (in order, without holes within a minute) with each minute of coarse days made one."""
     kept: list[Span] = []
     shared: list[Span] = []
+    before: Span | None = None
     for piece in (piece for span in spans for piece in _pieces(span, is_coarse)):
-        if shared and minute_before(shared[0].start) != minute_before(piece.start):
-            kept.extend(_together(shared))
-            shared = []
-        if _shares_its_minute(piece) and is_coarse(day_of(piece.start)):
+        shares = _shares_its_minute(piece) and is_coarse(day_of(piece.start))
+        if shared and not (shares and minute_before(shared[0].start) == minute_before(piece.start)):
+            kept.extend(_together(shared, before))
+            before, shared = shared[-1], []
+        if shares:
             shared.append(piece)
         else:
             kept.append(piece)
-    return coalesce([*kept, *_together(shared)])
+            before = piece
+    return coalesce([*kept, *_together(shared, before)])
 
 
 def _shares_its_minute(piece: Span) -> bool:
@@ -66,27 +70,47 @@ def _pieces(span: Span, is_coarse: Callable[[date], bool]) -> Iterator[Span]:
         yield replace(span, start=last, doubt=span.doubt if last == span.start else 0.0)
 
 
-def _together(pieces: Sequence[Span]) -> list[Span]:
-    """One minute, or what there is of it."""
+def _together(pieces: Sequence[Span], before: Span | None) -> list[Span]:
+    """One minute, or what there is of it; `before`: what came before."""
     if len(pieces) < 2:
         return list(pieces)
-    gaps = sorted(map(_unknown_part, filter(_is_unknown, pieces)), key=lambda p: p.reason or "")
+    if before is not None and before.end != pieces[0].start:
+        before = None
+    gaps = _gaps(pieces)
+    doubts = doubts_of(pieces, before)
+    laid = in_turn(pieces, before, doubts, gaps) if doubts else None
+    return laid or _in_shares(pieces, gaps)
+
+
+def _in_shares(pieces: Sequence[Span], gaps: Sequence[Span]) -> list[Span]:
+    """What was measured as one, and then the gaps; before it, if all of them were."""
     measured = [p for p in pieces if not p.is_blind]
     cursor, found = pieces[0].start, list[Span]()
-    whole = sum((p.end - p.start for p in pieces), _NOTHING) - sum((g.end - g.start for g in gaps), _NOTHING)
+    if measured == [pieces[-1]] and not pieces[-1].unknown_share:
+        return coalesce([*_one_by_one(gaps, cursor), pieces[-1]])
+    whole = lasting(pieces) - lasting(gaps)
     if measured and whole:
-        down = sum(((p.end - p.start) * p.down_share for p in measured), _NOTHING)
-        end = cursor + whole
+        down = sum(((p.end - p.start) * p.down_share for p in measured), NO_TIME)
         share = min(down / whole, 1.0)
-        doubt = max(p.doubt for p in pieces)
         state = SpanState.DOWN if share else SpanState.UP
-        found.append(Span(cursor, end, state, share=share or 1.0, doubt=doubt))
-        cursor = end
-    for gap in gaps:
-        doubt = max(p.doubt for p in gaps)
-        found.append(replace(gap, start=cursor, end=cursor + (gap.end - gap.start), doubt=doubt))
+        found.append(Span(cursor, cursor + whole, state, share=share or 1.0))
         cursor = found[-1].end
-    return coalesce(found)
+    return coalesce([*found, *_one_by_one(gaps, cursor)])
+
+
+def _one_by_one(gaps: Iterable[Span], start: datetime) -> Iterator[Span]:
+    for gap in gaps:
+        end = start + (gap.end - gap.start)
+        yield replace(gap, start=start, end=end, doubt=0.0)
+        start = end
+
+
+def _gaps(pieces: Iterable[Span]) -> list[Span]:
+    """What is unknown of them: one gap for each reason."""
+    by_reason: dict[str, list[Span]] = {}
+    for gap in map(_unknown_part, filter(_is_unknown, pieces)):
+        by_reason.setdefault(gap.reason or "", []).append(gap)
+    return [replace(g[0], end=g[0].start + lasting(g)) for _, g in sorted(by_reason.items())]
 
 
 def _is_unknown(piece: Span) -> bool:

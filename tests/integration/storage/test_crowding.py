@@ -73,17 +73,20 @@ async def test_what_is_stored_is_what_all_samples_say_by_the_minute(
         for batch in history:
             await store.commit([Batch(tuple(frame(tenant, s * 3, down) for s, down in batch))])
             known.update(batch)
-            seen = [Observation(at(s * 3), float(down), HOLDS) for s, down in sorted(known.items())]
+            seen = [
+                Observation(at(s * 3), float(down), HOLDS, timedelta()) for s, down in sorted(known.items())
+            ]
             exact = lay(seen, seen[-1].ts)
             coarse = await coarse_days(database, tenant)
             closed, head = make_head(exact, seen[-1])
             expected = by_minute(closed, coarse.__contains__)
             if head.since < head.last:
-                expected.append(Span(head.since, head.last, head.state))
+                expected.append(Span(head.since, head.last, head.state, doubt=head.doubt))
             found = await stored(database, tenant)
             shape = [(s.start, s.end, s.state) for s in found]
             assert shape == [(s.start, s.end, s.state) for s in expected], (coarse, exact)
             assert [s.share for s in found] == pytest.approx([s.share for s in expected], abs=1e-6)
+            assert [s.doubt for s in found] == pytest.approx([s.doubt for s in expected], abs=1e-4)
             # A day that is not kept by the minute has no more changes than it may have.
             for day in {day_of(s.start) for s in found} - coarse:
                 assert sum(s.state.value != "up" and day_of(s.start) == day for s in closed) <= MOST
@@ -108,10 +111,10 @@ async def test_ten_thousand_flaps_are_some_thousand_rows_and_every_second_of_the
         pass
     spans = await PgAvailabilityStore(database).timeline(tenant, start, end)
     assert tally(spans, start, end).down == pytest.approx(4 * 5_000, abs=0.001)
-    # 11.1 hours by the minute: one span each, because each is half down.
-    assert len(spans) <= 668
+    # 11.1 hours by the minute: down, up, and twice a moment of either, which say what is in doubt.
+    assert len(spans) <= 4 * 668
     rows = await database.fetchval("SELECT count(*) FROM availability_spans WHERE tenant = $1", tenant.key)
-    assert rows <= 668
+    assert rows <= 4 * 668
     assert await coarse_days(database, tenant) == {day_of(start)}
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecpmon.model.availability import GapReason, Span, SpanState
+from ecpmon.model.availability import GapReason, Observation, Span, SpanState
 from ecpmon.sla.coarse import MINUTE, by_minute, day_of
-from ecpmon.sla.spans import coalesce
-from ecpmon.sla.windows import tally
+from ecpmon.sla.spans import coalesce, lay
+from ecpmon.sla.windows import doubted, evaluate, tally, unseen
 
 # Ten minutes before a midnight.
 T0 = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
@@ -134,3 +137,114 @@ def test_piece_by_piece_gives_the_same_totals(spans: list[Span], cut: int) -> No
 
 def test_the_day_is_that_of_utc() -> None:
     assert day_of(datetime.fromisoformat("2026-03-02T08:00:00+09:00")) == TODAY
+
+
+# --- changes that nobody saw happen ---------------------------------------------------------------------------------
+
+HOLDS = timedelta(seconds=30)
+
+
+@st.composite
+def looked(draw: st.DrawFn, shares: Sequence[float] = (0.0, 0.0, 1.0)) -> list[Span]:
+    """What somebody knows who looks now and then, as old as that is. With several `shares` parts may be silent."""
+    age, cursor = timedelta(seconds=draw(st.sampled_from([0, 3]))), draw(st.integers(0, 90))
+    looks = st.tuples(
+        st.sampled_from([3, 7, 10, 20, 30, 45, 60, 120]),
+        st.sampled_from(shares),
+        st.sampled_from([0, 0, 0.25]),
+    )
+    seen = []
+    for wait, share, unknown in draw(st.lists(looks, min_size=2, max_size=40)):
+        silent = unknown if len(shares) > 3 and share < 1 else 0.0
+        seen.append(Observation(at(cursor), share, HOLDS, age, silent))
+        cursor += wait
+    spans = lay(seen, at(cursor))
+    return coalesce(
+        replace(s, reason=GapReason.NOT_PUSHED) if s.state is GAP and s.reason is None else s for s in spans
+    )
+
+
+def must_hold(spans: Sequence[Span], start: datetime, end: datetime) -> tuple[float, float]:
+    """How many seconds may have been down that are told up, and the other way round: what changes leave in doubt, as
+    far as it is not down, up or unknown by what is told of that time."""
+    early = late = 0.0
+    for before, after in pairwise(spans):
+        if not after.doubt or before.is_blind:
+            continue
+        since = max(after.start - timedelta(seconds=after.doubt), start)
+        for told in spans:
+            seconds = (min(told.end, after.start, end) - max(told.start, since)).total_seconds()
+            if seconds > 0 and not told.is_blind:
+                left = 1 - told.down_share - told.unknown_share
+                early += seconds * min(doubted(before, after)[0], doubted(told, after)[0], left)
+                late += seconds * min(doubted(before, after)[1], doubted(told, after)[1])
+    return early, late
+
+
+def check_doubts(spans: list[Span], begins: int, lasts: int) -> list[Span]:
+    kept = by_minute(spans, every_day)
+    start = at(60 * begins - 60)
+    end = start + lasts * MINUTE
+    least, most, found = must_hold(spans, start, end), unseen(spans, start, end), unseen(kept, start, end)
+    some = 5e-6 * (lasts + 1)
+    for low, high, told in zip(least, most, found, strict=True):
+        # No wider than by what happens at the edges of the minutes at which a window begins and ends.
+        assert low - 10 * some <= told <= high + 2 * HOLDS.total_seconds()
+    before, after = tally(spans, start, end), tally(kept, start, end)
+    assert (after.eligible, after.down, after.gap) == pytest.approx(
+        (before.eligible, before.down, before.gap), abs=some
+    )
+    return kept
+
+
+@settings(deadline=None, max_examples=150)
+@given(looked(), st.integers(0, 45), st.integers(1, 45))
+def test_windows_of_whole_minutes_are_in_doubt_by_what_they_were(
+    spans: list[Span], begins: int, lasts: int
+) -> None:
+    kept = check_doubts(spans, begins, lasts)
+    start = at(60 * begins - 60)
+    end = start + lasts * MINUTE
+    # To the microsecond, but for what lies in gaps as well.
+    assert all(
+        told <= exact + 1e-4
+        for told, exact in zip(unseen(kept, start, end), unseen(spans, start, end), strict=True)
+    )
+    again = by_minute(kept, every_day)
+    assert [(s.start, s.end, s.state) for s in again] == [(s.start, s.end, s.state) for s in kept]
+    assert [s.doubt for s in again] == pytest.approx([s.doubt for s in kept], abs=1e-5)
+    minutes = (spans[-1].end - spans[0].start) / MINUTE
+    assert len(kept) <= (minutes + 2) * 8
+
+
+@settings(deadline=None, max_examples=100)
+@given(looked((0.0, 0.0, 1.0, 0.25, 0.5)), st.integers(0, 45), st.integers(1, 45))
+def test_so_are_those_of_tenants_of_which_parts_are_down_or_silent(
+    spans: list[Span], begins: int, lasts: int
+) -> None:
+    check_doubts(spans, begins, lasts)
+
+
+@settings(deadline=None, max_examples=100)
+@given(looked(), st.integers(1, 50))
+def test_the_exact_figure_is_within_the_bounds_of_a_minute_by_minute_one(
+    spans: list[Span], lasts: int
+) -> None:
+    start = spans[0].start.replace(second=0)
+    end = start + lasts * MINUTE
+    exact = evaluate("x", spans, start, end, 0.99)
+    kept = evaluate("x", by_minute(spans, every_day), start, end, 0.99)
+    if exact.availability is None:
+        return
+    assert exact.low is not None and exact.high is not None  # noqa: PT018
+    assert kept.low is not None and kept.high is not None  # noqa: PT018
+    assert kept.low - 1e-6 <= exact.tally.up / exact.tally.eligible <= kept.high + 1e-6
+
+
+def test_a_minute_of_flaps_seen_every_five_seconds_is_half_down_and_may_be_anything() -> None:
+    seen = [Observation(at(5 * n), float(n % 2), HOLDS, timedelta()) for n in range(49)]
+    kept = by_minute(lay(seen, at(240)), every_day)
+    result = evaluate("x", kept, at(60), at(180), 0.99)
+    assert result.availability == pytest.approx(0.5)
+    assert (result.low, result.high) == (pytest.approx(0, abs=1e-5), pytest.approx(1, abs=1e-5))
+    assert len(kept) <= 4 * 4
