@@ -48,8 +48,10 @@ NOT_LOGGED = {
     f"POST {TENANT}/monitoring": SENSORS,
     "POST /api/v1/webhooks/tenant-alert": SENSORS,
     "POST /api/v1/tenants/calculate-resources": NOTHING,
+    "POST /api/v1/tenants/preview-manifest": NOTHING,
     "POST /api/v1/tenants/validate-manifest": NOTHING,
     f"POST {TENANT}/alerts/test": NOTHING,
     f"POST {TENANT}/maintenance/preview": NOTHING,
     f"POST {TENANT}/manifest": NOTHING,
+    f"POST {TENANT}/manifest/preview": NOTHING,
 }

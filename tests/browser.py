@@ -6,6 +6,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from playwright.async_api import Browser, Page, Request, async_playwright
@@ -14,6 +16,9 @@ from ecpmon.local.apt import detect_architecture
 from ecpmon.local.packages import CHROMIUM, chromium_of, fetch_bundles
 from ecpmon.local.paths import cache_dir, service_user
 from tests.waiting import PATIENCE
+
+# Its own has no Hangul: Korean is seen in the one that statements are printed in.
+FONTS = Path(__file__).resolve().parents[1] / "fonts"
 
 
 @dataclass
@@ -40,9 +45,22 @@ async def browser() -> AsyncIterator[Browser]:
     cache = cache_dir(os.environ, service_user())
     fetch_bundles(cache, [CHROMIUM], detect_architecture(), lambda *_: None)
     program, environment = chromium_of(cache)
+    with TemporaryDirectory() as folder:
+        own = Path(folder) / "fonts.conf"
+        include = f"<include>{environment['FONTCONFIG_FILE']}</include>"
+        own.write_text(f"<fontconfig>{include}<dir>{FONTS}</dir><cachedir>{folder}</cachedir></fontconfig>\n")
+        async with _launched(program, environment | {"FONTCONFIG_FILE": str(own)}) as found:
+            yield found
+
+
+@asynccontextmanager
+async def _launched(program: Path, environment: dict[str, str]) -> AsyncIterator[Browser]:
     async with async_playwright() as driver:
         found = await driver.chromium.launch(
-            executable_path=program, env=environment, timeout=PATIENCE * 1000, args=["--disable-gpu"]
+            executable_path=program,
+            env={**environment},
+            timeout=PATIENCE * 1000,
+            args=["--disable-gpu"],
         )
         try:
             yield found

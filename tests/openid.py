@@ -65,6 +65,8 @@ class Provider:
     discovery: Any = None
     # What a person who signs in is given for an authorisation code: told what was asked for, by code.
     signs: Callable[[dict[str, str]], dict[str, str]] = lambda asked: {}
+    # What a refresh token is exchanged for; None: it is refused.
+    renews: Callable[[str], dict[str, str] | None] = lambda refresh_token: None
     asked_for: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def token(self, now: datetime, *, kid: str = "one", **claims: Any) -> str:
@@ -107,12 +109,18 @@ class Provider:
 
     def _exchange(self, said: dict[str, str]) -> web.Response:
         """By RFC 7636: for who knows what the challenge was made of."""
+        if said["grant_type"] == "refresh_token":
+            renewed = self.renews(said["refresh_token"])
+            return _given(renewed or {"error": "invalid_grant"}, renewed is not None)
         asked = self.asked_for.pop(said["code"], {})
         made = urlsafe_b64encode(sha256(said["code_verifier"].encode()).digest()).rstrip(b"=").decode()
         good = asked.get("code_challenge") == made and asked["redirect_uri"] == said["redirect_uri"]
-        answer = self.signs(asked) if good else {"error": "invalid_grant"}
-        headers = {"Access-Control-Allow-Origin": "*"}
-        return web.json_response(answer, status=200 if good else 400, headers=headers)
+        return _given(self.signs(asked) if good else {"error": "invalid_grant"}, good)
+
+
+def _given(answer: dict[str, str], good: bool) -> web.Response:
+    headers = {"Access-Control-Allow-Origin": "*"}
+    return web.json_response(answer, status=200 if good else 400, headers=headers)
 
 
 @asynccontextmanager

@@ -209,6 +209,8 @@ def rule_document(entry: RuleWithState, hints: list[RuleHint]) -> ShownRule:
         answer["suppressed"] = state.flaps.untold
     if rule.objective:
         answer["objective"] = rule.objective
+    if rule.policy:
+        answer["policy"] = rule.policy
     return answer
 
 

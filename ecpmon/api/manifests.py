@@ -93,11 +93,12 @@ async def get_manifest(request: web.Request) -> web.Response:
             **entrance_of(query),
         }
     )
-    text = await apart(request, tenant, _rendered, tenant, options, query.format)
+    text = await apart(request, tenant, rendered, tenant, options, query.format)
     return web.Response(text=text, content_type=f"application/{query.format}")
 
 
-def _rendered(tenant: Tenant, options: ManifestOptions, shape: str) -> str:
+def rendered(tenant: Tenant, options: ManifestOptions, shape: str = "yaml") -> str:
+    """Its objects as text. Raises as `plan_of` does."""
     from ecpmon.orchestrator.manifests import render, to_json, to_yaml
     from ecpmon.orchestrator.tuning import plan_of
 
@@ -243,16 +244,21 @@ async def validate(request: web.Request) -> web.Response:
     namespace = read_query(request, ValidateQuery).namespace
     body = await read_model(request, ValidateBody, most=MAX_MANIFEST)
     tenant = await tenant_named(request, body.tenant_id)
+    asked = await to_validate(request, body, body.namespace or namespace or None)
+    shown = await apart(request, tenant, validated, asked)
+    return web.Response(body=shown, content_type="application/json")
+
+
+async def to_validate(request: web.Request, body: ValidateBody, namespace: str | None) -> ToValidate:
+    """With what the cluster has, and in the caller's language."""
     backend = backend_of(request)
-    asked = _Asked(
+    return ToValidate(
         body,
-        body.namespace or namespace or None,
+        namespace,
         await _cluster(backend),
         strict=_strict(body, backend),
         korean=speaks_korean(request),
     )
-    shown = await apart(request, tenant, _validated, asked)
-    return web.Response(body=shown, content_type="application/json")
 
 
 def _strict(body: ValidateBody, backend: Backend) -> bool:
@@ -262,7 +268,9 @@ def _strict(body: ValidateBody, backend: Backend) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class ToValidate:
+    """A manifest, and what it is validated by."""
+
     body: ValidateBody
     namespace: str | None
     cluster: _Cluster
@@ -270,7 +278,8 @@ class _Asked:
     korean: bool
 
 
-def _validated(asked: _Asked) -> bytes:
+def validated(asked: ToValidate) -> bytes:
+    """A `Validation`, as JSON."""
     from ecpmon.orchestrator.validation import validate_manifest
 
     body = asked.body

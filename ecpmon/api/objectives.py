@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from aiohttp import web
@@ -35,6 +36,7 @@ from ecpmon.api.queries import Windows
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.texts import check_document, check_width
 from ecpmon.errors import BadRequest, Conflict, LimitReached, NotFound, ValidationFailed
+from ecpmon.korean.messages import said_to
 from ecpmon.model.maintenance import Maintenance
 from ecpmon.model.objectives import Objective, RatioResult, StoredObjective
 from ecpmon.model.tenants import Tenant
@@ -66,13 +68,14 @@ def promise_of(tenant: Tenant) -> Promise:
     return Promise(tenant.tenant_id, tenant.sla_target.fraction, tenant.time_zone)
 
 
-def document(stored: StoredObjective, matches: Matches) -> ShownObjective:
+def document(stored: StoredObjective, matches: Matches, said: Callable[[str], str]) -> ShownObjective:
+    """`said`: a sentence in the caller's language."""
     shown = stored.objective.model_dump(mode="json", exclude_none=True)
     more = {
         "inherited": stored.inherited,
         "first_observation": stored.first_at,
         "matches": matches.document(),
-        "hints": matches.hints(),
+        "hints": [said(hint) for hint in matches.hints()],
     }
     return cast("ShownObjective", {**shown, **more})  # the fields of `model.Objective`, and these
 
@@ -90,8 +93,10 @@ async def _documents(
     names = metrics_of(s.objective for s in stored)
     series = await backend_of(request).objectives.series(tenant, names)
 
+    said = partial(said_to, request.headers)
+
     def shown() -> list[ShownObjective]:
-        return [document(s, Matches(s.objective, tenant.evidence_source, series)) for s in stored]
+        return [document(s, Matches(s.objective, tenant.evidence_source, series), said) for s in stored]
 
     return await _looked_at(request, tenant, len(series) * len(stored), shown)
 

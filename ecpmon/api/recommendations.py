@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from ecpmon.api.context import Backend
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.tenant_shapes import Percent
 from ecpmon.errors import InsufficientResources
+from ecpmon.korean.messages import said_to
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.usage import Distribution, GpuUsage, ServiceUsage
 from ecpmon.openapi.declaring import Query, TypedDict, read_query
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 routes = Routes()
 DEFAULT_DAYS: Final = 7.0
+# A sentence in the caller's language.
+Said = Callable[[str], str]
 # A young tenant has few 5-minute points; its last hours are read sample by sample.
 _RAW: Final = timedelta(hours=6)
 
@@ -153,7 +157,8 @@ async def recommendations(request: web.Request) -> web.Response:
     usage = await _measured(backend, tenant, window, now)
     gpus = await _gpus_measured(backend, tenant, window, now)
     advice = advise(tenant, usage, default_catalogue(), gpus)
-    return reply(_document(tenant, advice, now - window, now))
+    said = partial(said_to, request.headers)
+    return reply(_document(tenant, advice, now - window, now, said))
 
 
 async def _measured(
@@ -184,7 +189,7 @@ async def _gpus_measured(
     return await backend.monitoring.gpu_usage(tenant, now - min(window, _RAW), now, raw=True) or found
 
 
-def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) -> Recommendations:
+def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime, said: Said) -> Recommendations:
     from ecpmon.orchestrator.catalogue import default_catalogue
     from ecpmon.orchestrator.rightsizing import MIN_POINTS
 
@@ -193,8 +198,8 @@ def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) ->
         "tenant_id": tenant.tenant_id,
         "window": {"start": start, "end": end},
         "minimum_points": MIN_POINTS,
-        "services": [_service(s, end - start) for s in advice.services],
-        "gpus": _gpus(advice.gpus, end - start),
+        "services": [_service(s, end - start, said) for s in advice.services],
+        "gpus": _gpus(advice.gpus, end - start, said),
         "preset": {"current": tenant.preset, "recommended": advice.preset},
         "monthly_cost": {
             "currency": default_catalogue().prices.symbol,
@@ -206,7 +211,7 @@ def _document(tenant: Tenant, advice: Advice, start: datetime, end: datetime) ->
     }
 
 
-def _service(advice: ServiceAdvice, window: timedelta) -> ServiceAdviceShown:
+def _service(advice: ServiceAdvice, window: timedelta, said: Said) -> ServiceAdviceShown:
     return {
         "service": advice.service,
         "status": advice.status.value,
@@ -217,13 +222,13 @@ def _service(advice: ServiceAdvice, window: timedelta) -> ServiceAdviceShown:
         # How much of the window was measured at all: what is recommended is about that part.
         "coverage": _coverage(advice.usage, window),
         "evidence": _evidence(advice.usage),
-        "reasons": advice.reasons,
-        "caveats": advice.caveats,
+        "reasons": [said(reason) for reason in advice.reasons],
+        "caveats": [said(caveat) for caveat in advice.caveats],
         "monthly_cost_difference": _money(advice.cost_difference),
     }
 
 
-def _gpus(advice: GpuAdvice | None, window: timedelta) -> GpuAdviceShown | None:
+def _gpus(advice: GpuAdvice | None, window: timedelta, said: Said) -> GpuAdviceShown | None:
     """None for who has none."""
     if advice is None:
         return None
@@ -245,8 +250,8 @@ def _gpus(advice: GpuAdvice | None, window: timedelta) -> GpuAdviceShown | None:
             "gpu_usage_percent": _distribution(usage.other),
             "memory_percent": _distribution(usage.memory),
         },
-        "reasons": advice.reasons,
-        "caveats": advice.caveats,
+        "reasons": [said(reason) for reason in advice.reasons],
+        "caveats": [said(caveat) for caveat in advice.caveats],
     }
 
 

@@ -73,7 +73,7 @@ class RulesBody(Model):
 
 
 # Of `/api/v1/tenants/…` and `/api/v1/simulator/failures/…`: whoever had such a name could not be asked for.
-WORDS: Final = frozenset({"calculate-resources", "validate-manifest", "types"})
+WORDS: Final = frozenset({"calculate-resources", "preview-manifest", "validate-manifest", "types"})
 
 
 def _no_word_of_paths(name: str) -> str:

@@ -130,9 +130,9 @@ async def update_tenant(request: web.Request) -> web.Response:
     body = await read_model(request, UpdateBody)
     check_unchanged(request, tenant)
     hours = await checked_hours(request, body.service_hours)
-    before, wanted = _plan_before(tenant), _wanted(tenant, body, hours)
-    resized = bool(_SIZING & body.model_fields_set)
-    plan = _plan_after(wanted, body) if resized else before
+    before, wanted = _plan_before(tenant), wanted_of(tenant, body, hours)
+    resized = is_resized(body)
+    plan = plan_after(wanted, body) if resized else before
     if resized and plan:
         _refuse_unsaid_autoscaling(deployment_changes(before, plan), plan, body)
     # Compared with what runs, where that is known: earlier changes may not have been deployed.
@@ -143,7 +143,12 @@ async def update_tenant(request: web.Request) -> web.Response:
     return reply(shown, headers={"ETag": etag_of(stored)})
 
 
-def _wanted(tenant: Tenant, body: UpdateBody, hours: dict[str, Any] | None) -> Tenant:
+def is_resized(body: UpdateBody) -> bool:
+    """Whether the plan does not stay as it is."""
+    return bool(_SIZING & body.model_fields_set)
+
+
+def wanted_of(tenant: Tenant, body: UpdateBody, hours: dict[str, Any] | None) -> Tenant:
     """The tenant with the fields that were given, `hours` as they are stored; the preset is still to be decided."""
     given = body.model_fields_set
     changed: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if name in given}
@@ -214,7 +219,7 @@ def _plan_before(tenant: Tenant) -> TenantPlan | None:
     return None
 
 
-def _plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
+def plan_after(wanted: Tenant, body: UpdateBody) -> TenantPlan:
     """A preset that is given is granted or refused; else the present one is kept while it is large enough."""
     from ecpmon.orchestrator.catalogue import default_catalogue
     from ecpmon.orchestrator.sizing import plan_tenant

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast
 from aiohttp import web
 from pydantic import Field
 
-from ecpmon.api.common import backend_of, reply
+from ecpmon.api.common import backend_of, now_of, reply
 from ecpmon.api.context import CALLER, CONTEXT, ApiContext
 from ecpmon.api.routing import ROLES, Permission, Routes
 from ecpmon.openapi.declaring import TypedDict
@@ -27,6 +27,9 @@ class WhoAmI(TypedDict):
     permissions: list[Held]
     every_tenant: Annotated[bool, Field(description="Whether it holds every tenant.")]
     expires_at: Annotated[datetime | None, Field(description="When the token ends; null: it does not.")]
+    expires_in: Annotated[
+        float | None, Field(description="Seconds until then, for whose clock is another.", examples=[3600.0])
+    ]
     demo: Annotated[bool, Field(description="Whether this is the demo database.")]
 
 
@@ -75,12 +78,14 @@ def _oidc(context: ApiContext) -> OidcShown | None:
 async def session(request: web.Request) -> web.Response:
     """Who the token of this request names, and what it may do."""
     caller = request[CALLER]
+    end = caller.expires_at
     shown: WhoAmI = {
         "name": caller.name,
         "roles": sorted(caller.roles),
         "permissions": permissions_of(caller),
         "every_tenant": caller.tenants is None,
-        "expires_at": caller.expires_at,
+        "expires_at": end,
+        "expires_in": None if end is None else (end - now_of(request)).total_seconds(),
         "demo": backend_of(request).demo,
     }
     return reply(shown)

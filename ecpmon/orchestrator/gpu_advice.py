@@ -64,7 +64,7 @@ def advise_gpus(usage: GpuUsage | None, gpus: int, utilisation: float, min_point
     if evidence is Evidence.SAMPLED:
         return GpuAdvice(gpus, None, evidence, usage, (), (_SAMPLED,))
     caveats = [_ENGINE] if evidence is Evidence.ENGINE else []
-    named = " and ".join(f"{what} {d.p95:.0f} %" for what, d in busy.items())
+    named = ", ".join(f"{what} {d.p95:.0f} %" for what, d in busy.items())
     wanted = max(d.p95 for d in busy.values()) / 100 * gpus / utilisation
     reasons = [f"p95 of {gpus} GPUs: {named}; a GPU may be used to {100 * utilisation:.0f} %"]
     if usage.memory and usage.memory.points >= min_points:

@@ -128,6 +128,10 @@ STORY: Final[tuple[Step | Heard, ...]] = (
     Step("GET", "/api/v1/evidence-profiles"),
     Step("GET", "/api/v1/evidence-profiles/{profile}"),
     Step("GET", _T + "/manifest", query="format=json"),
+    Step("POST", _T + "/manifest/preview", body={"service_requirements": {"callbot": 20}}),
+    Step("POST", "/api/v1/tenants/preview-manifest", body={
+        "tenant_id": "my-next-service", "name": "My next service", "service_requirements": {"callbot": 10},
+    }),
     Step("POST", "/api/v1/tenants/validate-manifest", body={"tenant_id": NAME, "manifest_content": _MANIFEST}),
     Step("POST", _SIM + "/deploy/{tenant_id}", body={"include_monitoring": True}),
     Step("POST", _T + "/deploy", 202, {"method": "simulator", "dry_run": True}),

@@ -1,5 +1,5 @@
 // The API, and its sockets, at the address that this page came from.
-import { demo, isOpen, language, signOut, token } from './session.js';
+import { demo, isOpen, language, renewal, signOut, token } from './session.js';
 
 const root = new URL('.', document.baseURI);
 
@@ -17,7 +17,14 @@ const headers = () => ({
   ...(token.value && { Authorization: `Bearer ${token.value}` }),
 });
 
-async function answered(path, { method = 'GET', body, tag } = {}) {
+// Whether there is another token by now than `used`, which was refused: it was renewed, or is.
+export async function isRenewed(used) {
+  if (token.peek() !== used) return token.peek() !== '';
+  return renewal.peek() !== null && (await import('./renewal.js')).renew();
+}
+
+async function answered(path, { method = 'GET', body, tag, isAgain = false } = {}) {
+  const used = token.peek();
   let answer;
   const said = body === undefined ? {} : { body: JSON.stringify(body) };
   const type = body === undefined ? {} : { 'Content-Type': 'application/json', ...(tag && { 'If-Match': tag }) };
@@ -27,8 +34,12 @@ async function answered(path, { method = 'GET', body, tag } = {}) {
     throw new ApiError(0);
   }
   if (answer.ok) return answer;
+  // A browser that slept wakes up with a token that is over.
+  if (answer.status === 401 && used && !isAgain && await isRenewed(used)) {
+    return answered(path, { method, body, tag, isAgain: true });
+  }
   const error = new ApiError(answer.status, (await answer.json().catch(() => ({}))).error);
-  if (answer.status === 401 && isOpen.value !== null) signOut(error);
+  if (answer.status === 401 && isOpen.value !== null && token.peek() === used) signOut(error);
   throw error;
 }
 
@@ -62,10 +73,16 @@ export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
   let tries = 0;
   let timer = null;
   let over = false;
+  // The token of its handshake is refused now: the same person goes on with a newer one, or is asked.
+  const refused = async (used, why) => {
+    if (!await isRenewed(used)) return over || signOut(why);
+    return over || connect();
+  };
   const connect = () => {
+    const used = token.peek();
     const url = new URL(`${path}?demo=${demo.value}`, root);
     url.protocol = url.protocol.replace('http', 'ws');
-    socket = new WebSocket(url, token.value ? ['bearer', token.value] : []);
+    socket = new WebSocket(url, used ? ['bearer', used] : []);
     socket.onopen = () => opened();
     socket.onmessage = ({ data }) => {
       tries = 0;
@@ -74,7 +91,7 @@ export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
     };
     socket.onclose = ({ code, reason }) => {
       if (over) return;
-      if (code === 4401 || code === 4403) return signOut(new ApiError(401, { code, message: reason }));
+      if (code === 4401 || code === 4403) return void refused(used, new ApiError(401, { code, message: reason }));
       lost(new Date());
       // At once, then ever more slowly, and not all browsers at the same instant.
       timer = setTimeout(connect, Math.min(15_000, 250 * 2 ** tries++) * (0.5 + Math.random()));

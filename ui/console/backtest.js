@@ -20,8 +20,12 @@ export function firingLine({ from, to, firings }) {
   return [last.map(([at]) => at), last.map(([, on]) => on)];
 }
 
+// Counts of an objective know no outages: nothing is missed, and nothing a false alarm.
+const ofOutages = ({ objective, missed_incidents: missed, false_alarms: alarms }) =>
+  (objective ? [] : [['missed', missed], ['false_alarms', alarms]]);
+
 const Sums = ({ trial }) => html`<dl class="live">
-  ${[['messages', trial.messages], ['missed', trial.missed_incidents], ['false_alarms', trial.false_alarms],
+  ${[['messages', trial.messages], ...ofOutages(trial),
     ['suppressed', trial.suppressed], ['evaluations', trial.evaluations], ['undecided', trial.unknown_evaluations]]
     .map(([name, n]) => html`<div key=${name}><dt>${t(name)}</dt><dd>${number(n)}</dd></div>`)}
 </dl>`;
@@ -31,12 +35,13 @@ export function Backtest({ trial, own }) {
   const shades = useMemo(() => trial.incidents.map((i) => ({ kind: 'down', from: seconds(i.start), to: seconds(i.end ?? trial.to) })), [trial]);
   return html`<${Plot} title=${t('backtest')} data=${data} own=${own} shades=${shades} range=${() => [0, 1.2]}
       series=${[{ label: t('firing'), ink: 'accent', stepped: true }]}>
-      <ul class="legend"><li><span class="swatch down" aria-hidden="true"></span> ${t('kind_down')}
-        <small>${number(trial.incidents.length)} ×</small></li></ul><//>
+      ${!trial.objective && html`<ul class="legend"><li><span class="swatch down" aria-hidden="true"></span> ${t('kind_down')}${' '}
+        <small>${number(trial.incidents.length)} ×</small></li></ul>`}<//>
     <${Sums} trial=${trial} />
-    <${Table} title=${t('would_have_told')} heads=${['start', 'end', 'told_at', 'delay', 'budget_left']}>
+    ${trial.objective && html`<p><small>${t('fired_n', { n: number(trial.firings.length) })}</small></p>`}
+    ${!trial.objective && html`<${Table} title=${t('would_have_told')} heads=${['start', 'end', 'told_at', 'delay', 'budget_left']}>
       ${trial.incidents.map((i) => html`<tr key=${i.start}><th scope="row">${time(i.start, own)}</th><td>${time(i.end, own)}</td>
         <td>${i.detected_at ? time(i.detected_at, own) : t('never')}</td><td class="figure">${lasting(i.detection_delay_seconds)}</td>
         <td class="figure">${number(i.budget_left_minutes_at_detection)}</td></tr>`)}
-      ${!trial.incidents.length && html`<${Nothing} columns="5">${t('no_incidents')}<//>`}<//>`;
+      ${!trial.incidents.length && html`<${Nothing} columns="5">${t('no_incidents')}<//>`}<//>`}`;
 }

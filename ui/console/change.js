@@ -44,6 +44,15 @@ export function Change({ store }) {
       error.value = problem;
     }
   };
+  const preview = async () => {
+    try {
+      error.value = null;
+      return await send('POST', `${store.path}/manifest/preview`, changesOf(before.value, bodyOf(draft.value)));
+    } catch (problem) {
+      error.value = problem;
+      return null;
+    }
+  };
   const lowers = error.value?.details.fields?.some((each) => each.field === 'acknowledge_autoscaling');
   return html`<h2>${t('change')}</h2>
     ${draft.value && html`<form onSubmit=${save}>
@@ -55,5 +64,5 @@ export function Change({ store }) {
     </form>`}
     ${!draft.value && html`<${Trouble} error=${error.value} again=${load} />`}
     ${told.value && html`<${Effects} told=${told.value} tenantId=${store.tenantId} />`}
-    <${Manifest} store=${store} when=${tag.value} />`;
+    ${draft.value && html`<${Manifest} store=${store} when=${tag.value} preview=${preview} />`}`;
 }

@@ -1,7 +1,8 @@
 // The console: who looks, and which page.
 import { follow } from './fleet_store.js';
 import { Fleet } from './fleet.js';
-import { demo, isOpen, language, may, refusal, signOut, theme, token, zone } from './session.js';
+import { demo, isOpen, language, may, refusal, renewal, signOut, theme, token, who, zone } from './session.js';
+import { Ending } from './ending.js';
 import { SignIn, tryToken } from './signin.js';
 import { Choice, Trouble } from './parts.js';
 import { effect, html, render, signal, useEffect, useSignal } from './view.js';
@@ -23,6 +24,7 @@ function Head() {
         choices=${[['auto', t('theme_auto')], ['light', t('theme_light')], ['dark', t('theme_dark')]]} />
       ${may('manage_tenants') && html`<a href="#/new">${t('new_tenant')}</a>`}
       <a href="docs">${t('api')}</a>
+      <${Ending} />
       ${token.value && html`<button type="button" onClick=${() => signOut()}>${t('sign_out')}</button>`}
     </nav>
     ${demo.value && html`<p class="demo-banner"><strong>${t('demo')}</strong> ${t('demo_hint')}</p>`}
@@ -30,11 +32,11 @@ function Head() {
 }
 
 // What only some look at is loaded when they do.
-function Tenant({ tenantId, part }) {
+function Tenant({ tenantId, part, rest }) {
   const view = useSignal(null);
   useEffect(() => void import('./tenant.js').then((module) => (view.value = module.Tenant)), []);
   const Page = view.value;
-  return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} part=${part} />` : html`<main aria-busy="true"></main>`;
+  return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} part=${part} rest=${rest} />` : html`<main aria-busy="true"></main>`;
 }
 
 // A page that is loaded when somebody comes to it.
@@ -47,13 +49,13 @@ function NewTenant() {
 
 function Page() {
   if (route.value === '#/new') return html`<${NewTenant} />`;
-  const [, page, name, part] = /^#\/(tenants)\/([^/?]+)(?:\/(\w+))?/.exec(route.value) ?? [];
-  return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} part=${part} />` : html`<${Fleet} />`;
+  const [, page, name, part, rest] = /^#\/(tenants)\/([^/?]+)(?:\/(\w+)(?:\/([^?]*))?)?/.exec(route.value) ?? [];
+  return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} part=${part} rest=${rest} />` : html`<${Fleet} />`;
 }
 
 function Console() {
-  // Another token or another database is another fleet.
-  useEffect(follow, [token.value, demo.value]);
+  // Another person or another database is another fleet.
+  useEffect(follow, [who.value, demo.value]);
   return html`<${Head} /><${Page} />`;
 }
 
@@ -81,6 +83,12 @@ function App() {
 }
 
 effect(() => void speak(language.value));
+// Who signs in at an issuer that gives nothing to renew with needs none of it.
+const stop = effect(() => {
+  if (!renewal.value) return;
+  import('./renewal.js').then((module) => module.keepRenewing());
+  queueMicrotask(() => stop());
+});
 effect(() => {
   // Signed out, or just begun.
   if (isOpen.value === null) tryToken();

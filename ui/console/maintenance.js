@@ -14,7 +14,7 @@ function Planned({ found, own, act }) {
       <th scope="row">${time(m.next_occurrences[0]?.start ?? m.start, own)} ${m.rrule && html`<small><code>${m.rrule}</code></small>`}</th>
       <td>${time(m.next_occurrences[0]?.end ?? m.end, own)}</td>
       <td>${t(`category_${m.category}`)}</td><td>${m.title || m.reason}</td>
-      <td>${m.counts ? t('yes') : m.hint?.message ?? t('no')}</td>
+      <td>${m.counts ? t('yes') : t(m.lacks ?? 'no')}</td>
       ${act && html`<td><div class="spans">
         ${!m.counts && may('manage_tenants') && html`<button type="button" onClick=${() => act('POST', m, '/approve')}>${t('approve')}</button>`}
         <button type="button" onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}</button></div></td>`}
@@ -37,7 +37,7 @@ function Preview({ preview, own }) {
       ${when.map((each) => html`<tr key=${each.start}><th scope="row">${time(each.start, own)}</th><td>${time(each.end, own)}</td>
         <td>${t(each.counts ? 'yes' : 'no')}</td></tr>`)}
       ${!when.length && html`<${Nothing} columns="3">${t('never')}<//>`}<//>
-    ${window.hint && html`<p class="lost">${window.hint.message}</p>`}
+    ${window.lacks && html`<p class="lost">${t(window.lacks)}</p>`}
     <${Table} title=${t('what_changes')} heads=${['window', 'availability', 'verdict', 'down', 'left_out', 'budget_left']}>
       ${effects.map((effect) => html`<tr key=${effect.window}><th scope="row">${t(`window_${effect.window}`)}</th>
         <td class="figure">${change(effect, 'availability', percent)}</td>

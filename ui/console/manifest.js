@@ -1,4 +1,4 @@
-// The tenant's Kubernetes objects, to read and to change, and what validation says, at the line that it is about.
+// The tenant's Kubernetes objects, stored or as they are typed, and what validation says, at the line that it is about.
 import { text } from './api.js';
 import { useTelling } from './asked.js';
 import { Trouble } from './parts.js';
@@ -25,8 +25,36 @@ function Report({ report, lines, show }) {
   <ol class="findings">${report.findings.map((finding, i) => html`<${Finding} key=${i} finding=${finding} lines=${lines} show=${show} />`)}</ol>`;
 }
 
-// `when`: another value asks for it again.
-export function Manifest({ store, when }) {
+// To a line of a text, which is chosen.
+function goTo(box, line) {
+  const lines = box.value.split('\n');
+  const begin = lines.slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0);
+  box.focus();
+  box.setSelectionRange(begin, begin + (lines[line - 1]?.length ?? 0));
+  box.scrollTop = (box.scrollHeight / lines.length) * Math.max(0, line - 5);
+}
+
+// Of a tenant that is not stored: to read. `preview` asks for it; `draft`: of what it is asked.
+export function ManifestPreview({ preview, draft }) {
+  const found = useSignal(null);
+  const area = useRef(null);
+  const of = JSON.stringify(draft);
+  const ask = async () => {
+    const answer = await preview();
+    if (answer) found.value = { ...answer, of, lines: answer.manifest.split('\n') };
+  };
+  const shown = found.value;
+  return html`<section><h2>${t('manifest')}</h2>
+    <p><button type="button" onClick=${ask}>${t('preview_manifest')}</button></p>
+    ${shown && html`${shown.of !== of && html`<p class="lost" role="status">${t('manifest_before')}</p>`}
+      <${Report} report=${shown.validation} lines=${shown.lines} show=${(line) => goTo(area.current, line)} />
+      <label class="above">${t('manifest')} <textarea ref=${area} class="code" rows="18" spellcheck=${false} readonly value=${shown.manifest}></textarea></label>`}
+  </section>`;
+}
+
+// Of a stored tenant, whose manifest can be tried by hand as well. `when`: another value asks for it again. `preview`: asks for
+// that of what is typed.
+export function Manifest({ store, when, preview }) {
   const written = useSignal('');
   const report = useSignal(null);
   const trouble = useSignal(null);
@@ -38,25 +66,25 @@ export function Manifest({ store, when }) {
       (error) => (trouble.value = error),
     );
   }, [when]);
+  const typed = async () => {
+    const answer = await preview();
+    if (!answer) return;
+    written.value = answer.manifest;
+    report.value = { ...answer.validation, lines: answer.manifest.split('\n') };
+  };
   const check = async () => {
     const checked = written.value;
     const answer = await telling.tell('POST', 'api/v1/tenants/validate-manifest', { tenant_id: store.tenantId, manifest_content: checked });
     report.value = answer && { ...answer, lines: checked.split('\n') };
   };
-  const show = (line) => {
-    const lines = written.value.split('\n');
-    const begin = lines.slice(0, line - 1).join('\n').length + (line > 1 ? 1 : 0);
-    const box = area.current;
-    box.focus();
-    box.setSelectionRange(begin, begin + (lines[line - 1]?.length ?? 0));
-    box.scrollTop = (box.scrollHeight / lines.length) * Math.max(0, line - 5);
-  };
+  const show = (line) => goTo(area.current, line);
   return html`<section><h2>${t('manifest')}</h2>
     <p><small>${t('manifest_hint')}</small></p>
     <${Trouble} error=${trouble.value ?? telling.error} />
-    <label class="above">${t('manifest')} <textarea ref=${area} class="code" rows="18" spellcheck="false" value=${written.value}
+    <label class="above">${t('manifest')} <textarea ref=${area} class="code" rows="18" spellcheck=${false} value=${written.value}
       onInput=${(event) => (written.value = event.target.value)}></textarea></label>
-    <p><button type="button" disabled=${telling.busy || !written.value} onClick=${check}>${t('check_manifest')}</button></p>
+    <p class="spans"><button type="button" disabled=${telling.busy || !written.value} onClick=${check}>${t('check_manifest')}</button>
+      <button type="button" onClick=${typed}>${t('preview_manifest')}</button></p>
     ${report.value && html`<${Report} report=${report.value} lines=${report.value.lines} show=${show} />`}
   </section>`;
 }

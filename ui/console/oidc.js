@@ -1,7 +1,7 @@
 // Signing in at an issuer: authorisation code with PKCE (RFC 7636), as a public client. What comes back is a token like
-// any other; it is kept as long as one that was typed.
+// any other; it is kept as long as one that was typed, and renewed where the issuer gave something to renew it with.
 import { ApiError } from './api.js';
-import { refusal, token } from './session.js';
+import { refusal, signIn } from './session.js';
 import { batch } from './view.js';
 
 // What has to be known when the person comes back; of this tab alone.
@@ -11,7 +11,7 @@ const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll('+',
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 const here = () => new URL('.', document.baseURI).href;
 
-function claims(jwt) {
+export function claims(jwt) {
   try {
     return JSON.parse(atob(jwt.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));
   } catch {
@@ -34,27 +34,39 @@ export async function begin({ authorization_endpoint, ...oidc }) {
 }
 
 // The token that is for this API: an access token that names it, else the one that tells who it is.
-function chosen({ access_token: access, id_token: identity }, { nonce, audience }) {
-  if (identity && claims(identity).nonce !== nonce) throw new ApiError(401, { code: 'OIDC', message: 'nonce' });
+export function chosen({ access_token: access, id_token: identity }, { nonce, audience }, isRenewal = false) {
+  const told = identity && claims(identity).nonce;
+  // A renewed one may leave the nonce out (OpenID Connect Core 12.2).
+  if (identity && told !== nonce && !(isRenewal && told === undefined)) throw new ApiError(401, { code: 'OIDC', message: 'nonce' });
   const isOurs = (jwt) => jwt && [claims(jwt).aud].flat().includes(audience);
   const found = [access, identity].find(isOurs);
   if (!found) throw new ApiError(401, { code: 'OIDC', message: `no token for ${audience}` });
   return found;
 }
 
-async function exchanged(code, kept) {
-  const body = new URLSearchParams({
-    grant_type: 'authorization_code', code, client_id: kept.client_id, redirect_uri: here(), code_verifier: kept.verifier,
-  });
+// What the issuer gives for `asked`. An error with status 401: it refuses; with another: it does not answer now.
+export async function given(token_endpoint, asked) {
   let answer;
   try {
-    answer = await fetch(kept.token_endpoint, { method: 'POST', body });
+    answer = await fetch(token_endpoint, { method: 'POST', body: new URLSearchParams(asked) });
   } catch {
     throw new ApiError(0);
   }
   const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiError(401, { code: 'OIDC', message: said.error_description ?? said.error ?? String(answer.status) });
-  return chosen(said, kept);
+  if (answer.ok) return said;
+  const status = answer.status >= 500 || answer.status === 429 ? answer.status : 401;
+  throw new ApiError(status, { code: 'OIDC', message: said.error_description ?? said.error ?? String(answer.status) });
+}
+
+// The token, and how it is renewed.
+async function exchanged(code, kept) {
+  const { client_id, token_endpoint, audience, nonce } = kept;
+  const said = await given(token_endpoint, {
+    grant_type: 'authorization_code', code, client_id, redirect_uri: here(), code_verifier: kept.verifier,
+  });
+  const found = chosen(said, kept);
+  const { refresh_token } = said;
+  return [found, refresh_token ? { refresh_token, client_id, token_endpoint, audience, nonce, sub: claims(found).sub } : null];
 }
 
 // For who has come back: takes what is in the address out of it, and keeps the token.
@@ -67,9 +79,9 @@ export async function finish() {
     // Somebody else's answer, or one that was used before.
     if (!kept || said.get('state') !== kept.state) throw new ApiError(401, { code: 'OIDC', message: 'state' });
     if (said.has('error')) throw new ApiError(401, { code: 'OIDC', message: said.get('error_description') ?? said.get('error') });
-    const found = await exchanged(said.get('code'), kept);
+    const [found, renewed] = await exchanged(said.get('code'), kept);
     batch(() => {
-      token.value = found;
+      signIn(found, renewed);
       refusal.value = null;
     });
   } catch (error) {

@@ -1,5 +1,6 @@
 // A plot is a figure: drawn for eyes, with a table of the same points behind it for everybody else.
 import uPlot from './uPlot.esm.js';
+import { Cursor } from './plot_cursor.js';
 import { language, theme, zone } from './session.js';
 import { marking } from './shades.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
@@ -105,7 +106,7 @@ export function Plot(props) {
   useEffect(() => drawn.current?.redraw(false), [shades, flags]);
   return html`<figure>
     <figcaption>${title}</figcaption>
-    <div ref=${place} class="plot" aria-hidden="true"></div>
+    <${Cursor} props=${props} drawn=${drawn}><div ref=${place} class="plot" aria-hidden="true"></div><//>
     ${children}
     <${Behind} data=${data} series=${series} own=${own} />
   </figure>`;

@@ -1,9 +1,15 @@
 // Who looks, at which database, in which language and zone: kept in this browser, the token only until it is closed.
-import { effect, signal } from './view.js';
+import { batch, effect, signal } from './view.js';
 
 const remembered = (key, usual) => localStorage.getItem(`ecpmon.${key}`) ?? usual;
 
 export const token = signal(sessionStorage.getItem('ecpmon.token') ?? '');
+// Grows with each person who signs in or out; a token that is renewed is the same person's.
+export const who = signal(0);
+// How the token is renewed without its person (see renewal.js); null: it is not.
+export const renewal = signal(JSON.parse(sessionStorage.getItem('ecpmon.renewal') ?? 'null'));
+// When the token ends, in milliseconds of this browser's clock; null: it does not, or that is not known.
+export const ends = signal(null);
 // Whether the server asks for a token at all; null: not known yet.
 export const isOpen = signal(null);
 export const demo = signal(remembered('demo', 'false') === 'true');
@@ -19,6 +25,7 @@ export const may = (permission) => me.value?.permissions.includes(permission) ??
 export const refusal = signal(null);
 
 effect(() => sessionStorage.setItem('ecpmon.token', token.value));
+effect(() => sessionStorage.setItem('ecpmon.renewal', JSON.stringify(renewal.value)));
 for (const [key, kept] of Object.entries({ demo, language, zone, theme })) {
   effect(() => localStorage.setItem(`ecpmon.${key}`, String(kept.value)));
 }
@@ -30,9 +37,27 @@ effect(() => {
   document.documentElement.dataset.theme = theme.value;
 });
 
+// What the API's `session` says of the token. What is left of it is told by the server's clock.
+export function learn(said) {
+  me.value = said;
+  ends.value = said?.expires_in === null || said === null ? null : Date.now() + 1_000 * said.expires_in;
+}
+
+// Somebody has a token now; `renewed`: how it is renewed.
+export function signIn(found, renewed = null) {
+  batch(() => {
+    token.value = found;
+    renewal.value = renewed;
+    ends.value = null;
+    who.value += 1;
+  });
+}
+
 export function signOut(why = null) {
-  refusal.value = why;
-  isOpen.value = null;
-  me.value = null;
-  token.value = '';
+  batch(() => {
+    signIn('');
+    refusal.value = why;
+    isOpen.value = null;
+    me.value = null;
+  });
 }

@@ -2,7 +2,7 @@
 import { get } from './api.js';
 import { useAsked } from './asked.js';
 import { Trouble } from './parts.js';
-import { isOpen, me, refusal, token } from './session.js';
+import { isOpen, learn, refusal, signIn, token } from './session.js';
 import { batch, html, useSignal } from './view.js';
 import { t } from './words.js';
 
@@ -30,7 +30,7 @@ export async function tryToken() {
 
 function found(why, open, said = null) {
   batch(() => {
-    me.value = said;
+    learn(said);
     refusal.value = why;
     isOpen.value = open;
   });
@@ -43,7 +43,7 @@ function failed(error, tried) {
     return;
   }
   batch(() => {
-    token.value = '';
+    signIn('');
     found(tried ? error : refusal.peek(), false);
   });
 }
@@ -63,7 +63,7 @@ export function SignIn() {
   const submit = (event) => {
     event.preventDefault();
     batch(() => {
-      token.value = typed.value.trim();
+      signIn(typed.value.trim());
       isOpen.value = null;
     });
     tryToken();

@@ -7,10 +7,10 @@ import { number, percent, t } from './words.js';
 
 const HEADS = ['service', 'now_requested', 'recommended', 'evidence', 'coverage', 'cost_difference', 'reason'];
 const size = (s) => (s ? `${s.replicas} × ${s.cpu_request} / ${s.memory_request}` : '–');
-const spread = (name, found, unit) => found && `${t(name)} p95 ${number(found.p95)} ${unit}, max ${number(found.max)} ${unit}`;
+const spread = (name, found, unit) => found && t('spread', { what: t(name), p95: `${number(found.p95)}${unit}`, max: `${number(found.max)}${unit}` });
 
 const Evidence = ({ found }) => found ? html`<small>${[
-  spread('cpu', found.cpu_millicores, 'm'), spread('memory', found.memory_mib, 'MiB'), spread('sessions', found.sessions, ''),
+  spread('cpu', found.cpu_millicores, ' m'), spread('memory', found.memory_mib, ' MiB'), spread('sessions', found.sessions, ''),
   t('samples', { n: number(found.samples) }),
 ].filter(Boolean).join(' · ')}</small>` : '–';
 
@@ -34,8 +34,12 @@ export function Sizing({ store }) {
   const applied = useSignal(0);
   const { value, error } = useAsked(`${store.path}/recommendations?days=${days.value}`, applied.value);
   const telling = useTelling();
+  const isMeant = useSignal(false);
+  // What lowers the CPU under an autoscaler has to be meant.
+  const asksForMore = value?.update && 'acknowledge_autoscaling' in value.update;
   const apply = async () => {
-    if (confirm(t('apply_sure')) && await telling.tell('PUT', store.path, value.update)) applied.value += 1;
+    const body = { ...value.update, ...(asksForMore && { acknowledge_autoscaling: isMeant.value }) };
+    if (confirm(t('apply_sure')) && await telling.tell('PUT', store.path, body)) applied.value += 1;
   };
   return html`<p class="filters"><label>${t('looked_at')} <select value=${days} onChange=${(e) => (days.value = e.target.value)}>
       ${['1', '7', '30', '90'].map((n) => html`<option key=${n} value=${n}>${t('days', { n })}</option>`)}</select></label></p>
@@ -43,8 +47,10 @@ export function Sizing({ store }) {
     ${value && html`<${Cost} cost=${value.monthly_cost} preset=${value.preset} />
       <${Table} title=${t('sizing')} heads=${HEADS}>
         ${value.services.map((advice) => html`<${Service} key=${advice.service} advice=${advice} />`)}<//>
-      ${value.gpus && html`<p>GPU: ${number(value.gpus.current)} → ${number(value.gpus.recommended)}
+      ${value.gpus && html`<p>${t('gpu')}: ${number(value.gpus.current)} → ${number(value.gpus.recommended)}
         <small>${[...value.gpus.reasons, ...value.gpus.caveats].join(' ')}</small></p>`}
       ${!value.update && html`<p>${t('nothing_to_change')}</p>`}
-      ${value.update && may('manage_tenants') && html`<button type="button" disabled=${telling.busy} onClick=${apply}>${t('apply')}</button>`}`}`;
+      ${value.update && may('manage_tenants') && html`${asksForMore && html`<p><label><input type="checkbox" checked=${isMeant}
+          onChange=${(e) => (isMeant.value = e.target.checked)} /> ${t('acknowledge_autoscaling')}</label></p>`}
+        <button type="button" disabled=${telling.busy || (asksForMore && !isMeant.value)} onClick=${apply}>${t('apply')}</button>`}`}`;
 }

@@ -19,6 +19,7 @@ const PARTS = {
   statements: [async () => (await import('./statements.js')).Statements],
   change: [async () => (await import('./change.js')).Change, 'manage_tenants'],
   sizing: [async () => (await import('./sizing.js')).Sizing],
+  status_page: [async () => (await import('./status_page.js')).StatusPage],
   audit: [async () => (await import('./audit.js')).Audit, 'manage_tenants'],
 };
 
@@ -27,7 +28,7 @@ const Parts = ({ tenantId, part }) => html`<nav class="parts" aria-label=${t('pa
     href=${`#/tenants/${encodeURIComponent(tenantId)}/${name}`} aria-current=${name === part ? 'page' : undefined}>${t(name)}</a>`)}
 </nav>`;
 
-function Part({ name, store, own }) {
+function Part({ name, ...more }) {
   const view = useSignal(name === 'overview' ? { name, Show: Overview } : null);
   useEffect(() => {
     let over = false;
@@ -35,10 +36,10 @@ function Part({ name, store, own }) {
     return () => void (over = true);
   }, [name]);
   const { Show } = view.value ?? {};
-  return Show ? html`<${Show} key=${view.value.name} store=${store} own=${own} />` : html`<p aria-busy="true">…</p>`;
+  return Show ? html`<${Show} key=${view.value.name} ...${more} />` : html`<p aria-busy="true">…</p>`;
 }
 
-export function Tenant({ tenantId, part }) {
+export function Tenant({ tenantId, part, rest }) {
   const kept = useRef(null);
   const store = (kept.current ??= new TenantStore(tenantId));
   useEffect(() => store.follow(), []);
@@ -54,6 +55,6 @@ export function Tenant({ tenantId, part }) {
     <${Since} />
     <${Trouble} error=${store.trouble.value} again=${store.refresh} />
     <${Parts} tenantId=${tenantId} part=${name} />
-    <${Part} name=${name} store=${store} own=${own} />
+    <${Part} name=${name} store=${store} own=${own} rest=${rest} />
   </main>`;
 }

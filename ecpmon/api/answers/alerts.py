@@ -49,6 +49,9 @@ class ShownRule(TypedDict):
     alert_id: str | None
     created_at: datetime
     objective: NotRequired[str]
+    policy: NotRequired[
+        Annotated[str, Field(description="of a burn rate: what `…/alerts/test` tries", examples=["page"])]
+    ]
     hints: list[RuleHint]
 
 

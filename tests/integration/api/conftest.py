@@ -125,9 +125,10 @@ async def leads(runtime: BackendRuntime) -> bool:
 
 
 @asynccontextmanager
-async def another(service: Service, port: int) -> AsyncIterator[Service]:
-    """A second process, as far as the database can tell."""
-    app = await create_app(service.app[CONTEXT].settings, service.clock, run_jobs=False)
+async def another(service: Service, port: int, **other: Any) -> AsyncIterator[Service]:
+    """A second process, as far as the database can tell. `other`: settings that are not the first's."""
+    settings = service.app[CONTEXT].settings.model_copy(update=other)
+    app = await create_app(settings, service.clock, run_jobs=False)
     runner = Runner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

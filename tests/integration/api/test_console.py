@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
+from pydantic import SecretStr
 
 from ecpmon.api.context import CONTEXT
-from ecpmon.api.fleet import Look
-from ecpmon.errors import DatabaseUnavailable
+from ecpmon.local.relay import Relay
 from tests.browser import Watched, browser, watched
-from tests.integration.api.conftest import Service
+from tests.integration.api.conftest import Service, another
 from tests.integration.api.test_sockets import push
 from tests.waiting import PATIENCE
 
@@ -112,36 +113,46 @@ async def test_it_is_used_by_keyboard_on_a_narrow_screen(chromium: Browser, serv
 
 
 async def test_it_says_since_when_nobody_answers_and_goes_on_without_a_reload(
-    chromium: Browser, service: Service
+    chromium: Browser, service: Service, free_port: Callable[[], int]
 ) -> None:
+    """A front of its own, which reaches its database by way of a relay: that goes away first, then the front itself."""
     name = await service.tenant()
     await push(service, name, up=1)
-    shown = await signed_in(chromium, service)
-    page, hub = shown.page, service.app[CONTEXT].production.hub
-    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
-    await expect(row).to_contain_text("up")
-    fleet = hub._fleet
-    assert fleet is not None
-    ask = fleet._ask
-
-    async def away(_: object) -> Look:
-        raise DatabaseUnavailable("it is away")
-
-    fleet._ask = away
-    status = page.get_by_role("status").first
-    await expect(status).to_contain_text("The database does not answer")
-    fleet._ask = ask
-    await expect(status).to_contain_text("as of")
-    # The server ends, and nobody is there for a while.
-    await page.context.set_offline(True)
-    for outbox, _ in hub.sessions():
-        outbox.close(1001, "the server is stopping")
-    await expect(status).to_contain_text("The server does not answer since")
-    service.clock.advance(5)
-    await push(service, name, up=0)
-    await page.context.set_offline(False)
-    await expect(row).to_contain_text("down")
-    await expect(status).to_contain_text("as of")
+    url = urlsplit(service.app[CONTEXT].settings.database_url.get_secret_value())
+    relay, port = Relay(there := free_port(), url.port or 5432), free_port()
+    through = {
+        "database_url": SecretStr(
+            url._replace(netloc=url.netloc.replace(f":{url.port}", f":{there}")).geturl()
+        )
+    }
+    await relay.start()
+    try:
+        async with another(service, port, **through) as first:
+            shown = await signed_in(chromium, first)
+            page = shown.page
+            row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
+            await expect(row).to_contain_text("up")
+            await page.evaluate("window.isSame = true")
+            status = page.get_by_role("status").first
+            await relay.stop()
+            await expect(status).to_contain_text("The database does not answer")
+            service.clock.advance(5)
+            await push(service, name, up=0)
+            await expect(row).to_contain_text("up")
+            assert await faults(shown) == []
+            await relay.start()
+            await expect(row).to_contain_text("down")
+            await expect(status).to_contain_text("as of")
+        await expect(status).to_contain_text("The server does not answer since")
+        service.clock.advance(5)
+        await push(service, name, up=1)
+        async with another(service, port, **through):
+            await expect(row).to_contain_text("up")
+            await expect(status).to_contain_text("as of")
+            assert await page.evaluate("window.isSame")
+            await page.close()
+    finally:
+        await relay.stop()
 
 
 async def test_who_may_see_nothing_is_shown_nothing_and_a_bad_token_is_refused(
@@ -170,5 +181,6 @@ def test_both_languages_say_the_same_things() -> None:
 SPOKEN = (
     "window_", "verdict_", "category_", "kind_", "standing_", "gate_", "severity_", "repeats_", "statement_",
     "objective_", "objectives", "overview", "up", "down", "gap", "unknown", "firing", "pending", "inactive", "resolved",
-    "does_", "of_", "failure_", "effect_", "scenario_", "clock_",
+    "does_", "of_", "failure_", "effect_", "scenario_", "clock_", "figure_", "policy_", "status_page", "link_",
+    "needs_approval", "late_notice",
 )  # fmt: skip

@@ -40,6 +40,9 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await expect(page.get_by_role("alert").first).to_contain_text("VALIDATION_FAILED")
         await page.get_by_label("Availability promised").fill("99.9%")
         await page.get_by_label("Language of statements").select_option("en")
+        await what_would_be_deployed_is_shown(page)
+        assert await faults(shown) == []
+        assert (await service.ask("GET", "/api/v1/tenants/acme-typed"))[0] == 404
         await page.get_by_role("button", name="Create").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("acme-typed")
         made = await detail(service, "acme-typed")
@@ -48,12 +51,34 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await page.goto(f"{service.url}/#/tenants/acme-typed/change")
         await a_change_is_merged(service, page)
         await findings_stand_at_their_line(page)
+        await what_is_typed_is_previewed(service, page)
         assert await faults(shown) == []
         await page.get_by_role("combobox", name="Language", exact=True).select_option("ko")
         await expect(page.get_by_role("button", name="저장")).to_be_visible()
         await page.set_viewport_size({"width": 360, "height": 640})
         wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         assert not await page.evaluate(wider)
+
+
+async def what_would_be_deployed_is_shown(page: Page) -> None:
+    """Of a tenant that is not stored: its objects, and what validation says of them."""
+    await page.get_by_role("button", name="Show the manifest").click()
+    area = page.get_by_role("textbox", name="Manifest")
+    await expect(area).to_have_value(re.compile("namespace: ecp-ai-acme-typed"))
+    await expect(page.get_by_role("status").filter(has_text="Valid")).to_be_visible()
+    await page.get_by_label("Sessions").fill("61")
+    await expect(page.get_by_role("status").filter(has_text="the manifest of before")).to_be_visible()
+    await page.get_by_label("Sessions").fill("60")
+
+
+async def what_is_typed_is_previewed(service: Service, page: Page) -> None:
+    before = await detail(service, "acme-typed")
+    await page.get_by_role("button", name="Add a service").click()
+    await service_field(page, 1).fill("advisor")
+    await page.get_by_role("button", name="Show the manifest").click()
+    await expect(page.get_by_role("textbox", name="Manifest")).to_have_value(re.compile("name: advisor"))
+    assert await detail(service, "acme-typed") == before
+    await page.get_by_role("button", name="Remove advisor").click()
 
 
 async def a_change_is_merged(service: Service, page: Page) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -16,6 +17,7 @@ from tests.integration.api.test_statements import a_march, report
 
 PARTS = (
     "Metrics", "Objectives", "Alert rules", "Planned maintenance", "Deployments", "Monthly statements", "Right-sizing",
+    "Status page",
 )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
         await expect(legend).to_contain_text(said)
     await expect(page.get_by_role("figure", name="Error budget, 24 hours")).to_be_visible()
     assert await faults(shown) == []
+    await its_plots_are_read_by_keyboard(page)
     # A zoom asks anew.
     async with page.expect_request(lambda r: "/sla/timeline?from=" in r.url):
         await page.get_by_role("button", name="Zoom in").click()
@@ -97,6 +100,31 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
     assert {url for url in shown.asked if not url.startswith(service.url)} == set()
 
 
+async def its_plots_are_read_by_keyboard(page: Page) -> None:
+    """The cursor says its time and what is drawn there, and what lies behind it."""
+    plot = page.get_by_role("slider", name="Availability over time")
+    await plot.focus()
+    assert await plot.get_attribute("aria-valuenow") == await plot.get_attribute("aria-valuemax")
+    newest = await plot.get_attribute("aria-valuetext")
+    await page.keyboard.press("ArrowLeft")
+    await expect(plot).not_to_have_attribute("aria-valuetext", newest or "")
+    # The legend under it shows the same as for a mouse.
+    await expect(page.get_by_role("figure").first.locator(".u-legend").first).to_contain_text("99")
+    said = set()
+    await page.keyboard.press("End")
+    for _ in range(300):
+        told = await plot.get_attribute("aria-valuetext") or ""
+        said |= {word for word in ("Availability 100 %", "no value", "left out", "down") if word in told}
+        await page.keyboard.press("ArrowLeft")
+    assert said == {"Availability 100 %", "no value", "left out", "down"}
+    await page.keyboard.press("Home")
+    await expect(plot).to_have_attribute("aria-valuenow", "1")
+    await page.keyboard.press("Shift+ArrowRight")
+    await expect(plot).not_to_have_attribute("aria-valuenow", "2")
+    async with page.expect_request(lambda r: "/sla/timeline?from=" in r.url):
+        await page.keyboard.press("+")
+
+
 async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, service: Service) -> None:
     name = await lived(service)
     shown = await signed_in(chromium, service)
@@ -106,7 +134,7 @@ async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, se
     await pictured(shown, "tenant")
     await page.get_by_role("link", name="Alert rules").click()
     await page.get_by_label("Alert", exact=True).fill("it is down")
-    await page.get_by_label("Condition").fill("up < 1")
+    await page.get_by_role("textbox", name="Condition").fill("up < 1")
     save = page.get_by_role("button", name="Save")
     await expect(save).to_be_disabled()
     await page.get_by_role("button", name="Try on the past").click()
@@ -118,6 +146,7 @@ async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, se
     await pictured(shown, "rule")
     await save.click()
     await expect(page.get_by_role("region", name="Alert rules")).to_contain_text("it is down")
+    await rules_are_changed(service, shown, name)
 
     await page.get_by_role("link", name="Planned maintenance").click()
     start = service.clock.now() - timedelta(hours=5)
@@ -140,6 +169,102 @@ async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, se
     assert [said for said in shown.complaints if "401 (Unauthorized)" not in said] == []
 
 
+async def rules_are_changed(service: Service, shown: Watched, name: str) -> None:
+    """One's own, after it was tried anew; those of an objective, which are tried on what was counted for it."""
+    page = shown.page
+    await page.get_by_role("button", name="Change it is down").click()
+    await expect(page.get_by_role("heading", name="Change it is down")).to_be_focused()
+    save = page.get_by_role("button", name="Save")
+    await page.get_by_label("Severity").select_option("critical")
+    await expect(save).to_be_enabled()  # it decides as before
+    await page.get_by_role("textbox", name="Condition").fill("up < 0.5")
+    await expect(save).to_be_disabled()
+    await page.get_by_role("button", name="Add: Webhook").click()
+    await page.get_by_role("textbox", name="Webhook").fill("https://hooks.example.com/sla")
+    await page.get_by_label("Headers").fill("Authorization: Bearer secret")
+    await page.get_by_role("button", name="Try on the past").click()
+    await expect(page.get_by_role("figure", name="What the rule would have done")).to_be_visible()
+    assert await faults(shown) == []
+    await save.click()
+    await expect(page.get_by_role("heading", name="New rule")).to_be_visible()
+    rule = await rule_called(service, name, "it is down")
+    assert (rule["condition"], rule["severity"]) == ("up < 0.5", "critical")
+    assert [a["headers"] for a in rule["actions"]] == [{"Authorization": "***"}]
+    # Its secret stays when something else is changed.
+    await page.get_by_role("button", name="Change it is down").click()
+    await page.get_by_label("Severity").select_option("info")
+    await save.click()
+    await expect(page.get_by_role("heading", name="New rule")).to_be_visible()
+    assert (await rule_called(service, name, "it is down"))["actions"] == rule["actions"]
+
+    # About an objective that wants no alerts yet.
+    path = f"/api/v1/tenants/{name}/objectives/latency"
+    _, objective, _ = await service.ask("GET", path)
+    await service.ask("PUT", path, {**objective, "alerts": False})
+    await page.reload()
+    about = page.get_by_role("combobox", name="About", exact=True)
+    await about.select_option(label="Answers in time: burns fast (page)")
+    await expect(page.get_by_text("saving turns all of its rules on")).to_be_visible()
+    await expect(save).to_be_disabled()
+    await page.get_by_role("button", name="Try on the past").click()
+    await expect(page.get_by_role("figure", name="What the rule would have done")).to_be_visible()
+    await expect(page.get_by_text("It would have fired 0 times.")).to_be_visible()
+    await page.get_by_role("button", name="Add: E-mail").click()
+    await page.get_by_role("textbox", name="E-mail").fill("oncall@example.com")
+    assert await faults(shown) == []
+    await save.click()
+    region = page.get_by_role("region", name="Alert rules")
+    await expect(region).to_contain_text("slo_latency_burn_rate_page")
+    rule = await rule_called(service, name, "slo_latency_burn_rate_page")
+    assert (rule["policy"], rule["objective"]) == ("page", "latency")
+    assert rule["actions"] == [{"type": "email", "recipients": ["oncall@example.com"]}]
+
+
+async def rule_called(service: Service, name: str, alert_name: str) -> Any:
+    _, told, _ = await service.ask("GET", f"/api/v1/tenants/{name}/alerts")
+    return next(rule for rule in told["alerts"] if rule["alert_name"] == alert_name)
+
+
+async def test_links_of_the_status_page_are_given_shown_once_and_withdrawn(
+    chromium: Browser, service: Service
+) -> None:
+    name = await service.tenant()
+    shown = await signed_in(chromium, service)
+    page = shown.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    await opened(shown, service, f"{name}/status_page")
+    await page.get_by_label("For whom it is").fill("Acme's service desk")
+    await page.get_by_label("Days until it ends").fill("2")
+    await page.get_by_role("button", name="Make a link").click()
+    given = await page.get_by_label("Link", exact=True).input_value()
+    links = page.get_by_role("region", name="Links")
+    await expect(links.get_by_role("row").filter(has_text="Acme's service desk")).to_contain_text("good")
+    assert await faults(shown) == []
+    secret = f"/status/{given.rpartition('/status/')[2]}"
+    assert (await service.ask("GET", secret, who=None))[0] == 200
+    # Whoever comes back does not see it again.
+    await page.get_by_role("link", name="Overview").click()
+    await page.get_by_role("link", name="Status page").click()
+    await expect(links).to_contain_text("Acme's service desk")
+    assert given not in await page.content()
+    await page.get_by_role("button", name="Withdraw: Acme's service desk").click()
+    await expect(links).to_contain_text("withdrawn")
+    assert (await service.ask("GET", secret, who=None))[0] == 404
+    await page.get_by_role("button", name="Let anybody look").click()
+    await expect(page.get_by_role("link", name=f"/status/{name}")).to_be_visible()
+    assert (await service.ask("GET", f"/status/{name}", who=None))[0] == 200
+    await page.get_by_role("button", name="Only by links").click()
+    await expect(page.get_by_text("Only who has a link may look at it.")).to_be_visible()
+    await page.get_by_role("combobox", name="Language", exact=True).select_option("ko")
+    await expect(page.get_by_role("heading", name="새 링크")).to_be_visible()
+    # A viewer sees who may look, and gives nobody a link.
+    looking = await signed_in(chromium, service, "viewer")
+    await opened(looking, service, f"{name}/status_page")
+    await expect(looking.page.get_by_role("region", name="Links")).to_contain_text("withdrawn")
+    assert await looking.page.get_by_role("button", name="Make a link").count() == 0
+    assert await looking.page.get_by_role("button", name="Let anybody look").count() == 0
+
+
 async def test_a_restated_month_shows_its_revisions_and_what_each_changed(
     chromium: Browser, service: Service
 ) -> None:
@@ -150,15 +275,26 @@ async def test_a_restated_month_shows_its_revisions_and_what_each_changed(
     await service.ask("POST", f"/api/v1/tenants/{name}/maintenance", window)
     shown = await signed_in(chromium, service)
     page = await opened(shown, service, f"{name}/statements")
-    await page.get_by_role("combobox", name="Month").select_option("2026-03")
-    changed = page.get_by_role("region", name="Difference").get_by_role("row").filter(has_text="verdict")
+    await page.get_by_role("link", name="2026-03").click()
+    assert page.url.endswith(f"#/tenants/{name}/statements/2026-03")
+    changed = page.get_by_role("region", name="Difference").get_by_role("row").filter(has_text="Verdict")
     await expect(changed).to_contain_text("breachedmet")
-    await expect(page.get_by_role("button", name="Revision 2")).to_have_attribute("aria-pressed", "true")
+    await expect(page.get_by_role("link", name="Revision 2")).to_have_attribute("aria-current", "page")
     assert await faults(shown) == []
     await pictured(shown, "statement")
-    await page.get_by_role("button", name="Revision 1").click()
+    await page.get_by_role("link", name="Revision 1").click()
+    assert page.url.endswith(f"#/tenants/{name}/statements/2026-03/1")
     await expect(page.locator("dl")).to_contain_text("breached")
     await expect(changed).to_have_count(0)
+    # Each has an address, that of a quarter too.
+    await page.goto(f"{service.url}/#/tenants/{name}/statements/2026-03/2")
+    await expect(changed).to_contain_text("breachedmet")
+    await page.get_by_role("link", name="2026-Q1").click()
+    await expect(page.get_by_role("heading", name="2026-Q1")).to_be_visible()
+    await expect(page.locator("dl")).to_contain_text("met")
+    await page.get_by_role("combobox", name="Language", exact=True).select_option("ko")
+    await page.goto(f"{service.url}/#/tenants/{name}/statements/2026-03")
+    await expect(page.get_by_role("region", name="차이")).to_contain_text("판정")
 
 
 async def test_a_deployment_is_followed_and_the_gate_says_why(chromium: Browser, service: Service) -> None:

@@ -130,7 +130,8 @@ async def test_a_document_that_would_hold_the_loop_is_not_taken_apart(world: Wor
 async def test_a_word_of_a_path_is_no_name_of_what_is_beside_it(world: World) -> None:
     found = words_beside_names({route.path for route in route_table()})
     assert {path.removeprefix("/api/v1/") for path in found} == {
-        "simulator/failures/types", "tenants/calculate-resources", "tenants/validate-manifest",
+        "simulator/failures/types", "tenants/calculate-resources", "tenants/preview-manifest",
+            "tenants/validate-manifest",
         "tenants/{tenant_id}/alerts/active", "tenants/{tenant_id}/alerts/deliveries",
         "tenants/{tenant_id}/alerts/received", "tenants/{tenant_id}/alerts/test",
         "tenants/{tenant_id}/maintenance/preview",

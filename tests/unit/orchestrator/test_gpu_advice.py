@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecpmon.korean.templates import translated
 from ecpmon.model.usage import Distribution, GpuUsage
 from ecpmon.orchestrator.gpu_advice import Evidence, GpuAdvice, advise_gpus, best_points
 
@@ -25,8 +27,11 @@ def usage(**kinds: Distribution) -> GpuUsage:
 
 
 def advice(gpus: int = 6, **kinds: Distribution) -> GpuAdvice:
+    """All that is said of it has a Korean sentence."""
     found = advise_gpus(usage(**kinds), gpus, USED_TO, 100)
     assert found is not None
+    for text in (*found.reasons, *found.caveats):
+        assert re.search("[가-힣]", translated(text)), text
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecpmon.korean.templates import translated
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.model.usage import Distribution, ServiceUsage
 from ecpmon.orchestrator.catalogue import default_catalogue
@@ -18,6 +20,7 @@ from ecpmon.orchestrator.sizing import plan_tenant
 from ecpmon.orchestrator.tuning import plan_of
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+HANGUL = re.compile("[가-힣]")
 CATALOGUE = default_catalogue()
 
 
@@ -193,3 +196,15 @@ def test_what_is_recommended_is_what_the_update_gives(
     assert plan.replicas == size.replicas
     assert (plan.cpu_request, plan.memory_request) == (f"{size.cpu_request}m", f"{size.memory_request}Mi")
     assert after.monthly_cost == advice.cost_after
+
+
+@given(USAGES, st.integers(1, 600), st.integers(0, 200))
+def test_all_that_is_said_of_it_has_a_korean_sentence(
+    measured: ServiceUsage, ordered: int, points: int
+) -> None:
+    before = tenant({"chatbot": ordered})
+    few = usage(points=points)
+    for of in ({"chatbot": measured}, {"chatbot": few}, {}):
+        for service in advise(before, of, CATALOGUE).services:
+            for text in (*service.reasons, *service.caveats):
+                assert HANGUL.search(translated(text)), text

@@ -1,0 +1,137 @@
+// A rule that is written or changed: tried on the past, and drawn, before it is saved. The rules of the SLA and of objectives are
+// there already: their factors follow from what is promised, and who writes one says how urgent it is and whom it tells.
+import { get } from './api.js';
+import { useTelling } from './asked.js';
+import { Backtest } from './backtest.js';
+import { Pick, Trouble } from './parts.js';
+import { aboutOf, bodyOfRule, decidesAlike, draftOfRule, emptyRule, policyOf, ruleAbout, trialOf } from './rule_draft.js';
+import { may } from './session.js';
+import { html, useEffect, useRef, useSignal } from './view.js';
+import { t } from './words.js';
+
+const SEVERITIES = ['info', 'warning', 'critical', 'ticket', 'page'];
+const POLICIES = ['page', 'ticket'];
+const DAYS = ['1', '7', '30', '90'];
+const DAY_MS = 86_400_000;
+const nameOf = (objective) => objective.display_name || objective.name;
+
+// What it may be about: a condition, availability, each of the objectives.
+const subjects = (objectives) => [
+  ['', t('about_condition')],
+  ...POLICIES.map((policy) => [aboutOf(policy), `${t('availability')}: ${t(`policy_${policy}`)}`]),
+  ...objectives.flatMap((each) => POLICIES.map((policy) => [aboutOf(policy, each.name), `${nameOf(each)}: ${t(`policy_${policy}`)}`])),
+];
+
+function Actions({ draft }) {
+  const { actions } = draft.value;
+  const put = (place, more) =>
+    (draft.value = { ...draft.value, actions: actions.map((each, i) => (i === place ? { ...each, ...more } : each)) });
+  const drop = (place) => (draft.value = { ...draft.value, actions: actions.filter((_, i) => i !== place) });
+  const add = (type) => (draft.value = { ...draft.value, actions: [...actions, { type, to: '' }] });
+  return html`<fieldset><legend>${t('whom_it_tells')}</legend>
+    ${actions.map((action, place) => html`<div key=${place} class="fields">
+      ${action.type === 'email'
+        ? html`<label>${t('email')} <input size="36" value=${action.to} onInput=${(e) => put(place, { to: e.target.value })} /></label>`
+        : html`<label>${t('webhook')} <input type="url" size="40" value=${action.to} onInput=${(e) => put(place, { to: e.target.value })} /></label>
+          <label>${t('headers')} <textarea class="code" rows=${Math.max(1, (action.headers ?? '').split('\n').length)} cols="30" spellcheck=${false}
+            value=${action.headers ?? ''} placeholder="Authorization: Bearer …" onInput=${(e) => put(place, { headers: e.target.value })}></textarea></label>`}
+      <button type="button" aria-label=${t('remove_action', { n: place + 1 })} onClick=${() => drop(place)}>−</button></div>`)}
+    <p class="spans">${['webhook', 'email'].map((type) => html`<button key=${type} type="button" onClick=${() => add(type)}>
+      ${t('add_action', { what: t(type) })}</button>`)}</p>
+  </fieldset>`;
+}
+
+function Fields({ draft, objectives, choose, isFixed }) {
+  const { rule_id, kind, about, severity } = draft.value;
+  const set = (event) => (draft.value = { ...draft.value, [event.target.name]: event.target.value });
+  const isOurs = kind !== 'threshold';
+  return html`<div class="fields">
+      ${rule_id === null || about ? html`<${Pick} name="about" label=${t('about')} value=${about} disabled=${isFixed}
+        onChange=${(event) => choose(event.target.value)} choices=${subjects(objectives)} />` : null}
+      <label>${t('alert')} <input name="alert_name" required maxlength="200" readonly=${isOurs} value=${draft.value.alert_name} onInput=${set} /></label>
+      <label>${t('condition')} <input name="condition" required size="36" placeholder="cpu_usage > 80" spellcheck=${false} readonly=${isOurs}
+        value=${draft.value.condition} onInput=${set} /></label>
+      ${!isOurs && html`<label>${t('for')} <input name="duration" size="6" placeholder="5m" pattern="[0-9]+[smhd]" value=${draft.value.duration} onInput=${set} /></label>`}
+      <${Pick} name="severity" label=${t('severity')} value=${severity} onChange=${set} choices=${SEVERITIES.map((each) => [each, t(`severity_${each}`)])} />
+    </div>
+    <${Actions} draft=${draft} />`;
+}
+
+// What there is to be tried, over the last days.
+function useTrial(store, draft) {
+  const days = useSignal('1');
+  const tried = useSignal(null);
+  const telling = useTelling();
+  const attempt = async () => {
+    const asked = trialOf(draft.value);
+    const end = Date.parse(store.sla.value.as_of);
+    const range = { from: new Date(end - days.value * DAY_MS).toISOString(), to: new Date(end).toISOString() };
+    const trial = await telling.tell('POST', `${store.path}/alerts/test`, { ...asked, ...range });
+    tried.value = trial && { trial, of: JSON.stringify(asked) };
+  };
+  // Of what is written now; another condition is another trial.
+  const shown = tried.value?.of === JSON.stringify(trialOf(draft.value)) ? tried.value.trial : null;
+  return { days, attempt, shown, ...telling };
+}
+
+// Why an objective has no such rule; of availability each tenant has them.
+function whyMissing(objectives, draft) {
+  const objective = objectives.find(({ name }) => name === policyOf(draft).objective);
+  if (!objective || objective.alerts) return 'no_rules_yet';
+  return may('manage_tenants') ? 'alerts_are_off' : 'alerts_are_off_for_you';
+}
+
+// An objective that wants no alerts has no rules until it wants them; then its rules are there.
+async function made(store, draft, telling) {
+  const { objective: name } = policyOf(draft);
+  const objective = await telling.tell('GET', `${store.path}/objectives/${encodeURIComponent(name)}`);
+  if (!objective || !await telling.tell('PUT', `${store.path}/objectives/${encodeURIComponent(name)}`, { ...objective, alerts: true })) return null;
+  return ruleAbout((await get(`${store.path}/alerts`)).alerts, draft.about);
+}
+
+// `rule`: as it is stored, to be changed; null: a new one. `done`: told when it is saved or left.
+export function RuleForm({ store, own, rules, rule, objectives, done }) {
+  const stored = useSignal(rule ? draftOfRule(rule) : null);
+  const draft = useSignal(stored.value ?? emptyRule());
+  const head = useRef(null);
+  const trial = useTrial(store, draft);
+  const saving = useTelling();
+  useEffect(() => rule && head.current.focus(), []);
+  const choose = (about) => {
+    const found = about && ruleAbout(rules, about);
+    stored.value = found ? draftOfRule(found) : null;
+    draft.value = stored.value ?? { ...emptyRule(), about, ...(about && { kind: 'burn_rate', alert_name: '–', condition: '–' }) };
+  };
+  const { about, rule_id } = draft.value;
+  const isMissing = about !== '' && rule_id === null;
+  const why = isMissing && whyMissing(objectives, draft.value);
+  const isTried = trial.shown !== null || (rule !== null && decidesAlike(draft.value, stored.value));
+  const save = async (event) => {
+    event.preventDefault();
+    let [id, body] = [rule_id, bodyOfRule(draft.value)];
+    if (isMissing) {
+      const found = await made(store, draft.value, saving);
+      if (!found) return;
+      const { alert_name, condition, duration } = found;
+      [id, body] = [found.rule_id, { ...body, alert_name, condition, duration }];
+    }
+    if (await saving.tell(id === null ? 'POST' : 'PUT', `${store.path}/alerts${id === null ? '' : `/${id}`}`, body)) done();
+  };
+  const canTry = trialOf(draft.value) !== null && store.sla.value;
+  const attempt = (event) => event.target.form.reportValidity() && trial.attempt();
+  return html`<section><h2 ref=${head} tabindex="-1">${rule ? t('change_rule', { name: rule.alert_name }) : t('new_rule')}</h2>
+    <form onSubmit=${save}>
+      <${Fields} draft=${draft} objectives=${objectives} choose=${choose} isFixed=${rule !== null} />
+      ${about && html`<p><small>${t('policy_hint')}${why ? ` ${t(why)}` : ''}</small></p>`}
+      ${rule && html`<p><small>${t('rule_starts_anew')}</small></p>`}
+      <p class="spans">
+        ${canTry && html`<${Pick} label=${t('tried_on')} value=${trial.days} onChange=${(event) => (trial.days.value = event.target.value)}
+            choices=${DAYS.map((n) => [n, t('days', { n })])} />
+          <button type="button" disabled=${trial.busy} onClick=${attempt}>${t('try_rule')}</button>`}
+        <button type="submit" disabled=${!isTried || saving.busy || (why && why !== 'alerts_are_off')}>${t('save')}</button>
+        ${rule && html`<button type="button" onClick=${done}>${t('leave_it')}</button>`}</p>
+    </form>
+    <${Trouble} error=${trial.error ?? saving.error} />
+    ${trial.shown && html`<${Backtest} trial=${trial.shown} own=${own} />`}
+  </section>`;
+}
