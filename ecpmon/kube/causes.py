@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 Document = dict[str, Any]
+# Items of a long list that fill a message.
+_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def too_many(field: str, count: int, most: int) -> Cause:
 
 def shown(value: Any) -> str:
     """The value as JSON, as far as anybody reads."""
+    if isinstance(value, list) and len(value) > _SHOWN:
+        value = value[:_SHOWN]
     try:
         text = orjson.dumps(value).decode()
     except TypeError:  # a number of more than 64 bits
@@ -101,14 +105,15 @@ def not_negative(holder: Mapping[str, Any], keys: Iterable[str], path: str) -> C
     """Whole numbers that may be absent."""
     for key in keys:
         if holder.get(key, 0) < 0:
-            yield invalid(f"{path}.{key}", holder[key], "must be greater than or equal to 0")
+            detail = "must be greater than or equal to 0"
+            yield invalid(f"{path}.{key}".removeprefix("."), holder[key], detail)
 
 
 def one_of(holder: Mapping[str, Any], key: str, allowed: Collection[str], path: str) -> Causes:
-    """A word of a fixed choice that may be absent."""
+    """A word of a fixed choice that may be absent; `path` is "" at the top."""
     value = holder.get(key)
     if value is not None and value not in allowed:
-        yield unsupported(f"{path}.{key}", value, allowed)
+        yield unsupported(f"{path}.{key}".removeprefix("."), value, allowed)
 
 
 def needed(holder: Mapping[str, Any], keys: Iterable[str], path: str) -> Causes:

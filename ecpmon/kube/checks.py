@@ -7,22 +7,29 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ecpmon.kube import crds, names, schemas
+from ecpmon.kube.admission_policies import binding_causes, policy_causes
 from ecpmon.kube.autoscalers import autoscaler_causes
 from ecpmon.kube.causes import Cause, Causes, Document, forbidden, required
+from ecpmon.kube.certificates import signing_request_causes
 from ecpmon.kube.claims import claim_causes
 from ecpmon.kube.cluster import (
-    endpoint_slice_causes,
+    api_service_causes,
     lease_causes,
+    namespace_causes,
+    node_causes,
+    pod_template_causes,
     priority_class_causes,
-    storage_class_causes,
-    volume_causes,
+    revision_causes,
+    runtime_class_causes,
 )
 from ecpmon.kube.configs import config_map_causes, secret_causes
 from ecpmon.kube.decoding import Findings, decode
 from ecpmon.kube.defaults import fill_defaults
+from ecpmon.kube.endpoints import endpoint_slice_causes, endpoints_causes
+from ecpmon.kube.events import event_causes
 from ecpmon.kube.ingresses import ingress_causes, ingress_class_causes
 from ecpmon.kube.jobs import cron_job_causes, job_causes
-from ecpmon.kube.metadata import NameRule, metadata_causes
+from ecpmon.kube.metadata import metadata_causes
 from ecpmon.kube.pods import pod_causes
 from ecpmon.kube.policies import disruption_budget_causes, network_policy_causes
 from ecpmon.kube.quotas import limit_range_causes, quota_causes
@@ -35,6 +42,16 @@ from ecpmon.kube.rbac import (
 )
 from ecpmon.kube.schemas import Node
 from ecpmon.kube.services import service_causes
+from ecpmon.kube.storage import (
+    attachment_causes,
+    attributes_class_causes,
+    driver_object_causes,
+    storage_capacity_causes,
+    storage_class_causes,
+    storage_node_causes,
+    volume_causes,
+)
+from ecpmon.kube.webhooks import webhook_configuration_causes
 from ecpmon.kube.workloads import (
     daemon_set_causes,
     deployment_causes,
@@ -55,25 +72,35 @@ class Rules:
     """What holds for a kind: its own rules, the syntax of its names, whether it lives in a namespace."""
 
     check: Check = _nothing
-    name: NameRule = names.dns_subdomain
+    name: names.Rule = names.dns_subdomain
     namespaced: bool = True
 
 
+_ADMISSION: Final = "admissionregistration.k8s.io"
 _ANY_NAME: Final = names.path_segment
 _RULES: Final[dict[tuple[str, str], Rules]] = {
     ("", "ConfigMap"): Rules(config_map_causes),
+    ("", "Endpoints"): Rules(endpoints_causes),
+    ("", "Event"): Rules(event_causes),
     ("", "LimitRange"): Rules(limit_range_causes),
-    ("", "Namespace"): Rules(name=names.dns_label, namespaced=False),
-    ("", "Node"): Rules(namespaced=False),
+    ("", "Namespace"): Rules(namespace_causes, names.dns_label, False),
+    ("", "Node"): Rules(node_causes, namespaced=False),
     ("", "PersistentVolume"): Rules(volume_causes, namespaced=False),
     ("", "PersistentVolumeClaim"): Rules(claim_causes),
     ("", "Pod"): Rules(pod_causes),
+    ("", "PodTemplate"): Rules(pod_template_causes),
     ("", "ReplicationController"): Rules(replication_controller_causes),
     ("", "ResourceQuota"): Rules(quota_causes),
     ("", "Secret"): Rules(secret_causes),
     ("", "Service"): Rules(service_causes, names.dns_label),
     ("", "ServiceAccount"): Rules(),
+    (_ADMISSION, "MutatingWebhookConfiguration"): Rules(webhook_configuration_causes, namespaced=False),
+    (_ADMISSION, "ValidatingAdmissionPolicy"): Rules(policy_causes, namespaced=False),
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): Rules(binding_causes, namespaced=False),
+    (_ADMISSION, "ValidatingWebhookConfiguration"): Rules(webhook_configuration_causes, namespaced=False),
     (crds.GROUP, crds.KIND): Rules(crds.definition_causes, namespaced=False),
+    ("apiregistration.k8s.io", "APIService"): Rules(api_service_causes, _ANY_NAME, False),
+    ("apps", "ControllerRevision"): Rules(revision_causes),
     ("apps", "DaemonSet"): Rules(daemon_set_causes),
     ("apps", "Deployment"): Rules(deployment_causes),
     ("apps", "ReplicaSet"): Rules(replica_set_causes),
@@ -81,19 +108,30 @@ _RULES: Final[dict[tuple[str, str], Rules]] = {
     ("autoscaling", "HorizontalPodAutoscaler"): Rules(autoscaler_causes),
     ("batch", "CronJob"): Rules(cron_job_causes),
     ("batch", "Job"): Rules(job_causes),
+    ("certificates.k8s.io", "CertificateSigningRequest"): Rules(signing_request_causes, _ANY_NAME, False),
     ("coordination.k8s.io", "Lease"): Rules(lease_causes),
     ("discovery.k8s.io", "EndpointSlice"): Rules(endpoint_slice_causes),
     ("networking.k8s.io", "Ingress"): Rules(ingress_causes),
     ("networking.k8s.io", "IngressClass"): Rules(ingress_class_causes, namespaced=False),
     ("networking.k8s.io", "NetworkPolicy"): Rules(network_policy_causes),
+    ("node.k8s.io", "RuntimeClass"): Rules(runtime_class_causes, namespaced=False),
     ("policy", "PodDisruptionBudget"): Rules(disruption_budget_causes, _ANY_NAME),
     (GROUP, "ClusterRole"): Rules(cluster_role_causes, _ANY_NAME, False),
     (GROUP, "ClusterRoleBinding"): Rules(cluster_role_binding_causes, _ANY_NAME, False),
     (GROUP, "Role"): Rules(role_causes, _ANY_NAME),
     (GROUP, "RoleBinding"): Rules(role_binding_causes, _ANY_NAME),
     ("scheduling.k8s.io", "PriorityClass"): Rules(priority_class_causes, namespaced=False),
+    ("storage.k8s.io", "CSIDriver"): Rules(driver_object_causes, namespaced=False),
+    ("storage.k8s.io", "CSINode"): Rules(storage_node_causes, namespaced=False),
+    ("storage.k8s.io", "CSIStorageCapacity"): Rules(storage_capacity_causes),
     ("storage.k8s.io", "StorageClass"): Rules(storage_class_causes, namespaced=False),
+    ("storage.k8s.io", "VolumeAttachment"): Rules(attachment_causes, namespaced=False),
+    ("storage.k8s.io", "VolumeAttributesClass"): Rules(attributes_class_causes, namespaced=False),
 }
+# Of objects of these groups, as of custom kinds, the server takes finalizers without a domain.
+_APART: Final = (
+    crds.GROUP, _ADMISSION, "apiregistration.k8s.io", "coordination.k8s.io", "node.k8s.io",
+)  # fmt: skip
 # The server makes up the name itself, when there is none.
 _NAMELESS: Final = (("", "LimitRange"),)
 
@@ -160,7 +198,7 @@ def causes_of(
     found = rules or Rules(namespaced="namespace" in document["metadata"])
     named = document["metadata"].get("name") or (group, kind) not in _NAMELESS
     shown = document if named else {**document, "metadata": {**document["metadata"], "name": "any"}}
-    custom = not typed or group == crds.GROUP  # both are the business of one server
+    custom = not typed or group in _APART
     yield from metadata_causes(shown, found.name, namespaced=found.namespaced, custom=custom)
     yield from _late_finalizers(document["metadata"], old)
     yield from found.check(document, old)

@@ -1,6 +1,6 @@
 """CustomResourceDefinitions: their names and versions; their schemas are `structural_schemas`.
 
-Not looked at: CEL rules (`x-kubernetes-validations`), conversion webhooks, selectable fields.
+Not looked at: CEL rules (`x-kubernetes-validations`), and whether selectable fields are in the schema.
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ from ecpmon.kube import names
 from ecpmon.kube.causes import (
     Causes,
     Document,
+    forbidden,
     immutable,
     invalid,
     needed,
     of_messages,
+    one_of,
+    placed,
     required,
-    unsupported,
 )
 from ecpmon.kube.structural_schemas import schema_causes
+from ecpmon.kube.webhooks import client_causes, review_causes
 
 GROUP: Final = "apiextensions.k8s.io"
 KIND: Final = "CustomResourceDefinition"
 _SCOPES: Final = ("Cluster", "Namespaced")
+_STRATEGIES: Final = ("None", "Webhook")
+_LONGEST_WARNING: Final = 256
+_FORMATS: Final = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
 _APPROVED: Final = "api-approved.kubernetes.io"
 _PROTECTED: Final = ("k8s.io", "kubernetes.io")
@@ -38,8 +44,7 @@ def definition_causes(document: Document, old: Document | None) -> Causes:
         yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
     yield from _approval(metadata, group)
     yield from _group(group)
-    if spec.get("scope", "") not in _SCOPES:
-        yield unsupported("spec.scope", spec.get("scope", ""), _SCOPES)
+    yield from _word(spec, "scope", _SCOPES, "spec")
     if spec.get("preserveUnknownFields"):
         why = (
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
@@ -48,8 +53,40 @@ def definition_causes(document: Document, old: Document | None) -> Causes:
         yield invalid("spec.preserveUnknownFields", True, why)
     yield from _names(own)
     yield from _versions(spec.get("versions") or [])
+    yield from _conversion(spec.get("conversion") or {}, "spec.conversion")
     if old is not None:
         yield from _changes(spec, old)
+
+
+def _word(holder: Document, key: str, allowed: tuple[str, ...], path: str) -> Causes:
+    """A word of a fixed choice that has to be there."""
+    if not holder.get(key):
+        yield required(f"{path}.{key}")
+    else:
+        yield from one_of(holder, key, allowed, path)
+
+
+def _conversion(conversion: Document, at: str) -> Causes:
+    """How versions are made of one another; the server calls two fields as it did in former versions."""
+    hook, strategy = conversion.get("webhook"), conversion.get("strategy", "")
+    yield from _word(conversion, "strategy", _STRATEGIES, at)
+    if strategy != "Webhook":
+        if hook is not None:
+            detail = "should not be set when strategy is not set to Webhook"
+            yield from placed(f"{at}.webhook", [forbidden(f"{at}.webhookClientConfig", detail)])
+        return
+    client, versions = (hook or {}).get("clientConfig"), (hook or {}).get("conversionReviewVersions") or ()
+    if client is None:
+        detail = "required when strategy is set to Webhook"
+        found = [required(f"{at}.webhookClientConfig", detail)]
+        yield from placed(f"{at}.webhook.clientConfig", found)
+    else:
+        for cause in client_causes(client, f"{at}.webhookClientConfig"):
+            place = (cause.place or cause.field).replace("webhookClientConfig", "webhook.clientConfig", 1)
+            yield from placed(place, [cause])
+    for cause in review_causes(versions, f"{at}.conversionReviewVersions", detail=""):
+        place = cause.field.replace("conversionReviewVersions", "webhook.conversionReviewVersions", 1)
+        yield from placed(place, [cause])
 
 
 def _approval(metadata: Document, group: str) -> Causes:
@@ -77,18 +114,23 @@ def _names(own: Document) -> Causes:
     yield from needed(own, ("plural", "singular", "kind", "listKind"), "spec.names")
     for key in ("plural", "singular"):
         if own.get(key):
-            yield from of_messages(f"spec.names.{key}", own[key], names.dns_label(own[key]))
+            yield from _label(own[key], f"spec.names.{key}")
     for key in ("kind", "listKind"):
-        if own.get(key):
-            found = names.dns_label(own[key].lower())
-            yield from of_messages(
-                f"spec.names.{key}", own[key], [f"may have mixed case, but should otherwise match: {m}" for m in found]
-            )  # fmt: skip
+        found = names.dns_1035_label(own.get(key, "a").lower())
+        if own.get(key) and found:
+            detail = f"may have mixed case, but should otherwise match: {','.join(found)}"
+            yield invalid(f"spec.names.{key}", own[key], detail)
     for key in ("shortNames", "categories"):
         for index, word in enumerate(own.get(key) or ()):
-            yield from of_messages(f"spec.names.{key}[{index}]", word, names.dns_label(word))
+            yield from _label(word, f"spec.names.{key}[{index}]")
     if own.get("kind") and own.get("kind") == own.get("listKind"):
         yield invalid("spec.names.listKind", own["listKind"], "kind and listKind may not be the same")
+
+
+def _label(text: str, at: str) -> Causes:
+    found = names.dns_1035_label(text)
+    if found:
+        yield invalid(at, text, ",".join(found))
 
 
 def _versions(versions: list[Document]) -> Causes:
@@ -97,7 +139,7 @@ def _versions(versions: list[Document]) -> Causes:
         return
     known = [str(version.get("name", "")) for version in versions]
     for index, name in enumerate(known):
-        yield from of_messages(f"spec.versions[{index}].name", name, names.dns_label(name))
+        yield from _label(name, f"spec.versions[{index}].name")
     if len(set(known)) != len(known):
         yield invalid("spec.versions", known, "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
@@ -107,7 +149,10 @@ def _versions(versions: list[Document]) -> Causes:
     shared = all(schema == schemas[0] for schema in schemas)
     for index, version in enumerate(versions):
         at = f"spec.versions[{index}]"
+        yield from _deprecation(version, at)
         yield from _columns(version.get("additionalPrinterColumns") or (), at)
+        for number, field in enumerate(version.get("selectableFields") or ()):
+            yield from needed(field, ("jsonPath",), f"{at}.selectableFields[{number}]")
         yield from _scale((version.get("subresources") or {}).get("scale"), at)
         if shared and index:
             continue
@@ -119,6 +164,23 @@ def _versions(versions: list[Document]) -> Causes:
             yield from schema_causes(schema, f"{where}.openAPIV3Schema")
 
 
+def _deprecation(version: Document, at: str) -> Causes:
+    text, where = version.get("deprecationWarning"), f"{at}.deprecationWarning"
+    if text is None:
+        return
+    if not version.get("deprecated"):
+        yield invalid(where, text, "can only be set for deprecated versions")
+        return
+    if len(text.encode()) > _LONGEST_WARNING:
+        yield invalid(where, text, f"must be <= {_LONGEST_WARNING} characters long")
+    if not text:
+        yield invalid(where, text, "must not be an empty string")
+    hidden = next((index for index, sign in enumerate(text) if not sign.isprintable()), None)
+    if hidden is not None:
+        detail = "must only contain printable UTF-8 characters; non-printable character found at index"
+        yield invalid(where, text, f"{detail} {hidden}")
+
+
 def _columns(columns: Iterable[Document], at: str) -> Causes:
     for index, column in enumerate(columns):
         where = f"{at}.additionalPrinterColumns[{index}]"
@@ -126,11 +188,16 @@ def _columns(columns: Iterable[Document], at: str) -> Causes:
         if column.get("type") and column["type"] not in _COLUMN_TYPES:
             why = f"must be one of {','.join(_COLUMN_TYPES)}"
             yield invalid(f"{where}.type", column["type"], why)
-        path = column.get("jsonPath", "")
-        if not path:
-            yield required(f"{where}.JSONPath")
-        elif not path.startswith("."):
-            yield invalid(f"{where}.JSONPath", path, f"must be a simple json path starting with .: {path}")
+        if column.get("format") and column["format"] not in _FORMATS:
+            yield invalid(f"{where}.format", column["format"], f"must be one of {','.join(_FORMATS)}")
+        yield from placed(f"{where}.jsonPath", _simple_path(column.get("jsonPath", ""), f"{where}.JSONPath"))
+
+
+def _simple_path(path: str, at: str) -> Causes:
+    if not path:
+        yield required(at)
+    elif not path.startswith("."):
+        yield invalid(at, path, "must be a simple json path starting with .")
 
 
 def _scale(scale: Document | None, at: str) -> Causes:
@@ -183,4 +250,7 @@ def fill_definition(document: Document) -> None:
     if own.get("kind"):
         own["singular"] = own.get("singular") or own["kind"].lower()
         own["listKind"] = own.get("listKind") or f"{own['kind']}List"
-    spec.setdefault("conversion", {"strategy": "None"})
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
+    service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", 443)

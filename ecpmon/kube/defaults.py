@@ -11,9 +11,15 @@ from copy import deepcopy
 from typing import Any, Final
 
 from ecpmon.kube import crds
+from ecpmon.kube.admission_policies import fill_policy, fill_policy_binding
 from ecpmon.kube.causes import Document
+from ecpmon.kube.cluster import fill_node
+from ecpmon.kube.endpoints import fill_endpoint_slice, fill_endpoints
+from ecpmon.kube.ingresses import fill_ingress_class
 from ecpmon.kube.pod_defaults import fill_pod, fill_pod_spec
 from ecpmon.kube.rbac import GROUP
+from ecpmon.kube.storage import fill_driver, fill_storage_class
+from ecpmon.kube.webhooks import fill_webhooks
 
 _AFFINITY_SECONDS: Final = 10_800
 _BACKOFF: Final = 6
@@ -225,8 +231,8 @@ def _binding(document: Document) -> None:
             _set_empty(subject, apiGroup=GROUP)
 
 
-def _storage_class(document: Document) -> None:
-    _set(document, reclaimPolicy="Delete", volumeBindingMode="Immediate")
+def _pod_template(document: Document) -> None:
+    fill_pod_spec(document.setdefault("template", {}).setdefault("spec", {}))
 
 
 def _priority_class(document: Document) -> None:
@@ -234,13 +240,20 @@ def _priority_class(document: Document) -> None:
 
 
 _FILLERS: Final[dict[tuple[str, str], Callable[[Document], None]]] = {
+    ("", "Endpoints"): fill_endpoints,
+    ("", "Node"): fill_node,
     ("", "Pod"): fill_pod,
+    ("", "PodTemplate"): _pod_template,
     ("", "ReplicationController"): _replication_controller,
     ("", "Service"): _service,
     ("", "Secret"): _secret,
     ("", "PersistentVolumeClaim"): _claim,
     ("", "PersistentVolume"): _volume,
     ("", "LimitRange"): _limit_range,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): fill_webhooks,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): fill_policy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): fill_policy_binding,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): fill_webhooks,
     (crds.GROUP, crds.KIND): crds.fill_definition,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
@@ -249,9 +262,12 @@ _FILLERS: Final[dict[tuple[str, str], Callable[[Document], None]]] = {
     ("batch", "Job"): _job,
     ("batch", "CronJob"): _cron_job,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("discovery.k8s.io", "EndpointSlice"): fill_endpoint_slice,
+    ("networking.k8s.io", "IngressClass"): fill_ingress_class,
     ("networking.k8s.io", "NetworkPolicy"): _network_policy,
     (GROUP, "RoleBinding"): _binding,
     (GROUP, "ClusterRoleBinding"): _binding,
-    ("storage.k8s.io", "StorageClass"): _storage_class,
+    ("storage.k8s.io", "CSIDriver"): fill_driver,
+    ("storage.k8s.io", "StorageClass"): fill_storage_class,
     ("scheduling.k8s.io", "PriorityClass"): _priority_class,
 }

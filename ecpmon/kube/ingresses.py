@@ -7,11 +7,22 @@ from typing import Any, Final
 
 from ecpmon.kube import names
 from ecpmon.kube.addresses import address
-from ecpmon.kube.causes import Causes, Document, invalid, of_messages, required, unsupported
+from ecpmon.kube.causes import (
+    Causes,
+    Document,
+    forbidden,
+    immutable,
+    invalid,
+    of_messages,
+    required,
+    unsupported,
+)
+from ecpmon.kube.domains import controller_causes
 
 _PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 _NEVER_WITHIN: Final = ("//", "/./", "/../", "%2f", "%2F")
 _NEVER_LAST: Final = ("/..", "/.")
+_SCOPES: Final = ("Cluster", "Namespace")
 _CLASS: Final = "kubernetes.io/ingress.class"
 
 
@@ -130,17 +141,33 @@ def _service(service: Mapping[str, Any], at: str) -> Causes:
 
 
 def ingress_class_causes(document: Document, old: Document | None) -> Causes:
-    spec = document.get("spec") or {}
+    spec, before = document.get("spec") or {}, (old or {}).get("spec") or {}
     controller = spec.get("controller", "")
-    if not controller and old is None:
-        yield required("spec.controller")
-    elif controller:
-        domain, _, path = controller.partition("/")
-        if not domain or not path or names.dns_subdomain(domain):
-            detail = 'must be a domain-prefixed path (such as "acme.io/foo")'
-            yield invalid("spec.controller", controller, detail)
-    before = ((old or {}).get("spec") or {}).get("controller", controller)
-    if before != controller:
-        yield invalid("spec.controller", controller, "field is immutable")
+    yield from controller_causes(controller, "spec.controller")
+    if old is not None and before.get("controller", "") != controller:
+        yield immutable("spec.controller", controller)
     if "parameters" in spec:
-        yield from reference_causes(spec["parameters"], "spec.parameters")
+        yield from _parameters(spec["parameters"], "spec.parameters")
+
+
+def _parameters(reference: Mapping[str, Any], at: str) -> Causes:
+    """Another object, of the whole cluster or of a namespace."""
+    yield from reference_causes(reference, at)
+    scope, namespace = reference.get("scope"), reference.get("namespace")
+    if scope is None:
+        yield required(f"{at}.scope")
+    elif scope not in _SCOPES:
+        yield unsupported(f"{at}.scope", scope, _SCOPES)
+    elif scope == "Namespace" and namespace is None:
+        yield required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'")
+    elif scope == "Namespace":
+        yield from of_messages(f"{at}.namespace", namespace, names.dns_label(namespace or ""))
+    elif namespace is not None:
+        yield forbidden(f"{at}.namespace", "`parameters.scope` is set to 'Cluster'")
+
+
+def fill_ingress_class(document: Document) -> None:
+    """The defaults of an IngressClass, in place."""
+    parameters = (document.get("spec") or {}).get("parameters")
+    if parameters is not None:
+        parameters.setdefault("scope", "Cluster")

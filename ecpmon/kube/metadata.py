@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
@@ -13,17 +13,22 @@ from ecpmon.kube.causes import (
     invalid,
     not_negative,
     of_messages,
+    placed,
     required,
     too_long,
+    without,
 )
 
 MAX_ANNOTATIONS: Final = 256 * 1024
+# How much of a prefix the server keeps, and what stands for what it makes up.
+_MADE_FROM: Final = 58
+_MADE_UP: Final = "xxxxx"
 _CORE_FINALIZERS: Final = ("kubernetes", "orphan", "foregroundDeletion")
 
-NameRule = Callable[[str], names.Messages]
 
-
-def metadata_causes(document: Document, rule: NameRule, *, namespaced: bool, custom: bool = False) -> Causes:
+def metadata_causes(
+    document: Document, rule: names.Rule, *, namespaced: bool, custom: bool = False
+) -> Causes:
     """Everything wrong with `metadata`; `rule` is the syntax of this kind's names, `custom`: of a CRD's kind."""
     metadata = document.get("metadata") or {}
     yield from _names(metadata, rule)
@@ -35,24 +40,25 @@ def metadata_causes(document: Document, rule: NameRule, *, namespaced: bool, cus
     yield from _finalizers(metadata.get("finalizers") or (), custom)
 
 
-def _names(metadata: Mapping[str, Any], rule: NameRule) -> Causes:
+def _names(metadata: Mapping[str, Any], rule: names.Rule) -> Causes:
     prefix, name = metadata.get("generateName", ""), metadata.get("name", "")
     if prefix:
-        # A dash at the end is followed by what the server makes up.
-        masked = f"{prefix[:-1]}a" if prefix.endswith("-") and len(prefix) > 1 else prefix
+        # As the server does it: of a dash at the end, the sign before it is not looked at either.
+        masked = f"{prefix[:-2]}a" if prefix.endswith("-") and len(prefix) > 1 else prefix
         yield from of_messages("metadata.generateName", prefix, rule(masked))
-    if not name:
-        if not prefix:
-            yield required("metadata.name", "name or generateName is required")
-        return
-    yield from of_messages("metadata.name", name, rule(name))
+    if name:
+        yield from of_messages("metadata.name", name, rule(name))
+    elif prefix:
+        made = f"{prefix[:_MADE_FROM]}{_MADE_UP}"
+        yield from placed("metadata.generateName", of_messages("metadata.name", made, rule(made)))
+    else:
+        yield required("metadata.name", "name or generateName is required")
 
 
 def _namespace(metadata: Mapping[str, Any], namespaced: bool) -> Causes:
     namespace = metadata.get("namespace", "")
-    if not namespaced and namespace:
-        yield forbidden("metadata.namespace", "not allowed on this type")
-    elif namespace:
+    # Of what belongs to the whole cluster the server takes the namespace away, and says nothing.
+    if namespaced and namespace:
         yield from of_messages("metadata.namespace", namespace, names.dns_label(namespace))
 
 
@@ -73,27 +79,45 @@ def annotation_causes(annotations: Mapping[str, str], path: str) -> Causes:
 
 
 def _owners(owners: Any) -> Causes:
-    controllers = 0
+    path, first = "metadata.ownerReferences", ""
     for index, owner in enumerate(owners):
-        at = f"metadata.ownerReferences[{index}]"
-        for key in ("kind", "name", "uid", "apiVersion"):
-            if not owner.get(key):
-                where = f"{at}.version" if key == "apiVersion" else f"{at}.{key}"
-                yield invalid(where, owner.get(key, ""), f"{key} must not be empty")
-        controllers += bool(owner.get("controller"))
-    if controllers > 1:
-        message = f"Only one reference can have Controller set to true. Found {controllers}"
-        yield invalid("metadata.ownerReferences", list(owners), message)
+        yield from without(f"[{index}]", _owner(owner, f"{path}[{index}]"))
+        if owner.get("controller"):
+            name = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+            if first:
+                found = f'Found "true" in references for {first} and {name}'
+                detail = f"Only one reference can have Controller set to true. {found}"
+                yield invalid(path, list(owners), detail)
+            first = first or name
+
+
+def _owner(owner: Mapping[str, Any], at: str) -> Causes:
+    version = owner.get("apiVersion", "")
+    if not version.rpartition("/")[2] or version.count("/") > 1:
+        yield invalid(f"{at}.apiVersion", version, "version must not be empty")
+    for key in ("kind", "name", "uid"):
+        if not owner.get(key):
+            yield invalid(f"{at}.{key}", "", "must not be empty")
+    if version == "v1" and owner.get("kind") == "Event":
+        yield invalid(at, dict(owner), "/v1, Kind=Event is disallowed from being an owner")
 
 
 def _finalizers(finalizers: Any, custom: bool) -> Causes:
     """Of custom resources the server asks only for a qualified name."""
     path = "metadata.finalizers"
-    for name in finalizers:
-        yield from of_messages(path, name, names.qualified_name(name))
-        if not custom and "/" not in name and name not in _CORE_FINALIZERS:
-            detail = "name is neither a standard finalizer name nor is it fully qualified"
-            yield invalid(path, name, detail)
+    for index, name in enumerate(finalizers):
+        yield from placed(f"{path}[{index}]", of_messages(path, name, names.qualified_name(name)))
+        if not custom:
+            yield from standard_finalizer_causes(name, f"{path}[{index}]")
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        yield invalid(path, list(finalizers), detail)
+
+
+def standard_finalizer_causes(name: str, at: str) -> Causes:
+    """A name without a domain has to be one of the server's own."""
+    if "/" not in name and name not in _CORE_FINALIZERS:
+        yield invalid(at, name, "name is neither a standard finalizer name nor is it fully qualified")
 
 
 def selector_causes(selector: Mapping[str, Any] | None, path: str) -> Causes:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 Messages = tuple[str, ...]
+Rule = Callable[[str], Messages]
 _FINE: Final[Messages] = ()
 
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_OLD_LABEL: Final = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
 _WORD: Final = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _DNS_LABEL: Final = re.compile(_LABEL)
+_DNS_OLD_LABEL: Final = re.compile(_OLD_LABEL)
 _DNS_SUBDOMAIN: Final = re.compile(_SUBDOMAIN)
 _WILDCARD: Final = re.compile(rf"\*\.{_SUBDOMAIN}")
 _NAME_PART: Final = re.compile(_WORD)
@@ -21,7 +25,8 @@ _CONFIG_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
 _HEADER: Final = re.compile(r"[-A-Za-z0-9]+")
 _PERCENT: Final = re.compile(r"[0-9]+%")
 _PORT_NAME: Final = re.compile(r"[-a-z0-9]+")
-_PATH: Final = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+_PATH: Final = re.compile(PATH)
 _UNDERSCORES: Final = re.compile("_")
 _CACHED: Final = 4096
 
@@ -29,6 +34,11 @@ _EDGES: Final = "and must start and end with an alphanumeric character"
 _LABEL_TEXT: Final = (
     f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_EDGES} "
     f"(e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+)
+_OLD_LABEL_TEXT: Final = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+    "character, and end with an alphanumeric character "
+    f"(e.g. 'my-name',  or 'abc-123', regex used for validation is '{_OLD_LABEL}')"
 )
 _SUBDOMAIN_TEXT: Final = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
@@ -58,6 +68,15 @@ def dns_label(text: str) -> Messages:
     found = [too_long(63)] if len(text) > 63 else []
     if not _DNS_LABEL.fullmatch(text):
         found.append("must not contain dots" if _DNS_SUBDOMAIN.fullmatch(text) else _LABEL_TEXT)
+    return tuple(found)
+
+
+@lru_cache(_CACHED)
+def dns_1035_label(text: str) -> Messages:
+    """A label that begins with a letter, as versions and the names of custom kinds do."""
+    found = [too_long(63)] if len(text) > 63 else []
+    if not _DNS_OLD_LABEL.fullmatch(text):
+        found.append(_OLD_LABEL_TEXT)
     return tuple(found)
 
 

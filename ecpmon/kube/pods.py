@@ -25,6 +25,7 @@ from ecpmon.kube.resources import amount_causes, pod_level_causes, resource_name
 from ecpmon.kube.scheduling import scheduling_causes
 from ecpmon.kube.security import os_causes, pod_security_causes
 from ecpmon.kube.volumes import volume_causes
+from ecpmon.kube.windows import host_process_causes
 
 _RESTART: Final = ("Always", "OnFailure", "Never")
 _DNS: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -175,3 +176,4 @@ def _details(spec: Mapping[str, Any], path: str) -> Causes:
         yield from of_messages(at, kind, names.qualified_name(kind))
     yield from one_of(spec, "preemptionPolicy", _PREEMPTION, path)
     yield from os_causes(spec, path)
+    yield from host_process_causes(spec, path)

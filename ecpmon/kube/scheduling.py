@@ -21,7 +21,7 @@ from ecpmon.kube.metadata import label_causes, selector_causes
 
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
-_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _UNSATISFIABLE: Final = ("DoNotSchedule", "ScheduleAnyway")
 _HONOR: Final = ("Honor", "Ignore")
 
@@ -33,7 +33,7 @@ def scheduling_causes(spec: Mapping[str, Any], path: str) -> Causes:
     yield from label_causes(spec.get("nodeSelector") or {}, f"{path}.nodeSelector")
     yield from _affinity(spec.get("affinity") or {}, f"{path}.affinity")
     for index, toleration in enumerate(spec.get("tolerations") or ()):
-        yield from _toleration(toleration, f"{path}.tolerations[{index}]")
+        yield from toleration_causes(toleration, f"{path}.tolerations[{index}]")
     yield from _spread(spec.get("topologySpreadConstraints") or (), f"{path}.topologySpreadConstraints")
     yield from _gates(spec.get("schedulingGates") or (), f"{path}.schedulingGates")
 
@@ -138,7 +138,8 @@ def _label_keys(term: Mapping[str, Any], name: str, at: str) -> Causes:
         yield from of_messages(f"{at}.{name}[{index}]", key, names.qualified_name(key))
 
 
-def _toleration(toleration: Mapping[str, Any], at: str) -> Causes:
+def toleration_causes(toleration: Mapping[str, Any], at: str) -> Causes:
+    """Which taints a pod bears."""
     key, operator = toleration.get("key", ""), toleration.get("operator", "")
     value, effect = toleration.get("value", ""), toleration.get("effect", "")
     if key:
@@ -155,8 +156,8 @@ def _toleration(toleration: Mapping[str, Any], at: str) -> Causes:
             yield invalid(f"{at}.operator", value, "value must be empty when `operator` is 'Exists'")
     else:
         yield unsupported(f"{at}.operator", operator, ("Equal", "Exists"))
-    if effect and effect not in _EFFECTS:
-        yield unsupported(f"{at}.effect", effect, _EFFECTS)
+    if effect and effect not in EFFECTS:
+        yield unsupported(f"{at}.effect", effect, EFFECTS)
 
 
 def _spread(constraints: Any, path: str) -> Causes:

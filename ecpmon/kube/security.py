@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube.causes import Causes, duplicate, forbidden, invalid, one_of, required, unsupported
+from ecpmon.kube.windows import windows_causes
 
 _PROFILES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
 _SYSCTL: Final = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
@@ -16,7 +17,7 @@ _HOST: Final = {"hostNetwork": "hostNetwork", "hostPID": "HostPID", "hostIPC": "
 _SYSTEMS: Final = ("linux", "windows")
 _NOT_IN_WINDOWS: Final = (
     "appArmorProfile", "seLinuxOptions", "seccompProfile", "fsGroup", "fsGroupChangePolicy", "sysctls",
-    "runAsUser", "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy",
+    "runAsUser", "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxChangePolicy",
 )  # fmt: skip
 _NOT_IN_WINDOWS_CONTAINERS: Final = (
     "appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities", "readOnlyRootFilesystem", "privileged",
@@ -42,6 +43,7 @@ def container_security_causes(security: Mapping[str, Any] | None, at: str, spec:
             detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
             yield invalid(at, dict(security), detail)
     yield from _profiles(security, at)
+    yield from windows_causes(security.get("windowsOptions"), f"{at}.windowsOptions")
 
 
 def pod_security_causes(security: Mapping[str, Any] | None, at: str, spec: Mapping[str, Any]) -> Causes:
@@ -65,6 +67,7 @@ def pod_security_causes(security: Mapping[str, Any] | None, at: str, spec: Mappi
     yield from one_of(security, "seLinuxChangePolicy", ("MountOption", "Recursive"), at)
     yield from _sysctls(security.get("sysctls") or (), at)
     yield from _profiles(security, at)
+    yield from windows_causes(security.get("windowsOptions"), f"{at}.windowsOptions")
 
 
 def os_causes(spec: Mapping[str, Any], path: str) -> Causes:

@@ -96,7 +96,7 @@ VERSION = definition()["spec"]["versions"][0]
         ({"group": "apps.k8s.io"}, "metadata.annotations[api-approved.kubernetes.io]", "protected groups"),
         ({"scope": "World"}, "spec.scope", 'supported values: "Cluster", "Namespaced"'),
         ({"names": {"plural": "widgets", "kind": "Widget", "listKind": "Widget"}}, "spec.names.listKind", "the same"),
-        ({"names": {"plural": "Widgets", "kind": "Widget"}}, "spec.names.plural", "lowercase RFC 1123 label"),
+        ({"names": {"plural": "Widgets", "kind": "Widget"}}, "spec.names.plural", "a DNS-1035 label"),
         ({"versions": []}, "spec.versions", "at least one version"),
         ({"versions": [VERSION, {**VERSION, "name": "v2"}]}, "spec.versions", "exactly one version marked as storage"),
         ({"versions": [VERSION, {**VERSION, "storage": False}]}, "spec.versions", "unique version names"),

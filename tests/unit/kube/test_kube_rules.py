@@ -318,13 +318,14 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
      {"spec.limits[0].maxLimitRequestRatio[cpu]"}),
     ("roles", {"rules.0.nonResourceURLs": ["/metrics"]}, {"rules[0].nonResourceURLs"}),
     ("rolebindings", {"subjects.0.kind": "User", "subjects.0.apiGroup": "x"}, {"subjects[0].apiGroup"}),
-    ("configmaps", {"metadata.name": None, "metadata.generateName": "Bad-"}, {"metadata.generateName"}),
+    ("configmaps", {"metadata.name": None, "metadata.generateName": "Bad-"},
+     {"metadata.generateName", "metadata.name"}),
     ("configmaps", {"metadata.name": None, "metadata.generateName": "good-"}, set()),
-    ("configmaps", {"metadata.finalizers": ["mine"]}, {"metadata.finalizers"}),
+    ("configmaps", {"metadata.finalizers": ["mine"]}, {"metadata.finalizers[0]"}),
     ("configmaps", {"metadata.annotations": {"a b": "c"}}, {"metadata.annotations"}),
     ("configmaps", {"metadata.annotations": {"a": "c" * 2**18}}, {"metadata.annotations"}),
     ("configmaps", {"metadata.ownerReferences": [{"kind": "A", "name": "a", "uid": "u"}]},
-     {"metadata.ownerReferences[0].version"}),
+     {"metadata.ownerReferences.apiVersion"}),
 ]  # fmt: skip
 
 
