@@ -20,6 +20,7 @@ from ecpmon.kube.causes import (
 )
 from ecpmon.kube.containers import Within, container_causes
 from ecpmon.kube.metadata import annotation_causes, label_causes
+from ecpmon.kube.pod_annotations import pod_annotation_causes
 from ecpmon.kube.quantities import parsed
 from ecpmon.kube.resources import amount_causes, pod_level_causes, resource_name_causes
 from ecpmon.kube.scheduling import scheduling_causes
@@ -40,8 +41,9 @@ def template_causes(template: Mapping[str, Any], path: str) -> Causes:
     """A pod template. Labels are reported without `metadata`, as the server does."""
     metadata = template.get("metadata") or {}
     yield from label_causes(metadata.get("labels") or {}, f"{path}.labels")
-    yield from annotation_causes(metadata.get("annotations") or {}, f"{path}.annotations")
-    spec = template.get("spec") or {}
+    annotations, spec = metadata.get("annotations") or {}, template.get("spec") or {}
+    yield from annotation_causes(annotations, f"{path}.annotations")
+    yield from pod_annotation_causes(annotations, spec, f"{path}.annotations", f"{path}.spec")
     yield from spec_causes(spec, f"{path}.spec", is_pod=False)
     if spec.get("ephemeralContainers"):
         field = f"{path}.spec.ephemeralContainers"
@@ -49,7 +51,8 @@ def template_causes(template: Mapping[str, Any], path: str) -> Causes:
 
 
 def pod_causes(document: Document, old: Document | None) -> Causes:
-    spec = document.get("spec") or {}
+    annotations, spec = document["metadata"].get("annotations") or {}, document.get("spec") or {}
+    yield from pod_annotation_causes(annotations, spec, "metadata.annotations", "spec")
     yield from spec_causes(spec, "spec", is_pod=True)
     if old is None and spec.get("ephemeralContainers"):
         yield forbidden("spec.ephemeralContainers", "cannot be set on create")

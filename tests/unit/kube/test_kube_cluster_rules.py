@@ -188,7 +188,7 @@ MISTAKES: list[tuple[str, dict[str, Any], set[str]]] = [
      {f"spec.{key}" for key in ("fsGroupPolicy", "volumeLifecycleModes", "nodeAllocatableUpdatePeriodSeconds")}),
     ("CSIDriver", {"spec.tokenRequests": [{"audience": "a", "expirationSeconds": 1}, {"audience": "a"}]},
      {"spec.tokenRequests[0].expirationSeconds", "spec.tokenRequests[1].audience"}),
-    ("CSINode", {"spec.drivers": [{"name": "A_", "nodeID": "", "allocatable": {"count": -1}, "topologyKeys": [""] * 2}]},
+    ("CSINode", {"spec.drivers.0": {"name": "A_", "nodeID": "", "allocatable": {"count": -1}, "topologyKeys": [""]}},
      {f"spec.drivers[0]{key}" for key in (".name", ".nodeID", ".allocatable.count", "")}),
     ("CSIStorageCapacity", {"storageClassName": "", "capacity": "-1"}, {"storageClassName", "capacity"}),
     ("VolumeAttachment", {"spec": {"attacher": "", "source": {}}},
@@ -334,3 +334,25 @@ def test_a_definition_that_is_converted_by_a_webhook_says_where_it_answers() -> 
     assert fields(with_changes(base, {"spec.versions.0.deprecationWarning": "old"})) == {
         "spec.versions[0].deprecationWarning"
     }
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        ({"controller.kubernetes.io/pod-deletion-cost": "-5"}, set()),
+        ({"controller.kubernetes.io/pod-deletion-cost": "+5"},
+         {"template.annotations[controller.kubernetes.io/pod-deletion-cost]"}),
+        ({"kubernetes.io/config.mirror": "x"}, {"template.annotations[kubernetes.io/config.mirror]"}),
+        ({"container.apparmor.security.beta.kubernetes.io/a": "localhost/x"}, set()),
+        ({"container.apparmor.security.beta.kubernetes.io/b": "mine"},
+         {"template.annotations[container.apparmor.security.beta.kubernetes.io/b]"}),
+        ({"seccomp.security.alpha.kubernetes.io/pod": "localhost/../x"},
+         {"template.annotations.seccomp.security.alpha.kubernetes.io/pod"}),
+        ({"container.seccomp.security.alpha.kubernetes.io/a": "unconfined"},
+         {"template.spec.containers[0].securityContext.seccompProfile.type"}),
+    ],
+)  # fmt: skip
+def test_annotations_of_pods_that_a_server_reads(annotations: dict[str, str], expected: set[str]) -> None:
+    profile = {"template.spec.containers.0.securityContext.seccompProfile": {"type": "RuntimeDefault"}}
+    changes = {"template.metadata.annotations": annotations, **profile}
+    assert fields(with_changes(BASES["PodTemplate"], changes)) == expected
