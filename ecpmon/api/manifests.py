@@ -293,18 +293,6 @@ def validated(asked: ToValidate) -> bytes:
         cluster_nodes=asked.cluster.nodes,
     )
     shown = report.shown(korean=asked.korean)
-    _add_lines(shown["findings"], body.manifest_content)
     if body.target_simulator:
         shown["valid"] = report.valid and report.simulator_compatible
     return dumps(shown)
-
-
-def _add_lines(findings: list[dict[str, Any]], text: str) -> None:
-    """At which line of the text each stands."""
-    from ecpmon.orchestrator.validation.places import lines_of
-    from ecpmon.orchestrator.validation.reading import MAX_CHARACTERS
-
-    places = {(f["document"], f["path"]) for f in findings if f["document"] is not None}
-    known = lines_of(text, places) if places and len(text) <= MAX_CHARACTERS else {}
-    for finding in findings:
-        finding["line"] = known.get((finding["document"], finding["path"]))

@@ -16,7 +16,7 @@ _SECCOMP: Final = "container.seccomp.security.alpha.kubernetes.io/"
 _LOCAL: Final = "localhost/"
 _WHOLE: Final = re.compile(r"-?[0-9]+|0", re.ASCII)
 # The values that say the same as a profile's type.
-_SAME: Final = {
+_SAME: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "appArmorProfile": {"Unconfined": ("unconfined",), "RuntimeDefault": ("runtime/default",)},
     "seccompProfile": {
         "Unconfined": ("unconfined",),
@@ -80,11 +80,13 @@ def _contradictions(annotations: Mapping[str, str], spec: Mapping[str, Any], pat
         yield from _alike(annotations[_SECCOMP_POD], own["seccompProfile"], at, "seccompProfile")
     windows = (spec.get("os") or {}).get("name") == "windows"
     for at, container in _containers(spec, path):
-        security, name = container.get("securityContext") or {}, container.get("name", "")
-        inherited = None if windows else own.get("appArmorProfile")
-        armour = None if windows else security.get("appArmorProfile", inherited)
-        for key, prefix in (("seccompProfile", _SECCOMP), ("appArmorProfile", _ARMOUR)):
-            profile: Profile | None = armour if key == "appArmorProfile" else security.get(key)
+        security: Profile = container.get("securityContext") or {}
+        name, armour = container.get("name", ""), security.get("appArmorProfile", own.get("appArmorProfile"))
+        said: tuple[tuple[str, str, Profile | None], ...] = (
+            ("seccompProfile", _SECCOMP, security.get("seccompProfile")),
+            ("appArmorProfile", _ARMOUR, None if windows else armour),
+        )
+        for key, prefix, profile in said:
             value = annotations.get(f"{prefix}{name}")
             if profile is not None and value is not None:
                 yield from _alike(value, profile, f"{at}.securityContext", key)

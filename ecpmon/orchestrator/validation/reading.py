@@ -10,6 +10,7 @@ from typing import Any, Final
 from ecpmon.kube.shapes import group_of, items, mapping
 from ecpmon.kube.templates import PodTemplate, pod_templates
 from ecpmon.orchestrator.validation.kubectl_yaml import Limits, Stream, TooMuch, read_stream
+from ecpmon.orchestrator.validation.places import Lines
 from ecpmon.orchestrator.validation.report import Finding, Severity
 
 MAX_CHARACTERS: Final = 1_000_000
@@ -79,15 +80,16 @@ class Document:
         return self.finding(Severity.WARNING, code, path, **values)
 
 
-def read(text: str) -> tuple[list[Document], list[Finding]]:
-    """The documents that could be read, lists opened, and what could not."""
+def read(text: str) -> tuple[list[Document], list[Finding], Lines]:
+    """The documents that could be read, lists opened, what could not, and where everything stands."""
+    nowhere = Lines(Stream())
     if len(text) > MAX_CHARACTERS:
-        return [], [_stream("TOO_LARGE", limit=MAX_CHARACTERS)]
+        return [], [_stream("TOO_LARGE", limit=MAX_CHARACTERS)], nowhere
     try:
         stream = read_stream(text, LIMITS)
     except TooMuch as over:
-        return [], [_stream(_CODES[over.what], limit=over.limit)]
-    return _documents(stream)
+        return [], [_stream(_CODES[over.what], limit=over.limit)], nowhere
+    return *_documents(stream), Lines(stream)
 
 
 def _documents(stream: Stream) -> tuple[list[Document], list[Finding]]:

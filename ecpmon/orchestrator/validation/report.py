@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ecpmon.orchestrator.validation.korean import in_korean
+from ecpmon.orchestrator.validation.places import Lines
 from ecpmon.orchestrator.validation.sentences import SENTENCES
 
 
@@ -70,7 +71,7 @@ class Finding:
 class Report:
     """`resource_summary` as in api.md §6, `pod_security` the strictest Pod Security Standard that all pods meet.
 
-    Cost and time are None where there is no object.
+    Cost and time are None where there is no object. `lines` knows where in the text that was judged a finding stands.
     """
 
     errors: tuple[Finding, ...]
@@ -80,6 +81,7 @@ class Report:
     resource_summary: dict[str, Any]
     estimated_cost: str | None
     deployment_time: str | None
+    lines: Lines = field(repr=False, compare=False)
 
     @property
     def valid(self) -> bool:
@@ -91,10 +93,15 @@ class Report:
             "valid": self.valid,
             "warnings": [w.line(korean=korean) for w in self.warnings],
             "errors": [e.line(korean=korean) for e in self.errors],
-            "findings": [f.shown(korean=korean) for f in (*self.errors, *self.warnings)],
+            "findings": [self._placed(f, korean) for f in (*self.errors, *self.warnings)],
             "simulator_compatible": self.simulator_compatible,
             "pod_security": self.pod_security,
             "resource_summary": self.resource_summary,
             "estimated_cost": self.estimated_cost,
             "deployment_time": self.deployment_time,
         }
+
+    def _placed(self, finding: Finding, korean: bool) -> dict[str, Any]:
+        number = finding.document
+        line = None if number is None else self.lines.of(number, finding.path)
+        return {**finding.shown(korean=korean), "line": line}

@@ -15,6 +15,7 @@ from ecpmon.kube.versions import DEFAULT_VERSION, VERSIONS
 from ecpmon.orchestrator.catalogue import Catalogue, default_catalogue, memory_text, storage_text
 from ecpmon.orchestrator.manifests import namespace_of
 from ecpmon.orchestrator.validation import advice, policy, pricing, relations
+from ecpmon.orchestrator.validation.places import Lines
 from ecpmon.orchestrator.validation.reading import MAX_CONTAINERS, Document, read
 from ecpmon.orchestrator.validation.references import reference_findings
 from ecpmon.orchestrator.validation.report import Finding, Report, Severity
@@ -48,7 +49,7 @@ def validate_manifest(
         raise ValidationFailed(
             f"kubernetes_version: {said}", fields=[{"field": "kubernetes_version", "message": said}]
         )
-    documents, found = read(content)
+    documents, found, lines = read(content)
     around = Surroundings(documents, cluster_nodes)
     seen: list[Violation] = []
     where = namespace or policy.own_namespace(documents, tenant_id, namespace_of(tenant_id))
@@ -64,7 +65,7 @@ def validate_manifest(
     found += islice(together, MAX_FINDINGS)
     if strict:
         found = [replace(f, severity=Severity.ERROR) for f in found]
-    return _report(around, found, policy.standard_of(seen), catalogue or default_catalogue())
+    return _report(around, found, policy.standard_of(seen), catalogue or default_catalogue(), lines)
 
 
 def _of_each(around: Surroundings, version: str, seen: list[Violation]) -> Iterator[Finding]:
@@ -87,7 +88,9 @@ def _of_one(
     yield from advice.container_findings(document, around)
 
 
-def _report(around: Surroundings, found: list[Finding], standard: str, catalogue: Catalogue) -> Report:
+def _report(
+    around: Surroundings, found: list[Finding], standard: str, catalogue: Catalogue, lines: Lines
+) -> Report:
     errors = tuple(f for f in found if f.severity is Severity.ERROR)
     sums = totals(around)
     priced = pricing.price(around, sums, catalogue) if around.documents else None
@@ -99,6 +102,7 @@ def _report(around: Surroundings, found: list[Finding], standard: str, catalogue
         resource_summary=_summary(around, sums),
         estimated_cost=priced.cost if priced else None,
         deployment_time=priced.time if priced else None,
+        lines=lines,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ecpmon.orchestrator.validation.places import lines_of
+from ecpmon.orchestrator.validation.kubectl_yaml import Limits, read_stream
+from ecpmon.orchestrator.validation.places import Lines
 
 TEXT = """\
 apiVersion: v1
@@ -23,7 +24,7 @@ items: [1, 2]
 
 
 def line(number: int, path: str, text: str = TEXT) -> int | None:
-    return lines_of(text, [(number, path)]).get((number, path))
+    return Lines(read_stream(text, Limits())).of(number, path)
 
 
 def test_a_field_stands_at_its_key_and_an_item_where_it_begins() -> None:
@@ -48,4 +49,12 @@ def test_of_what_is_no_yaml_the_line_at_which_it_breaks_is_told() -> None:
     assert line(0, "kind", broken) == 2
     assert line(2, "", broken) in (15, 16, 17)
     assert line(0, "", "a: b: c\n") == 1
-    assert lines_of("\x00", [(0, "")]) == {}
+    assert line(0, "", "\x00") is None
+    assert line(0, "kind", "kind: .nan") == 1
+
+
+def test_merged_doubled_and_odd_keys_stand_where_they_were_written() -> None:
+    text = "a: &a\n  x: 1\nb:\n  <<: *a\n  yy: 2\n  1: 3\nc:\n- *a\n- {z: 1}\nd: 1\ne: 2\nd: {f: 3}\n"
+    assert [line(0, path, text) for path in ("b.x", "b.yy", "b.1", "c.0.x", "c.1.z", "d", "d.f", "e")] == [
+        3, 5, 6, 2, 9, 12, 12, 11,
+    ]  # fmt: skip
