@@ -197,6 +197,31 @@ def hostile() -> dict[str, str]:
         "keys": "".join(f"a{n}: b\n" for n in range(100_000)),
         "same key": "a: b\n" * 190_000,
         "quoted": "- '" + "''" * 490_000 + "'",
+        "empty maps": "a: [" + "{}," * 300_000 + "]",
+        "exceptions": "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {name: a}\nspec:\n"
+        "  podSelector: {}\n  ingress:\n  - from:\n    - ipBlock:\n        cidr: 10.0.0.0/8\n        except:\n"
+        + "".join(f"        - 10.{n >> 8 & 255}.{n & 255}.0/24\n" for n in range(40_000)),
+        "networks": "kind: Service\napiVersion: v1\nmetadata: {name: a}\nspec:\n  type: LoadBalancer\n"
+        "  ports: [{port: 80}]\n  loadBalancerSourceRanges:\n"
+        + "".join(f"  - 2001:db8:{n:x}::/48\n" for n in range(43_000)),
+        "endpoints": "kind: EndpointSlice\napiVersion: discovery.k8s.io/v1\nmetadata: {name: a}\naddressType: IPv4\n"
+        "endpoints:\n" + "".join(f"- addresses: [10.0.{n >> 8 & 255}.{n & 255}]\n" for n in range(11_000)),
+        "quantities": "kind: ResourceQuota\napiVersion: v1\nmetadata: {name: a}\nspec:\n  hard:\n"
+        + "".join(f"    example.com/r{n}: {n}.5Gi\n" for n in range(22_000)),
+        "owners": "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: a\n  ownerReferences:\n"
+        + "  - {controller: true}\n" * 14_000,
+        "deployments": "kind: List\nitems:\n"
+        + "".join(
+            f"- {{kind: Deployment, apiVersion: apps/v1, metadata: {{name: a{n}}}, spec: {{selector: {{matchLabels: "
+            "{a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}}\n"
+            for n in range(999)
+        ),
+        "jobs": "kind: List\nitems:\n"
+        + "".join(
+            f"- {{kind: Job, apiVersion: batch/v1, metadata: {{name: a{n}}}, spec: {{template: {{spec: "
+            "{restartPolicy: Never, containers: [{name: a, image: b, env: [{name: A, value: b}]}]}}}}\n"
+            for n in range(999)
+        ),
     }
 
 

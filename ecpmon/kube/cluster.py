@@ -84,9 +84,10 @@ def _taints(taints: Any, path: str) -> Causes:
 
 
 def _networks(texts: Any, path: str) -> Causes:
-    for index, text in enumerate(texts):
-        yield from of_messages(f"{path}[{index}]", text, network_messages(text))
-    families = {found.version for found in map(network, texts) if found is not None}
+    read = [(text, network(text)) for text in texts]
+    for index, (text, found) in enumerate(read):
+        yield from of_messages(f"{path}[{index}]", text, network_messages(found))
+    families = {found.version for _, found in read if found is not None}
     if len(texts) > 2 or (len(texts) == 2 and len(families) < 2):
         yield invalid(path, list(texts), "may specify no more than one CIDR for each IP family")
 

@@ -78,13 +78,16 @@ def _block(block: Mapping[str, Any], at: str) -> Causes:
     if not text:
         yield required(f"{at}.cidr")
         return
-    yield from of_messages(f"{at}.cidr", text, network_messages(text))
     whole = network(text)
+    yield from of_messages(f"{at}.cidr", text, network_messages(whole))
     if whole is None:
         return
     for index, part in enumerate(block.get("except") or ()):
-        field, within = f"{at}.except[{index}]", network(part)
-        yield from of_messages(field, part, network_messages(part))
+        within = network(part)
+        if within is not None and within.plain and whole.holds(within):
+            continue
+        field = f"{at}.except[{index}]"
+        yield from of_messages(field, part, network_messages(within))
         if within is not None and not whole.holds(within):
             yield invalid(field, part, f"must be a strict subset of `cidr` {text}")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ecpmon.kube import names
-from ecpmon.kube.addresses import address, address_messages, network_messages, special_messages
+from ecpmon.kube.addresses import address, address_messages, network, network_messages, special_messages
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -218,8 +218,9 @@ def _balancer(spec: Mapping[str, Any]) -> Causes:
         detail = "may only be used when `type` is 'LoadBalancer'"
         yield forbidden("spec.LoadBalancerSourceRanges", detail)
     for index, text in enumerate(ranges):
-        at = f"spec.LoadBalancerSourceRanges[{index}]"
-        yield from of_messages(at, text, network_messages(text.strip()))
+        found = network_messages(network(text.strip()))
+        if found:
+            yield from of_messages(f"spec.LoadBalancerSourceRanges[{index}]", text, found)
     if not balances:
         for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if key in spec:

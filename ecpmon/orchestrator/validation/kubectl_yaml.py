@@ -99,18 +99,19 @@ class Stream:
     broken_at: int | None = None
 
 
-@dataclass(slots=True)
 class _Frame:
-    """A list or mapping that is being built: `height` levels below it, `before` values before it."""
+    """A list or mapping that is being built: `height` levels below it, `before` values before it. Of a hostile text
+    there are 45,000, so it makes no more than it has to."""
 
-    value: Any
-    anchor: str | None
-    before: int
-    is_list: bool
-    key: Any = _NOTHING
-    height: int = 1
-    lines: list[int] = field(default_factory=list)
-    merges: list[Any] = field(default_factory=list)
+    __slots__ = ("anchor", "before", "height", "is_list", "key", "lines", "merges", "value")
+
+    def __init__(self, value: Any, anchor: str | None, before: int) -> None:
+        self.value, self.anchor, self.before = value, anchor, before
+        self.is_list = value.__class__ is list
+        self.key: Any = _NOTHING
+        self.height = 1
+        self.lines: list[int] = []
+        self.merges: list[Any] | None = None
 
 
 def read_stream(text: str, limits: Limits) -> Stream:
@@ -150,8 +151,9 @@ class _Builder:
         """All events. Most are plain scalars in a list or a mapping: they go the short way, which is a third of the
         time of a hostile text."""
         while True:
-            event: Any = next_event()
-            if event.__class__ is ScalarEvent:
+            event = next_event()
+            kind = event.__class__
+            if kind is ScalarEvent:
                 if event.tag is None and event.anchor is None and self._frames:
                     self._values += 1
                     if self._values > self._most:
@@ -217,14 +219,17 @@ class _Builder:
         self._count(1)
         if self._frames and (self._frames[-1].is_list or self._frames[-1].key is _NOTHING):
             self._frames[-1].lines.append(event.start_mark.line)
-        self._frames.append(_Frame(value, event.anchor, self._values - 1, type(value) is list))
+        self._frames.append(_Frame(value, event.anchor, self._values - 1))
         if len(self._frames) > self._limits.depth:
             raise TooMuch("levels", self._limits.depth)
 
     def _end(self) -> None:
         frame = self._frames.pop()
-        self.stream.lines[id(frame.value)] = frame.lines
-        for merged in frame.merges:
+        if frame.lines:
+            self.stream.lines[id(frame.value)] = frame.lines
+        else:  # one that had this number is gone
+            self.stream.lines.pop(id(frame.value), None)
+        for merged in frame.merges or ():
             for source in merged if isinstance(merged, list) else (merged,):
                 if not isinstance(source, dict):
                     raise Malformed("only a mapping can be merged")
@@ -262,6 +267,7 @@ class _Builder:
             else:
                 frame.key = _MERGE if value is _MERGE else _key(value, event)
         elif frame.key is _MERGE:
+            frame.merges = frame.merges or []
             frame.merges.append(value)
             frame.lines.pop()
             frame.key = _NOTHING
@@ -304,6 +310,8 @@ def _key(value: Any, event: Any) -> str:
 
 
 def _plain(text: str, event: Any) -> Any:
+    if "/" in text or ":" in text or text.count(".") > 1:  # addresses and times, of which long lists are made
+        return text
     if text[-1:] in "fFnN" and _NO_NUMBER.fullmatch(text):
         raise _fault(f"a number that JSON cannot say: {text}", event)
     return resolved(text)

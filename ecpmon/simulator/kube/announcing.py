@@ -38,7 +38,7 @@ def _ensured(state: ClusterState, plural: str, group: str, body: Document) -> Cl
     resource = CATALOGUE.find(group, "v1", plural)
     if resource is None:
         raise LookupError(plural)
-    target, write = Target(resource, NAMESPACE, NAME), Write("simulator")
+    target, write = Target(resource, NAMESPACE, NAME), Write("simulator", own=True)
     if cluster.get(state, target.key) is None:
         return create(state, target, body, write)[0]
     return put(state, target, body, write)[0]
