@@ -98,23 +98,26 @@ class GitopsDeployer:
     async def apply(self, release: Release, progress: Progress) -> Outcome:
         """Push the release as the tenant's manifest; the same content again makes no commit."""
         path, wanted = _manifest_path(release.tenant_id), b""
+        released = f"{RELEASED}/{release.tenant_id}/manifest.yaml"
         before: tuple[Manifest, ...] | None = None
+        stamped: tuple[Manifest, ...] = ()
 
         async def write(head: str | None) -> Changes:
-            nonlocal before, wanted
+            nonlocal before, stamped, wanted
             files = await self._files(head, path, f"{RELEASED}/{release.tenant_id}/")
-            stored = await self._git.local("cat-file", "blob", f"{head}:{path}") if path in files else None
+            stored, former = await self._blob(head, files, path), await self._blob(head, files, released)
             before = documents(stored)
-            wanted = to_yaml(keep_stamps(before, release.objects)).encode()
-            former = dict.fromkeys(name for name in files if name != path)
-            return former if stored == wanted else {**former, path: wanted}
+            stamped = keep_stamps(before if stored else documents(former), release.objects)
+            wanted = to_yaml(stamped).encode()
+            gone = dict.fromkeys(name for name in files if name != path)
+            return gone if stored == wanted else {**gone, path: wanted}
 
         await progress(DeploymentStatus.CREATING_NAMESPACE, "reading the git repository", None)
         await progress(DeploymentStatus.CREATING_SERVICES, f"writing {path}", None)
         commit = await self._push(
             f"Deploy {release.tenant_id}\n\nDeployment: {release.deployment_id}\n", write
         )
-        objects = compare(before, keep_stamps(before, release.objects))
+        objects = compare(before, stamped)
         done = (
             f"pushed {commit[:12]} to {self._branch}"
             if commit
@@ -176,6 +179,9 @@ class GitopsDeployer:
             return {**dict.fromkeys(files), **moved} if files else {}
 
         return await self._push(f"Let go of {tenant_id}\n", write) is not None
+
+    async def _blob(self, head: str | None, files: Sequence[str], path: str) -> bytes | None:
+        return await self._git.local("cat-file", "blob", f"{head}:{path}") if path in files else None
 
     async def _files(self, head: str | None, *folders: str) -> list[str]:
         if head is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import yaml
-
 from ecpmon.model.deployments import DeployedObject
 from ecpmon.orchestrator.manifests import Manifest
 
+# A file that git holds may be larger than what somebody wants to have judged.
+_MAX_VALUES: Final = 500_000
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -17,11 +17,17 @@ def documents(content: bytes | None) -> tuple[Manifest, ...] | None:
     """The objects of a stored manifest; None when there is none or it is no manifest."""
     if content is None:
         return None
+    # All rules of validation come with it: for who reads a repository, not for every start.
+    from ecpmon.orchestrator.validation.kubectl_yaml import Limits, TooMuch, read_stream
+
     try:
-        loaded = tuple(document for document in yaml.safe_load_all(content) if document is not None)
-    except (yaml.YAMLError, UnicodeDecodeError):
+        # As the cluster will read it: to YAML's own reader a time without quotes is no text, and would be written anew.
+        stream = read_stream(content.decode(), Limits(values=_MAX_VALUES))
+    except (TooMuch, UnicodeDecodeError):
         return None
-    return loaded if all(isinstance(d, dict) and _key(d) for d in loaded) else None
+    loaded = tuple(document for document in stream.documents if document is not None)
+    sound = stream.broken is None and all(isinstance(d, dict) and _key(d) for d in loaded)
+    return loaded if sound else None
 
 
 def _key(manifest: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -73,9 +79,23 @@ def stamp(objects: Iterable[Manifest], at: str) -> tuple[int, bool]:
     for manifest in objects:
         if manifest["kind"] != "Deployment":
             continue
-        metadata = manifest["spec"]["template"].setdefault("metadata", {})
-        annotations = metadata.setdefault("annotations", {})
+        annotations = _own_annotations(manifest)
+        if annotations is None:
+            continue
         changed |= annotations.get(RESTARTED_AT) != at
         annotations[RESTARTED_AT] = at
         number += 1
     return number, changed
+
+
+def _own_annotations(deployment: Manifest) -> dict[str, Any] | None:
+    """Those of its pods, made where there are none; None for a Deployment that makes no pods, as others may write."""
+    found: Any = deployment.get("spec")
+    found = found.get("template") if isinstance(found, dict) else None
+    for part in ("metadata", "annotations"):
+        if not isinstance(found, dict):
+            return None
+        if found.get(part) is None:
+            found[part] = {}
+        found = found[part]
+    return found if isinstance(found, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -250,6 +251,33 @@ async def test_a_deployment_keeps_the_restarts_before_it(deployer: GitopsDeploye
     stored = [o for o in yaml.safe_load_all(remote.manifest("acme")) if o["kind"] == "Deployment"]
     stamps = [(o["spec"]["template"]["metadata"].get("annotations") or {}).get(RESTARTED_AT) for o in stored]
     assert stamps == [NOW.isoformat()] * len(stamps)
+
+
+async def test_restarts_that_others_wrote_or_that_were_let_go_stay_as_they_are(
+    deployer: GitopsDeployer, remote: Remote, tmp_path: Path
+) -> None:
+    await deployer.apply(release(), Phases())
+    await deployer.restart(tenant(), NOW)
+    stamped = remote.manifest("acme")
+    bare = re.sub(r'restartedAt: "[^"]+"', "restartedAt: 2026-03-02T00:00:00Z", stamped)
+    remote.push_from_elsewhere(tmp_path / "colleague", {"tenants/acme/manifest.yaml": bare})
+    await deployer.apply(release(number=2), Phases())
+    assert remote.manifest("acme") == stamped.replace("2026-03-02T00:00:00+00:00", "2026-03-02T00:00:00Z")
+    await deployer.let_go("acme")
+    await deployer.apply(release(number=3), Phases())
+    assert remote.manifest("acme").count("restartedAt: ") == stamped.count("restartedAt: ") > 0
+    assert remote.files() == ["tenants/acme/manifest.yaml"]
+
+
+async def test_a_deployment_of_others_that_makes_no_pods_does_not_keep_the_rest_from_a_restart(
+    deployer: GitopsDeployer, remote: Remote, tmp_path: Path
+) -> None:
+    await deployer.apply(release(), Phases())
+    odd = f"{remote.manifest('acme')}---\nkind: Deployment\nmetadata: {{name: x}}\nspec: nothing\n"
+    remote.push_from_elsewhere(tmp_path / "colleague", {"tenants/acme/manifest.yaml": odd})
+    number = await deployer.restart(tenant(), NOW)
+    assert number == sum(o["kind"] == "Deployment" for o in release().objects)
+    assert remote.manifest("acme").count("restartedAt: ") == number
 
 
 async def test_a_branch_that_is_not_there_is_refused_and_not_begun(remote: Remote, tmp_path: Path) -> None:
