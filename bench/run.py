@@ -24,8 +24,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.pace import pace
 from bench.push import commit
-from bench.targets import judged, table
+from bench.targets import judged, slower, table
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = {
@@ -66,6 +67,7 @@ def main() -> None:
     report["reports"] = {name: _run(name, step) for name, step in steps.items()}
     _add_flat(report["reports"])
     verdicts = judged(report["reports"])
+    report["slower_than_the_targets_machine"] = factor = slower(report["reports"], "push")
     report["verdicts"] = [
         {
             "job": v.target.job,
@@ -73,10 +75,16 @@ def main() -> None:
             "target": v.target.bound,
             "measured": v.measured,
             "met": v.met,
+            "at_the_targets_machines_speed": v.there,
+            "met_there": v.met_there,
         }
         for v in verdicts
     ]
     path = _keep(report)
+    if factor is not None:
+        sys.stdout.write(
+            f"\nAn empty handler takes {factor:.2f} times the CPU it took where the targets were set.\n"
+        )
     sys.stdout.write(
         f"\n{table(verdicts)}\n\nCommit {report['commit']}, load average {report['load_average_before']:.1f} before "
         f"and {os.getloadavg()[0]:.1f} after. Kept in {path}\n"
@@ -101,18 +109,20 @@ def _run(name: str, step: str) -> Reports:
     module, *options = step.split()
     sys.stdout.write(f"==> {name}: python -m bench.{step}\n")
     sys.stdout.flush()
-    began = time.monotonic()
+    before, began = pace(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
         argv = [sys.executable, "-m", f"bench.{module}", *options, "--json", os.fspath(file)]
         code = subprocess.run(argv, cwd=ROOT, check=False).returncode
         found: Reports = {"failed": f"exit code {code}"} if code else json.loads(file.read_bytes())
-    return {**found, "seconds": round(time.monotonic() - began)}
+    seconds = round(time.monotonic() - began)
+    return {**found, "seconds": seconds, "pace_ms": round((before + pace()) / 2, 3)}
 
 
 def _add_flat(reports: Reports) -> None:
     few, many = reports.get("reads, 10", {}).get("query"), reports.get("reads", {}).get("query")
     if few and many:
+        # A ratio: the pace makes no difference.
         reports["flat"] = {"few": few["ecpmon, 1"]["p50"], "many": many["ecpmon, 1"]["p50"]}
 
 

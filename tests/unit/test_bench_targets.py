@@ -50,3 +50,38 @@ def test_of_fronts_the_worst_counts_and_the_worker_does_not() -> None:
         "ms, median of fronts and worker": 300,
         "cores of all processes": 0.05, "cores of the database": 0.04, "idle, MB": 95, "at full load, MB": 150,
     }  # fmt: skip
+
+
+def _push(us: float, pace: float) -> dict[str, object]:
+    shapes = {"rate_of_empty": 0.4, "us_per_sample": 24.6, "p99_of_empty": 2.0,
+              "empty": {"process_us": us, "per_second": 9000.0, "p99_ms": 9.0}}  # fmt: skip
+    return {
+        "pushes": {"128 connections": shapes},
+        "batch": {"ms_of_copy": 2.0, "copy_ms": 50, "held_ms": 15},
+        "pace_ms": pace,
+    }
+
+
+def test_times_are_also_told_at_the_pace_of_the_machine_of_the_targets() -> None:
+    reports = {"push": _push(8.2, 10.0), "collect": {"gaps": {"longest": 5, "open_at_end": 0}, "pace_ms": 15.0,
+                                                     "cores": {"ecpmon": 0.5, "prometheus": 0.01}}}  # fmt: skip
+    told = {v.target.what: v for v in judged(reports) if v.measured is not None}
+    cpu, cores = told["CPU per sample, api and database, µs"], told["cores of ecpmon"]
+    assert (cpu.met, cpu.there, cpu.met_there) == (False, pytest.approx(12.3), False)
+    # Half as slow again as while the empty handler was measured: three times in all.
+    assert (cores.met, cores.there, cores.met_there) == (False, pytest.approx(0.5 / 3), True)
+    gap, ratio = told["longest gap, s"], told["requests/s by the empty handler's"]
+    assert (gap.there, ratio.there) == (gap.measured, ratio.measured)
+    assert "| 0.5 | **no** | 0.1667 | yes |" in table(judged(reports))
+
+
+def test_rates_grow_where_times_shrink() -> None:
+    rate = Target("a job", "per second", "step", lambda r: float(r["ms"]), least=10, power=-1)
+    assert Verdict(rate, 6, slower=2).there == 12
+    assert Verdict(rate, 6).there is None
+
+
+def test_without_an_empty_handler_nobody_knows_how_slow_the_machine_is() -> None:
+    collect = {"gaps": {"longest": 5, "open_at_end": 0}, "cores": {"ecpmon": 0.5, "prometheus": 0.01}}
+    told = {v.target.what: v for v in judged({"collect": collect}) if v.measured is not None}
+    assert (told["cores of ecpmon"].met, told["cores of ecpmon"].met_there) == (False, None)
