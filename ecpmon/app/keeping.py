@@ -22,6 +22,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.exclusions import PgExclusionStore
 from ecpmon.storage.faults_log import PgFaultLog
 from ecpmon.storage.hand_made import HandMade
+from ecpmon.storage.packing import Packing
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.upkeep import Upkeep
 
@@ -46,6 +47,7 @@ class SampleKeeping:
         awake: Callable[[], Sequence[tuple[Source, timedelta]]],
     ) -> None:
         self._upkeep = Upkeep(database)
+        self._packing = Packing(database)
         self._quarantine = PgQuarantine(database)
         self._faults = PgFaultLog(database)
         self._audit = AuditLog(database)
@@ -59,6 +61,7 @@ class SampleKeeping:
         return [
             Job("hand_made", 5, self.take_in_hand_made),
             Job("rollups", 20, self.roll_up),
+            Job("packing", 60, self.pack),
             Job("retention", 3600, self.retain),
         ]
 
@@ -85,6 +88,11 @@ class SampleKeeping:
         while done:
             done = await self._upkeep.roll_up(self._clock.now())
 
+    async def pack(self) -> None:
+        """Hours that are over, so many at most; the rest has the next turn."""
+        now = self._clock.now()
+        await self._packing.pack(now - timedelta(hours=self._settings.pack_after_hours), now)
+
     async def retain(self) -> None:
         """Every step, also when one before it failed; then its error is raised."""
         now, s = self._clock.now(), self._settings
@@ -104,6 +112,8 @@ class SampleKeeping:
             partial(self._audit.forget, now - timedelta(days=s.audit_retention_days)),
             partial(self._exclusions.forget, now - timedelta(days=s.audit_retention_days)),
             partial(self._drop_raw, now - raw),
+            partial(self._upkeep.give_back, now - _FRAMES_CHUNK),
+            partial(self._upkeep.make_ahead, now),
             partial(self._upkeep.condense, now - raw, awake),
             *(partial(self._upkeep.retain, {name: now - timedelta(days=d)}) for name, d in days.items()),
         ]
@@ -121,7 +131,7 @@ class SampleKeeping:
     async def _drop_raw(self, before: datetime) -> None:
         """Not what is not rolled up yet; what cannot be rolled up is given up with its frames."""
         await self.roll_up()
-        await self._upkeep.retain({"frames": before})
+        await self._upkeep.retain({"frames": before, "packed_hours": before})
         await self._upkeep.drop_marks(before - _FRAMES_CHUNK)
         # Who speaks at the first instant that may still be laid again was expected a day before.
         await self._upkeep.forget_heard(before - _FRAMES_CHUNK - FORGOTTEN)

@@ -110,6 +110,11 @@ class Measuring(Part):
         default=200_000, ge=100, description="Pulled frames kept in memory while the database is away."
     )
     raw_retention_days: float = Field(default=7, gt=0, description="Raw samples are kept this long.")
+    pack_after_hours: float = Field(
+        default=3,
+        ge=1,
+        description="Raw samples of an hour are packed so long after its end, which takes an eighth of the room.",
+    )
     rollup_5m_retention_days: float = Field(
         default=90, gt=0, description="5-minute rollups are kept this long."
     )

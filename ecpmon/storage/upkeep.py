@@ -110,8 +110,19 @@ class Upkeep:
         """Forget which voices were expected to be heard, and not since: no timeline before is laid again."""
         await self._database.execute(load("voices")["forget_heard"], before)
 
+    async def give_back(self, before: datetime) -> None:
+        """Give the room of chunks of `frames` that were over at `before`, and are empty, back to the file system."""
+        await self._database.fetchval(self._sql["give_back"], before)
+
+    async def make_ahead(self, now: datetime) -> None:
+        """Make the chunks of samples that come next.
+
+        Who makes one in a long transaction keeps everybody else from making any, until it ends.
+        """
+        await self._database.fetchval(self._sql["make_ahead"], now)
+
     async def retain(self, limits: Mapping[str, datetime]) -> None:
-        """Drop whole chunks older than `limits[relation]` (`frames`, `pull_attempts`, `rollup_5m`, `rollup_1h`)."""
+        """Drop whole chunks older than `limits[relation]`: of hypertables, and of `availability_spans`."""
         for relation, older_than in limits.items():
             if relation == "availability_spans":
                 await self._database.execute(self._sql["drop_spans"], older_than)

@@ -19,7 +19,9 @@ UPDATE availability_heads SET held_until = NULL WHERE tenant = $1
 -- read again, $4 at most.
 SELECT x.tenant, coalesce(l.entries_before - f.entries_before + 1, 0) AS following,
        (SELECT count(*) FROM (SELECT FROM frames r WHERE r.tenant = x.tenant AND r.ts >= x.first AND r.ts <= x.last
-                              LIMIT $4) AS read) AS frames
+                              LIMIT $4) AS read)
+       + (SELECT coalesce(sum(p.instants), 0)::bigint FROM packed_hours p
+          WHERE p.tenant = x.tenant AND p.hour > x.first - INTERVAL '1 hour' AND p.hour <= x.last) AS frames
 FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS x (tenant, first, last)
 LEFT JOIN LATERAL (
   SELECT s.entries_before FROM availability_sums s WHERE s.tenant = x.tenant ORDER BY s.starts DESC LIMIT 1
@@ -41,12 +43,9 @@ ON CONFLICT (tenant, bucket) DO UPDATE SET generation = rollup_dirty.generation 
 
 -- name: raw_evidence
 -- Evidence values of one tenant in [$2, $3], oldest first; of two values of one instant the later accepted wins.
-SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
-FROM frames f
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-JOIN series s ON s.id = v.series
-WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts <= $3
-  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
+SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, f.value
+FROM samples_of($1, $2, $3::timestamptz + INTERVAL '1 microsecond') f JOIN series s ON s.id = f.series
+WHERE s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq
 
 -- name: live_tenants
@@ -166,20 +165,33 @@ WHERE q.job = 'hand_made' AND NOT EXISTS (SELECT FROM evidence_dirty e WHERE e.t
 
 -- name: evidence_at
 -- Evidence values of one tenant at the instants $2; of two values of one instant the later accepted comes later.
-SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, v.value
-FROM frames f
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-JOIN series s ON s.id = v.series
-WHERE f.tenant = $1 AND f.ts = ANY($2::timestamptz[])
+-- These are near each other.
+SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, f.value
+FROM (SELECT min(ts) AS first, max(ts) AS last FROM unnest($2::timestamptz[]) AS a (ts)) AS a
+CROSS JOIN LATERAL samples_of($1, a.first, a.last + INTERVAL '1 microsecond') f JOIN series s ON s.id = f.series
+WHERE f.ts = ANY($2::timestamptz[])
   AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
 ORDER BY f.ts, f.seq
 
 -- name: said_before
 -- The last instant before $2 of which there is any evidence.
-SELECT f.ts FROM frames f
-WHERE f.tenant = $1 AND f.ts < $2 AND EXISTS (
-  SELECT FROM series s WHERE s.id = ANY(f.series) AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}')
-ORDER BY f.ts DESC LIMIT 1
+-- In a packed row each series has a sample at the first instant.
+WITH evidence AS MATERIALIZED (
+  SELECT array_agg(id) AS ids FROM series
+  WHERE tenant = $1 AND metric_name IN ('up', 'error_rate') AND labels - 'service' = '{}'
+), newest AS MATERIALIZED (
+  SELECT p.hour FROM packed_hours p
+  WHERE p.tenant = $1 AND p.hour < $2 AND p.hour + p.first * INTERVAL '1 microsecond' < $2
+    AND ((SELECT ids FROM evidence) && p.series OR (SELECT ids FROM evidence) && p.as_told)
+  ORDER BY p.hour DESC LIMIT 1
+)
+SELECT max(ts) FROM (
+  (SELECT f.ts FROM frames f
+   WHERE f.tenant = $1 AND f.ts < $2 AND f.series && (SELECT ids FROM evidence) ORDER BY f.ts DESC LIMIT 1)
+  UNION ALL
+  SELECT s.ts FROM newest CROSS JOIN LATERAL (SELECT ts, series FROM packed.samples WHERE tenant = $1 AND hour = newest.hour) AS s
+  WHERE s.ts < $2 AND s.series = ANY((SELECT ids FROM evidence)::integer[])
+) AS said
 
 -- name: first_observed
 UPDATE availability_heads h SET first_observed_at = x.first

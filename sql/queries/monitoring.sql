@@ -8,12 +8,9 @@ WITH chosen AS MATERIALIZED (
 ), steps AS MATERIALIZED (
   SELECT series, time_bucket($4::interval, ts) AS bucket, avg(value) AS value, min(value) AS low, max(value) AS high
   FROM (
-    SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
-    FROM frames f
-    CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-    WHERE f.tenant = $1 AND f.ts >= $2 AND f.ts < $3 AND v.value BETWEEN -1e100 AND 1e100
-      AND (v.series IN (SELECT id FROM chosen)) IS TRUE
-    ORDER BY v.series, f.ts, f.seq DESC
+    SELECT DISTINCT ON (series, ts) series, ts, value FROM samples_of($1, $2, $3)
+    WHERE value BETWEEN -1e100 AND 1e100 AND (series IN (SELECT id FROM chosen)) IS TRUE
+    ORDER BY series, ts, seq DESC
   ) merged
   GROUP BY 1, 2
 )
@@ -55,10 +52,9 @@ s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.labels = '{}'
 -- Of two samples of one series and instant the one accepted last.
 SELECT series, {step} AS bucket, sum(value) AS total, max(value) AS high, count(*) AS points
   FROM (
-    SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
-    FROM {stored} AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-    WHERE v.value BETWEEN -1e100 AND 1e100
-    ORDER BY v.series, f.ts, f.seq DESC
+    SELECT DISTINCT ON (series, ts) series, ts, value FROM {stored} AS stored
+    WHERE value BETWEEN -1e100 AND 1e100
+    ORDER BY series, ts, seq DESC
   ) AS merged
   GROUP BY 1, 2
 
@@ -69,13 +65,13 @@ time_bucket($4::interval, ts)
 time_bucket('5 minutes', ts)
 
 -- part: in_window
-(SELECT ts, seq, series, samples FROM frames WHERE tenant = $1 AND ts >= $2 AND ts < $3)
+samples_of($1, $2, $3)
 
 -- part: in_open_buckets
 (
-      SELECT r.ts, r.seq, r.series, r.samples FROM open AS o CROSS JOIN LATERAL (
-        SELECT ts, seq, series, samples FROM frames
-        WHERE tenant = $1 AND ts >= o.bucket AND ts < o.bucket + INTERVAL '5 minutes' AND ts >= $2 AND ts < $3 OFFSET 0
+      SELECT r.ts, r.seq, r.series, r.value FROM open AS o CROSS JOIN LATERAL (
+        SELECT ts, seq, series, value FROM samples_of($1, o.bucket, o.bucket + INTERVAL '5 minutes')
+        WHERE ts >= $2 AND ts < $3 OFFSET 0
       ) AS r
     )
 
@@ -165,8 +161,7 @@ WITH {open_buckets}, hours AS MATERIALIZED (
 -- name: latest
 -- Of all metrics, of each source, in the newest $4 frames.
 SELECT DISTINCT ON (s.metric_name, s.data_source) s.metric_name, s.metric_type, s.data_source, f.ts, v.value
-FROM (SELECT ts, seq, series, samples FROM frames
-      WHERE tenant = $1 AND ts > $2 AND ts <= $3 ORDER BY ts DESC, seq DESC LIMIT $4) f
+FROM newest_frames($1, $2, $3, $4) f
 CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
 JOIN series s ON s.id = v.series
 WHERE s.labels = '{}' AND v.value BETWEEN -1e100 AND 1e100
@@ -199,11 +194,7 @@ FROM (
   CROSS JOIN LATERAL (
     SELECT r.ts, r.seq, r.series, r.samples,
            sum(cardinality(r.series)) OVER (ORDER BY r.ts DESC, r.seq DESC) - cardinality(r.series) AS before
-    FROM (
-      SELECT ts, seq, series, samples FROM frames
-      WHERE tenant = a.tenant AND ts > a.since AND ts > $6 AND ts <= $4 AND w.wanted IS NOT NULL
-      ORDER BY ts DESC, seq DESC LIMIT $7
-    ) AS r
+    FROM newest_frames(a.tenant, greatest(a.since, $6), $4, $7) AS r WHERE w.wanted IS NOT NULL
   ) AS n
   WHERE n.before < $8 AND n.series && w.wanted
 ) AS f
@@ -223,10 +214,7 @@ CROSS JOIN LATERAL (
 ) AS s
 CROSS JOIN LATERAL (
   SELECT f.ts, f.samples[array_position(f.series, s.id)] AS value
-  FROM (
-    SELECT ts, seq, series, samples FROM frames
-    WHERE tenant = a.tenant AND ts > a.since AND ts > $5 AND ts <= $4 ORDER BY ts DESC, seq DESC LIMIT $6
-  ) AS f
+  FROM newest_frames(a.tenant, greatest(a.since, $5), $4, $6) AS f
   WHERE s.id = ANY(f.series) AND f.samples[array_position(f.series, s.id)] BETWEEN -1e100 AND 1e100
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
 ) AS n
@@ -242,13 +230,18 @@ FROM (
          CASE WHEN value >= before THEN value - before WHEN before IS NOT NULL THEN value END AS rise
   FROM (
     SELECT series, ts, value, lag(value) OVER (PARTITION BY series ORDER BY ts) AS before FROM (
-      SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
+      SELECT DISTINCT ON (series, ts) series, ts, value
       FROM (
-        SELECT ts, seq, series, samples FROM frames
-        WHERE tenant = $1 AND ts >= $2 AND ts <= $3 ORDER BY ts DESC LIMIT $6
-      ) AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-      WHERE v.series = ANY($4::integer[])
-      ORDER BY v.series, f.ts, f.seq DESC
+        SELECT f.ts, f.seq, v.series, v.value FROM (
+          SELECT ts, seq, series, samples FROM frames
+          WHERE tenant = $1 AND ts >= $2 AND ts <= $3 ORDER BY ts DESC LIMIT $6
+        ) AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+        UNION ALL
+        SELECT ts, 0, series, value FROM packed.samples
+        WHERE tenant = $1 AND hour > $2::timestamptz - INTERVAL '1 hour' AND hour <= $3 AND ts >= $2 AND ts <= $3
+      ) AS said
+      WHERE series = ANY($4::integer[])
+      ORDER BY series, ts, seq DESC
     ) AS merged
   ) AS followed
 ) AS steps GROUP BY series, step
@@ -266,13 +259,10 @@ SELECT i.place, c.service, c.service IS NULL AS errors
 FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS i (starts, ends, place)
 CROSS JOIN LATERAL (
   SELECT s.labels->>$7 AS service
-  FROM frames f
-  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  JOIN series s ON s.id = v.series
-  WHERE i.starts >= $6 AND f.tenant = $1 AND f.ts >= i.starts AND f.ts < least(i.ends, i.starts + INTERVAL '2 minutes')
-    AND s.data_source = $4
-    AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND v.value = 0
-             WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND v.value >= $5 ELSE false END
+  FROM samples_of($1, i.starts, least(i.ends, i.starts + INTERVAL '2 minutes')) f JOIN series s ON s.id = f.series
+  WHERE i.starts >= $6 AND s.data_source = $4
+    AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND f.value = 0
+             WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND f.value >= $5 ELSE false END
   UNION
   SELECT s.labels->>$7
   FROM series s JOIN rollup_5m r ON r.series = s.id
@@ -347,13 +337,12 @@ WHERE s.tenant = d.tenant AND r.series = s.id AND r.bucket = time_bucket('1 hour
 -- name: roll_5m
 INSERT INTO rollup_5m (bucket, series, total, low, high, points)
 SELECT bucket, series, sum(value), min(value), max(value), count(*) FROM (
-  SELECT DISTINCT ON (d.bucket, v.series, f.ts) d.bucket, v.series, v.value
+  SELECT DISTINCT ON (d.bucket, f.series, f.ts) d.bucket, f.series, f.value
   FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
-  JOIN frames f ON f.tenant = d.tenant AND f.ts >= d.bucket AND f.ts < d.bucket + INTERVAL '5 minutes'
-  CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
+  CROSS JOIN LATERAL samples_of(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes') AS f
   -- Older rows may hold values that no sum can hold (`model.samples.LARGEST`), and NaN where a series ended.
-  WHERE f.ts >= $3 AND f.ts < $4 AND v.value BETWEEN -1e100 AND 1e100
-  ORDER BY d.bucket, v.series, f.ts, f.seq DESC
+  WHERE f.ts >= $3 AND f.ts < $4 AND f.value BETWEEN -1e100 AND 1e100
+  ORDER BY d.bucket, f.series, f.ts, f.seq DESC
 ) merged
 GROUP BY bucket, series
 ON CONFLICT (series, bucket) DO UPDATE
@@ -371,15 +360,14 @@ WITH suspects AS MATERIALIZED (
   JOIN rollup_5m r ON r.series = s.id AND r.bucket = d.bucket
   WHERE r.bucket >= $3 AND r.bucket < $4 AND CASE s.metric_name WHEN 'up' THEN r.low <= 0 ELSE r.high >= 1 END
 ), said AS MATERIALIZED (
-  SELECT DISTINCT ON (d.bucket, v.series, f.ts) d.tenant, d.data_source, d.bucket, v.series, s.metric_name, f.ts, v.value
+  SELECT DISTINCT ON (d.bucket, f.series, f.ts) d.tenant, d.data_source, d.bucket, f.series, s.metric_name, f.ts, f.value
   FROM suspects d CROSS JOIN LATERAL (
-    SELECT ts, seq, series, samples FROM frames
-    WHERE tenant = d.tenant AND ts >= d.bucket AND ts < d.bucket + INTERVAL '5 minutes' AND ts >= $3 AND ts < $4 OFFSET 0
-  ) AS f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  JOIN series s ON s.id = v.series
+    SELECT ts, seq, series, value FROM samples_of(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes')
+    WHERE ts >= $3 AND ts < $4 OFFSET 0
+  ) AS f JOIN series s ON s.id = f.series
   WHERE s.tenant = d.tenant AND s.data_source = d.data_source AND s.labels = '{}'
-    AND s.metric_name IN ('up', 'error_rate', 'response_time') AND v.value BETWEEN -1e100 AND 1e100
-  ORDER BY d.bucket, v.series, f.ts, f.seq DESC
+    AND s.metric_name IN ('up', 'error_rate', 'response_time') AND f.value BETWEEN -1e100 AND 1e100
+  ORDER BY d.bucket, f.series, f.ts, f.seq DESC
 ), unanswered AS (
   SELECT tenant, data_source, ts FROM said
   WHERE CASE metric_name WHEN 'up' THEN value <= 0 WHEN 'error_rate' THEN value >= 1 ELSE false END
@@ -406,6 +394,12 @@ SET total = excluded.total, low = excluded.low, high = excluded.high, points = e
 
 -- name: drop_chunks
 SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
+
+-- name: give_back
+SELECT give_back_frames($1)
+
+-- name: make_ahead
+SELECT make_chunks_ahead($1)
 
 -- name: oldest_attempt
 -- The first attempt before $1 of the sources $2 that is not condensed.
@@ -498,11 +492,9 @@ GROUP BY 1, 2
 
 -- part: usage_raw
 seen AS MATERIALIZED (
-  SELECT DISTINCT ON (v.series, f.ts) v.series, f.ts, v.value
-  FROM frames f CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-  WHERE f.tenant = $1 AND f.ts >= $4 AND f.ts < $5 AND v.value BETWEEN -1e100 AND 1e100
-    AND (v.series IN (SELECT id FROM chosen)) IS TRUE
-  ORDER BY v.series, f.ts, f.seq DESC
+  SELECT DISTINCT ON (series, ts) series, ts, value FROM samples_of($1, $4, $5)
+  WHERE value BETWEEN -1e100 AND 1e100 AND (series IN (SELECT id FROM chosen)) IS TRUE
+  ORDER BY series, ts, seq DESC
 )
 SELECT c.service, c.metric_name, count(*) AS points, max(s.value) AS high, min(s.ts) AS first, max(s.ts) AS last,
        count(DISTINCT time_bucket('5 minutes', s.ts)) AS known,

@@ -68,12 +68,11 @@ WHERE tenant = ANY($1::bigint[]) AND metric_name = ANY($2::text[])
 -- name: readings
 -- Values of the series $4 in the stretches [$2, $3) of tenants $1, by stretch (from 1) and series, in order; of two
 -- values of one instant the one accepted last comes last.
-SELECT e.n, v.series, array_agg(f.ts ORDER BY f.ts, f.seq) AS at, array_agg(v.value ORDER BY f.ts, f.seq) AS values
+SELECT e.n, f.series, array_agg(f.ts ORDER BY f.ts, f.seq) AS at, array_agg(f.value ORDER BY f.ts, f.seq) AS values
 FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS e (tenant, starts, ends, n)
-JOIN frames f ON f.tenant = e.tenant AND f.ts >= e.starts AND f.ts < e.ends
-CROSS JOIN LATERAL unnest(f.series, f.samples) AS v (series, value)
-WHERE v.series = ANY($4::int[]) AND f.ts >= $5 AND f.ts < $6
-GROUP BY e.n, v.series
+CROSS JOIN LATERAL samples_of(e.tenant, e.starts, e.ends) AS f
+WHERE f.series = ANY($4::int[]) AND f.ts >= $5 AND f.ts < $6
+GROUP BY e.n, f.series
 
 -- name: before
 -- The last value that is a count of each series before an instant. Frames cannot be searched by series, but the rollups know the
@@ -82,16 +81,15 @@ GROUP BY e.n, v.series
 SELECT e.series, e.at, x.ts, x.value
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at)
 LEFT JOIN LATERAL (
-  SELECT f.ts, f.samples[array_position(f.series, e.series)] AS value
+  SELECT f.ts, f.value
   FROM (
     SELECT bucket FROM (SELECT r.bucket FROM rollup_5m r WHERE r.series = e.series AND r.bucket < e.at
                         ORDER BY r.bucket DESC LIMIT 2) AS rolled
     UNION SELECT d.bucket FROM rollup_dirty d WHERE d.tenant = e.tenant AND d.bucket < e.at
   ) AS b
-  JOIN frames f ON f.tenant = e.tenant AND f.ts >= b.bucket AND f.ts < least(b.bucket + INTERVAL '5 minutes', e.at)
-  WHERE e.series = ANY(f.series)
-    -- `counters.is_count`; NaN and infinity are greater.
-    AND f.samples[array_position(f.series, e.series)] BETWEEN 0 AND 9007199254740992
+  CROSS JOIN LATERAL samples_of(e.tenant, b.bucket, least(b.bucket + INTERVAL '5 minutes', e.at)) AS f
+  -- `counters.is_count`; NaN and infinity are greater.
+  WHERE f.series = e.series AND f.value BETWEEN 0 AND 9007199254740992
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
 ) AS x ON true
 WHERE x.ts IS NOT NULL
@@ -109,8 +107,8 @@ CROSS JOIN LATERAL (
                         ORDER BY r.bucket LIMIT 2) AS rolled
     UNION SELECT d.bucket FROM rollup_dirty d WHERE d.tenant = e.tenant AND d.bucket > e.at - INTERVAL '5 minutes'
   ) AS b
-  JOIN frames f ON f.tenant = e.tenant AND f.ts >= greatest(b.bucket, e.at) AND f.ts < b.bucket + INTERVAL '5 minutes'
-  WHERE e.series = ANY(f.series)
+  CROSS JOIN LATERAL samples_of(e.tenant, greatest(b.bucket, e.at), b.bucket + INTERVAL '5 minutes') AS f
+  WHERE f.series = e.series
   ORDER BY f.ts LIMIT 1
 ) AS x
 

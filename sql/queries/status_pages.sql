@@ -61,8 +61,7 @@ CROSS JOIN (
         WHERE tenant = $1 AND metric_name = 'up' AND data_source = $4 AND labels ? 'service' AND labels - 'service' = '{}') AS x
   LEFT JOIN LATERAL (
     SELECT f.samples[array_position(f.series, x.id)] AS value
-    FROM (SELECT ts, seq, series, samples FROM frames
-          WHERE tenant = $1 AND ts > $5 AND ts <= $2 ORDER BY ts DESC, seq DESC LIMIT $6) AS f
+    FROM newest_frames($1, $5, $2, $6) AS f
     WHERE x.id = ANY(f.series) ORDER BY f.ts DESC, f.seq DESC LIMIT 1
   ) AS n ON true
 ) AS v

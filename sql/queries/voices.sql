@@ -34,13 +34,13 @@ WITH left_over AS (
   SELECT source, metric, component, range_agg(tstzrange(starts, hour + INTERVAL '25 hours')) AS heard FROM (
     SELECT s.data_source AS source, s.metric_name AS metric, coalesce(s.labels->>'service', '') AS component,
            date_trunc('hour', f.ts, 'UTC') AS hour, min(f.ts) AS starts
-    FROM frames f CROSS JOIN LATERAL unnest(f.series) AS v (series) JOIN series s ON s.id = v.series
+    FROM samples_of($1, $2::timestamptz - INTERVAL '25 hours', $3) f JOIN series s ON s.id = f.series
     JOIN unnest($4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::boolean[])
          AS r (source, starts, ends, weights, errors)
       ON r.source = s.data_source AND f.ts >= r.starts AND f.ts < r.ends
          AND (r.weights IS NULL OR r.weights ? coalesce(s.labels->>'service', ''))
          AND (r.errors OR s.metric_name = 'up')
-    WHERE f.tenant = $1 AND f.ts > $2::timestamptz - INTERVAL '25 hours' AND f.ts < $3
+    WHERE f.ts > $2::timestamptz - INTERVAL '25 hours'
       AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
     GROUP BY 1, 2, 3, 4
   ) AS said GROUP BY 1, 2, 3

@@ -1,0 +1,209 @@
+"""What a sample takes on disk and in the write-ahead log, before and after hours are packed, and how packed hours read.
+
+    python -m bench.storage                           24 h × 10 s × 20 metrics × 20 tenants
+    python -m bench.storage --hours 4 --tenants 5
+
+Everything that `ecpmon` stores of it counts: frames, packed hours, rollups, indexes, timelines. The samples are what a
+service says of itself: gauges with one or two decimals, whole numbers, counters, and things that hardly change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from bench import servers
+from ecpmon.local.packages import Binaries
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Columns, Frame, SeriesKey, Shape, Source
+from ecpmon.model.tenants import Resources, SlaTarget, Tenant
+from ecpmon.ports.tenants import NewTenant
+from ecpmon.sla.evidence import DEFAULT_RULES
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.migrations import migrate
+from ecpmon.storage.monitoring import PgMonitoringStore
+from ecpmon.storage.packing import Packing
+from ecpmon.storage.tenants import PgTenantStore
+from ecpmon.storage.upkeep import Upkeep
+
+EVERY: Final = timedelta(seconds=10)
+RELATIONS: Final = ("frames", "packed_hours", "rollup_5m", "rollup_1h")
+_SIZE: Final = """
+SELECT coalesce(sum(pg_total_relation_size(show_chunks)), 0)::bigint FROM show_chunks($1::regclass)
+"""
+_OTHERS: Final = "SELECT pg_total_relation_size('availability_spans') + pg_total_relation_size('series')"
+METRICS: Final = (
+    "up", "error_rate", "cpu_usage", "memory_usage", "gpu_usage", "storage_used", "response_time", "network_in",
+    "network_out", "requests_total", "errors_total", "tokens_total", "sessions", "queue", "replicas", "limit",
+    "p95_ms", "temperature", "wait_seconds", "share",
+)  # fmt: skip
+
+
+class Service:
+    """What one tenant's service says of itself, one instant after the other."""
+
+    def __init__(self, number: int) -> None:
+        self._chance = random.Random(number)
+        self._cpu, self._memory, self._gpu, self._disk = 40.0, 60.0, 30.0, 100.0
+        self._requests, self._errors, self._tokens, self._sessions = 0, 0, 0, 20
+
+    def says(self) -> list[float]:
+        chance = self._chance
+        self._cpu = min(99.0, max(1.0, self._cpu + chance.gauss(0, 1.5)))
+        self._memory = min(95.0, max(20.0, self._memory + chance.gauss(0, 0.2)))
+        self._gpu = min(100.0, max(0.0, self._gpu + chance.gauss(0, 2)))
+        self._disk += chance.random() / 100
+        coming = chance.randint(80, 120)
+        failed = 1 if chance.random() < 0.1 else 0
+        self._requests += coming
+        self._errors += failed
+        self._tokens += coming * chance.randint(300, 400)
+        self._sessions = max(0, self._sessions + chance.randint(-2, 2))
+        waiting = chance.lognormvariate(4, 0.3)
+        return [
+            1.0, round(failed / coming, 4), round(self._cpu, 2), round(self._memory, 1), round(self._gpu, 1),
+            round(self._disk, 2), round(waiting, 1), float(chance.randint(20_000, 60_000)),
+            float(chance.randint(40_000, 90_000)), float(self._requests), float(self._errors), float(self._tokens),
+            float(self._sessions), float(chance.randint(0, 5)), 3.0, 8000.0, round(waiting * 1.7, 1),
+            float(chance.randint(60, 64)), round(chance.random() / 10, 3), round(self._cpu / 100, 4),
+        ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tenants", type=int, default=20)
+    parser.add_argument("--hours", type=int, default=24)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    binaries, _ = servers.fetch()
+    with servers.scratch() as folder:
+        report = asyncio.run(_run(binaries, folder, arguments))
+    print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    if arguments.json:
+        arguments.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+
+
+async def _run(binaries: Binaries, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    with servers.postgres(binaries, folder) as cluster:
+        database = Database(cluster.ensure_database("bench"))
+        try:
+            await migrate(database)
+            return await _measure(database, arguments.tenants, arguments.hours)
+        finally:
+            await database.close()
+
+
+async def _measure(database: Database, count: int, hours: int) -> dict[str, Any]:
+    # Hours of whole days, so that all of them are over.
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours + 4)
+    tenants = await _tenants(database, count, start)
+    samples = hours * 3600 // 10 * count * len(METRICS)
+    report: dict[str, Any] = {"samples": samples}
+    began, wal = time.perf_counter(), await _wal(database)
+    await _ingest(database, tenants, start, hours)
+    report["ingested"] = {"seconds": _since(began), "wal": (await _wal(database) - wal) / samples}
+    report["open"] = await _sizes(database, samples)
+    report["read, open"] = await _read(database, tenants, start, hours)
+    began, wal, now = time.perf_counter(), await _wal(database), datetime.now(UTC)
+    packing = Packing(database)
+    while await packing.pack(now, now):
+        pass
+    report["packed in"] = {"seconds": _since(began), "wal": (await _wal(database) - wal) / samples}
+    await Upkeep(database).give_back(now + timedelta(days=2))
+    report["packed"] = await _sizes(database, samples)
+    report["read, packed"] = await _read(database, tenants, start, hours)
+    return report
+
+
+async def _tenants(database: Database, count: int, at: datetime) -> list[Tenant]:
+    store, found = PgTenantStore(database), []
+    for number in range(count):
+        new = NewTenant(
+            tenant_id=f"t{number:04}", name="a tenant", preset="small", is_demo=False,
+            service_requirements={"chatbot": 10},
+            resources=Resources(cpu="4000m", memory="8Gi", gpu=0, storage="0.1TB"),
+            sla_target=SlaTarget(availability="99.5%"), sli_source=Source.PUSH.value,
+        )  # fmt: skip
+        tenant = await store.create(new, f"dep-{number}", at)
+        await store.add_regime(tenant, at, Source.PUSH, EVERY * 2.5, None)
+        found.append(tenant)
+    return found
+
+
+async def _ingest(database: Database, tenants: list[Tenant], start: datetime, hours: int) -> None:
+    """A commit for each instant, as if they came; rollups every minute, as the job makes them."""
+    ingest, upkeep = IngestStore(database, DEFAULT_RULES, 1_000), Upkeep(database)
+    shape = Shape(tuple(SeriesKey("sla" if name == "up" else "custom", name) for name in METRICS))
+    services = [Service(number) for number in range(len(tenants))]
+    for number in range(hours * 360):
+        at = start + number * EVERY
+        await ingest.commit([Batch(tuple(_frames(tenants, services, shape, at)))])
+        if number % 6 == 5:
+            await upkeep.roll_up(at)
+    while await upkeep.roll_up(datetime.now(UTC)):
+        pass
+
+
+def _frames(tenants: list[Tenant], services: list[Service], shape: Shape, at: datetime) -> Iterator[Frame]:
+    for tenant, service in zip(tenants, services, strict=True):
+        yield Frame(tenant.tenant_id, Source.PUSH, at, Columns(shape, service.says()), tenant.key)
+
+
+async def _wal(database: Database) -> float:
+    return float(await database.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+
+async def _sizes(database: Database, samples: int) -> dict[str, float]:
+    """Bytes a sample, after the vacuum that the server does by itself sooner or later."""
+    for relation in RELATIONS:
+        await database.execute(f"VACUUM ANALYZE {relation}")
+    found = {relation: float(await database.fetchval(_SIZE, relation)) / samples for relation in RELATIONS}
+    found["others"] = float(await database.fetchval(_OTHERS)) / samples
+    return {name: round(size, 2) for name, size in {**found, "all": sum(found.values())}.items()}
+
+
+async def _read(database: Database, tenants: list[Tenant], start: datetime, hours: int) -> dict[str, float]:
+    """Milliseconds, the median of all tenants."""
+    store, end = PgMonitoringStore(database), start + timedelta(hours=hours)
+    found: dict[str, float] = {}
+    for what, step, begin in (
+        ("24 h / 5 min", timedelta(minutes=5), start),
+        ("6 h / 15 s", timedelta(seconds=15), end - timedelta(hours=6)),
+        ("1 h / 15 s", timedelta(seconds=15), end - timedelta(hours=1)),
+    ):
+        taken = []
+        for tenant in tenants:
+            began = time.perf_counter()
+            await store.plots(tenant, begin, end, step)
+            taken.append(time.perf_counter() - began)
+        found[what] = round(sorted(taken)[len(taken) // 2] * 1000, 2)
+    view = (
+        "SELECT count(*), sum(metric_value) FROM monitoring_data"
+        " WHERE tenant_id = $1 AND metric_name = 'cpu_usage' AND timestamp >= $2 AND timestamp < $3"
+    )
+    began = time.perf_counter()
+    await database.fetchrow(view, tenants[0].tenant_id, end - timedelta(hours=1), end)
+    found["an hour of a metric by SQL"] = round((time.perf_counter() - began) * 1000, 2)
+    return found
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 1)
+
+
+if __name__ == "__main__":
+    main()

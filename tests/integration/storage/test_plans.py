@@ -1,0 +1,78 @@
+"""What a statement looks through is bounded by whom it asks about, by its plan: nothing that grows is read as a whole.
+
+With sequential scans forbidden the planner reads a table as a whole only where no index serves. Which statements may, and
+why, stands here; a reason that is no longer needed fails as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ecpmon.model.ingest import Batch
+from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
+from ecpmon.model.tenants import Tenant
+from ecpmon.storage.database import Database
+from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.packing import Packing
+from ecpmon.storage.queries import files, load
+from ecpmon.storage.upkeep import Upkeep
+from tests.integration.conftest import T0
+
+MakeTenant = Callable[..., Awaitable[Tenant]]
+HYPERTABLES = ("frames", "packed_hours", "rollup_5m", "rollup_1h", "pull_attempts")
+
+WHOLE: dict[str, str] = {}
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.fixture
+async def planned(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> AsyncIterator[Any]:
+    tenant = await make_tenant(source=Source.PUSH)
+    samples = (Sample(SeriesKey("sla", "up"), 1.0),)
+    days = range(0, 6 * 86_400, 43_200)
+    frames = [Frame(tenant.tenant_id, Source.PUSH, T0 + timedelta(seconds=s), samples) for s in days]
+    await ingest.commit([Batch(tuple(frames))])
+    upkeep = Upkeep(database)
+    while await upkeep.roll_up(T0 + timedelta(days=10)):
+        pass
+    await Packing(database).pack(T0 + timedelta(days=3), T0 + timedelta(days=10))
+    async with database.connection() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        yield connection
+
+
+async def test_nothing_that_grows_with_samples_is_read_as_a_whole(planned: Any) -> None:
+    chunks = {
+        r["chunk_name"]: r["hypertable_name"]
+        for r in await planned.fetch("SELECT chunk_name, hypertable_name FROM timescaledb_information.chunks")
+    }
+    assert set(chunks.values()) >= set(HYPERTABLES) - {"pull_attempts"}
+    found = {}
+    for file in files():
+        for name, sql in load(file).items():
+            [explained] = await planned.fetchval(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}")
+            whole = {
+                chunks.get(node["Relation Name"], node["Relation Name"])
+                for node in nodes(explained["Plan"])
+                if node.get("Relation Name") in {*chunks, *HYPERTABLES} and is_whole(node)
+            }
+            if whole:
+                found[f"{file}.{name}"] = sorted(whole)
+    assert found.keys() == WHOLE.keys(), found
+
+
+def is_whole(node: dict[str, Any]) -> bool:
+    if node["Node Type"] == "Seq Scan":
+        return True
+    return node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
