@@ -76,7 +76,11 @@ steps = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=6, phases=(Phase.explicit, Phase.generate), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=6,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(steps, min_size=4, max_size=24))
 async def test_any_interleaving_of_samples_packing_and_deaths_shows_the_same_rows(
     database: Database, ingest: IngestStore, make_tenant: MakeTenant, steps: list[tuple[Any, ...]]

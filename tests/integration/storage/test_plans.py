@@ -1,7 +1,7 @@
 """What a statement looks through is bounded by whom it asks about, by its plan: nothing that grows is read as a whole.
 
-With sequential scans forbidden the planner reads a table as a whole only where no index serves. Which statements may, and
-why, stands here; a reason that is no longer needed fails as well.
+With sequential scans forbidden the planner reads a table as a whole only where no index serves. Which statements may,
+and why, stands here; a reason that is no longer needed fails as well.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-async def planned(
-    database: Database, ingest: IngestStore, make_tenant: MakeTenant
-) -> AsyncIterator[Any]:
+async def planned(database: Database, ingest: IngestStore, make_tenant: MakeTenant) -> AsyncIterator[Any]:
     tenant = await make_tenant(source=Source.PUSH)
     samples = (Sample(SeriesKey("sla", "up"), 1.0),)
     days = range(0, 6 * 86_400, 43_200)
