@@ -138,7 +138,9 @@ QUERIES = {
     "monitoring.drop_spans": JOB,
     "monitoring.forget_impossible": JOB,
     "monitoring.heal_rollups": JOB,
+    "monitoring.give_back": JOB,
     "monitoring.keep_bounds": INSTALLATION,
+    "monitoring.make_ahead": JOB,
     "monitoring.oldest_attempt": JOB,
     "monitoring.rollups_pending": OPERATORS,
     "monitoring.dirty": JOB,
@@ -213,6 +215,11 @@ QUERIES = {
     "tokens.revoke": WITHIN,
     "tokens.set_expiry": WITHIN,
     "tokens.used": "when a token was last shown",
+    "packing.heal_packing": JOB,
+    "packing.last_number": JOB,
+    "packing.packings_turn": JOB,
+    "packing.tenants": JOB,
+    "packing.writing": JOB,
     "voices.forget_heard": JOB,
 }
 
@@ -224,6 +231,7 @@ TAKES_TENANTS = re.compile(
     | \$\d+::bigint\[\]\ IS\ NULL\ OR\ (?:\w+\.)?id\ =\ ANY                       # of some tenants, or of all
     | INSERT\ INTO\ \w+ (?:\ AS\ \w+)? \s*\([^)]*\btenant\b[^)]*\) \s*VALUES\b
     | INSERT\ INTO\ \w+ \s*\(tenant\b[^)]*\) \s*SELECT\ \*\ FROM\ unnest\b
+    | \b(?:samples_of|newest_frames|take_frames)\s*\(\s*\$\d                     # functions, which take it first
     | \bunnest\s*\((?:[^()]|\([^()]*\))*\) \s*(?:WITH\ ORDINALITY\s*)? AS\ \w+\s*\([^)]*\btenant(?:_id)?\b
     """,
     re.VERBOSE | re.IGNORECASE,
