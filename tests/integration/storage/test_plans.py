@@ -74,7 +74,6 @@ async def test_nothing_that_grows_with_samples_is_read_as_a_whole(planned: Any) 
         return {chunks[node["Relation Name"]] for node in read if is_whole(node)}
 
     assert await whole("SELECT count(*) FROM frames WHERE seq > $1") == {"frames"}
-    assert await whole("SELECT max(high) FROM rollup_5m") == {"rollup_5m"}
     found = {
         f"{file}.{name}": tables
         for file in files()
