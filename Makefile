@@ -4,11 +4,18 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-# Test processes side by side. A file of tests stays in one of them, for its servers; long ones come first.
-WORKERS ?= 2
+# Test processes side by side: on two cores one more, as tests wait for clocks, browsers and other processes. A file of
+# tests stays in one of them, for its servers; long ones come first.
+WORKERS ?= 3
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Each test is named when it ends; what was measured is told at the end. That ARGS leave nothing of a part is no failure of it.
+LONG   := $(BIN)/python -m pytest -vv --durations=20
+NONE   := 5
 
-.PHONY: run test test-long bench bench-long docs explore coverage lint unit setup clean
+# A module that is not compiled is compiled by every process that a test starts, and there are many.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test test-long test-long-shared test-long-quiet bench bench-long docs explore coverage lint collect unit setup clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
@@ -40,12 +47,26 @@ lint: setup
 unit: setup
 	$(BIN)/python -m pytest tests/unit
 
-test: lint
+# Linting takes one processor, and so does compiling the tests: here, once for all workers. What is wrong with a test is
+# told by them.
+test: setup
+	@$(MAKE) --no-print-directory --jobs=2 lint collect
 	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
-# One at a time: what measures time must not share the processors with other tests.
+collect: setup
+	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) > /dev/null 2>&1 || true
+
+# First what does not measure time, side by side; then what does, one at a time, on a machine with nothing else to do.
+# The second part runs though the first failed.
 test-long: setup
-	$(BIN)/python -m pytest -m long $(ARGS)
+	@$(MAKE) --no-print-directory test-long-shared; shared=$$?; \
+		$(MAKE) --no-print-directory test-long-quiet && exit $$shared
+
+test-long-shared: setup
+	$(LONG) $(SHARED) -m 'long and not quiet' $(ARGS) || [ $$? -eq $(NONE) ]
+
+test-long-quiet: setup
+	$(LONG) -rP -m quiet $(ARGS) || [ $$? -eq $(NONE) ]
 
 # 15 minutes on two cores with nothing else to do, and hours.
 bench: $(VENV)/.bench

@@ -32,12 +32,13 @@ from hypothesis import HealthCheck, settings
 from ecpmon.api import limits
 from ecpmon.local.packages import Binaries, fetch_binaries
 from ecpmon.local.paths import cache_dir, service_user
-from ecpmon.local.postgres import PostgresCluster
+from ecpmon.local.postgres import SUPERUSER, PostgresCluster
 from ecpmon.local.process import launch_argv, log_tail
 from ecpmon.storage import database, hang
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import migrate
 from tests import declared
+from tests.fuzz.sending import SENT
 from tests.ports import free_port as new_port
 from tests.waiting import PATIENCE
 
@@ -130,6 +131,29 @@ def _children(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(stat.parent.name))
     return found
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("quiet"):
+            item.add_marker(pytest.mark.long)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much the fuzz at length tried, and for what it had no time."""
+    told = [
+        (report.nodeid, *map(int, value.split(" of ")))
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == SENT
+    ]
+    if told:
+        terminalreporter.section("fuzz at length")
+        terminalreporter.line(f"{sum(sent for _, sent, _ in told)} tried in {len(told)} tests")
+        for test, sent, most in told:
+            if sent < most // 2:
+                terminalreporter.line(f"cut short: {sent} of {most}: {test}")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -229,6 +253,9 @@ def postgres_server(stack_binaries: Binaries, _session_folder: Path) -> Iterator
     cluster.initialise()
     server = PostgresServer(cluster)
     server.start()
+    # A password of 192 random bits is not made safer by 4,096 rounds, and every connection of a test would have them.
+    alter = f"SET scram_iterations = 1; ALTER ROLE {SUPERUSER} PASSWORD '{cluster.password()}'"
+    cluster.psql("postgres", alter)
     yield server
     server.stop()
 

@@ -193,7 +193,7 @@ async def drained(world: World, tenant_key: int) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 async def test_how_long_anothers_message_takes_while_ten_thousand_hang(
     world_of: Callable[..., World], free_port: Callable[[], int]
 ) -> None:

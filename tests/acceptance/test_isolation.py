@@ -93,7 +93,7 @@ async def test_no_attack_of_alpha_s_is_felt_by_beta(
         assert "Traceback" not in service.log.read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_beta_is_as_fast_under_attack_as_in_peace(

@@ -16,14 +16,16 @@ def config(
     values: Mapping[str, Sequence[str]],
     accepted: Sequence[str],
     more: Sequence[str] = (),
+    seconds: int | None = None,
 ) -> list[str]:
     """Lines of its settings file. Seeded: the same requests each time, `count` to each route and phase.
 
+    `seconds`: it goes on with others, or is cut short, until so many are over; of them it keeps a share for sequences.
     `values`: what parameters of paths are mostly; `accepted`: statuses of answers to requests that fit.
     """
     return [
         "seed = 1", "workers = 1", "continue-on-failure = true", "max-failures = 20", "warnings = false",
-        "request-timeout = 120",
+        "request-timeout = 120", *([f"max-time = {seconds}"] if seconds else []),
         *more,
         'suppress-health-check = ["all"]',
         "[cache]", "enabled = false",

@@ -229,6 +229,11 @@ class Judge:
         """How many requests came as far as a handler: the others were refused on the way to it."""
         return sum(n for status, n in self.statuses.items() if status not in (400, 401, 405, 415, 417))
 
+    @property
+    def taken(self) -> int:
+        """How many requests were answered by a success."""
+        return sum(n for status, n in self.statuses.items() if status < 300)
+
     def __call__(self, sent: bytes, check: Callable[[Reply], None] = check_error) -> Reply:
         reply, took = self._timed(sent)
         if took >= self._bound:  # what is slow is slow again; what waited for something else is not

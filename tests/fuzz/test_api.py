@@ -1,12 +1,13 @@
 """No request breaks an answer: every route, with whatever may stand in a request.
 
-Seeded: the same requests each time. `make test` sends few to each route, `make test-long` many, by the clock.
+Seeded: the same requests each time. `make test` sends few to each route, `make test-long` many, by the clock, and for
+`LONGEST` at most: how many they were is told at its end.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -20,6 +21,7 @@ from tests.fuzz import nasty
 from tests.fuzz.bodies import written
 from tests.fuzz.conftest import Service, settle
 from tests.fuzz.requests import Aim, request_to
+from tests.fuzz.sending import LONGEST, SENT, Sender
 from tests.fuzz.served import SECONDS, Judge, check_error, check_page
 
 TABLE = [route for route in route_table() if not route.socket]
@@ -53,23 +55,28 @@ def name_of(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
-def fuzz(service: Service, route: Route, count: int, *, by_clock: bool) -> None:
+def fuzz(service: Service, route: Route, count: int, longest: float | None = None) -> Sender:
+    """`longest`: by the clock, for so many seconds at most."""
     bound = SLOW.get(route.path, SECONDS)
-    judge = Judge(service.served, service.watched, by_clock=by_clock, bound=bound)
+    judge = Judge(service.served, service.watched, by_clock=longest is not None, bound=bound)
     aim = Aim(route.method, route.path, route.handler, service.tenant(), service.token, EXTRA, route.contract)
+    sender = Sender(longest)
 
     @examples(count)
     @given(request_to(aim))
     def check(sent: bytes) -> None:
-        service.clock.advance(1)
-        judge(sent, check_page if is_page(route) else check_error)
+        if sender.goes_on():
+            service.clock.advance(1)
+            judge(sent, check_page if is_page(route) else check_error)
 
     check()
-    assert judge.reached >= count // 5, judge.statuses
-    if route.method != "GET":
+    assert judge.reached >= sender.sent // 5, judge.statuses
+    # Of what was refused nothing is there to be read.
+    if route.method != "GET" and (longest is not None or judge.taken):
         read_everything(service, aim.known)
     if route.path == "/api/v1/settings":
         service.as_configured()
+    return sender
 
 
 def read_everything(service: Service, known: Mapping[str, Sequence[str]], status: int | None = None) -> None:
@@ -90,14 +97,16 @@ def service(fuzz_service: Service) -> Service:
 
 @pytest.mark.parametrize("route", TABLE, ids=name_of)
 def test_no_request_breaks_a_route(service: Service, route: Route) -> None:
-    fuzz(service, route, FEW, by_clock=False)
+    fuzz(service, route, FEW)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("route", TABLE, ids=name_of)
-def test_no_request_breaks_a_route_at_length(service: Service, route: Route) -> None:
-    fuzz(service, route, MANY, by_clock=True)
+def test_no_request_breaks_a_route_at_length(
+    service: Service, route: Route, record_property: Callable[[str, object], None]
+) -> None:
+    record_property(SENT, fuzz(service, route, MANY, LONGEST).told(MANY))
 
 
 def _requests_like() -> st.SearchStrategy[bytes]:

@@ -2,7 +2,8 @@
 API, by requests that fit `/openapi.json` and by requests that do not, alone and in sequences, all its checks. No answer
 is a 5xx.
 
-Seeded: the same requests each time. `make test` sends few to each route, `make test-long` many.
+Seeded: the same requests each time. `make test` sends few to each route, `make test-long` as many as a quarter of an
+hour has time for.
 """
 
 from __future__ import annotations
@@ -199,21 +200,26 @@ def test_the_examples_of_the_document_are_what_is_answered(service: Service) -> 
     assert [f"{name}: {pair}" for name, pair in sorted(other.items()) if pair[0] != pair[1]] == []
 
 
-def config(service: Service, count: int, phases: list[str]) -> str:
+def config(service: Service, count: int, phases: list[str], seconds: int | None) -> str:
     # Examples are about the first of them.
     known = [service.tenant(name) for name in (NAME, "", "")]
     values = {name: [str(value) for of in known for value in of[name]] for name in known[0]}
     lines = outside.config(
-        count, phases, values, ACCEPTED, [f'headers = {{ Authorization = "Bearer {service.token}" }}']
+        count,
+        phases,
+        values,
+        ACCEPTED,
+        [f'headers = {{ Authorization = "Bearer {service.token}" }}'],
+        seconds,
     )
     for name in PARTLY:
         lines += [*outside.operation(name), "checks.negative_data_rejection.enabled = false"]
     return "\n".join(lines)
 
 
-def run(service: Service, folder: Path, count: int, phases: list[str]) -> None:
+def run(service: Service, folder: Path, count: int, phases: list[str], seconds: int | None = None) -> None:
     known = {"CONTRACT_TOKEN_ID": str(service.token_id), "CONTRACT_PARTLY": ",".join(PARTLY)}
-    outside.run(service.served.url, config(service, count, phases), folder, **known)
+    outside.run(service.served.url, config(service, count, phases, seconds), folder, **known)
     assert service.watched.taken() == []
 
 
@@ -224,4 +230,4 @@ def test_every_answer_is_documented_and_none_is_a_fault(service: Service, tmp_pa
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
 def test_every_answer_is_documented_at_length(service: Service, tmp_path: Path) -> None:
-    run(service, tmp_path, 100, ["examples", "coverage", "fuzzing", "stateful"])
+    run(service, tmp_path, 100, ["examples", "coverage", "fuzzing", "stateful"], 900)

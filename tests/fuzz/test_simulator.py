@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.fuzz import nasty
 from tests.fuzz.bodies import body_of
 from tests.fuzz.conftest import simulator
 from tests.fuzz.requests import Aim, request_to
+from tests.fuzz.sending import LONGEST, SENT, Sender
 from tests.fuzz.served import SECONDS, Judge, Reply, Served, Watched, check_error, watching
 from tests.fuzz.test_api import examples
 
@@ -105,22 +106,26 @@ def either(reply: Reply) -> None:
     (is_status if b'"Status"' in reply.body else check_error)(reply)
 
 
-def fuzz_call(judged: tuple[Served, Watched], route: Any, count: int, *, by_clock: bool) -> None:
+def fuzz_call(judged: tuple[Served, Watched], route: Any, count: int, longest: float | None = None) -> Sender:
+    """`longest`: by the clock, for so many seconds at most."""
     # A month of history is streamed for as long as it takes.
-    judge = Judge(*judged, by_clock=by_clock, bound=60.0 if route.path == "/api/v1/history" else SECONDS)
+    bound = 60.0 if route.path == "/api/v1/history" else SECONDS
+    judge, sender = Judge(*judged, by_clock=longest is not None, bound=bound), Sender(longest)
     aim = Aim(route.method, route.path, route.handler, KNOWN, "", BODIES, route.contract)
 
     @examples(count)
     @given(request_to(aim))
     def check(sent: bytes) -> None:
-        judge(sent)
+        if sender.goes_on():
+            judge(sent)
 
     check()
-    assert judge.reached >= count // 5, judge.statuses
+    assert judge.reached >= sender.sent // 5, judge.statuses
+    return sender
 
 
-def fuzz_kubernetes(judged: tuple[Served, Watched], count: int, *, by_clock: bool) -> None:
-    judge = Judge(*judged, by_clock=by_clock)
+def fuzz_kubernetes(judged: tuple[Served, Watched], count: int, longest: float | None = None) -> Sender:
+    judge, sender = Judge(*judged, by_clock=longest is not None), Sender(longest)
     thing = st.sampled_from(OBJECTS)
     method = st.sampled_from(("GET", "POST", "PUT", "PATCH", "DELETE", "BREW"))
     tail, media = st.tuples(st.sampled_from(NAMES), st.sampled_from(QUERIES)), st.sampled_from(MEDIA)
@@ -129,29 +134,41 @@ def fuzz_kubernetes(judged: tuple[Served, Watched], count: int, *, by_clock: boo
     @given(method, thing, tail.map("".join), media, st.sampled_from(nasty.HEADER_VALUES), st.data())
     def check(method: str, of: Any, tail: str, media: str, accept: bytes, data: st.DataObject) -> None:
         path, thing = of
+        if not sender.goes_on():
+            return
         body = data.draw(body_of(st.just(thing))) if method in ("POST", "PUT", "PATCH") else b""
         head = f"{method} {path}{tail} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {media}\r\n"
         head += f"Content-Length: {len(body)}\r\nAccept: "
         judge(head.encode("latin-1") + accept + b"\r\n\r\n" + body, either)
 
     check()
+    return sender
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
 def test_no_request_breaks_a_call_of_the_simulator(judged: tuple[Served, Watched], route: Any) -> None:
-    fuzz_call(judged, route, FEW, by_clock=False)
+    fuzz_call(judged, route, FEW)
 
 
 def test_no_request_breaks_the_simulators_kubernetes_api(judged: tuple[Served, Watched]) -> None:
-    fuzz_kubernetes(judged, 20 * FEW, by_clock=False)
+    fuzz_kubernetes(judged, 20 * FEW)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_no_request_breaks_the_simulator_at_length(judged: tuple[Served, Watched]) -> None:
-    for route in ROUTES:
-        fuzz_call(judged, route, MANY, by_clock=True)
-    fuzz_kubernetes(judged, 20 * MANY, by_clock=True)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
+def test_no_request_breaks_a_call_of_the_simulator_at_length(
+    judged: tuple[Served, Watched], route: Any, record_property: Callable[[str, object], None]
+) -> None:
+    record_property(SENT, fuzz_call(judged, route, MANY, LONGEST).told(MANY))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_no_request_breaks_the_simulators_kubernetes_api_at_length(
+    judged: tuple[Served, Watched], record_property: Callable[[str, object], None]
+) -> None:
+    record_property(SENT, fuzz_kubernetes(judged, 20 * MANY, 10 * LONGEST).told(20 * MANY))
 
 
 def test_the_models_of_the_simulators_bodies_are_all_tried() -> None:

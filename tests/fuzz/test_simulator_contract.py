@@ -31,9 +31,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, W
         yield made, watched
 
 
-def run(served: tuple[Served, Watched], folder: Path, count: int, phases: list[str]) -> None:
+def run(
+    served: tuple[Served, Watched], folder: Path, count: int, phases: list[str], seconds: int | None = None
+) -> None:
     simulator, watched = served
-    lines = outside.config(count, phases, {"tenant_id": NAMES, "file": ("docs.js", "nothing.js")}, ACCEPTED)
+    values = {"tenant_id": NAMES, "file": ("docs.js", "nothing.js")}
+    lines = outside.config(count, phases, values, ACCEPTED, seconds=seconds)
     lines += [*outside.operation(ENDLESS), "enabled = false"]
     outside.run(simulator.url, "\n".join(lines), folder)
     assert watched.taken() == []
@@ -48,4 +51,4 @@ def test_every_answer_of_the_simulator_is_documented(served: tuple[Served, Watch
 def test_every_answer_of_the_simulator_is_documented_at_length(
     served: tuple[Served, Watched], tmp_path: Path
 ) -> None:
-    run(served, tmp_path, 100, ["examples", "coverage", "fuzzing", "stateful"])
+    run(served, tmp_path, 100, ["examples", "coverage", "fuzzing", "stateful"], 600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from ecpmon.api.application import route_table
 from ecpmon.api.routing import Route
 from tests.fuzz.conftest import Service
 from tests.fuzz.frames import CLOSE, HANDSHAKE, TEXT, frame, messages, received
+from tests.fuzz.sending import LONGEST, SENT, Sender
 from tests.fuzz.served import ERROR_KEYS
 from tests.fuzz.test_api import examples, name_of
 
@@ -22,15 +24,19 @@ CODES = {1000, 1001, 1002, 1003, 1007, 1009, 1013, 4401, 4403, 4404}
 FEW, MANY = 40, 1_000
 
 
-def fuzz(service: Service, route: Route, count: int) -> None:
+def fuzz(service: Service, route: Route, count: int, longest: float | None = None) -> Sender:
     service.as_configured()  # a fuzz of settings may have switched them off
     known = service.tenant()
     path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]][0], route.path)
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}\r\n".encode()
 
+    sender = Sender(longest)
+
     @examples(count)
     @given(messages())
     def check(sent: list[bytes]) -> None:
+        if not sender.goes_on():
+            return
         service.clock.advance(1)
         with service.served.connect() as connection:
             connection.sendall(head + HANDSHAKE + b"\r\n")
@@ -49,6 +55,7 @@ def fuzz(service: Service, route: Route, count: int) -> None:
         assert service.watched.taken() == [], sent
 
     check()
+    return sender
 
 
 @pytest.mark.parametrize("route", SOCKETS, ids=name_of)
@@ -59,5 +66,7 @@ def test_no_message_breaks_a_socket(fuzz_service: Service, route: Route) -> None
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("route", SOCKETS, ids=name_of)
-def test_no_message_breaks_a_socket_at_length(fuzz_service: Service, route: Route) -> None:
-    fuzz(fuzz_service, route, MANY)
+def test_no_message_breaks_a_socket_at_length(
+    fuzz_service: Service, route: Route, record_property: Callable[[str, object], None]
+) -> None:
+    record_property(SENT, fuzz(fuzz_service, route, MANY, 3 * LONGEST).told(MANY))

@@ -75,8 +75,17 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def api_dsns(make_migrated: Callable[[], str]) -> tuple[str, str]:
-    return make_migrated(), make_migrated()
+def api_dsns(request: pytest.FixtureRequest, make_migrated: Callable[[], str]) -> dict[str, SecretStr]:
+    """The databases of a file, by their settings. A demo database costs each service as much as the other one, so there
+    is one where it is asked for."""
+    names = ["database_url", *(["demo_database_url"] if request.node.get_closest_marker("demo") else [])]
+    return {name: SecretStr(make_migrated()) for name in names}
+
+
+@pytest.fixture(scope="module")
+def usual_tokens(api_dsns: dict[str, SecretStr]) -> dict[str, str]:
+    """Who -> secret: made by the first service of a file, and shown by all of them."""
+    return {}
 
 
 @pytest.fixture
@@ -87,11 +96,13 @@ def service_settings() -> dict[str, Any]:
 
 @pytest.fixture
 async def service(
-    api_dsns: tuple[str, str], free_port: Callable[[], int], service_settings: dict[str, Any]
+    api_dsns: dict[str, SecretStr],
+    usual_tokens: dict[str, str],
+    free_port: Callable[[], int],
+    service_settings: dict[str, Any],
 ) -> AsyncIterator[Service]:
     usual: dict[str, Any] = {
-        "database_url": SecretStr(api_dsns[0]),
-        "demo_database_url": SecretStr(api_dsns[1]),
+        **api_dsns,
         "max_body_bytes": 200_000,
         "max_batch": 500,
         "metrics_max_age": 0,
@@ -109,15 +120,23 @@ async def service(
         await web.TCPSite(runner, "127.0.0.1", port).start()
         session = await stack.enter_async_context(aiohttp.ClientSession())
         made = Service(f"http://127.0.0.1:{port}", session, app[RUNTIMES][0], clock, app, {})
-        await made.token("admin", ["admin"])
-        await made.token("outsider", ["admin"], tenants=[], may_create=["somebody-elses"])
-        await made.token("viewer", ["viewer"])
-        await made.token("ingest", ["ingest"])
-        await made.token("expired", ["admin"], expires_at=NOW)
-        made.tokens["wrong"] = "ecp_" + "x" * 43
+        if not usual_tokens:
+            await issue_usual(made)
+            usual_tokens.update(made.tokens)
+        made.tokens.update(usual_tokens)
         for runtime in app[RUNTIMES]:  # a job of a leader's does nothing before
             await until(lambda r=runtime: leads(r), "it leads")  # type: ignore[misc]
         yield made
+
+
+async def issue_usual(service: Service) -> None:
+    """Those that every test finds. What a test ends or changes are tokens of its own."""
+    await service.token("admin", ["admin"])
+    await service.token("outsider", ["admin"], tenants=[], may_create=["somebody-elses"])
+    await service.token("viewer", ["viewer"])
+    await service.token("ingest", ["ingest"])
+    await service.token("expired", ["admin"], expires_at=NOW)
+    service.tokens["wrong"] = "ecp_" + "x" * 43
 
 
 async def leads(runtime: BackendRuntime) -> bool:

@@ -10,7 +10,7 @@ from tests.integration.api.conftest import Service
 from tests.integration.api.test_sockets import push
 
 TENANTS = 1_000
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.quiet, pytest.mark.demo]
 
 
 async def test_a_thousand_tenants_are_seen_within_a_second_and_150_kilobytes(service: Service) -> None:

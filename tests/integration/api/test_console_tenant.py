@@ -15,6 +15,8 @@ from tests.integration.api.test_console import faults, pictured, signed_in
 from tests.integration.api.test_deploy_gate import Young
 from tests.integration.api.test_statements import a_march, report
 
+pytestmark = pytest.mark.demo
+
 PARTS = (
     "Metrics", "Objectives", "Alert rules", "Planned maintenance", "Deployments", "Monthly statements", "Right-sizing",
     "Status page",

@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.api.conftest import NOW, Service
 
+pytestmark = pytest.mark.demo
+
 TENANT = {"tenant_id": "x", "name": "x", "service_requirements": {"chatbot": 10}}
 
 

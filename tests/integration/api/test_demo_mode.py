@@ -15,6 +15,8 @@ from ecpmon.app.demo_tenants import SEEDS
 from tests.integration.api.conftest import NOW, Service
 from tests.integration.simulator.sim_process import SERVICE, Simulator
 
+pytestmark = pytest.mark.demo
+
 DEMO = {"X-Demo-Mode": "true"}
 NAMES = {seed.tenant_id for seed in SEEDS}
 

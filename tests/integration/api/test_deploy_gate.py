@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from ecpmon.app import RUNTIMES
 from tests.integration.api.conftest import Service
+
+pytestmark = pytest.mark.demo
 
 DEMO = {"X-Demo-Mode": "true"}
 

@@ -22,6 +22,8 @@ from ecpmon.orchestrator.validation import validate_manifest
 from tests.integration.api.conftest import Service
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.demo
+
 DEMO = {"X-Demo-Mode": "true"}
 DEPLOY = {"method": "kubernetes"}
 WAY = [

@@ -12,6 +12,8 @@ from ecpmon.api.limits import LIMITS
 from ecpmon.app.memoryfeed import MemoryFeed
 from tests.integration.api.conftest import Service
 
+pytestmark = pytest.mark.demo
+
 # Nobody asks for anything with it, but it is looked at on the long way only.
 LONG = {"X-Debug": "no"}
 Answer = tuple[int, dict[str, str], Any]

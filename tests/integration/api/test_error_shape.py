@@ -15,6 +15,8 @@ from ecpmon.openapi.facts import PARAMETER
 from tests.integration.api.conftest import Service
 from tests.raw_http import Answer, request_bytes, talk
 
+pytestmark = pytest.mark.demo
+
 HALF = "\ud800"
 
 

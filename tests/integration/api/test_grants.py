@@ -8,11 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import pytest
 
 from ecpmon.api.bodies import SLOW_SECONDS
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_walls import OF_TENANTS, SOCKETS, name_of, path_of
 from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.demo
 
 # What can be read of a deleted tenant until retention ends.
 HISTORY = re.compile(

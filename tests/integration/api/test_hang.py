@@ -11,7 +11,7 @@ from tests.conftest import PostgresServer
 from tests.integration.api.conftest import NOW, Service
 from tests.waiting import until
 
-pytestmark = pytest.mark.usefixtures("impatient_with_the_database")
+pytestmark = [pytest.mark.usefixtures("impatient_with_the_database"), pytest.mark.demo]
 BODY = {"timestamp": NOW.isoformat(), "metrics": {"up": 1, "cpu_usage": 50}}
 
 
@@ -47,7 +47,7 @@ async def test_pushes_get_503_and_are_taken_again_afterwards(
     assert [tuple(r) for r in stored] == [("cpu_usage", 50), ("up", 1)], "sent again, it counts once"
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 async def test_a_503_comes_within_about_a_second_and_at_once_when_it_is_known(
     service: Service, postgres_server: PostgresServer
 ) -> None:
@@ -63,7 +63,7 @@ async def test_readiness_says_so(service: Service, postgres_server: PostgresServ
         assert (await service.ask("GET", "/ready", who=None))[0] == 503
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 async def test_readiness_says_so_within_seconds(service: Service, postgres_server: PostgresServer) -> None:
     assert await service.runtime.database.ping() < 1
     with postgres_server.standing_still():

@@ -27,6 +27,7 @@ SPANS = 10_000
 RULES = 21
 EVERY = timedelta(days=28) / SPANS
 START = NOW - EVERY * SPANS
+pytestmark = pytest.mark.demo
 # A turn may take so many units (5 to 10 ms each on a server of 2026); without threads these requests took thousands.
 MOST_UNITS = 10.0
 
@@ -167,7 +168,7 @@ async def test_jobs_go_over_a_crowded_tenant_without_holding_the_loop(service: S
     assert stored[neighbour]["30d"] == "no_data"
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 @pytest.mark.timeout(600)
 async def test_a_neighbour_is_answered_nearly_as_fast_meanwhile(service: Service, crowded: str) -> None:
     """Within three times its own p99 and a tenth of a second: all of it, both clients too, shares one process here."""

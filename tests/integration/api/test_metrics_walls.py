@@ -11,6 +11,8 @@ from ecpmon.app import RUNTIMES
 from ecpmon.ports.tokens import NewToken
 from tests.integration.api.conftest import NOW, OPERATOR, Service
 
+pytestmark = pytest.mark.demo
+
 
 async def two_tenants(service: Service) -> tuple[str, str]:
     """Two tenants that have pushed, whose figures are on the page."""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.api.conftest import Service
 
+pytestmark = pytest.mark.demo
+
 URL = "/api/v1/operations/dashboard"
 SLA = """INSERT INTO sla_current (tenant, window_name, as_of, status, availability, budget_remaining_seconds)
 SELECT id, '30d', $2, $3, $4, 0 FROM tenants WHERE tenant_id = $1"""

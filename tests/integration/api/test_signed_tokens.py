@@ -24,6 +24,8 @@ from tests.integration.api.test_walls import path_of
 from tests.openid import AUDIENCE, Provider, providing, signed
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.demo
+
 # Whose token it was is forgotten before a handler runs: a few of each permission, sockets too, stand for all.
 FEW = 2
 

@@ -168,7 +168,7 @@ async def test_one_token_cannot_take_the_places_of_others(service: Service) -> N
         assert f"ecpmon_sockets {most + 1}.0" in metrics
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 async def test_the_service_looks_by_itself_and_in_time(service: Service) -> None:
     name = await service.tenant()
     await service.token("leaving", ["viewer"], [name], expires_at=service.clock.now().replace(minute=1))

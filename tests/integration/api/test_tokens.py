@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 
 from tests.integration.api.conftest import Service
 
+pytestmark = pytest.mark.demo
+
 TOKENS = "/api/v1/tokens"
 
 

@@ -76,7 +76,7 @@ async def test_a_write_in_flight_fails_when_the_server_stands_still(
     assert stored == 20
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 @IMPATIENT
 async def test_it_fails_within_a_second_and_at_once_when_it_is_known(
     postgres_server: PostgresServer, ingest: IngestStore, make_tenant: MakeTenant
@@ -138,7 +138,7 @@ async def test_a_slow_server_is_not_taken_for_one_that_hangs(
         assert (await slow).accepted == 2
 
 
-@pytest.mark.long
+@pytest.mark.quiet
 @IMPATIENT
 async def test_our_own_standstill_is_not_the_servers(database: Database) -> None:
     async def block() -> None:
