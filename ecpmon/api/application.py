@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from ecpmon.agents.memory import Memory
+from ecpmon.agents.totals import Totals
 from ecpmon.api import (
     alerts,
     audit,
@@ -29,11 +31,13 @@ from ecpmon.api import (
     objectives,
     operating,
     operations,
+    otlp,
     pages,
     pushing,
     received_alerts,
     recommendations,
     recoveries,
+    remote_write,
     simulator,
     sla,
     sla_annotations,
@@ -52,6 +56,7 @@ from ecpmon.api import (
     whoami,
 )
 from ecpmon.api.addresses import PROXIES, Proxies
+from ecpmon.api.agents import CHOICES, MEMORY
 from ecpmon.api.context import CONTEXT, ApiContext
 from ecpmon.api.direct import DirectPushes
 from ecpmon.api.exposition import PAGES, Expose, Pages
@@ -88,10 +93,12 @@ _MODULES = (
     objectives,
     operating,
     operations,
+    otlp,
     pages,
     pushing,
     recommendations,
     recoveries,
+    remote_write,
     simulator,
     sla,
     sla_annotations,
@@ -145,6 +152,9 @@ def create_api(
     if app[ORIGINS]:
         app.on_response_prepare.append(app[ORIGINS].mark)
     app[LIMITS] = Limits(context.settings, ledger)
+    app[MEMORY] = [Memory()]
+    app[CHOICES] = {}
+    app[otlp.TOTALS] = Totals()
     app[PAGES] = Pages(context.telemetry, timedelta(seconds=context.settings.metrics_max_age), expose)
     app[DESCRIPTION] = Description(partial(_document, table))
     app[STATUS_PAGES] = StatusPages(context)

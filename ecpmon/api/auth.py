@@ -192,6 +192,13 @@ def share_of(caller: Caller, request: web.Request, app: web.Application | None =
     return f"caller {_key(caller, request, app)}"
 
 
+def tenant_share(caller: Caller, tenant_id: str, *, demo: bool) -> str:
+    """The key of a tenant's share of what all use."""
+    # A token for a deleted tenant must not use up what is its successor's.
+    whose = "former tenant" if tenant_id in caller.former else "tenant"
+    return f"{whose} {demo} {tenant_id}"
+
+
 def session_of(request: web.Request, number: int, tenant_id: str) -> Session:
     """What a socket about a tenant is opened with."""
     roles = ROLES[Permission.READ]

@@ -71,17 +71,26 @@ def at_hand(request: web.Request, most: int) -> bool:
     return content.is_eof() and content.exception() is None
 
 
+async def receive_packed(request: web.Request) -> bytes:
+    """The body as it was sent, whatever its encoding. Raises as `receive` does, without what is about encodings."""
+    return await _receive(request, _Plain())
+
+
 async def receive(request: web.Request) -> bytes:
     """Read the body from its sender.
 
     Raises PayloadTooLarge, UnsupportedEncoding, BadRequest (not what its Content-Encoding says, broken or cut short),
     RequestTimeout (too slow), RateLimited or Overloaded (no room).
     """
+    return await _receive(request, _decoder(request.headers.getall("Content-Encoding", [])))
+
+
+async def _receive(request: web.Request, decoder: _Plain | _Inflater) -> bytes:
     settings = request.app[CONTEXT].settings
     most = settings.max_body_bytes
     if (request.content_length or 0) > most:
         raise _too_large(most)
-    decoder, body = _decoder(request.headers.getall("Content-Encoding", [])), bytearray()
+    body = bytearray()
     began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(settings.body_seconds):

@@ -18,11 +18,11 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
-from ecpmon.api.auth import EVERYBODY, bearer_token, group_of, held_caller, share_of
+from ecpmon.api.auth import EVERYBODY, bearer_token, group_of, held_caller, share_of, tenant_share
 from ecpmon.api.bodies import at_hand
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
 from ecpmon.api.limits import LIMITS
-from ecpmon.api.middleware import begin, count, error_answer, finish, tenant_share
+from ecpmon.api.middleware import begin, count, error_answer, finish
 from ecpmon.api.origins import ORIGINS
 from ecpmon.api.pushing import Desk, Pushed
 from ecpmon.api.routing import ROLES, Permission

@@ -188,10 +188,8 @@ def _told(request: web.Request, tenant: Tenant, chosen: list[Chosen]) -> Profile
     selection = chosen[0].selection if chosen else None
     profile = profiles().get(selection.profile) if selection else None
     warnings = list(profile.warnings) if profile else []
-    if selection and tenant.evidence_source is not Source.PROMETHEUS:
-        warnings.insert(
-            0, f"the tenant's evidence is {tenant.evidence_source.value}; what this brings is only shown"
-        )
+    if selection and (why := _not_evidence(tenant, selection)):
+        warnings.insert(0, why)
     return {
         "tenant_id": tenant.tenant_id,
         "selection": _selected(selection),
@@ -206,6 +204,23 @@ def _told(request: web.Request, tenant: Tenant, chosen: list[Chosen]) -> Profile
             for c in chosen
         ],
     }
+
+
+def _not_evidence(tenant: Tenant, selection: Selection) -> str | None:
+    """Why the tenant is not judged by what the profile names; None: it is."""
+    from ecpmon.agents.evidence import is_evidence
+
+    match tenant.evidence_source:
+        case Source.PROMETHEUS:
+            return None
+        case Source.PUSH if is_evidence(selection):
+            return None
+        case Source.PUSH:
+            return (
+                "series that are sent are evidence of single instances: set `instances` to `all`, or name the one"
+                " `instance` in `match`"
+            )
+    return f"the tenant's evidence is {tenant.evidence_source.value}; what this brings is only shown"
 
 
 def _selected(selection: Selection | None) -> SelectionShown | None:

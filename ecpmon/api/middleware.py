@@ -12,7 +12,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from ecpmon.api.auth import actor_of, admit, caller_key, group_of, sender_of
+from ecpmon.api.auth import actor_of, admit, caller_key, group_of, sender_of, tenant_share
 from ecpmon.api.bodies import read_body
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, ApiContext, Backend
 from ecpmon.api.errors import LEFT, POLICY, error_response, http_error_response, internal_error_response
@@ -21,11 +21,10 @@ from ecpmon.api.origins import ORIGINS
 from ecpmon.api.routing import Permission, Route, SocketQuery
 from ecpmon.api.sockets import HungUp, refuse
 from ecpmon.api.texts import check_address
-from ecpmon.errors import DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
+from ecpmon.errors import BadRequest, DatabaseUnavailable, EcpError, InvalidDemoMode, Overloaded
 from ecpmon.openapi.declaring import check_names, names_of
 from ecpmon.ports.audit import as_actor
 from ecpmon.ports.lanes import question
-from ecpmon.ports.tokens import Caller
 from ecpmon.serving import begun, failed, request_id_of
 
 _log = structlog.get_logger(__name__)
@@ -34,6 +33,9 @@ ROUTES: Final = web.AppKey("routes", dict[Any, Route])
 # What is answered by asking the simulator.
 _ELSEWHERE: Final = ("/api/v1/simulator/", "/api/v1/monitoring/system", "/api/v1/operations/dashboard")
 _SOCKET_CODES: Final = {401: 4401, 403: 4403, 404: 4404}
+# What agents act upon as they should, of what will never do: others they send again for ever.
+AGENTS_HEED: Final = (400, 401, 403, 415)
+AGENTS_WAIT: Final = 5
 _TRUE_FALSE: Final = {"true": True, "false": False}
 
 
@@ -161,12 +163,29 @@ def _say(write: Callable[..., Any], event: str, **values: Any) -> None:
 
 
 def _for_sender(route: Route | None, error: EcpError) -> EcpError:
-    """Who gives up at any 4xx is told 503 where sending again may help."""
+    """Who gives up at any 4xx is told 503 where sending again may help, and an agent 400 where it never does."""
+    if route is not None and route.agent:
+        return _for_agent(error)
     if route is None or not route.drops_4xx or not error.retryable or error.status >= 500:
         return error
+    return _later(error)
+
+
+def _later(error: EcpError) -> EcpError:
     later = Overloaded(error.message, details=error.details)
     later.retry_after, later.limits = error.retry_after or later.retry_after, error.limits
     return later
+
+
+def _for_agent(error: EcpError) -> EcpError:
+    if error.retryable:
+        later = error if error.status >= 500 else _later(error)
+        # They wait as long as they are told, and meanwhile what they have grows.
+        later.retry_after = min(later.retry_after or 1, AGENTS_WAIT)
+        return later
+    if error.status >= 500 or error.status in AGENTS_HEED:
+        return error
+    return BadRequest(error.message, details={"reason": error.code.lower(), **error.details})
 
 
 def _is_upgrade(request: web.Request) -> bool:
@@ -278,13 +297,6 @@ async def _within_limits(request: web.Request, route: Route, handler: Next) -> w
             async with limits.pushes.turn(key):
                 return await handler(request)
         return await _question(request, route, key, handler)
-
-
-def tenant_share(caller: Caller, tenant_id: str, *, demo: bool) -> str:
-    """The key of a tenant's share of what all use."""
-    # A token for a deleted tenant must not use up what is its successor's.
-    whose = "former tenant" if tenant_id in caller.former else "tenant"
-    return f"{whose} {demo} {tenant_id}"
 
 
 async def _question(request: web.Request, route: Route, key: str, handler: Next) -> web.StreamResponse:

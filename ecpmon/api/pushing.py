@@ -303,7 +303,7 @@ class Pushed:
             part = (
                 (rest.popleft(),)
                 if len(rest) == 1 and isinstance(rest[0], Frame)
-                else _part(rest, writer.part)
+                else part_of(rest, writer.part)
             )
             result = await writer.write(Batch(frames=part))
             accepted += result.accepted
@@ -326,7 +326,7 @@ class Pushed:
             self._desk.limits.samples.charge(share, cost, self.now)
 
 
-def _part(rest: deque[Entry], most: int) -> tuple[Entry, ...]:
+def part_of(rest: deque[Entry], most: int) -> tuple[Entry, ...]:
     """Take what costs no more than `most` from the beginning of `rest`, or is one frame."""
     taken: list[Entry] = []
     while rest:

@@ -43,8 +43,9 @@ ROLES: Final[dict[Permission, frozenset[str]]] = {
 class Route:
     """`path` is aiohttp's; `{tenant_id}` in it makes the route a tenant's. `socket`: a WebSocket.
 
-    `drops_4xx`: its senders do not send again what is answered with 4xx, whatever `Retry-After` says. `contract`: what
-    it takes and gives; None: not said yet.
+    `drops_4xx`: its senders do not send again what is answered with 4xx, whatever `Retry-After` says. `agent`: nor do
+    those, but for 401 and 403, and what is answered with any other 4xx than 400 and 415 some of them send again for
+    ever. `contract`: what it takes and gives; None: not said yet.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Route:
     socket: bool = False
     drops_4xx: bool = False
     contract: Contract | None = None
+    agent: bool = False
 
     @property
     def of_tenant(self) -> bool:
@@ -89,10 +91,11 @@ class Routes:
         *,
         socket: bool = False,
         drops_4xx: bool = False,
+        agent: bool = False,
     ) -> Callable[[H], H]:
         def register(handler: H) -> H:
             summary = (handler.__doc__ or "").strip().split("\n")[0]
-            route = Route(method, path, handler, permission, summary, socket, drops_4xx, contract)
+            route = Route(method, path, handler, permission, summary, socket, drops_4xx, contract, agent)
             self.table.append(route)
             return handler
 
@@ -102,9 +105,16 @@ class Routes:
         return self._add("GET", path, permission, _contract(says))
 
     def post(
-        self, path: str, permission: Permission, *, drops_4xx: bool = False, **says: Unpack[Says]
+        self,
+        path: str,
+        permission: Permission,
+        *,
+        drops_4xx: bool = False,
+        agent: bool = False,
+        **says: Unpack[Says],
     ) -> Callable[[H], H]:
-        return self._add("POST", path, permission, _contract(says), drops_4xx=drops_4xx)
+        contract = _contract(says)
+        return self._add("POST", path, permission, contract, drops_4xx=drops_4xx or agent, agent=agent)
 
     def put(self, path: str, permission: Permission, **says: Unpack[Says]) -> Callable[[H], H]:
         return self._add("PUT", path, permission, _contract(says))

@@ -165,7 +165,24 @@ class OverloadedDetails(RateLimitedDetails, total=False):
     recoveries: int
 
 
+class BadRequestDetails(TypedDict, total=False):
+    """Of what agents send; else empty."""
+
+    reason: Annotated[
+        str,
+        Field(
+            description="`malformed`, `too_large`, `partly_refused`, or the code that others get, in small letters.",
+            examples=["partly_refused"],
+        ),
+    ]
+    tenant_id: str
+    accepted: Annotated[int, Field(description="Samples that were stored.", ge=0)]
+    left_out: Annotated[dict[str, int], Field(description="How many were not, by why.")]
+    metrics: Annotated[list[str], Field(description="Some of those that were refused.", max_length=5)]
+
+
 DETAILS: Final[Mapping[str, Any]] = {
+    "BAD_REQUEST": BadRequestDetails,
     "VALIDATION_FAILED": ValidationFailedDetails,
     "TENANT_NOT_FOUND": TenantNotFoundDetails,
     "NOT_FOUND": NotFoundDetails,

@@ -40,6 +40,11 @@ TAKEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "schema": _TEXT,
         "example": '"0f3c1b2a4d5e"',
     },
+    "X-Scope-OrgID": {
+        "description": "The tenant that all of the body is for; absent: labels name it, or the token does.",
+        "schema": _TEXT,
+        "example": "acme",
+    },
     "Content-Encoding": {
         "description": "How the body is packed.",
         "schema": _TEXT,

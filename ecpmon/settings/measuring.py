@@ -21,6 +21,11 @@ class Measuring(Part):
     max_samples_per_second: float = Field(
         default=120_000, gt=0, description="Pushed samples per second, per caller and per tenant."
     )
+    remote_write_tenant_label: str = Field(
+        default="tenant_id",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        description="Label that names the tenant of a series that is sent by remote write or OTLP.",
+    )
     max_batch: int = Field(default=10_000, ge=1, description="Most push entries in one request.")
     max_alerts: int = Field(
         default=1_000,

@@ -73,6 +73,11 @@ class Matches:
                 " give a histogram to count requests within the threshold"
             ]
         whole, part = self.roles.values()
+        if self._source is Source.PUSH and not all(
+            self.roles[role] or _may_be_pushed_as_json(selector)
+            for role, selector in counters.selectors.items()
+        ):
+            return ["what is pushed as JSON carries no labels: only what agents send can match"]
         if not whole:
             return [f"no series is {write(counters.whole)}: nothing is counted"]
         if part:
@@ -88,16 +93,7 @@ class Matches:
         counters = self._counters
         if counters is None:
             return []
-        if self._objective.histogram is not None:
-            if self._source is Source.PUSH and not self.roles["good"]:
-                why = "pushed metrics carry no labels, so no histogram; name another source"
-                return [("histogram", why)]
-            return self._off_bounds(counters)
-        return [
-            (f"{role}.labels", "pushed counters carry no labels, so none can match; name another source")
-            for role, selector in counters.selectors.items()
-            if self._source is Source.PUSH and not self.roles[role] and not _may_be_pushed(selector)
-        ]
+        return [] if self._objective.histogram is None else self._off_bounds(counters)
 
     def _off_bounds(self, counters: Counters) -> list[tuple[str, str]]:
         """A threshold between two bounds cannot be counted."""
@@ -133,8 +129,8 @@ def _text(metric: str, labels: Mapping[str, str]) -> str:
     return write(Selector.model_construct(metric=metric, labels=dict(labels)))
 
 
-def _may_be_pushed(selector: Selector) -> bool:
-    """Whether a series as it is pushed can be meant: without labels, or with the component's name."""
+def _may_be_pushed_as_json(selector: Selector) -> bool:
+    """Whether a series as it is pushed so can be meant: without labels, or with the component's name."""
     if selector.matches({}):
         return True
     return selector.metric in _OF_COMPONENTS and selector.labels.keys() <= {COMPONENT_LABEL}

@@ -22,6 +22,14 @@ PARTLY = frozenset(os.environ.get("CONTRACT_PARTLY", "").split(","))
 deserialization.deserialize_yaml = str
 
 
+@schemathesis.serializer("application/x-protobuf")
+def protobuf(ctx: Any, value: Any) -> Any:
+    """Bytes as they were made up."""
+    return (
+        bytes(value) if isinstance(value, bytes | bytearray) else str(value).encode("utf-8", "surrogatepass")
+    )
+
+
 @schemathesis.hook
 def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
     if str((case.path_parameters or {}).get("token_id")) == OWN:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ecpmon import errors
+from ecpmon.api.middleware import AGENTS_HEED
 from ecpmon.api.routing import Permission, Route
 from ecpmon.errors import EcpError
 from ecpmon.openapi.errors import REFUSALS
@@ -24,6 +25,8 @@ def refusals_of(route: Route) -> dict[int, tuple[str, ...]]:
     codes = {"INTERNAL_ERROR", *(e.code for e in _refusals(route))}
     if route.drops_4xx:
         codes = {_for_sender(code) for code in codes}
+    if route.agent:
+        codes = {_for_agent(code) for code in codes}
     found: dict[int, set[str]] = {}
     for code in codes:
         found.setdefault(REFUSALS[code].status, set()).add(code)
@@ -33,6 +36,12 @@ def refusals_of(route: Route) -> dict[int, tuple[str, ...]]:
 def _for_sender(code: str) -> str:
     """As the middleware does for who gives up at any 4xx: 503 where sending again may help."""
     return "OVERLOADED" if REFUSALS[code].status in (408, 429) else code
+
+
+def _for_agent(code: str) -> str:
+    """As the middleware does for who sends other refusals again for ever."""
+    status = REFUSALS[code].status
+    return code if status >= 500 or status in AGENTS_HEED else "BAD_REQUEST"
 
 
 def _refusals(route: Route) -> Iterator[type[EcpError]]:

@@ -247,18 +247,19 @@ async def test_what_an_objective_finds_is_said_when_it_is_saved(service: Service
     assert [len(o["hints"]) for o in answer["objectives"] if o["name"] == "latency"] == [1]
 
 
-async def test_what_cannot_match_is_refused_when_it_is_saved(service: Service) -> None:
+async def test_what_nothing_that_is_pushed_as_json_can_match_is_said_when_it_is_saved(
+    service: Service,
+) -> None:
     tenant = await service.tenant()
     labelled = {**CHECKOUT, "good": {"metric": "checkout_total", "labels": {"code": {"re": "2.."}}}}
     status, answer, _ = await service.ask("PUT", path(tenant, "/checkout"), labelled)
-    assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, "good.labels")
-    status, answer, _ = await service.ask("PUT", path(tenant), {"objectives": [{"name": "a", **labelled}]})
-    assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, "objectives.0.good.labels")
+    assert (status, answer["good"]["labels"]) == (201, {"code": {"re": "2.."}})
+    assert answer["hints"] == ["what is pushed as JSON carries no labels: only what agents send can match"]
     # Another source has labels.
     status, answer, _ = await service.ask(
         "PUT", path(tenant, "/checkout"), {**labelled, "source": "prometheus"}
     )
-    assert (status, answer["good"]["labels"]) == (201, {"code": {"re": "2.."}})
+    assert (status, answer["hints"]) == (200, ["no series is checkout_total: nothing is counted"])
     bad = {**labelled, "source": "prometheus", "good": {"metric": "x", "labels": {"code": {"re": "("}}}}
     status, answer, _ = await service.ask("PUT", path(tenant, "/checkout"), bad)
     assert status == 422

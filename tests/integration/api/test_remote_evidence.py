@@ -1,0 +1,84 @@
+"""A tenant that nothing is pulled for: what agents send is its availability and its objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.integration.api.conftest import Service
+from tests.integration.api.test_remote_write import T, send
+from tests.remote_write import packed, series
+
+PROFILE = {"profile": "scrape", "match": {"job": "bot"}, "instances": "all", "probe": {"job": "blackbox"}}
+
+
+async def tenant_with(service: Service, profile: dict[str, Any]) -> tuple[str, Any]:
+    name = await service.tenant(sli_source="push", push_interval=60)
+    status, answer, _ = await service.ask("PUT", f"/api/v1/tenants/{name}/evidence-profile", profile)
+    assert status == 200, answer
+    return name, answer
+
+
+async def sla_of(service: Service, name: str) -> Any:
+    return (await service.ask("GET", f"/api/v1/tenants/{name}/sla"))[1]
+
+
+async def test_availability_comes_of_the_instances_that_a_profile_names(service: Service) -> None:
+    name, answer = await tenant_with(service, PROFILE)
+    assert not [warning for warning in answer["warnings"] if "evidence" in warning]
+
+    def said(second: int, one: float, other: float, probed: float = 1.0) -> bytes:
+        at, about = T + second * 1000, {"tenant_id": name}
+        return b"".join(
+            series({"__name__": metric, "job": job, "instance": instance, **about}, (value, at))
+            for metric, job, instance, value in (
+                ("up", "bot", "a", one), ("up", "bot", "b", other), ("up", "else", "c", 0.0),
+                ("probe_success", "blackbox", "https://x", probed),
+            )
+        )  # fmt: skip
+
+    for second, told, state in (
+        (0, (1.0, 1.0), "up"),
+        (30, (1.0, 0.0), "down"),
+        (60, (1.0, 1.0), "up"),
+        (90, (1.0, 1.0, 0.0), "down"),
+        (120, (1.0, 1.0), "up"),
+    ):
+        service.clock.advance(30 if second else 0)
+        assert (await send(service, packed(said(second, *told))))[0] == 204
+        assert (await sla_of(service, name))["state"] == state, second
+
+
+async def test_any_of_several_instances_cannot_be_told_and_the_answer_says_what_can(service: Service) -> None:
+    name, answer = await tenant_with(service, {"profile": "scrape", "match": {"job": "bot"}})
+    assert "name the one `instance`" in answer["warnings"][0]
+    labels = {"__name__": "up", "job": "bot", "instance": "a", "tenant_id": name}
+    assert (await send(service, packed(series(labels, (1.0, T)))))[0] == 204
+    assert (await sla_of(service, name))["state"] == "none"
+
+
+async def test_an_objective_counts_the_series_that_its_labels_name(service: Service) -> None:
+    name = await service.tenant(sli_source="push")
+    objective = {
+        "kind": "requests", "target": 0.9, "windows": ["1h"],
+        "total": {"metric": "http_requests_total", "labels": {"job": "bot"}},
+        "bad": {"metric": "http_requests_total", "labels": {"job": "bot", "code": {"re": "5.."}}},
+    }  # fmt: skip
+    path = f"/api/v1/tenants/{name}/objectives/answered"
+    assert (await service.ask("PUT", path, objective))[0] == 201
+    for minute in range(61):
+        at = T - (60 - minute) * 60_000
+        body = b"".join(
+            series(
+                {"__name__": "http_requests_total", "tenant_id": name, "job": job, "code": code}, (value, at)
+            )
+            for job, code, value in (
+                ("bot", "200", 9.0 * minute),
+                ("bot", "503", 1.0 * minute),
+                ("else", "503", 7.0 * minute),
+            )
+        )
+        assert (await send(service, packed(body)))[0] == 204
+    await service.runtime.work.objectives.roll()
+    _, answer, _ = await service.ask("GET", f"{path}/status?windows=1h")
+    (hour,) = answer["windows"]
+    assert (hour["good"], hour["bad"]) == (9 * 59, 59)

@@ -1,0 +1,15 @@
+"""Prometheus 3 as a sender, also with remote write 2.0."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.test_remote_write_senders import *  # noqa: F403
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(params=["", "    protobuf_message: io.prometheus.write.v2.Request\n"], ids=["1.0", "2.0"])
+def remote_write(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
