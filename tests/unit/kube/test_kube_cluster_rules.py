@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ecpmon.kube.checks import check
+from tests.apiserver_corpus import bases
 from tests.unit.kube.test_kube_rules import fields, with_changes
 
 Document = dict[str, Any]
@@ -356,3 +357,38 @@ def test_annotations_of_pods_that_a_server_reads(annotations: dict[str, str], ex
     profile = {"template.spec.containers.0.securityContext.seccompProfile": {"type": "RuntimeDefault"}}
     changes = {"template.metadata.annotations": annotations, **profile}
     assert fields(with_changes(BASES["PodTemplate"], changes)) == expected
+
+
+METADATA: list[tuple[dict[str, Any], set[str]]] = [
+    ({"labels": {"a b": "c"}}, {"metadata.labels"}),
+    ({"labels": {"a": "-"}}, {"metadata.labels"}),
+    ({"annotations": {"a b": "c"}}, {"metadata.annotations"}),
+    ({"annotations": {"Upper.example/a": "c"}}, set()),
+    ({"generation": -1}, {"metadata.generation"}),
+    ({"finalizers": ["a.example/b c"]}, {"metadata.finalizers"}),
+    ({"finalizers": ["orphan", "foregroundDeletion"]}, {"metadata.finalizers"}),
+    ({"ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "a"}]}, {"metadata.ownerReferences.uid"}),
+    ({"name": "a/b"}, {"metadata.name"}),
+    ({"name": None}, {"metadata.name"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), METADATA, ids=lambda value: str(value)[:60])
+def test_metadata_is_judged_alike_whatever_the_kind(changes: dict[str, Any], expected: set[str]) -> None:
+    paths = {f"metadata.{key}": value for key, value in changes.items()}
+    for document in (*BASES.values(), *bases().values()):
+        # A LimitRange without a name gets one from the server.
+        if document["kind"] == "LimitRange" and changes == {"name": None}:
+            continue
+        found = fields(with_changes(document, paths))
+        # A Job's pods have its name as a label.
+        found -= {"spec.template.labels"} if document["kind"] == "Job" else set()
+        assert found == expected, document["kind"]
+
+
+@pytest.mark.parametrize("path", ["bogus", "metadata.bogus", "metadata.labels"])
+def test_what_no_type_has_is_found_whatever_the_kind(path: str) -> None:
+    for document in (*BASES.values(), *bases().values()):
+        findings = check(with_changes(document, {path: 1})).findings
+        told = findings.unknown if "bogus" in path else [where for where, _ in findings.mistyped]
+        assert told == [path], document["kind"]
