@@ -29,7 +29,9 @@ class Lines:
             begun = stream.begun[number] if broken and number < len(stream.begun) else None
             line = stream.broken_at if broken and stream.broken_at is not None else begun
         else:
-            line = self._within(stream.documents[number], path, stream.begun[number])
+            line, root = stream.begun[number], stream.documents[number]
+            if not _is_list(root) or path.startswith("items."):
+                line = self._within(root, path, line)
         return None if line is None else line + 1
 
     def _within(self, value: Any, path: str, line: int) -> int:
@@ -65,3 +67,12 @@ class Lines:
             lines |= {key: line for (holder, key), line in moved.items() if holder == id(value)}
             self._known[id(value)] = lines
         return self._known[id(value)]
+
+
+def _is_list(root: Any) -> bool:
+    """Whether it stands for its items: what is told of one of them is told by its path within that one."""
+    return (
+        isinstance(root, dict)
+        and str(root.get("kind", "")).endswith("List")
+        and isinstance(root.get("items"), list)
+    )

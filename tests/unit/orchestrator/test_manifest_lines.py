@@ -58,3 +58,8 @@ def test_merged_doubled_and_odd_keys_stand_where_they_were_written() -> None:
     assert [line(0, path, text) for path in ("b.x", "b.yy", "b.1", "c.0.x", "c.1.z", "d", "d.f", "e")] == [
         3, 5, 6, 2, 9, 12, 12, 11,
     ]  # fmt: skip
+
+
+def test_what_is_about_an_item_of_a_list_is_not_looked_for_in_the_list() -> None:
+    text = "kind: List\nitems:\n- {kind: A, metadata: {name: a}}\nmetadata: {name: b}\n"
+    assert [line(0, path, text) for path in ("metadata.name", "items.0.metadata", "spec")] == [1, 3, 1]
