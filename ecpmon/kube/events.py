@@ -11,20 +11,21 @@ from ecpmon.kube.causes import Causes, Document, invalid, of_messages, placed, r
 _LONGEST: Final = 128
 _LONGEST_NOTE: Final = 1_024
 # Namespaces in which events of what belongs to the whole cluster are kept.
-_OF_CLUSTER: Final = ("", "default")
+_OF_CLUSTER: Final = ("default",)
+_OF_CLUSTER_NEW: Final = ("default", "kube-system")
 
 
 def event_causes(document: Document, _: Document | None) -> Causes:
     """An Event of the core group."""
     namespace = document["metadata"].get("namespace", "")
     about = (document.get("involvedObject") or {}).get("namespace", "")
-    detail = "does not match event.namespace"
-    if not document.get("eventTime"):
-        if namespace != about and (about or namespace not in _OF_CLUSTER):
-            yield invalid("involvedObject.namespace", about, detail)
-    else:
-        if not about and namespace not in ("default", "kube-system"):
-            yield invalid("involvedObject.namespace", about, detail)
+    is_new = bool(document.get("eventTime"))
+    fits = about == namespace or (not about and namespace in _OF_CLUSTER)
+    if is_new:
+        fits = bool(about) or namespace in _OF_CLUSTER_NEW
+    if namespace and not fits:  # one that says none gets that of the request
+        yield invalid("involvedObject.namespace", about, "does not match event.namespace")
+    if is_new:
         yield from _told(document)
     if namespace:
         found = of_messages("namespace", namespace, names.dns_subdomain(namespace))

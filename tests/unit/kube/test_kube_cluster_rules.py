@@ -109,6 +109,7 @@ MISTAKES: list[tuple[str, dict[str, Any], set[str]]] = [
      {"spec.persistentVolumeReclaimPolicy", "spec.volumeAttributesClassName", "spec.csi"}),
     ("Event", {"metadata.namespace": "a"}, {"involvedObject.namespace"}),
     ("Event", {"metadata.namespace": "default"}, set()),
+    ("Event", {"involvedObject.namespace": "b"}, set()),
     ("Event", {"metadata.namespace": "a", "involvedObject.namespace": "a", "eventTime": "2026-11-01T00:00:00Z"},
      {"reportingComponent", "reportingInstance", "action", "reason"}),
     ("EndpointSlice", {"addressType": "IP"}, {"addressType"}),
