@@ -31,7 +31,7 @@ from ecpmon.kube.webhooks import (
 
 _ACTIONS: Final = ("Audit", "Deny", "Warn")
 _NOT_FOUND: Final = ("Deny", "Allow")
-_REASONS: Final = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS: Final = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _MAX_ANNOTATIONS: Final = 20
 _MAX_EXPRESSION: Final = 5 * 1024
 _IDENTIFIER: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
