@@ -24,6 +24,7 @@ from ecpmon.chance import CHANCE
 from ecpmon.errors import PermanentError
 from ecpmon.korean.messages import in_korean, prefers_korean
 from ecpmon.settings import LOOPBACK, Settings
+from ecpmon.wholes import ShortWay, WholeRequests
 from ecpmon.wire import dumps, encodable, error_document
 
 log = logging.getLogger("ecpmon.serving")
@@ -138,7 +139,7 @@ _QUESTIONS: Final = ("GET", "HEAD")
 _OTHERS: Final = 9
 
 
-class _Protocol(web.RequestHandler):
+class _Protocol(WholeRequests):
     """One connection.
 
     A body in very many chunks costs the parser a hundred times what its bytes are counted for. So after `_CHUNKS` of
@@ -153,8 +154,8 @@ class _Protocol(web.RequestHandler):
 
     __slots__ = ("_held_until", "_wanted")
 
-    def __init__(self, *given: Any, **settings: Any) -> None:
-        super().__init__(*given, **settings)
+    def __init__(self, *given: Any, way: ShortWay | None, **settings: Any) -> None:
+        super().__init__(*given, way=way, **settings)
         self._held_until, self._wanted = 0.0, False
 
     def data_received(self, data: bytes) -> None:
@@ -240,19 +241,22 @@ class _Protocol(web.RequestHandler):
 
 
 class _Server(web.Server):
-    """`free_at`: when bodies in very many chunks may cost something again."""
+    """`free_at`: when bodies in very many chunks may cost something again. `short`: for requests that come whole."""
 
     free_at = 0.0
+    short: ShortWay | None = None
 
     def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
+        return _Protocol(self, loop=self._loop, way=self.short, **self._kwargs)
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A shorter way to some answers than through router and middlewares: `made` of the handler that is the long one."""
+    """A shorter way to some answers than through router and middlewares: `made` of the handler that is the long one,
+    and `short` for requests that come whole."""
 
     made: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]
+    short: ShortWay | None = None
 
 
 WAY: Final = web.AppKey("way", Way)
@@ -264,12 +268,14 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         way = self.app.get(WAY)
-        return _Server(
+        server = _Server(
             guarded(way.made(plain.request_handler) if way else plain.request_handler),
             request_factory=plain.request_factory,
             loop=asyncio.get_running_loop(),
             **plain._kwargs,
         )
+        server.short = way.short if way else None
+        return server
 
 
 def raise_file_limit() -> None:

@@ -49,7 +49,7 @@ def watch() -> Iterator[None]:
         patch.setattr(simulator_web, "validated", _noting("body", simulator_web.validated))
         patch.setattr(common, "parse_model", _noting("body", common.parse_model))
         patch.setattr(declaring, "parse_query", _noting("query", declaring.parse_query))
-        patch.setattr(direct, "written", _pushed(direct.written))
+        patch.setattr(direct, "as_written", _pushed(direct.as_written))
         declared_sockets.watch(patch, FOUND.append)
         yield
 
@@ -96,17 +96,17 @@ def _watched(
     return watched
 
 
-def _pushed(written: Callable[[int, bytes, str], web.StreamResponse]) -> Any:
+def _pushed(as_written: Callable[[int, bytes, str], bytes]) -> Any:
     """The short way of pushes, past the middlewares."""
     (route,) = pushing.routes.table
     assert route.contract is not None
     shape = route.contract.answers[202]
 
-    def watched(status: int, body: bytes, request_id: str) -> web.StreamResponse:
+    def watched(status: int, body: bytes, request_id: str) -> bytes:
         wrong = f"status {status} is not declared" if status != 202 else _wrong(shape, body)
         if wrong is not None:
             FOUND.append(f"{route.method} {route.path}, the short way: {wrong}")
-        return written(status, body, request_id)
+        return as_written(status, body, request_id)
 
     return watched
 

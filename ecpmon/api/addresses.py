@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -18,6 +18,16 @@ _MOST_HOPS: Final = 32
 _REMEMBERED: Final = 4_096
 
 
+class Asking(Protocol):
+    """A request, as far as it is looked at to know who asks. `headers`: texts by name, with `getall`."""
+
+    @property
+    def headers(self) -> Any: ...
+
+    @property
+    def remote(self) -> str | None: ...
+
+
 class Proxies:
     """Those that the settings name: networks, with commas between them. Raises ValueError."""
 
@@ -25,7 +35,7 @@ class Proxies:
         self._networks = tuple(ip_network(part.strip()) for part in networks.split(",") if part.strip())
         self._client = lru_cache(_REMEMBERED)(self._found)
 
-    def address_of(self, request: web.BaseRequest) -> str | None:
+    def address_of(self, request: Asking) -> str | None:
         """The caller's; None: he is connected by no network."""
         remote = request.remote
         if not self._networks or not remote:
@@ -61,6 +71,6 @@ def parsed(hop: str) -> IPv4Address | IPv6Address | None:
 PROXIES: Final = web.AppKey("proxies", Proxies)
 
 
-def address_of(request: web.Request, app: web.Application | None = None) -> str | None:
-    """Where the caller is, for limits and for the audit log. `app`: of a request that no router has seen."""
-    return (app or request.app)[PROXIES].address_of(request)
+def address_of(request: web.Request) -> str | None:
+    """Where the caller is, for limits and for the audit log."""
+    return request.app[PROXIES].address_of(request)

@@ -162,7 +162,8 @@ def create_api(
     add_table(app.router, table, {route.path for route in table if route.permission is Permission.INGEST})
     usual = context.demo if context.settings.demo_mode_default else context.production
     if usual is not None and not operations_only:
-        app[WAY] = Way(DirectPushes(app, usual).way)
+        direct = DirectPushes(app, usual)
+        app[WAY] = Way(direct.way, direct.short)
     app.on_shutdown.append(websockets.close_all)
     app.on_cleanup.append(_close_pages)
     return app

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from ecpmon.api.addresses import address_of
+from ecpmon.api.addresses import PROXIES, Asking, address_of
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, ApiContext, Backend
 from ecpmon.api.limits import COUNTED, LIMITS
 from ecpmon.api.routing import ROLES, Permission, Route
@@ -28,12 +28,14 @@ _SIGNED: Final = "."
 MAX_SIGNED_TOKEN: Final = 8_000
 
 
-def bearer_token(request: web.Request) -> str | None:
+def bearer_token(request: Asking) -> str | None:
     """The token of the Authorization header, or of a socket's `Sec-WebSocket-Protocol: bearer, <token>`."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given: str = request.headers.get("Authorization", "")
+    scheme, _, token = given.partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    protocols: str = request.headers.get("Sec-WebSocket-Protocol", "")
+    offered = [p.strip() for p in protocols.split(",")]
     if len(offered) == 2 and offered[0] == "bearer":
         return offered[1]
     return None
@@ -88,7 +90,7 @@ async def _checked(request: web.Request, token: str, *, limited: bool) -> Caller
         raise
     if known is None and not signed:
         limits.bad_tokens.charge(address, -1, now)
-    own = share_of(caller, request)
+    own = share_of(caller, request, request.app)
     limits.good_tokens.remember(token, own, group_of(caller, own))
     return caller
 
@@ -165,11 +167,11 @@ def authorise(request: web.Request, caller: Caller, route: Route) -> None:
 def caller_key(request: web.Request) -> str:
     """Whom a limit per caller counts: a token, whatever it is called and wherever it is used from; the person whom a
     signed one names, however many that one has; without authentication an address."""
-    return _key(request[CALLER], request)
+    return _key(request[CALLER], request, request.app)
 
 
-def _key(caller: Caller, request: web.Request, app: web.Application | None = None) -> str:
-    return token_of(caller) or f"address:{address_of(request, app)}"
+def _key(caller: Caller, request: Asking, app: web.Application) -> str:
+    return token_of(caller) or f"address:{app[PROXIES].address_of(request)}"
 
 
 def actor_of(request: web.Request) -> Actor:
@@ -187,8 +189,8 @@ def token_of(caller: Caller) -> str | None:
     return caller.person.key if caller.person else None
 
 
-def share_of(caller: Caller, request: web.Request, app: web.Application | None = None) -> str:
-    """The key of a caller's share of what all use. `app`: of a request that no router has seen."""
+def share_of(caller: Caller, request: Asking, app: web.Application) -> str:
+    """The key of a caller's share of what all use."""
     return f"caller {_key(caller, request, app)}"
 
 
@@ -217,7 +219,7 @@ async def admit(request: web.Request, route: Route) -> None:
     caller = await identify(request, limited=limited)
     if limited:
         context = request.app[CONTEXT]
-        request[COUNTED] = share_of(caller, request)
+        request[COUNTED] = share_of(caller, request, request.app)
         request.app[LIMITS].requests.take(request[COUNTED], context.clock.now())
     authorise(request, caller, route)
     request[CALLER] = caller

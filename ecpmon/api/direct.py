@@ -13,11 +13,13 @@ plain push of a sender who is known goes straight to it. Invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Final, cast
 
 from aiohttp import HttpVersion11, web
 
+from ecpmon.api.addresses import Asking
 from ecpmon.api.auth import EVERYBODY, bearer_token, group_of, held_caller, share_of, tenant_share
 from ecpmon.api.bodies import at_hand
 from ecpmon.api.context import BACKEND, CALLER, CONTEXT, TENANT, Backend
@@ -26,16 +28,24 @@ from ecpmon.api.middleware import begin, count, error_answer, finish
 from ecpmon.api.origins import ORIGINS
 from ecpmon.api.pushing import Desk, Pushed
 from ecpmon.api.routing import ROLES, Permission
-from ecpmon.api.written import written
+from ecpmon.api.written import as_written, written
 from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
 from ecpmon.ports.tokens import Caller
 from ecpmon.serving import new_request_id
+from ecpmon.wholes import Answer, ShortWay, Whole, WholeRequests
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_PATH: Final = re.compile(f"/api/v1/tenants/({TENANT_ID_PATTERN.strip('^$')})/monitoring")
+_NAMED: Final = f"/api/v1/tenants/({TENANT_ID_PATTERN.strip('^$').replace('(', '(?:')})/monitoring"
+_PATH: Final = re.compile(_NAMED)
+_LINE: Final = re.compile(f"POST {_NAMED} HTTP/1\\.1")
 # Who sends one of these wants something that is looked at on the long way.
 _ASKING: Final = ("Expect", "Content-Encoding", "Transfer-Encoding", "Upgrade", "X-Debug")
 _MAY_PUSH: Final = ROLES[Permission.INGEST]
+
+
+def _in_vain(request: web.Request) -> bool:
+    """Whether it came whole, and was tried already."""
+    return isinstance(request.protocol, WholeRequests) and request.protocol.given_back
 
 
 class DirectPushes:
@@ -56,12 +66,34 @@ class DirectPushes:
         self._usual_mode = "true" if backend.demo else "false"
 
     def way(self, long_way: Handler) -> Handler:
+        """For a request as aiohttp has it."""
+
         async def handle(request: web.Request) -> web.StreamResponse:
-            tenant_id = self._plain(request)
-            answer = None if tenant_id is None else await self._pushed(request, tenant_id)
-            return answer or await long_way(request)
+            tenant_id = None if _in_vain(request) else self._plain(request)
+            sender = None if tenant_id is None else self._sender(bearer_token(request), tenant_id)
+            if tenant_id is None or sender is None:
+                return await long_way(request)
+            answer = await self._pushed(request, tenant_id, sender, request.content.read_nowait)
+            if answer is None:
+                return await long_way(request)
+            return written(202, answer) if isinstance(answer, bytes) else await answer(request)
 
         return handle
+
+    @property
+    def short(self) -> ShortWay:
+        """For one that came whole, which need not be aiohttp's."""
+        return ShortWay(_LINE, self._taken_whole)
+
+    def _taken_whole(self, request: Whole) -> Coroutine[Any, Any, Answer] | None:
+        given = request.headers
+        if len(request.body) > self._settings.max_body_bytes:
+            return None
+        if given.get("X-Demo-Mode", self._usual_mode) != self._usual_mode:
+            return None
+        scheme, _, token = given.get("Authorization", "").partition(" ")
+        sender = self._sender(token.strip() if scheme.lower() == "bearer" else None, request.place)
+        return None if sender is None else self._pushed(request, request.place, sender, lambda: request.body)
 
     def _plain(self, request: web.Request) -> str | None:
         """The tenant's name when the request is a push without anything unusual."""
@@ -76,12 +108,11 @@ class DirectPushes:
         plain = request.version == HttpVersion11 and request.keep_alive
         return path[1] if plain and at_hand(request, self._settings.max_body_bytes) else None
 
-    async def _pushed(self, request: web.Request, tenant_id: str) -> web.StreamResponse | None:
-        """The answer; None: the long way finds it."""
-        backend, sender = self._backend, self._sender(request, tenant_id)
-        if sender is None:
-            return None
-        token, turn = sender
+    async def _pushed(
+        self, request: Asking, tenant_id: str, sender: tuple[str | None, str], body: Callable[[], bytes]
+    ) -> Answer:
+        """What becomes of it. `sender` as `_sender` has it."""
+        backend, (token, turn) = self._backend, sender
         await self._limits.loop.wait(turn)
         now = self._context.clock.now()
         caller = EVERYBODY if token is None else held_caller(self._context, backend, token, now)
@@ -94,35 +125,33 @@ class DirectPushes:
             self._limits.check_push(shares, now)
             key = turn if token is not None else group_of(caller, own)
             pushed = Pushed(self._desk, tenant, shares, now)
-            accepted = await self._taken(request, pushed, key)
+            accepted = await self._taken(body, pushed, key)
         except Exception as error:  # noqa: BLE001 - the long way answers all of them as well
-            return await self._refused(request, error, caller, tenant)
+            return partial(self._refused, error, caller, tenant)
         count(self._context, tenant_id, "POST", 202, demo=backend.demo)
-        return written(
-            202,
-            pushed.told(accepted, request.headers),
-            new_request_id(request.headers.get("X-Request-ID", "")),
+        headers = request.headers
+        return as_written(
+            202, pushed.told(accepted, headers), new_request_id(headers.get("X-Request-ID", ""))
         )
 
-    def _sender(self, request: web.Request, tenant_id: str) -> tuple[str | None, str] | None:
+    def _sender(self, token: str | None, tenant_id: str) -> tuple[str | None, str] | None:
         """His token, and whose turn of the loop it is (`auth.sender_of`); None: he is not known yet."""
         if self._settings.auth == "none":
             return None, tenant_id
-        token = bearer_token(request)
         group = self._limits.good_tokens.group_of(token) if token else None
         return None if group is None else (token, group)
 
-    async def _taken(self, request: web.Request, pushed: Pushed, key: str) -> int:
+    async def _taken(self, body: Callable[[], bytes], pushed: Pushed, key: str) -> int:
         """The number of samples that were committed."""
-        limits, body = self._limits, request.content.read_nowait()
-        size = len(body)
+        limits, sent = self._limits, body()
+        size = len(sent)
         if not limits.pushes.take_free(key):
             await limits.pushes.wait(key)
         try:
             limits.memory.take(key, size)
             try:
                 limits.charge_body(pushed.shares, size, pushed.now)
-                await pushed.take_apart(body)
+                await pushed.take_apart(sent)
                 return await pushed.commit()
             finally:
                 limits.memory.give(key, size)
@@ -130,9 +159,10 @@ class DirectPushes:
             limits.pushes.leave(key)
 
     async def _refused(
-        self, request: web.Request, error: Exception, caller: Caller, tenant: Tenant
+        self, error: Exception, caller: Caller, tenant: Tenant, asked: web.BaseRequest
     ) -> web.StreamResponse:
         """As the long way refuses, which wants to know where the request was going."""
+        request = cast(web.Request, asked)
         request._match_info = await self._app.router.resolve(request)
         request.match_info.add_app(self._app)
         request[BACKEND], request[CALLER], request[TENANT] = self._backend, caller, tenant

@@ -11,9 +11,16 @@ from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
 
 
-def written(status: int, body: bytes, request_id: str) -> web.StreamResponse:
+def as_written(status: int, body: bytes, request_id: str) -> bytes:
     """JSON to a request of HTTP/1.1 whose connection stays open, with the headers that `web.Response` would have."""
-    return cast(web.StreamResponse, _Written(status, body, request_id))
+    return b"%b%d\r\nX-Request-ID: %b\r\nDate: %b\r\n\r\n%b" % (
+        _head(status), len(body), request_id.encode(), _DATE.now(), body,
+    )  # fmt: skip
+
+
+def written(status: int, answer: bytes) -> web.StreamResponse:
+    """What `as_written` has made, for aiohttp's server."""
+    return cast(web.StreamResponse, _Written(status, answer))
 
 
 class _Written:
@@ -23,13 +30,11 @@ class _Written:
 
     keep_alive = True
 
-    def __init__(self, status: int, body: bytes, request_id: str) -> None:
+    def __init__(self, status: int, answer: bytes) -> None:
         self.status = status
-        self.body_length = len(body)
+        self.body_length = len(answer) - answer.index(b"\r\n\r\n") - 4
         self.prepared = False
-        self._whole = b"%b%d\r\nX-Request-ID: %b\r\nDate: %b\r\n\r\n%b" % (
-            _head(status), len(body), request_id.encode(), _DATE.now(), body,
-        )  # fmt: skip
+        self._whole = answer
 
     async def prepare(self, request: web.BaseRequest) -> None:
         self.prepared = True

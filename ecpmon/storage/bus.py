@@ -71,6 +71,11 @@ class BusWriter:
         """One row and one NOTIFY, both of which are there when the transaction is committed."""
         await connection.execute(self._sql, self._origin, kind, tenants, {**body, **self._more})
 
+    @property
+    def signed(self) -> tuple[str, dict[str, Any]]:
+        """Origin and body of a row that says no more than whose it is, for a statement that writes it itself."""
+        return self._origin, self._more
+
 
 class BusKeeping:
     """Drops rows that every reader has had time to read."""

@@ -163,18 +163,25 @@ class Database:
     async def writing(self, *claims: Claim) -> AsyncIterator[Any]:
         """A transaction on the one connection that is kept for whoever commits samples, one at a time.
 
+        Raises as `connection` does, and `transaction`.
+        """
+        async with self.writing_at_once() as connection, connection.transaction():
+            await self._check_claims(connection, claims)
+            yield connection
+
+    @asynccontextmanager
+    async def writing_at_once(self) -> AsyncIterator[Any]:
+        """That connection without a transaction, for one statement that is a whole commit.
+
         It waits for nobody's questions and keeps its prepared statements. After a failure it is given back to the
-        pool, which knows what is to be done with it. Raises as `connection` does, and `transaction`.
+        pool, which knows what is to be done with it. Raises as `connection` does.
         """
         try:
             with wrap_errors(), self._watch.busy():
                 async with self._writing:
                     self._watch.check()
                     try:
-                        connection = await self._writer()
-                        async with connection.transaction():
-                            await self._check_claims(connection, claims)
-                            yield connection
+                        yield await self._writer()
                     except BaseException:
                         await self._give_back()
                         raise

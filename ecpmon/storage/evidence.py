@@ -143,11 +143,11 @@ class TimelineWriter:
                 [s.doubt_after for _, s in spans],
                 [s.unknown for _, s in spans],
             )
-        on = [change for change in changes if _goes_on(change)]
+        on = [change for change in changes if goes_on(change)]
         if on:
             await connection.execute(self._sql["go_on"], [c.tenant for c in on], [c.after.last for c in on])
         if len(on) < len(changes):
-            changes = [change for change in changes if not _goes_on(change)]
+            changes = [change for change in changes if not goes_on(change)]
             await connection.execute(
                 self._sql["update_heads"],
                 [c.tenant for c in changes],
@@ -169,7 +169,7 @@ class TimelineWriter:
         await self.voices.hear(connection, taken.heard)
 
 
-def _goes_on(change: HeadChange) -> bool:
+def goes_on(change: HeadChange) -> bool:
     """Whether nothing is new but the last observation, as it is with most that come."""
     before, after = change.before, change.after
     return (

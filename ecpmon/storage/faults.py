@@ -28,8 +28,13 @@ _AWAY = (
     # We stood still in the middle of a transaction, and the server ended it.
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
 )
-# Of `check_leadership`.
+# Of `check_leadership`, and of `go_on_steadily`.
 _TERM_OVER = "EC001"
+_NOT_AS_REMEMBERED = "EC002"
+
+
+class NotAsRemembered(PermanentError):
+    """A statement found something else than what it was made for; nothing of it was stored (`storage.steady`)."""
 
 
 class DatabaseRefused(PermanentError):
@@ -84,6 +89,8 @@ def _ours(error: asyncpg.PostgresError) -> EcpError:
     match error:
         case _ if error.sqlstate == _TERM_OVER:
             return NoLongerLeader(f"this process does not lead any more: {error}")
+        case _ if error.sqlstate == _NOT_AS_REMEMBERED:
+            return NotAsRemembered(str(error))
         case asyncpg.UniqueViolationError():
             return Conflict("this exists already", details={"constraint": error.constraint_name})
         case _ if isinstance(error, _AWAY):

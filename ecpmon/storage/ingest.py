@@ -29,13 +29,14 @@ from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import HeadChange
-from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.faults import NotAsRemembered, wrap_errors
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.marks import OpenMarks
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import EvidenceValue
 from ecpmon.storage.rows import COLUMNS, END, HEAD, Placed, Touched, buckets, encoded
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
+from ecpmon.storage.steady import Plan, Steady
 from ecpmon.storage.telling import is_change, tell_samples
 from ecpmon.storage.timelines import Timelines
 
@@ -75,6 +76,9 @@ class IngestStore:
         self._bus = bus or BusWriter()
         self._now = now
         self._sql = load("ingest")
+        self._steady = Steady(rules, self._series, self._shapes)
+        # Commits that were one statement.
+        self.at_once = 0
 
     async def commit(self, batches: list[Batch], claims: Collection[Claim] = ()) -> list[IngestResult]:
         """All batches in one transaction; one result per batch. `claims`: in whose name some of them are written.
@@ -85,6 +89,9 @@ class IngestStore:
         DatabaseRefused.
         """
         screened = [screen(batch) for batch in batches]
+        plan = None if claims else self._steady.plan(screened, self._now and self._now())
+        if plan is not None and await self._commit_at_once(plan):
+            return plan.results
         try:
             return await self._commit(screened, claims, self._store, self._continue)
         except EcpError as error:
@@ -93,12 +100,47 @@ class IngestStore:
             _log.warning("commit_apart", batches=len(batches), error=error.message)
         return await self._commit(screened, claims, self._store_apart, self._continue_apart)
 
+    async def _commit_at_once(self, plan: Plan) -> bool:
+        """In one statement (`storage.steady`). False: nothing was stored, something is not as it was remembered.
+
+        Raises DatabaseUnavailable: nothing was stored, or the outcome is unknown.
+        """
+        arguments = plan.arguments()
+        try:
+            async with self._database.writing_at_once() as connection:
+                self._marks.begin(connection)
+                marks, open_until = self._marks.guessed(buckets(plan.touched))
+                marked, starts = [mark[0] for mark in marks], [mark[1] for mark in marks]
+                try:
+                    with wrap_errors():
+                        now = await connection.fetchval(
+                            self._sql["store_steadily"],
+                            *arguments,
+                            marked,
+                            starts,
+                            open_until,
+                            *self._bus.signed,
+                        )
+                except NotAsRemembered:
+                    self._marks.undone()
+                    self._steady.forget(plan.names)
+                    return False
+        except EcpError as error:
+            if error.retryable:
+                raise
+            return False  # the long way finds whose fault it is
+        self._marks.told(now)
+        self._marks.committed()
+        self.at_once += 1
+        return True
+
     async def _commit(
         self, screened: list[Screened], claims: Collection[Claim], store: _Store, continue_: _Continue
     ) -> list[IngestResult]:
         batches = [s.batch for s in screened]
         async with self._database.writing(*claims) as connection:
             self._marks.begin(connection)
+            self._steady.begin()
             with wrap_errors():
                 tenants = await self._tenants(connection, batches)
                 placed = self._placed(batches, tenants)
@@ -114,6 +156,7 @@ class IngestStore:
                 await tell_samples(self._bus, connection, touched, changes, coming=coming)
         self._marks.committed()
         self._series.remember(rows)
+        self._steady.committed()
         names = {key: name for name, key in tenants.items()}
         state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
         last = _last_batches(batches, tenants) if state_changes else {}
@@ -179,7 +222,9 @@ class IngestStore:
         locked = await self._timelines.lock(connection, evidence, free_only=True)
         now, later = await self._late.divided(connection, evidence, locked)
         await self._defer(connection, later)
-        return await self._timelines.apply(connection, now, locked)
+        changes = await self._timelines.apply(connection, now, locked)
+        self._steady.note(changes, locked)
+        return changes
 
     async def _continue_apart(
         self, connection: Any, evidence: dict[int, list[EvidenceValue]]
@@ -278,12 +323,9 @@ async def _evidence(placed: Iterable[Placed], refused: frozenset[int]) -> dict[i
     found: dict[int, list[EvidenceValue]] = {}
     slices = Slices()
     for each in placed:
-        if each.tenant in refused or not (votes := each.row.evidence):
+        if each.tenant in refused or not each.row.evidence:
             continue
-        values, source = found.setdefault(each.tenant, []), each.entry.source
-        for ts, row in zip(each.entry.instants, each.rows, strict=True):
-            for place, name, component in votes:
-                values.append((ts, source, name, component, row[place]))
+        found.setdefault(each.tenant, []).extend(each.evidence())
         await slices.give_way()
     return found
 

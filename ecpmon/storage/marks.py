@@ -16,6 +16,8 @@ Invariants of a writer:
 1. It leaves a mark out only in state *marked*: it has committed one itself, over the connection that it still has.
 2. It decides that after its COPY, so that it holds a lock on `frames` until it ends, and by the database's clock
    (told at the beginning of the transaction, plus what has passed since): only until MARGIN before the bucket's end.
+   Where one statement is the whole commit (`storage.steady`) it guesses by that clock before, and the statement fails
+   if, once the frames are stored, the clock itself says otherwise.
 
 Invariants of a job:
 
@@ -52,7 +54,8 @@ _MANY: Final = 10_000
 class OpenMarks:
     """The open buckets that this process has marked, for one transaction after the other.
 
-    `begin`, then `told`, then `missing` once the samples are in, then `committed`, or nothing.
+    `begin`, then `told`, then `missing` once the samples are in, then `committed`, or nothing. In one statement:
+    `begin`, `guessed`, then `told` and `committed`, or `undone`, or nothing.
     """
 
     def __init__(self) -> None:
@@ -60,11 +63,14 @@ class OpenMarks:
         self._fresh: list[Mark] = []
         self._connection: Any = None
         self._now: datetime | None = None
+        # What was told last, before this transaction.
+        self._before: datetime | None = None
         self._told = 0.0
         self._most = _MANY
 
     def begin(self, connection: Any) -> None:
         """A transaction on `connection` begins. Nothing is believed that another one, or a failed one, has left."""
+        self._before = self._now if connection is self._connection else None
         if connection is not self._connection or self._fresh:
             self._marked.clear()
         self._connection, self._now, self._fresh = connection, None, []
@@ -84,6 +90,22 @@ class OpenMarks:
         over = self._now + timedelta(seconds=monotonic() - self._told) + MARGIN - BUCKET
         self._fresh = [mark for mark in touched if mark[1] <= over or mark not in self._marked]
         return self._fresh
+
+    def guessed(self, touched: Collection[Mark]) -> tuple[Collection[Mark], datetime | None]:
+        """For a statement that has yet to begin: what it has to mark, and until when, by the database's clock, it may
+        leave out the others."""
+        if self._before is None:
+            return touched, None
+        over = self._before + timedelta(seconds=monotonic() - self._told) + MARGIN - BUCKET
+        self._fresh = [mark for mark in touched if mark[1] <= over or mark not in self._marked]
+        if len(self._fresh) == len(touched):
+            return self._fresh, None
+        left_out = min(mark[1] for mark in touched if mark[1] > over and mark in self._marked)
+        return self._fresh, left_out + BUCKET - MARGIN
+
+    def undone(self) -> None:
+        """The statement has failed as a whole: nothing of it is there, and what was there is."""
+        self._now, self._fresh = self._before, []
 
     def committed(self) -> None:
         """What was missing is there."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ecpmon.model.samples import Block, Entry, Shape, Shapes, columns_of
+from ecpmon.storage.regimes import EvidenceValue
 from ecpmon.storage.series import Row, Wanted
 
 COLUMNS: Final = ("ts", "tenant", "series", "samples")
@@ -36,6 +37,24 @@ class Placed:
             shape, self.rows = columns.shape, (columns.values,)
         self.wanted: Wanted = (tenant, entry.source, shape)
 
+    def evidence(self) -> Iterator[EvidenceValue]:
+        """What of it has a vote on availability."""
+        votes, source = self.row.evidence, self.entry.source
+        for ts, row in zip(self.entry.instants, self.rows, strict=True):
+            for place, name, component in votes:
+                yield ts, source, name, component, row[place]
+
+
+def tick_of(ts: datetime) -> int:
+    """Microseconds after 2000."""
+    since = ts - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def bucket_of(tick: int) -> int:
+    """The bucket of 5 minutes, numbered since 2000."""
+    return tick // _BUCKET
+
 
 # The buckets of 5 minutes that rows fall into: (tenant, number since `_EPOCH`).
 Touched = set[tuple[int, int]]
@@ -47,8 +66,8 @@ def encoded(placed: Iterable[Placed], touched: Touched) -> Iterator[bytes]:
         row, tenant = each.row, each.tenant
         if not row.taken:
             continue
-        ticks = [(ts - _EPOCH) // _TICK for ts in each.entry.instants]
-        touched.update([(tenant, tick // _BUCKET) for tick in ticks])
+        ticks = [tick_of(ts) for ts in each.entry.instants]
+        touched.update([(tenant, bucket_of(tick)) for tick in ticks])
         yield row.packed(tenant, ticks, each.rows)
 
 

@@ -102,6 +102,10 @@ class SeriesCatalogue:
         while len(self._rows) > MOST_ROWS:
             del self._rows[next(iter(self._rows))]
 
+    def row(self, wanted: Wanted) -> Row | None:
+        """What is remembered: a number for every key."""
+        return self._rows.get(wanted)
+
     async def intern(self, connection: Any, wanted: Iterable[Wanted]) -> dict[Wanted, Row]:
         """A row for each of `wanted`; what is over the tenant's bound, or not storable, has no number in it."""
         rows: dict[Wanted, Row] = {}

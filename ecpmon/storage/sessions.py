@@ -53,7 +53,8 @@ _COMMENT = re.compile(r"--[^\n]*")
 _WRITING = re.compile(
     r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|CALL)\b"
     # Functions of ours and of TimescaleDB that write.
-    r"|\b(drop_chunks|forget_impossible|heal_timeline|give_back_frames|make_chunks_ahead|take_frames|setval)\s*\(",
+    r"|\b(drop_chunks|forget_impossible|heal_timeline|give_back_frames|make_chunks_ahead|take_frames|go_on_steadily"
+    r"|setval)\s*\(",
     re.IGNORECASE,
 )
 

@@ -241,7 +241,7 @@ class GroupWriter:
                 self._share.took(perf_counter() - began, sum(_size(batch) for batch, _, _ in group))
 
     async def _gather(self) -> None:
-        """Let arrive what is on its way, as long as anything does: nine round trips cost the same for one batch as for
+        """Let arrive what is on its way, as long as anything does: a commit costs about the same for one batch as for
         many. Who sends alone waits for `QUIET_TURNS` of a loop that has nothing else to do."""
         until, known, quiet = perf_counter() + GATHER_SECONDS, 0, 0
         while quiet < QUIET_TURNS and len(self._waiting) < GATHERED and perf_counter() < until:

@@ -4,7 +4,8 @@ SELECT * FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY tenan
 
 -- name: lock_free_heads
 -- The same, without those that a job has to itself: nobody waits for it. Looked at again when the lock is there.
-SELECT tenant, first_observed_at, state, since, last_observed_at, holds, share, doubt, age, unknown, says, noted, voices
+SELECT tenant, first_observed_at, state, since, last_observed_at, holds, share, doubt, age, unknown, says, noted, voices,
+       standing
 FROM availability_heads
 WHERE tenant = ANY($1::bigint[]) AND (held_until IS NULL OR held_until < clock_timestamp()) ORDER BY tenant FOR UPDATE
 
@@ -40,6 +41,20 @@ INSERT INTO rollup_dirty (tenant, bucket)
 SELECT * FROM unnest($1::bigint[], $2::timestamptz[])
 ORDER BY 1, 2
 ON CONFLICT (tenant, bucket) DO UPDATE SET generation = rollup_dirty.generation + 1
+
+-- name: store_steadily
+-- A whole commit (`storage.steady`). Frames: microseconds after 2000, tenants, and which part of $5 and $6 is theirs; then the
+-- arguments of the function, which looks at the rest when they are stored.
+WITH stored AS (
+  INSERT INTO frames (ts, tenant, series, samples)
+  SELECT TIMESTAMPTZ '2000-01-01T00:00:00Z' + x.ticks * INTERVAL '1 microsecond', x.tenant,
+         ($5::integer[])[x.begins:x.ends], ($6::float8[])[x.begins:x.ends]
+  FROM unnest($1::bigint[], $2::bigint[], $3::integer[], $4::integer[]) AS x (ticks, tenant, begins, ends)
+  RETURNING 1
+)
+SELECT go_on_steadily(count(*), $7::bigint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+                      $13::bigint[], $14::timestamptz[], $15::timestamptz, $16, $17) AS now
+FROM stored
 
 -- name: raw_evidence
 -- Evidence values of one tenant in [$2, $3], oldest first; of two values of one instant the later accepted wins.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from ecpmon.api.direct import DirectPushes
 from ecpmon.api.limits import LIMITS
 from ecpmon.app.memoryfeed import MemoryFeed
 from tests.integration.api.conftest import Service
+from tests.waiting import until
 
 pytestmark = pytest.mark.demo
 
@@ -152,3 +156,129 @@ async def test_what_goes_the_short_way_is_stored_and_counted(service: Service, w
     )
     count = "SELECT count(*) FROM frames f JOIN tenants t ON t.id = f.tenant WHERE t.tenant_id = $1"
     assert await service.runtime.database.fetchval(count, tenant) == 5
+
+
+# --- pushes that come whole -----------------------------------------------------------------------------------------
+
+
+class Wire:
+    """A connection on which bytes are sent as they are. `wholes`: how many pushes were taken that came whole."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
+        self._reader, self.writer, self._head = reader, writer, head
+
+    def request(self, body: bytes = b'{"metrics": {"cpu": 1}}', *headers: str) -> bytes:
+        return "\r\n".join([self._head, f"Content-Length: {len(body)}", *headers, "", ""]).encode() + body
+
+    async def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+            await asyncio.sleep(0.02)  # what is sent by itself arrives by itself; if not, less is tried here
+
+    async def answer(self) -> tuple[int, Any]:
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        return int(head[9:12]), json.loads(await self._reader.readexactly(length))
+
+    async def closed(self) -> bool:
+        return await self._reader.read() == b""
+
+
+@asynccontextmanager
+async def wire(service: Service, tenant: str, who: str = "ingest") -> AsyncIterator[Wire]:
+    host, port = service.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    line = f"POST /api/v1/tenants/{tenant}/monitoring HTTP/1.1"
+    try:
+        yield Wire(reader, writer, f"{line}\r\nHost: {host}\r\nAuthorization: Bearer {service.tokens[who]}")
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def wholes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tenants whose pushes were taken as they came."""
+    taken, begun = [], DirectPushes._taken_whole
+
+    def noted(self: DirectPushes, request: Any) -> Any:
+        answering = begun(self, request)
+        if answering is not None:
+            taken.append(request.place)
+        return answering
+
+    monkeypatch.setattr(DirectPushes, "_taken_whole", noted)
+    return taken
+
+
+async def test_pushes_that_come_whole_are_answered_one_after_the_other(
+    wholes: list[str], service: Service, ways: Ways
+) -> None:
+    tenant = await known(service)
+    async with wire(service, tenant) as connection:
+        for _ in range(3):
+            await connection.send(connection.request())
+            status, said = await connection.answer()
+            assert (status, said["accepted"]) == (202, 1)
+    assert (wholes, ways.answered) == ([tenant] * 3, 3)
+
+
+async def test_pushes_that_come_in_pieces_or_together_are_answered_in_their_order(
+    wholes: list[str], service: Service, ways: Ways
+) -> None:
+    tenant = await known(service)
+    async with wire(service, tenant) as connection:
+        one, two = connection.request(), connection.request(b'{"metrics": {"cpu": 1, "queue": 2}}')
+        # While the first is under way.
+        connection.writer.write(one)
+        await connection.send(two[:40], two[40:] + one)
+        assert [(await connection.answer())[1]["accepted"] for _ in range(3)] == [1, 2, 1]
+        await connection.send(one[:-3], one[-3:] + two, one)
+        assert [(await connection.answer())[1]["accepted"] for _ in range(3)] == [1, 2, 1]
+        await connection.send(one, b"nonsense\r\n\r\n")
+        assert (await connection.answer())[0] == 202
+        assert (await connection.answer())[1]["error"]["code"] == "BAD_REQUEST"
+        assert await connection.closed()
+
+
+async def test_who_is_not_known_yet_takes_the_short_way_next_time(
+    wholes: list[str], service: Service, ways: Ways
+) -> None:
+    await known(service)
+    tenant = await service.tenant()
+    await service.token("fresh", ["ingest"])
+    async with wire(service, tenant, "fresh") as connection:
+        for _ in range(4):
+            await connection.send(connection.request())
+            assert (await connection.answer())[0] == 202
+    assert 0 < ways.answered < 4
+    assert len(wholes) >= ways.answered
+
+
+async def test_one_that_came_whole_is_refused_on_its_connection_which_goes_on(
+    wholes: list[str], service: Service, ways: Ways
+) -> None:
+    tenant = await known(service)
+    async with wire(service, tenant) as connection:
+        for body, status in ((b"{", 400), (b'{"metrics": {}}', 422), (b'{"metrics": {"cpu": 1}}', 202)):
+            await connection.send(connection.request(body, "X-Request-ID: mine"))
+            found, said = await connection.answer()
+            assert found == status
+            if status != 202:
+                assert said["error"]["request_id"] == "mine"
+    assert (len(wholes), ways.answered) == (3, 3)
+
+
+async def test_a_push_whose_sender_hangs_up_is_stored(
+    wholes: list[str], service: Service, ways: Ways
+) -> None:
+    tenant = await known(service)
+    count = "SELECT count(*) FROM monitoring_data WHERE tenant_id = $1 AND metric_name = 'left'"
+    async with wire(service, tenant) as connection:
+        connection.writer.write(connection.request(b'{"metrics": {"left": 1}}'))
+        await connection.writer.drain()
+
+    async def stored() -> bool:
+        return bool(await service.runtime.database.fetchval(count, tenant))
+
+    await until(stored, "it is stored all the same")
