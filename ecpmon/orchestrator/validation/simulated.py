@@ -23,6 +23,7 @@ SERVED: Final[dict[str, frozenset[str]]] = {
     "discovery.k8s.io/v1": frozenset({"EndpointSlice"}),
     "monitoring.coreos.com/v1": frozenset({"PodMonitor", "PrometheusRule", "ServiceMonitor"}),
     "networking.k8s.io/v1": frozenset({"Ingress", "IngressClass", "NetworkPolicy"}),
+    "node.k8s.io/v1": frozenset({"RuntimeClass"}),
     "policy/v1": frozenset({"PodDisruptionBudget"}),
     "rbac.authorization.k8s.io/v1": frozenset({"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}),
     "scheduling.k8s.io/v1": frozenset({"PriorityClass"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ecpmon.simulator.model.keys import ObjectKey, Refused, forbidden
 from ecpmon.simulator.model.limits import limited
@@ -13,6 +13,7 @@ from ecpmon.simulator.model.state import Draft
 # the API take any number as well, and refuses pods by a quota or an admission webhook; so does this one.
 MAX_PODS: Final = 1000
 _PRIORITIES: Final = "priorityclasses.scheduling.k8s.io"
+_RUNTIMES: Final = "runtimeclasses.node.k8s.io"
 # Every cluster has these, whether anybody made them or not.
 _OWN_PRIORITIES: Final = frozenset(("system-cluster-critical", "system-node-critical"))
 
@@ -45,7 +46,8 @@ def check_number(draft: Draft, key: ObjectKey, group: str) -> None:
 def admitted(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:
     """A new pod's spec with its namespace's defaults; the same object when there are none.
 
-    Refused (403) outside of the LimitRanges, and where its ServiceAccount or PriorityClass does not exist.
+    Refused (403) outside of the LimitRanges, and where its ServiceAccount, its PriorityClass or its RuntimeClass does
+    not exist.
     """
     account = spec.get("serviceAccountName") or "default"
     found = draft.object(ObjectKey("serviceaccounts", key.namespace, account))
@@ -57,7 +59,34 @@ def admitted(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:
     known = not priority or priority in _OWN_PRIORITIES
     if not known and draft.object(ObjectKey(_PRIORITIES, "", str(priority))) is None:
         raise forbidden(key, f"no PriorityClass with name {priority} was found")
-    return limited(draft, key, spec)
+    return limited(draft, key, _of_runtime(draft, key, spec))
+
+
+def _of_runtime(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:
+    """With what its RuntimeClass takes beside the containers, and where it can run."""
+    name = spec.get("runtimeClassName")
+    found = draft.object(ObjectKey(_RUNTIMES, "", str(name))) if name else None
+    if name and found is None:
+        raise forbidden(key, f'pod rejected: RuntimeClass "{name}" not found')
+    fixed = ((found or {}).get("overhead") or {}).get("podFixed")
+    if spec.get("overhead") and spec["overhead"] != fixed:
+        why = "Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+        raise forbidden(key, f"pod rejected: {why}")
+    where = (found or {}).get("scheduling") or {}
+    added: dict[str, Any] = {"overhead": fixed} if fixed else {}
+    if where.get("nodeSelector"):
+        added["nodeSelector"] = _joined(key, spec.get("nodeSelector") or {}, where["nodeSelector"])
+    if where.get("tolerations"):
+        added["tolerations"] = [*(spec.get("tolerations") or ()), *where["tolerations"]]
+    return {**spec, **added} if added else spec
+
+
+def _joined(key: ObjectKey, own: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    for label, value in other.items():
+        if own.get(label, value) != value:
+            why = "conflict: runtimeClass.scheduling.nodeSelector"
+            raise forbidden(key, f"{why}[{label}] = {value}; pod.spec.nodeSelector[{label}] = {own[label]}")
+    return {**own, **other}
 
 
 def pod_spec(draft: Draft, manifest: Manifest, replica_set: str) -> Manifest:

@@ -187,6 +187,7 @@ def test_a_volume_that_is_filled_from_nothing_holds_the_pod_up() -> None:
             f'error looking up service account {NS}/robot: serviceaccount "robot" not found',
         ),
         ({"priorityClassName": "high"}, "no PriorityClass with name high was found"),
+        ({"runtimeClassName": "vm"}, 'pod rejected: RuntimeClass "vm" not found'),
     ],
 )
 def test_no_pod_is_made_without_what_it_is_made_for(spec: dict[str, Any], why: str) -> None:
@@ -197,7 +198,20 @@ def test_no_pod_is_made_without_what_it_is_made_for(spec: dict[str, Any], why: s
     assert why in condition(get(state, DEPLOYMENTS, "web"), "ReplicaFailure")["message"]
     state = put(state, "serviceaccounts", "robot", {})
     state = put(state, "priorityclasses.scheduling.k8s.io", "high", {"value": 1}, "")
+    state = put(state, "runtimeclasses.node.k8s.io", "vm", {"handler": "vm"}, "")
     assert get(later(state, 60), DEPLOYMENTS, "web")["status"]["availableReplicas"] == 2
+
+
+def test_a_pod_takes_what_its_runtime_does_and_runs_where_that_is() -> None:
+    scheduling = {"nodeSelector": {"vm": "yes"}, "tolerations": [{"key": "vm", "operator": "Exists"}]}
+    runtime = {"handler": "vm", "overhead": {"podFixed": {"cpu": "100m"}}, "scheduling": scheduling}
+    state = put(cluster(), "runtimeclasses.node.k8s.io", "vm", runtime, "")
+    spec = get(put(state, PODS, "one", pod(runtimeClassName="vm")), PODS, "one")["spec"]
+    assert (spec["overhead"], spec["nodeSelector"]) == ({"cpu": "100m"}, {"vm": "yes"})
+    assert scheduling["tolerations"][0] in spec["tolerations"]
+    for odd in ({"overhead": {"cpu": "1"}}, {"nodeSelector": {"vm": "no"}}):
+        with pytest.raises(Refused, match=r"doesn't match|conflict"):
+            put(state, PODS, "two", pod(runtimeClassName="vm", **odd))
 
 
 EVICTIONS = {
