@@ -77,7 +77,8 @@ def _of_runtime(draft: Draft, key: ObjectKey, spec: Manifest) -> Manifest:
     if where.get("nodeSelector"):
         added["nodeSelector"] = _joined(key, spec.get("nodeSelector") or {}, where["nodeSelector"])
     if where.get("tolerations"):
-        added["tolerations"] = [*(spec.get("tolerations") or ()), *where["tolerations"]]
+        own = spec.get("tolerations") or ()
+        added["tolerations"] = [*own, *(t for t in where["tolerations"] if t not in own)]
     return {**spec, **added} if added else spec
 
 
