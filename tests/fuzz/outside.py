@@ -8,6 +8,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.request import urlopen
+
+from tests.waiting import PATIENCE
 
 
 def config(
@@ -45,6 +48,9 @@ def operation(name: str) -> list[str]:
 
 def run(url: str, settings: str, folder: Path, **known: str) -> None:
     """Ask everything that `url` documents. `known`: what `contract_hooks` are told."""
+    # It waits ten seconds for what the first who asks for it waits longest for.
+    with urlopen(f"{url}/openapi.json", timeout=PATIENCE) as answer:
+        assert answer.status == 200
     file = folder / "schemathesis.toml"
     file.write_text(settings)
     argv = [
