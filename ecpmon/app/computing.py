@@ -1,4 +1,4 @@
-"""What computes for a front."""
+"""What computes for a front, or composes a worker's mail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _COMMAND: Final = (sys.executable, "-c", "from ecpmon.app.computing import nurse
 def processes(settings: Settings) -> Processes:
     """Forks: call it before there are threads."""
     prepare = partial(configure_direct_logging, settings)
-    return Processes(Nursery(prepare, _COMMAND, _preload), settings.compute_processes)
+    # People wait for a front. Nobody does for a worker, which may have nothing to compose for a month.
+    ahead = settings.role != "worker"
+    return Processes(Nursery(prepare, _COMMAND, _preload, ahead=ahead), settings.compute_processes)
 
 
 def _preload() -> None:
@@ -31,5 +33,5 @@ def _preload() -> None:
 
 
 def nursery() -> None:
-    """The program `_COMMAND`, with the number of its socket as argument."""
+    """The program `_COMMAND`, with the number of its socket as argument. It has an order as soon as it begins."""
     tend(socket.socket(fileno=int(sys.argv[1])), partial(configure_direct_logging, Settings()), _preload)

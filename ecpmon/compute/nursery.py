@@ -46,11 +46,15 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def tend(
-    control: socket.socket, prepare: Callable[[], None], preload: Callable[[], None] = lambda: None
+    control: socket.socket,
+    prepare: Callable[[], None],
+    preload: Callable[[], None] = lambda: None,
+    *,
+    ahead: bool = True,
 ) -> NoReturn:
     """Forks on order until the parent is gone, then ends with all it forked. `prepare` is called in each of them,
-    `preload` here, when the first is on its way or nothing was ordered for REST_SECONDS: what it imports all of them
-    have then, and a crowd of first calls does not make as many processes import the same at once."""
+    `preload` here, when the first is on its way or, `ahead`, nothing was ordered for REST_SECONDS: what it imports all
+    of them have then, and a crowd of first calls does not make as many processes import the same at once."""
     _become_background()
     children: dict[int, int] = {}
     signal.signal(signal.SIGCHLD, lambda *_: _reap(children))
@@ -58,7 +62,7 @@ def tend(
     loaded = False
     try:
         while True:
-            if not loaded and not _ordered(control):
+            if ahead and not loaded and not _ordered(control):
                 loaded = _load(preload)
             order, sockets, _, _ = socket.recv_fds(control, ORDER.size, 1)
             if len(order) < ORDER.size:

@@ -45,9 +45,11 @@ class Nursery:
         prepare: Callable[[], None],
         command: Sequence[str],
         preload: Callable[[], None] = lambda: None,
+        *,
+        ahead: bool = True,
     ) -> None:
         """Forks: call it before there are threads. `prepare` is called in every process that is to compute; `preload`
-        once in the nursery, when it has forked the first."""
+        once in the nursery, when it has forked the first or, `ahead`, has rested from the start."""
         self._command = command
         self._numbers = count(1)
         self._started = monotonic()
@@ -58,7 +60,7 @@ class Nursery:
         self.pid = os.fork()
         if not self.pid:
             ours.close()
-            tend(its, prepare, preload)
+            tend(its, prepare, preload, ahead=ahead)
         its.close()
         self._control: socket.socket | None = _own(ours)
 

@@ -10,6 +10,8 @@ from typing import Any
 from ecpmon.errors import DatabaseNotWritable, LimitReached, TenantNotFound, ValidationFailed
 
 SOMEBODY_ELSE_S = {"owner": "nobody"}
+# What a nursery has loaded for those that it forks.
+LOADED: list[str] = []
 
 
 class Stubborn(Exception):
@@ -79,3 +81,11 @@ def crash() -> None:
 
 def owner() -> str:
     return SOMEBODY_ELSE_S["owner"]
+
+
+def load() -> None:
+    LOADED.append("late")
+
+
+def loaded() -> list[str]:
+    return LOADED

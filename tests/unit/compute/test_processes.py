@@ -150,6 +150,33 @@ async def test_one_that_has_held_much_memory_is_not_kept(ends: Ends, monkeypatch
     await hands.close()
 
 
+async def test_who_may_have_nothing_to_compute_loads_nothing_ahead(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It loads for the second process, when the first is on its way."""
+    monkeypatch.setattr(tender, "REST_SECONDS", 0.0)
+    hands = Processes(Nursery(lambda: None, (sys.executable,), calls.load, ahead=False), 2, ends.append)
+    both = await asyncio.gather(*(hands.work(calls.loaded, (), {}, PATIENCE) for _ in range(2)))
+    assert both == [[], ["late"]]
+    await hands.close()
+
+
+async def test_who_is_asked_any_time_loads_ahead(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tender, "REST_SECONDS", 0.0)
+    told, tell = os.pipe()
+    with os.fdopen(told, "rb") as told_of:
+
+        def load() -> None:
+            calls.load()
+            os.write(tell, b"loaded")
+
+        hands = Processes(Nursery(lambda: None, (sys.executable,), load), 2, ends.append)
+        assert await asyncio.to_thread(told_of.read, 6) == b"loaded"
+        assert await hands.work(calls.loaded, (), {}, PATIENCE) == ["late"]
+        await hands.close()
+        os.close(tell)
+
+
 async def test_a_nursery_that_dies_is_replaced_by_a_program(hands: Processes) -> None:
     before = await hands.work(calls.who, (), {}, PATIENCE)
     lost = await hands.work(calls.parent, (), {}, PATIENCE)
