@@ -7,7 +7,7 @@ is down, and else every `AT_REST` seconds: what its figures change by meanwhile 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeVar
 
@@ -50,8 +50,11 @@ class _Seen:
     due: datetime
 
     def is_of(self, standing: Standing) -> bool:
-        """Whether its rules are all that may have changed."""
-        return self.standing.tenant is standing.tenant and self.standing.planned is standing.planned
+        """Whether its rules are all that may have changed: with each state of an alert all of it is read again."""
+        before = self.standing
+        return (before.tenant is standing.tenant or before.tenant == standing.tenant) and (
+            before.planned is standing.planned or before.planned == standing.planned
+        )
 
 
 class RollingSla:
@@ -116,6 +119,8 @@ class RollingSla:
         seen = self._seen.get(tenant.tenant_id)
         if seen is None or not seen.is_of(standing) or seen.head != head:
             return True
+        if seen.standing is not standing:
+            self._seen[tenant.tenant_id] = replace(seen, standing=standing)
         if self._telemetry is not None and not self._telemetry.tenants.has_sla(tenant.tenant_id):
             return True  # another process led meanwhile, and our gauges went with that
         return (head is not None and head[0] == "down") or not seen.at <= now < seen.due

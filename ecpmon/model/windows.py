@@ -61,7 +61,7 @@ class Tally:
         return max(round(self.eligible - self.gap - self.down, 6), 0.0)
 
     def counting_maintenance_as_up(self) -> Tally:
-        return replace(self, eligible=self.eligible + self.maintenance)
+        return replace(self, eligible=self.eligible + self.maintenance) if self.maintenance else self
 
 
 @dataclass(frozen=True, slots=True)

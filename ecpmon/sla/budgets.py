@@ -57,7 +57,8 @@ def status(
 
 def burn_rate(seconds: Tally, target: float) -> float | None:
     """Bad fraction of the measured time over the allowed fraction; 1.0 uses the budget up exactly in time."""
-    return (seconds.down / seconds.measured) / allowed(target) if seconds.measured > 0 else None
+    measured = seconds.measured
+    return (seconds.down / measured) / allowed(target) if measured > 0 else None
 
 
 def exhausted_at(left: ErrorBudget, bad_per_second: float, now: datetime) -> datetime | None:

@@ -253,6 +253,8 @@ def is_within(start: datetime, end: datetime, maintenance: Sequence[Interval]) -
 
 def touching(maintenance: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """The parts of `maintenance` (disjoint, in order) inside `[start, end)`."""
+    if not maintenance:
+        return []
     first = bisect_right(maintenance, start, key=_end)
     after = bisect_left(maintenance, end, key=_start)
     return [Interval(max(i.start, start), min(i.end, end)) for i in maintenance[first:after]]

@@ -67,6 +67,8 @@ def of_parts(
 
 def _taken_out(terms: Terms, start: datetime, end: datetime) -> tuple[list[Interval], list[Interval]]:
     """Of `[start, end)`: maintenance within the service hours, and what lies outside of them."""
+    if not terms.maintenance:  # `outside` is a part of it
+        return [], []
     all_of_it, outside = touching(terms.maintenance, start, end), touching(terms.outside, start, end)
     return without(all_of_it, outside), outside
 

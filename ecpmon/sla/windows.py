@@ -238,14 +238,15 @@ def _shown(
         gone = None  # the next period has a budget of its own
     coverage = chosen.measured / chosen.eligible if chosen.eligible > 0 else None
     low, high = wide_bounds(chosen)
+    share = availability(chosen)
     return WindowFigures(
         window=window,
         start=start,
         end=period_end or end,
         target=target,
         tally=chosen,
-        availability=availability(chosen),
-        availability_other_accounting=availability(other),
+        availability=share,
+        availability_other_accounting=share if other is chosen else availability(other),
         coverage=coverage,
         low=low,
         high=high,

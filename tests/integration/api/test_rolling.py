@@ -77,6 +77,19 @@ async def test_who_was_changed_is_evaluated_at_once(service: Service, change: st
     assert await turn(service, name, 1) == service.clock.now()
 
 
+async def test_whose_alerts_change_is_not_evaluated_for_that(service: Service) -> None:
+    name = await service.tenant()
+    await push(service, name, 1)
+    seen = await turn(service, name, 1)
+    rule = {"alert_name": "any", "condition": "up > 0"}
+    status, answer, _ = await service.ask("POST", f"/api/v1/tenants/{name}/alerts", rule)
+    assert status == 201, answer
+    await service.runtime.work.evaluate_alerts()
+    states = "SELECT count(*) FROM alert_states WHERE status = 'firing'"
+    assert await service.runtime.database.fetchval(states) == 1
+    assert await turn(service, name, 1) == seen
+
+
 async def test_what_is_kept_is_what_the_spans_say(service: Service) -> None:
     name = await service.tenant()
     for up in (1, 1, 0, 0, 1, 1, 0, 1):
