@@ -180,6 +180,12 @@ def told_until(state: RuleState, now: datetime) -> datetime | None:
     return state.since if quiet else None
 
 
+def remembered(state: RuleState, now: datetime) -> bool:
+    """Whether a window that a rule reads may hold what was told before."""
+    told = told_until(state, now)
+    return told is not None and told > now - SLA_LOOKBACK
+
+
 def judge(
     rule: AlertRule, state: RuleState, facts: Facts, policies: Mapping[str, burn.BurnPolicy]
 ) -> Evaluation:
@@ -204,7 +210,7 @@ def burning(chosen: burn.BurnPolicy, state: RuleState, facts: Burning) -> Evalua
         return Evaluation(False, Reading("burn_rate", CompareOp.GT, None, None, False))
     firing = state.status is RuleStatus.FIRING
     measure = partial(facts.window_burn, told=told_until(state, facts.now))
-    decision = burn.evaluate(policy, facts.target, measure, facts.history, firing)
+    decision = burn.decide(policy, measure, facts.history, firing)
     hours = decision.pair.long.total_seconds() / 3600
     reading = Reading(
         f"burn_rate({hours:g}h)", CompareOp.GT, decision.long.burn, decision.factor, decision.fired, decision

@@ -19,6 +19,7 @@ from ecpmon.alerts.counted import LONGEST_READ, CountedFacts, instants, judge, l
 from ecpmon.alerts.evaluate import Reading
 from ecpmon.alerts.machine import advance
 from ecpmon.alerts.moves import Moves
+from ecpmon.alerts.screen import is_due
 from ecpmon.isolation import Isolation
 from ecpmon.model.alerts import RuleState, RuleStatus, Transition
 from ecpmon.model.maintenance import Maintenance
@@ -64,10 +65,10 @@ class _Course:
     transitions: Sequence[Transition]
     reading: Reading
 
-    @property
-    def is_worth_storing(self) -> bool:
-        """A change, or the value of what goes on firing."""
-        return bool(self.transitions) or self.after.status is RuleStatus.FIRING
+    def is_worth_storing(self, now: datetime) -> bool:
+        """A change, or another value of what goes on firing."""
+        fires = self.after.status is RuleStatus.FIRING
+        return bool(self.transitions) or (fires and is_due(self.entry.state, self.after, now))
 
 
 class ObjectiveAlerts:
@@ -195,7 +196,7 @@ class ObjectiveAlerts:
                     value=evaluation.reading.value,
                 )
                 course = _Course(entry, after, transitions, evaluation.reading)
-                if course.is_worth_storing:
+                if course.is_worth_storing(own.facts.now):
                     found.append(course)
         return found
 

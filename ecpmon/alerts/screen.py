@@ -14,20 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from ecpmon.alerts.evaluate import Reading
+from ecpmon.alerts.evaluate import Evaluation, Reading
 from ecpmon.alerts.flapping import flaps_by
 from ecpmon.alerts.judgement import (
     SLA_LOOKBACK,
     Facts,
     judge,
     reads_windows,
+    remembered,
     saved_condition,
-    told_until,
     unobserved,
     windows_read,
 )
 from ecpmon.alerts.machine import advance, is_overtaken
-from ecpmon.alerts.rests import Rests, growing, stays, waits_for_nothing
+from ecpmon.alerts.rests import REACH, Rests, growing, rest_of, waits_for_nothing
 from ecpmon.alerts.syntax import references
 from ecpmon.errors import EcpError
 from ecpmon.model.alerts import AlertRule, FlapPolicy, RuleKind, RuleState, RuleStatus, Transition
@@ -44,8 +44,11 @@ from ecpmon.sla.maintenance import effort, touching
 from ecpmon.sla.terms import has_hours, terms_of
 from ecpmon.slices import in_slices
 
-# What only goes on is stored so often; as long at most is what people see of it old.
+# What only goes on is stored so often at most: as long is what people see of it old, or `SELDOM` while it is hardly
+# another value, `ALIKE` of it.
 REFRESH: Final = timedelta(minutes=1)
+SELDOM: Final = timedelta(minutes=10)
+ALIKE: Final = 0.05
 # Windows that are asked of everybody. Who reads others is evaluated by itself.
 MOST_WINDOWS: Final = 16
 # More planned maintenance than this is not worked out here.
@@ -88,9 +91,14 @@ class Totals:
     def __init__(self, places: Mapping[datetime, int], found: WindowTotals) -> None:
         self._places = places
         self._found = found
+        # Several rules read the same windows, each more than once.
+        self._tallies: dict[datetime, Tally] = {}
 
     def tally(self, start: datetime, end: datetime) -> Tally:
-        return self._found.tally(self._places[start])
+        known = self._tallies.get(start)
+        if known is None:
+            known = self._tallies[start] = self._found.tally(self._places[start])
+        return known
 
     def failures(self, start: datetime, end: datetime, interval: timedelta) -> int:
         return _MANY_FAILURES
@@ -137,16 +145,23 @@ def course(
     if rule.kind is RuleKind.BURN_RATE:
         if evaluation.result and state.status is not RuleStatus.FIRING:
             return None
-        told = told_until(state, now)
-        remembers = told is not None and told > now - SLA_LOOKBACK
-        if remembers and (transitions or evaluation.result is not False):
+        policy = policies[rule.policy or "page"]
+        if remembered(state, now) and (transitions or not _whatever_was_told(evaluation, policy)):
             return None
     return Course(entry, after, transitions, evaluation.reading)
 
 
+def _whatever_was_told(evaluation: Evaluation, policy: burn.BurnPolicy) -> bool:
+    """Whether the result is the same when some of what failed was told before, and counts as up."""
+    decision = evaluation.reading.burn
+    if evaluation.result is None:
+        return decision is not None and burn.is_blind(decision, policy.min_coverage)
+    return not evaluation.result
+
+
 def _goes_on(after: RuleState) -> bool:
-    """Whether there is anything to remember of a state that is no change."""
-    return after.stands or after.frozen
+    """Whether there is anything to remember of a state that is no change. One that is frozen keeps all it has."""
+    return after.stands and not after.frozen
 
 
 def is_due(before: RuleState, after: RuleState, now: datetime) -> bool:
@@ -154,17 +169,35 @@ def is_due(before: RuleState, after: RuleState, now: datetime) -> bool:
     at = before.evaluated_at
     if at is None or is_overtaken(before, now):
         return at is None and _goes_on(after)
-    return _goes_on(after) and not timedelta(0) <= now - at < REFRESH
+    if not _goes_on(after) or timedelta(0) <= now - at < REFRESH:
+        return False
+    # How long a rule has waited is nowhere else.
+    waits = after.status is RuleStatus.PENDING
+    return waits or not timedelta(0) <= now - at < SELDOM or not _is_alike(before.value, after.value)
+
+
+def _is_alike(before: float | None, after: float | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return abs(after - before) <= ALIKE * abs(before)
 
 
 def next_due(courses: Iterable[Course], now: datetime) -> datetime | None:
-    """When the first of them is to be stored next, what is due now having been; None: none of them goes on."""
-    stored = (
-        now if is_due(c.entry.state, c.after, now) else c.entry.state.evaluated_at or now
-        for c in courses
-        if _goes_on(c.after)
-    )
-    return min((at + REFRESH for at in stored), default=None)
+    """When one of them may have to be stored next, what is due now having been, or calms; None: none goes on."""
+    wait = (c for c in courses if _goes_on(c.after) or c.after.flapping)
+    return min((_may_be_due(c, now) for c in wait), default=None)
+
+
+def _may_be_due(course: Course, now: datetime) -> datetime:
+    before, after = course.entry.state, course.after
+    stored = after if is_due(before, after, now) else before
+    at = stored.evaluated_at or now
+    again = at + REFRESH
+    silent = course.entry.rule.kind is RuleKind.NO_DATA and after.status is RuleStatus.FIRING
+    if silent and not after.flapping:
+        # A silence grows by a second in a second: it is known when it will be another value.
+        again = at + min(max(REFRESH, timedelta(seconds=ALIKE * (stored.value or 0.0))), SELDOM)
+    return again if again > now else now + REFRESH
 
 
 @dataclass(slots=True)
@@ -215,7 +248,7 @@ class Screen:
                 calm.add(standing.tenant_id)
             elif self._can_be_told(standing, now):
                 candidates.append(standing)
-        if among is None:
+        if among is None and len(self._rests) > len(standings):
             self._rests.keep_only({s.tenant.key for s in standings if s.tenant is not None})
         read = await self._read(candidates, now) if candidates else _Read({}, {})
         going_on: list[tuple[RuleWithState, RuleState]] = []
@@ -255,13 +288,14 @@ class Screen:
             return  # what is planned may begin any time
         if not self._rests.is_known(tenant, standing, outline, now):
             rules = standing.rules or ()
+            steady = None
             if outline is None:
-                steady = waits_for_nothing(rules)
+                steady = REACH if waits_for_nothing(rules) else None
             else:
                 grows = growing(outline, now)
                 # Who is known in part only is restless until it is silent altogether.
-                in_part = outline.state == SpanState.GAP and grows is not SpanState.GAP
-                steady = not in_part and stays(rules, facts, grows, self._policies)
+                if outline.state != SpanState.GAP or grows is SpanState.GAP:
+                    steady = rest_of(rules, facts, grows, self._policies)
             self._rests.note(tenant, standing, outline, now, steady=steady)
         self._rests.note_due(tenant, next_due(courses, now))
 

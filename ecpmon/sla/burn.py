@@ -66,6 +66,10 @@ class BurnPolicy:
     # For promises of requests: so many bad ones are evidence.
     min_bad_events: int = 1
 
+    def __hash__(self) -> int:
+        """It is looked up by at every evaluation: what tells most policies apart has to do."""
+        return hash((self.name, self.period))
+
     def with_period(self, period: timedelta) -> BurnPolicy:
         """The same budget shares over another period; the factors follow."""
         return replace(self, period=period)
@@ -145,6 +149,13 @@ def evaluate(
     Raises PolicyError as `check_policy`.
     """
     check_policy(policy, target)
+    return decide(policy, burn_of, history, firing)
+
+
+def decide(
+    policy: BurnPolicy, burn_of: Callable[[timedelta], WindowBurn], history: timedelta, firing: bool
+) -> BurnDecision:
+    """As `evaluate`, by a policy that was checked, as those that are `reachable` were."""
     decisions = [_decide(policy, pair, burn_of, history, firing) for pair in policy.pairs]
     voting = [item for item in decisions if item.reason is not BurnReason.NOT_ENOUGH_HISTORY]
     if not voting:
@@ -179,16 +190,21 @@ def _fire(
     long: WindowBurn, short: WindowBurn, factor: float, policy: BurnPolicy
 ) -> tuple[bool | None, BurnReason]:
     """A window known to be calm settles it, whatever is missing in the other."""
-    blind = {name: _blind(window, policy.min_coverage) for name, window in (("long", long), ("short", short))}
-    if not blind["long"] and not _exceeds(long, factor):
+    long_blind, short_blind = _blind(long, policy.min_coverage), _blind(short, policy.min_coverage)
+    if not long_blind and not _exceeds(long, factor):
         return False, BurnReason.CALM
-    if not blind["short"] and not _exceeds(short, factor):
+    if not short_blind and not _exceeds(short, factor):
         return False, BurnReason.SHORT_WINDOW_CALM
-    if reason := blind["long"] or blind["short"]:
+    if reason := long_blind or short_blind:
         return None, reason
     if short.failed_observations < policy.min_failed_observations:
         return False, BurnReason.TOO_FEW_FAILURES
     return True, BurnReason.FIRED
+
+
+def is_blind(decision: BurnDecision, min_coverage: float) -> bool:
+    """Whether neither window of the pair that decided says anything: then nobody can tell, whatever was bad."""
+    return bool(_blind(decision.long, min_coverage) and _blind(decision.short, min_coverage))
 
 
 def _resolve(long: WindowBurn, factor: float, min_coverage: float) -> tuple[bool | None, BurnReason]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -114,21 +114,63 @@ async def plan(database: Database, now: float, *tenants: Tenant) -> None:
         await PgMaintenanceStore(database).add(tenant, planned, 1)
 
 
-async def test_a_firing_rule_that_goes_on_is_stored_once_a_minute(
-    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+@pytest.mark.parametrize(
+    ("moves", "expected"), [(0.0, {1, 601}), (0.02, {1, 601}), (0.1, {1, *range(61, 721, 60)})]
+)
+async def test_a_firing_rule_that_goes_on_is_stored_once_a_minute_if_its_value_is_another(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, moves: float, expected: set[int]
 ) -> None:
     bench = Bench(database, ingest, at_ticks=True)
     tenant = await make_tenant(holds=timedelta(seconds=150))
     await bench.rule(tenant, "cpu_usage > 80")
     stored = []
-    for seconds in range(0, 150, 5):
-        if seconds % 10 == 0:
-            await bench.observe(tenant, seconds, 1, cpu=90)
+    for seconds in range(0, 720, 10):
+        await bench.observe(tenant, seconds, 1, cpu=90 + (seconds % 120 < 60) * 90 * moves)
         await bench.evaluate(tenant, seconds + 1)
         [entry] = await bench.alerts.rules(tenant)
         assert entry.state.status is RuleStatus.FIRING
+        assert entry.state.value == pytest.approx(90, rel=max(moves, 0.01) * 1.01)
         stored.append(entry.state.evaluated_at)
-    assert set(stored) == {at(1), at(61), at(121)}
+    assert set(stored) == {at(seconds) for seconds in expected}
+
+
+async def test_of_a_silence_its_length_is_stored_as_it_grows(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    """To a twentieth, or to a minute: whoever rests is not looked at for less."""
+    bench = Bench(database, ingest, at_ticks=True)
+    tenant = await make_tenant(holds=timedelta(seconds=150))
+    await bench.install_defaults(tenant, (), T0)
+    await bench.observe(tenant, 0, 1)
+    stored = dict[str, datetime | None]()
+    for seconds in range(0, 9_000, 60):
+        await bench.evaluate(tenant, seconds + 1)
+        rules = {entry.rule.alert_name: entry.state for entry in await bench.alerts.rules(tenant)}
+        silent = rules["sla_no_data"]
+        if silent.status is RuleStatus.FIRING:
+            assert silent.value == pytest.approx(seconds + 1 - 150, abs=130, rel=0.06)
+            stored[str(silent.evaluated_at)] = silent.evaluated_at
+    # For 20 minutes once in one or two, then ever less often.
+    assert 20 <= len(stored) < 60
+
+
+async def test_who_was_told_of_before_it_fell_silent_is_not_evaluated_by_itself(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    """What was told before changes nothing of a window that says nothing."""
+    bench, told = Bench(database, ingest, at_ticks=True), list[str]()
+    tenant = await make_tenant(holds=timedelta(seconds=150))
+    await bench.install_defaults(tenant, (), T0)
+    calm = counting(bench, tenant)
+    for minute in range(0, 150, 2):
+        await bench.observe(tenant, minute * 60, 0 if 70 <= minute < 78 else 1)
+        if minute >= 70:
+            told += await bench.evaluate(tenant, minute * 60 + 1)
+    assert "sla_burn_rate_page:firing>inactive" in told
+    for minute in range(150, 240, 5):
+        told += await bench.evaluate(tenant, minute * 60)
+    assert told.count("sla_burn_rate_page:inactive>firing") == 1
+    assert calm[-3:] == [True, True, True]
 
 
 async def test_a_rule_that_somebody_else_changed_is_read_again(
