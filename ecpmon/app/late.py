@@ -15,6 +15,7 @@ from typing import Final
 REST_SECONDS: Final = 12.0
 # All that handlers import where they need it, but for what runs in processes that compute (`COMPUTED`).
 FRONTS: Final = (
+    "ecpmon.agents.evidence",
     "ecpmon.api.openapi.document",
     "ecpmon.collectors.profiles",
     "ecpmon.orchestrator.catalogue",
