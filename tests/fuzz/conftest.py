@@ -22,8 +22,6 @@ from ecpmon.settings import Settings
 from ecpmon.simulator.engine import EngineOptions, open_engine
 from ecpmon.simulator.server import create_app as create_simulator
 from ecpmon.simulator.snapshot import SnapshotStore
-from ecpmon.storage.database import Database
-from ecpmon.storage.migrations import migrate
 from tests.acceptance.world import ManualClock
 from tests.fuzz.served import Served, Watched, watching
 
@@ -128,13 +126,13 @@ def fuzz_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]
 
 @contextmanager
 def serving(
-    make_database: Callable[[], str],
+    make_migrated: Callable[[], str],
     simulator: Served,
     around: Callable[[ManualClock], Any] | None = None,
     **more: Any,
 ) -> Iterator[Service]:
     """`around`: a middleware about everything, by the service's clock; `more`: settings."""
-    dsns = make_database(), make_database()
+    dsns = make_migrated(), make_migrated()
     clock = ManualClock()
     settings = Settings(
         database_url=SecretStr(dsns[0]),
@@ -146,8 +144,6 @@ def serving(
     )
 
     async def make() -> web.Application:
-        for dsn in dsns:
-            await migrate(Database(dsn))
         app = await create_app(settings, clock, run_jobs=False)
         if around is not None:
             app.middlewares.insert(0, around(clock))
@@ -165,8 +161,8 @@ def serving(
 
 
 @pytest.fixture(scope="package")
-def fuzz_service(make_database: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
-    with serving(make_database, fuzz_simulator) as service:
+def fuzz_service(make_migrated: Callable[[], str], fuzz_simulator: Served) -> Iterator[Service]:
+    with serving(make_migrated, fuzz_simulator) as service:
         yield service
 
 
