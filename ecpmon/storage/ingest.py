@@ -22,6 +22,7 @@ from ecpmon.model.ingest import (
 )
 from ecpmon.model.leadership import Claim
 from ecpmon.model.samples import Block, Entry, Shapes, Source, is_storable
+from ecpmon.ports.leading import leading
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.slices import Slices
 from ecpmon.storage.apart import each_apart
@@ -89,7 +90,8 @@ class IngestStore:
         DatabaseRefused.
         """
         screened = [screen(batch) for batch in batches]
-        plan = None if claims else self._steady.plan(screened, self._now and self._now())
+        named = claims or leading.get()
+        plan = None if named else self._steady.plan(screened, self._now and self._now())
         if plan is not None and await self._commit_at_once(plan):
             return plan.results
         try:
