@@ -4,7 +4,7 @@ import { fieldsOf, useAsked, useTelling } from './asked.js';
 import { Nothing, Pick, Table, Trouble } from './parts.js';
 import { may } from './session.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
-import { number, t, time } from './words.js';
+import { inMinutes, number, perMonth, t, time } from './words.js';
 
 const METHODS = ['', 'kubernetes', 'gitops', 'simulator'];
 const RUNNING = ['pending', 'deploying'];
@@ -12,7 +12,7 @@ const RUNNING = ['pending', 'deploying'];
 const Past = ({ found, own }) => html`<${Table} title=${t('deployments')} heads=${['at', 'status', 'method', 'by', 'budget_spent', 'message']}>
   ${found.deployments.map((d) => html`<tr key=${d.deployment_id}>
     <th scope="row">${time(d.created_at, own)}</th><td>${t(`standing_${d.status}`)}</td>
-    <td>${d.method}</td><td>${d.requested_by}</td><td class="figure">${t('minutes', { n: number(d.burned_minutes) })}</td>
+    <td>${d.method}</td><td>${d.requested_by}</td><td class="figure">${inMinutes(d.burned_minutes)}</td>
     <td>${d.message} ${d.forced_because && html`<br /><small>${t('forced_because', { reason: d.forced_because })}</small>`}</td></tr>`)}
   ${!found.deployments.length && html`<${Nothing} columns="6">${t('no_deployments')}<//>`}
 <//>`;
@@ -39,7 +39,7 @@ function Progress({ id, over }) {
 }
 
 function Findings({ report }) {
-  return html`<p role="status">${t(report.valid ? 'valid' : 'not_valid')} · ${report.estimated_cost ?? ''} · ${report.deployment_time ?? ''}</p>
+  return html`<p role="status">${t(report.valid ? 'valid' : 'not_valid')} · ${perMonth(report.estimated_cost)} · ${report.deployment_time ?? ''}</p>
     <ul>${[...(report.errors ?? []), ...(report.warnings ?? [])].map((said) => html`<li key=${said}>${said}</li>`)}</ul>`;
 }
 

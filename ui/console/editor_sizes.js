@@ -3,7 +3,7 @@ import { send } from './api.js';
 import { requirementsOf, targetOf } from './draft.js';
 import { Trouble } from './parts.js';
 import { html, useEffect, useSignal } from './view.js';
-import { t } from './words.js';
+import { perMonth, t } from './words.js';
 
 // So long nobody must have typed.
 const PAUSE_MS = 300;
@@ -48,7 +48,7 @@ function Choices({ found, draft }) {
     <tbody>
       ${ROWS.map((key) => html`<tr key=${key}><th scope="row">${t(key)}</th>
         ${all.map((each) => html`<td key=${each.preset} class="figure">${each.resources[key]}</td>`)}</tr>`)}
-      <tr><th scope="row">${t('cost')}</th>${all.map((each) => html`<td key=${each.preset} class="figure"><b>${each.cost}</b></td>`)}</tr>
+      <tr><th scope="row">${t('cost')}</th>${all.map((each) => html`<td key=${each.preset} class="figure"><b>${perMonth(each.cost)}</b></td>`)}</tr>
       <tr><th scope="row">${t('what_it_means')}</th>${all.map((each) => html`<td key=${each.preset}><small>${each.performance_impact}</small></td>`)}</tr>
       <tr><th scope="row">${t('choice')}</th>${all.map((each) => html`<td key=${each.preset}>
         <button type="button" aria-pressed=${(draft.value.preset || found.recommended_preset) === each.preset}

@@ -23,13 +23,13 @@ function Row({ row, at }) {
   const alert = tenant.last_alert;
   return html`<tr aria-rowindex=${at + 2}>
     <th scope="row"><a href=${`#/tenants/${encodeURIComponent(tenant.tenant_id)}`}>${tenant.name}</a> <small>${tenant.tenant_id}</small></th>
-    <td><${Mark} is=${tenant.status} /></td>
-    <td><${Mark} is=${tenant.state ?? 'none'} /></td>
-    <td class="figure">${percent(month.availability)} <${Bounds} ...${month.bounds ?? {}} /></td>
-    <td class="figure">${percent(tenant.target, 2)}</td>
-    <td><${Budget} left=${tenant.error_budget.remaining_percent} label=${t('budget_left')} /></td>
-    <td class="figure">${number(tenant.burn_rate['1h'])} / ${number(tenant.burn_rate['24h'])}</td>
-    <td>${alert ? html`<${Mark} is=${alert.status} /> ${alert.alert_name} <small>${time(alert.at)}</small>` : '–'}</td>
+    <td data-head=${t('status')}><${Mark} is=${tenant.status} /></td>
+    <td data-head=${t('state')}><${Mark} is=${tenant.state ?? 'none'} /></td>
+    <td class="figure" data-head=${t('availability_30d')}>${percent(month.availability)} <${Bounds} ...${month.bounds ?? {}} /></td>
+    <td class="figure" data-head=${t('target')}>${percent(tenant.target, 2)}</td>
+    <td data-head=${t('budget_left')}><${Budget} left=${tenant.error_budget.remaining_percent} label=${t('budget_left')} /></td>
+    <td class="figure" data-head=${t('burn_rate')}>${number(tenant.burn_rate['1h'])} / ${number(tenant.burn_rate['24h'])}</td>
+    <td data-head=${t('last_alert')}>${alert ? html`<${Mark} is=${alert.status} /> ${alert.alert_name} <small>${time(alert.at)}</small>` : '–'}</td>
   </tr>`;
 }
 

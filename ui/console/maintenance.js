@@ -3,7 +3,7 @@ import { fieldsOf, useAsked, useTelling } from './asked.js';
 import { Nothing, Pick, Table, Trouble } from './parts.js';
 import { may } from './session.js';
 import { html, useRef, useSignal } from './view.js';
-import { number, percent, t, time } from './words.js';
+import { inMinutes, number, percent, t, time } from './words.js';
 
 const CATEGORIES = ['maintenance', 'deployment', 'customer', 'force_majeure', 'other'];
 const RULES = { once: '', daily: 'FREQ=DAILY', weekly: 'FREQ=WEEKLY', monthly: 'FREQ=MONTHLY' };
@@ -42,9 +42,9 @@ function Preview({ preview, own }) {
       ${effects.map((effect) => html`<tr key=${effect.window}><th scope="row">${t(`window_${effect.window}`)}</th>
         <td class="figure">${change(effect, 'availability', percent)}</td>
         <td>${change(effect, 'verdict', (said) => t(`verdict_${said}`))}</td>
-        <td class="figure">${change(effect, 'down_minutes', (n) => t('minutes', { n: number(n) }))}</td>
-        <td class="figure">${change(effect, 'maintenance_minutes', (n) => t('minutes', { n: number(n) }))}</td>
-        <td class="figure">${change(effect, 'budget_remaining_minutes', (n) => t('minutes', { n: number(n) }))}</td></tr>`)}<//>
+        <td class="figure">${change(effect, 'down_minutes', inMinutes)}</td>
+        <td class="figure">${change(effect, 'maintenance_minutes', inMinutes)}</td>
+        <td class="figure">${change(effect, 'budget_remaining_minutes', inMinutes)}</td></tr>`)}<//>
     ${past.count > 0 && html`<p class="lost">${t('past_occurrences', { n: number(past.count) })}</p>`}`;
 }
 

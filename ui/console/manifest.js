@@ -3,7 +3,7 @@ import { text } from './api.js';
 import { useTelling } from './asked.js';
 import { Trouble } from './parts.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
-import { t } from './words.js';
+import { perMonth, t } from './words.js';
 
 // Lines that are shown before and after the one that is meant.
 const AROUND = 2;
@@ -21,7 +21,7 @@ function Finding({ finding, lines, show }) {
 
 function Report({ report, lines, show }) {
   return html`<p role="status">${t(report.valid ? 'manifest_valid' : 'manifest_not_valid')}
-    ${report.estimated_cost && html` · ${report.estimated_cost}`} · ${t('pod_security', { standard: report.pod_security })}</p>
+    ${report.estimated_cost && html` · ${perMonth(report.estimated_cost)}`} · ${t('pod_security', { standard: report.pod_security })}</p>
   <ol class="findings">${report.findings.map((finding, i) => html`<${Finding} key=${i} finding=${finding} lines=${lines} show=${show} />`)}</ol>`;
 }
 

@@ -4,7 +4,7 @@ import { Bounds, Budget, Mark, Nothing, Table } from './parts.js';
 import { RangeBar } from './range.js';
 import { Availability } from './timeline.js';
 import { html } from './view.js';
-import { lasting, number, percent, t, time } from './words.js';
+import { inMinutes, lasting, number, percent, t, time } from './words.js';
 
 const Windows = ({ sla }) => html`<${Table} title=${t('availability')}
   heads=${['window', 'status', 'verdict', 'availability', 'target', 'coverage', 'down', 'budget_left', 'burn_rate', 'failures']}>
@@ -17,7 +17,7 @@ const Windows = ({ sla }) => html`<${Table} title=${t('availability')}
     <td class="figure">${percent(w.coverage, 1)}</td>
     <td class="figure">${lasting(w.down_minutes * 60)}</td>
     <td><${Budget} left=${w.error_budget.remaining_percent} label=${t('budget_left')} />
-      <small>${t('minutes', { n: number(w.error_budget.remaining_minutes) })}</small></td>
+      <small>${inMinutes(w.error_budget.remaining_minutes)}</small></td>
     <td class="figure">${number(w.burn_rate)}</td>
     <td class="figure">${number(w.failure_count)}</td>
   </tr>`)}
@@ -28,7 +28,7 @@ const Incidents = ({ found, own }) => html`<${Table} title=${t('incidents')} hea
     <th scope="row">${time(i.start, own)}</th>
     <td>${i.ongoing ? html`<${Mark} is="down" /> ${t('ongoing')}` : time(i.end, own)}</td>
     <td class="figure">${lasting(i.down_seconds)}</td>
-    <td class="figure">${t('minutes', { n: number(i.budget_minutes) })}</td>
+    <td class="figure">${inMinutes(i.budget_minutes)}</td>
     <td>${i.cause ?? '–'}</td></tr>`)}
   ${!found.incidents.length && html`<${Nothing} columns="5">${t('no_incidents')}<//>`}
 <//>`;

@@ -8,6 +8,13 @@ import { number, t, time } from './words.js';
 
 const HEADS = ['alert', 'state', 'condition', 'severity', 'value', 'since'];
 
+// Conditions of the rules of the SLA, in words; what people wrote is theirs.
+function conditionOf({ kind, condition }) {
+  if (kind === 'no_data') return t(condition.includes('counted') ? 'nothing_counted' : 'nothing_measured');
+  if (kind !== 'burn_rate') return html`<code>${condition || kind}</code>`;
+  return condition.replace('burn rate', t('burn_rate')).replace(/ or /g, t('or')).replace(/([\d.]+ %) in (\S+)/g, (_, part, windows) => t('part_in', { part, windows }));
+}
+
 const Acts = ({ rule, change, remove }) => html`<td><div class="spans">
   <button type="button" aria-label=${`${t('edit')} ${rule.alert_name}`} onClick=${() => change(rule)}>${t('edit')}</button>
   ${rule.kind === 'threshold' && html`<button type="button" aria-label=${`${t('remove')} ${rule.alert_name}`}
@@ -17,7 +24,7 @@ const Rules = ({ found, acts, own }) => html`<${Table} title=${t('alert_rules')}
   ${found.alerts.map((rule) => html`<tr key=${rule.rule_id}>
     <th scope="row">${rule.alert_name} ${rule.objective && html`<small>${t('objective')}: ${rule.objective}</small>`}</th>
     <td><${Mark} is=${rule.state} /></td>
-    <td><code>${rule.condition || rule.kind}</code></td><td>${t(`severity_${rule.severity}`)}</td>
+    <td>${conditionOf(rule)}</td><td>${t(`severity_${rule.severity}`)}</td>
     <td class="figure">${number(rule.value)}</td><td>${time(rule.since, own)}</td>
     ${acts && html`<${Acts} rule=${rule} ...${acts} />`}</tr>`)}
   ${!found.alerts.length && html`<${Nothing} columns=${HEADS.length + 1}>${t('nothing_yet')}<//>`}

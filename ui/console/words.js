@@ -51,6 +51,12 @@ export const hour = (value, own) => format({ hour: '2-digit', minute: '2-digit' 
 export const day = (value, own) => format({ month: 'short', day: 'numeric' }, shownZone(own)).format(new Date(value));
 export const clock = (value, own) => format({ timeStyle: 'medium' }, shownZone(own)).format(new Date(value));
 
+// Minutes that are told as such; nothing of which there is none.
+export const inMinutes = (value) => (value === null || value === undefined ? '–' : t('minutes', { n: number(value) }));
+
+// Prices come by the month.
+export const perMonth = (cost) => cost?.replace('/month', t('per_month')) ?? '';
+
 export function lasting(seconds) {
   if (seconds === null || seconds === undefined) return '–';
   const whole = Math.round(seconds);
