@@ -31,6 +31,7 @@ GROUPS = {
     "completion": "Print what makes SHELL complete commands, options and their values.",
     "deploy": "Deploy a tenant of a running service.",
     "doctor": "Look at settings, database, clocks, Prometheus, Alertmanager, cluster and mail, and say what to do.",
+    "import": "History from Prometheus, VictoriaMetrics or CSV.",
     "incidents": "Outages of a tenant, with what each took from its error budget.",
     "logs": "The log of a tenant's newest deployment, or of another one.",
     "maintenance": "Planned windows of a tenant: list, add, remove.",
@@ -42,6 +43,8 @@ GROUPS = {
     "tenants": "The tenants of a running service: list, show, create, change, delete.",
     "token": "API tokens: make, list, replace and revoke them; see docs/tokens.md.",
 }
+# What is no name of a module.
+_MODULES = {"import": "importing"}
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -88,7 +91,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in GROUPS:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module(f"ecpmon.cli.{cmd_name}"), cmd_name)
+        module = _MODULES.get(cmd_name, cmd_name)
+        found: click.Command = getattr(import_module(f"ecpmon.cli.{module}"), module)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

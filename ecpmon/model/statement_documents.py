@@ -221,3 +221,4 @@ class ToldStatement(StatementDocument):
     revisions: NotRequired[int]
     closed_at: NotRequired[Time]
     restates: NotRequired[dict[str, Any] | None]
+    imported: NotRequired[Annotated[list[Ends], Field(description="of which time history was imported")]]

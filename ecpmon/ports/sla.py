@@ -355,6 +355,10 @@ class StatementStore(Protocol):
         """The digest of the newest revision of each of these (months, quarters, years) that is closed."""
         ...
 
+    async def imported(self, tenant: Tenant) -> list[Interval]:
+        """Of which stretches history was imported, in order; mostly of none."""
+        ...
+
     async def closed_months(self) -> list[tuple[str, str]]:
         """(tenant_id, month, quarter or year) of every live tenant, for the job that looks for late changes."""
         ...

@@ -134,6 +134,7 @@ def tables(data: Mapping[str, Any], say: Words) -> list[Section]:
         _exclusions(data, say),
         *_uncounted(data, say),
         (say("unmeasured"), [say("start"), say("end"), say("length"), say("blind")], gaps),
+        *_imported(data, say),
         *_withdrawn(data, say),
         _days(data, say),
     ]
@@ -185,6 +186,12 @@ def _exclusions(data: Mapping[str, Any], say: Words) -> Section:
             for row, e in zip(rows, data["exclusions"], strict=True)
         ]
     return say("exclusions"), [say(h) for h in heads], rows
+
+
+def _imported(data: Mapping[str, Any], say: Words) -> list[Section]:
+    """Only where something was."""
+    rows = [[moment(data, each["start"]), moment(data, each["end"])] for each in data.get("imported", ())]
+    return [(say("imported"), [say("start"), say("end")], rows)] if rows else []
 
 
 def _uncounted(data: Mapping[str, Any], say: Words) -> list[Section]:

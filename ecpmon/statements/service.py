@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -133,8 +133,22 @@ class StatementService:
         """
         months = months_of(name)
         if months != [name]:
-            return await self._period(tenant, name, months, now, revision)
-        return await self._month(tenant, name, now, revision)
+            told = await self._period(tenant, name, months, now, revision)
+        else:
+            told = await self._month(tenant, name, now, revision)
+        return None if told is None else await self._marked(tenant, told)
+
+    async def _marked(self, tenant: Tenant, told: Told) -> Told:
+        """With what of the period was imported, where something was: no figure follows from it."""
+        if not (imported := await self._statements.imported(tenant)):
+            return told
+        period = told.data()["period"]
+        start, end = (datetime.fromisoformat(period[which]) for which in ("start", "end"))
+        within = [(max(i.start, start), min(i.end, end)) for i in imported if i.start < end and i.end > start]
+        if not within:
+            return told
+        more = [{"start": _rfc3339(begins), "end": _rfc3339(ends)} for begins, ends in within]
+        return replace(told, more={**told.more, "imported": more})
 
     async def _month(
         self,
@@ -227,7 +241,8 @@ class StatementService:
     async def stored(self, tenant: Tenant, month: str, revision: int) -> Told | None:
         """A revision as it is; None when there is none of that number."""
         closed = await self._statements.revisions(tenant, month)
-        return next((_shown(c, len(closed)) for c in closed if c.revision == revision), None)
+        found = next((_shown(c, len(closed)) for c in closed if c.revision == revision), None)
+        return None if found is None else await self._marked(tenant, found)
 
     async def restate(self, tenant: Tenant, month: str, now: datetime) -> bool:
         """Make a new revision when late data or maintenance changed a closed month; whether one was made.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
+from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.sla import ClosedStatement
 from ecpmon.storage.database import Database
@@ -50,6 +51,10 @@ class PgStatementStore:
     async def digests(self, tenant: Tenant, names: Collection[str]) -> dict[str, str]:
         rows = await self._database.fetch(self._sql["digests"], tenant.key, list(names))
         return {r["month"]: r["digest"] for r in rows}
+
+    async def imported(self, tenant: Tenant) -> list[Interval]:
+        rows = await self._database.fetch(self._sql["imported"], tenant.key)
+        return [Interval(r["start"], r["end"]) for r in rows]
 
     async def closed_months(self) -> list[tuple[str, str]]:
         return [(r["tenant_id"], r["month"]) for r in await self._database.fetch(self._sql["closed_months"])]

@@ -28,3 +28,8 @@ WHERE tenant = $1 AND month = ANY($2::text[]) ORDER BY month, revision DESC
 -- Of every live tenant, for the job that looks for late changes; quarters and years as well.
 SELECT DISTINCT t.tenant_id, s.month FROM statements s JOIN tenants t ON t.id = s.tenant
 WHERE t.deleted_at IS NULL
+
+-- name: imported
+-- Of which stretches of tenant $1 something was imported.
+SELECT lower(r) AS start, upper(r) AS "end" FROM imported i CROSS JOIN LATERAL unnest(i.periods) AS r (r)
+WHERE i.tenant = $1 ORDER BY 1

@@ -396,6 +396,24 @@ async def test_new_terms_are_for_the_months_to_come(service: Service) -> None:
     assert periods[1]["end"] == "2026-05-31T15:00:00Z"
 
 
+async def test_a_statement_says_of_which_time_history_was_imported_and_no_figure_changes(
+    service: Service,
+) -> None:
+    name = await a_march(service)
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    before = await report(service, name)
+    await service.runtime.database.execute(
+        "INSERT INTO imported SELECT id, tstzmultirange(tstzrange('2026-02-20Z', '2026-03-02Z'),"
+        " tstzrange('2026-04-02Z', '2026-04-03Z')) FROM tenants WHERE tenant_id = $1",
+        name,
+    )
+    imported = [{"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}]
+    assert await report(service, name) == {**before, "imported": imported}
+    status, page, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla/report?month=2026-03&format=html")
+    assert status == 200
+    assert "history was imported" in str(page)
+
+
 async def test_a_deleted_tenant_is_owed_nothing_after_its_end(service: Service) -> None:
     name = await service.tenant(push_interval=3600)
     url = f"/api/v1/tenants/{name}"
