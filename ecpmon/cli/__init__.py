@@ -44,7 +44,7 @@ GROUPS = {
     "token": "API tokens: make, list, replace and revoke them; see docs/tokens.md.",
 }
 # What is no name of a module.
-_MODULES = {"import": "importing"}
+MODULES = {"import": "imports"}
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -91,7 +91,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in GROUPS:
             return super().get_command(ctx, cmd_name)
-        module = _MODULES.get(cmd_name, cmd_name)
+        module = MODULES.get(cmd_name, cmd_name)
         found: click.Command = getattr(import_module(f"ecpmon.cli.{module}"), module)
         return found
 

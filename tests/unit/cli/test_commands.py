@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 from click.testing import CliRunner
 
-from ecpmon.cli import GROUPS, cli
+from ecpmon.cli import GROUPS, MODULES, cli
 
 # Large, and of no use to who only asks, or to a front that has just begun.
 LARGE = (
@@ -35,7 +35,8 @@ def test_help_shows_every_command_with_what_it_is_for() -> None:
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_a_group_is_listed_by_its_own_words(name: str) -> None:
-    said = getattr(import_module(f"ecpmon.cli.{name}"), name).help
+    module = MODULES.get(name, name)
+    said = getattr(import_module(f"ecpmon.cli.{module}"), module).help
     assert " ".join(said.partition("\n\n")[0].split()) == GROUPS[name]
 
 

@@ -36,14 +36,15 @@ def _taken(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group()
-def importing() -> None:
-    """History from Prometheus, VictoriaMetrics or CSV, into ECPMON_DATABASE_URL.
+def imports() -> None:
+    """History from Prometheus, VictoriaMetrics or CSV.
 
-    An import that was ended goes on where it was when it is given again; what is there already stays as it is.
+    It is stored in ECPMON_DATABASE_URL. An import that was ended goes on where it was when it is given again; what is
+    there already stays as it is.
     """
 
 
-@importing.command("file")
+@imports.command("file")
 @click.argument("kind", type=click.Choice(["victoria", "promtool", "csv"]))
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_taken
@@ -54,7 +55,7 @@ def of_file(kind: str, path: Path, **taken: Any) -> None:
     _run(lambda url: import_file(url, path, kind, _wanted(**taken), _tell))
 
 
-@importing.command("prometheus")
+@imports.command("prometheus")
 @click.argument("url")
 @click.argument("selector")
 @click.option("--since", type=Duration(), required=True, help="So far back, such as 15d.")
