@@ -20,7 +20,7 @@ from ecpmon.errors import BadRequest
 
 _LABEL: Final = re.compile(r'\s*([a-zA-Z_:][\w:.]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
 _SERIES: Final = re.compile(
-    r"\s*([a-zA-Z_:][\w:]*)?\s*(?:\{((?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*)\})?\s+(\S+)\s+(\S+)"
+    r"([a-zA-Z_:][\w:]*)?(\{(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*\})?[ \t]+(\S+)[ \t]+(\S+)"
 )
 _ESCAPED: Final = re.compile(r"\\(.)")
 _UNESCAPED: Final = {"n": "\n"}
@@ -69,11 +69,16 @@ class Promtool:
         text = line.decode("utf-8", "replace").strip()
         if not text or text.startswith("#"):
             return None
-        found = _SERIES.fullmatch(text) or _SERIES.match(text)
+        found = _SERIES.match(text)
         try:
             if found is None:
                 raise ValueError
-            name, inner, value, at = found[1] or "", found[2] or "", float(found[3]), _instant(found[4])
+            name, inner, value, at = (
+                found[1] or "",
+                (found[2] or "")[1:-1],
+                float(found[3]),
+                _instant(found[4]),
+            )
             labels = self._known.get((name, inner))
             if labels is None:
                 labels = _labels(name, inner)
