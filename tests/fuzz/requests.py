@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from ecpmon.openapi.declaring import Contract, Json, Model, names_of
 from tests.fuzz import nasty
 from tests.fuzz.bodies import HINTS, body_of, of_model
+from tests.remote_write import packed, series
 
 _QUERY: Final = re.compile(r'(?:\(request, |query\.get\()"(\w+)"')
 _NAME: Final = re.compile(r"\b[A-Z]\w+")
@@ -147,7 +148,10 @@ def request_to(draw: st.DrawFn, aim: Aim) -> bytes:
         extra = draw(_nonsense())
         headers = [h for h in headers if h[0] not in dict(extra)] + extra
     target, body = draw(_target(aim, wrong)), b""
-    if method in ("POST", "PUT", "PATCH") or "body" in wrong:
+    if _takes_messages(aim):
+        body, kind = draw(_messages(aim)), b"application/x-protobuf"
+        headers += [(b"Content-Type", kind), (b"Content-Encoding", b"snappy")]
+    elif method in ("POST", "PUT", "PATCH") or "body" in wrong:
         body = draw(body_of(_documents(aim)))
         headers.append(
             (b"Content-Type", draw(st.sampled_from((b"application/json",) * 7 + (b"application/yaml",))))
@@ -157,6 +161,30 @@ def request_to(draw: st.DrawFn, aim: Aim) -> bytes:
     head += [name + b": " + value for name, value in headers]
     head += [b"Content-Length: %d" % len(body)] if body else []
     return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+def _takes_messages(aim: Aim) -> bool:
+    """Whether the route's bodies are messages of remote write, and nothing else."""
+    kinds = aim.contract.kinds_of_body if aim.contract is not None else ()
+    return [kind.media_type for kind in kinds] == ["application/x-protobuf"]
+
+
+@st.composite
+def _messages(draw: st.DrawFn, aim: Aim) -> bytes:
+    """Of remote write, most often as they should be."""
+    at = int(draw(st.sampled_from((0, 1_772_442_000, 2**40))) * 1000)
+    names = draw(st.lists(st.sampled_from(("up", "cpu", "", "x" * 101, "a\x00")), min_size=1, max_size=3))
+    whole = b"".join(
+        series(
+            {"__name__": name, "tenant_id": draw(st.sampled_from((*aim.known["tenant_id"], "nobody")))},
+            (1.0, at),
+        )
+        for name in names
+    )
+    damaged = draw(
+        st.sampled_from((whole, whole, whole, whole[:-1], whole + b"\xff")) | st.binary(max_size=100)
+    )
+    return draw(st.sampled_from((packed(damaged), packed(damaged), packed(damaged), damaged)))
 
 
 def _documents(aim: Aim) -> st.SearchStrategy[Any]:
