@@ -30,10 +30,6 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 
 _SHAPE = Shape(tuple(series_key(name) for name in values_of(random.Random(1))))
-_PID = """
-SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-ORDER BY state_change DESC LIMIT 1
-"""
 
 
 def main() -> None:
@@ -76,7 +72,8 @@ async def _measure(dsn: str, arguments: argparse.Namespace) -> None:
 async def _measured(
     own: Database, store: IngestStore, tenants: list[Any], frames: int, commits: int
 ) -> dict[str, Any]:
-    backend = await own.fetchval(_PID)
+    async with own.writing() as connection:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
     once, process, database = store.at_once, time.process_time(), _cpu(backend)
     took = sorted(await _turn(store, tenants, frames, commits))
     return {
