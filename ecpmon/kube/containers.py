@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,16 +30,19 @@ _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _PULL: Final = ("Always", "IfNotPresent", "Never")
 _MESSAGES: Final = ("File", "FallbackToLogsOnError")
 _PROPAGATION: Final = ("Bidirectional", "HostToContainer", "None")
+_PROPAGATED: Final = _PROPAGATION[:2]
 _RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
 _RESIZE: Final = ("NotRequired", "RestartContainer")
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The pod that containers belong to: its spec, which volumes can be mounted, its resource claims."""
+    """The pod that containers belong to: its spec, which volumes can be mounted, which of them are claims and so can
+    be used as devices, its resource claims."""
 
     spec: Mapping[str, Any]
     volumes: set[str]
+    disks: set[str]
     claims: Mapping[str, Any]
     is_pod: bool
 
@@ -151,7 +154,9 @@ def _host_ports(spec: Mapping[str, Any], path: str, is_pod: bool) -> Causes:
 def _mounts(container: Mapping[str, Any], at: str, within: Within) -> Causes:
     seen: set[str] = set()
     privileged = bool((container.get("securityContext") or {}).get("privileged"))
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
+    mounts, devices = container.get("volumeMounts") or (), container.get("volumeDevices") or ()
+    names, paths = _taken(devices, "devicePath")
+    for index, mount in enumerate(mounts):
         where, name, path = f"{at}.volumeMounts[{index}]", mount.get("name", ""), mount.get("mountPath", "")
         yield from needed(mount, ("name",), where)
         if name not in within.volumes:
@@ -160,16 +165,31 @@ def _mounts(container: Mapping[str, Any], at: str, within: Within) -> Causes:
         if path in seen:
             yield invalid(f"{where}.mountPath", path, "must be unique")
         seen.add(path)
-        # The server names the list and the field, not which of the mounts.
+        if name in names:
+            yield invalid(f"{where}.name", name, "must not already exist in volumeDevices")
+        if path in paths:
+            yield invalid(f"{where}.mountPath", path, "must not already exist as a path in volumeDevices")
+        if mount.get("subPath") and mount.get("subPathExpr"):
+            detail = "subPathExpr and subPath are mutually exclusive"
+            yield invalid(f"{where}.subPathExpr", mount["subPathExpr"], detail)
+        # Of what follows the server names the list and the field, not which of the mounts.
         step = f".volumeMounts[{index}]"
         yield from without(step, _mount_details(mount, where, privileged), ".volumeMounts")
-    yield from _devices(container, at, within)
+    yield from _devices(devices, f"{at}.volumeDevices", within, _taken(mounts, "mountPath"))
 
 
-def _devices(container: Mapping[str, Any], at: str, within: Within) -> Causes:
+def _taken(items: Sequence[Mapping[str, Any]], key: str) -> tuple[set[str], set[str]]:
+    """The volumes that mounts or devices use, and the paths where they do."""
+    return {item.get("name", "") for item in items}, {item.get(key, "") for item in items}
+
+
+def _devices(
+    devices: Sequence[Mapping[str, Any]], at: str, within: Within, mounted: tuple[set[str], set[str]]
+) -> Causes:
     used: set[str] = set()
-    for index, device in enumerate(container.get("volumeDevices") or ()):
-        where, name = f"{at}.volumeDevices[{index}]", device.get("name", "")
+    names, paths = mounted
+    for index, device in enumerate(devices):
+        where, name = f"{at}[{index}]", device.get("name", "")
         yield from needed(device, ("name", "devicePath"), where)
         for key in ("name", "devicePath"):
             if device.get(key) in used:
@@ -179,15 +199,20 @@ def _devices(container: Mapping[str, Any], at: str, within: Within) -> Causes:
             yield invalid(f"{where}.devicePath", device["devicePath"], "can not contain backsteps ('..')")
         if name and name not in within.volumes:
             yield not_found(f"{where}.name", name)
+        elif name and name not in within.disks:
+            detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
+            yield invalid(f"{where}.name", name, detail)
+        if name in names:
+            yield invalid(f"{where}.name", name, "must not already exist in volumeMounts")
+        if device.get("devicePath", "") in paths:
+            detail = "must not already exist as a path in volumeMounts"
+            yield invalid(f"{where}.devicePath", device.get("devicePath", ""), detail)
 
 
 def _mount_details(mount: Mapping[str, Any], at: str, privileged: bool) -> Causes:
     for key in ("subPath", "subPathExpr"):
         if mount.get(key):
             yield from descending_causes(mount[key], f"{at}.{key}")
-    if mount.get("subPath") and mount.get("subPathExpr"):
-        detail = "subPathExpr and subPath are mutually exclusive"
-        yield invalid(f"{at}.subPathExpr", mount["subPathExpr"], detail)
     if mount.get("mountPropagation") == "Bidirectional" and not privileged:
         detail = "Bidirectional mount propagation is available only to privileged containers"
         yield forbidden(f"{at}.mountPropagation", detail)
@@ -195,6 +220,9 @@ def _mount_details(mount: Mapping[str, Any], at: str, privileged: bool) -> Cause
     yield from one_of(mount, "recursiveReadOnly", _RECURSIVE, at)
     if mount.get("recursiveReadOnly") in _RECURSIVE[1:] and not mount.get("readOnly"):
         yield forbidden(f"{at}.recursiveReadOnly", "may only be specified when readOnly is true")
+    if mount.get("recursiveReadOnly") in _RECURSIVE[1:] and mount.get("mountPropagation") in _PROPAGATED:
+        detail = "may only be specified when mountPropagation is None or not specified"
+        yield forbidden(f"{at}.recursiveReadOnly", detail)
 
 
 def _resizing(policies: Any, path: str, *, ends: bool) -> Causes:

@@ -73,13 +73,19 @@ def _fixed(spec: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _disks(spec: Mapping[str, Any]) -> set[str]:
+    """The volumes that are claims, of which alone a container can have the device."""
+    volumes = spec.get("volumes") or ()
+    return {v.get("name", "") for v in volumes if "persistentVolumeClaim" in v or "ephemeral" in v}
+
+
 def spec_causes(spec: Mapping[str, Any], path: str, *, is_pod: bool) -> Causes:
     """Everything wrong with a pod spec."""
     found, usable = volume_causes(spec.get("volumes") or (), f"{path}.volumes", is_pod=is_pod)
     yield from found
     claims, causes = _claims(spec.get("resourceClaims") or (), f"{path}.resourceClaims")
     yield from causes
-    yield from container_causes(Within(spec, usable, claims, is_pod), path)
+    yield from container_causes(Within(spec, usable, _disks(spec), claims, is_pod), path)
     yield from pod_level_causes(spec, path)
     yield from one_of(spec, "restartPolicy", _RESTART, path)
     yield from _dns(spec, path)

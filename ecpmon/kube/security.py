@@ -13,6 +13,11 @@ _PROFILES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
 _SYSCTL: Final = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
 _MAX_ID: Final = 2**31 - 1
 # What a pod with users of its own cannot share with its node; two of the names are those of Go.
+# Settings of the kernel by the namespace that they belong to.
+_NAMESPACED: Final = {
+    "hostNetwork": re.compile(r"net\."),
+    "hostIPC": re.compile(r"kernel\.(shm|msg|sem\Z)|fs\.mqueue\."),
+}
 _HOST: Final = {"hostNetwork": "hostNetwork", "hostPID": "HostPID", "hostIPC": "HostIPC"}
 _SYSTEMS: Final = ("linux", "windows")
 _NOT_IN_WINDOWS: Final = (
@@ -65,7 +70,7 @@ def pod_security_causes(security: Mapping[str, Any] | None, at: str, spec: Mappi
     yield from one_of(security, "fsGroupChangePolicy", ("Always", "OnRootMismatch"), at)
     yield from one_of(security, "supplementalGroupsPolicy", ("Merge", "Strict"), at)
     yield from one_of(security, "seLinuxChangePolicy", ("MountOption", "Recursive"), at)
-    yield from _sysctls(security.get("sysctls") or (), at)
+    yield from _sysctls(security.get("sysctls") or (), at, spec)
     yield from _profiles(security, at)
     yield from windows_causes(security.get("windowsOptions"), f"{at}.windowsOptions")
 
@@ -137,7 +142,7 @@ def _file(file: str | None, at: str, what: str) -> Causes:
         yield invalid(at, file, "must be a relative path without '..'")
 
 
-def _sysctls(sysctls: Any, at: str) -> Causes:
+def _sysctls(sysctls: Any, at: str, spec: Mapping[str, Any]) -> Causes:
     seen: set[str] = set()
     for index, sysctl in enumerate(sysctls):
         name, where = sysctl.get("name", ""), f"{at}.sysctls[{index}].name"
@@ -148,3 +153,18 @@ def _sysctls(sysctls: Any, at: str) -> Causes:
         elif name in seen:
             yield duplicate(where, name)
         seen.add(name)
+        yield from _of_the_node(name, where, spec)
+
+
+def _of_the_node(name: str, where: str, spec: Mapping[str, Any]) -> Causes:
+    """A setting of a network or of shared memory that the pod has no namespace of its own for."""
+    dotted = _dotted(name)
+    for host, pattern in _NAMESPACED.items():
+        if spec.get(host) and pattern.match(dotted):
+            yield invalid(where, name, f"may not be specified when '{host}' is true")
+
+
+def _dotted(name: str) -> str:
+    """`net/ipv4/conf/eth0.1/x` is `net.ipv4.conf.eth0/1.x`: whichever comes first is what parts its words."""
+    first = next((sign for sign in name if sign in "./"), ".")
+    return name if first == "." else name.translate(str.maketrans("./", "/."))

@@ -206,6 +206,9 @@ def _downward_item(item: Mapping[str, Any], at: str) -> Causes:
         yield required(at, "one of fieldRef and resourceFieldRef is required")
 
 
+_WITH_ITEMS: Final = ("secret", "configMap", "downwardAPI")
+
+
 def _projected(source: Mapping[str, Any], at: str) -> Causes:
     yield from _mode(source, "defaultMode", at)
     for index, part in enumerate(source.get("sources") or ()):
@@ -214,6 +217,20 @@ def _projected(source: Mapping[str, Any], at: str) -> Causes:
         yield from only_one(present, where, "volume type")
         for key in present:
             yield from _PROJECTIONS[key](part[key], f"{where}.{key}")
+    yield from _written_twice(source.get("sources") or (), at)
+
+
+def _written_twice(sources: Any, at: str) -> Causes:
+    """Files that two items of one volume are put into. The server names the volume."""
+    seen: set[str] = set()
+    for index, part in enumerate(sources):
+        for key in _WITH_ITEMS:
+            for number, item in enumerate((part.get(key) or {}).get("items") or ()):
+                path = item.get("path", "")
+                if path and path in seen:
+                    step = f".sources[{index}].{key}.items[{number}].path"
+                    yield from without(step, [invalid(f"{at}{step}", path, "conflicting duplicate paths")])
+                seen.add(path)
 
 
 def _projected_keys(source: Mapping[str, Any], at: str) -> Causes:

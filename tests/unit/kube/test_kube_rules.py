@@ -329,6 +329,60 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
 ]  # fmt: skip
 
 
+VOLUMES = [{"name": "d", "persistentVolumeClaim": {"claimName": "d"}}, {"name": "e", "emptyDir": {}}]
+DEVICES: list[tuple[dict[str, Any], set[str]]] = [
+    ({"volumeDevices": [{"name": "d", "devicePath": "/d"}]}, set()),
+    ({"volumeDevices": [{"name": "e", "devicePath": "/e"}]}, {"volumeDevices[0].name"}),
+    ({"volumeDevices": [{"name": "x", "devicePath": "/x"}]}, {"volumeDevices[0].name"}),
+    ({"volumeDevices": [{"name": "d", "devicePath": "/d"}], "volumeMounts": [{"name": "d", "mountPath": "/m"}]},
+     {"volumeDevices[0].name", "volumeMounts[0].name"}),
+    ({"volumeDevices": [{"name": "d", "devicePath": "/d"}], "volumeMounts": [{"name": "e", "mountPath": "/d"}]},
+     {"volumeDevices[0].devicePath", "volumeMounts[0].mountPath"}),
+    ({"volumeMounts": [{"name": "e", "mountPath": "/d", "subPath": "a", "subPathExpr": "b"}]},
+     {"volumeMounts[0].subPathExpr"}),
+    ({"volumeMounts": [{"name": "e", "mountPath": "/d", "readOnly": True, "recursiveReadOnly": "Enabled",
+                        "mountPropagation": "HostToContainer"}]}, {"volumeMounts.recursiveReadOnly"}),
+]  # fmt: skip
+SYSCTLS = [
+    ("net.core.somaxconn", "hostNetwork", True),
+    ("net/ipv4/conf/eth0.1/forwarding", "hostNetwork", True),
+    ("kernel.shmmax", "hostIPC", True),
+    ("kernel.sem", "hostNetwork", False),
+    ("net.core.somaxconn", "hostIPC", False),
+    ("netx.core", "hostNetwork", False),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), DEVICES)
+def test_a_device_is_a_claims_and_is_not_mounted_as_well(change: dict[str, Any], expected: set[str]) -> None:
+    container = {"name": "c", "image": "i", **change}
+    changes = {f"{SPEC}.volumes": VOLUMES, f"{SPEC}.containers": [container], f"{SPEC}.initContainers": None}
+    found = fields(with_changes(bases()["daemonsets"], changes))
+    assert found == {f"{CONTAINER}.{field}" for field in expected}
+
+
+@pytest.mark.parametrize(("name", "host", "refused"), SYSCTLS)
+def test_kernel_settings_of_the_node_are_not_the_pods_to_set(name: str, host: str, refused: bool) -> None:
+    spec = {"sysctls": [{"name": name, "value": "1"}]}
+    base = with_changes(bases()["daemonsets"], {f"{SPEC}.{host}": True, f"{SPEC}.securityContext": spec})
+    told = {field for field in fields(base) if "sysctls" in field}
+    assert told == ({f"{SPEC}.securityContext.sysctls[0].name"} if refused else set())
+
+
+def test_two_sources_of_a_projected_volume_write_different_files() -> None:
+    def volume(other: str) -> Document:
+        sources = [{"configMap": {"name": "a", "items": [{"key": "k", "path": "file"}]}},
+                   {"secret": {"name": "b", "items": [{"key": "k", "path": other}]}}]  # fmt: skip
+        volumes = [*(bases()["daemonsets"]["spec"]["template"]["spec"].get("volumes") or ()),
+                   {"name": "both", "projected": {"sources": sources}}]  # fmt: skip
+        return with_changes(bases()["daemonsets"], {f"{SPEC}.volumes": volumes})
+
+    assert fields(volume("other")) == set()
+    (told,) = check(volume("file")).causes
+    assert told.field.endswith("].projected")
+    assert told.place == f"{told.field}.sources[1].secret.items[0].path"
+
+
 @pytest.mark.parametrize(("change", "expected"), POD_SPEC, ids=lambda value: "-".join(sorted(value))[:60])
 def test_a_pod_spec_with_one_mistake(change: dict[str, Any], expected: set[str]) -> None:
     base = with_changes(bases()["daemonsets"], {f"{SPEC}.{key}": value for key, value in change.items()})
