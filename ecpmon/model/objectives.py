@@ -89,6 +89,11 @@ class Selector(BaseModel):
         """Whether a series of the metric with these labels is meant."""
         return all(_allows(wanted, labels.get(name, "")) for name, wanted in self.labels.items())
 
+    def may_be_beside(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series that is meant may yet come beside one of the metric with these labels: what has no label of
+        that name will hardly be counted apart by it."""
+        return all(labels.get(name) or _allows(wanted, "") for name, wanted in self.labels.items())
+
     @field_validator("metric")
     @classmethod
     def _printable(cls, value: str) -> str:

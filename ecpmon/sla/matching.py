@@ -84,8 +84,13 @@ class Matches:
             return []
         if counters.bound is not None:
             return ["the histogram has no bucket that ends at the threshold: no figure is given"]
-        if any(metric == counters.part.metric for metric, _ in self._series):
+        named = [labels for metric, labels in self._series if metric == counters.part.metric]
+        if any(counters.part.may_be_beside(labels) for labels in named):
             return [f"no series is {write(counters.part)} yet; it is taken to wait for its first event"]
+        if named:
+            return [
+                f"no series of {counters.part.metric} has the labels asked for: no figure is given until one has"
+            ]
         return [f"no metric is called {counters.part.metric}: no figure is given until there is one"]
 
     def refusals(self) -> list[tuple[str, str]]:

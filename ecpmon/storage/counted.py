@@ -88,7 +88,7 @@ class Counted:
     # Series that say when counters began, and who is meant by each.
     _begun: dict[_Identity, int] = field(default_factory=dict)
     _meant: dict[int, _Identity] = field(default_factory=dict)
-    # Whether there is any series of the metric of what is good or bad.
+    # Whether there is any series of the metric of what is good or bad that has the labels asked for.
     _named: bool = False
 
     @property
@@ -116,7 +116,8 @@ class Counted:
 
     @property
     def finds_part(self) -> bool:
-        """Whether what is good or bad is counted, or only waits for its first event: somebody counts under its name.
+        """Whether what is good or bad is counted, or only waits for its first event: somebody counts under its name,
+        by the labels that are asked for.
 
         The buckets of a histogram are born together, so that one that is not there is no bucket.
         """
@@ -141,7 +142,7 @@ class Counted:
         if metric.endswith(_CREATED):
             self._begun[source, metric, _without_bound(labels)] = row["id"]
         if metric == self.selected.part.metric:
-            self._named = True
+            self._named = self._named or self.selected.part.may_be_beside(labels)
             if self.selected.is_part(labels):
                 self._take(self.part, row["id"], source, metric, labels)
         if metric == self.selected.whole.metric and self.selected.whole.matches(labels):

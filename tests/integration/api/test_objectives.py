@@ -65,6 +65,17 @@ async def test_every_tenant_has_the_defaults_and_their_figures(service: Service)
     assert (hour["good"], hour["total"], hour["ratio"]) == (1800, 3600, 50)
 
 
+async def test_errors_by_a_label_that_nobody_counts_by_are_unknown_and_not_none(service: Service) -> None:
+    tenant = await service.tenant()
+    bad = {"metric": "requests_total", "labels": {"code": "503"}}
+    spec = {"kind": "requests", "target": 0.9, "total": {"metric": "requests_total"}, "bad": bad}
+    assert (await service.ask("PUT", path(tenant, "/by-code"), spec))[0] == 201
+    await counted(service, tenant)
+    _, answer, _ = await service.ask("GET", path(tenant, "/by-code/status?windows=1h"))
+    [hour] = answer["windows"]
+    assert (hour["ratio"], hour["verdict"], hour["status"]) == (None, "undetermined", "no_data")
+
+
 async def test_an_objective_says_since_when_its_counters_cannot_be_used(service: Service) -> None:
     tenant, other = await service.tenant(), await service.tenant()
     why = "the labels of the counter errors_total do not tell its series apart"

@@ -521,6 +521,10 @@ async def test_a_bad_selector_that_finds_nothing_says_nothing(counting: Counting
         counting, kind="requests", total=total, bad={**total, "labels": {"code": {"re": "5.."}}}
     )
     assert unborn.part_known
+    misspelt = await defined(
+        counting, kind="requests", total=total, bad={**total, "labels": {"status": "503"}}
+    )
+    assert not misspelt.part_known
     unknown = await defined(counting, kind="requests", total=total, bad={"metric": "failures_total"})
     assert not unknown.part_known
     assert (await counting.minutes("requests", T0, T0 + timedelta(hours=1)))[T0 + MINUTE].total == 10

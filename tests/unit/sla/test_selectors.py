@@ -149,6 +149,12 @@ def test_what_an_objective_finds_is_said() -> None:
     assert found.hints() == ["no metric is called e: no figure is given until there is one"]
     waiting = Matches(objective, Source.PROMETHEUS, [*total, (Source.PROMETHEUS, "e", {"code": "404"})])
     assert waiting.hints() == ['no series is e{code=~"5.."} yet; it is taken to wait for its first event']
+    # What is not counted apart by that label never tells of it.
+    for labels in ({}, {"status": "503"}, {"code": ""}):
+        misspelt = Matches(objective, Source.PROMETHEUS, [*total, (Source.PROMETHEUS, "e", labels)])
+        assert misspelt.hints() == [
+            "no series of e has the labels asked for: no figure is given until one has"
+        ]
 
 
 def test_latency_of_a_gauge_that_nobody_sends_says_so() -> None:
