@@ -112,5 +112,5 @@ async def test_a_token_is_told_what_it_may(service: Service) -> None:
     assert status == 200
     assert told == {
         "name": "op", "roles": ["operator"], "permissions": ["scrape", "read", "ingest", "operate"],
-        "every_tenant": False, "expires_at": None, "demo": False,
+        "every_tenant": False, "expires_at": None, "expires_in": None, "demo": False,
     }  # fmt: skip

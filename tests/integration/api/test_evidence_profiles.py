@@ -38,7 +38,7 @@ async def test_a_tenants_profile_is_kept_with_when_it_held(service: Service) -> 
     assert status == 200
     assert answer["selection"]["match"] == {"job": "vllm-acme"}
     assert 'job=~"vllm-acme"' in answer["asked"]["errors_total"]
-    assert "only shown" in answer["warnings"][0]  # its evidence is what it pushes
+    assert "single instances" in answer["warnings"][0]  # its evidence is what it pushes
     service.clock.advance(60)
     status, answer = await own(service, "PUT", tenant, {**CHOICE, "profile": "mosec"})
     service.clock.advance(60)
