@@ -94,11 +94,11 @@ def test_the_guides_own_monitoring_client(application: Application) -> None:
 def test_a_push_that_shows_nothing_at_all_is_taken_the_short_way(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered, plain = list[int](), DirectPushes._pushed
+    answered, plain = list[bool](), DirectPushes._pushed
 
     async def pushed(self: DirectPushes, *args: Any) -> Any:
         answer = await plain(self, *args)
-        answered.append(answer.status if answer is not None else 0)
+        answered.append(isinstance(answer, bytes))  # what is refused there is a call, what is given back nothing
         return answer
 
     monkeypatch.setattr(DirectPushes, "_pushed", pushed)
@@ -107,7 +107,7 @@ def test_a_push_that_shows_nothing_at_all_is_taken_the_short_way(
     def taken() -> bool:
         answer = requests.post(url, json={"metrics": {"cpu": 1.5}}, timeout=PATIENCE)
         assert answer.json()["accepted"] == 1
-        return 202 in answered
+        return any(answered)
 
     wait_until(taken, "the tenant is in memory")
 
