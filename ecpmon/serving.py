@@ -24,7 +24,7 @@ from ecpmon.chance import CHANCE
 from ecpmon.errors import PermanentError
 from ecpmon.korean.messages import in_korean, prefers_korean
 from ecpmon.settings import LOOPBACK, Settings
-from ecpmon.wholes import ShortWay, WholeRequests
+from ecpmon.wholes import ShortWay, WholeRequests, supported
 from ecpmon.wire import dumps, encodable, error_document
 
 log = logging.getLogger("ecpmon.serving")
@@ -274,7 +274,7 @@ class Runner(web.AppRunner):
             loop=asyncio.get_running_loop(),
             **plain._kwargs,
         )
-        server.short = way.short if way else None
+        server.short = way.short if way and supported() else None
         return server
 
 

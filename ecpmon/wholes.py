@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpRequestParser, StreamWriter
@@ -130,6 +131,15 @@ def _headers(lines: Iterable[str]) -> dict[str, str] | None:
             return None
         given[name] = value
     return given
+
+
+# Whose inner workings `WholeRequests` leans on; with any other all requests are aiohttp's.
+_TRIED: Final = ("3", "14")
+
+
+def supported(version: str = aiohttp.__version__) -> bool:
+    """Whether requests that come whole can be answered beside this version of aiohttp."""
+    return tuple(version.split(".")[:2]) == _TRIED
 
 
 class WholeRequests(web.RequestHandler):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ecpmon.wholes import MOST_BODY, MOST_HEAD, whole
+from ecpmon.wholes import MOST_BODY, MOST_HEAD, supported, whole
 
 LINES = re.compile(r"POST /(\w+) HTTP/1\.1")
 BODY = b'{"metrics": {"cpu": 1}}'
@@ -62,3 +62,11 @@ SIZE = f"Content-Length: {len(BODY)}"
 )  # fmt: skip
 def test_whatever_may_be_read_in_two_ways_or_asks_for_something_is_not(data: bytes) -> None:
     assert whole(data, LINES) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "is_so"),
+    [("3.14.5", True), ("3.14.0rc1", True), ("3.15.0", False), ("4.0.0", False), ("3.1.4", False)],
+)
+def test_only_the_series_of_aiohttp_that_was_tried_is_gone_past(version: str, is_so: bool) -> None:
+    assert supported(version) is is_so
