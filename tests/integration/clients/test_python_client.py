@@ -98,7 +98,9 @@ def test_a_push_that_shows_nothing_at_all_is_taken_the_short_way(
 
     async def pushed(self: DirectPushes, *args: Any) -> Any:
         answer = await plain(self, *args)
-        answered.append(isinstance(answer, bytes))  # what is refused there is a call, what is given back nothing
+        answered.append(
+            isinstance(answer, bytes)
+        )  # what is refused there is a call, what is given back nothing
         return answer
 
     monkeypatch.setattr(DirectPushes, "_pushed", pushed)
