@@ -56,7 +56,37 @@ def checked_types(resource: Resource, document: Document, write: Write) -> Docum
         if resource.custom.warning and resource.custom.warning not in write.warnings:
             write.warnings.append(resource.custom.warning)
     _refuse_types(resource, findings, write)
+    _let_empty_ones_go(decoded, of_templates=not resource.custom)
     return decoded
+
+
+# Fields that a server does not write when they are empty (`omitempty` of its types), as people write them.
+_OF_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+_OF_OBJECTS: Final = ("data", "binaryData", "stringData")
+_HOLDS_TEMPLATES: Final = frozenset(
+    {"spec", "template", "jobTemplate", "volumeClaimTemplates", "volumes", "ephemeral", "volumeClaimTemplate"}
+)
+
+
+def _let_empty_ones_go(document: Document, *, of_templates: bool) -> None:
+    """In place. What a custom resource holds below its metadata is its own."""
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict):
+        _drop_empty(metadata, _OF_METADATA)
+    if not of_templates:
+        return
+    _drop_empty(document, _OF_OBJECTS)
+    for name in _HOLDS_TEMPLATES & document.keys():
+        held = document[name]
+        for part in held if isinstance(held, list) else (held,):
+            if isinstance(part, dict):
+                _let_empty_ones_go(part, of_templates=True)
+
+
+def _drop_empty(document: Document, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name in document and document[name] in ({}, [], None):
+            del document[name]
 
 
 def _refuse_types(resource: Resource, findings: Findings, write: Write) -> None:

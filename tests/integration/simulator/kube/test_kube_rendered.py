@@ -43,6 +43,8 @@ def test_every_rendered_object_passes_dry_runs_is_applied_and_deleted(
     assert server.count("(server dry run)") == len(objects)
     applied = kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=manifest)
     assert applied.count("serverside-applied") == len(objects)
+    same = kubectl.run("diff", "-f", "-", stdin=manifest)
+    assert (same.returncode, same.stdout) == (0, ""), same.stderr
     # The namespace goes first, and everything in it is there until its controller comes to it.
     deleted = kubectl("delete", "--wait=false", "-f", "-", stdin=manifest)
     assert deleted.count(" deleted") == len(objects)

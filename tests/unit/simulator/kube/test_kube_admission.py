@@ -150,3 +150,21 @@ def test_every_kind_is_admitted_or_refused_by_field(kind: Resource) -> None:
         cause["field"] for error in nameless for cause in error.details["causes"]
     }
     assert {error.code for error in refused} <= {422}
+
+
+def test_what_is_written_empty_is_not_stored() -> None:
+    """As a server's types have it: what `kubectl apply` sends once is no difference to what it reads afterwards."""
+    empty = {"labels": {}, "annotations": {}, "finalizers": [], "ownerReferences": []}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", **empty}, "data": {}}
+    stored = checked(resource("", "configmaps"), config, None, Write("test", STRICT))
+    assert stored == {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+    assert config["metadata"]["labels"] == {}  # what came is as it came
+    pod = {"metadata": {"labels": {"app": "a"}, "annotations": {}},
+           "spec": {"containers": [{"name": "a", "image": "a"}], "nodeSelector": {},
+                    "volumes": [{"name": "v", "emptyDir": {}}]}}  # fmt: skip
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "annotations": {}},
+                  "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": pod}}  # fmt: skip
+    stored = checked(DEPLOYMENTS, deployment, None, Write("test", STRICT))
+    assert "annotations" not in stored["metadata"]
+    assert stored["spec"]["template"]["metadata"] == {"labels": {"app": "a"}}
+    assert stored["spec"]["template"]["spec"]["volumes"] == [{"name": "v", "emptyDir": {}}]
