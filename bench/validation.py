@@ -216,6 +216,24 @@ def hostile() -> dict[str, str]:
             "{a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}}\n"
             for n in range(999)
         ),
+        # Each budget selects every Deployment, and so does each service.
+        "budgets": "kind: List\nitems:\n"
+        + "".join(
+            f"- {{kind: Deployment, apiVersion: apps/v1, metadata: {{name: a{n}}}, spec: {{selector: {{matchLabels: "
+            "{a: b}}, template: {metadata: {labels: {a: b, c: d}}, spec: {containers: [{name: a, image: b}]}}}}\n"
+            for n in range(499)
+        )
+        + "".join(
+            f"- {{kind: PodDisruptionBudget, apiVersion: policy/v1, metadata: {{name: a{n}}}, "
+            "spec: {maxUnavailable: 1, selector: {matchLabels: {a: b}}}}\n"
+            f"- {{kind: Service, apiVersion: v1, metadata: {{name: a{n}}}, "
+            "spec: {selector: {c: d}, ports: [{port: 80}]}}\n"
+            for n in range(249)
+        ),
+        "affinities": pod.replace("  containers:\n", "  containers: [{name: a, image: b}]\n")
+        + "  affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [\n"
+        + "    {weight: 1, preference: {matchExpressions: [{key: a, operator: In, values: [b]}]}},\n" * 5_000
+        + "  ]}}\n",
         "jobs": "kind: List\nitems:\n"
         + "".join(
             f"- {{kind: Job, apiVersion: batch/v1, metadata: {{name: a{n}}}, spec: {{template: {{spec: "

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ecpmon.kube.shapes import items, mapping
 from ecpmon.orchestrator.validation.reading import Document
 from ecpmon.orchestrator.validation.report import Finding
-from ecpmon.orchestrator.validation.surroundings import SCALERS, Surroundings, port_names, target_of
+from ecpmon.orchestrator.validation.surroundings import SCALERS, Surroundings, target_of
 
 _OWN_SELECTOR: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 # The StatefulSet controller gives it to its pods; no template has it.
@@ -56,15 +56,14 @@ def _service(d: Document, around: Surroundings) -> Iterator[Finding]:
     if not found:
         yield d.warning("SERVICE_WITHOUT_WORKLOAD", "spec.selector")
         return
-    containers = [c for _, t in found for _, _, c in t.containers()]
-    names = port_names(containers)
-    numbers = {mapping(p).get("containerPort") for c in containers for p in items(c.get("ports"))}
-    silent = any(not c.get("ports") for c in containers)
+    known = around.ports_of(found)
     for number, port in enumerate(items(d.spec.get("ports"))):
         key = "targetPort" if "targetPort" in mapping(port) else "port"
         target = mapping(port).get(key)
-        known = target in names if isinstance(target, str) else silent or target in numbers
-        if not known:
+        reached = (
+            target in known.names if isinstance(target, str) else known.silent or target in known.numbers
+        )
+        if not reached:
             yield d.warning("TARGET_PORT", f"spec.ports.{number}.{key}", port=str(target)[:60])
 
 
@@ -73,7 +72,7 @@ def _budget(d: Document, around: Surroundings) -> Iterator[Finding]:
     found = around.selected(d.namespace, own)
     if own and not found:
         yield d.warning("SELECTOR_MATCHES_NOTHING", "spec.selector.matchLabels")
-    pods = sum(around.count(document, template) for document, template in found)
+    pods = around.count_of(found)
     for name, never in (("maxUnavailable", _nothing), ("minAvailable", _everything)):
         if name in d.spec and never(d.spec[name], pods):
             yield d.warning("BUDGET_BLOCKS", f"spec.{name}", pods=pods)

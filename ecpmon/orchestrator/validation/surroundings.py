@@ -16,6 +16,15 @@ SCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _KEDA_MOST: Final = 100  # maxReplicaCount of a ScaledObject that does not say
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`silent`: whether a container names none, so that it may listen anywhere."""
+
+    names: frozenset[str]
+    numbers: frozenset[int]
+    silent: bool
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """`nodes`: how many run the pods of a DaemonSet."""
@@ -28,22 +37,42 @@ class Surroundings:
         return [(d, t) for d in self.documents for t in d.templates]
 
     @cached_property
-    def _by_label(self) -> dict[tuple[str, str, str], list[int]]:
-        found: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    def _by_label(self) -> dict[tuple[str, str, str], set[int]]:
+        found: dict[tuple[str, str, str], set[int]] = defaultdict(set)
         for number, (document, template) in enumerate(self.pods):
             for key, value in template.labels.items():
-                found[(document.namespace, str(key), str(value))].append(number)
+                found[(document.namespace, str(key), str(value))].add(number)
         return found
 
-    def selected(self, namespace: str, selector: dict[str, Any]) -> list[tuple[Document, PodTemplate]]:
-        """The templates whose pods have all of these labels; none for no selector."""
-        wanted = [(namespace, str(key), str(value)) for key, value in selector.items()]
-        lists = [self._by_label.get(key, []) for key in wanted]
-        if not lists:
-            return []
-        fewest = min(lists, key=len)
-        others = [set(numbers) for numbers in lists if numbers is not fewest]
-        return [self.pods[n] for n in fewest if all(n in numbers for numbers in others)]
+    def selected(self, namespace: str, selector: dict[str, Any]) -> frozenset[int]:
+        """Which of `pods` have all of these labels; none for no selector."""
+        sets = [
+            self._by_label.get((namespace, str(k), str(v)), frozenset[int]()) for k, v in selector.items()
+        ]
+        return frozenset(min(sets, key=len).intersection(*sets)) if sets else frozenset()
+
+    # Hundreds of budgets or services may select the same hundreds of templates: what is known of them is found once.
+    @cached_property
+    def _counts(self) -> dict[frozenset[int], int]:
+        return {}
+
+    @cached_property
+    def _ports(self) -> dict[frozenset[int], Ports]:
+        return {}
+
+    def count_of(self, selected: frozenset[int]) -> int:
+        """How many pods these templates make."""
+        if selected not in self._counts:
+            self._counts[selected] = sum(self.count(*self.pods[n]) for n in selected)
+        return self._counts[selected]
+
+    def ports_of(self, selected: frozenset[int]) -> Ports:
+        """What the containers of these templates say of their ports."""
+        if selected not in self._ports:
+            self._ports[selected] = _ports_of(
+                [c for n in selected for _, _, c in self.pods[n][1].containers()]
+            )
+        return self._ports[selected]
 
     @cached_property
     def by_name(self) -> dict[tuple[str, str, str], Document]:
@@ -113,3 +142,12 @@ def port_names(containers: Iterable[dict[str, Any]]) -> set[str]:
         for port in items(container.get("ports"))
         if mapping(port).get("name")
     }
+
+
+def _ports_of(containers: list[dict[str, Any]]) -> Ports:
+    given = [mapping(p).get("containerPort") for c in containers for p in items(c.get("ports"))]
+    return Ports(
+        frozenset(port_names(containers)),
+        frozenset(number for number in given if isinstance(number, int)),
+        any(not c.get("ports") for c in containers),
+    )
