@@ -30,7 +30,7 @@ SUCCESS_OF_TENANTS = (
     " / sum by (tenant_id) (rate(ecp_tenant_requests_total[5m])) * 100"
 )
 CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+global: {{scrape_interval: 5s, scrape_timeout: 5s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs: [{{job_name: ecpmon, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
 """
