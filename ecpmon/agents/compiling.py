@@ -44,12 +44,16 @@ def compile_decoder(warn: Callable[[str], None], target: Path = TARGET) -> Compi
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".compiling-") as folder:
         made = Path(folder) / target.name
         command = [*compiler, "-O2", "-fPIC", "-shared", *_linking(), f"-I{include}"]
-        done = subprocess.run(  # noqa: S603 - the system's compiler, and a source of our own
-            [*command, "-o", os.fspath(made), os.fspath(SOURCE)],
-            capture_output=True, text=True, timeout=_SECONDS, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            warn(f"remote write is decoded in Python, as {compiler[0]} failed: {done.stderr.strip()[-300:]}")
+        try:
+            done = subprocess.run(  # noqa: S603 - the system's compiler, and a source of our own
+                [*command, "-o", os.fspath(made), os.fspath(SOURCE)],
+                capture_output=True, text=True, timeout=_SECONDS, check=False,
+            )  # fmt: skip
+            failed = done.stderr.strip()[-300:] if done.returncode else None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            failed = str(error)
+        if failed is not None:
+            warn(f"remote write is decoded in Python, as {compiler[0]} failed: {failed}")
             return None
         made.replace(target)  # whoever has loaded the old one keeps it
     return Compiled(target, f"cp311-abi3-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}")

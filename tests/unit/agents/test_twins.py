@@ -189,3 +189,14 @@ def test_without_a_compiler_or_where_none_is_wanted_there_is_none(
     assert len(told) == 1
     assert "decoded in Python" in told[0]
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_compiler_that_cannot_be_run_is_told_and_ends_no_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", str(tmp_path / "no-such-compiler"))
+    monkeypatch.delenv("ECPMON_PURE", raising=False)
+    told: list[str] = []
+    assert compile_decoder(told.append, tmp_path / "_taking.abi3.so") is None
+    assert "no-such-compiler" in told[0]
+    assert list(tmp_path.iterdir()) == []
