@@ -53,24 +53,38 @@ export function ManifestPreview({ preview, draft }) {
 }
 
 // Of a stored tenant, whose manifest can be tried by hand as well. `when`: another value asks for it again. `preview`: asks for
-// that of what is typed.
+// that of what is typed. Of several answers the one that was asked for last counts; what is typed by hand is replaced by none,
+// a newer one is offered.
 export function Manifest({ store, when, preview }) {
   const written = useSignal('');
   const report = useSignal(null);
   const trouble = useSignal(null);
+  const newer = useSignal(null);
   const area = useRef(null);
+  const asked = useRef(0);
+  const isTyped = useRef(false);
   const telling = useTelling();
+  const take = (found, said = null) => {
+    isTyped.current = false;
+    [written.value, report.value, trouble.value, newer.value] = [found, said, null, null];
+  };
   useEffect(() => {
+    const mine = ++asked.current;
     text(`${store.path}/manifest`).then(
-      (found) => ([written.value, report.value, trouble.value] = [found, null, null]),
-      (error) => (trouble.value = error),
+      (found) => mine === asked.current && (isTyped.current ? (newer.value = found) : take(found)),
+      (error) => mine === asked.current && (trouble.value = error),
     );
+    return () => asked.current++;
   }, [when]);
+  const type = (event) => {
+    isTyped.current = true;
+    written.value = event.target.value;
+  };
   const typed = async () => {
+    const mine = ++asked.current;
     const answer = await preview();
-    if (!answer) return;
-    written.value = answer.manifest;
-    report.value = { ...answer.validation, lines: answer.manifest.split('\n') };
+    if (!answer || mine !== asked.current) return;
+    take(answer.manifest, { ...answer.validation, lines: answer.manifest.split('\n') });
   };
   const check = async () => {
     const checked = written.value;
@@ -82,7 +96,9 @@ export function Manifest({ store, when, preview }) {
     <p><small>${t('manifest_hint')}</small></p>
     <${Trouble} error=${trouble.value ?? telling.error} />
     <label class="above">${t('manifest')} <textarea ref=${area} class="code" rows="18" spellcheck=${false} value=${written.value}
-      onInput=${(event) => (written.value = event.target.value)}></textarea></label>
+      onInput=${type}></textarea></label>
+    ${newer.value !== null && html`<p class="lost" role="status">${t('manifest_newer')}
+      <button type="button" onClick=${() => take(newer.value)}>${t('take_newer')}</button></p>`}
     <p class="spans"><button type="button" disabled=${telling.busy || !written.value} onClick=${check}>${t('check_manifest')}</button>
       <button type="button" onClick=${typed}>${t('preview_manifest')}</button></p>
     ${report.value && html`<${Report} report=${report.value} lines=${report.value.lines} show=${show} />`}

@@ -42,6 +42,8 @@ async function renewed() {
   batch(() => {
     token.value = found;
     renewal.value = { ...kept, refresh_token: said.refresh_token ?? kept.refresh_token };
+    // That of the former one is not its own: by that it would be renewed again.
+    ends.value = null;
   });
   renewedAt = Date.now();
   // What is said of its end decides when it is renewed next; without an answer the next refusal does.

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from ecpmon.orchestrator.catalogue import default_catalogue
 from tests.browser import browser
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_console import faults, pictured, signed_in
+from tests.waiting import until
 
 UI = Path(__file__).resolve().parents[3] / "ui" / "console"
 
@@ -58,6 +59,43 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await page.set_viewport_size({"width": 360, "height": 640})
         wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         assert not await page.evaluate(wider)
+
+
+async def test_what_is_typed_into_a_manifest_is_replaced_by_no_answer_that_comes_late(
+    service: Service,
+) -> None:
+    name = await service.tenant()
+    async with browser() as chromium:
+        shown = await signed_in(chromium, service)
+        page = shown.page
+        held: list[Route] = []
+        await page.route(f"**/tenants/{name}/manifest", lambda route: held.append(route))
+        await page.goto(f"{service.url}/#/tenants/{name}/change")
+        area = page.get_by_role("textbox", name="Manifest")
+        await area.fill("kind: Mine")
+        await until(lambda: asked(held, 1), "the manifest is asked for")
+        async with page.expect_response(f"**/tenants/{name}/manifest"):
+            await held[0].continue_()
+        newer = page.get_by_role("button", name="Show the newer manifest")
+        await newer.click()
+        await expect(area).to_have_value(re.compile("kind: Deployment"))
+        await expect(newer).to_have_count(0)
+        # Of two answers the one that was asked for last counts, whichever comes first.
+        for description in ("first", "second"):
+            await page.get_by_label("Description").fill(description)
+            await page.get_by_role("button", name="Save").click()
+            await expect(page.get_by_role("button", name="Save")).to_be_enabled()
+            await until(lambda n=2 + (description == "second"): asked(held, n), "it is asked for again")  # type: ignore[misc]
+        await held[2].fulfill(body="kind: Second")
+        await expect(area).to_have_value("kind: Second")
+        await held[1].fulfill(body="kind: First")
+        await expect(page.get_by_label("Description")).to_have_value("second")
+        await expect(area).to_have_value("kind: Second")
+        assert await faults(shown) == []
+
+
+async def asked(held: list[Route], times: int) -> bool:
+    return len(held) == times
 
 
 async def what_would_be_deployed_is_shown(page: Page) -> None:

@@ -93,7 +93,9 @@ async def test_a_token_is_renewed_before_it_ends_by_the_same_person_and_nothing_
         for turn in (1, 2):
             first = await kept(page)
             service.clock.advance(3_540)
-            await page.clock.fast_forward(3_541_000)
+            # When it is renewed next follows from what the API says of it.
+            async with page.expect_response("**/api/v1/session"):
+                await page.clock.fast_forward(3_541_000)
             await until(lambda n=turn: renewals(used, n), "it is renewed")  # type: ignore[misc]
             await page.wait_for_function("was => sessionStorage.getItem('ecpmon.token') !== was", arg=first)
         # The token that the socket was opened with is over; with the newer one it is opened again.
@@ -105,7 +107,8 @@ async def test_a_token_is_renewed_before_it_ends_by_the_same_person_and_nothing_
         await expect(page.get_by_label("Search")).to_have_value(name)
         # A browser that slept wakes up with a token that is over, and asks for another.
         service.clock.advance(7_200)
-        await row.get_by_role("link").click()
+        async with page.expect_response(lambda said: said.url.endswith("/api/v1/session") and said.ok):
+            await row.get_by_role("link").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
         await expect(page.get_by_role("region", name="Availability")).to_be_visible()
         assert len(used) == 3
@@ -145,6 +148,7 @@ async def test_without_anything_to_renew_it_with_its_end_is_said_beforehand(
         shown = await signed_in_there(await watched(chromium), service)
         page = shown.page
         await page.goto(f"{service.url}/#/tenants/{name}/metrics")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
         await expect(page.get_by_text("Signed in until")).to_be_visible()
         assert await page.get_by_role("alert").count() == 0
         service.clock.advance(3_400)
