@@ -20,7 +20,7 @@ const headers = () => ({
 // Whether there is another token by now than `used`, which was refused: it was renewed, or is.
 export async function isRenewed(used) {
   if (token.peek() !== used) return token.peek() !== '';
-  return renewal.peek() !== null && (await import('./renewal.js')).renew();
+  return renewal.peek() !== null && (await import('./renewal.js')).renew(used);
 }
 
 async function answered(path, { method = 'GET', body, tag, isAgain = false } = {}) {

@@ -18,8 +18,10 @@ const LONGEST_MS = 2 ** 31 - 1;
 let underWay = null;
 let renewedAt = -Infinity;
 
-// Whether there is another token now. What the issuer gave just now and the API refuses is not worth another try.
-export async function renew() {
+// Whether there is another token now than `used`. What the issuer gave just now and the API refuses is not worth another try.
+export async function renew(used) {
+  // Another asked for it, and has it by now.
+  if (token.peek() !== used) return token.peek() !== '';
   if (underWay === null && Date.now() - renewedAt < REST_MS) return false;
   return (underWay ??= renewed().finally(() => (underWay = null)));
 }
@@ -59,7 +61,7 @@ export function keepRenewing() {
     let timer = null;
     const turn = async () => {
       const tried = ends.peek();
-      if (!await renew() && ends.peek() === tried && Date.now() < tried) timer = setTimeout(turn, REST_MS);
+      if (!await renew(token.peek()) && ends.peek() === tried && Date.now() < tried) timer = setTimeout(turn, REST_MS);
     };
     timer = setTimeout(turn, Math.min(LONGEST_MS, Math.max(REST_MS, left - BEFORE_MS, SHARE * left)));
     return () => clearTimeout(timer);
