@@ -131,7 +131,7 @@ class DeliveryWorker:
         launched, dry = 0, set[QueueKey]()
         try:
             for _ in range(_PASSES):
-                grants = await self._grants(dry)
+                grants, all_of_them = await self._grants(dry)
                 if not grants:
                     break
                 now, ours_until = self._clock(), self._steady() + self._limits.lease.total_seconds() / 2
@@ -140,8 +140,8 @@ class DeliveryWorker:
                 self._start(claimed, ours_until)
                 got = Counter(n.queue for n in claimed)
                 emptied = {g.key for g in grants if got[g.key] < g.count}
-                if not emptied:
-                    break  # as much as may be under way
+                if not emptied or (all_of_them and len(emptied) == len(grants)):
+                    break  # as much as may be under way, or all there was
                 # Their slots are for others.
                 dry |= emptied
         except Exception as error:  # noqa: BLE001 - the loop outlives any failure of the store
@@ -150,10 +150,12 @@ class DeliveryWorker:
         self.counters.claimed += launched
         return launched
 
-    async def _grants(self, dry: set[QueueKey]) -> list[Grant]:
+    async def _grants(self, dry: set[QueueKey]) -> tuple[list[Grant], bool]:
+        """And whether there is one for each queue in which something is due."""
         now = self._clock()
         queues = [q for q in await self._outbox.queues(now) if q.key not in dry]
-        return self._turns.choose(queues, self._in_flight, now)
+        grants = self._turns.choose(queues, self._in_flight, now)
+        return grants, len(grants) == len(queues)
 
     def _start(self, claimed: Sequence[Notification], ours_until: float) -> None:
         for notification in claimed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from ecpmon.errors import Conflict, LimitReached, NotFound, TenantNotFound
@@ -23,14 +23,13 @@ from ecpmon.ports.alerts import AlertEvent, Move, NewEvent, RuleWithState
 from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
-from ecpmon.storage.flaps import flaps_of, flaps_values
+from ecpmon.storage.flaps import flaps_of
+from ecpmon.storage.moving import Moving, columns, state_values
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
 from ecpmon.storage.reading import readable
 from ecpmon.wire import dumps
 
-# So long after it was read a rule may be moved on: longer than an evaluation takes, unless its process stands still.
-READ_FOR: Final = timedelta(seconds=30)
 # Where `_rule_values` has them.
 _ACTIONS: Final = 7
 
@@ -88,21 +87,6 @@ def _rule_values(rule: AlertRule, now: datetime) -> tuple[Any, ...]:
     )
 
 
-def _state_values(state: RuleState, alert_id: str | None) -> tuple[Any, ...]:
-    return (
-        state.status.value,
-        state.since,
-        state.pending_since,
-        state.held,
-        state.evaluated_at,
-        state.value,
-        state.frozen,
-        state.frozen_since,
-        flaps_values(state.flaps),
-        alert_id,
-    )
-
-
 def _name_taken(rule: AlertRule) -> Conflict:
     text = f"the tenant has an alert {rule.alert_name!r} already"
     return Conflict(text, details={"alert_name": rule.alert_name})
@@ -128,53 +112,6 @@ def _event_of(row: Any) -> AlertEvent:
         objective=row["objective"],
         flapping=row["flapping"],
         suppressed=row["suppressed"],
-    )
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    """As unnest takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _event_values(rule: AlertRule, event: NewEvent) -> tuple[Any, ...]:
-    return (
-        rule.rule_id,
-        rule.tenant_id,
-        event.alert_id,
-        event.from_state,
-        event.to_state,
-        event.at,
-        event.value,
-        event.threshold,
-        event.metric,
-        event.reason,
-        event.message,
-        event.body,
-        event.flapping,
-        event.suppressed,
-    )
-
-
-def _stored(rule: AlertRule, event: NewEvent, number: int) -> AlertEvent:
-    return AlertEvent(
-        event_id=number,
-        tenant_id=rule.tenant_id,
-        rule_id=rule.rule_id,
-        alert_id=event.alert_id,
-        alert_name=rule.alert_name,
-        severity=rule.severity.value,
-        kind=rule.kind.value,
-        from_state=event.from_state,
-        to_state=event.to_state,
-        at=event.at,
-        value=event.value,
-        threshold=event.threshold,
-        metric=event.metric,
-        reason=event.reason,
-        message=event.message,
-        objective=rule.objective,
-        flapping=event.flapping,
-        suppressed=event.suppressed,
     )
 
 
@@ -213,7 +150,7 @@ class PgAlertStore:
 
     def __init__(self, database: Database, notifying: Notifying | None = None) -> None:
         self._database = database
-        self._notifying = notifying or Notifying()
+        self._moving = Moving(database, notifying or Notifying())
         self._sql = load("alerts")
         # The last event of tenants, by their number: in a tuple, which is empty where there is none.
         self.memory: Memory[int, tuple[AlertEvent, ...]] = Memory()
@@ -244,10 +181,10 @@ class PgAlertStore:
     async def create_missing(self, rules: Sequence[AlertRule], now: datetime) -> None:
         async with self._database.transaction() as connection:
             with wrap_errors():
-                columns = _columns([_rule_values(rule, now) for rule in rules])
+                values = columns([_rule_values(rule, now) for rule in rules])
                 # A list within a list would be an array of two dimensions.
-                columns[_ACTIONS] = [dumps(actions).decode() for actions in columns[_ACTIONS]]
-                await connection.execute(self._sql["insert_missing_rules"], *columns)
+                values[_ACTIONS] = [dumps(actions).decode() for actions in values[_ACTIONS]]
+                await connection.execute(self._sql["insert_missing_rules"], *values)
 
     async def rules(self, tenant: Tenant) -> list[RuleWithState]:
         return [rule_of(r) for r in await self._database.fetch(self._sql["rules"], tenant.key, None)]
@@ -287,7 +224,7 @@ class PgAlertStore:
                         whose = (rule.rule_id, tenant.key)
                         changed = _rule_values(rule, now)[2:-1]
                         await connection.execute(self._sql["replace_rule"], *whose, *changed)
-                        values = _state_values(state, None)
+                        values = state_values(state, None)
                         await connection.execute(self._sql["reset_state"], *whose, *values)
                         await _note(
                             connection, now, "alert_rule.replaced", tenant.key, before=entry.rule, after=rule
@@ -304,7 +241,7 @@ class PgAlertStore:
         held = await connection.fetchval(self._sql["lock_state"], tenant.key, rule_id, status, entry.alert_id)
         if held is None:
             return None
-        return await self._record(connection, [(entry.rule, event) for event in events], now)
+        return await self._moving.record(connection, [(entry.rule, event) for event in events], now)
 
     async def all_rules(self, tenant_ids: Sequence[str]) -> list[RuleWithState]:
         rows = await self._database.fetch(self._sql["all_rules"], list(tenant_ids))
@@ -314,24 +251,7 @@ class PgAlertStore:
         return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_with_rules"])]
 
     async def advance(self, moves: Sequence[Move], now: datetime) -> list[list[AlertEvent] | None]:
-        values = [
-            (
-                m.entry.rule.rule_id,
-                m.entry.rule.tenant_id,
-                m.entry.state.status.value,
-                m.entry.state.evaluated_at,
-                *_state_values(m.after, m.alert_id),
-                m.entry.read_at,
-            )
-            for m in moves
-        ]
-        async with self._database.transaction() as connection:
-            with wrap_errors():
-                rows = await connection.fetch(self._sql["advance"], *_columns(values), READ_FOR)
-                taken = {str(r["rule_id"]) for r in rows}
-                new = [(m.entry.rule, e) for m in moves if m.entry.rule.rule_id in taken for e in m.events]
-                stored = iter(await self._record(connection, new, now))
-        return [[next(stored) for _ in m.events] if m.entry.rule.rule_id in taken else None for m in moves]
+        return await self._moving.store(moves, now)
 
     async def go_on(self, entries: Sequence[tuple[RuleWithState, RuleState]], now: datetime) -> set[str]:
         rows = await self._database.fetch(
@@ -344,24 +264,6 @@ class PgAlertStore:
             now,
         )
         return {str(r["rule_id"]) for r in rows}
-
-    async def _record(
-        self, connection: Any, new: Sequence[tuple[AlertRule, NewEvent]], now: datetime
-    ) -> list[AlertEvent]:
-        """Events of rules whose states are locked, with their notifications, in order."""
-        if not new:
-            return []
-        rows = await connection.fetch(
-            self._sql["insert_events"], *_columns([_event_values(rule, event) for rule, event in new])
-        )
-        stored = []
-        for (rule, event), row in zip(new, rows, strict=True):
-            number: int = row["event_id"]
-            if event.notifications:
-                put = self._notifying.put
-                await put(connection, row["tenant"], rule.rule_id, number, event.notifications, now)
-            stored.append(_stored(rule, event, number))
-        return stored
 
     async def tenants_without_sla_rules(self) -> list[str]:
         return [r["tenant_id"] for r in await self._database.fetch(self._sql["tenants_without_sla_rules"])]

@@ -28,13 +28,13 @@ _AWAY = (
     # We stood still in the middle of a transaction, and the server ended it.
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
 )
-# Of `check_leadership`, and of `go_on_steadily`.
+# Of `check_leadership`; of `go_on_steadily` and `move_at_once`.
 _TERM_OVER = "EC001"
 _NOT_AS_REMEMBERED = "EC002"
 
 
 class NotAsRemembered(PermanentError):
-    """A statement found something else than what it was made for; nothing of it was stored (`storage.steady`)."""
+    """A statement found something else than what it was made for; nothing of it was stored (`steady`, `moving`)."""
 
 
 class DatabaseRefused(PermanentError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.alerts import Action, action_to_dict
@@ -22,6 +22,12 @@ class Notifying:
         self._limits = limits or FanOut()
         self._sql = load("outbox")
         self.merged = 0
+
+    @property
+    def bounds(self) -> tuple[int, timedelta, int, timedelta, int]:
+        """As `put_at_once` takes them: the pace of a receiver, that of a tenant, how many may wait for an endpoint."""
+        receiver, tenant = self._limits.receiver, self._limits.tenant
+        return receiver.burst, receiver.interval, tenant.burst, tenant.interval, self._limits.waiting
 
     async def put(
         self,

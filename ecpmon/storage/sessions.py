@@ -54,7 +54,7 @@ _WRITING = re.compile(
     r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|CALL)\b"
     # Functions of ours and of TimescaleDB that write.
     r"|\b(drop_chunks|forget_impossible|heal_timeline|give_back_frames|make_chunks_ahead|take_frames|go_on_steadily"
-    r"|setval)\s*\(",
+    r"|move_at_once|move_rules|record_alert_events|setval)\s*\(",
     re.IGNORECASE,
 )
 

@@ -76,26 +76,14 @@ FROM alert_rules r WHERE s.rule_id = $1 AND r.rule_id = s.rule_id AND r.tenant =
 -- name: delete_rule
 DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 
--- name: advance
--- Of live tenants of those names: rules of deleted ones stand still. Only where they are still as they were, $3 and $4, and were
--- not read, at $15, longer than $16 ago. In one order, so that two who move the same rules cannot deadlock. Which those were.
-WITH x AS (
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-                       $8::interval[], $9::timestamptz[], $10::float8[], $11::bool[], $12::timestamptz[], $13::jsonb[],
-                       $14::uuid[], $15::timestamptz[])
-    AS x (rule_id, tenant_id, was, was_at, status, since, pending_since, held, evaluated_at, value, frozen, frozen_since,
-          flaps, alert_id, read_at)
-), locked AS MATERIALIZED (
-  SELECT s.rule_id FROM alert_states s WHERE s.rule_id = ANY($1::uuid[]) ORDER BY s.rule_id FOR UPDATE
-)
-UPDATE alert_states s
-SET status = x.status, since = x.since, pending_since = x.pending_since, held = x.held, evaluated_at = x.evaluated_at,
-    value = x.value, frozen = x.frozen, frozen_since = x.frozen_since, flaps = x.flaps, alert_id = x.alert_id
-FROM x JOIN locked USING (rule_id) JOIN alert_rules r USING (rule_id) JOIN tenants t ON t.id = r.tenant
-WHERE s.rule_id = x.rule_id AND t.tenant_id = x.tenant_id AND t.deleted_at IS NULL
-  AND s.status = x.was AND s.evaluated_at IS NOT DISTINCT FROM x.was_at
-  AND (x.read_at IS NULL OR clock_timestamp() < x.read_at + $16::interval)
-RETURNING s.rule_id
+-- name: move_at_once
+-- What rules move to, its events and the messages about them (`storage.moving`); in whose name first.
+SELECT taken, numbers FROM move_at_once($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+  $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,
+  $42)
+
+-- name: move
+SELECT move_rules($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 
 -- name: go_on
 -- Rules $1 whose state only goes on: only where it still is as it was, $2 and $3. Which those were.
@@ -105,19 +93,9 @@ FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::interval[], $5::float
 WHERE s.rule_id = x.rule_id AND s.status = x.status AND s.evaluated_at IS NOT DISTINCT FROM x.evaluated_at
 RETURNING s.rule_id
 
--- name: insert_events
+-- name: record_events
 -- In their order.
-INSERT INTO alert_events (tenant, rule_id, alert_id, alert_name, severity, kind, from_state, to_state, at, value,
-                          threshold, metric, reason, message, body, flapping, suppressed, objective)
-SELECT r.tenant, r.rule_id, x.alert_id, r.alert_name, r.severity, r.kind, x.from_state, x.to_state, x.at, x.value,
-       x.threshold, x.metric, x.reason, x.message, x.body, x.flapping, x.suppressed, r.objective
-FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::float8[], $8::float8[],
-            $9::text[], $10::text[], $11::text[], $12::jsonb[], $13::bool[], $14::integer[]) WITH ORDINALITY
-  AS x (rule_id, tenant_id, alert_id, from_state, to_state, at, value, threshold, metric, reason, message, body, flapping,
-        suppressed, place)
-JOIN alert_rules r USING (rule_id) JOIN tenants t ON t.id = r.tenant AND t.tenant_id = x.tenant_id
-ORDER BY x.place
-RETURNING event_id, tenant
+SELECT numbers, tenants FROM record_alert_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 
 -- name: recent_events
 SELECT e.*, t.tenant_id FROM alert_events e JOIN tenants t ON t.id = e.tenant

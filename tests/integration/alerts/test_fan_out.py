@@ -73,19 +73,22 @@ class Flapping:
     async def flip(self, rule: AlertRule) -> None:
         """The rule fires, or resolves, now; a moment later than whatever was before."""
         self.now += timedelta(microseconds=1)
-        before, alert_id = self.states.get(rule.rule_id, (RuleState(), ""))
+        before, _ = self.states.get(rule.rule_id, (RuleState(), ""))
+        move = self.move(rule, before)
+        assert await self.alerts.advance([move], self.now) != [None]
+        self.states[rule.rule_id] = move.after, move.events[0].alert_id
+
+    def move(self, rule: AlertRule, before: RuleState) -> Move:
+        """What a rule that is as it was `before` does when it fires, or resolves, now."""
         firing = before.status is RuleStatus.INACTIVE
         status = RuleStatus.FIRING if firing else RuleStatus.INACTIVE
         reason = TransitionReason.FIRED_AT_ONCE if firing else TransitionReason.RESOLVED
         after = RuleState(status, since=self.now, evaluated_at=self.now)
-        alert_id = str(uuid.uuid4()) if firing else alert_id
+        alert_id = str(uuid.uuid4()) if firing else self.states[rule.rule_id][1]
         started = self.now if firing else before.since
         change = Transition(before.status, status, self.now, 1.0, reason, started)
         event = new_event(rule, change, None, alert_id, "http://ecpmon.example")
-        kept = alert_id if firing else None
-        move = Move(RuleWithState(rule, before, None, self.now), after, kept, [event])
-        assert await self.alerts.advance([move], self.now) != [None]
-        self.states[rule.rule_id] = after, alert_id
+        return Move(RuleWithState(rule, before, None, self.now), after, alert_id if firing else None, [event])
 
     @property
     def outbox(self) -> PgOutbox:

@@ -10,8 +10,9 @@ from ecpmon.model.alerts import AlertRule, RuleKind, RuleState, RuleStatus, Seve
 from ecpmon.model.delivery import FanOut, Pace
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.alerts import Move, RuleWithState
-from ecpmon.storage.alerts import READ_FOR, PgAlertStore
+from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.moving import READ_FOR
 from ecpmon.storage.notifying import Notifying
 from tests.integration.conftest import T0, MakeTenant
 

@@ -81,6 +81,7 @@ KEYS = {
 JOB = "a job's, for every tenant"
 EVERY = "for callers of every tenant; others' list has a statement of its own"
 OPERATORS = "counts over all tenants, for the operators' metrics"
+OWNED = "by numbers of rules, each of which must be of the tenant that is named beside it, in a function"
 CLAIMED = "by the claim of the job that goes on with it"
 BY_OBJECTIVE = "by numbers of objectives that were read with their tenant"
 WITHIN = "the token was found within reach of the caller by `lock`, in the same transaction"
@@ -93,6 +94,9 @@ QUERIES = {
     "alert_keeping.forget_external": JOB,
     "alert_keeping.forget_notifications": JOB,
     "alerts.go_on": "by numbers of rules that were read with their tenant",
+    "alerts.move": OWNED,
+    "alerts.move_at_once": OWNED,
+    "alerts.record_events": OWNED,
     "alerts.last_events": "of the tenants in its list, by number",
     "alerts.tenants_with_other_objectives": JOB,
     "alerts.tenants_with_rules": JOB,
