@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -13,16 +14,18 @@ from ecpmon.api.tenant_shapes import Percent
 from ecpmon.api.times import EARLIEST, LATEST
 from ecpmon.model.deployments import DeploymentRecord
 from ecpmon.model.maintenance import Maintenance
+from ecpmon.model.sums import Mark
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.openapi.declaring import TypedDict
-from ecpmon.ports.sla import PackedSpans
-from ecpmon.sla.gate import ATTRIBUTED, burned
+from ecpmon.sla.gate import ATTRIBUTED
+from ecpmon.sla.ledger import Question, question
+from ecpmon.sla.parts import Terms
 from ecpmon.sla.terms import effort_of, off_between
 
 
 class MinutesBounds(TypedDict):
-    """What it would be if all that nobody measured had been up, and down."""
+    """What it would be if all that nobody measured, and all that is in doubt, had been up, and down."""
 
     low: float | None
     high: float | None
@@ -53,7 +56,10 @@ def _charge(found: Tally | None) -> Burned:
     known = found is _JUST_BEGUN or found.measured > 0
     return {
         "burned_minutes": minutes(found.down) if known else None,
-        "burned_bounds": {"low": minutes(found.down), "high": minutes(found.down + found.gap)},
+        "burned_bounds": {
+            "low": minutes(max(found.down - found.late, 0.0)),
+            "high": minutes(min(found.down + found.gap + found.early, found.eligible)),
+        },
         "burned_coverage": percent(found.measured / found.eligible) if found.eligible > 0 else None,
     }
 
@@ -75,21 +81,19 @@ async def _burned(request: web.Request, tenant: Tenant, record: DeploymentRecord
     until = min(began + ATTRIBUTED, now)
     if until <= began:
         return _JUST_BEGUN
-    spans = await backend.availability.packed(
-        tenant, began - timedelta(seconds=1), until, present=until == now
-    )
     planned = await backend.maintenance.of_tenant(tenant)
-    much = effort_of(tenant, planned) + len(spans)
-    return await worked_out(request, tenant, much, _charged, tenant, spans, planned, began, until, now)
+    much = effort_of(tenant, planned)
+    asked = await worked_out(request, tenant, much, _question, tenant, planned, began, until)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now, present=until == now)
+    return await worked_out(request, tenant, much, _charged, asked, marks, began, until)
 
 
-def _charged(
-    tenant: Tenant,
-    spans: PackedSpans,
-    planned: Sequence[Maintenance],
-    began: datetime,
-    until: datetime,
-    now: datetime,
-) -> Tally:
+def _question(tenant: Tenant, planned: Sequence[Maintenance], began: datetime, until: datetime) -> Question:
     off = off_between(tenant, planned, began, until)
-    return burned(spans.open(), began, now, off.maintenance)
+    return question(until, Terms(off.maintenance, outside=off.outside), (), (began,))
+
+
+def _charged(asked: Question, marks: Mapping[datetime, Mark], began: datetime, until: datetime) -> Tally:
+    known = asked.known(marks)
+    early, late = known.unseen(began, until)
+    return replace(known.tally(began, until), early=early, late=late)

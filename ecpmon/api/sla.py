@@ -231,7 +231,9 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
         tenant = await backend.tenants.as_of(tenant, at)
     planned = await backend.maintenance.of_tenant(tenant)
     asked = await _question(request, tenant, planned, names, at, present=present)
-    marks = await backend.window_sums.marks(tenant, asked.instants, at, asked.earlier, present=present)
+    # As is known by now: a change that was seen just after the instant may have been one of the time before.
+    now = now_of(request)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier, present=present)
     statuses = await backend.availability.statuses(tenant) if present else {}
     days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
     return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False), at, ends)

@@ -9,17 +9,15 @@ Also what a deployment cost: the budget minutes burned within its hour (data-and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from ecpmon.model.availability import Span
-from ecpmon.model.maintenance import Interval
-from ecpmon.model.windows import ErrorBudget, Tally
-from ecpmon.sla.windows import tally
+from ecpmon.model.windows import ErrorBudget
 
+# What a deployment cost is told of the hour after it. An outage that began before counts from then on: it was not its
+# cause, and a reader sees both times.
 ATTRIBUTED: Final = timedelta(hours=1)
 # Least measured time from which a budget says anything.
 MEASURED_FROM: Final = timedelta(hours=1)
@@ -65,15 +63,3 @@ def decide(
     if len(why.strip()) < MIN_REASON:
         return GateDecision(False, GateReason.FORCED_WITHOUT_REASON, left.remaining)
     return GateDecision(True, GateReason.FORCED, left.remaining)
-
-
-def burned(
-    spans: Sequence[Span], deployed_at: datetime, now: datetime, maintenance: Sequence[Interval] = ()
-) -> Tally:
-    """The hour after a deployment, as far as it has passed: its `down` is the budget that was burned in it.
-
-    An outage that began before the deployment counts from the deployment on: it was not its cause, and a reader
-    sees both times.
-    """
-    until = min(deployed_at + ATTRIBUTED, now)
-    return tally(spans, deployed_at, until, maintenance) if until > deployed_at else Tally(0.0, 0.0, 0.0)

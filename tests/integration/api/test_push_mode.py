@@ -134,3 +134,21 @@ async def test_what_comes_up_when_another_goes_down_is_in_doubt_and_one_outage(
     [outage] = found["incidents"]
     assert outage["duration_seconds"] == 180
     service.clock.set(NOW)
+
+
+async def test_what_was_seen_just_after_an_instant_is_in_doubt_as_of_it(service: Service) -> None:
+    """It was up a minute before it was seen down: as of a second before that, it may have been down for 59 s."""
+    name = await service.tenant(push_interval=60)
+    await push(service, name, {-600: 1, -540: 0, -480: 0})
+    service.clock.set(NOW - timedelta(seconds=479))
+    for end, bounds in ((-541, (0, 59)), (-570, (0, 30)), (-600.5, (0, 0)), (-530, (10, 70))):
+        then = (NOW + timedelta(seconds=end)).isoformat().replace("+00:00", "Z")
+        _, body, _ = await service.ask("GET", f"/api/v1/tenants/{name}/sla?windows=1h&at={then}")
+        [window] = body["windows"]
+        seconds = window["eligible_minutes"] * 60
+        if not seconds:
+            continue
+        low, high = (seconds * (1 - window["bounds"][side] / 100) for side in ("high", "low"))
+        assert (low, high) == (pytest.approx(bounds[0], abs=1e-3), pytest.approx(bounds[1], abs=1e-3))
+        assert window["verdict"] == ("breached" if low else "undetermined")
+    service.clock.set(NOW)

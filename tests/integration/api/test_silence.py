@@ -202,6 +202,25 @@ async def test_what_a_deployment_burned_is_unknown_where_nobody_measured(service
     assert found["burned_bounds"] == {"low": 0, "high": 60}
 
 
+async def test_what_a_deployment_burned_is_that_of_its_hour_and_in_doubt_as_far_as_its_samples_are(
+    service: Service,
+) -> None:
+    name = await service.tenant(push_interval=1800, sli_source="push")
+    path = f"/api/v1/tenants/{name}"
+    for up, seconds in ((1, 10), (1, 1790), (1, 1800), (0, 1800), (0, 1)):
+        await push(service, name, up=up)
+        service.clock.advance(seconds)
+        if seconds == 10:
+            assert (await service.ask("POST", f"{path}/deployment-status", {"status": "completed"}))[0] == 200
+    found = (await get(service, f"{path}/deployments"))["deployments"][0]
+    # It was seen down 10 s before the end of the hour, and may have been so since half an hour before that.
+    assert found["burned_minutes"] == pytest.approx(10 / 60, abs=1e-6)
+    assert found["burned_bounds"] == {
+        "low": pytest.approx(10 / 60, abs=1e-6),
+        "high": pytest.approx(1810 / 60),
+    }
+
+
 # --- a property of all answers ---
 
 RATIOS: Final = {

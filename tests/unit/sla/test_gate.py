@@ -1,4 +1,4 @@
-"""The deploy gate and what a deployment cost."""
+"""The deploy gate."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ecpmon.model.availability import Span, SpanState
 from ecpmon.model.windows import ErrorBudget
-from ecpmon.sla.gate import GateReason, burned, decide
+from ecpmon.sla.gate import GateReason, decide
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -48,13 +47,3 @@ def test_before_the_first_deployment_there_is_nothing_to_protect() -> None:
 def test_a_budget_counts_once_an_hour_was_measured(measured: float, reason: GateReason) -> None:
     decision = decide(ErrorBudget(100, 250), deployed=True, measured=measured)
     assert (decision.allowed, decision.reason) == (reason is GateReason.NO_HISTORY, reason)
-
-
-def test_only_the_hour_after_a_deployment_is_attributed_to_it() -> None:
-    spans = [
-        Span(at(0), at(600), SpanState.DOWN), Span(at(600), at(3000), SpanState.UP),
-        Span(at(3000), at(9000), SpanState.DOWN),
-    ]  # fmt: skip
-    assert burned(spans, at(300), at(9000)).down == 300 + 900
-    assert burned(spans, at(300), at(400)).down == 100
-    assert burned(spans, at(300), at(200)).down == 0
