@@ -1,5 +1,5 @@
 // The API, and its sockets, at the address that this page came from.
-import { demo, isOpen, language, renewal, signOut, token } from './session.js';
+import { demo, isOpen, language, renewal, signOut, token, who } from './session.js';
 
 const root = new URL('.', document.baseURI);
 
@@ -11,11 +11,8 @@ export class ApiError extends Error {
   }
 }
 
-const headers = () => ({
-  'Accept-Language': language.value,
-  'X-Demo-Mode': String(demo.value),
-  ...(token.value && { Authorization: `Bearer ${token.value}` }),
-});
+// In which language and of which database it is asked. As it is now: who asks within an effect does not ask again when that changes.
+const asNow = () => ({ 'Accept-Language': language.peek(), 'X-Demo-Mode': String(demo.peek()) });
 
 // Whether there is another token by now than `used`, which was refused: it was renewed, or is.
 export async function isRenewed(used) {
@@ -23,23 +20,24 @@ export async function isRenewed(used) {
   return renewal.peek() !== null && (await import('./renewal.js')).renew(used);
 }
 
-async function answered(path, { method = 'GET', body, tag, isAgain = false } = {}) {
-  const used = token.peek();
+async function answered(path, { method = 'GET', body, tag, as = asNow(), isAgain = false } = {}) {
+  const [used, person] = [token.peek(), who.peek()];
+  const shown = used && { Authorization: `Bearer ${used}` };
   let answer;
   const said = body === undefined ? {} : { body: JSON.stringify(body) };
   const type = body === undefined ? {} : { 'Content-Type': 'application/json', ...(tag && { 'If-Match': tag }) };
   try {
-    answer = await fetch(new URL(path, root), { method, headers: { ...headers(), ...type }, ...said });
+    answer = await fetch(new URL(path, root), { method, headers: { ...as, ...shown, ...type }, ...said });
   } catch {
     throw new ApiError(0);
   }
   if (answer.ok) return answer;
-  // A browser that slept wakes up with a token that is over.
-  if (answer.status === 401 && used && !isAgain && await isRenewed(used)) {
-    return answered(path, { method, body, tag, isAgain: true });
+  // A browser that slept wakes up with a token that is over. What is asked again is the same, of the same database and by the same person.
+  if (answer.status === 401 && used && !isAgain && await isRenewed(used) && who.peek() === person) {
+    return answered(path, { method, body, tag, as, isAgain: true });
   }
   const error = new ApiError(answer.status, (await answer.json().catch(() => ({}))).error);
-  if (answer.status === 401 && isOpen.value !== null && token.peek() === used) signOut(error);
+  if (answer.status === 401 && isOpen.peek() !== null && token.peek() === used) signOut(error);
   throw error;
 }
 
@@ -80,7 +78,7 @@ export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
   };
   const connect = () => {
     const used = token.peek();
-    const url = new URL(`${path}?demo=${demo.value}`, root);
+    const url = new URL(`${path}?demo=${demo.peek()}`, root);
     url.protocol = url.protocol.replace('http', 'ws');
     socket = new WebSocket(url, used ? ['bearer', used] : []);
     socket.onopen = () => opened();

@@ -26,7 +26,7 @@ export function Audit({ store, own }) {
   const cursors = useSignal([null]);
   const cursor = cursors.value.at(-1);
   const asked = new URLSearchParams({ limit: LIMIT, ...(cursor && { cursor }) });
-  const { value, error } = useAsked(`${store.path}/audit?${asked}`, store.changes.value);
+  const { value, error, isNewest } = useAsked(`${store.path}/audit?${asked}`, store.changes.value);
   return html`<${Trouble} error=${error} />
     ${value && html`<${Table} title=${t('audit')} heads=${['at', 'by', 'action', 'subject', 'difference']}>
       ${value.entries.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} own=${own} />`)}
@@ -34,6 +34,6 @@ export function Audit({ store, own }) {
     <//>`}
     <p class="spans">
       <button type="button" disabled=${cursors.value.length < 2} onClick=${() => (cursors.value = cursors.value.slice(0, -1))}>${t('newer')}</button>
-      <button type="button" disabled=${!value?.next_cursor} onClick=${() => (cursors.value = [...cursors.value, value.next_cursor])}>${t('older')}</button>
+      <button type="button" disabled=${!value?.next_cursor || !isNewest} onClick=${() => (cursors.value = [...cursors.value, value.next_cursor])}>${t('older')}</button>
     </p>`;
 }

@@ -1,10 +1,11 @@
 // What may be changed of a tenant: only what differs is sent, and what a deployment of it would do is told.
-import { getTagged, send } from './api.js';
-import { bodyOf, changesOf, draftOf } from './draft.js';
+import { getTagged } from './api.js';
+import { useTelling } from './asked.js';
+import { bodyOf, changesOf, draftOf, rebased } from './draft.js';
 import { Editor } from './editor.js';
 import { Manifest } from './manifest.js';
-import { Table, Trouble } from './parts.js';
-import { html, useEffect, useSignal } from './view.js';
+import { Table, Trouble, Waiting } from './parts.js';
+import { batch, html, useEffect, useSignal } from './view.js';
 import { t } from './words.js';
 
 const Effects = ({ told, tenantId }) => html`<p role="status">${t(told.redeploy_needed ? 'redeploy_needed' : 'saved')}
@@ -16,53 +17,44 @@ const Effects = ({ told, tenantId }) => html`<p role="status">${t(told.redeploy_
 
 export function Change({ store }) {
   const draft = useSignal(null);
-  const before = useSignal(null);
-  const tag = useSignal(null);
+  // {draft, tag}: as it was stored when it was read.
+  const stored = useSignal(null);
   const told = useSignal(null);
-  const error = useSignal(null);
   const scaling = useSignal(false);
-  const load = async () => {
-    try {
-      const [detail, etag] = await getTagged(store.path);
-      tag.value = etag;
-      before.value = bodyOf(draftOf(detail));
-      draft.value = draftOf(detail);
-      error.value = null;
-    } catch (problem) {
-      error.value = problem;
-    }
-  };
+  const [reading, saving, previewing] = [useTelling(), useTelling(), useTelling()];
+  // What somebody has written stays written, over what is stored by now.
+  const load = () => reading.during(async () => {
+    const [detail, tag] = await getTagged(store.path);
+    const is = draftOf(detail);
+    batch(() => {
+      draft.value = draft.peek() ? rebased(stored.peek().draft, draft.peek(), is) : is;
+      stored.value = { draft: is, tag };
+      saving.forget();
+    });
+  });
   useEffect(() => void load(), []);
+  const changes = () => changesOf(bodyOf(stored.value.draft), bodyOf(draft.value));
   const save = async (event) => {
     event.preventDefault();
-    const body = { ...changesOf(before.value, bodyOf(draft.value)), ...(scaling.value && { acknowledge_autoscaling: true }) };
-    try {
-      told.value = await send('PUT', store.path, body, tag.value);
-      await load();
-    } catch (problem) {
-      told.value = null;
-      error.value = problem;
-    }
+    previewing.forget();
+    told.value = await saving.tell('PUT', store.path, { ...changes(), ...(scaling.value && { acknowledge_autoscaling: true }) }, stored.value.tag);
+    if (told.value && await load()) store.refresh();
   };
-  const preview = async () => {
-    try {
-      error.value = null;
-      return await send('POST', `${store.path}/manifest/preview`, changesOf(before.value, bodyOf(draft.value)));
-    } catch (problem) {
-      error.value = problem;
-      return null;
-    }
+  const preview = () => {
+    saving.forget();
+    return previewing.tell('POST', `${store.path}/manifest/preview`, changes());
   };
-  const lowers = error.value?.details.fields?.some((each) => each.field === 'acknowledge_autoscaling');
+  const error = saving.error ?? previewing.error ?? reading.error;
+  const lowers = error?.details.fields?.some((each) => each.field === 'acknowledge_autoscaling');
   return html`<h2>${t('change')}</h2>
-    ${draft.value && html`<form onSubmit=${save}>
-      <${Editor} draft=${draft} error=${error.value} isNew=${false} />
-      <${Trouble} error=${error.value} again=${error.value?.code === 'CONFLICT' ? load : null} />
+    ${draft.value && html`<form onSubmit=${save}><${Waiting} while=${saving.busy || reading.busy}>
+      <${Editor} draft=${draft} error=${error} isNew=${false} />
+      <${Trouble} error=${error} again=${error?.code === 'CONFLICT' ? load : null} />
       ${(lowers || scaling.value) && html`<p><label><input type="checkbox" checked=${scaling.value}
         onChange=${(e) => (scaling.value = e.target.checked)} /> ${t('acknowledge_autoscaling')}</label></p>`}
       <p><button type="submit">${t('save')}</button></p>
-    </form>`}
-    ${!draft.value && html`<${Trouble} error=${error.value} again=${load} />`}
+    <//></form>`}
+    ${!draft.value && html`<${Trouble} error=${error} again=${load} />`}
     ${told.value && html`<${Effects} told=${told.value} tenantId=${store.tenantId} />`}
-    ${draft.value && html`<${Manifest} store=${store} when=${tag.value} preview=${preview} />`}`;
+    ${draft.value && html`<${Manifest} store=${store} when=${stored.value.tag} preview=${preview} />`}`;
 }

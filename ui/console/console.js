@@ -1,11 +1,12 @@
 // The console: who looks, and which page.
+import { useLoaded } from './asked.js';
 import { follow } from './fleet_store.js';
 import { Fleet } from './fleet.js';
 import { demo, isOpen, language, may, refusal, renewal, signOut, theme, token, who, zone } from './session.js';
 import { Ending } from './ending.js';
 import { SignIn, tryToken } from './signin.js';
 import { Choice, Trouble } from './parts.js';
-import { effect, html, render, signal, useEffect, useSignal } from './view.js';
+import { effect, html, render, signal, useEffect } from './view.js';
 import { speak, t } from './words.js';
 
 const route = signal(location.hash);
@@ -33,18 +34,14 @@ function Head() {
 
 // What only some look at is loaded when they do.
 function Tenant({ tenantId, part, rest }) {
-  const view = useSignal(null);
-  useEffect(() => void import('./tenant.js').then((module) => (view.value = module.Tenant)), []);
-  const Page = view.value;
-  return Page ? html`<${Page} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} part=${part} rest=${rest} />` : html`<main aria-busy="true"></main>`;
+  const loaded = useLoaded('tenant', async () => (await import('./tenant.js')).Tenant);
+  return loaded ? html`<${loaded.Show} key=${`${tenantId} ${demo.value}`} tenantId=${tenantId} part=${part} rest=${rest} />` : html`<main aria-busy="true"></main>`;
 }
 
 // A page that is loaded when somebody comes to it.
 function NewTenant() {
-  const view = useSignal(null);
-  useEffect(() => void import('./new_tenant.js').then((module) => (view.value = module.NewTenant)), []);
-  const Shown = view.value;
-  return Shown ? html`<${Shown} />` : html`<main aria-busy="true"></main>`;
+  const loaded = useLoaded('new', async () => (await import('./new_tenant.js')).NewTenant);
+  return loaded ? html`<${loaded.Show} />` : html`<main aria-busy="true"></main>`;
 }
 
 function Page() {

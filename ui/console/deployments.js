@@ -1,7 +1,7 @@
 // What was deployed and what it cost; the one that goes on, step by step; a new one, and why the gate refuses it.
 import { listen } from './api.js';
 import { fieldsOf, useAsked, useTelling } from './asked.js';
-import { Nothing, Pick, Table, Trouble } from './parts.js';
+import { Nothing, Pick, Table, Trouble, Waiting } from './parts.js';
 import { may } from './session.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
 import { inMinutes, number, perMonth, t, time } from './words.js';
@@ -53,29 +53,39 @@ function Gate({ error }) {
 
 function NewDeployment({ store, begun }) {
   const form = useRef(null);
+  // {of, found}: what was said of the form as it was written then.
   const report = useSignal(null);
-  const telling = useTelling();
-  const deploy = async (dry) => {
+  const edits = useSignal(0);
+  const [trying, telling] = [useTelling(), useTelling()];
+  const tell = (to, dry_run) => {
     const { method, reason, force } = fieldsOf(form.current);
-    const body = { ...(method && { method }), dry_run: dry, ...(force && { force: true, reason: reason ?? '' }) };
-    const answer = await telling.tell('POST', `${store.path}/deploy`, body);
-    report.value = dry ? answer : null;
-    if (answer && !dry) begun(answer.deployment_id);
+    return to.tell('POST', `${store.path}/deploy`, { ...(method && { method }), dry_run, ...(force && { force: true, reason: reason ?? '' }) });
   };
-  const submit = (event) => {
+  const attempt = async () => {
+    telling.forget();
+    const of = edits.value;
+    const found = await tell(trying, true);
+    report.value = found && { of, found };
+  };
+  const deploy = async (event) => {
     event.preventDefault();
-    if (confirm(t('deploy_sure', { name: store.tenantId }))) deploy(false);
+    if (!confirm(t('deploy_sure', { name: store.tenantId }))) return;
+    trying.forget();
+    report.value = null;
+    const answer = await tell(telling, false);
+    if (answer) begun(answer.deployment_id);
   };
+  const shown = report.value?.of === edits.value ? report.value.found : null;
   return html`<section><h2>${t('new_deployment')}</h2>
-    <form ref=${form} class="fields" onSubmit=${submit}>
+    <form ref=${form} class="fields" onSubmit=${deploy} onInput=${() => (edits.value += 1)}><${Waiting} while=${telling.busy}>
       <${Pick} name="method" label=${t('method')} choices=${METHODS.map((each) => [each, each || t('as_set')])} />
       <label><input name="force" type="checkbox" /> ${t('force')}</label>
       <label>${t('reason')} <input name="reason" size="36" maxlength="1000" /></label>
-      <p class="spans"><button type="button" disabled=${telling.busy} onClick=${() => deploy(true)}>${t('try_it')}</button>
-        <button type="submit" disabled=${telling.busy}>${t('deploy')}</button></p>
-    </form>
-    <${Gate} error=${telling.error} />
-    ${report.value && html`<${Findings} report=${report.value} />`}
+      <p class="spans"><button type="button" disabled=${trying.busy} onClick=${attempt}>${t('try_it')}</button>
+        <button type="submit">${t('deploy')}</button></p>
+    <//></form>
+    <${Gate} error=${telling.error ?? trying.error} />
+    ${shown && html`<${Findings} report=${shown} />`}
   </section>`;
 }
 

@@ -15,6 +15,16 @@ export const requirementsOf = (draft) =>
 export const targetOf = (draft) =>
   ({ availability: draft.availability, ...(draft.response_time && { response_time: draft.response_time }) });
 
+// What was written of `was`, over what `is` stored by now: whatever its writer left as it was is as it is, of services each by itself.
+export function rebased(was, written, is) {
+  const isLeft = (key) => JSON.stringify(written[key]) === JSON.stringify(was[key]);
+  const fields = Object.fromEntries(Object.keys(is).map((key) => [key, (isLeft(key) ? is : written)[key]]));
+  const [before, own, now] = [was, written, is].map((each) => new Map(each.services.map(({ name, sessions }) => [name, String(sessions)])));
+  const services = [...new Set([...own.keys(), ...now.keys()])]
+    .map((name) => ({ name, sessions: (own.get(name) === before.get(name) ? now : own).get(name) }));
+  return { ...fields, services: services.filter(({ sessions }) => sessions !== undefined) };
+}
+
 // As a tenant is created.
 export const bodyOf = (draft) => ({
   ...(draft.tenant_id !== undefined && { tenant_id: draft.tenant_id }),

@@ -2,6 +2,7 @@
 import { send } from './api.js';
 import { requirementsOf, targetOf } from './draft.js';
 import { Trouble } from './parts.js';
+import { language } from './session.js';
 import { html, useEffect, useSignal } from './view.js';
 import { perMonth, t } from './words.js';
 
@@ -28,7 +29,7 @@ export function Sizes({ draft }) {
       over = true;
       clearTimeout(timer);
     };
-  }, [asked]);
+  }, [asked, language.value]);
   return html`<section aria-live="polite">
     <h2>${t('needs')}</h2>
     <${Trouble} error=${trouble.value} />

@@ -8,26 +8,23 @@ const SOON_MS = 5 * 60_000;
 const DAY_MS = 86_400_000;
 
 // Where people are known elsewhere they come back to where they are.
-async function again() {
-  const { oidc } = await get('api/v1/sign-in');
-  if (oidc) (await import('./oidc.js')).begin(oidc);
-}
+const again = async (oidc) => (await import('./oidc.js')).begin(oidc);
 
 export function Ending() {
   const isSoon = useSignal(false);
-  const canAgain = useSignal(false);
+  const elsewhere = useSignal(null);
   const end = renewal.value ? null : ends.value;
   const left = end === null ? null : end - Date.now();
   const isShown = left !== null && left < DAY_MS;
   useEffect(() => {
     isSoon.value = false;
     if (!isShown) return undefined;
-    get('api/v1/sign-in').then(({ oidc }) => (canAgain.value = oidc !== null && isSecureContext), () => {});
-    const timer = setTimeout(() => (isSoon.value = true), Math.max(0, left - SOON_MS));
+    get('api/v1/sign-in').then(({ oidc }) => (elsewhere.value = isSecureContext ? oidc : null), () => {});
+    const timer = setTimeout(() => (isSoon.value = true), Math.max(0, end - Date.now() - SOON_MS));
     return () => clearTimeout(timer);
   }, [end, isShown]);
   if (!isShown) return null;
   const said = t('signed_in_until', { at: clock(end) });
-  const button = canAgain.value && html` <button type="button" onClick=${again}>${t('sign_in_again')}</button>`;
+  const button = elsewhere.value && html` <button type="button" onClick=${() => again(elsewhere.value)}>${t('sign_in_again')}</button>`;
   return isSoon.value ? html`<strong class="ending" role="alert">${said} ${t('ends_soon')}${button}</strong>` : html`<small>${said}${button}</small>`;
 }

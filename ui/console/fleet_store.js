@@ -58,22 +58,59 @@ function take(changed, gone = []) {
   });
 }
 
-// The socket first: what changes while the summary is on its way is not missed.
-async function load(told) {
-  try {
-    const summary = await get('api/v1/sla/summary');
-    const there = new Set(summary.tenants.map((row) => row.tenant_id));
-    take(summary.tenants, [...rows.peek().keys()].filter((name) => !there.has(name)));
-    for (const message of told) take(message.tenants, message.gone);
+// A summary that was not given is asked for again.
+const AGAIN_MS = 3_000;
+
+// The summary, and then what the socket tells of it. Of two that are under way none replaces one that was asked for later, and none is
+// taken once it is over: it may be another person's, or of the other database. What the socket tells is taken at once, and once more
+// after the summary, which may be older: what changes while it is on its way is not missed.
+class Following {
+  #asked = 0;
+  #taken = 0;
+  // What was told since the newest summary was asked for; null: none is under way.
+  #told = null;
+  #isOver = false;
+  #timer = null;
+
+  load = async () => {
+    clearTimeout(this.#timer);
+    const turn = ++this.#asked;
+    this.#told = [];
+    try {
+      const summary = await get('api/v1/sla/summary');
+      if (!this.#isOver && turn > this.#taken) this.#found(turn, summary);
+    } catch (error) {
+      if (this.#isOver || turn !== this.#asked) return;
+      trouble.value = error;
+      this.#timer = setTimeout(this.load, AGAIN_MS);
+    }
+  };
+
+  #found(turn, { tenants, as_of }) {
+    this.#taken = turn;
+    const there = new Set(tenants.map((row) => row.tenant_id));
     batch(() => {
-      asOf.value = summary.as_of;
+      take(tenants, [...rows.peek().keys()].filter((name) => !there.has(name)));
+      for (const message of this.#told ?? []) take(message.tenants, message.gone);
+      asOf.value = this.#told?.at(-1)?.as_of || as_of;
       lostAt.value = null;
       awaySince.value = null;
       trouble.value = null;
       isLoaded.value = true;
     });
-  } catch (error) {
-    trouble.value = error;
+    if (turn === this.#asked) this.#told = null;
+  }
+
+  heard = (message) => batch(() => {
+    this.#told?.push(message);
+    take(message.tenants, message.gone);
+    if (message.as_of) asOf.value = message.as_of;
+    awaySince.value = message.away ? message.as_of : null;
+  });
+
+  end() {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
   }
 }
 
@@ -82,21 +119,15 @@ export function follow() {
   batch(() => {
     rows.value = new Map();
     isLoaded.value = false;
-    awaySince.value = null;
+    for (const known of [asOf, lostAt, awaySince, trouble]) known.value = null;
   });
-  let waiting = [];
-  const heard = (message) => {
-    if (waiting) waiting.push(message);
-    else take(message.tenants, message.gone);
-    if (message.as_of) asOf.value = message.as_of;
-    awaySince.value = message.away ? message.as_of : null;
-  };
-  const opened = async () => {
-    waiting = [];
-    await load(waiting);
-    waiting = null;
-  };
+  const following = new Following();
   // Until the socket is there the summary is: a page that shows something is worth a second question.
-  load([]);
-  return listen('ws/fleet', { opened, heard, lost: (at) => (lostAt.value ??= at) });
+  following.load();
+  const { load: opened, heard } = following;
+  const close = listen('ws/fleet', { opened, heard, lost: (at) => (lostAt.value ??= at) });
+  return () => {
+    following.end();
+    close();
+  };
 }

@@ -1,6 +1,6 @@
 // Planned windows, and a new one: when it would be on and what it would change, before it is planned.
 import { fieldsOf, useAsked, useTelling } from './asked.js';
-import { Nothing, Pick, Table, Trouble } from './parts.js';
+import { Nothing, Pick, Table, Trouble, Waiting } from './parts.js';
 import { may } from './session.js';
 import { html, useRef, useSignal } from './view.js';
 import { inMinutes, number, percent, t, time } from './words.js';
@@ -8,7 +8,7 @@ import { inMinutes, number, percent, t, time } from './words.js';
 const CATEGORIES = ['maintenance', 'deployment', 'customer', 'force_majeure', 'other'];
 const RULES = { once: '', daily: 'FREQ=DAILY', weekly: 'FREQ=WEEKLY', monthly: 'FREQ=MONTHLY' };
 
-function Planned({ found, own, act }) {
+function Planned({ found, own, act, busy }) {
   return html`<${Table} title=${t('maintenance')} heads=${['next_occurrence', 'end', 'category', 'reason', 'counts', ...(act ? ['remove'] : [])]}>
     ${found.maintenance.map((m) => html`<tr key=${m.id}>
       <th scope="row">${time(m.next_occurrences[0]?.start ?? m.start, own)} ${m.rrule && html`<small><code>${m.rrule}</code></small>`}</th>
@@ -16,8 +16,8 @@ function Planned({ found, own, act }) {
       <td>${t(`category_${m.category}`)}</td><td>${m.title || m.reason}</td>
       <td>${m.counts ? t('yes') : t(m.lacks ?? 'no')}</td>
       ${act && html`<td><div class="spans">
-        ${!m.counts && may('manage_tenants') && html`<button type="button" onClick=${() => act('POST', m, '/approve')}>${t('approve')}</button>`}
-        <button type="button" onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}</button></div></td>`}
+        ${!m.counts && may('manage_tenants') && html`<button type="button" disabled=${busy} onClick=${() => act('POST', m, '/approve')}>${t('approve')}</button>`}
+        <button type="button" disabled=${busy} onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}</button></div></td>`}
       </tr>`)}
     ${!found.maintenance.length && html`<${Nothing} columns="6">${t('no_maintenance')}<//>`}
   <//>`;
@@ -52,22 +52,27 @@ const bodyOf = ({ repeats, rrule, ...fields }) => ({ ...fields, ...(rrule ? { rr
 
 function NewWindow({ store, own, saved }) {
   const form = useRef(null);
+  // {of, found}: of what was written then; what is written otherwise meanwhile has none.
   const preview = useSignal(null);
+  const edits = useSignal(0);
   const asking = useTelling();
   const saving = useTelling();
   const said = () => bodyOf(fieldsOf(form.current));
   const show = async (event) => {
     event.preventDefault();
-    preview.value = await asking.tell('POST', `${store.path}/maintenance/preview`, said());
+    const of = edits.value;
+    const found = await asking.tell('POST', `${store.path}/maintenance/preview`, said());
+    preview.value = found && { of, found };
   };
+  const shown = preview.value?.of === edits.value ? preview.value.found : null;
   const save = async () => {
     if (!await saving.tell('POST', `${store.path}/maintenance`, said())) return;
-    form.current.reset();
+    form.current?.reset();
     preview.value = null;
     saved();
   };
   return html`<section><h2>${t('new_window')}</h2>
-    <form ref=${form} class="fields" onSubmit=${show} onInput=${() => (preview.value = null)}>
+    <form ref=${form} class="fields" onSubmit=${show} onInput=${() => (edits.value += 1)}><${Waiting} while=${saving.busy}>
       <label>${t('start_in', { zone: own })} <input name="start" type="datetime-local" required /></label>
       <label>${t('duration')} <input name="duration" required size="6" placeholder="2h" pattern="[0-9]+[smhd]" /></label>
       <${Pick} name="repeats" label=${t('repeats')} choices=${Object.keys(RULES).map((each) => [each, t(`repeats_${each}`)])} />
@@ -76,10 +81,10 @@ function NewWindow({ store, own, saved }) {
       <label>${t('title')} <input name="title" maxlength="200" /></label>
       <label>${t('reason')} <input name="reason" required maxlength="1000" size="36" /></label>
       <p class="spans"><button type="submit" disabled=${asking.busy}>${t('preview')}</button>
-        <button type="button" disabled=${!preview.value || saving.busy} onClick=${save}>${t('save')}</button></p>
-    </form>
+        <button type="button" disabled=${!shown} onClick=${save}>${t('save')}</button></p>
+    <//></form>
     <${Trouble} error=${asking.error ?? saving.error} />
-    ${preview.value && html`<${Preview} preview=${preview.value} own=${own} />`}
+    ${shown && html`<${Preview} preview=${shown} own=${own} />`}
   </section>`;
 }
 
@@ -95,6 +100,6 @@ export function Maintenance({ store, own }) {
     if (await acting.tell(method, `${store.path}/maintenance/${window.id}${more}`)) changed();
   };
   return html`<${Trouble} error=${error ?? acting.error} />
-    ${value && html`<${Planned} found=${value} own=${own} act=${may('operate') && act} />`}
+    ${value && html`<${Planned} found=${value} own=${own} act=${may('operate') && act} busy=${acting.busy} />`}
     ${may('operate') && own && html`<${NewWindow} store=${store} own=${own} saved=${changed} />`}`;
 }

@@ -3,7 +3,7 @@ import { useAsked } from './asked.js';
 import { Trouble } from './parts.js';
 import { Plot } from './plot.js';
 import { HOURS, RangeBar, queryOf } from './range.js';
-import { html, useMemo, useSignal } from './view.js';
+import { html, useMemo, useRef, useSignal } from './view.js';
 import { number, t } from './words.js';
 
 // Plots stand beside one another where there is room: about two points for each pixel of one.
@@ -36,11 +36,14 @@ function Past({ store, own }) {
   const range = store.range.value;
   const month = store.sla.value?.windows.find((w) => w.window === 'month')?.start;
   const asked = new URLSearchParams({ points: POINTS, hours: HOURS[range.span], ...queryOf(range, month) });
-  const { value, error } = useAsked(`${store.path}/monitoring?${asked}`, store.changes.value);
+  const { value, error, isNewest } = useAsked(`${store.path}/monitoring?${asked}`, store.changes.value);
+  const drawnOf = useRef(null);
   const drawn = useMemo(() => Object.entries(value?.metrics ?? {}).filter(([, points]) => points.length)
     .map(([name, points]) => [name, [points.map((p) => Date.parse(p.timestamp) / 1000), points.map((p) => p.value)]]), [value]);
   const zoomed = (from, to) => (store.range.value = { ...range, from: from * 1000, to: to * 1000 });
-  const shown = value && [Date.parse(value.time_range.start), Date.parse(value.time_range.end)];
+  const isOf = isNewest || range === drawnOf.current;
+  if (isNewest) drawnOf.current = range;
+  const shown = value && isOf && [Date.parse(value.time_range.start), Date.parse(value.time_range.end)];
   return html`<${RangeBar} range=${store.range} shown=${shown} /><${Trouble} error=${error} />
     ${value && html`<p><small>${t('steps_of', { n: number(value.step_seconds / 60) })}</small></p>`}
     <div class="plots">${drawn.map(([name, points]) => html`<${Series} key=${name} name=${name} points=${points} own=${own} zoomed=${zoomed} />`)}</div>`;

@@ -34,16 +34,16 @@ const Incidents = ({ found, own }) => html`<${Table} title=${t('incidents')} hea
 <//>`;
 
 export function Overview({ store, own }) {
-  const { sla, timeline, annotations, incidents, deployments, range } = store;
-  const drawn = timeline.value;
-  const chosen = range.value;
-  const window = chosen.from === null && sla.value?.windows.find((w) => w.window === chosen.span);
+  const { sla, drawn, range } = store;
+  // What is drawn may be of the range of before: whatever stands beside it is of the same.
+  const { range: of, timeline, annotations, incidents, deployments } = drawn.value ?? {};
+  const window = of?.from === null && sla.value?.windows.find((w) => w.window === of.span);
   const zoomed = (from, to) => (range.value = { ...range.peek(), from: from * 1000, to: to * 1000 });
   return html`
     ${sla.value && html`<${Windows} sla=${sla.value} />`}
-    <${RangeBar} range=${range} shown=${drawn && [Date.parse(drawn.from), Date.parse(drawn.to)]} />
-    ${drawn && sla.value && html`<${Availability} timeline=${drawn} target=${sla.value.target} own=${own} zoomed=${zoomed}
-      annotations=${annotations.value} incidents=${incidents.value} deployments=${deployments.value} />`}
-    ${drawn && window && html`<${BurnDown} timeline=${drawn} window=${window} own=${own} />`}
-    ${incidents.value && html`<${Incidents} found=${incidents.value} own=${own} />`}`;
+    <${RangeBar} range=${range} shown=${of === range.value && [Date.parse(timeline.from), Date.parse(timeline.to)]} />
+    ${timeline && sla.value && html`<${Availability} timeline=${timeline} target=${sla.value.target} own=${own} zoomed=${zoomed}
+      annotations=${annotations} incidents=${incidents} deployments=${deployments} />`}
+    ${timeline && window && html`<${BurnDown} timeline=${timeline} window=${window} own=${own} />`}
+    ${incidents && html`<${Incidents} found=${incidents} own=${own} />`}`;
 }

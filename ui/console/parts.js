@@ -1,6 +1,6 @@
 // Small things that several pages show.
 import { number, percent, t } from './words.js';
-import { html } from './view.js';
+import { html, useEffect, useRef } from './view.js';
 
 // A sign beside each word: status is never told by colour alone.
 const SIGNS = {
@@ -23,6 +23,21 @@ export const Nothing = ({ columns, children }) => html`<tr><td colspan=${columns
 
 export const Pick = ({ name, label, choices, ...more }) => html`<label>${label} <select name=${name} ...${more}>
   ${choices.map(([value, said]) => html`<option key=${value} value=${value}>${said}</option>`)}</select></label>`;
+
+// The fields of a form. They wait while it is sent, so that it is sent once and nothing is typed that its answer takes away; who was
+// in one of them is there again afterwards.
+export function Waiting({ while: isSent, children }) {
+  const box = useRef(null);
+  const left = useRef(null);
+  const now = document.activeElement;
+  if (isSent && !left.current && box.current?.contains(now)) left.current = now;
+  useEffect(() => {
+    if (isSent || !left.current) return;
+    if (document.activeElement === document.body) left.current.focus();
+    left.current = null;
+  }, [isSent]);
+  return html`<fieldset ref=${box} class="waiting" disabled=${isSent}>${children}</fieldset>`;
+}
 
 export function Budget({ left, label }) {
   if (left === null || left === undefined) return html`<span>–</span>`;

@@ -34,9 +34,10 @@ export function zoomedTo(range, from, to) {
   return { ...range, from: middle - half, to: middle + half };
 }
 
+// `shown`: [from, to] of what is drawn of the range that is chosen; nothing of it yet: only what was zoomed into leads on from here.
 export function RangeBar({ range, shown }) {
   const chosen = range.value;
-  const [from, to] = shown ?? [];
+  const [from, to] = chosen.from === null ? shown || [] : [chosen.from, chosen.to];
   const width = to - from;
   const go = (begin, end) => (range.value = zoomedTo(chosen, begin, end));
   const steps = [
@@ -46,7 +47,7 @@ export function RangeBar({ range, shown }) {
   return html`<div class="spans" role="group" aria-label=${t('span')}>
     ${SPANS.map((span) => html`<button key=${span} type="button" aria-pressed=${chosen.from === null && span === chosen.span}
       onClick=${() => (range.value = { span, from: null, to: null })}>${t(`window_${span}`)}</button>`)}
-    ${shown && steps.map(([name, act]) => html`<button key=${name} type="button" onClick=${act}>${t(name)}</button>`)}
+    ${steps.map(([name, act]) => html`<button key=${name} type="button" disabled=${from === undefined} onClick=${act}>${t(name)}</button>`)}
     ${chosen.from !== null && html`<small role="status">${time(chosen.from)} – ${time(chosen.to)}</small>`}
   </div>`;
 }

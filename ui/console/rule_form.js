@@ -1,9 +1,9 @@
 // A rule that is written or changed: tried on the past, and drawn, before it is saved. The rules of the SLA and of objectives are
 // there already: their factors follow from what is promised, and who writes one says how urgent it is and whom it tells.
-import { get } from './api.js';
+import { ApiError, get, send } from './api.js';
 import { useTelling } from './asked.js';
 import { Backtest } from './backtest.js';
-import { Pick, Trouble } from './parts.js';
+import { Pick, Trouble, Waiting } from './parts.js';
 import { aboutOf, bodyOfRule, decidesAlike, draftOfRule, emptyRule, policyOf, ruleAbout, trialOf } from './rule_draft.js';
 import { may } from './session.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
@@ -63,15 +63,16 @@ function useTrial(store, draft) {
   const tried = useSignal(null);
   const telling = useTelling();
   const attempt = async () => {
-    const asked = trialOf(draft.value);
+    const [asked, lasted] = [trialOf(draft.value), days.value];
     const end = Date.parse(store.sla.value.as_of);
-    const range = { from: new Date(end - days.value * DAY_MS).toISOString(), to: new Date(end).toISOString() };
+    const range = { from: new Date(end - lasted * DAY_MS).toISOString(), to: new Date(end).toISOString() };
     const trial = await telling.tell('POST', `${store.path}/alerts/test`, { ...asked, ...range });
-    tried.value = trial && { trial, of: JSON.stringify(asked) };
+    tried.value = trial && { trial, of: JSON.stringify(asked), days: lasted };
   };
-  // Of what is written now; another condition is another trial.
-  const shown = tried.value?.of === JSON.stringify(trialOf(draft.value)) ? tried.value.trial : null;
-  return { days, attempt, shown, ...telling };
+  // Of what is written now; another condition is another trial, and what is drawn is of the days that are chosen.
+  const isTried = tried.value?.of === JSON.stringify(trialOf(draft.value));
+  const shown = isTried && tried.value.days === days.value ? tried.value.trial : null;
+  return { days, attempt, isTried, shown, ...telling };
 }
 
 // Why an objective has no such rule; of availability each tenant has them.
@@ -81,12 +82,27 @@ function whyMissing(objectives, draft) {
   return may('manage_tenants') ? 'alerts_are_off' : 'alerts_are_off_for_you';
 }
 
-// An objective that wants no alerts has no rules until it wants them; then its rules are there.
-async function made(store, draft, telling) {
-  const { objective: name } = policyOf(draft);
-  const objective = await telling.tell('GET', `${store.path}/objectives/${encodeURIComponent(name)}`);
-  if (!objective || !await telling.tell('PUT', `${store.path}/objectives/${encodeURIComponent(name)}`, { ...objective, alerts: true })) return null;
-  return ruleAbout((await get(`${store.path}/alerts`)).alerts, draft.about);
+// An objective that wants no alerts has no rules until it wants them; then its rules are there. Null: its writer has gone.
+async function made(store, draft) {
+  const path = `${store.path}/objectives/${encodeURIComponent(policyOf(draft).objective)}`;
+  const objective = await get(path);
+  if (store.isOver) return null;
+  await send('PUT', path, { ...objective, alerts: true });
+  const found = ruleAbout((await get(`${store.path}/alerts`)).alerts, draft.about);
+  if (!found) throw new ApiError(404, { code: 'NOT_FOUND', message: t('no_rules_yet') });
+  return store.isOver ? null : found;
+}
+
+// As a new one, or as a change of one that is there, if need be since now.
+async function saved(store, draft, isMissing) {
+  const [path, body] = [`${store.path}/alerts`, bodyOfRule(draft)];
+  if (isMissing) {
+    const found = await made(store, draft);
+    if (!found) return null;
+    const { rule_id, alert_name, condition, duration } = found;
+    return send('PUT', `${path}/${rule_id}`, { ...body, alert_name, condition, duration });
+  }
+  return draft.rule_id === null ? send('POST', path, body) : send('PUT', `${path}/${draft.rule_id}`, body);
 }
 
 // `rule`: as it is stored, to be changed; null: a new one. `done`: told when it is saved or left.
@@ -105,22 +121,15 @@ export function RuleForm({ store, own, rules, rule, objectives, done }) {
   const { about, rule_id } = draft.value;
   const isMissing = about !== '' && rule_id === null;
   const why = isMissing && whyMissing(objectives, draft.value);
-  const isTried = trial.shown !== null || (rule !== null && decidesAlike(draft.value, stored.value));
+  const isTried = trial.isTried || (rule !== null && decidesAlike(draft.value, stored.value));
   const save = async (event) => {
     event.preventDefault();
-    let [id, body] = [rule_id, bodyOfRule(draft.value)];
-    if (isMissing) {
-      const found = await made(store, draft.value, saving);
-      if (!found) return;
-      const { alert_name, condition, duration } = found;
-      [id, body] = [found.rule_id, { ...body, alert_name, condition, duration }];
-    }
-    if (await saving.tell(id === null ? 'POST' : 'PUT', `${store.path}/alerts${id === null ? '' : `/${id}`}`, body)) done();
+    if (await saving.during(() => saved(store, draft.value, isMissing))) done();
   };
   const canTry = trialOf(draft.value) !== null && store.sla.value;
   const attempt = (event) => event.target.form.reportValidity() && trial.attempt();
   return html`<section><h2 ref=${head} tabindex="-1">${rule ? t('change_rule', { name: rule.alert_name }) : t('new_rule')}</h2>
-    <form onSubmit=${save}>
+    <form onSubmit=${save}><${Waiting} while=${saving.busy}>
       <${Fields} draft=${draft} objectives=${objectives} choose=${choose} isFixed=${rule !== null} />
       ${about && html`<p><small>${t('policy_hint')}${why ? ` ${t(why)}` : ''}</small></p>`}
       ${rule && html`<p><small>${t('rule_starts_anew')}</small></p>`}
@@ -128,9 +137,9 @@ export function RuleForm({ store, own, rules, rule, objectives, done }) {
         ${canTry && html`<${Pick} label=${t('tried_on')} value=${trial.days} onChange=${(event) => (trial.days.value = event.target.value)}
             choices=${DAYS.map((n) => [n, t('days', { n })])} />
           <button type="button" disabled=${trial.busy} onClick=${attempt}>${t('try_rule')}</button>`}
-        <button type="submit" disabled=${!isTried || saving.busy || (why && why !== 'alerts_are_off')}>${t('save')}</button>
+        <button type="submit" disabled=${!isTried || (why && why !== 'alerts_are_off')}>${t('save')}</button>
         ${rule && html`<button type="button" onClick=${done}>${t('leave_it')}</button>`}</p>
-    </form>
+    <//></form>
     <${Trouble} error=${trial.error ?? saving.error} />
     ${trial.shown && html`<${Backtest} trial=${trial.shown} own=${own} />`}
   </section>`;

@@ -15,9 +15,9 @@ function conditionOf({ kind, condition }) {
   return condition.replace('burn rate', t('burn_rate')).replace(/ or /g, t('or')).replace(/([\d.]+ %) in (\S+)/g, (_, part, windows) => t('part_in', { part, windows }));
 }
 
-const Acts = ({ rule, change, remove }) => html`<td><div class="spans">
+const Acts = ({ rule, change, remove, busy }) => html`<td><div class="spans">
   <button type="button" aria-label=${`${t('edit')} ${rule.alert_name}`} onClick=${() => change(rule)}>${t('edit')}</button>
-  ${rule.kind === 'threshold' && html`<button type="button" aria-label=${`${t('remove')} ${rule.alert_name}`}
+  ${rule.kind === 'threshold' && html`<button type="button" aria-label=${`${t('remove')} ${rule.alert_name}`} disabled=${busy}
     onClick=${() => remove(rule)}>${t('remove')}</button>`}</div></td>`;
 
 const Rules = ({ found, acts, own }) => html`<${Table} title=${t('alert_rules')} heads=${[...HEADS, ...(acts ? ['action'] : [])]}>
@@ -32,23 +32,26 @@ const Rules = ({ found, acts, own }) => html`<${Table} title=${t('alert_rules')}
 
 export function AlertRules({ store, own }) {
   const changes = useSignal(0);
-  // The rule that is changed; null: a new one is written.
-  const changed = useSignal(null);
+  // The form that is there: of the rule that is changed; null: a new one is written. Each is another, and empty or as stored.
+  const form = useSignal({ rule: null, n: 0 });
   const removing = useTelling();
   const { value, error } = useAsked(`${store.path}/alerts`, store.changes.value + changes.value);
   const { value: objectives } = useAsked(may('operate') ? `${store.path}/objectives` : null);
+  const open = (rule) => (form.value = { rule, n: form.peek().n + 1 });
+  const shown = form.value;
+  // Whoever has opened another form meanwhile keeps it.
   const done = () => {
-    changed.value = null;
+    if (form.peek() === shown) open(null);
     changes.value += 1;
   };
   const remove = async (rule) => {
-    if (confirm(t('remove_sure', { name: rule.alert_name })) && await removing.tell('DELETE', `${store.path}/alerts/${rule.rule_id}`)) done();
+    if (!confirm(t('remove_sure', { name: rule.alert_name })) || !await removing.tell('DELETE', `${store.path}/alerts/${rule.rule_id}`)) return;
+    if (form.peek().rule?.rule_id === rule.rule_id) open(null);
+    changes.value += 1;
   };
-  const acts = may('operate') && { change: (rule) => (changed.value = rule), remove };
-  // After each that is saved there is an empty form.
-  const key = `${changed.value?.rule_id ?? 'new'} ${changes.value}`;
+  const acts = may('operate') && { change: open, remove, busy: removing.busy };
   return html`<${Trouble} error=${error ?? removing.error} />
     ${value && html`<${Rules} found=${value} own=${own} acts=${acts} />`}
-    ${acts && value && objectives && store.sla.value && html`<${RuleForm} key=${key} store=${store} own=${own} rules=${value.alerts}
-      rule=${changed.value} objectives=${objectives.objectives} done=${done} />`}`;
+    ${acts && value && objectives && store.sla.value && html`<${RuleForm} key=${shown.n} store=${store} own=${own} rules=${value.alerts}
+      rule=${shown.rule} objectives=${objectives.objectives} done=${done} />`}`;
 }

@@ -32,6 +32,7 @@ function Simulator() {
   return html`<${Head} clock=${store.clock.value} />
     <main>
       <${Trouble} error=${store.trouble.value} />
+      <${Trouble} error=${store.refused.value} />
       ${tenantId ? html`<${SimulatedTenant} key=${tenantId} store=${store} tenantId=${tenantId} />` : html`<${Cluster} store=${store} />`}
     </main>`;
 }

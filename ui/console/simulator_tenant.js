@@ -1,6 +1,6 @@
 // One simulated tenant: its services and pods, what is failing, and what shall fail.
-import { Mark, Table } from './parts.js';
-import { html, useEffect, useSignal } from './view.js';
+import { Mark, Table, Waiting } from './parts.js';
+import { html, useSignal } from './view.js';
 import { lasting, number, t, time } from './words.js';
 
 const known = (key, otherwise) => (t(key) === key ? otherwise : t(key));
@@ -38,14 +38,14 @@ function Trigger({ store, tenant }) {
   if (!chosen) return null;
   const submit = (event) => {
     event.preventDefault();
-    store.change('POST', `api/v1/failures/${encodeURIComponent(tenant.tenant_id)}`, tenant.tenant_id, {
+    store.change('POST', `api/v1/failures/${encodeURIComponent(tenant.tenant_id)}`, {
       failure_type: chosen.failure_type,
       ...(duration.value && { duration_seconds: Number(duration.value) }),
       ...(severity.value && { severity: Number(severity.value) }),
       ...(service.value && { target_service: service.value }),
     });
   };
-  return html`<form onSubmit=${submit}>
+  return html`<form onSubmit=${submit}><${Waiting} while=${store.isChanging.value}>
     <div class="fields">
       <label>${t('failure')} <select value=${chosen.failure_type} onChange=${(e) => (type.value = e.target.value)}>
         ${types.map((each) => html`<option key=${each.failure_type} value=${each.failure_type}>${known(`failure_${each.failure_type}`, each.failure_type)}</option>`)}
@@ -61,7 +61,7 @@ function Trigger({ store, tenant }) {
       <button type="submit" class="danger">${t('trigger')}</button>
     </div>
     <p><small>${effectOf(chosen)}${chosen.reach === 'cluster' ? ` ${t('reaches_all')}` : ''}</small></p>
-  </form>`;
+  <//></form>`;
 }
 
 function Scenario({ store, tenant }) {
@@ -71,26 +71,26 @@ function Scenario({ store, tenant }) {
   if (!chosen) return null;
   const submit = (event) => {
     event.preventDefault();
-    store.change('POST', `api/v1/scenarios/${encodeURIComponent(tenant.tenant_id)}`, tenant.tenant_id, { scenario: chosen });
+    store.change('POST', `api/v1/scenarios/${encodeURIComponent(tenant.tenant_id)}`, { scenario: chosen });
   };
-  return html`<form class="filters" onSubmit=${submit}>
+  return html`<form class="filters" onSubmit=${submit}><${Waiting} while=${store.isChanging.value}>
     <label>${t('scenario')} <select value=${chosen} onChange=${(e) => (scenario.value = e.target.value)}>
       ${names.map((name) => html`<option key=${name} value=${name}>${known(`scenario_${name}`, name)}</option>`)}
     </select></label>
     <button type="submit" class="danger">${t('begin')}</button>
-  </form>`;
+  <//></form>`;
 }
 
 export function SimulatedTenant({ store, tenantId }) {
-  useEffect(() => void store.catalogue().catch((error) => (store.trouble.value = error)), []);
-  const tenant = store.tenant.value;
-  const failures = store.failures.value;
-  const end = () => store.change('DELETE', `api/v1/failures/${encodeURIComponent(tenantId)}`, tenantId);
+  // Nothing of another that was looked at before.
+  const tenant = store.tenant.value?.tenant_id === tenantId ? store.tenant.value : null;
+  const failures = tenant && store.failures.value;
+  const end = () => store.change('DELETE', `api/v1/failures/${encodeURIComponent(tenantId)}`);
   return html`<p><a href="#/">← ${t('cluster')}</a></p>
     <h1>${tenantId}</h1>
     ${tenant && html`<p><${Mark} is=${tenant.ready === null ? 'unknown' : tenant.ready ? 'up' : 'down'} /></p>`}
     ${failures && html`<${Failures} title=${t('failing')} none=${t('nothing_fails')} found=${failures.failures} />
-      ${(failures.failures.length > 0 || failures.scheduled.length > 0) && html`<p><button type="button" onClick=${end}>${t('end_all')}</button></p>`}
+      ${(failures.failures.length > 0 || failures.scheduled.length > 0) && html`<p><button type="button" disabled=${store.isChanging.value} onClick=${end}>${t('end_all')}</button></p>`}
       ${failures.scheduled.length > 0 && html`<${Failures} title=${t('scheduled')} none="" found=${failures.scheduled} />`}`}
     ${tenant && html`<h2>${t('trigger_one')}</h2><${Trigger} store=${store} tenant=${tenant} /><${Scenario} store=${store} tenant=${tenant} />
       <${Services} tenant=${tenant} />`}`;

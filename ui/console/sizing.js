@@ -32,13 +32,15 @@ function Cost({ cost, preset }) {
 export function Sizing({ store }) {
   const days = useSignal('7');
   const applied = useSignal(0);
-  const { value, error } = useAsked(`${store.path}/recommendations?days=${days.value}`, applied.value);
+  const { value, error, isNewest } = useAsked(`${store.path}/recommendations?days=${days.value}`, applied.value);
   const telling = useTelling();
-  const isMeant = useSignal(false);
+  // What was meant is this and no other change.
+  const meant = useSignal(null);
   // What lowers the CPU under an autoscaler has to be meant.
   const asksForMore = value?.update && 'acknowledge_autoscaling' in value.update;
+  const isMeant = asksForMore && meant.value === JSON.stringify(value.update);
   const apply = async () => {
-    const body = { ...value.update, ...(asksForMore && { acknowledge_autoscaling: isMeant.value }) };
+    const body = { ...value.update, ...(asksForMore && { acknowledge_autoscaling: isMeant }) };
     if (confirm(t('apply_sure')) && await telling.tell('PUT', store.path, body)) applied.value += 1;
   };
   return html`<p class="filters"><label>${t('looked_at')} <select value=${days} onChange=${(e) => (days.value = e.target.value)}>
@@ -51,6 +53,6 @@ export function Sizing({ store }) {
         <small>${[...value.gpus.reasons, ...value.gpus.caveats].join(' ')}</small></p>`}
       ${!value.update && html`<p>${t('nothing_to_change')}</p>`}
       ${value.update && may('manage_tenants') && html`${asksForMore && html`<p><label><input type="checkbox" checked=${isMeant}
-          onChange=${(e) => (isMeant.value = e.target.checked)} /> ${t('acknowledge_autoscaling')}</label></p>`}
-        <button type="button" disabled=${telling.busy || (asksForMore && !isMeant.value)} onClick=${apply}>${t('apply')}</button>`}`}`;
+          onChange=${(e) => (meant.value = e.target.checked ? JSON.stringify(value.update) : null)} /> ${t('acknowledge_autoscaling')}</label></p>`}
+        <button type="button" disabled=${!isNewest || telling.busy || (asksForMore && !isMeant)} onClick=${apply}>${t('apply')}</button>`}`}`;
 }

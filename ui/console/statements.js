@@ -77,17 +77,20 @@ export function Statements({ store, own, rest }) {
   const now = new Date(store.sla.value?.as_of ?? Date.now());
   const since = store.detail.value && new Date(store.detail.value.created_at);
   const lists = periodsOf(now, since);
+  // {asked, why}: the file that did not come.
   const failed = useSignal(null);
+  const taking = useSignal(0);
   const [of, revision] = rest ? rest.split('/') : [lists[0][0]];
   const path = `#/tenants/${encodeURIComponent(store.tenantId)}/statements`;
   const asked = new URLSearchParams({ period: of, ...(revision && { revision }) });
   const { value, error } = useAsked(`${store.path}/sla/report?${asked}`, store.changes.value);
   const take = async (format) => {
+    const turn = (taking.value += 1);
     failed.value = null;
     try {
       await download(`${store.path}/sla/report?${asked}&format=${format}&language=${language.value}`, `${store.tenantId}-${of}.${format}`);
     } catch (why) {
-      failed.value = why;
+      if (taking.peek() === turn) failed.value = { asked: `${asked}`, why };
     }
   };
   const told = value?.of === of || value?.month === of ? value : null;
@@ -103,6 +106,6 @@ export function Statements({ store, own, rest }) {
         onClick=${() => take(format)}>${format.toUpperCase()}</button>`)}</p>`}
     ${told?.restates && html`<${Differences} restates=${told.restates} own=${own} />`}
     ${told?.revision === 1 && html`<p><small>${t('first_revision')}</small></p>`}
-    <${Trouble} error=${error ?? failed.value} />
+    <${Trouble} error=${error ?? (failed.value?.asked === `${asked}` ? failed.value.why : null)} />
   </section>`;
 }

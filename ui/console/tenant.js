@@ -1,11 +1,12 @@
 // One tenant: its parts, each at an address of its own and loaded when somebody looks.
+import { useLoaded } from './asked.js';
 import { rowOf } from './fleet_store.js';
 import { Since } from './fleet.js';
 import { Overview } from './overview.js';
 import { Mark, Trouble } from './parts.js';
 import { may } from './session.js';
 import { TenantStore } from './tenant_store.js';
-import { html, useEffect, useRef, useSignal } from './view.js';
+import { html, useEffect, useRef } from './view.js';
 import { shownZone, t } from './words.js';
 
 // By the name in the address: what shows it, and what one has to be allowed to see it.
@@ -29,14 +30,8 @@ const Parts = ({ tenantId, part }) => html`<nav class="parts" aria-label=${t('pa
 </nav>`;
 
 function Part({ name, ...more }) {
-  const view = useSignal(name === 'overview' ? { name, Show: Overview } : null);
-  useEffect(() => {
-    let over = false;
-    PARTS[name][0]().then((Show) => over || (view.value = { name, Show }));
-    return () => void (over = true);
-  }, [name]);
-  const { Show } = view.value ?? {};
-  return Show ? html`<${Show} key=${view.value.name} ...${more} />` : html`<p aria-busy="true">…</p>`;
+  const loaded = useLoaded(name, PARTS[name][0], name === 'overview' ? Overview : null);
+  return loaded ? html`<${loaded.Show} key=${loaded.name} ...${more} />` : html`<p aria-busy="true">…</p>`;
 }
 
 export function Tenant({ tenantId, part, rest }) {

@@ -1,7 +1,8 @@
-// One tenant: what every part of its page needs. Asked for once, again with each change, and told by its socket.
+// One tenant: what every part of its page needs. Asked for at once, again with each change, and told by its socket.
 import { get, listen } from './api.js';
 import { queryOf, stepOf } from './range.js';
-import { effect, signal } from './view.js';
+import { language } from './session.js';
+import { batch, computed, effect, signal, untracked } from './view.js';
 
 const WINDOWS = '1h,24h,7d,30d,90d,month';
 // Of the newest metrics: a quarter of an hour at one a second.
@@ -9,64 +10,80 @@ const LIVE_POINTS = 900;
 const AGAIN_MS = 60_000;
 
 export class TenantStore {
-  #turn = 0;
+  // By what is asked for: how often it was, and which of these was answered.
+  #turns = {};
+  #isOver = false;
+  // By what was asked for in vain: why.
+  #failing = signal({});
 
   constructor(tenantId) {
     this.path = `api/v1/tenants/${encodeURIComponent(tenantId)}`;
     this.tenantId = tenantId;
     this.detail = signal(null);
     this.sla = signal(null);
-    this.timeline = signal(null);
-    // Of the time that is drawn.
-    this.annotations = signal(null);
-    this.incidents = signal(null);
-    this.deployments = signal(null);
+    // {range, timeline, annotations, incidents, deployments} of a time that was chosen.
+    this.drawn = signal(null);
     this.live = signal({ metrics: {}, recent: [] });
-    this.trouble = signal(null);
+    this.trouble = computed(() => Object.values(this.#failing.value)[0] ?? null);
     this.range = signal({ span: '24h', from: null, to: null });
     // Grows when something is another than it was: whoever shows more of the tenant asks again.
     this.changes = signal(0);
   }
 
-  async #into(kept, path, turn = this.#turn) {
+  // What `ask` gives, by `take`, unless one that was asked for later was given before it. `isOf`: whether it is still wanted.
+  async #ask(name, ask, take, isOf = () => true) {
+    const turns = (this.#turns[name] ??= { asked: 0, taken: 0 });
+    const turn = ++turns.asked;
+    const isWanted = () => !this.#isOver && turn > turns.taken && isOf();
+    const answered = ({ [name]: _, ...others }, error) => {
+      turns.taken = turn;
+      this.#failing.value = error ? { ...others, [name]: error } : others;
+    };
     try {
-      const found = await get(`${this.path}${path}`);
-      if (turn === this.#turn) kept.value = found;
-      this.trouble.value = null;
-      return found;
+      const found = await ask();
+      if (isWanted()) batch(() => (answered(this.#failing.peek()), take(found)));
     } catch (error) {
-      this.trouble.value = error;
-      return null;
+      if (isWanted()) answered(this.#failing.peek(), error);
     }
+  }
+
+  // Whether nobody looks any more: what is done in several steps ends here, as the next might be of another database.
+  get isOver() {
+    return this.#isOver;
   }
 
   // All that changes with the tenant's state.
   refresh = async () => {
     this.changes.value += 1;
-    await this.#into(this.sla, `/sla?windows=${WINDOWS}`);
-    await this.draw();
+    this.#ask('detail', () => get(this.path), (found) => (this.detail.value = found));
+    await this.#ask('sla', () => get(`${this.path}/sla?windows=${WINDOWS}`), (found) => (this.sla.value = found));
+    if (!this.#isOver) await this.draw();
   };
 
-  // What is drawn of the range that is chosen; of two that are asked for, the later one is shown.
+  // What is drawn of the range that is chosen. What happened in it comes with the line, but for the first, which is shown at once.
   draw = async () => {
-    const turn = ++this.#turn;
     const range = this.range.peek();
+    const isOf = () => this.range.peek() === range;
     const month = this.sla.peek()?.windows.find((w) => w.window === 'month');
     if (range.span === 'month' && range.from === null && !month) return;
+    const take = (found) => (this.drawn.value = { range, ...found });
+    await this.#ask('drawn', () => this.#drawing(range, month, (found) => this.drawn.peek() === null && isOf() && take(found)), take, isOf);
+  };
+
+  async #drawing(range, month, first) {
     const asked = new URLSearchParams({
       ...(range.from === null && range.span !== 'month' && { window: range.span }),
       ...queryOf(range, month?.start),
       step: `${stepOf(range, Math.min(1_400, innerWidth))}m`,
     });
-    const drawn = await this.#into(this.timeline, `/sla/timeline?${asked}`, turn);
-    if (!drawn) return;
-    const same = new URLSearchParams({ from: drawn.from, to: drawn.to });
-    await Promise.all([
-      this.#into(this.annotations, `/sla/annotations?${same}`, turn),
-      this.#into(this.incidents, `/incidents?${same}`, turn),
-      this.#into(this.deployments, '/deployments', turn),
+    const timeline = await get(`${this.path}/sla/timeline?${asked}`);
+    first({ timeline, annotations: null, incidents: null, deployments: null });
+    const same = new URLSearchParams({ from: timeline.from, to: timeline.to });
+    const [annotations, incidents, deployments] = await Promise.all([
+      get(`${this.path}/sla/annotations?${same}`), get(`${this.path}/incidents?${same}`), get(`${this.path}/deployments`),
     ]);
-  };
+    return { timeline, annotations, incidents, deployments };
+  }
 
   #heard = (message) => {
     const recent = [...this.live.value.recent, { at: Date.parse(message.timestamp) / 1000, metrics: message.metrics }];
@@ -76,20 +93,24 @@ export class TenantStore {
 
   // Returns how to end it.
   follow() {
-    this.#into(this.detail, '');
     this.refresh();
     const timer = setInterval(this.refresh, AGAIN_MS);
-    const end = listen(`ws/monitoring/${encodeURIComponent(this.tenantId)}`, { heard: this.#heard });
     let isFirst = true;
-    const stop = effect(() => {
-      this.range.value;
-      // The first range is drawn by `refresh`, with the rest.
-      if (!isFirst) this.draw();
-      isFirst = false;
+    const end = listen(`ws/monitoring/${encodeURIComponent(this.tenantId)}`, {
+      heard: this.#heard,
+      // What changed while nobody told it is not waited for.
+      opened: () => (isFirst ? (isFirst = false) : this.refresh()),
     });
+    const whenever = (kept, act) => {
+      let isKnown = false;
+      // The first is drawn by `refresh`, with the rest.
+      return effect(() => (kept.value, isKnown ? untracked(act) : (isKnown = true), undefined));
+    };
+    const stops = [whenever(this.range, this.draw), whenever(language, this.refresh)];
     return () => {
+      this.#isOver = true;
       clearInterval(timer);
-      stop();
+      stops.forEach((stop) => stop());
       end();
     };
   }

@@ -4,5 +4,5 @@ import { h } from './preact.mjs';
 
 export { render, Fragment } from './preact.mjs';
 export { useEffect, useMemo, useRef, useState } from './hooks.mjs';
-export { batch, computed, effect, signal, useComputed, useSignal } from './signals.mjs';
+export { batch, computed, effect, signal, untracked, useComputed, useSignal } from './signals.mjs';
 export const html = htm.bind(h);

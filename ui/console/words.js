@@ -5,15 +5,19 @@ import { language, zone } from './session.js';
 const words = signal({});
 const loaded = new Map();
 
+// Those that did not come are asked for again, as long as they are wanted.
+const AGAIN_MS = 3_000;
+
 export async function speak(chosen) {
-  // Whoever asks for them while they are on their way waits for the same ones; those that did not come are asked for again.
-  if (!loaded.has(chosen)) loaded.set(chosen, fetch(new URL(`./${chosen}.json`, import.meta.url)).then((answer) => answer.json()));
+  // Whoever asks for them while they are on their way waits for the same ones.
+  if (!loaded.has(chosen)) loaded.set(chosen, fetch(new URL(`./${chosen}.json`, import.meta.url)).then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`${answer.status}`)))));
   try {
     const said = await loaded.get(chosen);
     if (chosen === language.peek()) words.value = said;
-  } catch (error) {
+  } catch {
     loaded.delete(chosen);
-    throw error;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    if (chosen === language.peek()) await speak(chosen);
   }
 }
 

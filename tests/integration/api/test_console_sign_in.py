@@ -90,14 +90,16 @@ async def test_a_token_is_renewed_before_it_ends_by_the_same_person_and_nothing_
         await page.get_by_label("Search").fill(name)
         # It is renewed, so nobody is told that it ends.
         assert await page.get_by_text("Signed in until").count() == 0
+        end = None
         for turn in (1, 2):
-            first = await kept(page)
+            first, end = await kept(page), await its_end(page, end)
             service.clock.advance(3_540)
             # When it is renewed next follows from what the API says of it.
             async with page.expect_response("**/api/v1/session"):
                 await page.clock.fast_forward(3_541_000)
             await until(lambda n=turn: renewals(used, n), "it is renewed")  # type: ignore[misc]
             await page.wait_for_function("was => sessionStorage.getItem('ecpmon.token') !== was", arg=first)
+        end = await its_end(page, end)
         # The token that the socket was opened with is over; with the newer one it is opened again.
         await service.runtime.jobs._turn("sockets")
         service.clock.advance(5)
@@ -112,6 +114,7 @@ async def test_a_token_is_renewed_before_it_ends_by_the_same_person_and_nothing_
         await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
         await expect(page.get_by_role("region", name="Availability")).to_be_visible()
         assert len(used) == 3
+        await its_end(page, end)
         # What the issuer does not renew ends, and that is said.
         provider.renews = lambda _: None
         await page.clock.fast_forward(3_541_000)
@@ -121,6 +124,20 @@ async def test_a_token_is_renewed_before_it_ends_by_the_same_person_and_nothing_
 
 async def renewals(used: list[str], n: int) -> bool:
     return len(used) == n
+
+
+async def its_end(page: Page, but: float | None = None) -> float:
+    """When the token ends, in milliseconds of the page's clock, once the page has learnt it: it acts by it only then.
+    `but`: the end of the one before."""
+    found: list[float] = []
+
+    async def learnt() -> bool:
+        end = await page.evaluate("import('/ui/session.js').then(session => session.ends.peek())")
+        found[:] = [end] if end not in (None, but) else []
+        return bool(found)
+
+    await until(learnt, "it is known when the token ends")
+    return found[0]
 
 
 async def kept(page: Page) -> str:

@@ -18,6 +18,7 @@ from ecpmon.simulator.engine import EngineOptions, open_engine
 from ecpmon.simulator.server import create_app, route_table
 from ecpmon.simulator.snapshot import SnapshotStore
 from tests.browser import browser, watched
+from tests.held import Held, path_is
 from tests.waiting import PATIENCE
 
 # Redoc's own, in the corner of its menu; the policy keeps the browser from asking for it.
@@ -96,6 +97,47 @@ async def the_cluster_is_shown_and_broken(chromium: Browser, url: str) -> None:
     await expect(page.get_by_role("region", name="서비스")).to_contain_text("callbot")
     assert {asked for asked in shown.asked if not asked.startswith(url)} == set()
     assert shown.complaints == []
+
+
+async def test_what_comes_late_is_shown_of_no_other_tenant_and_a_refusal_stays(url: str) -> None:
+    expect.set_options(timeout=PATIENCE * 1000)
+    async with aiohttp.ClientSession() as session:
+        for name, service in (("first", "callbot"), ("second", "chatbot")):
+            body = {"services": [{"name": service, "replicas": 1}]}
+            async with session.put(f"{url}/api/v1/tenants/{name}", json=body) as answer:
+                assert answer.status == 201
+    async with browser() as chromium:
+        page = (await watched(chromium, locale="en-US")).page
+        await page.goto(f"{url}/")
+        await page.clock.install()
+        held = await Held.of(page, path_is("/api/v1/tenants/first"))
+        await page.get_by_role("link", name="first").click()
+        await held.came(1)
+        await page.goto(f"{url}/#/tenants/second")
+        services = page.get_by_role("region", name="Services")
+        await expect(services).to_contain_text("chatbot")
+        await held.given()
+        await expect(services).to_contain_text("chatbot")
+        await expect(services).not_to_contain_text("callbot")
+        # Twice at once is once, and why it is refused is said until something else is tried.
+        tried = await Held.of(page, path_is("/api/v1/failures/second", "POST"))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.delete(f"{url}/api/v1/tenants/second") as answer,
+        ):
+            assert answer.status < 300
+        trigger = page.get_by_role("button", name="Let it fail")
+        await trigger.evaluate("button => { button.click(); button.click(); }")
+        await tried.came(1)
+        await expect(trigger).to_be_disabled()
+        await tried.given()
+        await expect(page.get_by_role("alert").last).to_contain_text("NOT_FOUND")
+        said = await page.get_by_role("alert").last.inner_text()
+        await page.clock.run_for(10_000)
+        # Beside what the page says of itself: that there is no such tenant any more.
+        await expect(page.get_by_role("alert")).to_have_count(2)
+        await expect(page.get_by_role("alert").last).to_have_text(said)
+        assert len(tried.asked) == 1
 
 
 async def faults(page: Page) -> list[str]:
