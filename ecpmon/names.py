@@ -26,6 +26,16 @@ METRIC_TYPES: Final = (
 
 UP_METRIC: Final = "up"
 ERROR_RATE_METRIC: Final = "error_rate"
+# Beside a metric of evidence, whatever the value: what it said holds no more, as it is there no more (`up_over`), or
+# though it should be (`up_silent`). The database knows them as well (0076_ends.sql).
+OVER: Final = "_over"
+SILENT: Final = "_silent"
+# Metric -> whose end it is, and whether for good.
+ENDS: Final[dict[str, tuple[str, bool]]] = {
+    metric + how: (metric, how == OVER) for metric in (UP_METRIC, ERROR_RATE_METRIC) for how in (OVER, SILENT)
+}
+# All that the availability of a tenant follows from.
+EVIDENCE_METRICS: Final = frozenset({UP_METRIC, ERROR_RATE_METRIC, *ENDS})
 # A pushed `up.callbot` is the `up` of the component callbot.
 COMPONENT_SEPARATOR: Final = "."
 

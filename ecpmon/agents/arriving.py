@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Final
 
 from ecpmon.agents.closely import Series
-from ecpmon.agents.evidence import Choice
+from ecpmon.agents.evidence import Choice, end_of, may_end
 from ecpmon.agents.histograms import Histogram
 from ecpmon.agents.memory import NOBODY, Memory, Whose
 from ecpmon.agents.series import NAME_LABEL, REFUSED, LeftOut, named, with_label
@@ -20,12 +20,11 @@ from ecpmon.collectors.natives import classic
 from ecpmon.model.objectives import BOUND, BUCKETS, COUNT
 from ecpmon.model.samples import MOST_ROWS, Block, Columns, Entry, Frame, SeriesKey, Shape, Source, in_range
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import EVIDENCE_METRICS
 
 # What a frame holds at most; evidence comes first, so that it stays together.
 MOST_OF_FRAME: Final = 250
 MAX_NAMED: Final = 5
-_EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # The number of a series that has none: it is nobody's, or has no name that can be stored.
@@ -55,6 +54,8 @@ class Arriving:
     # Histograms that were sent, and those that were refused.
     histograms: int = 0
     histograms_refused: int = 0
+    # Series by tenant and instant that ended then, as far as an evidence profile may want to know.
+    ended: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     # Samples in `groups` that were made of others.
     _made: int = 0
     # Samples that were taken and say nothing, such as a NaN.
@@ -73,8 +74,7 @@ class Arriving:
             return
         for sample in series.samples:
             if sample.stale:
-                self.left_out[LeftOut.STALE] += 1
-                self._silent += 1
+                self._end(tenant, number, sample.ms)
             else:
                 self._put(tenant, number, sample.ms, sample.value)
         for histogram in series.histograms:
@@ -107,6 +107,18 @@ class Arriving:
         numbers.append(number)
         values.append(value)
         return True
+
+    def _end(self, tenant: str, number: int, ms: int) -> None:
+        """A staleness marker: what is evidence ends by it, of other series it says nothing."""
+        key = self.memory.keys[number]
+        ended = end_of(key)
+        if ended is not None and tenant:
+            self._put(tenant, self.memory.number_of(ended), ms, 1.0)
+            return
+        self.left_out[LeftOut.STALE] += 1
+        self._silent += 1
+        if may_end(key) and tenant and self.oldest <= ms <= self.latest:
+            self.ended.setdefault((tenant, ms), []).append(number)
 
     def _add_histogram(self, tenant: str, key: SeriesKey, histogram: Histogram) -> None:
         """Its count, and what is within bounds that it has, as series of their own."""
@@ -143,7 +155,7 @@ class Arriving:
     @property
     def tenants(self) -> set[str]:
         """Names of those that something is for."""
-        return {tenant for tenant, _ in self.groups} - {NOBODY}
+        return {tenant for tenant, _ in (*self.groups, *self.ended)} - {NOBODY}
 
     def keep(self, tenants: Mapping[str, Tenant]) -> None:
         """Leave out what is for others."""
@@ -151,6 +163,7 @@ class Arriving:
             _, values = self.groups.pop(key)
             self.left_out[LeftOut.UNKNOWN_TENANT if key[0] else LeftOut.NO_TENANT] += len(values)
             self._silent += len(values)
+        self.ended = {key: numbers for key, numbers in self.ended.items() if key[0] in tenants}
 
     def judge(self, choices: Mapping[str, Sequence[Choice]]) -> None:
         """Add what is evidence by the profiles of tenants (`agents.evidence`)."""
@@ -164,6 +177,16 @@ class Arriving:
                     numbers += [self.memory.number_of(key) for key, _ in said]
                     values += [value for _, value in said]
                     self._made += len(said)
+        for (tenant, ms), ended in self.ended.items():
+            for choice in choices.get(tenant, ()):
+                if choice.begin <= ms < choice.end:
+                    self._end_all(tenant, ms, [choice.ended(keys[number]) for number in ended])
+
+    def _end_all(self, tenant: str, ms: int, ends: Iterable[Sequence[SeriesKey]]) -> None:
+        for told in ends:
+            for key in told:
+                self._made += self._put(tenant, self.memory.number_of(key), ms, 1.0)
+            self.left_out[LeftOut.STALE] -= bool(told)
 
     def entries(self, tenants: Mapping[str, Tenant]) -> Iterator[Entry]:
         """Frames, and blocks where several instants have the same series."""
@@ -185,7 +208,9 @@ class Arriving:
         self, numbers: list[int], values: list[float]
     ) -> Iterator[tuple[Sequence[int], Sequence[float]]]:
         keys = self.memory.keys
-        order = sorted(range(len(numbers)), key=lambda at: keys[numbers[at]].metric_name not in _EVIDENCE)
+        order = sorted(
+            range(len(numbers)), key=lambda at: keys[numbers[at]].metric_name not in EVIDENCE_METRICS
+        )
         for first in range(0, len(order), MOST_OF_FRAME):
             part = order[first : first + MOST_OF_FRAME]
             yield [numbers[at] for at in part], [values[at] for at in part]

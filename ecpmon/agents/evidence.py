@@ -4,6 +4,10 @@ A profile names labels. `up` of targets with these, and `probe_success` of its p
 each: an instance speaks for itself, and what several of them say together is for `sla.voices`: down when any is, and
 while one of them is silent nobody knows. So a profile by which any instance is enough is none for series that are sent,
 unless it names the one instance: no sender tells of all of them at one instant.
+
+Staleness markers. A sender writes one of each series of a scrape that failed, and of each of a target that is there no
+more; of `up`, which it writes itself, only of the latter. So by a marker `up` is over, and a probe with the `up` of its
+target. Any other voice is silent by its marker: it was not heard, and is missed.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from datetime import datetime
 from typing import Final
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey
-from ecpmon.names import UP_METRIC
+from ecpmon.names import ERROR_RATE_METRIC, OVER, SILENT, UP_METRIC
 from ecpmon.ports.profiles import Chosen, Selection
 from ecpmon.sla.evidence import series_key
 
@@ -24,6 +28,22 @@ _PROBED: Final = "probe_success"
 _SCRAPED: Final = "scrape_samples_scraped"
 _UP: Final = series_key(UP_METRIC)
 Labels = tuple[tuple[str, str], ...]
+
+
+def end_of(key: SeriesKey) -> SeriesKey | None:
+    """The series that says that this one ended, if it is evidence by itself."""
+    if key.metric_name not in (UP_METRIC, ERROR_RATE_METRIC) or key.component is None:
+        return None
+    return _ended(key, OVER if key.metric_name == UP_METRIC else SILENT)
+
+
+def may_end(key: SeriesKey) -> bool:
+    """Whether its end may matter to a profile."""
+    return key.metric_name in (UP_METRIC, _PROBED)
+
+
+def _ended(key: SeriesKey, how: str) -> SeriesKey:
+    return SeriesKey("custom", key.metric_name + how, key.labels)
 
 
 def is_evidence(selection: Selection) -> bool:
@@ -54,6 +74,15 @@ class Choice:
                     yield _voice(key, ""), float(value > 0)
             elif self.probe is not None and key.metric_name == _PROBED and self.probe.issubset(key.labels):
                 yield _voice(key, "probe "), float(value > 0)
+
+    def ended(self, key: SeriesKey) -> list[SeriesKey]:
+        """What is told by the end of a series of which `may_end` says so."""
+        over, told = key.metric_name == UP_METRIC, []
+        if over and self.match.issubset(key.labels):
+            told.append(_ended(_voice(key, ""), OVER))
+        if self.probe is not None and self.probe.issubset(key.labels):
+            told.append(_ended(_voice(key, "probe "), OVER if over else SILENT))
+        return told
 
 
 def _voice(key: SeriesKey, kind: str) -> SeriesKey:

@@ -43,7 +43,7 @@ from ecpmon.model.samples import (
     is_number,
 )
 from ecpmon.model.tenants import Tenant
-from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import EVIDENCE_METRICS
 from ecpmon.ports.samples import SampleWriter
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import series_key
@@ -60,7 +60,6 @@ NAMES_AT_ONCE: Final = 250
 # Entries that are looked at together, and so many alike that columns pay.
 ENTRIES_AT_ONCE: Final = 100
 FEW: Final = 4
-_EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
 # So little ahead of our clock is nearly everybody's: such a push waits for its time. What comes later is left to a job.
 SHORTLY: Final = timedelta(milliseconds=50)
 # What a request costs apart from its samples: about as much as so many of them (`bench.push`).
@@ -258,7 +257,7 @@ class Pushed:
         """As one frame, or as several when they are very many: a frame is the least that a commit takes at once."""
         if len(samples) > NAMES_AT_ONCE:
             # What decides whether the tenant is up stays together, in the first one.
-            samples = sorted(samples, key=lambda sample: sample.key.metric_name not in _EVIDENCE)
+            samples = sorted(samples, key=lambda sample: sample.key.metric_name not in EVIDENCE_METRICS)
         for at in range(0, len(samples), NAMES_AT_ONCE):
             part = samples[at : at + NAMES_AT_ONCE] if len(samples) > NAMES_AT_ONCE else samples
             self._entries.append(Frame(self._tenant.tenant_id, Source.PUSH, ts, part, self._tenant.key))

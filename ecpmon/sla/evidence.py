@@ -11,7 +11,15 @@ from typing import Final
 
 from ecpmon.model.samples import COMPONENT_LABEL, SeriesKey, Source
 from ecpmon.model.tenants import PUSH_INTERVAL, STALENESS_FACTOR, PushMode, Tenant
-from ecpmon.names import CANONICAL_METRICS, COMPONENT_SEPARATOR, ERROR_RATE_METRIC, SERVICE_METRICS, UP_METRIC
+from ecpmon.names import (
+    CANONICAL_METRICS,
+    COMPONENT_SEPARATOR,
+    ENDS,
+    ERROR_RATE_METRIC,
+    EVIDENCE_METRICS,
+    SERVICE_METRICS,
+    UP_METRIC,
+)
 
 # Prometheus is asked about instants that lie so far back: one this fresh may still wait for its scrape to be stored.
 SETTLING: Final = timedelta(seconds=2)
@@ -51,7 +59,7 @@ def series_key(name: str) -> SeriesKey:
     Unknown names are `custom`; `service_sessions.callbot` is what right-sizing reads of that service.
     """
     metric, separator, component = name.partition(COMPONENT_SEPARATOR)
-    if separator and component and (metric in (UP_METRIC, ERROR_RATE_METRIC) or metric in SERVICE_METRICS):
+    if separator and component and (metric in EVIDENCE_METRICS or metric in SERVICE_METRICS):
         plain = CANONICAL_METRICS.get(metric, ("custom", metric))
         return SeriesKey(*plain, ((COMPONENT_LABEL, component),))
     return SeriesKey(*CANONICAL_METRICS.get(name, ("custom", name)))
@@ -64,6 +72,14 @@ def vote_of(name: str, value: float, rule: EvidenceRule) -> bool | None:
     if name == ERROR_RATE_METRIC and rule.error_rate_down_at is not None:
         return value >= rule.error_rate_down_at
     return None
+
+
+def end_of(name: str, rule: EvidenceRule) -> tuple[str, bool] | None:
+    """Of which metric this one tells the end, and whether for good; None: of none that has a vote."""
+    ended = ENDS.get(name)
+    if ended is None or (ended[0] == ERROR_RATE_METRIC and rule.error_rate_down_at is None):
+        return None
+    return ended
 
 
 @dataclass(slots=True)

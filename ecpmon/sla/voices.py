@@ -2,11 +2,24 @@
 
 A *voice* is one kind of evidence (`up` or `error_rate`) about one component; component "" is the tenant as a whole.
 
+A voice may say that it ends: it is silent from now on (a scrape found it no more), or it is over (what it was about is
+there no more, such as a pod). Its states:
+
+    unheard ── value ──► holding ── silent, or `Policy.holds` over ──► missed ── a day over ──► unheard
+       ▲                  │    ▲                                       │    │
+       └────── over ──────┘    └──────────────── value ────────────────┘    └────── over ─────► unheard
+
+Formula, of the last value of a voice, said at `s`, for any `t` from `s` on:
+
+    holds at t     =  t < s + Policy.holds      and it said neither `silent` nor `over` in (s, t]
+    is expected    =  t < expected_until(s)     and it did not say `over` in (s, t]
+
 Invariants:
-- A voice holds its last value until its own next one, at most for `Policy.holds`; what another voice says does not end
-  it. Only a change of the source of evidence ends all of them.
-- A voice is expected from its first value until it has been silent for `FORGOTTEN`, counted from the end of the hour of
-  its last value (`expected_until`). So what is expected follows from the values alone, in whatever order.
+- A voice holds its last value until its own next one or its end, at most for `Policy.holds`; what another voice says
+  does not end it. Only a change of the source of evidence ends all of them.
+- A voice is expected from its first value until it is over, or has been silent for `FORGOTTEN`, counted from the end of
+  the hour of its last value (`expected_until`). So what is expected follows from what was said alone, in whatever order
+  it came; of a value and an end at one instant the value counts.
 - A component's vote: down if any of its voices that hold says down; else unknown if one that is expected holds no
   more; else up if any holds, else unknown. "" votes alike.
 - Without weights: down if any votes down; else unknown if one that is expected is unknown; else up if any votes up;
@@ -14,8 +27,8 @@ Invariants:
   `whole_decides` (sources that know the whole: they pull all voices in one instant), "" alone decides while it holds.
 - With weights: the components with a weight are expected always, nobody else counts; down is the share of those that
   are down, unknown the share of those that are unknown.
-- Observations lie where something was heard, and where a voice falls silent and others still say something else. Each
-  holds until the state changes, also when that is by silence. What lies before the first is unknown.
+- Observations lie where a value was heard, and where a voice falls silent, or ends, and others still say something
+  else. Each holds until the state changes, also when that is by silence. What lies before the first is unknown.
 - Where every instant is told by the same voices, and these are all there are, this is what each instant says by itself,
   as long as none that was down comes up when another goes down.
 - Between two states that differ in both directions lie those of `sla.crossings`.
@@ -48,10 +61,14 @@ class Policy:
     # How old what is told may be; None: changes are told at their instants.
     age: timedelta | None = None
 
+    def counts(self, voice: Voice) -> bool:
+        """Whether what it is about can matter."""
+        return self.weights is None or voice[1] in self.weights
+
     def counted(self, votes: Mapping[Voice, bool]) -> Mapping[Voice, bool]:
         """Those votes (is it down?) of one instant that can matter."""
         if self.weights is not None:
-            return {voice: down for voice, down in votes.items() if voice[1] in self.weights}
+            return {voice: down for voice, down in votes.items() if self.counts(voice)}
         if self.whole_decides and (whole := {v: down for v, down in votes.items() if not v[1]}):
             return whole
         return votes
@@ -96,11 +113,13 @@ def _weighted(known: Mapping[str, bool], weights: Mapping[str, float]) -> Share 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was heard at one instant: the votes that count (is it down?), by voice; at least one."""
+    """What was heard at one instant: the votes that count (is it down?), by voice; and which other voices end (for
+    good?). At least one of both."""
 
     ts: datetime
     votes: Mapping[Voice, bool]
     policy: Policy
+    ends: Mapping[Voice, bool] = field(default_factory=dict)
 
 
 def hour_after(at: datetime) -> datetime:
@@ -157,10 +176,7 @@ class Chorus:
             before = self._standing(each.ts - TICK) if each.policy == self.policy else None
             self._hear(each)
             self._pass_through(before, each.ts, said)
-            _end(said, each.ts)
-            share = self._share(each.ts)
-            if share is not None:
-                said.append(_Said(each.ts, share, self._age(each.ts)))
+            self._say(each.ts, said, anew=bool(each.votes))
         if until is not None:
             self._fall_silent(until + TICK, said)
         self._goes_on(said)
@@ -242,12 +258,16 @@ class Chorus:
             if at >= before:
                 break
             self._pass_through(self._standing(at - TICK), at, said)
-            share, goes_on = self._share(at), bool(said) and said[-1].end is None
-            if goes_on and share == said[-1].share:
-                continue
-            _end(said, at)
-            if share is not None:
-                said.append(_Said(at, share, self._age(at)))
+            self._say(at, said, anew=False)
+
+    def _say(self, at: datetime, said: list[_Said], *, anew: bool) -> None:
+        """What holds at `at`; `anew`: also where it is what goes on."""
+        share, goes_on = self._share(at), bool(said) and said[-1].end is None
+        if goes_on and not anew and share == said[-1].share:
+            return
+        _end(said, at)
+        if share is not None:
+            said.append(_Said(at, share, self._age(at)))
 
     def _hear(self, told: Told) -> None:
         at, policy = told.ts, told.policy
@@ -255,6 +275,10 @@ class Chorus:
             self.open.clear()
         self.open = {voice: held for voice, held in self.open.items() if held.until > at}
         self.expected = {key: until for key, until in self.expected.items() if until > at}
+        for voice, for_good in told.ends.items():
+            self.open.pop(voice, None)
+            if for_good:
+                self.expected.pop((policy.source, voice), None)
         until, seen_at = at + policy.holds, at - (policy.age or timedelta())
         for voice, down in told.votes.items():
             held = self.open.get(voice)

@@ -17,11 +17,20 @@ from operator import le
 from typing import Final, NamedTuple
 
 from ecpmon.model.availability import Observation
+from ecpmon.names import ENDS
 from ecpmon.sla.crossings import Share, Voice
 from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, vote_of
 from ecpmon.sla.voices import DOWN, UP, Policy, hour_after
 from ecpmon.slices import Slices
-from ecpmon.storage.regimes import EvidenceValue, Regime, instants_of, policy_of, regime_at, votes_in
+from ecpmon.storage.regimes import (
+    EvidenceValue,
+    Regime,
+    instants_of,
+    policy_of,
+    regime_at,
+    tells_of_ends,
+    votes_in,
+)
 
 # Characters of `says_who`.
 _LONGEST: Final = 200
@@ -51,13 +60,13 @@ _NOTHING: Final = Alike("", [], "", "")
 
 
 def alike(values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules) -> Alike | None:
-    """None: now these voices speak, now those, or others are missing, or they change in opposite directions; then
-    `ecpmon.sla.voices` has the word.
+    """None: now these voices speak, now those, or others are missing, one ends, or they change in opposite directions;
+    then `ecpmon.sla.voices` has the word.
 
     Of two values of one instant and voice the later one counts; other sources' values do not vote.
     """
-    if len(values) == 1:
-        return _lone(values[0], regimes, rules)
+    if len(values) == 1 or tells_of_ends(values):
+        return _lone(values[0], regimes, rules) if len(values) == 1 else None
     found: list[Observation] = []
     before: Mapping[Voice, bool] | None = None
     says = begins = ""
@@ -174,7 +183,7 @@ def _lone(value: EvidenceValue, regimes: Sequence[Regime], rules: EvidenceRules)
     regime = regime_at(regimes, ts)
     down = vote_of(name, number, rules.of(source)) if regime.source is source else None
     if down is None:
-        return _NOTHING
+        return None if name in ENDS else _NOTHING
     if regime.weights is None:
         says = _says_one(source, name, component)
         return Alike(says, [Observation(ts, float(down), regime.holds, regime.age)], says, says)

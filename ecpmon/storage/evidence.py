@@ -16,7 +16,7 @@ from ecpmon.sla.spans import Head, attribute, clip, lay
 from ecpmon.storage.crowding import MOST_CHANGES, Crowding, exact_ends, widened
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, awake_between, reach, regime_at, regime_of, silent_reason
-from ecpmon.storage.voices import Hearing, Standing, Voices
+from ecpmon.storage.voices import Cut, Hearing, Standing, Voices
 
 _TICK: Final = timedelta(microseconds=1)
 # A figure may be made of ten thousand rows: looking up costs a tenth of what making an enumeration's member does.
@@ -51,6 +51,7 @@ class Taken:
     first: dict[int, datetime] = field(default_factory=dict)
     standings: dict[int, Standing] = field(default_factory=dict)
     heard: list[Hearing] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
 
 
 class TimelineWriter:
@@ -166,6 +167,7 @@ class TimelineWriter:
                 self._sql["first_observed"], list(taken.first), list(taken.first.values())
             )
         await self.voices.store(connection, taken.standings)
+        await self.voices.cut(connection, taken.cuts)
         await self.voices.hear(connection, taken.heard)
 
 

@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from ecpmon.model.samples import Source
-from ecpmon.sla.evidence import DEFAULT_RULES, EvidenceRules, vote_of
+from ecpmon.sla.evidence import DEFAULT_RULES, EvidenceRules, end_of, vote_of
 from ecpmon.sla.voices import hour_after
 from ecpmon.storage.evidence import Locked
 from ecpmon.storage.queries import load
@@ -81,16 +81,19 @@ class LateEvidence:
         locked: Locked,
         late: Collection[int],
     ) -> Sequence[int]:
-        """Whose late evidence is of a voice that was not expected then, nor the only one of its tenant: what is known
-        of a whole day changes."""
+        """Whose late evidence is of a voice that was not expected then, nor the only one of its tenant, or may end one:
+        what is known of a whole day changes."""
         asked: dict[tuple[int, str, str, str, datetime], datetime] = {}
         for tenant in late:
             last, regimes = locked.heads[tenant]["last_observed_at"], locked.regimes[tenant]
             for ts, source, name, component, value in evidence[tenant]:
                 if ts >= last - LATE or not _is_expected(regime_at(regimes, ts), source, component):
                     continue
-                if vote_of(name, value, self._rules.of(source)) is not None:
-                    key = tenant, source.value, name, component, hour_after(ts)
+                rule = self._rules.of(source)
+                ended = end_of(name, rule)
+                if ended is not None or vote_of(name, value, rule) is not None:
+                    metric = name if ended is None else ended[0]
+                    key = tenant, source.value, metric, component, hour_after(ts)
                     asked[key] = min(asked.get(key, ts), ts)
         if not asked:
             return ()

@@ -14,8 +14,9 @@ from typing import Any, Final
 from ecpmon.model.availability import GapReason
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Source
+from ecpmon.names import ENDS
 from ecpmon.sla.crossings import Voice
-from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, vote_of
+from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, end_of, vote_of
 from ecpmon.sla.voices import Policy, Told
 from ecpmon.storage.queries import load
 
@@ -88,8 +89,27 @@ def told_by(values: Iterable[EvidenceValue], regimes: Sequence[Regime], rules: E
     found, policies = [], dict[int, Policy]()
     for ts, own, regime in instants_of(values, regimes):
         policy = policies.get(id(regime)) or policies.setdefault(id(regime), policy_of(regime))
-        if votes := policy.counted(votes_in(own, rules.of(regime.source))):
-            found.append(Told(ts, votes, policy))
+        rule = rules.of(regime.source)
+        votes, ends = policy.counted(votes_in(own, rule)), _ends_in(own, rule, policy)
+        if votes or ends:
+            found.append(Told(ts, votes, policy, ends))
+    return found
+
+
+def tells_of_ends(values: Iterable[EvidenceValue]) -> bool:
+    """Whether any of them may say that a voice ends."""
+    return any(value[2] in ENDS for value in values)
+
+
+def _ends_in(values: Mapping[Voice, float], rule: EvidenceRule, policy: Policy) -> dict[Voice, bool]:
+    """Which voices end, and whether for good; none that has a value at this instant."""
+    found: dict[Voice, bool] = {}
+    for name, component in values:
+        ended = end_of(name, rule)
+        if ended is not None:
+            voice = ended[0], component
+            if voice not in values and policy.counts(voice):
+                found[voice] = ended[1] or found.get(voice, False)
     return found
 
 

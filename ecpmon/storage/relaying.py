@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ecpmon.model.availability import Observation, Span, SpanState
 from ecpmon.sla.spans import Head, clip, doubt_between, lay, replaced
-from ecpmon.sla.voices import Chorus, Told
+from ecpmon.sla.voices import Chorus, Told, expected_until
 from ecpmon.storage.evidence import HeadChange, Taken, TimelineWriter, head_of, span_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, held_until, reach, regime_at
@@ -89,10 +89,16 @@ class Relaying:
         `row` of `availability_heads`. `out` gets what is to be stored.
         """
         stop = held_until(regimes, *between)
-        if gone and (removed := await self._voices.unhear(connection, tenant, *between, regimes)):
-            stop = max(stop, removed.end)
-        if added := (await self._voices.hear(connection, hearings(tenant, told))).get(tenant):
-            stop = max(stop, added.end)
+        if await self._voices.knows_ends(connection, tenant):
+            # What is said matters for as long as anybody is expected by it, or would be.
+            await self._voices.hear(connection, hearings(tenant, told))
+            await self._voices.unhear(connection, tenant, *between, regimes, over=True)
+            stop = max(stop, expected_until(between[1]))
+        else:
+            if gone and (removed := await self._voices.unhear(connection, tenant, *between, regimes)):
+                stop = max(stop, removed.end)
+            if added := (await self._voices.hear(connection, hearings(tenant, told))).get(tenant):
+                stop = max(stop, added.end)
         # How old what was said then is matters for the next change after it as well.
         stop = held_until(regimes, stop, stop)
         stretch, chorus = await self._stretch(connection, tenant, row, regimes, between, stop)
@@ -160,8 +166,12 @@ class Relaying:
                 return None
             span = span_of(rows[0])
         regime = regime_at(regimes, span.start)
-        at = max(span.start, span.end - regime.holds)
-        age, left = regime.age, span.end - at
+        age, left = regime.age, regime.holds
+        if age is not None and span.doubt_after > 0:
+            # Where it ended sooner than it would have held, as the voice did, the doubt says since when.
+            left = min(left, timedelta(seconds=span.doubt_after))
+        at = max(span.start, span.end - left)
+        left = span.end - at
         if age is not None:
             # What was in doubt when it no longer held says how old it was.
             age = max(age, timedelta(seconds=span.doubt_after) - left)

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from ecpmon.model.samples import SeriesKey, Shape, Source, is_storable
-from ecpmon.names import ERROR_RATE_METRIC, UP_METRIC
+from ecpmon.names import EVIDENCE_METRICS
 from ecpmon.storage.queries import load
 
 FULL_SECONDS: Final = 30.0
@@ -21,15 +21,14 @@ MOST_ROWS: Final = 20_000
 Identity = tuple[int, Source, SeriesKey]
 # (tenant key, source, what a frame has values of)
 Wanted = tuple[int, Source, Shape]
-_EVIDENCE: Final = (UP_METRIC, ERROR_RATE_METRIC)
 _INT4, _FLOAT8 = 23, 701
 
 
 class Row:
     """The numbers of a tenant's series, in the order of a shape; what was not taken has none.
 
-    `places`: of those that have a number; None: all of them. `evidence`: place, metric and component of what has a
-    vote on availability.
+    `places`: of those that have a number; None: all of them. `evidence`: place, metric and component of what
+    availability follows from.
     """
 
     __slots__ = ("_head", "_pack", "_pairs", "evidence", "numbers", "places")
@@ -46,7 +45,7 @@ class Row:
             (place, key.metric_name, component)
             for place, (key, number) in enumerate(zip(shape.keys, numbers, strict=True))
             if number is not None
-            and key.metric_name in _EVIDENCE
+            and key.metric_name in EVIDENCE_METRICS
             and (component := key.component) is not None
         )
         # A whole row as binary COPY has it: four columns, each with its length; of an array its head, then length and

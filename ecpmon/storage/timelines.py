@@ -23,7 +23,7 @@ from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.evidence import HeadChange, Locked, Taken, TimelineWriter, head_of
 from ecpmon.storage.regimes import EvidenceValue, Regime, told_by
 from ecpmon.storage.relaying import Relaying
-from ecpmon.storage.voices import Standing, chorus_of, hearings, standing_of
+from ecpmon.storage.voices import Standing, chorus_of, cuts, hearings, standing_of
 
 # More values than this are put together in a thread.
 _MANY: Final = 2_000
@@ -80,6 +80,8 @@ class Timelines(TimelineWriter):
                     out.standings[tenant] = Standing(alone.ends, row["noted"])
                 return
         told = await self._told(values, regimes)
+        if not told:
+            return  # an end of what has no vote
         chorus = _chorus(row, told, regimes)
         if chorus is None:
             between = told[0].ts, told[-1].ts
@@ -97,6 +99,7 @@ class Timelines(TimelineWriter):
         told: list[Told], regimes: list[Regime], out: Taken,
     ) -> None:  # fmt: skip
         """Several voices by turns, in order."""
+        out.cuts += cuts(tenant, told)
         out.heard += hearings(tenant, told, chorus)
         head, newest = before, chorus.newest
         if before is not None and newest is not None and before.expires > newest:

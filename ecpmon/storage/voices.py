@@ -3,7 +3,8 @@
 Invariants:
 - `availability_heads` says who speaks at the open end of a timeline: `says` while the same voices say everything each
   time, so that nothing has to be known of what was said before; else `voices`, what each holds. NULL in both: read it.
-- `evidence_heard` holds of each voice the union of `[value, expected_until(value))` over all its values that count.
+- `evidence_heard` holds of each voice the union of `[value, expected_until(value))` over all its values that count;
+  each ends where the voice is over next.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from ecpmon.storage.regimes import Regime, evidence_values, policy_of, reach, re
 _MANY: Final = 2_000
 # Tenant, source, metric, component, from when until when that voice is expected.
 Hearing = tuple[int, str, str, str, datetime, datetime]
+# Tenant, source, metric, component, from when on it is not, as far as is known before.
+Cut = tuple[int, str, str, str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +111,32 @@ def newest_of(row: Any, regimes: Sequence[Regime]) -> datetime | None:
 def hearings(tenant: int, told: Iterable[Told], known: Chorus | None = None) -> list[Hearing]:
     """What `told` (in order) adds to `evidence_heard`, as far as `known` does not hold it: once an hour at most."""
     found: dict[tuple[str, Voice, datetime], datetime] = {}
-    expected = known.expected if known else {}
+    over: list[tuple[str, Voice, datetime, datetime]] = []
+    expected = dict(known.expected) if known else {}
     for each in told:
         end, source = expected_until(each.ts), each.policy.source
         for voice in each.votes:
             if (source, voice, end) not in found and expected.get((source, voice), each.ts) < end:
                 found[source, voice, end] = each.ts
-    return [(tenant, source, *voice, ts, end) for (source, voice, end), ts in found.items()]
+        for voice in _over(each):
+            expected.pop((source, voice), None)
+            ended = [key for key in found if key[:2] == (source, voice)]
+            over += [(source, voice, found.pop(key), min(key[2], each.ts)) for key in ended]
+    rest = [(source, voice, ts, end) for (source, voice, end), ts in found.items()]
+    return [(tenant, source, *voice, ts, end) for source, voice, ts, end in (*over, *rest)]
+
+
+def cuts(tenant: int, told: Iterable[Told]) -> list[Cut]:
+    """What of `evidence_heard` is over by `told` (in order, after all that is known): before `hearings` is added."""
+    found: dict[tuple[str, Voice], datetime] = {}
+    for each in told:
+        for voice in _over(each):
+            found.setdefault((each.policy.source, voice), each.ts)
+    return [(tenant, source, *voice, ts) for (source, voice), ts in found.items()]
+
+
+def _over(told: Told) -> list[Voice]:
+    return [voice for voice, for_good in told.ends.items() if for_good]
 
 
 class Voices:
@@ -158,11 +180,28 @@ class Voices:
         rows = await connection.fetch(self._sql["hear"], *columns)
         return {r["tenant"]: Interval(r["start"], r["end"]) for r in rows}
 
+    async def cut(self, connection: Any, ended: Collection[Cut]) -> None:
+        if ended:
+            await connection.execute(self._sql["cut"], *map(list, zip(*ended, strict=True)))
+
+    async def knows_ends(self, connection: Any, tenant: int) -> bool:
+        """Whether any voice of the tenant has ever been over."""
+        found: bool = await connection.fetchval(self._sql["knows_ends"], tenant)
+        return found
+
     async def unhear(
-        self, connection: Any, tenant: int, first: datetime, last: datetime, regimes: Sequence[Regime]
+        self,
+        connection: Any,
+        tenant: int,
+        first: datetime,
+        last: datetime,
+        regimes: Sequence[Regime],
+        *,
+        over: bool = False,
     ) -> Interval | None:
         """What was said from `first` to `last` may be gone from the samples: take it out of `evidence_heard` too.
 
+        `over`: of a tenant whose voices may be over, who is expected from `first` on is told anew from the samples.
         The time in which somebody is expected no more; None: it is as it was.
         """
         starts = [EARLIEST, *(r.valid_from for r in regimes[1:])]
@@ -177,6 +216,7 @@ class Voices:
             ends,
             [regime.weights for regime in regimes],
             [self._rules.of(regime.source).error_rate_down_at is not None for regime in regimes],
+            over,
         )
         return Interval(row["start"], row["end"]) if row["start"] else None
 

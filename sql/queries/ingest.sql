@@ -56,11 +56,15 @@ SELECT go_on_steadily(count(*), $7::bigint[], $8::text[], $9::bigint[], $10::big
                       $13::bigint[], $14::timestamptz[], $15::timestamptz, $16, $17) AS now
 FROM stored
 
+-- part: evidence
+-- Whether availability follows from the series {of}.
+{of}.metric_name IN ('up', 'error_rate', 'up_over', 'error_rate_over', 'up_silent', 'error_rate_silent') AND {of}.labels - 'service' = '{}'
+
 -- name: raw_evidence
 -- Evidence values of one tenant in [$2, $3], oldest first; of two values of one instant the later accepted wins.
 SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, f.value
 FROM samples_of($1, $2, $3::timestamptz + INTERVAL '1 microsecond') f JOIN series s ON s.id = f.series
-WHERE s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
+WHERE {evidence of=s}
 ORDER BY f.ts, f.seq
 
 -- name: live_tenants
@@ -185,7 +189,7 @@ SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS
 FROM (SELECT min(ts) AS first, max(ts) AS last FROM unnest($2::timestamptz[]) AS a (ts)) AS a
 CROSS JOIN LATERAL samples_of($1, a.first, a.last + INTERVAL '1 microsecond') f JOIN series s ON s.id = f.series
 WHERE f.ts = ANY($2::timestamptz[])
-  AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
+  AND {evidence of=s}
 ORDER BY f.ts, f.seq
 
 -- name: said_before
@@ -193,7 +197,7 @@ ORDER BY f.ts, f.seq
 -- In a packed row each series has a sample at the first instant.
 WITH evidence AS MATERIALIZED (
   SELECT array_agg(id) AS ids FROM series
-  WHERE tenant = $1 AND metric_name IN ('up', 'error_rate') AND labels - 'service' = '{}'
+  WHERE tenant = $1 AND {evidence of=series}
 ), newest AS MATERIALIZED (
   SELECT p.hour FROM packed_hours p
   WHERE p.tenant = $1 AND p.hour < $2 AND p.hour + p.first * INTERVAL '1 microsecond' < $2

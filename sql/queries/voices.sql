@@ -26,27 +26,53 @@ WHERE NOT isempty(fresh)
                     AND (o.metric, o.component) <> (added.metric, added.component)))
 GROUP BY tenant
 
+-- name: cut
+-- Voices (metrics $3 of components $4) of the tenants $1, heard of by the sources $2, are over from $5 on; nothing was said
+-- after that.
+UPDATE evidence_heard h SET heard = h.heard - tstzmultirange(tstzrange(x.over, NULL))
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS x (tenant, source, metric, component, over)
+WHERE (h.tenant, h.source, h.metric, h.component) = (x.tenant, x.source, x.metric, x.component)
+
+-- name: knows_ends
+SELECT EXISTS (SELECT {ended tenant=$1})
+
+-- part: ended
+-- That a voice of {tenant} was ever over.
+FROM series e WHERE e.tenant = {tenant} AND e.data_source IN ('push', 'prometheus', 'simulator')
+  AND e.metric_type = 'custom' AND e.metric_name IN ('up_over', 'error_rate_over')
+
 -- name: unhear
 -- Samples of tenant $1 were taken back from $2 on, and a voice may be expected no more until $3: what its other samples say
 -- stays, where the sources $4 are evidence, from $5 to $6, with the weights $7 (NULL: all components count), and the error
--- rate counts as well ($8). When a voice was expected that is not now.
-WITH left_over AS (
-  SELECT source, metric, component, range_agg(tstzrange(starts, hour + INTERVAL '25 hours')) AS heard FROM (
-    SELECT s.data_source AS source, s.metric_name AS metric, coalesce(s.labels->>'service', '') AS component,
-           date_trunc('hour', f.ts, 'UTC') AS hour, min(f.ts) AS starts
-    FROM samples_of($1, $2::timestamptz - INTERVAL '25 hours', $3) f JOIN series s ON s.id = f.series
-    JOIN unnest($4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::boolean[])
-         AS r (source, starts, ends, weights, errors)
-      ON r.source = s.data_source AND f.ts >= r.starts AND f.ts < r.ends
-         AND (r.weights IS NULL OR r.weights ? coalesce(s.labels->>'service', ''))
-         AND (r.errors OR s.metric_name = 'up')
-    WHERE f.ts > $2::timestamptz - INTERVAL '25 hours'
-      AND s.metric_name IN ('up', 'error_rate') AND s.labels - 'service' = '{}'
-    GROUP BY 1, 2, 3, 4
-  ) AS said GROUP BY 1, 2, 3
+-- rate counts as well ($8). When a voice was expected that is not now. $9: all that its samples say, as voices may be over.
+WITH said AS (
+  SELECT s.data_source AS source, replace(s.metric_name, '_over', '') AS metric, coalesce(s.labels->>'service', '') AS component,
+         f.ts, bool_and(s.metric_name LIKE '%\_over') AS over
+  FROM samples_of($1, $2::timestamptz - INTERVAL '25 hours', $3) f JOIN series s ON s.id = f.series
+  JOIN unnest($4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::boolean[])
+       AS r (source, starts, ends, weights, errors)
+    ON r.source = s.data_source AND f.ts >= r.starts AND f.ts < r.ends
+       AND (r.weights IS NULL OR r.weights ? coalesce(s.labels->>'service', ''))
+       AND (r.errors OR s.metric_name IN ('up', 'up_over'))
+  WHERE f.ts > $2::timestamptz - INTERVAL '25 hours'
+    AND s.metric_name IN ('up', 'error_rate', 'up_over', 'error_rate_over') AND s.labels - 'service' = '{}'
+  GROUP BY 1, 2, 3, 4
+), parts AS (
+  SELECT said.*, count(*) FILTER (WHERE over) OVER (PARTITION BY source, metric, component ORDER BY ts) AS part FROM said
+), left_over AS (
+  SELECT source, metric, component,
+         range_agg(tstzrange(v.starts, least(v.hour + INTERVAL '25 hours', o.ts))) AS heard
+  FROM (
+    SELECT source, metric, component, part, date_trunc('hour', ts, 'UTC') AS hour, min(ts) AS starts
+    FROM parts WHERE NOT over GROUP BY 1, 2, 3, 4, 5
+  ) AS v
+  LEFT JOIN (SELECT source, metric, component, part - 1 AS part, ts FROM parts WHERE over) AS o
+    USING (source, metric, component, part)
+  GROUP BY 1, 2, 3
 ), changed AS (
   SELECT h.source, h.metric, h.component, h.heard AS was,
-         h.heard - tstzmultirange(tstzrange($2, $3)) + h.heard * coalesce(l.heard, '{}') AS heard
+         h.heard - tstzmultirange(tstzrange($2, $3))
+         + coalesce(l.heard, '{}') * CASE WHEN $9 THEN tstzmultirange(tstzrange($2, $3)) ELSE h.heard END AS heard
   FROM evidence_heard h LEFT JOIN left_over l USING (source, metric, component)
   WHERE h.tenant = $1 AND h.heard && tstzrange($2, $3)
 ), stored AS (
@@ -57,13 +83,14 @@ SELECT min(lower(was - heard)) AS start, max(upper(was - heard)) AS "end" FROM c
 
 -- name: unheard
 -- Of the tenants $1 those of which a voice (metric $3 of component $4) is not expected at $5, as heard of by the source $2,
--- and is not the only one.
+-- and is not the only one; and those of which voices are over.
 WITH asked AS (
   SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
                 AS x (tenant, source, metric, component, ts)
 )
 SELECT DISTINCT x.tenant FROM asked x
-WHERE NOT EXISTS (
+WHERE EXISTS (SELECT {ended tenant=x.tenant})
+  OR NOT EXISTS (
     SELECT FROM evidence_heard h
     WHERE h.tenant = x.tenant AND h.source = x.source AND h.metric = x.metric AND h.component = x.component
       AND h.heard @> x.ts)

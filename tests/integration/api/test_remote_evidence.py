@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_remote_write import T, send
-from tests.remote_write import packed, series
+from tests.remote_write import STALE, packed, series
 
 PROFILE = {"profile": "scrape", "match": {"job": "bot"}, "instances": "all", "probe": {"job": "blackbox"}}
 
@@ -82,3 +82,48 @@ async def test_an_objective_counts_the_series_that_its_labels_name(service: Serv
     _, answer, _ = await service.ask("GET", f"{path}/status?windows=1h")
     (hour,) = answer["windows"]
     assert (hour["good"], hour["bad"]) == (9 * 59, 59)
+
+
+async def test_an_instance_that_is_gone_is_missed_no_more(service: Service) -> None:
+    name, _ = await tenant_with(service, {k: v for k, v in PROFILE.items() if k != "probe"})
+
+    def up(second: int, **said: float | int) -> bytes:
+        at = T + second * 1000
+        return b"".join(
+            series({"__name__": "up", "job": "bot", "instance": instance, "tenant_id": name}, (value, at))
+            for instance, value in said.items()
+        )
+
+    now = 0
+    for second, body, state in (
+        (0, up(0, a=1.0, b=1.0), "up"),
+        (30, up(30, a=1.0, b=0.0), "down"),
+        # The marker comes after what others said later.
+        (60, up(60, a=1.0), "down"),
+        (65, up(45, b=STALE), "up"),
+        (300, up(300, a=1.0), "up"),
+        (330, up(330, a=STALE), "gap"),
+    ):
+        service.clock.advance(second - now)
+        now = second
+        assert (await send(service, packed(body)))[0] == 204
+        assert (await sla_of(service, name))["state"] == state, second
+
+
+async def test_nobody_else_ends_what_a_tenant_says(service: Service) -> None:
+    """Neither who may not write for it, nor under another tenant's name."""
+    name, _ = await tenant_with(service, {k: v for k, v in PROFILE.items() if k != "probe"})
+    other = await service.tenant(sli_source="push", push_interval=60)
+    await service.token("outsider", ["ingest"], [other])
+
+    def up(value: float | int, tenant: str = name) -> bytes:
+        return packed(
+            series({"__name__": "up", "job": "bot", "instance": "a", "tenant_id": tenant}, (value, T))
+        )
+
+    assert (await send(service, up(1.0)))[0] == 204
+    for body, who in ((up(STALE), "outsider"), (up(STALE, other), "ingest")):
+        assert (await send(service, body, who))[0] == 204
+        assert (await sla_of(service, name))["state"] == "up"
+    told = "SELECT FROM monitoring_data WHERE metric_name LIKE 'up\\_%' AND tenant_id = ANY($1)"
+    assert await service.runtime.database.fetch(told, [name, other]) == []

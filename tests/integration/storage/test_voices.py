@@ -16,6 +16,7 @@ from ecpmon.model.ingest import Batch
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
+from ecpmon.names import ENDS
 from ecpmon.sla.evidence import DEFAULT_RULES
 from ecpmon.sla.spans import clip, doubt_between, lay, make_head, timeline
 from ecpmon.sla.voices import Chorus
@@ -34,6 +35,7 @@ WEIGHTS = {"a": 3.0, "b": 1.0}
 AFTER_ALL = T0 + timedelta(days=4)
 NEVER = LateEvidence(10**9, 10**9, 10**9)
 ALWAYS = LateEvidence(-1, 0, 2)
+KINDS = {"up": "sla", "error_rate": "error"}
 # Instant, metric, component, value.
 Value = tuple[datetime, str, str, float]
 
@@ -44,7 +46,7 @@ def at(seconds: float) -> datetime:
 
 def frame(tenant: Tenant, ts: datetime, *values: tuple[str, str, float]) -> Frame:
     samples = tuple(
-        Sample(SeriesKey("sla" if name == "up" else "error", name, (("service", of),) if of else ()), value)
+        Sample(SeriesKey(KINDS.get(name, "custom"), name, (("service", of),) if of else ()), value)
         for name, of, value in values
     )
     return Frame(tenant.tenant_id, Source.PUSH, ts, samples)
@@ -84,7 +86,7 @@ INSTANTS = st.builds(
     lambda n, day: at(4 * n + day * 90_000), st.integers(0, 60), st.sampled_from([0, 0, 0, 1, 2])
 )
 VALUES = st.tuples(
-    INSTANTS, st.sampled_from(["up", "up", "error_rate"]), st.sampled_from(["", "a", "b", "c"]),
+    INSTANTS, st.sampled_from(["up", "up", "up", "error_rate", *ENDS]), st.sampled_from(["", "a", "b", "c"]),
     st.sampled_from([0.0, 1.0, 1.0]),
 )  # fmt: skip
 HISTORIES = st.lists(st.lists(VALUES, min_size=1, max_size=6), min_size=1, max_size=8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,17 @@ T0 = datetime(2026, 3, 1, tzinfo=UTC)
 STEP = timedelta(minutes=30)
 LAST = 120
 WEIGHTS = {"a": 1.0, "b": 3.0}
+
+
+class End(Enum):
+    """What a voice says instead of whether it is down."""
+
+    OVER = "over"
+    SILENT = "silent"
+
+
+# What is said at each step.
+Values = Mapping[int, Mapping[Voice, "bool | End"]]
 POLICIES = [
     Policy("push", 3 * STEP),
     Policy("push", STEP),
@@ -32,13 +44,18 @@ def at(step: float) -> datetime:
     return T0 + step * STEP
 
 
-def told_of(values: Mapping[int, Mapping[Voice, bool]], policies: Sequence[tuple[int, Policy]]) -> list[Told]:
+def told_of(values: Values, policies: Sequence[tuple[int, Policy]]) -> list[Told]:
     """`policies`: from which step on each is in force, in order, the first from the beginning."""
     found = []
     for step in sorted(values):
         policy = [p for since, p in policies if since <= step][-1]
-        if votes := policy.counted(values[step]):
-            found.append(Told(at(step), votes, policy))
+        said = values[step].items()
+        votes = policy.counted({voice: what for voice, what in said if isinstance(what, bool)})
+        ends = {
+            voice: what is End.OVER for voice, what in said if isinstance(what, End) and policy.counts(voice)
+        }
+        if votes or ends:
+            found.append(Told(at(step), votes, policy, ends))
     return found
 
 
@@ -51,6 +68,8 @@ def oracle(told: Sequence[Told], now: datetime) -> Share | None:
     since = max((n + 1 for n, t in enumerate(before) if t.policy.source != policy.source), default=0)
     latest: dict[Voice, tuple[Told, bool]] = {}
     for each in before[since:]:
+        for ended in each.ends:
+            latest.pop(ended, None)
         latest |= {voice: (each, down) for voice, down in each.votes.items()}
     held = {voice: down for voice, (said, down) in latest.items() if said.ts + said.policy.holds > now}
     missed = expected_at(before, now) - held.keys()
@@ -76,7 +95,12 @@ def oracle(told: Sequence[Told], now: datetime) -> Share | None:
 
 def expected_at(before: Sequence[Told], now: datetime) -> set[Voice]:
     alike = [t for t in before if t.policy.source == before[-1].policy.source]
-    return {voice for t in alike if expected_until(t.ts) > now for voice in t.votes}
+    found: dict[Voice, datetime] = {}
+    for each in alike:
+        for ended in (voice for voice, for_good in each.ends.items() if for_good):
+            found.pop(ended, None)
+        found |= dict.fromkeys(each.votes, each.ts)
+    return {voice for voice, ts in found.items() if expected_until(ts) > now}
 
 
 def shares(observations: Sequence[Observation], until: int) -> list[Share | None]:
@@ -93,7 +117,7 @@ VALUES = st.dictionaries(
     st.integers(0, LAST),
     st.dictionaries(
         st.tuples(st.sampled_from(["up", "up", "error_rate"]), st.sampled_from(["", "a", "b", "c"])),
-        st.sampled_from([False, False, True]),
+        st.sampled_from([False, False, False, True, End.OVER, End.SILENT]),
         min_size=1,
         max_size=4,
     ),
@@ -107,7 +131,7 @@ REGIMES = st.tuples(
 
 @given(VALUES, REGIMES)
 def test_at_every_instant_the_state_follows_from_all_voices_that_hold(
-    values: dict[int, dict[Voice, bool]], policies: list[tuple[int, Policy]]
+    values: Values, policies: list[tuple[int, Policy]]
 ) -> None:
     told = told_of(values, policies)
     seen = Chorus().follow(told)
@@ -115,7 +139,7 @@ def test_at_every_instant_the_state_follows_from_all_voices_that_hold(
     # Weights are quarters, which floats add up exactly.
     assert shares(seen, newest + 1) == [oracle(told, at(n)) for n in range(newest + 1)]
     # And the open end holds as long as silence changes nothing.
-    if told and (share := oracle(told, told[-1].ts)) is not None:
+    if told and seen and (share := oracle(told, told[-1].ts)) is not None:
         later = newest
         while oracle(told, at(later)) == share:
             later += 1
@@ -123,9 +147,7 @@ def test_at_every_instant_the_state_follows_from_all_voices_that_hold(
 
 
 @given(VALUES, REGIMES, st.sets(st.integers(0, LAST), max_size=6))
-def test_it_may_be_told_in_parts(
-    values: dict[int, dict[Voice, bool]], policies: list[tuple[int, Policy]], cuts: set[int]
-) -> None:
+def test_it_may_be_told_in_parts(values: Values, policies: list[tuple[int, Policy]], cuts: set[int]) -> None:
     told = told_of(values, policies)
     chorus, seen = Chorus(), list[Observation]()
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), LAST + 1], strict=True):
@@ -139,7 +161,7 @@ def test_it_may_be_told_in_parts(
 
 @given(VALUES, REGIMES, st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=9))
 def test_who_says_all_there_is_to_say_needs_no_memory(
-    values: dict[int, dict[Voice, bool]], policies: list[tuple[int, Policy]], later: list[tuple[int, bool]]
+    values: Values, policies: list[tuple[int, Policy]], later: list[tuple[int, bool]]
 ) -> None:
     told = told_of(values, policies)
     chorus = Chorus()
@@ -208,6 +230,64 @@ def test_a_component_that_falls_silent_is_a_gap_and_is_forgotten_after_a_day() -
     gap_from, gap_to = silent_from + timedelta(seconds=75), T0 + timedelta(hours=26)
     assert [(s.start, s.end) for s in spans if s.state is SpanState.GAP] == [(gap_from, gap_to)]
     assert {s.state for s in spans} == {SpanState.UP, SpanState.GAP}
+
+
+EVERY_15_S = Policy("push", timedelta(seconds=37.5), age=timedelta())
+
+
+def pods(*, until: Mapping[str, int], down: Mapping[str, int] | None = None, ends: End | None) -> list[Told]:
+    """Pods that are scraped every 15 s for an hour, each until a second and from another on down; then their end."""
+    found = []
+    for second in range(0, 3600, 15):
+        votes = {("up", pod): (down or {}).get(pod, 3600) <= second for pod in until if second < until[pod]}
+        last = [("up", pod) for pod in until if until[pod] <= second < until[pod] + 15]
+        if votes or (last and ends):
+            gone = dict.fromkeys(last, ends is End.OVER) if ends else {}
+            found.append(Told(T0 + timedelta(seconds=second), votes, EVERY_15_S, gone))
+    return found
+
+
+def stretches(told: Sequence[Told]) -> list[tuple[float, float, str]]:
+    spans = lay(Chorus().follow(told), T0 + timedelta(hours=1))
+    return [((s.start - T0).total_seconds(), (s.end - T0).total_seconds(), s.state) for s in spans]
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        (None, [(0, 922.5, "up"), (922.5, 3600, "gap")]),
+        (End.SILENT, [(0, 900, "up"), (900, 3600, "gap")]),
+        (End.OVER, [(0, 3600, "up")]),
+    ],
+)
+def test_a_pod_that_goes_away_for_good_is_missed_no_more_and_one_that_is_not_found_from_then_on(
+    ends: End | None, expected: list[tuple[float, float, str]]
+) -> None:
+    assert stretches(pods(until={"a": 3600, "b": 900}, ends=ends)) == expected
+
+
+@pytest.mark.parametrize("ends", [End.OVER, End.SILENT])
+def test_when_the_only_one_ends_nobody_knows_from_then_on_and_since_it_was_heard_there_is_doubt(
+    ends: End,
+) -> None:
+    told = pods(until={"a": 900}, ends=ends)
+    assert stretches(told) == [(0, 900, "up"), (900, 3600, "gap")]
+    (up, gap) = lay(Chorus().follow(told), T0 + timedelta(hours=1))
+    assert up.doubt_after == gap.doubt == 15
+
+
+def test_an_outage_ends_with_the_pod_that_had_it() -> None:
+    told = pods(until={"a": 3600, "b": 900}, down={"b": 600}, ends=End.OVER)
+    assert stretches(told) == [(0, 600, "up"), (600, 900, "down"), (900, 3600, "up")]
+    # When it came up, or was gone, since it was seen down last nobody knows.
+    assert [s.doubt_after for s in lay(Chorus().follow(told), T0 + timedelta(hours=1))] == [15, 15, 0]
+
+
+def test_a_pod_that_is_back_is_expected_again() -> None:
+    told = pods(until={"a": 3600, "b": 900}, ends=End.OVER)
+    back = Told(T0 + timedelta(seconds=1805), {("up", "b"): False}, EVERY_15_S)
+    told = sorted([*told, back], key=lambda t: t.ts)
+    assert stretches(told) == [(0, 1842.5, "up"), (1842.5, 3600, "gap")]
 
 
 @pytest.mark.parametrize("kind", [("up", ""), ("error_rate", ""), ("error_rate", "a"), ("up", "a")])
