@@ -145,8 +145,7 @@ static int put(Group *group, PyObject *tenant, PyObject *number, int64_t ms, dou
 }
 
 /* What is behind the labels of a series whose labels are `block`, which is given up. 1: it was taken; 0: it has to be
-   looked at closely; -1: an error is set. `second`: of version 2.0, where metadata and the begin of counting are read
-   over. */
+   looked at closely; -1: an error is set. `second`: of version 2.0, where metadata is read over. */
 static int samples(PyObject *block, Part part, PyObject *known, Group *group, int64_t oldest, int64_t latest, int second)
 {
     Part inner;
@@ -163,7 +162,7 @@ static int samples(PyObject *block, Part part, PyObject *known, Group *group, in
     PyObject *tenant = PyTuple_GetItem(entry, 0), *number = PyTuple_GetItem(entry, 1);
     for (Part look = part; look.at < look.end;) {
         uint8_t tag = *look.at;
-        if (second && (tag == 0x2a || tag == 0x30)) {
+        if (second && tag == 0x2a) {
             if (!pass(&look))
                 return -1;
             continue;
@@ -428,5 +427,9 @@ PyMODINIT_FUNC PyInit__taking(void)
         return NULL;
     malformed = PyObject_GetAttrString(errors, "Malformed");
     Py_DECREF(errors);
-    return malformed ? PyModule_Create(&module) : NULL;
+    PyObject *made = malformed ? PyModule_Create(&module) : NULL;
+    /* As in taking.py. */
+    if (made && PyModule_AddIntConstant(made, "VERSION", 2))
+        Py_CLEAR(made);
+    return made;
 }

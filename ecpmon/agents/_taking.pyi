@@ -1,5 +1,7 @@
 from ecpmon.agents.taking import Groups, Known, Strange
 
+VERSION: int
+
 def take(
     body: bytes,
     at: int,

@@ -14,7 +14,7 @@ from ecpmon.agents.closely import Series
 from ecpmon.agents.evidence import Choice, end_of, may_end
 from ecpmon.agents.histograms import Histogram
 from ecpmon.agents.memory import NOBODY, Memory, Whose
-from ecpmon.agents.series import NAME_LABEL, REFUSED, LeftOut, named, with_label
+from ecpmon.agents.series import NAME_LABEL, REFUSED, LeftOut, began_by, named, with_label
 from ecpmon.agents.taking import Groups
 from ecpmon.collectors.natives import classic
 from ecpmon.model.objectives import BOUND, BUCKETS, COUNT
@@ -56,6 +56,8 @@ class Arriving:
     histograms_refused: int = 0
     # Series by tenant and instant that ended then, as far as an evidence profile may want to know.
     ended: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    # Tenant, instant and number of the series that say since when others count.
+    _begun: set[tuple[str, int, int]] = field(default_factory=set)
     # Samples in `groups` that were made of others.
     _made: int = 0
     # Samples that were taken and say nothing, such as a NaN.
@@ -76,7 +78,9 @@ class Arriving:
             if sample.stale:
                 self._end(tenant, number, sample.ms)
             else:
-                self._put(tenant, number, sample.ms, sample.value)
+                put = self._put(tenant, number, sample.ms, sample.value)
+                if put and sample.began:
+                    self._begin(tenant, self.memory.keys[number], sample.ms, sample.began)
         for histogram in series.histograms:
             self._add_histogram(tenant, self.memory.keys[number], histogram)
 
@@ -120,6 +124,19 @@ class Arriving:
         if may_end(key) and tenant and self.oldest <= ms <= self.latest:
             self.ended.setdefault((tenant, ms), []).append(number)
 
+    def _begin(self, tenant: str, key: SeriesKey, ms: int, began: int) -> None:
+        """Say since when a counter has counted, as `x_created` beside it, in seconds; once for a whole histogram.
+
+        Who does not know it says that it began with this reading, or a millisecond before: that is not believed.
+        """
+        created = began_by(key)
+        if created is None or not 0 < began < ms - 1:
+            return
+        number = self.memory.number_of(created)
+        if (tenant, ms, number) not in self._begun:
+            self._begun.add((tenant, ms, number))
+            self._made += self._put(tenant, number, ms, began / 1000)
+
     def _add_histogram(self, tenant: str, key: SeriesKey, histogram: Histogram) -> None:
         """Its count, and what is within bounds that it has, as series of their own."""
         if histogram.stale:
@@ -136,6 +153,8 @@ class Arriving:
         ]
         self._made += sum(put)
         self.histograms_refused += not any(put)
+        if any(put) and histogram.began:
+            self._begin(tenant, key, histogram.ms, histogram.began)
 
     @property
     def size(self) -> int:

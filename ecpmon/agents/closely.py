@@ -17,11 +17,12 @@ STALE: Final = 0x7FF0_0000_0000_0002
 
 @dataclass(slots=True)
 class Sample:
-    """`ms` since 1970. `stale`: the series ended then."""
+    """`ms` since 1970. `stale`: the series ended then. `began`: when its counting did, in milliseconds; 0: not said."""
 
     ms: int
     value: float
     stale: bool = False
+    began: int = 0
 
 
 @dataclass(slots=True)
@@ -32,8 +33,6 @@ class Series:
     samples: list[Sample] = field(default_factory=list)
     histograms: list[Histogram] = field(default_factory=list)
     exemplars: int = 0
-    # When its counting began, in milliseconds; 0: nobody says.
-    created: int = 0
 
     @property
     def labels(self) -> list[tuple[str, str]]:
@@ -60,21 +59,24 @@ def series_in(data: bytes, at: int, end: int) -> Series:
 
 
 def _sample(data: bytes, value: Value) -> Sample:
-    bits = ms = 0
+    bits = ms = began = 0
     for which, content in fields(data, *span(value)):
         if which == 1:
             bits = number(content)
         elif which == 2:
             ms = signed(content)
-    return Sample(ms, struct.unpack("<d", bits.to_bytes(8, "little"))[0], bits == STALE)
+        elif which == 3:
+            began = signed(content)
+    return Sample(ms, struct.unpack("<d", bits.to_bytes(8, "little"))[0], bits == STALE, began)
 
 
 def series_in_v2(data: bytes, at: int, end: int, symbols: Sequence[bytes]) -> Series:
     """A `TimeSeries` of remote write 2.0, whose labels are numbers of `symbols`. Raises Malformed.
 
-    https://prometheus.io/docs/specs/prw/remote_write_spec_2_0
+    https://prometheus.io/docs/specs/prw/remote_write_spec_2_0. When counting began stands in the series (drafts), or in
+    each sample and histogram.
     """
-    found, refs = Series(b""), list[int]()
+    found, refs, began = Series(b""), list[int](), 0
     for which, value in fields(data, at, end):
         if which == 1:
             refs += packed(data, value)
@@ -86,6 +88,8 @@ def series_in_v2(data: bytes, at: int, end: int, symbols: Sequence[bytes]) -> Se
             _ = span(value)
             found.exemplars += 1
         elif which == 6:
-            found.created = signed(value)
+            began = signed(value)
+    for told in (*found.samples, *found.histograms):
+        told.began = told.began or began
     found.block = block_in(refs, symbols)
     return found

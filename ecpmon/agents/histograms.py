@@ -66,9 +66,10 @@ def _summed(deltas: list[int]) -> list[float]:
 
 @dataclass(slots=True)
 class Histogram:
-    """`ms` since 1970. `custom`: upper bounds of the buckets, of schema -53."""
+    """`ms` since 1970. `custom`: upper bounds of the buckets, of schema -53. `began`: when it did; 0: not said."""
 
     ms: int = 0
+    began: int = 0
     schema: int = 0
     count: float = 0.0
     sum_bits: int = 0
@@ -148,6 +149,8 @@ def _put(found: Histogram, data: bytes, which: int, value: Value) -> None:
         found.schema = zigzag(number(value))
     elif which == 15:
         found.ms = signed(value)
+    elif which == 17:
+        found.began = signed(value)
     elif which == 16:
         found.custom += packed_doubles(data, value)
 

@@ -72,6 +72,11 @@ class Point:
         return self.time // _NANO
 
     @property
+    def began(self) -> int:
+        """When its counting began, in milliseconds; 0: not said."""
+        return self.start // _NANO
+
+    @property
     def ended(self) -> bool:
         return bool(self.flags & _NO_VALUE)
 
@@ -111,6 +116,8 @@ class Metric:
 
     name: str = ""
     temporality: int = Temporality.CUMULATIVE
+    # Whether it only counts up; a sum that does not is a gauge.
+    counts: bool = True
     points: list[Point] = field(default_factory=list)
 
 
@@ -152,11 +159,14 @@ def _metric(data: bytes, value: Value, resource: Labels) -> Metric:
         if which == 1:
             made.name = text(data, part)
         elif which in (_GAUGE, _SUM, _HISTOGRAM, _EXPONENTIAL, _SUMMARY):
+            made.counts = which not in (_GAUGE, _SUM)
             for inner, content in fields(data, *span(part)):
                 if inner == 1:
                     made.points.append(_point(data, content, which, resource))
                 elif inner == 2 and which != _GAUGE:
                     made.temporality = number(content)
+                elif inner == 3 and which == _SUM:
+                    made.counts = bool(number(content))
     return made
 
 
@@ -300,6 +310,7 @@ def _json_metric(metric: Mapping[str, Any], resource: Labels) -> Metric:
             told = _object(metric[kind])
             given = told.get("aggregationTemporality", Temporality.CUMULATIVE)
             made.temporality = _TEMPORALITIES.get(given, 0) if isinstance(given, str) else _whole(given)
+            made.counts = kind not in ("gauge", "sum") or told.get("isMonotonic") is True
             exponential = kind == "exponentialHistogram"
             made.points += [_json_point(p, resource, exponential) for p in _listed(told, "dataPoints")]
     return made

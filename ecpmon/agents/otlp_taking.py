@@ -26,7 +26,7 @@ def take_metrics(metrics: Iterable[Metric], arriving: Arriving, adding: Adding, 
             if delta and not point.ended:
                 _add_delta(block, point, arriving, adding)
             else:
-                arriving.add(_series(block, point))
+                arriving.add(_series(block, point, point.began if metric.counts else 0))
             count += 1
             if not count % AT_ONCE:
                 yield
@@ -44,12 +44,15 @@ def _block(name: str, point: Point, tenant_label: str, front: int | None) -> byt
     return block_of(sorted(labels.items()))
 
 
-def _series(block: bytes, point: Point) -> Series:
+def _series(block: bytes, point: Point, began: int = 0) -> Series:
     if point.ended:
         return Series(block, [Sample(point.ms, 0.0, stale=True)])
     if point.is_histogram:
-        return Series(block, histograms=[point.histogram()])
-    return Series(block, [Sample(point.ms, point.count if point.value is None else point.value)])
+        histogram = point.histogram()
+        histogram.began = began
+        return Series(block, histograms=[histogram])
+    value = point.count if point.value is None else point.value
+    return Series(block, [Sample(point.ms, value, began=began)])
 
 
 def _add_delta(block: bytes, point: Point, arriving: Arriving, adding: Adding) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from ecpmon.agents.protobuf import Malformed, encoded_field, fields, span, text
+from ecpmon.model.objectives import BOUND, created_of
 from ecpmon.model.samples import SeriesKey, is_storable
 from ecpmon.names import CANONICAL_METRICS
 
@@ -112,3 +113,9 @@ def with_label(key: SeriesKey, suffix: str, label: tuple[str, str] | None = None
     """A series that is made of another: `requests` becomes `requests_bucket` with `le`. None: its name is too long."""
     labels: Mapping[str, str] = dict(key.labels) | (dict([label]) if label else {})
     return _key({**labels, NAME_LABEL: key.metric_name + suffix}, len(labels) + 1)
+
+
+def began_by(key: SeriesKey) -> SeriesKey | None:
+    """The series that says when this one began; all buckets of a histogram have one. None: its name is too long."""
+    labels = {name: text for name, text in key.labels if name != BOUND}
+    return _key({**labels, NAME_LABEL: created_of(key.metric_name)}, len(labels) + 1)

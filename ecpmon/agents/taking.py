@@ -22,6 +22,8 @@ from ecpmon.agents.protobuf import Malformed, packed, varint
 from ecpmon.agents.series import block_in
 from ecpmon.model.samples import LARGEST
 
+# What the compiled twin has to be of: one more with each change of what is taken.
+VERSION: Final = 2
 # The tenant's name, and the number of the series in `Memory.keys`.
 Known = tuple[str, int]
 # (tenant, milliseconds since 1970) -> numbers of series, and their values.
@@ -212,9 +214,9 @@ class TakeV2(Protocol):
         ...
 
 
-# Field 5 of a request of 2.0; of its series metadata and the begin of counting, which nobody looks at.
+# Field 5 of a request of 2.0; of its series metadata, which nobody looks at.
 _SERIES_V2: Final = 0x2A
-_PASSED_V2: Final = (0x2A, 0x30)
+_PASSED_V2: Final = (0x2A,)
 _SYMBOL: Final = 0x22
 
 
@@ -285,6 +287,8 @@ def _compiled() -> tuple[Take, TakeV2, Symbols] | None:
         from ecpmon.agents import _taking
     except ImportError:
         return None
+    if getattr(_taking, "VERSION", 1) != VERSION:
+        return None  # compiled of an older source, and the package was not installed anew
     return _taking.take, _taking.take_v2, _taking.symbols
 
 

@@ -37,6 +37,17 @@ UNITS: Final = {"s": 0.001, "ms": 1.0, "us": 1000.0}
 BUCKETS: Final = "_bucket"
 COUNT: Final = "_count"
 BOUND: Final = "le"
+# Endings of a counter's name, and of that of what says when it began.
+_ENDINGS: Final = ("_total", BUCKETS, COUNT, "_sum")
+CREATED: Final = "_created"
+
+
+def created_of(metric: str) -> str:
+    """The metric that says when a counter began, as OpenMetrics names it: `x_created` of `x_total`."""
+    for ending in _ENDINGS:
+        if metric.endswith(ending):
+            return metric.removesuffix(ending) + CREATED
+    return metric + CREATED
 
 
 class ObjectiveKind(StrEnum):

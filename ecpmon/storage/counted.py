@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
-from ecpmon.model.objectives import BOUND, Counters, Objective
+from ecpmon.model.objectives import BOUND, CREATED, Counters, Objective, created_of
 from ecpmon.model.samples import Source
 from ecpmon.sla.counters import MINUTE, Found, latency_minutes, request_minutes
 from ecpmon.sla.growth import Begun, Reading
@@ -16,9 +16,6 @@ from ecpmon.sla.tracks import Track
 from ecpmon.storage.regimes import Regime, regime_at
 
 RESPONSE_TIME: Final = "response_time"
-# Endings of a counter's name, and of that of what says when it began.
-_ENDINGS: Final = ("_total", "_bucket", "_count", "_sum")
-_CREATED: Final = "_created"
 # Instants that a counter may name as its beginning: until 2200.
 _LATEST: Final = 7.26e9
 # One series of a source: source, metric, labels.
@@ -139,7 +136,7 @@ class Counted:
             return
         if metric not in self.names or not all(isinstance(text, str) for text in labels.values()):
             return
-        if metric.endswith(_CREATED):
+        if metric.endswith(CREATED):
             self._begun[source, metric, _without_bound(labels)] = row["id"]
         if metric == self.selected.part.metric:
             self._named = self._named or self.selected.part.may_be_beside(labels)
@@ -214,14 +211,6 @@ class Counted:
         if told is None:
             return ()
         return [(ts, _beginning(v)) for ts, v in readings.get(told, ()) if 0 <= v < _LATEST]
-
-
-def created_of(metric: str) -> str:
-    """The metric that says when a counter began, as OpenMetrics names it: `x_created` of `x_total`."""
-    for ending in _ENDINGS:
-        if metric.endswith(ending):
-            return metric.removesuffix(ending) + _CREATED
-    return metric + _CREATED
 
 
 def _without_bound(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:

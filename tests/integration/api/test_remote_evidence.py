@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.integration.api.conftest import Service
-from tests.integration.api.test_remote_write import T, send
-from tests.remote_write import STALE, packed, series
+from tests.integration.api.test_remote_write import V2, T, send
+from tests.remote_write import STALE, packed, request_v2, series, varint
 
 PROFILE = {"profile": "scrape", "match": {"job": "bot"}, "instances": "all", "probe": {"job": "blackbox"}}
 
@@ -82,6 +82,33 @@ async def test_an_objective_counts_the_series_that_its_labels_name(service: Serv
     _, answer, _ = await service.ask("GET", f"{path}/status?windows=1h")
     (hour,) = answer["windows"]
     assert (hour["good"], hour["bad"]) == (9 * 59, 59)
+
+
+async def test_a_restart_that_no_fall_tells_of_is_counted_by_when_the_counter_began(service: Service) -> None:
+    name = await service.tenant(sli_source="push")
+    total = {"metric": "done_total"}
+    objective = {"kind": "requests", "target": 0.9, "windows": ["1h"], "total": total,
+                 "bad": total | {"labels": {"code": "503"}}}  # fmt: skip
+    path = f"/api/v1/tenants/{name}/objectives/answered"
+    assert (await service.ask("PUT", path, objective))[0] == 201
+    labels = {"__name__": "done_total", "tenant_id": name}
+    for minute in range(61):
+        at = T - (60 - minute) * 60_000
+        # It was started anew half a minute before the 30th, and has passed 290 by then.
+        value, began = (
+            (10.0 * minute, T - 7_200_000) if minute < 30 else (10.0 * minute + 100, T - 30 * 60_000 - 30_000)
+        )
+        body = request_v2(
+            *(
+                ({**labels, "code": code}, [(told, at)], b"\x30" + varint(began))
+                for code, told in (("200", value), ("503", 0.0))
+            )
+        )
+        assert (await send(service, packed(body), Content_Type=V2))[0] == 204
+    await service.runtime.work.objectives.roll()
+    _, answer, _ = await service.ask("GET", f"{path}/status?windows=1h")
+    (hour,) = answer["windows"]
+    assert (hour["good"], hour["bad"], hour["assumed_resets"]) == (29 * 10 + 400 + 29 * 10, 0, 0)
 
 
 async def test_an_instance_that_is_gone_is_missed_no_more(service: Service) -> None:

@@ -106,6 +106,32 @@ def test_a_point_without_recorded_value_is_stale() -> None:
     assert taken(metrics_of(document(gauge(0, flags=1)))) == ({}, {"stale": 1})
 
 
+def test_a_counter_says_when_it_began_and_a_gauge_does_not() -> None:
+    began = NS - 90 * 10**9
+    told, _ = taken(metrics_of(document(counter(5, began, NS, 2))))
+    assert told[("a", T)] == {"done,service.name=bot": 5, "done_created,service.name=bot": T / 1000 - 90}
+    point = {"startTimeUnixNano": str(began), "timeUnixNano": str(NS), "count": "3", "bucketCounts": ["1", "2"],
+             "explicitBounds": [0.5]}  # fmt: skip
+    histogram = {"name": "rt", "histogram": {"dataPoints": [point], "aggregationTemporality": 2}}
+    told, _ = taken(metrics_of(document(histogram)))
+    assert told[("a", T)]["rt_created,service.name=bot"] == T / 1000 - 90
+    rising = counter(5, began, NS, 2)
+    del rising["sum"]["isMonotonic"]
+    for other in (rising, gauge(1.0, startTimeUnixNano=str(began))):
+        told, _ = taken(metrics_of(document(other)))
+        assert not [name for name in told["a", T] if "created" in name]
+
+
+def test_in_protobuf_a_sum_that_only_rises_says_when_it_began() -> None:
+    point = fixed(2, NS - 90 * 10**9) + fixed(3, NS) + varint(6 << 3 | 1) + struct.pack("<q", 5)
+    resource = nested(1, key_value("tenant.id", nested(1, b"a")))
+    for rises in (b"", b"\x18\x01"):
+        metric = nested(1, b"done") + nested(7, nested(1, point) + b"\x10\x02" + rises)
+        body = nested(1, nested(1, resource) + nested(2, nested(2, metric)))
+        told = taken(otlp.metrics_in(body, "tenant_id"))[0]
+        assert told["a", T] == {"done": 5.0} | ({"done_created": T / 1000 - 90} if rises else {})
+
+
 def test_a_histogram_is_told_by_its_bounds() -> None:
     point = {"timeUnixNano": NS, "count": "3", "bucketCounts": ["1", "2", 0], "explicitBounds": [0.1, 0.5]}
     metric = {"name": "rt", "histogram": {"dataPoints": [point], "aggregationTemporality": 2}}

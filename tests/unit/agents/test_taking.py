@@ -11,7 +11,7 @@ from ecpmon.agents.arriving import Arriving
 from ecpmon.agents.bodies import take_first, take_second
 from ecpmon.agents.memory import Memory, Whose
 from ecpmon.agents.protobuf import Malformed
-from tests.remote_write import STALE, histogram, metadata, nested, request_v2, series
+from tests.remote_write import STALE, histogram, metadata, nested, request_v2, sample, series, varint
 
 T = 1_772_442_000_000
 UP = {"__name__": "up", "tenant_id": "a", "job": "x"}
@@ -150,12 +150,49 @@ def test_a_histogram_that_ended_is_stale() -> None:
     assert (left(found), found.size) == ({"stale": 1}, 0)
 
 
+DONE = {"__name__": "done_total", "tenant_id": "a", "job": "x"}
+
+
+def bucket(le: str) -> dict[str, str]:
+    return {"__name__": "rt_bucket", "tenant_id": "a", "le": le}
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_says_when_it_began_to_count_says_so_beside_it(known: bool) -> None:
+    memory = Memory()
+    if known:
+        taken(series(DONE, (0.0, T - 1)) + series(bucket("1"), (0.0, T - 1)), arriving(memory))
+    began = b"\x30" + varint(T - 5_000)
+    each = nested(2, sample(4.0, T) + b"\x18" + varint(T - 7_000))
+    native = nested(3, histogram(T, 6, 0, [(0, 3)], [1, 2, -1]) + varint(17 << 3) + varint(T - 8_000))
+    body = request_v2(
+        (DONE, [(3.0, T)], began),
+        (bucket("1"), [(1.0, T)], began),
+        (bucket("2"), [(2.0, T)], began),
+        ({**DONE, "job": "y"}, [], each),
+        ({"__name__": "native", "tenant_id": "a"}, [], native),
+    )
+    found = taken(body, arriving(memory), take_second)
+    said = {name: value for name, value in told(found)["a", T].items() if "_created" in name}
+    assert said == {
+        "done_created,job=x": T / 1000 - 5,
+        "rt_created": T / 1000 - 5,
+        "done_created,job=y": T / 1000 - 7,
+        "native_created": T / 1000 - 8,
+    }
+    assert (found.samples, found.histograms) == (4, 1), "what was sent is no more"
+
+
+@pytest.mark.parametrize("began", [0, T, T - 1, T + 5, 2**64 - 5])
+def test_who_does_not_know_when_it_began_says_nothing(began: int) -> None:
+    body = request_v2((DONE, [(3.0, T)], b"\x30" + varint(began)))
+    assert told(taken(body, take=take_second)) == {("a", T): {"done_total,job=x": 3.0}}
+
+
 def test_version_two_says_the_same_by_symbols() -> None:
     memory = Memory()
     first = taken(series(UP, (1.0, T)) + series(CPU, (2.0, T)), arriving(memory))
-    body = request_v2(
-        (UP, [(1.0, T)], b"\x30\x01" + nested(5, b"\x08\x01")), (CPU, [(2.0, T)], nested(4, b""))
-    )
+    body = request_v2((UP, [(1.0, T)], nested(5, b"\x08\x01")), (CPU, [(2.0, T)], nested(4, b"")))
     found = taken(body, arriving(memory), take_second)
     assert told(found) == told(first)
     assert (left(found), found.samples) == ({"exemplar": 1}, 2)

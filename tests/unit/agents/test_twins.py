@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ecpmon.agents.compiling import _compiler, compile_decoder
 from ecpmon.agents.protobuf import Malformed
 from ecpmon.agents.taking import (
+    VERSION,
     Groups,
     Known,
     Strange,
@@ -150,7 +151,7 @@ def test_they_take_and_tell_the_same_of_version_two(compiled: Any, body: bytes, 
 
 
 def test_of_version_two_what_is_known_from_version_one_is_taken(compiled: Any) -> None:
-    body = request_v2((LABELS[0], [(1.0, T), (0.0, T + 1)], nested(5, b"\x08\x01") + b"\x30\x07"))
+    body = request_v2((LABELS[0], [(1.0, T), (0.0, T + 1)], nested(5, b"\x08\x01")))
     for read, take in ((symbols_in_python, take_v2_in_python), (compiled.symbols, compiled.take_v2)):
         told, strange, _ = outcome_v2(read, take, body, 10)
         assert told == {("t0", T + n): ([0], [struct.pack("<d", 1.0 - n)]) for n in (0, 1)}
@@ -175,6 +176,10 @@ def test_what_is_no_body_is_no_crash(in_c: Take) -> None:
     with pytest.raises(TypeError):
         in_c(series(LABELS[0], (1.0, T)), 0, 1, {label_block(LABELS[0]): 7}, 0, 2 * T, {}, [])  # type: ignore[dict-item]
     assert varint(5) == b"\x05"
+
+
+def test_what_is_compiled_says_of_which_source_it_is(compiled: Any) -> None:
+    assert compiled.VERSION == VERSION
 
 
 def test_without_a_compiler_or_where_none_is_wanted_there_is_none(
