@@ -27,7 +27,7 @@ METRIC_TYPES: Final = (
 UP_METRIC: Final = "up"
 ERROR_RATE_METRIC: Final = "error_rate"
 # Beside a metric of evidence, whatever the value: what it said holds no more, as it is there no more (`up_over`), or
-# though it should be (`up_silent`). The database knows them as well (0076_ends.sql).
+# though it should be (`up_silent`). The database knows them as well (0077_ends.sql).
 OVER: Final = "_over"
 SILENT: Final = "_silent"
 # Metric -> whose end it is, and whether for good.
