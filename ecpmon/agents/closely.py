@@ -89,7 +89,9 @@ def series_in_v2(data: bytes, at: int, end: int, symbols: Sequence[bytes]) -> Se
             found.exemplars += 1
         elif which == 6:
             began = signed(value)
-    for told in (*found.samples, *found.histograms):
-        told.began = told.began or began
+    for sample in found.samples:
+        sample.began = sample.began or began
+    for histogram in found.histograms:
+        histogram.began = histogram.began or began
     found.block = block_in(refs, symbols)
     return found
