@@ -19,6 +19,7 @@ from ecpmon.storage.askers import Askers
 from ecpmon.storage.faults import wrap_errors
 from ecpmon.storage.hang import HangWatch
 from ecpmon.storage.queries import load
+from ecpmon.storage.session_types import Session
 from ecpmon.storage.sessions import as_it_is, counted, prepared, query_stats, writes
 from ecpmon.storage.writability import WriteWatch
 
@@ -73,6 +74,7 @@ class Database:
                     timeout=ACQUIRE_TIMEOUT,
                     command_timeout=COMMAND_TIMEOUT,
                     max_inactive_connection_lifetime=300,
+                    connection_class=Session,
                     init=prepared,
                     reset=as_it_is,
                     server_settings={
@@ -240,6 +242,7 @@ class Database:
         with wrap_errors():
             connection = await asyncpg.connect(
                 self._direct_url,
+                connection_class=Session,
                 timeout=ACQUIRE_TIMEOUT,
                 command_timeout=10,
                 server_settings={
