@@ -138,7 +138,8 @@ class Stores:
         self.signed: Memory[bytes, Caller] = Memory()
         self.tenants = PgTenantStore(self.database, on_change=self._forget_tokens)
         self.audit = PgAuditTrail(self.database)
-        self.quarantine = PgQuarantine(self.database)
+        # Rules over samples are evaluated in up to fifty rounds a second, each of which asks whom it leaves out.
+        self.quarantine = PgQuarantine(self.database, kept={"alerts": 1.0})
         self.faults = PgFaultLog(self.database)
         self.profiles = PgProfileStore(self.database)
         self.operations = PgOperations(self.database)

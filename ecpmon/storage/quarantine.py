@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from ecpmon.errors import EcpError
 from ecpmon.model.tenants import Tenant
 from ecpmon.ports.quarantine import Culprit, Trouble
+from ecpmon.ports.service import steady
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
@@ -17,20 +19,51 @@ Numbered = tuple[int, str]
 
 
 class PgQuarantine:
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        kept: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = steady,
+    ) -> None:
+        """`kept`: seconds for which it is remembered who is held, by job: of those that ask many times a second. What
+        `note` and `heal` write is known at once, what another process that led wrote just before is so much later."""
         self._database = database
+        self._kept = kept or {}
+        self._clock = clock
         self._sql = load("quarantine")
+        # By job, with the instant until when it is taken for true. `_written` counts what would make it untrue.
+        self._held: dict[str, tuple[float, dict[Culprit, datetime]]] = {}
+        self._written = 0
 
     async def held(self, job: str) -> dict[Culprit, datetime]:
+        until, known = self._held.get(job, (0.0, {}))
+        if self._clock() < until:
+            return known
+        asked_at, written = self._clock(), self._written
         rows = await self._database.fetch(self._sql["held"], job)
-        return {(r["tenant_id"], r["subject"]): r["next_at"] for r in rows}
+        found = {(r["tenant_id"], r["subject"]): r["next_at"] for r in rows}
+        if job in self._kept and written == self._written:
+            self._held[job] = asked_at + self._kept[job], found
+        return found
 
     async def note(self, job: str, troubles: Mapping[Culprit, str], now: datetime) -> None:
-        await self._database.execute(self._sql["note"], job, *_columns(troubles), now)
+        with self._writing(job):
+            await self._database.execute(self._sql["note"], job, *_columns(troubles), now)
 
     async def heal(self, job: str, culprits: Sequence[Culprit]) -> None:
         names, subjects = [name for name, _ in culprits], [subject for _, subject in culprits]
-        await self._database.execute(self._sql["heal"], job, names, subjects)
+        with self._writing(job):
+            await self._database.execute(self._sql["heal"], job, names, subjects)
+
+    @contextmanager
+    def _writing(self, job: str) -> Iterator[None]:
+        """What was read before it, or meanwhile, is not remembered after it."""
+        try:
+            yield
+        finally:
+            self._written += 1
+            self._held.pop(job, None)
 
     async def of_tenant(self, tenant: Tenant) -> list[Trouble]:
         return [Trouble(**dict(r)) for r in await self._database.fetch(self._sql["of_tenant"], tenant.key)]

@@ -129,8 +129,8 @@ CROSS JOIN LATERAL (
 -- Of every tenant that was ever observed, at the present $1. Seconds: people may have put instants there that no other type
 -- holds.
 SELECT h.tenant, h.state, date_part('epoch', h.since), h.share,
-       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind head=h present=$1::timestamptz}
-FROM availability_heads h WHERE h.state IS NOT NULL
+       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind_all head=h present=$1::timestamptz late=n.late}
+FROM availability_heads h LEFT JOIN {regimes_now} AS n ON n.tenant = h.tenant WHERE h.state IS NOT NULL
 
 -- name: outlines
 -- Of every tenant that was ever observed what its totals follow from: its head and the newest of its sums, at the
@@ -139,8 +139,8 @@ SELECT h.tenant, CASE WHEN h.unknown > 0 THEN 'gap' ELSE h.state END, date_part(
        date_part('epoch', h.first_observed_at),
        date_part('epoch', s.starts), date_part('epoch', s.ends), date_part('epoch', s.down_before),
        date_part('epoch', s.gap_before), date_part('epoch', h.last_observed_at),
-       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind head=h present=$1::timestamptz}
+       date_part('epoch', h.last_observed_at) + date_part('epoch', h.holds) + {behind_all head=h present=$1::timestamptz late=n.late}
 FROM availability_heads h LEFT JOIN LATERAL (
   SELECT * FROM availability_sums b WHERE b.tenant = h.tenant ORDER BY b.starts DESC LIMIT 1
-) AS s ON true
+) AS s ON true LEFT JOIN {regimes_now} AS n ON n.tenant = h.tenant
 WHERE h.state IS NOT NULL

@@ -4,8 +4,10 @@
 -- So many seconds after it was taken, and no more, a sample may come that ends a silence: what is pulled is asked for up to
 -- an instant that lies a moment back (`SETTLING` of the collector) and then up to one step, which is past when the next
 -- pull is due. As `sla.evidence.Intervals.late` says it, of the interval in which the tenant of the head {head} is pulled now.
-(SELECT CASE r.source WHEN 'prometheus' THEN 2 + 2 * date_part('epoch', r.holds) / 2.5 ELSE 0 END
- FROM evidence_regimes r WHERE r.tenant = {head}.tenant ORDER BY r.valid_from DESC LIMIT 1)
+(SELECT {late_of regime=r} FROM evidence_regimes r WHERE r.tenant = {head}.tenant ORDER BY r.valid_from DESC LIMIT 1)
+
+-- part: late_of
+CASE {regime}.source WHEN 'prometheus' THEN 2 + 2 * date_part('epoch', {regime}.holds) / 2.5 ELSE 0 END
 
 -- part: behind
 -- For how many seconds beyond its time the newest observation, that of the head {head}, is shown at {present}, as the next
@@ -17,6 +19,19 @@ CASE WHEN date_part('epoch', {present}) - date_part('epoch', {head}.last_observe
                         WHERE date_part('epoch', {present}) < date_part('epoch', {head}.last_observed_at)
                                                               + date_part('epoch', {head}.holds) + late), 0)
          ELSE 0 END
+
+-- part: behind_all
+-- The same where all tenants are asked for: {late} is theirs of `regimes_now`, which is read once. Looked up for each head,
+-- a table of a few pages is read whole for each.
+CASE WHEN date_part('epoch', {present}) - date_part('epoch', {head}.last_observed_at) - date_part('epoch', {head}.holds)
+               BETWEEN 0 AND 86400
+          AND date_part('epoch', {present}) < date_part('epoch', {head}.last_observed_at) + date_part('epoch', {head}.holds)
+                                              + {late}
+         THEN {late} ELSE 0 END
+
+-- part: regimes_now
+(SELECT DISTINCT ON (r.tenant) r.tenant, {late_of regime=r} AS late FROM evidence_regimes r
+ ORDER BY r.tenant, r.valid_from DESC)
 
 -- part: mark_head
 -- The head `h` of the tenant $1, and until when it is shown: looked up once, not once per instant. {present}: $3 if that is

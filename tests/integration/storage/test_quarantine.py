@@ -67,3 +67,22 @@ async def test_a_deleted_tenant_is_not_held_and_what_nobody_tries_is_forgotten(
     assert await store.held(job) == {}
     await store.forget(T0 + timedelta(seconds=1))
     assert await database.fetchval("SELECT count(*) FROM quarantine WHERE tenant = $1", tenant.key) == 0
+
+
+async def test_who_is_held_is_remembered_for_a_moment_where_it_is_asked_many_times(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    one, now = (await make_tenant()).tenant_id, 0.0
+    job, culprit = f"job of {one}", (one, "")
+    remembering = PgQuarantine(database, kept={job: 1.0}, clock=lambda: now)
+    other = PgQuarantine(database)
+    assert await remembering.held(job) == {}
+    await other.note(job, {culprit: "x"}, T0)
+    assert await remembering.held(job) == {}
+    now = 1.0
+    assert set(await remembering.held(job)) == {culprit}
+    # What it writes itself it knows at once.
+    await remembering.heal(job, [culprit])
+    assert await remembering.held(job) == {}
+    await remembering.note(job, {culprit: "x"}, T0)
+    assert set(await remembering.held(job)) == {culprit}
