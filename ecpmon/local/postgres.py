@@ -21,8 +21,8 @@ from ecpmon.local.process import launch_argv
 
 DATABASE = "ecp_orchestrator"
 DEMO_DATABASE = "ecp_orchestrator_demo"
-# Of one process to one database: 16 of its pool, the bus, a probe, and the lease of a worker.
-_EACH = 19
+# Of one process to one database: 16 of its pool, three that commit, the bus, a probe, and the lease of a worker.
+_EACH = 22
 EXTENSIONS = ("timescaledb", "btree_gist")
 SUPERUSER = "ecpmon"
 _DATABASE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")

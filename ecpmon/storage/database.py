@@ -37,6 +37,19 @@ IDLE_IN_TRANSACTION = 10.0
 PROBE_TIMEOUT = 5.0
 
 
+class _Kept:
+    """A connection that is kept for one who uses it by `turn`, once there is one."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.own: tuple[asyncpg.Pool[Any], Any] | None = None
+
+    async def give_back(self) -> None:
+        own, self.own = self.own, None
+        if own is not None:
+            await _release(*own)
+
+
 class Database:
     """One PostgreSQL database with TimescaleDB. Opens lazily, so that it may be away when we start."""
 
@@ -49,8 +62,7 @@ class Database:
         self._max = max_connections
         self._name = name
         self._pool: asyncpg.Pool[Any] | None = None
-        self._writing = asyncio.Lock()
-        self._kept: tuple[asyncpg.Pool[Any], Any] | None = None
+        self._kept = {lane: _Kept() for lane in lanes.Lane}
         # Free ones, the last used last.
         self._at_hand: list[tuple[asyncpg.Pool[Any], Any]] = []
         self._opening = asyncio.Lock()
@@ -69,8 +81,8 @@ class Database:
                 self._pool = await asyncpg.create_pool(
                     self._url,
                     min_size=0,
-                    # One more is the writer's own.
-                    max_size=self._max + 1,
+                    # Those are the writer's own.
+                    max_size=self._max + len(self._kept),
                     timeout=ACQUIRE_TIMEOUT,
                     command_timeout=COMMAND_TIMEOUT,
                     max_inactive_connection_lifetime=300,
@@ -162,48 +174,44 @@ class Database:
                 await connection.execute(self._check, claim.role, claim.term, claim.holder)
 
     @asynccontextmanager
-    async def writing(self, *claims: Claim) -> AsyncIterator[Any]:
-        """A transaction on the one connection that is kept for whoever commits samples, one at a time.
+    async def writing(self, *claims: Claim, lane: lanes.Lane = lanes.Lane.LIGHT) -> AsyncIterator[Any]:
+        """A transaction on the connection that is kept for whoever commits samples in a lane, one at a time.
 
         Raises as `connection` does, and `transaction`.
         """
-        async with self.writing_at_once() as connection, connection.transaction():
+        async with self.writing_at_once(lane) as connection, connection.transaction():
             await self._check_claims(connection, claims)
             yield connection
 
     @asynccontextmanager
-    async def writing_at_once(self) -> AsyncIterator[Any]:
+    async def writing_at_once(self, lane: lanes.Lane) -> AsyncIterator[Any]:
         """That connection without a transaction, for one statement that is a whole commit.
 
         It waits for nobody's questions and keeps its prepared statements. After a failure it is given back to the
         pool, which knows what is to be done with it. Raises as `connection` does.
         """
+        kept = self._kept[lane]
         try:
             with wrap_errors(), self._watch.busy():
-                async with self._writing:
+                async with kept.turn:
                     self._watch.check()
                     try:
-                        yield await self._writer()
+                        yield await self._writer(kept)
                     except BaseException:
-                        await self._give_back()
+                        await kept.give_back()
                         raise
         except DatabaseNotWritable as refusal:
             self._writes.refused(refusal)
             raise
 
-    async def _writer(self) -> Any:
+    async def _writer(self, kept: _Kept) -> Any:
         pool = self._pool or await self._open()
-        if self._kept is not None and (self._kept[0] is not pool or self._kept[1].is_closed()):
-            await self._give_back()
-        if self._kept is None:
+        if kept.own is not None and (kept.own[0] is not pool or kept.own[1].is_closed()):
+            await kept.give_back()
+        if kept.own is None:
             # Who pushes first after a start need not wait for one more.
-            self._kept = await self._free_one()
-        return self._kept[1]
-
-    async def _give_back(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            await _release(*kept)
+            kept.own = await self._free_one()
+        return kept.own[1]
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Any]:
@@ -296,7 +304,8 @@ class Database:
         if pool is not None:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 async with asyncio.timeout(3):
-                    await self._give_back()
+                    for kept in self._kept.values():
+                        await kept.give_back()
                     while self._at_hand:
                         await _release(*self._at_hand.pop())
                     await pool.close()

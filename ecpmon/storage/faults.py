@@ -34,7 +34,11 @@ _NOT_AS_REMEMBERED = "EC002"
 
 
 class NotAsRemembered(PermanentError):
-    """A statement found something else than what it was made for; nothing of it was stored (`steady`, `moving`)."""
+    """A statement found something else than what it was made for; nothing of it was stored (`steady`, `moving`).
+
+    `culprits`: the numbers of the tenants that are not as remembered; empty: it is the time."""
+
+    culprits: frozenset[int] = frozenset()
 
 
 class DatabaseRefused(PermanentError):
@@ -90,7 +94,9 @@ def _ours(error: asyncpg.PostgresError) -> EcpError:
         case _ if error.sqlstate == _TERM_OVER:
             return NoLongerLeader(f"this process does not lead any more: {error}")
         case _ if error.sqlstate == _NOT_AS_REMEMBERED:
-            return NotAsRemembered(str(error))
+            found = NotAsRemembered(str(error))
+            found.culprits = frozenset(map(int, (error.detail or "").split()))
+            return found
         case asyncpg.UniqueViolationError():
             return Conflict("this exists already", details={"constraint": error.constraint_name})
         case _ if isinstance(error, _AWAY):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,38 +14,53 @@ from ecpmon.errors import EcpError
 from ecpmon.model.ingest import (
     Batch,
     IngestResult,
-    Rejection,
-    Rejections,
     Screened,
-    StateChange,
+    cost_of,
     screen,
 )
 from ecpmon.model.leadership import Claim
-from ecpmon.model.samples import Block, Entry, Shapes, Source, is_storable
+from ecpmon.model.samples import Shapes, Source
 from ecpmon.ports.leading import leading
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.slices import Slices
 from ecpmon.storage.apart import each_apart
 from ecpmon.storage.bus import BusWriter
 from ecpmon.storage.crowding import MOST_CHANGES
 from ecpmon.storage.database import Database
 from ecpmon.storage.evidence import HeadChange
 from ecpmon.storage.faults import NotAsRemembered, wrap_errors
+from ecpmon.storage.lanes import Lane
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.marks import OpenMarks
+from ecpmon.storage.outcomes import number_of, results_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import EvidenceValue
-from ecpmon.storage.rows import COLUMNS, END, HEAD, Placed, Touched, buckets, encoded
+from ecpmon.storage.rows import COLUMNS, Placed, Touched, buckets
 from ecpmon.storage.series import Row, SeriesCatalogue, Wanted
-from ecpmon.storage.steady import Plan, Steady
-from ecpmon.storage.telling import is_change, tell_samples
+from ecpmon.storage.steady import Known, Plan, Steady
+from ecpmon.storage.streaming import body_of, evidence_of, seconds_ahead, taken_out
+from ecpmon.storage.telling import tell_samples
 from ecpmon.storage.timelines import Timelines
 
 _log = structlog.get_logger(__name__)
-_Store = Callable[[Any, Sequence[Placed]], Awaitable[tuple[dict[Wanted, Row], frozenset[int]]]]
-_Continue = Callable[[Any, dict[int, list[EvidenceValue]]], Awaitable[list[HeadChange]]]
 
 
+@dataclass(slots=True)
+class _Under:
+    """A long commit: its connection, the marks of its lane, and the open ends that it has found."""
+
+    connection: Any
+    marks: OpenMarks
+    found: dict[int, Known] = field(default_factory=dict)
+
+
+_Store = Callable[[_Under, Sequence[Placed]], Awaitable[tuple[dict[Wanted, Row], frozenset[int]]]]
+_Continue = Callable[[_Under, dict[int, list[EvidenceValue]]], Awaitable[list[HeadChange]]]
+
+# What one sender may add to a commit that others wait for: samples as `cost_of` counts them, and names of series.
+LIGHT_SAMPLES: Final = 600
+LIGHT_NAMES: Final = 60
+# Of a statement, each without whoever was not as remembered the time before.
+_MOST_TRIES: Final = 4
 # Commits for which a tenant whose timeline could not be continued is left to the job that takes in hand-made rows.
 _WARY_COMMITS: Final = 100
 
@@ -70,7 +85,7 @@ class IngestStore:
         self._database = database
         self._series = SeriesCatalogue(max_series_per_tenant)
         self._shapes = Shapes()
-        self._marks = OpenMarks()
+        self._marks = {lane: OpenMarks() for lane in Lane}
         self._timelines = Timelines(rules, most_changes)
         self._late = late or LateEvidence(rules=rules)
         self._wary: dict[int, int] = {}
@@ -82,6 +97,85 @@ class IngestStore:
         self.at_once = 0
 
     async def commit(self, batches: list[Batch], claims: Collection[Claim] = ()) -> list[IngestResult]:
+        """All batches in one transaction; one result per batch. For who commits nothing at the same time.
+
+        Raises as `commit_long`.
+        """
+        steady = self._steady.plan(_screened(batches), self._now and self._now())
+        if claims or leading.get() or None in steady.results:
+            return await self.commit_long(batches, claims)
+        results: list[IngestResult] = []
+        for batch, result in zip(batches, await self.commit_steadily(batches), strict=True):
+            if isinstance(result, EcpError):
+                raise result
+            results += [result] if result else await self.commit_long([batch])
+        return results
+
+    async def commit_steadily(self, batches: Sequence[Batch]) -> Sequence[IngestResult | EcpError | None]:
+        """What only goes on, in one statement (`storage.steady`); one result per batch, of each tenant for all or none.
+
+        None: it takes a long commit; nothing of it was stored. DatabaseUnavailable: nor was this, or the outcome is
+        unknown.
+        """
+        screened, apart = _screened(batches), set[str]()
+        for _ in range(_MOST_TRIES):
+            plan = self._steady.plan(screened, self._now and self._now(), apart)
+            if not plan.placed:
+                return plan.results
+            try:
+                await self._commit_at_once(plan)
+            except NotAsRemembered as error:
+                self._steady.forget(error.culprits)
+                apart.update(plan.names[tenant] for tenant in error.culprits)
+            except EcpError as error:
+                if error.retryable:
+                    return [result and error for result in plan.results]
+                break  # the long way finds whose fault it is
+            else:
+                return plan.results
+        return [None] * len(batches)
+
+    async def _commit_at_once(self, plan: Plan) -> None:
+        """Raises NotAsRemembered: nothing was stored."""
+        arguments, marks = plan.arguments(), self._marks[Lane.STEADY]
+        failed: NotAsRemembered | None = None
+        async with self._database.writing_at_once(Lane.STEADY) as connection:
+            marks.begin(connection)
+            missing, open_until = marks.guessed(buckets(plan.touched))
+            marked, starts = [mark[0] for mark in missing], [mark[1] for mark in missing]
+            try:
+                with wrap_errors():
+                    now = await connection.fetchval(
+                        self._sql["store_steadily"], *arguments, marked, starts, open_until, *self._bus.signed
+                    )
+            except NotAsRemembered as error:
+                failed = error
+                marks.undone()
+                if not error.culprits:
+                    marks.distrust()
+            else:
+                marks.told(now)
+                marks.committed()
+                self.at_once += 1
+        # Not within: what raises there is given up together with its connection.
+        if failed is not None:
+            raise failed
+
+    def is_heavy(self, batches: Sequence[Batch]) -> bool:
+        """Whether a long commit of these takes so much longer than others that these are not to wait for it."""
+        size = names = 0
+        for entry in (entry for batch in batches for entry in batch.frames):
+            size += cost_of(entry)
+            if entry.tenant is not None and size <= LIGHT_SAMPLES:
+                placed = Placed(entry, entry.tenant, self._shapes)
+                names += self._series.unknown(placed.wanted, LIGHT_NAMES)
+            if size > LIGHT_SAMPLES or names > LIGHT_NAMES:
+                return True
+        return False
+
+    async def commit_long(
+        self, batches: list[Batch], claims: Collection[Claim] = (), lane: Lane = Lane.LIGHT
+    ) -> list[IngestResult]:
         """All batches in one transaction; one result per batch. `claims`: in whose name some of them are written.
 
         A tenant whose own rows stand in the way stops no other: its frames are refused, or, where only its timeline
@@ -89,84 +183,44 @@ class IngestStore:
         is unknown: send it again, which is harmless), NoLongerLeader (for one of the claims; nothing was stored) or
         DatabaseRefused.
         """
-        screened = [screen(batch) for batch in batches]
-        named = claims or leading.get()
-        plan = None if named else self._steady.plan(screened, self._now and self._now())
-        if plan is not None and await self._commit_at_once(plan):
-            return plan.results
+        screened = _screened(batches)
         try:
-            return await self._commit(screened, claims, self._store, self._continue)
+            return await self._commit(screened, claims, lane, self._store, self._continue)
         except EcpError as error:
             if error.retryable:
                 raise
             _log.warning("commit_apart", batches=len(batches), error=error.message)
-        return await self._commit(screened, claims, self._store_apart, self._continue_apart)
-
-    async def _commit_at_once(self, plan: Plan) -> bool:
-        """In one statement (`storage.steady`). False: nothing was stored, something is not as it was remembered.
-
-        Raises DatabaseUnavailable: nothing was stored, or the outcome is unknown.
-        """
-        arguments = plan.arguments()
-        try:
-            async with self._database.writing_at_once() as connection:
-                self._marks.begin(connection)
-                marks, open_until = self._marks.guessed(buckets(plan.touched))
-                marked, starts = [mark[0] for mark in marks], [mark[1] for mark in marks]
-                try:
-                    with wrap_errors():
-                        now = await connection.fetchval(
-                            self._sql["store_steadily"],
-                            *arguments,
-                            marked,
-                            starts,
-                            open_until,
-                            *self._bus.signed,
-                        )
-                except NotAsRemembered:
-                    self._marks.undone()
-                    self._steady.forget(plan.names)
-                    return False
-        except EcpError as error:
-            if error.retryable:
-                raise
-            return False  # the long way finds whose fault it is
-        self._marks.told(now)
-        self._marks.committed()
-        self.at_once += 1
-        return True
+        return await self._commit(screened, claims, lane, self._store_apart, self._continue_apart)
 
     async def _commit(
-        self, screened: list[Screened], claims: Collection[Claim], store: _Store, continue_: _Continue
+        self,
+        screened: list[Screened],
+        claims: Collection[Claim],
+        lane: Lane,
+        store: _Store,
+        continue_: _Continue,
     ) -> list[IngestResult]:
         batches = [s.batch for s in screened]
-        async with self._database.writing(*claims) as connection:
-            self._marks.begin(connection)
-            self._steady.begin()
+        async with self._database.writing(*claims, lane=lane) as connection:
+            under = _Under(connection, self._marks[lane])
+            under.marks.begin(connection)
             with wrap_errors():
-                tenants = await self._tenants(connection, batches)
+                tenants = await self._tenants(under, batches)
                 placed = self._placed(batches, tenants)
-                rows, refused = await store(connection, placed)
+                rows, refused = await store(under, placed)
                 await self._attempts(connection, batches, tenants)
-                evidence = await _evidence(placed, refused)
+                evidence = await evidence_of(placed, refused)
                 now = self._ahead_of(placed)
                 if now is not None:
-                    await self._defer(connection, _taken_out(evidence, now))
-                changes = await self._continued(connection, evidence, continue_)
+                    await self._defer(connection, taken_out(evidence, now))
+                changes = await self._continued(under, evidence, continue_)
                 touched = {each.tenant for each in placed} - refused
-                coming = () if now is None else _seconds_ahead(placed, now)
+                coming = () if now is None else seconds_ahead(placed, now)
                 await tell_samples(self._bus, connection, touched, changes, coming=coming)
-        self._marks.committed()
+        under.marks.committed()
         self._series.remember(rows)
-        self._steady.committed()
-        names = {key: name for name, key in tenants.items()}
-        state_changes = [c for c in (_state_change(change, names) for change in changes) if c]
-        last = _last_batches(batches, tenants) if state_changes else {}
-        by_entry = {id(each.entry): each for each in placed}
-        return [
-            _result(s, by_entry, refused, [c for c in state_changes if last[c.tenant_id] == n])
-            for n, s in enumerate(screened)
-        ]
+        self._steady.remember(under.found)
+        return results_of(screened, placed, refused, changes, tenants)
 
     def _placed(self, batches: list[Batch], tenants: dict[str, int]) -> list[Placed]:
         """What is about live tenants, as columns."""
@@ -174,7 +228,7 @@ class IngestStore:
             Placed(entry, number, self._shapes)
             for batch in batches
             for entry in batch.frames
-            if (number := _number(entry, tenants)) is not None
+            if (number := number_of(entry, tenants)) is not None
         ]
 
     def _ahead_of(self, placed: Iterable[Placed]) -> datetime | None:
@@ -185,60 +239,61 @@ class IngestStore:
         return now if max((max(e.entry.instants) for e in placed), default=now) > now else None
 
     async def _store(
-        self, connection: Any, placed: Sequence[Placed]
+        self, under: _Under, placed: Sequence[Placed]
     ) -> tuple[dict[Wanted, Row], frozenset[int]]:
-        rows = await self._series.intern(connection, dict.fromkeys(each.wanted for each in placed))
+        rows = await self._series.intern(under.connection, dict.fromkeys(each.wanted for each in placed))
         for each in placed:
             each.row = rows[each.wanted]
-        await self._copy(connection, placed)
+        await self._copy(under, placed)
         return rows, frozenset()
 
     async def _store_apart(
-        self, connection: Any, placed: Sequence[Placed]
+        self, under: _Under, placed: Sequence[Placed]
     ) -> tuple[dict[Wanted, Row], frozenset[int]]:
         """The same, and which tenants had to be refused."""
         rows: dict[Wanted, Row] = {}
-        self._marks.distrust()
+        under.marks.distrust()
         by_tenant: dict[str, list[Placed]] = defaultdict(list)
         for each in placed:
             by_tenant[each.entry.tenant_id].append(each)
 
         async def store(own: list[Placed]) -> None:
-            found, _ = await self._store(connection, own)
+            found, _ = await self._store(under, own)
             rows.update(found)
 
-        failed = await each_apart(connection, "ingest", by_tenant, store)
+        failed = await each_apart(under.connection, "ingest", by_tenant, store)
         return rows, frozenset(by_tenant[name][0].tenant for name in failed)
 
     async def _continued(
-        self, connection: Any, evidence: dict[int, list[EvidenceValue]], continue_: _Continue
+        self, under: _Under, evidence: dict[int, list[EvidenceValue]], continue_: _Continue
     ) -> list[HeadChange]:
         """Timelines continued by `evidence`; what lately failed, or costs too much, is left to the job."""
         wary = {key: evidence.pop(key) for key in list(evidence) if self._wary.get(key)}
         for key in wary:
             self._wary[key] -= 1
-        await self._defer(connection, wary)
-        return await continue_(connection, evidence)
+        await self._defer(under.connection, wary)
+        return await continue_(under, evidence)
 
-    async def _continue(self, connection: Any, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
+    async def _continue(self, under: _Under, evidence: dict[int, list[EvidenceValue]]) -> list[HeadChange]:
+        connection = under.connection
         locked = await self._timelines.lock(connection, evidence, free_only=True)
         now, later = await self._late.divided(connection, evidence, locked)
         await self._defer(connection, later)
         changes = await self._timelines.apply(connection, now, locked)
-        self._steady.note(changes, locked)
+        under.found.update(self._steady.found(changes, locked))
         return changes
 
     async def _continue_apart(
-        self, connection: Any, evidence: dict[int, list[EvidenceValue]]
+        self, under: _Under, evidence: dict[int, list[EvidenceValue]]
     ) -> list[HeadChange]:
         changes: list[HeadChange] = []
 
         async def apply(own: dict[int, list[EvidenceValue]]) -> None:
-            changes.extend(await self._continue(connection, own))
+            changes.extend(await self._continue(under, own))
 
         items = {key: {key: values} for key, values in evidence.items()}
-        failed = await each_apart(connection, "ingest", items, apply)
-        await self._defer(connection, {key: evidence[key] for key in failed})
+        failed = await each_apart(under.connection, "ingest", items, apply)
+        await self._defer(under.connection, {key: evidence[key] for key in failed})
         self._wary.update(dict.fromkeys(failed, _WARY_COMMITS))
         return changes
 
@@ -247,24 +302,24 @@ class IngestStore:
         if marks:
             await connection.execute(self._sql["mark_evidence"], [m[0] for m in marks], [m[1] for m in marks])
 
-    async def _tenants(self, connection: Any, batches: list[Batch]) -> dict[str, int]:
+    async def _tenants(self, under: _Under, batches: list[Batch]) -> dict[str, int]:
         names = {f.tenant_id for b in batches for f in b.frames}
         names |= {a.tenant_id for b in batches for a in b.attempts if a.tenant_id}
         if not names:
             return {}
-        rows = await connection.fetch(self._sql["live_tenants"], sorted(names))
+        rows = await under.connection.fetch(self._sql["live_tenants"], sorted(names))
         if rows:
-            self._marks.told(rows[0]["now"])
+            under.marks.told(rows[0]["now"])
         return {r["tenant_id"]: r["id"] for r in rows}
 
-    async def _copy(self, connection: Any, placed: Sequence[Placed]) -> None:
+    async def _copy(self, under: _Under, placed: Sequence[Placed]) -> None:
         if not any(each.row.taken for each in placed):
             return
-        touched: Touched = set()
+        connection, touched = under.connection, Touched()
         await connection.copy_to_table(
-            "frames", source=_body(placed, touched), columns=COLUMNS, format="binary"
+            "frames", source=body_of(placed, touched), columns=COLUMNS, format="binary"
         )
-        if marks := self._marks.missing(buckets(touched)):
+        if marks := under.marks.missing(buckets(touched)):
             await connection.execute(self._sql["mark_rollups"], [m[0] for m in marks], [m[1] for m in marks])
 
     async def _attempts(self, connection: Any, batches: list[Batch], tenants: dict[str, int]) -> None:
@@ -295,101 +350,5 @@ class IngestStore:
         return value
 
 
-def _number(entry: Entry, tenants: dict[str, int]) -> int | None:
-    """The number of the live tenant that a frame is about. None: it is gone, though its name may be another's now."""
-    number = tenants.get(entry.tenant_id)
-    return number if entry.tenant in (None, number) else None
-
-
-def _last_batches(batches: Sequence[Batch], tenants: dict[str, int]) -> dict[str, int]:
-    """By tenant, the last batch that holds something of it: with that its changes are told once, its values known."""
-    return {
-        f.tenant_id: n for n, b in enumerate(batches) for f in b.frames if _number(f, tenants) is not None
-    }
-
-
-async def _body(placed: Sequence[Placed], touched: Touched) -> AsyncIterator[bytes]:
-    """What COPY takes, a little at a time: the database stores what it has while the rest is made."""
-    slices, parts = Slices(), [HEAD]
-    for part in encoded(placed, touched):
-        parts.append(part)
-        if slices.over():
-            yield b"".join(parts)
-            parts = []
-            await slices.give_way()
-    yield b"".join((*parts, END))
-
-
-async def _evidence(placed: Iterable[Placed], refused: frozenset[int]) -> dict[int, list[EvidenceValue]]:
-    """Evidence by tenant, of accepted samples only: what was rejected has no vote."""
-    found: dict[int, list[EvidenceValue]] = {}
-    slices = Slices()
-    for each in placed:
-        if each.tenant in refused or not each.row.evidence:
-            continue
-        found.setdefault(each.tenant, []).extend(each.evidence())
-        await slices.give_way()
-    return found
-
-
-def _seconds_ahead(placed: Iterable[Placed], now: datetime) -> set[int]:
-    """The seconds since 1970 at which samples of a time after `now` will have come."""
-    return {math.ceil(at.timestamp()) for each in placed for at in each.entry.instants if at > now}
-
-
-def _taken_out(evidence: dict[int, list[EvidenceValue]], now: datetime) -> dict[int, list[EvidenceValue]]:
-    """What is of a time after `now`, which is in `evidence` no more."""
-    ahead = {key: [value for value in values if value[0] > now] for key, values in evidence.items()}
-    for key in [key for key, values in ahead.items() if values]:
-        evidence[key] = [value for value in evidence[key] if value[0] <= now]
-        if not evidence[key]:
-            del evidence[key]
-    return ahead
-
-
-def _result(
-    screened: Screened, placed: Mapping[int, Placed], refused: frozenset[int], changes: list[StateChange]
-) -> IngestResult:
-    """What became of a batch: what was taken is counted, what was not is named. `placed` by the entry's `id`."""
-    accepted, rejected = 0, screened.rejected
-    kept: list[Entry] = []
-    for entry in screened.batch.frames:
-        own = placed.get(id(entry))
-        row = None
-        if own is not None:
-            kept.append(entry)
-            row = None if own.tenant in refused else own.row
-            if row is not None and row.places is None:
-                accepted += entry.size
-                continue
-        rejected = rejected or Rejections()
-        accepted += row.taken * len(entry.instants) if row else 0
-        _reject(rejected, entry, row, Rejection.QUARANTINED if own else Rejection.UNKNOWN_TENANT)
-    return IngestResult(
-        accepted,
-        tuple(rejected.named) if rejected else (),
-        tuple(changes),
-        tuple(kept),
-        rejected.counts if rejected else {},
-    )
-
-
-def _state_change(change: HeadChange, names: dict[int, str]) -> StateChange | None:
-    if not is_change(change):
-        return None
-    before = change.before.state if change.before else None
-    return StateChange(names[change.tenant], change.after.since, change.after.state, before)
-
-
-def _reject(rejected: Rejections, entry: Entry, row: Row | None, reason: Rejection) -> None:
-    """Name the samples that have no number; without a row all of them, for `reason`."""
-    if isinstance(entry, Block):
-        keys, times = entry.shape.keys, len(entry.instants)
-    else:
-        keys, times = tuple(sample.key for sample in entry.samples), 1
-    for place, key in enumerate(keys):
-        if row is None:
-            rejected.add(entry.tenant_id, key.metric_name, reason, times)
-        elif row.numbers[place] is None:
-            why = Rejection.TOO_MANY_SERIES if is_storable(key) else Rejection.BAD_NAME
-            rejected.add(entry.tenant_id, key.metric_name, why, times)
+def _screened(batches: Iterable[Batch]) -> list[Screened]:
+    return [screen(batch) for batch in batches]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 
 from ecpmon.errors import Overloaded
 from ecpmon.ports.lanes import asking
@@ -10,6 +11,14 @@ from ecpmon.storage.askers import Askers
 
 # Waiting for one of our own connections to become free says nothing about the server.
 QUEUE_TIMEOUT = 5.0
+
+
+class Lane(Enum):
+    """Who commits samples on a connection of its own (`storage.writer`)."""
+
+    STEADY = "steady"
+    LIGHT = "light"
+    HEAVY = "heavy"
 
 
 class Turn:

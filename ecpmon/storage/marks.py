@@ -14,6 +14,7 @@ States of a (tenant, bucket) for a process that stores samples:
 Invariants of a writer:
 
 1. It leaves a mark out only in state *marked*: it has committed one itself, over the connection that it still has.
+   Each lane of a process (`storage.writer`) is a writer of its own here.
 2. It decides that after its COPY, so that it holds a lock on `frames` until it ends, and by the database's clock
    (told at the beginning of the transaction, plus what has passed since): only until MARGIN before the bucket's end.
    Where one statement is the whole commit (`storage.steady`) it guesses by that clock before, and the statement fails
@@ -95,6 +96,7 @@ class OpenMarks:
         """For a statement that has yet to begin: what it has to mark, and until when, by the database's clock, it may
         leave out the others."""
         if self._before is None:
+            self._fresh = list(touched)
             return touched, None
         over = self._before + timedelta(seconds=monotonic() - self._told) + MARGIN - BUCKET
         self._fresh = [mark for mark in touched if mark[1] <= over or mark not in self._marked]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
@@ -104,6 +105,14 @@ class SeriesCatalogue:
     def row(self, wanted: Wanted) -> Row | None:
         """What is remembered: a number for every key."""
         return self._rows.get(wanted)
+
+    def unknown(self, wanted: Wanted, most: int) -> int:
+        """How many of these names have no number here; more than `most`: as many as `most` and one."""
+        if wanted in self._rows:
+            return 0
+        tenant, source, shape = wanted
+        fresh = (key for key in shape.keys if (tenant, source, key) not in self._known)
+        return sum(1 for _ in islice(fresh, most + 1))
 
     async def intern(self, connection: Any, wanted: Iterable[Wanted]) -> dict[Wanted, Row]:
         """A row for each of `wanted`; what is over the tenant's bound, or not storable, has no number in it."""

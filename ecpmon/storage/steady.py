@@ -22,17 +22,17 @@ Invariants:
 1. `standing` rises with every change of a head but that of its last observation, and with every change of the tenant's
    regimes (triggers of 0074_steady_heads.sql). So what was remembered with it is as it was.
 2. The statement checks what was remembered, with the head locked, in the order in which all lock: marks, then heads by
-   tenant. If anything is not so it fails as a whole (EC002): nothing was stored, and a long commit takes the same
-   batches.
+   tenant. If anything is not so it fails as a whole (EC002), and says of whom: nothing was stored, that tenant takes a
+   long commit, and the others are tried again without it.
 3. A mark is left out (`storage.marks`) only if the statement finds, after its frames are stored, that by the database's
    clock the bucket is open.
-4. What is no push of known series, by now, in nobody's name, takes a long commit. So do many frames, which COPY stores
-   for less.
+4. Whose batches are not all pushes of known series, by now, in nobody's name, takes a long commit. So do many frames,
+   which COPY stores for less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +43,7 @@ from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.spans import continued
 from ecpmon.storage.alike import alike
 from ecpmon.storage.evidence import HeadChange, Locked, goes_on
+from ecpmon.storage.queues import all_with, tenants_of
 from ecpmon.storage.regimes import EvidenceValue, Regime
 from ecpmon.storage.rows import Placed, Touched, bucket_of, tick_of
 from ecpmon.storage.series import SeriesCatalogue
@@ -74,7 +75,7 @@ class Said(NamedTuple):
 
 
 class Plan:
-    """What one statement is to store, of tenants with these `names`."""
+    """What one statement is to store, of tenants with these `names`. `results`: by batch; None: it is not in it."""
 
     def __init__(self) -> None:
         self.names: dict[int, str] = {}
@@ -82,21 +83,15 @@ class Plan:
         self.ticks: list[int] = []
         self.touched: Touched = set()
         self.said: list[Said] = []
-        self.results: list[IngestResult] = []
-        self.samples = 0
+        self.results: list[IngestResult | None] = []
 
-    def add(self, placed: Placed) -> bool:
-        """Whether there is room for it, and its name is that of its number."""
-        entry, tenant = placed.entry, placed.tenant
-        self.samples += entry.size
-        if self.names.setdefault(tenant, entry.tenant_id) != entry.tenant_id:
-            return False
+    def add(self, placed: Placed) -> None:
+        self.names[placed.tenant] = placed.entry.tenant_id
         self.placed.append(placed)
-        for ts in entry.instants:
+        for ts in placed.entry.instants:
             tick = tick_of(ts)
             self.ticks.append(tick)
-            self.touched.add((tenant, bucket_of(tick)))
-        return len(self.ticks) <= MOST_FRAMES and self.samples <= MOST_SAMPLES
+            self.touched.add((placed.tenant, bucket_of(tick)))
 
     def arguments(self) -> tuple[list[Any], ...]:
         """Of the statement: frames, tenants, what is said."""
@@ -123,26 +118,51 @@ class Steady:
         self._series = series
         self._shapes = shapes
         self._known: dict[int, Known] = {}
-        self._found: dict[int, Known] = {}
 
-    def plan(self, screened: Sequence[Screened], now: datetime | None) -> Plan | None:
-        """None: a long commit is needed. `now`: nothing is of a later time."""
+    def plan(self, screened: Sequence[Screened], now: datetime | None, apart: Collection[str] = ()) -> Plan:
+        """Of each tenant all or nothing. `now`: nothing is of a later time; `apart`: without these tenants."""
+        whose = [tenants_of(each.batch) for each in screened]
+        out = all_with({*apart, *_too_much(screened, whose)}, whose)
+        kept = [
+            None if out.intersection(names) else self._plain(each, now)
+            for each, names in zip(screened, whose, strict=True)
+        ]
+        out = all_with(
+            out.union(*(names for names, own in zip(whose, kept, strict=True) if own is None)), whose
+        )
+        said = self._said(
+            [
+                placed
+                for own, names in zip(kept, whose, strict=True)
+                if own and out.isdisjoint(names)
+                for placed in own
+            ],
+            out,
+        )
+        out = all_with(out, whose)
         plan = Plan()
-        evidence: dict[int, list[EvidenceValue]] = {}
-        for each in screened:
-            batch = each.batch
-            if each.rejected or batch.attempts or batch.watermarks:
+        for each, names, own in zip(screened, whose, kept, strict=True):
+            if own is None or not out.isdisjoint(names):
+                plan.results.append(None)
+                continue
+            for placed in own:
+                plan.add(placed)
+            accepted = sum(entry.size for entry in each.batch.frames)
+            plan.results.append(IngestResult(accepted, frames=each.batch.frames))
+        plan.said = [one for one in said if one.tenant in plan.names]
+        return plan
+
+    def _plain(self, screened: Screened, now: datetime | None) -> list[Placed] | None:
+        """The frames of a batch; None: it holds something else, or not of known series."""
+        batch, found = screened.batch, list[Placed]()
+        if screened.rejected or batch.attempts or batch.watermarks or not batch.frames:
+            return None
+        for entry in batch.frames:
+            placed = self._placed(entry, now)
+            if placed is None:
                 return None
-            accepted = 0
-            for entry in batch.frames:
-                placed = self._placed(entry, now)
-                if placed is None or not plan.add(placed):
-                    return None
-                if placed.row.evidence:
-                    evidence.setdefault(placed.tenant, []).extend(placed.evidence())
-                accepted += entry.size
-            plan.results.append(IngestResult(accepted, frames=batch.frames))
-        return plan if plan.placed and self._all_go_on(evidence, plan.said) else None
+            found.append(placed)
+        return found
 
     def _placed(self, entry: Entry, now: datetime | None) -> Placed | None:
         tenant = entry.tenant
@@ -155,14 +175,25 @@ class Steady:
         placed.row = row
         return placed
 
-    def _all_go_on(self, evidence: dict[int, list[EvidenceValue]], said: list[Said]) -> bool:
+    def _said(self, placed: Iterable[Placed], out: set[str]) -> list[Said]:
+        """By tenant. Who says something else than before, or is two of one name, is `out`."""
+        evidence: dict[int, list[EvidenceValue]] = {}
+        names: dict[int, str] = {}
+        for each in placed:
+            name = each.entry.tenant_id
+            if names.setdefault(each.tenant, name) != name:
+                out.update((name, names[each.tenant]))
+            if each.row.evidence:
+                evidence.setdefault(each.tenant, []).extend(each.evidence())
+        said: list[Said] = []
         for tenant in sorted(evidence):
             known = self._known.get(tenant)
             going = None if known is None else self._going_on(tenant, known, evidence[tenant])
             if going is None:
-                return False
-            said.append(going)
-        return True
+                out.add(names[tenant])
+            else:
+                said.append(going)
+        return said
 
     def _going_on(self, tenant: int, known: Known, values: Sequence[EvidenceValue]) -> Said | None:
         """None: as far as is known here, it does not."""
@@ -180,27 +211,36 @@ class Steady:
             return None
         return Said(tenant, known.standing, tick_of(first), tick_of(last.ts))
 
-    def begin(self) -> None:
-        """A long commit begins: what one has found that failed is nothing."""
-        self._found.clear()
-
-    def note(self, changes: Iterable[HeadChange], locked: Locked) -> None:
-        """What a long commit has found under its locks, and not changed."""
+    def found(self, changes: Iterable[HeadChange], locked: Locked) -> dict[int, Known]:
+        """What a long commit has found under its locks, and not changed. For `remember`, once it is committed."""
+        found: dict[int, Known] = {}
         for change in changes:
             row = locked.heads[change.tenant]
             says, noted = row["says"], row["noted"]
             noting = noted is not None and change.after.last >= noted
             if goes_on(change) and says is not None and not noting:
                 regime, seen = locked.regimes[change.tenant][-1], change.after.observation
-                self._found[change.tenant] = Known(row["standing"], says, noted, regime, seen)
+                found[change.tenant] = Known(row["standing"], says, noted, regime, seen)
+        return found
 
-    def committed(self) -> None:
-        """What it has found is so."""
-        self._known.update(self._found)
-        self._found.clear()
+    def remember(self, found: Mapping[int, Known]) -> None:
+        self._known.update(found)
         while len(self._known) > MOST_HEADS:
             del self._known[next(iter(self._known))]
 
     def forget(self, tenants: Collection[int]) -> None:
         for tenant in tenants:
             self._known.pop(tenant, None)
+
+
+def _too_much(screened: Sequence[Screened], whose: Sequence[Collection[str]]) -> set[str]:
+    """The tenants of what has no room in one statement: COPY stores much for less."""
+    frames, samples, over = 0, 0, set[str]()
+    for each, names in zip(screened, whose, strict=True):
+        entries = each.batch.frames
+        more, size = sum([len(entry.instants) for entry in entries]), sum([entry.size for entry in entries])
+        if frames + more > MOST_FRAMES or samples + size > MOST_SAMPLES:
+            over.update(names)
+        else:
+            frames, samples = frames + more, samples + size
+    return over

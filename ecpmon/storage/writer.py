@@ -1,149 +1,86 @@
-"""Group commit: batches that wait together are committed together, each answered on its own."""
+"""Group commit: batches that wait together are committed together, each answered on its own.
+
+What only goes on is one short statement (`storage.steady`); what does not (new series, changes of state, late data,
+much at once) takes a long commit, for which nobody waits who has no part in it. So there are three lanes, each with a
+connection of its own.
+
+States of a batch:
+
+    waiting ── taken ──► STEADY: in one statement ── all is as remembered ───────────────────────────► committed
+                              │
+                              └─ it is not ─► set apart ─► LIGHT: with the small ones of others ─────► committed
+                                                  └──────► HEAVY: with others of its sender only ────► committed
+
+and from each of them: failed, which is told to it.
+
+Formula: T(b) are the tenants of a batch; the held ones are those of all that is set apart and not answered. A batch is
+taken while T(b) and the held ones have nothing in common, and nothing that its sender sent before waits. Of what was
+taken together all batches of a tenant go the same way, as do all of the tenants that share a batch with it.
+
+Invariants:
+
+1. What a sender says of a tenant is committed in the order in which it came, whatever lanes it takes: behind what is
+   set apart its tenant waits, and is then tried in the steady lane again.
+2. No tenant is in two lanes at a time. So no lane waits for what another has locked.
+3. A result means committed. What fails in one lane fails its own batches, and each lane goes on whatever becomes of
+   the others. Who is not answered when the writer ends is told that the outcome is not known.
+4. Of one sender there wait MAX_WAITING_PER_SENDER at most, of all MAX_WAITING, set apart or not. Into a commit of
+   several comes no more of one than its share; what is heavy is by turns of the senders.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import math
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter
+from typing import Protocol
 
 import structlog
 
-from ecpmon.errors import DatabaseUnavailable, EcpError, NoLongerLeader, Overloaded
-from ecpmon.model.ingest import Batch, IngestResult, cost_of
+from ecpmon.errors import DatabaseUnavailable, EcpError, NoLongerLeader
+from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.leadership import Claim
 from ecpmon.ports.leading import leading
-from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.lanes import Lane
+from ecpmon.storage.queues import SenderQueues, Share, Waiting, all_with
 from ecpmon.tasks import end
 
 _log = structlog.get_logger(__name__)
 
-# Sizes as `cost_of` counts them.
+# Sizes as `cost_of` counts them. Of a statement of the steady lane, which looks at each frame, and of a long commit.
+MAX_SAMPLES_AT_ONCE = 4_000
 MAX_SAMPLES_PER_COMMIT = 10_000
-# Of one sender's, while others send as well: as much as is committed in FAIR_SECONDS, within these bounds, or in so
-# many times what the shortest commit takes, when that is longer.
-FAIR_SAMPLES_PER_COMMIT = 1_500
-LEAST_SAMPLES_PER_COMMIT = 100
-FAIR_SECONDS = 0.006
-FAIR_TIMES = 3.0
-# The shortest commit is forgotten by so much with every one that is longer.
-_FORGOTTEN = 1.02
 # What a sender who is alone may commit in one piece.
 ALONE_SAMPLES_PER_COMMIT = 40_000
 # A commit begins when so many batches wait, when none has come for some turns of the loop, or after this time.
 GATHERED = 64
 QUIET_TURNS = 2
 GATHER_SECONDS = 0.003
-# Seconds for which who has sent is not forgotten.
-LATELY = 1.0
-MAX_WAITING = 5_000
-# One sender may not take the places of all.
-MAX_WAITING_PER_SENDER = 1_000
 # A database that answers, but makes no headway, must not hold callers and the writer for ever.
 ANSWER_SECONDS = 10.0
 COMMIT_SECONDS = 30.0
 
-
-# The claim of the leader that a batch is from; None: not a leader's, such as a push.
-Waiting = tuple[Batch, asyncio.Future[IngestResult], Claim | None]
+OnCommit = Callable[[Sequence[IngestResult]], None]
 
 
-class SenderQueues:
-    """Batches that wait, by sender (a tenant, or a collector).
+class Committing(Protocol):
+    """What commits (`storage.ingest.IngestStore`)."""
 
-    - Of each sender the batches leave in the order in which they came.
-    - Into a commit comes next whoever has the least in it: small batches are not kept waiting by another's large ones.
-    - While others send, one sender's part of a commit is bounded too, so that the others wait for a short commit only.
-    """
+    async def commit_steadily(self, batches: list[Batch]) -> Sequence[IngestResult | EcpError | None]:
+        """What goes on, or DatabaseUnavailable; None: nothing was stored of it, it takes a long commit, as do all
+        batches of its tenants."""
+        ...
 
-    def __init__(self) -> None:
-        self._queues: OrderedDict[str, deque[Waiting]] = OrderedDict()
-        self._length = 0
-        # The last sender, and the last one before that was another; and when.
-        self._last = ("", -math.inf)
-        self._other = ("", -math.inf)
+    async def commit_long(
+        self, batches: list[Batch], claims: Collection[Claim], lane: Lane
+    ) -> list[IngestResult]:
+        """All batches in one transaction."""
+        ...
 
-    def __len__(self) -> int:
-        return self._length
-
-    def put(self, waiting: Waiting, now: float = 0.0) -> None:
-        """`now` in seconds of any clock. Raises Overloaded."""
-        sender = _sender(waiting[0])
-        if self._length >= MAX_WAITING or len(self._queues.get(sender, ())) >= MAX_WAITING_PER_SENDER:
-            raise Overloaded("too many writes are waiting; try again shortly", details={"limit": "writes"})
-        self._queues.setdefault(sender, deque()).append(waiting)
-        self._length += 1
-        if self._last[0] != sender:
-            self._other = self._last
-        self._last = sender, now
-
-    def crowded(self, now: float) -> bool:
-        """Whether more than one has sent something lately."""
-        return now - self._other[1] < LATELY
-
-    def last(self) -> Waiting:
-        return next(reversed(self._queues.values()))[-1]
-
-    def take(self, samples: int, each: int) -> list[Waiting]:
-        """At least one batch, then more while they hold no more than `samples` together, nor one sender's than `each`.
-
-        A sender's first batch is taken whatever its size, while there is room.
-        """
-        taken: list[Waiting] = []
-        spent = [(0, turn, sender) for turn, sender in enumerate(self._queues)]  # a heap, as it is sorted
-        while spent:
-            mine, turn, sender = heapq.heappop(spent)
-            queue = self._queues[sender]
-            size = _size(queue[0][0])
-            if taken and size > samples:
-                break
-            if mine and mine + size > each:
-                continue
-            samples -= size
-            taken.append(queue.popleft())
-            self._length -= 1
-            self._queues.move_to_end(sender)
-            if queue:
-                heapq.heappush(spent, (mine + size, turn, sender))
-            else:
-                del self._queues[sender]
-        return taken
-
-
-def _size(batch: Batch) -> int:
-    """What a batch costs to commit, in samples."""
-    return 1 + sum(map(cost_of, batch.frames))
-
-
-def _sender(batch: Batch) -> str:
-    if len(batch.frames) == 1:
-        return batch.frames[0].tenant_id
-    names = {f.tenant_id for f in batch.frames}
-    return names.pop() if len(names) == 1 else ""
-
-
-class Share:
-    """How much of one sender's goes into a commit while others send as well.
-
-    Samples do not all cost the same: what changes a timeline costs fifty times what is only stored. So the share
-    begins small, falls by half when a commit took too long, and grows by a tenth when one of about its size did not.
-    """
-
-    def __init__(self) -> None:
-        self.samples = FAIR_SAMPLES_PER_COMMIT // 5
-        self._shortest = math.inf
-
-    def took(self, seconds: float, size: int) -> None:
-        """A commit of so much, as `cost_of` counts it."""
-        self._shortest = min(seconds, self._shortest * _FORGOTTEN)
-        wanted = self.samples
-        if seconds > max(FAIR_SECONDS, FAIR_TIMES * self._shortest):
-            wanted //= 2
-        elif 2 * size > self.samples:
-            wanted += wanted // 10
-        self.samples = min(FAIR_SAMPLES_PER_COMMIT, max(LEAST_SAMPLES_PER_COMMIT, wanted))
+    def is_heavy(self, batches: Sequence[Batch]) -> bool:
+        """Whether a commit of these is long for itself alone."""
+        ...
 
 
 class Patience:
@@ -178,105 +115,55 @@ class Patience:
             self._timer = loop.call_at(self._watched[0][0], self._look, loop)
 
 
-class GroupWriter:
-    """`ports.SampleWriter`. One commit at a time; whatever arrives meanwhile goes into the next one.
+class _LongLane:
+    """What is set apart for one of the long lanes. `over` is called with whatever it has answered."""
 
-    `on_commit` is called after every commit, with the results of its batches in their order.
-    """
-
-    def __init__(self, store: IngestStore, on_commit: Callable[[Sequence[IngestResult]], None]) -> None:
-        self._store = store
-        self._on_commit = on_commit
+    def __init__(
+        self, lane: Lane, store: Committing, on_commit: OnCommit, over: Callable[[list[Waiting]], None]
+    ) -> None:
+        self._lane, self._store, self._on_commit, self._over = lane, store, on_commit, over
         self._waiting = SenderQueues()
-        self._patience = Patience()
         self._share = Share()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    @property
-    def depth(self) -> int:
-        """Batches waiting to be committed."""
-        return len(self._waiting)
+    def put(self, waiting: Sequence[Waiting]) -> None:
+        for each in waiting:
+            self._waiting.append(each)
+        if waiting:
+            self._wake.set()
 
-    @property
-    def _crowded(self) -> bool:
-        return self._waiting.crowded(asyncio.get_running_loop().time())
-
-    @property
-    def part(self) -> int:
-        """`ports.SampleWriter.part`."""
-        return self._share.samples if self._crowded else ALONE_SAMPLES_PER_COMMIT
-
-    async def __aenter__(self) -> GroupWriter:
-        self._task = asyncio.create_task(self._run(), name="group-writer")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Commit what waits, then stop."""
-        while self._waiting and self._task and not self._task.done():
-            await asyncio.wait([self._waiting.last()[1]], timeout=5)
-        await end(self._task)
-
-    async def write(self, batch: Batch) -> IngestResult:
-        """Raises Overloaded (nothing was stored), DatabaseUnavailable (send it again), DatabaseRefused.
-
-        In a leader's name (`ports.leading`) it is stored only while that term lasts, whatever it is stored together
-        with; else raises NoLongerLeader.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[IngestResult] = loop.create_future()
-        self._waiting.put((batch, future, leading.get()), loop.time())
-        self._patience.watch(loop, future)
-        self._wake.set()
-        return await future
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._gather()
-                group, began = self._waiting.take(MAX_SAMPLES_PER_COMMIT, self.part), perf_counter()
-                await self._commit(group)
-                self._share.took(perf_counter() - began, sum(_size(batch) for batch, _, _ in group))
+                group, began = self._taken(), perf_counter()
+                try:
+                    await self._commit(group)
+                finally:
+                    self._over(group)
+                self._share.took(perf_counter() - began, sum(each.size for each in group))
 
-    async def _gather(self) -> None:
-        """Let arrive what is on its way, as long as anything does: a commit costs about the same for one batch as for
-        many. Who sends alone waits for `QUIET_TURNS` of a loop that has nothing else to do."""
-        until, known, quiet = perf_counter() + GATHER_SECONDS, 0, 0
-        while quiet < QUIET_TURNS and len(self._waiting) < GATHERED and perf_counter() < until:
-            quiet = quiet + 1 if len(self._waiting) == known else 0
-            known = len(self._waiting)
-            await asyncio.sleep(0)
+    def _taken(self) -> list[Waiting]:
+        if self._lane is Lane.HEAVY:
+            return self._waiting.take_of_one(self._share.samples)
+        return self._waiting.take(MAX_SAMPLES_PER_COMMIT, self._share.samples)
 
     async def _commit(self, group: list[Waiting]) -> None:
+        batches = [each.batch for each in group]
+        claims = {each.claim for each in group if each.claim}
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
-                results = await self._store.commit([w[0] for w in group], _claims(group))
-        except TimeoutError:
-            _fail(group, DatabaseUnavailable("the database hangs; send it again shortly"))
-        except DatabaseUnavailable as error:
-            _fail(group, error)
+                results = await self._store.commit_long(batches, claims, self._lane)
         except NoLongerLeader as error:
-            _fail([w for w in group if w[2]], error)
-            if others := [w for w in group if not w[2]]:
+            _fail([each for each in group if each.claim], error)
+            if others := [each for each in group if not each.claim]:
                 await self._commit(others)
-        except EcpError as error:
-            await self._apart(group, error)
         except Exception as error:  # noqa: BLE001 - a bug here must reach its caller, not stop the writer
-            _log.exception("commit_failed", batches=len(group))
-            await self._apart(group, error)
+            if not _fails_all(group, error):
+                await self._apart(group, error)
         else:
-            for (_, future, _), result in zip(group, results, strict=True):
-                if not future.done():
-                    future.set_result(result)
-            self._tell(results)
-
-    def _tell(self, results: Sequence[IngestResult]) -> None:
-        try:
-            self._on_commit(results)
-        except Exception:  # noqa: BLE001 - who listens must not stop the writer, it has committed
-            _log.exception("listener_failed")
+            _answer(group, results, self._on_commit)
 
     async def _apart(self, group: list[Waiting], error: Exception) -> None:
         """One bad batch must not take its neighbours down with it."""
@@ -287,11 +174,170 @@ class GroupWriter:
             await self._commit([single])
 
 
-def _fail(group: list[Waiting], error: Exception) -> None:
-    for _, future, _ in group:
-        if not future.done():
-            future.set_exception(error)
+class GroupWriter:
+    """`ports.SampleWriter`. Of each lane one commit at a time; whatever arrives meanwhile goes into the next one.
+
+    `on_commit` is called after every commit, with the results of its batches in their order.
+    """
+
+    def __init__(self, store: Committing, on_commit: OnCommit) -> None:
+        self._store = store
+        self._on_commit = on_commit
+        self._waiting = SenderQueues()
+        self._patience = Patience()
+        self._share = Share()
+        self._wake = asyncio.Event()
+        self._light, self._heavy = (
+            _LongLane(lane, store, on_commit, self._released) for lane in (Lane.LIGHT, Lane.HEAVY)
+        )
+        # Taken and not answered, whichever lane they are in.
+        self._under_way: dict[Waiting, None] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def depth(self) -> int:
+        """Batches waiting to be committed."""
+        return len(self._waiting)
+
+    @property
+    def part(self) -> int:
+        """`ports.SampleWriter.part`."""
+        crowded = self._waiting.crowded(asyncio.get_running_loop().time())
+        return self._share.samples if crowded else ALONE_SAMPLES_PER_COMMIT
+
+    async def __aenter__(self) -> GroupWriter:
+        lanes = {"steady": self._run, "light": self._light.run, "heavy": self._heavy.run}
+        self._tasks = [asyncio.create_task(run(), name=f"{lane}-writer") for lane, run in lanes.items()]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Commit what waits, then stop."""
+        while (last := self._last()) and not any(task.done() for task in self._tasks):
+            await asyncio.wait([last.future], timeout=5)
+            self._forget([each for each in self._under_way if each.future.done()])
+        for task in self._tasks:
+            await end(task)
+        unanswered = [*self._under_way, *self._waiting.take_all()]
+        _fail(unanswered, DatabaseUnavailable("the service is ending; send it again shortly"))
+
+    def _last(self) -> Waiting | None:
+        return self._waiting.last() if self._waiting else next(reversed(self._under_way), None)
+
+    async def write(self, batch: Batch) -> IngestResult:
+        """Raises Overloaded (nothing was stored), DatabaseUnavailable (send it again), DatabaseRefused.
+
+        In a leader's name (`ports.leading`) it is stored only while that term lasts, whatever it is stored together
+        with; else raises NoLongerLeader.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[IngestResult] = loop.create_future()
+        self._waiting.put(Waiting(batch, future, leading.get()), loop.time())
+        self._patience.watch(loop, future)
+        self._wake.set()
+        return await future
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting.free:
+                await self._gather()
+                group, began = self._waiting.take(MAX_SAMPLES_AT_ONCE, self.part), perf_counter()
+                if not group:
+                    break  # whoever waits is held
+                self._under_way.update(dict.fromkeys(group))
+                apart = await self._commit(group)
+                if len(apart) < len(group):
+                    self._share.took(perf_counter() - began, sum(each.size for each in group))
+                self._set_apart(apart)
+                self._forget(set(group).difference(apart))
+
+    async def _gather(self) -> None:
+        """Let arrive what is on its way, as long as anything does: a commit costs about the same for one batch as for
+        many. Who sends alone waits for `QUIET_TURNS` of a loop that has nothing else to do."""
+        until, known, quiet = perf_counter() + GATHER_SECONDS, 0, 0
+        while quiet < QUIET_TURNS and self._waiting.free < GATHERED and perf_counter() < until:
+            quiet = quiet + 1 if len(self._waiting) == known else 0
+            known = len(self._waiting)
+            await asyncio.sleep(0)
+
+    async def _commit(self, group: list[Waiting]) -> list[Waiting]:
+        """What only goes on; the others, of which nothing was stored."""
+        led = all_with(
+            (tenant for each in group if each.claim for tenant in each.tenants),
+            [each.tenants for each in group],
+        )
+        tried = [each for each in group if not each.claim and not each.meets(led)]
+        if not tried:
+            return group
+        results: Sequence[IngestResult | EcpError | None] = [None] * len(tried)
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                results = await self._store.commit_steadily([each.batch for each in tried])
+        except Exception as error:  # noqa: BLE001 - as in the long lanes, which find out whose fault it is
+            if _fails_all(tried, error):
+                return [each for each in group if each not in tried]
+        return self._told(group, dict(zip(tried, results, strict=True)))
+
+    def _told(
+        self, group: list[Waiting], results: Mapping[Waiting, IngestResult | EcpError | None]
+    ) -> list[Waiting]:
+        """Those of a group that have no answer yet."""
+        done = {each: result for each, result in results.items() if isinstance(result, IngestResult)}
+        if done:
+            _answer(list(done), list(done.values()), self._on_commit)
+        for each, result in results.items():
+            if isinstance(result, EcpError):
+                _fail([each], result)
+        return [each for each in group if results.get(each) is None]
+
+    def _set_apart(self, group: list[Waiting]) -> None:
+        """To the long lanes; until they have answered, nothing more of these tenants is taken."""
+        by_sender: dict[str, list[Waiting]] = {}
+        for each in group:
+            by_sender.setdefault(each.sender, []).append(each)
+        heavy = [own for own in by_sender.values() if self._store.is_heavy([each.batch for each in own])]
+        whose = all_with(
+            (tenant for own in heavy for each in own for tenant in each.tenants),
+            [each.tenants for each in group],
+        )
+        self._waiting.hold(group)
+        self._heavy.put([each for each in group if each.meets(whose)])
+        self._light.put([each for each in group if not each.meets(whose)])
+
+    def _released(self, answered: list[Waiting]) -> None:
+        self._waiting.release(answered)
+        self._forget(answered)
+        self._wake.set()
+
+    def _forget(self, answered: Collection[Waiting]) -> None:
+        for each in answered:
+            self._under_way.pop(each, None)
 
 
-def _claims(group: list[Waiting]) -> set[Claim]:
-    return {claim for _, _, claim in group if claim}
+def _answer(group: Sequence[Waiting], results: Sequence[IngestResult], on_commit: OnCommit) -> None:
+    for each, result in zip(group, results, strict=True):
+        if not each.future.done():
+            each.future.set_result(result)
+    try:
+        on_commit(results)
+    except Exception:  # noqa: BLE001 - who listens must not stop the writer, it has committed
+        _log.exception("listener_failed")
+
+
+def _fails_all(group: Sequence[Waiting], error: Exception) -> bool:
+    """Tell all of them, if it is no batch's own fault."""
+    if isinstance(error, TimeoutError):
+        error = DatabaseUnavailable("the database hangs; send it again shortly")
+    if not isinstance(error, EcpError):
+        _log.error("commit_failed", batches=len(group), exc_info=error)
+    if isinstance(error, DatabaseUnavailable):
+        _fail(group, error)
+        return True
+    return False
+
+
+def _fail(group: Sequence[Waiting], error: BaseException) -> None:
+    for each in group:
+        if not each.future.done():
+            each.future.set_exception(error)

@@ -16,8 +16,8 @@ from ecpmon.storage.queries import load
 # Versions that the tests run on, or that differ from those in nothing that we use.
 POSTGRES: Final = range(15, 19)
 TIMESCALE: Final = ((2, 19), (2, 31))
-# Connections of one process: its pool, the writer's, the bus, the lease.
-_OF_ONE_PROCESS: Final = 20
+# Connections of one process: its pool, the writer's three, the bus, a probe, the lease.
+_OF_ONE_PROCESS: Final = 22
 _WHY_NONE: Final = {
     "database": "no production database: `ecpmon serve` cannot start",
     "database_direct": "none: listening uses the same way as everything else, which a pooler would break",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from ecpmon.model.ingest import Batch, IngestResult
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.storage import writer as writing
-from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.writer import GATHERED, GroupWriter
 from tests.waiting import PATIENCE
 
@@ -21,12 +20,20 @@ FRAME = Frame(
 
 
 class Store:
+    """`Committing`, of what only goes on."""
+
     def __init__(self) -> None:
         self.groups: list[int] = []
 
-    async def commit(self, batches: list[Batch], claims: Any) -> list[IngestResult]:
+    async def commit_steadily(self, batches: list[Batch]) -> list[IngestResult]:
         self.groups.append(len(batches))
         return [IngestResult(1) for _ in batches]
+
+    async def commit_long(self, batches: list[Batch], claims: Any, lane: Any) -> list[IngestResult]:
+        raise NotImplementedError
+
+    def is_heavy(self, batches: Any) -> bool:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def groups(count: int, at_once: int) -> list[int]:
     """How many batches each commit had, when `at_once` arrive in every turn of the loop."""
     store, sent = Store(), []
-    async with GroupWriter(cast(IngestStore, store), lambda _: None) as writer:
+    async with GroupWriter(store, lambda _: None) as writer:
         for n in range(count):
             sent.append(asyncio.create_task(writer.write(Batch((FRAME,)))))
             if not (n + 1) % at_once:
@@ -61,7 +68,7 @@ async def test_a_commit_begins_when_many_wait() -> None:
 @pytest.mark.usefixtures("unhurried")
 async def test_who_sends_alone_does_not_wait_for_others() -> None:
     store = Store()
-    async with GroupWriter(cast(IngestStore, store), lambda _: None) as writer:
+    async with GroupWriter(store, lambda _: None) as writer:
         async with asyncio.timeout(PATIENCE / 2):
             await writer.write(Batch((FRAME,)))
     assert store.groups == [1]

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ecpmon.errors import Overloaded
 from ecpmon.model.ingest import SAMPLES_PER_ENTRY, Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
-from ecpmon.storage.writer import (
+from ecpmon.storage.queues import (
     FAIR_SAMPLES_PER_COMMIT,
     LEAST_SAMPLES_PER_COMMIT,
     MAX_WAITING_PER_SENDER,
     SenderQueues,
     Share,
+    Waiting,
+    all_with,
 )
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = SeriesKey("custom", "queue")
 
 
-def waiting(tenant_id: str, samples: int = 1) -> Any:
-    """A batch that costs `samples` and is named by its sender."""
+def waiting(tenant_id: str, samples: int = 20) -> Waiting:
+    """A batch that costs `samples`."""
     size = samples - SAMPLES_PER_ENTRY - 1
-    return Batch((Frame(tenant_id, Source.PUSH, T0, (Sample(KEY, 1.0),) * size),)), tenant_id, None
+    frame = Frame(tenant_id, Source.PUSH, T0, (Sample(KEY, 1.0),) * size)
+    return Waiting(Batch((frame,)), cast(Any, None), None)
+
+
+def together(tenants: str) -> Waiting:
+    frames = tuple(Frame(tenant, Source.PUSH, T0, (Sample(KEY, 1.0),)) for tenant in tenants)
+    return Waiting(Batch(frames), cast(Any, None), None)
 
 
 def senders(queues: SenderQueues, samples: int, each: int = 10_000) -> str:
-    return "".join(future for _, future, _ in queues.take(samples, each))  # type: ignore[misc]
+    return "".join(taken.sender for taken in queues.take(samples, each))
 
 
 def test_one_sender_s_many_batches_do_not_keep_another_s_from_the_next_commit() -> None:
@@ -107,3 +115,49 @@ def test_a_sender_that_fills_its_places_is_refused_and_nobody_else() -> None:
         queues.put(waiting("a", 20))
     queues.put(waiting("b", 20))
     assert len(queues) == MAX_WAITING_PER_SENDER + 1
+
+
+def test_behind_what_is_under_way_elsewhere_its_tenant_waits_and_nobody_else() -> None:
+    queues = SenderQueues()
+    for tenant in "aaab":
+        queues.put(waiting(tenant))
+    [gone] = queues.take(1, 1)
+    queues.hold([gone])
+    assert (queues.free, senders(queues, 1_000), queues.free, len(queues)) == (1, "b", 0, 2)
+    queues.release([gone])
+    assert (queues.free, senders(queues, 1_000)) == (2, "aa")
+
+
+def test_what_is_about_several_waits_for_each_of_them() -> None:
+    queues = SenderQueues()
+    for one in (together("ab"), waiting("c"), together("cd")):
+        queues.put(one)
+    gone = waiting("b")
+    queues.hold([gone])
+    assert [taken.sender for taken in queues.take(1_000, 1_000)] == ["c"]
+    queues.release([gone])
+    assert [taken.tenants for taken in queues.take(1_000, 1_000)] == [{"a", "b"}, {"c", "d"}]
+
+
+def test_what_is_under_way_elsewhere_takes_its_sender_s_places() -> None:
+    queues, gone = SenderQueues(), waiting("a")
+    queues.hold([gone])
+    for _ in range(MAX_WAITING_PER_SENDER - 1):
+        queues.put(waiting("a"))
+    with pytest.raises(Overloaded):
+        queues.put(waiting("a"))
+    queues.release([gone])
+    queues.put(waiting("a"))
+
+
+def test_by_turns_of_the_senders_each_has_its_part() -> None:
+    queues = SenderQueues()
+    for tenant in "aaabb":
+        queues.put(waiting(tenant, 100))
+    taken = [[each.sender for each in queues.take_of_one(200)] for _ in range(4)]
+    assert taken == [["a", "a"], ["b", "b"], ["a"], []]
+
+
+def test_who_shares_a_batch_goes_the_same_way() -> None:
+    assert all_with({"a"}, [("a",), {"b", "c"}, {"c", "a"}, ("d",)]) == {"a", "b", "c"}
+    assert all_with((), [{"b", "c"}]) == set()
