@@ -97,12 +97,21 @@ def _become_background() -> None:
     # A terminal's Ctrl-C and a service manager's stop go to all; when we end, our parent says.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICE)
+    _give_way()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
     end_with_parent(os.getppid())
     # A collection would write to every page that we share.
     gc.freeze()
+
+
+def _give_way() -> None:
+    """To all others, not only to those of our session: where the kernel shares processors among sessions
+    (`sched_autogroup`), niceness counts within one, and that of whoever answers is another."""
+    os.nice(NICE)
+    with contextlib.suppress(OSError):  # who leads a session has it to himself, and not every kernel does so
+        os.setsid()
+        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 def end_with_parent(parent: int) -> None:

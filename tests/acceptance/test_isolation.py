@@ -26,8 +26,11 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 # A real alpha has processors of its own: what it spends to attack is not to be taken from whom it attacks. With nice it
-# would still keep a processor for some milliseconds from whoever wakes up.
-ELSEWHERE = ("chrt", "--idle", "0")
+# would still keep a processor for some milliseconds from whoever wakes up. Where the kernel shares processors among
+# sessions (`sched_autogroup`), both count within a session only: then alpha has one to itself, which comes last.
+ELSEWHERE = (
+    "setsid", "-w", "sh", "-c", 'echo 19 > /proc/self/autogroup; exec chrt --idle 0 "$@"', "alpha",
+)  # fmt: skip
 
 
 async def attack(service: Serving, name: str, seconds: float, through: tuple[str, ...]) -> dict[str, int]:

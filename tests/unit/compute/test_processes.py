@@ -83,6 +83,11 @@ async def test_one_process_is_used_again_and_works_at_low_priority(hands: Proces
     assert await hands.work(calls.niceness, (), {}, PATIENCE) == min(os.nice(0) + tender.NICE, 19)
 
 
+@pytest.mark.skipif(not calls.niceness_of_session(), reason="this kernel shares nothing among sessions")
+async def test_it_gives_way_to_other_sessions_too(hands: Processes) -> None:
+    assert await hands.work(calls.niceness_of_session, (), {}, PATIENCE) == str(tender.NICE)
+
+
 async def test_two_work_at_once(hands: Processes) -> None:
     one, other = await asyncio.gather(*(hands.work(calls.who, (), {}, PATIENCE) for _ in range(2)))
     assert one != other
