@@ -25,21 +25,28 @@ ORDER BY t.id, m.name
 """
 # From $1 on, the 5-minute buckets from $2 to $3.
 _FIVE_MINUTES = """
-INSERT INTO rollup_5m (bucket, series, total, low, high, points)
-SELECT $1::timestamptz + make_interval(mins => b * 5), s.id, sum(v), min(v), max(v), count(*)
-FROM (SELECT id, dense_rank() OVER (ORDER BY tenant) - 1 AS place,
+INSERT INTO rollup_5m (bucket, tenant, place, series, total, low, high, points)
+SELECT bucket, tenant, 0, array_agg(id ORDER BY id), array_agg(total ORDER BY id), array_agg(low ORDER BY id),
+       array_agg(high ORDER BY id), ARRAY[5]
+FROM (
+SELECT $1::timestamptz + make_interval(mins => b * 5) AS bucket, s.tenant, s.id, sum(v) AS total, min(v) AS low,
+       max(v) AS high
+FROM (SELECT id, tenant, dense_rank() OVER (ORDER BY tenant) - 1 AS place,
              row_number() OVER (PARTITION BY tenant ORDER BY metric_name) - 1 AS metric FROM series) AS s
 CROSS JOIN generate_series($2::int, $3::int - 1) AS b
 CROSS JOIN LATERAL (
   SELECT ((b * 5 + m) * 7 + s.place * 13 + s.metric * 29) % 101 AS v FROM generate_series(0, 4) AS m
 ) AS minutes
-GROUP BY b, s.id
+GROUP BY b, s.tenant, s.id
+) AS rolled GROUP BY bucket, tenant
 """
 _HOURLY = """
-INSERT INTO rollup_1h (bucket, series, total, low, high, points)
-SELECT $1::timestamptz + make_interval(hours => h), s.id, v * 60, v, v, 60
+INSERT INTO rollup_1h (bucket, tenant, place, series, total, low, high, points)
+SELECT $1::timestamptz + make_interval(hours => h), s.tenant, 0, array_agg(s.id ORDER BY s.id),
+       array_agg(v * 60 ORDER BY s.id), array_agg(v ORDER BY s.id), array_agg(v ORDER BY s.id), ARRAY[60]
 FROM series s CROSS JOIN generate_series($2::int, $3::int - 1) AS h
 CROSS JOIN LATERAL (SELECT (h * 7 + s.id) % 101 AS v) AS hours
+GROUP BY h, s.tenant
 """
 _FRAMES = """
 INSERT INTO frames (ts, tenant, series, samples)

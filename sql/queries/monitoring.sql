@@ -1,11 +1,19 @@
--- name: raw_points
--- In parentheses, `IN` is looked up in a hash, and each point looks for its series: whatever the planner expects, nothing
--- is made or compared once for each series.
-WITH chosen AS MATERIALIZED (
+-- part: chosen
+chosen AS MATERIALIZED (
   SELECT s.id FROM series s
   WHERE s.tenant = $1 AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
     AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
-), steps AS MATERIALIZED (
+)
+
+-- part: named_points
+SELECT s.metric_type, s.metric_name, p.bucket, p.value, p.low, p.high
+FROM steps p CROSS JOIN LATERAL (SELECT metric_type, metric_name FROM series WHERE id = p.series OFFSET 0) AS s
+ORDER BY 1, 2, 3
+
+-- name: raw_points
+-- In parentheses, `IN` is looked up in a hash, and each point looks for its series: whatever the planner expects, nothing
+-- is made or compared once for each series.
+WITH {chosen}, steps AS MATERIALIZED (
   SELECT series, time_bucket($4::interval, ts) AS bucket, avg(value) AS value, min(value) AS low, max(value) AS high
   FROM (
     SELECT DISTINCT ON (series, ts) series, ts, value FROM samples_of($1, $2, $3)
@@ -14,24 +22,22 @@ WITH chosen AS MATERIALIZED (
   ) merged
   GROUP BY 1, 2
 )
-SELECT s.metric_type, s.metric_name, p.bucket, p.value, p.low, p.high
-FROM steps p CROSS JOIN LATERAL (SELECT metric_type, metric_name FROM series WHERE id = p.series OFFSET 0) AS s
-ORDER BY 1, 2, 3
+{named_points}
 
 -- part: rolled_points
-SELECT s.metric_type, s.metric_name, time_bucket($4::interval, r.bucket) AS bucket,
-       sum(r.total) / sum(r.points) AS value, min(r.low) AS low, max(r.high) AS high
-FROM series s JOIN {rollups} r ON r.series = s.id
-WHERE s.tenant = $1 AND r.bucket >= $2 AND r.bucket < $3
-  AND ($5::text IS NULL OR s.metric_type = $5) AND s.data_source = $6 AND s.labels = '{}'
-    AND ($7::text[] IS NULL OR s.metric_name = ANY($7))
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+WITH {chosen}, steps AS MATERIALIZED (
+  SELECT series, time_bucket($4::interval, bucket) AS bucket, sum(total) / sum(points) AS value, min(low) AS low,
+         max(high) AS high
+  FROM {rollups}($1, $2, $3) WHERE (series IN (SELECT id FROM chosen)) IS TRUE
+  GROUP BY 1, 2
+)
+{named_points}
 
 -- name: rollup_5m_points
-{rolled_points rollups=rollup_5m}
+{rolled_points rollups=rollups_5m_of}
 
 -- name: rollup_1h_points
-{rolled_points rollups=rollup_1h}
+{rolled_points rollups=rollups_1h_of}
 
 -- part: plot_columns
 date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket))::bigint AS last,
@@ -42,7 +48,7 @@ date_part('epoch', min(bucket))::bigint AS first, date_part('epoch', max(bucket)
          max(high) AS high, sum(total) AS total, sum(points)::bigint AS points
 
 -- part: plotted
--- A row per series, or two: one of what is rolled up and one of what is not yet. In no order, which would cost a sort.
+-- A row per series, or several: what is not rolled up yet has one of its own. In no order, which would cost a sort.
 s.id, s.data_source, s.metric_type, s.metric_name, p.first, p.last, p.values, p.begins, p.high, p.total, p.points
 
 -- part: is_plotted
@@ -83,6 +89,16 @@ open AS MATERIALIZED (
   {merged_in_steps step=five_minutes stored=in_open_buckets}
 )
 
+-- part: wanted
+wanted AS MATERIALIZED (SELECT s.id FROM series s WHERE {is_plotted})
+
+-- part: closed_buckets
+-- Of the other buckets the rollups of the series that are asked for, whichever these are.
+{wanted}, closed AS (
+  SELECT bucket, series, total, high, points FROM rollups_5m_of($1, $2, $3)
+  WHERE bucket <> ALL (ARRAY(SELECT bucket FROM open)) AND (series IN (SELECT id FROM wanted)) IS TRUE
+)
+
 -- part: of_each_series
 -- Each plot looks for its series: the other way round all plots would be made for each, where few are expected.
 SELECT {plotted}
@@ -99,36 +115,58 @@ WITH steps AS (
 {of_each_series}
 
 -- name: rollup_5m_plots
--- The same in steps of 5 minutes, from $2 on, which is one of their begins. Each rollup is a step.
-WITH {open_buckets}, plots AS MATERIALIZED (SELECT series, {plot_columns} FROM fresh GROUP BY series)
-SELECT {plotted}
-FROM series s CROSS JOIN LATERAL (
-  SELECT {plot_columns} FROM rollup_5m r
-  WHERE r.series = s.id AND r.bucket >= $2 AND r.bucket < $3 AND r.bucket <> ALL (ARRAY(SELECT bucket FROM open))
-  HAVING count(*) > 0
-) AS p
-WHERE {is_plotted}
-UNION ALL
+-- The same in steps of 5 minutes, from $2 on, which is one of their begins. Each rollup is a step. Rows of the same series are
+-- laid upon each other, and what they hold of each series is cut out: to sort it, step by step, costs three times as much. What
+-- only few rows hold is sorted with the samples.
+WITH {open_buckets}, {wanted}, alike AS MATERIALIZED (
+  SELECT series, array_agg(bucket ORDER BY bucket) AS buckets, array_agg(total ORDER BY bucket) AS totals,
+         array_agg(high ORDER BY bucket) AS highs, array_agg(points ORDER BY bucket) AS points, cardinality(points) AS width,
+         count(*) AS rows
+  FROM rollup_5m
+  WHERE tenant = $1 AND bucket >= $2 AND bucket < $3 AND bucket <> ALL (ARRAY(SELECT bucket FROM open))
+  GROUP BY series, cardinality(points)
+), steps AS (
+  SELECT series, bucket, total, high, points FROM fresh
+  UNION ALL
+  SELECT a.series[k], a.buckets[i], a.totals[i][k], a.highs[i][k], a.points[i][least(k, a.width)]
+  FROM alike a CROSS JOIN generate_subscripts(a.series, 1) AS k CROSS JOIN generate_subscripts(a.buckets, 1) AS i
+  WHERE a.rows < 12 AND (a.series[k] IN (SELECT id FROM wanted)) IS TRUE
+), plots AS MATERIALIZED (
+  SELECT series, {plot_columns} FROM steps GROUP BY series
+  UNION ALL
+  SELECT a.series[k], date_part('epoch', a.buckets[1])::bigint, date_part('epoch', a.buckets[a.rows])::bigint, x.values,
+         CASE WHEN a.buckets[a.rows] - a.buckets[1] > (a.rows - 1) * $4::interval
+              THEN (SELECT array_agg(date_part('epoch', b)::bigint) FROM unnest(a.buckets) AS b) END,
+         x.high, x.total, x.points
+  FROM alike a CROSS JOIN generate_subscripts(a.series, 1) AS k
+  CROSS JOIN LATERAL (
+    SELECT array_send(array_agg(v.total / v.points)) AS values, max(v.high) AS high, sum(v.total) AS total,
+           sum(v.points)::bigint AS points
+    FROM unnest(a.totals[:][k:k], a.highs[:][k:k], a.points[:][least(k, a.width):least(k, a.width)]) AS v (total, high, points)
+  ) AS x
+  WHERE a.rows >= 12 AND (a.series[k] IN (SELECT id FROM wanted)) IS TRUE
+)
 {of_each_series}
 
--- name: rollup_minutes_plots
--- The same in steps of several times 5 minutes, each put together of rollups.
-WITH {open_buckets}, steps AS (
-  SELECT series, time_bucket($4::interval, at) AS bucket, sum(total) AS total, max(high) AS high,
+-- part: in_long_steps
+steps AS (
+  SELECT series, time_bucket($4::interval, bucket) AS bucket, sum(total) AS total, max(high) AS high,
          sum(points)::bigint AS points
   FROM (
-    SELECT s.id AS series, r.at, r.total, r.high, r.points
-    FROM series s CROSS JOIN LATERAL (
-      SELECT bucket AS at, total, high, points FROM rollup_5m
-      WHERE series = s.id AND bucket >= $2 AND bucket < $3 AND bucket <> ALL (ARRAY(SELECT bucket FROM open))
-    ) AS r
-    WHERE {is_plotted}
+    {rolled}
     UNION ALL
-    SELECT series, bucket, total, high, points FROM fresh
+    SELECT bucket, series, total, high, points FROM fresh
   ) AS all_of_them
   GROUP BY 1, 2
 ), plots AS MATERIALIZED (SELECT series, {plot_columns} FROM steps GROUP BY series)
+
+-- name: rollup_minutes_plots
+-- The same in steps of several times 5 minutes, each put together of rollups.
+WITH {open_buckets}, {closed_buckets}, {in_long_steps rolled=of_minutes}
 {of_each_series}
+
+-- part: of_minutes
+SELECT bucket, series, total, high, points FROM closed
 
 -- name: rollup_1h_plots
 -- The same in steps of whole hours. The hour that $2 cuts, and those with open buckets, are put together of 5 minutes.
@@ -136,27 +174,17 @@ WITH {open_buckets}, hours AS MATERIALIZED (
   SELECT time_bucket('1 hour', bucket) AS hour FROM open
   UNION
   SELECT time_bucket('1 hour', $2::timestamptz) WHERE time_bucket('1 hour', $2::timestamptz) < $2
-), steps AS (
-  SELECT series, time_bucket($4::interval, at) AS bucket, sum(total) AS total, max(high) AS high,
-         sum(points)::bigint AS points
-  FROM (
-    SELECT s.id AS series, r.at, r.total, r.high, r.points
-    FROM series s CROSS JOIN LATERAL (
-      SELECT bucket AS at, total, high, points FROM rollup_1h r
-      WHERE series = s.id AND bucket >= $2 AND bucket < $3 AND bucket <> ALL (ARRAY(SELECT hour FROM hours))
-      UNION ALL
-      SELECT m.bucket, m.total, m.high, m.points
-      FROM hours AS h JOIN rollup_5m AS m
-        ON m.series = s.id AND m.bucket >= h.hour AND m.bucket < h.hour + INTERVAL '1 hour'
-      WHERE m.bucket >= $2 AND m.bucket < $3 AND m.bucket <> ALL (ARRAY(SELECT bucket FROM open))
-    ) AS r
-    WHERE {is_plotted}
-    UNION ALL
-    SELECT series, bucket, total, high, points FROM fresh
-  ) AS all_of_them
-  GROUP BY 1, 2
-), plots AS MATERIALIZED (SELECT series, {plot_columns} FROM steps GROUP BY series)
+), {wanted}, {in_long_steps rolled=of_hours}
 {of_each_series}
+
+-- part: of_hours
+SELECT bucket, series, total, high, points FROM rollups_1h_of($1, $2, $3)
+    WHERE bucket <> ALL (ARRAY(SELECT hour FROM hours)) AND (series IN (SELECT id FROM wanted)) IS TRUE
+    UNION ALL
+    SELECT m.bucket, m.series, m.total, m.high, m.points
+    FROM hours AS h CROSS JOIN LATERAL rollups_5m_of($1, greatest(h.hour, $2), least(h.hour + INTERVAL '1 hour', $3)) AS m
+    WHERE m.bucket >= $2 AND m.bucket < $3 AND m.bucket <> ALL (ARRAY(SELECT bucket FROM open))
+      AND (m.series IN (SELECT id FROM wanted)) IS TRUE
 
 -- name: latest
 -- Of all metrics, of each source, in the newest $4 frames.
@@ -265,9 +293,9 @@ CROSS JOIN LATERAL (
              WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND f.value >= $5 ELSE false END
   UNION
   SELECT s.labels->>$7
-  FROM series s JOIN rollup_5m r ON r.series = s.id
+  FROM rollups_5m_of($1, i.starts - INTERVAL '299.999999 seconds', least(i.ends, i.starts + INTERVAL '2 minutes')) AS r
+  JOIN series s ON s.id = r.series
   WHERE i.starts < $6 AND s.tenant = $1 AND s.data_source = $4
-    AND r.bucket > i.starts - INTERVAL '5 minutes' AND r.bucket < least(i.ends, i.starts + INTERVAL '2 minutes')
     AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND r.low = 0
              WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND r.high >= $5 ELSE false END
 ) AS c
@@ -325,29 +353,63 @@ DELETE FROM quarantine q WHERE q.job = 'rollups' AND NOT EXISTS (
   SELECT FROM rollup_dirty d
   WHERE d.tenant = q.tenant AND q.subject = to_char(d.bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"'))
 
+-- part: clear
+DELETE FROM {tier} r USING unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
+WHERE r.tenant = d.tenant AND r.bucket = {begin}
+
+-- part: bucket
+d.bucket
+
+-- part: hour
+time_bucket('1 hour', d.bucket)
+
 -- name: clear_5m
 -- Of buckets that have lost frames: what they still hold is rolled up again.
-DELETE FROM rollup_5m r USING unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket), series s
-WHERE s.tenant = d.tenant AND r.series = s.id AND r.bucket = d.bucket
+{clear tier=rollup_5m begin=bucket}
 
 -- name: clear_1h
-DELETE FROM rollup_1h r USING unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket), series s
-WHERE s.tenant = d.tenant AND r.series = s.id AND r.bucket = time_bucket('1 hour', d.bucket)
+{clear tier=rollup_1h begin=hour}
+
+-- part: in_rows
+-- As rows of the table {tier}: what was found, and of the same buckets what is there of series of which nothing is left to be
+-- found. Series by number, 48 to a row.
+kept AS (
+  SELECT r.bucket, r.tenant, r.series[k] AS series, r.total[k] AS total, r.low[k] AS low, r.high[k] AS high,
+         coalesce(r.points[k], r.points[1])::bigint AS points, r.unanswered_total[k] AS unanswered_total,
+         r.unanswered[k]::bigint AS unanswered
+  FROM (SELECT DISTINCT tenant, bucket FROM found) AS d JOIN {tier} r ON r.tenant = d.tenant AND r.bucket = d.bucket
+  CROSS JOIN LATERAL generate_subscripts(r.series, 1) AS k
+  WHERE r.bucket >= $3 AND r.bucket < $4
+    AND NOT EXISTS (SELECT FROM found f WHERE f.tenant = r.tenant AND f.bucket = r.bucket AND f.series = r.series[k])
+), placed AS (
+  SELECT *, (row_number() OVER (PARTITION BY tenant, bucket ORDER BY series) - 1) / 48 AS place
+  FROM (SELECT * FROM found UNION ALL SELECT * FROM kept) AS both_of_them
+)
+INSERT INTO {tier} AS r (bucket, tenant, place, series, total, low, high, points, unanswered_total, unanswered)
+SELECT bucket, tenant, place, array_agg(series ORDER BY series), array_agg(total ORDER BY series),
+       array_agg(low ORDER BY series), array_agg(high ORDER BY series),
+       (CASE WHEN min(points) = max(points) THEN ARRAY[min(points)] ELSE array_agg(points ORDER BY series) END)::integer[],
+       CASE WHEN count(unanswered) > 0 THEN array_agg(unanswered_total ORDER BY series) END,
+       CASE WHEN count(unanswered) > 0 THEN array_agg(unanswered ORDER BY series) END::integer[]
+FROM placed GROUP BY tenant, bucket, place
+ON CONFLICT (tenant, bucket, place) DO UPDATE
+SET series = excluded.series, total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points,
+    unanswered_total = excluded.unanswered_total, unanswered = excluded.unanswered
 
 -- name: roll_5m
-INSERT INTO rollup_5m (bucket, series, total, low, high, points)
-SELECT bucket, series, sum(value), min(value), max(value), count(*) FROM (
-  SELECT DISTINCT ON (d.bucket, f.series, f.ts) d.bucket, f.series, f.value
-  FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
-  CROSS JOIN LATERAL samples_of(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes') AS f
-  -- Older rows may hold values that no sum can hold (`model.samples.LARGEST`), and NaN where a series ended.
-  WHERE f.ts >= $3 AND f.ts < $4 AND f.value BETWEEN -1e100 AND 1e100
-  ORDER BY d.bucket, f.series, f.ts, f.seq DESC
-) merged
-GROUP BY bucket, series
-ON CONFLICT (series, bucket) DO UPDATE
-SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points,
-    unanswered_total = NULL, unanswered = NULL
+WITH found AS MATERIALIZED (
+  SELECT bucket, tenant, series, sum(value) AS total, min(value) AS low, max(value) AS high, count(*) AS points,
+         NULL::float8 AS unanswered_total, NULL::bigint AS unanswered
+  FROM (
+    SELECT DISTINCT ON (d.tenant, d.bucket, f.series, f.ts) d.tenant, d.bucket, f.series, f.value
+    FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
+    CROSS JOIN LATERAL samples_of(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes') AS f
+    -- Older rows may hold values that no sum can hold (`model.samples.LARGEST`), and NaN where a series ended.
+    WHERE f.ts >= $3 AND f.ts < $4 AND f.value BETWEEN -1e100 AND 1e100
+    ORDER BY d.tenant, d.bucket, f.series, f.ts, f.seq DESC
+  ) merged
+  GROUP BY bucket, tenant, series
+), {in_rows tier=rollup_5m}
 
 -- name: roll_unanswered
 -- Of response times: what was said at an instant at which its own source said that nothing was answered (`up` 0, or all
@@ -357,8 +419,9 @@ WITH suspects AS MATERIALIZED (
   SELECT DISTINCT d.tenant, d.bucket, s.data_source
   FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
   JOIN series s ON s.tenant = d.tenant AND s.metric_name IN ('up', 'error_rate') AND s.labels = '{}'
-  JOIN rollup_5m r ON r.series = s.id AND r.bucket = d.bucket
-  WHERE r.bucket >= $3 AND r.bucket < $4 AND CASE s.metric_name WHEN 'up' THEN r.low <= 0 ELSE r.high >= 1 END
+  JOIN rollup_5m r ON r.tenant = d.tenant AND r.bucket = d.bucket
+  CROSS JOIN LATERAL (SELECT array_position(r.series, s.id) AS k) AS p
+  WHERE r.bucket >= $3 AND r.bucket < $4 AND CASE s.metric_name WHEN 'up' THEN r.low[p.k] <= 0 ELSE r.high[p.k] >= 1 END
 ), said AS MATERIALIZED (
   SELECT DISTINCT ON (d.bucket, f.series, f.ts) d.tenant, d.data_source, d.bucket, f.series, s.metric_name, f.ts, f.value
   FROM suspects d CROSS JOIN LATERAL (
@@ -371,26 +434,29 @@ WITH suspects AS MATERIALIZED (
 ), unanswered AS (
   SELECT tenant, data_source, ts FROM said
   WHERE CASE metric_name WHEN 'up' THEN value <= 0 WHEN 'error_rate' THEN value >= 1 ELSE false END
-), found AS (
-  SELECT bucket, series, sum(value) AS total, count(*) AS points
+), found AS MATERIALIZED (
+  SELECT tenant, bucket, series, sum(value) AS total, count(*)::integer AS points
   FROM said JOIN (SELECT DISTINCT * FROM unanswered) AS u USING (tenant, data_source, ts)
-  WHERE metric_name = 'response_time' GROUP BY bucket, series
+  WHERE metric_name = 'response_time' GROUP BY tenant, bucket, series
 )
-UPDATE rollup_5m r SET unanswered_total = found.total, unanswered = found.points
-FROM found WHERE r.series = found.series AND r.bucket = found.bucket AND r.bucket >= $3 AND r.bucket < $4
+UPDATE rollup_5m r
+SET (unanswered_total, unanswered) = (
+  SELECT array_agg(coalesce(f.total, r.unanswered_total[k]) ORDER BY k), array_agg(coalesce(f.points, r.unanswered[k]) ORDER BY k)
+  FROM generate_subscripts(r.series, 1) AS k
+  LEFT JOIN found f ON f.tenant = r.tenant AND f.bucket = r.bucket AND f.series = r.series[k])
+FROM (SELECT tenant, bucket, array_agg(series) AS series FROM found GROUP BY tenant, bucket) AS d
+WHERE r.tenant = d.tenant AND r.bucket = d.bucket AND r.series && d.series AND r.bucket >= $3 AND r.bucket < $4
 
 -- name: roll_1h
-INSERT INTO rollup_1h (bucket, series, total, low, high, points, unanswered_total, unanswered)
-SELECT d.hour, r.series, sum(r.total), min(r.low), max(r.high), sum(r.points), sum(r.unanswered_total), sum(r.unanswered)
-FROM (SELECT DISTINCT tenant, time_bucket('1 hour', bucket) AS hour
-      FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, bucket)) AS d
-JOIN series s ON s.tenant = d.tenant
-JOIN rollup_5m r ON r.series = s.id AND r.bucket >= d.hour AND r.bucket < d.hour + INTERVAL '1 hour'
-WHERE r.bucket >= $3 AND r.bucket < $4
-GROUP BY d.hour, r.series
-ON CONFLICT (series, bucket) DO UPDATE
-SET total = excluded.total, low = excluded.low, high = excluded.high, points = excluded.points,
-    unanswered_total = excluded.unanswered_total, unanswered = excluded.unanswered
+WITH found AS MATERIALIZED (
+  SELECT d.hour AS bucket, d.tenant, r.series, sum(r.total) AS total, min(r.low) AS low, max(r.high) AS high,
+         sum(r.points)::bigint AS points, sum(r.unanswered_total) AS unanswered_total, sum(r.unanswered)::bigint AS unanswered
+  FROM (SELECT DISTINCT tenant, time_bucket('1 hour', bucket) AS hour
+        FROM unnest($1::bigint[], $2::timestamptz[]) AS x (tenant, bucket)) AS d
+  CROSS JOIN LATERAL rollups_5m_of(d.tenant, d.hour, d.hour + INTERVAL '1 hour') AS r
+  WHERE r.bucket >= $3 AND r.bucket < $4
+  GROUP BY d.hour, d.tenant, r.series
+), {in_rows tier=rollup_1h}
 
 -- name: drop_chunks
 SELECT drop_chunks($1::regclass, older_than => $2::timestamptz)
@@ -448,8 +514,8 @@ JOIN series s ON s.tenant = a.tenant AND s.metric_name = 'response_time' AND s.l
 CROSS JOIN LATERAL (
   SELECT sum(total) - coalesce(sum(unanswered_total), 0) AS total, sum(points) - coalesce(sum(unanswered), 0) AS points,
          max(bucket) AS newest
-  FROM rollup_1h
-  WHERE series = s.id AND bucket >= $2 AND bucket < $3
+  FROM rollups_1h_of(a.tenant, $2, $3)
+  WHERE series = s.id
   HAVING sum(points) > coalesce(sum(unanswered), 0)
 ) AS r
 ORDER BY a.tenant, (s.data_source = a.evidence) DESC, r.newest DESC, s.data_source
@@ -482,12 +548,14 @@ chosen AS (
 )
 
 -- part: usage_5m
+seen AS MATERIALIZED (
+  SELECT * FROM rollups_5m_of($1, $4, $5) WHERE (series IN (SELECT id FROM chosen)) IS TRUE
+)
 SELECT c.service, c.metric_name, count(*) AS points, max(r.high) AS high, min(r.bucket) AS first, max(r.bucket) AS last,
        count(*) AS known,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY r.total / r.points) AS p50,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY r.total / r.points) AS p95
-FROM chosen c JOIN rollup_5m r ON r.series = c.id
-WHERE r.bucket >= $4 AND r.bucket < $5
+FROM chosen c JOIN seen r ON r.series = c.id
 GROUP BY 1, 2
 
 -- part: usage_raw
@@ -505,8 +573,7 @@ GROUP BY 1, 2
 
 -- name: service_usage_5m
 -- Per service and metric ($2), over 5-minute points: of two sources of one series the evidence source's ($3).
-WITH {services}
-{usage_5m}
+WITH {services}, {usage_5m}
 
 -- name: service_usage_raw
 -- The same over the samples themselves.
@@ -514,8 +581,7 @@ WITH {services}, {usage_raw}
 
 -- name: gauge_usage_5m
 -- The same of what is about the tenant as a whole.
-WITH {gauges}
-{usage_5m}
+WITH {gauges}, {usage_5m}
 
 -- name: gauge_usage_raw
 WITH {gauges}, {usage_raw}

@@ -35,10 +35,12 @@ FROM (
 ) AS d, (
   SELECT coalesce(jsonb_object_agg(metric_name, mean), '{}') AS usage FROM (
     SELECT metric_name, avg(mean) AS mean FROM (
-      SELECT s.tenant, s.metric_name, sum(r.total) / sum(r.points) AS mean
+      SELECT s.tenant, s.metric_name, sum(r.total[p.k]) / sum(coalesce(r.points[p.k], r.points[1])) AS mean
       FROM seen JOIN series s ON s.tenant = seen.id AND s.labels = '{}'
                              AND s.metric_name IN ('cpu_usage', 'memory_usage', 'gpu_usage')
-      JOIN rollup_5m r ON r.series = s.id AND r.bucket > $1::timestamptz - INTERVAL '10 minutes' AND r.bucket <= $1::timestamptz
+      JOIN rollup_5m r ON r.tenant = s.tenant AND r.bucket > $1::timestamptz - INTERVAL '10 minutes' AND r.bucket <= $1::timestamptz
+      CROSS JOIN LATERAL (SELECT array_position(r.series, s.id) AS k) AS p
+      WHERE p.k IS NOT NULL
       GROUP BY s.tenant, s.metric_name
     ) AS of_tenant GROUP BY metric_name
   ) AS x

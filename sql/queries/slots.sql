@@ -76,15 +76,18 @@ GROUP BY e.n, f.series
 
 -- name: before
 -- The last value that is a count of each series before an instant. Frames cannot be searched by series, but the rollups know the
--- buckets a series was seen in, and the marks know the buckets that are not rolled up yet. Where no frame is left of it, its
+-- hours and in them the buckets that a series was seen in, and the marks know the buckets that are not rolled up yet. Where no frame is left of it, its
 -- rollups may still say that it was there.
 SELECT e.series, e.at, x.ts, x.value
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at)
 LEFT JOIN LATERAL (
   SELECT f.ts, f.value
   FROM (
-    SELECT bucket FROM (SELECT r.bucket FROM rollup_5m r WHERE r.series = e.series AND r.bucket < e.at
-                        ORDER BY r.bucket DESC LIMIT 2) AS rolled
+    SELECT bucket FROM (
+      SELECT r.bucket FROM (SELECT bucket FROM rollup_1h WHERE tenant = e.tenant AND bucket < e.at AND e.series = ANY (series)
+                            ORDER BY bucket DESC LIMIT 3) AS h
+      JOIN rollup_5m r ON r.tenant = e.tenant AND r.bucket >= h.bucket AND r.bucket < h.bucket + INTERVAL '1 hour'
+      WHERE r.bucket < e.at AND e.series = ANY (r.series) ORDER BY r.bucket DESC LIMIT 2) AS rolled
     UNION SELECT d.bucket FROM rollup_dirty d WHERE d.tenant = e.tenant AND d.bucket < e.at
   ) AS b
   CROSS JOIN LATERAL samples_of(e.tenant, b.bucket, least(b.bucket + INTERVAL '5 minutes', e.at)) AS f
@@ -93,7 +96,8 @@ LEFT JOIN LATERAL (
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
 ) AS x ON true
 WHERE x.ts IS NOT NULL
-   OR EXISTS (SELECT FROM rollup_1h r WHERE r.series = e.series AND r.bucket <= e.at - INTERVAL '1 hour')
+   OR EXISTS (SELECT FROM rollup_1h r
+              WHERE r.tenant = e.tenant AND r.bucket <= e.at - INTERVAL '1 hour' AND e.series = ANY (r.series))
 
 -- name: after
 -- The instant of the next value of each series at or after an instant.
@@ -102,9 +106,12 @@ FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS e (series, tenant, at
 CROSS JOIN LATERAL (
   SELECT f.ts
   FROM (
-    SELECT bucket FROM (SELECT r.bucket FROM rollup_5m r
-                        WHERE r.series = e.series AND r.bucket > e.at - INTERVAL '5 minutes'
-                        ORDER BY r.bucket LIMIT 2) AS rolled
+    SELECT bucket FROM (
+      SELECT r.bucket FROM (SELECT bucket FROM rollup_1h
+                            WHERE tenant = e.tenant AND bucket > e.at - INTERVAL '65 minutes' AND e.series = ANY (series)
+                            ORDER BY bucket LIMIT 3) AS h
+      JOIN rollup_5m r ON r.tenant = e.tenant AND r.bucket >= h.bucket AND r.bucket < h.bucket + INTERVAL '1 hour'
+      WHERE r.bucket > e.at - INTERVAL '5 minutes' AND e.series = ANY (r.series) ORDER BY r.bucket LIMIT 2) AS rolled
     UNION SELECT d.bucket FROM rollup_dirty d WHERE d.tenant = e.tenant AND d.bucket > e.at - INTERVAL '5 minutes'
   ) AS b
   CROSS JOIN LATERAL samples_of(e.tenant, greatest(b.bucket, e.at), b.bucket + INTERVAL '5 minutes') AS f

@@ -34,8 +34,10 @@ FILL = (
     """INSERT INTO series (tenant, data_source, metric_type, metric_name)
     SELECT id, 'push', 'response', 'response_time' FROM tenants WHERE $1::timestamptz IS NOT NULL
     ON CONFLICT DO NOTHING""",
-    """INSERT INTO rollup_1h (bucket, series, total, low, high, points)
-    SELECT $1::timestamptz - n * INTERVAL '1 hour', id, 200, 200, 200, 1 FROM series, generate_series(1, 100) n""",
+    """INSERT INTO rollup_1h (bucket, tenant, place, series, total, low, high, points)
+    SELECT $1::timestamptz - n * INTERVAL '1 hour', tenant, 0, array_agg(id ORDER BY id), array_agg(200),
+           array_agg(200), array_agg(200), '{1}'
+    FROM series, generate_series(1, 100) n GROUP BY tenant, n""",
 )
 
 

@@ -53,7 +53,7 @@ async def generations(database: Database, tenant: Tenant) -> tuple[int | None, i
 
 
 async def points(database: Database, tenant: Tenant) -> int:
-    sql = "SELECT coalesce(sum(points), 0)::int FROM rollup_5m r JOIN series s ON s.id = r.series WHERE s.tenant = $1"
+    sql = "SELECT coalesce(sum(points), 0)::int FROM rollups_5m_of($1, '-infinity', 'infinity')"
     return int(await database.fetchval(sql, tenant.key))
 
 

@@ -63,8 +63,6 @@ KEYS = {
     "objectives_pkey": NUMBERED,
     "operating_settings_pkey": INSTALLATION,
     "recoveries_pkey": RANDOM,
-    "rollup_1h_pkey": OF_SERIES,
-    "rollup_5m_pkey": OF_SERIES,
     "schema_migrations_pkey": INSTALLATION,
     "secrets_pkey": INSTALLATION,
     "series_pkey": NUMBERED,
