@@ -131,7 +131,7 @@ def _running(argv: list[str], folder: Path, port: int, env: dict[str, str]) -> I
     with (folder / f"{port}.log").open("wb") as log:
         popen = subprocess.Popen(argv, env={**os.environ, **env}, cwd=ROOT, stdout=log, stderr=log)
     try:
-        servers._wait(popen, lambda: servers._answers(port, "/health"), folder / f"{port}.log")
+        servers._wait(popen, lambda: servers.answers(port, "/health"), folder / f"{port}.log")
         yield Process(popen, port)
     finally:
         popen.terminate()

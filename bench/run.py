@@ -36,6 +36,9 @@ SHORT = {
     "crowd": "crowd --seconds 45 --idle 30",
     "collect": "collect --seconds 40",
     "sockets": "sockets --turns 1 --pushes 12",
+    "remote write": "remote_write --rounds 1 --scrapes 20",
+    "storage": "storage --tenants 4 --hours 3",
+    "imports": "imports --samples 1000000",
 }
 LONG = {
     "push": "push",
@@ -48,6 +51,9 @@ LONG = {
     "collect": "collect --seconds 600",
     "crowd, 10,000": "crowd --tenants 10000 --seconds 300 --no-peers",
     "crowd": "crowd --seconds 3600",
+    "remote write": "remote_write",
+    "storage": "storage",
+    "imports": "imports",
 }
 Reports = dict[str, Any]
 

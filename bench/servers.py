@@ -113,7 +113,7 @@ def _python(
             env={"PATH": "/usr/bin:/bin", "TZ": "UTC", **env},
         )
     try:
-        _wait(process, lambda: _answers(port, path), log)
+        _wait(process, lambda: answers(port, path), log)
         yield process.pid
     finally:
         process.terminate()
@@ -141,7 +141,7 @@ def alertmanager(binaries: Binaries, folder: Path, receiver: str) -> Iterator[tu
     log = folder / "alertmanager.log"
     # It looks for its templates from there.
     where = os.fspath(binaries.prometheus_root)
-    with _running(argv, log, lambda: _answers(port, "/-/ready"), cwd=where) as pid:
+    with _running(argv, log, lambda: answers(port, "/-/ready"), cwd=where) as pid:
         yield port, pid
 
 
@@ -167,7 +167,7 @@ def prometheus(
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=error",
     ]
-    with _running(argv, folder / "prometheus.log", lambda: _answers(port, "/-/ready")) as pid:
+    with _running(argv, folder / "prometheus.log", lambda: answers(port, "/-/ready")) as pid:
         yield port, pid
 
 
@@ -182,7 +182,7 @@ def victoria_metrics(program: Path, folder: Path) -> Iterator[tuple[int, int]]:
         f"-httpListenAddr=127.0.0.1:{port}",
         "-loggerLevel=ERROR",
     ]
-    with _running(argv, folder / "victoria.log", lambda: _answers(port, "/health")) as pid:
+    with _running(argv, folder / "victoria.log", lambda: answers(port, "/health")) as pid:
         yield port, pid
 
 
@@ -222,7 +222,7 @@ def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path
         time.sleep(0.01)
 
 
-def _answers(port: int, path: str) -> bool:
+def answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", path)

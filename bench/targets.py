@@ -1,4 +1,4 @@
-"""The targets of speed (issue 9), and what a run of all benches says about them. Pure.
+"""The targets of speed (issues 9 and 15), and what a run of all benches says about them. Pure.
 
 A report is what a bench writes with `--json`; `reports` holds them by the name of their step (see bench.run). Of a step
 that was not run, or failed, nothing is known.
@@ -178,6 +178,34 @@ def _prometheus(connections: int, key: str) -> Callable[[Any], str]:
     return lambda r: f"Prometheus {r['query'][f'Prometheus, {connections}'][key]:g}"
 
 
+def _remote_write(per: int) -> list[Target]:
+    """Remote write in requests of so many samples; CPU with what the servers do afterwards. Ratios."""
+    job, of = f"remote write, {per:,} samples a request", f"{per} per request"
+
+    def ratio(key: str, over: str, name: str = "ecpmon") -> Callable[[Any], float]:
+        return lambda r: float(r[of][name][key] / r[of][over][key])
+
+    def peer(name: str, key: str, unit: str) -> Callable[[Any], str]:
+        return lambda r: f"{name} {r[of][name][key]:,.3g} {unit}"
+
+    rate, cpu = "per_second", "cpu_us_with_what_follows"
+    return [
+        Target(job, "samples/s by VictoriaMetrics'", "remote write", ratio(rate, "VictoriaMetrics"), least=1,
+               peer=peer("VictoriaMetrics", rate, "/s")),
+        Target(job, "CPU per sample by VictoriaMetrics'", "remote write", ratio(cpu, "VictoriaMetrics"), most=1,
+               peer=peer("VictoriaMetrics", cpu, "µs")),
+        Target(job, "samples/s by Prometheus'", "remote write", ratio(rate, "Prometheus"), least=3,
+               peer=peer("Prometheus", rate, "/s")),
+        Target(job, "samples/s of 2.0 by those of 1.0", "remote write", ratio(rate, "ecpmon", "ecpmon, 2.0"),
+               least=0.8),
+    ]  # fmt: skip
+
+
+def _wal(report: Any) -> float:
+    """Bytes, of storing and of packing."""
+    return float(report["ingested"]["wal"] + report["packed in"]["wal"])
+
+
 def _both_told(report: Any) -> str:
     firing = report.get("peer", {}).get("firing")
     return "" if firing is None else f"Prometheus + Alertmanager {firing['p99']:g}"
@@ -226,4 +254,10 @@ TARGETS: Sequence[Target] = (
            lambda r: float(statistics.median(r["start"]["supervised_ms"])), most=350, power=1),
     _memory("idle", "idle, MB", 90),
     _memory("peak", "at full load, MB", 160),
+    *_remote_write(500),
+    *_remote_write(5_000),
+    Target("disk, every 10 s, 20 metrics", "bytes a sample, packed", "storage",
+           lambda r: float(r["packed"]["all"]), most=4),
+    Target("disk, every 10 s, 20 metrics", "bytes of WAL a sample", "storage", _wal, most=12),
+    Target("history imported", "samples/s", "imports", lambda r: float(r["per_second"]), least=500_000, power=-1),
 )  # fmt: skip

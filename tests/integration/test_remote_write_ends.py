@@ -72,16 +72,16 @@ def world(stack_binaries: Binaries, tmp_path: Path, free_port: Callable[[], int]
     world.end()
 
 
-async def make(found: Serving) -> None:
-    tenant = {"tenant_id": "acme", "name": "Acme", "service_requirements": {"chatbot": 10}, "sli_source": "push",
+async def make(found: Serving, name: str = "acme") -> None:
+    tenant = {"tenant_id": name, "name": "Acme", "service_requirements": {"chatbot": 10}, "sli_source": "push",
               "push_interval": 5, "evidence_profile": PROFILE}  # fmt: skip
     async with found.session.post(f"{found.url}/api/v1/tenants/", json=tenant) as answer:
         assert answer.status == 201, await answer.text()
 
 
-async def becomes(found: Serving, state: str, what: str) -> None:
+async def becomes(found: Serving, state: str, what: str, name: str = "acme") -> None:
     async def it_is() -> bool:
-        _, sla, _ = await found.get("/api/v1/tenants/acme/sla")
+        _, sla, _ = await found.get(f"/api/v1/tenants/{name}/sla")
         return bool(sla["state"] == state)
 
     await until(it_is, f"{what}: {state}")

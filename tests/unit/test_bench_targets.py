@@ -36,6 +36,25 @@ def test_a_gap_that_nothing_closed_counts_and_so_does_the_peer() -> None:
     assert measured["cores of ecpmon"].peer == "Prometheus 0.06"
 
 
+def test_remote_write_is_held_to_its_peers_in_rate_and_in_processor() -> None:
+    def system(rate: float, cpu: float) -> dict[str, float]:
+        return {"per_second": rate, "cpu_us": cpu - 1, "cpu_us_with_what_follows": cpu}
+
+    beside = {"ecpmon": system(600, 2.0), "ecpmon, 2.0": system(450, 3.0), "VictoriaMetrics": system(500, 2.5),
+              "Prometheus": system(250, 3.5)}  # fmt: skip
+    found = judged({"remote write": {"500 per request": beside, "5000 per request": beside}})
+    told = [(v.measured, v.met) for v in found if v.measured is not None]
+    assert told == [(1.2, True), (0.8, True), (2.4, False), (0.75, False)] * 2
+
+
+def test_packing_writes_to_the_log_as_well() -> None:
+    report = {"ingested": {"wal": 8.0}, "packed in": {"wal": 5.0}, "packed": {"all": 3.9}}
+    found = {v.target.what: v for v in judged({"storage": report}) if v.measured is not None}
+    assert {what: (v.measured, v.met) for what, v in found.items()} == {
+        "bytes a sample, packed": (3.9, True), "bytes of WAL a sample": (13.0, False)
+    }  # fmt: skip
+
+
 def test_of_fronts_the_worst_counts_and_the_worker_does_not() -> None:
     crowd = {
         "idle": {"all": 0.05, "database": 0.04}, "start": {"supervised_ms": [300, 200, 900]},

@@ -22,8 +22,9 @@ _LABEL: Final = re.compile(r'\s*([a-zA-Z_:][\w:.]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*
 _SERIES: Final = re.compile(
     r"([a-zA-Z_:][\w:]*)?(\{(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*\})?[ \t]+(\S+)[ \t]+(\S+)"
 )
-_ESCAPED: Final = re.compile(r"\\(.)")
-_UNESCAPED: Final = {"n": "\n"}
+# As Go quotes a text (`tsdb dump`), which holds what OpenMetrics escapes.
+_ESCAPED: Final = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))")
+_UNESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 # A number with a point is of seconds, as OpenMetrics has it; so is what would be before 1971 in milliseconds.
 _SECONDS_BELOW: Final = 31_536_000_000
 _NAMES, _VALUES, _TIMES = (
@@ -98,9 +99,15 @@ def _labels(name: str, inner: str) -> dict[str, str]:
             if inner[place:].strip():
                 raise ValueError(inner)
             break
-        found[pair[1]] = _ESCAPED.sub(lambda e: _UNESCAPED.get(e[1], e[1]), pair[2])
+        found[pair[1]] = _ESCAPED.sub(_meant, pair[2])
         place = pair.end()
     return found
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    """Raises ValueError: no character has that number."""
+    number = escaped[1] or escaped[2] or escaped[3]
+    return chr(int(number, 16)) if number else _UNESCAPED.get(escaped[4], escaped[4])
 
 
 class Csv:
