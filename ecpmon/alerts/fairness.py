@@ -77,6 +77,18 @@ class Turns:
             order = [t for t in order if self._deal(by_tenant[t], use, dealt)]
         return [Grant(*key, number) for key, number in dealt.items()]
 
+    def first(self, queues: Iterable[QueueKey], flying: Mapping[QueueKey, int]) -> list[Grant]:
+        """A slot each for tenants of these queues that have nothing under way, of the half that is kept for them: what
+        `choose` would give them before anything else, whoever else waits. Their receivers must not be in trouble."""
+        use, found = self._in_use(flying, set()), list[Grant]()
+        for key in queues:
+            room = use.total < self._slots.total - self._slots.shared and not use.by_tenant[key[0]]
+            if room and self._may(DeliveryQueue(*key), use, shared=False):
+                use.take(key, shared=False)
+                found.append(Grant(*key, 1))
+                self._served[key] = self._served[key[0]] = next(self._clock)
+        return found
+
     def _deal(self, queues: list[DeliveryQueue], use: _Use, dealt: Counter[QueueKey]) -> bool:
         """One slot for the tenant of these queues, for the first that may have one; False when none may."""
         for place, queue in enumerate(queues):

@@ -28,10 +28,13 @@ class Outbox(Protocol):
     async def queues(self, now: datetime) -> list[DeliveryQueue]:
         """Every queue in which something is due that nobody holds, with the troubles of its receiver."""
 
-    async def claim(self, grants: Sequence[Grant], now: datetime, lease: timedelta) -> list[Notification]:
+    async def claim(
+        self, grants: Sequence[Grant], now: datetime, lease: timedelta, *, well: bool = False
+    ) -> list[Notification]:
         """At most so many of each queue, those due first, held until `now + lease`.
 
-        Fewer come when others wait for an earlier one of their rule, or somebody else holds them.
+        Fewer come when others wait for an earlier one of their rule, or somebody else holds them; `well`: none of those
+        whose receiver is in trouble.
         """
 
     async def record_sent(self, notification: Notification, now: datetime, result: DeliveryResult) -> None:

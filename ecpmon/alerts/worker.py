@@ -3,6 +3,13 @@
 "Sent" is recorded after sending. Whatever goes wrong in between (the database, a crash, a shutdown that
 takes too long) lets the lease run out, and the notification is delivered again under the same
 idempotency key.
+
+States of a notification, as the worker sees it:
+
+    committed ── told by its process (`told`): its tenant has nothing under way, and its receiver
+        │         is in no trouble ──────────────────────────────► claimed, in one question ─► sent ─► recorded
+        │                                                             ▲
+        └── a look at all queues: after `wake`, a landing, `poll`, or a `told` that was not taken so
 """
 
 from __future__ import annotations
@@ -10,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import random as _random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -102,6 +109,9 @@ class DeliveryWorker:
         self._steady = steady
         self._on_result = on_result
         self._wake = asyncio.Event()
+        # What was told of, and whether all queues are to be looked at.
+        self._told: dict[QueueKey, None] = {}
+        self._look = True
         self._flying: set[asyncio.Task[None]] = set()
         self._in_flight: Counter[QueueKey] = Counter()
         self._turns = Turns(self._limits.slots)
@@ -109,6 +119,12 @@ class DeliveryWorker:
 
     def wake(self) -> None:
         """Something was put into the outbox: look now instead of at the next poll."""
+        self._look = True
+        self._wake.set()
+
+    def told(self, queues: Collection[QueueKey]) -> None:
+        """Something was just committed in these, and is due: who has nothing under way need not look at all queues."""
+        self._told.update(dict.fromkeys(queues))
         self._wake.set()
 
     async def run(self) -> None:
@@ -123,6 +139,7 @@ class DeliveryWorker:
 
     async def run_once(self) -> int:
         """Claim what may be under way at a time, deliver that, and return how many there were."""
+        self._look = True
         launched = await self._launch()
         await self._land()
         return launched
@@ -130,7 +147,9 @@ class DeliveryWorker:
     async def _launch(self) -> int:
         launched, dry = 0, set[QueueKey]()
         try:
-            for _ in range(_PASSES):
+            launched += await self._launch_told()
+            look, self._look = self._look, False
+            for _ in range(_PASSES if look else 0):
                 grants, all_of_them = await self._grants(dry)
                 if not grants:
                     break
@@ -146,9 +165,24 @@ class DeliveryWorker:
                 dry |= emptied
         except Exception as error:  # noqa: BLE001 - the loop outlives any failure of the store
             self.counters.claim_errors += 1
+            self._look = True
             _log.warning("outbox_claim_failed", error=str(error), error_type=type(error).__name__)
         self.counters.claimed += launched
         return launched
+
+    async def _launch_told(self) -> int:
+        """What was just committed, in one question. What does not come so is left to the look at all queues."""
+        told, self._told = self._told, {}
+        grants = self._turns.first(told, self._in_flight)
+        if len(grants) < len(told):
+            self._look = True
+        if not grants:
+            return 0
+        now, ours_until = self._clock(), self._steady() + self._limits.lease.total_seconds() / 2
+        claimed = await self._outbox.claim(grants, now, self._limits.lease, well=True)
+        self._look |= len(claimed) < len(grants)
+        self._start(claimed, ours_until)
+        return len(claimed)
 
     async def _grants(self, dry: set[QueueKey]) -> tuple[list[Grant], bool]:
         """And whether there is one for each queue in which something is due."""
@@ -167,14 +201,14 @@ class DeliveryWorker:
     def _landed(self, queue: QueueKey, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
         self._in_flight -= Counter([queue])
-        self._wake.set()  # its queue may have a next one, and there is room again
+        self.wake()  # its queue may have a next one, and there is room again
 
     async def _sleep(self) -> None:
         try:
             async with asyncio.timeout(self._limits.poll.total_seconds()):
                 await self._wake.wait()
         except TimeoutError:
-            pass
+            self._look = True
 
     async def _land(self) -> None:
         """Wait for what is in flight; what is too slow is cancelled, and its lease will run out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 
 from ecpmon.alerts.notifiers import Notifier
@@ -12,6 +13,7 @@ from ecpmon.alerts.targets import AddressGuard
 from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.alerts.worker import DeliveryWorker, WorkerLimits
 from ecpmon.model.alerts import DeliveryResult, Notification
+from ecpmon.model.delivery import QueueKey
 from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
@@ -47,6 +49,11 @@ class Delivery:
         """There is something new in the outbox."""
         if self._worker:
             self._worker.wake()
+
+    def told(self, queues: Collection[QueueKey]) -> None:
+        """Something was just committed in these, and is due."""
+        if self._worker:
+            self._worker.told(queues)
 
     async def stop(self) -> None:
         await end(self._task)

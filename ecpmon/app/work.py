@@ -189,6 +189,7 @@ class Work:
         self.delivery = Delivery(
             around.settings, stores.database, around.clock, around.telemetry, stores.webhook_keys
         )
+        stores.notifying.told = self.delivery.told
         self.leading = Leading(stores.lease, around.gauges)
 
     def jobs(self) -> list[Job]:

@@ -30,6 +30,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.alerts import AlertRule, RuleState, action_to_dict
+from ecpmon.model.delivery import QueueKey
 from ecpmon.ports.alerts import AlertEvent, Move, NewEvent
 from ecpmon.ports.leading import leading
 from ecpmon.storage.database import Database
@@ -81,11 +82,13 @@ class Moving:
         """What came of each move; None: nothing, as its rule is not as it was read."""
         new = [(m.entry.rule, event) for m in moves for event in m.events]
         try:
-            taken, numbers = await self._at_once(moves, new, now)
+            taken, numbers, queues = await self._at_once(moves, new, now)
         except NotAsRemembered:
             self.the_long_way += len(moves)
             return await self._the_long_way(moves, now)
         self.at_once += len(moves)
+        if numbers:
+            self._notifying.told(queues)
         # Of all rules, or, as none is as it was read, of none.
         stored = (event_of(rule, event, n) for (rule, event), n in zip(new, numbers, strict=bool(numbers)))
         return [[next(stored) for _ in m.events] if m.entry.rule.rule_id in taken else None for m in moves]
@@ -106,8 +109,9 @@ class Moving:
 
     async def _at_once(
         self, moves: Sequence[Move], new: Sequence[Told], now: datetime
-    ) -> tuple[set[str], Sequence[int]]:
-        """Rules that were moved, and the numbers of the events. Raises NotAsRemembered, and then nothing is stored."""
+    ) -> tuple[set[str], Sequence[int], list[QueueKey]]:
+        """Rules that were moved, the numbers of the events, and where their messages wait. Raises NotAsRemembered, and
+        then nothing is stored."""
         claim = leading.get()
         messages = [
             (place, uuid.UUID(key), action_to_dict(action))
@@ -126,7 +130,8 @@ class Moving:
                     now,
                     *self._notifying.bounds,
                 )
-        return {str(rule_id) for rule_id in row["taken"]}, row["numbers"] or ()
+        queues = [(tenant, receiver) for tenant, receiver in row["queues"] or ()]
+        return {str(rule_id) for rule_id in row["taken"]}, row["numbers"] or (), queues
 
     async def _the_long_way(self, moves: Sequence[Move], now: datetime) -> list[list[AlertEvent] | None]:
         async with self._database.transaction() as connection:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecpmon.model.alerts import Action, action_to_dict
-from ecpmon.model.delivery import FanOut, Gate, Merged, Place, Placed, place
+from ecpmon.model.delivery import FanOut, Gate, Merged, Place, Placed, QueueKey, place
 from ecpmon.storage.queries import load
 
 # Others in one message.
@@ -22,6 +22,8 @@ class Notifying:
         self._limits = limits or FanOut()
         self._sql = load("outbox")
         self.merged = 0
+        # Called with queues in which something was just committed that is due at once; a deliverer of this process.
+        self.told: Callable[[Collection[QueueKey]], None] = lambda _: None
 
     @property
     def bounds(self) -> tuple[int, timedelta, int, timedelta, int]:

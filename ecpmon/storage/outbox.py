@@ -50,9 +50,11 @@ class PgOutbox(Recorder):
         rows = await self._database.fetch(self._sql["queues"], now)
         return [DeliveryQueue(*r) for r in rows]
 
-    async def claim(self, grants: Sequence[Grant], now: datetime, lease: timedelta) -> list[Notification]:
+    async def claim(
+        self, grants: Sequence[Grant], now: datetime, lease: timedelta, *, well: bool = False
+    ) -> list[Notification]:
         columns = [g.tenant_key for g in grants], [g.receiver for g in grants], [g.count for g in grants]
-        rows = await self._database.fetch(self._sql["claim"], now, *columns, now + lease, _LOOKED_AT)
+        rows = await self._database.fetch(self._sql["claim"], now, *columns, now + lease, _LOOKED_AT, well)
         merged = await self._merged([r["notification_id"] for r in rows if r["merged"]])
         found = []
         for row in rows:

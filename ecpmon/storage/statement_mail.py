@@ -132,7 +132,10 @@ class PgStatementOutbox(Recorder):
     async def queues(self, now: datetime) -> list[DeliveryQueue]:
         return [DeliveryQueue(*r) for r in await self._database.fetch(self._sql["queues"], now)]
 
-    async def claim(self, grants: Sequence[Grant], now: datetime, lease: timedelta) -> list[Notification]:
+    async def claim(
+        self, grants: Sequence[Grant], now: datetime, lease: timedelta, *, well: bool = False
+    ) -> list[Notification]:
+        """`well` makes no difference: nobody asks before the queues were looked at."""
         columns = [g.tenant_key for g in grants], [g.receiver for g in grants], [g.count for g in grants]
         rows = await self._database.fetch(self._sql["claim"], now, *columns, now + lease)
         return sorted(map(_notification_of, rows), key=lambda n: n.id)

@@ -78,7 +78,12 @@ DELETE FROM alert_rules WHERE tenant = $1 AND rule_id = $2 RETURNING rule_id
 
 -- name: move_at_once
 -- What rules move to, its events and the messages about them (`storage.moving`); in whose name first.
-SELECT taken, numbers FROM move_at_once($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+-- Which queues the messages wait in.
+SELECT taken, numbers,
+       (SELECT jsonb_agg(DISTINCT jsonb_build_array(r.tenant, notification_receiver(x.action)))
+        FROM unnest($34::integer[], $36::jsonb[]) AS x (place, action)
+        JOIN alert_rules r ON r.rule_id = ($20::uuid[])[x.place]) AS queues
+FROM move_at_once($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
   $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,
   $42)
 

@@ -67,7 +67,8 @@ WHERE EXISTS (SELECT FROM notifications n
 
 -- name: claim
 -- As many of each queue as were granted, the longest due first. One has to wait while an earlier one tells about a rule
--- of its own to the same endpoint. Of a queue only what is due first is looked at, so that a long one costs no more.
+-- of its own to the same endpoint. Of a queue only what is due first is looked at, so that a long one costs no more. With $7
+-- nothing of those whose receiver is in trouble.
 WITH granted AS (
   SELECT * FROM unnest($2::bigint[], $3::text[], $4::int[]) WITH ORDINALITY AS g(tenant, receiver, count, turn)
 ), chosen AS (
@@ -82,6 +83,7 @@ WITH granted AS (
       SELECT FROM notifications e
       WHERE e.tenant = first.tenant AND e.endpoint = first.endpoint AND e.status = 'pending'
         AND e.notification_id < first.notification_id AND (e.rule_id || e.merged_rules) && first.rules)
+      AND NOT ($7 AND EXISTS (SELECT FROM receiver_troubles r WHERE r.tenant = g.tenant AND r.receiver = g.receiver))
     LIMIT g.count
   ) free JOIN notifications n USING (notification_id)
   WHERE n.status = 'pending' AND (n.claimed_until IS NULL OR n.claimed_until <= $1)

@@ -122,3 +122,17 @@ async def test_a_rule_that_goes_on_without_news_needs_no_event(moving: Callable[
     quiet = Move(RuleWithState(move.entry.rule, RuleState(), None, T0), move.after, move.alert_id)
     assert await world.alerts.advance([quiet], T0) == [[]]
     assert (await everything(world))[2] == []
+
+
+async def test_whoever_delivers_is_told_where_messages_wait_once_they_are_committed(
+    moving: Callable[..., Any],
+) -> None:
+    world, made = await moving()
+    await world.add_rules(1, 2)
+    told: list[tuple[int, str]] = []
+    world.notifying.told = told.extend
+    await world.flip(world.rules[0])
+    assert told == [(world.tenant.key, "https://hooks.example")]
+    while not made.the_long_way:
+        await world.flip(world.rules[0])
+    assert len(told) == made.at_once

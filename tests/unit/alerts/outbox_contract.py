@@ -220,3 +220,16 @@ class OutboxContract:
         # SKIP LOCKED may leave some for the next round; nobody's second of a rule is handed out.
         rest = await take(outbox, T0, 40)
         assert len(ids) + len(rest) == 20
+
+    async def test_who_is_told_to_take_of_well_receivers_only_takes_nothing_of_one_in_trouble(
+        self, outbox: Outbox, put: Put
+    ) -> None:
+        await put("acme", 1, HOOK, T0)
+        [queue] = await outbox.queues(T0)
+        grants = [Grant(*queue.key, 1)]
+        [first] = await outbox.claim(grants, T0, LEASE, well=True)
+        await outbox.record_retry(first, T0 + SECOND, AGAIN)
+        await outbox.record_receiver(first, T0, well=False)
+        later = T0 + 2 * SECOND
+        assert await outbox.claim(grants, later, LEASE, well=True) == []
+        assert [n.id for n in await outbox.claim(grants, later, LEASE)] == [first.id]

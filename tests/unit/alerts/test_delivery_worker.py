@@ -25,6 +25,7 @@ from ecpmon.model.alerts import (
     Notification,
     WebhookAction,
 )
+from ecpmon.model.delivery import DeliveryQueue
 from tests.waiting import PATIENCE
 
 SENT = DeliveryResult(DeliveryOutcome.DELIVERED, DeliveryReason.ACCEPTED, 200)
@@ -430,3 +431,51 @@ async def test_what_was_claimed_before_a_long_standstill_is_left_to_who_claims_i
     clock.now += timedelta(seconds=60)
     assert await make_worker(outbox, clock, notifier).run_once() == 1
     assert (len(notifier.delivered), outbox.statuses()) == (1, ["sent"])
+
+
+async def test_what_it_is_told_of_is_sent_before_all_queues_are_looked_at(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    notifier = ScriptedNotifier()
+    notifier.gate = asyncio.Event()
+    worker = make_worker(outbox, clock, notifier, limits=NEVER)
+    async with running(worker):
+        await until(lambda: outbox.claims == 1)
+        outbox.add(told := notification(1))
+        worker.told([told.queue])
+        await until(lambda: notifier.flying == 1)
+        assert outbox.claims == 1
+        # Its tenant has something under way: that is dealt out with all others.
+        outbox.add(notification(2, rule_id="another rule"))
+        worker.told([told.queue])
+        await until(lambda: notifier.flying == 2)
+        assert outbox.claims > 1
+        notifier.gate.set()
+        await until(lambda: outbox.statuses() == ["sent", "sent"])
+
+
+async def test_a_receiver_in_trouble_is_left_alone_whatever_it_is_told(
+    outbox: FakeOutbox, clock: Clock
+) -> None:
+    outbox.add(first := notification(1))
+    outbox.troubles[first.queue] = DeliveryQueue(*first.queue, 5, clock.now)
+    notifier = ScriptedNotifier()
+    worker = make_worker(outbox, clock, notifier, limits=NEVER)
+    async with running(worker):
+        await until(lambda: outbox.claims == 1)
+        worker.told([first.queue])
+        await until(lambda: outbox.claims > 1)
+        assert (notifier.flying, outbox.statuses()) == (0, ["pending"])
+
+
+async def test_what_could_not_be_claimed_at_once_is_looked_for(outbox: FakeOutbox, clock: Clock) -> None:
+    notifier = ScriptedNotifier()
+    worker = make_worker(outbox, clock, notifier, limits=WorkerLimits(poll=timedelta(milliseconds=5)))
+    async with running(worker):
+        await until(lambda: outbox.claims == 1)
+        outbox.failing.add("claim")
+        outbox.add(told := notification(1))
+        worker.told([told.queue])
+        await until(lambda: worker.counters.claim_errors > 0)
+        outbox.failing.clear()
+        await until(lambda: outbox.statuses() == ["sent"])

@@ -114,3 +114,18 @@ def test_rests_double_up_to_a_minute_and_begin_with_the_third_failure(failures: 
     if ends and ends > NOW:
         assert Turns().choose([queue], Counter(), ends - timedelta(microseconds=1)) == []
     assert [g.count for g in Turns().choose([queue], Counter(), ends or NOW)] == [1 if failures else 4]
+
+
+@given(st.lists(keys, unique=True, max_size=20), situations())
+def test_first_slots_are_of_tenants_with_nothing_under_way_and_within_the_half_kept_for_them(
+    told: list[QueueKey], situation: tuple[list[DeliveryQueue], Counter[QueueKey]]
+) -> None:
+    _, flying = situation
+    granted = Turns(SLOTS).first(told, flying)
+    assert {g.count for g in granted} <= {1}
+    tenants = [g.tenant_key for g in granted]
+    assert len(set(tenants)) == len(tenants)
+    assert not {*tenants} & {tenant for tenant, _ in flying}
+    assert not granted or flying.total() + len(granted) <= SLOTS.total - SLOTS.shared
+    if not flying and len({tenant for tenant, _ in told}) <= SLOTS.mail:
+        assert {*tenants} == {tenant for tenant, _ in told}
