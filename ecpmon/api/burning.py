@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from aiohttp import web
@@ -84,8 +84,9 @@ async def _burned(request: web.Request, tenant: Tenant, record: DeploymentRecord
     planned = await backend.maintenance.of_tenant(tenant)
     much = effort_of(tenant, planned)
     asked = await worked_out(request, tenant, much, _question, tenant, planned, began, until)
-    marks = await backend.window_sums.marks(tenant, asked.instants, now, present=until == now)
-    return await worked_out(request, tenant, much, _charged, asked, marks, began, until)
+    days = await backend.availability.coarse_days(tenant, began, until)
+    marks = await backend.window_sums.marks(tenant, asked.instants, now, coarse=days, present=until == now)
+    return await worked_out(request, tenant, much, _charged, asked, marks, days, began, until)
 
 
 def _question(tenant: Tenant, planned: Sequence[Maintenance], began: datetime, until: datetime) -> Question:
@@ -93,7 +94,13 @@ def _question(tenant: Tenant, planned: Sequence[Maintenance], began: datetime, u
     return question(until, Terms(off.maintenance, outside=off.outside), (), (began,))
 
 
-def _charged(asked: Question, marks: Mapping[datetime, Mark], began: datetime, until: datetime) -> Tally:
-    known = asked.known(marks)
+def _charged(
+    asked: Question,
+    marks: Mapping[datetime, Mark],
+    by_minute: Sequence[date],
+    began: datetime,
+    until: datetime,
+) -> Tally:
+    known = asked.known(marks, by_minute)
     early, late = known.unseen(began, until)
     return replace(known.tally(began, until), early=early, late=late)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Final
 
@@ -155,6 +155,7 @@ async def sla(request: web.Request) -> web.Response:
         _windows,
         found.question.rest,
         facts.marks,
+        facts.by_minute,
         at,
         tenant.sla_target.fraction,
         facts.statuses,
@@ -186,6 +187,7 @@ async def sla(request: web.Request) -> web.Response:
 def _windows(
     asked: Sealed[tuple[Terms, Question]],
     marks: Mapping[datetime, Mark],
+    by_minute: Sequence[date],
     at: datetime,
     target: float,
     statuses: Mapping[str, SlaStatus],
@@ -194,7 +196,7 @@ def _windows(
 ) -> tuple[SpanState | None, list[WindowResult]]:
     """What the tenant is at `at`, and its windows."""
     terms, question = asked.open()
-    known = question.known(marks)
+    known = question.known(marks, by_minute)
     return known.state(at), ledger.standing(known, at, target, statuses, names, terms, ends)
 
 
@@ -233,9 +235,11 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
     asked = await _question(request, tenant, planned, names, at, present=present)
     # As is known by now: a change that was seen just after the instant may have been one of the time before.
     now = now_of(request)
-    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier, present=present)
-    statuses = await backend.availability.statuses(tenant) if present else {}
     days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
+    marks = await backend.window_sums.marks(
+        tenant, asked.instants, now, asked.earlier, coarse=days, present=present
+    )
+    statuses = await backend.availability.statuses(tenant) if present else {}
     return _Asked(tenant, planned, asked, Facts(marks, statuses, days, changed=False), at, ends)
 
 
@@ -250,10 +254,13 @@ async def windows_under(
     # Not remembered: nobody else will ask about it.
     asked = await _question(request, tenant, planned, names, now, present=False)
     backend, much = backend_of(request), effort_of(tenant, planned)
-    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier, present=True)
+    days = await backend.availability.coarse_days(tenant, _earliest(names, now, tenant), now)
+    marks = await backend.window_sums.marks(
+        tenant, asked.instants, now, asked.earlier, coarse=days, present=True
+    )
     statuses, target = await backend.availability.statuses(tenant), tenant.sla_target.fraction
     _, found = await worked_out(
-        request, tenant, much, _windows, asked.rest, marks, now, target, statuses, names, None
+        request, tenant, much, _windows, asked.rest, marks, days, now, target, statuses, names, None
     )
     return found
 
@@ -426,8 +433,13 @@ async def analysis(request: web.Request) -> web.Response:
     start, planned = now - lasting, await backend.maintenance.of_tenant(tenant)
     much, target = effort_of(tenant, planned), tenant.sla_target.fraction
     asked = await worked_out(request, tenant, much, _of_period, tenant, planned, start, now)
-    marks = await backend.window_sums.marks(tenant, asked.instants, now, asked.earlier, present=True)
-    state, found = await worked_out(request, tenant, much, _evaluated, asked.rest, marks, start, now, target)
+    days = await backend.availability.coarse_days(tenant, start, now)
+    marks = await backend.window_sums.marks(
+        tenant, asked.instants, now, asked.earlier, coarse=days, present=True
+    )
+    state, found = await worked_out(
+        request, tenant, much, _evaluated, asked.rest, marks, days, start, now, target
+    )
     shown = percent(found.availability)
     answer: Analysis = {
         "tenant_id": tenant.tenant_id,
@@ -459,11 +471,12 @@ def _of_period(tenant: Tenant, planned: Sequence[Maintenance], start: datetime, 
 def _evaluated(
     asked: Sealed[tuple[Terms, Question]],
     marks: Mapping[datetime, Mark],
+    by_minute: Sequence[date],
     start: datetime,
     now: datetime,
     target: float,
 ) -> tuple[SpanState | None, WindowResult]:
     """What the tenant is at `now`, and the period."""
     terms, found = asked.open()
-    known = found.known(marks)
+    known = found.known(marks, by_minute)
     return known.state(now), ledger.evaluate(known, "period", start, now, target, None, terms)

@@ -159,7 +159,7 @@ class StatusPages:
         facts = await backend.status_pages.facts(tenant, now, shown)
         made = await worked_out_for(
             backend, tenant, much + len(spans), reading.made,
-            tenant, planned, asked.rest, found.marks, spans, whole, facts, now,
+            tenant, planned, asked.rest, found.marks, found.by_minute, spans, whole, facts, now,
         )  # fmt: skip
         return Page(backend, tenant, facts, made, {})
 

@@ -209,12 +209,14 @@ class WindowSums(Protocol):
         now: datetime,
         earlier: Sequence[Interval] = (),
         *,
+        coarse: Collection[date] = (),
         present: bool = False,
     ) -> Mapping[datetime, Mark]:
         """What is known at each of `instants`, for a ledger (`sla.ledger`); what lies after `now` does not count.
 
         Two look-ups for each. Deleted tenants have their marks as well, up to their end. `instants` are in order. Of
-        `earlier`, which lies before them, the edges are looked up too to which an outage reaches back.
+        `earlier`, which lies before them, the edges are looked up too to which an outage reaches back, and of the
+        minutes of the days `coarse` within which they lie begin and end.
         """
         ...
 

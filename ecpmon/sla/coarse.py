@@ -9,30 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from datetime import date, datetime
 
 from ecpmon.model.availability import GapReason, Span, SpanState
+from ecpmon.sla.minutes import MINUTE, day_of, minute_after, minute_before
 from ecpmon.sla.spans import coalesce
 from ecpmon.sla.turns import NO_TIME, doubts_of, in_turn, lasting
-
-MINUTE: Final = timedelta(minutes=1)
-
-
-def minute_before(at: datetime) -> datetime:
-    """The whole minute at or before `at`."""
-    return at.replace(second=0, microsecond=0)
-
-
-def minute_after(at: datetime) -> datetime:
-    """The whole minute at or after `at`."""
-    whole = minute_before(at)
-    return whole if whole == at else whole + MINUTE
-
-
-def day_of(at: datetime) -> date:
-    """The UTC day, which is what is kept by the minute or not."""
-    return at.astimezone(UTC).date()
 
 
 def by_minute(spans: Iterable[Span], is_coarse: Callable[[date], bool]) -> list[Span]:
@@ -78,7 +60,9 @@ def _together(pieces: Sequence[Span], before: Span | None) -> list[Span]:
         before = None
     gaps = _gaps(pieces)
     doubts = doubts_of(pieces, before)
-    laid = in_turn(pieces, before, doubts, gaps) if doubts else None
+    # Who looks now and then is in doubt about what follows as well: that depends on what the minute ended with.
+    looks = doubts or any(p.doubt or p.doubt_after for p in pieces)
+    laid = in_turn(pieces, before, doubts, gaps) if looks else None
     return laid or _in_shares(pieces, gaps)
 
 

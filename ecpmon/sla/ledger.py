@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
 from operator import attrgetter
@@ -22,6 +22,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Entry, Mark, micros
 from ecpmon.model.windows import Outages, SlaStatus, Tally, WindowFigures, WindowResult
 from ecpmon.sla import hours
+from ecpmon.sla.cuts import Measured, minutes_cut, widened
 from ecpmon.sla.maintenance import touching
 from ecpmon.sla.parts import NOTHING, Part, Terms, ended, maintenance_of
 from ecpmon.sla.periods import WINDOW_NAMES
@@ -43,12 +44,12 @@ class Question:
     earlier: Sequence[Interval] = ()
     outside: Sequence[Interval] = ()
 
-    def known(self, marks: Mapping[datetime, Mark]) -> Ledger:
-        """The ledger of what was found."""
+    def known(self, marks: Mapping[datetime, Mark], coarse: Collection[date] = ()) -> Ledger:
+        """The ledger of what was found. `coarse`: days that are kept by the minute; with the marks of their minutes."""
         first = len(self.earlier)
         while first and self.earlier[first - 1].start in marks:
             first -= 1
-        return Ledger(marks.__getitem__, [*self.earlier[first:], *self.maintenance], self.outside)
+        return Ledger(marks.__getitem__, [*self.earlier[first:], *self.maintenance], self.outside, coarse)
 
 
 def question(
@@ -96,6 +97,10 @@ class _Amounts:
     early: float = 0.0
     late: float = 0.0
 
+    @property
+    def measured(self) -> Measured:
+        return Measured(self.eligible / 1e6, self.down / 1e6, self.gap / 1e6, self.early, self.late)
+
     def __add__(self, other: _Amounts) -> _Amounts:
         return _Amounts(
             self.eligible + other.eligible,
@@ -132,10 +137,13 @@ class Ledger:
         mark: Callable[[datetime], Mark],
         maintenance: Sequence[Interval] = (),
         outside: Sequence[Interval] = (),
+        coarse: Collection[date] = (),
     ) -> None:
         """`mark` finds the mark of an instant; `maintenance` is disjoint and in order, and so is `outside`, the part of
-        it that lies outside of the service hours."""
+        it that lies outside of the service hours. `coarse`: the days that are kept by the minute. Of each of their
+        minutes that a window or maintenance begins or ends in, begin and end are asked for (`cuts.edges_within`)."""
         self._mark = mark
+        self._coarse = coarse
         self._maintenance = maintenance
         self._starts = [i.start for i in maintenance]
         self._ends = [i.end for i in maintenance]
@@ -143,7 +151,7 @@ class Ledger:
 
     def taking_out(self, maintenance: Sequence[Interval]) -> Ledger:
         """The same with other maintenance."""
-        return Ledger(self._mark, maintenance, self._never)
+        return Ledger(self._mark, maintenance, self._never, self._coarse)
 
     @cached_property
     def _taken(self) -> list[_Amounts]:
@@ -234,8 +242,19 @@ class Ledger:
 
     def unseen(self, start: datetime, end: datetime) -> tuple[float, float]:
         """What `windows.unseen` says about `[start, end)`."""
-        left = _between(self._mark(start), self._mark(end)) - self._taken_out(start, end)
-        return max(left.early, 0.0), max(left.late, 0.0)
+        left = self._left(start, end)
+        if not self._coarse:
+            return max(left.early, 0.0), max(left.late, 0.0)
+        planned = touching(self._maintenance, start, end)
+        cut = minutes_cut((start, end, *(at for i in planned for at in (i.start, i.end))), self._coarse)
+        early, late = widened(start, end, cut, self._whole, lambda a, b: self._left(a, b).measured)
+        return max(left.early + early, 0.0), max(left.late + late, 0.0)
+
+    def _left(self, start: datetime, end: datetime) -> _Amounts:
+        return _between(self._mark(start), self._mark(end)) - self._taken_out(start, end)
+
+    def _whole(self, start: datetime, end: datetime) -> Measured:
+        return _between(self._mark(start), self._mark(end)).measured
 
     def history(self, start: datetime, end: datetime) -> timedelta:
         """How long before `end` there is eligible time, from `start` on."""

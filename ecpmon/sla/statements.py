@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -155,9 +155,11 @@ def statement(
     planned: Sequence[Maintenance],
     now: datetime,
     withdrawn: Sequence[Withdrawn] = (),
+    coarse: Collection[date] = (),
 ) -> Statement:
     """The statement of `month` as of `now`. `spans` is the timeline of the month up to the earlier of both, and what
-    came before and next: a change seen then may have been one of the month, and incidents are told whole.
+    came before and next: a change seen then may have been one of the month, and incidents are told whole. `coarse`: its
+    days that are kept by the minute.
 
     Raises ValidationFailed for a month that has not begun.
     """
@@ -174,7 +176,7 @@ def statement(
     terms = _terms(tenant, contract, planned, period, Interval(min(edges), max(edges)))
     off = terms.maintenance
     result = windows.evaluate(
-        month, spans, period.start, end, contract.target, None, terms, period.end, known
+        month, spans, period.start, end, contract.target, None, terms, period.end, known, coarse
     )
     found = tuple(incidents.incidents(spans, period.start, end, off, known))
     return Statement(

@@ -7,9 +7,9 @@ never rounded here.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice, pairwise
 from operator import attrgetter
 
@@ -25,6 +25,7 @@ from ecpmon.model.windows import (
     WindowResult,
 )
 from ecpmon.sla.budgets import allowed, burn_rate, exhausted_at, status
+from ecpmon.sla.cuts import Measured, minutes_cut, widened
 from ecpmon.sla.incidents import counted, incidents
 from ecpmon.sla.maintenance import exclude, touching
 from ecpmon.sla.parts import Part, Terms, added, maintenance_of, rest_of, shared_target
@@ -92,6 +93,7 @@ def unseen(
     start: datetime,
     end: datetime,
     maintenance: Sequence[Interval] = (),
+    coarse: Collection[date] = (),
 ) -> tuple[float, float]:
     """(early, late) for `bounds`: for how many seconds the tenant may have been down, and up, before that was seen.
 
@@ -99,8 +101,33 @@ def unseen(
     after its last observation, so that the other state may have begun before the gap. What follows a gap begins with
     an observation, and the gap is in the bounds already. Only what lies within `[start, end)` counts, and not in
     maintenance; of changes after `end`, too, as far as `spans` know of them. What happened wholly between two
-    observations nobody saw.
+    observations nobody saw. `coarse`: days that are kept by the minute, of whose minutes a part is in doubt as
+    `sla.cuts` says.
     """
+    early, late = _unseen(spans, start, end, maintenance)
+    if not coarse:
+        return early, late
+    planned = touching(maintenance, start, end)
+    cut = minutes_cut((start, end, *(at for i in planned for at in (i.start, i.end))), coarse)
+    more, further = widened(
+        start, end, cut,
+        lambda a, b: _measured(spans, a, b, ()),
+        lambda a, b: _measured(spans, a, b, maintenance),
+    )  # fmt: skip
+    return max(early + more, 0.0), max(late + further, 0.0)
+
+
+def _measured(
+    spans: Sequence[Span], start: datetime, end: datetime, maintenance: Sequence[Interval]
+) -> Measured:
+    seconds = tally(spans, start, end, maintenance)
+    doubts = _unseen(spans, start, end, maintenance)
+    return Measured(seconds.eligible, seconds.down, seconds.gap, *doubts)
+
+
+def _unseen(
+    spans: Sequence[Span], start: datetime, end: datetime, maintenance: Sequence[Interval]
+) -> tuple[float, float]:
     early = late = 0.0
     first = bisect_right(spans, start, key=attrgetter("end"))
     longest = timedelta(seconds=max((span.doubt for span in islice(spans, first, None)), default=0.0))
@@ -164,16 +191,17 @@ def evaluate(
     terms: Terms | None = None,
     period_end: datetime | None = None,
     known: datetime | None = None,
+    coarse: Collection[date] = (),
 ) -> WindowResult:
     """One window of one tenant, as far as `end`.
 
     `spans` is the timeline up to `end`, from where an outage that goes on at `start` began; `target` a fraction in
     (0, 1). With `period_end` after `end` (a calendar period that is not over) budget and verdict are those of the whole
     period, if no more of it goes down.
-    Outages are as they were known at `known` (None: at `end`).
+    Outages are as they were known at `known` (None: at `end`). `coarse`: as in `unseen`.
     """
     part = Part(start, period_end or end, target, terms or Terms())
-    return evaluate_parts(window, spans, [part], end, previous, known)
+    return evaluate_parts(window, spans, [part], end, previous, known, coarse)
 
 
 def figures(
@@ -286,12 +314,13 @@ def evaluate_parts(
     now: datetime,
     previous: SlaStatus | None = None,
     known: datetime | None = None,
+    coarse: Collection[date] = (),
 ) -> WindowResult:
     """`evaluate` of a window in parts, as far as `now`."""
     start, end, off = parts[0].start, min(parts[-1].end, now), maintenance_of(parts)
     tallies = [tally(spans, p.start, p.until(now), p.terms.maintenance, p.terms.outside) for p in parts]
     base = figures_of(window, parts, tallies, now, previous)
-    low, high = bounds(base.tally, *unseen(spans, start, end, off))
+    low, high = bounds(base.tally, *unseen(spans, start, end, off, coarse))
     return WindowResult(
         **{field.name: getattr(base, field.name) for field in fields(base)} | {"low": low, "high": high},
         verdict=judged(base, low, high),

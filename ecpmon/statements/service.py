@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -308,8 +308,19 @@ class StatementService:
         )
         planned = await self._maintenance.of_tenant(tenant)
         withdrawn = await self._maintenance.withdrawn(tenant)
+        coarse = await self._availability.coarse_days(tenant, period.start, known)
         return await self._workers.run(
-            tenant.key, _computed, tenant, month, contract, spans, planned, now, withdrawn, whole.start
+            tenant.key,
+            _computed,
+            tenant,
+            month,
+            contract,
+            spans,
+            planned,
+            now,
+            withdrawn,
+            coarse,
+            whole.start,
         )
 
     def _contract(self, tenant: Tenant, month: str) -> Contract:
@@ -328,9 +339,10 @@ def _computed(
     planned: Sequence[Maintenance],
     now: datetime,
     withdrawn: Sequence[Withdrawn],
+    coarse: Collection[date],
     since: datetime,
 ) -> _Computed:
-    made = document(statement(tenant, month, contract, spans.open(), planned, now, withdrawn))
+    made = document(statement(tenant, month, contract, spans.open(), planned, now, withdrawn, coarse))
     return _Computed(orjson.dumps(made), made["digest"], made["eligible_minutes"], since)
 
 

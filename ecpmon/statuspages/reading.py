@@ -64,6 +64,7 @@ def made(
     planned: Sequence[Maintenance],
     rest: Sealed[tuple[Terms, Question, list[tuple[date, datetime]]]],
     marks: Mapping[datetime, Mark],
+    by_minute: Sequence[date],
     spans: PackedSpans,
     whole: Interval,
     facts: PageFacts,
@@ -71,7 +72,7 @@ def made(
 ) -> Reading:
     """`spans`: those that are not up within `whole`, which reaches back to where the first outage began."""
     terms, found, days = rest.open()
-    known, target = found.known(marks), tenant.sla_target.fraction
+    known, target = found.known(marks, by_minute), tenant.sla_target.fraction
     edges = [*(begin for _, begin in days), now]
     measured = [_measured(known, a, b, target, terms) for a, b in pairwise(edges)]
     outages = _outages(tenant, planned, spans, edges[0], whole, now)

@@ -14,7 +14,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, WindowFigures
 from ecpmon.ports.sla import Listed
-from ecpmon.sla.coarse import day_of
+from ecpmon.sla.minutes import day_of
 from ecpmon.sla.packed import NOTHING, PackedTimeline
 from ecpmon.sla.spans import Head
 from ecpmon.slices import in_slices

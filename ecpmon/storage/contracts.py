@@ -16,7 +16,8 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.sums import Mark
 from ecpmon.model.windows import SlaStatus
 from ecpmon.ports.contracts import Contract, Facts
-from ecpmon.sla.coarse import day_of
+from ecpmon.sla.cuts import edges_within
+from ecpmon.sla.minutes import day_of
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import MANY, further, marks_of, packed_marks
 from ecpmon.storage.maintenance import maintenance_of
@@ -75,12 +76,16 @@ class PgContracts:
             async with self._database.snapshot() as connection:
                 asked = (key, [instants[0]], now, contract.seen, *days)
                 first: Any = await connection.fetchrow(self._sql["facts"], *asked)
-                instants = [*further([first], now, earlier), *instants]
+                among = edges_within(instants, first["days"])
+                instants = [*further([first], now, earlier), *sorted({*instants, *among})]
                 return _facts(first, await packed_marks(connection, key, instants, now, now))
         rows = await self._database.fetch(self._sql["facts"], key, list(instants), now, contract.seen, *days)
-        # An outage goes on since before all of it, and something was planned then: all once more, of one instant.
-        if more := further(rows, now, earlier):
-            return await self.facts(contract, [*more, *instants], since, now)
+        # An outage goes on since before all of it, and something was planned then; or a minute is asked about in part
+        # that is kept as a whole. All once more, of one instant.
+        more = further(rows, now, earlier)
+        if more or not edges_within(instants, rows[0]["days"]) <= {*instants}:
+            among = edges_within(instants, rows[0]["days"])
+            return await self.facts(contract, [*more, *sorted({*instants, *among})], since, now)
         return _facts(rows[0], marks_of(rows, instants, now))
 
 

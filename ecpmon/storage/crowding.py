@@ -10,7 +10,8 @@ from typing import Any, Final
 import structlog
 
 from ecpmon.model.availability import Span, SpanState
-from ecpmon.sla.coarse import by_minute, day_of, minute_after, minute_before
+from ecpmon.sla.coarse import by_minute
+from ecpmon.sla.minutes import day_of, minute_after, minute_before
 from ecpmon.sla.spans import clip, coalesce
 from ecpmon.storage.queries import load
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ecpmon.model.availability import GapReason, Span, SpanState
 from ecpmon.model.maintenance import Interval
-from ecpmon.sla.coarse import day_of
 from ecpmon.sla.evidence import EvidenceRules
+from ecpmon.sla.minutes import day_of
 from ecpmon.sla.spans import Head, attribute, clip, lay
 from ecpmon.storage.crowding import MOST_CHANGES, Crowding, exact_ends, widened
 from ecpmon.storage.queries import load

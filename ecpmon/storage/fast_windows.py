@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -14,6 +14,7 @@ from ecpmon.model.sums import Entry, Mark, OpenEnd, micros
 from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import Tally
 from ecpmon.ports.sla import Outline, WindowTotals
+from ecpmon.sla.cuts import edges_within
 from ecpmon.sla.entries import unmarked, with_head
 from ecpmon.sla.ledger import edges_of, reached
 from ecpmon.slices import in_slices
@@ -77,8 +78,11 @@ class PgFastWindows:
         now: datetime,
         earlier: Sequence[Interval] = (),
         *,
+        coarse: Collection[date] = (),
         present: bool = False,
     ) -> Mapping[datetime, Mark]:
+        if coarse:
+            instants = sorted({*instants, *edges_within(instants, coarse)})
         until = min(now, tenant.deleted_at or now)
         # Of a deleted tenant all is past.
         shown = now if present and tenant.deleted_at is None else None

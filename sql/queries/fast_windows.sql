@@ -5,12 +5,20 @@ b.early_before + change_early(b.is_down, b.share, b.unknown, b.was) * b.doubt AS
 
 -- part: head_columns
 -- Of a head `o` at the present {present}: until when it is shown, since when what it says, since when it is down, or unknown
--- in part (`changed`), by how much each, and for how long its gap may have gone unseen.
+-- in part (`changed`), by how much each, for how long its gap may have gone unseen, and whether any day of its tenant is
+-- kept by the minute.
 o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires, o.since,
        CASE WHEN o.state = 'down' THEN o.since END AS down_since, CASE WHEN o.state <> 'up' THEN o.since END AS changed,
        CASE WHEN o.state = 'down' THEN o.share ELSE 0 END AS down_share, o.share,
        CASE WHEN o.state = 'gap' THEN o.share ELSE o.unknown END AS blind, o.doubt,
-       coalesce(date_part('epoch', o.holds + o.age), 0) AS unseen
+       coalesce(date_part('epoch', o.holds + o.age), 0) AS unseen,
+       EXISTS (SELECT FROM coarse_days d WHERE d.tenant = o.tenant) AS crowded
+
+-- part: cut_from
+-- Seconds from {starts} to the end of its minute, where that minute was kept as a whole: when what of it was is not known.
+CASE WHEN h.crowded AND date_part('second', {starts}) > 0
+          AND EXISTS (SELECT FROM coarse_days d WHERE d.tenant = h.tenant AND d.day = ({starts} AT TIME ZONE 'UTC')::date)
+     THEN 60 - date_part('second', {starts}) ELSE 0 END
 
 -- part: early_between
 -- Seconds for which the tenant of the head `h` may have been down unseen between {starts} and {ends}, and may have been up
@@ -18,11 +26,13 @@ o.last_observed_at + o.holds + make_interval(secs => {behind head=o}) AS expires
 coalesce(e.early - s.early, 0)
          + CASE WHEN h.changed > {starts} AND h.changed <= {ends} THEN least(h.down_share + h.blind, 1) * h.doubt ELSE 0 END
          + CASE WHEN h.expires > {starts} AND h.expires <= {ends} THEN (1 - h.down_share) * h.unseen ELSE 0 END
+         + {cut_from}
 
 -- part: late_between
 coalesce(e.late - s.late, 0)
          + CASE WHEN h.changed > {starts} AND h.changed <= {ends} THEN (1 - h.down_share) * h.doubt ELSE 0 END
          + CASE WHEN h.expires > {starts} AND h.expires <= {ends} THEN h.down_share * h.unseen ELSE 0 END
+         + {cut_from}
 
 -- part: blind_between
 -- What the head `h` says between {starts} and {ends} as far as it is unknown.

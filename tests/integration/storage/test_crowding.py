@@ -13,12 +13,14 @@ from ecpmon.model.availability import Observation, Span
 from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
-from ecpmon.sla.coarse import by_minute, day_of
+from ecpmon.sla.coarse import by_minute
 from ecpmon.sla.evidence import DEFAULT_RULES
+from ecpmon.sla.minutes import day_of
 from ecpmon.sla.spans import lay, make_head
 from ecpmon.sla.windows import tally
 from ecpmon.storage.availability import PgAvailabilityStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from tests.integration.conftest import T0
@@ -116,6 +118,22 @@ async def test_ten_thousand_flaps_are_some_thousand_rows_and_every_second_of_the
     rows = await database.fetchval("SELECT count(*) FROM availability_spans WHERE tenant = $1", tenant.key)
     assert rows <= 4 * 668
     assert await coarse_days(database, tenant) == {day_of(start)}
+
+
+async def test_lists_count_all_of_a_minute_within_which_a_window_begins_as_in_doubt(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    flapping, calm = await make_tenant(), await make_tenant()
+    store = IngestStore(database, DEFAULT_RULES, 100, MOST)
+    frames = [frame(flapping, n * 3, n % 2 == 1) for n in range(40)] + [
+        frame(calm, n * 3, False) for n in range(40)
+    ]
+    await store.commit([Batch(tuple(frames))])
+    starts = [at(60), at(79.5)]
+    found = await PgFastWindows(database).totals([flapping.key, calm.key], starts, at(117))
+    whole, part = (found[flapping.key].tally(n) for n in (0, 1))
+    assert (part.early - whole.early, part.late - whole.late) == (pytest.approx(40.5), pytest.approx(40.5))
+    assert [found[calm.key].tally(n).early for n in (0, 1)] == [0, 0]
 
 
 async def test_a_neighbour_in_the_same_commit_stays_exact(

@@ -328,6 +328,7 @@ class FakeAvailability:
         now: datetime,
         earlier: Sequence[Interval] = (),
         *,
+        coarse: Collection[date] = (),
         present: bool = False,
     ) -> dict[datetime, Mark]:
         self.asked.append((tenant.tenant_id, instants[0], now))

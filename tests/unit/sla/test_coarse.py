@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecpmon.model.availability import GapReason, Observation, Span, SpanState
-from ecpmon.sla.coarse import MINUTE, by_minute, day_of
+from ecpmon.model.maintenance import Interval
+from ecpmon.sla.coarse import by_minute
+from ecpmon.sla.entries import Book
+from ecpmon.sla.ledger import Ledger
+from ecpmon.sla.minutes import MINUTE, day_of
 from ecpmon.sla.spans import coalesce, lay
 from ecpmon.sla.windows import doubted, evaluate, tally, unseen
 
@@ -248,3 +253,64 @@ def test_a_minute_of_flaps_seen_every_five_seconds_is_half_down_and_may_be_anyth
     assert result.availability == pytest.approx(0.5)
     assert (result.low, result.high) == (pytest.approx(0, abs=1e-5), pytest.approx(1, abs=1e-5))
     assert len(kept) <= 4 * 4
+
+
+# --- windows and planned work that begin and end within a minute ------------------------------------------------------
+
+BOTH: Final = [TODAY, date(2026, 3, 2)]
+some_edges = st.lists(st.floats(-30, 1_500).map(lambda s: round(s, 3)), min_size=4, max_size=4, unique=True)
+
+
+def holds_what_the_spans_say(spans: list[Span], edges: list[float]) -> None:
+    """By the minute a stretch is down by no more and no less than its exact timeline allows, planned work or not."""
+    kept = by_minute(spans, every_day)
+    (start, end), planned = sorted(map(at, edges[:2])), [Interval(*sorted(map(at, edges[2:])))]
+    until = spans[-1].end
+    for off in ([], planned):
+        exact, told = tally(spans, start, end, off), tally(kept, start, end, off)
+        assert told.eligible == pytest.approx(exact.eligible)
+        early, late = unseen(kept, start, end, off, BOTH)
+        assert told.up - early <= exact.up + 1e-3
+        assert told.down - late <= exact.down + 1e-3
+        if not off:
+            least, most = must_hold(spans, start, end)
+            assert max(told.up - early, 0) <= max(exact.up - least, 0) + 1e-3
+            assert max(told.down - late, 0) <= max(exact.down - most, 0) + 1e-3
+        known = Ledger(Book(kept, kept[0].start, until).mark, off, (), BOTH)
+        first, last = max(start, kept[0].start), min(end, until)
+        if first < last:
+            expected = unseen(kept, first, last, off, BOTH)
+            assert known.unseen(first, last) == pytest.approx(expected, abs=1e-5)
+
+
+@settings(deadline=None, max_examples=80)
+@given(timelines(), some_edges)
+def test_a_window_that_cuts_a_minute_is_in_doubt_by_what_that_minute_may_have_been(
+    spans: list[Span], edges: list[float]
+) -> None:
+    holds_what_the_spans_say(spans, edges)
+
+
+@settings(deadline=None, max_examples=80)
+@given(looked(), some_edges)
+def test_so_it_is_where_changes_are_in_doubt_themselves(spans: list[Span], edges: list[float]) -> None:
+    holds_what_the_spans_say(spans, edges)
+
+
+@settings(deadline=None, max_examples=80)
+@given(looked((0.0, 0.0, 1.0, 0.25, 0.5)), some_edges)
+def test_and_where_parts_are_down_or_silent(spans: list[Span], edges: list[float]) -> None:
+    holds_what_the_spans_say(spans, edges)
+
+
+@pytest.mark.parametrize(
+    ("begins", "bounds"), [(60, (30, 30)), (80, (10, 30)), (110, (0, 10)), (120, (0, 0))]
+)
+def test_of_a_minute_that_was_down_for_half_a_part_is_down_by_what_there_is_room_for(
+    begins: int, bounds: tuple[float, float]
+) -> None:
+    kept = by_minute(line((UP, 65), (DOWN, 10), (UP, 10), (DOWN, 20), (UP, 200)), every_day)
+    found = evaluate("x", kept, at(begins), at(180), 0.99, coarse=BOTH)
+    assert found.low is not None and found.high is not None  # noqa: PT018
+    down = [(180 - begins) * (1 - share) for share in (found.high, found.low)]
+    assert down == [pytest.approx(bounds[0], abs=1e-6), pytest.approx(bounds[1], abs=1e-6)]
