@@ -242,16 +242,18 @@ class Database:
         async with self._for(sql) as connection:
             return str(await connection.execute(sql, *args))
 
-    async def dedicated(self, on_lost: Callable[[], None] | None = None) -> Any:
+    async def dedicated(
+        self, on_lost: Callable[[], None] | None = None, patience: float = ACQUIRE_TIMEOUT
+    ) -> Any:
         """A connection of one's own, for what a pool would undo: advisory locks and LISTEN.
 
-        `on_lost` is called when it breaks. The caller closes it.
+        `on_lost` is called when it breaks. `patience`: seconds to connect in. The caller closes it.
         """
         with wrap_errors():
             connection = await asyncpg.connect(
                 self._direct_url,
                 connection_class=Session,
-                timeout=ACQUIRE_TIMEOUT,
+                timeout=patience,
                 command_timeout=10,
                 server_settings={
                     "application_name": f"{self._name}-dedicated",

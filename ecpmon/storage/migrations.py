@@ -25,6 +25,8 @@ _FILE = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 _NO_TRANSACTION = "-- ecpmon: no-transaction"
 # Any constant will do, as long as it is always the same.
 _LOCK = 0x6563706D
+# Seconds to connect in: a server that has just started on a busy machine may take longer than a request would wait.
+PATIENCE = 30.0
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
   version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
@@ -95,7 +97,7 @@ async def migrate(
 ) -> int:
     """Bring the database up to date; the number of files applied. Safe to call from several processes at once."""
     known = discover() if migrations is None else migrations
-    connection = await database.dedicated()
+    connection = await database.dedicated(patience=PATIENCE)
     try:
         with wrap_errors():
             await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=600)

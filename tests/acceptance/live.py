@@ -109,6 +109,11 @@ class LiveStack:
 
         await until(taken, PATIENCE, f"the simulator takes an outage of {tenant_id}")
 
+    async def mend_tenant(self, tenant_id: str) -> None:
+        """The simulated tenant's outages are over now."""
+        async with self.session.delete(f"{self.stack.urls.simulator}/api/v1/failures/{tenant_id}") as answer:
+            assert answer.status == 200, await answer.text()
+
     async def truth(self, tenant_id: str, now: datetime) -> list[Interval]:
         """When the simulated tenant was down."""
         async with self.session.get(f"{self.stack.urls.simulator}/api/v1/truth/{tenant_id}") as answer:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from ecpmon.app.demo import TENANTS, ensure_demo_tenants
@@ -72,20 +73,25 @@ async def test_every_part_is_killed_in_turn(running: LiveStack) -> None:
 
 
 async def the_circle_through_alertmanager_is_closed(running: LiveStack) -> None:
-    """Simulator → Prometheus → Alertmanager → our webhook → the tenant's socket."""
+    """Simulator → Prometheus → Alertmanager → our webhook → the tenant's socket; outages last until they are told."""
     async with running.session.ws_connect(f"{running.api}/ws/alerts/{BROKEN}") as socket:
-        for status in ("firing", "resolved"):
-            if status == "firing":
-                body = {"failure_type": "full_outage", "duration_seconds": 20.0}
-                await running.post(f"/api/v1/simulator/failures/{BROKEN}/trigger", body, 202)
-                await running.break_tenant(SCRAPED, 20.0)
-                await asyncio.sleep(3)
-                await running.kill("postgres")
-            async with asyncio.timeout(PATIENCE):
-                message: dict[str, Any] = {}
-                while (message.get("type"), message.get("status")) != ("alertmanager", status):
-                    message = await socket.receive_json()
-            assert "is down" in message["message"]
+        body = {"failure_type": "full_outage", "duration_seconds": 3600.0}
+        await running.post(f"/api/v1/simulator/failures/{BROKEN}/trigger", body, 202)
+        await running.break_tenant(SCRAPED, 3600.0)
+        await asyncio.sleep(3)
+        await running.kill("postgres")
+        await it_is_told(socket, "firing")
+        for name in (BROKEN, SCRAPED):
+            await running.mend_tenant(name)
+        await it_is_told(socket, "resolved")
+
+
+async def it_is_told(socket: aiohttp.ClientWebSocketResponse, status: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        message: dict[str, Any] = {}
+        while (message.get("type"), message.get("status")) != ("alertmanager", status):
+            message = await socket.receive_json()
+    assert "is down" in message["message"]
 
 
 async def nothing_acknowledged_is_missing(running: LiveStack, pusher: Pusher) -> None:
