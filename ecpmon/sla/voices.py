@@ -132,6 +132,11 @@ def expected_until(at: datetime) -> datetime:
     return hour_after(at) + FORGOTTEN
 
 
+def expected_before(at: datetime) -> datetime:
+    """What was said earlier is expected no more at `at`, or after it."""
+    return at - FORGOTTEN - _HOUR
+
+
 @dataclass(slots=True)
 class _Said:
     """An observation under way. `end` None: it goes on."""

@@ -88,17 +88,7 @@ class Relaying:
 
         `row` of `availability_heads`. `out` gets what is to be stored.
         """
-        stop = held_until(regimes, *between)
-        if await self._voices.knows_ends(connection, tenant):
-            # What is said matters for as long as anybody is expected by it, or would be.
-            await self._voices.hear(connection, hearings(tenant, told))
-            await self._voices.unhear(connection, tenant, *between, regimes, over=True)
-            stop = max(stop, expected_until(between[1]))
-        else:
-            if gone and (removed := await self._voices.unhear(connection, tenant, *between, regimes)):
-                stop = max(stop, removed.end)
-            if added := (await self._voices.hear(connection, hearings(tenant, told))).get(tenant):
-                stop = max(stop, added.end)
+        stop = await self._reheard(connection, tenant, regimes, between, told, gone=gone)
         # How old what was said then is matters for the next change after it as well.
         stop = held_until(regimes, stop, stop)
         stretch, chorus = await self._stretch(connection, tenant, row, regimes, between, stop)
@@ -123,6 +113,26 @@ class Relaying:
             await connection.execute(self._sql["heal_timeline"], tenant, stretch.start - _TICK)
             return
         await self._put(connection, tenant, row, regimes, stretch, newest, out)
+
+    async def _reheard(
+        self, connection: Any, tenant: int, regimes: list[Regime], between: tuple[datetime, datetime],
+        told: Sequence[Told], *, gone: bool,
+    ) -> datetime:  # fmt: skip
+        """Bring `evidence_heard` up to date; until when it matters what was said."""
+        voices, stop = self._voices, held_until(regimes, *between)
+        if await voices.knows_ends(connection, tenant):
+            await voices.hear(connection, hearings(tenant, told))
+            if gone:
+                await voices.unhear(connection, tenant, *between, regimes, over=True)
+            else:
+                await voices.rehear(connection, tenant, *between, regimes)
+            # For as long as anybody is expected by it, or would be.
+            return max(stop, expected_until(between[1]))
+        if gone and (removed := await voices.unhear(connection, tenant, *between, regimes)):
+            stop = max(stop, removed.end)
+        if added := (await voices.hear(connection, hearings(tenant, told))).get(tenant):
+            stop = max(stop, added.end)
+        return stop
 
     async def _stretch(
         self,

@@ -20,7 +20,7 @@ from ecpmon.model.maintenance import Interval
 from ecpmon.model.samples import EARLIEST, LATEST
 from ecpmon.sla.crossings import Held, Voice
 from ecpmon.sla.evidence import EvidenceRules
-from ecpmon.sla.voices import Chorus, Told, expected_until, hour_after
+from ecpmon.sla.voices import Chorus, Told, expected_before, expected_until, hour_after
 from ecpmon.storage.alike import standing_name
 from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, evidence_values, policy_of, reach, regime_at, told_by
@@ -204,21 +204,37 @@ class Voices:
         `over`: of a tenant whose voices may be over, who is expected from `first` on is told anew from the samples.
         The time in which somebody is expected no more; None: it is as it was.
         """
-        starts = [EARLIEST, *(r.valid_from for r in regimes[1:])]
-        ends = [*starts[1:], LATEST]
         row = await connection.fetchrow(
             self._sql["unhear"],
             tenant,
             first,
             expected_until(last),
-            [regime.source.value for regime in regimes],
-            starts,
-            ends,
-            [regime.weights for regime in regimes],
-            [self._rules.of(regime.source).error_rate_down_at is not None for regime in regimes],
+            *self._columns(regimes),
+            expected_before(first),
             over,
         )
         return Interval(row["start"], row["end"]) if row["start"] else None
+
+    async def rehear(
+        self, connection: Any, tenant: int, first: datetime, last: datetime, regimes: Sequence[Regime]
+    ) -> None:
+        """Of voices that are over while what was said from `first` to `last` matters: who is expected after that.
+
+        What `hear` has added is cut where it has to be. Nothing was taken back.
+        """
+        columns = self._columns(regimes)
+        await connection.execute(self._sql["rehear"], tenant, first, expected_until(last), *columns)
+
+    def _columns(self, regimes: Sequence[Regime]) -> tuple[list[Any], ...]:
+        """Sources, from when until when, weights, whether error rates count."""
+        starts = [EARLIEST, *(r.valid_from for r in regimes[1:])]
+        return (
+            [regime.source.value for regime in regimes],
+            starts,
+            [*starts[1:], LATEST],
+            [regime.weights for regime in regimes],
+            [self._rules.of(regime.source).error_rate_down_at is not None for regime in regimes],
+        )
 
     async def store(self, connection: Any, standings: Mapping[int, Standing]) -> None:
         if standings:

@@ -41,21 +41,20 @@ SELECT EXISTS (SELECT {ended tenant=$1})
 FROM series e WHERE e.tenant = {tenant} AND e.data_source IN ('push', 'prometheus', 'simulator')
   AND e.metric_type = 'custom' AND e.metric_name IN ('up_over', 'error_rate_over')
 
--- name: unhear
--- Samples of tenant $1 were taken back from $2 on, and a voice may be expected no more until $3: what its other samples say
--- stays, where the sources $4 are evidence, from $5 to $6, with the weights $7 (NULL: all components count), and the error
--- rate counts as well ($8). When a voice was expected that is not now. $9: all that its samples say, as voices may be over.
-WITH said AS (
+-- part: said_again
+-- What the samples of tenant $1 from {since} to $3 say of who is expected, where the sources $4 are evidence, from $5 to $6,
+-- with the weights $7 (NULL: all components count), and the error rate counts as well ($8). Of a value and an end of one
+-- instant the value counts; `part`: how often a voice was over before.
+said AS (
   SELECT s.data_source AS source, replace(s.metric_name, '_over', '') AS metric, coalesce(s.labels->>'service', '') AS component,
          f.ts, bool_and(s.metric_name LIKE '%\_over') AS over
-  FROM samples_of($1, $2::timestamptz - INTERVAL '25 hours', $3) f JOIN series s ON s.id = f.series
+  FROM samples_of($1, {since}, $3) f JOIN series s ON s.id = f.series
   JOIN unnest($4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::boolean[])
        AS r (source, starts, ends, weights, errors)
     ON r.source = s.data_source AND f.ts >= r.starts AND f.ts < r.ends
        AND (r.weights IS NULL OR r.weights ? coalesce(s.labels->>'service', ''))
        AND (r.errors OR s.metric_name IN ('up', 'up_over'))
-  WHERE f.ts > $2::timestamptz - INTERVAL '25 hours'
-    AND s.metric_name IN ('up', 'error_rate', 'up_over', 'error_rate_over') AND s.labels - 'service' = '{}'
+  WHERE s.metric_name IN ('up', 'error_rate', 'up_over', 'error_rate_over') AND s.labels - 'service' = '{}'
   GROUP BY 1, 2, 3, 4
 ), parts AS (
   SELECT said.*, count(*) FILTER (WHERE over) OVER (PARTITION BY source, metric, component ORDER BY ts) AS part FROM said
@@ -69,10 +68,15 @@ WITH said AS (
   LEFT JOIN (SELECT source, metric, component, part - 1 AS part, ts FROM parts WHERE over) AS o
     USING (source, metric, component, part)
   GROUP BY 1, 2, 3
-), changed AS (
+)
+
+-- name: unhear
+-- Samples were taken back from $2 on, and a voice may be expected no more until $3: what its other samples say stays (from
+-- $9 on). When a voice was expected that is not now. $10: all that they say, as voices may be over.
+WITH {said_again since=$9}, changed AS (
   SELECT h.source, h.metric, h.component, h.heard AS was,
          h.heard - tstzmultirange(tstzrange($2, $3))
-         + coalesce(l.heard, '{}') * CASE WHEN $9 THEN tstzmultirange(tstzrange($2, $3)) ELSE h.heard END AS heard
+         + coalesce(l.heard, '{}') * CASE WHEN $10 THEN tstzmultirange(tstzrange($2, $3)) ELSE h.heard END AS heard
   FROM evidence_heard h LEFT JOIN left_over l USING (source, metric, component)
   WHERE h.tenant = $1 AND h.heard && tstzrange($2, $3)
 ), stored AS (
@@ -80,6 +84,15 @@ WITH said AS (
   WHERE e.tenant = $1 AND e.source = c.source AND e.metric = c.metric AND e.component = c.component AND e.heard <> c.heard
 )
 SELECT min(lower(was - heard)) AS start, max(upper(was - heard)) AS "end" FROM changed
+
+-- name: rehear
+-- Voices that are over between $2 and $3: from the first time on, what samples after it say.
+WITH {said_again since=$2}, ended AS (
+  SELECT source, metric, component, min(ts) AS first FROM parts WHERE over GROUP BY 1, 2, 3
+)
+UPDATE evidence_heard h SET heard = h.heard - tstzmultirange(tstzrange(e.first, $3)) + coalesce(l.heard, '{}')
+FROM ended e LEFT JOIN left_over l USING (source, metric, component)
+WHERE h.tenant = $1 AND (h.source, h.metric, h.component) = (e.source, e.metric, e.component)
 
 -- name: unheard
 -- Of the tenants $1 those of which a voice (metric $3 of component $4) is not expected at $5, as heard of by the source $2,

@@ -26,6 +26,7 @@ from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.late import LateEvidence
+from ecpmon.storage.queries import load
 from ecpmon.storage.regimes import Regime, told_by
 from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0, MakeTenant
@@ -400,3 +401,21 @@ async def test_voices_by_turns_cost_one_statement_more_and_one_voice_none(
     for statements in by_turns:
         assert len(statements) == len(usual) + 1
         assert not [sql for sql in statements if "evidence_heard" in sql or "unnest(f.series" in sql]
+
+
+async def test_what_comes_out_of_turn_where_a_voice_was_over_reads_what_follows_it_and_no_day(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await make_tenant(Source.PUSH, HOLDS)
+    for n in range(4):
+        await ingest.commit([up(tenant, 5 * n, a=1, b=1)])
+    await ingest.commit([Batch((frame(tenant, at(17), ("up_over", "b", 1)),))])
+    await ingest.commit([up(tenant, 20, a=1)])
+    asked, sql = Statements(monkeypatch), load("voices")
+    statements = await asked.of(ingest, up(tenant, 16, b=0))
+    assert (statements.count(sql["rehear"]), statements.count(sql["unhear"])) == (1, 0)
+    assert await spans_of(database, tenant, at(21)) == [
+        Span(at(0), at(16), SpanState.UP),
+        Span(at(16), at(17), SpanState.DOWN),
+        Span(at(17), at(21), SpanState.UP),
+    ]
