@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ecpmon.model.samples import SeriesKey, Shape, Source, is_storable
 from ecpmon.names import EVIDENCE_METRICS
+from ecpmon.slices import Slices
 from ecpmon.storage.queries import load
 
 FULL_SECONDS: Final = 30.0
@@ -128,16 +129,21 @@ class SeriesCatalogue:
             numbers = await self._numbers(
                 connection, dict.fromkeys((t, s, key) for t, s, shape in fresh for key in shape.keys)
             )
+            slices = Slices()
             for tenant, source, shape in fresh:
                 found = tuple(numbers.get((tenant, source, key)) for key in shape.keys)
                 rows[tenant, source, shape] = Row(shape, found)
+                await slices.give_way()
         return rows
 
     async def _numbers(self, connection: Any, wanted: Iterable[Identity]) -> dict[Identity, int]:
+        # Step by step: they may be more than a thousand.
+        slices, now = Slices(), monotonic()
         found = {w: self._known[w] for w in wanted if w in self._known}
-        now = monotonic()
+        await slices.give_way()
         missing = [w for w in wanted if w not in found and self._full.get(w[0], now) <= now]
         missing = [w for w in missing if is_storable(w[2])]
+        await slices.give_way()
         if not missing:
             return found
         tenants, names = sorted({w[0] for w in missing}), sorted({w[2].metric_name for w in missing})
@@ -151,6 +157,7 @@ class SeriesCatalogue:
                 if identity not in stored and counts[identity[0]] < self._max:
                     counts[identity[0]] += 1
                     fresh.append(identity)
+            await slices.give_way()
             if fresh:
                 await self._insert(connection, fresh)
                 stored = await self._stored(connection, tenants, names)

@@ -77,9 +77,9 @@ INSERT INTO pull_attempts (ts, source, tenant, outcome, duration_ms, detail)
 SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::text[], $5::float8[], $6::text[])
 
 -- name: known_series
--- Of the metrics $2; of all when that is null.
+-- Of the metrics $2; of all when that is null. Looked up by hash: one by one, 1,400 names of 14,000 take seconds.
 SELECT id, tenant, data_source, metric_type, metric_name, labels FROM series
-WHERE tenant = ANY($1::bigint[]) AND ($2::text[] IS NULL OR metric_name = ANY($2))
+WHERE tenant = ANY($1::bigint[]) AND ($2::text[] IS NULL OR metric_name IN (SELECT unnest($2::text[])))
 
 -- name: count_series
 SELECT tenant, count(*) AS series FROM series WHERE tenant = ANY($1::bigint[]) GROUP BY tenant

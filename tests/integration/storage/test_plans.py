@@ -87,3 +87,13 @@ def is_whole(node: dict[str, Any]) -> bool:
     if node["Node Type"] == "Seq Scan":
         return True
     return node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
+
+
+async def test_names_are_looked_up_by_hash_however_many_they_are(planned: Any) -> None:
+    """One after the other 1,400 names took seconds with a tenant's 14,000, in a transaction."""
+    [explained] = await planned.fetchval("SELECT pg_temp.plan_of($1)", load("ingest")["known_series"])
+    filters = [
+        str(node.get("Filter", "")) + str(node.get("Index Cond", "")) for node in nodes(explained["Plan"])
+    ]
+    assert any("hashed SubPlan" in each for each in filters)
+    assert not any("metric_name = ANY ($2)" in each for each in filters)
