@@ -31,6 +31,8 @@ const plain = (name) => (t(`figure_${name}`) === `figure_${name}` ? name : t(`fi
 
 // Shares of time are cut off, so that none is shown as more than it is.
 const SHARES = ['availability', 'availability_other_accounting', 'low', 'high', 'coverage'];
+// The bounds of a credit are no shares of time.
+const CREDIT = 'credit_bounds';
 // When something begins is said before anything else of it.
 const FIRST = ['date', 'month', 'start', 'end'];
 const placed = (entries) => entries.toSorted(([one], [other]) => (FIRST.indexOf(other) >= 0) - (FIRST.indexOf(one) >= 0)
@@ -41,7 +43,7 @@ function shown(value, own, name) {
   if (typeof value === 'number') return SHARES.includes(name) ? percent(value) : exact(value);
   if (value === null || value === undefined || value === '') return '–';
   if (Array.isArray(value)) return value.map((each) => shown(each, own)).join('; ') || '–';
-  if (typeof value === 'object') return placed(Object.entries(value)).map(([part, of]) => `${plain(part)} ${shown(of, own, part)}`).join(', ') || '–';
+  if (typeof value === 'object') return placed(Object.entries(value)).map(([part, of]) => `${plain(part)} ${shown(of, own, name === CREDIT ? name : part)}`).join(', ') || '–';
   if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
   return INSTANT.test(value) ? time(value, own) : plain(value);
 }

@@ -32,9 +32,21 @@ def row_of(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
 
 
-async def test_a_summary_that_comes_late_is_no_news_and_never_of_another_database(
-    shown: Watched, service: Service
-) -> None:
+async def test_an_older_answer_takes_the_place_of_no_newer_one(shown: Watched, service: Service) -> None:
+    await a_summary_is_no_news_and_never_of_another_database(shown, service)
+    await a_moment_later(shown, service)
+    await what_stands_on_a_page_is_of_one_question_whatever_comes_first(shown, service)
+    await a_moment_later(shown, service)
+    await sentences_are_in_the_language_of_now(shown, service)
+
+
+async def a_moment_later(shown: Watched, service: Service) -> None:
+    """Nothing is held any more, and what the token may ask for in a second was not used up."""
+    await shown.page.unroute_all()
+    service.clock.advance(10)
+
+
+async def a_summary_is_no_news_and_never_of_another_database(shown: Watched, service: Service) -> None:
     page, name = shown.page, await service.tenant()
     demo = (await Young.made(service)).path.rpartition("/")[2]
     await push(service, name, up=1)
@@ -61,7 +73,7 @@ async def test_a_summary_that_comes_late_is_no_news_and_never_of_another_databas
     await expect(row_of(page, name)).to_contain_text("down")
 
 
-async def test_what_stands_on_a_tenants_page_is_of_one_question_whatever_comes_first(
+async def what_stands_on_a_page_is_of_one_question_whatever_comes_first(
     shown: Watched, service: Service
 ) -> None:
     page, name = shown.page, await lived(service)
@@ -92,7 +104,7 @@ async def test_what_stands_on_a_tenants_page_is_of_one_question_whatever_comes_f
     for n in (1, 2):
         await page.get_by_role("button", name="Zoom in").click()
         await zooms.came(n)
-    assert [hours_of(request.url) for request in zooms.asked] == [12, 6]
+    assert [round(hours_of(request.url)) for request in zooms.asked] == [12, 6]
 
 
 def hours_of(url: str) -> float:
@@ -100,7 +112,7 @@ def hours_of(url: str) -> float:
     return (end - begin).total_seconds() / 3600
 
 
-async def test_sentences_that_come_late_are_in_the_language_of_now(shown: Watched, service: Service) -> None:
+async def sentences_are_in_the_language_of_now(shown: Watched, service: Service) -> None:
     page, name = shown.page, await lived(service)
     path = f"/api/v1/tenants/{name}/recommendations?days=7"
     english, korean = [
@@ -120,11 +132,20 @@ async def test_sentences_that_come_late_are_in_the_language_of_now(shown: Watche
     await expect(page.get_by_role("main")).not_to_contain_text(said[0])
 
 
-async def test_what_is_typed_while_an_answer_is_on_its_way_is_kept_or_cannot_be_typed(
+async def test_what_is_typed_while_an_answer_is_on_its_way_is_kept_and_what_is_sent_is_sent_once(
     shown: Watched, service: Service
 ) -> None:
-    page, name = shown.page, await service.tenant()
-    page.on("dialog", lambda dialog: dialog.accept())
+    name = await service.tenant()
+    shown.page.on("dialog", lambda dialog: dialog.accept())
+    await a_preview_of_other_fields_saves_nothing(shown, service, name)
+    await a_moment_later(shown, service)
+    await a_form_stays_while_another_rule_is_removed(shown, service, name)
+    await a_moment_later(shown, service)
+    await two_clicks_are_one(shown, service, name)
+
+
+async def a_preview_of_other_fields_saves_nothing(shown: Watched, service: Service, name: str) -> None:
+    page = shown.page
     await opened(shown, service, f"{name}/maintenance")
     await page.get_by_label("Start (in").fill("2026-04-01T01:00")
     await page.get_by_label("Duration").fill("15m")
@@ -148,7 +169,6 @@ async def test_what_is_typed_while_an_answer_is_on_its_way_is_kept_or_cannot_be_
     await expect(page.get_by_label("Reason")).to_be_enabled()
     await expect(page.get_by_label("Reason")).to_have_value("")
     await page.unroute_all()
-    await a_form_stays_while_another_rule_is_removed(shown, service, name)
 
 
 async def a_form_stays_while_another_rule_is_removed(shown: Watched, service: Service, name: str) -> None:
@@ -172,9 +192,8 @@ async def a_form_stays_while_another_rule_is_removed(shown: Watched, service: Se
     await expect(tried).to_have_value("no condition")
 
 
-async def test_what_is_sent_is_sent_once(shown: Watched, service: Service) -> None:
-    page, name = shown.page, await service.tenant()
-    page.on("dialog", lambda dialog: dialog.accept())
+async def two_clicks_are_one(shown: Watched, service: Service, name: str) -> None:
+    page = shown.page
     await opened(shown, service, f"{name}/status_page")
     await page.get_by_label("For whom it is").fill("the desk")
     made = await Held.of(page, path_is("/status-page/links", "POST"))
@@ -202,7 +221,9 @@ async def test_what_is_sent_is_sent_once(shown: Watched, service: Service) -> No
     assert await page.get_by_role("alert").count() == 0
 
 
-async def test_who_has_gone_elsewhere_is_not_fetched_back(shown: Watched, service: Service) -> None:
+async def test_who_has_gone_elsewhere_is_not_fetched_back_and_what_did_not_come_is_asked_for_again(
+    shown: Watched, service: Service
+) -> None:
     page = shown.page
     await page.get_by_role("link", name="New tenant").click()
     await page.get_by_label("Identifier").fill("acme-late")
@@ -215,10 +236,11 @@ async def test_who_has_gone_elsewhere_is_not_fetched_back(shown: Watched, servic
     await made.given()
     await expect(row_of(page, "Acme")).to_be_visible()
     assert page.url == f"{service.url}/#/"
+    await a_part_that_did_not_come_is_asked_for_again(shown, service)
 
 
-async def test_a_part_that_did_not_come_is_asked_for_again(shown: Watched, service: Service) -> None:
-    page, name = shown.page, await service.tenant()
+async def a_part_that_did_not_come_is_asked_for_again(shown: Watched, service: Service) -> None:
+    page = shown.page
     await page.clock.install()
     failures = []
 
@@ -227,7 +249,7 @@ async def test_a_part_that_did_not_come_is_asked_for_again(shown: Watched, servi
         await (route.abort() if len(failures) == 1 else route.continue_())
 
     await page.route("**/ui/audit.js", fail)
-    await opened(shown, service, f"{name}/audit")
+    await opened(shown, service, "acme-late/audit")
     await until(lambda: failed(failures), "it is asked for")
     await page.clock.run_for(3_000)
     await expect(page.get_by_role("region", name="Audit")).to_be_visible()
